@@ -1,0 +1,134 @@
+"""Ragged arrays, polylines and polygons, and the flat form in which every domain type is stored.
+
+All domain types are frozen dataclasses of numpy arrays, strings, numbers and one another. ``to_arrays`` turns one into a flat
+``{"lanes.polygons.points": array}`` plus JSON-able ``meta``; ``from_arrays`` is its inverse. The store writes exactly that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+
+def offsets_of(lengths: Iterable[int] | NDArray[np.integer[Any]]) -> I64:
+    """Row offsets (N + 1,) int64 of N ragged rows with the given lengths."""
+    n = np.fromiter(lengths, np.int64) if not isinstance(lengths, np.ndarray) else lengths
+    out = np.zeros(len(n) + 1, np.int64)
+    np.cumsum(n, out=out[1:])
+    return out
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """N rows of integers: ``values[offsets[i]:offsets[i + 1]]`` is row i. values (V,) int64, offsets (N + 1,) int64."""
+
+    values: I64
+    offsets: I64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> I64:
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    @classmethod
+    def build(cls, rows: Sequence[Sequence[int] | I64]) -> Ragged:
+        values = np.concatenate([np.asarray(r, np.int64) for r in rows]) if len(rows) else np.zeros(0, np.int64)
+        return cls(values.astype(np.int64, copy=False), offsets_of([len(r) for r in rows]))
+
+
+@dataclass(frozen=True)
+class Polylines:
+    """N polylines: ``points[offsets[i]:offsets[i + 1]]`` is line i. points (P, 2) float64 m, offsets (N + 1,) int64."""
+
+    points: F64
+    offsets: I64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> F64:
+        return self.points[self.offsets[i] : self.offsets[i + 1]]
+
+    @classmethod
+    def build(cls, lines: Sequence[F64]) -> Polylines:
+        points = (
+            np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in lines])
+            if len(lines)
+            else np.zeros((0, 2))
+        )
+        return cls(np.ascontiguousarray(points), offsets_of([len(p) for p in lines]))
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """N polygons with holes or several parts, all rings alike; a point is inside by the even-odd rule over a polygon's rings.
+
+    points (P, 2) float64 m: the vertices of all rings, each ring closed (its first vertex repeated at its end);
+    rings (R + 1,) int64: vertex offsets of the rings; offsets (N + 1,) int64: ring offsets of the polygons.
+    """
+
+    points: F64
+    rings: I64
+    offsets: I64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> list[F64]:
+        """The rings of polygon i, each (V, 2) and closed."""
+        return [self.points[self.rings[r] : self.rings[r + 1]] for r in range(self.offsets[i], self.offsets[i + 1])]
+
+    @classmethod
+    def build(cls, polygons: Sequence[Sequence[F64]]) -> Polygons:
+        """From one list of closed rings per polygon (an outline alone is a list of one ring)."""
+        rings = [np.asarray(r, np.float64).reshape(-1, 2) for p in polygons for r in p]
+        points = np.concatenate(rings) if rings else np.zeros((0, 2))
+        return cls(
+            np.ascontiguousarray(points), offsets_of([len(r) for r in rings]), offsets_of([len(p) for p in polygons])
+        )
+
+
+def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path."""
+    arrays: dict[str, NDArray[Any]] = {}
+    meta: dict[str, Any] = {}
+    for f in fields(value):
+        item, key = getattr(value, f.name), prefix + f.name
+        if isinstance(item, np.ndarray):
+            arrays[key] = np.ascontiguousarray(item)
+        elif is_dataclass(item):
+            a, m = to_arrays(item, key + ".")
+            arrays.update(a)
+            meta.update(m)
+        elif item is None or isinstance(item, (str, int, float, bool, list, tuple, dict)):
+            meta[key] = list(item) if isinstance(item, tuple) else item
+        else:
+            raise TypeError(f"{type(value).__name__}.{f.name}: {type(item).__name__} cannot be stored")
+    return arrays, meta
+
+
+def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], prefix: str = "") -> T:
+    """The inverse of :func:`to_arrays`. A missing key raises KeyError with its dotted path."""
+    hints = get_type_hints(kind)
+    out: dict[str, Any] = {}
+    for f in fields(kind):  # type: ignore[arg-type]
+        hint, key = hints[f.name], prefix + f.name
+        if is_dataclass(hint):
+            out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]
+        elif key in arrays:
+            out[f.name] = arrays[key]
+        elif key in meta:
+            item = meta[key]
+            out[f.name] = tuple(item) if isinstance(item, list) and str(hint).startswith("tuple") else item
+        else:
+            raise KeyError(key)
+    return kind(**out)

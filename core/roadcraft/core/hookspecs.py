@@ -1,0 +1,107 @@
+"""The two hooks of the plugin system, and the light specs they return.
+
+A distribution takes part by an entry point in the group ``roadcraft`` that names a module with one or both hooks::
+
+    # my_package/plugin.py                                [project.entry-points.roadcraft]
+    from roadcraft.core import PluginSpec, hookimpl       my_package = "my_package.plugin"
+
+    @hookimpl
+    def roadcraft_plugins():
+        return [PluginSpec(kind="planner", name="cautious", summary="Half the speed limit, always",
+                           config="my_package.config:CautiousConfig", target="my_package.planner:Cautious")]
+
+That module must import nothing heavy: ``config`` and ``target`` are strings that are loaded when the plugin is chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+GROUP = "roadcraft"
+API_VERSION = 1
+KINDS = {
+    "source": "reads a log format into scenarios (ScenarioSource)",
+    "encoder": "turns features into scene tokens (SceneEncoder)",
+    "model": "turns a scene encoding into behaviour (BehaviorModel)",
+    "planner": "drives the ego vehicle (Planner)",
+    "agents": "drives everybody else in simulation (AgentPolicy)",
+    "tracker": "turns a plan into controls (Tracker)",
+    "vehicle_model": "turns controls into motion (VehicleModel)",
+    "metric": "judges a finished rollout (Metric)",
+}
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@dataclass(frozen=True)
+class PluginSpec:
+    """One plugin. ``target`` is called with an instance of the dataclass ``config``; both are ``"package.module:Name"`` strings.
+
+    kind: one of ``KINDS``; name: what users write in a config; summary: one line for listings; api_version: of the interface it was written for.
+    """
+
+    kind: str
+    name: str
+    summary: str
+    config: str
+    target: str
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its module must import
+    nothing heavy at the top, since ``--help`` loads it."""
+
+    name: str
+    help: str
+    target: str
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class PluginRef:
+    """A reference to a plugin inside a config dataclass: ``{name, params}``, or its bare name. Declare the field with
+    ``plugin_field("planner", "idm")`` so that the name and the params are checked with the rest of the configuration."""
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def plugin_field(kind: str, name: str, **params: Any) -> Any:
+    """A dataclass field that holds a PluginRef of the given kind, by default ``name`` with ``params``."""
+    return field(default_factory=lambda: PluginRef(name, dict(params)), metadata={"kind": kind})
+
+
+class Hooks:
+    """Hook specifications, api version 1."""
+
+    @hookspec
+    def roadcraft_plugins(self) -> list[PluginSpec]:  # type: ignore[empty-body]
+        """The plugins this distribution provides.
+
+        Example::
+
+            @hookimpl
+            def roadcraft_plugins():
+                return [PluginSpec("metric", "braking", "Hard braking per minute", "pkg.config:BrakingConfig", "pkg.braking:Braking")]
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def roadcraft_commands(self) -> list[CommandSpec]:  # type: ignore[empty-body]
+        """The ``roadcraft`` subcommands this distribution provides.
+
+        Example::
+
+            @hookimpl
+            def roadcraft_commands():
+                return [CommandSpec("mine", "Find scenarios by a query", "pkg.commands:mine")]
+
+        .. versionadded:: 0.1
+        """

@@ -1,0 +1,196 @@
+"""What passes between the simulator and a planner: observations in, plans out, and the record of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.map import MapData
+from roadcraft.core.scenario import U8, U64, Drive, Scenario
+from roadcraft.core.vehicle import Vehicle
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects of M frames (or scenarios), ragged; rows of frame m are ``offsets[m]:offsets[m + 1]``.
+
+    offsets (M + 1,) int64; id (R,) uint64 track token; kind (R,) uint8 ObjectKind; vehicle (R,) int64 and unit (R,) uint8 as in Tracks;
+    box (R, 5) float64 centre x, y, heading, length, width (global frame); velocity (R, 2) float64 global frame, 0 for static kinds.
+    """
+
+    offsets: I64
+    id: U64
+    kind: U8
+    vehicle: I64
+    unit: U8
+    box: F64
+    velocity: F64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self, m: int) -> slice:
+        return slice(int(self.offsets[m]), int(self.offsets[m + 1]))
+
+    def select(self, frames: I64) -> Objects:
+        """The given frames, in the given order, as a new ragged batch."""
+        lengths = np.diff(self.offsets)[frames]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][frames] - offsets[:-1], lengths)
+        return Objects(
+            offsets,
+            self.id[rows],
+            self.kind[rows],
+            self.vehicle[rows],
+            self.unit[rows],
+            self.box[rows],
+            self.velocity[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Traffic lights of B scenarios. offsets (B + 1,) int64; lane (R,) int64 id of the governed connector; state (R,) uint8 LightState."""
+
+    offsets: I64
+    lane: I64
+    state: U8
+
+    def rows(self, b: int) -> slice:
+        return slice(int(self.offsets[b]), int(self.offsets[b + 1]))
+
+    def select(self, rows: I64) -> Lights:
+        parts = [np.arange(self.offsets[b], self.offsets[b + 1]) for b in rows]
+        index = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+        return Lights(offsets, self.lane[index], self.state[index])
+
+
+@dataclass(frozen=True)
+class ObservationBatch:
+    """What a planner sees of B running scenarios at one step.
+
+    token (B) scenario tokens; iteration (B,) int64; time_us (B,) int64; interval_s (B,) float64 nominal step;
+    ego_past (B, H, 10) float64 columns ``Ego``, oldest first, the current state last, with ego_past_us (B, H) int64 and ego_past_valid (B, H) bool
+    (H = 22 at 10 Hz; rows before the log's start are invalid); joints (B, J) articulation angles now;
+    objects: now, one frame per scenario; objects_past: None, or B * P frames, frame ``b * P + p`` holding scenario b, p oldest first and p = P - 1
+    now (given when the planner's ``needs().object_past`` is P > 0; frames before the log's start are empty);
+    lights; maps (B); route (B): ids of road blocks; goal (B, 3) x, y, heading where has_goal (B,) bool; vehicle: the ego's;
+    scenarios: the logs themselves, only for planners whose ``needs().log`` is true (oracles such as log replay);
+    instruction (B): text or None; layers: named raster layers (surface, grade, friction), each with the leading dimension B.
+    """
+
+    token: tuple[str, ...]
+    iteration: I64
+    time_us: I64
+    interval_s: F64
+    ego_past: F64
+    ego_past_us: I64
+    ego_past_valid: NDArray[np.bool_]
+    joints: F64
+    objects: Objects
+    lights: Lights
+    maps: tuple[MapData, ...]
+    route: Ragged
+    goal: F64
+    has_goal: NDArray[np.bool_]
+    vehicle: Vehicle
+    objects_past: Objects | None = None
+    scenarios: tuple[Scenario, ...] | None = None
+    instruction: tuple[str | None, ...] | None = None
+    layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+    @property
+    def ego(self) -> F64:
+        """Current ego states (B, 10)."""
+        return self.ego_past[:, -1]
+
+    def select(self, rows: Sequence[int] | I64) -> ObservationBatch:
+        """The given scenarios alone, in the given order."""
+        r = np.asarray(rows, np.int64)
+        pick = [int(i) for i in r]
+        past = self.objects_past
+        if past is not None:
+            p = len(past) // max(len(self), 1)
+            past = past.select((r[:, None] * p + np.arange(p)).ravel())
+        return replace(
+            self,
+            token=tuple(self.token[i] for i in pick),
+            iteration=self.iteration[r],
+            time_us=self.time_us[r],
+            interval_s=self.interval_s[r],
+            ego_past=self.ego_past[r],
+            ego_past_us=self.ego_past_us[r],
+            ego_past_valid=self.ego_past_valid[r],
+            joints=self.joints[r],
+            objects=self.objects.select(r),
+            lights=self.lights.select(r),
+            maps=tuple(self.maps[i] for i in pick),
+            route=Ragged.build([self.route[i] for i in pick]),
+            goal=self.goal[r],
+            has_goal=self.has_goal[r],
+            objects_past=past,
+            scenarios=None if self.scenarios is None else tuple(self.scenarios[i] for i in pick),
+            instruction=None if self.instruction is None else tuple(self.instruction[i] for i in pick),
+            layers={k: v[r] for k, v in self.layers.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a planner answers for B scenarios: K candidate trajectories of up to T states each.
+
+    time_us (B, T) int64 strictly increasing, the first equal to the observation's; states (B, K, T, 10) float64 columns ``Ego``, global frame, the
+    first the current state (a planner that knows no better leaves velocities consistent with the positions and the rest 0);
+    scores (B, K) float64, higher is better: the best is driven; length (B,) int64 valid states per scenario, T where None (rows beyond are
+    ignored); controls (B, 2) float64 acceleration m/s2 and steering rate rad/s, which bypass the tracker, or None;
+    debug: named per-scenario values, each with leading dimension B; scalars (B,) are recorded step by step in the rollout's channels.
+    """
+
+    time_us: I64
+    states: F64
+    scores: F64
+    length: I64 | None = None
+    controls: F64 | None = None
+    debug: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+@dataclass(frozen=True)
+class PlanLog:
+    """The driven trajectories of a rollout at some of its steps. step (P,) int64; offsets (P + 1,) int64; time_us (Q,) int64;
+    states (Q, 4) float64: x, y, heading, speed of the rear axle, global frame."""
+
+    step: I64
+    offsets: I64
+    time_us: I64
+    states: F64
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The record of one simulated scenario, which metrics and the report read.
+
+    drive: n = N - 1 simulated frames (the last iteration is never simulated), ego and objects as driven; plans; channels: names and values
+    (C, n) float64 of the planner's per-step debug scalars; vehicle: the ego's.
+    """
+
+    scenario: Scenario
+    drive: Drive
+    plans: PlanLog
+    channel_names: tuple[str, ...]
+    channels: F64
+    vehicle: Vehicle
+
+    def __len__(self) -> int:
+        return len(self.drive)

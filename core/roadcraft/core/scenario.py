@@ -1,0 +1,221 @@
+"""What was driven: a continuous log segment (``Drive``) and the window of it that is simulated or trained on (``Scenario``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.map import MapData
+
+U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
+
+
+class Ego(IntEnum):
+    """Columns of an ego state (..., 10): pose of the rear axle (of unit 0) in the global frame; velocity and acceleration at the rear axle in
+    the body frame (x forward, y left); tire steering angle (positive left); yaw rate and its derivative. SI units, radians."""
+
+    X = 0
+    Y = 1
+    HEADING = 2
+    VX = 3
+    VY = 4
+    AX = 5
+    AY = 6
+    STEERING = 7
+    YAW_RATE = 8
+    YAW_ACCEL = 9
+
+
+EGO_SIZE = len(Ego)
+
+
+class ObjectKind(IntEnum):
+    """Kinds of tracked objects. The first three move (``kind <= BICYCLE``); the others are static and have no velocity."""
+
+    VEHICLE = 0
+    PEDESTRIAN = 1
+    BICYCLE = 2
+    TRAFFIC_CONE = 3
+    BARRIER = 4
+    CZONE_SIGN = 5
+    GENERIC_OBJECT = 6
+
+
+class LightState(IntEnum):
+    GREEN = 0
+    YELLOW = 1
+    RED = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """N tracked rigid units, in order of first appearance.
+
+    id (N,) uint64: the source's track token (nuPlan: the 8-byte token, big-endian; ``f"{id:016x}"`` is its text);
+    kind (N,) uint8 ObjectKind; vehicle (N,) int64: equal for the units of one vehicle (a tractor and its trailers), by default the row itself;
+    unit (N,) uint8: 0 for the towing unit or a lone vehicle; height_m (N,) float64.
+    """
+
+    id: U64
+    kind: U8
+    vehicle: I64
+    unit: U8
+    height_m: F64
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+@dataclass(frozen=True)
+class ObjectFrames:
+    """Objects of F frames; ``slice(offsets[f], offsets[f + 1])`` are the rows of frame f, in the source's row order.
+
+    offsets (F + 1,) int64; track (R,) int64 row of Tracks; box (R, 5) float64: centre x, y, heading (global), length, width;
+    velocity (R, 2) float64 global frame, 0 for static kinds.
+    """
+
+    offsets: I64
+    track: I64
+    box: F64
+    velocity: F64
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self, frame: int) -> slice:
+        return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
+
+
+@dataclass(frozen=True)
+class LightFrames:
+    """Traffic lights of F frames. offsets (F + 1,) int64; lane (R,) int64 **id** of the governed lane connector; state (R,) uint8 LightState."""
+
+    offsets: I64
+    lane: I64
+    state: U8
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self, frame: int) -> slice:
+        return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """S stretches of a drive that share a mission. first (S,) int64 first frame; route (S): **ids** of road blocks in driving order;
+    goal (S, 3) float64 x, y, heading, meaningful where has_goal (S,) bool; names: the source's scene names."""
+
+    first: I64
+    route: Ragged
+    goal: F64
+    has_goal: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def at(self, frame: int) -> int:
+        """Index of the scene that holds the frame."""
+        return int(np.searchsorted(self.first, frame, side="right")) - 1
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A continuous log segment at the log's own rate: F frames. Simulated rollouts are drives too.
+
+    name: the log's name; map_name: location; source: format ('nuplan', 'womd', 'synthetic', 'simulation'); licence: the data's terms;
+    vehicle: name of the ego vehicle file; interval_us: nominal frame interval;
+    time_us (F,) int64; token (F,) uint64 of each frame; ego (F, 10) float64, columns ``Ego``; joints (F, J) float64 articulation angles, J = 0
+    for a car; tracks; objects (F); lights (F); scenes; tag_frame (G,) int64 and tag_type (G,) int64 into ``tag_names``: the log's scenario tags.
+    """
+
+    name: str
+    map_name: str
+    source: str
+    licence: str
+    vehicle: str
+    interval_us: int
+    time_us: I64
+    token: U64
+    ego: F64
+    joints: F64
+    tracks: Tracks
+    objects: ObjectFrames
+    lights: LightFrames
+    scenes: Scenes
+    tag_frame: I64
+    tag_type: I64
+    tag_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A window of a drive that is simulated, trained on or drawn: every ``stride``-th frame from ``first`` to ``last`` inclusive.
+
+    token: the anchor frame's token as text; type: the one scenario type it is counted under; tags: all tags of the anchor frame.
+    The drive may hold frames before ``first`` (the past) and after ``last``. ``split`` is the folder or split the log came from.
+    """
+
+    token: str
+    type: str
+    tags: tuple[str, ...]
+    split: str
+    drive: Drive
+    map: MapData
+    first: int
+    last: int
+    stride: int
+
+    @cached_property
+    def frames(self) -> I64:
+        """Drive frames of the N iterations, (N,) int64."""
+        return np.arange(self.first, self.last + 1, self.stride, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def log(self) -> str:
+        return self.drive.name
+
+    @property
+    def interval_s(self) -> float:
+        """Nominal time between iterations."""
+        return self.drive.interval_us * self.stride * 1e-6
+
+    @cached_property
+    def time_us(self) -> I64:
+        return self.drive.time_us[self.frames]
+
+    @cached_property
+    def expert(self) -> F64:
+        """Logged ego states of the N iterations, (N, 10)."""
+        return self.drive.ego[self.frames]
+
+    def past(self, steps: int) -> I64:
+        """Drive frames of up to ``steps`` iterations before the first, oldest first (fewer where the drive starts later)."""
+        n = min(steps, self.first // self.stride)
+        return self.first - self.stride * np.arange(n, 0, -1, dtype=np.int64)
+
+    @cached_property
+    def route(self) -> I64:
+        """Ids of the road blocks of the mission at the first iteration, in driving order (R,) int64; empty where there is none."""
+        s = self.drive.scenes.at(self.first)
+        return self.drive.scenes.route[s] if s >= 0 else np.zeros(0, np.int64)
+
+    @cached_property
+    def goal(self) -> F64 | None:
+        """x, y, heading of the mission's goal, or None."""
+        s = self.drive.scenes.at(self.first)
+        return self.drive.scenes.goal[s] if s >= 0 and self.drive.scenes.has_goal[s] else None
