@@ -55,11 +55,13 @@ class PluginSpec:
 @dataclass(frozen=True)
 class CommandSpec:
     """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its module must import
-    nothing heavy at the top, since ``--help`` loads it."""
+    nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the command's ``key=value`` words fill, if any, so that
+    ``roadcraft config`` can check files for it."""
 
     name: str
     help: str
     target: str
+    config: str = ""
     api_version: int = API_VERSION
 
 
