@@ -7,7 +7,23 @@ from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
 
 @hookimpl
 def roadcraft_plugins() -> list[PluginSpec]:
-    return []
+    configs, here = "roadcraft.planners.basic_configs", "roadcraft.planners"
+    return [
+        PluginSpec(
+            "planner",
+            "log_replay",
+            "Drives what the log drove (an oracle)",
+            f"{configs}:LogReplayConfig",
+            f"{here}.log_replay:LogReplay",
+        ),
+        PluginSpec(
+            "planner",
+            "constant_velocity",
+            "Straight on at the present speed",
+            f"{configs}:ConstantVelocityConfig",
+            f"{here}.constant_velocity:ConstantVelocity",
+        ),
+    ]
 
 
 @hookimpl

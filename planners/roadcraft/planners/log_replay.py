@@ -1,0 +1,59 @@
+"""Follows the log: the plan is what the logged ego did next (an oracle, the upper reference of open-loop scores)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from roadcraft.core.arrays import I64
+from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
+from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.scenario import EGO_SIZE, Scenario
+from roadcraft.planners.basic_configs import LogReplayConfig
+
+
+class LogReplay(Planner):
+    """The logged state now and up to ``poses`` logged states of the horizon; fewer where the log ends.
+
+    Source: nuplan-devkit e924167, LogFuturePlanner. Its plan starts at the *logged* state, not at ego's own.
+    """
+
+    def __init__(self, config: LogReplayConfig) -> None:
+        self.config = config
+
+    def needs(self) -> PlannerNeeds:
+        return PlannerNeeds(log=True)
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
+        """Plans with K = 1. Raises DataError when the observation lacks the log, or the log has nothing after the present frame."""
+        if obs.scenarios is None:
+            raise DataError("log_replay needs the log", remedy="simulate it, or set the observation's 'scenarios'")
+        frames = [self._frames(s, int(i)) for s, i in zip(obs.scenarios, obs.iteration, strict=True)]
+        length = np.array([len(f) for f in frames], np.int64)
+        time_us = np.zeros((len(obs), length.max(initial=0)), np.int64)
+        states = np.zeros((*time_us.shape, EGO_SIZE))
+        for b, (scenario, rows) in enumerate(zip(obs.scenarios, frames, strict=True)):
+            time_us[b, : len(rows)] = scenario.drive.time_us[rows]
+            states[b, : len(rows)] = scenario.drive.ego[rows]
+        return Plan(time_us, states[:, None], np.zeros((len(obs), 1)), length), state
+
+    def _frames(self, scenario: Scenario, iteration: int) -> I64:
+        """Drive frames of the plan: the present one, then every k-th of the log's own rate."""
+        now, end = int(scenario.frames[iteration]), len(scenario.drive)
+        intervals = int(self.config.horizon_s / (scenario.drive.interval_us * 1e-6)) + 1
+        step = max(1, intervals // self.config.poses)
+        ahead = np.arange(step, intervals + 1, step, dtype=np.int64)[: self.config.poses]
+        rows = np.append(now, now + ahead)
+        rows = rows[rows < end]
+        if len(rows) > 1:
+            return rows
+        # At the very end of a short log no sample is left; its last frame still lets the tracker finish.
+        if now + 1 >= end:
+            raise DataError(
+                f"the log ends at iteration {iteration}",
+                where=f"{scenario.log}: scenario {scenario.token}",
+                remedy="cut a shorter window",
+            )
+        return np.array([now, end - 1], np.int64)
