@@ -256,7 +256,9 @@ class FeatureSpec:
 
     agents: nearest moving objects; past_steps: frames of their history, the current one included, ``past_interval_s`` apart; static: nearest static
     objects; lanes: nearest lanes and connectors, each of ``lane_points`` points; route_lanes: lanes of the route, by distance; crosswalks;
-    radius_m: around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with targets.
+    reference_lines: centrelines along the route from the ego onward (its own lane, left, right), each of ``reference_points`` points
+    ``reference_interval_m`` apart; radius_m: around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with
+    targets.
     """
 
     agents: int = 32
@@ -267,6 +269,9 @@ class FeatureSpec:
     lane_points: int = 20
     route_lanes: int = 20
     crosswalks: int = 8
+    reference_lines: int = 3
+    reference_points: int = 80
+    reference_interval_m: float = 2.0
     radius_m: float = 100.0
     future_steps: int = 80
     future_interval_s: float = 0.1
