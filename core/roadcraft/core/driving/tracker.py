@@ -11,7 +11,7 @@ increments with a dense pseudo-inverse; here the unknowns are the profile's own 
 
 from __future__ import annotations
 
-from math import atan2, cos, floor, pi, sin
+from math import atan2, cos, pi, sin
 from typing import NamedTuple
 
 import numpy as np
