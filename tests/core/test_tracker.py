@@ -79,7 +79,7 @@ def random_plan(rng, n, start):
     speed = np.abs(rng.normal(6, 5))
     heading = wrap(rng.uniform(-pi, pi) + np.cumsum(rng.normal(0, 0.05, n)))
     step = np.diff(times, prepend=times[0]) * 1e-6 * speed
-    xy = np.cumsum(step[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1), axis=0) + [3e5, 4e6]
+    xy = np.cumsum(step[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1), axis=0) + np.array([3e5, 4e6])
     return times, np.column_stack([xy, heading])
 
 
