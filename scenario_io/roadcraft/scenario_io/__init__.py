@@ -5,7 +5,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME: dict[str, str] = {}  # public name -> module that defines it
+_HOME: dict[str, str] = {  # public name -> module that defines it
+    "ScenarioFilter": "roadcraft.scenario_io.filter_config",
+    "Selected": "roadcraft.scenario_io.filters",
+    "find": "roadcraft.scenario_io.filters",
+    "preset_names": "roadcraft.scenario_io.filters",
+    "resolve": "roadcraft.scenario_io.filters",
+    "select": "roadcraft.scenario_io.filters",
+    "window_of": "roadcraft.scenario_io.filters",
+    "open_source": "roadcraft.scenario_io.open",
+    "Store": "roadcraft.scenario_io.store.store",
+    "StoreWriter": "roadcraft.scenario_io.store.writer",
+    "Shard": "roadcraft.scenario_io.store.shard",
+    "load_drive": "roadcraft.scenario_io.store.shard",
+    "save_drive": "roadcraft.scenario_io.store.shard",
+    "read_rollout": "roadcraft.scenario_io.store.rollouts",
+    "rollout_meta": "roadcraft.scenario_io.store.rollouts",
+    "write_rollout": "roadcraft.scenario_io.store.rollouts",
+}
 
 __all__ = list(_HOME)
 

@@ -7,7 +7,16 @@ from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
 
 @hookimpl
 def roadcraft_plugins() -> list[PluginSpec]:
-    return []
+    room = "roadcraft.scenario_io"
+    return [
+        PluginSpec(
+            "source",
+            "store",
+            "A roadcraft store: drives, maps and scenarios, memory-mapped",
+            f"{room}.store.config:StoreConfig",
+            f"{room}.store.store:from_config",
+        ),
+    ]
 
 
 @hookimpl

@@ -1,0 +1,12 @@
+"""Configuration of the store as a source (standard library only)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """path: the store's folder."""
+
+    path: str = ""

@@ -1,0 +1,204 @@
+"""Shards: safetensors files that hold the named arrays of many drives (or of a map), read by memory map without copying.
+
+Array ``box`` of the objects of drive 3 is the tensor ``3/objects.box``; what is not an array (names, tags, licence) stands in the file's metadata.
+All 8-byte arrays come first, so that each starts at a multiple of its item size, which numba kernels need. The map is private (copy on write):
+arrays are ordinary writeable numpy arrays, equal in type to those read from a log, and nothing done to them reaches the file.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import from_arrays, to_arrays
+from roadcraft.core.errors import DataError
+from roadcraft.core.scenario import Drive
+from roadcraft.scenario_io.store.atomic import write_atomic
+
+T = TypeVar("T")
+SCHEMA = 1  # of the arrays' names and meanings; raised when a reader of the old ones would misread the new
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+}  # fmt: skip
+_NAMES = {v: k for k, v in _DTYPES.items()}
+_EXTRA = "extra."
+
+
+@dataclass(frozen=True)
+class Item:
+    """One member of a shard: a domain dataclass under a key, with extra arrays (plans, channels, raster layers) and JSON-able meta."""
+
+    key: str
+    value: Any
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """Size and checksum of a shard as written."""
+
+    bytes: int
+    digest: str
+
+
+def write_shard(path: Path, items: Sequence[Item]) -> ShardInfo:
+    """Write a shard atomically. Raises DataError (disk), TypeError for an array that safetensors cannot hold."""
+    arrays: dict[str, NDArray[Any]] = {}
+    members: list[dict[str, Any]] = []
+    for i, item in enumerate(items):
+        own, leaves = to_arrays(item.value)
+        arrays.update({f"{i}/{k}": v for k, v in own.items()})
+        arrays.update({f"{i}/{_EXTRA}{k}": np.asarray(v) for k, v in item.extra.items()})
+        members.append({"key": item.key, "type": type(item.value).__name__, "leaves": leaves, "meta": dict(item.meta)})
+    order = sorted(arrays, key=lambda k: -arrays[k].dtype.itemsize)
+    header: dict[str, Any] = {
+        "__metadata__": {"format": "roadcraft", "roadcraft": json.dumps({"schema": SCHEMA, "members": members})}
+    }
+    at = 0
+    for key in order:
+        a = arrays[key]
+        dtype = _NAMES.get(a.dtype.newbyteorder("<").str)
+        if dtype is None:
+            raise TypeError(f"{key}: arrays of {a.dtype} cannot be stored")
+        header[key] = {"dtype": dtype, "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
+        at += a.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return ShardInfo(*write_atomic(path, _chunks(text, [arrays[k] for k in order])))
+
+
+def _chunks(header: bytes, arrays: Sequence[NDArray[Any]]) -> Iterator[Any]:
+    yield len(header).to_bytes(8, "little")
+    yield header
+    for a in arrays:
+        if a.nbytes:
+            le = a.astype(a.dtype.newbyteorder("<"), copy=False)
+            yield np.ascontiguousarray(le).reshape(-1).view(np.uint8).data
+
+
+class Shard:
+    """An open shard. Arrays are views of the memory-mapped file. ``expect_bytes`` is the size that the index noted.
+
+    Raises DataError naming the file when it is missing, cut off, not a shard, or of another schema version.
+    """
+
+    def __init__(self, path: str | Path, expect_bytes: int | None = None) -> None:
+        self.path = Path(path)
+        try:
+            with self.path.open("rb") as f:
+                size = f.seek(0, 2)
+                self._check_size(size, expect_bytes)
+                self._data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
+        except OSError as e:
+            raise DataError(f"cannot be opened: {e.strerror or e}", where=str(path)) from e
+        self._start, tensors, self._members = self._read_header(size)
+        self._tensors: list[dict[str, tuple[str, list[int], int]]] = [{} for _ in self._members]
+        for name, t in tensors.items():
+            index, _, key = name.partition("/")
+            self._tensors[int(index)][key] = (t["dtype"], t["shape"], self._start + t["data_offsets"][0])
+        self._at = {m["key"]: i for i, m in enumerate(self._members)}
+        self._loaded: dict[str, Any] = {}
+
+    def _check_size(self, size: int, expect: int | None) -> None:
+        if expect is not None and size != expect:
+            raise DataError(
+                f"the file is {'cut off' if size < expect else 'longer than written'}: {size} bytes, {expect} were written",
+                where=str(self.path),
+                remedy="delete it and its index file, then ingest again",
+            )
+        if size < 16:
+            raise DataError(f"too short for a shard: {size} bytes", where=str(self.path))
+
+    def _read_header(self, size: int) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+        length = int.from_bytes(self._data[:8], "little")
+        remedy = "the file is damaged; delete it and its index file, then ingest again"
+        if length > size - 8:
+            raise DataError("the file is cut off inside its header", where=str(self.path), remedy=remedy)
+        try:
+            tensors = json.loads(self._data[8 : 8 + length])
+            about = json.loads(tensors.pop("__metadata__")["roadcraft"])
+            schema, members = about["schema"], about["members"]
+            end = max((t["data_offsets"][1] for t in tensors.values()), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise DataError(f"the header cannot be read ({e})", where=str(self.path), remedy=remedy) from e
+        if schema != SCHEMA:
+            raise DataError(
+                f"written with schema version {schema}, this roadcraft reads version {SCHEMA}",
+                where=str(self.path),
+                remedy="ingest the logs again" if schema < SCHEMA else "upgrade roadcraft",
+            )
+        if 8 + length + end != size:
+            raise DataError(
+                f"the file is cut off: {size} bytes, its header promises {8 + length + end}",
+                where=str(self.path),
+                remedy=remedy,
+            )
+        return 8 + length, tensors, members
+
+    @property
+    def keys(self) -> list[str]:
+        return [m["key"] for m in self._members]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._at
+
+    def _array(self, entry: tuple[str, list[int], int]) -> NDArray[Any]:
+        dtype, shape, offset = entry
+        count = int(np.prod(shape, dtype=np.int64))
+        if count == 0:
+            return np.zeros(shape, _DTYPES[dtype])
+        return np.frombuffer(self._data, _DTYPES[dtype], count, offset).reshape(shape)
+
+    def _member(self, key: str) -> int:
+        if key not in self._at:
+            raise DataError(f"no member {key!r}", where=str(self.path), remedy=f"it holds {', '.join(self.keys[:5])}")
+        return self._at[key]
+
+    def load(self, key: str, kind: type[T]) -> T:
+        """The member as a domain type; built once, then shared."""
+        if key not in self._loaded:
+            i = self._member(key)
+            arrays = {k: self._array(t) for k, t in self._tensors[i].items() if not k.startswith(_EXTRA)}
+            try:
+                self._loaded[key] = from_arrays(kind, arrays, self._members[i]["leaves"])
+            except KeyError as e:
+                raise DataError(f"{key}: array {e} is missing", where=str(self.path), remedy="ingest again") from e
+        return self._loaded[key]
+
+    def extra(self, key: str) -> dict[str, NDArray[Any]]:
+        """The member's extra arrays."""
+        tensors = self._tensors[self._member(key)]
+        return {k[len(_EXTRA) :]: self._array(t) for k, t in tensors.items() if k.startswith(_EXTRA)}
+
+    def meta(self, key: str) -> dict[str, Any]:
+        return self._members[self._member(key)]["meta"]
+
+
+def save_drive(
+    path: str | Path,
+    drive: Drive,
+    extra: Mapping[str, NDArray[Any]] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """One drive in a file of its own (a shard of one), with extra arrays (any numeric dtype and shape) and JSON-able meta. Atomic."""
+    write_shard(Path(path), [Item(drive.name, drive, extra or {}, meta or {})])
+
+
+def load_drive(path: str | Path) -> tuple[Drive, dict[str, NDArray[Any]], dict[str, Any]]:
+    """The inverse of :func:`save_drive`: (drive, extra arrays, meta). Raises DataError naming file and place."""
+    shard = Shard(path)
+    if len(shard.keys) != 1:
+        raise DataError(
+            f"holds {len(shard.keys)} drives, not one", where=str(path), remedy="open its folder as a Store"
+        )
+    key = shard.keys[0]
+    return shard.load(key, Drive), shard.extra(key), shard.meta(key)

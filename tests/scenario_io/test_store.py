@@ -1,0 +1,344 @@
+"""The store: what comes out is what went in, bit by bit, and damage is told with its place."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from roadcraft.core.arrays import to_arrays
+from roadcraft.core.errors import DataError
+from roadcraft.core.windows import cut
+from roadcraft.scenario_io.filter_config import ScenarioFilter
+from roadcraft.scenario_io.filters import find, select, window_of
+from roadcraft.scenario_io.store import atomic
+from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
+from roadcraft.scenario_io.store.store import Store
+from roadcraft.scenario_io.store.writer import StoreWriter, clean, compact, exclusive
+
+
+def same(a, b) -> None:
+    (x, mx), (y, my) = to_arrays(a), to_arrays(b)
+    assert mx == my
+    assert list(x) == list(y)
+    for key in x:
+        assert x[key].dtype == y[key].dtype, key
+        assert x[key].shape == y[key].shape, key
+        assert x[key].tobytes() == y[key].tobytes(), key
+
+
+@pytest.fixture
+def store(tmp_path, make_drive, make_map, make_rows) -> Path:
+    with StoreWriter(tmp_path / "s", shard_drives=2) as out:
+        for seed in range(5):
+            drive = make_drive(seed)
+            out.add(
+                drive.name,
+                drive,
+                make_map(seed % 2),
+                make_rows(drive),
+                {"plans": np.arange(3.0) + seed},
+                {"seed": seed},
+            )
+    return tmp_path / "s"
+
+
+def test_round_trip(store, make_drive, make_map, make_rows):
+    s = Store(store)
+    assert s.logs() == [f"log_{i}" for i in range(5)]
+    for seed in range(5):
+        drive = make_drive(seed)
+        same(s.drive(drive.name), drive)
+        same(s.map(drive.name), make_map(seed % 2))
+        assert s.rows(drive.name) == make_rows(drive)
+        assert s.extra(drive.name)["plans"].tolist() == [seed, seed + 1, seed + 2]
+        assert s.meta(drive.name) == {"seed": seed}
+    assert len(list((store / "maps").iterdir())) == 2
+    assert s.map("log_0") is s.map("log_2")
+    assert s.verify() == []
+
+
+def test_a_scenario_equals_the_one_cut_from_the_log(store, make_drive, make_map, make_rows):
+    s = Store(store)
+    for seed in range(5):
+        drive = make_drive(seed)
+        for row in make_rows(drive):
+            direct = cut(drive, make_map(seed % 2), row, row.tags[0], window_of(row, row.tags[0]))
+            stored = s.get(row.token)
+            assert (stored.token, stored.type, stored.first, stored.last, stored.stride) == (
+                direct.token, direct.type, direct.first, direct.last, direct.stride,
+            )  # fmt: skip
+            assert stored.expert.tobytes() == direct.expert.tobytes()
+
+
+def test_arrays_look_to_kernels_like_those_of_a_log(store, make_drive):
+    stored, _ = to_arrays(Store(store).drive("log_1"))
+    for key, a in stored.items():
+        assert (a.flags.aligned, a.flags.c_contiguous, a.flags.writeable) == (True, True, True), key
+        assert type(a) is np.ndarray
+    before = Store(store).drive("log_1").ego[0, 0]
+    stored["ego"][0, 0] = -1.0
+    assert Store(store).drive("log_1").ego[0, 0] == before
+
+
+def test_shards_are_plain_safetensors(store):
+    files = sorted((store / "drives").glob("*.safetensors"))
+    assert len(files) == 3
+    with safe_open(files[0], "np") as f:
+        names = set(f.keys())
+        assert "0/ego" in names
+        assert f.get_tensor("0/ego").shape == (40, 10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["<f8", "<f4", "<i8", "<u8", "|u1", "|b1", "<i4", "<u2"]),
+            st.lists(st.integers(0, 4), max_size=3),
+        ),
+        max_size=6,
+    )
+)
+def test_any_extra_arrays_come_back(tmp_path_factory, make_drive, layout):
+    rng = np.random.default_rng(0)
+    extra = {f"x{i}": (rng.random(s) * 9).astype(d) for i, (d, s) in enumerate(layout)}
+    path = tmp_path_factory.mktemp("x") / "d.safetensors"
+    save_drive(path, make_drive(1, 3), extra, {"note": [1, None, "é"]})
+    drive, back, meta = load_drive(path)
+    same(drive, make_drive(1, 3))
+    assert meta == {"note": [1, None, "é"]}
+    assert {k: (v.dtype, v.shape, v.tobytes()) for k, v in back.items()} == {
+        k: (v.dtype, v.shape, v.tobytes()) for k, v in extra.items()
+    }
+
+
+def test_objects_cannot_be_stored(tmp_path, make_drive):
+    with pytest.raises(TypeError, match="cannot be stored"):
+        save_drive(tmp_path / "d", make_drive(1), {"x": np.array([object()])})
+
+
+def test_filters_through_the_index_equal_filters_over_rows(store):
+    s = Store(store)
+    rows = list(s.iter_rows())
+    tokens = tuple(r.token for r in rows[::3])
+    for f in (
+        ScenarioFilter(),
+        ScenarioFilter(scenario_types=("a",)),
+        ScenarioFilter(scenario_types=("b", "c"), remove_invalid_goals=True),
+        ScenarioFilter(scenario_tokens=tokens, log_names=("log_1", "log_3")),
+        ScenarioFilter(splits=("train",)),
+        ScenarioFilter(map_names=("here",), num_scenarios_per_type=2),
+    ):
+        assert find(s, f) == select(rows, f)
+    assert len(find(s)) == 10
+
+
+def test_appending_and_compacting_change_nothing_for_readers(store, make_drive, make_map, make_rows):
+    before = {r.token: r for r in Store(store).iter_rows()}
+    with StoreWriter(store) as out:
+        assert "log_3" in out.done
+        with pytest.raises(DataError, match="already"):
+            out.add("log_3", make_drive(3), make_map(1))
+        out.add("log_9", make_drive(9), make_map(1), make_rows(make_drive(9)))
+    grown = list(Store(store).iter_rows())
+    assert len(grown) == len(before) + 2
+    keep = {p: p.read_bytes() for p in (store / "index").iterdir()}
+    compact(store / "index")
+    assert len(list((store / "index").iterdir())) == 1
+    assert list(Store(store).iter_rows()) == grown
+    for p, data in keep.items():  # killed between the merged part and the removal of the old ones
+        p.write_bytes(data)
+    again = Store(store)
+    assert sorted(r.token for r in again.iter_rows()) == sorted(r.token for r in grown)
+    same(again.drive("log_9"), make_drive(9))
+
+
+def test_a_store_pickles_as_its_path(store):
+    assert pickle.loads(pickle.dumps(Store(store))).logs() == Store(store).logs()
+
+
+def _read(path: Path, out) -> None:
+    out.put(float(sum(Store(path).drive(k).ego.sum() for k in Store(path).logs())))
+
+
+def test_many_processes_read_at_once(store):
+    ctx = multiprocessing.get_context("fork")
+    queue = ctx.Queue()
+    workers = [ctx.Process(target=_read, args=(store, queue)) for _ in range(3)]
+    for w in workers:
+        w.start()
+    sums = {queue.get(timeout=60) for _ in workers}
+    for w in workers:
+        w.join()
+    assert len(sums) == 1
+
+
+def test_unknown_names(store):
+    s = Store(store)
+    with pytest.raises(DataError, match="no scenario 'nope'"):
+        s.get("nope")
+    with pytest.raises(DataError, match="no log 'nope'"):
+        s.drive("nope")
+
+
+# ---- damage ---------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_not_a_store(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        Store(tmp_path / "none")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(DataError, match="not a store"):
+        Store(tmp_path / "x")
+    (tmp_path / "x" / "photo.jpg").write_text("x")
+    with pytest.raises(DataError, match="not a store"):
+        StoreWriter(tmp_path / "x")
+    with pytest.raises(DataError, match="a file is in the way"):
+        StoreWriter(tmp_path / "x" / "photo.jpg")
+
+
+@pytest.mark.parametrize("version", [0, 99, "x"])
+def test_another_version_is_told(store, version):
+    (store / "store.json").write_text(json.dumps({"version": version}))
+    with pytest.raises(DataError, match=r"store version .* reads version 1"):
+        Store(store)
+    (store / "store.json").write_text("{")
+    with pytest.raises(DataError, match=r"store.json.*damaged"):
+        Store(store)
+
+
+def test_another_schema_version_is_told(tmp_path, make_drive):
+    save_drive(tmp_path / "d", make_drive(1))
+    data = (tmp_path / "d").read_bytes().replace(b'\\"schema\\": 1', b'\\"schema\\": 7')
+    (tmp_path / "d").write_bytes(data)
+    with pytest.raises(DataError, match="schema version 7, this roadcraft reads version 1"):
+        load_drive(tmp_path / "d")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 4000, -1])
+def test_a_cut_off_shard_is_told(store, keep):
+    path = sorted((store / "drives").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:keep])
+    s = Store(store)
+    hurt = [k for k in s.logs() if s.entry(k).shard == f"drives/{path.name}"]
+    with pytest.raises(DataError, match="cut off") as e:
+        s.drive(hurt[0])
+    assert path.name in str(e.value)
+    assert len(s.verify()) == 1
+    whole = next(k for k in s.logs() if k not in hurt)
+    assert len(s.drive(whole)) == 40
+    with pytest.raises(DataError, match=r"cut off|too short"):
+        Shard(path)
+
+
+def test_flipped_bytes_are_found(store):
+    path = sorted((store / "drives").iterdir())[1]
+    data = bytearray(path.read_bytes())
+    data[-40] ^= 1
+    path.write_bytes(data)
+    other = sorted((store / "maps").iterdir())[0]
+    data = bytearray(other.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    data[start + 3] ^= 1
+    other.write_bytes(data)
+    faults = Store(store).verify()
+    assert len(faults) == 2
+    assert path.name in faults[0]
+    assert "checksum" in faults[0]
+    assert other.name in faults[1]
+
+
+def test_a_damaged_header_is_told(store):
+    path = sorted((store / "drives").iterdir())[0]
+    data = bytearray(path.read_bytes())
+    data[9:14] = b"xxxxx"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="header cannot be read"):
+        Shard(path)
+
+
+def test_a_damaged_index_is_told(store):
+    path = sorted((store / "index").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataError, match="index file cannot be read"):
+        Store(store).logs()
+
+
+def test_a_missing_shard_is_told(store):
+    path = sorted((store / "drives").iterdir())[0]
+    path.unlink()
+    assert "missing" in Store(store).verify()[0]
+    s = Store(store)
+    hurt = next(k for k in s.logs() if s.entry(k).shard == f"drives/{path.name}")
+    with pytest.raises(DataError, match="cannot be opened"):
+        s.drive(hurt)
+
+
+def test_a_full_disk_loses_nothing(store, make_drive, make_map, monkeypatch):
+    before = sorted(p.name for p in store.rglob("*"))
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = StoreWriter(store)
+    out.add("late", make_drive(7), make_map(0))
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(DataError, match=r"disk is full.*everything written before is intact"):
+        out.flush()
+    monkeypatch.undo()
+    assert sorted(p.name for p in store.rglob("*")) == before
+    assert Store(store).verify() == []
+
+
+def test_what_a_killed_writer_left_is_ignored_and_cleaned(store, make_drive):
+    write_shard(store / "drives" / "orphan.safetensors", [Item("x", make_drive(1))])
+    (store / "drives" / ".y.tmp").write_bytes(b"half")
+    assert Store(store).logs() == [f"log_{i}" for i in range(5)]
+    with exclusive(store):
+        assert clean(store) == 2
+    assert Store(store).verify() == []
+
+
+def _write_forever(path: Path, make_drive, make_map, make_rows) -> None:
+    out = StoreWriter(path, shard_drives=1)
+    for i in range(100_000):
+        drive = make_drive(i, 400, f"k{i}")
+        out.add(drive.name, drive, make_map(i % 3), make_rows(drive))
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.13, 0.3])
+def test_killed_at_any_moment(tmp_path, make_drive, make_map, make_rows, after_s):
+    path = tmp_path / "s"
+    StoreWriter(path)
+    ctx = multiprocessing.get_context("fork")
+    worker = ctx.Process(target=_write_forever, args=(path, make_drive, make_map, make_rows))
+    worker.start()
+    time.sleep(after_s)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    s = Store(path)
+    assert s.verify() == []
+    assert s.logs() == sorted(f"k{i}" for i in range(len(s.logs())))
+    for key in s.logs():
+        same(s.drive(key), make_drive(int(key[1:]), 400, key))
+    with StoreWriter(path) as out:
+        out.add("next", make_drive(1), make_map(0))
+    assert "next" in Store(path).logs()
+
+
+def test_only_one_ingest_at_a_time(store):
+    with exclusive(store), pytest.raises(DataError, match="another ingest"), exclusive(store):
+        pass
