@@ -1,0 +1,337 @@
+"""Reads a location's GeoPackage into MapData (reference: nuplan-devkit e924167, GPKGMapsDB and common/maps/nuplan_map)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.errors import DataError
+from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
+from roadcraft.scenario_io.nuplan.config import MAP_VERSION
+from roadcraft.scenario_io.nuplan.geopackage import GeoPackage, Layer
+from roadcraft.scenario_io.nuplan.layers import AREAS, SPEED_BUMPS
+
+LICENCE = "nuPlan dataset licence (non-commercial research use)"
+CONNECTOR_POLYGONS = "gen_lane_connectors_scaled_width_polygons"
+_READ = {
+    "lanes_polygons": (
+        "lane_fid", "lane_group_fid", "lane_index", "speed_limit_mps", "left_boundary_fid", "right_boundary_fid",
+    ),
+    "lane_connectors": (
+        "exit_lane_fid", "entry_lane_fid", "lane_group_connector_fid", "speed_limit_mps", "traffic_light_stop_line_fids",
+    ),
+    CONNECTOR_POLYGONS: ("lane_connector_fid", "left_boundary_fid", "right_boundary_fid"),
+    "baseline_paths": ("lane_fid", "lane_connector_fid"),
+    "boundaries": ("boundary_type_fid",),
+    "lane_groups_polygons": (),
+    "lane_group_connectors": ("from_lane_group_fid", "to_lane_group_fid", "intersection_fid"),
+    "stop_polygons": ("stop_polygon_type_fid",),
+}  # fmt: skip
+
+
+def map_file(root: Path, location: str) -> tuple[Path, str]:
+    """The GeoPackage of a location, and its version. Raises DataError where the maps folder does not list the location."""
+    index = root / f"{MAP_VERSION}.json"
+    try:
+        listed: Any = json.loads(index.read_text())
+        version = str(listed[location]["version"])
+    except FileNotFoundError:
+        raise DataError("no such file", where=str(index), remedy="maps_root must be the folder that holds it") from None
+    except (ValueError, OSError) as e:
+        raise DataError(f"cannot be read: {e}", where=str(index)) from e
+    except (KeyError, TypeError):
+        known = ", ".join(listed) if isinstance(listed, dict) else "none"
+        raise DataError(
+            f"location {location!r} is not listed", where=str(index), remedy=f"known: {known}; get that map"
+        ) from None
+    return root / location / version / "map.gpkg", version
+
+
+def read_map(root: Path, location: str) -> MapData:
+    """The map of a location, in metres of its UTM zone. Raises DataError naming file, layer and fid."""
+    path, version = map_file(root, location)
+    with GeoPackage(path) as package:
+        meta = package.attributes("meta")
+        frame = meta.get("projectedCoordSystem", "")
+        if not frame.upper().startswith("EPSG:") or not frame[5:].isdigit():
+            raise DataError(f"projectedCoordSystem is {frame!r}", where=f"{path}: layer meta", remedy="EPSG:n is expected")
+        names = [*_READ, *(n for n in AREAS.values() if n != SPEED_BUMPS and n not in _READ)]
+        if SPEED_BUMPS in package.layers():
+            names.append(SPEED_BUMPS)
+        layers = {n: package.layer(n, _READ.get(n, ())) for n in names}
+        project = _Projector(path, frame)
+        layers = {n: project(n, package.crs(n), layer) for n, layer in layers.items()}
+    build = _Builder(path, layers)
+    lanes = build.lanes()
+    return MapData(
+        name=location,
+        version=version,
+        source=meta.get("source", "nuplan"),
+        licence=meta.get("licence", LICENCE),
+        epsg=int(frame[5:]),
+        lanes=lanes,
+        blocks=build.blocks(),
+        areas=build.areas,
+        lines=build.lines,
+    )
+
+
+class _Projector:
+    """Moves layers to the metric frame, as geopandas' ``to_crs`` does: one transformer, all vertices of a layer in one call."""
+
+    def __init__(self, path: Path, frame: str) -> None:
+        self.path, self.frame = path, frame
+        self._transformers: dict[str, Any] = {}
+
+    def __call__(self, name: str, crs: str, layer: Layer) -> Layer:
+        if crs not in self._transformers:
+            self._transformers[crs] = self._transformer(name, crs)
+        points = shapely.get_coordinates(layer.geometry)
+        if not len(points):
+            return layer
+        x, y = self._transformers[crs].transform(points[:, 0], points[:, 1])
+        xy = np.column_stack([x, y])
+        if not np.isfinite(xy).all():
+            _, owner = shapely.get_coordinates(layer.geometry, return_index=True)
+            bad = layer.fid[owner[~np.isfinite(xy).all(axis=1)]]
+            raise DataError("coordinates are not on the globe", where=f"{self.path}: layer {name}, fid {bad[0]}")
+        flat = shapely.force_2d(layer.geometry) if shapely.has_z(layer.geometry).any() else layer.geometry.copy()
+        return Layer(layer.fid, shapely.set_coordinates(flat, xy), layer.columns)
+
+    def _transformer(self, name: str, crs: str) -> Any:
+        try:
+            from pyproj import Transformer
+            from pyproj.exceptions import ProjError
+        except ImportError as e:
+            raise DataError("reading maps needs pyproj", remedy="pip install 'roadcraft[nuplan]'") from e
+        try:
+            return Transformer.from_crs(crs, self.frame, always_xy=True)
+        except ProjError as e:
+            raise DataError(f"no projection from {crs} to {self.frame}: {e}", where=f"{self.path}: layer {name}") from e
+
+
+@dataclass
+class _Builder:
+    """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there."""
+
+    path: Path
+    layers: dict[str, Layer]
+
+    def __post_init__(self) -> None:
+        lanes, connectors = self.layers["lanes_polygons"], self.layers["lane_connectors"]
+        groups, crossings = self.layers["lane_groups_polygons"], self.layers["lane_group_connectors"]
+        if not len(lanes.fid):
+            raise DataError("the map is empty: no lanes", where=f"{self.path}: layer lanes_polygons")
+        self._same_fid(lanes)
+        self.lane_id = self._unique("lane_connectors", lanes.fid, connectors.fid)
+        self.block_id = self._unique("lane_group_connectors", groups.fid, crossings.fid)
+        self.areas = self._areas()
+        line = self.layers["boundaries"]
+        kind = np.full(len(line.fid), LineKind.BOUNDARY, np.uint8)
+        points, offsets = self._line_points("boundaries", line)
+        self.lines = Lines(line.fid, kind, self._ints("boundaries", "boundary_type_fid"), Polylines(points, offsets))
+
+    def lanes(self) -> Lanes:
+        lanes, connectors = self.layers["lanes_polygons"], self.layers["lane_connectors"]
+        n, k = len(lanes.fid), len(connectors.fid)
+        edges = self.layers[CONNECTOR_POLYGONS]
+        edge_of = self._find(CONNECTOR_POLYGONS, self._ints(CONNECTOR_POLYGONS, "lane_connector_fid"), connectors.fid)
+        surface = np.concatenate([lanes.geometry, edges.geometry[edge_of]])
+        limits = [*lanes.columns["speed_limit_mps"], *connectors.columns["speed_limit_mps"]]
+        limit = self._floats("lanes_polygons", "speed_limit_mps", limits)
+        has_limit = np.isfinite(limit)
+        line = {
+            side: np.concatenate(
+                [self._ints("lanes_polygons", side), self._ints(CONNECTOR_POLYGONS, side)[edge_of]]
+            )
+            for side in ("left_boundary_fid", "right_boundary_fid")
+        }
+        left, right = (index_of(self.lines.id, line[side]) for side in line)
+        centers = self._centerlines()
+        comes, leads = self._ints("lane_connectors", "exit_lane_fid"), self._ints("lane_connectors", "entry_lane_fid")
+        after, before = _graph(index_of(lanes.fid, comes), index_of(lanes.fid, leads), n, k)
+        texts = [str(t) if t is not None else "" for t in connectors.columns["traffic_light_stop_line_fids"]]
+        center = centers.geometry
+        block = np.concatenate(
+            [
+                index_of(self.block_id, self._ints("lanes_polygons", "lane_group_fid")),
+                index_of(self.block_id, self._ints("lane_connectors", "lane_group_connector_fid")),
+            ]
+        )
+        self._block_of = block
+        return Lanes(
+            id=self.lane_id,
+            kind=_kinds(n, k),
+            block=block,
+            lane_index=np.concatenate([self._ints("lanes_polygons", "lane_index"), np.full(k, -1)]).astype(np.int64),
+            speed_limit_mps=np.where(has_limit, limit, 0.0),
+            has_speed_limit=has_limit,
+            has_light=np.array([False] * n + [bool(t) for t in texts]),
+            polygons=_polygons(surface),
+            centerlines=Polylines(*self._line_points("baseline_paths", centers)),
+            left=_take(self.lines.lines, left),
+            right=_take(self.lines.lines, right),
+            successors=after,
+            predecessors=before,
+            stops=Ragged.build([[]] * n + self._stops(texts, center[n:])),
+            left_line=left,
+            right_line=right,
+        )
+
+    def blocks(self) -> RoadBlocks:
+        """Call after ``lanes``."""
+        groups, crossings = self.layers["lane_groups_polygons"], self.layers["lane_group_connectors"]
+        n, k = len(groups.fid), len(crossings.fid)
+        name = "lane_group_connectors"
+        comes, leads = self._ints(name, "from_lane_group_fid"), self._ints(name, "to_lane_group_fid")
+        after, before = _graph(index_of(groups.fid, comes), index_of(groups.fid, leads), n, k)
+        wanted = self._ints(name, "intersection_fid")
+        rows = self.areas.of(AreaKind.INTERSECTION)
+        found = index_of(self.areas.id[rows], wanted)
+        intersection = np.full(n + k, -1, np.int64)
+        intersection[n:] = np.where(found >= 0, rows[found] if len(rows) else -1, -1)
+        return RoadBlocks(
+            id=self.block_id,
+            kind=_kinds(n, k),
+            polygons=_polygons(np.concatenate([groups.geometry, crossings.geometry])),
+            lanes=_invert(self._block_of, n + k),
+            successors=after,
+            predecessors=before,
+            intersection=intersection,
+        )
+
+    def _areas(self) -> Areas:
+        present = {kind: self.layers[name] for kind, name in AREAS.items() if name in self.layers}
+        subtype = [
+            self._ints("stop_polygons", "stop_polygon_type_fid") if kind == AreaKind.STOP else np.zeros(len(layer.fid), np.int64)
+            for kind, layer in present.items()
+        ]
+        kinds = [np.full(len(layer.fid), kind, np.uint8) for kind, layer in present.items()]
+        return Areas(
+            id=np.concatenate([layer.fid for layer in present.values()]),
+            kind=np.concatenate(kinds),
+            subtype=np.concatenate(subtype),
+            polygons=_polygons(np.concatenate([layer.geometry for layer in present.values()])),
+        )
+
+    def _centerlines(self) -> Layer:
+        """The baseline of every lane, then of every connector."""
+        name, path = "baseline_paths", self.layers["baseline_paths"]
+        lanes, connectors = self.layers["lanes_polygons"].fid, self.layers["lane_connectors"].fid
+        of_lane = self._find(name, self._ints(name, "lane_fid"), lanes)
+        of_connector = self._find(name, self._ints(name, "lane_connector_fid"), connectors)
+        rows = np.concatenate([of_lane, of_connector])
+        return Layer(path.fid[rows], path.geometry[rows], {})
+
+    def _stops(self, texts: Sequence[str], baselines: NDArray[Any]) -> list[list[int]]:
+        """Rows of the stop areas of each connector: those listed that its baseline touches, else the one nearest to its start."""
+        polygons, rows = self.layers["stop_polygons"].geometry, self.areas.of(AreaKind.STOP)
+        out: list[list[int]] = []
+        for text, line in zip(texts, baselines, strict=True):
+            wanted = [int(t) for t in text.replace(" ", "").split(",") if t.isdigit()]
+            listed = index_of(self.layers["stop_polygons"].fid, np.array(wanted, np.int64))
+            listed = listed[listed >= 0]
+            if len(listed):
+                touched = listed[shapely.intersects(polygons[listed], line)]
+                if not len(touched):
+                    start = shapely.get_point(line, 0)
+                    touched = listed[[int(np.argmin(shapely.distance(polygons[listed], start)))]]
+                listed = touched
+            out.append(rows[listed].tolist())
+        return out
+
+    def _same_fid(self, lanes: Layer) -> None:
+        wrong = np.flatnonzero(self._ints("lanes_polygons", "lane_fid") != lanes.fid)
+        if len(wrong):
+            raise DataError(
+                "lane_fid differs from the fid", where=f"{self.path}: layer lanes_polygons, fid {lanes.fid[wrong[0]]}",
+                remedy="the format wants them equal",
+            )  # fmt: skip
+
+    def _unique(self, name: str, first: I64, second: I64) -> I64:
+        ids = np.concatenate([first, second])
+        both = np.intersect1d(first, second)
+        if len(both):
+            raise DataError(
+                f"id {both[0]} is not unique", where=f"{self.path}: layer {name}", remedy="ids are unique over both layers"
+            )
+        return ids
+
+    def _find(self, name: str, keys: I64, wanted: I64) -> I64:
+        """The one row of a layer for each wanted key."""
+        values, counts = np.unique(keys[np.isin(keys, wanted)], return_counts=True)
+        rows = index_of(keys, wanted)
+        if (counts > 1).any():
+            raise DataError(f"two features for id {values[counts > 1][0]}", where=f"{self.path}: layer {name}")
+        if (rows < 0).any():
+            raise DataError(f"no feature for id {wanted[rows < 0][0]}", where=f"{self.path}: layer {name}")
+        return rows
+
+    def _ints(self, name: str, column: str) -> I64:
+        """An integer column; -1 where it is null."""
+        values = self._floats(name, column, self.layers[name].columns[column])
+        return np.where(np.isfinite(values), values, -1.0).astype(np.int64)
+
+    def _floats(self, name: str, column: str, values: Sequence[Any]) -> F64:
+        """A number column; NaN where it is null."""
+        try:
+            out = np.array([np.nan if v is None else v for v in values], np.float64)
+        except (TypeError, ValueError) as e:
+            raise DataError(f"column {column}: {e}", where=f"{self.path}: layer {name}") from e
+        if (np.abs(out[np.isfinite(out)]) > 2.0**53).any():
+            raise DataError(f"column {column} holds an impossible number", where=f"{self.path}: layer {name}")
+        return out
+
+    def _line_points(self, name: str, layer: Layer) -> tuple[F64, I64]:
+        wrong = np.flatnonzero(shapely.get_type_id(layer.geometry) != shapely.GeometryType.LINESTRING)
+        if len(wrong):
+            raise DataError("not a line of two points or more", where=f"{self.path}: layer {name}, fid {layer.fid[wrong[0]]}")
+        points = np.ascontiguousarray(shapely.get_coordinates(layer.geometry))
+        counts = shapely.get_num_coordinates(layer.geometry) if len(layer.fid) else np.zeros(0, np.int64)
+        return points, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _kinds(lanes: int, connectors: int) -> NDArray[np.uint8]:
+    return np.repeat(np.array([LaneKind.LANE, LaneKind.CONNECTOR], np.uint8), [lanes, connectors])
+
+
+def _graph(comes: I64, leads: I64, n: int, k: int) -> tuple[Ragged, Ragged]:
+    """Successors and predecessors of n lanes and k connectors; connector j comes from lane comes[j] and leads to lane leads[j]."""
+    rows = n + np.arange(k)
+    after = [*_invert(comes, n, rows), *([int(b)] if b >= 0 else [] for b in leads)]
+    before = [*_invert(leads, n, rows), *([int(a)] if a >= 0 else [] for a in comes)]
+    return Ragged.build(after), Ragged.build(before)
+
+
+def _invert(owner: I64, count: int, rows: I64 | None = None) -> Ragged:
+    """For each of ``count`` owners its rows, ascending; -1 owns nothing."""
+    order = np.argsort(owner, kind="stable")
+    order = order[np.searchsorted(owner[order], 0) :]
+    offsets = np.searchsorted(owner[order], np.arange(count + 1)).astype(np.int64)
+    return Ragged((order if rows is None else rows[order]).astype(np.int64), offsets)
+
+
+def _polygons(geometry: NDArray[Any]) -> Polygons:
+    """Rings of polygons and multipolygons: outlines, each with its holes."""
+    parts, polygon_of_part = shapely.get_parts(geometry, return_index=True)
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    points, ring_of_point = shapely.get_coordinates(rings, return_index=True)
+    polygon_of_ring = polygon_of_part[part_of_ring]
+    return Polygons(
+        np.ascontiguousarray(points),
+        np.searchsorted(ring_of_point, np.arange(len(rings) + 1)).astype(np.int64),
+        np.searchsorted(polygon_of_ring, np.arange(len(geometry) + 1)).astype(np.int64),
+    )
+
+
+def _take(lines: Polylines, rows: I64) -> Polylines:
+    """Some of the lines; an empty one for row -1."""
+    return Polylines.build([lines[int(r)] if r >= 0 else np.zeros((0, 2)) for r in rows])

@@ -1,0 +1,264 @@
+"""Writes maps as GeoPackages that the reference devkit opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Polygons, Polylines
+from roadcraft.core.errors import DataError
+from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
+from roadcraft.scenario_io.nuplan import geopackage
+from roadcraft.scenario_io.nuplan.config import MAP_VERSION
+from roadcraft.scenario_io.nuplan.geopackage import Layer
+from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
+from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
+
+Project = Callable[[F64], F64]
+
+
+def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
+    """Write each map to ``root/<name>/<version>/map.gpkg`` and list it in ``root/nuplan-maps-v1.0.json``, beside the maps already there.
+
+    The reference opens its four hard-coded locations whichever is used: those that are missing get a small placeholder of one road.
+    Reading back gives an equal MapData, coordinates within 1e-6 m (they are stored as longitude and latitude), provided that ids ascend within
+    each kind and that ``left`` and ``right`` are the lines that ``left_line`` and ``right_line`` name (otherwise lines are added). Raises DataError for a map
+    that the format cannot hold (no projected frame, ids that are not unique or negative, stop lines without a light, lines that are no boundaries).
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    index = root / f"{MAP_VERSION}.json"
+    listed: dict[str, Any] = json.loads(index.read_text()) if index.is_file() else {}
+    for m in maps:
+        _write(m, root / m.name / m.version / "map.gpkg")
+        listed[m.name] = {"version": m.version, "layers": {}}
+    for name, (version, epsg) in LOCATIONS.items():
+        if name not in listed:
+            _write(placeholder(name, version, epsg), root / name / version / "map.gpkg")
+            listed[name] = {"version": version, "layers": {}}
+    part = index.with_suffix(".part")
+    part.write_text(json.dumps(listed, indent=1) + "\n")
+    os.replace(part, index)
+    return root
+
+
+def _write(m: MapData, path: Path) -> None:
+    _check(m, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    project = _projection(m.epsg)
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = OFF")
+            db.execute("PRAGMA synchronous = OFF")
+            db.execute("BEGIN")
+            geopackage.create(db)
+            for name, kind, layer in _layers(m, project):
+                geopackage.add_layer(db, name, kind, layer, COLUMNS[name])
+            meta = {"projectedCoordSystem": f"EPSG:{m.epsg}", "mapVersion": m.version}
+            geopackage.add_attributes(db, "meta", {**meta, "source": m.source, "licence": m.licence})
+            db.execute("COMMIT")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _projection(epsg: int) -> Project:
+    from pyproj import Transformer
+
+    transform = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True).transform
+    return lambda xy: np.column_stack(transform(xy[:, 0], xy[:, 1])) if len(xy) else xy
+
+
+def _check(m: MapData, path: Path) -> None:
+    def require(ok: object, what: str, remedy: str = "") -> None:
+        if not ok:
+            raise DataError(what, where=str(path), remedy=remedy)
+
+    require(len(m.lanes), "the map has no lanes")
+    require(m.epsg > 0, "the map has no projected frame", "give MapData an EPSG code, e.g. a UTM zone's")
+    for what, ids in (("lane", m.lanes.id), ("road block", m.blocks.id), ("line", m.lines.id)):
+        values, counts = np.unique(ids, return_counts=True)
+        require(not (counts > 1).any(), f"{what} id {values[counts > 1][:1]} is not unique")
+        require(not len(values) or values[0] >= 0, f"{what} id {values[:1]} is negative")
+    for kind in AreaKind:
+        ids = m.areas.id[m.areas.kind == kind]
+        require(len(np.unique(ids)) == len(ids), f"ids of {kind.name} areas are not unique")
+    require(
+        np.all(m.lines.kind == LineKind.BOUNDARY), "nuPlan maps hold lane boundaries only", "drop the map's other lines"
+    )
+    stopped = (np.diff(m.lanes.stops.offsets) > 0) & ~m.lanes.has_light
+    require(not stopped.any(), f"lane {m.lanes.id[stopped][:1]} has stop lines but no light", "nuPlan's stop lines belong to lights")
+    order = np.concatenate([np.diff(m.lanes.kind.astype(int)), np.diff(m.blocks.kind.astype(int))])
+    require(np.all(order >= 0), "lanes come before connectors, in lanes and in road blocks")
+
+
+def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
+    boundaries = _Boundaries(m)
+    left = [boundaries.fid(m.lanes.left_line[i], m.lanes.left[i]) for i in range(len(m.lanes))]
+    right = [boundaries.fid(m.lanes.right_line[i], m.lanes.right[i]) for i in range(len(m.lanes))]
+    yield from _lane_layers(m, project, left, right)
+    zero = [0] * len(boundaries.ids)
+    yield (
+        "boundaries",
+        "LINESTRING",
+        Layer(
+            np.array(boundaries.ids, np.int64),
+            _lines(Polylines.build(boundaries.lines), project),
+            {"boundary_type_fid": boundaries.types, "is_ground_truth": zero},
+        ),
+    )
+    yield from _block_layers(m, project)
+    for kind, name in AREAS.items():
+        rows = m.areas.of(kind)
+        if name == SPEED_BUMPS and not len(rows):
+            continue
+        columns: dict[str, Sequence[Any]] = {c: [0] * len(rows) for c in COLUMNS[name]}
+        if kind == AreaKind.STOP:
+            columns["stop_polygon_type_fid"] = m.areas.subtype[rows].tolist()
+        yield name, *_polygon_layer(m.areas.id[rows], m.areas.polygons, rows, columns, project)
+
+
+def _lane_layers(
+    m: MapData, project: Project, left: list[int], right: list[int]
+) -> Iterable[tuple[str, str, Layer]]:
+    is_lane = m.lanes.kind == LaneKind.LANE
+    lanes, connectors = np.flatnonzero(is_lane), np.flatnonzero(~is_lane)
+    block = _ids(m.blocks.id, m.lanes.block)
+    limit = [v if has else None for v, has in zip(m.lanes.speed_limit_mps.tolist(), m.lanes.has_speed_limit, strict=True)]
+    of_lanes = {
+        "lane_fid": m.lanes.id, "lane_group_fid": block, "lane_index": m.lanes.lane_index, "speed_limit_mps": limit,
+        "left_boundary_fid": left, "right_boundary_fid": right,
+    }  # fmt: skip
+    yield "lanes_polygons", *_polygon_layer(
+        m.lanes.id[lanes], m.lanes.polygons, lanes, _columns("lanes_polygons", of_lanes, lanes), project
+    )
+    ends = {"lane_fid": _float_ids(m.lanes.id, is_lane), "lane_connector_fid": _float_ids(m.lanes.id, ~is_lane)}
+    everything = np.arange(len(m.lanes))
+    baselines = _lines(m.lanes.centerlines, project)
+    yield (
+        "baseline_paths",
+        "LINESTRING",
+        Layer(everything + 1, baselines, _columns("baseline_paths", ends, everything)),
+    )
+    of_connectors = {
+        "exit_lane_fid": _first(m.lanes.id, m.lanes.predecessors), "entry_lane_fid": _first(m.lanes.id, m.lanes.successors),
+        "lane_group_connector_fid": block, "speed_limit_mps": limit, "traffic_light_stop_line_fids": _stop_texts(m),
+        "bulb_fids": [""] * len(m.lanes),
+        "intersection_fid": _ids(m.areas.id, np.where(m.lanes.block >= 0, m.blocks.intersection[m.lanes.block], -1)),
+        "lane_connector_fid": m.lanes.id, "left_boundary_fid": left, "right_boundary_fid": right,
+    }  # fmt: skip
+    ids = m.lanes.id[connectors]
+    yield (
+        "lane_connectors",
+        "LINESTRING",
+        Layer(ids, baselines[connectors], _columns("lane_connectors", of_connectors, connectors)),
+    )
+    name = "gen_lane_connectors_scaled_width_polygons"
+    yield name, *_polygon_layer(ids, m.lanes.polygons, connectors, _columns(name, of_connectors, connectors), project)
+
+
+def _block_layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
+    groups = np.flatnonzero(m.blocks.kind == LaneKind.LANE)
+    connectors = np.flatnonzero(m.blocks.kind == LaneKind.CONNECTOR)
+    values = {
+        "from_lane_group_fid": _first(m.blocks.id, m.blocks.predecessors),
+        "to_lane_group_fid": _first(m.blocks.id, m.blocks.successors),
+        "intersection_fid": _ids(m.areas.id, m.blocks.intersection),
+    }
+    for name, rows in (("lane_groups_polygons", groups), ("lane_group_connectors", connectors)):
+        yield name, *_polygon_layer(
+            m.blocks.id[rows], m.blocks.polygons, rows, _columns(name, values, rows), project
+        )
+
+
+class _Boundaries:
+    """The lines of a map, and those that have to be added because a lane has an edge without one."""
+
+    def __init__(self, m: MapData) -> None:
+        self.ids = m.lines.id.tolist()
+        self.types = m.lines.subtype.tolist()
+        self.lines = [m.lines.lines[i] for i in range(len(m.lines))]
+        self._next = max([*self.ids, *m.lanes.id.tolist(), *m.blocks.id.tolist(), *m.areas.id.tolist()]) + 1
+
+    def fid(self, line: int, points: F64) -> int:
+        """Id of line row ``line``, or of a new line; 0 (which the reader takes for 'none') where there are no points either."""
+        if line >= 0:
+            return int(self.ids[line])
+        if len(points) < 2:
+            return 0
+        self.ids.append(self._next)
+        self.types.append(0)
+        self.lines.append(points)
+        self._next += 1
+        return int(self.ids[-1])
+
+
+def _columns(name: str, values: dict[str, Any], rows: I64) -> dict[str, Sequence[Any]]:
+    """The layer's columns at the given rows; 0 where the map knows nothing."""
+    picked: dict[str, Sequence[Any]] = {}
+    for c in COLUMNS[name]:
+        source = values.get(c)
+        plain = source.tolist() if isinstance(source, np.ndarray) else source
+        picked[c] = [0] * len(rows) if plain is None else [plain[i] for i in rows.tolist()]
+    return picked
+
+
+def _ids(ids: I64, rows: I64) -> list[int]:
+    """Ids of rows, 0 for none."""
+    return [int(ids[r]) if r >= 0 else 0 for r in rows.tolist()]
+
+
+def _first(ids: I64, ragged: Any) -> list[int]:
+    return [int(ids[ragged[i][0]]) if len(ragged[i]) else 0 for i in range(len(ragged))]
+
+
+def _float_ids(ids: I64, where: NDArray[np.bool_]) -> list[float | None]:
+    # The reference reads these columns as floats, since one of the two is null in every row.
+    return [float(i) if here else None for i, here in zip(ids.tolist(), where.tolist(), strict=True)]
+
+
+def _stop_texts(m: MapData) -> list[str]:
+    """Comma list of stop line ids; a blank, which counts as a light without a stop line, where there is none."""
+    return [
+        (",".join(str(m.areas.id[r]) for r in m.lanes.stops[i]) or " ") if m.lanes.has_light[i] else ""
+        for i in range(len(m.lanes))
+    ]
+
+
+def _lines(lines: Polylines, project: Project) -> NDArray[Any]:
+    points = project(lines.points)
+    parts = [shapely.linestrings(points[lines.offsets[i] : lines.offsets[i + 1]]) for i in range(len(lines))]
+    return np.array(parts, object)
+
+
+def _polygon_layer(
+    ids: I64, polygons: Polygons, rows: I64, columns: dict[str, Sequence[Any]], project: Project
+) -> tuple[str, Layer]:
+    """The kind and the layer of some of the polygons. Several outlines of one polygon become a multipolygon; rings within another are its holes."""
+    shapes = []
+    for r in rows.tolist():
+        rings = [shapely.linearrings(project(ring)) for ring in polygons[r]]
+        outlines = [shapely.polygons(ring) for ring in rings]
+        # Even-odd: a ring within an even number of others is an outline, within an odd number a hole of the smallest around it.
+        depth = [sum(o is not p and p.contains(o) for p in outlines) for o in outlines]
+        parts = []
+        for i, ring in enumerate(rings):
+            if depth[i] % 2 == 0:
+                holes = [h for j, h in enumerate(rings) if depth[j] == depth[i] + 1 and outlines[i].contains(outlines[j])]
+                parts.append(shapely.polygons(ring, holes) if holes else outlines[i])
+        shapes.append(parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
+    geometry = np.empty(len(shapes), object)
+    geometry[:] = shapes
+    kind = "MULTIPOLYGON" if any(g.geom_type == "MultiPolygon" for g in shapes) else "POLYGON"
+    return kind, Layer(ids, geometry, columns)
