@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import Any
 
 _HOME: dict[str, str] = {  # public name -> module that defines it
+    "NuplanSource": "roadcraft.scenario_io.nuplan.source",
+    "write_drive": "roadcraft.scenario_io.nuplan.log_writer",
+    "write_maps": "roadcraft.scenario_io.nuplan.map_writer",
     "ScenarioFilter": "roadcraft.scenario_io.filter_config",
     "Selected": "roadcraft.scenario_io.filters",
     "find": "roadcraft.scenario_io.filters",

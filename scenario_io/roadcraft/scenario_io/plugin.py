@@ -11,6 +11,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
     return [
         PluginSpec(
             "source",
+            "nuplan",
+            "nuPlan log databases and GeoPackage maps",
+            f"{room}.nuplan.config:NuplanConfig",
+            f"{room}.nuplan.source:NuplanSource",
+        ),
+        PluginSpec(
+            "source",
             "store",
             "A roadcraft store: drives, maps and scenarios, memory-mapped",
             f"{room}.store.config:StoreConfig",

@@ -8,9 +8,9 @@ from typing import Any
 _HOME = {
     "NuplanConfig": "config",
     "NuplanSource": "source",
-    "read_map": "read_map",
-    "write_drive": "write_log",
-    "write_maps": "write_map",
+    "read_map": "map_reader",
+    "write_drive": "log_writer",
+    "write_maps": "map_writer",
 }
 
 __all__ = list(_HOME)

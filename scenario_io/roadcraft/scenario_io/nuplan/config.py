@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAP_VERSION = "nuplan-maps-v1.0"
 
@@ -16,8 +16,8 @@ class NuplanConfig:
     log before and after the window that a scenario read alone brings along; licence: terms of logs that do not state their own.
     """
 
-    data_root: str = ""
-    maps_root: str | None = None
+    data_root: str = field(default="", metadata={"path": True})
+    maps_root: str | None = field(default=None, metadata={"path": True})
     splits: tuple[str, ...] = ()
     past_s: float = 2.5
     future_s: float = 8.5

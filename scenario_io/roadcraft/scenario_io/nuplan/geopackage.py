@@ -84,9 +84,7 @@ def add_attributes(db: sqlite3.Connection, name: str, values: Mapping[str, str])
     db.executemany(f'INSERT INTO "{name}" (key, value) VALUES (?, ?)', values.items())
 
 
-def _register(
-    db: sqlite3.Connection, name: str, data_type: str, bounds: Sequence[float | None], srs_id: int
-) -> None:
+def _register(db: sqlite3.Connection, name: str, data_type: str, bounds: Sequence[float | None], srs_id: int) -> None:
     row = (name, data_type, name, "", WRITTEN, *bounds, srs_id)
     db.execute("INSERT INTO gpkg_contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 

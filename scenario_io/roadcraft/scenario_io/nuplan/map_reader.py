@@ -62,7 +62,9 @@ def read_map(root: Path, location: str) -> MapData:
         meta = package.attributes("meta")
         frame = meta.get("projectedCoordSystem", "")
         if not frame.upper().startswith("EPSG:") or not frame[5:].isdigit():
-            raise DataError(f"projectedCoordSystem is {frame!r}", where=f"{path}: layer meta", remedy="EPSG:n is expected")
+            raise DataError(
+                f"projectedCoordSystem is {frame!r}", where=f"{path}: layer meta", remedy="EPSG:n is expected"
+            )
         names = [*_READ, *(n for n in AREAS.values() if n != SPEED_BUMPS and n not in _READ)]
         if SPEED_BUMPS in package.layers():
             names.append(SPEED_BUMPS)
@@ -149,9 +151,7 @@ class _Builder:
         limit = self._floats("lanes_polygons", "speed_limit_mps", limits)
         has_limit = np.isfinite(limit)
         line = {
-            side: np.concatenate(
-                [self._ints("lanes_polygons", side), self._ints(CONNECTOR_POLYGONS, side)[edge_of]]
-            )
+            side: np.concatenate([self._ints("lanes_polygons", side), self._ints(CONNECTOR_POLYGONS, side)[edge_of]])
             for side in ("left_boundary_fid", "right_boundary_fid")
         }
         left, right = (index_of(self.lines.id, line[side]) for side in line)
@@ -211,7 +211,9 @@ class _Builder:
     def _areas(self) -> Areas:
         present = {kind: self.layers[name] for kind, name in AREAS.items() if name in self.layers}
         subtype = [
-            self._ints("stop_polygons", "stop_polygon_type_fid") if kind == AreaKind.STOP else np.zeros(len(layer.fid), np.int64)
+            self._ints("stop_polygons", "stop_polygon_type_fid")
+            if kind == AreaKind.STOP
+            else np.zeros(len(layer.fid), np.int64)
             for kind, layer in present.items()
         ]
         kinds = [np.full(len(layer.fid), kind, np.uint8) for kind, layer in present.items()]
@@ -261,7 +263,9 @@ class _Builder:
         both = np.intersect1d(first, second)
         if len(both):
             raise DataError(
-                f"id {both[0]} is not unique", where=f"{self.path}: layer {name}", remedy="ids are unique over both layers"
+                f"id {both[0]} is not unique",
+                where=f"{self.path}: layer {name}",
+                remedy="ids are unique over both layers",
             )
         return ids
 
@@ -293,7 +297,9 @@ class _Builder:
     def _line_points(self, name: str, layer: Layer) -> tuple[F64, I64]:
         wrong = np.flatnonzero(shapely.get_type_id(layer.geometry) != shapely.GeometryType.LINESTRING)
         if len(wrong):
-            raise DataError("not a line of two points or more", where=f"{self.path}: layer {name}, fid {layer.fid[wrong[0]]}")
+            raise DataError(
+                "not a line of two points or more", where=f"{self.path}: layer {name}, fid {layer.fid[wrong[0]]}"
+            )
         points = np.ascontiguousarray(shapely.get_coordinates(layer.geometry))
         counts = shapely.get_num_coordinates(layer.geometry) if len(layer.fid) else np.zeros(0, np.int64)
         return points, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

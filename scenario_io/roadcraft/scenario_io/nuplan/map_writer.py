@@ -98,7 +98,11 @@ def _check(m: MapData, path: Path) -> None:
         np.all(m.lines.kind == LineKind.BOUNDARY), "nuPlan maps hold lane boundaries only", "drop the map's other lines"
     )
     stopped = (np.diff(m.lanes.stops.offsets) > 0) & ~m.lanes.has_light
-    require(not stopped.any(), f"lane {m.lanes.id[stopped][:1]} has stop lines but no light", "nuPlan's stop lines belong to lights")
+    require(
+        not stopped.any(),
+        f"lane {m.lanes.id[stopped][:1]} has stop lines but no light",
+        "nuPlan's stop lines belong to lights",
+    )
     order = np.concatenate([np.diff(m.lanes.kind.astype(int)), np.diff(m.blocks.kind.astype(int))])
     require(np.all(order >= 0), "lanes come before connectors, in lanes and in road blocks")
 
@@ -129,19 +133,22 @@ def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
         yield name, *_polygon_layer(m.areas.id[rows], m.areas.polygons, rows, columns, project)
 
 
-def _lane_layers(
-    m: MapData, project: Project, left: list[int], right: list[int]
-) -> Iterable[tuple[str, str, Layer]]:
+def _lane_layers(m: MapData, project: Project, left: list[int], right: list[int]) -> Iterable[tuple[str, str, Layer]]:
     is_lane = m.lanes.kind == LaneKind.LANE
     lanes, connectors = np.flatnonzero(is_lane), np.flatnonzero(~is_lane)
     block = _ids(m.blocks.id, m.lanes.block)
-    limit = [v if has else None for v, has in zip(m.lanes.speed_limit_mps.tolist(), m.lanes.has_speed_limit, strict=True)]
+    limit = [
+        v if has else None for v, has in zip(m.lanes.speed_limit_mps.tolist(), m.lanes.has_speed_limit, strict=True)
+    ]
     of_lanes = {
         "lane_fid": m.lanes.id, "lane_group_fid": block, "lane_index": m.lanes.lane_index, "speed_limit_mps": limit,
         "left_boundary_fid": left, "right_boundary_fid": right,
     }  # fmt: skip
-    yield "lanes_polygons", *_polygon_layer(
-        m.lanes.id[lanes], m.lanes.polygons, lanes, _columns("lanes_polygons", of_lanes, lanes), project
+    yield (
+        "lanes_polygons",
+        *_polygon_layer(
+            m.lanes.id[lanes], m.lanes.polygons, lanes, _columns("lanes_polygons", of_lanes, lanes), project
+        ),
     )
     ends = {"lane_fid": _float_ids(m.lanes.id, is_lane), "lane_connector_fid": _float_ids(m.lanes.id, ~is_lane)}
     everything = np.arange(len(m.lanes))
@@ -177,9 +184,7 @@ def _block_layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Laye
         "intersection_fid": _ids(m.areas.id, m.blocks.intersection),
     }
     for name, rows in (("lane_groups_polygons", groups), ("lane_group_connectors", connectors)):
-        yield name, *_polygon_layer(
-            m.blocks.id[rows], m.blocks.polygons, rows, _columns(name, values, rows), project
-        )
+        yield name, *_polygon_layer(m.blocks.id[rows], m.blocks.polygons, rows, _columns(name, values, rows), project)
 
 
 class _Boundaries:
@@ -255,7 +260,9 @@ def _polygon_layer(
         parts = []
         for i, ring in enumerate(rings):
             if depth[i] % 2 == 0:
-                holes = [h for j, h in enumerate(rings) if depth[j] == depth[i] + 1 and outlines[i].contains(outlines[j])]
+                holes = [
+                    h for j, h in enumerate(rings) if depth[j] == depth[i] + 1 and outlines[i].contains(outlines[j])
+                ]
                 parts.append(shapely.polygons(ring, holes) if holes else outlines[i])
         shapes.append(parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
     geometry = np.empty(len(shapes), object)

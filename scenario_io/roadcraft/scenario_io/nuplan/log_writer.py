@@ -70,9 +70,13 @@ def _check(drive: Drive, map: MapData, path: Path) -> None:
 
     scenes = len(set(drive.scenes.names))
     require(drive.map_name == map.name, f"the drive is on map {drive.map_name!r}, not on {map.name!r}")
-    require(drive.interval_us == schema.INTERVAL_US, f"interval {drive.interval_us} us", "nuPlan logs are 20 Hz: 50000 us")
+    require(
+        drive.interval_us == schema.INTERVAL_US, f"interval {drive.interval_us} us", "nuPlan logs are 20 Hz: 50000 us"
+    )
     require(drive.joints.shape[1] == 0 and not drive.tracks.unit.any(), "nuPlan has no place for trailers")
-    require(scenes >= schema.MIN_SCENES, f"{scenes} scenes", "at least 5: the first two and last two never give scenarios")
+    require(
+        scenes >= schema.MIN_SCENES, f"{scenes} scenes", "at least 5: the first two and last two never give scenarios"
+    )
     require(len(drive.scenes) and drive.scenes.first[0] == 0, "the first scene does not start at frame 0")
     require(np.all(np.diff(drive.time_us) > 0), "time stamps do not increase")
     require(len(np.unique(drive.token)) == len(drive), "frame tokens are not unique")
@@ -102,20 +106,26 @@ def _rows(drive: Drive, epsg: int) -> Iterator[tuple[str, Iterable[Sequence[Any]
     yield "track", _tracks(drive, tracks, dict(zip(schema.CATEGORIES.values(), categories, strict=True)))
     yield "lidar_box", _boxes(drive, frames, tracks)
     tags = fresh(drive.name, "scenario_tag", len(drive.tag_frame))
-    yield "scenario_tag", (
-        (t, frames[f], drive.tag_names[k], None)
-        for t, f, k in zip(tags, drive.tag_frame.tolist(), drive.tag_type.tolist(), strict=True)
+    yield (
+        "scenario_tag",
+        (
+            (t, frames[f], drive.tag_names[k], None)
+            for t, f, k in zip(tags, drive.tag_frame.tolist(), drive.tag_type.tolist(), strict=True)
+        ),
     )
     lights = fresh(drive.name, "traffic_light_status", len(drive.lights.lane))
-    yield "traffic_light_status", (
-        (t, frames[f], lane, schema.STATUS[state])
-        for t, f, lane, state in zip(
-            lights,
-            _frame_of(drive.lights.offsets).tolist(),
-            drive.lights.lane.tolist(),
-            drive.lights.state.tolist(),
-            strict=True,
-        )
+    yield (
+        "traffic_light_status",
+        (
+            (t, frames[f], lane, schema.STATUS[state])
+            for t, f, lane, state in zip(
+                lights,
+                _frame_of(drive.lights.offsets).tolist(),
+                drive.lights.lane.tolist(),
+                drive.lights.state.tolist(),
+                strict=True,
+            )
+        ),
     )
 
 

@@ -1,0 +1,355 @@
+"""Reads a nuPlan log database, whole or a window of it, with one query per table (reference: nuplan-devkit e924167, database/nuplan_db)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.errors import DataError
+from roadcraft.core.scenario import (
+    EGO_SIZE,
+    Drive,
+    Ego,
+    LightFrames,
+    LightState,
+    ObjectFrames,
+    ObjectKind,
+    Scenes,
+    Tracks,
+)
+from roadcraft.scenario_io.nuplan import schema
+from roadcraft.scenario_io.nuplan.rotation import yaw_of
+
+FOREVER = (-(2**62), 2**62)
+_FRAMES = """
+    SELECT p.timestamp, p.token, p.scene_token, e.x, e.y, e.qw, e.qx, e.qy, e.qz, e.vx, e.vy, e.acceleration_x, e.acceleration_y
+    FROM lidar_pc AS p LEFT JOIN ego_pose AS e ON e.token = p.ego_pose_token
+    WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ? ORDER BY p.timestamp"""
+_BOXES = """
+    SELECT p.timestamp, b.track_token, b.x, b.y, b.yaw, b.length, b.width, b.vx, b.vy
+    FROM lidar_pc AS p JOIN lidar_box AS b ON b.lidar_pc_token = p.token
+    WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
+_LIGHTS = """
+    SELECT p.timestamp, t.lane_connector_id, t.status FROM lidar_pc AS p JOIN traffic_light_status AS t ON t.lidar_pc_token = p.token
+    WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
+_TAGS = """
+    SELECT p.timestamp, s.type FROM lidar_pc AS p JOIN scenario_tag AS s ON s.lidar_pc_token = p.token
+    WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ? AND s.type IS NOT NULL"""
+_LOG = """
+    SELECT l.map_version, d.token FROM lidar AS d JOIN log AS l ON l.token = d.log_token WHERE d.channel = ?"""
+_SCENES = """
+    SELECT s.token, s.name, s.roadblock_ids, e.x, e.y, e.qw, e.qx, e.qy, e.qz
+    FROM scene AS s LEFT JOIN ego_pose AS e ON e.token = s.goal_ego_pose_token"""
+_TRACKS = "SELECT t.token, c.name, t.height FROM track AS t LEFT JOIN category AS c ON c.token = t.category_token ORDER BY t.rowid"
+
+
+@dataclass(frozen=True)
+class SceneRow:
+    """A row of table ``scene``: route are ids of road blocks, goal x, y, heading or None."""
+
+    name: str
+    route: tuple[int, ...]
+    goal: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """A frame of a valid scene: time, token, the scene's row, and the sorted tags."""
+
+    time_us: int
+    token: str
+    scene: SceneRow
+    tags: tuple[str, ...]
+
+
+class LogReader:
+    """One log database, opened for reading. Every fault of the file is a DataError that names file, table and token.
+
+    What holds for the whole log (tracks, scenes, names) is read once, on first use; ``drive`` reads a window or all of it.
+    """
+
+    def __init__(self, path: Path, licence: str) -> None:
+        self.path, self.name, self._licence = path, path.name.removesuffix(".db"), licence
+        if not path.is_file():
+            raise DataError("no such log", where=str(path))
+        self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ---- what holds for the whole log ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def extra(self) -> dict[str, str]:
+        """What a log that we wrote says of itself: source, licence, vehicle."""
+        known = {"source": "nuplan", "licence": self._licence, "vehicle": "pacifica"}
+        if self._all("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", (schema.EXTRA,)):
+            known.update((str(k), str(v)) for k, v in self._all(schema.EXTRA, f"SELECT key, value FROM {schema.EXTRA}"))
+        return known
+
+    @cached_property
+    def _head(self) -> tuple[str, bytes]:
+        rows = self._all("log", _LOG, (schema.LIDAR_CHANNEL,))
+        if len(rows) != 1:
+            raise self._fault(
+                "lidar", f"{len(rows)} lidars of channel {schema.LIDAR_CHANNEL} with a log", "exactly one is expected"
+            )
+        name, token = rows[0]
+        if not isinstance(name, str) or not name:
+            raise self._fault("log", f"map_version is {name!r}", "a location such as us-ma-boston is expected")
+        return name.removesuffix(".gpkg"), token
+
+    @property
+    def map_name(self) -> str:
+        return self._head[0]
+
+    @cached_property
+    def scenes(self) -> dict[bytes, SceneRow]:
+        """Rows of table scene by token, in row order."""
+        out: dict[bytes, SceneRow] = {}
+        for token, name, blocks, x, y, *q in self._all("scene", _SCENES):
+            where = f"scene, token {_hex(token)}"
+            try:
+                route = tuple(int(i) for i in str(blocks or "").split(" ") if i)
+                goal = None if x is None else (float(x), float(y), yaw_of(*(float(v) for v in q)))
+            except (TypeError, ValueError) as e:
+                raise self._fault(where, f"roadblock_ids or goal: {e}") from e
+            if goal is not None and not np.isfinite(goal).all():
+                raise self._fault(where, "the goal is not finite")
+            if any(abs(i) >= 2**62 for i in route):
+                raise self._fault(where, f"roadblock_ids {str(blocks)[:60]!r} are no ids")
+            out[token] = SceneRow(str(name), route, goal)
+        return out
+
+    @cached_property
+    def valid_scenes(self) -> set[bytes]:
+        """Scenes that give scenarios: by name in text order, without the first two and the last two."""
+        by_name = sorted(self.scenes, key=lambda token: self.scenes[token].name.encode())
+        if len(by_name) < schema.MIN_SCENES:
+            raise self._fault(
+                "scene",
+                f"the log is too short: {len(by_name)} scenes",
+                "at least 5; the first two and last two give no scenarios",
+            )
+        return set(by_name[2:-2])
+
+    @cached_property
+    def _tracks(self) -> tuple[Tracks, list[str], NDArray[np.intp]]:
+        """All rows of table track in row order, their category names, and the order that sorts them by token."""
+        rows = self._all("track", _TRACKS)
+        ids = self._tokens("track", [r[0] for r in rows])
+        order = np.argsort(ids)
+        if (np.diff(ids[order].view(np.int64)) == 0).any():
+            raise self._fault("track", "tokens are not unique")
+        names = [str(r[1]) for r in rows]
+        # An unknown category is an error only where one of its boxes is met.
+        kind = np.array([schema.CATEGORIES.get(n, ObjectKind.GENERIC_OBJECT) for n in names], np.uint8)
+        height = self._floats("track", "height", [r[2] for r in rows])
+        n = len(rows)
+        tracks = Tracks(ids, kind, np.arange(n), np.zeros(n, np.uint8), np.where(np.isfinite(height), height, 0.0))
+        return tracks, names, order
+
+    @cached_property
+    def tag_names(self) -> tuple[str, ...]:
+        rows = self._all("scenario_tag", "SELECT DISTINCT type FROM scenario_tag WHERE type IS NOT NULL")
+        return tuple(sorted(str(r[0]) for r in rows))
+
+    def frame_rows(self) -> list[FrameRow]:
+        """The frames of valid scenes, by time. Raises DataError where the log has too few scenes."""
+        valid, (_, lidar) = self.valid_scenes, self._head
+        tags: dict[int, set[str]] = {}
+        for time, type in self._all("scenario_tag", _TAGS, (*FOREVER, lidar)):
+            tags.setdefault(time, set()).add(str(type))
+        query = "SELECT timestamp, token, scene_token FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp"
+        return [
+            FrameRow(self._int("lidar_pc", time), _hex(token), self.scenes[scene], tuple(sorted(tags.get(time, ()))))
+            for time, token, scene in self._all("lidar_pc", query, (lidar,))
+            if scene in valid
+        ]
+
+    # ---- frames -------------------------------------------------------------------------------------------------------------------------------
+
+    def drive(self, window_us: tuple[int, int] = FOREVER) -> Drive:
+        """The frames whose time lies in the inclusive window. Tracks are those of the whole log, so that rows agree between windows."""
+        span = (*window_us, self._head[1])
+        rows = self._all("lidar_pc", _FRAMES, span)
+        if not rows:
+            raise self._fault("lidar_pc", f"no frame of {schema.LIDAR_CHANNEL} in the window", "is the log empty?")
+        columns = list(zip(*rows, strict=True))
+        time_us = self._times(columns[0], columns[1])
+        token = self._tokens("lidar_pc", columns[1])
+        tag_frame, tag_type = self._tags(span, time_us)
+        return Drive(
+            name=self.name,
+            map_name=self.map_name,
+            **self.extra_fields,
+            interval_us=schema.INTERVAL_US,
+            time_us=time_us,
+            token=token,
+            ego=self._ego(columns),
+            joints=np.zeros((len(rows), 0)),
+            tracks=self._tracks[0],
+            objects=self._objects(span, time_us, token),
+            lights=self._lights(span, time_us),
+            scenes=self._scene_runs(columns[2]),
+            tag_frame=tag_frame,
+            tag_type=tag_type,
+            tag_names=self.tag_names,
+        )
+
+    @property
+    def extra_fields(self) -> dict[str, str]:
+        return {key: self.extra[key] for key in ("source", "licence", "vehicle")}
+
+    def _times(self, values: Sequence[Any], tokens: Sequence[Any]) -> I64:
+        time_us = np.array([self._int("lidar_pc", v) for v in values], np.int64)
+        late = np.flatnonzero(np.diff(time_us) <= 0)
+        if len(late):
+            where = f"lidar_pc, token {_hex(tokens[late[0] + 1])}"
+            raise self._fault(where, f"time stamp {time_us[late[0]]} twice", "time stamps of one lidar are unique")
+        return time_us
+
+    def _ego(self, columns: Sequence[Sequence[Any]]) -> F64:
+        """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0."""
+        x, y, qw, qx, qy, qz, vx, vy, ax, ay = (
+            self._floats("ego_pose", name, column)
+            for name, column in zip(
+                ("x", "y", "qw", "qx", "qy", "qz", "vx", "vy", "acceleration_x", "acceleration_y"),
+                columns[3:],
+                strict=True,
+            )
+        )
+        ego = np.zeros((len(x), EGO_SIZE))
+        ego[:, Ego.X], ego[:, Ego.Y] = x, y
+        ego[:, Ego.VX], ego[:, Ego.VY], ego[:, Ego.AX], ego[:, Ego.AY] = vx, vy, ax, ay
+        norm = np.sqrt(qw**2 + qx**2 + qy**2 + qz**2)
+        bad = np.flatnonzero(
+            ~(np.isfinite(ego).all(axis=1) & (np.abs(ego).max(axis=1) < 1e9) & (np.abs(norm - 1) < 0.01))
+        )
+        if len(bad):
+            raise self._fault(
+                f"ego_pose of lidar_pc token {_hex(columns[1][bad[0]])}",
+                "the pose is missing or not finite, or its quaternion is no rotation",
+            )
+        ego[:, Ego.HEADING] = [yaw_of(*q) for q in zip(qw.tolist(), qx.tolist(), qy.tolist(), qz.tolist(), strict=True)]
+        return ego
+
+    def _objects(self, span: tuple[int, int, bytes], time_us: I64, token: NDArray[np.uint64]) -> ObjectFrames:
+        """Boxes of the frames, each frame stably sorted by kind (reference: TrackedObjects sorts so), rows of one kind as in the database."""
+        tracks, names, order = self._tracks
+        rows = self._all("lidar_box", _BOXES, span)
+        if not rows:
+            return ObjectFrames(
+                np.zeros(len(time_us) + 1, np.int64), np.zeros(0, np.int64), np.zeros((0, 5)), np.zeros((0, 2))
+            )
+        columns = list(zip(*rows, strict=True))
+        frame = np.searchsorted(time_us, np.array(columns[0], np.int64))
+        ids = self._tokens("lidar_box.track_token", columns[1])
+        found = np.minimum(np.searchsorted(tracks.id, ids, sorter=order), len(order) - 1) if len(order) else None
+        if found is None or (tracks.id[order[found]] != ids).any():
+            lost = ids[0] if found is None else ids[tracks.id[order[found]] != ids][0]
+            raise self._fault(f"lidar_box, track token {int(lost):016x}", "no such row in table track")
+        track = order[found].astype(np.int64)
+        kind = tracks.kind[track]
+        by_kind = np.lexsort((kind, frame))
+        values = np.stack([self._floats("lidar_box", "box", c) for c in columns[2:]], axis=1)[by_kind]
+        track, frame = track[by_kind], frame[by_kind]
+        box, velocity = np.ascontiguousarray(values[:, :5]), np.ascontiguousarray(values[:, 5:])
+        velocity[tracks.kind[track] > ObjectKind.BICYCLE] = 0.0
+        self._check_boxes(box, velocity, track, token[frame], names)
+        offsets = np.searchsorted(frame, np.arange(len(time_us) + 1)).astype(np.int64)
+        return ObjectFrames(offsets, track, box, velocity)
+
+    def _check_boxes(
+        self, box: F64, velocity: F64, track: I64, frame_token: NDArray[np.uint64], names: list[str]
+    ) -> None:
+        ok = np.isfinite(box).all(axis=1) & np.isfinite(velocity).all(axis=1) & (np.abs(box).max(axis=1) < 1e9)
+        ok &= (box[:, 3:] > 0.0).all(axis=1)
+        bad = np.flatnonzero(~ok)
+        if len(bad):
+            where = f"lidar_box, track token {int(self._tracks[0].id[track[bad[0]]]):016x}, lidar_pc token {int(frame_token[bad[0]]):016x}"
+            raise self._fault(where, "the box has no finite pose, velocity or positive size")
+        unknown = np.array([n not in schema.CATEGORIES for n in names])
+        if unknown.any() and unknown[track].any():
+            row = int(track[unknown[track]][0])
+            where = f"track, token {int(self._tracks[0].id[row]):016x}"
+            raise self._fault(where, f"unknown category {names[row]!r}", f"known: {', '.join(schema.CATEGORIES)}")
+
+    def _lights(self, span: tuple[int, int, bytes], time_us: I64) -> LightFrames:
+        rows = self._all("traffic_light_status", _LIGHTS, span)
+        if not rows:
+            return LightFrames(np.zeros(len(time_us) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
+        times, lanes, status = zip(*rows, strict=True)
+        frame = np.searchsorted(time_us, np.array(times, np.int64))
+        order = np.argsort(frame, kind="stable")
+        try:
+            lane = np.array(lanes, np.int64)[order]
+        except (TypeError, ValueError, OverflowError) as e:
+            raise self._fault("traffic_light_status", f"lane_connector_id: {e}") from e
+        state = np.array([schema.LIGHTS.get(s, LightState.UNKNOWN) for s in status], np.uint8)[order]
+        return LightFrames(np.searchsorted(frame[order], np.arange(len(time_us) + 1)).astype(np.int64), lane, state)
+
+    def _scene_runs(self, tokens: Sequence[Any]) -> Scenes:
+        """Runs of frames of one scene; frames without a known scene form runs without name, route and goal."""
+        starts = [0, *(i for i in range(1, len(tokens)) if tokens[i] != tokens[i - 1])]
+        nothing = SceneRow("", (), None)
+        scenes = [self.scenes.get(tokens[i], nothing) for i in starts]
+        return Scenes(
+            first=np.array(starts, np.int64),
+            route=Ragged.build([s.route for s in scenes]),
+            goal=np.array([s.goal or (0.0, 0.0, 0.0) for s in scenes]),
+            has_goal=np.array([s.goal is not None for s in scenes]),
+            names=tuple(s.name for s in scenes),
+        )
+
+    def _tags(self, span: tuple[int, int, bytes], time_us: I64) -> tuple[I64, I64]:
+        """Frame and tag of each tagged frame, ascending; a tag that several objects of one frame share counts once."""
+        number = {name: i for i, name in enumerate(self.tag_names)}
+        pairs = sorted({(t, number[str(s)]) for t, s in self._all("scenario_tag", _TAGS, span)})
+        frame = np.searchsorted(time_us, np.array([t for t, _ in pairs], np.int64)).astype(np.int64)
+        return frame, np.array([s for _, s in pairs], np.int64)
+
+    # ---- values -------------------------------------------------------------------------------------------------------------------------------
+
+    def _all(self, table: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as e:
+            remedy = "a nuPlan log has it" if "no such" in str(e) else "get the file anew; it is damaged"
+            raise self._fault(table, f"cannot be read: {e}", remedy) from e
+
+    def _tokens(self, table: str, values: Sequence[Any]) -> NDArray[np.uint64]:
+        """Tokens (N,) uint64 from 8-byte values, big-endian."""
+        flat = b"".join(values) if all(isinstance(v, bytes) for v in values) else b""
+        if len(flat) != 8 * len(values) or not all(len(v) == 8 for v in values):
+            bad = next(v for v in values if not isinstance(v, bytes) or len(v) != 8)
+            raise self._fault(table, f"{bad!r} is no token", "tokens are 8 bytes")
+        return np.frombuffer(flat, ">u8").astype(np.uint64)
+
+    def _floats(self, table: str, column: str, values: Sequence[Any]) -> F64:
+        """A column of numbers; NaN where it is null."""
+        try:
+            return np.array(values, np.float64)
+        except (TypeError, ValueError, OverflowError) as e:
+            raise self._fault(table, f"column {column}: {e}", "numbers are expected") from e
+
+    def _int(self, table: str, value: Any) -> int:
+        if not isinstance(value, int) or not 0 <= value < 2**62:
+            raise self._fault(table, f"{value!r} is no time stamp", "microseconds as an integer")
+        return value
+
+    def _fault(self, table: str, what: str, remedy: str = "") -> DataError:
+        return DataError(what, where=f"{self.path}: table {table}", remedy=remedy)
+
+
+def _hex(token: Any) -> str:
+    return token.hex() if isinstance(token, bytes) else repr(token)
