@@ -23,6 +23,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{configs}:ConstantVelocityConfig",
             f"{here}.constant_velocity:ConstantVelocity",
         ),
+        PluginSpec(
+            "planner",
+            "pdm_closed",
+            "Five speeds on three paths, simulated and scored; the best is driven",
+            "roadcraft.planners.pdm_configs:PdmClosedConfig",
+            f"{here}.pdm_closed:PdmClosed",
+        ),
     ]
 
 

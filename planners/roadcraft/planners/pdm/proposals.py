@@ -1,0 +1,268 @@
+"""PDM's proposals: the intelligent driver model at several target speeds along several paths.
+
+Source: tuplan_garage b51d5d0 (Apache-2.0), PDMGenerator and BatchIDMPolicy; reproduced with their quirks, each named where it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.planners.pdm.corridor import box_in_strip, ends, piece, ring_in_strip, span
+from roadcraft.planners.pdm.paths import Path, interpolate, project
+from roadcraft.planners.pdm.world import World, box_distance, box_ring_distance
+
+REFRESH = 2  # steps between two looks at what is ahead, and between two states of the forecast
+_EXPONENT = 10
+
+
+class Driver(NamedTuple):
+    """The intelligent driver model: min_gap m, headway s, max_accel, max_decel m/s2 (both positive), dt s."""
+
+    min_gap: float
+    headway: float
+    max_accel: float
+    max_decel: float
+    dt: float
+
+
+class Paths(NamedTuple):
+    """L paths as one: rows ``at[l]:at[l + 1]`` of xy (P, 2), heading, arc (P,) and ``chunk_at[l]:chunk_at[l + 1]`` of chunk belong to path l."""
+
+    xy: F64
+    heading: F64
+    arc: F64
+    chunk: F64
+    at: I64
+    chunk_at: I64
+
+
+class Reds(NamedTuple):
+    """C red lights on the route: row (C,) of their connectors among the lanes; the connectors' rings, ``points[at[c]:at[c + 1]]`` closed; marks (C, P) int64 of the strips along all paths
+    (see ``corridor.strip_marks``); ignored (C,) bool."""
+
+    row: I64
+    points: F64
+    at: I64
+    marks: I64
+    ignored: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+def path_of(paths: Paths, k: int) -> Path:
+    """Path k."""
+    a, b, c, d = paths.at[k], paths.at[k + 1], paths.chunk_at[k], paths.chunk_at[k + 1]
+    return Path(paths.xy[a:b], paths.heading[a:b], paths.arc[a:b], paths.chunk[c:d])
+
+
+@njit(cache=True, nogil=True)
+def in_the_way(
+    path: Path,
+    first: int,
+    last: int,
+    half_width: float,
+    world: World,
+    time_s: float,
+    fixed: I64,
+    arcs: F64,
+    out: I64,
+) -> int:
+    """Objects that touch the strip at ``time_s``: their indices in ``out``, their centres' arc lengths in ``arcs`` (M,). Returns how many.
+
+    fixed (M,): 0 unknown, 1 stands in the strip, -1 stands beside it; remembered for objects that do not move.
+    """
+    tips = ends(path, first, last)
+    if tips[0] < 0:
+        return 0
+    n = 0
+    box = np.empty(6)
+    for j in range(len(world.box)):
+        if world.ignored[j] or fixed[j] < 0:
+            continue
+        if fixed[j] == 0:
+            box[:] = world.box[j]
+            box[0] += time_s * world.moved[j, 0]
+            box[1] += time_s * world.moved[j, 1]
+            still = world.moved[j, 0] == 0.0 and world.moved[j, 1] == 0.0
+            if not box_in_strip(path, first, last, tips, half_width, box):
+                if still:
+                    fixed[j] = -1
+                continue
+            arcs[j] = project(path, box[0], box[1], first)[0]
+            if still:
+                fixed[j] = 1
+        out[n] = j
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def reds_in_the_way(
+    path: Path, begin: int, first: int, last: int, half_width: float, reds: Reds, arcs: F64, out: I64
+) -> int:
+    """Red lights whose connector touches the strip, as :func:`in_the_way`; they do not move. begin: the path's first row in ``reds.marks``."""
+    tips = ends(path, first, last)
+    if tips[0] < 0:
+        return 0
+    n = 0
+    for c in range(len(reds.ignored)):
+        ring = reds.points[reds.at[c] : reds.at[c + 1]]
+        marks = reds.marks[c, begin : begin + len(path.xy) - 1] if begin >= 0 else np.zeros(1, np.int64)
+        if reds.ignored[c] or not ring_in_strip(path, first, last, tips, half_width, ring, marks):
+            continue
+        x, y = _centroid(ring)
+        arcs[c] = project(path, x, y, first)[0]
+        out[n] = c
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _centroid(ring: F64) -> tuple[float, float]:
+    """Centroid of the area inside a closed ring."""
+    ox, oy = ring[0, 0], ring[0, 1]
+    area = sx = sy = 0.0
+    for e in range(len(ring) - 1):
+        ax, ay, bx, by = ring[e, 0] - ox, ring[e, 1] - oy, ring[e + 1, 0] - ox, ring[e + 1, 1] - oy
+        cross = ax * by - bx * ay
+        area += cross
+        sx += (ax + bx) * cross
+        sy += (ay + by) * cross
+    if area == 0.0:
+        return ox, oy
+    return ox + sx / (3.0 * area), oy + sy / (3.0 * area)
+
+
+@njit(cache=True, nogil=True)
+def _look_ahead(
+    pose: F64,
+    progress: float,
+    time_s: float,
+    vehicle_box: F64,
+    world: World,
+    objects: I64,
+    object_arcs: F64,
+    reds: Reds,
+    red_rows: I64,
+    red_arcs: F64,
+    lead: F64,
+) -> bool:
+    """Writes the leader's arc length and speed to ``lead`` (3,); False where nothing is ahead of ``progress``.
+
+    Nearest by the distance of the shapes, ahead by the arc length of the centre; a red light leaves the speed as it is (it may still be the
+    previous proposal's: the source's array is shared, and so is ours).
+    """
+    box = np.empty(6)
+    c, s = math.cos(pose[2]), math.sin(pose[2])
+    box[0], box[1], box[2], box[3] = pose[0] + vehicle_box[0] * c, pose[1] + vehicle_box[0] * s, c, s
+    box[4], box[5] = vehicle_box[1], vehicle_box[2]
+    own = 0.5 * math.sqrt(box[4] * box[4] + box[5] * box[5])
+    nearest, gap, red = -1, math.inf, False
+    for j in objects:
+        if object_arcs[j] <= progress:
+            continue
+        x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+        least = math.sqrt((x - box[0]) ** 2 + (y - box[1]) ** 2) - own
+        least -= 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2)
+        if least >= gap:
+            continue
+        d = box_distance(box, x, y, world.box[j])
+        if d < gap:
+            nearest, gap = j, d
+    for k in red_rows:
+        if red_arcs[k] <= progress or gap == 0.0:
+            continue
+        d = box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], gap)
+        if d < gap:
+            nearest, gap, red = k, d, True
+    if nearest < 0:
+        return False
+    lead[0] = progress + gap
+    if not red:
+        lead[1] = world.speed[nearest] * math.cos(world.heading[nearest] - pose[2])
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _advance(progress: float, speed: float, lead: F64, target: float, driver: Driver) -> tuple[float, float]:
+    """One step of the intelligent driver model: new arc length and speed (which may become negative)."""
+    wanted = driver.min_gap + speed * driver.headway
+    wanted += speed * (speed - lead[1]) / (2.0 * math.sqrt(driver.max_accel * driver.max_decel))
+    gap = max(lead[0] - progress - lead[2], driver.min_gap)
+    accel = driver.max_accel * (1.0 - (speed / target) ** _EXPONENT - (wanted / gap) ** 2)
+    accel = min(max(accel, -driver.max_decel), driver.max_accel)
+    return progress + driver.dt * speed, speed + driver.dt * accel
+
+
+@njit(cache=True, nogil=True)
+def unroll(
+    path: Path,
+    begin: int,
+    strip: tuple[float, float],
+    targets: F64,
+    driver: Driver,
+    vehicle_box: F64,
+    world: World,
+    reds: Reds,
+    steps: tuple[int, int],
+    progress: F64,
+    speed: F64,
+    pose: F64,
+    lead: F64,
+) -> None:
+    """Drive Q proposals along one path from step ``steps[0]`` to ``steps[1]`` inclusive.
+
+    strip: arc lengths between which traffic is looked for; targets (Q,) m/s; progress, speed (Q, T), pose (Q, T, 3) and lead (Q, 3) hold the state
+    at ``steps[0] - 1`` and are filled on. At step 1 nothing has been looked for yet and the leader is the zeros ``lead`` starts with, so that every
+    proposal brakes in its first step, as the source's does.
+    """
+    first, last = span(path, strip[0], strip[1])
+    whole = path
+    if last - first < 1:
+        path, begin = piece(whole, strip[0], strip[1]), -1
+        first, last = 0, 1
+    half_width = 0.5 * vehicle_box[2]
+    fixed = np.zeros(len(world.box), np.int64)
+    object_arcs, found = np.empty(len(world.box)), np.empty(len(world.box), np.int64)
+    red_arcs, red_found = np.empty(len(reds.ignored)), np.empty(len(reds.ignored), np.int64)
+    red_count = reds_in_the_way(path, begin, first, last, half_width, reds, red_arcs, red_found)
+    if begin < 0:
+        for k in range(red_count):
+            ring = reds.points[reds.at[red_found[k]] : reds.at[red_found[k] + 1]]
+            x, y = _centroid(ring)
+            red_arcs[red_found[k]] = project(whole, x, y, 0)[0]
+    shared = np.zeros(3)
+    for t in range(steps[0], steps[1] + 1):
+        if t % REFRESH == 0:
+            time_s = t // REFRESH * REFRESH * driver.dt
+            count = in_the_way(path, first, last, half_width, world, time_s, fixed, object_arcs, found)
+            if begin < 0:
+                for k in range(count):
+                    j = found[k]
+                    x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+                    object_arcs[j] = project(whole, x, y, 0)[0]
+            shared[:] = 0.0
+            for q in range(len(targets)):
+                ahead = _look_ahead(
+                    pose[q, t - 1],
+                    progress[q, t - 1],
+                    time_s,
+                    vehicle_box,
+                    world,
+                    found[:count],
+                    object_arcs,
+                    reds,
+                    red_found[:red_count],
+                    red_arcs,
+                    shared,
+                )
+                if not ahead:
+                    shared[0], shared[2] = whole.arc[-1], 0.5 * vehicle_box[1]
+                lead[q] = shared
+        for q in range(len(targets)):
+            progress[q, t], speed[q, t] = _advance(progress[q, t - 1], speed[q, t - 1], lead[q], targets[q], driver)
+            pose[q, t] = interpolate(whole, progress[q, t])

@@ -1,0 +1,44 @@
+"""Settings of pdm_closed and guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PdmClosedConfig:
+    """PDM-Closed; the defaults are those of tuplan_garage b51d5d0.
+
+    lateral_offsets_m: of the paths beside the centre line, positive to the left; speed_fractions: target speeds as shares of the lane's limit;
+    fallback_speed_mps: where the lane has no limit; min_gap_m, headway_s, max_accel_mps2, max_decel_mps2 (positive): intelligent driver model;
+    interval_s: of proposals and plan; proposal_steps: simulated and scored; plan_steps: of the plan; radius_m: of what is seen around ego's centre;
+    max_vehicles, max_pedestrians, max_bicycles, max_static: nearest objects considered; brake_within_s, brake_below_mps: when the emergency brake
+    steps in.
+    """
+
+    lateral_offsets_m: tuple[float, ...] = (-1.0, 1.0)
+    speed_fractions: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    fallback_speed_mps: float = 15.0
+    min_gap_m: float = 1.0
+    headway_s: float = 1.5
+    max_accel_mps2: float = 1.5
+    max_decel_mps2: float = 3.0
+    interval_s: float = 0.1
+    proposal_steps: int = 40
+    plan_steps: int = 80
+    radius_m: float = 50.0
+    max_vehicles: int = 50
+    max_pedestrians: int = 25
+    max_bicycles: int = 10
+    max_static: int = 50
+    brake_within_s: float = 2.0
+    brake_below_mps: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("fallback_speed_mps", "min_gap_m", "max_accel_mps2", "max_decel_mps2", "interval_s", "radius_m"):
+            if getattr(self, name) <= 0.0:
+                raise ValueError(f"{name} must be positive")
+        if not self.speed_fractions or min(self.speed_fractions) <= 0.0:
+            raise ValueError("speed_fractions must hold at least one positive number")
+        if not 14 <= self.proposal_steps <= self.plan_steps:
+            raise ValueError("proposal_steps must be at least 14 and at most plan_steps")
