@@ -5,7 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME: dict[str, str] = {}  # public name -> module that defines it
+_HOME: dict[str, str] = {  # public name -> module that defines it
+    "Failure": "roadcraft.validation.simulation.loop",
+    "SimulationConfig": "roadcraft.validation.config",
+    "simulate": "roadcraft.validation.simulation.loop",
+}
 
 __all__ = list(_HOME)
 

@@ -7,7 +7,23 @@ from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
 
 @hookimpl
 def roadcraft_plugins() -> list[PluginSpec]:
-    return []
+    configs, simulation = "roadcraft.validation.config", "roadcraft.validation.simulation"
+    return [
+        PluginSpec(
+            "tracker",
+            "lqr",
+            "nuPlan's linear-quadratic tracker",
+            f"{configs}:LqrConfig",
+            f"{simulation}.lqr:LqrTracker",
+        ),
+        PluginSpec(
+            "vehicle_model",
+            "kinematic_bicycle",
+            "nuPlan's bicycle with lagging actuators, for vehicles of one unit",
+            f"{configs}:KinematicBicycleConfig",
+            f"{simulation}.kinematic_bicycle:KinematicBicycle",
+        ),
+    ]
 
 
 @hookimpl

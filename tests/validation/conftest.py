@@ -1,0 +1,149 @@
+"""Scenarios rebuilt from golden drives alone, and the simplest agents, so that the closed loop can be tested without readers and planners."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roadcraft.core.arrays import Polygons, Polylines, Ragged, offsets_of
+from roadcraft.core.interfaces import AgentPolicy, SinglePlanner
+from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
+from roadcraft.core.rollout import Objects, Plan
+from roadcraft.core.scenario import Drive, LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Scenes, Tracks
+
+
+def empty_map(name: str = "nowhere") -> MapData:
+    none, lines, areas, rows = np.zeros(0, np.int64), Polylines.build([]), Polygons.build([]), Ragged.build([])
+    u8, flag = np.zeros(0, np.uint8), np.zeros(0, np.bool_)
+    lanes = Lanes(
+        none, u8, none, none, np.zeros(0), flag, flag, areas, lines, lines, lines, rows, rows, rows, none, none
+    )
+    blocks = RoadBlocks(none, u8, areas, rows, rows, rows, none)
+    return MapData(
+        name, "1", "synthetic", "none", 0, lanes, blocks, Areas(none, u8, none, areas), Lines(none, u8, none, lines)
+    )
+
+
+@lru_cache(maxsize=8)
+def read_golden(path: Path) -> dict[str, Any]:
+    drive: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return drive
+
+
+def scenario_of(golden: dict[str, Any]) -> Scenario:
+    """The window of a golden drive as a scenario of its own: no past, the objects of the drive, the last frame's repeated for iteration N - 1."""
+    n = golden["iterations"]
+    expert = np.array([[v or 0.0 for v in row] for row in golden["expert"]])
+    ego = np.zeros((n, 10))
+    ego[:, :7] = expert[:, 1:]
+    ego[0] = golden["ego"][0][1:11]
+    ids = {token: i for i, token in enumerate(golden["object_types"])}
+    kinds = [ObjectKind[t.upper()] for t in golden["object_types"].values()]
+    frames = [*golden["objects"], golden["objects"][-1]]
+    rows = [row for frame in frames for row in frame]
+    lights, entries = [], dict(golden["traffic_lights"])
+    for i in range(n):
+        lights.append(entries.get(i, lights[-1] if lights else []))
+    tracks = Tracks(
+        np.array([int(t, 16) for t in ids], np.uint64),
+        np.array(kinds, np.uint8),
+        np.arange(len(ids), dtype=np.int64),
+        np.zeros(len(ids), np.uint8),
+        np.full(len(ids), 1.5),
+    )
+    drive = Drive(
+        name=golden["log"],
+        map_name=golden["map"],
+        source="golden",
+        licence="none",
+        vehicle="pacifica",
+        interval_us=100_000,
+        time_us=expert[:, 0].astype(np.int64),
+        token=np.arange(n, dtype=np.uint64),
+        ego=ego,
+        joints=np.zeros((n, 0)),
+        tracks=tracks,
+        objects=ObjectFrames(
+            offsets_of([len(f) for f in frames]),
+            np.array([ids[r[0]] for r in rows], np.int64),
+            np.array([r[1:6] for r in rows], np.float64).reshape(-1, 5),
+            np.array([[v or 0.0 for v in r[6:8]] for r in rows], np.float64).reshape(-1, 2),
+        ),
+        lights=LightFrames(
+            offsets_of([len(f) for f in lights]),
+            np.array([int(lane) for f in lights for lane, _ in f], np.int64),
+            np.array([LightState[s] for f in lights for _, s in f], np.uint8),
+        ),
+        scenes=Scenes(
+            np.zeros(1, np.int64),
+            Ragged.build([[int(r) for r in golden["route_roadblock_ids"]]]),
+            np.zeros((1, 3)),
+            np.zeros(1, np.bool_),
+            ("",),
+        ),
+        tag_frame=np.zeros(1, np.int64),
+        tag_type=np.zeros(1, np.int64),
+        tag_names=(golden["scenario_type"],),
+    )
+    token = f"{golden['token']}.{golden['run']}"
+    return Scenario(token, golden["scenario_type"], (), "golden", drive, empty_map(golden["map"]), 0, n - 1, 1)
+
+
+class LogAgents(AgentPolicy):
+    """Everybody follows the log."""
+
+    def start(self, scenarios, vehicle, keys):
+        return [None] * len(scenarios), self._at(scenarios, [0] * len(scenarios))
+
+    def step(self, scenarios, obs, state, keys):
+        return state, self._at(scenarios, [int(i) + 1 for i in obs.iteration])
+
+    def _at(self, scenarios, iterations):
+        rows = [s.drive.objects.rows(int(s.frames[i])) for s, i in zip(scenarios, iterations, strict=True)]
+        parts = [(s.drive.tracks, s.drive.objects, r) for s, r in zip(scenarios, rows, strict=True)]
+        track = [(t, o.track[r]) for t, o, r in parts]
+        return Objects(
+            offsets_of([r.stop - r.start for r in rows]),
+            *(np.concatenate([getattr(t, name)[k] for t, k in track]) for name in ("id", "kind", "vehicle", "unit")),
+            np.concatenate([o.box[r] for _, o, r in parts]),
+            np.concatenate([o.velocity[r] for _, o, r in parts]),
+        )
+
+
+class Scripted(SinglePlanner):
+    """Answers the plans of golden drives, by token and step."""
+
+    def __init__(self, plans: dict[str, dict[int, list[Any]]]) -> None:
+        self.plans = plans
+
+    def plan_one(self, obs, state, key):
+        rows = np.array(self.plans[obs.token[0]][int(obs.iteration[0])])
+        states = np.zeros((1, 1, len(rows), 10))
+        states[0, 0, :, :4] = rows[:, 1:5]
+        return Plan(rows[None, :, 0].astype(np.int64), states, np.zeros((1, 1))), (state or 0) + 1
+
+
+@pytest.fixture(scope="session")
+def golden_runs(shared: Path) -> Callable[..., tuple[list[Scenario], Scripted, list[dict[str, Any]]]]:
+    """``golden_runs(*file name patterns)``: scenarios, a planner that answers the stored plans, and the drives."""
+
+    def load(*patterns: str) -> tuple[list[Scenario], Scripted, list[dict[str, Any]]]:
+        folder = shared / "golden" / "nuplan" / "drives"
+        drives = [read_golden(p) for pattern in patterns for p in sorted(folder.glob(pattern))]
+        scenarios = [scenario_of(d) for d in drives]
+        plans = {s.token: dict(d["plans"]) for s, d in zip(scenarios, drives, strict=True)}
+        return scenarios, Scripted(plans), drives
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def log_agents() -> LogAgents:
+    return LogAgents()

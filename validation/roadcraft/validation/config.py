@@ -1,0 +1,145 @@
+"""Settings of simulation and scoring. Standard library only, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from roadcraft.core.config import path_field
+from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.scenario_io.filter_config import ScenarioFilter
+
+Mode = Literal["nonreactive", "reactive", "open_loop"]
+CHALLENGES: dict[str, str] = {
+    "nonreactive": "closed_loop_nonreactive_agents",
+    "reactive": "closed_loop_reactive_agents",
+    "open_loop": "open_loop_boxes",
+}
+
+
+@dataclass(frozen=True)
+class LqrConfig:
+    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167, two_stage_controller.yaml).
+
+    q_speed, r_accel: longitudinal state and input; q_lateral (m), q_heading (rad), q_steering (rad), r_steering (rad/s): lateral state and input;
+    interval_s: of the resampled plan; horizon: steps of look-ahead; jerk_penalty, curvature_rate_penalty: smoothness of the fitted profiles;
+    stop_gain (1/s) takes over below stop_speed (m/s).
+    """
+
+    q_speed: float = 10.0
+    r_accel: float = 1.0
+    q_lateral: float = 1.0
+    q_heading: float = 10.0
+    q_steering: float = 0.0
+    r_steering: float = 1.0
+    interval_s: float = 0.1
+    horizon: int = 10
+    jerk_penalty: float = 1e-4
+    curvature_rate_penalty: float = 1e-2
+    stop_gain: float = 0.5
+    stop_speed: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in (
+            "r_accel",
+            "r_steering",
+            "interval_s",
+            "jerk_penalty",
+            "curvature_rate_penalty",
+            "stop_gain",
+            "stop_speed",
+        ):
+            if getattr(self, name) <= 0.0:
+                raise ValueError(f"{name} must be positive")
+        if min(self.q_speed, self.q_lateral, self.q_heading, self.q_steering) < 0.0:
+            raise ValueError("weights must not be negative")
+        if self.horizon < 2:
+            raise ValueError("horizon must be at least 2: steering reaches the lateral error only after two steps")
+
+
+@dataclass(frozen=True)
+class KinematicBicycleConfig:
+    """No settings of its own: wheel base, limits and lags come from the vehicle file."""
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """How a scenario is driven.
+
+    controller: ``two_stage`` (tracker, then vehicle model), ``perfect`` (ego is put where the plan says) or ``log`` (ego follows the log: open loop);
+    batch: scenarios that run in lockstep; plan_every: steps between recorded plans (open loop records all).
+    """
+
+    controller: Literal["two_stage", "perfect", "log"] = "two_stage"
+    tracker: PluginRef = plugin_field("tracker", "lqr")
+    vehicle_model: PluginRef = plugin_field("vehicle_model", "kinematic_bicycle")
+    batch: int = 64
+    plan_every: int = 5
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.plan_every < 1:
+            raise ValueError("batch and plan_every must be at least 1")
+
+
+@dataclass(frozen=True)
+class VehicleRef:
+    """The ego vehicle: one that comes with roadcraft by ``name``, or a user's own YAML ``file``."""
+
+    name: str = "pacifica"
+    file: str = path_field()
+
+
+@dataclass(frozen=True)
+class SuiteConfig:
+    """What is driven.
+
+    data: a store, or a folder of logs (``format`` names it where it cannot be told); filter: which scenarios; modes: ``nonreactive`` (others follow the
+    log), ``reactive`` (others are driven by ``agents``), ``open_loop`` (ego follows the log, plans are compared with it).
+    """
+
+    data: str = path_field()
+    format: str = ""
+    filter: ScenarioFilter = field(default_factory=ScenarioFilter)
+    modes: tuple[Mode, ...] = ("nonreactive",)
+    agents: PluginRef = plugin_field("agents", "idm")
+
+    def __post_init__(self) -> None:
+        if not self.modes or len(set(self.modes)) != len(self.modes):
+            raise ValueError("modes must name each mode once, and at least one")
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """A scoring run.
+
+    planner; vehicle; suite; simulation; metrics: further ones beside nuPlan's; seed: of every random draw; workers: processes, 0 for one per core;
+    call_limit_s: a planner call that takes longer is killed and its scenario fails; rollouts: keep the drives (for show, rescore and report);
+    scenario: one token alone; out: the run's folder.
+    """
+
+    planner: PluginRef = plugin_field("planner", "idm")
+    vehicle: VehicleRef = field(default_factory=VehicleRef)
+    suite: SuiteConfig = field(default_factory=SuiteConfig)
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    metrics: tuple[PluginRef, ...] = field(default=(), metadata={"kind": "metric"})
+    seed: int = 0
+    workers: int = 0
+    call_limit_s: float = 60.0
+    rollouts: bool = True
+    scenario: str = ""
+    out: str = path_field()
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.call_limit_s <= 0.0:
+            raise ValueError("workers must not be negative, call_limit_s must be positive")
+
+
+# Keys that may differ between a run and its resumption: they cannot change a score.
+FREE_KEYS = ("workers", "call_limit_s", "simulation.batch", "out", "scenario")
+SHORT = {
+    "data": "suite.data",
+    "modes": "suite.modes",
+    "agents": "suite.agents",
+    "filter": "suite.filter",
+    "batch": "simulation.batch",
+}

@@ -1,0 +1,119 @@
+"""The logs of one lockstep batch, packed once so that each step's observation is a few gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roadcraft.core.arrays import I64, Ragged, offsets_of
+from roadcraft.core.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.scenario import EGO_SIZE, Scenario
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.simulation.ragged import ranges
+
+HISTORY_S = 2.0
+
+
+def history_size(interval_s: float) -> int:
+    """States in the history buffer, the current one included: 22 at 10 Hz (reference: nuplan-devkit e924167, SimulationHistoryBuffer)."""
+    return int((HISTORY_S + interval_s) / interval_s) + 1
+
+
+class BatchLog:
+    """B scenarios of one interval. Row b of every array is scenario b; iterations run along axis 1.
+
+    count (B,): iterations N; time_us (B, N_max) and expert (B, N_max, 10), the last iteration repeated beyond N;
+    ego (B, H - 1 + N_max, 10), ego_us, ego_valid: the history buffer of iteration i is columns i .. i + H - 1; simulated states are written into it;
+    joints (B, N_max, J).
+    """
+
+    def __init__(self, scenarios: Sequence[Scenario], vehicle: Vehicle) -> None:
+        self.scenarios, self.vehicle = tuple(scenarios), vehicle
+        self.size = history_size(scenarios[0].interval_s)
+        self.count = np.array([len(s) for s in scenarios], np.int64)
+        most, b = int(self.count.max()), len(scenarios)
+        self.time_us = np.empty((b, most), np.int64)
+        self.expert = np.empty((b, most, EGO_SIZE))
+        self.ego = np.zeros((b, self.size - 1 + most, EGO_SIZE))
+        self.ego_us = np.zeros((b, self.size - 1 + most), np.int64)
+        self.ego_valid = np.zeros((b, self.size - 1 + most), np.bool_)
+        self.joints = np.zeros((b, most, len(vehicle.units) - 1))
+        for i, s in enumerate(scenarios):
+            self._fill(i, s, most)
+        self.interval_s = np.array([s.interval_s for s in scenarios])
+        self._pack_lights()
+        self._pack_missions()
+
+    def _fill(self, i: int, s: Scenario, most: int) -> None:
+        frames = np.concatenate([s.frames, np.full(most - len(s), s.last, np.int64)])
+        self.time_us[i], self.expert[i] = s.drive.time_us[frames], s.drive.ego[frames]
+        past, start = s.past(self.size - 1), self.size - 1
+        self.ego[i, start - len(past) : start] = s.drive.ego[past]
+        self.ego[i, start] = s.drive.ego[s.first]
+        self.ego_us[i, start - len(past) : start] = s.drive.time_us[past]
+        self.ego_us[i, start:] = self.time_us[i]
+        self.ego_valid[i, start - len(past) :] = True
+        if s.drive.joints.shape[1] == self.joints.shape[2]:
+            self.joints[i, 0] = s.drive.joints[s.first]
+
+    def _pack_lights(self) -> None:
+        """Light rows of all iterations: those of scenario b at iteration i start at ``light_low[b, i]``."""
+        most = self.time_us.shape[1]
+        self.light_low = np.zeros((len(self.scenarios), most), np.int64)
+        self.light_count = np.zeros((len(self.scenarios), most), np.int64)
+        lanes, states, base = [], [], 0
+        for b, s in enumerate(self.scenarios):
+            lights = s.drive.lights
+            low, high = lights.offsets[s.frames], lights.offsets[s.frames + 1]
+            first, last = int(low[0]), int(high[-1])
+            lanes.append(lights.lane[first:last])
+            states.append(lights.state[first:last])
+            self.light_low[b, : len(s)] = low - first + base
+            self.light_count[b, : len(s)] = high - low
+            base += last - first
+        self.light_lane, self.light_state = np.concatenate(lanes), np.concatenate(states)
+
+    def _pack_missions(self) -> None:
+        routes = [s.route for s in self.scenarios]
+        goals = [s.goal for s in self.scenarios]
+        self.route_values, self.route_low = np.concatenate(routes), offsets_of([len(r) for r in routes])
+        self.goal = np.array([np.zeros(3) if g is None else g for g in goals])
+        self.has_goal = np.array([g is not None for g in goals])
+
+    def lights(self, rows: I64, iteration: int) -> Lights:
+        offsets, index = ranges(self.light_low[rows, iteration], self.light_count[rows, iteration])
+        return Lights(offsets, self.light_lane[index], self.light_state[index])
+
+    def observe(
+        self, rows: I64, iteration: int, objects: Objects, past: Objects | None, with_log: bool
+    ) -> ObservationBatch:
+        """What the planner sees of the running scenarios ``rows`` (ascending). Arrays are copies: a planner cannot change the simulation."""
+        window = slice(iteration, iteration + self.size)
+        pick = rows.tolist()
+        scenarios = self.scenarios if len(pick) == len(self.scenarios) else tuple(self.scenarios[b] for b in pick)
+        offsets, index = ranges(self.route_low[rows], self.route_low[rows + 1] - self.route_low[rows])
+        return ObservationBatch(
+            token=tuple(s.token for s in scenarios),
+            iteration=np.full(len(rows), iteration, np.int64),
+            time_us=self.time_us[rows, iteration],
+            interval_s=self.interval_s[rows],
+            ego_past=self.ego[rows, window],
+            ego_past_us=self.ego_us[rows, window],
+            ego_past_valid=self.ego_valid[rows, window],
+            joints=self.joints[rows, iteration],
+            objects=objects,
+            lights=self.lights(rows, iteration),
+            maps=tuple(s.map for s in scenarios),
+            route=Ragged(self.route_values[index], offsets),
+            goal=self.goal[rows],
+            has_goal=self.has_goal[rows],
+            vehicle=self.vehicle,
+            objects_past=past,
+            scenarios=scenarios if with_log else None,
+        )
+
+    def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:
+        """Ego's states at the next iteration."""
+        self.ego[rows, self.size + iteration] = ego
+        self.joints[rows, iteration + 1] = joints

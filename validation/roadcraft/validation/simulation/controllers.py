@@ -1,0 +1,109 @@
+"""From a plan to ego's next state: tracked and driven, placed on the plan, or taken from the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import Protocol
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.interfaces import Tracker, VehicleModel
+from roadcraft.core.vehicle import Vehicle
+
+PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrackingController refuses faster states
+
+
+@dataclass(frozen=True)
+class Driven:
+    """The trajectories that are driven at one step, B scenarios.
+
+    time_us (B,) and next_us (B,) int64: this and the next iteration; ego (B, 10) and joints (B, J) now; log_next (B, 10): the logged state then;
+    plan_us (B, T) int64, plan (B, T, 10), length (B,) int64; controls (B, 2) or None.
+    """
+
+    time_us: I64
+    next_us: I64
+    ego: F64
+    joints: F64
+    log_next: F64
+    plan_us: I64
+    plan: F64
+    length: I64
+    controls: F64 | None
+
+    def select(self, rows: I64) -> Driven:
+        return Driven(
+            *(
+                getattr(self, n)[rows]
+                for n in ("time_us", "next_us", "ego", "joints", "log_next", "plan_us", "plan", "length")
+            ),
+            None if self.controls is None else self.controls[rows],
+        )
+
+
+class Controller(Protocol):
+    """``min_plan_s``: the shortest plan it can follow, beyond reaching the next iteration."""
+
+    min_plan_s: float
+
+    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+        """Ego states (B, 10) and joints (B, J) at the next iteration."""
+
+
+class TwoStage:
+    """Tracker, then vehicle model: what nuPlan's closed-loop challenges use. ``controls`` of a plan bypass the tracker."""
+
+    min_plan_s = 0.1
+
+    def __init__(self, tracker: Tracker, model: VehicleModel) -> None:
+        self.tracker, self.model = tracker, model
+
+    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+        d = driven
+        controls = d.controls
+        if controls is None:
+            controls = self.tracker.track(d.ego, d.time_us, d.plan_us, d.plan, d.length, vehicle)
+        # nuPlan's time points turn into seconds by a product, not a quotient; the last bit shows over a drive.
+        return self.model.step(d.ego, d.joints, controls, (d.next_us - d.time_us) * 1e-6, vehicle)
+
+
+class Perfect:
+    """Ego is where the plan says, with the plan's velocities (reference: nuplan-devkit e924167, PerfectTrackingController)."""
+
+    min_plan_s = 0.0
+
+    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+        """Raises ValueError for a planned speed that no car has."""
+        ego: F64 = interpolate(driven.plan_us, driven.plan, driven.length, driven.next_us)
+        if (np.hypot(ego[:, 3], ego[:, 4]) >= PERFECT_SPEED_LIMIT_MPS).any():
+            raise ValueError(f"the plan is faster than {PERFECT_SPEED_LIMIT_MPS} m/s")
+        return ego, driven.joints
+
+
+class FollowLog:
+    """Ego follows the log, whatever is planned: open loop."""
+
+    min_plan_s = 0.0
+
+    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+        return driven.log_next, driven.joints
+
+
+@njit(cache=True, nogil=True)
+def interpolate(plan_us, plan, length, at_us):  # type: ignore[no-untyped-def]
+    """States (B, 10) of plans at ``at_us`` (B,), which must lie within them: linear, the heading along the shorter arc, yaw rates 0."""
+    out = np.zeros((len(plan), 10))
+    for b in range(len(plan)):
+        j = 1
+        while j < length[b] - 1 and plan_us[b, j] < at_us[b]:
+            j += 1
+        u, v = plan[b, j - 1], plan[b, j]
+        span, dx = float(plan_us[b, j] - plan_us[b, j - 1]), float(at_us[b] - plan_us[b, j - 1])
+        for c in (0, 1, 3, 4, 5, 6, 7):
+            out[b, c] = (v[c] - u[c]) / span * dx + u[c]
+        turn = (v[2] - u[2] + pi) % (2.0 * pi) - pi
+        out[b, 2] = (turn / span * dx + u[2] + pi) % (2.0 * pi) - pi
+    return out

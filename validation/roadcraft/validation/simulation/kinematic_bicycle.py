@@ -1,0 +1,30 @@
+"""The vehicle model plugin ``kinematic_bicycle``: nuPlan's motion model for vehicles of one rigid unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.bicycle import motion_of, step
+from roadcraft.core.errors import ConfigError
+from roadcraft.core.interfaces import VehicleModel
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.config import KinematicBicycleConfig
+
+
+class KinematicBicycle(VehicleModel):
+    """Second stage of nuPlan's two-stage controller (reference: nuplan-devkit e924167, KinematicBicycleModel)."""
+
+    def __init__(self, config: KinematicBicycleConfig) -> None:
+        self.config = config
+
+    def step(self, ego: F64, joints: F64, controls: F64, dt_s: F64, vehicle: Vehicle) -> tuple[F64, F64]:
+        """Raises ConfigError for a vehicle with trailers, which this model cannot pull."""
+        if len(vehicle.units) > 1:
+            raise ConfigError(
+                f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose another simulation.vehicle_model"
+            )
+        w, steer, accel_lag, steer_lag = motion_of(vehicle)
+        return step(
+            np.ascontiguousarray(ego), np.ascontiguousarray(controls), dt_s, w, steer, accel_lag, steer_lag
+        ), joints

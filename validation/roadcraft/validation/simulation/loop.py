@@ -1,0 +1,359 @@
+"""The closed loop: scenarios advance in lockstep, one planner call per step for all of them (reference: nuplan-devkit e924167, Simulation).
+
+Step i: the planner sees the history up to i; the step is recorded; then, unless i is the last recorded one (N - 2), the controller moves ego to i + 1 and
+the agents move, seeing ego as it was at i. So a scenario of N iterations yields N - 1 samples, and its last plan is never driven.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
+from roadcraft.core.random import scenario_key, step_keys
+from roadcraft.core.registry import create
+from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.scenario import Scenario
+from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.validation.config import SimulationConfig
+from roadcraft.validation.simulation.batch_log import BatchLog
+from roadcraft.validation.simulation.controllers import Controller, Driven, FollowLog, Perfect, TwoStage
+from roadcraft.validation.simulation.isolation import Parts, isolated
+from roadcraft.validation.simulation.plan_check import FAULTS, check, contiguous, driven
+from roadcraft.validation.simulation.ragged import concat_objects
+from roadcraft.validation.simulation.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scenario that could not be driven to its end. step: iteration, -1 before the first; stage: ``planner``, ``plan``, ``controller``, ``agents``,
+    ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line; traceback: text, empty where there is none."""
+
+    scenario: Scenario | None
+    token: str
+    step: int
+    stage: str
+    error: str
+    traceback: str = ""
+
+
+@dataclass
+class Watch:
+    """What a caller may follow. on_call(stage, step): before each call into plugin code, ``""`` after it; seconds: wall time per stage."""
+
+    on_call: Callable[[str, int], None] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    scenario_steps: int = 0
+
+    def call(self, stage: str, step: int) -> None:
+        if self.on_call is not None:
+            self.on_call(stage, step)
+
+
+def simulate(
+    scenarios: Sequence[Scenario],
+    planner: Planner,
+    config: SimulationConfig | None = None,
+    *,
+    agents: AgentPolicy | str = "log",
+    controller: Controller | None = None,
+    vehicle: Vehicle | str = "pacifica",
+    seed: int = 0,
+    watch: Watch | None = None,
+    debug: bool = False,
+) -> list[Rollout | Failure]:
+    """Drive every scenario; results in the order of ``scenarios``.
+
+    agents: who drives the others, or the name of a registered policy; controller: by default what ``config`` says; vehicle: ego's; seed: of all random
+    draws; debug: raise the first fault instead of recording it. A result depends on its scenario, the config and the seed alone: not on the
+    batch size, the order, or the other scenarios. A planner that raises or breaks its contract costs only the scenarios it does so in.
+    """
+    config = config or SimulationConfig()
+    policy = create("agents", agents) if isinstance(agents, str) else agents
+    ego = load_vehicle(vehicle) if isinstance(vehicle, str) else vehicle
+    control = controller or make_controller(config)
+    results: list[Rollout | Failure | None] = [None] * len(scenarios)
+    for group in _batches(scenarios, config.batch):
+        run = _Run([scenarios[i] for i in group], planner, config, policy, control, ego, seed, watch or Watch(), debug)
+        for i, result in zip(group, run.drive(), strict=True):
+            results[i] = result
+    return [r for r in results if r is not None]
+
+
+def make_controller(config: SimulationConfig) -> Controller:
+    """The controller that the configuration names."""
+    if config.controller == "log":
+        return FollowLog()
+    if config.controller == "perfect":
+        return Perfect()
+    return TwoStage(
+        create("tracker", config.tracker.name, config.tracker.params),
+        create("vehicle_model", config.vehicle_model.name, config.vehicle_model.params),
+    )
+
+
+def _batches(scenarios: Sequence[Scenario], size: int) -> list[list[int]]:
+    """Index lists of at most ``size`` scenarios that share one interval."""
+    groups: dict[float, list[int]] = {}
+    for i, s in enumerate(scenarios):
+        groups.setdefault(s.interval_s, []).append(i)
+    return [rows[k : k + size] for rows in groups.values() for k in range(0, len(rows), size)]
+
+
+class _Run:
+    """One lockstep batch. ``rows`` are the scenarios that still run; ``state``, ``agent_state`` and ``objects`` are aligned with them."""
+
+    def __init__(
+        self,
+        scenarios: Sequence[Scenario],
+        planner: Planner,
+        config: SimulationConfig,
+        agents: AgentPolicy,
+        controller: Controller,
+        vehicle: Vehicle,
+        seed: int,
+        watch: Watch,
+        debug: bool,
+    ) -> None:
+        self.planner, self.agents, self.controller, self.vehicle, self.watch = (
+            planner,
+            agents,
+            controller,
+            vehicle,
+            watch,
+        )
+        self.scenarios, self.debug = tuple(scenarios), debug
+        self.needs = planner.needs()
+        self.log = BatchLog(scenarios, vehicle)
+        every = 1 if config.controller == "log" else config.plan_every
+        self.record = Recorder(self.log, self.needs.object_past, every)
+        self.keys = np.array([scenario_key(seed, s.token) for s in scenarios], np.uint64)
+        self.agent_keys = np.array([scenario_key(seed, f"{s.token}:agents") for s in scenarios], np.uint64)
+        self.failures: dict[int, Failure] = {}
+        self.rows = np.arange(len(scenarios), dtype=np.int64)
+        self.state: list[Any] = []
+        self.agent_state: list[Any] = []
+        self._clock = perf_counter()
+
+    def drive(self) -> list[Rollout | Failure]:
+        self._start_agents()
+        for i in range(int(self.log.count.max()) - 1):
+            obs = self._observe(i)
+            if i == 0:
+                obs = self._start_planner(obs)
+            obs, plan, best = self._plan(obs, i)
+            going = self.log.count[self.rows] - 1 > i + 1
+            if not going.all():
+                obs, plan, best = self._keep(np.flatnonzero(going), obs, plan, best)
+            if not len(self.rows):
+                break
+            obs = self._control(obs, plan, best, i)
+            self._move_agents(obs, i)
+            if not len(self.rows):
+                break
+        results = [
+            self.failures[b] if b in self.failures else self.record.rollout(b) for b in range(len(self.scenarios))
+        ]
+        self._lap("record")
+        return results
+
+    # ---- one step ------------------------------------------------------------------------------------------------
+
+    def _observe(self, i: int) -> ObservationBatch:
+        past = self.record.observe(self.rows, i, self.objects)
+        obs = self.log.observe(self.rows, i, self.objects, past, self.needs.log)
+        self._lap("observe")
+        return obs
+
+    def _start_planner(self, obs: ObservationBatch) -> ObservationBatch:
+        self.watch.call("planner.start", 0)
+        keys = step_keys(self.keys, 0)
+        parts = isolated(
+            lambda r: self._states(self.planner.start(*_some(obs, r), keys if r is None else keys[r]), r),
+            len(self.rows),
+        )
+        self.state = [s for _, states in parts.parts for s in states]
+        obs = self._survive(parts, obs, 0, "planner")
+        self._lap("plan")
+        return obs
+
+    def _plan(self, obs: ObservationBatch, i: int) -> tuple[ObservationBatch, Plan | None, F64]:
+        self.watch.call("planner.plan", i)
+        self.watch.scenario_steps += len(self.rows)
+        keys = step_keys(self.keys[self.rows], i)
+        before = self.state
+
+        def call(r: I64 | None) -> tuple[Plan, list[Any]]:
+            states = before if r is None else [before[b] for b in r]
+            plan, after = self.planner.plan(*_some(obs, r), states, keys if r is None else keys[r])
+            return contiguous(plan, len(states)), self._states(after, r)
+
+        parts = isolated(call, len(self.rows)) if len(self.rows) else Parts([], {})
+        self.state = [s for _, (_, states) in parts.parts for s in states]
+        obs = self._survive(parts, obs, i, "planner")
+        if not parts.parts:
+            return obs, None, np.zeros((0, 0, 0))
+        plan = (
+            parts.parts[0][1][0]
+            if len(parts.parts) == 1
+            else contiguous(stack_plans([p for _, (p, _) in parts.parts]), len(obs))
+        )
+        self._lap("plan")
+        best, score = driven(plan)
+        obs, plan, best = self._check(obs, plan, best, score, i)
+        self.record.plan(self.rows, i, plan, best)
+        self._lap("record")
+        return obs, plan, best
+
+    def _check(
+        self, obs: ObservationBatch, plan: Plan, best: F64, score: F64, i: int
+    ) -> tuple[ObservationBatch, Plan, F64]:
+        """Drop the scenarios whose plan breaks the contract."""
+        last = self.log.count[self.rows] - 2 <= i
+        until = self.log.time_us[self.rows, np.minimum(i + 1, self.log.time_us.shape[1] - 1)]
+        until = np.where(last, obs.time_us, until)
+        codes = check(plan, best, score, obs.time_us, until, int(self.controller.min_plan_s * 1e6))
+        if codes.any():
+            for r in np.flatnonzero(codes):
+                self._fail(int(self.rows[r]), i, "plan", f"the plan cannot be driven: {FAULTS[int(codes[r])]}")
+            obs, kept, best = self._keep(np.flatnonzero(codes == 0), obs, plan, best)
+            assert kept is not None
+            plan = kept
+        return obs, plan, best
+
+    def _control(self, obs: ObservationBatch, plan: Plan | None, best: F64, i: int) -> ObservationBatch:
+        assert plan is not None
+        assert plan.length is not None
+        rows = self.rows
+        job = Driven(
+            obs.time_us,
+            self.log.time_us[rows, i + 1],
+            np.ascontiguousarray(obs.ego),
+            obs.joints,
+            self.log.expert[rows, i + 1],
+            plan.time_us,
+            best,
+            plan.length,
+            plan.controls,
+        )
+        parts = isolated(lambda r: self._moved(job if r is None else job.select(r)), len(rows))
+        obs = self._survive(parts, obs, i, "controller")
+        if parts.parts:
+            ego = np.concatenate([e for _, (e, _) in parts.parts])
+            joints = np.concatenate([j for _, (_, j) in parts.parts])
+            self.log.advance(self.rows, i, ego, joints)
+        self._lap("control")
+        return obs
+
+    def _moved(self, job: Driven) -> tuple[F64, F64]:
+        ego, joints = self.controller.step(job, self.vehicle)
+        if not np.isfinite(ego).all():
+            raise FloatingPointError("the controller's next ego state is not finite")
+        return ego, joints
+
+    # ---- agents --------------------------------------------------------------------------------------------------
+
+    def _start_agents(self) -> None:
+        self.watch.call("agents.start", -1)
+        keys = step_keys(self.agent_keys, 0)
+
+        def call(r: I64 | None) -> tuple[list[Any], Objects]:
+            some = self.scenarios if r is None else tuple(self.scenarios[b] for b in r)
+            return self.agents.start(some, self.vehicle, keys if r is None else keys[r])
+
+        self._lap("pack")
+        self._take_agents(isolated(call, len(self.scenarios)), None, -1)
+
+    def _move_agents(self, obs: ObservationBatch, i: int) -> None:
+        self.watch.call("agents.step", i)
+        keys = step_keys(self.agent_keys[self.rows], i + 1)
+        scenarios = tuple(self.scenarios[b] for b in self.rows.tolist())
+
+        def call(r: I64 | None) -> tuple[list[Any], Objects]:
+            if r is None:
+                return self.agents.step(scenarios, obs, self.agent_state, keys)
+            return self.agents.step(
+                tuple(scenarios[b] for b in r), obs.select(r), [self.agent_state[b] for b in r], keys[r]
+            )
+
+        self._take_agents(isolated(call, len(self.rows)), obs, i)
+
+    def _take_agents(self, parts: Parts[tuple[list[Any], Objects]], obs: ObservationBatch | None, i: int) -> None:
+        self.agent_state = [s for _, (states, _) in parts.parts for s in states]
+        if parts.parts:
+            self.objects = concat_objects([o for _, (_, o) in parts.parts])
+        if parts.faults:
+            self._note(parts, i, "agents")
+            self.state = [self.state[b] for b in parts.rows] if self.state else self.state
+            self.rows = self.rows[parts.rows]
+        self._lap("agents")
+
+    # ---- faults --------------------------------------------------------------------------------------------------
+
+    def _states(self, states: Any, rows: I64 | None) -> list[Any]:
+        want = len(self.rows) if rows is None else len(rows)
+        if not isinstance(states, list) or len(states) != want:
+            raise TypeError(
+                f"a planner's state is a list with one entry per scenario ({want}), got {type(states).__name__}"
+            )
+        return states
+
+    def _note(self, parts: Parts[Any], step: int, stage: str) -> None:
+        for r, error in parts.faults.items():
+            self._fail(int(self.rows[r]), step, stage, f"{type(error).__name__}: {error}", error)
+
+    def _survive(self, parts: Parts[Any], obs: ObservationBatch, step: int, stage: str) -> ObservationBatch:
+        """Go on with the scenarios whose call went well; ``self.state`` is already theirs when a planner was called."""
+        if not parts.faults:
+            return obs
+        self._note(parts, step, stage)
+        keep = parts.rows
+        if stage == "controller":
+            self.state = [self.state[b] for b in keep]
+        self.agent_state = [self.agent_state[b] for b in keep]
+        self.objects = self.objects.select(keep)
+        self.rows = self.rows[keep]
+        return obs.select(keep)
+
+    def _keep(
+        self, keep: I64, obs: ObservationBatch, plan: Plan | None, best: F64
+    ) -> tuple[ObservationBatch, Plan | None, F64]:
+        """Go on with some of the running scenarios."""
+        self.state = [self.state[b] for b in keep]
+        self.agent_state = [self.agent_state[b] for b in keep]
+        self.objects = self.objects.select(keep)
+        self.rows = self.rows[keep]
+        if plan is None or plan.length is None:
+            return obs.select(keep), plan, best
+        part = Plan(
+            plan.time_us[keep],
+            plan.states[keep],
+            plan.scores[keep],
+            plan.length[keep],
+            None if plan.controls is None else plan.controls[keep],
+            {k: np.asarray(v)[keep] for k, v in plan.debug.items()},
+        )
+        return obs.select(keep), part, best[keep]
+
+    def _fail(self, b: int, step: int, stage: str, error: str, cause: BaseException | None = None) -> None:
+        s = self.scenarios[b]
+        if self.debug:
+            raise RoadcraftError(f"scenario {s.token}, step {step}, {stage}: {error}") from cause
+        text = "".join(traceback.format_exception(cause)) if cause is not None else ""
+        self.failures[b] = Failure(s, s.token, step, stage, error, text)
+
+    def _lap(self, stage: str) -> None:
+        now = perf_counter()
+        self.watch.seconds[stage] = self.watch.seconds.get(stage, 0.0) + now - self._clock
+        self._clock = now
+
+
+def _some(obs: ObservationBatch, rows: I64 | None) -> tuple[ObservationBatch]:
+    return (obs if rows is None else obs.select(rows),)

@@ -1,0 +1,97 @@
+"""Whether a plan keeps its contract, per scenario, and which of its candidates is driven."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.errors import PluginError
+from roadcraft.core.rollout import Plan
+from roadcraft.core.scenario import EGO_SIZE
+
+FAULTS = {
+    1: "it needs at least two states, and no more than it has rows",
+    2: "its first time is not the observation's",
+    3: "its times do not increase",
+    4: "it ends before the next iteration",
+    5: "its states are not finite",
+    6: "its best score is not a number",
+    7: "it is too short for the controller",
+    8: "its controls are not finite",
+}
+
+
+def contiguous(plan: Plan, count: int) -> Plan:
+    """The plan with the dtypes and layout kernels want. Raises PluginError where shapes do not fit ``count`` scenarios."""
+    if not isinstance(plan, Plan):
+        raise PluginError(f"a planner returns (Plan, state); the first is a {type(plan).__name__}")
+    states, time_us, scores = np.asarray(plan.states), np.asarray(plan.time_us), np.asarray(plan.scores)
+    k, t = states.shape[1:3] if states.ndim == 4 else (0, 0)
+    for name, got, want in (
+        ("states", states.shape, (count, k, t, EGO_SIZE)),
+        ("time_us", time_us.shape, (count, t)),
+        ("scores", scores.shape, (count, k)),
+    ):
+        if got != want or k < 1:
+            raise PluginError(f"Plan.{name} has shape {got}, expected {want} (B, K, T with K >= 1)")
+    if not np.issubdtype(time_us.dtype, np.integer):
+        raise PluginError(f"Plan.time_us is {time_us.dtype}, expected int64 microseconds")
+    length = np.full(count, t, np.int64) if plan.length is None else np.ascontiguousarray(plan.length, np.int64)
+    controls = None if plan.controls is None else np.ascontiguousarray(plan.controls, np.float64)
+    if length.shape != (count,) or (controls is not None and controls.shape != (count, 2)):
+        raise PluginError("Plan.length must be (B,) and Plan.controls (B, 2)")
+    return Plan(
+        np.ascontiguousarray(time_us, np.int64),
+        np.ascontiguousarray(states, np.float64),
+        np.ascontiguousarray(scores, np.float64),
+        length,
+        controls,
+        plan.debug,
+    )
+
+
+def driven(plan: Plan) -> tuple[F64, F64]:
+    """States (B, T, 10) of the best candidates, and their scores (B,)."""
+    if plan.states.shape[1] == 1:
+        return plan.states[:, 0], plan.scores[:, 0]
+    best = np.argmax(plan.scores, axis=1)
+    rows = np.arange(len(plan))
+    return np.ascontiguousarray(plan.states[rows, best]), plan.scores[rows, best]
+
+
+def check(plan: Plan, states: F64, score: F64, now_us: I64, until_us: I64, min_us: int) -> I64:
+    """A code of ``FAULTS`` per scenario (B,), 0 where the plan is sound. ``until_us`` (B,): the time the plan must reach."""
+    assert plan.length is not None
+    codes: I64 = _check(plan.time_us, states, plan.length, score, now_us, until_us, min_us)
+    if plan.controls is not None:
+        codes[(codes == 0) & ~np.isfinite(plan.controls).all(axis=1)] = 8
+    return codes
+
+
+@njit(cache=True, nogil=True)
+def _check(time_us, states, length, score, now_us, until_us, min_us):  # type: ignore[no-untyped-def]
+    codes = np.zeros(len(time_us), np.int64)
+    for b in range(len(time_us)):
+        n = length[b]
+        if n < 2 or n > time_us.shape[1]:
+            codes[b] = 1
+            continue
+        if time_us[b, 0] != now_us[b]:
+            codes[b] = 2
+            continue
+        for k in range(1, n):
+            if time_us[b, k] <= time_us[b, k - 1]:
+                codes[b] = 3
+        if codes[b] == 0 and time_us[b, n - 1] < until_us[b]:
+            codes[b] = 4
+        if codes[b] == 0 and time_us[b, n - 1] - time_us[b, 0] < min_us:
+            codes[b] = 7
+        if codes[b] == 0:
+            for k in range(n):
+                for c in range(states.shape[2]):
+                    if not np.isfinite(states[b, k, c]):
+                        codes[b] = 5
+        if codes[b] == 0 and np.isnan(score[b]):
+            codes[b] = 6
+    return codes

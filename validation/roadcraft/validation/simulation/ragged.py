@@ -1,0 +1,55 @@
+"""Row ranges of many scenarios gathered into one ragged batch, without a Python loop over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import I64
+from roadcraft.core.rollout import Objects
+
+
+@njit(cache=True, nogil=True)
+def _ranges(low, count, offsets, out):  # type: ignore[no-untyped-def]
+    for m in range(len(low)):
+        start = low[m]
+        for k in range(count[m]):
+            out[offsets[m] + k] = start + k
+
+
+def ranges(low: I64, count: I64) -> tuple[I64, I64]:
+    """Offsets (M + 1,) and row numbers (sum of count,) of the ranges ``low[m] .. low[m] + count[m] - 1``."""
+    offsets = np.zeros(len(count) + 1, np.int64)
+    np.cumsum(count, out=offsets[1:])
+    rows = np.empty(offsets[-1], np.int64)
+    _ranges(low, count, offsets, rows)
+    return offsets, rows
+
+
+def empty_objects(frames: int) -> Objects:
+    """``frames`` frames without objects."""
+    return Objects(
+        np.zeros(frames + 1, np.int64),
+        np.zeros(0, np.uint64),
+        np.zeros(0, np.uint8),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.uint8),
+        np.zeros((0, 5)),
+        np.zeros((0, 2)),
+    )
+
+
+def concat_objects(parts: Sequence[Objects]) -> Objects:
+    """The frames of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = np.concatenate([np.diff(p.offsets) for p in parts])
+    return Objects(
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("id", "kind", "vehicle", "unit", "box", "velocity")
+        ),
+    )

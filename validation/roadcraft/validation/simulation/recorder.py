@@ -1,0 +1,222 @@
+"""Keeps what happened in a lockstep batch and turns it into rollouts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
+from roadcraft.core.rollout import Objects, Plan, PlanLog, Rollout
+from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
+from roadcraft.validation.simulation.batch_log import BatchLog
+from roadcraft.validation.simulation.ragged import ranges
+
+_FIELDS = ("id", "kind", "vehicle", "unit", "box", "velocity")
+_PLAN_COLUMNS = np.array([Ego.X, Ego.Y, Ego.HEADING, Ego.VX])
+
+
+class ObjectStore:
+    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f - ``past``."""
+
+    def __init__(self, scenarios: int, frames: int) -> None:
+        self.low = np.zeros((scenarios, frames), np.int64)
+        self.count = np.zeros((scenarios, frames), np.int64)
+        self.used = 0
+        self.columns: dict[str, np.ndarray] = {}
+
+    def append(self, rows: I64, frame: int, objects: Objects) -> None:
+        """The objects of scenarios ``rows`` at one frame."""
+        need = self.used + len(objects.id)
+        if not self.columns or need > len(self.columns["id"]):
+            self._grow(need, objects)
+        for name in _FIELDS:
+            self.columns[name][self.used : need] = getattr(objects, name)
+        self.low[rows, frame] = objects.offsets[:-1] + self.used
+        self.count[rows, frame] = np.diff(objects.offsets)
+        self.used = need
+
+    def _grow(self, need: int, objects: Objects) -> None:
+        capacity = max(2 * need, 1024)
+        for name in _FIELDS:
+            value = getattr(objects, name)
+            column = np.empty((capacity, *value.shape[1:]), value.dtype)
+            if name in self.columns:
+                column[: self.used] = self.columns[name][: self.used]
+            self.columns[name] = column
+
+    def gather(self, low: I64, count: I64) -> Objects:
+        offsets, index = ranges(low.ravel(), count.ravel())
+        return Objects(offsets, *(self.columns[name][index] for name in _FIELDS))
+
+
+class Recorder:
+    """Objects, plans and channels of a batch, step by step. ``past``: frames of object history that the planner asked for, the current one included."""
+
+    def __init__(self, log: BatchLog, past: int, plan_every: int) -> None:
+        self.log, self.past, self.plan_every = log, past, plan_every
+        scenarios, steps = log.time_us.shape
+        self.ahead = max(past - 1, 0)
+        self.objects = ObjectStore(scenarios, self.ahead + steps)
+        self.plans: list[tuple[int, I64, I64, F64, I64]] = []
+        self.channels: dict[str, F64] = {}
+        if self.ahead:
+            self._prefill()
+
+    def _prefill(self) -> None:
+        for b, s in enumerate(self.log.scenarios):
+            frames = s.past(self.ahead)
+            if len(frames):
+                o, t = s.drive.objects, s.drive.tracks
+                offsets, index = ranges(o.offsets[frames], o.offsets[frames + 1] - o.offsets[frames])
+                track = o.track[index]
+                logged = Objects(
+                    offsets,
+                    t.id[track],
+                    t.kind[track],
+                    t.vehicle[track],
+                    t.unit[track],
+                    o.box[index],
+                    o.velocity[index],
+                )
+                first = self.ahead - len(frames)
+                base = self.objects.used
+                self.objects.append(np.zeros(0, np.int64), 0, _one_frame(logged))
+                self.objects.low[b, first : self.ahead] = offsets[:-1] + base
+                self.objects.count[b, first : self.ahead] = np.diff(offsets)
+
+    def observe(self, rows: I64, iteration: int, objects: Objects) -> Objects | None:
+        """Record the objects of this iteration; return the planner's object history, scenario by scenario, oldest frame first."""
+        self.objects.append(rows, self.ahead + iteration, objects)
+        if not self.past:
+            return None
+        window = slice(self.ahead + iteration - self.past + 1, self.ahead + iteration + 1)
+        return self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window])
+
+    def plan(self, rows: I64, iteration: int, plan: Plan, driven: F64) -> None:
+        """Record the driven trajectories and the planner's per-step scalars."""
+        assert plan.length is not None
+        if iteration % self.plan_every == 0:
+            self.plans.append((iteration, rows, plan.time_us, driven[:, :, _PLAN_COLUMNS], plan.length))
+        for name, value in plan.debug.items():
+            column = np.asarray(value)
+            if column.shape == (len(rows),) and column.dtype.kind in "biuf":
+                if name not in self.channels:
+                    self.channels[name] = np.full(self.log.time_us.shape, np.nan)
+                self.channels[name][rows, iteration] = column
+
+    def rollout(self, b: int) -> Rollout:
+        """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated)."""
+        s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
+        names = tuple(sorted(self.channels))
+        channels = np.stack([self.channels[k][b, :n] for k in names]) if names else np.zeros((0, n))
+        return Rollout(s, self._drive(s, b, n), self._plan_log(b), names, channels, self.log.vehicle)
+
+    def _drive(self, s: Scenario, b: int, n: int) -> Drive:
+        start, frames = self.log.size - 1, s.frames[:n]
+        tracks, objects = self._objects(s, b, n)
+        d, li = s.drive, s.drive.lights
+        offsets, index = ranges(li.offsets[frames], li.offsets[frames + 1] - li.offsets[frames])
+        tagged = np.flatnonzero(np.isin(d.tag_frame, frames))
+        goal = s.goal
+        return Drive(
+            name=d.name,
+            map_name=d.map_name,
+            source="simulation",
+            licence=d.licence,
+            vehicle=self.log.vehicle.name,
+            interval_us=d.interval_us * s.stride,
+            time_us=d.time_us[frames],
+            token=d.token[frames],
+            ego=self.log.ego[b, start : start + n].copy(),
+            joints=self.log.joints[b, :n].copy(),
+            tracks=tracks,
+            objects=objects,
+            lights=LightFrames(offsets, li.lane[index], li.state[index]),
+            scenes=Scenes(
+                np.zeros(1, np.int64),
+                Ragged.build([s.route]),
+                np.zeros((1, 3)) if goal is None else goal[None].copy(),
+                np.array([goal is not None]),
+                ("",),
+            ),
+            tag_frame=(d.tag_frame[tagged] - s.first) // s.stride,
+            tag_type=d.tag_type[tagged],
+            tag_names=d.tag_names,
+        )
+
+    def _objects(self, s: Scenario, b: int, n: int) -> tuple[Tracks, ObjectFrames]:
+        span = slice(self.ahead, self.ahead + n)
+        offsets, index = ranges(self.objects.low[b, span], self.objects.count[b, span])
+        columns = self.objects.columns
+        ids = columns["id"][index]
+        row, first = first_rows(ids)
+        source = index[first]
+        known = np.argsort(s.drive.tracks.id, kind="stable")
+        at = np.minimum(np.searchsorted(s.drive.tracks.id, ids[first], sorter=known), max(len(known) - 1, 0))
+        height = np.zeros(len(first))
+        if len(known):
+            found = s.drive.tracks.id[known[at]] == ids[first]
+            height[found] = s.drive.tracks.height_m[known[at[found]]]
+        tracks = Tracks(
+            ids[first], columns["kind"][source], columns["vehicle"][source], columns["unit"][source], height
+        )
+        return tracks, ObjectFrames(offsets, row, columns["box"][index], columns["velocity"][index])
+
+    def _plan_log(self, b: int) -> PlanLog:
+        steps, times, states = [], [], []
+        for step, rows, plan_us, plan, length in self.plans:
+            at = int(np.searchsorted(rows, b))
+            if at < len(rows) and rows[at] == b:
+                steps.append(step)
+                times.append(plan_us[at, : length[at]])
+                states.append(plan[at, : length[at]])
+        if not steps:
+            return PlanLog(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)))
+        return PlanLog(
+            np.array(steps, np.int64),
+            offsets_of([len(t) for t in times]),
+            np.concatenate(times),
+            np.concatenate(states),
+        )
+
+
+def _one_frame(objects: Objects) -> Objects:
+    """All rows, told to be of no frame: only the columns matter where the caller notes the places itself."""
+    return Objects(np.zeros(1, np.int64), *(getattr(objects, name) for name in _FIELDS))
+
+
+def first_rows(ids: np.ndarray) -> tuple[I64, I64]:
+    """Number of each id in order of first appearance (R,), and the row where each number first appears (N,)."""
+    size = 16
+    while size < 2 * len(ids):
+        size *= 2
+    table, row, first = (
+        np.full(min(size, 1 << 16), -1, np.int64),
+        np.empty(len(ids), np.int64),
+        np.empty(len(ids), np.int64),
+    )
+    count = _number(ids, table, row, first)
+    if count < 0:
+        values, at, inverse = np.unique(ids, return_index=True, return_inverse=True)
+        order = np.argsort(at, kind="stable")
+        rank = np.empty(len(values), np.int64)
+        rank[order] = np.arange(len(values))
+        return rank[inverse], at[order].astype(np.int64)
+    return row, first[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _number(ids, table, row, first):  # type: ignore[no-untyped-def]
+    """Open addressing over ``table``; -1 when it gets too full (many thousands of different objects)."""
+    mask, count = len(table) - 1, 0
+    for r in range(len(ids)):
+        slot = np.int64((ids[r] ^ (ids[r] >> np.uint64(29))) & np.uint64(mask))
+        while table[slot] >= 0 and ids[first[table[slot]]] != ids[r]:
+            slot = (slot + 1) & mask
+        if table[slot] < 0:
+            if 2 * count > mask:
+                return -1
+            table[slot], first[count] = count, r
+            count += 1
+        row[r] = table[slot]
+    return count
