@@ -10,7 +10,6 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -82,8 +81,8 @@ def build_params(plugins: Registry, kind: str, name: str, params: Mapping[str, A
 
 
 def to_tree(config: Any) -> dict[str, Any]:
-    """A config dataclass as plain maps, lists and scalars, ready for YAML or JSON."""
-    plain: dict[str, Any] = _plain(asdict(config))
+    """A config dataclass (or a map) as plain maps, lists and scalars, ready for YAML or JSON."""
+    plain: dict[str, Any] = _plain(asdict(config) if is_dataclass(config) and not isinstance(config, type) else config)
     return plain
 
 
@@ -134,10 +133,10 @@ def _parse_pair(key: str, text: str, errors: list[str]) -> dict[str, Any]:
     except yaml.YAMLError:
         value = text
     _refuse_resolvers(value, key, "command line", errors)
-    for part in reversed(key.split(".")):
+    first, *rest = key.split(".")
+    for part in reversed(rest):
         value = {part: value}
-    tree: dict[str, Any] = value
-    return tree
+    return {first: value}
 
 
 def _read_file(path: Path, layers: list[_Layer], errors: list[str], seen: tuple[Path, ...]) -> None:
@@ -230,8 +229,8 @@ class _Walk:
                 out[name] = None if value is None else self.merge(hint, inherited or {}, value, layer, f"{key}.")
             elif f.metadata.get("path") and isinstance(value, str) and value and layer.base is not None:
                 out[name] = str(layer.base / Path(value).expanduser())
-            elif isinstance(value, Mapping) and isinstance(out.get(name), Mapping):
-                out[name] = {**out[name], **value}
+            elif isinstance(value, Mapping) and isinstance(inherited := out.get(name), dict):
+                out[name] = {**inherited, **value}
             else:
                 out[name] = value
         return out
@@ -240,7 +239,7 @@ class _Walk:
         """A plugin reference in canonical form ``{name, params}``; keys other than these two are short for params."""
         if value is None or isinstance(value, (int, float, list)):
             return value
-        given = {"name": value} if isinstance(value, str) else dict(value)
+        given: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
         if base is None and isinstance(default, PluginRef):
             base = {"name": default.name, "params": dict(default.params)}
         name = given.pop("name", base["name"] if base else None)
@@ -256,12 +255,12 @@ class _Walk:
             return None
         return {"name": name, "params": self.merge(cls, inherited, params, layer, f"{key}.params.")}
 
-    def build(self, schema: type[T], tree: Mapping[str, Any], at: str) -> Any:
+    def build(self, schema: type[Any], tree: Mapping[str, Any], at: str) -> Any:
         """The dataclass from a merged tree; None where a mistake was found."""
         before = len(self.errors)
         hints = _hints(schema)
         values: dict[str, Any] = {}
-        for f in fields(schema):  # type: ignore[arg-type]
+        for f in fields(schema):
             key = f"{at}{f.name}"
             given = tree.get(f.name, _ABSENT)
             if given is _ABSENT:
@@ -384,8 +383,7 @@ def _scalar(hint: Any, value: Any) -> Any:
     return _ABSENT
 
 
-@lru_cache(maxsize=256)
-def _hints(schema: type) -> dict[str, Any]:
+def _hints(schema: Any) -> dict[str, Any]:
     return get_type_hints(schema)
 
 

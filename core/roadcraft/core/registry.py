@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, is_dataclass
@@ -16,6 +17,8 @@ import pluggy
 
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import API_VERSION, GROUP, KINDS, CommandSpec, Hooks, PluginSpec
+
+NO_PLUGINS = "ROADCRAFT_NO_PLUGINS"
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,16 @@ class Registry:
         return self.target(kind, name)(config, **context)
 
 
+def registry() -> Registry:
+    """The plugins of this process's environment; discovery runs once and is read-only afterwards.
+
+    The environment variable ROADCRAFT_NO_PLUGINS=1 (``roadcraft --no-plugins``) leaves third parties out.
+    """
+    return _discovered(os.environ.get(NO_PLUGINS, "") in ("", "0"))
+
+
 @lru_cache(maxsize=2)
-def registry(third_party: bool = True) -> Registry:
-    """The plugins of this process's environment; discovery runs once and is read-only afterwards."""
+def _discovered(third_party: bool) -> Registry:
     return Registry.discover(third_party)
 
 

@@ -1,0 +1,137 @@
+"""The ``roadcraft`` command: every verb comes from a plugin (``CommandSpec``) and is loaded when it is called, not before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import warnings
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from roadcraft.core._version import __version__
+from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, registry
+
+EXIT_CODES = """Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done, but bad input was
+skipped; 4 the input or a file cannot be used; 130 interrupted (what was finished is kept)."""
+
+
+class _Verbs(typer.core.TyperGroup):
+    """Lists verbs from their specs alone; a verb's module is imported only when the verb is resolved."""
+
+    _resolving = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [c.spec.name for c in registry().commands()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        found = next((c for c in registry().commands() if c.spec.name == cmd_name), None)
+        if found is None:
+            return None
+        return _load_verb(found) if self._resolving else _placeholder(found)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self._resolving = True
+        try:
+            return super().resolve_command(ctx, args)
+        finally:
+            self._resolving = False
+
+
+def _load_verb(found: Provided) -> Any:
+    module, _, attribute = found.spec.target.partition(":")
+    try:
+        target = getattr(import_module(module), attribute)
+    except Exception as e:
+        raise RoadcraftError(
+            f"command {found.spec.name!r} of {found.provider} {found.version} cannot be loaded: {e}"
+        ) from e
+    if isinstance(target, typer.Typer):
+        return typer.main.get_group(target) if len(target.registered_commands) != 1 else typer.main.get_command(target)
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    single.command(name=found.spec.name, help=target.__doc__ and None)(target)
+    return typer.main.get_command(single)
+
+
+def _placeholder(found: Provided) -> Any:
+    single = typer.Typer(add_completion=False)
+    single.command(name=found.spec.name, help=found.spec.help)(lambda: None)
+    return typer.main.get_command(single)
+
+
+def _build_app() -> typer.Typer:
+    app = typer.Typer(
+        cls=_Verbs,
+        name="roadcraft",
+        help="Driving logs into behaviour models, behaviour models into planners, planners into scores that can be trusted.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+        no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave third-party plugins out.")] = False,
+    ) -> None:
+        if version:
+            print(f"roadcraft {__version__}")
+            raise typer.Exit
+
+    return app
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point of the command line. Errors meant for the user are printed without a traceback."""
+    words = sys.argv[1:] if argv is None else argv
+    leading = words[: next((i for i, w in enumerate(words) if not w.startswith("-")), len(words))]
+    if "--no-plugins" in leading:  # before discovery, and for worker processes too
+        os.environ[NO_PLUGINS] = "1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        faults = registry().faults
+    for fault in faults:
+        print(f"warning: plugin {fault.entry_point!r} of {fault.provider} was left out: {fault.error}", file=sys.stderr)
+    try:
+        _build_app()(args=words, prog_name="roadcraft")
+    except RoadcraftError as e:
+        sys.exit(_fail(e))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as e:
+        if e.errno not in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EROFS,
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOENT,
+            errno.EISDIR,
+            errno.ENOTDIR,
+        ):
+            raise
+        remedy = (
+            " Free some space and run the same command again; what was finished is kept."
+            if e.errno in (errno.ENOSPC, errno.EDQUOT)
+            else ""
+        )
+        print(f"error: {e.filename or 'a file'}: {e.strerror}.{remedy}", file=sys.stderr)
+        sys.exit(4)
+
+
+def _fail(error: RoadcraftError) -> int:
+    from roadcraft.core.errors import ConfigError, PluginError
+
+    print(f"error: {error}", file=sys.stderr)
+    return 2 if isinstance(error, (ConfigError, PluginError)) else 4

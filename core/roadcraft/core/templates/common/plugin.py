@@ -1,0 +1,24 @@
+"""What this package provides to roadcraft. Imports nothing heavy: the strings are loaded when the plugin is chosen."""
+
+from dataclasses import dataclass
+
+from roadcraft.core import PluginSpec, hookimpl
+
+
+@dataclass(frozen=True)
+class __CLASS__Config:
+    """Parameters of ``__NAME__``; each is checked, with its type, before anything runs."""
+
+__FIELDS__
+
+@hookimpl
+def roadcraft_plugins():
+    return [
+        PluginSpec(
+            kind="__KIND__",
+            name="__NAME__",
+            summary="__SUMMARY__",
+            config="__PACKAGE__.plugin:__CLASS__Config",
+            target="__PACKAGE__.__KIND__:__CLASS__",
+        )
+    ]

@@ -1,0 +1,64 @@
+"""Conformance of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from roadcraft.core.interfaces import Metric, MetricResult
+from roadcraft.core.registry import create
+from roadcraft.core.rollout import Rollout
+from roadcraft.core.testing.world import made_up_rollout, made_up_scenario
+
+
+class Context:
+    """A MetricContext with a memo and nothing else."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.rollout = rollout
+        self._memo: dict[str, Any] = {}
+
+    def shared(self, key: str, compute: Callable[[], Any]) -> Any:
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
+
+class MetricConformance:
+    """Subclass it, set ``name`` (and ``params``): a score in [0, 1] or None, plain statistics, a series as long as the rollout, determinism."""
+
+    name: ClassVar[str]
+    params: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    def metric(self) -> Metric:
+        metric: Metric = create("metric", self.name, self.params)
+        return metric
+
+    def context(self, rollout: Rollout) -> Any:
+        """What the metric is given; override where it needs more than the rollout and a memo."""
+        return Context(rollout)
+
+    @pytest.mark.parametrize("sideways_m", [0.0, 2.0, 30.0])
+    def test_result_keeps_the_contract(self, metric: Metric, sideways_m: float) -> None:
+        rollout = made_up_rollout(sideways_m=sideways_m)
+        result = metric.compute(self.context(rollout))
+        assert isinstance(result, MetricResult)
+        assert metric.role in ("multiplier", "weighted", "report")
+        assert result.score is None or 0.0 <= result.score <= 1.0
+        if metric.role != "report":
+            assert result.score is not None, "a metric that counts needs a score"
+        for key, value in result.stats.items():
+            assert value is None or isinstance(value, (int, float, bool, np.integer, np.floating, np.bool_)), key
+        if result.series is not None:
+            assert len(result.series.time_us) == len(result.series.values)
+        for event in result.events:
+            assert 0 <= event.step < len(rollout)
+
+    def test_same_answer_twice(self, metric: Metric) -> None:
+        rollout = made_up_rollout(made_up_scenario(speed_mps=11.0))
+        first, again = metric.compute(self.context(rollout)), metric.compute(self.context(rollout))
+        assert (first.score, dict(first.stats)) == (again.score, dict(again.stats))

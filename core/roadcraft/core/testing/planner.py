@@ -1,0 +1,102 @@
+"""Conformance of planners."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from roadcraft.core.interfaces import Planner
+from roadcraft.core.random import scenario_key, step_keys
+from roadcraft.core.registry import create
+from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.testing.world import made_up_scenario, observe
+
+
+class PlannerConformance:
+    """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged inputs, reported latency."""
+
+    name: ClassVar[str]
+    params: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    def planner(self) -> Planner:
+        planner: Planner = create("planner", self.name, self.params)
+        return planner
+
+    def observe(self, planner: Planner, count: int = 3, iteration: int = 30) -> ObservationBatch:
+        """``count`` made-up scenarios at different speeds and lanes; override to test on scenarios of your own."""
+        scenarios = [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(count)]
+        return observe(scenarios, iteration, planner.needs())
+
+    def answer(self, planner: Planner, obs: ObservationBatch) -> Plan:
+        keys = np.array([scenario_key(0, t) for t in obs.token], np.uint64)
+        plan, state = planner.plan(obs, planner.start(obs, keys), step_keys(keys, int(obs.iteration[0])))
+        assert len(state) == len(obs), "plan() returns one state per scenario"
+        return plan
+
+    def test_plan_keeps_the_contract(self, planner: Planner) -> None:
+        obs = self.observe(planner)
+        plan = self.answer(planner, obs)
+        b, k, t, s = plan.states.shape
+        assert (b, s) == (len(obs), 10), "states are (B, K, T, 10)"
+        assert plan.time_us.shape == (b, t), "time_us is (B, T)"
+        assert plan.time_us.dtype == np.int64
+        assert plan.scores.shape == (b, k), "scores are (B, K)"
+        assert np.isfinite(plan.scores).any(1).all(), "every scenario needs a candidate with a finite score"
+        for i in range(b):
+            n = t if plan.length is None else int(plan.length[i])
+            best = int(np.argmax(plan.scores[i]))
+            assert np.isfinite(plan.states[i, best, :n]).all(), "states of the driven candidate are finite"
+            assert (np.diff(plan.time_us[i, :n]) > 0).all(), "times increase strictly"
+            assert plan.time_us[i, 0] == obs.time_us[i], "the first state is the current one"
+            assert plan.time_us[i, n - 1] >= obs.time_us[i] + 1e6 * obs.interval_s[i], (
+                "a plan reaches the next step at least"
+            )
+        if plan.controls is not None:
+            assert plan.controls.shape == (b, 2)
+        for value in plan.debug.values():
+            assert len(value) == b, "debug values have the leading dimension B"
+
+    def test_same_answer_twice(self, planner: Planner) -> None:
+        obs = self.observe(planner)
+        first, again = self.answer(planner, obs), self.answer(create("planner", self.name, self.params), obs)
+        np.testing.assert_array_equal(first.states, again.states)
+        np.testing.assert_array_equal(first.scores, again.scores)
+
+    def test_answer_does_not_depend_on_the_batch(self, planner: Planner) -> None:
+        obs = self.observe(planner, 5)
+        together = self.answer(planner, obs)
+        for i in (4, 1):
+            alone = self.answer(planner, obs.select([i]))
+            n = alone.time_us.shape[1] if alone.length is None else int(alone.length[0])
+            np.testing.assert_array_equal(together.time_us[i, :n], alone.time_us[0, :n])
+            k = int(np.argmax(alone.scores[0]))
+            assert int(np.argmax(together.scores[i])) == k
+            np.testing.assert_array_equal(together.states[i, k, :n], alone.states[0, k, :n])
+
+    def test_inputs_and_state_are_left_alone(self, planner: Planner) -> None:
+        obs = self.observe(planner)
+        before = obs.ego_past.copy(), obs.objects.box.copy(), obs.time_us.copy()
+        keys = np.array([scenario_key(0, t) for t in obs.token], np.uint64)
+        state = planner.start(obs, keys)
+        first, _ = planner.plan(obs, state, keys)
+        second, _ = planner.plan(obs, state, keys)
+        np.testing.assert_array_equal(
+            first.states, second.states, err_msg="plan() must not mutate the state it was given"
+        )
+        for kept, now in zip(before, (obs.ego_past, obs.objects.box, obs.time_us), strict=True):
+            np.testing.assert_array_equal(kept, now)
+
+    def test_latency_is_reported(self, planner: Planner, record_property: Any) -> None:
+        obs = self.observe(planner, 1)
+        self.answer(planner, obs)
+        times = []
+        for _ in range(10):
+            began = time.perf_counter()
+            self.answer(planner, obs)
+            times.append(time.perf_counter() - began)
+        record_property("latency_ms_batch_1", round(1e3 * float(np.median(times)), 3))
+        print(f"\n{self.name}: {1e3 * np.median(times):.2f} ms per plan at batch 1")
