@@ -16,6 +16,8 @@ _HOME: dict[str, str] = {  # public name -> module that defines it
     "resolve": "roadcraft.scenario_io.filters",
     "select": "roadcraft.scenario_io.filters",
     "window_of": "roadcraft.scenario_io.filters",
+    "IngestReport": "roadcraft.scenario_io.ingestion",
+    "ingest": "roadcraft.scenario_io.ingestion",
     "open_source": "roadcraft.scenario_io.open",
     "Store": "roadcraft.scenario_io.store.store",
     "StoreWriter": "roadcraft.scenario_io.store.writer",

@@ -28,4 +28,6 @@ def roadcraft_plugins() -> list[PluginSpec]:
 
 @hookimpl
 def roadcraft_commands() -> list[CommandSpec]:
-    return []
+    return [
+        CommandSpec("ingest", "Read driving logs into a store.", "roadcraft.scenario_io.commands:ingest"),
+    ]

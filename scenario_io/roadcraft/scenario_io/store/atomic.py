@@ -13,10 +13,14 @@ from typing import Any
 from roadcraft.core.errors import DataError
 
 
+class DiskError(DataError):
+    """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything that follows."""
+
+
 def write_atomic(path: Path, chunks: Iterable[Any]) -> tuple[int, str]:
     """Write the chunks (bytes-like) to ``path`` and return (size in bytes, 32 hex digits of BLAKE2).
 
-    A reader sees the old file or the new one; whoever is killed in between leaves at most a ``*.tmp`` that nobody reads. Raises DataError when the
+    A reader sees the old file or the new one; whoever is killed in between leaves at most a ``*.tmp`` that nobody reads. Raises DiskError when the
     disk is full or the folder cannot be written, leaving what was there before.
     """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
@@ -40,15 +44,15 @@ def write_atomic(path: Path, chunks: Iterable[Any]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def disk_error(e: OSError, path: Path) -> DataError:
+def disk_error(e: OSError, path: Path) -> DiskError:
     """What to tell a person about a failed write."""
     if e.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
+        return DiskError(
             "the disk is full",
             where=str(path),
             remedy="free some space and run the same command again; everything written before is intact",
         )
-    return DataError(f"cannot be written: {e.strerror or e}", where=str(path))
+    return DiskError(f"cannot be written: {e.strerror or e}", where=str(path))
 
 
 def digest_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -33,6 +34,8 @@ from roadcraft.scenario_io.store.store import MARKER, check_marker, index_layout
 
 SHARD_BYTES = 128 << 20
 SHARD_DRIVES = 100
+KNOWN_MAPS = 32  # where every scenario has a map of its own, they must not pile up
+WRITING = ".writing"  # locked: shared by writers between shard and index, exclusively by who cleans up
 
 
 class StoreWriter:
@@ -51,11 +54,12 @@ class StoreWriter:
         shard_bytes: int = SHARD_BYTES,
         shard_drives: int = SHARD_DRIVES,
         spatial_index: bool = True,
+        check_existing: bool = True,
     ) -> None:
         self.path = Path(path)
         self._limits, self._spatial_index = (shard_bytes, shard_drives), spatial_index
         create_store(self.path)
-        self.done: set[str] = set(read_index(self.path / "index").drives)
+        self.done: set[str] = set(read_index(self.path / "index").drives) if check_existing else set()
         self._items: list[tuple[Item, str, Sequence[ScenarioRow]]] = []
         self._bytes = 0
         self._maps: dict[int, tuple[MapData, str]] = {}
@@ -92,13 +96,14 @@ class StoreWriter:
         items, self._items, self._bytes = self._items, [], 0
         name = blake2b("\n".join(i.key for i, _, _ in items).encode(), digest_size=10).hexdigest()
         file = f"drives/{name}.safetensors"
-        info = write_shard(self.path / file, [i for i, _, _ in items])
         drives: list[DriveEntry] = []
         table: list[tuple[ScenarioRow, str, int]] = []
         for item, map_hash, rows in items:
             drives.append(_entry(item, file, map_hash, len(table), len(rows)))
             table.extend((row, map_hash, _frame(item.value, row)) for row in rows)
-        write_part(self.path / "index", [ShardEntry(file, info.bytes, info.digest)], drives, scenario_table(table))
+        with _locked(self.path / WRITING, fcntl.LOCK_SH):
+            info = write_shard(self.path / file, [i for i, _, _ in items])
+            write_part(self.path / "index", [ShardEntry(file, info.bytes, info.digest)], drives, scenario_table(table))
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -118,8 +123,11 @@ class StoreWriter:
             items = [Item("map", map_data)]
             if self._spatial_index and find_spec("roadcraft.core.driving.lanes"):
                 items.append(Item("index", map_data.index, meta={"layout": index_layout()}))
-            write_shard(path, items)
+            with _locked(self.path / WRITING, fcntl.LOCK_SH):
+                write_shard(path, items)
         self._maps[id(map_data)] = (map_data, content_hash)
+        while len(self._maps) > KNOWN_MAPS:
+            self._maps.pop(next(iter(self._maps)))
         return content_hash
 
 
@@ -148,29 +156,33 @@ def create_store(path: Path) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the store's writer lock: an ingest cleans up after a killed one, which must not be running. Raises DataError if it is held."""
-    import fcntl
-
+    """Hold the store's ingest lock, one at a time. Raises DataError if another process holds it."""
     try:
-        with (path / ".lock").open("w") as f:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as e:
-                raise DataError(
-                    "another ingest is writing to this store", where=str(path), remedy="wait for it to end"
-                ) from e
+        with _locked(path / ".lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
+    except BlockingIOError as e:
+        raise DataError("another ingest is writing to this store", where=str(path), remedy="wait for it to end") from e
+
+
+@contextlib.contextmanager
+def _locked(file: Path, mode: int) -> Iterator[None]:
+    try:
+        handle = file.open("a")
     except OSError as e:
-        raise disk_error(e, path) from e
+        raise disk_error(e, file) from e
+    with handle:
+        fcntl.flock(handle, mode)
+        yield
 
 
 def clean(path: Path) -> int:
-    """Remove what a killed writer left: temporary files, and shards that no index part names. Returns how many. Call under :func:`exclusive`."""
-    known = set(read_index(path / "index").shards)
-    stale = [p for folder in ("drives", "maps", "index") for p in (path / folder).glob(".*.tmp")]
-    stale += [p for p in (path / "drives").glob("*.safetensors") if f"drives/{p.name}" not in known]
-    for p in stale:
-        p.unlink(missing_ok=True)
+    """Remove what a killed writer left: temporary files, and shards that no index part names. Returns how many. Waits for writers at work."""
+    with _locked(path / WRITING, fcntl.LOCK_EX):
+        known = set(read_index(path / "index").shards)
+        stale = [p for folder in ("drives", "maps", "index") for p in (path / folder).glob(".*.tmp")]
+        stale += [p for p in (path / "drives").glob("*.safetensors") if f"drives/{p.name}" not in known]
+        for p in stale:
+            p.unlink(missing_ok=True)
     return len(stale)
 
 

@@ -1,0 +1,76 @@
+"""The verb ``ingest``: a thin shell over ``roadcraft.scenario_io.ingest``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ingest(
+    format: Annotated[
+        str, typer.Argument(help="nuplan, womd, store or another source plugin; auto tells it from the files.")
+    ],
+    path: Annotated[Path, typer.Argument(help="A log, or a folder of logs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The store: a new folder, or one to add to.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Parameters of the source, see: roadcraft plugins source.", metavar="[key=value]..."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-w", help="Processes; 0: one per core.", min=0)] = 0,
+    tagged: Annotated[bool, typer.Option("--tagged", help="Index only frames that carry a scenario tag.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Read driving logs into a store. A run that was killed goes on where it stopped when repeated.
+
+    Logs that cannot be read are skipped and listed, and the exit code is then 3.
+
+    Example: roadcraft ingest nuplan PATH/TO/splits/mini --out stores/mini maps_root=PATH/TO/maps
+    """
+    from dataclasses import asdict
+
+    from roadcraft.core.errors import DataError
+    from roadcraft.scenario_io.ingestion import ingest as run
+
+    report = run(
+        None if format == "auto" else format,
+        path,
+        out,
+        parse_params(words or []),
+        workers=workers,
+        tagged_only=tagged,
+        progress=not as_json,
+    )
+    if as_json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        for s in report.skipped:
+            print(f"skipped: {DataError(s.what, where=s.where, remedy=s.remedy)}", file=sys.stderr)
+        print(
+            f"{report.store}: {report.drives} drives with {report.scenarios} scenarios added ({report.bytes / 1e6:.1f} MB, {report.seconds:.1f} s)"
+            + (f", {report.already} were there already" if report.already else "")
+            + (f", {len(report.skipped)} skipped" if report.skipped else "")
+        )
+    if report.skipped:
+        raise typer.Exit(3 if report.drives or report.already else 4)
+
+
+def parse_params(words: list[str]) -> dict[str, object]:
+    """``key=value`` words as a mapping, values read as YAML. Raises ConfigError for a word without '='."""
+    import yaml
+
+    from roadcraft.core.errors import ConfigError
+
+    out: dict[str, object] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{word!r}: parameters are written key=value")
+        try:
+            out[key] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError as e:
+            raise ConfigError(f"{key}: {value!r} is not a YAML value") from e
+    return out

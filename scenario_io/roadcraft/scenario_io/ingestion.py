@@ -1,0 +1,243 @@
+"""Fills a store from raw logs: in parallel, resumable, and with a report of what could not be read.
+
+(The function is ``roadcraft.scenario_io.ingest``; a module of that name would hide it.)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from roadcraft.core.errors import ConfigError, DataError, RoadcraftError
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.scenario_io.checks import check_drive
+from roadcraft.scenario_io.open import open_source
+from roadcraft.scenario_io.store.atomic import DiskError
+from roadcraft.scenario_io.store.index import compact, read_index
+from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive
+
+TASKS_PER_WORKER = 8
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A log that could not be read: its key, what was wrong, where, and what would be right."""
+
+    log: str
+    what: str
+    where: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall clock."""
+
+    store: str
+    drives: int
+    scenarios: int
+    already: int
+    bytes: int
+    seconds: float
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Job:
+    format: str | None
+    path: str
+    params: tuple[tuple[str, Any], ...]
+    out: str
+    tagged_only: bool
+
+
+@dataclass
+class _Done:
+    """Result of one task; ``fatal`` ends the ingest (a full disk)."""
+
+    drives: int = 0
+    scenarios: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    fatal: tuple[str, str, str] | None = None
+
+
+def ingest(
+    format: str | None,
+    path: str | Path,
+    out: str | Path,
+    params: Mapping[str, Any] | None = None,
+    *,
+    workers: int = 0,
+    tagged_only: bool = False,
+    progress: bool = False,
+) -> IngestReport:
+    """Read every log below ``path`` into the store ``out``, leaving out those that are in it already (so a killed run is continued by repeating it).
+
+    format: name of a source plugin, told by the files where None; params: of that source's config; workers: processes (0: one per core);
+    tagged_only: leave frames without a scenario tag out of the index; progress: draw a bar on stderr. A log that cannot be read is skipped
+    and listed in the report. Raises DataError when the path holds no logs, another ingest is running, or the disk is full.
+    """
+    started = time.monotonic()
+    job = _Job(format, str(path), tuple(sorted(_hashable(params or {}).items())), str(out), tagged_only)
+    keys = _open(job).logs()
+    if not keys:
+        raise DataError("no logs are found here", where=str(path))
+    create_store(Path(out))
+    with exclusive(Path(out)):
+        clean(Path(out))
+        before = set(read_index(Path(out) / "index").drives)
+        wanted = [k for k in keys if k not in before]
+        total, size = _Done(), _size(Path(out))
+        bar = _Bar(len(wanted)) if progress and wanted else nullcontext(_ignore)
+        with bar as advance:
+            for done, count in _run(job, wanted, workers or os.cpu_count() or 1):
+                total.drives += done.drives
+                total.scenarios += done.scenarios
+                total.skipped += done.skipped
+                advance(count, len(total.skipped))
+        compact(Path(out) / "index")
+    return IngestReport(
+        store=str(out),
+        drives=total.drives,
+        scenarios=total.scenarios,
+        already=len(keys) - len(wanted),
+        bytes=_size(Path(out)) - size,
+        seconds=time.monotonic() - started,
+        skipped=tuple(sorted(total.skipped, key=lambda s: s.log)),
+    )
+
+
+def _run(job: _Job, keys: Sequence[str], workers: int) -> Iterator[tuple[_Done, int]]:
+    """Results of all tasks, with the number of logs of each, as they finish."""
+    step = max(1, min(SHARD_DRIVES, len(keys) // (workers * TASKS_PER_WORKER)))
+    tasks = [tuple(keys[i : i + step]) for i in range(0, len(keys), step)]
+    if workers == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield _checked(_ingest_logs(job, task)), len(task)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    )
+    try:
+        running: dict[Future[_Done], int] = {pool.submit(_ingest_logs, job, t): len(t) for t in tasks}
+        for future in as_completed(running):
+            yield _checked(future.result()), running[future]
+    except BrokenProcessPool as e:
+        raise DataError(
+            "a worker process was killed (out of memory?)",
+            where=job.out,
+            remedy="what was finished is kept: run the same command again, with --workers 1",
+        ) from e
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(parent: int) -> None:
+    """Workers leave interrupts to the parent, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _ingest_logs(job: _Job, keys: Sequence[str]) -> _Done:
+    done = _Done()
+    source = _open(job)
+    writer = StoreWriter(job.out, check_existing=False)
+    try:
+        for key in keys:
+            _ingest_log(source, key, writer, job, done)
+        writer.flush()
+    except DiskError as e:
+        done.fatal = (e.what, e.where, e.remedy)
+    return done
+
+
+def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job, done: _Done) -> None:
+    try:
+        drive, map_data = source.drive(key), source.map(key)
+        check_drive(drive, map_data, key)
+        rows = [r for r in source.rows(key) if r.tags or not job.tagged_only]
+        writer.add(key, drive, map_data, rows)
+        done.drives += 1
+        done.scenarios += len(rows)
+    except DiskError:
+        raise
+    except DataError as e:
+        done.skipped.append(Skipped(key, e.what, e.where or key, e.remedy))
+    except Exception as e:  # a log must never end the ingest of the others
+        remedy = (
+            ""
+            if isinstance(e, RoadcraftError)
+            else "please report this log: the reader should have said what is wrong with it"
+        )
+        done.skipped.append(Skipped(key, f"{type(e).__name__}: {e}", f"{job.path}: {key}", remedy))
+
+
+def _checked(done: _Done) -> _Done:
+    if done.fatal is not None:
+        what, where, remedy = done.fatal
+        raise DiskError(what, where=where, remedy=remedy)
+    return done
+
+
+@lru_cache(maxsize=1)
+def _open(job: _Job) -> ScenarioSource:
+    return open_source(job.path, job.format, **dict(job.params))
+
+
+def _hashable(params: Mapping[str, Any]) -> dict[str, Any]:
+    out = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}
+    wrong = [k for k, v in out.items() if isinstance(v, dict)]
+    if wrong:
+        raise ConfigError(f"{wrong[0]}: a source's parameters are plain values or lists")
+    return out
+
+
+def _size(store: Path) -> int:
+    return sum(p.stat().st_size for folder in ("drives", "maps", "index") for p in (store / folder).glob("*.*"))
+
+
+def _ignore(count: int, skipped: int) -> None:
+    return None
+
+
+class _Bar:
+    """A progress bar on stderr with the number of skipped logs."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TextColumn("logs"), TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"), console=Console(stderr=True),
+        )  # fmt: skip
+        self._task = self._progress.add_task("ingest", total=total, note="")
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._progress.start()
+        return self._advance
+
+    def _advance(self, count: int, skipped: int) -> None:
+        self._progress.update(self._task, advance=count, note=f"[red]{skipped} skipped" if skipped else "")
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
