@@ -1,0 +1,63 @@
+# Every target installs what it needs into .venv first. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+# Where pip finds torch. The default index serves a CPU build on some machines and several GB of CUDA on others; to force the CPU build:
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+DEMO ?= runs/demo
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMP := $(VENV)/.installed
+WAYMO := waymo-open-dataset-tf-2-12-0==1.6.7
+
+ifneq (4,$(firstword $(subst ., ,$(MAKE_VERSION))))
+$(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt install make; macOS: brew install make, then gmake))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench bench-json lint types check clean
+
+help: ## list the targets
+	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt examples/roadcraft-cautious/pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 11) <= v < (3, 14); \
+	  ok or print("This is Python %d.%d; roadcraft needs 3.11, 3.12 or 3.13. If another is installed: make PYTHON=python3.11 ..." % v); sys.exit(not ok)' \
+	  || { echo "(no usable Python: '$(PYTHON)'; install Python 3.11 with its venv module, e.g. apt install python3-venv)"; exit 1; }
+	@echo "Installing roadcraft into $(VENV) (about 2 minutes and 2 GB, mostly torch) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "Python has no venv module; on Debian: apt install python3-venv"; exit 1; }
+	@$(PIP) install -q -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@$(PIP) install -q --no-deps $(WAYMO)
+	@$(PIP) install -q --no-deps -e examples/roadcraft-cautious
+	@touch $@
+	@echo "Installed. The command is $(BIN)/roadcraft"
+
+install: $(STAMP) ## install into .venv (TORCH_INDEX=URL chooses where torch comes from)
+
+demo: $(STAMP) ## synthesise logs, train, score six planners, write a report (about 10 minutes)
+	$(BIN)/roadcraft demo --out $(DEMO)
+
+test: $(STAMP) ## run the tests
+	$(BIN)/pytest -q
+
+bench: $(STAMP) ## measure what must be fast
+	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+bench-json: $(STAMP) ## the same, written to bench.json
+	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-json=bench.json
+
+lint: $(STAMP) ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy core/roadcraft
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+check: lint test ## everything CI runs
+
+clean: ## remove caches and the environment
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
