@@ -1,0 +1,77 @@
+"""Ragged arrays and the flat form of the domain types."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadcraft.core.arrays import Polygons, Polylines, Ragged, from_arrays, to_arrays
+from roadcraft.core.map import MapData, index_of
+from roadcraft.core.scenario import Drive
+from roadcraft.core.testing import made_up_map, made_up_scenario, observe
+from roadcraft.core.windows import window
+
+
+@given(st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=5), max_size=6))
+def test_ragged_rows_come_back(rows: list[list[int]]) -> None:
+    ragged = Ragged.build(rows)
+    assert len(ragged) == len(rows)
+    assert [ragged[i].tolist() for i in range(len(rows))] == rows
+
+
+def test_empty_polylines_and_polygons_keep_their_shapes() -> None:
+    assert Polylines.build([]).points.shape == (0, 2)
+    assert Polygons.build([]).points.shape == (0, 2)
+    assert len(Polylines.build([np.zeros((0, 2)), np.ones((2, 2))])[0]) == 0
+
+
+def test_domain_types_round_trip() -> None:
+    scenario = made_up_scenario()
+    for value, kind in ((scenario.drive, Drive), (scenario.map, MapData)):
+        arrays, meta = to_arrays(value)
+        again = from_arrays(kind, arrays, meta)
+        a, m = to_arrays(again)
+        assert m == meta
+        for key in arrays:
+            np.testing.assert_array_equal(a[key], arrays[key])
+    with pytest.raises(KeyError, match=r"lanes\.id"):
+        from_arrays(MapData, {}, to_arrays(made_up_map())[1])
+
+
+def test_equal_maps_have_equal_hashes() -> None:
+    assert made_up_map().content_hash == made_up_map().content_hash
+
+
+@given(st.lists(st.integers(0, 50), unique=True, max_size=20), st.lists(st.integers(0, 50), max_size=20))
+def test_index_of(ids: list[int], wanted: list[int]) -> None:
+    rows = index_of(np.array(ids, np.int64), np.array(wanted, np.int64))
+    assert rows.tolist() == [ids.index(w) if w in ids else -1 for w in wanted]
+
+
+def test_window_is_a_drive_of_its_own() -> None:
+    scenario = made_up_scenario()
+    part = window(scenario.drive, 50, 99)
+    assert len(part) == 50
+    np.testing.assert_array_equal(
+        part.objects.box[part.objects.rows(3)], scenario.drive.objects.box[scenario.drive.objects.rows(53)]
+    )
+    assert part.tag_frame.tolist() == [10]
+    assert part.scenes.first.tolist() == [0]
+
+
+def test_select_of_observations() -> None:
+    scenarios = [made_up_scenario(f"{i:016x}", 5.0 + i, i % 2) for i in range(4)]
+    obs = observe(scenarios, 12)
+    part = obs.select([3, 1])
+    for row, i in enumerate((3, 1)):
+        np.testing.assert_array_equal(part.ego[row], obs.ego[i])
+        np.testing.assert_array_equal(part.objects.box[part.objects.rows(row)], obs.objects.box[obs.objects.rows(i)])
+        assert part.objects_past is not None
+        assert obs.objects_past is not None
+        np.testing.assert_array_equal(
+            part.objects_past.id[part.objects_past.rows(row * 21 + 20)],
+            obs.objects_past.id[obs.objects_past.rows(i * 21 + 20)],
+        )
+        np.testing.assert_array_equal(part.route[row], obs.route[i])

@@ -1,0 +1,112 @@
+"""The command line as a user meets it, in subprocesses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roadcraft.core.registry import registry
+
+HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
+
+
+def roadcraft(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd)
+
+
+def modules_after(*words: str) -> set[str]:
+    code = (
+        "import sys, atexit\nfrom roadcraft.core.cli import main\n"
+        "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {m.split(".")[0] for m in done.stdout.rsplit("MODULES", 1)[1].split()}
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("plugins",), *[(c.spec.name, "--help") for c in registry().commands()]], ids=" ".join
+)
+def test_help_and_listing_import_nothing_heavy(words: tuple[str, ...]) -> None:
+    assert not modules_after(*words) & set(HEAVY)
+
+
+def test_every_promised_verb_is_there() -> None:
+    names = {c.spec.name for c in registry().commands()}
+    promised = {
+        "plugins",
+        "config",
+        "synth",
+        "ingest",
+        "train",
+        "score",
+        "rescore",
+        "compare",
+        "report",
+        "show",
+        "new",
+        "demo",
+    }
+    assert promised <= names
+
+
+def test_unknown_verb_and_bad_kind_exit_with_2() -> None:
+    assert roadcraft("nix").returncode == 2
+    bad = roadcraft("plugins", "teapot")
+    assert bad.returncode == 2
+    assert "kinds:" in bad.stderr
+    assert "Traceback" not in bad.stderr
+
+
+def test_plugins_as_json() -> None:
+    listing = json.loads(roadcraft("plugins", "--json").stdout)
+    assert {"source", "planner", "metric", "encoder", "model"} <= {row["kind"] for row in listing["plugins"]}
+
+
+def test_new_writes_a_package_that_passes_its_own_tests(tmp_path: Path) -> None:
+    for kind in ("planner", "metric"):
+        done = roadcraft("new", kind, f"my_{kind}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        run_package(tmp_path / f"my_{kind}", f"roadcraft_my_{kind}")
+    again = roadcraft("new", "planner", "my_planner", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "not empty" in again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["encoder", "model"])
+def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("torch")
+    assert roadcraft("new", kind, f"my_{kind}", cwd=tmp_path).returncode == 0
+    run_package(tmp_path / f"my_{kind}", f"roadcraft_my_{kind}")
+
+
+def run_package(folder: Path, package: str) -> None:
+    """Its tests, with its entry point visible as an installed distribution's would be (a dist-info folder beside the package)."""
+    info = folder / f"{package}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[roadcraft]\n{package} = {package}.plugin\n")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_config_check_show_diff(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("planner: {name: idm, params: {headwy_time: 1}}\nsed: 4\n")
+    bad = roadcraft("config", "check", str(file), "--for", "score")
+    assert bad.returncode == 2
+    assert "did you mean 'seed'?" in bad.stderr
+    assert "headwy_time" in bad.stderr
+    file.write_text("planner: idm\nseed: 4\nsuite: {data: logs}\n")
+    assert roadcraft("config", "check", str(file)).returncode == 0
+    assert "seed: 4" in roadcraft("config", "show", str(file)).stdout
+    differs = roadcraft("config", "diff", str(file), "--for", "score")
+    assert differs.returncode == 1
+    assert "seed: 0 -> 4" in differs.stdout

@@ -1,0 +1,142 @@
+"""The plugin system: isolation of faults, conflicts, laziness."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from roadcraft.core import registry as registry_module
+from roadcraft.core.errors import PluginError
+from roadcraft.core.hookspecs import API_VERSION, KINDS, CommandSpec, PluginSpec, hookimpl
+from roadcraft.core.registry import PluginWarning, Provided, Registry, registry
+
+
+def module(name: str, monkeypatch: pytest.MonkeyPatch, **content: object) -> EntryPoint:
+    m = ModuleType(name)
+    for key, value in content.items():
+        setattr(m, key, value)
+    monkeypatch.setitem(sys.modules, name, m)
+    return EntryPoint(name, name, "roadcraft")
+
+
+def provide(*specs: object) -> object:
+    @hookimpl
+    def roadcraft_plugins() -> list[object]:
+        return list(specs)
+
+    return roadcraft_plugins
+
+
+def discover(monkeypatch: pytest.MonkeyPatch, *eps: EntryPoint, third_party: bool = True) -> Registry:
+    monkeypatch.setattr(registry_module, "entry_points", lambda group: list(eps))
+    return Registry.discover(third_party)
+
+
+GOOD = PluginSpec("planner", "good", "", "json:JSONDecoder", "json:JSONDecoder")
+
+
+def test_one_broken_plugin_never_takes_the_others_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = module("good_plugin", monkeypatch, roadcraft_plugins=provide(GOOD))
+    raising = EntryPoint("gone", "no_such_module_anywhere", "roadcraft")
+    misspelt = module("misspelt", monkeypatch, roadcraft_plugin=provide(GOOD))
+    newer = module(
+        "newer", monkeypatch, roadcraft_plugins=provide(PluginSpec("planner", "x", "", "a:b", "a:b", API_VERSION + 1))
+    )
+    odd = module("odd", monkeypatch, roadcraft_plugins=provide(PluginSpec("teapot", "x", "", "a:b", "a:b"), "what"))
+    with pytest.warns(PluginWarning) as warned:
+        found = discover(monkeypatch, good, raising, misspelt, newer, odd)
+    assert found.names("planner") == ["good"]
+    assert len(found.faults) == 5 == len(warned)
+    text = " ".join(f.error for f in found.faults)
+    for piece in (
+        "no_such_module_anywhere",
+        "roadcraft_plugin",
+        "plugin API",
+        "unknown kind 'teapot'",
+        "neither a PluginSpec",
+    ):
+        assert piece in text
+
+
+def test_a_misspelt_hookimpl_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    @hookimpl
+    def roadcraft_plugns() -> list[PluginSpec]:
+        return [GOOD]
+
+    with pytest.warns(PluginWarning, match="roadcraft_plugns"):
+        found = discover(monkeypatch, module("m", monkeypatch, roadcraft_plugns=roadcraft_plugns))
+    assert found.names("planner") == []
+
+
+def test_two_providers_of_one_name_are_both_named() -> None:
+    found = Registry([Provided(GOOD, "first", "1", False), Provided(GOOD, "second", "2", False)], [], [])
+    assert found.conflicts == {("planner", "good"): ["first", "second"]}
+    with pytest.raises(PluginError, match="first 1 and second 2"):
+        found.find("planner", "good")
+
+
+def test_third_parties_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    ep = module("third", monkeypatch, roadcraft_plugins=provide(GOOD))
+    assert discover(monkeypatch, ep, third_party=False).names("planner") == []
+
+
+def test_our_command_wins_over_a_third_partys() -> None:
+    ours = Provided(CommandSpec("score", "", "a:b"), "roadcraft", "1", True)
+    theirs = Provided(CommandSpec("score", "", "c:d"), "other", "1", False)
+    found = Registry([], [ours, theirs], [])
+    assert found.commands() == [ours]
+    assert "already provided" in found.faults[0].error
+
+
+def test_missing_names_and_kinds() -> None:
+    found = Registry([Provided(GOOD, "first", "1", False)], [], [])
+    with pytest.raises(PluginError, match="did you mean 'good'"):
+        found.find("planner", "goood")
+    with pytest.raises(PluginError, match="there is no plugin kind 'plannner'"):
+        found.find("plannner", "good")
+
+
+def test_targets_that_do_not_load_name_their_provider() -> None:
+    spec = PluginSpec("planner", "x", "", "no_module:A", "no_module:B")
+    with pytest.raises(PluginError, match=r"planner 'x' of first 1 cannot be loaded from 'no_module:A'"):
+        Registry([Provided(spec, "first", "1", False)], [], []).config_class("planner", "x")
+
+
+@pytest.mark.parametrize("provided", registry().plugins(), ids=lambda p: f"{p.spec.kind}-{p.spec.name}")
+def test_every_registered_plugin_loads(provided: Provided) -> None:
+    assert provided.spec.kind in KINDS
+    assert provided.spec.summary
+    registry().config_class(provided.spec.kind, provided.spec.name)
+    registry().target(provided.spec.kind, provided.spec.name)
+
+
+HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch", "scipy", "shapely")
+
+
+def loaded_by(code: str) -> set[str]:
+    text = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[-1]
+    return {m.split(".")[0] for m in text.split()}
+
+
+def test_import_of_the_core_loads_the_standard_library_only() -> None:
+    extra = {m for m in loaded_by("import roadcraft.core") - set(sys.stdlib_module_names) if not m.startswith("_")}
+    assert extra <= {"roadcraft", "sitecustomize", "usercustomize"}
+
+
+def test_discovery_loads_nothing_heavy() -> None:
+    assert not loaded_by("import roadcraft.core.registry as r; r.registry().plugins()") & set(HEAVY)
+
+
+@pytest.mark.parametrize("provided", registry().plugins(), ids=lambda p: f"{p.spec.kind}-{p.spec.name}")
+def test_config_classes_need_the_standard_library_only(provided: Provided) -> None:
+    path = provided.spec.config.partition(":")[0].replace(".", "/")
+    source = next(Path(p) / f"{path}.py" for p in map(Path, sys.path) if (p / f"{path}.py").exists())
+    lines = [line for line in source.read_text().splitlines() if line.startswith(("import ", "from "))]
+    assert not [line for line in lines if line.split()[1].split(".")[0] in HEAVY], source
