@@ -23,6 +23,20 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{configs}:KinematicBicycleConfig",
             f"{simulation}.kinematic_bicycle:KinematicBicycle",
         ),
+        PluginSpec(
+            "agents",
+            "log",
+            "Everybody follows the log",
+            "roadcraft.validation.agents.configs:LogAgentsConfig",
+            "roadcraft.validation.agents.log:LogAgents",
+        ),
+        PluginSpec(
+            "agents",
+            "idm",
+            "Cars follow the intelligent driver model",
+            "roadcraft.validation.agents.configs:IdmAgentsConfig",
+            "roadcraft.validation.agents.idm:IdmAgents",
+        ),
     ]
 
 

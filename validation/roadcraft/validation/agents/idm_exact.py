@@ -1,0 +1,58 @@
+"""The lead of one reactive agent by GEOS: for the few decisions that the kernels leave open, and as their slow twin in tests.
+
+Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.corridor import exact_corridor
+from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
+from roadcraft.core.scenario import LightState
+from roadcraft.validation.agents.fleet import Around, Fleet, Roads
+from roadcraft.validation.agents.idm_step import EGO, FREE, STILL
+
+
+def exact_lead(fleet: Fleet, size: F64, roads: Roads, around: Around, a: int) -> tuple[int, float]:
+    """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as the reference builds them."""
+    shapes = {e: _footprint(fleet, size, e) for e in range(len(fleet.alive)) if fleet.alive[e] and e != a}
+    shapes[EGO] = shapely.Polygon(around.ego_corners)
+    for k, corners in enumerate(around.corners):
+        shapes[STILL - k] = shapely.Polygon(corners)
+    for area in _red_stops(fleet, roads, around, a):
+        shapes[STILL - len(around.corners) - int(area)] = _area(roads, int(area))
+    count = int(fleet.rail_count[a])
+    rest, heading = np.empty((count + 1, 2)), np.empty(count + 1)
+    rail = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
+    n = rest_of_rail(*rail, count, clamp_progress(rail[0], count, fleet.progress[a]), rest, heading)
+    path = exact_corridor(rest[:n], 0.5 * size[a, 1])
+    met = {e: s for e, s in shapes.items() if s.intersects(path)}
+    if not met:
+        return FREE, 0.0
+    own = _footprint(fleet, size, a)
+    nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
+    return max(nearest, STILL), float(own.distance(met[nearest]))
+
+
+def _footprint(fleet: Fleet, size: F64, e: int) -> Any:
+    box = shapely.Polygon(fleet.box_corners[e])
+    n = int(fleet.foot_count[e])
+    return shapely.union(exact_corridor(fleet.foot_points[e, :n], 0.5 * size[e, 1]), box) if n > 1 else box
+
+
+def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> I64:
+    red = around.light_lane[around.light_state == LightState.RED]
+    route = fleet.route[a, : fleet.route_length[a]]
+    parts = [roads.stop_values[roads.stop_offsets[r] : roads.stop_offsets[r + 1]] for r in route[np.isin(route, red)]]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+
+def _area(roads: Roads, row: int) -> Any:
+    cuts = roads.area_rings[roads.area_offsets[row] : roads.area_offsets[row + 1] + 1]
+    rings = [roads.area_points[cuts[i] : cuts[i + 1]] for i in range(len(cuts) - 1)]
+    return shapely.Polygon(rings[0], rings[1:])

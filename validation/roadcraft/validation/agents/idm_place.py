@@ -1,0 +1,148 @@
+"""Puts the logged cars of the first frame on lanes, where the intelligent driver model takes them over.
+
+Reference: nuplan-devkit e924167, build_idm_agents_on_map_rails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64, Polygons, Ragged
+from roadcraft.core.driving.boxes import box_corners, overlap
+from roadcraft.core.driving.corridor import box_capsule
+from roadcraft.core.driving.lane_route import inside_polygon
+from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
+from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings
+from roadcraft.core.map import AreaKind, LaneKind, MapData
+from roadcraft.validation.agents.fleet import MAX_ROUTE, Fleet, Roads
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; fleet: their state."""
+
+    row: I64
+    size: F64
+    fleet: Fleet
+
+
+def lanes_under(map_data: MapData, centers: F64) -> Ragged:
+    """Lanes (else, in junctions, connectors) whose surface holds each of the points (V, 2): ragged rows of ``map.lanes``, ascending.
+
+    A map without junction areas offers its connectors everywhere.
+    """
+    lanes, areas = map_data.lanes, map_data.areas
+    junctions = areas.of(AreaKind.INTERSECTION)
+    out = []
+    for x, y in centers:
+        found = _holding(lanes.polygons, np.arange(len(lanes)), x, y)
+        kind = lanes.kind[found]
+        if not (kind == LaneKind.LANE).any() and len(junctions) and not len(_holding(areas.polygons, junctions, x, y)):
+            found = found[:0]
+        best = LaneKind.LANE if (lanes.kind[found] == LaneKind.LANE).any() else LaneKind.CONNECTOR
+        out.append(found[lanes.kind[found] == best])
+    return Ragged.build(out)
+
+
+def _holding(polygons: Polygons, rows: I64, x: float, y: float) -> I64:
+    held = [inside_polygon(polygons.points, polygons.rings, polygons.offsets, int(r), x, y) for r in rows]
+    return rows[np.array(held, bool)]
+
+
+def place(
+    roads: Roads,
+    candidates: Ragged,
+    boxes: F64,
+    velocity: F64,
+    obstacles: F64,
+    ego_speed: float,
+    target: float,
+) -> Placed:
+    """Agents from vehicles boxes (V, 5), velocity (V, 2), in their order.
+
+    Each is snapped to the candidate lane whose heading differs least from its own (angles are not wrapped), and dropped where its snapped box
+    would touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity (NaN) drives as fast as ego. A lane without
+    limit leaves the target speed of the agent placed before (``target`` at first).
+    """
+    n = len(boxes)
+    longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
+    room = longest + 64
+    fleet = Fleet(
+        alive=np.zeros(n, np.bool_),
+        progress=np.zeros(n),
+        speed=np.zeros(n),
+        target=np.zeros(n),
+        pose=np.zeros((n, 3)),
+        route=np.full((n, MAX_ROUTE), -1, np.int64),
+        route_length=np.ones(n, np.int64),
+        rail_count=np.zeros(n, np.int64),
+        rail_progress=np.zeros((n, room)),
+        rail_points=np.zeros((n, room, 2)),
+        rail_heading=np.zeros((n, room)),
+        box_corners=np.zeros((n, 4, 2)),
+        box_capsule=np.zeros((n, 5)),
+        foot_count=np.zeros(n, np.int64),
+        foot_points=np.zeros((n, room, 2)),
+        foot_capsules=np.zeros((n, room // 8 + 2, 5)),
+    )
+    _place(fleet, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
+    row = np.flatnonzero(fleet.alive).astype(np.int64)
+    kept = Fleet(*(np.ascontiguousarray(v[row]) for v in fleet))
+    return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept)
+
+
+@njit(cache=True, nogil=True)
+def _place(
+    fleet: Fleet,
+    roads: Roads,
+    lanes: I64,
+    offsets: I64,
+    boxes: F64,
+    velocity: F64,
+    obstacles: F64,
+    ego_speed: float,
+    target: float,
+) -> None:
+    snapped = np.empty((len(boxes), 5))
+    for v in range(len(boxes)):
+        lane, off = -1, np.inf
+        for i in range(offsets[v], offsets[v + 1]):
+            line = roads.line_points[roads.line_offsets[lanes[i]] : roads.line_offsets[lanes[i] + 1]]
+            if len(line) < 2:
+                continue
+            x, y, h = nearest_pose(line, arc_lengths(line), boxes[v, 0], boxes[v, 1])
+            if abs(h - boxes[v, 2]) < off:
+                lane, off = lanes[i], abs(h - boxes[v, 2])
+                snapped[v, 0], snapped[v, 1], snapped[v, 2] = x, y, h
+        if lane < 0:
+            continue
+        snapped[v, 3], snapped[v, 4] = boxes[v, 3], boxes[v, 4]
+        free = True
+        for k in range(len(obstacles)):
+            free = free and not overlap(snapped[v], obstacles[k])
+        for k in range(v):
+            free = free and not (fleet.alive[k] and overlap(snapped[v], snapped[k]))
+        if not free:
+            continue
+        line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
+        n = len(line)
+        progress, points, heading = fleet.rail_progress[v], fleet.rail_points[v], fleet.rail_heading[v]
+        points[:n] = line
+        vertex_headings(line, n, heading)
+        count = build_rail(points, heading, n, progress)
+        if count < 2:
+            continue
+        speed = np.hypot(velocity[v, 0], velocity[v, 1])
+        if roads.limit[lane] > 0.0:
+            target = roads.limit[lane]
+        fleet.alive[v], fleet.route[v, 0], fleet.rail_count[v], fleet.target[v] = True, lane, count, target
+        fleet.speed[v] = ego_speed if np.isnan(speed) else speed
+        fleet.progress[v], _, _ = project_point(line, arc_lengths(line), boxes[v, 0], boxes[v, 1])
+        s = clamp_progress(progress, count, fleet.progress[v])
+        fleet.pose[v, 0], fleet.pose[v, 1], fleet.pose[v, 2] = pose_at(progress, points, heading, count, s)
+        x, y, h, length, width = snapped[v, 0], snapped[v, 1], snapped[v, 2], snapped[v, 3], snapped[v, 4]
+        fleet.box_corners[v] = box_corners(x, y, h, length, width)
+        box_capsule(x, y, h, length, width, fleet.box_capsule[v])

@@ -1,0 +1,416 @@
+"""One step of the reactive agents: each in turn extends its route, looks for what is ahead, and moves; later ones see where earlier ones went.
+
+Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents, IDMAgent and STRTreeOccupancyMap. Where a decision lies too close to call
+(``corridor.MARGIN``) the kernel stops at that agent and the caller decides with GEOS.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.boxes import box_corners
+from roadcraft.core.driving.corridor import (
+    MARGIN,
+    box_capsule,
+    capsule_gap,
+    corridor_capsules,
+    distance_of_corridors,
+    distance_to_polygon,
+    piece,
+    polygon_distance,
+    separation_from_polygon,
+    separation_of_corridors,
+)
+from roadcraft.core.driving.idm import idm_acceleration, idm_advance
+from roadcraft.core.driving.lane_route import inside_polygon
+from roadcraft.core.driving.polyline import arc_lengths, interpolate
+from roadcraft.core.driving.rail import build_rail, clamp_progress, cut_rail, pose_at, rest_of_rail, vertex_headings
+from roadcraft.validation.agents.fleet import MAX_ROUTE, Around, Fleet, Law, Roads
+
+DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP = 0, 1, 2, 3
+FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
+_GREEN, _RED = 0, 2
+_FAR = 1e30
+_TIE = 1e-7  # m; nearest objects that differ by less are told apart by GEOS
+_LEAF = 10  # objects in one leaf of the reference's search tree
+
+
+@njit(cache=True, nogil=True)
+def remove_far(fleet: Fleet, x: float, y: float, radius: float) -> None:
+    """Agents farther than ``radius`` from (x, y) leave for good."""
+    for a in range(len(fleet.alive)):
+        dx, dy = fleet.pose[a, 0] - x, fleet.pose[a, 1] - y
+        if math.sqrt(dx * dx + dy * dy) > radius:
+            fleet.alive[a] = False
+
+
+@njit(cache=True, nogil=True)
+def wants_rails(fleet: Fleet, roads: Roads, around: Around, law: Law) -> bool:
+    """Whether any agent is about to extend its route."""
+    for a in range(len(fleet.alive)):
+        if fleet.alive[a] and _short(fleet, law, a) and _next_lane(fleet, roads, around, a) >= 0:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def step_agents(
+    fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, first: int, lead: int, gap: float
+) -> tuple[int, int]:
+    """Move the agents first .. A - 1, in place. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
+    row or FREE, EGO, STILL. Returns a status and the agent it is about. WANTS_ROOM (its rail needs wider arrays) and UNCLEAR (its lead must be
+    found by exact geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after it."""
+    room = fleet.rail_points.shape[1]
+    rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
+    capsules = np.empty((room // 8 + 2, 5))
+    for a in range(first, len(fleet.alive)):
+        if not fleet.alive[a]:
+            continue
+        if a > first or gap < 0.0:
+            if not _plan_route(fleet, roads, around, law, a):
+                return WANTS_ROOM, a
+            status, lead, gap = _find_lead(fleet, size, roads, around, a, rest, heading, capsules)
+            if status != DONE:
+                return status, a
+        _follow(fleet, size, roads, around, law, a, lead, gap)
+        if not sweep(fleet, size, law.headway, a):
+            return WANTS_SWEEP, a
+    return DONE, len(fleet.alive)
+
+
+@njit(cache=True, nogil=True)
+def _short(fleet: Fleet, law: Law, a: int) -> bool:
+    left = fleet.rail_progress[a, fleet.rail_count[a] - 1] - fleet.progress[a]
+    return bool(left < law.min_path + fleet.target[a] * law.headway)
+
+
+@njit(cache=True, nogil=True)
+def _next_lane(fleet: Fleet, roads: Roads, around: Around, a: int) -> int:
+    """The straightest lane that leads on and whose light lets the agent pass; -1 where there is none."""
+    end = fleet.route[a, fleet.route_length[a] - 1]
+    best, chosen = _FAR, -1
+    for i in range(roads.next_offsets[end], roads.next_offsets[end + 1]):
+        lane = roads.next_values[i]
+        green, red = False, False
+        for t in range(len(around.light_lane)):
+            if around.light_lane[t] == lane:
+                green |= around.light_state[t] == _GREEN
+                red |= around.light_state[t] == _RED
+        if (roads.has_light[lane] and not green) or (not roads.has_light[lane] and red):
+            continue
+        bend = _bend(roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]])
+        if bend < best:
+            best, chosen = bend, lane
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def _bend(line: F64) -> float:
+    """Absolute curvature 1/m at the start of a line, through three points 2 m apart (less on short lines)."""
+    if len(line) < 2:
+        return 0.5 * _FAR
+    s = arc_lengths(line)
+    reach = 2.0 if s[-1] >= 4.0 else s[-1] / 2.0
+    x0, y0, _ = interpolate(line, s, 0.0)
+    x1, y1, _ = interpolate(line, s, reach)
+    x2, y2, _ = interpolate(line, s, s[-1] if reach < 2.0 else 4.0)
+    a, b, c = math.hypot(x1 - x0, y1 - y0), math.hypot(x2 - x1, y2 - y1), math.hypot(x0 - x2, y0 - y2)
+    area = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
+    if area < 1e-6 or abs(a * b * c) <= 1e-8:
+        return 0.0
+    return math.sqrt(area) / (a * b * c)
+
+
+@njit(cache=True, nogil=True)
+def _plan_route(fleet: Fleet, roads: Roads, around: Around, law: Law, a: int) -> bool:
+    """Extend the rail while it is short and a lane leads on; False where the arrays are too narrow for it."""
+    while _short(fleet, law, a):
+        lane = _next_lane(fleet, roads, around, a)
+        if lane < 0:
+            return True
+        line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
+        count = fleet.rail_count[a]
+        if count + 1 + len(line) > fleet.rail_points.shape[1]:
+            return False
+        progress, points, heading = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
+        joined, joined_heading = np.empty((count + 1 + len(line), 2)), np.empty(count + 1 + len(line))
+        now = clamp_progress(progress, count, fleet.progress[a])
+        n = rest_of_rail(progress, points, heading, count, now, joined, joined_heading)
+        joined[n : n + len(line)] = line
+        vertex_headings(line, len(line), joined_heading[n : n + len(line)])
+        n += len(line)
+        points[:n], heading[:n] = joined[:n], joined_heading[:n]
+        fleet.rail_count[a] = build_rail(points, heading, n, progress)
+        fleet.progress[a] = 0.0
+        if fleet.route_length[a] == MAX_ROUTE:
+            for i in range(MAX_ROUTE - 1):
+                fleet.route[a, i] = fleet.route[a, i + 1]
+            fleet.route_length[a] = MAX_ROUTE - 1
+        fleet.route[a, fleet.route_length[a]] = lane
+        fleet.route_length[a] += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _follow(fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, a: int, lead: int, gap: float) -> None:
+    """Accelerate behind the lead and move along the rail."""
+    count = fleet.rail_count[a]
+    lead_speed, lead_heading = 0.0, fleet.pose[a, 2]
+    if lead == EGO:
+        lead_speed, lead_heading = around.ego[3], around.ego[2]
+    elif lead >= 0:
+        lead_speed, lead_heading = fleet.speed[lead], fleet.pose[lead, 2]
+    elif lead == FREE:
+        gap = fleet.rail_progress[a, count - 1] - fleet.progress[a] - 0.5 * size[a, 0]
+    projected = lead_speed * math.cos(lead_heading - fleet.pose[a, 2])
+    limit = roads.limit[fleet.route[a, fleet.route_length[a] - 1]]
+    if limit > 0.0:
+        fleet.target[a] = limit
+    accel = idm_acceleration(
+        fleet.speed[a], fleet.target[a], gap, projected, law.min_gap, law.headway, law.max_accel, law.max_decel
+    )
+    moved, fleet.speed[a] = idm_advance(fleet.speed[a], accel, around.dt)
+    fleet.progress[a] += moved
+    s = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
+    x, y, h = pose_at(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, s)
+    fleet.pose[a, 0], fleet.pose[a, 1], fleet.pose[a, 2] = x, y, h
+
+
+@njit(cache=True, nogil=True)
+def sweep(fleet: Fleet, size: F64, headway: float, a: int) -> bool:
+    """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way; False: too little room."""
+    progress, points, heading, count = (
+        fleet.rail_progress[a],
+        fleet.rail_points[a],
+        fleet.rail_heading[a],
+        fleet.rail_count[a],
+    )
+    half = 0.5 * size[a, 0]
+    start = clamp_progress(progress, count, fleet.progress[a] - half)
+    end = clamp_progress(progress, count, fleet.progress[a] + half + fleet.speed[a] * headway)
+    between = np.searchsorted(progress[:count], end) - np.searchsorted(progress[:count], start) + 4
+    if between > fleet.foot_points.shape[1]:
+        return False
+    n = cut_rail(progress, points, heading, count, start, end, fleet.foot_points[a])
+    fleet.foot_count[a] = n
+    corridor_capsules(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.foot_capsules[a])
+    x, y, h = fleet.pose[a, 0], fleet.pose[a, 1], fleet.pose[a, 2]
+    fleet.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
+    box_capsule(x, y, h, size[a, 0], size[a, 1], fleet.box_capsule[a])
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _find_lead(
+    fleet: Fleet, size: F64, roads: Roads, around: Around, a: int, rest: F64, heading: F64, capsules: F64
+) -> tuple[int, int, float]:
+    """The nearest object that meets the path to go: status, lead, distance from the agent's footprint."""
+    count = fleet.rail_count[a]
+    now = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
+    n = rest_of_rail(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, now, rest, heading)
+    half = 0.5 * size[a, 1]
+    corridor_capsules(rest, n, half, capsules)
+    agents, others = len(fleet.alive), len(around.corners)
+    stops = _red_stops(fleet, roads, around, a)
+    best, chosen, middle, zeros, hits = _FAR, FREE, 0.0, 0, 0
+    for e in range(agents + 1 + others + len(stops)):
+        if e == a or (e < agents and not fleet.alive[e]):
+            continue
+        gap = _apart(fleet, size, roads, around, rest, n, half, capsules, e, stops)
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap > 0.0:
+            continue
+        hits += 1
+        far = _distance(fleet, size, roads, around, a, e, stops, best + 2.0 * _TIE)
+        lead = e if e < agents else (EGO if e == agents else STILL)
+        if far == 0.0:
+            # The reference's search tree answers the first of all touching ones, in the order of the middles of their extents in y.
+            y = _middle(fleet, size, roads, around, e, stops)
+            zeros += 1
+            if zeros > 1 and abs(y - middle) <= _TIE:
+                return UNCLEAR, FREE, 0.0
+            if zeros == 1 or y < middle:
+                best, chosen, middle = 0.0, lead, y
+        elif zeros == 0 and far < best + _TIE:
+            if far > best - _TIE and lead != chosen:
+                return UNCLEAR, FREE, 0.0
+            if far < best:
+                best, chosen = far, lead
+    if zeros > 1 and hits > _LEAF:
+        return UNCLEAR, FREE, 0.0
+    return DONE, chosen, best
+
+
+@njit(cache=True, nogil=True)
+def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Rows of the stop areas of red lanes on the agent's route, each once."""
+    found = np.empty(16, np.int64)
+    n = 0
+    for r in range(fleet.route_length[a]):
+        lane = fleet.route[a, r]
+        for t in range(len(around.light_lane)):
+            if around.light_lane[t] != lane or around.light_state[t] != _RED:
+                continue
+            for i in range(roads.stop_offsets[lane], roads.stop_offsets[lane + 1]):
+                known = n == len(found)
+                for k in range(n):
+                    known |= found[k] == roads.stop_values[i]
+                if not known:
+                    found[n] = roads.stop_values[i]
+                    n += 1
+    return found[:n]
+
+
+@njit(cache=True, nogil=True)
+def _apart(
+    fleet: Fleet,
+    size: F64,
+    roads: Roads,
+    around: Around,
+    path: F64,
+    count: int,
+    half: float,
+    capsules: F64,
+    e: int,
+    stops: np.ndarray,  # type: ignore[type-arg]
+) -> float:
+    """Separation of a path's corridor and object ``e``."""
+    agents, others = len(fleet.alive), len(around.corners)
+    if e < agents:
+        gap = separation_from_polygon(path, count, half, capsules, fleet.box_corners[e], 4, fleet.box_capsule[e])
+        if gap >= -MARGIN and fleet.foot_count[e] > 1:
+            swept = separation_of_corridors(
+                path,
+                count,
+                half,
+                capsules,
+                fleet.foot_points[e],
+                fleet.foot_count[e],
+                0.5 * size[e, 1],
+                fleet.foot_capsules[e],
+            )
+            gap = min(gap, swept)
+        return gap
+    if e == agents:
+        return separation_from_polygon(path, count, half, capsules, around.ego_corners, 4, around.ego_capsule)
+    if e <= agents + others:
+        k = e - agents - 1
+        return separation_from_polygon(path, count, half, capsules, around.corners[k], 4, around.capsules[k])
+    area = stops[e - agents - others - 1]
+    gap = 2.0 * MARGIN
+    for r in range(roads.area_offsets[area], roads.area_offsets[area + 1]):
+        for i in range(roads.area_rings[r], roads.area_rings[r + 1] - 1):
+            edge = roads.area_points[i : i + 2]
+            bound = np.array([edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0])
+            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, 2, bound))
+            if gap < -MARGIN:
+                return gap
+    if gap > MARGIN and inside_polygon(
+        roads.area_points, roads.area_rings, roads.area_offsets, area, path[0, 0], path[0, 1]
+    ):
+        return -1.0
+    return gap
+
+
+@njit(cache=True, nogil=True)
+def _distance(
+    fleet: Fleet,
+    size: F64,
+    roads: Roads,
+    around: Around,
+    a: int,
+    e: int,
+    stops: np.ndarray,  # type: ignore[type-arg]
+    best: float,
+) -> float:
+    """min(best, distance from the footprint of agent ``a`` to object ``e``)."""
+    agents, others = len(fleet.alive), len(around.corners)
+    if e < agents:
+        best = _foot_distance(fleet, size, a, fleet.box_corners[e], 4, fleet.box_capsule[e], best)
+        if fleet.foot_count[e] > 1 and best > 0.0:
+            foot, n, half = fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1]
+            best = distance_to_polygon(
+                foot, n, half, fleet.foot_capsules[e], fleet.box_corners[a], 4, fleet.box_capsule[a], best
+            )
+            if fleet.foot_count[a] > 1 and best > 0.0:
+                best = distance_of_corridors(
+                    fleet.foot_points[a],
+                    fleet.foot_count[a],
+                    0.5 * size[a, 1],
+                    fleet.foot_capsules[a],
+                    foot,
+                    n,
+                    half,
+                    fleet.foot_capsules[e],
+                    best,
+                )
+        return best
+    if e == agents:
+        return _foot_distance(fleet, size, a, around.ego_corners, 4, around.ego_capsule, best)
+    if e <= agents + others:
+        k = e - agents - 1
+        return _foot_distance(fleet, size, a, around.corners[k], 4, around.capsules[k], best)
+    area = stops[e - agents - others - 1]
+    x, y = fleet.pose[a, 0], fleet.pose[a, 1]
+    if inside_polygon(roads.area_points, roads.area_rings, roads.area_offsets, area, x, y):
+        return 0.0
+    for r in range(roads.area_offsets[area], roads.area_offsets[area + 1]):
+        for i in range(roads.area_rings[r], roads.area_rings[r + 1] - 1):
+            edge = roads.area_points[i : i + 2]
+            bound = np.array([edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0])
+            best = _foot_distance(fleet, size, a, edge, 2, bound, best)
+            if best == 0.0:
+                return 0.0
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _foot_distance(fleet: Fleet, size: F64, a: int, polygon: F64, vertices: int, bound: F64, best: float) -> float:
+    """min(best, distance from the footprint of agent ``a``, box and swept corridor, to a convex polygon)."""
+    if capsule_gap(fleet.box_capsule[a], bound) < best:
+        best = min(best, polygon_distance(fleet.box_corners[a], 4, polygon, vertices))
+    n = fleet.foot_count[a]
+    if n > 1 and best > 0.0:
+        best = distance_to_polygon(
+            fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.foot_capsules[a], polygon, vertices, bound, best
+        )
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _middle(
+    fleet: Fleet,
+    size: F64,
+    roads: Roads,
+    around: Around,
+    e: int,
+    stops: np.ndarray,  # type: ignore[type-arg]
+) -> float:
+    """Middle of object e's extent in y, in metres."""
+    agents, others = len(fleet.alive), len(around.corners)
+    low, high = _FAR, -_FAR
+    if e > agents + others:
+        area = stops[e - agents - others - 1]
+        outer = roads.area_offsets[area]
+        for i in range(roads.area_rings[outer], roads.area_rings[outer + 1]):
+            low, high = min(low, roads.area_points[i, 1]), max(high, roads.area_points[i, 1])
+        return 0.5 * (low + high)
+    corners = around.ego_corners
+    if e < agents:
+        corners = fleet.box_corners[e]
+    elif e > agents:
+        corners = around.corners[e - agents - 1]
+    for i in range(4):
+        low, high = min(low, corners[i, 1]), max(high, corners[i, 1])
+    if e < agents and fleet.foot_count[e] > 1:
+        scratch = np.empty((40, 2))
+        for k in range(2 * (fleet.foot_count[e] - 1)):
+            n = piece(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1], k, scratch)
+            for i in range(n):
+                low, high = min(low, scratch[i, 1]), max(high, scratch[i, 1])
+    return 0.5 * (low + high)
