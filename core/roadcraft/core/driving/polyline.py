@@ -73,8 +73,7 @@ def project_many(points: F64, s: F64, xy: F64) -> tuple[F64, F64, I64]:
 @njit(cache=True, nogil=True)
 def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
     """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment that starts there)."""
-    last = len(points) - 2
-    i = min(max(np.searchsorted(s, arc, side="right") - 1, 0), last)
+    i = max(min(int(np.searchsorted(s, arc, side="right")), len(points) - 1) - 1, 0)
     dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
     length = math.sqrt(dx * dx + dy * dy)
     heading = math.atan2(dy, dx)

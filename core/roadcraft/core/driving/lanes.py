@@ -1,0 +1,306 @@
+"""The map's spatial index: which lanes, road blocks or areas hold a point, and how far the nearest is.
+
+Each layer has a uniform grid over its own extent. A cell lists, by ascending row, the polygons that cover it whole and those whose edges come near it
+and must be asked; a cell that lists nothing is outside. A query therefore costs the same on a map of any size. Containment is strict, as
+shapely's ``contains`` of a point: a point on an edge is outside. Distances are shapely's, 0 inside. All of it is arrays, so a store keeps it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Polygons, Ragged
+from roadcraft.core.driving.boxes import point_segment_distance
+from roadcraft.core.driving.exact import orientation
+from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.grid import fill_cells
+
+if TYPE_CHECKING:
+    from roadcraft.core.map import MapData
+
+_CELL_M = 4.0
+_MAX_CELLS = 1 << 20
+
+
+class LayerArrays(NamedTuple):
+    """A layer as kernels take it. Entry e of a cell (``entries[starts[c]:starts[c + 1]]``, c = row-major) is polygon ``e >> 1``, which covers the cell
+    whole where ``e & 1``."""
+
+    x: float
+    y: float
+    cell: float
+    nx: int
+    ny: int
+    starts: NDArray[np.int32]
+    entries: NDArray[np.int32]
+    points: F64
+    rings: I64
+    offsets: I64
+
+
+@dataclass(frozen=True)
+class Layer:
+    """K polygons and their grid. rows (K,) int64: row of each in the map's own table (Lanes, RoadBlocks or Areas); polygons (K);
+    origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m; starts (columns * rows + 1,) int32; entries int32."""
+
+    rows: I64
+    polygons: Polygons
+    origin: F64
+    shape: I64
+    cell_m: float
+    starts: NDArray[np.int32]
+    entries: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def arrays(self) -> LayerArrays:
+        """The argument for kernels."""
+        p = self.polygons
+        return LayerArrays(
+            float(self.origin[0]),
+            float(self.origin[1]),
+            float(self.cell_m),
+            int(self.shape[0]),
+            int(self.shape[1]),
+            frozen(self.starts, np.int32),
+            frozen(self.entries, np.int32),
+            frozen(p.points),
+            frozen(p.rings, np.int64),
+            frozen(p.offsets, np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class MapIndex:
+    """lanes: lanes and connectors (layer row = row of Lanes); blocks: road blocks (row of RoadBlocks); drivable, intersections, crosswalks, stops: areas."""
+
+    lanes: Layer
+    blocks: Layer
+    drivable: Layer
+    intersections: Layer
+    crosswalks: Layer
+    stops: Layer
+
+
+def build_index(map_data: MapData) -> MapIndex:
+    """The index of a map; ``map_data.index`` keeps it."""
+    from roadcraft.core.map import AreaKind
+
+    areas = map_data.areas
+    return MapIndex(
+        build_layer(map_data.lanes.polygons),
+        build_layer(map_data.blocks.polygons),
+        build_layer(areas.polygons, map_data.drivable),
+        build_layer(areas.polygons, areas.of(AreaKind.INTERSECTION)),
+        build_layer(areas.polygons, areas.of(AreaKind.CROSSWALK)),
+        build_layer(areas.polygons, areas.of(AreaKind.STOP)),
+    )
+
+
+def build_layer(polygons: Polygons, rows: I64 | None = None) -> Layer:
+    """A layer of the given rows of ``polygons`` (all where None)."""
+    if rows is None:
+        rows = np.arange(len(polygons), dtype=np.int64)
+    else:
+        polygons = Polygons.build([polygons[int(i)] for i in rows])
+    points = polygons.points
+    if not len(points):
+        return Layer(
+            rows, polygons, np.zeros(2), np.zeros(2, np.int64), _CELL_M, np.zeros(1, np.int32), np.zeros(0, np.int32)
+        )
+    low, high = points.min(axis=0) - 1.0, points.max(axis=0) + 1.0
+    extent = high - low
+    cell = max(_CELL_M, math.sqrt(float(extent[0] * extent[1]) / _MAX_CELLS))
+    shape = np.ceil(extent / cell).astype(np.int64)
+    cells, entries = fill_cells(
+        frozen(points),
+        frozen(polygons.rings, np.int64),
+        frozen(polygons.offsets, np.int64),
+        float(low[0]),
+        float(low[1]),
+        cell,
+        int(shape[0]),
+        int(shape[1]),
+    )
+    order = np.argsort(cells, kind="stable")
+    starts = np.zeros(shape[0] * shape[1] + 1, np.int32)
+    np.cumsum(np.bincount(cells, minlength=int(shape[0] * shape[1])), out=starts[1:])
+    return Layer(rows, polygons, low, shape, cell, starts, entries[order])
+
+
+# ---- queries --------------------------------------------------------------------------------------------------------------------------------------
+
+
+def containing(layer: Layer, points: F64) -> Ragged:
+    """Layer rows that hold each of M points (M, 2), ascending: M ragged rows. A point on an edge is outside."""
+    values, offsets = containing_many(layer.arrays, frozen(points))
+    return Ragged(values, offsets)
+
+
+def inside_any(layer: Layer, points: F64) -> NDArray[np.bool_]:
+    """Whether any polygon of the layer holds each of M points (M, 2): (M,) bool."""
+    return np.asarray(_inside_any_many(layer.arrays, frozen(points)))
+
+
+def distance(layer: Layer, rows: I64, points: F64) -> F64:
+    """Distance m of M points (M, 2) to the polygons of layer rows (M,): (M,) float64, 0 inside."""
+    return np.asarray(_distance_many(layer.arrays, frozen(rows, np.int64), frozen(points)))
+
+
+def distance_to_any(layer: Layer, points: F64) -> F64:
+    """Distance m of M points (M, 2) to the nearest polygon of the layer: (M,) float64, 0 inside, infinite where the layer is empty."""
+    return np.asarray(_distance_to_any_many(layer.arrays, frozen(points)))
+
+
+# ---- kernels: their first argument is ``Layer.arrays`` -----------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
+    """Whether polygon ``row`` strictly contains (x, y), by the even-odd rule over its rings (GEOS' ray crossings with exact signs)."""
+    odd = False
+    for r in range(layer.offsets[row], layer.offsets[row + 1]):
+        for i in range(layer.rings[r], layer.rings[r + 1] - 1):
+            ax, ay, bx, by = layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
+            if ax < x and bx < x:
+                continue
+            if bx == x and by == y:
+                return False
+            if ay == y and by == y:
+                if min(ax, bx) <= x <= max(ax, bx):
+                    return False
+            elif (ay > y and by <= y) or (by > y and ay <= y):
+                side = orientation(ax, ay, bx, by, x, y)
+                if side == 0:
+                    return False
+                if (side > 0) == (by > ay):
+                    odd = not odd
+    return odd
+
+
+@njit(cache=True, nogil=True)
+def cell_of(layer: LayerArrays, x: float, y: float) -> int:
+    """Cell that holds (x, y), or -1 beyond the grid."""
+    column, row = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
+    if 0 <= column < layer.nx and 0 <= row < layer.ny:
+        return int(row) * layer.nx + int(column)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
+    """Write the rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
+    cell = cell_of(layer, x, y)
+    if cell >= 0:
+        for k in range(layer.starts[cell], layer.starts[cell + 1]):
+            e = layer.entries[k]
+            if at < len(out) and (e & 1 or holds(layer, e >> 1, x, y)):
+                out[at] = e >> 1
+                at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def in_any(layer: LayerArrays, x: float, y: float) -> bool:
+    """Whether any polygon holds (x, y)."""
+    cell = cell_of(layer, x, y)
+    if cell >= 0:
+        for k in range(layer.starts[cell], layer.starts[cell + 1]):
+            e = layer.entries[k]
+            if e & 1 or holds(layer, e >> 1, x, y):
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
+    """Distance of (x, y) to polygon ``row``, 0 inside."""
+    best = math.inf
+    for r in range(layer.offsets[row], layer.offsets[row + 1]):
+        for i in range(layer.rings[r], layer.rings[r + 1] - 1):
+            d = point_segment_distance(
+                x, y, layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
+            )
+            best = min(best, d)
+    return 0.0 if holds(layer, row, x, y) else best
+
+
+@njit(cache=True, nogil=True)
+def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
+    """Distance of (x, y) to the nearest polygon: rings of cells outward until no cell can hold a nearer one."""
+    if len(layer.offsets) < 2:
+        return math.inf
+    if in_any(layer, x, y):
+        return 0.0
+    # beyond the grid the search starts at the nearest cell; projecting onto the grid can only shorten distances, so the bound below still holds
+    cx = min(max(math.floor((x - layer.x) / layer.cell), 0), layer.nx - 1)
+    cy = min(max(math.floor((y - layer.y) / layer.cell), 0), layer.ny - 1)
+    seen = np.full(16, -1, np.int64)
+    best, count = math.inf, 0
+    for ring in range(max(layer.nx, layer.ny)):
+        if best <= (ring - 1) * layer.cell:
+            break
+        for row in range(max(cy - ring, 0), min(cy + ring, layer.ny - 1) + 1):
+            step = 1 if abs(row - cy) == ring or ring == 0 else 2 * ring
+            for column in range(cx - ring, cx + ring + 1, step):
+                if column < 0 or column >= layer.nx:
+                    continue
+                cell = row * layer.nx + column
+                for k in range(layer.starts[cell], layer.starts[cell + 1]):
+                    polygon = layer.entries[k] >> 1
+                    if not (seen == polygon).any():
+                        seen[count % 16] = polygon
+                        count += 1
+                        best = min(best, row_distance(layer, polygon, x, y))
+    return best
+
+
+@njit(cache=True, nogil=True)
+def containing_many(layer: LayerArrays, points: F64) -> tuple[I64, I64]:
+    """Rows that hold each of M points (M, 2): values (V,) and offsets (M + 1,) of M ragged rows."""
+    offsets = np.zeros(len(points) + 1, np.int64)
+    values = np.empty(4 * len(points) + 64, np.int64)
+    end = 0
+    for m in range(len(points)):
+        cell = cell_of(layer, points[m, 0], points[m, 1])
+        most = end + (layer.starts[cell + 1] - layer.starts[cell] if cell >= 0 else 0)
+        if most > len(values):
+            grown = np.empty(2 * most, np.int64)
+            grown[:end] = values[:end]
+            values = grown
+        end = rows_at(layer, points[m, 0], points[m, 1], values, end)
+        offsets[m + 1] = end
+    return values[:end].copy(), offsets
+
+
+@njit(cache=True, nogil=True)
+def _inside_any_many(layer: LayerArrays, points: F64) -> NDArray[np.bool_]:
+    out = np.empty(len(points), np.bool_)
+    for m in range(len(points)):
+        out[m] = in_any(layer, points[m, 0], points[m, 1])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _distance_many(layer: LayerArrays, rows: I64, points: F64) -> F64:
+    out = np.empty(len(points))
+    for m in range(len(points)):
+        out[m] = row_distance(layer, rows[m], points[m, 0], points[m, 1])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _distance_to_any_many(layer: LayerArrays, points: F64) -> F64:
+    out = np.empty(len(points))
+    for m in range(len(points)):
+        out[m] = nearest_distance(layer, points[m, 0], points[m, 1])
+    return out
