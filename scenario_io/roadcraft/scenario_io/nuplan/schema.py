@@ -16,12 +16,11 @@ LIGHTS: Final = {"green": LightState.GREEN, "yellow": LightState.YELLOW, "red": 
 STATUS: Final = ("green", "yellow", "red", "unknown")
 
 _KEY = "token BLOB NOT NULL"
-_MOTION = ", ".join(
-    f"{name} FLOAT"
-    for name in "x y z qw qx qy qz vx vy vz acceleration_x acceleration_y acceleration_z "
-    "angular_rate_x angular_rate_y angular_rate_z".split()
-)
-_BOX = ", ".join(f"{name} FLOAT" for name in "x y z width length height vx vy vz yaw confidence".split())
+_POSE = ("x", "y", "z", "qw", "qx", "qy", "qz", "vx", "vy", "vz")
+_RATES = ("acceleration_x", "acceleration_y", "acceleration_z", "angular_rate_x", "angular_rate_y", "angular_rate_z")
+_SHAPE = ("x", "y", "z", "width", "length", "height", "vx", "vy", "vz", "yaw", "confidence")
+_MOTION = ", ".join(f"{name} FLOAT" for name in (*_POSE, *_RATES))
+_BOX = ", ".join(f"{name} FLOAT" for name in _SHAPE)
 
 TABLES: Final = {
     "log": f"{_KEY}, vehicle_name VARCHAR(64), date VARCHAR(64), timestamp INTEGER, logfile VARCHAR(64), location VARCHAR(64), "
