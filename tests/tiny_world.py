@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
 from roadcraft.core.map import AreaKind, Areas, Lanes, Lines, MapData, RoadBlocks
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch

@@ -30,6 +30,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "roadcraft.planners.pdm_configs:PdmClosedConfig",
             f"{here}.pdm_closed:PdmClosed",
         ),
+        PluginSpec(
+            "planner",
+            "learned",
+            "Drives by a trained network (checkpoint=RUN/best)",
+            f"{here}.learned_config:LearnedConfig",
+            f"{here}.learned:Learned",
+        ),
     ]
 
 

@@ -1,0 +1,94 @@
+"""Drives by a trained network: any encoder with any model, from a checkpoint folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.features import Features, build_features, scenes_of
+from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
+from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.scenario import EGO_SIZE, Ego
+from roadcraft.planners.checkpoint import load_checkpoint
+from roadcraft.planners.learned_config import LearnedConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Learned(Planner):
+    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one.
+
+    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
+    Raises DataError when the checkpoint cannot be used.
+    """
+
+    def __init__(self, config: LearnedConfig) -> None:
+        self.config = config
+        self.network, self.about = load_checkpoint(config.checkpoint)
+
+    def needs(self) -> PlannerNeeds:
+        return PlannerNeeds(object_past=self.network.features.past_steps)
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
+        """Plans with K candidates and T + 1 states."""
+        scenes = scenes_of(obs, self.network.features)
+        parts = []
+        size = self.config.micro_batch
+        for first in range(0, len(scenes), size):
+            group, group_keys = scenes[first : first + size], keys[first : first + size]
+            missing = size - len(group)
+            features = build_features(self.network.features, [*group, *[group[-1]] * missing])
+            answer = self._predict(features, np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)]))
+            parts.append([a[: len(group)] for a in answer[:2]] + [answer[2]])
+        ego, log_p = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
+        if 0 < self.config.candidates < ego.shape[1]:
+            best = np.argsort(-log_p, axis=1, kind="stable")[:, : self.config.candidates]
+            ego, log_p = np.take_along_axis(ego, best[:, :, None, None], 1), np.take_along_axis(log_p, best, 1)
+        return _to_plan(obs, ego, log_p, parts[0][2]), state
+
+    def _predict(self, features: Features, keys: Keys) -> tuple[F64, F64, F64]:
+        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), as float64."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
+                encoding, _ = self.network.encoder.encode(tensors, None)
+                prediction = self.network.model.sample(encoding, tensors, keys)
+                log_p = prediction.logits.double().log_softmax(-1)
+                log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
+                return prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy()
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _to_plan(obs: ObservationBatch, ego: F64, log_p: F64, time_s: F64) -> Plan:
+    """From the ego frame to a Plan: the present state first, speeds and turning rates that agree with the poses."""
+    now = obs.ego
+    b, k, t, s = ego.shape
+    c, sn = (f(now[:, Ego.HEADING])[:, None, None] for f in (np.cos, np.sin))
+    states = np.zeros((b, k, t + 1, EGO_SIZE))
+    states[:, :, 0] = now[:, None]
+    x, y = ego[..., 0], ego[..., 1]
+    states[:, :, 1:, Ego.X] = now[:, None, None, Ego.X] + c * x - sn * y
+    states[:, :, 1:, Ego.Y] = now[:, None, None, Ego.Y] + sn * x + c * y
+    turn = np.concatenate([np.zeros((b, k, 1)), np.arctan2(ego[..., 3], ego[..., 2])], -1)
+    states[..., Ego.HEADING] = now[:, None, None, Ego.HEADING] + np.unwrap(turn, axis=-1)
+    dt = np.diff(np.concatenate([[0.0], time_s]))
+    if s > 4:
+        speed = ego[..., 4]
+    else:
+        path = np.concatenate([np.zeros((b, k, 1, 2)), ego[..., :2]], 2)
+        speed = np.linalg.norm(np.diff(path, axis=2), axis=-1) / dt
+    states[:, :, 1:, Ego.VX] = speed
+    states[:, :, 1:, Ego.AX] = np.diff(states[..., Ego.VX], axis=-1) / dt
+    states[:, :, 1:, Ego.YAW_RATE] = np.diff(states[..., Ego.HEADING], axis=-1) / dt
+    step_us = np.round(np.concatenate([[0.0], time_s]) * 1e6).astype(np.int64)
+    best = np.argmax(log_p, axis=1)
+    debug = {"mode": best.astype(np.float64), "probability": np.exp(log_p[np.arange(b), best])}
+    return Plan(obs.time_us[:, None] + step_us, states, log_p, debug=debug)

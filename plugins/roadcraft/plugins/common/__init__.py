@@ -1,0 +1,1 @@
+"""What several encoders and models share. Private to this room."""

@@ -1,0 +1,89 @@
+"""Embeds reference lines: their shape, the rules along them, and the objects beside them in the line's own coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from roadcraft.core.driving.reference_lines import (
+    HEADING_COS,
+    HEADING_SIN,
+    LATERAL,
+    LIMIT_HERE,
+    TO_RED,
+    TO_ROUTE_END,
+    TO_STOP,
+    TO_YELLOW,
+)
+from roadcraft.plugins.common.layers import masked_max, mlp
+
+KINDS = 7
+POINT_STRIDE = 4  # points that are embedded: every 8 m is enough to tell a bend
+FAR_M = 200.0
+
+
+def _distance(s: Tensor, speed: Tensor) -> Tensor:
+    """What a distance means to a driver (..., 4): how far, how near, whether within sight, the braking that would stop there."""
+    near = s.clamp_min(1.0)
+    braking = (speed * speed / (2.0 * near) / 4.0).clamp_max(3.0)
+    return torch.stack([s / 50.0, torch.exp(-s.clamp_min(-5.0) / 10.0), (s < FAR_M - 1.0).to(s.dtype), braking], -1)
+
+
+class LineEncoder(nn.Module):
+    """One embedding per reference line."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.point, self.shape = mlp(11, dim, dim), nn.Linear(dim, dim)
+        self.info = mlp(4 + 4 * 4, dim, dim)
+        self.beside, self.kind = mlp(16, dim, dim), nn.Embedding(KINDS, dim)
+        self.object = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, f: Mapping[str, Tensor]) -> Tensor:
+        """(B, R, D)."""
+        speed = f["ego"][:, :1].clamp_min(0.0)
+        return self.norm(self._shape(f) + self._info(f, speed) + self._objects(f, speed))
+
+    def _shape(self, f: Mapping[str, Tensor]) -> Tensor:
+        line, mask = f["reference"][:, :, ::POINT_STRIDE], f["reference_mask"][:, :, ::POINT_STRIDE]
+        scale = line.new_tensor([1 / 50, 1 / 50, 1, 1, 1 / 15, 1, 1, 1, 1, 1])
+        points = torch.cat([line * scale, mask[..., None].to(line.dtype)], -1)
+        return self.shape(self.point(points).amax(2))
+
+    def _info(self, f: Mapping[str, Tensor], speed: Tensor) -> Tensor:
+        info = f["reference_info"]
+        pose = torch.stack(
+            [info[..., LATERAL] / 3.0, info[..., HEADING_SIN], info[..., HEADING_COS], info[..., LIMIT_HERE] / 15.0], -1
+        )
+        far = [_distance(info[..., k], speed) for k in (TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END)]
+        return self.info(torch.cat([pose, *far], -1))
+
+    def _objects(self, f: Mapping[str, Tensor], speed: Tensor) -> Tensor:
+        """Objects beside the line: gap ahead, clearance, closing speed, and when and how close they meet the ego's way if all go on as they do."""
+        beside = torch.cat([f["reference_agent"], f["reference_static"]], 2)
+        kind = torch.cat([f["agent_kind"], f["static_kind"]], 1)
+        mask = torch.cat([f["agent_valid"][..., -1], f["static_mask"]], 1)
+        s, d, vs, vd, half_s, half_d = beside.unbind(-1)
+        v = speed[..., None]
+        front = (f["vehicle"][:, :1] + 0.5 * f["vehicle"][:, 1:2])[..., None]
+        half_width = (0.5 * f["vehicle"][:, 2:3])[..., None]
+        gap = s - half_s - front
+        clear = d.abs() - half_d - half_width
+        closing = v - vs
+        meet = gap.clamp_min(0.0) / closing.clamp_min(0.5)
+        inward = -d.sign() * vd
+        enter = clear.clamp_min(0.0) / inward.clamp_min(0.2)
+        at_entry = s + vs * enter.clamp_max(8.0) - v * enter.clamp_max(8.0)
+        braking = (closing.clamp_min(0.0) ** 2 / (2.0 * gap.clamp_min(1.0)) / 4.0).clamp_max(3.0)
+        blocks = torch.sigmoid(-4.0 * clear)
+        ahead = torch.sigmoid(s)
+        rows = [
+            s / 50.0, d / 5.0, vs / 10.0, vd / 3.0, half_s / 5.0, half_d / 2.0, gap / 20.0, torch.exp(-gap.abs() / 8.0), clear / 3.0, blocks,
+            blocks * ahead * torch.exp(-gap.clamp_min(0.0) / 20.0), closing / 10.0, torch.exp(-meet / 3.0) * ahead, torch.exp(-enter / 3.0),
+            at_entry / 20.0, braking * blocks * ahead,
+        ]  # fmt: skip
+        tokens = self.beside(torch.stack(rows, -1)) + self.kind(kind)[:, None]
+        return self.object(masked_max(tokens, mask[:, None].expand(tokens.shape[:-1])))

@@ -1,0 +1,157 @@
+"""The behaviour model ``multimodal``: several trajectories of the ego with their likelihoods, and one of each agent.
+
+Queries are reference lines times longitudinal modes (PLUTO, Cheng et al. 2024); a query's answer is decoded along its line (``frenet``), so that steering is a
+small correction to a road that is known, headings are unit vectors by construction and plans join the present state. Losses: the line is the one nearest to where
+the expert ends, the mode the one nearest to what the expert did; that trajectory is regressed, and a cross entropy over all queries learns the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
+from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.plugins.common.layers import TransformerLayer, mlp
+from roadcraft.plugins.common.tokens import TokenKind
+from roadcraft.plugins.multimodal.config import MultimodalConfig
+from roadcraft.plugins.multimodal.frenet import INTERVAL_S, FrenetDecoder
+from roadcraft.plugins.multimodal.lines import LineEncoder
+
+AGENT_POSES = 16  # of an agent's future that the head gives; those between are interpolated
+
+
+class Multimodal(nn.Module):
+    """See the module's docstring. K = lines x modes, line first."""
+
+    def __init__(self, config: MultimodalConfig, *, dim: int, features: FeatureSpec) -> None:
+        super().__init__()
+        self.config, self.dim = config, dim
+        c = config
+        self.spec = _spec(c, features)
+        self.lines = LineEncoder(dim)
+        self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.rank = nn.Parameter(torch.randn(c.lines, 1, dim) * 0.1)
+        self.mode = nn.Parameter(torch.randn(1, c.modes, dim) * 0.5)
+        self.layers = nn.ModuleList(
+            TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True) for _ in range(c.layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.decoder = FrenetDecoder(c.speed_knots_s, c.offset_knots_s, c.future_steps, c.line_interval_m, c.slow_mps)
+        self.speed = mlp(dim, dim, self.decoder.speed_size)
+        self.offset = mlp(dim, dim, self.decoder.offset_size)
+        self.logit = mlp(dim, dim, 1)
+        self.agent = mlp(dim, dim, AGENT_POSES * 2)
+        for head in (self.speed, self.offset, self.agent):
+            nn.init.normal_(head[-1].weight, std=0.01)
+            nn.init.zeros_(head[-1].bias)
+        between = torch.linspace(0, AGENT_POSES, c.future_steps + 1)[1:]
+        self.between: Tensor
+        self.register_buffer("between", between, persistent=False)
+
+    def features(self) -> FeatureSpec:
+        return self.spec
+
+    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
+        """K = lines x modes trajectories, columns x, y, cos, sin, speed; a query whose line does not exist has logit -inf (in float32: the lowest)."""
+        f, c = features, self.config
+        b = len(f["ego"])
+        ego = encoding.tokens[torch.arange(b, device=encoding.tokens.device), encoding.ego]
+        line = self.line(self.lines(f)) + self.ego(ego)[:, None]
+        x = (line[:, :, None] + self.rank + self.mode).flatten(1, 2)
+        valid = f["reference_valid"].repeat_interleave(c.modes, 1)
+        for layer in self.layers:
+            x = layer(x, valid, encoding.tokens, encoding.mask)
+        x = self.norm(x)
+        info = f["reference_info"].repeat_interleave(c.modes, 1)
+        slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
+        lines = f["reference"][..., :4].repeat_interleave(c.modes, 1)
+        trajectories = self.decoder(self.speed(x), self.offset(x), lines, info[..., LATERAL], slope, f["ego"][:, 0])
+        logits = self.logit(x)[..., 0].masked_fill(~valid, torch.finfo(x.dtype).min)
+        time_s = INTERVAL_S * torch.arange(1, c.future_steps + 1, device=x.device)
+        return Prediction(trajectories, logits, self._agents(encoding, f), time_s)
+
+    def _agents(self, encoding: SceneEncoding, f: Mapping[str, Tensor]) -> Tensor | None:
+        """(B, A, 1, T, 4): constant velocity plus what the agent's token adds, in the agent's own frame."""
+        count = min(self.config.future_agents, f["agent"].shape[1])
+        first = (encoding.kind[0] == TokenKind.AGENT).nonzero()
+        if count == 0 or len(first) < count:
+            return None
+        start = int(first[0])
+        tokens = encoding.tokens[:, start : start + count]
+        now = f["agent"][:, :count, -1]
+        c, s = now[..., 2, None], now[..., 3, None]
+        raw = self.agent(tokens).unflatten(-1, (AGENT_POSES, 2)) * 5.0
+        knots = torch.cat([torch.zeros_like(raw[:, :, :1]), raw], 2)
+        low = self.between.floor().long().clamp_max(AGENT_POSES - 1)
+        share = (self.between - low)[:, None]
+        own = knots[:, :, low] * (1 - share) + knots[:, :, low + 1] * share
+        t = INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=raw.device)
+        x = now[..., 0, None] + now[..., 4, None] * t + c * own[..., 0] - s * own[..., 1]
+        y = now[..., 1, None] + now[..., 5, None] * t + s * own[..., 0] + c * own[..., 1]
+        heading = torch.cat([c.expand_as(x)[..., None], s.expand_as(x)[..., None]], -1)
+        return torch.cat([x[..., None], y[..., None], heading], -1)[:, :, None]
+
+    def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
+        """The same as ``forward``: this model says all it knows in one answer, so ``keys`` change nothing."""
+        return self.forward(encoding, features)
+
+    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Terms regression, choice, agent. targets: the features, and ego_future (B, T, 5), ego_future_valid (B, T), agent_future (B, A, T, 4),
+        agent_future_valid (B, A, T)."""
+        c = self.config
+        b = len(prediction.ego)
+        goal, valid = targets["ego_future"], targets["ego_future_valid"]
+        ego = prediction.ego.unflatten(1, (c.lines, c.modes))
+        line = nearest_line(targets)
+        mine = ego[torch.arange(b), line]
+        weight = valid / (1.0 + prediction.time_s / c.near_s)
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        gap = (mine[..., :2] - goal[:, None, :, :2]).norm(dim=-1)
+        mode = (gap.detach() * weight[:, None]).sum(-1).argmin(-1)
+        best = mine[torch.arange(b), mode]
+        error = functional.smooth_l1_loss(best, goal, reduction="none")
+        regression = error[..., :2].sum(-1) + c.heading * error[..., 2:4].sum(-1) + c.speed * error[..., 4]
+        terms = {
+            "regression": c.regression * (regression * weight).sum(-1).mean(),
+            "choice": c.choice * functional.cross_entropy(prediction.logits, line * c.modes + mode),
+        }
+        if prediction.agents is not None and "agent_future" in targets:
+            seen = targets["agent_future_valid"][:, : prediction.agents.shape[1]]
+            miss = functional.smooth_l1_loss(
+                prediction.agents[:, :, 0, :, :2], targets["agent_future"][:, : seen.shape[1], :, :2], reduction="none"
+            )
+            terms["agent"] = c.agent * (miss.sum(-1) * seen).sum() / seen.sum().clamp_min(1)
+        return terms
+
+
+def nearest_line(targets: Mapping[str, Tensor]) -> Tensor:
+    """The reference line (B,) nearest to where the expert was last seen."""
+    b = len(targets["ego_future"])
+    rows = torch.arange(b, device=targets["ego_future"].device)
+    last = (targets["ego_future_valid"].sum(-1) - 1).clamp_min(0)
+    end = targets["ego_future"][rows, last, :2]
+    line = targets["reference"]
+    gap = end[:, None, None] - line[..., :2]
+    at = gap.square().sum(-1).argmin(-1)[..., None]
+    gap = gap.gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
+    ahead = line[..., 2:4].gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
+    across = (ahead[..., 0] * gap[..., 1] - ahead[..., 1] * gap[..., 0]).abs()
+    along = (ahead * gap).sum(-1).abs()
+    far = (across + (along - 2.0).clamp_min(0.0)).masked_fill(~targets["reference_valid"], torch.inf)
+    return far.argmin(-1)
+
+
+def _spec(c: MultimodalConfig, features: FeatureSpec) -> FeatureSpec:
+    return replace(
+        features,
+        reference_lines=c.lines,
+        reference_points=c.line_points,
+        reference_interval_m=c.line_interval_m,
+        future_steps=c.future_steps,
+        future_agents=min(c.future_agents, features.agents),
+    )

@@ -1,0 +1,1 @@
+"""Training of any encoder with any model, by Lightning."""

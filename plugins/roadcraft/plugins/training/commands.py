@@ -1,0 +1,46 @@
+"""The verb ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE | FILE.yaml]...",
+            help="Settings, such as data=STORE encoder=NAME model=NAME out=RUN minutes=5.",
+        ),
+    ] = None,
+    overfit: Annotated[
+        int, typer.Option(help="Train on so many samples only: a quick check that a network can learn.")
+    ] = 0,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, exactly where it stopped.")
+    ] = None,
+) -> None:
+    """Train an encoder and a behaviour model from a store.
+
+    Writes RUN/best and RUN/last (checkpoints: config.yaml, model.safetensors, metrics.json, model card) and RUN/tensorboard.
+
+    Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
+    """
+    from roadcraft.core.errors import ConfigError
+    from roadcraft.plugins.training.run import run_config
+    from roadcraft.plugins.training.run import train as run
+
+    config = run_config(words or [], resume, overfit)
+    if not config.data:
+        raise ConfigError(
+            "1 mistake in the configuration:\n  - data: not given; data=STORE names the store to train on"
+        )
+    done = run(config, resume=resume)
+    held = done.metrics["validation"]
+    print(
+        f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
+        f"held-out ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
+    )

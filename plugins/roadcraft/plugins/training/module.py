@@ -1,0 +1,139 @@
+"""The one Lightning module that trains every encoder with every model."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from roadcraft.planners.checkpoint import Network
+from roadcraft.plugins.training.config import TrainConfig
+
+FLOOR = 0.01  # of the learning rate at the end
+
+
+class TrainModule(pl.LightningModule):
+    """Minimises the sum of the model's loss terms. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
+
+    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``).
+    """
+
+    def __init__(self, network: Network, config: TrainConfig, stop_at: int) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+        self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
+        self.done, self.spent, self.stop_at = 0, 0.0, stop_at
+        self.average: dict[str, Tensor] | None = None
+        self.latest: dict[str, Tensor] = {}
+        self.scores: dict[str, float] = {}
+        self._begun = 0.0
+
+    def on_train_start(self) -> None:
+        self._begun = time.monotonic()
+        self.parts.train(not self.config.overfit)  # dropout would keep a handful of samples from being learned by heart
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training over all sittings."""
+        return self.spent + (time.monotonic() - self._begun if self._begun else 0.0)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done: by steps, or by the clock where that is further."""
+        limit = self.config.minutes * 60.0
+        return max(self.done / self.config.steps, self.elapsed / limit if limit else 0.0)
+
+    def rate(self) -> float:
+        """Learning rate now: a linear rise, then a cosine."""
+        c, p = self.config, min(self.progress, 1.0)
+        if self.done / c.steps < c.warmup and p < c.warmup:
+            return c.learning_rate * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup, 0.01)
+        wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup) / (1.0 - c.warmup)))
+        return c.learning_rate * (FLOOR + (1.0 - FLOOR) * wave)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        matrices = [p for p in self.parts.parameters() if p.dim() > 1]
+        rest = [p for p in self.parts.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.rate()
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        terms = self.terms(batch)[0]
+        total = torch.stack(list(terms.values())).sum()
+        self.latest = {k: v.detach() for k, v in terms.items()}
+        return total
+
+    def terms(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
+        """Loss terms and the prediction of a batch."""
+        encoding, _ = self.network.encoder.encode(batch, None)
+        prediction = self.network.model(encoding, batch)
+        return self.network.model.loss(prediction, batch), prediction
+
+    def advance(self) -> None:
+        """Count a finished step. Called by the run, since Lightning calls callbacks before the module's own hook."""
+        self.done += 1
+        if self.config.ema:
+            self._average()
+        if self.done >= self.stop_at or self.progress >= 1.0:
+            self.trainer.should_stop = True
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.average is None:
+            self.average = {k: v.detach().clone() for k, v in self.network.state().items()}
+        decay = min(self.config.ema, (1.0 + self.done) / (10.0 + self.done))
+        for k, v in self.network.state().items():
+            self.average[k].lerp_(v.detach(), 1.0 - decay)
+
+    @torch.no_grad()
+    def validate(self, batches: Any) -> dict[str, float]:
+        """Mean loss terms and displacement errors over the batches: ade_m, fde_m of the likeliest trajectory, min_ade_m over all."""
+        training = self.parts.training
+        self.parts.eval()
+        kept = self._swap(self.average)
+        sums: dict[str, float] = {}
+        count = 0
+        for batch in batches:
+            terms, prediction = self.terms(batch)
+            size = len(batch["ego"])
+            values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
+            for k, v in values.items():
+                sums[k] = sums.get(k, 0.0) + float(v) * size
+            count += size
+        self._swap(kept)
+        self.parts.train(training)
+        return {k: v / max(count, 1) for k, v in sums.items()}
+
+    def _swap(self, state: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Put other weights in place and give back those that were there."""
+        if state is None:
+            return None
+        now = self.network.state()
+        kept = {k: v.detach().clone() for k, v in now.items()}
+        for k, v in now.items():
+            v.copy_(state[k])
+        return kept
+
+
+def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count."""
+    valid = batch["ego_future_valid"]
+    gap = (prediction.ego[..., :2] - batch["ego_future"][:, None, :, :2]).norm(dim=-1) * valid[:, None]
+    ade = gap.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)
+    last = (valid.sum(-1) - 1).clamp_min(0)
+    rows = torch.arange(len(valid), device=valid.device)
+    best = prediction.logits.argmax(-1)
+    real = prediction.logits > torch.finfo(prediction.logits.dtype).min
+    return {
+        "ade_m": ade[rows, best].mean(),
+        "fde_m": gap[rows, best, last].mean(),
+        "min_ade_m": ade.masked_fill(~real, torch.inf).amin(-1).mean(),
+    }

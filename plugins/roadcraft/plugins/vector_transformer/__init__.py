@@ -1,0 +1,1 @@
+"""The encoder ``vector_transformer``."""

@@ -1,0 +1,45 @@
+"""Settings of the encoder ``vector_transformer``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate")
+
+
+@dataclass(frozen=True)
+class VectorTransformerConfig:
+    """dim, layers, heads, feed_forward (times dim), dropout: of the transformer.
+
+    ego_channels: current states of the ego that are read (of vx, vy, ax, ay, steering, yaw_rate; nuPlan's logs hold no steering and no yaw rate, so a
+    network that reads them learns that they are 0); kept_channels: never dropped; state_dropout: chance that another one is hidden in training, lest
+    the network extrapolates its own motion instead of looking around (PlanTF, Cheng et al. 2023).
+    agents, static, lanes, lane_points, crosswalks, past_steps, radius_m: capacities of the features.
+    """
+
+    dim: int = 128
+    layers: int = 4
+    heads: int = 8
+    feed_forward: int = 4
+    dropout: float = 0.1
+    ego_channels: tuple[str, ...] = ("vx", "ax")
+    kept_channels: tuple[str, ...] = ("vx",)
+    state_dropout: float = 0.75
+    agents: int = 32
+    static: int = 8
+    lanes: int = 70
+    lane_points: int = 20
+    crosswalks: int = 8
+    past_steps: int = 21
+    radius_m: float = 100.0
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+        unknown = (set(self.ego_channels) | set(self.kept_channels)) - set(EGO_CHANNELS)
+        if unknown:
+            raise ValueError(f"unknown ego channels {sorted(unknown)}; known: {', '.join(EGO_CHANNELS)}")
+        if not self.ego_channels:
+            raise ValueError("ego_channels needs at least one")
+        if not 0.0 <= self.state_dropout < 1.0:
+            raise ValueError("state_dropout must be in [0, 1)")
