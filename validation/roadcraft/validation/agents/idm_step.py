@@ -20,6 +20,7 @@ from roadcraft.core.driving.corridor import (
     corridor_capsules,
     distance_of_corridors,
     distance_to_polygon,
+    folded_ends,
     piece,
     polygon_distance,
     separation_from_polygon,
@@ -242,6 +243,12 @@ def _find_lead(
             if far < best:
                 best, chosen = far, lead
     if zeros > 1 and hits > _LEAF:
+        return UNCLEAR, FREE, 0.0
+    if hits > 0 and (
+        folded_ends(rest, n, half)
+        or folded_ends(fleet.foot_points[a], fleet.foot_count[a], half)
+        or (chosen >= 0 and folded_ends(fleet.foot_points[chosen], fleet.foot_count[chosen], 0.5 * size[chosen, 1]))
+    ):
         return UNCLEAR, FREE, 0.0
     return DONE, chosen, best
 
