@@ -19,7 +19,8 @@ from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, U64, LightState
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.planners.pdm.closed import Ground, Setup, Way, step
+from roadcraft.planners.pdm.areas import Ground
+from roadcraft.planners.pdm.closed import Setup, Way, step
 from roadcraft.planners.pdm.comfort import comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
 from roadcraft.planners.pdm.scorer import Rules

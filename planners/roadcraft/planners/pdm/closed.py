@@ -12,7 +12,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.tracker import _rollout
 from roadcraft.core.scenario import U8, U64
-from roadcraft.planners.pdm.areas import Surface, classify
+from roadcraft.planners.pdm.areas import Ground, classify
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.paths import interpolate, project
@@ -26,19 +26,8 @@ from roadcraft.planners.pdm.scorer import (
     score_traffic,
     total,
 )
-from roadcraft.planners.pdm.start_lane import Lines, starting_lane
+from roadcraft.planners.pdm.start_lane import starting_lane
 from roadcraft.planners.pdm.world import World, box_within_ring, observe
-
-
-class Ground(NamedTuple):
-    """What of a map is asked at every step."""
-
-    lanes: Surface
-    parks: Surface
-    crossings: Surface
-    lines: Lines
-    speed_limit: F64
-    has_speed_limit: np.ndarray
 
 
 class Way(NamedTuple):
@@ -126,7 +115,7 @@ def step(
             reds.ignored[k] = True
             new_passed[count] = reds.row[k]
             count += 1
-    lane = starting_lane(ego, vb, ground.lanes, ground.lines, way.lanes, way.on_route)
+    lane = starting_lane(ego, vb, ground, way.lanes, way.on_route)
     limit = setup.fallback_mps
     if lane >= 0 and ground.has_speed_limit[lane] and ground.speed_limit[lane] > 0.0:
         limit = ground.speed_limit[lane]
@@ -161,10 +150,10 @@ def step(
             lead[rows],
         )
     driven = _rollout(ego, pose[:, : steps + 1], setup.driver.dt, setup.motion, setup.gains)
-    flags, crossing = np.empty((q * l, steps + 1), np.int64), np.empty((q * l, steps + 1), np.bool_)
-    classify(driven, vb, ground.lanes, ground.parks, ground.crossings, way.on_route, flags, crossing)
+    flags = np.empty((q * l, steps + 1), np.int64)
+    classify(driven, vb, ground, way.on_route, setup.radius_m, flags)
     sheet = np.empty((q * l, SHEET))
-    score_traffic(driven, flags, crossing, vb, world, setup.rules, sheet)
+    score_traffic(driven, flags, ground.crossings, vb, world, setup.rules, sheet)
     score_areas(driven, flags, vb, setup.rules, sheet)
     score_progress(driven, vb, path_of(way.paths, 0), sheet)
     score_comfort(driven, setup.comfort, sheet)
@@ -196,10 +185,5 @@ def step(
     )
     out[:] = 0.0
     for t in range(more + 1):
-        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = (
-            pose[best, t, 0],
-            pose[best, t, 1],
-            pose[best, t, 2],
-            speed[best, t],
-        )
+        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = pose[best, t, 0], pose[best, t, 1], pose[best, t, 2], speed[best, t]
     return hits, new_passed[:count], best, scores, sheet

@@ -85,8 +85,10 @@ def interpolate(path: Path, arc: float) -> tuple[float, float, float]:
     a = min(max(arc, 1e-5), s[-1])
     j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
     span = s[j] - s[j - 1]
-    share = (a - s[j - 1]) / span if span > 0.0 else 0.0
-    x = path.xy[j - 1, 0] + share * (path.xy[j, 0] - path.xy[j - 1, 0])
-    y = path.xy[j - 1, 1] + share * (path.xy[j, 1] - path.xy[j - 1, 1])
-    h = path.heading[j - 1] + share * (path.heading[j] - path.heading[j - 1])
+    if span == 0.0:
+        return path.xy[j, 0], path.xy[j, 1], math.atan2(math.sin(path.heading[j]), math.cos(path.heading[j]))
+    # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and that decides which is best
+    x = (path.xy[j, 0] - path.xy[j - 1, 0]) / span * (a - s[j - 1]) + path.xy[j - 1, 0]
+    y = (path.xy[j, 1] - path.xy[j - 1, 1]) / span * (a - s[j - 1]) + path.xy[j - 1, 1]
+    h = (path.heading[j] - path.heading[j - 1]) / span * (a - s[j - 1]) + path.heading[j - 1]
     return x, y, math.atan2(math.sin(h), math.cos(h))

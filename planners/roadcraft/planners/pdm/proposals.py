@@ -14,6 +14,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.planners.pdm.corridor import box_in_strip, ends, piece, ring_in_strip, span
 from roadcraft.planners.pdm.paths import Path, interpolate, project
+from roadcraft.planners.pdm.tree_order import tree_order
 from roadcraft.planners.pdm.world import World, box_distance, box_ring_distance
 
 REFRESH = 2  # steps between two looks at what is ahead, and between two states of the forecast
@@ -138,6 +139,45 @@ def _centroid(ring: F64) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
+def _first_touched(
+    box: F64,
+    progress: float,
+    time_s: float,
+    world: World,
+    objects: I64,
+    object_arcs: F64,
+    reds: Reds,
+    red_rows: I64,
+    red_arcs: F64,
+) -> tuple[int, bool]:
+    """Of several objects and red lights that ``box`` touches, the one that the source's search tree hands out first, and whether it is a light."""
+    count = len(world.box)
+    bounds = np.empty((count + len(reds.ignored), 4))
+    for j in range(count):
+        b = world.box[j]
+        x, y = b[0] + time_s * world.moved[j, 0], b[1] + time_s * world.moved[j, 1]
+        hx, hy = 0.5 * (abs(b[2]) * b[4] + abs(b[3]) * b[5]), 0.5 * (abs(b[3]) * b[4] + abs(b[2]) * b[5])
+        bounds[j, 0], bounds[j, 1], bounds[j, 2], bounds[j, 3] = x - hx, y - hy, x + hx, y + hy
+    for k in range(len(reds.ignored)):
+        ring = reds.points[reds.at[k] : reds.at[k + 1]]
+        bounds[count + k, 0], bounds[count + k, 1] = ring[:, 0].min(), ring[:, 1].min()
+        bounds[count + k, 2], bounds[count + k, 3] = ring[:, 0].max(), ring[:, 1].max()
+    for i in tree_order(bounds):
+        if i < count:
+            for j in objects:
+                if j == i and object_arcs[j] > progress:
+                    x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+                    if box_distance(box, x, y, world.box[j]) == 0.0:
+                        return j, False
+        else:
+            for k in red_rows:
+                if k == i - count and red_arcs[k] > progress:
+                    if box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], 1e-9) == 0.0:
+                        return k, True
+    return -1, False
+
+
+@njit(cache=True, nogil=True)
 def _look_ahead(
     pose: F64,
     progress: float,
@@ -161,27 +201,31 @@ def _look_ahead(
     box[0], box[1], box[2], box[3] = pose[0] + vehicle_box[0] * c, pose[1] + vehicle_box[0] * s, c, s
     box[4], box[5] = vehicle_box[1], vehicle_box[2]
     own = 0.5 * math.sqrt(box[4] * box[4] + box[5] * box[5])
-    nearest, gap, red = -1, math.inf, False
+    nearest, gap, red, tied = -1, math.inf, False, False
     for j in objects:
         if object_arcs[j] <= progress:
             continue
         x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
         least = math.sqrt((x - box[0]) ** 2 + (y - box[1]) ** 2) - own
         least -= 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2)
-        if least >= gap:
+        if least > gap:
             continue
         d = box_distance(box, x, y, world.box[j])
+        tied = d == gap or (tied and d > gap)
         if d < gap:
             nearest, gap = j, d
     for k in red_rows:
-        if red_arcs[k] <= progress or gap == 0.0:
+        if red_arcs[k] <= progress:
             continue
-        d = box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], gap)
+        d = box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], gap + 1e-9)
+        tied = d == gap or (tied and d > gap)
         if d < gap:
             nearest, gap, red = k, d, True
     if nearest < 0:
         return False
     lead[0] = progress + gap
+    if tied and gap == 0.0:
+        nearest, red = _first_touched(box, progress, time_s, world, objects, object_arcs, reds, red_rows, red_arcs)
     if not red:
         lead[1] = world.speed[nearest] * math.cos(world.heading[nearest] - pose[2])
     return True

@@ -14,6 +14,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, segments_touch, separation
 from roadcraft.core.driving.exact import fma
+from roadcraft.core.driving.lanes import LayerArrays, in_any
 from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, SEVERAL_LANES
 from roadcraft.planners.pdm.paths import Path, project
 from roadcraft.planners.pdm.world import World
@@ -93,11 +94,11 @@ def _at_fault(state: F64, ego: F64, speed: float, world: World, j: int, ox: floa
 
 @njit(cache=True, nogil=True)
 def score_traffic(
-    states: F64, flags: I64, crossing: np.ndarray, vehicle_box: F64, world: World, rules: Rules, sheet: F64
+    states: F64, flags: I64, crossings: LayerArrays, vehicle_box: F64, world: World, rules: Rules, sheet: F64
 ) -> None:
     """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``sheet`` (N, SHEET).
 
-    flags, crossing (N, T): where ego is, of ``areas``. An object matters at its first contact only: whatever it is found to be then, it is not looked
+    flags (N, T): where ego is, of ``areas``; crossings: the intersections. An object matters at its first contact only: whatever it is found to be then, it is not looked
     at again, and of the first contact at fault the step is kept.
     """
     count = len(world.box)
@@ -140,7 +141,9 @@ def score_traffic(
                     if looking and not near[j]:
                         near[j] = True
                         angle = bearing(state[0], state[1], state[2], ox, oy)
-                        if angle < _AHEAD or ((spread or crossing[n, t]) and not angle > _BEHIND):
+                        if angle < _AHEAD or (
+                            not angle > _BEHIND and (spread or in_any(crossings, state[0], state[1]))
+                        ):
                             ttc, ttc_at = 0.0, float(t)
                             looking = False
         sheet[n, NO_COLLISION], sheet[n, COLLISION_STEP], sheet[n, TTC], sheet[n, TTC_STEP] = (

@@ -7,37 +7,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, Polygons
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.lanes import build_layer
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, LaneKind, MapData
-from roadcraft.planners.pdm.areas import Surface
-from roadcraft.planners.pdm.closed import Ground, Way
+from roadcraft.planners.pdm.areas import Ground
+from roadcraft.planners.pdm.closed import Way
 from roadcraft.planners.pdm.corridor import strip_marks
 from roadcraft.planners.pdm.paths import make_path, offset_path
 from roadcraft.planners.pdm.proposals import Paths, path_of
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
-from roadcraft.planners.pdm.start_lane import Lines, starting_lane
-
-
-def surface(polygons: Polygons) -> Surface:
-    pts = [
-        polygons.points[polygons.rings[a] : polygons.rings[b]] for a, b in zip(polygons.offsets, polygons.offsets[1:])
-    ]
-    bounds = np.array([[*p.min(0), *p.max(0)] for p in pts]).reshape(-1, 4)
-    return Surface(polygons.points, polygons.rings, polygons.offsets, bounds)
+from roadcraft.planners.pdm.start_lane import starting_lane
 
 
 def ground_of(map_data: MapData) -> Ground:
-    areas = map_data.areas
-    pick = lambda k: Polygons.build([areas.polygons[int(r)] for r in areas.of(k)])
-    lanes = map_data.lanes
+    """The layers and lane attributes of a map."""
+    lanes, index = map_data.lanes, map_data.index
+    parks = build_layer(map_data.areas.polygons, map_data.areas.of(AreaKind.CARPARK))
     return Ground(
-        surface(lanes.polygons),
-        surface(pick(AreaKind.CARPARK)),
-        surface(pick(AreaKind.INTERSECTION)),
-        Lines(lanes.centerlines.points, lanes.centerlines.offsets),
-        np.ascontiguousarray(lanes.speed_limit_mps, np.float64),
-        np.ascontiguousarray(lanes.has_speed_limit, np.bool_),
+        index.lanes.arrays,
+        index.blocks.arrays,
+        parks.arrays,
+        index.intersections.arrays,
+        frozen(lanes.block, np.int64),
+        frozen(lanes.centerlines.points),
+        frozen(lanes.centerlines.offsets, np.int64),
+        frozen(lanes.speed_limit_mps),
+        frozen(lanes.has_speed_limit, np.bool_),
     )
 
 
@@ -59,7 +56,7 @@ def way_of(map_data: MapData, ground: Ground, route_ids, ego: F64, vehicle_box: 
     lanes = np.array([int(l) for b in route for l in map_data.blocks.lanes[b]], np.int64)
     on_route = np.zeros(len(map_data.lanes), np.bool_)
     on_route[lanes] = True
-    start = starting_lane(ego, vehicle_box, ground.lanes, ground.lines, lanes, on_route)
+    start = starting_lane(ego, vehicle_box, ground, lanes, on_route)
     if start < 0:
         raise DataError("the route's road blocks hold no lanes", where=map_data.name)
     chain = centerline(map_data, route, int(start))
