@@ -29,5 +29,10 @@ def roadcraft_plugins() -> list[PluginSpec]:
 @hookimpl
 def roadcraft_commands() -> list[CommandSpec]:
     return [
+        CommandSpec(
+            "synth",
+            "Make worlds and drives from a seed, as nuPlan logs and maps.",
+            "roadcraft.scenario_io.synthetic.commands:synth",
+        ),
         CommandSpec("ingest", "Read driving logs into a store.", "roadcraft.scenario_io.commands:ingest"),
     ]

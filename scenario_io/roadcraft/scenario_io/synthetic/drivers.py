@@ -1,0 +1,173 @@
+"""What a driver looks at, as numba kernels: where it is, who is ahead, whether its next gate is open, whether a lane change pays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Columns of the drivers' constants (N, CONSTANTS).
+LENGTH, WIDTH, FRONT, REAR, SPEED_FACTOR, HEADWAY, GAP, ACCEL, DECEL, JERK, LATERAL, NOISE, NOISE_PHASE = range(13)
+WANDER, WANDER_PHASE, SPAWN, FORCED_SIDE, FORCED_NEAR, FORCED_FAR, FORCED_AFTER, CHANGES, SCRIPT, TOP_SPEED = range(
+    13, 23
+)
+CONSTANTS = 23
+# Columns of their state (N, STATES).
+S, V, A, SHIFT, SHIFT_S, SHIFT_L, ARRIVED, HELD = range(8)
+STATES = 8
+STEP = 0.5
+CONTROL_LIGHT, CONTROL_STOP, CONTROL_ALL_WAY, GATE_WALK = 2, 3, 4, 9
+GREEN, YELLOW, RED = 0, 1, 2
+
+
+@njit(cache=True, nogil=True)
+def sideways(s, state, const):
+    """Offset to the left of its path and its slope, at arc s."""
+    d, slope = const[LATERAL], 0.0
+    w = 2.0 * np.pi / 90.0
+    d += const[WANDER] * np.sin(w * s + const[WANDER_PHASE])
+    slope += const[WANDER] * w * np.cos(w * s + const[WANDER_PHASE])
+    if state[SHIFT] != 0.0:
+        u = (s - state[SHIFT_S]) / state[SHIFT_L]
+        if u < 1.0:
+            u = max(u, 0.0)
+            d += state[SHIFT] * (1.0 - u * u * u * (10.0 + u * (6.0 * u - 15.0)))
+            slope -= state[SHIFT] * 30.0 * u * u * (1.0 - u) * (1.0 - u) / state[SHIFT_L]
+    return d, slope
+
+
+@njit(cache=True, nogil=True)
+def point(p, s, off, xy, heading):
+    """x, y, heading of path p at arc s (straight on beyond its ends)."""
+    n = off[p + 1] - off[p]
+    u = s / STEP
+    k = min(max(int(np.floor(u)), 0), n - 2)
+    f = u - k
+    a = off[p] + k
+    h = heading[a] + min(max(f, 0.0), 1.0) * (heading[a + 1] - heading[a])
+    return xy[a, 0] + f * (xy[a + 1, 0] - xy[a, 0]), xy[a, 1] + f * (xy[a + 1, 1] - xy[a, 1]), h
+
+
+@njit(cache=True, nogil=True)
+def pose(p, state, const, off, xy, heading):
+    """x, y, heading of a driver's reference point."""
+    x, y, h = point(p, state[S], off, xy, heading)
+    d, slope = sideways(state[S], state, const)
+    return x - np.sin(h) * d, y + np.cos(h) * d, h + np.arctan(slope)
+
+
+@njit(cache=True, nogil=True)
+def leader(i, p, state, const, active, box, speed, off, xy, heading, horizon):
+    """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1) if none."""
+    best, best_v, best_j = np.inf, 0.0, -1
+    first = state[S] + const[FRONT] - 1.0
+    count = int((horizon + 1.0) / 2.0) + 1
+    xi, yi, half = box[i, 0], box[i, 1], 0.5 * const[WIDTH] + 0.18
+    px, py, ph = np.empty(count), np.empty(count), np.empty(count)
+    for k in range(count):
+        s = first + 2.0 * k
+        x, y, h = point(p, s, off, xy, heading)
+        d, _ = sideways(s, state, const)
+        px[k], py[k], ph[k] = x - np.sin(h) * d, y + np.cos(h) * d, h
+    for j in range(len(active)):
+        reach = horizon + 12.0
+        if j == i or not active[j] or (box[j, 0] - xi) ** 2 + (box[j, 1] - yi) ** 2 > reach * reach:
+            continue
+        c, sn = np.cos(box[j, 2]), np.sin(box[j, 2])
+        hl, hw = 0.5 * box[j, 3], 0.5 * box[j, 4]
+        for k in range(count):
+            dx, dy = px[k] - box[j, 0], py[k] - box[j, 1]
+            along, across = abs(c * dx + sn * dy), abs(-sn * dx + c * dy)
+            turn = ph[k] - box[j, 2]
+            ct, st = abs(np.cos(turn)), abs(np.sin(turn))
+            if along < hl + half * st + 1.0 * ct and across < hw + half * ct + 1.0 * st:
+                s_j = first + 2.0 * k - (np.cos(ph[k]) * dx + np.sin(ph[k]) * dy)
+                gap = s_j - (ct * hl + st * hw) - (state[S] + const[FRONT])
+                middle = s_j - state[S] > 0.0 or gap > -2.0
+                if middle and gap < best:
+                    best, best_v, best_j = gap, speed[j] * np.cos(box[j, 2] - ph[k]), j
+                break
+    return best, best_v, best_j
+
+
+@njit(cache=True, nogil=True)
+def walk_free(i, g, state, const, gate_s, gate_xy, gate_walk, ped_walk, ped_state, ped_box, ped_speed):
+    """Whether a driver may pass a crosswalk: nobody on it near the driver's lane or about to be there."""
+    d = gate_s[g] - (state[S] + const[FRONT])
+    if d > 45.0:
+        return True
+    for q in range(len(ped_walk)):
+        if ped_walk[q] != gate_walk[g] or ped_state[q] != 2:
+            continue
+        dx, dy = gate_xy[g, 0] - ped_box[q, 0], gate_xy[g, 1] - ped_box[q, 1]
+        ahead = dx * np.cos(ped_box[q, 2]) + dy * np.sin(ped_box[q, 2])
+        if -2.4 < ahead < 3.0 + 4.5 * max(ped_speed[q], 1.0):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def gives_way(i, c, gs, path, state, const, active, light, table, patience):
+    """Whether a driver at the entrance of connector c must wait for somebody on, or on the way to, a conflicting connector."""
+    conn_s, conf_in, conf_out, priority, conn_light, conn_control = table
+    start = conn_s[path[i], c]
+    to_in = start - state[i, S] - const[i, FRONT]
+    for d in range(conf_in.shape[0]):
+        if conf_in[c, d] == np.inf:
+            continue
+        v = max(state[i, V], 1.0)
+        run = max(0.0, to_in) + conf_out[c, d] + const[i, LENGTH]
+        need = (-v + np.sqrt(v * v + 2.0 * 1.2 * run)) / 1.2
+        for j in range(len(path)):
+            if j == i or not active[j] or conn_s[path[j], d] < 0.0:
+                continue
+            u = state[j, S] - conn_s[path[j], d]
+            if u - const[j, REAR] > conf_out[d, c] + 0.5:
+                continue
+            front = u + const[j, FRONT]
+            if front > -0.3 or (state[j, HELD] > 0.0 and front > -5.0):
+                return True
+            if conn_control[c] == 3 and state[j, ARRIVED] > 0.0:
+                if state[j, ARRIVED] < state[i, ARRIVED] or (state[j, ARRIVED] == state[i, ARRIVED] and j < i):
+                    return True
+            if priority[d] > priority[c]:
+                if conn_light[d] >= 0 and light[conn_light[d]] == RED:
+                    continue
+                t = (conf_in[d, c] - front) / max(state[j, V], 3.5)
+                if t < need + patience:
+                    return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def lane_gaps(i, q, box, speed, active, const, off, xy, heading, s_near):
+    """Where the driver would be on path q (arc, offset) the gaps ahead and behind, and the speed and number of who is behind."""
+    best, arc = np.inf, 0.0
+    n = off[q + 1] - off[q]
+    lo, hi = max(0, int(s_near / STEP) - 60), min(n - 1, int(s_near / STEP) + 60)
+    for k in range(lo, hi):
+        dx, dy = xy[off[q] + k, 0] - box[i, 0], xy[off[q] + k, 1] - box[i, 1]
+        if dx * dx + dy * dy < best:
+            best, arc = dx * dx + dy * dy, k * STEP
+    x, y, h = point(q, arc, off, xy, heading)
+    c, sn = np.cos(h), np.sin(h)
+    arc += c * (box[i, 0] - x) + sn * (box[i, 1] - y)
+    x, y, h = point(q, arc, off, xy, heading)
+    shift = -np.sin(h) * (box[i, 0] - x) + np.cos(h) * (box[i, 1] - y)
+    ahead, behind, behind_v, trail = np.inf, np.inf, 0.0, -1
+    for j in range(len(active)):
+        if j == i or not active[j]:
+            continue
+        dx, dy = box[j, 0] - x, box[j, 1] - y
+        if dx * dx + dy * dy > 6400.0:
+            continue
+        along = np.cos(h) * dx + np.sin(h) * dy
+        x2, y2, h2 = point(q, arc + along, off, xy, heading)
+        across = -np.sin(h2) * (box[j, 0] - x2) + np.cos(h2) * (box[j, 1] - y2)
+        if abs(across) > 0.5 * (box[j, 4] + const[i, WIDTH]) + 0.6:
+            continue
+        gap = abs(along) - 0.5 * (box[j, 3] + const[i, LENGTH])
+        if along >= 0.0 and gap < ahead:
+            ahead = gap
+        if along < 0.0 and gap < behind:
+            behind, behind_v, trail = gap, speed[j], j
+    return arc, shift, ahead, behind, behind_v, trail

@@ -1,0 +1,145 @@
+"""One world: a situation is set up, played, judged and, if it will not do, tried again with the next draw of the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.errors import DataError
+from roadcraft.core.map import MapData
+from roadcraft.core.random import scenario_key
+from roadcraft.core.scenario import Drive
+from roadcraft.scenario_io.synthetic import junction_situations, road_situations
+from roadcraft.scenario_io.synthetic.assemble import Patch, Place, build_map
+from roadcraft.scenario_io.synthetic.check import faults
+from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS
+from roadcraft.scenario_io.synthetic.record import Identity, record
+from roadcraft.scenario_io.synthetic.stage import STEPS, Stage
+from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, FRAMES, LAST_ANCHOR, WARM_UP, conditions
+from roadcraft.scenario_io.synthetic.traffic import Motion
+
+Mask = NDArray[np.bool_]
+ATTEMPTS = 60
+CELL_M = 2400.0  # distance of patches
+COLUMNS = 8
+ORIGINS = {  # somewhere within each location's UTM zone, metres
+    "us-nv-las-vegas-strip": (664_000.0, 3_996_000.0),
+    "us-ma-boston": (330_000.0, 4_690_000.0),
+    "us-pa-pittsburgh-hazelwood": (587_000.0, 4_475_000.0),
+    "sg-one-north": (365_000.0, 143_000.0),
+}
+EPOCH_US = 1_640_995_200_000_000  # 2022-01-01
+
+
+@dataclass(frozen=True)
+class World:
+    """A drive, the patch of road it was made on, and how many draws it took."""
+
+    drive: Drive
+    patch: Patch
+    situation: str
+    location: str
+    attempts: int
+
+
+def situation_of(seed: int, number: int, situations: tuple[str, ...]) -> str:
+    """Worlds take turns through the situations, in an order that each round of them shuffles anew."""
+    turn, k = divmod(number, len(situations))
+    order = np.random.default_rng([scenario_key(seed, f"round {turn}")]).permutation(len(situations))
+    return situations[int(order[k])]
+
+
+def make_world(seed: int, number: int, situations: tuple[str, ...] = SITUATIONS, locations: int = 4) -> World:
+    """World ``number`` of a seed; depends on nothing else. Raises DataError when no draw is good (which does not happen with
+    the situations that come with roadcraft)."""
+    situation = situation_of(seed, number, situations)
+    location = list(LOCATIONS)[number % locations]
+    why: list[str] = []
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([scenario_key(seed, f"world {number}"), attempt])
+        stage = Stage(rng)
+        build(stage, situation)
+        motion = stage.run()
+        plan = lay_window(stage, motion)
+        if plan is None:
+            why.append("it did not happen")
+            continue
+        patch = _patch(stage, seed, number // locations, location, rng)
+        who = Identity(f"synthetic_{seed}_{number:05d}_{situation}", seed, location, _start_us(seed, number))
+        drive = record(stage, motion, plan[0], plan[1], who, patch)
+        wrong = faults(drive, own_map(patch, location, seed))
+        if not wrong:
+            return World(drive, patch, situation, location, attempt + 1)
+        why += wrong
+    raise DataError(
+        f"no good draw of {situation!r} in {ATTEMPTS}", where=f"seed {seed}, world {number}", remedy="; ".join(why[-3:])
+    )
+
+
+def build(stage: Stage, situation: str) -> None:
+    """Sets a stage up for a situation of config.SITUATIONS."""
+    module = road_situations if hasattr(road_situations, situation) else junction_situations
+    getattr(module, situation)(stage)
+
+
+def own_map(patch: Patch, location: str, seed: int) -> MapData:
+    """The map of one patch alone."""
+    return build_map(location, map_version(seed), LOCATIONS[location], [patch])
+
+
+def map_version(seed: int) -> str:
+    return f"synthetic.{seed}"
+
+
+def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str, ...]]]] | None:
+    """First step of the log and its tagged frames, or None if what the world is about does not happen in time."""
+    holds = conditions(stage, m)
+    main = holds.get(stage.tag)
+    if main is None:
+        return None
+    on = m.active[:, 0]
+    alive = int(on.sum()) if on.all() else int(np.flatnonzero(~on)[0])
+    low, high = WARM_UP + FIRST_ANCHOR, min(alive, STEPS) - (FRAMES - LAST_ANCHOR)
+    begin = np.flatnonzero(main & ~np.concatenate([[False], main[:-1]]))
+    runs = [(int(b), int(b + np.argmin(np.append(main[b:], False)))) for b in begin]
+    runs = [(max(a, low), min(b, high)) for a, b in runs if min(b, high) > max(a, low)]
+    if not runs:
+        return None
+    a, b = runs[int(stage.rng.integers(min(2, len(runs))))]
+    late = min(b - 1, a + 80)
+    event = a if "starting" in stage.tag or "stopping" in stage.tag else int(stage.rng.integers(a, late + 1))
+    first = event - int(20 * stage.rng.uniform(*stage.before))
+    first = int(np.clip(first, max(WARM_UP, event - LAST_ANCHOR), min(event - FIRST_ANCHOR, alive - FRAMES)))
+    if first < WARM_UP or not FIRST_ANCHOR <= event - first <= LAST_ANCHOR:
+        return None
+    return first, _anchors(stage, holds, first, event)
+
+
+def _anchors(stage: Stage, holds: dict[str, Mask], first: int, event: int) -> list[tuple[int, tuple[str, ...]]]:
+    """The world's own frame, and up to two more at least 2.5 s apart. The type of a scenario is the alphabetically last of its tags: the
+    world's own frame carries none that comes after its own."""
+    tags = {t for t, mask in holds.items() if mask[event] and t <= stage.tag}
+    anchors = [(event - first, tuple(sorted(tags | {stage.tag, *stage.extra})))]
+    for f in stage.rng.permutation(np.arange(FIRST_ANCHOR, LAST_ANCHOR, 7)):
+        here = tuple(sorted(t for t, mask in holds.items() if mask[first + int(f)]))
+        if here and len(anchors) < 3 and all(abs(int(f) - g) >= 50 for g, _ in anchors):
+            anchors.append((int(f), here))
+    return sorted(anchors)
+
+
+def _patch(stage: Stage, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch:
+    points = np.concatenate([s.center for s in stage.sketch.segments])
+    center = 0.5 * (points.min(0) + points.max(0))
+    shift = np.random.default_rng([scenario_key(seed, location)]).uniform(0.0, 20_000.0, 2)
+    x, y = ORIGINS[location]
+    row, column = divmod(number, COLUMNS)
+    origin = (x + float(np.round(shift[0], 1)) + column * CELL_M, y + float(np.round(shift[1], 1)) + row * CELL_M)
+    return Patch(
+        number, stage.sketch, Place(origin, float(rng.uniform(0, 2 * np.pi)), (float(center[0]), float(center[1])))
+    )
+
+
+def _start_us(seed: int, number: int) -> int:
+    return EPOCH_US + (scenario_key(seed, "start") % 20_000) * 3_600_000_000 + number * 60_000_000
