@@ -124,7 +124,7 @@ def make_drive(map_data: MapData, seed: int = 0, seconds: float = 14.0) -> Drive
         (along(s + 3, WIDTH), 4.5, 1.8, 0),
         (along(0.2 * s + 60, -6), 0.6, 0.6, 1),
     ]
-    still = [(np.append(START + [90 + 3 * k, -3.0], 0.0), 0.4, 0.4, 3) for k in range(2)]
+    still = [(np.append(START + np.array([90 + 3 * k, -3.0]), 0.0), 0.4, 0.4, 3) for k in range(2)]
     boxes, velocity = np.zeros((n, 5, 5)), np.zeros((n, 5, 2))
     for k, (pose, length, width, _) in enumerate(movers):
         boxes[:, k, :3], boxes[:, k, 3:] = pose, (length, width)

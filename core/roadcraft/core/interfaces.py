@@ -324,7 +324,8 @@ class BehaviorModel(Protocol):
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction: ...
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named terms, each already weighted; training minimises their sum."""
+        """Named terms, each already weighted; training minimises their sum. ``targets`` holds the features, and ego_future (B, T, 5) x, y, cos, sin,
+        speed in the ego frame, ego_future_valid (B, T), agent_future (B, A, T, 4), agent_future_valid (B, A, T)."""
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction: ...
 

@@ -91,27 +91,29 @@ class ModelConformance:
         encoder = create("encoder", self.encoder)
         return encoder, create("model", self.name, self.params, dim=encoder.dim, features=encoder.features())
 
-    def targets(self, model: Any, count: int = 3) -> dict[str, Any]:
-        """Straight on at 5 m/s for everybody."""
+    def targets(self, model: Any, features: dict[str, Any]) -> dict[str, Any]:
+        """The features, and straight on at 5 m/s for the ego."""
         import torch
 
-        spec = model.features()
+        spec, count = model.features(), len(features["ego"])
         t = torch.arange(1, spec.future_steps + 1) * spec.future_interval_s
         ego = torch.zeros(count, spec.future_steps, 5)
         ego[..., 0], ego[..., 2], ego[..., 4] = 5.0 * t, 1.0, 5.0
-        agents = torch.zeros(count, spec.agents, spec.future_steps, 4)
         return {
-            "ego": ego,
-            "ego_valid": torch.ones(count, spec.future_steps, dtype=torch.bool),
-            "agent": agents,
-            "agent_valid": torch.zeros(count, spec.agents, spec.future_steps, dtype=torch.bool),
+            **features,
+            "ego_future": ego,
+            "ego_future_valid": torch.ones(count, spec.future_steps, dtype=torch.bool),
+            "agent_future": torch.zeros(count, spec.future_agents, spec.future_steps, 4),
+            "agent_future_valid": torch.zeros(count, spec.future_agents, spec.future_steps, dtype=torch.bool),
         }
 
     def test_prediction_keeps_the_contract(self, pair: tuple[Any, Any]) -> None:
         import torch
 
+        from roadcraft.core.driving.features import merge_specs
+
         encoder, model = (m.eval() for m in pair)
-        features = made_up_features(model.features())
+        features = made_up_features(merge_specs(encoder.features(), model.features()))
         with torch.no_grad():
             encoding, _ = encoder.encode(features, None)
             keys = np.arange(3, dtype=np.uint64)
@@ -129,8 +131,11 @@ class ModelConformance:
     def test_a_step_of_training_lowers_the_loss(self, pair: tuple[Any, Any]) -> None:
         import torch
 
+        from roadcraft.core.driving.features import merge_specs
+
         encoder, model = pair
-        features, targets = made_up_features(model.features()), self.targets(model)
+        features = made_up_features(merge_specs(encoder.features(), model.features()))
+        targets = self.targets(model, features)
         optimiser = torch.optim.AdamW([*encoder.parameters(), *model.parameters()], lr=1e-3)
         losses = []
         for _ in range(12):

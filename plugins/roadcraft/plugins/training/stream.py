@@ -42,7 +42,8 @@ class TrainStream:
         def put(item: dict[str, NDArray[Any]] | BaseException) -> None:
             while not stop.is_set():
                 try:
-                    return ready.put(item, timeout=0.2)
+                    ready.put(item, timeout=0.2)
+                    return
                 except Full:
                     continue
 
