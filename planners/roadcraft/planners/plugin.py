@@ -18,6 +18,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ),
         PluginSpec(
             "planner",
+            "idm",
+            "Intelligent driver model along the route's lanes",
+            f"{configs}:IdmConfig",
+            f"{here}.idm:Idm",
+        ),
+        PluginSpec(
+            "planner",
             "constant_velocity",
             "Straight on at the present speed",
             f"{configs}:ConstantVelocityConfig",
