@@ -23,6 +23,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{room}.store.config:StoreConfig",
             f"{room}.store.store:from_config",
         ),
+        PluginSpec(
+            "source",
+            "womd",
+            "Waymo Open Motion scenarios (TFRecords)",
+            f"{room}.womd.config:WomdConfig",
+            f"{room}.womd.source:WomdSource",
+        ),
     ]
 
 

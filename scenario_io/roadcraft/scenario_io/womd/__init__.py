@@ -1,0 +1,1 @@
+"""Waymo Open Motion: Scenario protos in TFRecords, read without TensorFlow."""
