@@ -135,3 +135,7 @@ def _fail(error: RoadcraftError) -> int:
 
     print(f"error: {error}", file=sys.stderr)
     return 2 if isinstance(error, (ConfigError, PluginError)) else 4
+
+
+if __name__ == "__main__":
+    main()

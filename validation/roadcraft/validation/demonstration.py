@@ -1,0 +1,166 @@
+"""The demo: the whole path in commands anyone can type, from made-up logs to a report.
+
+Every step is a ``roadcraft`` command in a process of its own, printed before it runs. A finished step leaves a note in the folder and is not repeated,
+so a demo that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadcraft.core.errors import RoadcraftError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the demo. name: of its note; why: what a newcomer is told; may_fail: exit code 1 (some scenario failed) is a result."""
+
+    name: str
+    why: str
+    words: tuple[str, ...]
+    may_fail: bool = False
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a demo is. worlds: drives to train on; held_out: drives to score on, of another seed; minutes: of training."""
+
+    worlds: int
+    held_out: int
+    minutes: float
+    replays: int
+
+
+SIZES = {"full": Size(104, 26, 4.0, 36), "quick": Size(26, 8, 0.5, 8)}
+PLANNERS = {
+    "log_replay": ("planner=log_replay",),
+    "constant_velocity": ("planner=constant_velocity",),
+    "idm": ("planner=idm",),
+    "pdm_closed": ("planner=pdm_closed",),
+    "learned": ("planner=learned", "planner.checkpoint={out}/model/best"),
+    "guard": ("planner=guard", "planner.planner={{name: learned, params: {{checkpoint: {out}/model/best}}}}"),
+}
+
+
+def steps(out: Path, size: Size) -> list[Step]:
+    """The commands of a demo in ``out``, in order."""
+    o = out.as_posix()
+    made = [
+        Step(
+            "synth-train",
+            "Make roads, traffic and an expert's drives, as nuPlan logs and maps.",
+            ("synth", f"{o}/logs/train", f"worlds={size.worlds}", "seed=1"),
+        ),
+        Step(
+            "synth-test",
+            "The same with another seed: worlds that the model never sees.",
+            ("synth", f"{o}/logs/test", f"worlds={size.held_out}", "seed=2"),
+        ),
+        Step("ingest-train", "Read the logs into a store.", ("ingest", "nuplan", f"{o}/logs/train", "--out", f"{o}/stores/train")),
+        Step("ingest-test", "And the held-out ones.", ("ingest", "nuplan", f"{o}/logs/test", "--out", f"{o}/stores/test")),
+        Step(
+            "train",
+            f"Train a transformer to drive as the expert did, for {size.minutes:g} minutes.",
+            ("train", "encoder=vector_transformer", "model=multimodal", f"data={o}/stores/train", f"out={o}/model", f"minutes={size.minutes:g}"),
+        ),
+    ]
+    for name, words in PLANNERS.items():
+        made.append(
+            Step(
+                f"score-{name}",
+                f"Drive the held-out scenarios with {name}, others replayed and others reacting.",
+                (
+                    "score",
+                    *(w.format(out=o) for w in words),
+                    f"data={o}/stores/test",
+                    "filter={preset: mapped}",
+                    "modes=[nonreactive, reactive]",
+                    "--out",
+                    f"{o}/runs/{name}",
+                ),
+                may_fail=True,
+            )
+        )
+    runs = [f"{o}/runs/{name}" for name in PLANNERS]
+    title = "roadcraft demo: six planners on worlds the model never saw"
+    made.append(
+        Step("report", "Write the report.", ("report", *runs, "--out", f"{o}/report.html", "--replays", str(size.replays), "--title", title))
+    )
+    return made
+
+
+def demo(out: str | Path = "runs/demo", *, size: str = "full", say: Say = print) -> Path:
+    """Run the demo in a folder and return its report. Raises RoadcraftError that names the command that failed."""
+    folder = Path(out)
+    notes = folder / "done"
+    notes.mkdir(parents=True, exist_ok=True)
+    began, todo = time.perf_counter(), steps(folder, SIZES[size])
+    for number, step in enumerate(todo, 1):
+        say(f"\n[{number}/{len(todo)}] {step.why}\n    $ roadcraft {_quoted(step.words)}")
+        note, words = notes / f"{step.name}.json", list(step.words)
+        if _is_done(note, words):
+            say("    done before")
+            continue
+        words += _go_on(step.name, folder)
+        start = time.perf_counter()
+        code = subprocess.run([sys.executable, "-m", "roadcraft.core.cli", *words], check=False).returncode
+        if code != 0 and not (step.may_fail and code == 1):
+            raise RoadcraftError(f"the demo stopped: `roadcraft {_quoted(step.words)}` ended with exit code {code}; run the demo again to go on")
+        note.write_text(json.dumps({"words": list(step.words), "seconds": round(time.perf_counter() - start, 1)}))
+    times = {s.name: json.loads((notes / f"{s.name}.json").read_text())["seconds"] for s in todo}
+    _print_table([folder / "runs" / name for name in PLANNERS])
+    say(f"\nsynthesis and ingest {sum(v for k, v in times.items() if k.startswith(('synth', 'ingest'))):.0f} s, training {times['train']:.0f} s, ")
+    say(f"scoring {sum(v for k, v in times.items() if k.startswith('score')):.0f} s, report {times['report']:.0f} s; now {time.perf_counter() - began:.0f} s")
+    report = folder / "report.html"
+    say(f"\nOpen {report} in a browser: tables, and replays of the worst scenarios.")
+    return report
+
+
+def _is_done(note: Path, words: list[str]) -> bool:
+    try:
+        return bool(json.loads(note.read_text())["words"] == words)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _go_on(name: str, folder: Path) -> list[str]:
+    """Options that let a step of a stopped demo go on instead of starting over."""
+    if name.startswith("score-") and (folder / "runs" / name.removeprefix("score-") / "config.yaml").is_file():
+        return ["--resume"]
+    return []
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return " ".join(f"'{w}'" if any(c in w for c in " {}[]") else w for w in words)
+
+
+def _print_table(runs: Sequence[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from roadcraft.validation.reporting.tables import load_runs, modes_of, score_table
+
+    loaded = load_runs(runs)
+    table = Table(title="Score (95 % interval over logs)", title_justify="left")
+    table.add_column("planner")
+    for mode in modes_of(loaded):
+        table.add_column(mode, justify="right")
+    table.add_column("guard changed / braked", justify="right")
+    for row in score_table(loaded):
+        cells, shares = [], ""
+        for mode in modes_of(loaded):
+            c = row["modes"].get(mode)
+            low_high = f" ({c['interval'][0]:.3f} to {c['interval'][1]:.3f})" if c and c["interval"] else ""
+            cells.append(f"{c['score']:.3f}{low_high}" if c else "")
+            if c and c["shares"]:
+                shares += ("; " if shares else "") + " / ".join(f"{100 * v:.1f} %" for _, v in sorted(c["shares"].items(), reverse=False))
+        table.add_row(row["label"], *cells, shares)
+    Console().print("", table)
