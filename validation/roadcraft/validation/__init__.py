@@ -8,6 +8,14 @@ from typing import Any
 _HOME: dict[str, str] = {  # public name -> module that defines it
     "Failure": "roadcraft.validation.simulation.loop",
     "SimulationConfig": "roadcraft.validation.config",
+    "demo": "roadcraft.validation.demonstration",
+    "report": "roadcraft.validation.reporting.write",
+    "compare": "roadcraft.validation.comparison",
+    "rescore": "roadcraft.validation.rescoring",
+    "score": "roadcraft.validation.scoring.score",
+    "write_junit": "roadcraft.validation.junit",
+    "ScoreConfig": "roadcraft.validation.config",
+    "describe_run": "roadcraft.validation.show",
     "simulate": "roadcraft.validation.simulation.loop",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginRef, plugin_field
@@ -117,6 +117,17 @@ class ScoreConfig:
     scenario: one token alone; out: the run's folder.
     """
 
+    SHORT: ClassVar[dict[str, str]] = {
+        "data": "suite.data",
+        "modes": "suite.modes",
+        "agents": "suite.agents",
+        "filter": "suite.filter",
+        "controller": "simulation.controller",
+        "batch": "simulation.batch",
+    }
+    # What may differ between a run and its resumption: none of these can change a score.
+    FREE: ClassVar[tuple[str, ...]] = ("workers", "call_limit_s", "simulation.batch", "out")
+
     planner: PluginRef = plugin_field("planner", "idm")
     vehicle: VehicleRef = field(default_factory=VehicleRef)
     suite: SuiteConfig = field(default_factory=SuiteConfig)
@@ -132,14 +143,3 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         if self.workers < 0 or self.call_limit_s <= 0.0:
             raise ValueError("workers must not be negative, call_limit_s must be positive")
-
-
-# Keys that may differ between a run and its resumption: they cannot change a score.
-FREE_KEYS = ("workers", "call_limit_s", "simulation.batch", "out", "scenario")
-SHORT = {
-    "data": "suite.data",
-    "modes": "suite.modes",
-    "agents": "suite.agents",
-    "filter": "suite.filter",
-    "batch": "simulation.batch",
-}

@@ -42,4 +42,20 @@ def roadcraft_plugins() -> list[PluginSpec]:
 
 @hookimpl
 def roadcraft_commands() -> list[CommandSpec]:
-    return []
+    commands, config = "roadcraft.validation.commands", "roadcraft.validation.config:ScoreConfig"
+    return [
+        CommandSpec(
+            "score", "Drive a suite of scenarios with a planner and judge the drives.", f"{commands}:score", config
+        ),
+        CommandSpec("rescore", "Judge a run's stored drives again, without driving.", f"{commands}:rescore"),
+        CommandSpec("compare", "Say how one run differs from another, scenario by scenario.", f"{commands}:compare"),
+        CommandSpec(
+            "show", "List what a run or a store holds, or say why a scenario scored as it did.", f"{commands}:show"
+        ),
+        CommandSpec(
+            "report", "Write runs as one HTML page with replays.", "roadcraft.validation.reporting.commands:report"
+        ),
+        CommandSpec(
+            "demo", "The whole path, from made-up logs to a report.", "roadcraft.validation.reporting.commands:demo"
+        ),
+    ]

@@ -36,10 +36,14 @@ class Driven:
 
     def select(self, rows: I64) -> Driven:
         return Driven(
-            *(
-                getattr(self, n)[rows]
-                for n in ("time_us", "next_us", "ego", "joints", "log_next", "plan_us", "plan", "length")
-            ),
+            self.time_us[rows],
+            self.next_us[rows],
+            self.ego[rows],
+            self.joints[rows],
+            self.log_next[rows],
+            self.plan_us[rows],
+            self.plan[rows],
+            self.length[rows],
             None if self.controls is None else self.controls[rows],
         )
 
@@ -51,6 +55,7 @@ class Controller(Protocol):
 
     def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
         """Ego states (B, 10) and joints (B, J) at the next iteration."""
+        ...
 
 
 class TwoStage:
@@ -67,7 +72,8 @@ class TwoStage:
         if controls is None:
             controls = self.tracker.track(d.ego, d.time_us, d.plan_us, d.plan, d.length, vehicle)
         # nuPlan's time points turn into seconds by a product, not a quotient; the last bit shows over a drive.
-        return self.model.step(d.ego, d.joints, controls, (d.next_us - d.time_us) * 1e-6, vehicle)
+        dt_s: F64 = (d.next_us - d.time_us).astype(np.float64) * 1e-6
+        return self.model.step(d.ego, d.joints, controls, dt_s, vehicle)
 
 
 class Perfect:

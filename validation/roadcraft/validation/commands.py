@@ -1,0 +1,175 @@
+"""The verbs ``score``, ``rescore``, ``compare`` and ``show``: thin shells over the functions of the same names."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="YAML files and key=value words, later ones over earlier ones; `data=` is short for `suite.data=`.",
+        metavar="[FILE.yaml]... [key=value]...",
+    ),
+]
+
+
+def score(
+    words: Words = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in out=RUN; the configuration must be the same.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="One process, stop at the first fault with its full traceback.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the results as JUnit XML.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (same as out=).")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Drive a suite of scenarios with a planner and judge the drives.
+
+    Examples: roadcraft score planner=idm data=STORE modes=\[nonreactive,reactive]
+
+    roadcraft score suites/mini.yaml planner=guard planner.params.planner=pdm_closed --out runs/a --resume
+
+    roadcraft score planner=idm data=STORE scenario=TOKEN --debug
+
+    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed); 2 wrong configuration; 4 the data cannot be used;
+    130 interrupted (--resume goes on).
+    """
+    from dataclasses import replace
+
+    from roadcraft.validation.scoring.score import load_score_config
+    from roadcraft.validation.scoring.score import score as run_score
+
+    config = load_score_config(words or []).config
+    if out is not None:
+        config = replace(config, out=str(out))
+    try:
+        result = run_score(config, resume=resume, debug=debug, progress=not debug)
+    except Exception:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+            raise typer.Exit(1) from None
+        raise
+    if junit is not None:
+        from roadcraft.validation.junit import write_junit
+
+        write_junit(result.records, junit)
+    if as_json:
+        print(json.dumps({"run": str(result.run), **result.summary}, indent=1))
+    else:
+        from roadcraft.validation.scoring.present import print_summary
+
+        print_summary(result.summary)
+        print(f"written to {result.run}", file=sys.stderr)
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def rescore(
+    run: Annotated[Path, typer.Argument(help="A run whose rollouts were kept.", metavar="RUN")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the new scores.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="A further metric by name; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a run's stored rollouts again, with new or changed metrics, without driving.
+
+    Example: roadcraft rescore runs/a --out runs/a2 --metric braking
+
+    Exit codes: 0 done; 1 some scenarios could not be judged; 4 the run or its rollouts cannot be read.
+    """
+    from roadcraft.core.hookspecs import PluginRef
+    from roadcraft.validation.rescoring import rescore as run_rescore
+    from roadcraft.validation.scoring.present import print_summary
+
+    result = run_rescore(run, out, metrics=[PluginRef(m) for m in metric] if metric else None, progress=True)
+    if as_json:
+        print(json.dumps({"run": str(result.run), **result.summary}, indent=1))
+    else:
+        print_summary(result.summary)
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="The run to compare with.", metavar="A")],
+    b: Annotated[Path, typer.Argument(help="The run that is judged.", metavar="B")],
+    limit: Annotated[int, typer.Option("--limit", help="Changed scenarios shown; 0 for all.", min=0)] = 15,
+    as_json: Json = False,
+) -> None:
+    """How run B differs from run A on the same scenarios: paired differences with intervals, and which scenarios got worse.
+
+    Example: roadcraft compare runs/before runs/after
+
+    Exit codes: 0 not worse; 1 a challenge's score is worse beyond its 95 % interval; 4 a run cannot be read.
+    """
+    from roadcraft.validation.comparison import compare as run_compare
+    from roadcraft.validation.comparison import got_worse
+    from roadcraft.validation.comparison_table import print_comparison
+
+    found = run_compare(a, b)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_comparison(found, limit)
+    raise typer.Exit(1 if got_worse(found) else 0)
+
+
+def show(
+    path: Annotated[Path, typer.Argument(help="A scoring run, or a store.", metavar="RUN|STORE")],
+    token: Annotated[str, typer.Argument(help="One scenario (of a store also: a log's key, or a map's hash).")] = "",
+    type: Annotated[str, typer.Option("--type", help="Only scenario types with this in their name.")] = "",
+    challenge: Annotated[str, typer.Option("--challenge", help="Run: only this challenge (part of the name).")] = "",
+    metric: Annotated[str, typer.Option("--metric", help="Run: list by this metric's score.")] = "",
+    below: Annotated[float | None, typer.Option("--below", help="Run: only scores below this.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Run: only scenarios that could not be driven.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Store: list the drives too.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Store: compare every file with its checksum.")] = False,
+    limit: Annotated[int, typer.Option("--limit", help="Rows shown; 0 for all.", min=0)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what a run or a store holds, or say why one scenario scored as it did.
+
+    Examples: roadcraft show runs/a --below 0.5 --type left_turn
+
+    roadcraft show runs/a 953a7c424343b6ff
+
+    Exit codes: 0 done; 4 nothing of the kind is there.
+    """
+    from roadcraft.validation.show import describe_run, describe_scenario, is_run, print_run, print_scenario
+
+    if not is_run(path):
+        _show_store(path, token, type, logs, verify, limit, as_json)
+        return
+    if token:
+        found = describe_scenario(path, token)
+    else:
+        found = describe_run(
+            path, type=type, challenge=challenge, metric=metric, below=below, failed=failed, limit=limit
+        )
+    if as_json:
+        print(json.dumps(found, indent=1))
+    elif token:
+        print_scenario(found)
+    else:
+        print_run(found)
+
+
+def _show_store(path: Path, token: str, type: str, logs: bool, verify: bool, limit: int, as_json: bool) -> None:
+    from roadcraft.scenario_io.filter_config import ScenarioFilter
+    from roadcraft.scenario_io.show import describe_store, print_description
+
+    filter = ScenarioFilter(scenario_types=(type,)) if type else None
+    found = describe_store(path, token or None, filter, logs=logs, limit=limit, verify=verify)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_description(found)

@@ -1,0 +1,226 @@
+"""What a worker does: load scenarios, drive them in every mode, judge the rollouts, write down the results."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from roadcraft.core.registry import create
+from roadcraft.core.rollout import Rollout
+from roadcraft.core.scenario import Scenario
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.scenario_io.store.rollouts import write_rollout
+from roadcraft.scenario_io.store.writer import StoreWriter
+from roadcraft.validation.config import CHALLENGES, ScoreConfig
+from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
+from roadcraft.validation.suites import Item, open_data
+
+WARM_STEPS = 5
+
+
+class Job:
+    """Planner, data and agents of one configuration, built once per process. Raises what their construction raises."""
+
+    def __init__(
+        self, config: ScoreConfig, folder: RunFolder | None, *, debug: bool = False, judge_only: bool = False
+    ) -> None:
+        self.config, self.debug, self.folder = config, debug, folder
+        self.vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
+        self.source = open_data(config.suite)
+        self._writers: dict[str, StoreWriter] = {}
+        self.metrics = {m.name: create("metric", m.name, m.params) for m in config.metrics}
+        if judge_only:
+            return
+        self.planner = create("planner", config.planner.name, config.planner.params)
+        self.agents = {
+            "reactive": create("agents", config.suite.agents.name, config.suite.agents.params)
+            if "reactive" in config.suite.modes
+            else None,
+            "other": create("agents", "log"),
+        }
+
+    def simulation(self, mode: str) -> Any:
+        return replace(self.config.simulation, controller="log") if mode == "open_loop" else self.config.simulation
+
+    def run(
+        self,
+        items: Sequence[Item],
+        todo: Sequence[Sequence[str]],
+        on_call: Callable[[str, int], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Results of the items in the modes ``todo`` names for each, in order of mode, then item. Rollouts are durable when this returns."""
+        started = perf_counter()
+        scenarios, broken = self._load(items)
+        load_s = (perf_counter() - started) / max(len(items), 1)
+        records: list[dict[str, Any]] = []
+        for mode in self.config.suite.modes:
+            rows = [i for i in range(len(items)) if mode in todo[i]]
+            records += [_failed(items[i], mode, broken[i]) for i in rows if i in broken]
+            rows = [i for i in rows if i not in broken]
+            if rows:
+                records += self._drive([items[i] for i in rows], [scenarios[i] for i in rows], mode, load_s, on_call)
+        for writer in self._writers.values():
+            writer.flush()
+        return records
+
+    def _load(self, items: Sequence[Item]) -> tuple[dict[int, Scenario], dict[int, Failure]]:
+        scenarios: dict[int, Scenario] = {}
+        broken: dict[int, Failure] = {}
+        for i, item in enumerate(items):
+            try:
+                scenarios[i] = self.source.scenario(item.row, item.type, item.window_us)
+            except Exception as e:
+                if self.debug:
+                    raise
+                text = "".join(traceback.format_exception(e))
+                broken[i] = Failure(None, item.row.token, -1, "load", f"{type(e).__name__}: {e}", text)
+        return scenarios, broken
+
+    def _drive(
+        self,
+        items: Sequence[Item],
+        scenarios: Sequence[Scenario],
+        mode: str,
+        load_s: float,
+        on_call: Callable[[str, int], None] | None,
+    ) -> list[dict[str, Any]]:
+        watch = Watch(on_call)
+        results = simulate(
+            scenarios,
+            self.planner,
+            self.simulation(mode),
+            agents=self.agents["reactive" if mode == "reactive" else "other"],
+            controller=make_controller(self.simulation(mode)),
+            vehicle=self.vehicle,
+            seed=self.config.seed,
+            watch=watch,
+            debug=self.debug,
+        )
+        share = {f"{k}_s": v / len(scenarios) for k, v in watch.seconds.items()}
+        records = []
+        for item, result in zip(items, results, strict=True):
+            watch.call("metrics", -1)
+            begun = perf_counter()
+            record = self.judge(item, result, mode)
+            record["timings"] = {**share, "load_s": load_s, "metrics_s": perf_counter() - begun}
+            if isinstance(result, Rollout) and self.folder is not None and self.config.rollouts:
+                begun = perf_counter()
+                self._keep(result, item, mode)
+                record["timings"]["write_s"] = perf_counter() - begun
+            records.append(record)
+        return records
+
+    def judge(self, item: Item, result: Rollout | Failure, mode: str) -> dict[str, Any]:
+        """The record of one result; metrics that raise make the scenario a failed one."""
+        from roadcraft.validation.metrics import evaluate
+
+        if isinstance(result, Failure):
+            return _failed(item, mode, result)
+        try:
+            judged = evaluate(result, CHALLENGES[mode], self.metrics)
+        except Exception as e:
+            if self.debug:
+                raise
+            text = "".join(traceback.format_exception(e))
+            return _failed(item, mode, Failure(None, item.row.token, -1, "metrics", f"{type(e).__name__}: {e}", text))
+        return {
+            **_identity(item, mode),
+            "status": "ok",
+            "score": float(judged.score),
+            "steps": len(result),
+            "metrics": [
+                {
+                    "name": m.name,
+                    "score": None if m.score is None else float(m.score),
+                    "stats": dict(m.stats),
+                    "events": [
+                        [e.step, e.what, None if e.object_id is None else f"{e.object_id:016x}"] for e in m.events
+                    ],
+                }
+                for m in judged.metrics
+            ],
+            "shares": shares(result),
+        }
+
+    def _keep(self, rollout: Rollout, item: Item, mode: str) -> None:
+        assert self.folder is not None
+        writer = self._writers.get(mode)
+        if writer is None:
+            # The map's spatial index stays with the logs' own store: rollouts are drawn and judged, not searched.
+            writer = self._writers[mode] = StoreWriter(self.folder.rollouts(mode), spatial_index=False)
+        if item.row.token not in writer.done:
+            write_rollout(writer, rollout, log=item.row.log)
+
+    def warm_up(self, item: Item) -> None:
+        """Drive a few steps of one scenario in every mode, so that kernels are compiled (or loaded) before anything is timed or guarded."""
+        scenario = self.source.scenario(item.row, item.type, item.window_us)
+        short = replace(scenario, last=scenario.first + min(WARM_STEPS, len(scenario) - 1) * scenario.stride)
+        for mode in self.config.suite.modes:
+            for result in simulate(
+                [short],
+                self.planner,
+                self.simulation(mode),
+                agents=self.agents["reactive" if mode == "reactive" else "other"],
+                vehicle=self.vehicle,
+                seed=self.config.seed,
+            ):
+                self.judge(item, result, mode)
+
+
+def shares(rollout: Rollout) -> dict[str, float]:
+    """Mean of each channel named ``guard_*`` (0 or 1 per step): the share of steps in which it held."""
+    found = {}
+    for name, values in zip(rollout.channel_names, rollout.channels, strict=True):
+        if name.startswith("guard_") and np.isfinite(values).any():
+            found[name] = float(np.nanmean(values))
+    return found
+
+
+def failed_record(item: Item, mode: str, step: int, stage: str, error: str, text: str = "") -> dict[str, Any]:
+    """The record of a scenario that could not be driven: score 0."""
+    return _failed(item, mode, Failure(None, item.row.token, step, stage, error, text))
+
+
+def _failed(item: Item, mode: str, failure: Failure) -> dict[str, Any]:
+    return {
+        **_identity(item, mode),
+        "status": "failed",
+        "score": 0.0,
+        "steps": max(failure.step, 0),
+        "metrics": [],
+        "shares": {},
+        "timings": {},
+        "failure": {
+            "step": failure.step,
+            "stage": failure.stage,
+            "error": failure.error,
+            "traceback": failure.traceback,
+        },
+    }
+
+
+def _identity(item: Item, mode: str) -> dict[str, Any]:
+    row = item.row
+    return {
+        "token": row.token,
+        "mode": mode,
+        "challenge": CHALLENGES[mode],
+        "log": row.log,
+        "map": row.map_name,
+        "type": item.type,
+    }
+
+
+def part_path(folder: RunFolder, worker: int) -> Path:
+    """A new file for a worker's results."""
+    n = 0
+    while (path := folder.parts / f"worker{worker}-{n}.jsonl").exists():
+        n += 1
+    return path

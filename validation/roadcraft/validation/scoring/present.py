@@ -1,0 +1,133 @@
+"""A run's figures for people: tables on the terminal, and a progress bar that knows when it will be done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+PLAIN_EVERY_S = 10.0
+TITLES = {
+    "closed_loop_nonreactive_agents": "non-reactive",
+    "closed_loop_reactive_agents": "reactive",
+    "open_loop_boxes": "open loop",
+}
+
+
+def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:
+    """Overall scores, metrics, scenario types and failures."""
+    console = console or Console()
+    head = Table(
+        title=f"{summary['planner']}: {summary['scenarios']} scenarios of {summary['logs']} logs", title_justify="left"
+    )
+    head.add_column("")
+    for name in ("score", "95 % interval", "nuPlan's own", "failed"):
+        head.add_column(name, justify="right")
+    for challenge, c in summary["challenges"].items():
+        head.add_row(
+            TITLES.get(challenge, challenge),
+            number(c["score"]),
+            span(c["ci"]),
+            number(c["nuplan_score"]),
+            str(c["failed"] or ""),
+        )
+    console.print(head)
+    _print_rows(console, "metric", summary, "metrics")
+    _print_rows(console, "scenario type", summary, "types")
+    for challenge, c in summary["challenges"].items():
+        for name, value in c.get("shares", {}).items():
+            console.print(
+                f"{TITLES.get(challenge, challenge)}: {name.replace('_', ' ')} in {100 * value:.1f} % of the steps"
+            )
+    failures = summary["failures"]
+    for f in failures[:10]:
+        console.print(
+            f"failed: {f['token']} ({f['type']}), step {f['step']}, {f['stage']}: {f['error']}",
+            style="red",
+            markup=False,
+            highlight=False,
+        )
+    if len(failures) > 10:
+        console.print(f"... and {len(failures) - 10} more; see failures.json")
+
+
+def _print_rows(console: Console, title: str, summary: Mapping[str, Any], key: str) -> None:
+    challenges = summary["challenges"]
+    names = sorted({n for c in challenges.values() for n in c[key]})
+    if not names:
+        return
+    table = Table(title_justify="left")
+    table.add_column(title, no_wrap=True)
+    if key == "types":
+        table.add_column("n", justify="right")
+    for challenge in challenges:
+        table.add_column(TITLES.get(challenge, challenge), justify="right", no_wrap=True)
+    for name in names:
+        found = [c[key].get(name) for c in challenges.values()]
+        count = [str(max(f["scenarios"] for f in found if f))] if key == "types" else []
+        table.add_row(name, *count, *(f"{number(f['score'])} ({span(f['ci']) or '-'})" if f else "" for f in found))
+    console.print(table)
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def span(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f} .. {interval[1]:.3f}"
+
+
+class Bar:
+    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere. Use as a context manager."""
+
+    def __init__(self, total: int, show: bool, what: str = "scenarios", done: int = 0) -> None:
+        self.total, self.show, self.what, self.done, self.first = total, show, what, done, done
+        self.started = self.said = monotonic()
+        self.console = Console(stderr=True)
+        self.live: Progress | None = None
+        if show and self.console.is_terminal:
+            self.live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
+            self.task = self.live.add_task(what, total=total, completed=done)
+
+    def __enter__(self) -> Bar:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        if self.show:
+            print(text, file=sys.stderr) if self.live is None else self.live.console.print(text, markup=False)
+
+    def add(self, count: int) -> None:
+        self.done += count
+        self.at(0.0)
+
+    def at(self, running: float) -> None:
+        """``running``: scenarios' worth of work done in batches that are not finished."""
+        if self.live:
+            self.live.update(self.task, completed=min(self.done + running, self.total))
+        elif self.show and (monotonic() - self.said > PLAIN_EVERY_S):
+            self.said = monotonic()
+            gone, did = self.said - self.started, self.done + running - self.first
+            left = f", about {gone / did * (self.total - self.done - running):.0f} s left" if did > 0 else ""
+            print(f"{self.done + running:.0f} of {self.total} {self.what}, {gone:.0f} s{left}", file=sys.stderr)

@@ -1,0 +1,175 @@
+"""Scores a planner on a suite: ``score(planner="idm", data="stores/demo")``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from roadcraft.core.config import Loaded, load_config, to_tree
+from roadcraft.core.errors import ConfigError
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.scoring.folder import Part, RunFolder, refuse_changes, write_atomic
+from roadcraft.validation.scoring.job import Job, failed_record, part_path
+from roadcraft.validation.scoring.pool import Batch, Events, Pool
+from roadcraft.validation.scoring.present import Bar
+from roadcraft.validation.scoring.summary import planner_label, summarise, versions
+from roadcraft.validation.scoring.tables import metrics_table, ordered, scores_table, timings_table, write_table
+from roadcraft.validation.suites import Item, open_data, scenario_list_hash, select_items
+
+BATCHES_PER_WORKER = 4  # enough that workers end together and a kill loses little
+SMALLEST_BATCH = 16
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """A finished run. run: its folder; summary: what ``summary.json`` holds; records: one per scenario and challenge."""
+
+    run: Path
+    summary: dict[str, Any]
+    records: list[Mapping[str, Any]]
+
+    @property
+    def failed(self) -> int:
+        return sum(r["status"] != "ok" for r in self.records)
+
+
+def score(
+    config: ScoreConfig | None = None,
+    *,
+    resume: bool = False,
+    debug: bool = False,
+    progress: bool = False,
+    **settings: Any,
+) -> ScoreResult:
+    """Drive a suite of scenarios with a planner and judge the drives.
+
+    config: all settings, or give them by keyword as on the command line: ``score(planner="idm", data="stores/demo", modes=["reactive"])``, nested
+    ones as maps. resume: go on with the run in ``out``; debug: one process, the first fault is raised. Raises ConfigError and DataError.
+    """
+    if config is None:
+        words = [f"{k}={json.dumps(_plain(v))}" for k, v in settings.items()]
+        config = load_config(ScoreConfig, words, short=ScoreConfig.SHORT).config
+    elif settings:
+        raise ConfigError("give a config or single settings, not both")
+    if not config.out:
+        if resume:
+            raise ConfigError("which run? say out=RUN")
+        config = replace(config, out=str(default_out(config)))
+    folder, tree = RunFolder(config.out), to_tree(config)
+    with folder.lock():
+        items = _begin(config, folder, tree, resume)
+        if debug:
+            _drive_here(config, folder, items)
+        else:
+            _drive(config, folder, items, progress)
+        return finish(config, tree, folder, items)
+
+
+def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
+    """The configuration from command-line words."""
+    return load_config(ScoreConfig, words, short=ScoreConfig.SHORT)
+
+
+def default_out(config: ScoreConfig) -> Path:
+    """``runs/<planner>-<time>``."""
+    label = "".join(c if c.isalnum() else "-" for c in planner_label(config.planner.name, config.planner.params)).strip(
+        "-"
+    )[:60]
+    return Path("runs") / f"{label}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
+
+
+def _begin(config: ScoreConfig, folder: RunFolder, tree: Mapping[str, Any], resume: bool) -> list[Item]:
+    """The run's scenarios; a new folder is filled, an old one is checked against what is asked now."""
+    if folder.exists and not resume:
+        raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
+    items = select_items(config.suite, open_data(config.suite), config.scenario)
+    if not folder.exists:
+        folder.create(tree, items, versions())
+        return items
+    refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
+    refuse_changes({"versions": folder.versions()}, {"versions": _known(folder.versions())}, (), folder.path)
+    if scenario_list_hash(folder.items()) != scenario_list_hash(items):
+        raise ConfigError(
+            f"{folder.path} cannot be resumed: the data or the filter now give other scenarios (suite.data, suite.filter)"
+        )
+    return items
+
+
+def _known(before: Mapping[str, str]) -> dict[str, str]:
+    now = versions()
+    return {k: now.get(k, v) for k, v in before.items()}
+
+
+def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> list[tuple[Item, tuple[str, ...]]]:
+    done = folder.records()
+    todo = [(i, tuple(m for m in config.suite.modes if (i.row.token, m) not in done)) for i in items]
+    return [(i, modes) for i, modes in todo if modes]
+
+
+def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> None:
+    job = Job(config, folder, debug=True)
+    part = Part(part_path(folder, 0))
+    for item, modes in _pending(config, folder, items):
+        for record in job.run([item], [modes]):
+            part.add(record)
+        part.commit()
+
+
+def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progress: bool) -> None:
+    pending = _pending(config, folder, items)
+    workers = config.workers or len(os.sched_getaffinity(0))
+    size = min(config.simulation.batch, max(SMALLEST_BATCH, ceil(len(pending) / (workers * BATCHES_PER_WORKER))))
+    batches = [
+        Batch(tuple(i for i, _ in pending[k : k + size]), tuple(m for _, m in pending[k : k + size]))
+        for k in range(0, len(pending), size)
+    ]
+    total = len(items) * len(config.suite.modes)
+    losses: list[Part] = []
+
+    def lost(item: Item, mode: str, stage: str, error: str, text: str) -> None:
+        losses[:] = losses or [Part(part_path(folder, 999))]
+        losses[0].add(failed_record(item, mode, -1, stage, error, text))
+        losses[0].commit()
+        bar.add(1)
+
+    with Bar(total, progress, "drives", total - sum(len(m) for _, m in pending)) as bar:
+        events = Events(
+            compiling=lambda: bar.say("compiling kernels, once (kept for later runs)"),
+            progress=bar.at,
+            done=lambda keys: bar.add(len(keys)),
+            lost=lost,
+        )
+        steps = max((i.window_us[1] - i.window_us[0]) // max(i.row.interval_us * i.row.stride, 1) for i in items)
+        with Pool(folder.path, min(workers, max(len(batches), 1)), config.call_limit_s, events, int(steps)) as pool:
+            pool.run(batches)
+
+
+def finish(config: ScoreConfig, tree: Mapping[str, Any], folder: RunFolder, items: Sequence[Item]) -> ScoreResult:
+    """Write the tables and the summary from the parts."""
+    wanted = {(i.row.token, m) for i in items for m in config.suite.modes}
+    records = ordered(r for key, r in folder.records().items() if key in wanted)
+    write_table(scores_table(records), folder.scores)
+    write_table(metrics_table(records), folder.metrics)
+    write_table(timings_table(records), folder.timings)
+    failures = [
+        {k: r[k] for k in ("token", "challenge", "type", "log", "failure")} for r in records if r["status"] != "ok"
+    ]
+    write_atomic(folder.failures, json.dumps(failures, indent=1))
+    summary = summarise(config, tree, records, scenario_list_hash(items), folder.versions())
+    write_atomic(folder.summary, json.dumps(summary, indent=1))
+    return ScoreResult(folder.path, summary, records)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PluginRef):
+        return {"name": value.name, "params": value.params}
+    if isinstance(value, Path):
+        return str(value)
+    return value

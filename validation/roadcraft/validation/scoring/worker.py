@@ -1,0 +1,111 @@
+"""A scoring process: ``python -m roadcraft.validation.scoring.worker RUN INDEX``, driven by JSON lines on standard input, answering on standard output.
+
+In:  {"warm": item} or {"items": [item...], "todo": [[mode...]...]}; end of input ends the process.
+Out: {"ready": true}, {"compiling": true}, {"call": stage, "step": i}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
+It is a process so that it can be killed: a planner that hangs or crashes takes nothing but its own scenario with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+STEPS_PER_MESSAGE = 5
+
+
+def main() -> None:
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever plugins print goes to the log, not between our answers
+    faulthandler.enable()
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _die_with_parent()
+
+    def say(message: dict[str, Any]) -> None:
+        channel.write(json.dumps(message) + "\n")
+
+    try:
+        serve(sys.argv[1], int(sys.argv[2]), say)
+    except BrokenPipeError:
+        os._exit(1)
+    except BaseException as e:
+        with contextlib.suppress(OSError):
+            say({"fatal": {"kind": type(e).__name__, "error": str(e), "traceback": traceback.format_exc()}})
+        sys.exit(1)
+
+
+def serve(run: str, index: int, say: Any) -> None:
+    import gc
+
+    from roadcraft.core.config import load_config
+    from roadcraft.validation.config import ScoreConfig
+    from roadcraft.validation.scoring.folder import Part, RunFolder
+    from roadcraft.validation.scoring.job import Job, part_path
+    from roadcraft.validation.suites import Item
+
+    _announce_compiling(say)
+    folder = RunFolder(run)
+    job = Job(load_config(ScoreConfig, [str(folder.config)]).config, folder)
+    _one_torch_thread()
+    part: Part | None = None
+    say({"ready": True})
+
+    def on_call(stage: str, step: int) -> None:
+        if step % STEPS_PER_MESSAGE == 0 or stage != "planner.plan":
+            say({"call": stage, "step": step})
+        else:
+            say({"call": stage})
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "warm" in order:
+            say({"call": "warm"})
+            job.warm_up(Item.from_json(order["warm"]))
+            say({"ready": True})
+            continue
+        items = [Item.from_json(i) for i in order["items"]]
+        records = job.run(items, order["todo"], on_call)
+        part = part or Part(part_path(folder, index))
+        for record in records:
+            part.add(record)
+        part.commit()
+        say({"done": [[r["token"], r["mode"], r["status"]] for r in records]})
+        gc.collect()
+
+
+def _announce_compiling(say: Any) -> None:
+    """Every compilation is told as it begins and ends: the first one is news for the user, all of them are signs of life."""
+    from numba.core import event as events
+
+    class Teller(events.Listener):
+        def on_start(self, event: Any) -> None:
+            say({"compiling": True})
+
+        def on_end(self, event: Any) -> None:
+            say({"compiling": True})
+
+    events.register("numba:compile", Teller())
+
+
+def _one_torch_thread() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _die_with_parent() -> None:
+    """On Linux, end with the process that started us, even if that one is killed."""
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
