@@ -9,6 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import corners, ego_box
+from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.driving.lane_route import (
     join_centerlines,
     lanes_of_blocks,
@@ -118,7 +119,8 @@ def make_way(map_data: MapData, chain: list[int], lanes: I64, target: float, wid
     half = 0.5 * width
     capsules = rail_capsules(points, half)
     polygons = map_data.lanes.polygons
-    red = map_red_lanes(points, half, capsules, polygons.points, polygons.rings, polygons.offsets, lanes)
+    areas = frozen(polygons.points), frozen(polygons.rings, np.int64), frozen(polygons.offsets, np.int64)
+    red = map_red_lanes(points, half, capsules, *areas, lanes)
     return Way(
         line,
         arc_lengths(line),
@@ -129,8 +131,6 @@ def make_way(map_data: MapData, chain: list[int], lanes: I64, target: float, wid
         target,
         half,
         lanes,
-        polygons.points,
-        polygons.rings,
-        polygons.offsets,
+        *areas,
         *red,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import U8
 
@@ -88,17 +89,17 @@ def roads_of(map_data: MapData) -> Roads:
     """Views of the map's arrays, nothing copied but the speed limits."""
     lanes, areas = map_data.lanes, map_data.areas
     return Roads(
-        lanes.centerlines.points,
-        lanes.centerlines.offsets,
-        lanes.successors.values,
-        lanes.successors.offsets,
-        lanes.stops.values,
-        lanes.stops.offsets,
-        lanes.has_light,
-        np.where(lanes.has_speed_limit, lanes.speed_limit_mps, np.nan),
-        areas.polygons.points,
-        areas.polygons.rings,
-        areas.polygons.offsets,
+        frozen(lanes.centerlines.points),
+        frozen(lanes.centerlines.offsets, np.int64),
+        frozen(lanes.successors.values, np.int64),
+        frozen(lanes.successors.offsets, np.int64),
+        frozen(lanes.stops.values, np.int64),
+        frozen(lanes.stops.offsets, np.int64),
+        frozen(lanes.has_light, np.bool_),
+        frozen(np.where(lanes.has_speed_limit, lanes.speed_limit_mps, np.nan)),
+        frozen(areas.polygons.points),
+        frozen(areas.polygons.rings, np.int64),
+        frozen(areas.polygons.offsets, np.int64),
     )
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64, Polygons, Ragged
+from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.boxes import box_corners, overlap
 from roadcraft.core.driving.corridor import box_capsule
-from roadcraft.core.driving.lane_route import inside_polygon
+from roadcraft.core.driving.lanes import containing, inside_any
 from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings
-from roadcraft.core.map import AreaKind, LaneKind, MapData
+from roadcraft.core.map import LaneKind, MapData
 from roadcraft.validation.agents.fleet import MAX_ROUTE, Fleet, Roads
 
 
@@ -34,22 +34,14 @@ def lanes_under(map_data: MapData, centers: F64) -> Ragged:
 
     A map without junction areas offers its connectors everywhere.
     """
-    lanes, areas = map_data.lanes, map_data.areas
-    junctions = areas.of(AreaKind.INTERSECTION)
-    out = []
-    for x, y in centers:
-        found = _holding(lanes.polygons, np.arange(len(lanes)), x, y)
-        kind = lanes.kind[found]
-        if not (kind == LaneKind.LANE).any() and len(junctions) and not len(_holding(areas.polygons, junctions, x, y)):
-            found = found[:0]
-        best = LaneKind.LANE if (lanes.kind[found] == LaneKind.LANE).any() else LaneKind.CONNECTOR
-        out.append(found[lanes.kind[found] == best])
-    return Ragged.build(out)
-
-
-def _holding(polygons: Polygons, rows: I64, x: float, y: float) -> I64:
-    held = [inside_polygon(polygons.points, polygons.rings, polygons.offsets, int(r), x, y) for r in rows]
-    return rows[np.array(held, bool)]
+    index, kinds = map_data.index, map_data.lanes.kind
+    found = containing(index.lanes, centers)
+    in_junction = inside_any(index.intersections, centers) | (len(index.intersections) == 0)
+    kind = kinds[found.values]
+    point = np.repeat(np.arange(len(centers)), np.diff(found.offsets))
+    on_lane = np.bincount(point[kind == LaneKind.LANE], minlength=len(centers)) > 0
+    wanted = np.where(on_lane[point], kind == LaneKind.LANE, in_junction[point])
+    return Ragged(found.values[wanted], offsets_of(np.bincount(point[wanted], minlength=len(centers))))
 
 
 def place(
