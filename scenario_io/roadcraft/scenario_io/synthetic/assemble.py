@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,17 @@ class _Order:
 
     def __init__(self, patches: Sequence[Patch]) -> None:
         self.patches = list(patches)
-        every = lambda items: [(p, k) for p, patch in enumerate(self.patches) for k in range(len(items(patch.sketch)))]
-        kind_of = lambda table: lambda it: int(getattr(self.patches[it[0]].sketch, table)[it[1]].kind)
-        self.segments = sorted(every(lambda s: s.segments), key=kind_of("segments"))
-        self.blocks = sorted(every(lambda s: s.blocks), key=kind_of("blocks"))
-        self.areas = sorted(every(lambda s: s.areas), key=lambda it: int(self.patches[it[0]].sketch.areas[it[1]][0]))
-        self.lines = every(lambda s: s.lines)
+
+        def every(table: str) -> list[tuple[int, int]]:
+            return [(p, k) for p, patch in enumerate(self.patches) for k in range(len(getattr(patch.sketch, table)))]
+
+        def kind_of(table: str) -> Callable[[tuple[int, int]], int]:
+            return lambda it: int(getattr(self.patches[it[0]].sketch, table)[it[1]].kind)
+
+        self.segments = sorted(every("segments"), key=kind_of("segments"))
+        self.blocks = sorted(every("blocks"), key=kind_of("blocks"))
+        self.areas = sorted(every("areas"), key=lambda it: int(self.patches[it[0]].sketch.areas[it[1]][0]))
+        self.lines = every("lines")
         self.segment_row = {it: r for r, it in enumerate(self.segments)}
         self.block_row = {it: r for r, it in enumerate(self.blocks)}
         self.area_row = {it: r for r, it in enumerate(self.areas)}
@@ -98,9 +103,11 @@ def _lanes(o: _Order) -> Lanes:
             after[a].append(r)
             before[b].append(r)
     limit = np.array([s.limit for s in segs])
-    edge = lambda side: Polylines.build(
-        [move[p](o.patches[p].sketch.lines[getattr(s, side)][1]) for s, (p, _) in zip(segs, o.segments, strict=True)]
-    )
+
+    def edge(side: str) -> Polylines:
+        rows = zip(segs, o.segments, strict=True)
+        return Polylines.build([move[p](o.patches[p].sketch.lines[getattr(s, side)][1]) for s, (p, _) in rows])
+
     return Lanes(
         id=np.array([ids[p][k] for p, k in o.segments], np.int64),
         kind=np.array([int(s.kind) for s in segs], np.uint8),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def blend(a: float, b: float, s0: float, s1: float) -> Edge:
 def lay_lanes(sketch: Sketch, chain: Chain, s0: float, s1: float, edges: Sequence[Edge], limit: float) -> list[int]:
     """Lanes from s0 to s1 (s1 < s0: driven backwards); edges from left to right as driven. Returns their segment numbers."""
     lines = [chain.line(s0, s1, e, 2.7) for e in edges]
-    centers = [chain.line(s0, s1, middle(a, b), 0.85) for a, b in zip(edges, edges[1:], strict=False)]
+    centers = [chain.line(s0, s1, middle(a, b), 0.85) for a, b in pairwise(edges)]
     return sketch.lanes(lines, centers, limit)
 
 

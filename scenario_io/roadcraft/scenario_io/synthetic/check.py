@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import shapely
 from numba import njit
@@ -140,10 +142,9 @@ def _rules(drive: Drive, m: MapData) -> list[str]:
     """Speed limits, and red lights: the front may not enter a connector of the route while its light is red."""
     out = []
     v = drive.ego[:, Ego.VX]
-    limit = np.where(m.lanes.has_speed_limit, m.lanes.speed_limit_mps, np.inf)
-    top = limit[np.isfinite(limit)].max() if np.isfinite(limit).any() else np.inf
-    if v.max() > top:
-        out.append(f"speed {v.max():.1f} beyond every limit")
+    lanes = np.concatenate([m.blocks.lanes[int(b)] for b in m.block_rows(drive.scenes.route[0])])
+    if m.lanes.has_speed_limit[lanes].all() and v.max() > m.lanes.speed_limit_mps[lanes].max():
+        out.append(f"speed {v.max():.1f} beyond every limit of the route")
     if len(drive.lights.lane) == 0:
         return out
     rows = m.lane_rows(drive.lights.lane[drive.lights.rows(0)])
@@ -166,7 +167,7 @@ def _route(drive: Drive, m: MapData) -> list[str]:
         rows = m.block_rows(drive.scenes.route[s])
         if len(rows) < 1 or (rows < 0).any():
             return [f"scene {s} has no route"]
-        for a, b in zip(rows[:-1], rows[1:], strict=True):
+        for a, b in pairwise(rows):
             if b not in m.blocks.successors[int(a)]:
                 return [f"route of scene {s} is broken"]
     return []

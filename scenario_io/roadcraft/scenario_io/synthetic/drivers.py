@@ -56,47 +56,54 @@ def pose(p, state, const, off, xy, heading):
 
 
 @njit(cache=True, nogil=True)
-def leader(i, p, state, const, active, box, speed, off, xy, heading, horizon):
+def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
     """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1) if none."""
     best, best_v, best_j = np.inf, 0.0, -1
     first = state[S] + const[FRONT] - 1.0
-    count = int((horizon + 1.0) / 2.0) + 1
     xi, yi, half = box[i, 0], box[i, 1], 0.5 * const[WIDTH] + 0.18
-    px, py, ph = np.empty(count), np.empty(count), np.empty(count)
-    for k in range(count):
-        s = first + 2.0 * k
-        x, y, h = point(p, s, off, xy, heading)
-        d, _ = sideways(s, state, const)
-        px[k], py[k], ph[k] = x - np.sin(h) * d, y + np.cos(h) * d, h
+    reach = horizon + 12.0
+    last = off[p + 1] - off[p] - 1
+    count = -1
+    px, py, pc, ps = np.empty(0), np.empty(0), np.empty(0), np.empty(0)
     for j in range(len(active)):
-        reach = horizon + 12.0
         if j == i or not active[j] or (box[j, 0] - xi) ** 2 + (box[j, 1] - yi) ** 2 > reach * reach:
             continue
+        if count < 0:
+            count = int((horizon + 1.0) / 2.0) + 1
+            px, py, pc, ps = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+            here, _ = sideways(state[S], state, const)
+            for k in range(count):
+                s = first + 2.0 * k
+                a = off[p] + min(max(int(s / STEP + 0.5), 0), last)
+                d = here if state[SHIFT] == 0.0 else sideways(s, state, const)[0]
+                px[k], py[k] = xy[a, 0] - direction[a, 1] * d, xy[a, 1] + direction[a, 0] * d
+                pc[k], ps[k] = direction[a, 0], direction[a, 1]
         c, sn = np.cos(box[j, 2]), np.sin(box[j, 2])
         hl, hw = 0.5 * box[j, 3], 0.5 * box[j, 4]
+        far = (hl + hw + half + 1.0) ** 2
         for k in range(count):
             dx, dy = px[k] - box[j, 0], py[k] - box[j, 1]
-            along, across = abs(c * dx + sn * dy), abs(-sn * dx + c * dy)
-            turn = ph[k] - box[j, 2]
-            ct, st = abs(np.cos(turn)), abs(np.sin(turn))
-            if along < hl + half * st + 1.0 * ct and across < hw + half * ct + 1.0 * st:
-                s_j = first + 2.0 * k - (np.cos(ph[k]) * dx + np.sin(ph[k]) * dy)
+            if dx * dx + dy * dy > far:
+                continue
+            ct, st = abs(pc[k] * c + ps[k] * sn), abs(ps[k] * c - pc[k] * sn)
+            if abs(c * dx + sn * dy) < hl + half * st + 1.0 * ct and abs(-sn * dx + c * dy) < hw + half * ct + 1.0 * st:
+                s_j = first + 2.0 * k - (pc[k] * dx + ps[k] * dy)
                 gap = s_j - (ct * hl + st * hw) - (state[S] + const[FRONT])
-                middle = s_j - state[S] > 0.0 or gap > -2.0
-                if middle and gap < best:
-                    best, best_v, best_j = gap, speed[j] * np.cos(box[j, 2] - ph[k]), j
+                if (s_j > state[S] or gap > -2.0) and gap < best:
+                    best, best_v, best_j = gap, speed[j] * (pc[k] * c + ps[k] * sn), j
                 break
     return best, best_v, best_j
 
 
 @njit(cache=True, nogil=True)
 def walk_free(i, g, state, const, gate_s, gate_xy, gate_walk, ped_walk, ped_state, ped_box, ped_speed):
-    """Whether a driver may pass a crosswalk: nobody on it near the driver's lane or about to be there."""
+    """Whether a driver may pass a crosswalk: nobody on it near the driver's lane or about to
+    be there."""
     d = gate_s[g] - (state[S] + const[FRONT])
     if d > 45.0:
         return True
     for q in range(len(ped_walk)):
-        if ped_walk[q] != gate_walk[g] or ped_state[q] != 2:
+        if ped_walk[q] != gate_walk[g] or (ped_state[q] != 2 and ped_state[q] != 5):
             continue
         dx, dy = gate_xy[g, 0] - ped_box[q, 0], gate_xy[g, 1] - ped_box[q, 1]
         ahead = dx * np.cos(ped_box[q, 2]) + dy * np.sin(ped_box[q, 2])
@@ -126,9 +133,9 @@ def gives_way(i, c, gs, path, state, const, active, light, table, patience):
             front = u + const[j, FRONT]
             if front > -0.3 or (state[j, HELD] > 0.0 and front > -5.0):
                 return True
-            if conn_control[c] == 3 and state[j, ARRIVED] > 0.0:
-                if state[j, ARRIVED] < state[i, ARRIVED] or (state[j, ARRIVED] == state[i, ARRIVED] and j < i):
-                    return True
+            mine, other = state[i, ARRIVED], state[j, ARRIVED]
+            if conn_control[c] == 3 and other > 0.0 and (other < mine or (other == mine and j < i)):
+                return True
             if priority[d] > priority[c]:
                 if conn_light[d] >= 0 and light[conn_light[d]] == RED:
                     continue

@@ -425,4 +425,4 @@ def on_ramp_merge(stage: Stage) -> None:
     ego_on(stage, ramps, s0, 0.75 * limit)
     stage.fill([ramps], 110, factor=0.85)
     stage.fill(mains, float(rng.uniform(70, 110)), factor=0.9)
-    stage.tag, stage.extra = "near_high_speed_vehicle", ("changing_lane_with_trail",)
+    stage.tag, stage.focus = "near_high_speed_vehicle", (b - 70.0, e)

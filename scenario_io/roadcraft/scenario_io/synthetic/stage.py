@@ -25,7 +25,8 @@ STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around w
 class Stage:
     """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state, const, kind);
     statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps; lane_change: (arc0, arc1, side) of
-    the ego; tag: what the world is about; extra: tags that go with it."""
+    the ego; tag: what the world is about; extra: tags that go with it;
+    before: seconds of log before the world's own frame; focus: stretch of the ego's path where that frame must lie."""
 
     rng: np.random.Generator
     sketch: Sketch = field(default_factory=Sketch)
@@ -46,6 +47,7 @@ class Stage:
     tag: str = ""
     extra: tuple[str, ...] = ()
     before: tuple[float, float] = (5.0, 10.0)
+    focus: tuple[float, float] = (0.0, np.inf)
     taken: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
     # -- paths --------------------------------------------------------------------------------------------------------------------------

@@ -99,7 +99,8 @@ def drive(
     t = table
     conflict = (t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
     gates = (t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
-    roads = (t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s)
+    direction = np.stack([np.cos(t.heading), np.sin(t.heading)], 1)
+    roads = (t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s, direction)
     w = (walkers.way, walkers.curb, walkers.walk, walkers.group, walkers.speed, walkers.go, walkers.start)
     return Motion(
         *_run(roads, gates, conflict, path.copy(), state.copy(), const.copy(), lights, script, w, zipper_range)
@@ -130,15 +131,15 @@ def _run(roads, gates, conflict, path, state, const, lights, script, w, zipper_r
             else:
                 alive[i] = False
         for i in range(n):
-            if on[i]:
-                if k % 10 == i % 10 and i > 0:
+            if on[i] and k % 2 == 0:  # drivers think ten times a second
+                if k % 10 == 2 * (i % 5) and i > 0:
                     _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads, gates, next_gate)
                 want[i], g, j = _desire(
                     i, k, time, on, path, state, const, bodies, velocity, alive, roads, gates, conflict, next_gate,
                     lights[k], script, w, phase, n, zipper_range,
                 )  # fmt: skip
                 if i == 0:
-                    gap[k], lead[k] = g, j
+                    gap[k : k + 2], lead[k : k + 2] = g, j
         box[k], speed[k], accel[k], active[k] = bodies[:n], velocity[:n], state[:, A], on
         paths[k], arcs[k] = path, state[:, S]
         walker[k], walker_speed[k] = bodies[n:, :3], velocity[n:]
@@ -184,17 +185,17 @@ def _enter(i, on, next_gate, path, state, const, bodies, velocity, alive, roads,
 
 @njit(cache=True, nogil=True)
 def _walk(k, time, u, phase, w, light, path, state, const, on, gates, bodies, velocity):
-    """Moves the pedestrians. phase: 0 on the way to the curb, 1 waiting there, 2 crossing, 3 beyond."""
+    """Moves the pedestrians. phase: 0 on the way to the curb, 1 waiting there, 5 waiting
+    there for drivers to stop, 2 crossing, 3 beyond."""
     way, curb, walk, group, pace, go, _ = w
     for q in range(len(walk)):
         v = pace[q]
         if phase[q] == 0 and walk[q] >= 0 and u[q] >= curb[q, 0] - 0.6:
             phase[q] = 1
-        if phase[q] == 1:
+        if phase[q] == 1 or phase[q] == 5:
             v = 0.0
-            free = time >= go[q]
-            if group[q] >= 0:
-                free = free and light[group[q]] == GREEN
+            free = time >= go[q] and (group[q] < 0 or light[group[q]] == GREEN)
+            phase[q] = 5 if free else 1
             if free and _stoppable(walk[q], path, state, const, on, gates):
                 phase[q], v = 2, pace[q]
         if phase[q] == 2 and u[q] > curb[q, 1] + 0.5:
@@ -241,7 +242,7 @@ def _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads
     g = next_gate[i]
     if g < gates[0][path[i] + 1] and gates[1][g] - st[S] < 60.0 and not forced:
         return
-    gap, _, _ = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[2], 60.0)
+    gap, _, _ = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[7], 60.0)
     for side in range(2):
         q = roads[4][path[i]] if side == 0 else roads[5][path[i]]
         if q < 0 or (forced and (side == 0) != (co[FORCED_SIDE] > 0.0)):
@@ -282,7 +283,7 @@ def _desire(
         cap = min(cap, script[int(co[SCRIPT]), k])
     cap = max(cap, 0.05)
     horizon = min(90.0, 22.0 + 3.6 * v)
-    gap, lead_v, j = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[2], horizon)
+    gap, lead_v, j = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[7], horizon)
     free = co[ACCEL] * (1.0 - (v / cap) ** 4) if v <= cap else max(-co[DECEL], (cap - v) / 0.8)
     a = free - _idm(v, gap, lead_v, co)
     gate = _gate(
@@ -361,7 +362,7 @@ def _gate(i, k, time, on, path, state, const, roads, gates, conflict, next_gate,
         brake = st[V] * st[V] / (2.0 * max(d, 0.05))
         if kind[g] == GATE_WALK:
             open_ = dr.walk_free(i, g, st, co, gate_s, xy, walk, w[2], phase, bodies[n:], velocity[n:])
-            open_ = open_ or (brake > 4.5 and st[V] > 1.0)
+            open_ = open_ or (brake > 3.0 and st[V] > 1.0)
         elif kind[g] == CONTROL_LIGHT:
             color = light[gate_light[g]]
             stop = color == RED or (color == YELLOW and brake < 2.6)

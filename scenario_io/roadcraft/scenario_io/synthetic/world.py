@@ -99,6 +99,7 @@ def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str,
     main = holds.get(stage.tag)
     if main is None:
         return None
+    main = main & (m.s[:, 0] >= stage.focus[0]) & (m.s[:, 0] <= stage.focus[1])
     on = m.active[:, 0]
     alive = int(on.sum()) if on.all() else int(np.flatnonzero(~on)[0])
     low, high = WARM_UP + FIRST_ANCHOR, min(alive, STEPS) - (FRAMES - LAST_ANCHOR)
