@@ -39,7 +39,7 @@ def map_of(features: Features, config: WomdConfig, name: str) -> MapData:
     shapes = [lane_polygon(*s) for s in sides]
     connectors = junction_rows(features.lanes, shapes, set(features.signals))
     order = [i for i in range(len(shapes)) if i not in connectors] + sorted(connectors)
-    raw, sides, shapes = ([x[i] for i in order] for x in (features.lanes, sides, shapes))
+    raw, sides, shapes = [features.lanes[i] for i in order], [sides[i] for i in order], [shapes[i] for i in order]
     first = len(raw) - len(connectors)
     groups = _blocks(raw, first)
     junctions = _junctions(shapes[first:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.map import MapData
@@ -35,7 +35,7 @@ def driven_lanes(map_data: MapData, pose: F64) -> list[int]:
     points = lanes.centerlines.points
     along = np.concatenate([tangents(lanes.centerlines[i]) for i in range(len(lanes))])
     owner = np.repeat(np.arange(len(lanes)), np.diff(lanes.centerlines.offsets))
-    near = cKDTree(points).query_ball_point(pose[::_STRIDE, :2], _REACH)
+    near = KDTree(points).query_ball_point(pose[::_STRIDE, :2], _REACH)
     cost: dict[int, float] = {}
     back: list[dict[int, int]] = []
     for at, hits in zip(pose[::_STRIDE], near, strict=True):

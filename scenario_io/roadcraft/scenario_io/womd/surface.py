@@ -111,8 +111,8 @@ def _bridges(edges: Sequence[RawLine], border: BaseGeometry) -> list[Any]:
         [e.line[[0, -1]] for e in edges if np.abs(e.line[0] - e.line[-1]).max() > 0.01] or [np.zeros((0, 2))]
     )
     out = []
-    points = shapely.points(ends) if len(ends) else np.zeros(0, object)
-    for i, p in enumerate(points):
+    for i in range(len(ends)):
+        p = shapely.Point(ends[i])
         if 0 < p.distance(border) <= _GAP:
             out.append(shapely.shortest_line(p, border))
         others = np.linalg.norm(ends - ends[i], axis=1)

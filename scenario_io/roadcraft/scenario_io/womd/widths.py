@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64, I64, offsets_of
 from roadcraft.scenario_io.womd.config import WomdConfig
@@ -62,7 +62,7 @@ def _local(offset: F64, along: F64) -> tuple[F64, F64]:
 def _beside_lanes(
     points: F64, along: F64, owner: I64, adjacent: set[tuple[int, int]], config: WomdConfig, sides: F64
 ) -> None:
-    tree = cKDTree(points)
+    tree = KDTree(points)
     pairs = tree.query_pairs(2 * config.max_half_width_m, output_type="ndarray")
     pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
     a, b = np.concatenate([pairs, pairs[:, ::-1]]).T
@@ -78,7 +78,7 @@ def _beside_lanes(
 
 
 def _beside_points(points: F64, along: F64, cloud: F64, config: WomdConfig, sides: F64) -> None:
-    found = cKDTree(points).sparse_distance_matrix(cKDTree(cloud), config.max_half_width_m + 0.5, output_type="ndarray")
+    found = KDTree(points).sparse_distance_matrix(KDTree(cloud), config.max_half_width_m + 0.5, output_type="ndarray")
     a, b = found["i"], found["j"]
     ahead, aside = _local(cloud[b] - points[a], along[a])
     near = (np.abs(ahead) < _AHEAD) & (np.abs(aside) > 0.5)
