@@ -13,10 +13,11 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.lanes import LayerArrays, rows_at
+from roadcraft.core.driving.cell_edges import CellEdges, one_in_cell, rows_in_cell
+from roadcraft.core.driving.lanes import LayerArrays
 from roadcraft.planners.pdm.corridor import convex_meets_ring
 
-SEVERAL_LANES, OFF_ROAD, ONCOMING = 1, 2, 4
+OFF_ROAD, ONCOMING = 1, 2
 _MOST = 32  # polygons over one another that are told apart
 
 
@@ -24,9 +25,9 @@ class Ground(NamedTuple):
     """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the lanes' road blocks (L,), their
     centre lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
 
-    lanes: LayerArrays
+    lanes: CellEdges
     blocks: LayerArrays
-    parks: LayerArrays
+    parks: CellEdges
     crossings: LayerArrays
     block: I64
     line_points: F64
@@ -36,23 +37,28 @@ class Ground(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _meets_patch(layer: LayerArrays, row: int, patch: F64) -> bool:
-    for r in range(layer.offsets[row], layer.offsets[row + 1]):
-        if convex_meets_ring(patch, layer.points[layer.rings[r] : layer.rings[r + 1]]):
+def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> bool:
+    for r in range(first, last):
+        if convex_meets_ring(patch, points[rings[r] : rings[r + 1]]):
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def _keep_seen(layer: LayerArrays, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int) -> int:
-    """Drop from rows[:count], polygons that hold (x, y), those whose owner (a polygon of ``layer``) lies outside the square ``patch`` (4, 2)."""
+def _keep_seen(
+    points: F64, rings: I64, offsets: I64, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
+) -> int:
+    """Drop from rows[:count], polygons that hold (x, y), those whose owner among the given polygons lies outside the square ``patch`` (4, 2).
+
+    owner: of each row; empty where rows are their own owners. memo (K,): 1 and -1 for owners known to be in or out.
+    """
     if patch[1, 0] <= x <= patch[0, 0] and patch[2, 1] <= y <= patch[0, 1]:
         return count
     kept = 0
     for i in range(count):
         b = owner[rows[i]] if len(owner) else rows[i]
         if b >= 0 and memo[b] == 0:
-            memo[b] = 1 if _meets_patch(layer, b, patch) else -1
+            memo[b] = 1 if _meets_patch(points, rings, offsets[b], offsets[b + 1], patch) else -1
         if b >= 0 and memo[b] > 0:
             rows[kept] = rows[i]
             kept += 1
@@ -60,7 +66,21 @@ def _keep_seen(layer: LayerArrays, owner: I64, patch: F64, memo: I64, x: float, 
 
 
 @njit(cache=True, nogil=True)
-def _straddles(held: I64, many: I64) -> bool:
+def _lanes_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
+    count = rows_in_cell(ground.lanes, x, y, out, 0)
+    b = ground.blocks
+    return _keep_seen(b.points, b.rings, b.offsets, ground.block, patch, memo, x, y, out, count)
+
+
+@njit(cache=True, nogil=True)
+def _parks_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
+    count = rows_in_cell(ground.parks, x, y, out, 0)
+    p = ground.parks
+    return _keep_seen(p.points, p.rings, p.offsets, np.zeros(0, np.int64), patch, memo, x, y, out, count)
+
+
+@njit(cache=True, nogil=True)
+def _several(held: I64, many: I64) -> bool:
     """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, many (4,) how many."""
     different = 0
     for i in range(4):
@@ -80,40 +100,70 @@ def _straddles(held: I64, many: I64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, radius: float, flags: I64) -> None:
-    """Flags (N, T) of the poses of states (N, T, 10): SEVERAL_LANES, OFF_ROAD (some corner in no lane and no carpark), ONCOMING (centre in no lane of
-    the route). on_route (L,) bool. Only road blocks and carparks that touch the square of half-width ``radius`` around the first pose count."""
-    none = np.zeros(0, np.int64)
+def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
+    """Corners (4, 2) of the axis-parallel square of half-width ``radius`` around a vehicle's centre."""
+    x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
+    return np.array(
+        [[x + radius, y + radius], [x - radius, y + radius], [x - radius, y - radius], [x + radius, y - radius]]
+    )
+
+
+@njit(cache=True, nogil=True)
+def straddles(state: F64, vehicle_box: F64, ground: Ground, patch: F64) -> bool:
+    """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state (10,); patch: where to look."""
     held, many, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
     blocks = np.zeros(max(len(ground.blocks.offsets) - 1, 0), np.int64)
     parks = np.zeros(max(len(ground.parks.offsets) - 1, 0), np.int64)
-    s = states[0, 0]
-    x, y = s[0] + vehicle_box[0] * math.cos(s[2]), s[1] + vehicle_box[0] * math.sin(s[2])
-    patch = np.array([[x + radius, y + radius], [x - radius, y + radius], [x - radius, y - radius], [x + radius, y - radius]])
+    x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
+    corners = box_corners(x, y, state[2], vehicle_box[1], vehicle_box[2])
+    for i in range(4):
+        cx, cy = corners[i, 0], corners[i, 1]
+        m = _lanes_at(ground, patch, blocks, cx, cy, held[i])
+        if len(parks):
+            for j in range(_parks_at(ground, patch, parks, cx, cy, rows)):
+                if m < _MOST:
+                    held[i, m] = -1 - rows[j]
+                    m += 1
+        many[i] = m
+    return _several(held, many)
+
+
+@njit(cache=True, nogil=True)
+def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch: F64, flags: I64) -> None:
+    """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING (centre in no lane of the route).
+
+    on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is looked for where the corner of the
+    pose before was found.
+    """
+    some = np.zeros(0, np.bool_)
+    rows = np.empty(_MOST, np.int64)
+    blocks = np.zeros(max(len(ground.blocks.offsets) - 1, 0), np.int64)
+    parks = np.zeros(max(len(ground.parks.offsets) - 1, 0), np.int64)
+    lanes, hint = ground.lanes, np.full(5, -1, np.int64)
+    hl, hw = 0.5 * vehicle_box[1], 0.5 * vehicle_box[2]
     for n in range(states.shape[0]):
+        hint[:] = -1
         for t in range(states.shape[1]):
             s = states[n, t]
-            x, y = s[0] + vehicle_box[0] * math.cos(s[2]), s[1] + vehicle_box[0] * math.sin(s[2])
-            count = rows_at(ground.lanes, x, y, rows, 0)
-            count = _keep_seen(ground.blocks, ground.block, patch, blocks, x, y, rows, count)
-            flag = ONCOMING
-            for i in range(count):
-                if on_route[rows[i]]:
-                    flag = 0
-            corners = box_corners(x, y, s[2], vehicle_box[1], vehicle_box[2])
-            for i in range(4):
-                cx, cy = corners[i, 0], corners[i, 1]
-                m = rows_at(ground.lanes, cx, cy, held[i], 0)
-                m = _keep_seen(ground.blocks, ground.block, patch, blocks, cx, cy, held[i], m)
-                if len(parks):
-                    count = rows_at(ground.parks, cx, cy, rows, 0)
-                    for j in range(_keep_seen(ground.parks, none, patch, parks, cx, cy, rows, count)):
-                        if m < _MOST:
-                            held[i, m] = -1 - rows[j]
-                            m += 1
-                many[i] = m
-                if m == 0:
+            c, q = math.cos(s[2]), math.sin(s[2])
+            x, y = s[0] + vehicle_box[0] * c, s[1] + vehicle_box[0] * q
+            flag = 0
+            for i in range(5):
+                u = 0.0 if i == 4 else (hl if i == 0 or i == 3 else -hl)
+                v = 0.0 if i == 4 else (hw if i < 2 else -hw)
+                px, py = x + (u * c - v * q), y + (u * q + v * c)
+                if patch[1, 0] <= px <= patch[0, 0] and patch[2, 1] <= py <= patch[0, 1]:
+                    hint[i] = one_in_cell(lanes, px, py, on_route if i == 4 else some, hint[i])
+                else:
+                    m = _lanes_at(ground, patch, blocks, px, py, rows)
+                    hint[i] = -1
+                    for j in range(m):
+                        if i < 4 or on_route[rows[j]]:
+                            hint[i] = rows[j]
+                if hint[i] >= 0:
+                    continue
+                if i == 4:
+                    flag |= ONCOMING
+                elif len(parks) == 0 or _parks_at(ground, patch, parks, px, py, rows) == 0:
                     flag |= OFF_ROAD
-            if _straddles(held, many):
-                flag |= SEVERAL_LANES
             flags[n, t] = flag

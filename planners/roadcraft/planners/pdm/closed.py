@@ -12,7 +12,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.tracker import _rollout
 from roadcraft.core.scenario import U8, U64
-from roadcraft.planners.pdm.areas import Ground, classify
+from roadcraft.planners.pdm.areas import Ground, classify, patch_around
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.paths import interpolate, project
@@ -151,9 +151,10 @@ def step(
         )
     driven = _rollout(ego, pose[:, : steps + 1], setup.driver.dt, setup.motion, setup.gains)
     flags = np.empty((q * l, steps + 1), np.int64)
-    classify(driven, vb, ground, way.on_route, setup.radius_m, flags)
+    patch = patch_around(ego, vb, setup.radius_m)
+    classify(driven, vb, ground, way.on_route, patch, flags)
     sheet = np.empty((q * l, SHEET))
-    score_traffic(driven, flags, ground.crossings, vb, world, setup.rules, sheet)
+    score_traffic(driven, flags, ground, patch, vb, world, setup.rules, sheet)
     score_areas(driven, flags, vb, setup.rules, sheet)
     score_progress(driven, vb, path_of(way.paths, 0), sheet)
     score_comfort(driven, setup.comfort, sheet)
@@ -185,5 +186,10 @@ def step(
     )
     out[:] = 0.0
     for t in range(more + 1):
-        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = pose[best, t, 0], pose[best, t, 1], pose[best, t, 2], speed[best, t]
+        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = (
+            pose[best, t, 0],
+            pose[best, t, 1],
+            pose[best, t, 2],
+            speed[best, t],
+        )
     return hits, new_passed[:count], best, scores, sheet

@@ -14,8 +14,8 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, segments_touch, separation
 from roadcraft.core.driving.exact import fma
-from roadcraft.core.driving.lanes import LayerArrays, in_any
-from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, SEVERAL_LANES
+from roadcraft.core.driving.lanes import in_any
+from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, Ground, straddles
 from roadcraft.planners.pdm.paths import Path, project
 from roadcraft.planners.pdm.world import World
 
@@ -94,11 +94,11 @@ def _at_fault(state: F64, ego: F64, speed: float, world: World, j: int, ox: floa
 
 @njit(cache=True, nogil=True)
 def score_traffic(
-    states: F64, flags: I64, crossings: LayerArrays, vehicle_box: F64, world: World, rules: Rules, sheet: F64
+    states: F64, flags: I64, ground: Ground, patch: F64, vehicle_box: F64, world: World, rules: Rules, sheet: F64
 ) -> None:
     """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``sheet`` (N, SHEET).
 
-    flags (N, T): where ego is, of ``areas``; crossings: the intersections. An object matters at its first contact only: whatever it is found to be then, it is not looked
+    flags (N, T) and patch (4, 2): of ``areas``. An object matters at its first contact only: whatever it is found to be then, it is not looked
     at again, and of the first contact at fault the step is kept.
     """
     count = len(world.box)
@@ -118,7 +118,7 @@ def score_traffic(
             c, s = math.cos(state[2]), math.sin(state[2])
             ego[0], ego[1], ego[2], ego[3] = state[0] + vehicle_box[0] * c, state[1] + vehicle_box[0] * s, c, s
             speed = math.sqrt(state[3] * state[3] + state[4] * state[4])
-            spread = (flags[n, t] & (SEVERAL_LANES | OFF_ROAD)) != 0
+            spread, known = (flags[n, t] & OFF_ROAD) != 0, False
             for f in range(len(rules.ahead)):
                 looking = ttc > 0.0 and speed >= PROJECTED_MPS
                 if rules.ahead[f] > 0 and not looking:
@@ -133,6 +133,8 @@ def score_traffic(
                     dx, dy = ox - x, oy - y
                     if dx * dx + dy * dy > radius[j] * radius[j] or not _touching(ego, x, y, ox, oy, world.box[j]):
                         continue
+                    if not (spread or known):
+                        spread, known = straddles(state, vehicle_box, ground, patch), True
                     if rules.ahead[f] == 0 and not hit[j]:
                         hit[j] = True
                         if _at_fault(state, ego, speed, world, j, ox, oy, spread):
@@ -142,7 +144,7 @@ def score_traffic(
                         near[j] = True
                         angle = bearing(state[0], state[1], state[2], ox, oy)
                         if angle < _AHEAD or (
-                            not angle > _BEHIND and (spread or in_any(crossings, state[0], state[1]))
+                            not angle > _BEHIND and (spread or in_any(ground.crossings, state[0], state[1]))
                         ):
                             ttc, ttc_at = 0.0, float(t)
                             looking = False

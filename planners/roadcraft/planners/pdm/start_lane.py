@@ -10,7 +10,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.lanes import rows_at
+from roadcraft.core.driving.cell_edges import rows_in_cell
 from roadcraft.planners.pdm.areas import Ground
 from roadcraft.planners.pdm.world import box_ring_distance
 
@@ -25,7 +25,10 @@ def heading_error(ground: Ground, row: int, x: float, y: float, heading: float) 
         if d < best:
             best, at = d, i
     at = min(at, b - 2)
-    along = math.atan2(ground.line_points[at + 1, 1] - ground.line_points[at, 1], ground.line_points[at + 1, 0] - ground.line_points[at, 0])
+    along = math.atan2(
+        ground.line_points[at + 1, 1] - ground.line_points[at, 1],
+        ground.line_points[at + 1, 0] - ground.line_points[at, 0],
+    )
     return abs(math.atan2(math.sin(along - heading), math.cos(along - heading)))
 
 
@@ -37,7 +40,7 @@ def starting_lane(ego: F64, vehicle_box: F64, ground: Ground, route: I64, on_rou
     """
     rows = np.empty(64, np.int64)
     best, least = -1, math.inf
-    for i in range(rows_at(ground.lanes, ego[0], ego[1], rows, 0)):
+    for i in range(rows_in_cell(ground.lanes, ego[0], ego[1], rows, 0)):
         if on_route[rows[i]]:
             error = heading_error(ground, rows[i], ego[0], ego[1], ego[2])
             if error < least:
@@ -46,7 +49,7 @@ def starting_lane(ego: F64, vehicle_box: F64, ground: Ground, route: I64, on_rou
         return best
     c, s = math.cos(ego[2]), math.sin(ego[2])
     box = np.array([ego[0] + vehicle_box[0] * c, ego[1] + vehicle_box[0] * s, c, s, vehicle_box[1], vehicle_box[2]])
-    count = rows_at(ground.lanes, box[0], box[1], rows, 0)
+    count = rows_in_cell(ground.lanes, box[0], box[1], rows, 0)
     for row in route:
         for i in range(count):
             if rows[i] == row:

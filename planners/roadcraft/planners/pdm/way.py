@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.cell_edges import cell_edges
 from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.driving.lanes import build_layer
 from roadcraft.core.errors import DataError
@@ -26,9 +27,9 @@ def ground_of(map_data: MapData) -> Ground:
     lanes, index = map_data.lanes, map_data.index
     parks = build_layer(map_data.areas.polygons, map_data.areas.of(AreaKind.CARPARK))
     return Ground(
-        index.lanes.arrays,
+        cell_edges(index.lanes),
         index.blocks.arrays,
-        parks.arrays,
+        cell_edges(parks),
         index.intersections.arrays,
         frozen(lanes.block, np.int64),
         frozen(lanes.centerlines.points),
