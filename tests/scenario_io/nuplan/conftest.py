@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,13 +166,20 @@ class World(NamedTuple):
         return NuplanSource(self.logs, self.maps)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """A fresh one for each test, to be spoilt at will."""
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> World:
+    root = tmp_path_factory.mktemp("nuplan")
     drive, map_data = make_drive(0), make_map()
-    write_drive(drive, map_data, tmp_path / "mini" / f"{drive.name}.db")
-    write_maps([map_data], tmp_path / "maps")
-    return World(drive, map_data, tmp_path / "mini", tmp_path / "maps")
+    write_drive(drive, map_data, root / "mini" / f"{drive.name}.db")
+    write_maps([map_data], root / "maps")
+    return World(drive, map_data, root / "mini", root / "maps")
+
+
+@pytest.fixture
+def world(pristine: World, tmp_path: Path) -> World:
+    """A copy for each test, to be spoilt at will."""
+    shutil.copytree(pristine.logs.parent, tmp_path, dirs_exist_ok=True)
+    return pristine._replace(logs=tmp_path / "mini", maps=tmp_path / "maps")
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import I64
 from roadcraft.core.errors import DataError
+from roadcraft.scenario_io.nuplan.database import open_database
 
 APPLICATION_ID: Final = 0x47504B47  # 'GPKG'
 USER_VERSION: Final = 10200
@@ -101,9 +102,7 @@ class GeoPackage:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise DataError("no such map file", where=str(path), remedy="unpack the nuPlan maps there")
-        self._db = sqlite3.connect(f"file:{path}?mode=ro&immutable=1".replace("#", "%23"), uri=True)
+        self._db = open_database(path, "no such map file")
 
     def __enter__(self) -> GeoPackage:
         return self
@@ -168,8 +167,3 @@ class GeoPackage:
         except (sqlite3.Error, OverflowError, ValueError) as e:
             where = f"{self.path}: layer {table or layer}"
             raise DataError(f"cannot be read: {e}", where=where, remedy="get the file anew; it is damaged") from e
-
-
-def coordinates_of(geometry: NDArray[Any]) -> F64:
-    """All vertices (P, 2), in the geometries' order."""
-    return np.ascontiguousarray(shapely.get_coordinates(geometry))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from roadcraft.core.scenario import (
     Tracks,
 )
 from roadcraft.scenario_io.nuplan import schema
+from roadcraft.scenario_io.nuplan.database import open_database
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
 
 FOREVER = (-(2**62), 2**62)
@@ -35,11 +35,11 @@ _FRAMES = """
     FROM lidar_pc AS p LEFT JOIN ego_pose AS e ON e.token = p.ego_pose_token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ? ORDER BY p.timestamp"""
 _BOXES = """
-    SELECT p.timestamp, b.track_token, b.x, b.y, b.yaw, b.length, b.width, b.vx, b.vy
+    SELECT p.timestamp, b.track_token, b.rowid, b.x, b.y, b.yaw, b.length, b.width, b.vx, b.vy
     FROM lidar_pc AS p JOIN lidar_box AS b ON b.lidar_pc_token = p.token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
 _LIGHTS = """
-    SELECT p.timestamp, t.lane_connector_id, t.status FROM lidar_pc AS p JOIN traffic_light_status AS t ON t.lidar_pc_token = p.token
+    SELECT p.timestamp, t.lane_connector_id, t.status, t.rowid FROM lidar_pc AS p JOIN traffic_light_status AS t ON t.lidar_pc_token = p.token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
 _TAGS = """
     SELECT p.timestamp, s.type FROM lidar_pc AS p JOIN scenario_tag AS s ON s.lidar_pc_token = p.token
@@ -79,12 +79,15 @@ class LogReader:
 
     def __init__(self, path: Path, licence: str) -> None:
         self.path, self.name, self._licence = path, path.name.removesuffix(".db"), licence
-        if not path.is_file():
-            raise DataError("no such log", where=str(path))
-        self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        self._db = open_database(path, "no such log")
 
     def close(self) -> None:
         self._db.close()
+
+    def __del__(self) -> None:
+        # A reader that the source has let go of may still be in use elsewhere, so the last user closes it.
+        if hasattr(self, "_db"):
+            self._db.close()
 
     # ---- what holds for the whole log ---------------------------------------------------------------------------------------------------------
 
@@ -259,9 +262,9 @@ class LogReader:
             lost = ids[0] if found is None else ids[tracks.id[order[found]] != ids][0]
             raise self._fault(f"lidar_box, track token {int(lost):016x}", "no such row in table track")
         track = order[found].astype(np.int64)
-        kind = tracks.kind[track]
-        by_kind = np.lexsort((kind, frame))
-        values = np.stack([self._floats("lidar_box", "box", c) for c in columns[2:]], axis=1)[by_kind]
+        # By row number explicitly: without an index SQLite may join in another order.
+        by_kind = np.lexsort((np.array(columns[2], np.int64), tracks.kind[track], frame))
+        values = np.stack([self._floats("lidar_box", "box", c) for c in columns[3:]], axis=1)[by_kind]
         track, frame = track[by_kind], frame[by_kind]
         box, velocity = np.ascontiguousarray(values[:, :5]), np.ascontiguousarray(values[:, 5:])
         velocity[tracks.kind[track] > ObjectKind.BICYCLE] = 0.0
@@ -288,9 +291,9 @@ class LogReader:
         rows = self._all("traffic_light_status", _LIGHTS, span)
         if not rows:
             return LightFrames(np.zeros(len(time_us) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
-        times, lanes, status = zip(*rows, strict=True)
+        times, lanes, status, number = zip(*rows, strict=True)
         frame = np.searchsorted(time_us, np.array(times, np.int64))
-        order = np.argsort(frame, kind="stable")
+        order = np.lexsort((np.array(number, np.int64), frame))
         try:
             lane = np.array(lanes, np.int64)[order]
         except (TypeError, ValueError, OverflowError) as e:

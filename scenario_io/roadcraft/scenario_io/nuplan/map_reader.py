@@ -86,6 +86,9 @@ def read_map(root: Path, location: str) -> MapData:
     )
 
 
+_LINES = ("lane_connectors", "baseline_paths", "boundaries")
+
+
 class _Projector:
     """Moves layers to the metric frame, as geopandas' ``to_crs`` does: one transformer, all vertices of a layer in one call."""
 
@@ -132,6 +135,9 @@ class _Builder:
         groups, crossings = self.layers["lane_groups_polygons"], self.layers["lane_group_connectors"]
         if not len(lanes.fid):
             raise DataError("the map is empty: no lanes", where=f"{self.path}: layer lanes_polygons")
+        for name, layer in self.layers.items():
+            if name not in _LINES:
+                self._check_polygons(name, layer)
         self._same_fid(lanes)
         self.lane_id = self._unique("lane_connectors", lanes.fid, connectors.fid)
         self.block_id = self._unique("lane_group_connectors", groups.fid, crossings.fid)
@@ -158,8 +164,8 @@ class _Builder:
         centers = self._centerlines()
         comes, leads = self._ints("lane_connectors", "exit_lane_fid"), self._ints("lane_connectors", "entry_lane_fid")
         after, before = _graph(index_of(lanes.fid, comes), index_of(lanes.fid, leads), n, k)
+        unstopped: list[list[int]] = [[]] * n
         texts = [str(t) if t is not None else "" for t in connectors.columns["traffic_light_stop_line_fids"]]
-        center = centers.geometry
         block = np.concatenate(
             [
                 index_of(self.block_id, self._ints("lanes_polygons", "lane_group_fid")),
@@ -181,7 +187,7 @@ class _Builder:
             right=_take(self.lines.lines, right),
             successors=after,
             predecessors=before,
-            stops=Ragged.build([[]] * n + self._stops(texts, center[n:])),
+            stops=Ragged.build(unstopped + self._stops(texts, centers.geometry[n:])),
             left_line=left,
             right_line=right,
         )
@@ -294,6 +300,12 @@ class _Builder:
             raise DataError(f"column {column} holds an impossible number", where=f"{self.path}: layer {name}")
         return out
 
+    def _check_polygons(self, name: str, layer: Layer) -> None:
+        kinds = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+        wrong = ~np.isin(shapely.get_type_id(layer.geometry), kinds) | shapely.is_empty(layer.geometry)
+        if wrong.any():
+            raise DataError("not a polygon", where=f"{self.path}: layer {name}, fid {layer.fid[wrong][0]}")
+
     def _line_points(self, name: str, layer: Layer) -> tuple[F64, I64]:
         wrong = np.flatnonzero(shapely.get_type_id(layer.geometry) != shapely.GeometryType.LINESTRING)
         if len(wrong):
@@ -312,9 +324,15 @@ def _kinds(lanes: int, connectors: int) -> NDArray[np.uint8]:
 def _graph(comes: I64, leads: I64, n: int, k: int) -> tuple[Ragged, Ragged]:
     """Successors and predecessors of n lanes and k connectors; connector j comes from lane comes[j] and leads to lane leads[j]."""
     rows = n + np.arange(k)
-    after = [*_invert(comes, n, rows), *([int(b)] if b >= 0 else [] for b in leads)]
-    before = [*_invert(leads, n, rows), *([int(a)] if a >= 0 else [] for a in comes)]
-    return Ragged.build(after), Ragged.build(before)
+    out, back = _invert(comes, n, rows), _invert(leads, n, rows)
+    return _extend(out, leads), _extend(back, comes)
+
+
+def _extend(ragged: Ragged, one: I64) -> Ragged:
+    """The rows of ``ragged``, then a row of one value for each of ``one``, empty where it is -1."""
+    here = one >= 0
+    offsets = np.concatenate([ragged.offsets, ragged.offsets[-1] + np.cumsum(here)])
+    return Ragged(np.concatenate([ragged.values, one[here]]), offsets.astype(np.int64))
 
 
 def _invert(owner: I64, count: int, rows: I64 | None = None) -> Ragged:

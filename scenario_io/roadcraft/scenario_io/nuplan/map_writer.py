@@ -24,6 +24,7 @@ from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
 
 Project = Callable[[F64], F64]
+Require = Callable[..., None]
 
 
 def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
@@ -85,6 +86,11 @@ def _check(m: MapData, path: Path) -> None:
         if not ok:
             raise DataError(what, where=str(path), remedy=remedy)
 
+    _check_rows(m, require)
+    _check_shapes(m, require)
+
+
+def _check_rows(m: MapData, require: Require) -> None:
     require(len(m.lanes), "the map has no lanes")
     require(m.epsg > 0, "the map has no projected frame", "give MapData an EPSG code, e.g. a UTM zone's")
     for what, ids in (("lane", m.lanes.id), ("road block", m.blocks.id), ("line", m.lines.id)):
@@ -97,6 +103,16 @@ def _check(m: MapData, path: Path) -> None:
     require(
         np.all(m.lines.kind == LineKind.BOUNDARY), "nuPlan maps hold lane boundaries only", "drop the map's other lines"
     )
+    connectors = m.lanes.kind == LaneKind.CONNECTOR
+    for what, links in (("predecessor", m.lanes.predecessors), ("successor", m.lanes.successors)):
+        several = connectors & (np.diff(links.offsets) > 1)
+        require(
+            not several.any(),
+            f"connector {m.lanes.id[several][:1]} has two {what}s",
+            "nuPlan's connectors join two lanes",
+        )
+        far = links.values[np.repeat(~connectors, np.diff(links.offsets))]
+        require(connectors[far].all(), f"a lane has a lane as its {what}", "nuPlan joins lanes by connectors")
     stopped = (np.diff(m.lanes.stops.offsets) > 0) & ~m.lanes.has_light
     require(
         not stopped.any(),
@@ -107,84 +123,86 @@ def _check(m: MapData, path: Path) -> None:
     require(np.all(order >= 0), "lanes come before connectors, in lanes and in road blocks")
 
 
+def _check_shapes(m: MapData, require: Require) -> None:
+    for what, polygons in (("lane", m.lanes.polygons), ("road block", m.blocks.polygons), ("area", m.areas.polygons)):
+        require(np.all(np.diff(polygons.offsets) > 0), f"a {what} has no polygon")
+        ends = polygons.points[polygons.rings[:-1]] == polygons.points[polygons.rings[1:] - 1]
+        require(
+            np.all(ends) and np.all(np.diff(polygons.rings) > 3),
+            f"a ring of a {what} is not closed",
+            "repeat its first vertex",
+        )
+    for what, lines in (("centerline", m.lanes.centerlines), ("line", m.lines.lines)):
+        require(np.all(np.diff(lines.offsets) > 1), f"a {what} has fewer than 2 points")
+    for part in (m.lanes.polygons, m.lanes.centerlines, m.blocks.polygons, m.areas.polygons, m.lines.lines):
+        require(np.isfinite(part.points).all(), "coordinates are not finite")
+
+
 def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
     boundaries = _Boundaries(m)
     left = [boundaries.fid(m.lanes.left_line[i], m.lanes.left[i]) for i in range(len(m.lanes))]
     right = [boundaries.fid(m.lanes.right_line[i], m.lanes.right[i]) for i in range(len(m.lanes))]
-    yield from _lane_layers(m, project, left, right)
-    zero = [0] * len(boundaries.ids)
-    yield (
-        "boundaries",
-        "LINESTRING",
-        Layer(
-            np.array(boundaries.ids, np.int64),
-            _lines(Polylines.build(boundaries.lines), project),
-            {"boundary_type_fid": boundaries.types, "is_ground_truth": zero},
-        ),
-    )
+    yield from _lane_layers(m, project, {"left_boundary_fid": left, "right_boundary_fid": right})
+    edges = _lines(Polylines.build(boundaries.lines), project)
+    columns = {"boundary_type_fid": boundaries.types, "is_ground_truth": [0] * len(boundaries.ids)}
+    yield "boundaries", "LINESTRING", Layer(np.array(boundaries.ids, np.int64), edges, columns)
     yield from _block_layers(m, project)
+    shapes = _shapes(m.areas.polygons, project)
     for kind, name in AREAS.items():
         rows = m.areas.of(kind)
         if name == SPEED_BUMPS and not len(rows):
             continue
-        columns: dict[str, Sequence[Any]] = {c: [0] * len(rows) for c in COLUMNS[name]}
-        if kind == AreaKind.STOP:
-            columns["stop_polygon_type_fid"] = m.areas.subtype[rows].tolist()
-        yield name, *_polygon_layer(m.areas.id[rows], m.areas.polygons, rows, columns, project)
+        values = {"stop_polygon_type_fid": m.areas.subtype, "intersection_fids": [""] * len(m.areas)}
+        yield name, *_polygon_layer(m.areas.id[rows], shapes[rows], _columns(name, values, rows))
 
 
-def _lane_layers(m: MapData, project: Project, left: list[int], right: list[int]) -> Iterable[tuple[str, str, Layer]]:
+def _lane_layers(m: MapData, project: Project, edges: dict[str, list[int]]) -> Iterable[tuple[str, str, Layer]]:
     is_lane = m.lanes.kind == LaneKind.LANE
     lanes, connectors = np.flatnonzero(is_lane), np.flatnonzero(~is_lane)
     block = _ids(m.blocks.id, m.lanes.block)
-    limit = [
-        v if has else None for v, has in zip(m.lanes.speed_limit_mps.tolist(), m.lanes.has_speed_limit, strict=True)
-    ]
-    of_lanes = {
-        "lane_fid": m.lanes.id, "lane_group_fid": block, "lane_index": m.lanes.lane_index, "speed_limit_mps": limit,
-        "left_boundary_fid": left, "right_boundary_fid": right,
-    }  # fmt: skip
-    yield (
-        "lanes_polygons",
-        *_polygon_layer(
-            m.lanes.id[lanes], m.lanes.polygons, lanes, _columns("lanes_polygons", of_lanes, lanes), project
-        ),
-    )
-    ends = {"lane_fid": _float_ids(m.lanes.id, is_lane), "lane_connector_fid": _float_ids(m.lanes.id, ~is_lane)}
-    everything = np.arange(len(m.lanes))
-    baselines = _lines(m.lanes.centerlines, project)
-    yield (
-        "baseline_paths",
-        "LINESTRING",
-        Layer(everything + 1, baselines, _columns("baseline_paths", ends, everything)),
-    )
-    of_connectors = {
-        "exit_lane_fid": _first(m.lanes.id, m.lanes.predecessors), "entry_lane_fid": _first(m.lanes.id, m.lanes.successors),
-        "lane_group_connector_fid": block, "speed_limit_mps": limit, "traffic_light_stop_line_fids": _stop_texts(m),
+    limits = zip(m.lanes.speed_limit_mps.tolist(), m.lanes.has_speed_limit.tolist(), strict=True)
+    values = {
+        **edges,
+        "lane_fid": m.lanes.id,
+        "lane_connector_fid": m.lanes.id,
+        "lane_group_fid": block,
+        "lane_group_connector_fid": block,
+        "lane_index": m.lanes.lane_index,
+        "speed_limit_mps": [v if has else None for v, has in limits],
+        "exit_lane_fid": _first(m.lanes.id, m.lanes.predecessors),
+        "entry_lane_fid": _first(m.lanes.id, m.lanes.successors),
+        "traffic_light_stop_line_fids": _stop_texts(m),
         "bulb_fids": [""] * len(m.lanes),
-        "intersection_fid": _ids(m.areas.id, np.where(m.lanes.block >= 0, m.blocks.intersection[m.lanes.block], -1)),
-        "lane_connector_fid": m.lanes.id, "left_boundary_fid": left, "right_boundary_fid": right,
-    }  # fmt: skip
-    ids = m.lanes.id[connectors]
-    yield (
-        "lane_connectors",
-        "LINESTRING",
-        Layer(ids, baselines[connectors], _columns("lane_connectors", of_connectors, connectors)),
-    )
-    name = "gen_lane_connectors_scaled_width_polygons"
-    yield name, *_polygon_layer(ids, m.lanes.polygons, connectors, _columns(name, of_connectors, connectors), project)
+        "intersection_fid": _intersections(m),
+    }
+    shapes, centers = _shapes(m.lanes.polygons, project), _lines(m.lanes.centerlines, project)
+    for name, rows in (("lanes_polygons", lanes), ("gen_lane_connectors_scaled_width_polygons", connectors)):
+        yield name, *_polygon_layer(m.lanes.id[rows], shapes[rows], _columns(name, values, rows))
+    name, rows = "lane_connectors", connectors
+    yield name, "LINESTRING", Layer(m.lanes.id[rows], centers[rows], _columns(name, values, rows))
+    name, rows = "baseline_paths", np.arange(len(m.lanes))
+    owner = {"lane_fid": _float_ids(m.lanes.id, is_lane), "lane_connector_fid": _float_ids(m.lanes.id, ~is_lane)}
+    yield name, "LINESTRING", Layer(rows + 1, centers, _columns(name, owner, rows))
 
 
 def _block_layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
-    groups = np.flatnonzero(m.blocks.kind == LaneKind.LANE)
-    connectors = np.flatnonzero(m.blocks.kind == LaneKind.CONNECTOR)
     values = {
         "from_lane_group_fid": _first(m.blocks.id, m.blocks.predecessors),
         "to_lane_group_fid": _first(m.blocks.id, m.blocks.successors),
         "intersection_fid": _ids(m.areas.id, m.blocks.intersection),
     }
-    for name, rows in (("lane_groups_polygons", groups), ("lane_group_connectors", connectors)):
-        yield name, *_polygon_layer(m.blocks.id[rows], m.blocks.polygons, rows, _columns(name, values, rows), project)
+    shapes = _shapes(m.blocks.polygons, project)
+    for name, kind in (("lane_groups_polygons", LaneKind.LANE), ("lane_group_connectors", LaneKind.CONNECTOR)):
+        rows = np.flatnonzero(m.blocks.kind == kind)
+        yield name, *_polygon_layer(m.blocks.id[rows], shapes[rows], _columns(name, values, rows))
+
+
+def _intersections(m: MapData) -> list[int]:
+    """Id of the intersection that each lane's road block lies in."""
+    rows = np.full(len(m.lanes), -1, np.int64)
+    known = m.lanes.block >= 0
+    rows[known] = m.blocks.intersection[m.lanes.block[known]]
+    return _ids(m.areas.id, rows)
 
 
 class _Boundaries:
@@ -242,30 +260,32 @@ def _stop_texts(m: MapData) -> list[str]:
 
 
 def _lines(lines: Polylines, project: Project) -> NDArray[Any]:
-    points = project(lines.points)
-    parts = [shapely.linestrings(points[lines.offsets[i] : lines.offsets[i + 1]]) for i in range(len(lines))]
-    return np.array(parts, object)
+    owner = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
+    return np.asarray(shapely.linestrings(project(lines.points), indices=owner), object)
 
 
-def _polygon_layer(
-    ids: I64, polygons: Polygons, rows: I64, columns: dict[str, Sequence[Any]], project: Project
-) -> tuple[str, Layer]:
-    """The kind and the layer of some of the polygons. Several outlines of one polygon become a multipolygon; rings within another are its holes."""
-    shapes = []
-    for r in rows.tolist():
-        rings = [shapely.linearrings(project(ring)) for ring in polygons[r]]
-        outlines = [shapely.polygons(ring) for ring in rings]
-        # Even-odd: a ring within an even number of others is an outline, within an odd number a hole of the smallest around it.
-        depth = [sum(o is not p and p.contains(o) for p in outlines) for o in outlines]
-        parts = []
-        for i, ring in enumerate(rings):
-            if depth[i] % 2 == 0:
-                holes = [
-                    h for j, h in enumerate(rings) if depth[j] == depth[i] + 1 and outlines[i].contains(outlines[j])
-                ]
-                parts.append(shapely.polygons(ring, holes) if holes else outlines[i])
-        shapes.append(parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
-    geometry = np.empty(len(shapes), object)
-    geometry[:] = shapes
-    kind = "MULTIPOLYGON" if any(g.geom_type == "MultiPolygon" for g in shapes) else "POLYGON"
-    return kind, Layer(ids, geometry, columns)
+def _shapes(polygons: Polygons, project: Project) -> NDArray[Any]:
+    """Polygons (N,), or multipolygons where one has several outlines."""
+    owner = np.repeat(np.arange(len(polygons.rings) - 1), np.diff(polygons.rings))
+    rings = np.asarray(shapely.linearrings(project(polygons.points), indices=owner), object)
+    outlines = np.asarray(shapely.polygons(rings), object)
+    out = outlines[polygons.offsets[:-1]]
+    for i in np.flatnonzero(np.diff(polygons.offsets) > 1).tolist():
+        rows = slice(polygons.offsets[i], polygons.offsets[i + 1])
+        out[i] = _nested(rings[rows], outlines[rows])
+    return out
+
+
+def _nested(rings: NDArray[Any], outlines: NDArray[Any]) -> Any:
+    """Even-odd: a ring within an even number of others is an outline, within an odd number a hole of the smallest around it."""
+    within = shapely.contains(outlines[:, None], outlines[None, :]) & ~np.eye(len(rings), dtype=bool)
+    depth = within.sum(axis=0)
+    parts = [
+        shapely.polygons(rings[i], rings[within[i] & (depth == depth[i] + 1)]) for i in np.flatnonzero(depth % 2 == 0)
+    ]
+    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
+
+
+def _polygon_layer(ids: I64, shapes: NDArray[Any], columns: dict[str, Sequence[Any]]) -> tuple[str, Layer]:
+    several = bool(np.any(shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON)) if len(shapes) else False
+    return "MULTIPOLYGON" if several else "POLYGON", Layer(ids, shapes, columns)
