@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.core.scenario import Ego, LightState, ObjectKind, Scenario
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import Selected, find, select
-from roadcraft.scenario_io.store.index import VERSION, to_rows
+from roadcraft.scenario_io.store.index import VERSION, pc, to_rows
 from roadcraft.scenario_io.store.store import Store
 
 PREFIX = 6  # digits of a map hash that suffice to name it
@@ -43,14 +44,21 @@ def describe_store(
         out["filtered"] = {"scenarios": len(chosen), "types": _counts(s.type for s in chosen)}
         listed = [_line(s) for s in chosen[: limit or None]]
     else:
-        rows = to_rows(store.index.table.slice(0, limit or len(store)))
-        listed = [_line(s) for s in select(rows)]
+        listed = [_line(s) for s in select(_first_rows(store, limit))]
     out["listed"] = listed
     if logs:
         out["logs"] = [_log_line(store, k) for k in store.logs()[: limit or None]]
     if verify:
         out["faults"] = store.verify()
     return out
+
+
+def _first_rows(store: Store, limit: int) -> list[ScenarioRow]:
+    """Tagged scenarios, or any where none is tagged."""
+    table = store.index.table
+    tagged = table.filter(pc.greater(pc.list_value_length(table.column("tags")), 0))
+    table = tagged if len(tagged) else table
+    return to_rows(table.slice(0, limit or len(table)))
 
 
 def _totals(store: Store) -> dict[str, Any]:
@@ -146,7 +154,7 @@ def describe_scenario(s: Scenario, log: str = "") -> dict[str, Any]:
         "start_us": int(s.time_us[0]),
         "seconds": round(float(s.time_us[-1] - s.time_us[0]) * 1e-6, 3),
         "iterations": len(s),
-        "interval_s": s.interval_s,
+        "interval_s": round(s.interval_s, 6),
         "frames": [s.first, s.last],
         "start": [round(float(v), 3) for v in ego[0, :3]],
         "driven_m": round(float(np.linalg.norm(np.diff(ego[:, :2], axis=0), axis=1).sum()), 2),

@@ -7,7 +7,6 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -121,7 +120,7 @@ class StoreWriter:
         path = map_path(self.path, content_hash)
         if not path.exists():
             items = [Item("map", map_data)]
-            if self._spatial_index and find_spec("roadcraft.core.driving.lanes"):
+            if self._spatial_index:
                 items.append(Item("index", map_data.index, meta={"layout": index_layout()}))
             with _locked(self.path / WRITING, fcntl.LOCK_SH):
                 write_shard(path, items)

@@ -1,0 +1,220 @@
+"""Ingest: resumable, in parallel, one bad log never in the way of the others."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roadcraft.core.cli import main
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.scenario_io import Store, StoreWriter, ingest, open_source
+from roadcraft.scenario_io.checks import check_drive
+from roadcraft.scenario_io.commands import parse_params
+from roadcraft.scenario_io.open import detect
+from roadcraft.scenario_io.store import atomic
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory, make_drive, make_map, make_rows) -> Path:
+    """Forty drives, as a store: the one format that is always there."""
+    path = tmp_path_factory.mktemp("logs") / "logs"
+    with StoreWriter(path, shard_drives=10, spatial_index=False) as out:
+        for i in range(40):
+            drive = make_drive(i, 60, f"log_{i:02d}")
+            out.add(drive.name, drive, make_map(i % 3), make_rows(drive))
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    store = Store(path)
+    assert store.verify() == []
+    return {k: store.drive(k).objects.box.tobytes() for k in store.logs()}
+
+
+def test_everything_arrives(logs, tmp_path):
+    report = ingest("store", logs, tmp_path / "out", workers=1)
+    assert (report.drives, report.scenarios, report.already, report.skipped) == (40, 80, 0, ())
+    assert report.bytes > 0
+    assert contents(tmp_path / "out") == contents(logs)
+    assert list(Store(tmp_path / "out").iter_rows()) == list(Store(logs).iter_rows())
+    again = ingest("store", logs, tmp_path / "out", workers=1)
+    assert (again.drives, again.already, again.bytes) == (0, 40, 0)
+
+
+def test_two_processes(logs, tmp_path):
+    report = ingest(None, logs, tmp_path / "out", workers=2)
+    assert report.drives == 40
+    assert contents(tmp_path / "out") == contents(logs)
+    assert len(list((tmp_path / "out" / "index").glob("*.parquet"))) == 1
+
+
+def test_the_index_of_a_map_comes_along(logs, tmp_path):
+    ingest("store", logs, tmp_path / "out", workers=1)
+    stored = Store(tmp_path / "out").map("log_00")
+    assert "index" in stored.__dict__
+    built = Store(logs).map("log_00")
+    assert "index" not in built.__dict__
+    for name in ("lanes", "blocks", "drivable", "intersections", "crosswalks", "stops"):
+        a, b = getattr(stored.index, name), getattr(built.index, name)
+        for field in ("rows", "origin", "shape", "starts", "entries"):
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+        assert a.cell_m == b.cell_m
+
+
+_SCRIPT = """
+import sys
+from roadcraft.scenario_io import ingest, store
+from roadcraft.scenario_io.store import writer
+slow = writer.write_part
+def slowly(*args):
+    import time
+    time.sleep(0.05)
+    return slow(*args)
+writer.write_part = slowly
+if __name__ == "__main__":
+    ingest("store", sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize(("workers", "parts"), [(1, 3), (2, 2)])
+def test_killed_and_repeated(logs, tmp_path, workers, parts):
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text(_SCRIPT)
+    run = subprocess.Popen([sys.executable, str(script), str(logs), str(out), str(workers)])
+    until = time.monotonic() + 60
+    while len(list(out.glob("index/*.parquet"))) < parts and time.monotonic() < until and run.poll() is None:
+        time.sleep(0.005)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    kept = len(contents(out))
+    assert kept >= parts
+    report = ingest("store", logs, out, workers=1)
+    assert report.drives + report.already == 40
+    assert report.already >= kept
+    assert contents(out) == contents(logs)
+    assert not list(out.rglob("*.tmp"))
+
+
+@pytest.fixture
+def damaged(tmp_path, make_drive, make_map, make_rows) -> Path:
+    """Two sound drives and one each of what check_drive refuses."""
+    path = tmp_path / "damaged"
+    with StoreWriter(path, spatial_index=False) as out:
+        for i in range(2):
+            out.add(f"good_{i}", make_drive(i), make_map(0), make_rows(make_drive(i), f"good_{i}"))
+        d = make_drive(5)
+        ego, box, time_us = d.ego.copy(), d.objects.box.copy(), d.time_us.copy()
+        ego[7, 1], box[3, 0], time_us[4] = np.nan, np.inf, time_us[3]
+        out.add("nan_pose", replace(d, ego=ego), make_map(0))
+        out.add("inf_box", replace(d, objects=replace(d.objects, box=box)), make_map(0))
+        out.add("same_time", replace(d, time_us=time_us), make_map(0))
+        out.add("lost_track", replace(d, objects=replace(d.objects, track=d.objects.track + 99)), make_map(0))
+        out.add("short", make_drive(6, 1), make_map(0))
+    return path
+
+
+def test_bad_logs_are_skipped_and_told(damaged, tmp_path):
+    report = ingest("store", damaged, tmp_path / "out", workers=1)
+    assert report.drives == 2
+    told = {s.log: (s.where, s.what) for s in report.skipped}
+    assert told["nan_pose"] == ("nan_pose: frame 7", "the ego state is not finite (1 times)")
+    assert told["same_time"] == ("same_time: frame 4", "time does not increase (1 times)")
+    assert "box or velocity is not finite" in told["inf_box"][1]
+    assert "belongs to no track" in told["lost_track"][1]
+    assert "too short: 1 frames" in told["short"][1]
+    assert Store(tmp_path / "out").logs() == ["good_0", "good_1"]
+
+
+def test_an_empty_map_is_refused(make_drive, make_map):
+    m = make_map(0)
+    none = replace(m.lanes, id=m.lanes.id[:0])
+    with pytest.raises(DataError, match="map is empty"):
+        check_drive(make_drive(1), replace(m, lanes=none), "x")
+
+
+def test_the_exit_code_says_that_something_was_skipped(damaged, logs, tmp_path, capsys):
+    def run(*words: str) -> int:
+        with pytest.raises(SystemExit) as e:
+            main(["ingest", *words])
+        return int(e.value.code or 0)
+
+    assert run("store", str(damaged), "--out", str(tmp_path / "a"), "--workers", "1") == 3
+    shown = capsys.readouterr()
+    assert "nan_pose: frame 7: the ego state is not finite" in shown.err
+    assert "2 drives with 4 scenarios added" in shown.out
+    assert "5 skipped" in shown.out
+    assert run("auto", str(logs), "--out", str(tmp_path / "b"), "--workers", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["drives"] == 40
+    assert run("auto", str(tmp_path / "none"), "--out", str(tmp_path / "c")) == 4
+    assert "there is no such file or folder" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_ingest_and_keeps_what_was_written(logs, tmp_path, monkeypatch):
+    calls = []
+
+    def full(fd: int) -> None:
+        calls.append(fd)
+        if len(calls) > 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(DataError, match="disk is full"):
+        ingest("store", logs, tmp_path / "out", workers=1)
+    monkeypatch.undo()
+    kept = len(contents(tmp_path / "out"))
+    assert ingest("store", logs, tmp_path / "out", workers=1).already == kept
+    assert contents(tmp_path / "out") == contents(logs)
+
+
+def test_tagged_only(damaged, tmp_path):
+    assert ingest("store", damaged, tmp_path / "out", workers=1, tagged_only=True).scenarios == 4
+
+
+# ---- opening --------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_formats_are_told_from_the_files(logs, tmp_path):
+    assert detect(logs) == "store"
+    assert isinstance(open_source(logs), Store)
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "x.db").write_bytes(b"")
+    assert detect(tmp_path) == "nuplan"
+    assert detect(deep / "x.db") == "nuplan"
+    (tmp_path / "y.tfrecord-00000-of-00150").write_bytes(b"")
+    assert detect(tmp_path / "y.tfrecord-00000-of-00150") == "womd"
+    with pytest.raises(DataError, match="several formats: nuplan, womd"):
+        detect(tmp_path)
+
+
+def test_what_is_accepted_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"folder is empty.*accepted: a store .*nuPlan logs .*Waymo"):
+        open_source(tmp_path)
+    (tmp_path / "readme.md").write_text("x")
+    with pytest.raises(DataError, match="no scenarios are found here"):
+        open_source(tmp_path)
+    StoreWriter(tmp_path / "s")
+    with pytest.raises(DataError, match="takes no parameters"):
+        open_source(tmp_path / "s", splits=["val"])
+
+
+def test_params():
+    assert parse_params(["a=1", "b=[x, y]", "c=", "d=p/q=r"]) == {"a": 1, "b": ["x", "y"], "c": "", "d": "p/q=r"}
+    for words, told in ((["x"], "key=value"), (["a=["], "not a YAML value")):
+        with pytest.raises(ConfigError, match=told):
+            parse_params(words)
+
+
+def test_unknown_params_are_told(logs, tmp_path):
+    with pytest.raises(ConfigError, match="splitz"):
+        ingest("womd", logs, tmp_path / "out", {"splitz": "val"})
