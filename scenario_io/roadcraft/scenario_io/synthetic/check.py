@@ -17,7 +17,7 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.tags import FRAMES
 
 F64 = NDArray[np.float64]
-CLEARANCE, TTC_S, TTC_STEP = 0.25, 1.3, 0.1
+CLEARANCE, TTC_S, TTC_STEP = 0.25, 1.2, 0.1
 
 
 def faults(drive: Drive, map_data: MapData) -> list[str]:

@@ -100,7 +100,7 @@ def walk_free(i, g, state, const, gate_s, gate_xy, gate_walk, ped_walk, ped_stat
     """Whether a driver may pass a crosswalk: nobody on it near the driver's lane or about to
     be there."""
     d = gate_s[g] - (state[S] + const[FRONT])
-    if d > 45.0:
+    if d > 60.0:
         return True
     for q in range(len(ped_walk)):
         if ped_walk[q] != gate_walk[g] or (ped_state[q] != 2 and ped_state[q] != 5):

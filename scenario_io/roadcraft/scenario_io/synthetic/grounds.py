@@ -117,9 +117,10 @@ def lay_out_cross(
     numbers = [0, 1, 2, 3]
     if three:
         numbers.remove({1: 2, 2: 1, 3: 2}[out])
-    corner = float(rng.uniform(6.5, 9.5))
+    corner = float(rng.uniform(7.5, 11.0))
     width = float(rng.uniform(3.4, 3.7))
-    profiles = [Profile(width, lanes[k % 2], lanes[k % 2], 0.0, 0.5, 0.5) for k in range(4)]
+    median = float(rng.uniform(0.4, 1.2))
+    profiles = [Profile(width, lanes[k % 2], lanes[k % 2], median, 0.5, 0.5) for k in range(4)]
     arms = []
     for k in numbers:
         heading = -np.pi / 2 + k * np.pi / 2 + float(rng.uniform(-0.12, 0.12))

@@ -25,7 +25,14 @@ def _four_phases(stage: Stage) -> None:
 
 
 def _set_up(
-    stage: Stage, cross: Cross, spacing: float, *, ahead: float = 0.0, v: float = 8.5, ego_lane: int | None = None
+    stage: Stage,
+    cross: Cross,
+    spacing: float,
+    *,
+    ahead: float = 0.0,
+    v: float = 8.5,
+    ego_lane: int | None = None,
+    lat_accel: float = 2.0,
 ) -> None:
     """The ego 70 to 130 m before the junction, perhaps with somebody ahead, and traffic from everywhere."""
     rng = stage.rng
@@ -36,7 +43,7 @@ def _set_up(
         if stage.sketch.segments[k].source >= 0
     )
     s = float(stop) - float(rng.uniform(75, 130))
-    ego_on(stage, path, s, v, lat_accel=float(rng.uniform(1.7, 2.2)))
+    ego_on(stage, path, s, v, lat_accel=lat_accel * float(rng.uniform(0.85, 1.1)))
     if rng.random() < ahead:
         gap = float(rng.uniform(18, 30))
         onward = [
@@ -123,7 +130,7 @@ def right_turn(stage: Stage) -> None:
     )  # fmt: skip
     if light:
         _two_phases(stage)
-    _set_up(stage, cross, 60, ahead=0.3, v=8.0)
+    _set_up(stage, cross, 60, ahead=0.3, v=8.0, lat_accel=1.4)
     _crossing_people(stage, cross, 4)
     stage.tag = "starting_right_turn"
 
@@ -152,10 +159,10 @@ def _stop_sign(stage: Stage, spacing: float) -> None:
 
 
 def stop_sign(stage: Stage) -> None:
-    _stop_sign(stage, 90)
+    _stop_sign(stage, 170)
     stage.tag = "starting_straight_stop_sign_intersection_traversal"
 
 
 def stop_sign_alone(stage: Stage) -> None:
-    _stop_sign(stage, 130)
+    _stop_sign(stage, 190)
     stage.tag, stage.before = "stopping_at_stop_sign_without_lead", (4.0, 6.0)

@@ -226,14 +226,25 @@ def cut_in(stage: Stage) -> None:
     n = len(road.forward)
     lane = int(rng.integers(n))
     other = lane + 1 if lane == 0 or (lane < n - 1 and rng.random() < 0.5) else lane - 1
-    s, v = _start(stage), 0.85 * limit
+    s, v, when = _start(stage), 0.9 * limit, float(rng.uniform(8, 12))
     ego_on(stage, road.forward[lane], s, v)
-    stage.driver(
-        road.forward[other], s + float(rng.uniform(24, 34)), 0.9 * v, top_speed=0.88 * v, changes=0, forced_after=float(rng.uniform(8, 11)),
-        forced_side=1.0 if other > lane else -1.0, forced_near=9.0, forced_far=24.0,
-    )  # fmt: skip
+    pace = 0.9 * limit
+    slower = np.interp(
+        np.arange(STEPS) * DT, [0, when + 3, when + 9], [pace, pace, float(rng.uniform(0.55, 0.8)) * limit]
+    )
+    stage.cutter = stage.driver(
+        road.forward[other],
+        s + float(rng.uniform(20, 32)),
+        v,
+        script=stage.script(slower),
+        changes=0,
+        forced_after=when,
+        forced_side=1.0 if other > lane else -1.0,
+        forced_near=10.0,
+        forced_far=26.0,
+    )
     stage.fill(road.forward + road.backward, float(rng.uniform(70, 110)), factor=0.85)
-    stage.tag, stage.extra = "following_lane_with_lead", ()
+    stage.tag = "following_lane_with_lead"
 
 
 def bicycle_ahead(stage: Stage) -> None:
@@ -348,7 +359,7 @@ def pedestrian_crossing(stage: Stage) -> None:
     stage.walks = [Crosswalk(c.at(np.array([at, at]), lambda s: np.array([p.right, p.left])))]
     lane = len(road.forward) - 1
     ego_on(stage, road.forward[lane], s0, 0.85 * limit)
-    arrive = (at - s0 - 45) / (0.85 * limit)
+    arrive = (at - s0 - 62) / (0.9 * limit)
     for k in range(int(rng.integers(1, 5))):
         side = rng.random() < 0.5
         a, b = (p.right, p.left) if side else (p.left, p.right)
@@ -358,7 +369,9 @@ def pedestrian_crossing(stage: Stage) -> None:
         d = np.array([a - out, a - out * 0.3, b + out * 0.3, b + out])
         way = c.at(s, lambda _s, d=d: d)
         go = max(0.0, arrive + float(rng.uniform(-0.5, 1.0)) + 0.7 * k)
-        stage.walker(way, speed=float(rng.uniform(1.1, 1.6)), walk=0, go=go)
+        speed = float(rng.uniform(1.1, 1.6))
+        first = float(np.hypot(*(way[1] - way[0])))
+        stage.walker(way, speed=speed, walk=0, go=go, start=max(0.0, first - 0.6 - speed * max(go - 1.0, 0.0)))
     stage.fill(road.forward[:lane] + road.backward, float(rng.uniform(60, 100)))
     stage.strollers(5, 150, c.at(np.array([at]), 0.0)[0])
     stage.tag, stage.extra = "waiting_for_pedestrian_to_cross", ("near_pedestrian_on_crosswalk",)
@@ -411,7 +424,7 @@ def on_ramp_merge(stage: Stage) -> None:
     far = -float(rng.uniform(18, 26))
     top = blend(edges[n] + far, edges[n], 40.0, b - 90.0)
     low = blend(edges[n] + far - width, edges[n] - width, 40.0, b - 90.0)
-    ramp = lay_lanes(sk, chain, 0.0, b, [top, low], 0.9 * limit)
+    ramp = lay_lanes(sk, chain, 0.0, b, [top, low], 0.95 * limit)
     mini = sk.area(AreaKind.INTERSECTION, chain.strip(b, e, edges[n] - width - 1.0, 1.0))
     lay_links(sk, chain, b, e, [(main[k], after[k], edges[k], edges[k + 1]) for k in range(n)], limit, mini)
     link = (ramp[0], after[n - 1], blend(edges[n], edges[n - 1], b, e), blend(edges[n] - width, edges[n], b, e))
@@ -422,7 +435,7 @@ def on_ramp_merge(stage: Stage) -> None:
     stage.find_routes()
     stage.merge_lane = after[n - 1]
     mains, ramps = [stage.path_from(x) for x in main], stage.path_from(ramp[0])
-    ego_on(stage, ramps, s0, 0.75 * limit)
+    ego_on(stage, ramps, s0, 0.85 * limit)
     stage.fill([ramps], 110, factor=0.85)
-    stage.fill(mains, float(rng.uniform(70, 110)), factor=0.9)
-    stage.tag, stage.focus = "near_high_speed_vehicle", (b - 70.0, e)
+    stage.fill(mains, float(rng.uniform(75, 120)), factor=0.85, trucks=0.04)
+    stage.tag, stage.focus, stage.zipper = "near_high_speed_vehicle", (b - 70.0, e), 210.0

@@ -26,7 +26,8 @@ class Stage:
     """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state, const, kind);
     statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps; lane_change: (arc0, arc1, side) of
     the ego; tag: what the world is about; extra: tags that go with it;
-    before: seconds of log before the world's own frame; focus: stretch of the ego's path where that frame must lie."""
+    before: seconds of log before the world's own frame; cutter: who cuts in
+    ahead of the ego; zipper: metres before the merge lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie."""
 
     rng: np.random.Generator
     sketch: Sketch = field(default_factory=Sketch)
@@ -43,7 +44,9 @@ class Stage:
     scripts: list[F64] = field(default_factory=list)
     ways: list[dict[str, Any]] = field(default_factory=list)
     lane_change: tuple[float, float, int] | None = None
+    cutter: int = -1
     merge_lane: int = -1
+    zipper: float = 110.0
     tag: str = ""
     extra: tuple[str, ...] = ()
     before: tuple[float, float] = (5.0, 10.0)
@@ -209,7 +212,7 @@ class Stage:
         )  # fmt: skip
         path = np.array([len(self.paths) if p < 0 else p for p in self.path_of], np.int64)
         script = np.array(self.scripts) if self.scripts else np.full((1, STEPS), np.inf)
-        return drive(table, path, np.array(self.states), np.array(self.consts), lights, script, walkers)
+        return drive(table, path, np.array(self.states), np.array(self.consts), lights, script, walkers, self.zipper)
 
 
 def signal_program(

@@ -351,9 +351,9 @@ def _gate(i, k, time, on, path, state, const, roads, gates, conflict, next_gate,
     st, co = state[i], const[i]
     front = st[S] + co[FRONT]
     while next_gate[i] < off[path[i] + 1] and front > gate_s[next_gate[i]] + 0.8:
+        if kind[next_gate[i]] != GATE_WALK:
+            st[ARRIVED], st[HELD] = 0.0, 0.0
         next_gate[i] += 1
-        st[ARRIVED] = 0.0
-        st[HELD] = 0.0
     for g in range(next_gate[i], off[path[i] + 1]):
         d = gate_s[g] - front
         if d > 70.0:

@@ -100,6 +100,8 @@ def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str,
     if main is None:
         return None
     main = main & (m.s[:, 0] >= stage.focus[0]) & (m.s[:, 0] <= stage.focus[1])
+    if stage.cutter >= 0:  # from when it moves over
+        main = main & (m.path[:, stage.cutter] != m.path[0, stage.cutter])
     on = m.active[:, 0]
     alive = int(on.sum()) if on.all() else int(np.flatnonzero(~on)[0])
     low, high = WARM_UP + FIRST_ANCHOR, min(alive, STEPS) - (FRAMES - LAST_ANCHOR)
