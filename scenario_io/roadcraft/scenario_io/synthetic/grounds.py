@@ -57,16 +57,33 @@ def lay_out_road(
     """A road with connectors of 12 m around each of ``cuts``. The limit is posted with probability ``posted``."""
     rng = stage.rng
     chain = chain or winding(rng, length, bend)
+    parking = walkway and shoulder == 0.6 and chain.length > 0 and rng.random() < 0.55
+    shoulder = 2.5 if parking else shoulder
     profile = Profile(width or float(rng.uniform(3.4, 3.75)), forward, backward, median, shoulder, 0.6, walkway)
     sign = limit if rng.random() < posted else float("nan")
     spans = [(c - 6.0, c + 6.0) for c in (cuts or (0.45 * chain.length,))]
     f, b = lay_road(stage.sketch, chain, profile, spans, (0.0, chain.length), sign)
     _beside(stage, chain, profile)
+    if parking:
+        _kerbside(stage, chain, profile)
     stage.find_routes()
     road = Road(
         chain, profile, limit, [stage.path_from(x) for x in f[0]], [stage.path_from(x) for x in b[0]] if b else [], f
     )
     return road
+
+
+def _kerbside(stage: Stage, chain: Chain, profile: Profile) -> None:
+    """Cars parked on the strip right of the lanes, clear of them."""
+    rng, s = stage.rng, float(stage.rng.uniform(20, 60))
+    while s < chain.length - 40.0:
+        d = profile.right + 1.05 + float(rng.uniform(0.0, 0.12))
+        h = float(np.interp(s, np.arange(len(chain.heading)) * chain.ds, chain.heading))
+        length = float(rng.uniform(4.2, 5.2))
+        stage.thing(
+            ObjectKind.VEHICLE, chain.at(np.array([s]), d)[0], h + float(rng.normal(0, 0.01)), length, 1.85, 1.6
+        )
+        s += float(rng.uniform(6.5, 10.0)) if rng.random() < 0.6 else float(rng.uniform(18, 70))
 
 
 def _beside(stage: Stage, chain: Chain, profile: Profile) -> None:

@@ -19,7 +19,7 @@ from roadcraft.scenario_io.synthetic.tags import FRAMES, SCENE_STARTS
 from roadcraft.scenario_io.synthetic.traffic import DT, Motion
 
 F64 = NDArray[np.float64]
-SIGHT = 85.0  # metres within which the ego's log holds an object
+SIGHT = 100.0  # metres within which the ego's log holds an object
 INTERVAL_US = 50_000
 
 

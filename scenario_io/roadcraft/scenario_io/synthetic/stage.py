@@ -135,7 +135,7 @@ class Stage:
         self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
     ) -> None:
         """Random traffic on the given paths, ``spacing`` metres apart on average, and more of it coming in at their starts."""
-        rng = self.rng
+        rng, spacing = self.rng, max(26.0, 0.8 * spacing)
         for p in paths:
             path, s = self.paths[p], float(rng.uniform(5.0, 5.0 + spacing))
             while s < path.length - 30.0:

@@ -196,7 +196,7 @@ def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
         ("traversing_pickup_dropoff", ObjectKind.VEHICLE, -2.0, 14.0, 5.0),
     ):
         rows = np.array([box for k, box, _ in stage.statics if k == kind])
-        if len(rows):
+        if len(rows) and (tag != "traversing_pickup_dropoff" or stage.tag == tag):
             ahead, aside = relative(rows[None, :, 0], rows[None, :, 1])
             out[tag] = ((ahead > low) & (ahead < high) & (np.abs(aside) < wide)).any(1) & (w.v > 1.0)
     return out
