@@ -96,16 +96,10 @@ def _counts(values: Any) -> dict[str, int]:
 
 def _line(s: Selected) -> dict[str, Any]:
     r = s.row
-    seconds = (s.window_us[1] - s.window_us[0]) * 1e-6
+    seconds = round((s.window_us[1] - s.window_us[0]) * 1e-6, 2)
     return {
-        "token": r.token,
-        "type": s.type,
-        "tags": list(r.tags),
-        "log": r.log,
-        "split": r.split,
-        "map": r.map_name,
-        "seconds": seconds,
-    }
+        "token": r.token, "type": s.type, "seconds": seconds, "split": r.split, "map": r.map_name, "log": r.log, "tags": list(r.tags)
+    }  # fmt: skip
 
 
 def _log_line(store: Store, key: str) -> dict[str, Any]:
@@ -236,10 +230,11 @@ def print_description(d: dict[str, Any]) -> None:
     for title in ("listed", "logs"):
         if d.get(title):
             table = Table(box=None, pad_edge=False, header_style="dim")
-            for column in d[title][0]:
-                table.add_column(column, overflow="fold")
+            columns = [c for c in d[title][0] if c != "tags"]  # they are in --json, and with the scenario itself
+            for column in columns:
+                table.add_column(column, overflow="fold", no_wrap=column in ("token", "seconds"))
             for line in d[title]:
-                table.add_row(*(_text(v) for v in line.values()))
+                table.add_row(*(_text(line[c]) for c in columns))
             console.print("", table)
     if "faults" in d:
         console.print("\n" + ("\n".join(d["faults"]) if d["faults"] else "every file is as it was written"))
