@@ -185,15 +185,33 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
 
 
 @njit(cache=True, nogil=True)
-def one_in_cell(cells: CellEdges, x: float, y: float, wanted: NDArray[np.bool_], hint: int) -> int:
-    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count; all where empty."""
-    column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
-    if not (0 <= column < cells.nx and 0 <= line < cells.ny):
+def one_in_cell(
+    x0: float,
+    y0: float,
+    size: float,
+    nx: int,
+    ny: int,
+    starts: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    points: F64,
+    edge_at: I64,
+    edge: NDArray[np.int32],
+    odd: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    hint: int,
+    x: float,
+    y: float,
+) -> int:
+    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count; all where empty.
+
+    The fields of :class:`CellEdges` one by one: taking them from the tuple costs more than the search (numba counts references).
+    """
+    column, line = math.floor((x - x0) / size), math.floor((y - y0) / size)
+    if not (0 <= column < nx and 0 <= line < ny):
         return -1
-    cell = int(line) * cells.nx + int(column)
-    cx, cy = cells.x + column * cells.cell, cells.y + line * cells.cell
-    entries, points, edge, edge_at, odd = cells.entries, cells.points, cells.edge, cells.edge_at, cells.odd
-    first, last = cells.starts[cell], cells.starts[cell + 1]
+    cell = int(line) * nx + int(column)
+    cx, cy = x0 + column * size, y0 + line * size
+    first, last = starts[cell], starts[cell + 1]
     asked = -1
     for k in range(first, last):
         if entries[k] >> 1 == hint:
@@ -205,5 +223,5 @@ def one_in_cell(cells: CellEdges, x: float, y: float, wanted: NDArray[np.bool_],
         if k == asked or (len(wanted) > 0 and not wanted[e >> 1]):
             continue
         if e & 1 or _holds(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
-            return e >> 1
+            return int(e >> 1)
     return -1

@@ -140,6 +140,16 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
     blocks = np.zeros(max(len(ground.blocks.offsets) - 1, 0), np.int64)
     parks = np.zeros(max(len(ground.parks.offsets) - 1, 0), np.int64)
     lanes, hint = ground.lanes, np.full(5, -1, np.int64)
+    x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
+    starts, entries, points, edge_at, edge, odd = (
+        lanes.starts,
+        lanes.entries,
+        lanes.points,
+        lanes.edge_at,
+        lanes.edge,
+        lanes.odd,
+    )
+    left, right, low, high = patch[1, 0], patch[0, 0], patch[2, 1], patch[0, 1]
     hl, hw = 0.5 * vehicle_box[1], 0.5 * vehicle_box[2]
     for n in range(states.shape[0]):
         hint[:] = -1
@@ -152,8 +162,11 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
                 u = 0.0 if i == 4 else (hl if i == 0 or i == 3 else -hl)
                 v = 0.0 if i == 4 else (hw if i < 2 else -hw)
                 px, py = x + (u * c - v * q), y + (u * q + v * c)
-                if patch[1, 0] <= px <= patch[0, 0] and patch[2, 1] <= py <= patch[0, 1]:
-                    hint[i] = one_in_cell(lanes, px, py, on_route if i == 4 else some, hint[i])
+                if left <= px <= right and low <= py <= high:
+                    wanted = on_route if i == 4 else some
+                    hint[i] = one_in_cell(
+                        x0, y0, size, nx, ny, starts, entries, points, edge_at, edge, odd, wanted, hint[i], px, py
+                    )
                 else:
                     m = _lanes_at(ground, patch, blocks, px, py, rows)
                     hint[i] = -1

@@ -98,35 +98,40 @@ def next_segment(path: Path, i: int, last: int) -> int:
 @njit(cache=True, nogil=True)
 def box_in_strip(path: Path, first: int, last: int, tips: tuple[int, int], half_width: float, box: F64) -> bool:
     """Whether an oriented box touches the strip between two vertices. box (6,): x, y, cos, sin, length, width; tips of :func:`ends`."""
-    radius = 0.5 * math.sqrt(box[4] * box[4] + box[5] * box[5])
-    reach = radius + 1.5 * half_width
-    strip, triangle = np.empty(6), np.empty((3, 2))
+    xy, arc, chunk = path.xy, path.arc, path.chunk
+    x, y, length, width = box[0], box[1], box[4], box[5]
+    reach = 0.5 * math.sqrt(length * length + width * width) + 1.5 * half_width
     near = False
     for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
-        if bounds_distance2(path.chunk[c], box[0], box[1]) > reach * reach:
+        if bounds_distance2(chunk, c, x, y) > reach * reach:
             continue
         for i in range(max(first, c * CHUNK), min(last, (c + 1) * CHUNK)):
-            if path.arc[i + 1] <= path.arc[i]:
+            d = arc[i + 1] - arc[i]
+            if d <= 0.0:
                 continue
-            strip_box(
-                path, i, half_width, half_width if i == tips[0] else 0.0, half_width if i == tips[1] else 0.0, strip
-            )
-            dx, dy = box[0] - strip[0], box[1] - strip[1]
-            far = reach + strip[4]
+            ux, uy = (xy[i + 1, 0] - xy[i, 0]) / d, (xy[i + 1, 1] - xy[i, 1]) / d
+            before, after = (half_width if i == tips[0] else 0.0), (half_width if i == tips[1] else 0.0)
+            middle, long = 0.5 * (d + after - before), d + before + after
+            dx, dy = x - (xy[i, 0] + middle * ux), y - (xy[i, 1] + middle * uy)
+            far = reach + 0.5 * long
             if dx * dx + dy * dy > far * far:
                 continue
             near = True
-            if separation(dx, dy, strip[2], strip[3], strip[4], strip[5], box[2], box[3], box[4], box[5]) <= 0.0:
+            if separation(dx, dy, ux, uy, long, 2.0 * half_width, box[2], box[3], length, width) <= 0.0:
                 return True
-    if not near:
-        return False
-    corners = box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5])
+    return near and _box_in_wedge(path, first, last, half_width, box, reach)
+
+
+@njit(cache=True, nogil=True)
+def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64, reach: float) -> bool:
+    xy, arc, chunk = path.xy, path.arc, path.chunk
+    corners, triangle = box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5]), np.empty((3, 2))
     for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
-        if bounds_distance2(path.chunk[c], box[0], box[1]) > reach * reach:
+        if bounds_distance2(chunk, c, box[0], box[1]) > reach * reach:
             continue
         for i in range(max(first, c * CHUNK), min(last, (c + 1) * CHUNK)):
-            dx, dy = path.xy[i + 1, 0] - box[0], path.xy[i + 1, 1] - box[1]
-            if path.arc[i + 1] <= path.arc[i] or dx * dx + dy * dy > reach * reach:
+            dx, dy = xy[i + 1, 0] - box[0], xy[i + 1, 1] - box[1]
+            if arc[i + 1] <= arc[i] or dx * dx + dy * dy > reach * reach:
                 continue
             k = next_segment(path, i, last)
             if k < 0:

@@ -47,10 +47,10 @@ def offset_path(xy: F64, heading: F64, offset_m: float) -> Path:
 
 
 @njit(cache=True, nogil=True)
-def bounds_distance2(chunk: F64, x: float, y: float) -> float:
-    """Squared distance of a point to the rectangle ``chunk`` (4,)."""
-    dx = max(chunk[0] - x, 0.0, x - chunk[2])
-    dy = max(chunk[1] - y, 0.0, y - chunk[3])
+def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
+    """Squared distance of a point to rectangle c of ``chunk`` (C, 4)."""
+    dx = max(chunk[c, 0] - x, 0.0, x - chunk[c, 2])
+    dy = max(chunk[c, 1] - y, 0.0, y - chunk[c, 3])
     return dx * dx + dy * dy
 
 
@@ -60,13 +60,13 @@ def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
 
     near: a segment to begin with (any; a good one saves time).
     """
-    xy, chunk = path.xy, path.chunk
+    xy, chunk, arc = path.xy, path.chunk, path.arc
     last = len(xy) - 2
     best, at = math.inf, 0
     home = min(max(near, 0), last) // CHUNK
     for turn in range(len(chunk) + 1):
         c = home if turn == 0 else turn - 1
-        if turn > 0 and (c == home or bounds_distance2(chunk[c], x, y) > best * best * (1.0 + 1e-12)):
+        if turn > 0 and (c == home or bounds_distance2(chunk, c, x, y) > best * best * (1.0 + 1e-12)):
             continue
         for i in range(c * CHUNK, min((c + 1) * CHUNK, last + 1)):
             d = point_segment_distance(x, y, xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1])
@@ -75,20 +75,20 @@ def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
     dx, dy = xy[at + 1, 0] - xy[at, 0], xy[at + 1, 1] - xy[at, 1]
     length2 = dx * dx + dy * dy
     share = ((x - xy[at, 0]) * dx + (y - xy[at, 1]) * dy) / length2 if length2 > 0.0 else 0.0
-    return path.arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
+    return arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
 
 
 @njit(cache=True, nogil=True)
 def interpolate(path: Path, arc: float) -> tuple[float, float, float]:
     """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0, PDMPath.interpolate."""
-    s = path.arc
+    s, xy, heading = path.arc, path.xy, path.heading
     a = min(max(arc, 1e-5), s[-1])
     j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
     span = s[j] - s[j - 1]
     if span == 0.0:
-        return path.xy[j, 0], path.xy[j, 1], math.atan2(math.sin(path.heading[j]), math.cos(path.heading[j]))
+        return xy[j, 0], xy[j, 1], math.atan2(math.sin(heading[j]), math.cos(heading[j]))
     # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and that decides which is best
-    x = (path.xy[j, 0] - path.xy[j - 1, 0]) / span * (a - s[j - 1]) + path.xy[j - 1, 0]
-    y = (path.xy[j, 1] - path.xy[j - 1, 1]) / span * (a - s[j - 1]) + path.xy[j - 1, 1]
-    h = (path.heading[j] - path.heading[j - 1]) / span * (a - s[j - 1]) + path.heading[j - 1]
+    x = (xy[j, 0] - xy[j - 1, 0]) / span * (a - s[j - 1]) + xy[j - 1, 0]
+    y = (xy[j, 1] - xy[j - 1, 1]) / span * (a - s[j - 1]) + xy[j - 1, 1]
+    h = (heading[j] - heading[j - 1]) / span * (a - s[j - 1]) + heading[j - 1]
     return x, y, math.atan2(math.sin(h), math.cos(h))

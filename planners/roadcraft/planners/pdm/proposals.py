@@ -80,15 +80,16 @@ def in_the_way(
     if tips[0] < 0:
         return 0
     n = 0
-    box = np.empty(6)
-    for j in range(len(world.box)):
-        if world.ignored[j] or fixed[j] < 0:
+    box, boxes, moved, ignored = np.empty(6), world.box, world.moved, world.ignored
+    for j in range(len(boxes)):
+        if ignored[j] or fixed[j] < 0:
             continue
         if fixed[j] == 0:
-            box[:] = world.box[j]
-            box[0] += time_s * world.moved[j, 0]
-            box[1] += time_s * world.moved[j, 1]
-            still = world.moved[j, 0] == 0.0 and world.moved[j, 1] == 0.0
+            for k in range(6):
+                box[k] = boxes[j, k]
+            box[0] += time_s * moved[j, 0]
+            box[1] += time_s * moved[j, 1]
+            still = moved[j, 0] == 0.0 and moved[j, 1] == 0.0
             if not box_in_strip(path, first, last, tips, half_width, box):
                 if still:
                     fixed[j] = -1
