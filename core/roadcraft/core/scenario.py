@@ -209,13 +209,25 @@ class Scenario:
         return self.first - self.stride * np.arange(n, 0, -1, dtype=np.int64)
 
     @cached_property
+    def anchor(self) -> int:
+        """Drive frame that bears the scenario's token (nuPlan's tagged frame), the first iteration's where none does."""
+        try:
+            found = np.flatnonzero(self.drive.token == np.uint64(int(self.token, 16)))
+        except (ValueError, OverflowError):
+            return self.first
+        return int(found[0]) if len(found) else self.first
+
+    @cached_property
     def route(self) -> I64:
-        """Ids of the road blocks of the mission at the first iteration, in driving order (R,) int64; empty where there is none."""
-        s = self.drive.scenes.at(self.first)
+        """Ids of the road blocks of the mission at the anchor frame, in driving order (R,) int64; empty where there is none.
+
+        Reference: nuplan-devkit e924167, route and goal belong to the tagged frame's scene, though a window may start in the scene before.
+        """
+        s = self.drive.scenes.at(self.anchor)
         return self.drive.scenes.route[s] if s >= 0 else np.zeros(0, np.int64)
 
     @cached_property
     def goal(self) -> F64 | None:
-        """x, y, heading of the mission's goal, or None."""
-        s = self.drive.scenes.at(self.first)
+        """x, y, heading of the mission's goal at the anchor frame, or None."""
+        s = self.drive.scenes.at(self.anchor)
         return self.drive.scenes.goal[s] if s >= 0 and self.drive.scenes.has_goal[s] else None
