@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
+from roadcraft.validation.metrics.specs import metric_specs
 
 
 @hookimpl
@@ -37,6 +38,7 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "roadcraft.validation.agents.configs:IdmAgentsConfig",
             "roadcraft.validation.agents.idm:IdmAgents",
         ),
+        *metric_specs(),
     ]
 
 

@@ -65,7 +65,7 @@ def ego_box(ego: F64, vehicle_box: F64) -> F64:
 @njit(cache=True, nogil=True)
 def overlap(a: F64, b: F64) -> bool:
     """Whether boxes a (5,) and b (5,) share a point."""
-    return _overlap(a[0], a[1], a[2], a[3], a[4], b[0], b[1], b[2], b[3], b[4])
+    return boxes_touch(a[0], a[1], a[2], a[3], a[4], b[0], b[1], b[2], b[3], b[4])
 
 
 @njit(cache=True, nogil=True)
@@ -74,16 +74,17 @@ def overlap_matrix(a: F64, b: F64) -> NDArray[np.bool_]:
     out = np.zeros((len(a), len(b)), np.bool_)
     for i in range(len(a)):
         for j in range(len(b)):
-            out[i, j] = _overlap(
+            out[i, j] = boxes_touch(
                 a[i, 0], a[i, 1], a[i, 2], a[i, 3], a[i, 4], b[j, 0], b[j, 1], b[j, 2], b[j, 3], b[j, 4]
             )
     return out
 
 
 @njit(cache=True, nogil=True)
-def _overlap(
+def boxes_touch(
     ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
 ) -> bool:
+    """``overlap`` of two boxes given as numbers."""
     dx, dy = bx - ax, by - ay
     reach = 0.5 * (al + aw + bl + bw) + _CLEAR_M
     if dx * dx + dy * dy > reach * reach:
@@ -126,12 +127,20 @@ def segments_touch(ax: float, ay: float, bx: float, by: float, cx: float, cy: fl
 def convex_touch(a: F64, b: F64) -> bool:
     """Whether two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order share a point (exact signs)."""
     for i in range(len(a)):
-        p, q = a[i], a[(i + 1) % len(a)]
-        for j in range(len(b)):
-            r, s = b[j], b[(j + 1) % len(b)]
-            if segments_touch(p[0], p[1], q[0], q[1], r[0], r[1], s[0], s[1]):
-                return True
-    return _holds(a, b[0]) or _holds(b, a[0])
+        k = (i + 1) % len(a)
+        if segment_touches(a[i, 0], a[i, 1], a[k, 0], a[k, 1], b):
+            return True
+    return _holds(a, b[0])
+
+
+@njit(cache=True, nogil=True)
+def segment_touches(ax: float, ay: float, bx: float, by: float, polygon: F64) -> bool:
+    """Whether the closed segment a-b shares a point with a convex polygon (N, 2), not closed, counter-clockwise (exact signs)."""
+    for j in range(len(polygon)):
+        r, s = polygon[j], polygon[(j + 1) % len(polygon)]
+        if segments_touch(ax, ay, bx, by, r[0], r[1], s[0], s[1]):
+            return True
+    return _holds(polygon, np.array([ax, ay]))
 
 
 @njit(cache=True, nogil=True)

@@ -29,6 +29,16 @@ def arc_lengths(points: F64) -> F64:
 
 
 @njit(cache=True, nogil=True)
+def length_row(points: F64, first: int, last: int) -> float:
+    """Length of the line ``points[first:last]``."""
+    length = 0.0
+    for i in range(first + 1, last):
+        dx, dy = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        length += math.sqrt(dx * dx + dy * dy)
+    return length
+
+
+@njit(cache=True, nogil=True)
 def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float, int]:
     """``project`` of the point (x, y), for use inside kernels."""
     best, segment = math.inf, 0
@@ -49,6 +59,24 @@ def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float
         arc += math.sqrt(length2) * min(factor, 1.0)
     side = dx * (y - ay) - dy * (x - ax)
     return arc, best if side >= 0.0 else -best, segment
+
+
+@njit(cache=True, nogil=True)
+def project_row(points: F64, first: int, last: int, x: float, y: float) -> float:
+    """Arc length of the projection of (x, y) on the line ``points[first:last]``, without its arc lengths at hand."""
+    best, arc, begin = math.inf, 0.0, 0.0
+    for i in range(first, last - 1):
+        ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+        length2 = (bx - ax) * (bx - ax) + (by - ay) * (by - ay)
+        length = math.sqrt(length2)
+        d = point_segment_distance(x, y, ax, ay, bx, by)
+        if d < best:
+            best, factor = d, 0.0
+            if length2 > 0.0:
+                factor = 1.0 if x == bx and y == by else ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2
+            arc = begin + (min(factor, 1.0) * length if factor > 0.0 else 0.0)
+        begin += length
+    return arc
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,24 @@
+"""nuPlan's metrics and scores, one metric per file, and what they share. Public names are loaded on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME: dict[str, str] = {  # public name -> module that defines it
+    "aggregate": "roadcraft.validation.metrics.aggregate",
+    "Table": "roadcraft.validation.metrics.aggregate",
+    "evaluate": "roadcraft.validation.metrics.evaluate",
+    "ScenarioResult": "roadcraft.validation.metrics.evaluate",
+    "scenario_score": "roadcraft.validation.metrics.evaluate",
+    "RolloutContext": "roadcraft.validation.metrics.context",
+    "CHALLENGE_METRICS": "roadcraft.validation.metrics.challenges",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

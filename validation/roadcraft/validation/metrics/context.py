@@ -1,0 +1,25 @@
+"""The memo by which the metrics of one rollout share intermediate results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from roadcraft.core.rollout import Rollout
+
+
+class RolloutContext:
+    """A ``core.interfaces.MetricContext``: one rollout, and values computed on first use. Lives as long as one evaluation."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+        self._memo: dict[str, Any] = {}
+
+    @property
+    def rollout(self) -> Rollout:
+        return self._rollout
+
+    def shared(self, key: str, compute: Callable[[], Any]) -> Any:
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]

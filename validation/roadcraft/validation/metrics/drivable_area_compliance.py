@@ -1,0 +1,35 @@
+"""Ego stays on the drivable area (reference: nuplan-devkit e924167, drivable_area_compliance.py)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
+from roadcraft.validation.metrics.configs import DrivableAreaConfig
+from roadcraft.validation.metrics.drivable import departures
+from roadcraft.validation.metrics.events import runs
+
+_CORNERS = ("front left", "rear left", "rear right", "front right")
+
+
+class DrivableAreaCompliance(Metric):
+    """Multiplier. 0 where a corner ever stands ``tolerance_m`` or more beyond the drivable area and ego's own lanes, else 1."""
+
+    role: ClassVar[str] = "multiplier"
+
+    def __init__(self, config: DrivableAreaConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        distance = departures(context).distance
+        far = distance >= self.config.tolerance_m
+        score = 0.0 if far.any() else 1.0
+        events = []
+        for first, last in zip(*runs(far.any(axis=1)), strict=True):
+            part = distance[first : last + 1]
+            step, corner = divmod(int(part.argmax()), 4)
+            what = f"{_CORNERS[corner]} corner {part[step, corner]:.2f} m beyond the drivable area, steps {first} to {last}"
+            events.append(Event(int(first) + step, what))
+        return MetricResult(
+            "drivable_area_compliance", score, {"drivable_area_compliance": score}, events=tuple(events)
+        )

@@ -1,0 +1,85 @@
+"""Ego does not drive against the traffic (reference: nuplan-devkit e924167, driving_direction_compliance.py)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.polyline import project_row
+from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.validation.metrics.configs import DrivingDirectionConfig
+from roadcraft.validation.metrics.frames import frames
+from roadcraft.validation.metrics.routes import ego_route
+
+
+class DrivingDirectionCompliance(Metric):
+    """Multiplier. The way driven along the lanes' direction within each last ``horizon_s``; at worst below compliance_m backwards 1, below
+    violation_m 0.5, else 0. As in the reference the worst is the absolute value of the minimum, even of a positive one."""
+
+    role: ClassVar[str] = "multiplier"
+
+    def __init__(self, config: DrivingDirectionConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        f, route = frames(context), ego_route(context)
+        lines = context.rollout.scenario.map.lanes.centerlines
+        # 9 or 10 steps at 10 Hz: the jitter of the time stamps decides
+        horizon = int(self.config.horizon_s * 1e6 / np.mean(np.diff(f.time_us)))
+        progress = _progress(
+            f.box,
+            frozen(route.rows, np.int64),
+            frozen(route.count, np.int64),
+            frozen(lines.points),
+            frozen(lines.offsets, np.int64),
+            horizon,
+        )
+        step = int(progress.argmin())
+        worst = abs(float(progress[step]))
+        c = self.config
+        score = 1.0 if worst < c.compliance_m else (0.5 if worst < c.violation_m else 0.0)
+        stats = {
+            "driving_direction_compliance_score": score,
+            f"min_progress_along_driving_direction_in_{c.horizon_s}_second_interval": -worst,
+        }
+        unit = f"progress_along_driving_direction_in_last_{c.horizon_s}_seconds_[m]"
+        events = ()
+        if score < 1.0:
+            events = (Event(step, f"drove {worst:.2f} m against the driving direction within {c.horizon_s} s"),)
+        return MetricResult(
+            "driving_direction_compliance", score, stats, Series(f.time_us, progress, unit), events=events
+        )
+
+
+@njit(cache=True, nogil=True)
+def _progress(box: F64, rows: I64, count: I64, points: F64, offsets: I64, horizon: int) -> F64:
+    """Way along the first route object's baseline, summed over the last ``horizon`` + 1 samples.
+
+    ``_extract_metric``'s quirks: entering an object forgets the last arc length and the next sample only sets it, so two samples count 0 (in the
+    very first object one); without an object the state stays; an arc length of exactly 0 counts as missing.
+    """
+    n = len(box)
+    way, out = np.zeros(n), np.zeros(n)
+    current = rows[0, 0] if count[0] > 0 else -1
+    known, before = False, 0.0
+    for i in range(n):
+        if count[i] == 0:
+            continue
+        row = rows[i, 0]
+        if row != current:
+            current, known = row, False
+            continue
+        arc = project_row(points, offsets[row], offsets[row + 1], box[i, 0], box[i, 1])
+        if known and arc != 0.0:
+            way[i] = arc - before
+        before, known = arc, True
+    for i in range(n):
+        total = 0.0
+        for k in range(max(0, i - horizon), i + 1):
+            total += way[k]
+        out[i] = total
+    return out

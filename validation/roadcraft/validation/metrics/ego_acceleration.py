@@ -1,0 +1,18 @@
+"""Acceleration's magnitude (reference: nuplan-devkit e924167, ego_acceleration.py)."""
+
+from __future__ import annotations
+
+from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.validation.metrics.bounded import bounded
+from roadcraft.validation.metrics.configs import NoSettings
+from roadcraft.validation.metrics.dynamics import acceleration
+
+
+class EgoAcceleration(Metric):
+    """Reported only."""
+
+    def __init__(self, config: NoSettings) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        return bounded(context, "ego_acceleration", acceleration(context, "magnitude"), "meters_per_second_squared")

@@ -1,0 +1,21 @@
+"""Longitudinal acceleration (reference: nuplan-devkit e924167, ego_lon_acceleration.py)."""
+
+from __future__ import annotations
+
+from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.validation.metrics.bounded import bounded
+from roadcraft.validation.metrics.configs import LonAccelerationConfig
+from roadcraft.validation.metrics.dynamics import acceleration
+
+
+class EgoLonAcceleration(Metric):
+    """Reported only; ``ego_is_comfortable`` scores it."""
+
+    def __init__(self, config: LonAccelerationConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        c = self.config
+        return bounded(
+            context, "ego_lon_acceleration", acceleration(context, "x"), "meters_per_second_squared", c.low, c.high
+        )

@@ -1,0 +1,19 @@
+"""Longitudinal jerk (reference: nuplan-devkit e924167, ego_lon_jerk.py)."""
+
+from __future__ import annotations
+
+from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.validation.metrics.bounded import bounded
+from roadcraft.validation.metrics.configs import LonJerkConfig
+from roadcraft.validation.metrics.dynamics import jerk
+
+
+class EgoLonJerk(Metric):
+    """Reported only; ``ego_is_comfortable`` scores it."""
+
+    def __init__(self, config: LonJerkConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        bound = self.config.bound
+        return bounded(context, "ego_lon_jerk", jerk(context, "x"), "meters_per_second_cubed", -bound, bound)

@@ -1,0 +1,63 @@
+"""Nobody is about to be hit (reference: nuplan-devkit e924167, time_to_collision_within_bound.py)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.validation.metrics.collisions import collisions
+from roadcraft.validation.metrics.configs import TimeToCollisionConfig
+from roadcraft.validation.metrics.events import object_event, runs
+from roadcraft.validation.metrics.frames import frames
+from roadcraft.validation.metrics.routes import corners
+from roadcraft.validation.metrics.ttc_kernel import time_to_collision
+
+
+class TimeToCollisionWithinBound(Metric):
+    """Weight 5. 1 where the time to collision stays above ``least_s`` at every step (0 at the step of a collision at fault), else 0."""
+
+    role: ClassVar[str] = "weighted"
+    weight: ClassVar[float] = 5.0
+
+    def __init__(self, config: TimeToCollisionConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        f, contacts, c = frames(context), collisions(context), self.config
+        seconds, hit = time_to_collision(
+            f.ego,
+            f.box,
+            f.speed,
+            f.offsets,
+            f.track,
+            f.kind,
+            f.object_box,
+            f.object_speed,
+            frozen(contacts.first, np.int64),
+            frozen(contacts.step_at_fault, np.bool_),
+            frozen(corners(context).in_common, np.bool_),
+            context.rollout.scenario.map.index.intersections.arrays,
+            c.step_s,
+            c.horizon_s,
+        )
+        good = bool((seconds > c.least_s).all())
+        stats = {"min_time_to_collision": float(seconds.min()), "time_to_collision_within_bound": good}
+        events = []
+        for first, last in zip(*runs(seconds <= c.least_s), strict=True):
+            step = int(first) + int(seconds[first : last + 1].argmin())
+            if hit[step] >= 0:
+                what = f"would hit a {{kind}} within {seconds[step]:.1f} s, steps {first} to {last}"
+                events.append(object_event(context, step, what, int(hit[step])))
+            else:
+                events.append(Event(step, "collision at fault"))
+        unit = f"time_to_collision_under_{c.horizon_s}_seconds [s]"
+        return MetricResult(
+            "time_to_collision_within_bound",
+            float(good),
+            stats,
+            Series(f.time_us, seconds, unit),
+            tuple(events),
+        )
