@@ -170,8 +170,19 @@ def test_no_route(world: Any) -> None:
     fault(world, "table scene", "no route")
 
 
+def test_scenes_without_a_route_are_left_out_and_named(world: Any) -> None:
+    name = world.drive.scenes.names[3]
+    spoil(world.log, f"UPDATE scene SET roadblock_ids = '' WHERE name = '{name}'")
+    source, first = world.source(), world.drive.scenes.first
+    times = [r.anchor_us for r in source.rows(world.drive.name)]
+    assert times == world.drive.time_us[[*range(first[2], first[3]), *range(first[4], first[5])]].tolist()
+    (left_out,) = source.left_out(world.drive.name)
+    assert name in left_out.where
+    assert "no route" in left_out.what
+
+
 def test_route_of_another_map(world: Any) -> None:
-    spoil(world.log, "UPDATE scene SET roadblock_ids = '71 12345'")
+    spoil(world.log, "UPDATE scene SET roadblock_ids = '12345 12346'")
     fault(world, "table scene", "12345", "map version")
 
 

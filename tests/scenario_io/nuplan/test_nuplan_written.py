@@ -68,6 +68,20 @@ def test_window_and_drive_give_the_same_scenario(world: Any, assert_same: Same) 
         assert one.past(19).tolist() == (whole.past(19) - shift).tolist()
 
 
+def test_route_and_goal_are_those_of_the_tagged_frame(world: Any) -> None:
+    """The window of a scenario may begin in the scene before (checked with the reference on this very case)."""
+    d: Drive = world.drive
+    frame = int(d.scenes.first[3]) + 4
+    source = world.source()
+    (row,) = [r for r in source.rows(d.name) if r.token == f"{int(d.token[frame]):016x}"]
+    s = source.scenario(row, "unknown", (row.anchor_us - 3_000_000, row.anchor_us + 3_000_000))
+    assert s.first < s.anchor
+    assert s.drive.scenes.at(s.first) == s.drive.scenes.at(s.anchor) - 1
+    assert s.route.tolist() == d.scenes.route[3].tolist() != d.scenes.route[2].tolist()
+    assert s.goal is not None
+    assert s.goal.tolist() == d.scenes.goal[3].tolist()
+
+
 def test_rows_are_the_frames_of_the_middle_scenes(world: Any) -> None:
     d: Drive = world.drive
     rows = world.source().rows(d.name)

@@ -130,6 +130,8 @@ class LogReader:
                 raise self._fault(where, "the goal is not finite")
             if any(abs(i) >= 2**62 for i in route):
                 raise self._fault(where, f"roadblock_ids {str(blocks)[:60]!r} are no ids")
+            if token in out:
+                raise self._fault(where, "the token is not unique")
             out[token] = SceneRow(str(name), route, goal)
         return out
 
@@ -166,9 +168,18 @@ class LogReader:
         rows = self._all("scenario_tag", "SELECT DISTINCT type FROM scenario_tag WHERE type IS NOT NULL")
         return tuple(sorted(str(r[0]) for r in rows))
 
+    @cached_property
+    def left_out(self) -> tuple[DataError, ...]:
+        """Why valid scenes give no scenarios: those without a route."""
+        lost = [self.scenes[t].name for t in self.scenes if t in self.valid_scenes and not self.scenes[t].route]
+        remedy = "ids of road blocks, separated by blanks"
+        return tuple(self._fault(f"scene, {name}", "no route: roadblock_ids is empty", remedy) for name in sorted(lost))
+
     def frame_rows(self) -> list[FrameRow]:
-        """The frames of valid scenes, by time. Raises DataError where the log has too few scenes."""
-        valid, (_, lidar) = self.valid_scenes, self._head
+        """The frames of valid scenes with a route, by time. Raises DataError where there is no such scene."""
+        valid, (_, lidar) = {t for t in self.valid_scenes if self.scenes[t].route}, self._head
+        if not valid:
+            raise self.left_out[0]
         tags: dict[int, set[str]] = {}
         for time, type in self._all("scenario_tag", _TAGS, (*FOREVER, lidar)):
             tags.setdefault(time, set()).add(str(type))

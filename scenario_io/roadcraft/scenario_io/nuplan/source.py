@@ -7,8 +7,6 @@ from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
-import numpy as np
-
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.core.map import MapData
@@ -55,7 +53,8 @@ class NuplanSource(ScenarioSource):
         return self._file(log).absolute().parent.name
 
     def rows(self, log: str) -> list[ScenarioRow]:
-        """The scenarios of a log, by anchor time. A log of fewer than 5 scenes is a DataError, for it can give none."""
+        """The scenarios of a log, by anchor time, but for those that ``left_out`` names. A log that can give none is a DataError (fewer than 5 scenes,
+        no scene with a route)."""
         reader, split = self._reader(log), self.split(log)
         extra, map_name = reader.extra, reader.map_name
         return [
@@ -75,6 +74,10 @@ class NuplanSource(ScenarioSource):
             for f in reader.frame_rows()
         ]
 
+    def left_out(self, log: str) -> list[DataError]:
+        """Why scenes of a log are missing from its rows, one error per scene (no route)."""
+        return list(self._reader(log).left_out)
+
     def drive(self, log: str) -> Drive:
         return self._reader(log).drive()
 
@@ -91,8 +94,8 @@ class NuplanSource(ScenarioSource):
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
         """One scenario, of whose log only the window is read, with ``past_s`` before and ``future_s`` after it.
 
-        Equal to what ``cut`` takes from the whole drive, but for the frames outside. Raises DataError where the window is too short or its
-        first frame has no route.
+        Equal to what ``cut`` takes from the whole drive, but for the frames outside. Raises DataError where the window is too short or the
+        tagged frame has no route.
         """
         reader = self._reader(row.log)
         first, last = window_us[0] - round(self.config.past_s * 1e6), window_us[1] + round(self.config.future_s * 1e6)
@@ -106,10 +109,9 @@ class NuplanSource(ScenarioSource):
             raise DataError(
                 "no route: roadblock_ids is empty", where=where, remedy="ids of road blocks, separated by blanks"
             )
-        unknown = s.route[s.map.block_rows(s.route) < 0]
-        if len(unknown):
+        if (s.map.block_rows(s.route) < 0).all():
             remedy = f"the map of {s.map.name} lacks it: is it the map version of the log?"
-            raise DataError(f"route names road block {np.int64(unknown[0])}", where=where, remedy=remedy)
+            raise DataError(f"route names road block {int(s.route[0])}", where=where, remedy=remedy)
 
     def _file(self, log: str) -> Path:
         if log not in self._files:
