@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.hookspecs import PluginRef, plugin_field
+
 
 @dataclass(frozen=True)
 class PdmClosedConfig:
@@ -42,3 +44,43 @@ class PdmClosedConfig:
             raise ValueError("speed_fractions must hold at least one positive number")
         if not 14 <= self.proposal_steps <= self.plan_steps:
             raise ValueError("proposal_steps must be at least 14 and at most plan_steps")
+
+
+@dataclass(frozen=True)
+class GuardConfig:
+    """A planner under supervision.
+
+    planner: whose proposals are judged; fallback: name of a planner that drives when none of them is safe ('' for none: the guard brakes);
+    slower: speeds tried, as shares of a proposal's own; most_slowed: proposals of which slower copies are tried; most_judged: proposals judged, the
+    planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1); progress_weight, ttc_weight,
+    speed_limit_weight, comfort_weight: of the rules; comfort_stop_mps2, emergency_stop_mps2: decelerations, both positive; slowing_mps2: of the slower
+    copies; edge_slack_m: corners this far over the road's edge are let pass; horizon_s: simulated; radius_m: of what is seen around ego's centre.
+    """
+
+    planner: PluginRef = plugin_field("planner", "learned")
+    fallback: str = ""
+    slower: tuple[float, ...] = (0.75, 0.5, 0.25)
+    most_slowed: int = 4
+    most_judged: int = 16
+    learned_weight: float = 0.3
+    progress_weight: float = 5.0
+    ttc_weight: float = 5.0
+    speed_limit_weight: float = 4.0
+    comfort_weight: float = 2.0
+    slowing_mps2: float = 2.0
+    comfort_stop_mps2: float = 2.5
+    emergency_stop_mps2: float = 6.0
+    edge_slack_m: float = 0.15
+    horizon_s: float = 4.0
+    radius_m: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not all(0.0 < f < 1.0 for f in self.slower):
+            raise ValueError("slower must hold shares between 0 and 1")
+        if self.most_slowed < 1 or self.most_judged < 1:
+            raise ValueError("most_slowed and most_judged must be at least 1")
+        for name in ("slowing_mps2", "comfort_stop_mps2", "emergency_stop_mps2", "radius_m"):
+            if getattr(self, name) <= 0.0:
+                raise ValueError(f"{name} must be positive")
+        if not 1.5 <= self.horizon_s <= 8.0:
+            raise ValueError("horizon_s must lie between 1.5 and 8")

@@ -39,6 +39,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ),
         PluginSpec(
             "planner",
+            "guard",
+            "Judges another planner's proposals, drives the best or a slower copy, brakes when none is safe",
+            "roadcraft.planners.pdm_configs:GuardConfig",
+            f"{here}.guard:Guard",
+        ),
+        PluginSpec(
+            "planner",
             "learned",
             "Drives by a trained network (checkpoint=RUN/best)",
             f"{here}.learned_config:LearnedConfig",

@@ -153,7 +153,7 @@ def step(
     flags = np.empty((q * l, steps + 1), np.int64)
     patch = patch_around(ego, vb, setup.radius_m)
     classify(driven, vb, ground, way.on_route, patch, flags)
-    sheet = np.empty((q * l, SHEET))
+    sheet = np.ones((q * l, SHEET))
     score_traffic(driven, flags, ground, patch, vb, world, setup.rules, sheet)
     score_areas(driven, flags, vb, setup.rules, sheet)
     score_progress(driven, vb, path_of(way.paths, 0), sheet)

@@ -15,6 +15,8 @@ from numba import njit
 from roadcraft.core.arrays import F64
 from roadcraft.planners.pdm.scorer import COMFORT
 
+NUPLAN_BOUNDS = np.array([-4.05, 2.40, 4.89, 8.37, 4.13, 1.93, 0.95])
+
 
 class Comfort(NamedTuple):
     """Tables for T states: parabola (3, T) coefficients and basis (T, 3); jerk (2, T): at the first and last state; turn, twist (T, 5): yaw rate and
@@ -37,7 +39,7 @@ def comfort_tables(count: int, dt: float, bounds: F64) -> Comfort:
     t = np.linspace(-1.0, 1.0, count)
     basis = np.stack([np.ones(count), t, t * t], -1)
     smooth = savgol_filter(eye, 8, 2, axis=0)
-    jerk = savgol_filter(smooth, min(count, count), 2, deriv=1, delta=dt, axis=0)
+    jerk = savgol_filter(smooth, count, 2, deriv=1, delta=dt, axis=0)
     turn = savgol_filter(eye, 5, 2, deriv=1, delta=dt, axis=0)
     twist = savgol_filter(eye, 5, 3, deriv=2, delta=dt, axis=0)
     first = np.clip(np.arange(count) - 2, 0, count - 5)

@@ -24,19 +24,20 @@ _CLEAR_M = 1e-6
 _AHEAD, _BEHIND = math.radians(30.0), math.radians(150.0)
 
 # columns of a score sheet
-NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP = range(8)
-SHEET = 8
+NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
+SHEET = 9
 
 
 class Rules(NamedTuple):
     """dt s between states; refresh: steps between two states of the forecast; ahead (F,) int64 steps of the time-to-collision projections;
-    direction_m: against traffic, from where 0.5 and 0 are given; weights (3,) of progress, time to collision, comfort; progress_floor_m."""
+    direction_m: against traffic, from where 0.5 and 0 are given; weights of progress, time to collision, comfort, speed limit; progress_floor_m: below it,
+    all progress is equal."""
 
     dt: float
     refresh: int
     ahead: I64
     direction_m: tuple[float, float]
-    weights: tuple[float, float, float]
+    weights: tuple[float, float, float, float]
     progress_floor_m: float
 
 
@@ -201,6 +202,6 @@ def total(sheet: F64, rules: Rules) -> F64:
             progress = raw[n] / most
         else:
             progress = 0.0 if product[n] == 0.0 else 1.0
-        mean = (progress * w[0] + sheet[n, TTC] * w[1] + sheet[n, COMFORT] * w[2]) / (w[0] + w[1] + w[2])
-        out[n] = product[n] * mean
+        mean = progress * w[0] + sheet[n, TTC] * w[1] + sheet[n, COMFORT] * w[2] + sheet[n, SPEED_LIMIT] * w[3]
+        out[n] = product[n] * (mean / (w[0] + w[1] + w[2] + w[3]))
     return out

@@ -1,0 +1,67 @@
+"""A planner's trajectories on a common time grid, and slower copies of them along their own path."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+
+
+@njit(cache=True, nogil=True)
+def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int, out: F64) -> bool:
+    """Poses out (T, 3) x, y, heading every ``step_us`` from ``start_us`` of a trajectory states (T', >= 3) at time_us (T',), ``length`` of them valid.
+
+    Beyond its end a trajectory goes straight on at its last speed. False, and nothing of use in ``out``, where a value is not finite or fewer than
+    two states are valid.
+    """
+    if length < 2:
+        return False
+    for k in range(length):
+        if not (math.isfinite(states[k, 0]) and math.isfinite(states[k, 1]) and math.isfinite(states[k, 2])):
+            return False
+        if k > 0 and time_us[k] <= time_us[k - 1]:
+            return False
+    j = 1
+    for t in range(len(out)):
+        now = start_us + t * step_us
+        while j < length - 1 and time_us[j] < now:
+            j += 1
+        share = (now - time_us[j - 1]) / (time_us[j] - time_us[j - 1])
+        dx, dy = states[j, 0] - states[j - 1, 0], states[j, 1] - states[j - 1, 1]
+        turn = states[j, 2] - states[j - 1, 2]
+        turn = math.atan2(math.sin(turn), math.cos(turn))
+        out[t, 0], out[t, 1] = states[j - 1, 0] + share * dx, states[j - 1, 1] + share * dy
+        out[t, 2] = states[j - 1, 2] + min(max(share, 0.0), 1.0) * turn
+    return True
+
+
+@njit(cache=True, nogil=True)
+def slower(poses: F64, speed: float, factor: float, decel: float, dt: float, out: F64) -> None:
+    """A copy out (T, 3) of poses (T, 3) along the same path at ``factor`` times its speed; factor 0 comes to a stop.
+
+    The copy slows down from ``speed`` (m/s, now) by ``decel`` m/s2 at most and is never faster than the original.
+    """
+    count = len(poses)
+    arc = np.zeros(count)
+    for t in range(1, count):
+        dx, dy = poses[t, 0] - poses[t - 1, 0], poses[t, 1] - poses[t - 1, 1]
+        arc[t] = arc[t - 1] + math.sqrt(dx * dx + dy * dy)
+    out[0] = poses[0]
+    along, j = 0.0, 1
+    for t in range(1, count):
+        own = arc[t] - arc[t - 1]
+        # the step's mean speed, so that a stop takes speed^2 / (2 decel) metres
+        floor = max(speed - decel * (t - 0.5) * dt, 0.0) * dt
+        along += min(own, max(factor * own, floor))
+        while j < count - 1 and arc[j] < along:
+            j += 1
+        step = arc[j] - arc[j - 1]
+        share = min(max((along - arc[j - 1]) / step, 0.0), 1.0) if step > 0.0 else 0.0
+        turn = poses[j, 2] - poses[j - 1, 2]
+        turn = math.atan2(math.sin(turn), math.cos(turn))
+        out[t, 0] = poses[j - 1, 0] + share * (poses[j, 0] - poses[j - 1, 0])
+        out[t, 1] = poses[j - 1, 1] + share * (poses[j, 1] - poses[j - 1, 1])
+        out[t, 2] = poses[j - 1, 2] + share * turn
