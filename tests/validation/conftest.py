@@ -147,3 +147,35 @@ def golden_runs(shared: Path) -> Callable[..., tuple[list[Scenario], Scripted, l
 @pytest.fixture(scope="session")
 def log_agents() -> LogAgents:
     return LogAgents()
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of eight short scenarios in four made-up logs."""
+    from roadcraft.core.interfaces import ScenarioRow
+    from roadcraft.scenario_io import StoreWriter
+    from roadcraft.scenario_io.synthetic.synthesise import synthesise
+
+    path = tmp_path_factory.mktemp("small") / "store"
+    with StoreWriter(path) as out:
+        for drive, map_data in synthesise(11, 4, ("car_following", "cut_in"), locations=1):
+            rows = [
+                ScenarioRow(
+                    token=f"{drive.token[frame]:016x}",
+                    tags=(kind,),
+                    log=drive.name,
+                    split="test",
+                    map_name=drive.map_name,
+                    source=drive.source,
+                    licence=drive.licence,
+                    anchor_us=int(drive.time_us[frame]),
+                    interval_us=drive.interval_us,
+                    stride=2,
+                    has_goal=True,
+                    first_us=int(drive.time_us[frame]),
+                    last_us=int(drive.time_us[frame + length]),
+                )
+                for frame, length, kind in ((100, 100, "following_lane_with_lead"), (300, 120, "changing_lane"))
+            ]
+            out.add(drive.name, drive, map_data, rows)
+    return path

@@ -43,16 +43,14 @@ def rescore(
     with new.lock(), Bar(len(items) * len(stores), progress, "drives") as bar:
         new.create(to_tree(config), items, versions())
         job = Job(config, None, judge_only=True)
-        part = Part(part_path(new, 0))
-        for mode, store in stores.items():
-            for item in items:
-                before = records.get((item.row.token, mode))
-                if before is None or before["status"] == "ok":
-                    part.add(_judge(job, store, item, mode))
-                else:
-                    part.add(before)
-                bar.add(1)
-        part.commit()
+        with Part(part_path(new, 0)) as part:
+            for mode, store in stores.items():
+                for item in items:
+                    before = records.get((item.row.token, mode))
+                    driven = before is None or before["status"] == "ok"
+                    part.add(_judge(job, store, item, mode) if driven else before or {})
+                    bar.add(1)
+            part.commit()
         return finish(config, to_tree(config), new, items)
 
 

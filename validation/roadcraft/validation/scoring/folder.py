@@ -122,6 +122,12 @@ class Part:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
 
 def write_atomic(path: Path, text: str) -> None:
     """Write a file whole or not at all."""

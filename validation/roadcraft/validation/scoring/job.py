@@ -18,6 +18,7 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
+from roadcraft.validation.metrics.evaluate import challenge_metrics, evaluate
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
 from roadcraft.validation.suites import Item, open_data
@@ -35,7 +36,8 @@ class Job:
         self.vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
         self.source = open_data(config.suite)
         self._writers: dict[str, StoreWriter] = {}
-        self.metrics = {m.name: create("metric", m.name, m.params) for m in config.metrics}
+        self.metrics = {mode: challenge_metrics(CHALLENGES[mode]) for mode in config.suite.modes}
+        self.further = {m.name: create("metric", m.name, m.params) for m in config.metrics}
         if judge_only:
             return
         self.planner = create("planner", config.planner.name, config.planner.params)
@@ -119,12 +121,10 @@ class Job:
 
     def judge(self, item: Item, result: Rollout | Failure, mode: str) -> dict[str, Any]:
         """The record of one result; metrics that raise make the scenario a failed one."""
-        from roadcraft.validation.metrics import evaluate
-
         if isinstance(result, Failure):
             return _failed(item, mode, result)
         try:
-            judged = evaluate(result, CHALLENGES[mode], self.metrics)
+            judged = evaluate(result, CHALLENGES[mode], self.further, metrics=self.metrics[mode])
         except Exception as e:
             if self.debug:
                 raise

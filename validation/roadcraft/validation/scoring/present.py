@@ -38,8 +38,12 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
             str(c["failed"] or ""),
         )
     console.print(head)
-    _print_rows(console, "metric", summary, "metrics")
-    _print_rows(console, "scenario type", summary, "types")
+    by_metrics: dict[tuple[str, ...], dict[str, Any]] = {}
+    for challenge, c in summary["challenges"].items():  # open loop has metrics of its own, so a table of its own
+        by_metrics.setdefault(tuple(sorted(c["metrics"])), {})[challenge] = c
+    for challenges in by_metrics.values():
+        _print_rows(console, "metric", challenges, "metrics")
+    _print_rows(console, "scenario type", summary["challenges"], "types")
     for challenge, c in summary["challenges"].items():
         for name, value in c.get("shares", {}).items():
             console.print(
@@ -57,22 +61,30 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         console.print(f"... and {len(failures) - 10} more; see failures.json")
 
 
-def _print_rows(console: Console, title: str, summary: Mapping[str, Any], key: str) -> None:
-    challenges = summary["challenges"]
+def _print_rows(console: Console, title: str, challenges: Mapping[str, Any], key: str) -> None:
+    """One row per metric or type; intervals only where the terminal is wide enough for them."""
     names = sorted({n for c in challenges.values() for n in c[key]})
     if not names:
         return
+    wide = max(map(len, names)) + 20 * len(challenges) + 10 <= console.width
     table = Table(title_justify="left")
-    table.add_column(title, no_wrap=True)
+    table.add_column(title, overflow="fold")
     if key == "types":
-        table.add_column("n", justify="right")
+        table.add_column("n", justify="right", no_wrap=True)
     for challenge in challenges:
         table.add_column(TITLES.get(challenge, challenge), justify="right", no_wrap=True)
     for name in names:
         found = [c[key].get(name) for c in challenges.values()]
         count = [str(max(f["scenarios"] for f in found if f))] if key == "types" else []
-        table.add_row(name, *count, *(f"{number(f['score'])} ({span(f['ci']) or '-'})" if f else "" for f in found))
+        table.add_row(name, *count, *(_cell(f, wide) for f in found))
     console.print(table)
+
+
+def _cell(figure: Mapping[str, Any] | None, wide: bool) -> str:
+    if figure is None:
+        return ""
+    ci = f"  {figure['ci'][0]:.2f}..{figure['ci'][1]:.2f}" if figure["ci"] else " " * 12
+    return number(figure["score"]) + (ci if wide else "")
 
 
 def number(value: float | None) -> str:

@@ -25,6 +25,7 @@ from roadcraft.validation.suites import Item, open_data, scenario_list_hash, sel
 
 BATCHES_PER_WORKER = 4  # enough that workers end together and a kill loses little
 SMALLEST_BATCH = 16
+LOST = 999  # number of the parts that hold what no worker could tell
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,11 @@ def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> l
 
 def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> None:
     job = Job(config, folder, debug=True)
-    part = Part(part_path(folder, 0))
-    for item, modes in _pending(config, folder, items):
-        for record in job.run([item], [modes]):
-            part.add(record)
-        part.commit()
+    with Part(part_path(folder, 0)) as part:
+        for item, modes in _pending(config, folder, items):
+            for record in job.run([item], [modes]):
+                part.add(record)
+            part.commit()
 
 
 def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progress: bool) -> None:
@@ -131,12 +132,11 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
         for k in range(0, len(pending), size)
     ]
     total = len(items) * len(config.suite.modes)
-    losses: list[Part] = []
 
     def lost(item: Item, mode: str, stage: str, error: str, text: str) -> None:
-        losses[:] = losses or [Part(part_path(folder, 999))]
-        losses[0].add(failed_record(item, mode, -1, stage, error, text))
-        losses[0].commit()
+        with Part(part_path(folder, LOST)) as part:
+            part.add(failed_record(item, mode, -1, stage, error, text))
+            part.commit()
         bar.add(1)
 
     with Bar(total, progress, "drives", total - sum(len(m) for _, m in pending)) as bar:

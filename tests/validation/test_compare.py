@@ -1,0 +1,115 @@
+"""Comparing two runs, judging stored drives again, showing results."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from roadcraft.core.errors import DataError
+from roadcraft.validation import compare, rescore, score
+from roadcraft.validation.comparison import got_worse
+from roadcraft.validation.comparison_table import print_comparison
+from roadcraft.validation.scoring.present import print_summary
+from roadcraft.validation.scoring.tables import read_records
+from roadcraft.validation.show import describe_run, describe_scenario
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, small_store):
+    """The expert's own drives, and those of a planner that goes straight on."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [
+        score(planner=p, data=str(small_store), out=str(folder / p), workers=1)
+        for p in ("log_replay", "constant_velocity")
+    ]
+
+
+def test_paired_differences(runs):
+    a, b = runs
+    found = compare(a.run, b.run)
+    (c,) = found["challenges"].values()
+    assert c["scenarios"] == 8
+    before, after = ({r["token"]: r["score"] for r in run.records} for run in runs)
+    d = np.array([after[t] - before[t] for t in before])
+    assert c["score"]["difference"] == pytest.approx(d.mean())
+    assert c["score"]["ci"][0] <= d.mean() <= c["score"]["ci"][1]
+    losses = [x["difference"] for x in c["changed"]]
+    assert losses == sorted(losses)
+    assert c["score"]["worse"] == got_worse(found)
+    same = compare(a.run, a.run)
+    assert not got_worse(same)
+    assert all(not x["changed"] for x in same["challenges"].values())
+    reverse = compare(b.run, a.run)["challenges"]["closed_loop_nonreactive_agents"]["score"]
+    assert reverse["difference"] == pytest.approx(-c["score"]["difference"])
+    assert (reverse["better"], reverse["worse"]) == (c["score"]["worse"], c["score"]["better"])
+
+
+def test_a_part_in_common(runs, tmp_path, small_store):
+    token = runs[0].records[3]["token"]
+    one = score(
+        planner="constant_velocity", data=str(small_store), out=str(tmp_path / "one"), scenario=token, workers=1
+    )
+    found = compare(runs[0].run, one.run)
+    assert (found["only_in_a"], found["only_in_b"]) == (7, 0)
+    (c,) = found["challenges"].values()
+    assert c["score"]["ci"] is None, "one log has no interval"
+    out = io.StringIO()
+    print_comparison(found, console=Console(file=out, width=160))
+    assert "7 results only in A" in out.getvalue()
+
+
+def test_rescore_gives_the_same(runs, tmp_path):
+    again = rescore(runs[1].run, tmp_path / "again")
+    assert (again.run / "scores.parquet").read_bytes() == (runs[1].run / "scores.parquet").read_bytes()
+    assert (again.run / "metrics.parquet").read_bytes() == (runs[1].run / "metrics.parquet").read_bytes()
+    with pytest.raises(DataError, match="a run of its own"):
+        rescore(runs[1].run, runs[1].run)
+
+
+def test_rescore_needs_rollouts(tmp_path, small_store):
+    bare = score(
+        planner="constant_velocity", data=str(small_store), out=str(tmp_path / "bare"), rollouts=False, workers=1
+    )
+    with pytest.raises(DataError, match="rollouts"):
+        rescore(bare.run, tmp_path / "again")
+    with pytest.raises(DataError, match="no scoring run"):
+        rescore(tmp_path / "nowhere", tmp_path / "again")
+
+
+def test_records_come_back_from_tables(runs):
+    for run in runs:
+        back = {(r["token"], r["challenge"]): r for r in read_records(run.run)}
+        for r in run.records:
+            b = back[r["token"], r["challenge"]]
+            assert b["score"] == r["score"]
+            assert [(m["name"], m["score"]) for m in b["metrics"]] == [(m["name"], m["score"]) for m in r["metrics"]]
+
+
+def test_show_lists_worst_first_and_says_why(runs):
+    run = runs[1].run
+    listed = describe_run(run, limit=0)
+    shown = [s["score"] for s in listed["scenarios"]]
+    assert shown == sorted(shown)
+    assert len(shown) == 8
+    assert describe_run(run, type="changing")["count"] == 4
+    assert describe_run(run, below=-1.0)["count"] == 0
+    metric = next(m["name"] for m in runs[1].records[0]["metrics"] if m["score"] is not None)
+    assert describe_run(run, metric=metric)["metric"] == metric
+    with pytest.raises(DataError, match="no metric"):
+        describe_run(run, metric="nonsense")
+    token = listed["scenarios"][0]["token"]
+    told = describe_scenario(run, token[:12])
+    assert told["token"] == token
+    assert told["results"][0]["metrics"]
+    with pytest.raises(DataError, match="no scenario"):
+        describe_scenario(run, "zzz")
+
+
+def test_the_summary_can_be_printed(runs):
+    out = io.StringIO()
+    print_summary(runs[0].summary, Console(file=out, width=120))
+    assert "log_replay: 8 scenarios of 4 logs" in out.getvalue()
+    assert "following_lane_with_lead" in out.getvalue()
