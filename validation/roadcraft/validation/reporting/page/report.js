@@ -32,7 +32,7 @@
       const c = row.modes[m];
       const td = el("td");
       if (c) {
-        count += c.count; failed += c.failed;
+        count = Math.max(count, c.count); failed += c.failed;
         td.append(pct(c.score));
         const bar = el("span", { className: "ci", title: c.interval ? `95 % interval ${pct(c.interval[0])} to ${pct(c.interval[1])}` : "fewer than two logs: no interval" });
         if (c.interval) bar.append(el("i", { style: `left:${100 * c.interval[0]}%;width:${100 * (c.interval[1] - c.interval[0])}%` }));
@@ -52,7 +52,8 @@
     t.replaceChildren();
     const tr = el("tr", {}, el("th", { textContent: firstHead }));
     for (const c of table.columns) {
-      const th = el("th", { textContent: roles ? words(c) : c });
+      const th = el("th");
+      th.append(...(roles ? [words(c)] : c.split(/(?<=_)/).flatMap((w) => [w, el("wbr")])));
       if (roles) th.append(el("small", { textContent: roles[c] }));
       tr.append(th);
     }
