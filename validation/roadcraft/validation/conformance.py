@@ -16,10 +16,10 @@ from roadcraft.core.interfaces import Metric, ScenarioSource
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.golden import GoldenDrive, golden_files, read_golden
-from roadcraft.validation.metrics.aggregate import Entry, aggregate
+from roadcraft.validation.metrics.aggregation import Entry, aggregate
 from roadcraft.validation.metrics.collisions import CollisionType, collisions
 from roadcraft.validation.metrics.context import RolloutContext
-from roadcraft.validation.metrics.evaluate import ScenarioResult, challenge_metrics, evaluate
+from roadcraft.validation.metrics.evaluation import ScenarioResult, challenge_metrics, evaluate
 from roadcraft.validation.metrics.frames import frames
 from roadcraft.validation.metrics.routes import corners, ego_route
 

@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import Any
 
 _HOME: dict[str, str] = {  # public name -> module that defines it
-    "aggregate": "roadcraft.validation.metrics.aggregate",
-    "Table": "roadcraft.validation.metrics.aggregate",
-    "evaluate": "roadcraft.validation.metrics.evaluate",
-    "ScenarioResult": "roadcraft.validation.metrics.evaluate",
-    "scenario_score": "roadcraft.validation.metrics.evaluate",
+    "aggregate": "roadcraft.validation.metrics.aggregation",
+    "Entry": "roadcraft.validation.metrics.aggregation",
+    "Table": "roadcraft.validation.metrics.aggregation",
+    "evaluate": "roadcraft.validation.metrics.evaluation",
+    "ScenarioResult": "roadcraft.validation.metrics.evaluation",
+    "challenge_metrics": "roadcraft.validation.metrics.evaluation",
+    "scenario_score": "roadcraft.validation.metrics.evaluation",
     "RolloutContext": "roadcraft.validation.metrics.context",
     "CHALLENGE_METRICS": "roadcraft.validation.metrics.challenges",
 }
