@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 from roadcraft.core.arrays import Polylines, Ragged
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData, content_hash
+from roadcraft.core.registry import create
 from roadcraft.core.scenario import Drive
+from roadcraft.core.testing import SourceConformance
 from roadcraft.core.windows import cut, window
 from roadcraft.scenario_io import open_source
 from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, calibration, read_map, write_drive, write_maps
+from roadcraft.scenario_io.nuplan.layers import COLUMNS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS
 from roadcraft.scenario_io.nuplan.rotation import quaternion_of, yaw_of
 
@@ -41,6 +44,19 @@ def test_a_drive_comes_back_to_the_last_bit(
 
 def test_a_map_comes_back(world: Any, assert_same: Same) -> None:
     assert_same(world.source().map(world.drive.name), world.map, within=1e-6)
+
+
+def test_other_readers_open_the_map(world: Any) -> None:
+    """GDAL, with its warnings as errors."""
+    pyogrio = pytest.importorskip("pyogrio")
+    layers = dict(pyogrio.list_layers(world.package))
+    assert layers.pop("meta") is None
+    assert set(layers) == {*COLUMNS}
+    for name in layers:
+        meta, fids, _, _ = pyogrio.raw.read(world.package, layer=name, return_fids=True)
+        assert meta["crs"] == "EPSG:4326"
+        assert list(meta["fields"]) == [*COLUMNS[name]]
+        assert len(fids) > 0
 
 
 def test_equal_input_gives_equal_files(world: Any, tmp_path: Path) -> None:
@@ -246,3 +262,13 @@ def test_sources_are_found_by_folder_and_by_name(world: Any, tmp_path: Path) -> 
     (tmp_path / "val" / world.log.name).write_bytes(world.log.read_bytes())
     with pytest.raises(DataError, match="splits="):
         NuplanSource(tmp_path)
+
+
+class TestConformance(SourceConformance):
+    """The kit that every log format's author runs."""
+
+    name = "nuplan"
+
+    @pytest.fixture
+    def source(self, world: Any) -> Any:
+        return create("source", "nuplan", {"data_root": str(world.logs), "maps_root": str(world.maps)})
