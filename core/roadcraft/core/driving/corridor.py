@@ -18,13 +18,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import point_segment_distance
 
 MARGIN = 1e-6
 """m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""
 CHUNK = 8
 """Segments that share one bounding capsule."""
+TIE = 1e-7
+"""m; nearest objects that differ by less are told apart by exact geometry."""
+LEAF = 10
+"""Objects in one leaf of the reference's search tree (shapely's STRtree)."""
 _ARC = math.pi / 32.0
 _FAR = 1e30
 _MAX_VERTICES = 40
@@ -166,8 +170,8 @@ def capsule_gap(a: F64, b: F64) -> float:
 
 @njit(cache=True, nogil=True)
 def convex_separation(a: F64, n: int, b: F64, m: int) -> float:
-    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart. a (>= n, 2), b (>= m, 2), any orientation;
-    two vertices make a segment (not both may be segments)."""
+    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then the first gap found beyond the
+    margin. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment (not both may be segments)."""
     best = -_FAR
     for turn in range(2):
         p, k = (a, n) if turn == 0 else (b, m)
@@ -189,6 +193,8 @@ def convex_separation(a: F64, n: int, b: F64, m: int) -> float:
                 t = (b[q, 0] - ox) * nx + (b[q, 1] - oy) * ny
                 low_b, high_b = min(low_b, t), max(high_b, t)
             best = max(best, max(low_a - high_b, low_b - high_a))
+            if best > 2.0 * MARGIN:
+                return best
     return best
 
 
@@ -347,6 +353,93 @@ def distance_of_corridors(
     return _meet_corridors(
         points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, True, best
     )
+
+
+@njit(cache=True, nogil=True)
+def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
+    """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
+    odd = False
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ay, by = points[i, 1], points[i + 1, 1]
+            if (ay > y) != (by > y):
+                ax, bx = points[i, 0], points[i + 1, 0]
+                if x < (bx - ax) * (y - ay) / (by - ay) + ax:
+                    odd = not odd
+    return odd
+
+
+@njit(cache=True, nogil=True)
+def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
+    """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
+    out[0], out[1], out[2], out[3] = _FAR, _FAR, -_FAR, -_FAR
+    for i in range(count):
+        out[0], out[2] = min(out[0], points[i, 0] - margin), max(out[2], points[i, 0] + margin)
+        out[1], out[3] = min(out[1], points[i, 1] - margin), max(out[3], points[i, 1] + margin)
+
+
+@njit(cache=True, nogil=True)
+def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
+    """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when clearly apart.
+
+    bounds (4,): the convex polygon's bounding box, widened by at least MARGIN.
+    """
+    gap = 2.0 * MARGIN
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
+            off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
+            if max(off_x, off_y) <= 0.0:
+                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], 2))
+                if gap < -MARGIN:
+                    return gap
+    if gap > MARGIN and inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+        return -1.0
+    return gap
+
+
+@njit(cache=True, nogil=True)
+def ring_distance(
+    points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
+) -> float:
+    """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for ``ring_separation``."""
+    if inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+        return 0.0
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
+            off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
+            if max(off_x, off_y) < best:
+                best = min(best, polygon_distance(polygon, vertices, points[i : i + 2], 2))
+                if best == 0.0:
+                    return 0.0
+    return best
+
+
+@njit(cache=True, nogil=True)
+def choose_nearest(far: F64, middle: F64, count: int) -> int:
+    """Index of the nearest of ``count`` >= 1 objects at distances ``far``; -1 where that is too close to call.
+
+    Of several that touch (distance 0), the one whose extent in y has the lowest middle (``middle``, read for those alone): the reference's search
+    tree keeps up to 10 objects in one leaf in that order and answers the first of equally near ones.
+    """
+    best, zeros = 0, 0
+    for i in range(count):
+        zeros += far[i] == 0.0
+        if far[i] < far[best] or (far[i] == 0.0 and far[best] == 0.0 and middle[i] < middle[best]):
+            best = i
+    if zeros > 1 and count > LEAF:
+        return -1
+    for i in range(count):
+        if i == best:
+            continue
+        if zeros > 1 and far[i] == 0.0 and abs(middle[i] - middle[best]) <= TIE:
+            return -1
+        if zeros == 0 and far[i] - far[best] <= TIE:
+            return -1
+    return best
 
 
 def exact_corridor(points: F64, half_width: float, square: bool = False) -> Any:

@@ -7,9 +7,9 @@ Reference: nuplan-devkit e924167, BreadthFirstSearch and IDMPlanner.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.corridor import inside_polygon
 from roadcraft.core.driving.rail import vertex_headings
 from roadcraft.core.map import MapData
 
@@ -84,17 +84,3 @@ def join_centerlines(map_data: MapData, lanes: list[int]) -> tuple[F64, F64]:
         vertex_headings(line, len(line), heading[at : at + len(line)])
         at += len(line)
     return points, heading
-
-
-@njit(cache=True, nogil=True)
-def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
-    """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
-    odd = False
-    for r in range(offsets[row], offsets[row + 1]):
-        for i in range(rings[r], rings[r + 1] - 1):
-            ay, by = points[i, 1], points[i + 1, 1]
-            if (ay > y) != (by > y):
-                ax, bx = points[i, 0], points[i + 1, 0]
-                if x < (bx - ax) * (y - ay) / (by - ay) + ax:
-                    odd = not odd
-    return odd

@@ -38,7 +38,7 @@ class Fleet(NamedTuple):
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on the rail;
     route (A, 5) int64 lane rows, the first route_length (A,) valid; rails: rail_count (A,), rail_progress (A, P), rail_points (A, P, 2),
     rail_heading (A, P); what others see of an agent, its box and the corridor it is about to sweep: box_corners (A, 4, 2), box_capsule (A, 5),
-    foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5).
+    foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5); extent (A, 4): bounding box of both.
     """
 
     alive: NDArray[np.bool_]
@@ -57,11 +57,12 @@ class Fleet(NamedTuple):
     foot_count: I64
     foot_points: F64
     foot_capsules: F64
+    extent: F64
 
 
 class Around(NamedTuple):
     """What surrounds the agents in one step. ego (4,): centre x, y, heading, speed; ego_corners (4, 2), ego_capsule (5,): before its own step;
-    corners (K, 4, 2), capsules (K, 5): replayed objects of the next iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState;
+    corners (K, 4, 2), capsules (K, 5), extents (K, 4): replayed objects of the next iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState;
     dt: seconds."""
 
     ego: F64
@@ -69,6 +70,7 @@ class Around(NamedTuple):
     ego_capsule: F64
     corners: F64
     capsules: F64
+    extents: F64
     light_lane: I64
     light_state: U8
     dt: float

@@ -33,13 +33,14 @@ from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, st
 
 @dataclass(frozen=True)
 class Cast:
-    """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2) and capsules (R, 5), the agents'
+    """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2), capsules (R, 5) and extents (R, 4), the agents'
     identities (A,) and size (A, 2), the lights of all iterations (lane rows, states, offsets), the times (N,) s."""
 
     roads: Roads
     replayed: LoggedObjects
     corners: F64
     capsules: F64
+    extents: F64
     id: U64
     vehicle: I64
     unit: U8
@@ -124,6 +125,7 @@ class IdmAgents(AgentPolicy):
             replayed,
             edges,
             capsules,
+            np.concatenate([edges.min(axis=1), edges.max(axis=1)], axis=1),
             id[placed.row],
             unit_of[placed.row],
             unit[placed.row],
@@ -146,6 +148,7 @@ class IdmAgents(AgentPolicy):
             capsule,
             cast.corners[here],
             cast.capsules[here],
+            cast.extents[here],
             cast.light_lane[lit],
             cast.light_state[lit],
             float(cast.time_s[after] - cast.time_s[iteration]),

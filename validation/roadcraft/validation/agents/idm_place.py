@@ -12,7 +12,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.boxes import box_corners, overlap
-from roadcraft.core.driving.corridor import box_capsule
+from roadcraft.core.driving.corridor import bounds_of, box_capsule
 from roadcraft.core.driving.lanes import containing, inside_any
 from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings
@@ -79,6 +79,7 @@ def place(
         foot_count=np.zeros(n, np.int64),
         foot_points=np.zeros((n, room, 2)),
         foot_capsules=np.zeros((n, room // 8 + 2, 5)),
+        extent=np.zeros((n, 4)),
     )
     _place(fleet, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
     row = np.flatnonzero(fleet.alive).astype(np.int64)
@@ -138,3 +139,4 @@ def _place(
         x, y, h, length, width = snapped[v, 0], snapped[v, 1], snapped[v, 2], snapped[v, 3], snapped[v, 4]
         fleet.box_corners[v] = box_corners(x, y, h, length, width)
         box_capsule(x, y, h, length, width, fleet.box_capsule[v])
+        bounds_of(fleet.box_corners[v], 4, 0.0, fleet.extent[v])

@@ -11,23 +11,26 @@ import math
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.corridor import (
     MARGIN,
+    TIE,
+    bounds_of,
     box_capsule,
     capsule_gap,
+    choose_nearest,
     corridor_capsules,
     distance_of_corridors,
     distance_to_polygon,
     folded_ends,
+    inside_polygon,
     piece,
     polygon_distance,
     separation_from_polygon,
     separation_of_corridors,
 )
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
-from roadcraft.core.driving.lane_route import inside_polygon
 from roadcraft.core.driving.polyline import arc_lengths, interpolate
 from roadcraft.core.driving.rail import build_rail, clamp_progress, cut_rail, pose_at, rest_of_rail, vertex_headings
 from roadcraft.validation.agents.fleet import MAX_ROUTE, Around, Fleet, Law, Roads
@@ -36,8 +39,6 @@ DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP = 0, 1, 2, 3
 FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
 _GREEN, _RED = 0, 2
 _FAR = 1e30
-_TIE = 1e-7  # m; nearest objects that differ by less are told apart by GEOS
-_LEAF = 10  # objects in one leaf of the reference's search tree
 
 
 @njit(cache=True, nogil=True)
@@ -202,7 +203,19 @@ def sweep(fleet: Fleet, size: F64, headway: float, a: int) -> bool:
     x, y, h = fleet.pose[a, 0], fleet.pose[a, 1], fleet.pose[a, 2]
     fleet.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
     box_capsule(x, y, h, size[a, 0], size[a, 1], fleet.box_capsule[a])
+    extent_of(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.box_corners[a], fleet.extent[a])
     return True
+
+
+@njit(cache=True, nogil=True)
+def extent_of(foot: F64, count: int, half_width: float, box: F64, out: F64) -> None:
+    """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
+    bounds_of(box, 4, 0.0, out)
+    scratch, part = np.empty((40, 2)), np.empty(4)
+    for k in range(2 * (count - 1)):
+        bounds_of(scratch, piece(foot, count, half_width, k, scratch), 0.0, part)
+        out[0], out[1] = min(out[0], part[0]), min(out[1], part[1])
+        out[2], out[3] = max(out[2], part[2]), max(out[3], part[3])
 
 
 @njit(cache=True, nogil=True)
@@ -213,48 +226,101 @@ def _find_lead(
     count = fleet.rail_count[a]
     now = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
     n = rest_of_rail(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, now, rest, heading)
-    half = 0.5 * size[a, 1]
+    half, reach = 0.5 * size[a, 1], np.empty(4)
     corridor_capsules(rest, n, half, capsules)
+    bounds_of(rest, n, half + MARGIN, reach)
     agents, others = len(fleet.alive), len(around.corners)
     stops = _red_stops(fleet, roads, around, a)
-    best, chosen, middle, zeros, hits = _FAR, FREE, 0.0, 0, 0
-    for e in range(agents + 1 + others + len(stops)):
-        if e == a or (e < agents and not fleet.alive[e]):
+    room = agents + 1 + others + len(stops)
+    hit, far, middle = np.empty(room, np.int64), np.empty(room), np.empty(room)
+    # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
+    alive, extents, box, box_capsules = fleet.alive, fleet.extent, fleet.box_corners, fleet.box_capsule
+    feet, foot_count, foot_capsules = fleet.foot_points, fleet.foot_count, fleet.foot_capsules
+    corners, other_extents, other_capsules = around.corners, around.extents, around.capsules
+    foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
+    hits, best = 0, _FAR
+    for e in range(agents):
+        if e == a or not alive[e] or _beyond(extents, e, reach):
             continue
-        gap = _apart(fleet, size, roads, around, rest, n, half, capsules, e, stops)
+        other_half = 0.5 * size[e, 1]
+        gap = separation_from_polygon(rest, n, half, capsules, box[e], 4, box_capsules[e])
+        if gap >= -MARGIN and foot_count[e] > 1:
+            swept = separation_of_corridors(
+                rest, n, half, capsules, feet[e], foot_count[e], other_half, foot_capsules[e]
+            )
+            gap = min(gap, swept)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
-        if gap > 0.0:
+        if gap < 0.0:
+            d = _footprint_distance(
+                foot, foot_n, half, foot_bound, box[a], box_capsules[a], box[e], box_capsules[e], best + 2.0 * TIE
+            )
+            if foot_count[e] > 1 and d > 0.0:
+                d = distance_to_polygon(
+                    feet[e], foot_count[e], other_half, foot_capsules[e], box[a], 4, box_capsules[a], d
+                )
+            if foot_count[e] > 1 and foot_n > 1 and d > 0.0:
+                d = distance_of_corridors(
+                    foot, foot_n, half, foot_bound, feet[e], foot_count[e], other_half, foot_capsules[e], d
+                )
+            hit[hits], far[hits], middle[hits] = e, d, 0.5 * (extents[e, 1] + extents[e, 3])
+            best, hits = min(best, d), hits + 1
+    for k in range(-1, others):
+        if k >= 0 and _beyond(other_extents, k, reach):
             continue
-        hits += 1
-        far = _distance(fleet, size, roads, around, a, e, stops, best + 2.0 * _TIE)
-        lead = e if e < agents else (EGO if e == agents else STILL)
-        if far == 0.0:
-            # The reference's search tree answers the first of all touching ones, in the order of the middles of their extents in y.
-            y = _middle(fleet, size, roads, around, e, stops)
-            zeros += 1
-            if zeros > 1 and abs(y - middle) <= _TIE:
-                return UNCLEAR, FREE, 0.0
-            if zeros == 1 or y < middle:
-                best, chosen, middle = 0.0, lead, y
-        elif zeros == 0 and far < best + _TIE:
-            if far > best - _TIE and lead != chosen:
-                return UNCLEAR, FREE, 0.0
-            if far < best:
-                best, chosen = far, lead
-    if zeros > 1 and hits > _LEAF:
+        polygon = around.ego_corners if k < 0 else corners[k]
+        bound = around.ego_capsule if k < 0 else other_capsules[k]
+        gap = separation_from_polygon(rest, n, half, capsules, polygon, 4, bound)
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap < 0.0:
+            d = _footprint_distance(
+                foot, foot_n, half, foot_bound, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE
+            )
+            hit[hits], far[hits] = EGO if k < 0 else STILL, d
+            middle[hits] = 0.5 * (polygon[:, 1].min() + polygon[:, 1].max())
+            best, hits = min(best, d), hits + 1
+    for i in range(len(stops)):
+        gap, d, y = _stop_ahead(
+            roads,
+            stops[i],
+            rest,
+            n,
+            half,
+            capsules,
+            foot,
+            foot_n,
+            foot_bound,
+            box[a],
+            box_capsules[a],
+            best + 2.0 * TIE,
+        )
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap < 0.0:
+            hit[hits], far[hits], middle[hits] = STILL, d, y
+            best, hits = min(best, d), hits + 1
+    if hits == 0:
+        return DONE, FREE, 0.0
+    chosen = choose_nearest(far, middle, hits)
+    if chosen < 0 or folded_ends(rest, n, half) or folded_ends(foot, foot_n, half):
         return UNCLEAR, FREE, 0.0
-    if hits > 0 and (
-        folded_ends(rest, n, half)
-        or folded_ends(fleet.foot_points[a], fleet.foot_count[a], half)
-        or (chosen >= 0 and folded_ends(fleet.foot_points[chosen], fleet.foot_count[chosen], 0.5 * size[chosen, 1]))
-    ):
+    lead = hit[chosen]
+    if lead >= 0 and folded_ends(feet[lead], foot_count[lead], 0.5 * size[lead, 1]):
         return UNCLEAR, FREE, 0.0
-    return DONE, chosen, best
+    return DONE, lead, far[chosen]
 
 
 @njit(cache=True, nogil=True)
-def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> np.ndarray:  # type: ignore[type-arg]
+def _beyond(extents: F64, e: int, reach: F64) -> bool:
+    """Whether bounding box e lies clear of another one."""
+    return bool(
+        extents[e, 0] > reach[2] or extents[e, 2] < reach[0] or extents[e, 1] > reach[3] or extents[e, 3] < reach[1]
+    )
+
+
+@njit(cache=True, nogil=True)
+def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> I64:
     """Rows of the stop areas of red lanes on the agent's route, each once."""
     found = np.empty(16, np.int64)
     n = 0
@@ -274,150 +340,61 @@ def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> np.ndarray
 
 
 @njit(cache=True, nogil=True)
-def _apart(
-    fleet: Fleet,
-    size: F64,
+def _footprint_distance(
+    foot: F64,
+    foot_n: int,
+    half: float,
+    foot_bound: F64,
+    box: F64,
+    box_bound: F64,
+    polygon: F64,
+    bound: F64,
+    best: float,
+) -> float:
+    """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
+    if capsule_gap(box_bound, bound) < best:
+        best = min(best, polygon_distance(box, 4, polygon, 4))
+    if foot_n > 1 and best > 0.0:
+        best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, 4, bound, best)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _stop_ahead(
     roads: Roads,
-    around: Around,
+    area: int,
     path: F64,
     count: int,
     half: float,
     capsules: F64,
-    e: int,
-    stops: np.ndarray,  # type: ignore[type-arg]
-) -> float:
-    """Separation of a path's corridor and object ``e``."""
-    agents, others = len(fleet.alive), len(around.corners)
-    if e < agents:
-        gap = separation_from_polygon(path, count, half, capsules, fleet.box_corners[e], 4, fleet.box_capsule[e])
-        if gap >= -MARGIN and fleet.foot_count[e] > 1:
-            swept = separation_of_corridors(
-                path,
-                count,
-                half,
-                capsules,
-                fleet.foot_points[e],
-                fleet.foot_count[e],
-                0.5 * size[e, 1],
-                fleet.foot_capsules[e],
-            )
-            gap = min(gap, swept)
-        return gap
-    if e == agents:
-        return separation_from_polygon(path, count, half, capsules, around.ego_corners, 4, around.ego_capsule)
-    if e <= agents + others:
-        k = e - agents - 1
-        return separation_from_polygon(path, count, half, capsules, around.corners[k], 4, around.capsules[k])
-    area = stops[e - agents - others - 1]
-    gap = 2.0 * MARGIN
-    for r in range(roads.area_offsets[area], roads.area_offsets[area + 1]):
-        for i in range(roads.area_rings[r], roads.area_rings[r + 1] - 1):
-            edge = roads.area_points[i : i + 2]
-            bound = np.array([edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0])
-            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, 2, bound))
-            if gap < -MARGIN:
-                return gap
-    if gap > MARGIN and inside_polygon(
-        roads.area_points, roads.area_rings, roads.area_offsets, area, path[0, 0], path[0, 1]
-    ):
-        return -1.0
-    return gap
-
-
-@njit(cache=True, nogil=True)
-def _distance(
-    fleet: Fleet,
-    size: F64,
-    roads: Roads,
-    around: Around,
-    a: int,
-    e: int,
-    stops: np.ndarray,  # type: ignore[type-arg]
+    foot: F64,
+    foot_n: int,
+    foot_bound: F64,
+    box: F64,
+    box_bound: F64,
     best: float,
-) -> float:
-    """min(best, distance from the footprint of agent ``a`` to object ``e``)."""
-    agents, others = len(fleet.alive), len(around.corners)
-    if e < agents:
-        best = _foot_distance(fleet, size, a, fleet.box_corners[e], 4, fleet.box_capsule[e], best)
-        if fleet.foot_count[e] > 1 and best > 0.0:
-            foot, n, half = fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1]
-            best = distance_to_polygon(
-                foot, n, half, fleet.foot_capsules[e], fleet.box_corners[a], 4, fleet.box_capsule[a], best
-            )
-            if fleet.foot_count[a] > 1 and best > 0.0:
-                best = distance_of_corridors(
-                    fleet.foot_points[a],
-                    fleet.foot_count[a],
-                    0.5 * size[a, 1],
-                    fleet.foot_capsules[a],
-                    foot,
-                    n,
-                    half,
-                    fleet.foot_capsules[e],
-                    best,
-                )
-        return best
-    if e == agents:
-        return _foot_distance(fleet, size, a, around.ego_corners, 4, around.ego_capsule, best)
-    if e <= agents + others:
-        k = e - agents - 1
-        return _foot_distance(fleet, size, a, around.corners[k], 4, around.capsules[k], best)
-    area = stops[e - agents - others - 1]
-    x, y = fleet.pose[a, 0], fleet.pose[a, 1]
-    if inside_polygon(roads.area_points, roads.area_rings, roads.area_offsets, area, x, y):
-        return 0.0
-    for r in range(roads.area_offsets[area], roads.area_offsets[area + 1]):
-        for i in range(roads.area_rings[r], roads.area_rings[r + 1] - 1):
-            edge = roads.area_points[i : i + 2]
-            bound = np.array([edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0])
-            best = _foot_distance(fleet, size, a, edge, 2, bound, best)
-            if best == 0.0:
-                return 0.0
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _foot_distance(fleet: Fleet, size: F64, a: int, polygon: F64, vertices: int, bound: F64, best: float) -> float:
-    """min(best, distance from the footprint of agent ``a``, box and swept corridor, to a convex polygon)."""
-    if capsule_gap(fleet.box_capsule[a], bound) < best:
-        best = min(best, polygon_distance(fleet.box_corners[a], 4, polygon, vertices))
-    n = fleet.foot_count[a]
-    if n > 1 and best > 0.0:
-        best = distance_to_polygon(
-            fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.foot_capsules[a], polygon, vertices, bound, best
-        )
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _middle(
-    fleet: Fleet,
-    size: F64,
-    roads: Roads,
-    around: Around,
-    e: int,
-    stops: np.ndarray,  # type: ignore[type-arg]
-) -> float:
-    """Middle of object e's extent in y, in metres."""
-    agents, others = len(fleet.alive), len(around.corners)
-    low, high = _FAR, -_FAR
-    if e > agents + others:
-        area = stops[e - agents - others - 1]
-        outer = roads.area_offsets[area]
-        for i in range(roads.area_rings[outer], roads.area_rings[outer + 1]):
-            low, high = min(low, roads.area_points[i, 1]), max(high, roads.area_points[i, 1])
-        return 0.5 * (low + high)
-    corners = around.ego_corners
-    if e < agents:
-        corners = fleet.box_corners[e]
-    elif e > agents:
-        corners = around.corners[e - agents - 1]
-    for i in range(4):
-        low, high = min(low, corners[i, 1]), max(high, corners[i, 1])
-    if e < agents and fleet.foot_count[e] > 1:
-        scratch = np.empty((40, 2))
-        for k in range(2 * (fleet.foot_count[e] - 1)):
-            n = piece(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1], k, scratch)
-            for i in range(n):
-                low, high = min(low, scratch[i, 1]), max(high, scratch[i, 1])
-    return 0.5 * (low + high)
+) -> tuple[float, float, float]:
+    """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of its extent in y."""
+    points, rings, offsets = roads.area_points, roads.area_rings, roads.area_offsets
+    gap, low, high, bound = 2.0 * MARGIN, _FAR, -_FAR, np.zeros(5)
+    for r in range(offsets[area], offsets[area + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            edge = points[i : i + 2]
+            low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
+            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
+            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, 2, bound))
+    if gap > MARGIN and inside_polygon(points, rings, offsets, area, path[0, 0], path[0, 1]):
+        gap = -1.0
+    if gap >= 0.0:
+        return gap, best, 0.0
+    if inside_polygon(points, rings, offsets, area, box[0, 0], box[0, 1]):
+        best = 0.0
+    for r in range(offsets[area], offsets[area + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            edge = points[i : i + 2]
+            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
+            if best > 0.0 and capsule_gap(box_bound, bound) < best:
+                best = min(best, polygon_distance(box, 4, edge, 2))
+            if best > 0.0 and foot_n > 1:
+                best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, 2, bound, best)
+    return gap, best, 0.5 * (low + high)
