@@ -245,7 +245,8 @@ class LogReader:
         ego = np.zeros((len(x), EGO_SIZE))
         ego[:, Ego.X], ego[:, Ego.Y] = x, y
         ego[:, Ego.VX], ego[:, Ego.VY], ego[:, Ego.AX], ego[:, Ego.AY] = vx, vy, ax, ay
-        norm = np.sqrt(qw**2 + qx**2 + qy**2 + qz**2)
+        with np.errstate(over="ignore"):
+            norm = np.sqrt(qw**2 + qx**2 + qy**2 + qz**2)
         bad = np.flatnonzero(
             ~(np.isfinite(ego).all(axis=1) & (np.abs(ego).max(axis=1) < 1e9) & (np.abs(norm - 1) < 0.01))
         )
