@@ -18,7 +18,7 @@ from roadcraft.core.interfaces import Keys, Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, U64, LightState
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.planners.pdm.closed import Setup, Way, step
+from roadcraft.planners.pdm.closed import Setup, Traffic, Way, step
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
 from roadcraft.planners.pdm.scorer import Rules
@@ -65,8 +65,7 @@ class PdmClosed(Planner):
         for b in range(count):
             s, m, rows, lights = state[b], obs.maps[b], obs.objects.rows(b), obs.lights.rows(b)
             reds = m.lane_rows(obs.lights.lane[lights][red[lights]])
-            hits, passed, best, values, _ = step(
-                np.ascontiguousarray(obs.ego[b]),
+            traffic = Traffic(
                 frozen(obs.objects.id[rows], np.uint64),
                 frozen(obs.objects.kind[rows], np.uint8),
                 frozen(obs.objects.box[rows]),
@@ -74,10 +73,9 @@ class PdmClosed(Planner):
                 reds[reds >= 0],
                 s.collided,
                 s.passed,
-                self._grounds(m),
-                s.way,
-                setup,
-                states[b, 0],
+            )
+            hits, passed, best, values, _ = step(
+                np.ascontiguousarray(obs.ego[b]), traffic, self._grounds(m), s.way, setup, states[b, 0]
             )
             if len(hits) or len(passed):
                 s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))

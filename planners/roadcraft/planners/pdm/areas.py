@@ -103,9 +103,12 @@ def _several(held: I64, many: I64) -> bool:
 def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
     """Corners (4, 2) of the axis-parallel square of half-width ``radius`` around a vehicle's centre."""
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
-    return np.array(
-        [[x + radius, y + radius], [x - radius, y + radius], [x - radius, y - radius], [x + radius, y - radius]]
-    )
+    out = np.empty((4, 2))
+    out[0, 0] = out[3, 0] = x + radius
+    out[1, 0] = out[2, 0] = x - radius
+    out[0, 1] = out[1, 1] = y + radius
+    out[2, 1] = out[3, 1] = y - radius
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -1,22 +1,20 @@
-"""One step of PDM-Closed for one scenario, compiled."""
+"""One step of PDM-Closed for one scenario: a few compiled kernels in a row."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.tracker import _rollout
+from roadcraft.core.driving.boxes import box_corners, ego_box
+from roadcraft.core.driving.tracker import rollout_proposals
 from roadcraft.core.scenario import U8, U64
 from roadcraft.planners.pdm.areas import Ground, classify, patch_around
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
-from roadcraft.planners.pdm.paths import interpolate, project
-from roadcraft.planners.pdm.proposals import Driver, Paths, Reds, path_of, unroll
+from roadcraft.planners.pdm.paths import Path, interpolate, project
+from roadcraft.planners.pdm.proposals import Driver, Reds, unroll
 from roadcraft.planners.pdm.scorer import (
     COLLISION_STEP,
     SHEET,
@@ -32,14 +30,13 @@ from roadcraft.planners.pdm.world import World, box_within_ring, observe
 
 class Way(NamedTuple):
     """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first; lights (C,) rows of the
-    connectors whose red light counts; red_points, red_at their rings; marks (C, P) where the paths' strips meet them."""
+    route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths' strips, one after the other, meet them."""
 
     lanes: I64
-    on_route: np.ndarray
-    paths: Paths
+    on_route: Any
+    paths: tuple[Path, ...]
     lights: I64
-    red_points: F64
-    red_at: I64
+    rings: tuple[F64, ...]
     marks: I64
 
 
@@ -49,7 +46,7 @@ class Setup(NamedTuple):
     driver: Driver
     rules: Rules
     comfort: Comfort
-    gains: NamedTuple
+    gains: Any
     fractions: F64
     fallback_mps: float
     radius_m: float
@@ -62,134 +59,166 @@ class Setup(NamedTuple):
     brake_below_mps: float
 
 
-@njit(cache=True, nogil=True)
-def reds_of(way: Way, red_lanes: I64, passed: I64) -> Reds:
-    """The red lights among the route's, in the observation's order. red_lanes (Q,) lane rows; passed: rows of lights met before."""
-    found = np.empty(len(red_lanes), np.int64)
-    n = 0
-    for row in red_lanes:
-        for c in range(len(way.lights)):
-            if way.lights[c] == row:
-                found[n] = c
-                n += 1
-    at = np.zeros(n + 1, np.int64)
-    for k in range(n):
-        at[k + 1] = at[k] + way.red_at[found[k] + 1] - way.red_at[found[k]]
-    points, ignored = np.empty((at[-1], 2)), np.zeros(n, np.bool_)
-    for k in range(n):
-        points[at[k] : at[k + 1]] = way.red_points[way.red_at[found[k]] : way.red_at[found[k] + 1]]
-        for p in passed:
-            ignored[k] = ignored[k] or way.lights[found[k]] == p
-    return Reds(way.lights[found[:n]], points, at, way.marks[found[:n]], ignored)
+class Traffic(NamedTuple):
+    """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes (Q,) rows of connectors whose light
+    is red; and of earlier steps collided (C,) identities and passed (P,) rows of connectors."""
+
+    identity: U64
+    kind: U8
+    box: F64
+    velocity: F64
+    red_lanes: I64
+    collided: U64
+    passed: I64
 
 
-@njit(cache=True, nogil=True)
-def step(
-    ego: F64,
-    identity: U64,
-    kind: U8,
-    box: F64,
-    velocity: F64,
-    red_lanes: I64,
-    collided: U64,
-    passed: I64,
-    ground: Ground,
-    way: Way,
-    setup: Setup,
-    out: F64,
-) -> tuple[U64, I64, int, F64, F64]:
-    """Writes the plan's rear-axle states to out (plan_steps + 1, 10).
+class Proposals(NamedTuple):
+    """N proposals, path by path: progress, speed (N, T), pose (N, T, 3), lead (N, 3); strips (L, 2) arc lengths within which traffic is looked for."""
 
-    Returns the objects and lights that overlap ego now, the proposal driven (-1: the emergency brake), the scores and the sheet.
-    """
+    progress: F64
+    speed: F64
+    pose: F64
+    lead: F64
+    strips: F64
+
+
+class Outcome(NamedTuple):
+    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake); scores (N,); sheet (N, SHEET)."""
+
+    hits: U64
+    passed: I64
+    proposal: int
+    scores: F64
+    sheet: F64
+
+
+def step(ego: F64, traffic: Traffic, ground: Ground, way: Way, setup: Setup, out: F64) -> Outcome:
+    """Writes the plan's rear-axle states to out (plan_steps + 1, 10). ego (10,)."""
     vb = setup.vehicle_box
-    c, s = math.cos(ego[2]), math.sin(ego[2])
-    body = np.array([ego[0] + vb[0] * c, ego[1] + vb[0] * s, ego[2], vb[1], vb[2]])
-    world = observe(body, setup.radius_m, setup.limits, identity, kind, box, velocity, collided)
-    reds = reds_of(way, red_lanes, passed)
-    corners = box_corners(body[0], body[1], body[2], body[3], body[4])
-    new_passed = np.empty(len(reds.ignored), np.int64)
-    count = 0
-    for k in range(len(reds.ignored)):
-        if not reds.ignored[k] and box_within_ring(corners, reds.points[reds.at[k] : reds.at[k + 1]]):
-            reds.ignored[k] = True
-            new_passed[count] = reds.row[k]
-            count += 1
-    lane = starting_lane(ego, vb, ground, way.lanes, way.on_route)
-    limit = setup.fallback_mps
-    if lane >= 0 and ground.has_speed_limit[lane] and ground.speed_limit[lane] > 0.0:
-        limit = ground.speed_limit[lane]
-    targets = setup.fractions * limit
-
-    q, l = len(targets), len(way.paths.at) - 1
-    steps, more = setup.proposal_steps, setup.plan_steps
-    progress, speed, pose = np.zeros((q * l, more + 1)), np.zeros((q * l, more + 1)), np.zeros((q * l, more + 1, 3))
-    lead = np.zeros((q * l, 3))
-    strips = np.empty((l, 2))
-    for k in range(l):
-        path = path_of(way.paths, k)
-        rows = slice(k * q, (k + 1) * q)
-        start = project(path, ego[0], ego[1], 0)[0]
-        strips[k, 0], strips[k, 1] = start, start + abs(targets.max()) * more * setup.driver.dt
-        x, y, h = interpolate(path, start)
-        progress[rows, 0], speed[rows, 0] = start, ego[3]
-        pose[rows, 0, 0], pose[rows, 0, 1], pose[rows, 0, 2] = x, y, h
-        unroll(
-            path,
-            way.paths.at[k],
-            (strips[k, 0], strips[k, 1]),
-            targets,
-            setup.driver,
-            vb,
-            world,
-            reds,
-            (1, steps),
-            progress[rows],
-            speed[rows],
-            pose[rows],
-            lead[rows],
-        )
-    driven = _rollout(ego, pose[:, : steps + 1], setup.driver.dt, setup.motion, setup.gains)
-    flags = np.empty((q * l, steps + 1), np.int64)
-    patch = patch_around(ego, vb, setup.radius_m)
-    classify(driven, vb, ground, way.on_route, patch, flags)
-    sheet = np.ones((q * l, SHEET))
-    score_traffic(driven, flags, ground, patch, vb, world, setup.rules, sheet)
-    score_areas(driven, flags, vb, setup.rules, sheet)
-    score_progress(driven, vb, path_of(way.paths, 0), sheet)
-    score_comfort(driven, setup.comfort, sheet)
+    body = ego_box(ego, vb)
+    world = observe(
+        body,
+        setup.radius_m,
+        setup.limits,
+        traffic.identity,
+        traffic.kind,
+        traffic.box,
+        traffic.velocity,
+        traffic.collided,
+    )
+    reds, passed = _reds(way, traffic, body)
+    targets = setup.fractions * _limit(ego, ground, way, setup)
+    made = _propose(ego, targets, world, reds, way, setup)
+    driven = rollout_proposals(
+        ego, made.pose[:, : setup.proposal_steps + 1], setup.driver.dt, setup.motion, setup.gains
+    )
+    sheet = _scored(driven, world, ground, way, setup)
     scores = total(sheet, setup.rules)
     best = int(np.argmax(scores))
-    hits = identity[world.row[world.ignored]]
-    if (
-        sheet[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
-        and math.sqrt(ego[3] * ego[3] + ego[4] * ego[4]) <= setup.brake_below_mps
-    ):
+    hits = traffic.identity[world.row[world.ignored]]
+    soon = sheet[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
+    if soon and np.hypot(ego[3], ego[4]) <= setup.brake_below_mps:
         emergency_plan(ego, vb[0], setup.driver.dt, out)
-        return hits, new_passed[:count], -1, scores, sheet
+        return Outcome(hits, passed, -1, scores, sheet)
+    _extend(best, targets, made, world, reds, way, setup)
+    out[:] = 0.0
+    out[:, :3], out[:, 3] = made.pose[best], made.speed[best]
+    return Outcome(hits, passed, best, scores, sheet)
+
+
+def _limit(ego: F64, ground: Ground, way: Way, setup: Setup) -> float:
+    lane = starting_lane(ego, setup.vehicle_box, ground, way.lanes, way.on_route)
+    known = lane >= 0 and ground.has_speed_limit[lane] and ground.speed_limit[lane] > 0.0
+    return float(ground.speed_limit[lane]) if known else setup.fallback_mps
+
+
+def _reds(way: Way, traffic: Traffic, body: F64) -> tuple[Reds, I64]:
+    """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for the first time."""
+    found = [int(c) for row in traffic.red_lanes for c in np.flatnonzero(way.lights == row)]
+    rows = way.lights[found] if found else np.zeros(0, np.int64)
+    rings = [way.rings[c] for c in found]
+    points = np.concatenate(rings) if rings else np.zeros((0, 2))
+    at = np.cumsum([0] + [len(r) for r in rings])
+    marks = way.marks[found] if found else np.zeros((0, way.marks.shape[1]), np.int64)
+    ignored = np.isin(rows, traffic.passed)
+    now: list[int] = []
+    if found:
+        corners = box_corners(*body)
+        for k in np.flatnonzero(~ignored):
+            if box_within_ring(corners, rings[k]):
+                ignored[k] = True
+                now.append(int(rows[k]))
+    return Reds(points, at, marks, ignored), np.array(now, np.int64)
+
+
+def _propose(ego: F64, targets: F64, world: World, reds: Reds, way: Way, setup: Setup) -> Proposals:
+    q, paths, more = len(targets), len(way.paths), setup.plan_steps
+    made = Proposals(
+        np.zeros((q * paths, more + 1)),
+        np.zeros((q * paths, more + 1)),
+        np.zeros((q * paths, more + 1, 3)),
+        np.zeros((q * paths, 3)),
+        np.empty((paths, 2)),
+    )
+    reach = abs(float(targets.max())) * more * setup.driver.dt
+    begin = 0
+    for k, path in enumerate(way.paths):
+        rows = slice(k * q, (k + 1) * q)
+        start = project(path, ego[0], ego[1], 0)[0]
+        made.strips[k] = start, start + reach
+        made.progress[rows, 0], made.speed[rows, 0] = start, ego[3]
+        made.pose[rows, 0] = interpolate(path, start)
+        _unroll(path, begin, k, rows, (1, setup.proposal_steps), targets, made, world, reds, setup)
+        begin += len(path.xy)
+    return made
+
+
+def _extend(best: int, targets: F64, made: Proposals, world: World, reds: Reds, way: Way, setup: Setup) -> None:
+    """Drives the best proposal on to the end of the plan."""
+    q = len(targets)
     k = best // q
-    one = slice(best, best + 1)
+    begin = sum(len(p.xy) for p in way.paths[:k])
+    steps = (setup.proposal_steps + 1, setup.plan_steps)
+    own = targets[best % q : best % q + 1]
+    _unroll(way.paths[k], begin, k, slice(best, best + 1), steps, own, made, world, reds, setup)
+
+
+def _unroll(
+    path: Path,
+    begin: int,
+    k: int,
+    rows: slice,
+    steps: tuple[int, int],
+    targets: F64,
+    made: Proposals,
+    world: World,
+    reds: Reds,
+    setup: Setup,
+) -> None:
     unroll(
-        path_of(way.paths, k),
-        way.paths.at[k],
-        (strips[k, 0], strips[k, 1]),
-        targets[best % q : best % q + 1],
+        path,
+        begin,
+        (made.strips[k, 0], made.strips[k, 1]),
+        targets,
         setup.driver,
-        vb,
+        setup.vehicle_box,
         world,
         reds,
-        (steps + 1, more),
-        progress[one],
-        speed[one],
-        pose[one],
-        lead[one],
+        steps,
+        made.progress[rows],
+        made.speed[rows],
+        made.pose[rows],
+        made.lead[rows],
     )
-    out[:] = 0.0
-    for t in range(more + 1):
-        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = (
-            pose[best, t, 0],
-            pose[best, t, 1],
-            pose[best, t, 2],
-            speed[best, t],
-        )
-    return hits, new_passed[:count], best, scores, sheet
+
+
+def _scored(driven: F64, world: World, ground: Ground, way: Way, setup: Setup) -> F64:
+    vb, rules = setup.vehicle_box, setup.rules
+    flags, sheet = np.empty(driven.shape[:2], np.int64), np.ones((len(driven), SHEET))
+    patch = patch_around(driven[0, 0], vb, setup.radius_m)
+    classify(driven, vb, ground, way.on_route, patch, flags)
+    score_traffic(driven, flags, ground, patch, vb, world, rules, sheet)
+    score_areas(driven, flags, vb, rules, sheet)
+    score_progress(driven, vb, way.paths[0], sheet)
+    score_comfort(driven, setup.comfort, sheet)
+    return sheet

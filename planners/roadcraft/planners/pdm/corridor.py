@@ -181,8 +181,10 @@ def _in_convex(shape: F64, x: float, y: float) -> bool:
 def strip_marks(path: Path, half_width: float, ring: F64) -> I64:
     """Marks (P - 1,) int64 of each segment's rectangle (bit 0) and of the wedge at its end (bit 1) that meet the area inside a closed ring."""
     out = np.zeros(len(path.xy) - 1, np.int64)
-    lo_x, hi_x = ring[:, 0].min() - 2.0 * half_width, ring[:, 0].max() + 2.0 * half_width
-    lo_y, hi_y = ring[:, 1].min() - 2.0 * half_width, ring[:, 1].max() + 2.0 * half_width
+    lo_x, hi_x, lo_y, hi_y = math.inf, -math.inf, math.inf, -math.inf
+    for e in range(len(ring)):
+        lo_x, hi_x = min(lo_x, ring[e, 0] - 2.0 * half_width), max(hi_x, ring[e, 0] + 2.0 * half_width)
+        lo_y, hi_y = min(lo_y, ring[e, 1] - 2.0 * half_width), max(hi_y, ring[e, 1] + 2.0 * half_width)
     strip, triangle = np.empty(6), np.empty((3, 2))
     for c in range(len(path.chunk)):
         b = path.chunk[c]

@@ -11,7 +11,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.cell_edges import rows_in_cell
 from roadcraft.core.driving.lanes import LayerArrays, in_any
-from roadcraft.core.driving.tracker import _rollout
+from roadcraft.core.driving.tracker import rollout_proposals
 from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, Ground, patch_around
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.paths import Path
@@ -105,17 +105,16 @@ def _distance_driven(states: F64, sheet: F64) -> None:
         sheet[n, PROGRESS_M] = total
 
 
-@njit(cache=True, nogil=True)
 def judge(ego: F64, poses: F64, world: World, ground: Ground, drivable: LayerArrays, guide: Path, bench: Bench) -> F64:
     """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow them.
 
     guide: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
-    states = _rollout(ego, poses, bench.rules.dt, bench.motion, bench.gains)
+    states = rollout_proposals(ego, poses, bench.rules.dt, bench.motion, bench.gains)
     sheet = np.ones((len(states), SHEET))
     flags = np.zeros(states.shape[:2], np.int64)
     survey(states, bench, ground, drivable, flags, sheet)
-    patch = patch_around(ego, bench.vehicle_box, bench.radius_m)
+    patch = patch_around(states[0, 0], bench.vehicle_box, bench.radius_m)
     score_traffic(states, flags, ground, patch, bench.vehicle_box, world, bench.rules, sheet)
     score_areas(states, flags, bench.vehicle_box, bench.rules, sheet)
     if len(guide.xy) >= 2:

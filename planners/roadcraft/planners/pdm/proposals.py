@@ -31,33 +31,14 @@ class Driver(NamedTuple):
     dt: float
 
 
-class Paths(NamedTuple):
-    """L paths as one: rows ``at[l]:at[l + 1]`` of xy (P, 2), heading, arc (P,) and ``chunk_at[l]:chunk_at[l + 1]`` of chunk belong to path l."""
-
-    xy: F64
-    heading: F64
-    arc: F64
-    chunk: F64
-    at: I64
-    chunk_at: I64
-
-
 class Reds(NamedTuple):
-    """C red lights on the route: row (C,) of their connectors among the lanes; the connectors' rings, ``points[at[c]:at[c + 1]]`` closed; marks (C, P) int64 of the strips along all paths
-    (see ``corridor.strip_marks``); ignored (C,) bool."""
+    """C red lights on the route: the rings of their connectors, ``points[at[c]:at[c + 1]]`` closed; marks (C, P) int64 of the strips along all paths
+    one after the other (see ``corridor.strip_marks``); ignored (C,) bool."""
 
-    row: I64
     points: F64
     at: I64
     marks: I64
     ignored: np.ndarray
-
-
-@njit(cache=True, nogil=True)
-def path_of(paths: Paths, k: int) -> Path:
-    """Path k."""
-    a, b, c, d = paths.at[k], paths.at[k + 1], paths.chunk_at[k], paths.chunk_at[k + 1]
-    return Path(paths.xy[a:b], paths.heading[a:b], paths.arc[a:b], paths.chunk[c:d])
 
 
 @njit(cache=True, nogil=True)
@@ -161,8 +142,11 @@ def _first_touched(
         bounds[j, 0], bounds[j, 1], bounds[j, 2], bounds[j, 3] = x - hx, y - hy, x + hx, y + hy
     for k in range(len(reds.ignored)):
         ring = reds.points[reds.at[k] : reds.at[k + 1]]
-        bounds[count + k, 0], bounds[count + k, 1] = ring[:, 0].min(), ring[:, 1].min()
-        bounds[count + k, 2], bounds[count + k, 3] = ring[:, 0].max(), ring[:, 1].max()
+        b0, b1, b2, b3 = math.inf, math.inf, -math.inf, -math.inf
+        for e in range(len(ring)):
+            b0, b1 = min(b0, ring[e, 0]), min(b1, ring[e, 1])
+            b2, b3 = max(b2, ring[e, 0]), max(b3, ring[e, 1])
+        bounds[count + k, 0], bounds[count + k, 1], bounds[count + k, 2], bounds[count + k, 3] = b0, b1, b2, b3
     for i in tree_order(bounds):
         if i < count:
             for j in objects:
@@ -290,7 +274,7 @@ def unroll(
                     j = found[k]
                     x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
                     object_arcs[j] = project(whole, x, y, 0)[0]
-            shared[:] = 0.0
+            shared[0] = shared[1] = shared[2] = 0.0
             for q in range(len(targets)):
                 ahead = _look_ahead(
                     pose[q, t - 1],
@@ -307,7 +291,7 @@ def unroll(
                 )
                 if not ahead:
                     shared[0], shared[2] = whole.arc[-1], 0.5 * vehicle_box[1]
-                lead[q] = shared
+                lead[q, 0], lead[q, 1], lead[q, 2] = shared[0], shared[1], shared[2]
         for q in range(len(targets)):
             progress[q, t], speed[q, t] = _advance(progress[q, t - 1], speed[q, t - 1], lead[q], targets[q], driver)
-            pose[q, t] = interpolate(whole, progress[q, t])
+            pose[q, t, 0], pose[q, t, 1], pose[q, t, 2] = interpolate(whole, progress[q, t])

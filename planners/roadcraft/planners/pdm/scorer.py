@@ -192,10 +192,12 @@ def score_progress(states: F64, vehicle_box: F64, path: Path, sheet: F64) -> Non
 @njit(cache=True, nogil=True)
 def total(sheet: F64, rules: Rules) -> F64:
     """Scores (N,) in [0, 1] from a sheet: product of the yes-or-no terms times the weighted mean of the others."""
-    product = sheet[:, NO_COLLISION] * sheet[:, DIRECTION] * sheet[:, DRIVABLE]
-    raw = sheet[:, PROGRESS_M] * product
-    most = raw.max()
-    out = np.empty(len(sheet))
+    product, raw, out = np.empty(len(sheet)), np.empty(len(sheet)), np.empty(len(sheet))
+    most = 0.0
+    for n in range(len(sheet)):
+        product[n] = sheet[n, NO_COLLISION] * sheet[n, DRIVABLE] * sheet[n, DIRECTION]
+        raw[n] = sheet[n, PROGRESS_M] * product[n]
+        most = max(most, raw[n])
     w = rules.weights
     for n in range(len(sheet)):
         if most > rules.progress_floor_m:

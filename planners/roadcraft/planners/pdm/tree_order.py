@@ -20,48 +20,63 @@ _CAPACITY = 10
 def tree_order(bounds: F64) -> I64:
     """Indices (N,) int64 in the order of a query that meets all: bounds (N, 4) min x, min y, max x, max y. Items of equal centre keep their order."""
     count = len(bounds)
-    level = bounds.copy()
-    orders = []
-    firsts = []
+    level, order = bounds.copy(), np.arange(count)
+    parent_of = np.empty(count, np.int64)
+    leaf = np.arange(
+        count
+    )  # leaves in tree order as far as it is known: whole subtrees are moved when their roots are sorted
+    size = np.ones(count, np.int64)  # leaves below each node of the level
     while True:
-        order, first = _pack(level)
-        orders.append(order)
-        firsts.append(first)
-        if len(first) <= 2:
-            break
-        parents = np.empty((len(first) - 1, 4))
-        for p in range(len(parents)):
-            rows = order[first[p] : first[p + 1]]
-            parents[p, 0], parents[p, 1] = level[rows, 0].min(), level[rows, 1].min()
-            parents[p, 2], parents[p, 3] = level[rows, 2].max(), level[rows, 3].max()
-        level = parents
-    nodes = np.zeros(1, np.int64)
-    for k in range(len(orders) - 1, -1, -1):
-        below = np.empty(count, np.int64)
-        n = 0
-        for node in nodes:
-            for i in range(firsts[k][node], firsts[k][node + 1]):
-                below[n] = orders[k][i]
-                n += 1
-        nodes = below[:n]
-    return nodes
+        nodes = len(level)
+        parents = _pack(level, order, parent_of)
+        start, at = np.zeros(nodes, np.int64), 0
+        for k in range(nodes):
+            start[k] = at
+            at += size[k]
+        moved, at = np.empty(count, np.int64), 0
+        above, below = np.empty((parents, 4)), np.zeros(parents, np.int64)
+        for i in range(nodes):
+            k, p = order[i], parent_of[i]
+            for n in range(size[k]):
+                moved[at] = leaf[start[k] + n]
+                at += 1
+            fresh = below[p] == 0
+            for c in range(2):
+                above[p, c] = level[k, c] if fresh else min(above[p, c], level[k, c])
+                above[p, c + 2] = level[k, c + 2] if fresh else max(above[p, c + 2], level[k, c + 2])
+            below[p] += size[k]
+        leaf, level, size = moved, above, below
+        if parents <= 1:
+            return leaf
 
 
 @njit(cache=True, nogil=True)
-def _pack(level: F64) -> tuple[I64, I64]:
-    """Items sorted into vertical slices and, within, by height; and where each parent's children begin."""
+def _pack(level: F64, order: I64, parent_of: I64) -> int:
+    """Sorts items into vertical slices and, within, by height: order[:N], and parent_of[:N] of each place. Returns the number of parents."""
     count = len(level)
     slices = int(math.ceil(math.sqrt(math.ceil(count / _CAPACITY))))
     size = int(math.ceil(count / slices))
-    order = np.argsort(level[:, 0] + level[:, 2], kind="mergesort")
-    first = np.empty(count + 1, np.int64)
+    for k in range(count):
+        order[k] = k
+    _sort(level, order, 0, count, 0)
     parents = 0
     for begin in range(0, count, size):
-        part = order[begin : min(begin + size, count)]
-        part = part[np.argsort(level[part, 1] + level[part, 3], kind="mergesort")]
-        order[begin : begin + len(part)] = part
-        for k in range(0, len(part), _CAPACITY):
-            first[parents] = begin + k
-            parents += 1
-    first[parents] = count
-    return order, first[: parents + 1]
+        end = min(begin + size, count)
+        _sort(level, order, begin, end, 1)
+        for k in range(begin, end):
+            parent_of[k] = parents + (k - begin) // _CAPACITY
+        parents += (end - begin + _CAPACITY - 1) // _CAPACITY
+    return parents
+
+
+@njit(cache=True, nogil=True)
+def _sort(level: F64, order: I64, begin: int, end: int, axis: int) -> None:
+    """Stable insertion sort of order[begin:end] by the centres along an axis."""
+    for i in range(begin + 1, end):
+        item = order[i]
+        key = level[item, axis] + level[item, axis + 2]
+        k = i
+        while k > begin and level[order[k - 1], axis] + level[order[k - 1], axis + 2] > key:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = item

@@ -17,7 +17,6 @@ from roadcraft.planners.pdm.areas import Ground
 from roadcraft.planners.pdm.closed import Way
 from roadcraft.planners.pdm.corridor import strip_marks
 from roadcraft.planners.pdm.paths import Path, make_path, offset_path
-from roadcraft.planners.pdm.proposals import Paths, path_of
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
 from roadcraft.planners.pdm.start_lane import starting_lane
 
@@ -99,20 +98,13 @@ def way_of(
     """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside the centre line."""
     lanes, on_route, chain = lanes_ahead(map_data, ground, route_ids, ego, vehicle_box)
     xy, heading = line_of(map_data, chain)
-    paths = _packed([make_path(xy, heading), *(offset_path(xy, heading, o) for o in offsets_m)])
+    paths = (make_path(xy, heading), *(offset_path(xy, heading, o) for o in offsets_m))
     lights = lanes[map_data.lanes.kind[lanes] == LaneKind.CONNECTOR]
-    rings = [max(map_data.lanes.polygons[int(r)], key=len, default=np.zeros((0, 2))) for r in lights]
-    at = np.cumsum([0] + [len(r) for r in rings])
-    points = np.ascontiguousarray(np.concatenate(rings)) if rings else np.zeros((0, 2))
-    marks = np.zeros((len(lights), len(paths.xy)), np.int64)
+    rings = tuple(max(map_data.lanes.polygons[int(r)], key=len, default=np.zeros((0, 2))) for r in lights)
+    marks = np.zeros((len(lights), sum(len(p.xy) for p in paths)), np.int64)
     for c, ring in enumerate(rings):
-        for k in range(len(paths.at) - 1) if len(ring) else ():
-            marks[c, paths.at[k] : paths.at[k + 1] - 1] = strip_marks(path_of(paths, k), 0.5 * vehicle_box[2], ring)
-    return Way(lanes, on_route, paths, lights, points, at.astype(np.int64), marks)
-
-
-def _packed(paths: Sequence[Path]) -> Paths:
-    at = np.cumsum([0] + [len(p.xy) for p in paths])
-    chunk_at = np.cumsum([0] + [len(p.chunk) for p in paths])
-    xy, heading, arc, chunk = (np.ascontiguousarray(np.concatenate([p[i] for p in paths])) for i in range(4))
-    return Paths(xy, heading, arc, chunk, at, chunk_at)
+        at = 0
+        for path in paths if len(ring) else ():
+            marks[c, at : at + len(path.xy) - 1] = strip_marks(path, 0.5 * vehicle_box[2], ring)
+            at += len(path.xy)
+    return Way(lanes, on_route, paths, lights, rings, marks)

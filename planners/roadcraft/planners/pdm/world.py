@@ -51,33 +51,39 @@ def observe(
     ego_box (5,); identity, kind (R,), box (R, 5), velocity (R, 2) as observed; collided (C,) identities of objects that overlapped ego at earlier
     steps, which are left out. Objects that overlap ego now are kept but marked ``ignored`` (source: tuplan_garage b51d5d0, PDMObservation).
     """
-    gap = np.empty(len(kind))
-    for i in range(len(kind)):
+    count = len(kind)
+    gap, order = np.empty(count), np.empty(count, np.int64)
+    for i in range(count):
         dx, dy = ego_box[0] - box[i, 0], ego_box[1] - box[i, 1]
-        gap[i] = math.sqrt(dx * dx + dy * dy)
-        if gap[i] > radius or _contains(collided, identity[i]):
-            gap[i] = math.inf
-    order = np.argsort(gap, kind="mergesort")
-    row = np.empty(len(kind), np.int64)
+        d = math.sqrt(dx * dx + dy * dy)
+        gap[i] = math.inf if d > radius or _contains(collided, identity[i]) else d
+        k = i
+        while k > 0 and gap[order[k - 1]] > gap[i]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = i
+    row = np.empty(count, np.int64)
     n = 0
     for group in (STATIC, VEHICLE, PEDESTRIAN, BICYCLE):
         taken = 0
-        for i in order:
+        for k in range(count):
+            i = order[k]
             if gap[i] == math.inf or taken == limits[group]:
                 break
             if min(kind[i], STATIC) == group:
                 row[n] = i
                 n += 1
                 taken += 1
-    row = row[:n]
-    moved = drift(box[row], velocity[row], kind[row])
-    out, heading, speed = np.empty((n, 6)), np.empty(n), np.zeros(n)
+    row = row[:n].copy()
+    drifting = drift(box, velocity, kind)
+    out, moved, heading, speed = np.empty((n, 6)), np.empty((n, 2)), np.empty(n), np.zeros(n)
     moving, ignored = np.empty(n, np.bool_), np.zeros(n, np.bool_)
     ego = box_corners(ego_box[0], ego_box[1], ego_box[2], ego_box[3], ego_box[4])
     ec, es = math.cos(ego_box[2]), math.sin(ego_box[2])
     for j in range(n):
         b = box[row[j]]
         heading[j], moving[j] = b[2], kind[row[j]] < STATIC
+        moved[j, 0], moved[j, 1] = drifting[row[j], 0], drifting[row[j], 1]
         out[j, 0], out[j, 1], out[j, 2], out[j, 3] = b[0], b[1], math.cos(b[2]), math.sin(b[2])
         out[j, 4], out[j, 5] = b[3], b[4]
         if moving[j]:
