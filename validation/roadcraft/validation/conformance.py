@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.interfaces import Metric, ScenarioSource
+from roadcraft.core.interfaces import Metric, ScenarioRow, ScenarioSource
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.scenario import Drive, ObjectKind
 from roadcraft.validation.golden import GoldenDrive, golden_files, read_golden
 from roadcraft.validation.metrics.aggregation import Entry, aggregate
 from roadcraft.validation.metrics.collisions import CollisionType, collisions
@@ -228,11 +228,37 @@ def compare_run(name: str, theirs: Sequence[dict[str, Any]], results: Iterable[S
     return row
 
 
+class _Kept(ScenarioSource):
+    """A source that reads each log once: a golden set holds many drives of few logs."""
+
+    def __init__(self, source: ScenarioSource) -> None:
+        self._source = source
+        self._rows: dict[str, list[ScenarioRow]] = {}
+        self._drives: dict[str, Drive] = {}
+
+    def logs(self) -> list[str]:
+        return self._source.logs()
+
+    def rows(self, log: str) -> list[ScenarioRow]:
+        if log not in self._rows:
+            self._rows[log] = self._source.rows(log)
+        return self._rows[log]
+
+    def drive(self, log: str) -> Drive:
+        if log not in self._drives:
+            self._drives[log] = self._source.drive(log)
+        return self._drives[log]
+
+    def map(self, log: str) -> Any:
+        return self._source.map(log)
+
+
 def conformance(folder: Path, source: ScenarioSource, progress: Callable[[str], None] | None = None) -> Report:
     """Compare all golden drives of ``folder``, whose logs ``source`` reads. Drives that cannot be judged are listed as errors, and count as one
     unequal value each."""
     rows: list[Comparison] = []
     errors: dict[str, str] = {}
+    source = _Kept(source)
     runs: dict[str, list[ScenarioResult]] = {}
     tables: dict[str, list[dict[str, Any]]] = {}
     metrics: dict[str, dict[str, Metric]] = {}

@@ -16,6 +16,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import U8, ObjectKind
 from roadcraft.validation.metrics.facing import BEHIND_RAD, relative_angle
 from roadcraft.validation.metrics.frames import Frames, frames
+from roadcraft.validation.metrics.reference_trig import cosine, sine
 from roadcraft.validation.metrics.routes import corners
 
 _STOPPED_MPS = 0.05
@@ -127,7 +128,7 @@ def _contacts(
                 continue
             first[track[r]] = i
             c = ego_corners[i]
-            angle = relative_angle(ego[i, 0], ego[i, 1], math.cos(h), math.sin(h), ox, oy)
+            angle = relative_angle(ego[i, 0], ego[i, 1], cosine(h), sine(h), ox, oy)
             if speed[i] <= _STOPPED_MPS:
                 what = 0
             elif kind[r] > 2 or object_speed[r] <= _STOPPED_MPS:

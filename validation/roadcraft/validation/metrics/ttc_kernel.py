@@ -13,6 +13,7 @@ from roadcraft.core.driving.lanes import LayerArrays, in_any
 from roadcraft.core.scenario import U8
 from roadcraft.validation.metrics.collisions import in_collision
 from roadcraft.validation.metrics.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
+from roadcraft.validation.metrics.reference_trig import cosine, sine
 
 _STOPPED_MPS = 0.005
 
@@ -53,7 +54,7 @@ def time_to_collision(
         if speed[i] <= _STOPPED_MPS:
             continue
         x, y, h, length, width = box[i, 0], box[i, 1], box[i, 2], box[i, 3], box[i, 4]
-        c, s = math.cos(h), math.sin(h)
+        c, s = cosine(h), sine(h)
         dx, dy = c * speed[i] * dt, s * speed[i] * dt
         wide = (not in_common[i]) or in_any(intersections, ego[i, 0], ego[i, 1])
         # the elongated boxes need only be clear of those of the objects: half the horizon ahead, and longer by all of it
