@@ -255,7 +255,10 @@ def test_what_the_ego_does(accelerating):
 
 
 def test_near_route(accelerating):
-    assert len(find(accelerating, ScenarioFilter(ego_route_radius=10.0))) == 2
+    assert len(find(accelerating, ScenarioFilter(ego_route_radius=60.0))) == 2
+    assert [s.type for s in find(accelerating, ScenarioFilter(ego_route_radius=10.0))] == [
+        "a"
+    ]  # b's route is farther on
     accelerating.drive("").ego[:, 1] += 500.0
     assert find(accelerating, ScenarioFilter(ego_route_radius=10.0)) == []
 

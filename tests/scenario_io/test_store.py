@@ -9,9 +9,11 @@ import os
 import pickle
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import find, select, window_of
 from roadcraft.scenario_io.store import atomic
+from roadcraft.scenario_io.store.index import DriveEntry, Part, Tokens, narrow, scenario_table, to_rows
 from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter, clean, compact, exclusive
@@ -342,3 +345,62 @@ def test_killed_at_any_moment(tmp_path, make_drive, make_map, make_rows, after_s
 def test_only_one_ingest_at_a_time(store):
     with exclusive(store), pytest.raises(DataError, match="another ingest"), exclusive(store):
         pass
+
+
+# ---- the index ------------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [16, 7, None])
+def test_tokens_are_found_whatever_their_length(width):
+    rng = np.random.default_rng(width or 0)
+    sizes = [width] * 500 if width else rng.integers(1, 30, 500).tolist()
+    tokens = ["".join(rng.choice(list("0123456789abcdef"), n)) for n in sizes]
+    chunks = [
+        pa.array(["x", *tokens[:200]])[1:],
+        pa.array(tokens[200:201], pa.string()),
+        pa.array([], pa.string()),
+        pa.array(tokens[201:]),
+    ]
+    found = Tokens(pa.chunked_array(chunks))
+    for t in tokens:
+        assert tokens[found.find(t)] == t
+    for t in ("", "x", "0123456789abcdeg", "g" * 40, "ä" * 8):
+        assert found.find(t) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sets(st.sampled_from("abc")), st.sampled_from(["l1", "l2", "l3"]), st.booleans()), max_size=30
+    ),
+    st.data(),
+)
+def test_narrowing_by_columns_equals_narrowing_by_rows(make_rows, make_drive, listed, data):
+    base = make_rows(make_drive(1))[0]
+    rows = [
+        replace(base, token=f"{i:016x}", tags=tuple(sorted(t)), log=log, has_goal=g)
+        for i, (t, log, g) in enumerate(listed)
+    ]
+    rows.sort(key=lambda r: (["l2", "l3", "l1"].index(r.log), r.token))
+    drives, at = {}, 0
+    for log in ("l2", "l3", "l1"):
+        n = sum(r.log == log for r in rows)
+        drives[log] = DriveEntry(log, log, "", "", "", "", "", "", 0, 0, 0, 0, at, n)
+        at += n
+    halves = [scenario_table([(r, "", 0) for r in part]) for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
+    part = Part({}, dict(sorted(drives.items())), pa.concat_tables(halves))
+    f = ScenarioFilter(
+        scenario_types=data.draw(st.none() | st.just(("a", "z")) | st.just(())),
+        log_names=data.draw(st.none() | st.just(("l1", "l3"))),
+        scenario_tokens=data.draw(st.none() | st.just(tuple(f"{i:016x}" for i in range(0, 40, 2)))),
+        remove_invalid_goals=data.draw(st.booleans()),
+    )
+    want = [
+        r
+        for r in sorted(rows, key=lambda r: (r.log, r.token))
+        if (f.scenario_types is None or set(r.tags) & set(f.scenario_types))
+        and (f.log_names is None or r.log in f.log_names)
+        and (f.scenario_tokens is None or r.token in f.scenario_tokens)
+        and (not f.remove_invalid_goals or r.has_goal)
+    ]
+    assert to_rows(narrow(part, f)) == want

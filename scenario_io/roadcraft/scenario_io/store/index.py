@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioRow
@@ -25,22 +27,23 @@ from roadcraft.scenario_io.store.atomic import write_atomic
 VERSION = 1
 pc: Any = pyarrow.compute  # its functions are made at run time, which type checkers cannot see
 _KEY = b"roadcraft"
+_NAME = pa.dictionary(pa.int32(), pa.string())  # what many rows share is kept once
 _SCHEMA = pa.schema(
     [
         ("token", pa.string()),
         ("tags", pa.list_(pa.string())),
-        ("log", pa.string()),
-        ("split", pa.string()),
-        ("map_name", pa.string()),
-        ("map", pa.string()),
-        ("source", pa.string()),
-        ("licence", pa.string()),
+        ("log", _NAME),
+        ("split", _NAME),
+        ("map_name", _NAME),
+        ("map", _NAME),
+        ("source", _NAME),
+        ("licence", _NAME),
         ("anchor_us", pa.int64()),
         ("first_us", pa.int64()),
         ("last_us", pa.int64()),
-        ("frame", pa.int64()),
-        ("interval_us", pa.int64()),
-        ("stride", pa.int64()),
+        ("frame", pa.int32()),
+        ("interval_us", pa.int32()),
+        ("stride", pa.int32()),
         ("has_goal", pa.bool_()),
     ]
 )
@@ -119,7 +122,8 @@ def read_part(path: Path) -> Part:
             )
         shards = {s["file"]: ShardEntry(**s) for s in about["shards"]}
         drives = {d["key"]: DriveEntry(**d) for d in about["drives"]}
-        return Part(shards, drives, table.replace_schema_metadata(None).cast(_SCHEMA))
+        table = table.replace_schema_metadata(None)
+        return Part(shards, drives, table if table.schema.equals(_SCHEMA) else table.cast(_SCHEMA))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as e:
@@ -156,7 +160,7 @@ def merge(parts: Sequence[Part]) -> Part:
         drives.update({k: replace(d, row=d.row + at) for k, d in part.drives.items() if k not in drives})
         tables.append(part.table)
         at += len(part.table)
-    table = pa.concat_tables(tables).combine_chunks() if tables else _SCHEMA.empty_table()
+    table = pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
     return Part(shards, dict(sorted(drives.items())), table)
 
 
@@ -166,7 +170,9 @@ def compact(folder: Path) -> None:
     if len(paths) < 2:
         return
     whole = merge([read_part(p) for p in paths])
-    merged = write_part(folder, list(whole.shards.values()), list(whole.drives.values()), whole.table)
+    merged = write_part(
+        folder, list(whole.shards.values()), list(whole.drives.values()), whole.table.unify_dictionaries()
+    )
     for p in paths:
         if p != merged:
             p.unlink(missing_ok=True)
@@ -174,41 +180,120 @@ def compact(folder: Path) -> None:
 
 def to_rows(table: pa.Table) -> list[ScenarioRow]:
     """Scenario rows of a table (or slice of one)."""
-    c = {n: table.column(n).to_pylist() for n in _SCHEMA.names if n not in ("map", "frame")}
-    return [
-        ScenarioRow(
-            token=c["token"][i],
-            tags=tuple(c["tags"][i]),
-            log=c["log"][i],
-            split=c["split"][i],
-            map_name=c["map_name"][i],
-            source=c["source"][i],
-            licence=c["licence"][i],
-            anchor_us=c["anchor_us"][i],
-            interval_us=c["interval_us"][i],
-            stride=c["stride"][i],
-            has_goal=c["has_goal"][i],
-            first_us=c["first_us"][i],
-            last_us=c["last_us"][i],
-        )
-        for i in range(len(table))
-    ]
+    names = [f.name for f in fields(ScenarioRow)]
+    columns = [_values(table.column(n)) for n in names]
+    columns[names.index("tags")] = [tuple(t) for t in columns[names.index("tags")]]
+    return [ScenarioRow(*values) for values in zip(*columns, strict=True)]
 
 
-def narrow(table: pa.Table, f: ScenarioFilter) -> pa.Table:
-    """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass."""
-    for column, wanted in (
-        ("token", f.scenario_tokens),
-        ("log", f.log_names),
-        ("map_name", f.map_names),
-        ("split", f.splits),
-    ):
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column as a list; repeated names are one object."""
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pylist()
+    out: list[Any] = []
+    for chunk in column.chunks:
+        names = chunk.dictionary.to_pylist()
+        out += [names[i] for i in chunk.indices.to_pylist()]
+    return out
+
+
+def narrow(part: Part, f: ScenarioFilter) -> pa.Table:
+    """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass, by drive key, then as the source had them."""
+    table = part.table
+    keep = np.ones(len(table), np.bool_)
+    for name, wanted in (("log", f.log_names), ("map_name", f.map_names), ("split", f.splits)):
         if wanted is not None:
-            table = table.filter(pc.is_in(table.column(column), pa.array(list(wanted), pa.string())))
+            keep &= _named(table.column(name), wanted)
+    if f.scenario_tokens is not None:
+        keep &= pc.is_in(table.column("token"), pa.array(list(f.scenario_tokens), pa.string())).to_numpy()
     if f.remove_invalid_goals:
-        table = table.filter(table.column("has_goal"))
+        keep &= table.column("has_goal").to_numpy()
     if f.scenario_types is not None:
-        tags = table.column("tags").combine_chunks()
-        hit = pc.is_in(pc.list_flatten(tags), pa.array(list(f.scenario_types), pa.string()))
-        table = table.take(pc.unique(pc.list_parent_indices(tags).filter(hit)))
-    return table
+        keep &= _tagged(table.column("tags"), f.scenario_types)
+    return table.take(pa.array(_by_key(part, np.flatnonzero(keep))))
+
+
+def _named(column: pa.ChunkedArray, wanted: Sequence[str]) -> NDArray[np.bool_]:
+    """Rows whose name is among the wanted, asked once per different name."""
+    hits = [
+        np.isin(c.dictionary.to_pylist(), wanted)[c.indices.to_numpy(zero_copy_only=False)]
+        for c in column.chunks
+        if len(c)
+    ]
+    return np.concatenate(hits) if hits else np.zeros(0, np.bool_)
+
+
+def _tagged(column: pa.ChunkedArray, types: Sequence[str]) -> NDArray[np.bool_]:
+    """Rows with at least one of the tags."""
+    out = np.zeros(len(column), np.bool_)
+    wanted, at = pa.array(list(types), pa.string()), 0
+    for chunk in column.chunks:
+        hit = pc.is_in(chunk.flatten(), wanted)
+        out[at + pc.list_parent_indices(chunk).filter(hit).to_numpy()] = True
+        at += len(chunk)
+    return out
+
+
+def _by_key(part: Part, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows ordered by the key of their drive: tables keep the order in which drives were written, which differs between runs of an ingest."""
+    drives = [d for d in part.drives.values() if d.rows]
+    if not drives:
+        return rows
+    starts = np.array([d.row for d in drives])
+    by_row = np.argsort(starts)
+    rank = by_row[np.searchsorted(starts[by_row], rows, side="right") - 1]
+    return rows[np.lexsort((rows, rank))]
+
+
+class Tokens:
+    """Finds the row of a token in microseconds, 12 bytes per row.
+
+    Rows are sorted by 64 bits of a hash; a hit is confirmed with the token itself. Tokens that are not 16 bytes long, as those of nuPlan and Waymo
+    are, go into a dictionary.
+    """
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column, self._others = column, {}
+        hashes = np.zeros(len(column), np.uint64)
+        at = 0
+        for chunk in column.chunks:
+            length = pc.binary_length(chunk).to_numpy(zero_copy_only=False)
+            if len(chunk) and (length == 16).all():
+                start = int(np.frombuffer(chunk.buffers()[1], np.int32, 1, 4 * chunk.offset)[0])
+                pairs = (
+                    np.frombuffer(chunk.buffers()[2], np.uint64, 2 * len(chunk), start)
+                    if start % 8 == 0
+                    else self._copied(chunk, start)
+                )
+                hashes[at : at + len(chunk)] = _mix(pairs[0::2], pairs[1::2])
+            else:
+                self._others.update({t: at + i for i, t in enumerate(chunk.to_pylist())})
+            at += len(chunk)
+        self._order = np.argsort(hashes, kind="stable").astype(np.int32)
+        self._sorted = hashes[self._order]
+
+    @staticmethod
+    def _copied(chunk: Any, start: int) -> NDArray[np.uint64]:
+        return np.frombuffer(bytes(memoryview(chunk.buffers()[2])[start : start + 16 * len(chunk)]), np.uint64)
+
+    def find(self, token: str) -> int | None:
+        """Row of the token, the first if it occurs more than once, or None."""
+        if token in self._others:
+            return self._others[token]
+        data = token.encode()
+        if len(data) != 16:
+            return None
+        pair = np.frombuffer(data, np.uint64)
+        key = _mix(pair[:1], pair[1:])[0]
+        for i in range(int(np.searchsorted(self._sorted, key)), len(self._sorted)):
+            if self._sorted[i] != key:
+                return None
+            row = int(self._order[i])
+            if self._column[row].as_py() == token:
+                return row
+        return None
+
+
+def _mix(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        return (a * np.uint64(0x9E3779B97F4A7C15)) ^ (b * np.uint64(0xC2B2AE3D27D4EB4F) + (a >> np.uint64(29)))

@@ -19,7 +19,7 @@ from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import window_of
 from roadcraft.scenario_io.store.atomic import digest_of
 from roadcraft.scenario_io.store.config import StoreConfig
-from roadcraft.scenario_io.store.index import VERSION, DriveEntry, Part, narrow, read_index, to_rows
+from roadcraft.scenario_io.store.index import VERSION, DriveEntry, Part, Tokens, narrow, read_index, to_rows
 from roadcraft.scenario_io.store.shard import Shard
 
 MARKER = "store.json"
@@ -68,22 +68,15 @@ class Store(ScenarioSource):
 
     def candidates(self, filter: ScenarioFilter) -> list[ScenarioRow]:
         """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first."""
-        return to_rows(narrow(self._ordered, filter))
+        return to_rows(narrow(self.index, filter))
 
     @cached_property
-    def _ordered(self) -> Any:
-        import numpy as np
-
-        spans = [np.arange(d.row, d.row + d.rows) for d in self.index.drives.values()]
-        return self.index.table.take(np.concatenate(spans)) if spans else self.index.table
-
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {token: i for i, token in enumerate(self.index.table.column("token").to_pylist())}
+    def _tokens(self) -> Tokens:
+        return Tokens(self.index.table.column("token"))
 
     def row(self, token: str) -> ScenarioRow:
         """The index row of a scenario. Raises DataError for an unknown token."""
-        at = self._row_of.get(token)
+        at = self._tokens.find(token)
         if at is None:
             raise DataError(
                 f"no scenario {token!r}", where=str(self.path), remedy=f"roadcraft show {self.path} lists them"
