@@ -103,7 +103,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     import yaml
 
     path = Path(folder)
-    if not path.is_dir():
+    if not str(folder) or not path.is_dir():
         raise DataError(
             "there is no such checkpoint folder" if str(folder) else "no checkpoint is named",
             where=str(folder),

@@ -146,5 +146,5 @@ class ModelConformance:
             optimiser.zero_grad()
             total.backward()
             optimiser.step()
-            losses.append(float(total))
+            losses.append(float(total.detach()))
         assert min(losses[6:]) < losses[0]

@@ -1,0 +1,69 @@
+"""A source of made-up drives, and sizes at which a network trains in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.plugins.training.config import TrainConfig
+
+ENCODER = {"dim": 32, "layers": 1, "heads": 4, "feed_forward": 2, "agents": 6, "static": 3, "lanes": 12, "lane_points": 10, "crosswalks": 2}
+MODEL = {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "line_points": 40}
+
+
+class MadeUpSource:
+    """Drives through the made-up junction, as a source of logs."""
+
+    def __init__(self, world: Any, count: int) -> None:
+        self._map = world.make_map()
+        self._drives = {f"tiny-{k}": world.make_drive(self._map, k) for k in range(count)}
+
+    def logs(self) -> list[str]:
+        return list(self._drives)
+
+    def drive(self, log: str) -> Any:
+        return self._drives[log]
+
+    def map(self, log: str) -> Any:
+        return self._map
+
+
+@pytest.fixture(scope="session")
+def made_up_source(tiny_world: Any) -> MadeUpSource:
+    return MadeUpSource(tiny_world, 6)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> TrainConfig:
+    """A run of seconds."""
+    return TrainConfig(
+        encoder=PluginRef("vector_transformer", ENCODER),
+        model=PluginRef("multimodal", MODEL),
+        out=str(tmp_path / "run"),
+        steps=12,
+        batch=8,
+        validate_every=4,
+        validation_batches=2,
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(made_up_source: MadeUpSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a few steps."""
+    from roadcraft.plugins.training.run import train
+
+    config = TrainConfig(
+        encoder=PluginRef("vector_transformer", ENCODER),
+        model=PluginRef("multimodal", MODEL),
+        out=str(tmp_path_factory.mktemp("runs") / "trained"),
+        steps=6,
+        batch=8,
+        validate_every=6,
+        validation_batches=2,
+        threads=1,
+    )
+    return train(config, source=made_up_source, progress=False).best

@@ -1,0 +1,170 @@
+"""Every encoder with every model that is installed, and what is particular to ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from roadcraft.core.driving.features import LogScenes, build_features
+from roadcraft.core.registry import create, registry
+from roadcraft.core.testing import EncoderConformance, ModelConformance
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.planners.checkpoint import build_network
+from roadcraft.plugins.common.layers import masked_max
+from roadcraft.plugins.multimodal.frenet import FrenetDecoder
+from roadcraft.plugins.multimodal.model import nearest_line
+
+ENCODERS, MODELS = registry().names("encoder"), registry().names("model")
+SMALL: dict[str, dict[str, Any]] = {
+    "vector_transformer": {"dim": 32, "layers": 1, "heads": 4},
+    "multimodal": {"layers": 1, "modes": 2, "heads": 4},
+}
+
+
+class TestVectorTransformer(EncoderConformance):
+    name = "vector_transformer"
+
+
+class TestMultimodal(ModelConformance):
+    name = "multimodal"
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_pair_composes(encoder: str, model: str, tiny_world: Any) -> None:
+    torch.manual_seed(0)
+    network = build_network(
+        {"name": encoder, "params": SMALL.get(encoder, {})}, {"name": model, "params": SMALL.get(model, {})}
+    )
+    batch = scenes(tiny_world, network.features, [30, 60, 90])
+    network.encoder.eval()
+    network.model.eval()
+    with torch.inference_mode():
+        encoding, _ = network.encoder.encode(batch, None)
+        prediction = network.model.sample(encoding, batch, np.arange(3, dtype=np.uint64))
+    b, k, t, s = prediction.ego.shape
+    assert b == 3
+    assert t == network.features.future_steps
+    assert s >= 4
+    assert prediction.logits.shape == (b, k)
+    best = prediction.ego[torch.arange(3), prediction.logits.argmax(-1)]
+    assert torch.isfinite(best).all()
+    torch.testing.assert_close(best[..., 2:4].norm(dim=-1), torch.ones(b, t), atol=1e-3, rtol=0)
+
+
+def scenes(tiny_world: Any, spec: Any, frames: list[int]) -> dict[str, torch.Tensor]:
+    world = tiny_world.make_map()
+    logs = [LogScenes(tiny_world.make_drive(world, k), world, load_vehicle(), spec) for k in range(3)]
+    arrays = build_features(spec, [logs[i % 3].at(f) for i, f in enumerate(frames)])
+    return {k: torch.from_numpy(v) for k, v in arrays.items()}
+
+
+def test_padding_changes_nothing(tiny_world: Any) -> None:
+    """What lies in unused rows must not matter."""
+    torch.manual_seed(0)
+    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    network.encoder.eval()
+    network.model.eval()
+    batch = scenes(tiny_world, network.features, [30, 60])
+    soiled = {k: v.clone() for k, v in batch.items()}
+    soiled["agent"][~batch["agent_valid"][..., -1]] = 7.0
+    soiled["lane"][~batch["lane_mask"]] = 7.0
+    soiled["static"][~batch["static_mask"]] = 7.0
+    soiled["reference_agent"][~batch["agent_valid"][..., -1][:, None].expand(-1, 3, -1)] = 7.0
+    with torch.inference_mode():
+        a, b = (network.model(network.encoder.encode(x, None)[0], x) for x in (batch, soiled))
+    torch.testing.assert_close(a.ego, b.ego, rtol=0, atol=1e-5)
+    torch.testing.assert_close(a.logits, b.logits, rtol=0, atol=1e-5)
+
+
+def test_state_dropout_only_in_training(tiny_world: Any) -> None:
+    torch.manual_seed(0)
+    encoder = create("encoder", "vector_transformer", {**SMALL["vector_transformer"], "dropout": 0.0})
+    batch = scenes(tiny_world, encoder.features(), [30, 60])
+    encoder.eval()
+    still = [encoder.encode(batch)[0].tokens for _ in range(2)]
+    assert torch.equal(*still)
+    encoder.train()
+    moving = [encoder.encode(batch)[0].tokens for _ in range(8)]
+    assert any(not torch.equal(moving[0], m) for m in moving[1:])
+    kept = create("encoder", "vector_transformer", {**SMALL["vector_transformer"], "dropout": 0.0, "kept_channels": ["vx", "ax"]})
+    kept.train()
+    assert torch.equal(kept.encode(batch)[0].tokens, kept.encode(batch)[0].tokens)
+
+
+def _decoder() -> FrenetDecoder:
+    return FrenetDecoder((0.5, 1.0, 2.0, 4.0), (0.8, 1.6, 3.0, 5.0), 80, 2.0, 5.0)
+
+
+def test_a_silent_network_keeps_speed_and_comes_onto_the_line() -> None:
+    decoder = _decoder()
+    s = 2.0 * torch.arange(80)
+    line = torch.stack([s, torch.full_like(s, 1.5), torch.ones_like(s), torch.zeros_like(s)], -1)[None, None]
+    zeros = (torch.zeros(1, 1, decoder.speed_size), torch.zeros(1, 1, decoder.offset_size))
+    out = decoder(*zeros, line, torch.tensor([[-1.5]]), torch.tensor([[0.0]]), torch.tensor([10.0]))[0, 0]
+    np.testing.assert_allclose(out[:, 4], 10.0, atol=0.02)
+    np.testing.assert_allclose(np.diff(out[:, 0]), 1.0, atol=0.03)
+    assert abs(float(out[0, 1])) < 0.05
+    np.testing.assert_allclose(out[40:, 1], 1.5, atol=1e-3)
+
+
+def test_trajectories_are_smooth_and_their_speeds_and_headings_agree() -> None:
+    torch.manual_seed(1)
+    decoder = _decoder()
+    a = torch.linspace(0, np.pi, 80) / 2
+    line = torch.stack([40 * torch.sin(a), 40 - 40 * torch.cos(a), torch.cos(a), torch.sin(a)], -1)  # a bend, about 0.8 m per point
+    line = line[None, None].expand(1, 6, -1, -1)
+    speed, offset = 0.3 * torch.randn(1, 6, decoder.speed_size), 0.05 * torch.randn(1, 6, decoder.offset_size)
+    out = decoder(speed, offset, line, torch.zeros(1, 6), torch.full((1, 6), 0.05), torch.tensor([6.0])).double()[0]
+    whole = torch.cat([torch.tensor([[0.0, 0.0, 1.0, 0.0, 6.0]]).double().expand(6, 1, 5), out], 1)
+    step = whole[:, 1:, :2] - whole[:, :-1, :2]
+    pace = 0.5 * (whole[:, 1:, 4] + whole[:, :-1, 4])
+    inside = whole[:, 1:, :2].norm(dim=-1) < 50
+    torch.testing.assert_close(step.norm(dim=-1)[inside], (0.1 * pace)[inside], atol=0.02, rtol=0.03)
+    heading = torch.atan2(out[..., 3], out[..., 2])
+    assert heading.diff(dim=-1).abs().max() < 0.2
+    assert (out[..., 4] >= 0).all()
+
+
+def test_a_standing_car_stands() -> None:
+    decoder = _decoder()
+    s = 2.0 * torch.arange(80)
+    line = torch.stack([s, 0 * s, 1 + 0 * s, 0 * s], -1)[None, None]
+    slow = torch.full((1, 1, decoder.speed_size), -3.0)
+    out = decoder(slow, torch.zeros(1, 1, decoder.offset_size), line, torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1))
+    assert out[..., :2].abs().max() < 1e-3
+    torch.testing.assert_close(out[..., 2], torch.ones(1, 1, 80))
+
+
+def test_gradients_are_finite_everywhere(tiny_world: Any) -> None:
+    torch.manual_seed(0)
+    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    batch = scenes(tiny_world, network.features, [0, 60, 200])
+    batch["ego"] = batch["ego"] * torch.tensor([0.0, 1.0, 1.0])[:, None]
+    batch["ego_future"] = torch.zeros(3, 80, 5)
+    batch["ego_future_valid"] = torch.tensor([[True], [True], [False]]).expand(3, 80)
+    batch["agent_future"], batch["agent_future_valid"] = torch.zeros(3, 10, 80, 4), torch.zeros(3, 10, 80, dtype=torch.bool)
+    terms = network.model.loss(network.model(network.encoder.encode(batch)[0], batch), batch)
+    torch.stack(list(terms.values())).sum().backward()
+    for part in (network.encoder, network.model):
+        for name, p in part.named_parameters():
+            assert p.grad is None or torch.isfinite(p.grad).all(), name
+
+
+def test_the_line_is_the_one_where_the_expert_ends(tiny_world: Any) -> None:
+    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    batch = scenes(tiny_world, network.features, [20, 20])
+    end = torch.zeros(2, 80, 5)
+    end[0, :, 0], end[0, :, 1] = torch.arange(80) * 0.5, 3.4
+    end[1, :, 0], end[1, :, 1] = torch.arange(80) * 0.5, -3.0
+    batch["ego_future"], batch["ego_future_valid"] = end, torch.ones(2, 80, dtype=torch.bool)
+    assert nearest_line(batch).tolist() == [1, 2]
+
+
+def test_masked_max() -> None:
+    x = torch.tensor([[[1.0], [5.0]], [[2.0], [3.0]]])
+    mask = torch.tensor([[True, False], [False, False]])
+    assert masked_max(x, mask).tolist() == [[1.0], [0.0]]
