@@ -203,7 +203,9 @@ def _lane_change(stage: Stage, side: int) -> None:
     stage.ego(s, v)
     stage.lane_change = (begin, begin + run, side)
     slow = float(rng.uniform(0.45, 0.65)) * limit
-    stage.driver(road.forward[start], begin + float(rng.uniform(55, 75)) - 0.2 * v, slow, top_speed=slow, changes=0)
+    there = (begin - s) / (0.9 * limit)  # when the ego gets to where it moves over
+    ahead = begin + float(rng.uniform(34, 50)) - slow * there
+    stage.driver(road.forward[start], max(ahead, s + 16.0), slow, top_speed=slow, changes=0)
     stage.fill(road.forward + road.backward, float(rng.uniform(60, 110)), factor=0.9)
     stage.tag = "changing_lane_to_left" if side > 0 else "changing_lane_to_right"
     stage.extra = ("changing_lane",)
@@ -248,14 +250,30 @@ def cut_in(stage: Stage) -> None:
 
 
 def bicycle_ahead(stage: Stage) -> None:
+    """A bicycle near the right edge, which the ego follows, or passes within its lane where that is wide."""
     rng = stage.rng
-    limit = float(rng.choice(CITY))
-    road = lay_out_road(stage, length=_length(0.6 * limit), limit=limit, forward=1, backward=1, bend=1 / 250)
-    s, pace = _start(stage), float(rng.uniform(3.6, 5.6))
-    ego_on(stage, road.forward[0], s, 0.7 * limit)
+    limit, passes = float(rng.choice(CITY)), bool(rng.random() < 0.5)
+    width = float(rng.uniform(3.75, 3.95)) if passes else 0.0
+    road = lay_out_road(
+        stage,
+        length=_length(limit if passes else 0.6 * limit),
+        limit=limit,
+        forward=1,
+        backward=1,
+        bend=1 / 350,
+        width=width,
+    )
+    s, pace, v = _start(stage), float(rng.uniform(3.6, 5.2)), 0.94 * limit
+    ahead, shift = float(rng.uniform(40, 70)), None
+    if passes:
+        meet = float(rng.uniform(10, 13))
+        ahead, at = (v - pace) * meet, s + v * meet
+        shift = np.array([[s + 20.0, 0.0], [s + 60.0, 0.85], [at + 50.0, 0.85], [at + 85.0, 0.0]])
+    ego_on(stage, road.forward[0], s, v if passes else 0.7 * limit, shift=shift)
+    lateral = -float(rng.uniform(1.2, 1.3) if passes else rng.uniform(0.5, 1.1))
     stage.driver(
-        road.forward[0], s + float(rng.uniform(40, 70)), pace, kind=ObjectKind.BICYCLE, length=1.8, width=0.7, top_speed=pace,
-        lateral=-float(rng.uniform(0.5, 1.1)), wander=0.12, changes=0,
+        road.forward[0], s + ahead, pace, kind=ObjectKind.BICYCLE, length=1.8, width=0.7, top_speed=pace, lateral=lateral,
+        wander=0.08, changes=0,
     )  # fmt: skip
     stage.fill(road.backward, float(rng.uniform(35, 70)))
     stage.strollers(6, 200, road.chain.points[300])
@@ -315,7 +333,7 @@ def parked_vehicle(stage: Stage) -> None:
     shift = [[0.0, 0.0]]
     at = s0 + limit * float(rng.uniform(9, 12))
     for _ in range(int(rng.integers(1, 4))):
-        into, wide, long_ = float(rng.uniform(0.5, 0.95)), float(rng.uniform(1.85, 2.05)), float(rng.uniform(4.4, 5.6))
+        into, wide, long_ = float(rng.uniform(0.6, 1.0)), float(rng.uniform(1.85, 2.05)), float(rng.uniform(4.4, 5.6))
         d = -width - 0.5 * wide + into
         xy = road.chain.at(np.array([at]), d)[0]
         k = int(at / road.chain.ds)

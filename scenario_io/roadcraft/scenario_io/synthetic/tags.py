@@ -94,6 +94,7 @@ def _following(stage: Stage, w: View) -> dict[str, Mask]:
     car = (lead_kind == ObjectKind.VEHICLE) & (w.lead >= 0)
     near = car & (w.gap < np.maximum(12.0, 3.0 * w.v))
     v = w.v
+    bike = np.array([k == ObjectKind.BICYCLE for k in stage.kinds])
     queue = near & (w.gap < 9.0) & (v < 0.1)
     return {
         "following_lane_with_lead": near & (v > 3.0) & (lead_v > 2.0),
@@ -103,7 +104,8 @@ def _following(stage: Stage, w: View) -> dict[str, Mask]:
         "stopping_with_lead": car & (w.gap < 16.0) & (v > 0.4) & (v < 4.0) & (w.a < -0.5) & (lead_v < 1.2),
         "behind_long_vehicle": near & (lead_length > 8.0) & (v > 2.0) & (w.gap < 25.0),
         "near_long_vehicle": near & (lead_length > 8.0) & (w.gap < 10.0),
-        "behind_bike": (lead_kind == ObjectKind.BICYCLE) & (w.gap < 22.0) & (v > 1.5) & (w.lead >= 0),
+        "behind_bike": (w.there & bike & (w.along > 3.5) & (w.along < 24.0) & (np.abs(w.across) < 2.6)).any(1)
+        & (v > 1.5),
     }
 
 

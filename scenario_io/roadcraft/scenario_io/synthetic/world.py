@@ -17,7 +17,7 @@ from roadcraft.scenario_io.synthetic.check import faults
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS
 from roadcraft.scenario_io.synthetic.record import Identity, record
 from roadcraft.scenario_io.synthetic.stage import STEPS, Stage
-from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, FRAMES, LAST_ANCHOR, WARM_UP, conditions
+from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, FRAMES, LAST_ANCHOR, WARM_UP, conditions, view_of
 from roadcraft.scenario_io.synthetic.traffic import Motion
 
 Mask = NDArray[np.bool_]
@@ -30,6 +30,18 @@ ORIGINS = {  # somewhere within each location's UTM zone, metres
     "us-pa-pittsburgh-hazelwood": (587_000.0, 4_475_000.0),
     "sg-one-north": (365_000.0, 143_000.0),
 }
+SCENARIO_PAST = 60  # frames from a scenario's start to its tagged frame
+DULL = frozenset(
+    (
+        "near_high_speed_vehicle",
+        "medium_magnitude_speed",
+        "high_magnitude_speed",
+        "following_lane_without_lead",
+        "stationary",
+        "low_magnitude_speed",
+        "following_lane_with_lead",
+    )
+)
 EPOCH_US = 1_640_995_200_000_000  # 2022-01-01
 
 
@@ -111,24 +123,39 @@ def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str,
     if not runs:
         return None
     a, b = runs[int(stage.rng.integers(min(2, len(runs))))]
+    view = view_of(stage, m)
+    bent = np.abs(view.lat) > 0.2 * np.maximum(
+        view.v, 0.1
+    )  # yaw rate beyond 0.2 rad/s: a bad start, as logged states carry no steering
     late = min(b - 1, a + 80)
     event = a if "starting" in stage.tag or "stopping" in stage.tag else int(stage.rng.integers(a, late + 1))
     first = event - int(20 * stage.rng.uniform(*stage.before))
     first = int(np.clip(first, max(WARM_UP, event - LAST_ANCHOR), min(event - FIRST_ANCHOR, alive - FRAMES)))
+    if bent[event - SCENARIO_PAST]:
+        return None
     if first < WARM_UP or not FIRST_ANCHOR <= event - first <= LAST_ANCHOR:
         return None
-    return first, _anchors(stage, holds, first, event)
+    return first, _anchors(stage, holds, bent, first, event)
 
 
-def _anchors(stage: Stage, holds: dict[str, Mask], first: int, event: int) -> list[tuple[int, tuple[str, ...]]]:
-    """The world's own frame, and up to two more at least 2.5 s apart. The type of a scenario is the alphabetically last of its tags: the
-    world's own frame carries none that comes after its own."""
+def _anchors(
+    stage: Stage, holds: dict[str, Mask], bent: Mask, first: int, event: int
+) -> list[tuple[int, tuple[str, ...]]]:
+    """The world's own frame, and one more at least 4 s away, if possible where something happens. The type of a scenario is the
+    alphabetically last of its tags: the world's own frame carries none that comes after its own."""
     tags = {t for t, mask in holds.items() if mask[event] and t <= stage.tag}
     anchors = [(event - first, tuple(sorted(tags | {stage.tag, *stage.extra})))]
-    for f in stage.rng.permutation(np.arange(FIRST_ANCHOR, LAST_ANCHOR, 7)):
-        here = tuple(sorted(t for t, mask in holds.items() if mask[first + int(f)]))
-        if here and len(anchors) < 3 and all(abs(int(f) - g) >= 50 for g, _ in anchors):
-            anchors.append((int(f), here))
+    spare: tuple[int, tuple[str, ...]] | None = None
+    for f in stage.rng.permutation(np.arange(FIRST_ANCHOR, LAST_ANCHOR, 7)).tolist():
+        here = tuple(sorted(t for t, mask in holds.items() if mask[first + f]))
+        if not here or abs(f - anchors[0][0]) < 80 or bent[first + f - SCENARIO_PAST]:
+            continue
+        spare = spare or (f, here)
+        if set(here) - DULL:
+            spare = (f, here)
+            break
+    if spare is not None:
+        anchors.append(spare)
     return sorted(anchors)
 
 
