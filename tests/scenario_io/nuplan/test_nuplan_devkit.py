@@ -47,6 +47,7 @@ def test_scenarios_are_the_same(world: Any, theirs: dict[str, Any]) -> None:
         s = ours(world, row.token, 1.0)
         assert [int(b) for b in scenario.get_route_roadblock_ids()] == s.route.tolist()
         goal = scenario.get_mission_goal()
+        assert s.goal is not None
         np.testing.assert_allclose([goal.x, goal.y, goal.heading], s.goal, rtol=0, atol=1e-15)
         assert np.asarray(scenario.get_lidar_to_ego_transform()).shape == (4, 4)
         ego = scenario.get_ego_state_at_iteration(0)

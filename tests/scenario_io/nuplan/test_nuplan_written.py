@@ -209,6 +209,8 @@ def test_quaternions_give_the_heading_to_the_last_bit(yaw: float) -> None:
         (lambda d: replace(d, tracks=replace(d.tracks, id=np.zeros_like(d.tracks.id))), "track ids are not unique"),
         (lambda d: replace(d, time_us=d.time_us[::-1]), "do not increase"),
         (lambda d: replace(d, ego=np.where(np.arange(10) == 1, np.nan, d.ego)), "ego row"),
+        (lambda d: replace(d, ego=np.where(np.arange(10) == 2, 4.0, d.ego)), "outside .-pi, pi."),
+        (lambda d: replace(d, scenes=replace(d.scenes, goal=d.scenes.goal * np.nan)), "goal row .0. is not finite"),
         (lambda d: replace(d, scenes=replace(d.scenes, names=("a", "b") * 3 + ("c",))), "3 scenes"),
     ],
 )

@@ -25,7 +25,7 @@ def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
     """Write ``drive`` (driven on ``map``) as the log database ``path``, whole or not at all; an existing file is replaced.
 
     Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative of the ego (read as 0),
-    and velocities of static kinds. The file's name should be ``<drive.name>.db``: the reference takes the log's name from it.
+    velocities of static kinds (0), and the order of kinds within a frame (objects come back sorted by kind). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it.
     Raises DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens).
     """
     path = Path(path)
@@ -81,9 +81,17 @@ def _check(drive: Drive, map: MapData, path: Path) -> None:
     require(np.all(np.diff(drive.time_us) > 0), "time stamps do not increase")
     require(len(np.unique(drive.token)) == len(drive), "frame tokens are not unique")
     require(len(np.unique(drive.tracks.id)) == len(drive.tracks), "track ids are not unique")
-    for name, values in (("ego", drive.ego), ("box", drive.objects.box), ("velocity", drive.objects.velocity)):
+    goals = drive.scenes.goal[drive.scenes.has_goal]
+    for name, values in (
+        ("ego", drive.ego),
+        ("goal", goals),
+        ("box", drive.objects.box),
+        ("velocity", drive.objects.velocity),
+    ):
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         require(not len(bad), f"{name} row {bad[:1]} is not finite")
+    headings = np.concatenate([drive.ego[:, Ego.HEADING], goals[:, 2]])
+    require(np.all(np.abs(headings) <= np.pi), "a heading of ego or goal lies outside [-pi, pi]", "wrap it")
 
 
 def _rows(drive: Drive, epsg: int) -> Iterator[tuple[str, Iterable[Sequence[Any]]]]:

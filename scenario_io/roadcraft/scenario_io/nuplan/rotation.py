@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
-from math import atan2, cos, nextafter, pi, sin, sqrt
+from math import atan2, cos, nextafter, sin, sqrt
 
 
 def yaw_of(qw: float, qx: float, qy: float, qz: float) -> float:
@@ -20,7 +20,7 @@ def quaternion_of(yaw: float) -> tuple[float, float, float, float]:
     """Unit quaternion (w, x, y, z) of a yaw in [-pi, pi] whose ``yaw_of`` is that very number.
 
     cos and sin of the half angle alone miss it by a rounding now and then; neighbours of w and z, or a pitch of about 1e-8 rad (which moves the
-    cosine by less than a rounding), hit it.
+    cosine by less than a rounding), hit it. Other yaws give the quaternion of the same direction.
     """
     w, z = cos(0.5 * yaw), sin(0.5 * yaw)
     if yaw_of(w, 0.0, 0.0, z) == yaw:
@@ -28,8 +28,6 @@ def quaternion_of(yaw: float) -> tuple[float, float, float, float]:
     for y, a, b in product((0.0, *(sqrt(k * 2.8e-17) for k in range(1, 9))), _near(z), _near(w)):
         if yaw_of(b, 0.0, y, a) == yaw:
             return b, 0.0, y, a
-    if abs(yaw) > pi:
-        raise ValueError(f"heading {yaw} lies outside [-pi, pi]")
     return w, 0.0, 0.0, z
 
 
