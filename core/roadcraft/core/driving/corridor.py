@@ -30,6 +30,7 @@ TIE = 1e-7
 LEAF = 10
 """Objects in one leaf of the reference's search tree (shapely's STRtree)."""
 _ARC = math.pi / 32.0
+_STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles beside it
 _FAR = 1e30
 _MAX_VERTICES = 40
 
@@ -60,7 +61,7 @@ def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
     if onward == 0.0:
         return 0
     cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
-    if cross == 0.0 and dot > 0.0:
+    if dot > 0.0 and abs(cross) < _STRAIGHT * dot:
         return 0
     side = -1.0 if cross > 0.0 else 1.0
     nx, ny = side * nx, side * ny
@@ -302,6 +303,17 @@ def _meet_corridors(
 
 
 @njit(cache=True, nogil=True)
+def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
+    """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
+    best = _FAR
+    for i in range(n):
+        for j in range(m):
+            dx, dy = a[i, 0] - b[j, 0], a[i, 1] - b[j, 1]
+            best = min(best, dx * dx + dy * dy)
+    return math.sqrt(best)
+
+
+@njit(cache=True, nogil=True)
 def separation_from_polygon(
     points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64
 ) -> float:
@@ -334,6 +346,7 @@ def distance_to_polygon(
     points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64, best: float
 ) -> float:
     """min(best, distance of a corridor and a convex polygon)."""
+    best = min(best, _vertex_distance(points, count, polygon, vertices))
     return _meet(points, count, half_width, capsules, polygon, vertices, bound, True, best)
 
 
@@ -350,6 +363,7 @@ def distance_of_corridors(
     best: float,
 ) -> float:
     """min(best, distance of two corridors)."""
+    best = min(best, _vertex_distance(points, count, other, other_count))
     return _meet_corridors(
         points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, True, best
     )

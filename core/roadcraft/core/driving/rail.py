@@ -63,7 +63,7 @@ def clamp_progress(progress: F64, count: int, s: float) -> float:
 @njit(cache=True, nogil=True)
 def segment_of(progress: F64, count: int, s: float) -> int:
     """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before ``s``."""
-    return min(max(np.searchsorted(progress[:count], s), 1), count - 1) - 1
+    return min(max(int(np.searchsorted(progress[:count], s)), 1), count - 1) - 1
 
 
 @njit(cache=True, nogil=True)
@@ -83,7 +83,7 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
 
     Writes out (>= count + 1, 2) and out_heading (>= count + 1,); returns the number of vertices. ``s`` must lie on the rail.
     """
-    first = np.searchsorted(progress[:count], s, side="right")
+    first = int(np.searchsorted(progress[:count], s, side="right"))
     n = 0
     if first < count:
         out[0, 0], out[0, 1], out_heading[0] = pose_at(progress, points, heading, count, s)

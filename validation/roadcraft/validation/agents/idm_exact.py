@@ -20,23 +20,32 @@ from roadcraft.validation.agents.idm_step import EGO, FREE, STILL
 
 def exact_lead(fleet: Fleet, size: F64, roads: Roads, around: Around, a: int) -> tuple[int, float]:
     """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as the reference builds them."""
-    shapes = {e: _footprint(fleet, size, e) for e in range(len(fleet.alive)) if fleet.alive[e] and e != a}
-    shapes[EGO] = shapely.Polygon(around.ego_corners)
-    for k, corners in enumerate(around.corners):
-        shapes[STILL - k] = shapely.Polygon(corners)
-    for area in _red_stops(fleet, roads, around, a):
-        shapes[STILL - len(around.corners) - int(area)] = _area(roads, int(area))
     count = int(fleet.rail_count[a])
     rest, heading = np.empty((count + 1, 2)), np.empty(count + 1)
     rail = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
     n = rest_of_rail(*rail, count, clamp_progress(rail[0], count, fleet.progress[a]), rest, heading)
     path = exact_corridor(rest[:n], 0.5 * size[a, 1])
+    near = fleet.alive & _overlapping(fleet.extent, path.bounds)
+    near[a] = False
+    shapes = {int(e): _footprint(fleet, size, int(e)) for e in np.flatnonzero(near)}
+    shapes[EGO] = shapely.Polygon(around.ego_corners)
+    for k in np.flatnonzero(_overlapping(around.extents, path.bounds)):
+        shapes[STILL - int(k)] = shapely.Polygon(around.corners[k])
+    for area in _red_stops(fleet, roads, around, a):
+        shapes[STILL - len(around.corners) - int(area)] = _area(roads, int(area))
     met = {e: s for e, s in shapes.items() if s.intersects(path)}
     if not met:
         return FREE, 0.0
     own = _footprint(fleet, size, a)
     nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
     return max(nearest, STILL), float(own.distance(met[nearest]))
+
+
+def _overlapping(extents: F64, bounds: tuple[float, float, float, float]) -> Any:
+    """Which of the bounding boxes (K, 4) meet another one, with a millimetre to spare: (K,) bool."""
+    x0, y0, x1, y1 = bounds
+    low = (extents[:, 0] <= x1 + 1e-3) & (extents[:, 1] <= y1 + 1e-3)
+    return low & (extents[:, 2] >= x0 - 1e-3) & (extents[:, 3] >= y0 - 1e-3)
 
 
 def _footprint(fleet: Fleet, size: F64, e: int) -> Any:
