@@ -51,7 +51,7 @@ def _errors(context: MetricContext) -> Errors:
     expert_us, expert = _expert(rollout, every, int(step[-1]))
     log = rollout.plans
     row = np.searchsorted(log.step, step)
-    missing = step[(row >= len(log.step)) | (log.step[np.minimum(row, len(log.step) - 1)] != step)]
+    missing = step[~np.isin(step, log.step)]
     if len(missing):
         raise _trouble(rollout, f"no plan was recorded at step {missing[0]}", "open loop needs a plan every second")
     displacement, heading, fault = _compare(
