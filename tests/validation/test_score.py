@@ -155,7 +155,7 @@ def test_resume_goes_on_and_refuses_changes(tmp_path, small_store, finished):
 
 def test_killed_and_resumed_is_byte_identical(tmp_path, small_store, environment):
     words = ["score", "planner=villain", f"data={small_store}", "workers=1", "batch=1"]
-    roadcraft(environment, *words, f"out={tmp_path / 'whole'}", "planner.params.pause_s=0.001")
+    roadcraft(environment, *words, f"out={tmp_path / 'whole'}")
     main = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
     halves = [*words, f"out={tmp_path / 'halves'}", "planner.params.pause_s=0.001"]
     process = subprocess.Popen(

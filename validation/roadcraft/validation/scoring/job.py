@@ -18,7 +18,7 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
-from roadcraft.validation.metrics.evaluate import challenge_metrics, evaluate
+from roadcraft.validation.metrics.evaluation import challenge_metrics, evaluate
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
 from roadcraft.validation.suites import Item, open_data
