@@ -15,7 +15,7 @@ from roadcraft.core.arrays import Polygons, Polylines, Ragged, offsets_of
 from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
-from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, window_of
+from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, window_of
 
 FRAMES, OBJECTS, LOGS = 9600, 50, 4
 
@@ -130,3 +130,18 @@ def test_write(benchmark, tmp_path):
                 out.add(drive.name, drive, map_data, rows)
 
     benchmark.pedantic(write, rounds=3)
+
+
+@pytest.mark.parametrize("kind", ["nuplan", "womd"])
+def test_ingest(benchmark, shared, tmp_path, kind):
+    """Real files beside the checkout, one process, kernels compiled before."""
+    path = {"nuplan": shared / "golden" / "nuplan", "womd": shared / "data" / "womd"}[kind]
+    number = iter(range(1000))
+    first = ingest(kind, path, tmp_path / "warm", workers=1)
+
+    def run() -> None:
+        assert ingest(kind, path, tmp_path / f"s{next(number)}", workers=1).drives == first.drives
+
+    benchmark.extra_info["drives"] = first.drives
+    benchmark.extra_info["bytes_per_drive"] = first.bytes // first.drives
+    benchmark.pedantic(run, rounds=3)

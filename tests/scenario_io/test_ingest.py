@@ -17,7 +17,7 @@ import pytest
 
 from roadcraft.core.cli import main
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.scenario_io import Store, StoreWriter, ingest, open_source
+from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, open_source
 from roadcraft.scenario_io.checks import check_drive
 from roadcraft.scenario_io.commands import parse_params
 from roadcraft.scenario_io.open import detect
@@ -218,3 +218,53 @@ def test_params():
 def test_unknown_params_are_told(logs, tmp_path):
     with pytest.raises(ConfigError, match="splitz"):
         ingest("womd", logs, tmp_path / "out", {"splitz": "val"})
+
+
+# ---- real logs ------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_scenario_is_the_same_from_the_store_and_from_the_log(shared, tmp_path):
+    raw = open_source(shared / "golden" / "nuplan")
+    ingest("nuplan", shared / "golden" / "nuplan", tmp_path / "out", workers=1)
+    store = Store(tmp_path / "out")
+    chosen = find(raw, ScenarioFilter(preset="mapped"))
+    assert chosen == find(store, ScenarioFilter(preset="mapped"))
+    for c in chosen[::5]:
+        a, b = raw.scenario(*c), store.scenario(*c)
+        assert a.map.content_hash == b.map.content_hash
+        assert (a.token, a.type, a.tags, len(a), a.route.tolist()) == (
+            b.token,
+            b.type,
+            b.tags,
+            len(b),
+            b.route.tolist(),
+        )
+        assert (a.goal is None) == (b.goal is None)
+        for x, y in ((a.time_us, b.time_us), (a.expert, b.expert)):
+            assert x.tobytes() == y.tobytes()
+        for f, g in zip(a.frames.tolist(), b.frames.tolist(), strict=True):
+            p, q = a.drive.objects.rows(f), b.drive.objects.rows(g)
+            assert a.drive.objects.box[p].tobytes() == b.drive.objects.box[q].tobytes()
+            assert a.drive.objects.velocity[p].tobytes() == b.drive.objects.velocity[q].tobytes()
+            assert (
+                a.drive.tracks.id[a.drive.objects.track[p]].tolist()
+                == b.drive.tracks.id[b.drive.objects.track[q]].tolist()
+            )
+            assert (
+                a.drive.lights.state[a.drive.lights.rows(f)].tobytes()
+                == b.drive.lights.state[b.drive.lights.rows(g)].tobytes()
+            )
+
+
+def test_a_store_is_read_without_the_packages_of_the_log_formats(logs):
+    code = f"""
+import sys
+for name in ("pyogrio", "pyproj", "sqlite3", "torch", "google_crc32c", "waymo_open_dataset"):
+    sys.modules[name] = None
+from roadcraft.scenario_io import Store, ScenarioFilter, find
+s = Store({str(logs)!r})
+c = find(s, ScenarioFilter())
+assert len(s.scenario(*c[0]).expert)
+assert "shapely" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
