@@ -87,7 +87,9 @@ def test_agents_against_a_slow_twin(world: Any, drives: list[Any]) -> None:
     f = build_features(SPEC, [scenes(drive, world).at(frame)])
     ego = drive.ego[frame]
     c, s = np.cos(ego[2]), np.sin(ego[2])
-    rows = [r for r in range(*drive.objects.rows(frame).indices(10**9)) if drive.tracks.kind[drive.objects.track[r]] <= 2]
+    rows = [
+        r for r in range(*drive.objects.rows(frame).indices(10**9)) if drive.tracks.kind[drive.objects.track[r]] <= 2
+    ]
     rows.sort(key=lambda r: float(np.hypot(*(drive.objects.box[r, :2] - ego[:2]))))
     for a, row in enumerate(rows):
         track = drive.objects.track[row]
@@ -97,7 +99,14 @@ def test_agents_against_a_slow_twin(world: Any, drives: list[Any]) -> None:
             r = past.start + int(np.flatnonzero(drive.objects.track[past] == track)[0])
             d, v = drive.objects.box[r, :2] - ego[:2], drive.objects.velocity[r]
             turn = drive.objects.box[r, 2] - ego[2]
-            expected = [c * d[0] + s * d[1], c * d[1] - s * d[0], np.cos(turn), np.sin(turn), c * v[0] + s * v[1], c * v[1] - s * v[0]]
+            expected = [
+                c * d[0] + s * d[1],
+                c * d[1] - s * d[0],
+                np.cos(turn),
+                np.sin(turn),
+                c * v[0] + s * v[1],
+                c * v[1] - s * v[0],
+            ]
             np.testing.assert_allclose(f["agent"][0, a, h], expected, rtol=0, atol=2e-6)
     assert f["agent_valid"][0, : len(rows)].all()
     assert not f["agent_valid"][0, len(rows) :].any()

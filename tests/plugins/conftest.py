@@ -10,7 +10,17 @@ import pytest
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.plugins.training.config import TrainConfig
 
-ENCODER = {"dim": 32, "layers": 1, "heads": 4, "feed_forward": 2, "agents": 6, "static": 3, "lanes": 12, "lane_points": 10, "crosswalks": 2}
+ENCODER = {
+    "dim": 32,
+    "layers": 1,
+    "heads": 4,
+    "feed_forward": 2,
+    "agents": 6,
+    "static": 3,
+    "lanes": 12,
+    "lane_points": 10,
+    "crosswalks": 2,
+}
 MODEL = {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "line_points": 40}
 
 

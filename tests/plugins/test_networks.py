@@ -65,7 +65,9 @@ def scenes(tiny_world: Any, spec: Any, frames: list[int]) -> dict[str, torch.Ten
 def test_padding_changes_nothing(tiny_world: Any) -> None:
     """What lies in unused rows must not matter."""
     torch.manual_seed(0)
-    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    network = build_network(
+        {"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"}
+    )
     network.encoder.eval()
     network.model.eval()
     batch = scenes(tiny_world, network.features, [30, 60])
@@ -90,7 +92,9 @@ def test_state_dropout_only_in_training(tiny_world: Any) -> None:
     encoder.train()
     moving = [encoder.encode(batch)[0].tokens for _ in range(8)]
     assert any(not torch.equal(moving[0], m) for m in moving[1:])
-    kept = create("encoder", "vector_transformer", {**SMALL["vector_transformer"], "dropout": 0.0, "kept_channels": ["vx", "ax"]})
+    kept = create(
+        "encoder", "vector_transformer", {**SMALL["vector_transformer"], "dropout": 0.0, "kept_channels": ["vx", "ax"]}
+    )
     kept.train()
     assert torch.equal(kept.encode(batch)[0].tokens, kept.encode(batch)[0].tokens)
 
@@ -115,7 +119,9 @@ def test_trajectories_are_smooth_and_their_speeds_and_headings_agree() -> None:
     torch.manual_seed(1)
     decoder = _decoder()
     a = torch.linspace(0, np.pi, 80) / 2
-    line = torch.stack([40 * torch.sin(a), 40 - 40 * torch.cos(a), torch.cos(a), torch.sin(a)], -1)  # a bend, about 0.8 m per point
+    line = torch.stack(
+        [40 * torch.sin(a), 40 - 40 * torch.cos(a), torch.cos(a), torch.sin(a)], -1
+    )  # a bend, about 0.8 m per point
     line = line[None, None].expand(1, 6, -1, -1)
     speed, offset = 0.3 * torch.randn(1, 6, decoder.speed_size), 0.05 * torch.randn(1, 6, decoder.offset_size)
     out = decoder(speed, offset, line, torch.zeros(1, 6), torch.full((1, 6), 0.05), torch.tensor([6.0])).double()[0]
@@ -134,19 +140,26 @@ def test_a_standing_car_stands() -> None:
     s = 2.0 * torch.arange(80)
     line = torch.stack([s, 0 * s, 1 + 0 * s, 0 * s], -1)[None, None]
     slow = torch.full((1, 1, decoder.speed_size), -3.0)
-    out = decoder(slow, torch.zeros(1, 1, decoder.offset_size), line, torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1))
+    out = decoder(
+        slow, torch.zeros(1, 1, decoder.offset_size), line, torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1)
+    )
     assert out[..., :2].abs().max() < 1e-3
     torch.testing.assert_close(out[..., 2], torch.ones(1, 1, 80))
 
 
 def test_gradients_are_finite_everywhere(tiny_world: Any) -> None:
     torch.manual_seed(0)
-    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    network = build_network(
+        {"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"}
+    )
     batch = scenes(tiny_world, network.features, [0, 60, 200])
     batch["ego"] = batch["ego"] * torch.tensor([0.0, 1.0, 1.0])[:, None]
     batch["ego_future"] = torch.zeros(3, 80, 5)
     batch["ego_future_valid"] = torch.tensor([[True], [True], [False]]).expand(3, 80)
-    batch["agent_future"], batch["agent_future_valid"] = torch.zeros(3, 10, 80, 4), torch.zeros(3, 10, 80, dtype=torch.bool)
+    batch["agent_future"], batch["agent_future_valid"] = (
+        torch.zeros(3, 10, 80, 4),
+        torch.zeros(3, 10, 80, dtype=torch.bool),
+    )
     terms = network.model.loss(network.model(network.encoder.encode(batch)[0], batch), batch)
     torch.stack(list(terms.values())).sum().backward()
     for part in (network.encoder, network.model):
@@ -155,7 +168,9 @@ def test_gradients_are_finite_everywhere(tiny_world: Any) -> None:
 
 
 def test_the_line_is_the_one_where_the_expert_ends(tiny_world: Any) -> None:
-    network = build_network({"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"})
+    network = build_network(
+        {"name": "vector_transformer", "params": SMALL["vector_transformer"]}, {"name": "multimodal"}
+    )
     batch = scenes(tiny_world, network.features, [20, 20])
     end = torch.zeros(2, 80, 5)
     end[0, :, 0], end[0, :, 1] = torch.arange(80) * 0.5, 3.4

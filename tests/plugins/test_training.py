@@ -20,7 +20,9 @@ from roadcraft.plugins.training.config import AugmentConfig, TrainConfig
 from roadcraft.plugins.training.run import run_config, train
 from roadcraft.plugins.training.samples import BatchOrder, SampleBuilder, SampleSet, chunks, split_logs
 
-SPEC = FeatureSpec(agents=4, static=2, lanes=8, lane_points=10, route_lanes=0, crosswalks=1, reference_points=30, future_agents=3)
+SPEC = FeatureSpec(
+    agents=4, static=2, lanes=8, lane_points=10, route_lanes=0, crosswalks=1, reference_points=30, future_agents=3
+)
 
 
 def equal_weights(a: Path, b: Path) -> bool:
@@ -36,7 +38,10 @@ def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any,
     train(parts, source=made_up_source, stop_at=7, progress=False)
     done = train(parts, source=made_up_source, resume=tmp_path / "parts", progress=False)
     assert equal_weights(whole.last, done.last)
-    assert read_tensors(whole.last / "training.safetensors").keys() == read_tensors(done.last / "training.safetensors").keys()
+    assert (
+        read_tensors(whole.last / "training.safetensors").keys()
+        == read_tensors(done.last / "training.safetensors").keys()
+    )
     a, b = (read_tensors(f / "training.safetensors") for f in (whole.last, done.last))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
@@ -53,7 +58,9 @@ def test_a_seed_is_repeated_and_another_differs(recipe: TrainConfig, made_up_sou
 
 def test_eight_samples_are_learned_by_heart(recipe: TrainConfig, made_up_source: Any) -> None:
     done = train(
-        replace(recipe, overfit=8, steps=250, validate_every=250, learning_rate=3e-3), source=made_up_source, progress=False
+        replace(recipe, overfit=8, steps=250, validate_every=250, learning_rate=3e-3),
+        source=made_up_source,
+        progress=False,
     )
     held = done.metrics["validation"]
     assert held["ade_m"] < 0.1, held
@@ -88,7 +95,9 @@ def test_patience_ends_a_run_that_gets_no_better(recipe: TrainConfig, made_up_so
 
 
 def test_the_clock_ends_a_run(recipe: TrainConfig, made_up_source: Any) -> None:
-    done = train(replace(recipe, steps=100_000, validate_every=100_000, minutes=0.01), source=made_up_source, progress=False)
+    done = train(
+        replace(recipe, steps=100_000, validate_every=100_000, minutes=0.01), source=made_up_source, progress=False
+    )
     assert 0 < done.metrics["step"] < 1000
 
 
@@ -120,16 +129,22 @@ def test_the_recipe_of_a_run_is_read_back(recipe: TrainConfig, made_up_source: A
     assert dict(again.encoder.params)["dim"] == 32
 
 
-def test_a_third_partys_model_trains_by_name(recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_partys_model_trains_by_name(
+    recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing in training names an encoder or a model: one that was registered a moment ago will do."""
     from roadcraft.core.hookspecs import PluginSpec
     from roadcraft.core.registry import Provided, registry
 
     here = "roadcraft.plugins"
-    spec = PluginSpec("model", "guest", "A guest", f"{here}.multimodal.config:MultimodalConfig", f"{here}.multimodal.model:Multimodal")
+    spec = PluginSpec(
+        "model", "guest", "A guest", f"{here}.multimodal.config:MultimodalConfig", f"{here}.multimodal.model:Multimodal"
+    )
     monkeypatch.setitem(registry()._plugins, ("model", "guest"), [Provided(spec, "guest-package", "3.1", False)])
     done = train(
-        replace(recipe, model=PluginRef("guest", {"modes": 1, "layers": 1, "heads": 4}), steps=2), source=made_up_source, progress=False
+        replace(recipe, model=PluginRef("guest", {"modes": 1, "layers": 1, "heads": 4}), steps=2),
+        source=made_up_source,
+        progress=False,
     )
     network, about = load_checkpoint(done.best)
     assert about["model"]["name"] == "guest"
@@ -172,7 +187,10 @@ def test_batches_depend_on_seed_and_step_alone(made_up_source: Any) -> None:
     epoch = np.concatenate(forward[: one.per_epoch])
     assert len(set(epoch.tolist())) == len(epoch)
     assert not np.array_equal(forward[0], forward[one.per_epoch])
-    a, b = (SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], AugmentConfig(), [0, 5]) for _ in range(2))
+    a, b = (
+        SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], AugmentConfig(), [0, 5])
+        for _ in range(2)
+    )
     for k in a:
         np.testing.assert_array_equal(a[k], b[k])
 
@@ -209,7 +227,9 @@ def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
     # from the joining pose on, distances between poses are those of the log
     for future in (plain["ego_future"], moved["ego_future"]):
         steps = np.linalg.norm(np.diff(future[:, :, :2], axis=1), axis=-1)
-        np.testing.assert_allclose(steps[:, 21:], np.linalg.norm(np.diff(plain["ego_future"][:, :, :2], axis=1), axis=-1)[:, 21:], atol=1e-3)
+        np.testing.assert_allclose(
+            steps[:, 21:], np.linalg.norm(np.diff(plain["ego_future"][:, :, :2], axis=1), axis=-1)[:, 21:], atol=1e-3
+        )
     # the ego of a displaced sample starts at its own pose: the first target pose is one step away
     first = moved["ego_future"][:, 0, :2]
     assert np.abs(first[:, 1]).max() < 0.3
@@ -259,5 +279,7 @@ def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any) -
     boxes = drive.objects.box.copy()
     rows = drive.objects.rows(50)
     boxes[rows.start, :3] = drive.ego[50, :3]
-    scenes = LogScenes(replace(drive, objects=replace(drive.objects, box=boxes)), made_up_source.map(log), load_vehicle(), SPEC)
+    scenes = LogScenes(
+        replace(drive, objects=replace(drive.objects, box=boxes)), made_up_source.map(log), load_vehicle(), SPEC
+    )
     assert perturb(scenes, 50, AugmentConfig(), load_vehicle().box, np.random.default_rng(0)) is None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from roadcraft.planners.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
 
+NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
 FLOOR = 0.01  # of the learning rate at the end
 
 
@@ -95,7 +96,7 @@ class TrainModule(pl.LightningModule):
 
     @torch.no_grad()
     def validate(self, batches: Any) -> dict[str, float]:
-        """Mean loss terms and displacement errors over the batches: ade_m, fde_m of the likeliest trajectory, min_ade_m over all."""
+        """Mean loss terms and displacement errors over the batches (``errors``)."""
         training = self.parts.training
         self.parts.eval()
         kept = self._swap(self.average)
@@ -124,16 +125,19 @@ class TrainModule(pl.LightningModule):
 
 
 def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count."""
+    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the likeliest trajectory, near_ade_m
+    of its first NEAR_S seconds, min_ade_m of the best of all."""
     valid = batch["ego_future_valid"]
     gap = (prediction.ego[..., :2] - batch["ego_future"][:, None, :, :2]).norm(dim=-1) * valid[:, None]
     ade = gap.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)
     last = (valid.sum(-1) - 1).clamp_min(0)
     rows = torch.arange(len(valid), device=valid.device)
     best = prediction.logits.argmax(-1)
+    near = valid & (prediction.time_s <= NEAR_S + 1e-6)
     real = prediction.logits > torch.finfo(prediction.logits.dtype).min
     return {
         "ade_m": ade[rows, best].mean(),
         "fde_m": gap[rows, best, last].mean(),
+        "near_ade_m": (gap[rows, best] * near).sum(-1).div(near.sum(-1).clamp_min(1)).mean(),
         "min_ade_m": ade.masked_fill(~real, torch.inf).amin(-1).mean(),
     }

@@ -45,6 +45,7 @@ MAY_CHANGE = (
     "data",
     "format",
 )
+BEST_BY = "near_ade_m"
 GROUP = 64  # logs that are shuffled together
 
 
@@ -218,8 +219,8 @@ class _Run(pl.Callback):
         m.scores = m.validate(self.data.validation)
         self.validated = m.done
         self._log({f"validation/{k}": v for k, v in m.scores.items()})
-        better = m.scores["ade_m"] < self.best
-        self.best, self.stale = (m.scores["ade_m"], 0) if better else (self.best, self.stale + 1)
+        better = m.scores[BEST_BY] < self.best
+        self.best, self.stale = (m.scores[BEST_BY], 0) if better else (self.best, self.stale + 1)
         config, metrics = self._config(), self._metrics()
         text = write_card(config, metrics)
         if better:
