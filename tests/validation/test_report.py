@@ -124,7 +124,7 @@ def test_a_browser_loads_and_scrubs_it(page, width):
         assert tab.evaluate("document.body.dataset.step") == str(step)
         assert tab.locator("#clock").inner_text() == f"{step / 10:.1f} s"
         assert tab.locator("#view").screenshot() != before, "the picture moves"
-        tab.locator(".chips button").nth(1).click()
+        tab.locator(".chips button[aria-pressed=false]").first.click()
         assert tab.locator(".chips button[aria-pressed=true]").count() == 2, "two planners are overlaid"
         tab.locator("#list .item").nth(1).click()
         tab.wait_for_function("document.body.dataset.step === '0'")
