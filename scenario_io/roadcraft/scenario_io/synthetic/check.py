@@ -36,9 +36,10 @@ def faults(drive: Drive, map_data: MapData) -> list[str]:
 def _motion(drive: Drive) -> list[str]:
     ego, out = drive.ego, []
     v, a = ego[:, Ego.VX], ego[:, Ego.AX]
-    jerk = savgol_filter(a, 21, 2, deriv=1, delta=0.05)
-    yaw = savgol_filter(np.unwrap(ego[:, Ego.HEADING]), 9, 2, deriv=1, delta=0.05)
-    turn = savgol_filter(np.unwrap(ego[:, Ego.HEADING]), 9, 3, deriv=2, delta=0.05)
+    heading = np.unwrap(ego[:, Ego.HEADING])
+    jerk = np.asarray(savgol_filter(a, 21, 2, deriv=1, delta=0.05))
+    yaw = np.asarray(savgol_filter(heading, 9, 2, deriv=1, delta=0.05))
+    turn = np.asarray(savgol_filter(heading, 9, 3, deriv=2, delta=0.05))
     if a.min() < -3.4 or a.max() > 2.1:
         out.append(f"acceleration {a.min():.1f} .. {a.max():.1f}")
     if np.abs(jerk).max() > 3.2:

@@ -37,6 +37,16 @@ class Road:
         return -self.profile.median - (lane + 0.5) * self.profile.width
 
 
+def road_length(limit: float) -> float:
+    """Enough road for a stage's whole time at the limit, and some to look ahead."""
+    return 70.0 * limit + 260.0
+
+
+def start_arc(stage: Stage) -> float:
+    """Where the ego starts: far enough along that others can be behind it."""
+    return float(stage.rng.uniform(90, 130))
+
+
 def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 60.0) -> Chain:
     """A reference line of random bends with curvature up to ``bend``; its first ``calm`` metres are straight."""
     pieces, total = [(calm, 0.0)], calm

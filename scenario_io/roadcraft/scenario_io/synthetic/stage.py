@@ -110,7 +110,7 @@ class Stage:
     def ego(self, s: float, v: float, **more: float) -> None:
         """Puts the ego on its path; must be the first driver. Its reference point is the rear axle."""
         body = load_vehicle("pacifica").body
-        calm = {
+        calm: dict[str, Any] = {
             "speed_factor": float(self.rng.uniform(0.95, 0.985)), "headway": float(self.rng.uniform(1.5, 1.9)),
             "gap": float(self.rng.uniform(2.6, 3.4)), "accel": float(self.rng.uniform(1.2, 1.5)), "decel": 1.6, "jerk": 1.6,
             "noise": 0.0, "wander": 0.0, "changes": 0.0, "front": body.front_m, "rear": body.rear_m,

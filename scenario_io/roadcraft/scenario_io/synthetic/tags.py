@@ -189,10 +189,10 @@ def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
         done = start + np.cumsum(m.walker_speed[:, crossing], 0) * DT
         on = (done > legs[:, 0] - 0.3) & (done < legs[:, 1]) & (m.walker_speed[:, crossing] > 0.3 * pace)
         ahead, aside = relative(m.walker[:, crossing, 0], m.walker[:, crossing, 1])
-        out["waiting_for_pedestrian_to_cross"] = (on & (ahead > 2) & (ahead < 18) & (np.abs(aside) < 8)).any(1) & (
-            w.v < 1.5
-        )
-        out["near_pedestrian_on_crosswalk"] = (on & (ahead > -2) & (ahead < 20) & (np.abs(aside) < 10)).any(1)
+        close = on & (ahead > 2) & (ahead < 18) & (np.abs(aside) < 8)
+        out["waiting_for_pedestrian_to_cross"] = np.asarray(close.any(1)) & (w.v < 1.5)
+        near = on & (ahead > -2) & (ahead < 20) & (np.abs(aside) < 10)
+        out["near_pedestrian_on_crosswalk"] = np.asarray(near.any(1))
     for tag, kind, low, high, wide in (
         ("near_trafficcone_on_driveable", ObjectKind.TRAFFIC_CONE, 0.0, 14.0, 5.0),
         ("traversing_pickup_dropoff", ObjectKind.VEHICLE, -2.0, 14.0, 5.0),
@@ -200,5 +200,6 @@ def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
         rows = np.array([box for k, box, _ in stage.statics if k == kind])
         if len(rows) and (tag != "traversing_pickup_dropoff" or stage.tag == tag):
             ahead, aside = relative(rows[None, :, 0], rows[None, :, 1])
-            out[tag] = ((ahead > low) & (ahead < high) & (np.abs(aside) < wide)).any(1) & (w.v > 1.0)
+            close = (ahead > low) & (ahead < high) & (np.abs(aside) < wide)
+            out[tag] = np.asarray(close.any(1)) & (w.v > 1.0)
     return out

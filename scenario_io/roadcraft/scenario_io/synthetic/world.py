@@ -11,7 +11,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key
 from roadcraft.core.scenario import Drive
-from roadcraft.scenario_io.synthetic import junction_situations, road_situations
+from roadcraft.scenario_io.synthetic import junction_situations, merge_situations, obstacle_situations, road_situations
 from roadcraft.scenario_io.synthetic.assemble import Patch, Place, build_map
 from roadcraft.scenario_io.synthetic.check import faults
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS
@@ -92,8 +92,8 @@ def make_world(seed: int, number: int, situations: tuple[str, ...] = SITUATIONS,
 
 def build(stage: Stage, situation: str) -> None:
     """Sets a stage up for a situation of config.SITUATIONS."""
-    module = road_situations if hasattr(road_situations, situation) else junction_situations
-    getattr(module, situation)(stage)
+    modules = (road_situations, obstacle_situations, merge_situations, junction_situations)
+    getattr(next(m for m in modules if hasattr(m, situation)), situation)(stage)
 
 
 def own_map(patch: Patch, location: str, seed: int) -> MapData:
