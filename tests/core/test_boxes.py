@@ -92,6 +92,7 @@ def test_segment_touches_is_shapelys(seed: int) -> None:
 
 
 @given(st.integers(-1000, 1000), st.integers(-1000, 1000), st.integers(-9, 9), st.integers(0, 2))
+@settings(deadline=None)
 def test_orientation_is_exact_on_collinear_points(x: int, y: int, k: int, off: int) -> None:
     # b - a = (x, y) / 1024; c = a + k (b - a), moved by the smallest step that doubles have there
     ax, ay = 664_000.25, 3_997_000.5

@@ -47,12 +47,13 @@ class TimeToCollisionWithinBound(Metric):
         stats = {"min_time_to_collision": float(seconds.min()), "time_to_collision_within_bound": good}
         events = []
         for first, last in zip(*runs(seconds <= c.least_s), strict=True):
-            step = int(first) + int(seconds[first : last + 1].argmin())
-            if hit[step] >= 0:
+            foreseen = np.flatnonzero(hit[first : last + 1] >= 0)
+            step = int(first) + (int(foreseen[0]) if len(foreseen) else 0)
+            if len(foreseen):
                 what = f"would hit a {{kind}} within {seconds[step]:.1f} s, steps {first} to {last}"
                 events.append(object_event(context, step, what, int(hit[step])))
             else:
-                events.append(Event(step, "collision at fault"))
+                events.append(Event(step, "in a collision at fault"))
         unit = f"time_to_collision_under_{c.horizon_s}_seconds [s]"
         return MetricResult(
             "time_to_collision_within_bound",
