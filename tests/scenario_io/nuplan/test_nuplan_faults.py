@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -425,3 +426,9 @@ def test_a_map_is_loaded_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> No
     source = world.source()
     assert source.map(world.drive.name) is source.location("us-ma-boston")
     assert calls == ["us-ma-boston"]
+
+
+def test_without_pyproj_the_error_says_what_to_install(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    e = map_fault(world, "pyproj")
+    assert "roadcraft[nuplan]" in e.remedy

@@ -18,6 +18,7 @@ from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.geopackage import GeoPackage, Layer
 from roadcraft.scenario_io.nuplan.layers import AREAS, SPEED_BUMPS
+from roadcraft.scenario_io.nuplan.projection import Transform, transform_between
 
 LICENCE = "nuPlan dataset licence (non-commercial research use)"
 CONNECTOR_POLYGONS = "gen_lane_connectors_scaled_width_polygons"
@@ -94,15 +95,15 @@ class _Projector:
 
     def __init__(self, path: Path, frame: str) -> None:
         self.path, self.frame = path, frame
-        self._transformers: dict[str, Any] = {}
+        self._transformers: dict[str, Transform] = {}
 
     def __call__(self, name: str, crs: str, layer: Layer) -> Layer:
         if crs not in self._transformers:
-            self._transformers[crs] = self._transformer(name, crs)
+            self._transformers[crs] = transform_between(crs, self.frame, f"{self.path}: layer {name}")
         points = shapely.get_coordinates(layer.geometry)
         if not len(points):
             return layer
-        x, y = self._transformers[crs].transform(points[:, 0], points[:, 1])
+        x, y = self._transformers[crs](points[:, 0], points[:, 1])
         xy = np.column_stack([x, y])
         if not np.isfinite(xy).all():
             _, owner = shapely.get_coordinates(layer.geometry, return_index=True)
@@ -110,17 +111,6 @@ class _Projector:
             raise DataError("coordinates are not on the globe", where=f"{self.path}: layer {name}, fid {bad[0]}")
         flat = shapely.force_2d(layer.geometry) if shapely.has_z(layer.geometry).any() else layer.geometry.copy()
         return Layer(layer.fid, shapely.set_coordinates(flat, xy), layer.columns)
-
-    def _transformer(self, name: str, crs: str) -> Any:
-        try:
-            from pyproj import Transformer
-            from pyproj.exceptions import ProjError
-        except ImportError as e:
-            raise DataError("reading maps needs pyproj", remedy="pip install 'roadcraft[nuplan]'") from e
-        try:
-            return Transformer.from_crs(crs, self.frame, always_xy=True)
-        except ProjError as e:
-            raise DataError(f"no projection from {crs} to {self.frame}: {e}", where=f"{self.path}: layer {name}") from e
 
 
 @dataclass

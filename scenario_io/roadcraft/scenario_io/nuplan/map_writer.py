@@ -22,6 +22,7 @@ from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.geopackage import Layer
 from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
+from roadcraft.scenario_io.nuplan.projection import transform_between
 
 Project = Callable[[F64], F64]
 Require = Callable[..., None]
@@ -57,7 +58,7 @@ def _write(m: MapData, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
-    project = _projection(m.epsg)
+    project = _projection(m.epsg, path)
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = OFF")
@@ -74,10 +75,8 @@ def _write(m: MapData, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _projection(epsg: int) -> Project:
-    from pyproj import Transformer
-
-    transform = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True).transform
+def _projection(epsg: int, path: Path) -> Project:
+    transform = transform_between(f"EPSG:{epsg}", "EPSG:4326", str(path))
     return lambda xy: np.column_stack(transform(xy[:, 0], xy[:, 1])) if len(xy) else xy
 
 
