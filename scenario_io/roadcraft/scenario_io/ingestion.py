@@ -90,7 +90,8 @@ def ingest(
     """
     started = time.monotonic()
     job = _Job(format, str(path), tuple(sorted(_hashable(params or {}).items())), str(out), tagged_only)
-    keys = _open(job).logs()
+    source = _open(job)
+    keys = source.logs()
     if not keys:
         raise DataError("no logs are found here", where=str(path))
     create_store(Path(out))
@@ -101,7 +102,7 @@ def ingest(
         total, size = _Done(), _size(Path(out))
         bar = _Bar(len(wanted)) if progress and wanted else nullcontext(_ignore)
         with bar as advance:
-            for done, count in _run(job, wanted, workers or os.cpu_count() or 1):
+            for done, count in _run(job, source, wanted, workers or os.cpu_count() or 1):
                 total.drives += done.drives
                 total.scenarios += done.scenarios
                 total.skipped += done.skipped
@@ -118,19 +119,19 @@ def ingest(
     )
 
 
-def _run(job: _Job, keys: Sequence[str], workers: int) -> Iterator[tuple[_Done, int]]:
+def _run(job: _Job, source: ScenarioSource, keys: Sequence[str], workers: int) -> Iterator[tuple[_Done, int]]:
     """Results of all tasks, with the number of logs of each, as they finish."""
     step = max(1, min(SHARD_DRIVES, len(keys) // (workers * TASKS_PER_WORKER)))
     tasks = [tuple(keys[i : i + step]) for i in range(0, len(keys), step)]
     if workers == 1 or len(tasks) == 1:
         for task in tasks:
-            yield _checked(_ingest_logs(job, task)), len(task)
+            yield _checked(_ingest_logs(source, job, task)), len(task)
         return
     pool = ProcessPoolExecutor(
         min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
     )
     try:
-        running: dict[Future[_Done], int] = {pool.submit(_ingest_logs, job, t): len(t) for t in tasks}
+        running: dict[Future[_Done], int] = {pool.submit(_ingest_in_worker, job, t): len(t) for t in tasks}
         for future in as_completed(running):
             yield _checked(future.result()), running[future]
     except BrokenProcessPool as e:
@@ -157,9 +158,12 @@ def _start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _ingest_logs(job: _Job, keys: Sequence[str]) -> _Done:
+def _ingest_in_worker(job: _Job, keys: Sequence[str]) -> _Done:
+    return _ingest_logs(_open_once(job), job, keys)
+
+
+def _ingest_logs(source: ScenarioSource, job: _Job, keys: Sequence[str]) -> _Done:
     done = _Done()
-    source = _open(job)
     writer = StoreWriter(job.out, check_existing=False)
     try:
         for key in keys:
@@ -199,6 +203,11 @@ def _checked(done: _Done) -> _Done:
 
 
 @lru_cache(maxsize=1)
+def _open_once(job: _Job) -> ScenarioSource:
+    """The source of a worker process, which lives for one ingest."""
+    return _open(job)
+
+
 def _open(job: _Job) -> ScenarioSource:
     return open_source(job.path, job.format, **dict(job.params))
 
