@@ -23,8 +23,10 @@ def wrap(a):
     return (a + pi) % (2 * pi) - pi
 
 
-def profiles(poses, dt):
-    """Speed and curvature by dense regularised least squares over an initial value and its increments."""
+def profiles(poses, dt, pdm=False):
+    """Speed and curvature by dense regularised least squares over an initial value and its increments.
+
+    pdm: with that reference's difference matrix, whose diagonal overwrote the band above it."""
     d = np.diff(poses, axis=0)
     m = len(d)
     direction = np.stack([np.cos(poses[:-1, 2]), np.sin(poses[:-1, 2])], axis=1)
@@ -33,7 +35,7 @@ def profiles(poses, dt):
     a = (direction[:, :, None] * rows[:, None, :]).reshape(2 * m, m)
     r = np.zeros((max(m - 2, 0), m))
     for k in range(m - 2):
-        r[k, k + 1 : k + 3] = -1, 1
+        r[k, k + 1 : k + 3] = (-1, 0) if pdm and k < m - 3 else (-1, 1)
     x = np.linalg.pinv(a.T @ a + 1e-4 * r.T @ r) @ a.T @ d[:, :2].ravel()
     v = x[0] + dt * np.concatenate([[0], np.cumsum(x[1:])])
     a = np.tri(m) * v[:, None] * dt**2
@@ -146,7 +148,7 @@ def test_rollout_equals_the_dense_formulation(seed):
         states[p] = np.column_stack([ego[:2] + np.cumsum(step, axis=0) - step[0], heading])
     got = tracker.rollout_proposals(ego, states, dt, MOTION)
     for p in range(count):
-        v, kappa = profiles(states[p], dt)
+        v, kappa = profiles(states[p], dt, pdm=True)
         state = ego
         for i in range(poses - 1):
             h = states[p, i, 2]

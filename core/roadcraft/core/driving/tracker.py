@@ -58,22 +58,34 @@ def _normalize(angle):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def speed_factors(m, dt, jerk_penalty):  # type: ignore[no-untyped-def]
-    """LDL' factors (m, 3) of the speed fit over ``m`` displacements: 1 / d_k, l_{k+1,k}, l_{k+2,k}."""
+def speed_factors(m, dt, jerk_penalty, pdm=False):  # type: ignore[no-untyped-def]
+    """LDL' factors (m, 3) of the speed fit over ``m`` displacements: 1 / d_k, l_{k+1,k}, l_{k+2,k}.
+
+    pdm: PDM's difference matrix has lost its upper band but for the last row (reference: tuplan_garage b51d5d0, _make_banded_difference_matrix), so
+    that it penalises accelerations, and one jerk, instead of all jerks.
+    """
     w = jerk_penalty / (dt * dt)
+    diag, near, far = np.full(m, dt * dt), np.zeros(m), np.zeros(m)
+    for i in range(m - 2):
+        if pdm and i < m - 3:
+            diag[i] += w
+            diag[i + 1] += w
+            near[i] -= w
+        else:
+            diag[i] += w
+            diag[i + 1] += 4.0 * w
+            diag[i + 2] += w
+            near[i] -= 2.0 * w
+            near[i + 1] -= 2.0 * w
+            far[i] += w
     out = np.zeros((m, 3))
     d1 = d2 = l1 = l2 = m2 = 0.0
     for k in range(m):
-        # Row k of D2'D2: each second difference (i, i + 1, i + 2) adds 1, 4, 1 to the diagonal, -2 beside it, 1 two away.
-        first, mid, last = k < m - 2, 1 <= k < m - 1, k >= 2
-        diag = dt * dt + w * ((1.0 if first else 0.0) + (4.0 if mid and m > 2 else 0.0) + (1.0 if last else 0.0))
-        near = w * ((-2.0 if first else 0.0) + (-2.0 if mid and m > 2 else 0.0))
-        far = w if first else 0.0
-        d = diag - l1 * l1 * d1 - m2 * m2 * d2
-        e = (near - l1 * d1 * l2) / d
-        out[k, 0], out[k, 1], out[k, 2] = 1.0 / d, e, far / d
+        d = diag[k] - l1 * l1 * d1 - m2 * m2 * d2
+        e = (near[k] - l1 * d1 * l2) / d
+        out[k, 0], out[k, 1], out[k, 2] = 1.0 / d, e, far[k] / d
         m2, d2 = l2, d1
-        l1, l2, d1 = e, far / d, d
+        l1, l2, d1 = e, far[k] / d, d
     return out
 
 
@@ -289,7 +301,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
     out = np.empty((count, poses, 10))
     along, turn, v, s, profile = np.empty(m), np.empty(m), np.empty(m), np.empty(m), np.empty(m)
     kappa = np.empty(gains.horizon)
-    factors = speed_factors(m, dt, gains.jerk_penalty)
+    factors = speed_factors(m, dt, gains.jerk_penalty, True)
     for p in range(count):
         pose = states[p]
         for k in range(m):
@@ -322,7 +334,7 @@ def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Gain
 
     ego (10,) float64 columns ``Ego``; states (N, T, 3) x, y, heading of the rear axle every ``dt`` s, the first now; motion (4,) of
     :func:`roadcraft.core.driving.bicycle.motion_of`. Returns (N, T, 10), the first row ``ego``. PDM's tracker differs from nuPlan's in that profiles
-    are fitted once and read by index, and angles are normalised by atan2.
+    are fitted once and read by index, accelerations are penalised instead of jerks, and angles are normalised by atan2.
     """
     out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))
     return out
