@@ -56,6 +56,7 @@ def test_two_processes(logs, tmp_path):
     assert report.drives == 40
     assert contents(tmp_path / "out") == contents(logs)
     assert len(list((tmp_path / "out" / "index").glob("*.parquet"))) == 1
+    assert ingest(None, logs, tmp_path / "out", workers=2).already == 40
 
 
 def test_the_index_of_a_map_comes_along(logs, tmp_path):
@@ -103,6 +104,29 @@ def test_killed_and_repeated(logs, tmp_path, workers, parts):
     assert report.already >= kept
     assert contents(out) == contents(logs)
     assert not list(out.rglob("*.tmp"))
+
+
+def test_interrupted(logs, tmp_path):
+    """Ctrl-C reaches the whole process group; the logs at hand are finished and kept."""
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text(_SCRIPT)
+    run = subprocess.Popen(
+        [sys.executable, str(script), str(logs), str(out), "2"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while len(list(out.glob("index/*.parquet"))) < 2 and time.monotonic() < until and run.poll() is None:
+        time.sleep(0.005)
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert said.count("Traceback") == 1  # none from the workers
+    kept = len(contents(out))
+    assert 2 <= kept < 40
+    assert ingest("store", logs, out, workers=1).drives == 40 - kept
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def _run(job: _Job, source: ScenarioSource, keys: Sequence[str], workers: int) -
     """Results of all tasks, with the number of logs of each, as they finish."""
     step = max(1, min(SHARD_DRIVES, len(keys) // (workers * TASKS_PER_WORKER)))
     tasks = [tuple(keys[i : i + step]) for i in range(0, len(keys), step)]
-    if workers == 1 or len(tasks) == 1:
+    if workers == 1 or len(tasks) <= 1:
         for task in tasks:
             yield _checked(_ingest_logs(source, job, task)), len(task)
         return
