@@ -5,20 +5,27 @@ The reference (nuplan-devkit) asks GEOS, whose predicates are exact, and BLAS, w
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba import njit, types
 from numba.extending import intrinsic
 
+if TYPE_CHECKING:
 
-@intrinsic
-def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). float64 scalars."""
+    def fma(a: float, b: float, c: float) -> float:
+        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For use in kernels."""
+        ...
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fma(*args)
+else:
 
-    return types.float64(types.float64, types.float64, types.float64), codegen
+    @intrinsic
+    def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For use in kernels."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.fma(*args)
+
+        return types.float64(types.float64, types.float64, types.float64), codegen
 
 
 @njit(cache=True, nogil=True)

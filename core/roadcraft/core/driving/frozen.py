@@ -5,10 +5,13 @@ numba compiles a kernel anew for read-only arrays, and a store hands out read-on
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+# An int in a kernel; numpy's stubs take the element of an index array for an array.
+Index: TypeAlias = Any
 
 
 def frozen(values: Any, dtype: DTypeLike = np.float64) -> NDArray[Any]:

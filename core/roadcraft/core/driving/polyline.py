@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.boxes import point_segment_distance
+from roadcraft.core.driving.frozen import Index
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -29,7 +30,7 @@ def arc_lengths(points: F64) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def length_row(points: F64, first: int, last: int) -> float:
+def length_row(points: F64, first: Index, last: Index) -> float:
     """Length of the line ``points[first:last]``."""
     length = 0.0
     for i in range(first + 1, last):
@@ -62,7 +63,7 @@ def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float
 
 
 @njit(cache=True, nogil=True)
-def project_row(points: F64, first: int, last: int, x: float, y: float) -> float:
+def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> float:
     """Arc length of the projection of (x, y) on the line ``points[first:last]``, without its arc lengths at hand."""
     best, arc, begin = math.inf, 0.0, 0.0
     for i in range(first, last - 1):

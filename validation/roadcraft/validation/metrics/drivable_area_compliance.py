@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
 from roadcraft.validation.metrics.configs import DrivableAreaConfig
 from roadcraft.validation.metrics.drivable import departures
@@ -25,7 +27,7 @@ class DrivableAreaCompliance(Metric):
         far = distance >= self.config.tolerance_m
         score = 0.0 if far.any() else 1.0
         events = []
-        for first, last in zip(*runs(far.any(axis=1)), strict=True):
+        for first, last in zip(*runs(np.asarray(far.any(axis=1))), strict=True):
             part = distance[first : last + 1]
             step, corner = divmod(int(part.argmax()), 4)
             what = f"{_CORNERS[corner]} corner {part[step, corner]:.2f} m beyond the drivable area, steps {first} to {last}"

@@ -13,7 +13,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import ego_box, wrap
-from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.frozen import Index, frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Event, MetricContext, MetricResult, Series
 from roadcraft.core.rollout import Rollout
@@ -124,7 +124,7 @@ def _compare(
 
 
 @njit(cache=True, nogil=True)
-def _at(time_us: I64, poses: F64, first: int, last: int, at_us: int) -> tuple[float, float, float]:
+def _at(time_us: I64, poses: F64, first: Index, last: Index, at_us: Index) -> tuple[float, float, float]:
     """Pose at a time within ``time_us[first:last]``: linear, the heading the short way round."""
     i = first + 1
     while i < last - 1 and time_us[i] < at_us:

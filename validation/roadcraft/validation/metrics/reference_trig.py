@@ -72,7 +72,7 @@ def sine(x: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _polynomial(r: float, square: float, c: tuple[float, float, float, float, float, float, float]) -> float:
+def _polynomial(r: float, square: float, c: tuple[float, ...]) -> float:
     p = fma(square, c[6], c[5])
     p = fma(square, p, c[4])
     p = fma(square, p, c[3])

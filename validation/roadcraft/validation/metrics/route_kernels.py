@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.frozen import Index
 from roadcraft.core.driving.lanes import LayerArrays, in_any, row_distance
 from roadcraft.core.scenario import U8
 
@@ -16,7 +17,7 @@ _NEAR_M = 5.0
 
 
 @njit(cache=True, nogil=True)
-def among(row: int, values: I64, first: int, last: int) -> bool:
+def among(row: Index, values: I64, first: Index, last: Index) -> bool:
     """Whether ``row`` is one of ``values[first:last]``."""
     k = first
     while k < last and values[k] != row:
