@@ -25,7 +25,7 @@ from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import find, select, window_of
 from roadcraft.scenario_io.store import atomic
-from roadcraft.scenario_io.store.index import DriveEntry, Part, Tokens, narrow, scenario_table, to_rows
+from roadcraft.scenario_io.store.index import DriveEntry, Part, Tokens, narrow, read_part, scenario_table, to_rows
 from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter, clean, compact, exclusive
@@ -277,6 +277,24 @@ def test_a_damaged_index_is_told(store):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DataError, match="index file cannot be read"):
         Store(store).logs()
+
+
+def test_no_flipped_byte_of_an_index_goes_unseen(store):
+    path = sorted((store / "index").iterdir())[0]
+    data = path.read_bytes()
+    want = read_part(path)
+    rng, told = np.random.default_rng(0), []
+    for at in rng.choice(len(data), 300, replace=False):
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :])
+        try:
+            part = read_part(path)
+        except DataError as e:
+            told.append(str(e))
+        else:  # statistics and the like, which are not read
+            assert part.table.equals(want.table)
+            assert (part.shards, part.drives) == (want.shards, want.drives)
+    assert len(told) > 200
+    assert all(path.name in t for t in told)
 
 
 def test_a_missing_shard_is_told(store):

@@ -100,33 +100,40 @@ def scenario_table(rows: Sequence[tuple[ScenarioRow, str, int]]) -> pa.Table:
 def write_part(folder: Path, shards: Sequence[ShardEntry], drives: Sequence[DriveEntry], table: pa.Table) -> Path:
     """Write an index part named after the shards it lists."""
     about = {"version": VERSION, "shards": [asdict(s) for s in shards], "drives": [asdict(d) for d in drives]}
-    table = table.replace_schema_metadata({_KEY: json.dumps(about)})
+    table = table.replace_schema_metadata({_KEY: json.dumps({**about, "check": _check(about)})})
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     name = blake2b("\n".join(sorted(s.file for s in shards)).encode(), digest_size=10).hexdigest()
     path = folder / f"{name}.parquet"
     write_atomic(path, [memoryview(sink.getvalue())])
     return path
 
 
+def _check(about: dict[str, Any]) -> str:
+    return blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
 def read_part(path: Path) -> Part:
     """Raises DataError naming the file when it is damaged or of another version; FileNotFoundError when it is gone."""
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
         about = json.loads((table.schema.metadata or {})[_KEY])
+        check = about.pop("check", None)
         if about["version"] != VERSION:
             raise DataError(
                 f"index version {about['version']}, this roadcraft reads version {VERSION}",
                 where=str(path),
                 remedy="ingest the logs again" if about["version"] < VERSION else "upgrade roadcraft",
             )
+        if check != _check(about):
+            raise ValueError("the list of drives does not match its checksum")
         shards = {s["file"]: ShardEntry(**s) for s in about["shards"]}
         drives = {d["key"]: DriveEntry(**d) for d in about["drives"]}
         table = table.replace_schema_metadata(None)
         return Part(shards, drives, table if table.schema.equals(_SCHEMA) else table.cast(_SCHEMA))
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as e:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(
             f"the index file cannot be read ({type(e).__name__}: {e})",
             where=str(path),
