@@ -125,7 +125,7 @@ def read_part(path: Path) -> Part:
                 where=str(path),
                 remedy="ingest the logs again" if about["version"] < VERSION else "upgrade roadcraft",
             )
-        if check != _check(about):
+        if check != _check(about) and (check is not None or set(about) != {"version", "shards", "drives"}):
             raise ValueError("the list of drives does not match its checksum")
         shards = {s["file"]: ShardEntry(**s) for s in about["shards"]}
         drives = {d["key"]: DriveEntry(**d) for d in about["drives"]}
