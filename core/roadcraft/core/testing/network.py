@@ -141,7 +141,7 @@ class ModelConformance:
         for _ in range(12):
             torch.manual_seed(TERMS_SEED)
             terms = model.loss(model(encoder.encode(features, None)[0], features), targets)
-            total = sum(terms.values())
+            total = torch.stack(list(terms.values())).sum()
             assert torch.isfinite(total), terms
             optimiser.zero_grad()
             total.backward()
