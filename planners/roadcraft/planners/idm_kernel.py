@@ -124,7 +124,7 @@ def _last_met(
                 n = piece(points, len(points), half_width, k, scratch)
                 if n == 0:
                     continue
-                apart = convex_separation(scratch, n, polygon, vertices)
+                apart = convex_separation(scratch, n, polygon, vertices, MARGIN)
                 if abs(apart) <= MARGIN:
                     return False
                 if apart < 0.0:
@@ -174,7 +174,7 @@ def _mark_edge(points: F64, half_width: float, capsules: F64, edge: F64, marks: 
             near = near or gap <= _CAP_ROOM + half_width
             for k in (2 * i, 2 * i + 1):
                 n = piece(points, len(points), half_width, k, scratch) if gap <= MARGIN else 0
-                if n > 0 and convex_separation(scratch, n, edge, 2) < -MARGIN:
+                if n > 0 and convex_separation(scratch, n, edge, 2, 0.0) < -MARGIN:
                     marks[k % 2, i + k % 2 + 1] = 1
     return near
 
@@ -303,14 +303,14 @@ def _find_lead(
                 and extents[e, 1] <= reach[k, 3]
                 and extents[e, 3] >= reach[k, 1]
             ):
-                gap = min(gap, convex_separation(ends[k], 4, corners[e], 4))
+                gap = min(gap, convex_separation(ends[k], 4, corners[e], 4, gap))
         if gap >= -MARGIN and met[e, 2] == 1 and (met[e, 0] >= final or met[e, 1] > final):
             # What it meets beyond the end says nothing about what it meets before.
             gap = min(gap, _meets_whole(way, corners[e], start, end))
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
-            hit[hits], far[hits] = e, polygon_distance(edges, 4, corners[e], 4)
+            hit[hits], far[hits] = e, polygon_distance(edges, 4, corners[e], 4, _FAR)
             middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
             best, hits = min(best, far[hits]), hits + 1
     for c in range(len(red)):

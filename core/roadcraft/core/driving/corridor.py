@@ -170,9 +170,10 @@ def capsule_gap(a: F64, b: F64) -> float:
 
 
 @njit(cache=True, nogil=True)
-def convex_separation(a: F64, n: int, b: F64, m: int) -> float:
-    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then the first gap found beyond the
-    margin. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment (not both may be segments)."""
+def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
+    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
+    their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
+    (not both may be segments)."""
     best = -_FAR
     for turn in range(2):
         p, k = (a, n) if turn == 0 else (b, m)
@@ -194,17 +195,19 @@ def convex_separation(a: F64, n: int, b: F64, m: int) -> float:
                 t = (b[q, 0] - ox) * nx + (b[q, 1] - oy) * ny
                 low_b, high_b = min(low_b, t), max(high_b, t)
             best = max(best, max(low_a - high_b, low_b - high_a))
-            if best > 2.0 * MARGIN:
+            if best > limit:
                 return best
     return best
 
 
 @njit(cache=True, nogil=True)
-def polygon_distance(a: F64, n: int, b: F64, m: int) -> float:
-    """Distance of two convex polygons a (>= n, 2), b (>= m, 2); 0 where they touch."""
-    if convex_separation(a, n, b, m) <= 0.0:
+def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
+    """min(best, distance of two convex polygons a (>= n, 2), b (>= m, 2)); 0 where they touch."""
+    apart = convex_separation(a, n, b, m, max(best, 0.0))
+    if apart <= 0.0:
         return 0.0
-    best = _FAR
+    if apart >= best:
+        return best
     for i in range(n):
         k = (i + 1) % n
         for j in range(m):
@@ -253,11 +256,11 @@ def _meet(
                 if n == 0:
                     continue
                 if true_distance:
-                    best = min(best, polygon_distance(scratch, n, polygon, vertices))
+                    best = polygon_distance(scratch, n, polygon, vertices, best)
                     if best == 0.0:
                         return 0.0
                 else:
-                    best = min(best, convex_separation(scratch, n, polygon, vertices))
+                    best = min(best, convex_separation(scratch, n, polygon, vertices, best))
                     if best < -MARGIN:
                         return best
     return best
@@ -405,7 +408,7 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
             off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
             if max(off_x, off_y) <= 0.0:
-                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], 2))
+                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], 2, gap))
                 if gap < -MARGIN:
                     return gap
     if gap > MARGIN and inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
@@ -426,7 +429,7 @@ def ring_distance(
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
             off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
             if max(off_x, off_y) < best:
-                best = min(best, polygon_distance(polygon, vertices, points[i : i + 2], 2))
+                best = polygon_distance(polygon, vertices, points[i : i + 2], 2, best)
                 if best == 0.0:
                     return 0.0
     return best

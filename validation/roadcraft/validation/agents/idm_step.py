@@ -353,7 +353,7 @@ def _footprint_distance(
 ) -> float:
     """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
     if capsule_gap(box_bound, bound) < best:
-        best = min(best, polygon_distance(box, 4, polygon, 4))
+        best = polygon_distance(box, 4, polygon, 4, best)
     if foot_n > 1 and best > 0.0:
         best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, 4, bound, best)
     return best
@@ -394,7 +394,7 @@ def _stop_ahead(
             edge = points[i : i + 2]
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             if best > 0.0 and capsule_gap(box_bound, bound) < best:
-                best = min(best, polygon_distance(box, 4, edge, 2))
+                best = polygon_distance(box, 4, edge, 2, best)
             if best > 0.0 and foot_n > 1:
                 best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, 2, bound, best)
     return gap, best, 0.5 * (low + high)
