@@ -84,12 +84,13 @@ def lengths(points: F64) -> F64:
 
 def resample(points: F64, step: float) -> F64:
     """The polyline at even spacing of at most ``step`` metres, its two ends kept exactly."""
+    ends = points[0], points[-1]
     keep = np.concatenate([[True], np.hypot(*np.diff(points, axis=0).T) > 1e-6])
     points = points[keep]
     s = lengths(points)
     grid = np.linspace(0.0, s[-1], max(2, int(np.ceil(s[-1] / step)) + 1))
     out = np.stack([np.interp(grid, s, points[:, 0]), np.interp(grid, s, points[:, 1])], 1)
-    out[0], out[-1] = points[0], points[-1]
+    out[0], out[-1] = ends
     return out
 
 

@@ -64,17 +64,19 @@ def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
     reach = horizon + 12.0
     last = off[p + 1] - off[p] - 1
     count = -1
-    px, py, pc, ps = np.empty(0), np.empty(0), np.empty(0), np.empty(0)
+    at, px, py, pc, ps = np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0)
     for j in range(len(active)):
         if j == i or not active[j] or (box[j, 0] - xi) ** 2 + (box[j, 1] - yi) ** 2 > reach * reach:
             continue
         if count < 0:
             count = int((horizon + 1.0) / 2.0) + 1
-            px, py, pc, ps = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+            at, px, py, pc, ps = np.empty(count), np.empty(count), np.empty(count), np.empty(count), np.empty(count)
             here, _ = sideways(state[S], state, const)
             for k in range(count):
                 s = first + 2.0 * k
-                a = off[p] + min(max(int(s / STEP + 0.5), 0), last)
+                point_of = min(max(int(s / STEP + 0.5), 0), last)
+                a = off[p] + point_of
+                at[k] = point_of * STEP
                 d = here if state[SHIFT] == 0.0 else sideways(s, state, const)[0]
                 px[k], py[k] = xy[a, 0] - direction[a, 1] * d, xy[a, 1] + direction[a, 0] * d
                 pc[k], ps[k] = direction[a, 0], direction[a, 1]
@@ -87,7 +89,7 @@ def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
                 continue
             ct, st = abs(pc[k] * c + ps[k] * sn), abs(ps[k] * c - pc[k] * sn)
             if abs(c * dx + sn * dy) < hl + half * st + 1.0 * ct and abs(-sn * dx + c * dy) < hw + half * ct + 1.0 * st:
-                s_j = first + 2.0 * k - (pc[k] * dx + ps[k] * dy)
+                s_j = at[k] - (pc[k] * dx + ps[k] * dy)
                 gap = s_j - (ct * hl + st * hw) - (state[S] + const[FRONT])
                 if (s_j > state[S] or gap > -2.0) and gap < best:
                     best, best_v, best_j = gap, speed[j] * (pc[k] * c + ps[k] * sn), j
