@@ -187,7 +187,7 @@ class _Court:
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
         tried = np.argsort(-value, kind="stable")[: c.most_slowed]
         copies = self._copies(poses[tried], c.slower, c.slowing_mps2)
-        both = np.concatenate([sheet, self.sheet(copies)])
+        both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
         value = self._values(both, np.concatenate([learned, np.repeat(learned[tried], len(c.slower))]))
         best = int(np.argmax(value))
         if not _safe(both)[best]:
