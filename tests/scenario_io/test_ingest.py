@@ -22,6 +22,7 @@ from roadcraft.scenario_io.checks import check_drive
 from roadcraft.scenario_io.commands import parse_params
 from roadcraft.scenario_io.open import detect
 from roadcraft.scenario_io.store import atomic
+from roadcraft.scenario_io.store.writer import exclusive, repair
 
 
 @pytest.fixture(scope="module")
@@ -292,3 +293,37 @@ assert len(s.scenario(*c[0]).expert)
 assert "shapely" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_damaged_store_is_mended_by_the_same_ingest(logs, tmp_path):
+    out = tmp_path / "out"
+    ingest("store", logs, out, workers=1)
+    first, second = sorted((out / "drives").iterdir())[:2]
+    first.write_bytes(first.read_bytes()[:-9])
+    second.unlink()
+    a_map = sorted((out / "maps").iterdir())[0]
+    a_map.unlink()
+    hurt = {
+        k
+        for k, d in Store(out).index.drives.items()
+        if d.shard.endswith((first.name, second.name)) or d.map == a_map.stem
+    }
+    rows = {r.token: r for r in Store(logs).iter_rows()}
+    with exclusive(out):
+        assert repair(out) == len(hurt)
+        assert repair(out) == 0
+    left = Store(out)
+    assert set(left.logs()) == {f"log_{i:02d}" for i in range(40)} - hurt
+    assert {r.token: r for r in left.iter_rows()} == {t: r for t, r in rows.items() if r.log not in hurt}
+    report = ingest("store", logs, out, workers=1)
+    assert report.drives == len(hurt)
+    assert contents(out) == contents(logs)
+    assert {r.token: r for r in Store(out).iter_rows()} == rows
+
+
+def test_a_store_that_lost_everything_is_filled_again(logs, tmp_path):
+    ingest("store", logs, tmp_path / "out", workers=1)
+    for p in (tmp_path / "out" / "drives").iterdir():
+        p.unlink()
+    assert ingest("store", logs, tmp_path / "out", workers=1).drives == 40
+    assert contents(tmp_path / "out") == contents(logs)

@@ -25,7 +25,7 @@ from roadcraft.scenario_io.checks import check_drive
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.atomic import DiskError
 from roadcraft.scenario_io.store.index import compact, read_index
-from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive
+from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive, repair
 
 TASKS_PER_WORKER = 8
 
@@ -96,6 +96,7 @@ def ingest(
         raise DataError("no logs are found here", where=str(path))
     create_store(Path(out))
     with exclusive(Path(out)):
+        repair(Path(out))
         clean(Path(out))
         before = set(read_index(Path(out) / "index").drives)
         wanted = [k for k in keys if k not in before]

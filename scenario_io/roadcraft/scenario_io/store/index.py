@@ -137,7 +137,7 @@ def read_part(path: Path) -> Part:
         raise DataError(
             f"the index file cannot be read ({type(e).__name__}: {e})",
             where=str(path),
-            remedy="delete it and ingest again: only its drives are read anew",
+            remedy="delete it and run the same ingest again: the drives it listed are read anew",
         ) from e
 
 
@@ -182,6 +182,24 @@ def compact(folder: Path) -> None:
     )
     for p in paths:
         if p != merged:
+            p.unlink(missing_ok=True)
+
+
+def drop(folder: Path, keys: set[str]) -> None:
+    """Take drives, and the shards that then hold none, out of the index."""
+    paths = sorted(folder.glob("*.parquet"))
+    whole = merge([read_part(p) for p in paths])
+    kept = [d for k, d in whole.drives.items() if k not in keys]
+    tables, drives, at = [_SCHEMA.empty_table()], [], 0
+    for d in kept:
+        tables.append(whole.table.slice(d.row, d.rows))
+        drives.append(replace(d, row=at))
+        at += d.rows
+    files = {d.shard for d in kept}
+    shards = [s for f, s in whole.shards.items() if f in files]
+    written = write_part(folder, shards, drives, pa.concat_tables(tables).unify_dictionaries()) if drives else None
+    for p in paths:
+        if p != written:
             p.unlink(missing_ok=True)
 
 

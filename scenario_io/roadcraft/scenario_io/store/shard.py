@@ -30,6 +30,7 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {v: k for k, v in _DTYPES.items()}
 _EXTRA = "extra."
+_ANEW = "delete this file and run the same ingest again: its drives are read anew"
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,14 @@ class Shard:
             raise DataError(
                 f"the file is {'cut off' if size < expect else 'longer than written'}: {size} bytes, {expect} were written",
                 where=str(self.path),
-                remedy="delete it and its index file, then ingest again",
+                remedy=_ANEW,
             )
         if size < 16:
             raise DataError(f"too short for a shard: {size} bytes", where=str(self.path))
 
     def _read_header(self, size: int) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
         length = int.from_bytes(self._data[:8], "little")
-        remedy = "the file is damaged; delete it and its index file, then ingest again"
+        remedy = _ANEW
         if length > size - 8:
             raise DataError("the file is cut off inside its header", where=str(self.path), remedy=remedy)
         try:

@@ -24,6 +24,7 @@ from roadcraft.scenario_io.store.index import (
     DriveEntry,
     ShardEntry,
     compact,
+    drop,
     read_index,
     scenario_table,
     write_part,
@@ -185,4 +186,15 @@ def clean(path: Path) -> int:
     return len(stale)
 
 
-__all__ = ["StoreWriter", "clean", "compact", "create_store", "exclusive"]
+def repair(path: Path) -> int:
+    """Forget drives whose shard or map file is missing or of another size than written, so that an ingest reads them anew. Returns how many."""
+    index = read_index(path / "index")
+    hurt = {f for f, s in index.shards.items() if not (path / f).is_file() or (path / f).stat().st_size != s.bytes}
+    maps = {m for m in {d.map for d in index.drives.values()} if not map_path(path, m).is_file()}
+    lost = {k for k, d in index.drives.items() if d.shard in hurt or d.map in maps}
+    if lost:
+        drop(path / "index", lost)
+    return len(lost)
+
+
+__all__ = ["StoreWriter", "clean", "compact", "create_store", "exclusive", "repair"]
