@@ -260,7 +260,7 @@ def _safe(sheet: F64) -> Any:
 def _assemble(obs: ObservationBatch, plan: Plan, verdicts: list[_Verdict]) -> Plan:
     """The driven trajectories as a Plan with K = 1, each on its own time grid."""
     count, own = len(obs), plan.states.shape[2]
-    longest = max([own, *(len(v.poses) for v in verdicts)])
+    longest = max([own, *(len(v.poses) for v in verdicts if v.candidate < 0)])
     time_us, length = np.zeros((count, longest), np.int64), np.zeros(count, np.int64)
     states = np.zeros((count, 1, longest, EGO_SIZE))
     changed = np.ones(count)

@@ -1,0 +1,156 @@
+"""guard around planners that are bad on purpose."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import roadcraft.planners.guard as module
+from roadcraft.core.interfaces import Planner
+from roadcraft.core.rollout import Plan
+from roadcraft.core.testing import PlannerConformance
+from roadcraft.planners.pdm_configs import GuardConfig
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import tiny_world
+
+KEYS = np.zeros(1, np.uint64)
+
+
+class Candidates(Planner):
+    """Straight on at given speeds and sideways drifts (m/s); a candidate whose speed is NaN is not a number throughout."""
+
+    def __init__(self, ways, scores=None, count=17, step_s=0.5, controls=None):
+        self.ways, self.scores, self.count, self.step_s, self.controls = ways, scores, count, step_s, controls
+
+    def plan(self, obs, state, keys):
+        t = np.arange(self.count) * self.step_s
+        states = np.zeros((len(obs), len(self.ways), self.count, 10))
+        for b in range(len(obs)):
+            ego = obs.ego[b]
+            for k, (speed, side) in enumerate(self.ways):
+                c, s = np.cos(ego[2]), np.sin(ego[2])
+                states[b, k] = ego
+                states[b, k, :, 0] = ego[0] + t * (speed * c - side * s)
+                states[b, k, :, 1] = ego[1] + t * (speed * s + side * c)
+                states[b, k, :, 3] = speed
+        scores = np.tile(self.scores if self.scores is not None else np.zeros(len(self.ways)), (len(obs), 1))
+        time_us = obs.time_us[:, None] + (t * 1e6).astype(np.int64)
+        return Plan(time_us, states, scores.astype(float), None, self.controls), state
+
+
+def scene(speed=8.0, ahead_m=None, count=1):
+    """Ego in the right lane of the tiny world, the road to itself but for a parked car ``ahead_m`` metres in front."""
+    world = tiny_world.make_map()
+    drives = [tiny_world.make_drive(world, 0) for _ in range(count)]
+    obs = tiny_world.observe(drives, world, [60] * count)
+    ego = np.zeros(10)
+    ego[:2], ego[3] = tiny_world.START + [30.0, 0.0], speed
+    obs.ego_past[:] = ego
+    box, velocity = obs.objects.box, obs.objects.velocity
+    box[:, :2] += 500.0
+    velocity[:] = 0.0
+    if ahead_m is not None:
+        box[obs.objects.offsets[:-1]] = [ego[0] + ahead_m, ego[1], 0.0, 4.5, 1.9]
+    return obs
+
+
+def guarded(monkeypatch, inner, **settings):
+    real = module.create
+    monkeypatch.setattr(
+        module, "create", lambda kind, name, params=None: inner if name == "learned" else real(kind, name, params)
+    )
+    return module.Guard(GuardConfig(**settings))
+
+
+def drive(guard, obs):
+    keys = np.zeros(len(obs), np.uint64)
+    return guard.plan(obs, guard.start(obs, keys), keys)[0]
+
+
+def test_a_good_choice_is_left_alone(monkeypatch):
+    inner = Candidates([(8.0, 0.0), (4.0, 0.0)], [1.0, 0.0])
+    obs = scene()
+    plan = drive(guarded(monkeypatch, inner), obs)
+    raw, _ = inner.plan(obs, [None], KEYS)
+    assert np.array_equal(plan.states[:, 0], raw.states[:, 0])
+    assert np.array_equal(plan.time_us, raw.time_us)
+    assert plan.debug["guard_changed"].tolist() == [0.0]
+    assert plan.debug["guard_braked"].tolist() == [0.0]
+
+
+def test_off_the_road_is_not_driven(monkeypatch):
+    inner = Candidates([(8.0, -3.0), (8.0, 0.0), (float("nan"), 0.0)], [5.0, 0.0, 9.0])
+    plan = drive(guarded(monkeypatch, inner), scene())
+    assert plan.debug["guard_changed"].tolist() == [1.0]
+    assert plan.debug["guard_braked"].tolist() == [0.0]
+    n = int(plan.length[0])
+    assert abs(plan.states[0, 0, :n, 1] - tiny_world.START[1]).max() < 1e-6
+    assert np.isfinite(plan.states).all()
+
+
+@pytest.mark.parametrize("count, step_s", [(17, 0.5), (41, 0.1), (5, 1.0)])
+def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, count, step_s):
+    plan = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))
+    assert plan.debug["guard_changed"].tolist() == [1.0]
+    n = int(plan.length[0])
+    reached = plan.states[0, 0, n - 1, 0] - tiny_world.START[0] - 30.0
+    at_4_s = plan.states[0, 0, np.searchsorted(plan.time_us[0, :n], plan.time_us[0, 0] + 4_000_000), 0]
+    assert at_4_s - tiny_world.START[0] - 30.0 < 29.0 <= 8.0 * 4
+    assert reached >= 0.0
+
+
+def test_before_a_wall_it_brakes(monkeypatch):
+    plan = drive(guarded(monkeypatch, Candidates([(9.0, 0.0), (9.0, 0.4)])), scene(9.0, 19.0))
+    assert plan.debug["guard_braked"].tolist() == [1.0]
+    n = int(plan.length[0])
+    assert plan.states[0, 0, n - 1, 3] == pytest.approx(0.0, abs=1e-6)
+    assert plan.states[0, 0, n - 1, 0] - tiny_world.START[0] - 30.0 < 9.0**2 / (2 * 2.5) + 0.5
+
+
+def test_without_one_usable_candidate_it_stops_straight_on(monkeypatch):
+    plan = drive(guarded(monkeypatch, Candidates([(float("nan"), 0.0)])), scene())
+    assert plan.debug["guard_braked"].tolist() == [1.0]
+    assert np.isfinite(plan.states).all()
+
+
+def test_the_fallback_drives_where_nothing_is_safe(monkeypatch):
+    inner = Candidates([(9.0, -4.0)])
+    plan = drive(guarded(monkeypatch, inner, fallback="pdm_closed", slower=()), scene(9.0, 14.0))
+    assert plan.debug["guard_fallback"].tolist() == [1.0]
+    assert plan.debug["guard_braked"].tolist() == [0.0]
+
+
+def test_controls_are_kept_unless_the_choice_changes(monkeypatch):
+    controls = np.array([[0.7, 0.01]])
+    kept = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], controls=controls)), scene())
+    assert np.array_equal(kept.controls, controls)
+    changed = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], controls=controls)), scene(8.0, 20.0))
+    assert changed.controls[0, 0] < 0.0
+
+
+def test_the_verdict_does_not_depend_on_the_batch(monkeypatch):
+    guard = guarded(monkeypatch, Candidates([(8.0, 0.0), (8.0, -1.0)]))
+    obs = scene(8.0, 30.0, count=3)
+    obs.ego_past[1, :, 3] = 4.0
+    together = drive(guard, obs)
+    for b in (2, 1, 0):
+        alone = drive(guard, obs.select([b]))
+        n = int(alone.length[0])
+        assert np.array_equal(alone.states[0, 0, :n], together.states[b, 0, :n])
+        assert alone.scores[0, 0] == together.scores[b, 0]
+
+
+class TestContract(PlannerConformance):
+    name = "guard"
+    params = {"planner": {"name": "constant_velocity"}}
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="slower"):
+        GuardConfig(slower=(1.5,))
+    with pytest.raises(ValueError, match="horizon_s"):
+        GuardConfig(horizon_s=0.5)
