@@ -48,7 +48,9 @@ def corners(boxes: F64) -> F64:
     """Corners (N, 4, 2) of boxes (N, 5), order front left, rear left, rear right, front right."""
     out = np.empty((len(boxes), 4, 2))
     for i in range(len(boxes)):
-        out[i] = box_corners(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4])
+        own = box_corners(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4])
+        for k in range(4):
+            out[i, k, 0], out[i, k, 1] = own[k, 0], own[k, 1]
     return out
 
 

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.frozen import Index
 
 _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
 
@@ -25,17 +26,15 @@ def fill_cells(
         first, last = rings[offsets[p]], rings[offsets[p + 1]]
         if last == first:
             continue
-        c0, c1 = _span(points[first:last, 0].min(), points[first:last, 0].max(), x0, cell, nx)
-        r0, r1 = _span(points[first:last, 1].min(), points[first:last, 1].max(), y0, cell, ny)
+        c0, c1 = _extent(points, first, last, 0, x0, cell, nx)
+        r0, r1 = _extent(points, first, last, 1, y0, cell, ny)
         crossed = np.zeros((r1 - r0 + 1, c1 - c0 + 1), np.bool_)
         for r in range(offsets[p], offsets[p + 1]):
             for i in range(rings[r], rings[r + 1] - 1):
-                _mark(points[i], points[i + 1], x0, y0, cell, nx, ny, c0, r0, crossed)
+                _mark(points, i, x0, y0, cell, nx, ny, c0, r0, crossed)
         if count + crossed.size > len(cells):
             room = 2 * (count + crossed.size)
-            more, extra = np.empty(room, np.int32), np.empty(room, np.int32)
-            more[:count], extra[:count] = cells[:count], entries[:count]
-            cells, entries = more, extra
+            cells, entries = _grown(cells, count, room), _grown(entries, count, room)
         for row in range(r0, r1 + 1):
             covered, known = False, False
             for column in range(c0, c1 + 1):
@@ -49,7 +48,24 @@ def fill_cells(
                     count += 1
                 if not known:
                     covered = False
-    return cells[:count].copy(), entries[:count].copy()
+    return cells[:count], entries[:count]
+
+
+@njit(cache=True, nogil=True)
+def _grown(values: NDArray[np.int32], count: int, room: int) -> NDArray[np.int32]:
+    out = np.empty(room, np.int32)
+    for k in range(count):
+        out[k] = values[k]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _extent(points: F64, first: Index, last: Index, axis: int, start: float, cell: float, n: int) -> tuple[int, int]:
+    """First and last cell along an axis of ``points[first:last]``."""
+    low, high = math.inf, -math.inf
+    for i in range(first, last):
+        low, high = min(low, points[i, axis]), max(high, points[i, axis])
+    return _span(low, high, start, cell, n)
 
 
 @njit(cache=True, nogil=True)
@@ -61,10 +77,19 @@ def _span(low: float, high: float, start: float, cell: float, n: int) -> tuple[i
 
 @njit(cache=True, nogil=True)
 def _mark(
-    a: F64, b: F64, x0: float, y0: float, cell: float, nx: int, ny: int, c0: int, r0: int, crossed: NDArray[np.bool_]
+    points: F64,
+    i: int,
+    x0: float,
+    y0: float,
+    cell: float,
+    nx: int,
+    ny: int,
+    c0: int,
+    r0: int,
+    crossed: NDArray[np.bool_],
 ) -> None:
-    """Mark the cells an edge crosses: column by column, the rows between where the edge enters and leaves the column."""
-    ax, ay, bx, by = a[0], a[1], b[0], b[1]
+    """Mark the cells that the edge from point i crosses: column by column, the rows between where the edge enters and leaves the column."""
+    ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     if ax > bx:
         ax, ay, bx, by = bx, by, ax, ay
     first, last = _span(ax, bx, x0, cell, nx)

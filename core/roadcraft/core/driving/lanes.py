@@ -257,8 +257,11 @@ def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
                 cell = row * layer.nx + column
                 for k in range(layer.starts[cell], layer.starts[cell + 1]):
                     polygon = layer.entries[k] >> 1
-                    if not (seen == polygon).any():
-                        seen[count % 16] = polygon
+                    fresh = True
+                    for k2 in range(len(seen)):
+                        fresh = fresh and seen[k2] != polygon
+                    if fresh:
+                        seen[count % len(seen)] = polygon
                         count += 1
                         best = min(best, row_distance(layer, polygon, x, y))
     return best
@@ -275,11 +278,12 @@ def containing_many(layer: LayerArrays, points: F64) -> tuple[I64, I64]:
         most = end + (layer.starts[cell + 1] - layer.starts[cell] if cell >= 0 else 0)
         if most > len(values):
             grown = np.empty(2 * most, np.int64)
-            grown[:end] = values[:end]
+            for k in range(end):
+                grown[k] = values[k]
             values = grown
         end = rows_at(layer, points[m, 0], points[m, 1], values, end)
         offsets[m + 1] = end
-    return values[:end].copy(), offsets
+    return values[:end], offsets
 
 
 @njit(cache=True, nogil=True)

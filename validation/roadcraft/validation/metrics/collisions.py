@@ -141,4 +141,4 @@ def _contacts(
                 what = 4
             steps[count], rows[count], types[count] = i, r, what
             count += 1
-    return steps[:count].copy(), rows[:count].copy(), types[:count].copy(), first
+    return steps[:count], rows[:count], types[:count], first

@@ -61,7 +61,10 @@ def common_or_connected(
     values = np.empty(4 * n + 64, np.int64)
     end = 0
     for i in range(n):
-        outside = (count[i] == 0).sum()
+        outside = 0
+        for c in range(4):
+            if count[i, c] == 0:
+                outside += 1
         if outside == 4:
             state[i] = OUTSIDE
         elif outside == 0:
@@ -102,7 +105,7 @@ def common_or_connected(
                         )
             state[i] = COMMON if end > begin else APART
         offsets[i + 1] = end
-    return state, values[:end].copy(), offsets
+    return state, values[:end], offsets
 
 
 @njit(cache=True, nogil=True)
@@ -111,7 +114,8 @@ def _append(values: I64, begin: int, end: int, row: int) -> tuple[I64, int]:
         return values, end
     if end == len(values):
         grown = np.empty(2 * end, np.int64)
-        grown[:end] = values
+        for k in range(end):
+            grown[k] = values[k]
         values = grown
     values[end] = row
     return values, end + 1

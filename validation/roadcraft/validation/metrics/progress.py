@@ -76,7 +76,7 @@ def _pairs(rows: I64, count: I64, block: I64) -> I64:
             if pairs == 0 or own != out[pairs - 1, 0]:
                 out[pairs, 0], out[pairs, 1] = own, rows[i, 0]
                 pairs += 1
-    return out[:pairs].copy()
+    return out[:pairs]
 
 
 @njit(cache=True, nogil=True)

@@ -106,12 +106,13 @@ def point_route(
                     if row_distance(lanes, rows[i - 1, j], x, y) < _NEAR_M:
                         near[k] = rows[i - 1, j]
                         k += 1
-                if k > 0:
-                    rows[i, :k] = near[:k]
+                for j in range(k):
+                    rows[i, j] = near[j]
                     count[i] = k
     _thin(rows, count, kind, before_values, before_offsets)
     for i in range(n):
-        rows[i, count[i] :] = -1
+        for j in range(count[i], most):
+            rows[i, j] = -1
     return rows, count, -1
 
 
@@ -121,11 +122,13 @@ def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I
 
     As in the reference an empty following entry is a subset of anything: it empties the entry of several connectors before it.
     """
+    own = np.empty(rows.shape[1], np.int64)
     for i in range(len(rows) - 2, -1, -1):
         if count[i] <= 1:
             continue
         m, k = count[i], 0
-        own = rows[i, :m].copy()
+        for j in range(m):
+            own[j] = rows[i, j]
         following = count[i + 1]
         if following > 0 and kind[rows[i + 1, 0]] == 0:
             lane = rows[i + 1, 0]
@@ -140,9 +143,6 @@ def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I
             for j in range(following):
                 subset = subset and among(rows[i + 1, j], own, 0, m)
             if subset:
-                rows[i, :following] = rows[i + 1, :following]
+                for j in range(following):
+                    rows[i, j] = rows[i + 1, j]
                 count[i] = following
-            else:
-                rows[i, :m] = own
-        else:
-            rows[i, :m] = own

@@ -46,7 +46,6 @@ def time_to_collision(
     for i in range(n):
         most = max(most, offsets[i + 1] - offsets[i])
     rows, where, move = np.empty(most, np.int64), np.empty((most, 2)), np.empty((most, 2))
-    taus = np.arange(dt, horizon, dt)
     for i in range(n):
         if step_at_fault[i]:
             out[i] = 0.0
@@ -82,7 +81,9 @@ def time_to_collision(
                 count += 1
         if count == 0:
             continue
-        for tau in taus:
+        # np.arange(dt, horizon, dt): from dt in steps of (dt + dt) - dt
+        for k2 in range(math.ceil((horizon - dt) / dt)):
+            tau = dt + k2 * (dt + dt - dt)
             # moved by repeated addition: at UTM magnitude that differs from a product in the last digits
             x, y = x + dx, y + dy
             for k in range(count):
