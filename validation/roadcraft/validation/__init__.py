@@ -17,6 +17,8 @@ _HOME: dict[str, str] = {  # public name -> module that defines it
     "ScoreConfig": "roadcraft.validation.config",
     "describe_run": "roadcraft.validation.show",
     "simulate": "roadcraft.validation.simulation.loop",
+    "evaluate": "roadcraft.validation.metrics.evaluation",
+    "aggregate": "roadcraft.validation.metrics.aggregation",
 }
 
 __all__ = list(_HOME)
