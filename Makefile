@@ -1,8 +1,8 @@
 # Every target installs what it needs into .venv first. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
-# Where pip finds torch. The default index serves a CPU build on some machines and several GB of CUDA on others; to force the CPU build:
-#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Where pip finds torch. On most Linux machines the default brings several GB of CUDA; TORCH_INDEX=URL, with the CPU wheel index named on
+# PyTorch's "Get Started" page, brings the CPU build instead.
 TORCH_INDEX ?=
 DEMO ?= runs/demo
 
