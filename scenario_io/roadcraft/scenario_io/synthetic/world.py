@@ -22,8 +22,9 @@ from roadcraft.scenario_io.synthetic.traffic import Motion
 
 Mask = NDArray[np.bool_]
 ATTEMPTS = 60
-CELL_M = 2400.0  # distance of patches
-COLUMNS = 8
+CELL_M = (2100.0, 800.0)  # of the grid of patches
+MARGIN_M = 60.0  # between the lanes of neighbouring patches
+COLUMNS = 3
 ORIGINS = {  # somewhere within each location's UTM zone, metres
     "us-nv-las-vegas-strip": (664_000.0, 3_996_000.0),
     "us-ma-boston": (330_000.0, 4_690_000.0),
@@ -79,6 +80,9 @@ def make_world(seed: int, number: int, situations: tuple[str, ...] = SITUATIONS,
             why.append("it did not happen")
             continue
         patch = _patch(stage, seed, number // locations, location, rng)
+        if patch is None:
+            why.append("its road does not fit into a cell")
+            continue
         who = Identity(f"synthetic_{seed}_{number:05d}_{situation}", seed, location, _start_us(seed, number))
         drive = record(stage, motion, plan[0], plan[1], who, patch)
         wrong = faults(drive, own_map(patch, location, seed))
@@ -159,16 +163,20 @@ def _anchors(
     return sorted(anchors)
 
 
-def _patch(stage: Stage, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch:
-    points = np.concatenate([s.center for s in stage.sketch.segments])
-    center = 0.5 * (points.min(0) + points.max(0))
+def _patch(stage: Stage, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch | None:
+    """The sketch in its cell of the location, turned some way that fits; None if it is too large for a cell."""
+    points = np.concatenate([s.center for s in stage.sketch.segments])[::5]
     shift = np.random.default_rng([scenario_key(seed, location)]).uniform(0.0, 20_000.0, 2)
-    x, y = ORIGINS[location]
     row, column = divmod(number, COLUMNS)
-    origin = (x + float(np.round(shift[0], 1)) + column * CELL_M, y + float(np.round(shift[1], 1)) + row * CELL_M)
-    return Patch(
-        number, stage.sketch, Place(origin, float(rng.uniform(0, 2 * np.pi)), (float(center[0]), float(center[1])))
-    )
+    x, y = ORIGINS[location]
+    origin = (x + round(shift[0], 1) + column * CELL_M[0], y + round(shift[1], 1) + row * CELL_M[1])
+    for angle in rng.uniform(0.0, 2.0 * np.pi, 60).tolist():
+        turned = Place((0.0, 0.0), angle, (0.0, 0.0)).move(points)
+        low, high = turned.min(0), turned.max(0)
+        if (high - low < np.asarray(CELL_M) - MARGIN_M).all():
+            center = Place((0.0, 0.0), -angle, (0.0, 0.0)).move(0.5 * (low + high))
+            return Patch(number, stage.sketch, Place(origin, angle, (float(center[0]), float(center[1]))))
+    return None
 
 
 def _start_us(seed: int, number: int) -> int:
