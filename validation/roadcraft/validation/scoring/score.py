@@ -88,10 +88,11 @@ def default_out(config: ScoreConfig) -> Path:
 
 def _begin(config: ScoreConfig, folder: RunFolder, tree: Mapping[str, Any], resume: bool) -> list[Item]:
     """The run's scenarios; a new folder is filled, an old one is checked against what is asked now."""
-    if folder.exists and not resume:
+    begun = folder.exists and bool(folder.records())  # a run that never got a result may be begun anew
+    if begun and not resume:
         raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
     items = select_items(config.suite, open_data(config.suite), config.scenario)
-    if not folder.exists:
+    if not begun:
         folder.create(tree, items, versions())
         return items
     refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
