@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import roadcraft.planners.guard as module
+from roadcraft.core.arrays import Polygons
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Plan
 from roadcraft.core.testing import PlannerConformance
@@ -45,6 +47,10 @@ class Candidates(Planner):
 def scene(speed=8.0, ahead_m=None, count=1):
     """Ego in the right lane of the tiny world, the road to itself but for a parked car ``ahead_m`` metres in front."""
     world = tiny_world.make_map()
+    # the tiny world is drivable everywhere; here only its lanes are
+    far = tiny_world.START + 900.0 + np.array([[0, 0], [1, 0], [1, 1], [0, 0]])
+    away = Polygons.build([[far]] * len(world.areas))
+    world = replace(world, areas=replace(world.areas, polygons=away))
     drives = [tiny_world.make_drive(world, 0) for _ in range(count)]
     obs = tiny_world.observe(drives, world, [60] * count)
     ego = np.zeros(10)
