@@ -88,15 +88,14 @@ def square_ends(points: F64, count: int, half_width: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def folded_ends(points: F64, count: int, half_width: float) -> bool:
-    """Whether the path bends so near one of its ends that a piece reaches beyond the cap there.
+def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]:
+    """First and one past the last segment that no folded end touches; 0 and count - 1 where neither end is folded.
 
-    GEOS cuts such a piece off along the cap, nearly; the union of pieces then covers a few square centimetres too much. True where a short end
-    segment meets a bend sharper than its length over half the width.
+    An end is folded where the path bends so near it that a piece reaches beyond the cap: a short end segment meets a bend sharper than its length over
+    half the width. GEOS cuts such a piece off along the cap, nearly; the union of pieces then covers a few square centimetres too much.
     """
-    if count < 3:
-        return False
-    for turn in range(2):
+    span = np.array([0, max(count - 1, 0)])
+    for turn in range(2 if count > 2 else 0):
         step = 1 if turn == 0 else -1
         first = 0 if turn == 0 else count - 1
         x, y = points[first, 0], points[first, 1]
@@ -111,11 +110,18 @@ def folded_ends(points: F64, count: int, half_width: float) -> bool:
             if onward > 0.0 and length > 0.0:
                 ahead = ((ax - x) * ux + (ay - y) * uy) / length
                 if ahead < abs(ux * vy - uy * vx) / (length * onward) * half_width:
-                    return True
+                    span[turn] = k + 1 if turn == 0 else count - 2 - k
             way += onward
             if way > 4.0 * half_width:
                 break
-    return False
+    return span[0], span[1]
+
+
+@njit(cache=True, nogil=True)
+def folded_ends(points: F64, count: int, half_width: float) -> bool:
+    """Whether either end of the corridor is folded (see ``unfolded_span``)."""
+    first, last = unfolded_span(points, count, half_width)
+    return first > 0 or last < count - 1
 
 
 @njit(cache=True, nogil=True)

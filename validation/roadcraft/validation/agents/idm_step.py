@@ -29,6 +29,7 @@ from roadcraft.core.driving.corridor import (
     polygon_distance,
     separation_from_polygon,
     separation_of_corridors,
+    unfolded_span,
 )
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
 from roadcraft.core.driving.polyline import arc_lengths, interpolate
@@ -232,7 +233,8 @@ def _find_lead(
     agents, others = len(fleet.alive), len(around.corners)
     stops = _red_stops(fleet, roads, around, a)
     room = agents + 1 + others + len(stops)
-    hit, far, middle = np.empty(room, np.int64), np.empty(room), np.empty(room)
+    hit, which = np.empty(room, np.int64), np.full(room, -1)
+    far, middle = np.empty(room), np.empty(room)
     # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
     alive, extents, box, box_capsules = fleet.alive, fleet.extent, fleet.box_corners, fleet.box_capsule
     feet, foot_count, foot_capsules = fleet.foot_points, fleet.foot_count, fleet.foot_capsules
@@ -263,7 +265,8 @@ def _find_lead(
                 d = distance_of_corridors(
                     foot, foot_n, half, foot_bound, feet[e], foot_count[e], other_half, foot_capsules[e], d
                 )
-            hit[hits], far[hits], middle[hits] = e, d, 0.5 * (extents[e, 1] + extents[e, 3])
+            hit[hits], which[hits], far[hits] = e, e, d
+            middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
             best, hits = min(best, d), hits + 1
     for k in range(-1, others):
         if k >= 0 and _beyond(other_extents, k, reach):
@@ -277,7 +280,7 @@ def _find_lead(
             d = _footprint_distance(
                 foot, foot_n, half, foot_bound, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE
             )
-            hit[hits], far[hits] = EGO if k < 0 else STILL, d
+            hit[hits], which[hits], far[hits] = EGO if k < 0 else STILL, agents + 1 + k, d
             middle[hits] = 0.5 * (polygon[:, 1].min() + polygon[:, 1].max())
             best, hits = min(best, d), hits + 1
     for i in range(len(stops)):
@@ -303,12 +306,52 @@ def _find_lead(
     if hits == 0:
         return DONE, FREE, 0.0
     chosen = choose_nearest(far, middle, hits)
-    if chosen < 0 or folded_ends(rest, n, half) or folded_ends(foot, foot_n, half):
+    if chosen < 0 or folded_ends(rest, n, half):
         return UNCLEAR, FREE, 0.0
-    lead = hit[chosen]
-    if lead >= 0 and folded_ends(feet[lead], foot_count[lead], 0.5 * size[lead, 1]):
+    if _folds_matter(fleet, size, around, a, which[chosen], far[chosen], rest, n, capsules):
         return UNCLEAR, FREE, 0.0
-    return DONE, lead, far[chosen]
+    return DONE, hit[chosen], far[chosen]
+
+
+@njit(cache=True, nogil=True)
+def _folds_matter(
+    fleet: Fleet, size: F64, around: Around, a: int, e: int, far: float, rest: F64, n: int, capsules: F64
+) -> bool:
+    """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a footprint is folded.
+
+    Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they do not matter. e: an
+    agent, A for ego, A + 1 + k for replayed object k, -1 for a stop area.
+    """
+    agents = len(fleet.alive)
+    low, high = unfolded_span(fleet.foot_points[a], fleet.foot_count[a], 0.5 * size[a, 1])
+    own_folded = low > 0 or high < fleet.foot_count[a] - 1
+    lead_folded = 0 <= e < agents and folded_ends(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    if not own_folded and not lead_folded:
+        return False
+    if e < 0:
+        return True
+    half, count = 0.5 * size[a, 1], max(high - low + 1, 0)
+    foot, bounds = fleet.foot_points[a][low : high + 1], np.empty((count // 8 + 2, 5))
+    corridor_capsules(foot, count, half, bounds)
+    box, box_bound, reach = fleet.box_corners[a], fleet.box_capsule[a], far + 1.0
+    if e >= agents:
+        polygon = around.ego_corners if e == agents else around.corners[e - agents - 1]
+        bound = around.ego_capsule if e == agents else around.capsules[e - agents - 1]
+        return _footprint_distance(foot, count, half, bounds, box, box_bound, polygon, bound, reach) > far + 1e-9
+    low, high = unfolded_span(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    other_half, others = 0.5 * size[e, 1], max(high - low + 1, 0)
+    other, other_bounds = fleet.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
+    corridor_capsules(other, others, other_half, other_bounds)
+    other_box, other_bound = fleet.box_corners[e], fleet.box_capsule[e]
+    met = separation_from_polygon(rest, n, half, capsules, other_box, 4, other_bound) < -MARGIN
+    if not met and others > 1:
+        met = separation_of_corridors(rest, n, half, capsules, other, others, other_half, other_bounds) < -MARGIN
+    d = _footprint_distance(foot, count, half, bounds, box, box_bound, other_box, other_bound, reach)
+    if others > 1 and d > 0.0:
+        d = distance_to_polygon(other, others, other_half, other_bounds, box, 4, box_bound, d)
+    if others > 1 and count > 1 and d > 0.0:
+        d = distance_of_corridors(foot, count, half, bounds, other, others, other_half, other_bounds, d)
+    return not met or d > far + 1e-9
 
 
 @njit(cache=True, nogil=True)
