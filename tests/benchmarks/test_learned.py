@@ -1,4 +1,4 @@
-"""Latency of the planner ``learned`` at the full and at the demo's size, for one vehicle and for 64 scenarios at once."""
+"""Latency of the planner ``learned`` at the default and at the large size, for one vehicle and for 64 scenarios at once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ import torch
 from roadcraft.core.interfaces import load_planner
 from roadcraft.planners.checkpoint import build_network, save_checkpoint
 
+LARGE = {
+    "dim": 128,
+    "layers": 4,
+    "heads": 8,
+    "feed_forward": 4,
+    "agents": 32,
+    "static": 8,
+    "lanes": 70,
+    "lane_points": 20,
+    "crosswalks": 8,
+}
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "full": ({}, {}),
-    "demo": (
-        {
-            "dim": 64,
-            "layers": 2,
-            "heads": 4,
-            "feed_forward": 2,
-            "agents": 16,
-            "static": 6,
-            "lanes": 24,
-            "lane_points": 10,
-            "crosswalks": 4,
-        },
-        {"modes": 3, "layers": 1, "heads": 4, "feed_forward": 2},
-    ),
+    "default": ({}, {}),
+    "large": (LARGE, {"modes": 4, "layers": 2, "heads": 8, "feed_forward": 4}),
 }
 
 

@@ -265,8 +265,25 @@ def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
     for seed in range(10):
         moved = perturb(scenes, 50, AugmentConfig(), box, np.random.default_rng(seed))
         assert moved is not None
-        np.testing.assert_allclose(moved[:3], still.ego[50, :3])
+        c, s = np.cos(moved[2]), np.sin(moved[2])
+        d = moved[:2] - still.ego[50, :2]
+        assert abs(c * d[1] - s * d[0]) < 1e-6
+        assert moved[2] == still.ego[50, 2]
         assert moved[3] >= 0
+
+
+def test_a_car_put_ahead_of_a_stopped_log_waits() -> None:
+    logged = np.zeros(10)
+    t = 0.1 * np.arange(1, 81)
+    way = np.maximum(t - 4.0, 0.0) ** 2
+    future = np.stack([way, 0 * t, 0 * t, 2 * np.maximum(t - 4.0, 0.0), 0 * t], 1)
+    ego = logged.copy()
+    ego[0] = 0.8
+    out = recover(future, ego, logged, 20, 0.1)
+    waits = way < 0.8
+    np.testing.assert_array_equal(out[waits, 0], 0.8)
+    np.testing.assert_array_equal(out[waits, 3], 0.0)
+    np.testing.assert_array_equal(out[~waits], future[~waits])
 
 
 def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any) -> None:

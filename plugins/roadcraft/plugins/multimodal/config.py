@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MultimodalConfig:
-    """modes: speed profiles per reference line; lines, line_points, line_interval_m: reference lines of the features; layers, heads, feed_forward,
+    """The defaults are small, as the encoder's are. For a large data set: modes 4, layers 2, heads 8, feed_forward 4, dropout 0.1.
+
+    modes: speed profiles per reference line; lines, line_points, line_interval_m: reference lines of the features; layers, heads, feed_forward,
     dropout: of the decoder.
 
     speed_knots_s: times of the knots of the speed spline; offset_knots_s: knots of the lateral spline, in seconds of travel at the present speed (at
@@ -16,14 +18,14 @@ class MultimodalConfig:
     weighs 1 / (1 + t / near_s), since a closed loop drives the first second of every plan.
     """
 
-    modes: int = 4
+    modes: int = 3
     lines: int = 3
     line_points: int = 80
     line_interval_m: float = 2.0
-    layers: int = 2
-    heads: int = 8
-    feed_forward: int = 4
-    dropout: float = 0.1
+    layers: int = 1
+    heads: int = 4
+    feed_forward: int = 2
+    dropout: float = 0.0
     speed_knots_s: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
     offset_knots_s: tuple[float, ...] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
     slow_mps: float = 5.0

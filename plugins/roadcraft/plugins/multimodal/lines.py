@@ -20,15 +20,27 @@ from roadcraft.core.driving.reference_lines import (
 from roadcraft.plugins.common.layers import masked_max, mlp
 
 KINDS = 7
+IN_WAY_M = 0.2  # nearer to the ego's way than this is in it
 POINT_STRIDE = 4  # points that are embedded: every 8 m is enough to tell a bend
 FAR_M = 200.0
+STAND_M, HEADWAY_S, BRAKING_MPS2 = 1.5, 1.2, 3.0  # a usual driver's; they only scale an input
+FRONT_M = 4.0  # rear axle to front end of a usual car: likewise
 
 
 def _distance(s: Tensor, speed: Tensor) -> Tensor:
-    """What a distance means to a driver (..., 4): how far, how near, whether within sight, the braking that would stop there."""
+    """What a distance means to a driver (..., 5): how far, how near, whether within sight, the braking that would stop there, how pressing it is."""
     near = s.clamp_min(1.0)
     braking = (speed * speed / (2.0 * near) / 4.0).clamp_max(3.0)
-    return torch.stack([s / 50.0, torch.exp(-s.clamp_min(-5.0) / 10.0), (s < FAR_M - 1.0).to(s.dtype), braking], -1)
+    urge = _urge(s - FRONT_M, speed, speed)
+    return torch.stack(
+        [s / 50.0, torch.exp(-s.clamp_min(-5.0) / 10.0), (s < FAR_M - 1.0).to(s.dtype), braking, urge], -1
+    )
+
+
+def _urge(gap: Tensor, speed: Tensor, closing: Tensor) -> Tensor:
+    """How pressing a gap is: wanted over actual gap, at most 3. The wanted one is the intelligent driver model's (Treiber et al. 2000)."""
+    wanted = STAND_M + HEADWAY_S * speed + speed * closing / BRAKING_MPS2
+    return (wanted.clamp_min(0.0) / gap.clamp_min(0.5)).clamp_max(3.0)
 
 
 class LineEncoder(nn.Module):
@@ -37,8 +49,9 @@ class LineEncoder(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.point, self.shape = mlp(11, dim, dim), nn.Linear(dim, dim)
-        self.info = mlp(4 + 4 * 4, dim, dim)
-        self.beside, self.kind = mlp(16, dim, dim), nn.Embedding(KINDS, dim)
+        self.info = mlp(4 + 4 * 5, dim, dim)
+        self.lead = mlp(8, dim, dim)
+        self.beside, self.kind = mlp(17, dim, dim), nn.Embedding(KINDS, dim)
         self.object = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
 
@@ -82,8 +95,32 @@ class LineEncoder(nn.Module):
         ahead = torch.sigmoid(s)
         rows = [
             s / 50.0, d / 5.0, vs / 10.0, vd / 3.0, half_s / 5.0, half_d / 2.0, gap / 20.0, torch.exp(-gap.abs() / 8.0), clear / 3.0, blocks,
-            blocks * ahead * torch.exp(-gap.clamp_min(0.0) / 20.0), closing / 10.0, torch.exp(-meet / 3.0) * ahead, torch.exp(-enter / 3.0),
+            blocks * ahead * torch.exp(-gap.clamp_min(0.0) / 20.0), closing / 10.0, _urge(gap, v, closing) * blocks * ahead, torch.exp(-meet / 3.0) * ahead, torch.exp(-enter / 3.0),
             at_entry / 20.0, braking * blocks * ahead,
         ]  # fmt: skip
         tokens = self.beside(torch.stack(rows, -1)) + self.kind(kind)[:, None]
-        return self.object(masked_max(tokens, mask[:, None].expand(tokens.shape[:-1])))
+        real = mask[:, None].expand(tokens.shape[:-1])
+        return self.object(masked_max(tokens, real)) + self.lead(
+            _lead(gap, vs, v, real & (clear < IN_WAY_M) & (s > 0.0))
+        )
+
+
+def _lead(gap: Tensor, vs: Tensor, speed: Tensor, in_way: Tensor) -> Tensor:
+    """The nearest object in the way (B, R, 8); zeros and a free road where there is none."""
+    if gap.shape[-1] == 0:
+        return gap.new_zeros(*gap.shape[:2], 8)
+    nearest, at = gap.masked_fill(~in_way, FAR_M).min(-1, keepdim=True)
+    present = (nearest < FAR_M).to(gap.dtype)
+    pace = vs.gather(-1, at)
+    closing = speed - pace
+    urge = _urge(nearest, speed, closing)
+    rows = [
+        nearest / 50.0,
+        torch.exp(-nearest.clamp_min(-2.0) / 5.0),
+        pace / 10.0,
+        closing / 5.0,
+        urge,
+        urge * urge / 3.0,
+        speed.expand_as(nearest) / 10.0,
+    ]
+    return torch.cat([torch.cat(rows, -1) * present, present], -1)

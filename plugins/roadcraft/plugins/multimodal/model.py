@@ -47,8 +47,10 @@ class Multimodal(nn.Module):
         self.logit = mlp(dim, dim, 1)
         self.agent = mlp(dim, dim, AGENT_POSES * 2)
         for head in (self.speed, self.offset, self.agent):
-            nn.init.normal_(head[-1].weight, std=0.01)
-            nn.init.zeros_(head[-1].bias)
+            last = head[-1]
+            assert isinstance(last, nn.Linear)
+            nn.init.normal_(last.weight, std=0.01)
+            nn.init.zeros_(last.bias)
         between = torch.linspace(0, AGENT_POSES, c.future_steps + 1)[1:]
         self.between: Tensor
         self.register_buffer("between", between, persistent=False)

@@ -22,7 +22,6 @@ def perturb(scenes: LogScenes, frame: int, config: AugmentConfig, box: F64, rng:
     dx, dy, turn, faster = rng.uniform(-1.0, 1.0, 4) * (config.x_m, config.y_m, config.heading_rad, config.speed_mps)
     if logged[Ego.VX] < config.min_speed_mps:
         dy = turn = 0.0
-        dx *= min(abs(logged[Ego.VX]) / config.min_speed_mps, 1.0)
     ego = logged.copy()
     c, s = np.cos(logged[Ego.HEADING]), np.sin(logged[Ego.HEADING])
     ego[Ego.X] += c * dx - s * dy
@@ -40,7 +39,7 @@ def recover(future: F64, ego: F64, logged: F64, count: int, interval_s: float) -
     the displaced ``ego`` (10,) and joins the log at pose ``count``."""
     t_end = count * interval_s
     goal = future[count - 1]
-    t = interval_s * np.arange(1, count)
+    t = interval_s * np.arange(1, count, dtype=np.float64)
     start = _motion(ego[Ego.X], ego[Ego.Y], ego[Ego.HEADING], ego[Ego.VX], logged[Ego.AX])
     end = _motion(goal[0], goal[1], goal[2], goal[3], goal[4])
     place, velocity = _quintic(start, end, t_end, t)
@@ -48,7 +47,18 @@ def recover(future: F64, ego: F64, logged: F64, count: int, interval_s: float) -
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
     heading = np.where(speed > 0.5, np.arctan2(velocity[:, 1], velocity[:, 0]), goal[2])
     out[: count - 1, :2], out[: count - 1, 2], out[: count - 1, 3] = place, heading, speed
-    return out
+    return _forward_only(out, ego)
+
+
+def _forward_only(future: F64, ego: F64) -> F64:
+    """A car put ahead of where the log stands waits until the log has caught up; it never backs up."""
+    along = (future[:, 0] - ego[Ego.X]) * np.cos(ego[Ego.HEADING]) + (future[:, 1] - ego[Ego.Y]) * np.sin(
+        ego[Ego.HEADING]
+    )
+    ahead = np.flatnonzero(along >= 0.0)
+    waits = int(ahead[0]) if len(ahead) else len(along)
+    future[:waits, :2], future[:waits, 2], future[:waits, 3] = ego[:2], ego[Ego.HEADING], 0.0
+    return future
 
 
 def _motion(x: float, y: float, heading: float, speed: float, acceleration: float) -> F64:

@@ -52,13 +52,13 @@ class TrainConfig:
     steps: int = 20_000
     minutes: float = 0.0
     batch: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     warmup: float = 0.05
-    weight_decay: float = 0.01
+    weight_decay: float = 0.05
     clip: float = 1.0
     ema: float = 0.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    every_s: float = 0.5
+    every_s: float = 0.25
     min_future_s: float = 3.0
     validation: float = 0.1
     validation_batches: int = 16

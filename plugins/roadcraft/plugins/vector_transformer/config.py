@@ -9,7 +9,10 @@ EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate")
 
 @dataclass(frozen=True)
 class VectorTransformerConfig:
-    """dim, layers, heads, feed_forward (times dim), dropout: of the transformer.
+    """The defaults are small: they train in minutes on two cores. For a large data set: dim 128, layers 4, heads 8, feed_forward 4, dropout 0.1, agents 32,
+    static 8, lanes 70, lane_points 20, crosswalks 8, radius_m 100 (with the model's own large size about 1.7 M parameters).
+
+    dim, layers, heads, feed_forward (times dim), dropout: of the transformer.
 
     ego_channels: current states of the ego that are read (of vx, vy, ax, ay, steering, yaw_rate; nuPlan's logs hold no steering and no yaw rate, so a
     network that reads them learns that they are 0); kept_channels: never dropped; state_dropout: chance that another one is hidden in training, lest
@@ -17,21 +20,21 @@ class VectorTransformerConfig:
     agents, static, lanes, lane_points, crosswalks, past_steps, radius_m: capacities of the features.
     """
 
-    dim: int = 128
-    layers: int = 4
-    heads: int = 8
-    feed_forward: int = 4
-    dropout: float = 0.1
+    dim: int = 64
+    layers: int = 2
+    heads: int = 4
+    feed_forward: int = 2
+    dropout: float = 0.0
     ego_channels: tuple[str, ...] = ("vx", "ax")
     kept_channels: tuple[str, ...] = ("vx",)
     state_dropout: float = 0.75
-    agents: int = 32
-    static: int = 8
-    lanes: int = 70
-    lane_points: int = 20
-    crosswalks: int = 8
+    agents: int = 16
+    static: int = 6
+    lanes: int = 24
+    lane_points: int = 10
+    crosswalks: int = 4
     past_steps: int = 21
-    radius_m: float = 100.0
+    radius_m: float = 80.0
 
     def __post_init__(self) -> None:
         if self.dim % self.heads:
