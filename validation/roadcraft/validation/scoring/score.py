@@ -126,7 +126,8 @@ def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -
 
 def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progress: bool) -> None:
     pending = _pending(config, folder, items)
-    workers = config.workers or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = config.workers or cores
     size = min(config.simulation.batch, max(SMALLEST_BATCH, ceil(len(pending) / (workers * BATCHES_PER_WORKER))))
     batches = [
         Batch(tuple(i for i, _ in pending[k : k + size]), tuple(m for _, m in pending[k : k + size]))
