@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from roadcraft.core.errors import DataError
+
 Keys = NDArray[np.uint64]
 
 
@@ -235,6 +237,10 @@ class ScenarioSource(ABC):
     @abstractmethod
     def map(self, log: str) -> Any:
         """The MapData of the log's location, loaded once per location."""
+
+    def left_out(self, log: str) -> Sequence[DataError]:
+        """Why parts of a log are missing from its rows; ingest reports them as skipped."""
+        return ()
 
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
         """One scenario; sources that can read a window alone override this."""

@@ -183,6 +183,7 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
         writer.add(key, drive, map_data, rows)
         done.drives += 1
         done.scenarios += len(rows)
+        done.skipped += [Skipped(key, e.what, e.where or key, e.remedy) for e in source.left_out(key)]
     except DiskError:
         raise
     except DataError as e:

@@ -64,12 +64,25 @@ def steps(out: Path, size: Size) -> list[Step]:
             "The same with another seed: worlds that the model never sees.",
             ("synth", f"{o}/logs/test", f"worlds={size.held_out}", "seed=2"),
         ),
-        Step("ingest-train", "Read the logs into a store.", ("ingest", "nuplan", f"{o}/logs/train", "--out", f"{o}/stores/train")),
-        Step("ingest-test", "And the held-out ones.", ("ingest", "nuplan", f"{o}/logs/test", "--out", f"{o}/stores/test")),
+        Step(
+            "ingest-train",
+            "Read the logs into a store.",
+            ("ingest", "nuplan", f"{o}/logs/train", "--out", f"{o}/stores/train"),
+        ),
+        Step(
+            "ingest-test", "And the held-out ones.", ("ingest", "nuplan", f"{o}/logs/test", "--out", f"{o}/stores/test")
+        ),
         Step(
             "train",
             f"Train a transformer to drive as the expert did, for {size.minutes:g} minutes.",
-            ("train", "encoder=vector_transformer", "model=multimodal", f"data={o}/stores/train", f"out={o}/model", f"minutes={size.minutes:g}"),
+            (
+                "train",
+                "encoder=vector_transformer",
+                "model=multimodal",
+                f"data={o}/stores/train",
+                f"out={o}/model",
+                f"minutes={size.minutes:g}",
+            ),
         ),
     ]
     for name, words in PLANNERS.items():
@@ -92,7 +105,11 @@ def steps(out: Path, size: Size) -> list[Step]:
     runs = [f"{o}/runs/{name}" for name in PLANNERS]
     title = "roadcraft demo: six planners on worlds the model never saw"
     made.append(
-        Step("report", "Write the report.", ("report", *runs, "--out", f"{o}/report.html", "--replays", str(size.replays), "--title", title))
+        Step(
+            "report",
+            "Write the report.",
+            ("report", *runs, "--out", f"{o}/report.html", "--replays", str(size.replays), "--title", title),
+        )
     )
     return made
 
@@ -113,12 +130,18 @@ def demo(out: str | Path = "runs/demo", *, size: str = "full", say: Say = print)
         start = time.perf_counter()
         code = subprocess.run([sys.executable, "-m", "roadcraft.core.cli", *words], check=False).returncode
         if code != 0 and not (step.may_fail and code == 1):
-            raise RoadcraftError(f"the demo stopped: `roadcraft {_quoted(step.words)}` ended with exit code {code}; run the demo again to go on")
+            raise RoadcraftError(
+                f"the demo stopped: `roadcraft {_quoted(step.words)}` ended with exit code {code}; run the demo again to go on"
+            )
         note.write_text(json.dumps({"words": list(step.words), "seconds": round(time.perf_counter() - start, 1)}))
     times = {s.name: json.loads((notes / f"{s.name}.json").read_text())["seconds"] for s in todo}
     _print_table([folder / "runs" / name for name in PLANNERS])
-    say(f"\nsynthesis and ingest {sum(v for k, v in times.items() if k.startswith(('synth', 'ingest'))):.0f} s, training {times['train']:.0f} s, ")
-    say(f"scoring {sum(v for k, v in times.items() if k.startswith('score')):.0f} s, report {times['report']:.0f} s; now {time.perf_counter() - began:.0f} s")
+    made = sum(v for k, v in times.items() if k.startswith(("synth", "ingest")))
+    scored = sum(v for k, v in times.items() if k.startswith("score"))
+    say(
+        f"\nlogs and stores {made:.0f} s, training {times['train']:.0f} s, scoring {scored:.0f} s, report {times['report']:.0f} s; "
+        f"this call {time.perf_counter() - began:.0f} s"
+    )
     report = folder / "report.html"
     say(f"\nOpen {report} in a browser: tables, and replays of the worst scenarios.")
     return report
@@ -149,18 +172,28 @@ def _print_table(runs: Sequence[Path]) -> None:
     from roadcraft.validation.reporting.tables import load_runs, modes_of, score_table
 
     loaded = load_runs(runs)
-    table = Table(title="Score (95 % interval over logs)", title_justify="left")
-    table.add_column("planner")
-    for mode in modes_of(loaded):
+    modes = modes_of(loaded)
+    table = Table(title="Score, with its 95 % interval over logs", title_justify="left")
+    table.add_column("planner", no_wrap=True)
+    for mode in modes:
         table.add_column(mode, justify="right")
-    table.add_column("guard changed / braked", justify="right")
+        table.add_column("95 %", justify="right", style="dim")
+    guarded: list[str] = []
     for row in score_table(loaded):
-        cells, shares = [], ""
-        for mode in modes_of(loaded):
+        cells: list[str] = []
+        for mode in modes:
             c = row["modes"].get(mode)
-            low_high = f" ({c['interval'][0]:.3f} to {c['interval'][1]:.3f})" if c and c["interval"] else ""
-            cells.append(f"{c['score']:.3f}{low_high}" if c else "")
-            if c and c["shares"]:
-                shares += ("; " if shares else "") + " / ".join(f"{100 * v:.1f} %" for _, v in sorted(c["shares"].items(), reverse=False))
-        table.add_row(row["label"], *cells, shares)
+            cells += (
+                [f"{c['score']:.3f}", "{:.2f}-{:.2f}".format(*c["interval"]) if c["interval"] else ""]
+                if c
+                else ["", ""]
+            )
+            if c and "guard_changed" in c["shares"]:
+                changed, braked = (100 * c["shares"].get(n, 0.0) for n in ("guard_changed", "guard_braked"))
+                guarded.append(
+                    f"{mode}: {row['label']} changed the choice in {changed:.0f} % of the steps, braked in {braked:.1f} %"
+                )
+        table.add_row(row["label"], *cells)
     Console().print("", table)
+    for line in guarded:
+        print(line)

@@ -1,0 +1,82 @@
+"""The third-party package of ``examples/``: installed as any other, found and scored by name; a broken one beside it is reported and survived."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+from roadcraft.core.registry import registry
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of two short synthetic drives."""
+    from roadcraft.scenario_io import ingest, synth
+    from roadcraft.scenario_io.synthetic.config import SynthConfig
+
+    folder = tmp_path_factory.mktemp("examples")
+    synth(
+        folder / "logs",
+        SynthConfig(worlds=2, seed=5, situations=("car_following", "slow_lead"), locations=1, processes=1),
+    )
+    ingest("nuplan", folder / "logs", folder / "store", workers=1)
+    return folder / "store"
+
+
+def roadcraft(*words: str, extra_path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, [str(extra_path) if extra_path else "", os.environ.get("PYTHONPATH", "")]))
+    return subprocess.run(
+        [sys.executable, "-m", "roadcraft.core.cli", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def installed() -> None:
+    try:
+        distribution("roadcraft-cautious")
+    except PackageNotFoundError:
+        pytest.skip("the example is not installed: pip install -e examples/roadcraft-cautious")
+
+
+def test_found_and_scored_by_name_beside_a_broken_plugin(store: Path, tmp_path: Path) -> None:
+    installed()
+    assert registry().find("planner", "cautious").provider == "roadcraft-cautious"
+    info = tmp_path / "site" / "broken-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[roadcraft]\nbroken = broken_plugin\n")
+    (info.parent / "broken_plugin.py").write_text("raise RuntimeError('made to fail')\n")
+    words = [
+        "planner=cautious",
+        "metrics=[hard_braking]",
+        f"data={store}",
+        "filter={preset: mapped}",
+        "workers=1",
+        f"out={tmp_path / 'run'}",
+    ]
+    done = roadcraft("score", *words, "--json", extra_path=info.parent)
+    assert done.returncode == 0, done.stderr
+    assert "plugin 'broken' of broken 1.0 was left out: RuntimeError: made to fail" in done.stderr
+    summary = json.loads(done.stdout)
+    metrics = summary["challenges"]["closed_loop_nonreactive_agents"]["metrics"]
+    assert "hard_braking" in metrics
+    assert 0.0 <= summary["challenges"]["closed_loop_nonreactive_agents"]["score"] <= 1.0
+    listing = roadcraft("--no-plugins", "plugins", "planner", extra_path=info.parent)
+    assert "cautious" not in listing.stdout
+    assert "broken" not in listing.stderr
+
+
+@pytest.mark.parametrize("planner", ["constant_velocity", "idm"])
+def test_a_planner_without_our_simulator(planner: str) -> None:
+    script = Path(__file__).resolve().parents[1] / "examples" / "plan_without_simulator.py"
+    done = subprocess.run([sys.executable, str(script), planner], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "t =  0.0 s   x =   0.00 m" in done.stdout
