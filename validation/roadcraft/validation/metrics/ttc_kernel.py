@@ -60,13 +60,7 @@ def time_to_collision(
         ex, ey, longer = _elongated(x, y, length, dx, dy, dt, horizon)
         count = 0
         for r in range(offsets[i], offsets[i + 1]):
-            ox, oy, oh, ol, ow = (
-                object_box[r, 0],
-                object_box[r, 1],
-                object_box[r, 2],
-                object_box[r, 3],
-                object_box[r, 4],
-            )
+            ox, oy, oh = object_box[r, 0], object_box[r, 1], object_box[r, 2]
             if first_contact[track[r]] <= i:
                 continue
             angle = relative_angle(ego[i, 0], ego[i, 1], c, s, ox, oy)
@@ -74,38 +68,49 @@ def time_to_collision(
                 continue
             v = object_speed[r] if kind[r] <= 2 else 0.0
             odx, ody = math.cos(oh) * v * dt, math.sin(oh) * v * dt
-            fx, fy, fl = _elongated(ox, oy, ol, odx, ody, dt, horizon)
-            if in_collision(ex, ey, h, longer, width, fx, fy, oh, fl, ow):
+            fx, fy, fl = _elongated(ox, oy, object_box[r, 3], odx, ody, dt, horizon)
+            if in_collision(ex, ey, h, longer, width, fx, fy, oh, fl, object_box[r, 4]):
                 rows[count], where[count, 0], where[count, 1] = r, ox, oy
                 move[count, 0], move[count, 1] = odx, ody
                 count += 1
-        if count == 0:
-            continue
-        # np.arange(dt, horizon, dt): from dt in steps of (dt + dt) - dt
-        for k2 in range(math.ceil((horizon - dt) / dt)):
-            tau = dt + k2 * (dt + dt - dt)
-            # moved by repeated addition: at UTM magnitude that differs from a product in the last digits
-            x, y = x + dx, y + dy
-            for k in range(count):
-                where[k, 0] += move[k, 0]
-                where[k, 1] += move[k, 1]
-                r = rows[k]
-                if hit[i] < 0 and in_collision(
-                    x,
-                    y,
-                    h,
-                    length,
-                    width,
-                    where[k, 0],
-                    where[k, 1],
-                    object_box[r, 2],
-                    object_box[r, 3],
-                    object_box[r, 4],
-                ):
-                    out[i], hit[i] = tau, r
-            if hit[i] >= 0:
-                break
+        if count > 0:
+            out[i], hit[i] = _sweep(box[i], dx, dy, object_box, rows, where, move, count, dt, horizon)
     return out, hit
+
+
+@njit(cache=True, nogil=True)
+def _sweep(
+    box: F64,
+    dx: float,
+    dy: float,
+    object_box: F64,
+    rows: I64,
+    where: F64,
+    move: F64,
+    count: int,
+    dt: float,
+    horizon: float,
+) -> tuple[float, int]:
+    """Time at which ego's box first touches one of ``count`` objects, and that object's row; (infinite, -1) where it never does. ``where`` is moved.
+
+    Everything moves by repeated addition: at UTM magnitude that differs from a product in the last digits.
+    """
+    x, y = box[0], box[1]
+    for step in range(math.ceil((horizon - dt) / dt)):
+        x, y = x + dx, y + dy
+        hit = -1
+        for k in range(count):
+            where[k, 0] += move[k, 0]
+            where[k, 1] += move[k, 1]
+            if hit < 0:
+                r = rows[k]
+                ox, oy, oh, ol, ow = where[k, 0], where[k, 1], object_box[r, 2], object_box[r, 3], object_box[r, 4]
+                if in_collision(x, y, box[2], box[3], box[4], ox, oy, oh, ol, ow):
+                    hit = r
+        if hit >= 0:
+            # np.arange(dt, horizon, dt): from dt in steps of (dt + dt) - dt
+            return dt + step * (dt + dt - dt), hit
+    return math.inf, -1
 
 
 @njit(cache=True, nogil=True)
