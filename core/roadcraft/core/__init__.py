@@ -24,7 +24,7 @@ _EXPORTS = {
         "ScenarioSource", "SceneEncoder", "SceneEncoding", "SinglePlanner", "Tracker", "VehicleModel",
     ],
     "roadcraft.core.hookspecs": ["API_VERSION", "CommandSpec", "PluginSpec", "hookimpl"],
-    "roadcraft.core.registry": ["Registry", "create", "registry"],
+    "roadcraft.core.registry": ["Registry", "create"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         VehicleModel,
     )
     from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
-    from roadcraft.core.registry import Registry, create, registry
+    from roadcraft.core.registry import Registry, create
     from roadcraft.core.rollout import ObservationBatch, Plan, Rollout
     from roadcraft.core.scenario import (
         EGO_SIZE,
