@@ -16,7 +16,7 @@ from roadcraft.core.registry import create
 from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.nuplan import NuplanSource
-from roadcraft.validation.agents import idm, idm_step
+from roadcraft.validation.agents import idm, idm_lead, idm_step
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.idm_exact import exact_lead
 
@@ -109,8 +109,8 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
             if not idm_step._plan_route(fleet, roads, around, law, a):
                 return idm_step.WANTS_ROOM, a
             lead, gap = exact_lead(fleet, size, roads, around, a)
-            status, sure, far = idm_step._find_lead(fleet, size, roads, around, a, *scratch)
-            if status == idm_step.DONE:
+            status, sure, far = idm_lead.find_lead(fleet, size, roads, around, a, *scratch)
+            if status == idm_lead.DONE:
                 # GEOS may drop an end segment shorter than a thousandth of the half width
                 assert (sure, far) == (lead, pytest.approx(gap, abs=1e-4))
                 agreed += 1
@@ -118,7 +118,7 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
                 left_open += 1
             idm_step._follow(fleet, size, roads, around, law, a, lead, gap)
             assert idm_step.sweep(fleet, size, law.headway, a)
-        return idm_step.DONE, len(fleet.alive)
+        return idm_lead.DONE, len(fleet.alive)
 
     monkeypatch.setattr(idm, "step_agents", both)
     policy = create("agents", "idm")

@@ -18,16 +18,9 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.fleet import Around, Fleet, Law, Roads, copy_fleet, roads_of, widen_fleet
 from roadcraft.validation.agents.idm_exact import exact_lead
+from roadcraft.validation.agents.idm_lead import DONE, UNCLEAR
 from roadcraft.validation.agents.idm_place import lanes_under, place
-from roadcraft.validation.agents.idm_step import (
-    DONE,
-    UNCLEAR,
-    WANTS_ROOM,
-    remove_far,
-    step_agents,
-    sweep,
-    wants_rails,
-)
+from roadcraft.validation.agents.idm_step import WANTS_ROOM, remove_far, step_agents, sweep, wants_rails
 from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, stack_objects
 
 

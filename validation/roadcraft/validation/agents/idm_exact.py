@@ -15,7 +15,7 @@ from roadcraft.core.driving.corridor import exact_corridor
 from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads
-from roadcraft.validation.agents.idm_step import EGO, FREE, STILL
+from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL
 
 
 def exact_lead(fleet: Fleet, size: F64, roads: Roads, around: Around, a: int) -> tuple[int, float]:

@@ -1,0 +1,259 @@
+"""What a reactive agent drives behind: the nearest object that meets the way ahead of it.
+
+Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap. Where a decision lies too close to call
+(``corridor.MARGIN``), or hangs on an end of a corridor that GEOS cuts in its own way, the answer is UNCLEAR and ``idm_exact`` decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.corridor import (
+    MARGIN,
+    TIE,
+    bounds_of,
+    capsule_gap,
+    choose_nearest,
+    corridor_capsules,
+    distance_of_corridors,
+    distance_to_polygon,
+    folded_ends,
+    inside_polygon,
+    polygon_distance,
+    separation_from_polygon,
+    separation_of_corridors,
+    unfolded_span,
+)
+from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
+from roadcraft.validation.agents.fleet import Around, Fleet, Roads
+
+DONE, UNCLEAR = 0, 2
+FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
+_RED = 2
+_FAR = 1e30
+
+
+@njit(cache=True, nogil=True)
+def find_lead(
+    fleet: Fleet, size: F64, roads: Roads, around: Around, a: int, rest: F64, heading: F64, capsules: F64
+) -> tuple[int, int, float]:
+    """The nearest object that meets the path to go: status, lead, distance from the agent's footprint."""
+    count = fleet.rail_count[a]
+    now = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
+    n = rest_of_rail(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, now, rest, heading)
+    half, reach = 0.5 * size[a, 1], np.empty(4)
+    corridor_capsules(rest, n, half, capsules)
+    bounds_of(rest, n, half + MARGIN, reach)
+    agents, others = len(fleet.alive), len(around.corners)
+    stops = _red_stops(fleet, roads, around, a)
+    room = agents + 1 + others + len(stops)
+    hit, which = np.empty(room, np.int64), np.full(room, -1)
+    far, middle = np.empty(room), np.empty(room)
+    # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
+    alive, extents, box, box_capsules = fleet.alive, fleet.extent, fleet.box_corners, fleet.box_capsule
+    feet, foot_count, foot_capsules = fleet.foot_points, fleet.foot_count, fleet.foot_capsules
+    corners, other_extents, other_capsules = around.corners, around.extents, around.capsules
+    foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
+    hits, best = 0, _FAR
+    for e in range(agents):
+        if e == a or not alive[e] or _beyond(extents, e, reach):
+            continue
+        other_half = 0.5 * size[e, 1]
+        gap = separation_from_polygon(rest, n, half, capsules, box[e], 4, box_capsules[e])
+        if gap >= -MARGIN and foot_count[e] > 1:
+            swept = separation_of_corridors(
+                rest, n, half, capsules, feet[e], foot_count[e], other_half, foot_capsules[e]
+            )
+            gap = min(gap, swept)
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap < 0.0:
+            d = _footprint_distance(
+                foot, foot_n, half, foot_bound, box[a], box_capsules[a], box[e], box_capsules[e], best + 2.0 * TIE
+            )
+            if foot_count[e] > 1 and d > 0.0:
+                d = distance_to_polygon(
+                    feet[e], foot_count[e], other_half, foot_capsules[e], box[a], 4, box_capsules[a], d
+                )
+            if foot_count[e] > 1 and foot_n > 1 and d > 0.0:
+                d = distance_of_corridors(
+                    foot, foot_n, half, foot_bound, feet[e], foot_count[e], other_half, foot_capsules[e], d
+                )
+            hit[hits], which[hits], far[hits] = e, e, d
+            middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
+            best, hits = min(best, d), hits + 1
+    for k in range(-1, others):
+        if k >= 0 and _beyond(other_extents, k, reach):
+            continue
+        polygon = around.ego_corners if k < 0 else corners[k]
+        bound = around.ego_capsule if k < 0 else other_capsules[k]
+        gap = separation_from_polygon(rest, n, half, capsules, polygon, 4, bound)
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap < 0.0:
+            d = _footprint_distance(
+                foot, foot_n, half, foot_bound, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE
+            )
+            hit[hits], which[hits], far[hits] = EGO if k < 0 else STILL, agents + 1 + k, d
+            middle[hits] = 0.5 * (polygon[:, 1].min() + polygon[:, 1].max())
+            best, hits = min(best, d), hits + 1
+    for i in range(len(stops)):
+        gap, d, y = _stop_ahead(
+            roads,
+            stops[i],
+            rest,
+            n,
+            half,
+            capsules,
+            foot,
+            foot_n,
+            foot_bound,
+            box[a],
+            box_capsules[a],
+            best + 2.0 * TIE,
+        )
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, 0.0
+        if gap < 0.0:
+            hit[hits], far[hits], middle[hits] = STILL, d, y
+            best, hits = min(best, d), hits + 1
+    if hits == 0:
+        return DONE, FREE, 0.0
+    chosen = choose_nearest(far, middle, hits)
+    if chosen < 0 or folded_ends(rest, n, half):
+        return UNCLEAR, FREE, 0.0
+    if _folds_matter(fleet, size, around, a, which[chosen], far[chosen], rest, n, capsules):
+        return UNCLEAR, FREE, 0.0
+    return DONE, hit[chosen], far[chosen]
+
+
+@njit(cache=True, nogil=True)
+def _folds_matter(
+    fleet: Fleet, size: F64, around: Around, a: int, e: int, far: float, rest: F64, n: int, capsules: F64
+) -> bool:
+    """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a footprint is folded.
+
+    Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they do not matter. e: an
+    agent, A for ego, A + 1 + k for replayed object k, -1 for a stop area.
+    """
+    agents = len(fleet.alive)
+    low, high = unfolded_span(fleet.foot_points[a], fleet.foot_count[a], 0.5 * size[a, 1])
+    own_folded = low > 0 or high < fleet.foot_count[a] - 1
+    lead_folded = 0 <= e < agents and folded_ends(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    if not own_folded and not lead_folded:
+        return False
+    if e < 0:
+        return True
+    half, count = 0.5 * size[a, 1], max(high - low + 1, 0)
+    foot, bounds = fleet.foot_points[a][low : high + 1], np.empty((count // 8 + 2, 5))
+    corridor_capsules(foot, count, half, bounds)
+    box, box_bound, reach = fleet.box_corners[a], fleet.box_capsule[a], far + 1.0
+    if e >= agents:
+        polygon = around.ego_corners if e == agents else around.corners[e - agents - 1]
+        bound = around.ego_capsule if e == agents else around.capsules[e - agents - 1]
+        return _footprint_distance(foot, count, half, bounds, box, box_bound, polygon, bound, reach) > far + 1e-9
+    low, high = unfolded_span(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    other_half, others = 0.5 * size[e, 1], max(high - low + 1, 0)
+    other, other_bounds = fleet.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
+    corridor_capsules(other, others, other_half, other_bounds)
+    other_box, other_bound = fleet.box_corners[e], fleet.box_capsule[e]
+    met = separation_from_polygon(rest, n, half, capsules, other_box, 4, other_bound) < -MARGIN
+    if not met and others > 1:
+        met = separation_of_corridors(rest, n, half, capsules, other, others, other_half, other_bounds) < -MARGIN
+    d = _footprint_distance(foot, count, half, bounds, box, box_bound, other_box, other_bound, reach)
+    if others > 1 and d > 0.0:
+        d = distance_to_polygon(other, others, other_half, other_bounds, box, 4, box_bound, d)
+    if others > 1 and count > 1 and d > 0.0:
+        d = distance_of_corridors(foot, count, half, bounds, other, others, other_half, other_bounds, d)
+    return not met or d > far + 1e-9
+
+
+@njit(cache=True, nogil=True)
+def _beyond(extents: F64, e: int, reach: F64) -> bool:
+    """Whether bounding box e lies clear of another one."""
+    return bool(
+        extents[e, 0] > reach[2] or extents[e, 2] < reach[0] or extents[e, 1] > reach[3] or extents[e, 3] < reach[1]
+    )
+
+
+@njit(cache=True, nogil=True)
+def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> I64:
+    """Rows of the stop areas of red lanes on the agent's route, each once."""
+    found = np.empty(16, np.int64)
+    n = 0
+    for r in range(fleet.route_length[a]):
+        lane = fleet.route[a, r]
+        for t in range(len(around.light_lane)):
+            if around.light_lane[t] != lane or around.light_state[t] != _RED:
+                continue
+            for i in range(roads.stop_offsets[lane], roads.stop_offsets[lane + 1]):
+                known = n == len(found)
+                for k in range(n):
+                    known |= found[k] == roads.stop_values[i]
+                if not known:
+                    found[n] = roads.stop_values[i]
+                    n += 1
+    return found[:n]
+
+
+@njit(cache=True, nogil=True)
+def _footprint_distance(
+    foot: F64,
+    foot_n: int,
+    half: float,
+    foot_bound: F64,
+    box: F64,
+    box_bound: F64,
+    polygon: F64,
+    bound: F64,
+    best: float,
+) -> float:
+    """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
+    if capsule_gap(box_bound, bound) < best:
+        best = polygon_distance(box, 4, polygon, 4, best)
+    if foot_n > 1 and best > 0.0:
+        best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, 4, bound, best)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _stop_ahead(
+    roads: Roads,
+    area: int,
+    path: F64,
+    count: int,
+    half: float,
+    capsules: F64,
+    foot: F64,
+    foot_n: int,
+    foot_bound: F64,
+    box: F64,
+    box_bound: F64,
+    best: float,
+) -> tuple[float, float, float]:
+    """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of its extent in y."""
+    points, rings, offsets = roads.area_points, roads.area_rings, roads.area_offsets
+    gap, low, high, bound = 2.0 * MARGIN, _FAR, -_FAR, np.zeros(5)
+    for r in range(offsets[area], offsets[area + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            edge = points[i : i + 2]
+            low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
+            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
+            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, 2, bound))
+    if gap > MARGIN and inside_polygon(points, rings, offsets, area, path[0, 0], path[0, 1]):
+        gap = -1.0
+    if gap >= 0.0:
+        return gap, best, 0.0
+    if inside_polygon(points, rings, offsets, area, box[0, 0], box[0, 1]):
+        best = 0.0
+    for r in range(offsets[area], offsets[area + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            edge = points[i : i + 2]
+            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
+            if best > 0.0 and capsule_gap(box_bound, bound) < best:
+                best = polygon_distance(box, 4, edge, 2, best)
+            if best > 0.0 and foot_n > 1:
+                best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, 2, bound, best)
+    return gap, best, 0.5 * (low + high)
