@@ -40,6 +40,7 @@ def roadcraft_commands() -> list[CommandSpec]:
             "synth",
             "Make worlds and drives from a seed, as nuPlan logs and maps.",
             "roadcraft.scenario_io.synthetic.commands:synth",
+            "roadcraft.scenario_io.synthetic.config:SynthConfig",
         ),
         CommandSpec("ingest", "Read driving logs into a store.", "roadcraft.scenario_io.commands:ingest"),
     ]
