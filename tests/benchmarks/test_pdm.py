@@ -35,7 +35,9 @@ def obs():
     return replace(one, objects=objects)
 
 
-@pytest.mark.parametrize("name, params", [("pdm_closed", {}), ("guard", {"planner": {"name": "constant_velocity"}})])
+@pytest.mark.parametrize(
+    ("name", "params"), [("pdm_closed", {}), ("guard", {"planner": {"name": "constant_velocity"}})]
+)
 def test_plan(benchmark, obs, name, params):
     planner, keys = create("planner", name, params), np.zeros(1, np.uint64)
     state = planner.start(obs, keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def scene(speed=8.0, ahead_m=None, count=1):
     drives = [tiny_world.make_drive(world, 0) for _ in range(count)]
     obs = tiny_world.observe(drives, world, [60] * count)
     ego = np.zeros(10)
-    ego[:2], ego[3] = tiny_world.START + [30.0, 0.0], speed
+    ego[:2], ego[3] = (tiny_world.START[0] + 30.0, tiny_world.START[1]), speed
     obs.ego_past[:] = ego
     box, velocity = obs.objects.box, obs.objects.velocity
     box[:, :2] += 500.0
@@ -98,7 +99,7 @@ def test_off_the_road_is_not_driven(monkeypatch):
     assert np.isfinite(plan.states).all()
 
 
-@pytest.mark.parametrize("count, step_s", [(17, 0.5), (41, 0.1), (5, 1.0)])
+@pytest.mark.parametrize(("count", "step_s"), [(17, 0.5), (41, 0.1), (5, 1.0)])
 def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, count, step_s):
     plan = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))
     assert plan.debug["guard_changed"].tolist() == [1.0]
@@ -152,7 +153,7 @@ def test_the_verdict_does_not_depend_on_the_batch(monkeypatch):
 
 class TestContract(PlannerConformance):
     name = "guard"
-    params = {"planner": {"name": "constant_velocity"}}
+    params: ClassVar = {"planner": {"name": "constant_velocity"}}
 
 
 def test_bad_settings_are_refused():

@@ -133,8 +133,8 @@ def test_it_drives_without_a_route_and_joins_one():
 
 def test_a_route_is_joined_backwards_and_linked():
     world = tiny_world.make_map()
-    pose = np.array([*(tiny_world.START + [50.0, 0.0]), 0.0])
-    straight = world.block_rows(np.array(tiny_world.ROUTES[list(tiny_world.ROUTES)[0]][1]))
+    pose = np.array([tiny_world.START[0] + 50.0, tiny_world.START[1], 0.0])
+    straight = world.block_rows(np.array(next(iter(tiny_world.ROUTES.values()))[1]))
     first, middle, last = (int(r) for r in straight)
     assert corrected_route(world, [first, middle, last], pose) == [first, middle, last]
     assert corrected_route(world, [last], pose) == [first, middle, last]

@@ -9,11 +9,11 @@ import pytest
 import shapely
 from scipy.signal import savgol_filter
 
+from roadcraft.core.arrays import Polygons
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.cell_edges import cell_edges, rows_in_cell
 from roadcraft.core.driving.forecast import boxes_at, drift
 from roadcraft.core.driving.lanes import build_layer, containing
-from roadcraft.core.arrays import Polygons
 from roadcraft.planners.pdm import scorer
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_comfort
 from roadcraft.planners.pdm.copies import resample, slower
@@ -73,7 +73,7 @@ def test_what_touches_the_strip(seed):
     tips = ends(path, first, last)
     for _ in range(150):
         box = random_box(rng, path.xy[rng.integers(60)], 3.0)
-        if 1e-3 < polygon(box).distance(region) or polygon(box).intersection(region).area > 1e-3:
+        if polygon(box).distance(region) > 1e-3 or polygon(box).intersection(region).area > 1e-3:
             want = bool(polygon(box).intersects(region))
             assert box_in_strip(path, first, last, tips, HALF, six(box)) == want
     for _ in range(20):
@@ -121,8 +121,9 @@ def test_edges_by_cell_answer_as_the_index():
     cells, out = cell_edges(layer), np.empty(64, np.int64)
     vertices = np.concatenate([s[0] for s in shapes])
     points = np.concatenate([ORIGIN + rng.uniform(-20, 80, (4000, 2)), vertices, 0.5 * (vertices[1:] + vertices[:-1])])
-    for point, rows in zip(points, [containing(layer, points)[i] for i in range(len(points))], strict=True):
-        assert np.array_equal(out[: rows_in_cell(cells, point[0], point[1], out, 0)], rows)
+    held = containing(layer, points)
+    for i, point in enumerate(points):
+        assert np.array_equal(out[: rows_in_cell(cells, point[0], point[1], out, 0)], held[i])
 
 
 def test_forecast_moves_along_the_heading():

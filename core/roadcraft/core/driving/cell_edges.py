@@ -95,8 +95,8 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]
                     lo = min(layer.points[i, 0], layer.points[i + 1, 0]) - _MARGIN_M - layer.x
                     hi = max(layer.points[i, 0], layer.points[i + 1, 0]) + _MARGIN_M - layer.x
                     for column in range(
-                        max(int(math.floor(lo / layer.cell)), 0),
-                        min(int(math.floor(hi / layer.cell)), layer.nx - 1) + 1,
+                        max(math.floor(lo / layer.cell), 0),
+                        min(math.floor(hi / layer.cell), layer.nx - 1) + 1,
                     ):
                         first, last = _cells_of(layer, i, column)
                         for line in range(first, last + 1):

@@ -38,7 +38,7 @@ class Ground(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> bool:
-    for r in range(first, last):
+    for r in range(first, last):  # noqa: SIM110 (numba compiles no generators)
         if convex_meets_ring(patch, points[rings[r] : rings[r + 1]]):
             return True
     return False

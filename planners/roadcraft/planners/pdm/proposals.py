@@ -156,9 +156,9 @@ def _first_touched(
                         return j, False
         else:
             for k in red_rows:
-                if k == i - count and red_arcs[k] > progress:
-                    if box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], 1e-9) == 0.0:
-                        return k, True
+                ring = reds.points[reds.at[k] : reds.at[k + 1]]
+                if k == i - count and red_arcs[k] > progress and box_ring_distance(box, ring, 1e-9) == 0.0:
+                    return k, True
     return -1, False
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.lanes import cell_of
 from roadcraft.core.map import LaneKind, MapData
 
 _NEAR_M, _HEADING_RAD, _DISPLACEMENT_M = 1.0, 0.25 * math.pi, 3.0
@@ -84,7 +87,7 @@ def _length(points: F64) -> float:
 
 def _block_under(map_data: MapData, pose: F64, route: set[int]) -> tuple[int, list[int]]:
     """The most plausible road block at a pose, and all that are."""
-    candidates = blocks_in_box(map_data, pose[0], pose[1], _NEAR_M) or _nearest_blocks(map_data, pose)
+    candidates = blocks_in_box(map_data, float(pose[0]), float(pose[1]), _NEAR_M) or _nearest_blocks(map_data, pose)
     on_route: list[tuple[float, int]] = []
     others: list[tuple[float, int]] = []
     closest: list[tuple[float, int]] = []
@@ -108,21 +111,10 @@ def blocks_in_box(map_data: MapData, x: float, y: float, half_m: float) -> list[
     import shapely
 
     patch = shapely.box(x - half_m, y - half_m, x + half_m, y + half_m)
-    polygons = map_data.blocks.polygons
-    out = []
-    for b in range(len(map_data.blocks)):
-        points = polygons.points[polygons.rings[polygons.offsets[b]] : polygons.rings[polygons.offsets[b + 1]]]
-        if len(points) and (np.abs(points - (x, y)).min(0) <= half_m).all() or _spans(points, x, y, half_m):
-            if shapely.intersects(_polygon(polygons[b]), patch):
-                out.append(b)
-    return out
-
-
-def _spans(points: F64, x: float, y: float, half_m: float) -> bool:
-    if not len(points):
-        return False
-    lo, hi = points.min(0), points.max(0)
-    return bool(lo[0] <= x + half_m and hi[0] >= x - half_m and lo[1] <= y + half_m and hi[1] >= y - half_m)
+    layer = map_data.index.blocks
+    cells = {cell_of(layer.arrays, x + i * half_m, y + j * half_m) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    near = {int(e) >> 1 for c in cells if c >= 0 for e in layer.entries[layer.starts[c] : layer.starts[c + 1]]}
+    return [b for b in sorted(near) if shapely.intersects(_polygon(map_data.blocks.polygons[b]), patch)]
 
 
 def _nearest_blocks(map_data: MapData, pose: F64) -> list[int]:
@@ -138,7 +130,7 @@ def _nearest_blocks(map_data: MapData, pose: F64) -> list[int]:
     return out
 
 
-def _polygon(rings: list[F64]):  # type: ignore[no-untyped-def]
+def _polygon(rings: list[F64]) -> Any:
     import shapely
 
     if len(rings) == 1:
@@ -190,7 +182,7 @@ def _joined(map_data: MapData, route: list[int], near: int, candidates: list[int
 
 def _linked(map_data: MapData, route: list[int]) -> list[int]:
     out = route[:1]
-    for a, b in zip(route, route[1:], strict=False):
+    for a, b in pairwise(route):
         if a not in map_data.blocks.predecessors[b]:
             way = _search(map_data, a, [b], True, _DEPTH_FORWARD)
             out += way[1:-1]

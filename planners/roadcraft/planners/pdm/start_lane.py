@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.cell_edges import rows_in_cell
 from roadcraft.planners.pdm.areas import Ground
 from roadcraft.planners.pdm.world import box_ring_distance

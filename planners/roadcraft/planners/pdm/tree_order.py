@@ -54,8 +54,8 @@ def tree_order(bounds: F64) -> I64:
 def _pack(level: F64, order: I64, parent_of: I64) -> int:
     """Sorts items into vertical slices and, within, by height: order[:N], and parent_of[:N] of each place. Returns the number of parents."""
     count = len(level)
-    slices = int(math.ceil(math.sqrt(math.ceil(count / _CAPACITY))))
-    size = int(math.ceil(count / slices))
+    slices = math.ceil(math.sqrt(math.ceil(count / _CAPACITY)))
+    size = math.ceil(count / slices)
     for k in range(count):
         order[k] = k
     _sort(level, order, 0, count, 0)

@@ -36,7 +36,7 @@ class World(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _contains(values: U64, wanted: np.uint64) -> bool:
-    for v in values:
+    for v in values:  # noqa: SIM110 (numba compiles no generators)
         if v == wanted:
             return True
     return False
@@ -140,7 +140,7 @@ def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
         ay = (ring[e, 1] - box[1]) * box[2] - (ring[e, 0] - box[0]) * box[3]
         bx = (ring[e + 1, 0] - box[0]) * box[2] + (ring[e + 1, 1] - box[1]) * box[3]
         by = (ring[e + 1, 1] - box[1]) * box[2] - (ring[e + 1, 0] - box[0]) * box[3]
-        if (ay > 0.0) != (by > 0.0) and 0.0 < (bx - ax) * (0.0 - ay) / (by - ay) + ax:
+        if (ay > 0.0) != (by > 0.0) and (bx - ax) * (0.0 - ay) / (by - ay) + ax > 0.0:
             inside = not inside
         dx = max(min(ax, bx) - hl, -hl - max(ax, bx), 0.0)
         dy = max(min(ay, by) - hw, -hw - max(ay, by), 0.0)
