@@ -144,7 +144,7 @@ class ModelConformance:
             total = torch.stack(list(terms.values())).sum()
             assert torch.isfinite(total), terms
             optimiser.zero_grad()
-            total.backward()
+            torch.autograd.backward(total)
             optimiser.step()
             losses.append(float(total.detach()))
         assert min(losses[6:]) < losses[0]
