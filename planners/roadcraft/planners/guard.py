@@ -148,8 +148,10 @@ class Guard(Planner):
         fell = np.zeros(len(obs))
         if rows:
             some, k = obs.select(rows), keys[rows]
-            fresh = self.fallback.start(some, k)
-            inner = [f if state[b].fallback is None else state[b].fallback for f, b in zip(fresh, rows, strict=True)]
+            inner = [
+                self.fallback.start(obs.select([b]), keys[[b]])[0] if state[b].fallback is None else state[b].fallback
+                for b in rows
+            ]
             plan, inner = self.fallback.plan(some, inner, k)
             state = list(state)
             for i, b in enumerate(rows):
