@@ -87,8 +87,13 @@ def test_ragged_batch_near_the_end_of_the_log() -> None:
     long, short = scenario(400, 50_000, 2), scenario(91, 100_000, 1)
     p = plan([long, short, short], [195, 3, 88])
     assert p.length is not None
-    assert list(p.length) == [1 + len(range(400 - 10, 400, 10)), 17, 2]
+    assert list(p.length) == [3, 17, 3]
     assert (p.states[2, 0, :2] == short.drive.ego[[88, 90]]).all()
+    assert p.states[2, 0, 2, :2] == pytest.approx(
+        short.drive.ego[90, :2]
+        + 0.5 * short.drive.ego[90, 3] * np.array([np.cos(short.drive.ego[90, 2]), np.sin(short.drive.ego[90, 2])])
+    )
+    assert p.time_us[2, 2] == short.drive.time_us[90] + 500_000
     assert (p.states[1, 0, :17] == plan([short], [3]).states[0, 0]).all()
 
 
