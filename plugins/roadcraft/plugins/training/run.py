@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from roadcraft.core import __version__
-from roadcraft.core.config import load_config, to_tree
+from roadcraft.core.config import build_params, load_config, to_tree
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.registry import registry
@@ -253,8 +253,8 @@ class _Run(pl.Callback):
     def _config(self) -> dict[str, Any]:
         tree = to_tree(self.config)
         return {
-            "encoder": tree.pop("encoder"),
-            "model": tree.pop("model"),
+            "encoder": _resolved("encoder", tree.pop("encoder")),
+            "model": _resolved("model", tree.pop("model")),
             "data": self.data.about,
             "training": tree,
             "versions": {
@@ -277,6 +277,11 @@ class _Run(pl.Callback):
             "git": _git(),
             "data": self.data.about["hash"],
         }
+
+
+def _resolved(kind: str, ref: dict[str, Any]) -> dict[str, Any]:
+    """A plugin reference with every param spelt out, so that a checkpoint outlives a change of defaults."""
+    return {"name": ref["name"], "params": to_tree(build_params(registry(), kind, ref["name"], ref["params"]))}
 
 
 def _plugins(config: TrainConfig) -> dict[str, str]:
@@ -323,7 +328,8 @@ def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
 def _same_recipe(config: TrainConfig, resume: Path) -> None:
     tree = read_config(resume / "last")
     old = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
-    new = json.loads(json.dumps(to_tree(config)))
+    plain = to_tree(config)
+    new = json.loads(json.dumps({**plain, **{k: _resolved(k, plain[k]) for k in ("encoder", "model")}}))
     differ = [k for k in new if k not in MAY_CHANGE and old.get(k) != new[k]]
     if differ:
         raise ConfigError(f"{resume} was trained with another {', '.join(differ)}; a resumed run keeps its recipe")
