@@ -27,11 +27,13 @@ class __CLASS__(nn.Module):
         return Prediction(torch.stack([x, y, cos, sin], -1), self.score(ego), None, t)
 
     def loss(self, prediction, targets):
-        error = (prediction.ego[..., :2] - targets["ego"][:, None, :, :2]).norm(dim=-1).mean(-1)  # (B, K)
+        goal, valid = targets["ego_future"], targets["ego_future_valid"]  # (B, T, 5), (B, T)
+        count = valid.sum(-1).clamp_min(1)
+        error = ((prediction.ego[..., :2] - goal[:, None, :, :2]).norm(dim=-1) * valid[:, None]).sum(-1) / count[:, None]  # (B, K)
         best = error.argmin(-1)
         chosen = prediction.ego[torch.arange(len(best)), best]
         return {
-            "trajectory": F.smooth_l1_loss(chosen, targets["ego"][..., :4]),
+            "trajectory": F.smooth_l1_loss(chosen[valid], goal[..., :4][valid]),
             "choice": F.cross_entropy(prediction.logits, best),
         }
 
