@@ -40,7 +40,7 @@ class TrainConfig:
     clip: largest gradient norm; ema: decay of the averaged weights that are validated and stored (0: none); precision.
     every_s: time between the frames of a log that become samples; min_future_s: frames with a shorter logged future are left out;
     validation: share of the logs that is held out; validation_batches: at most so many; validate_every: steps; patience: validations without an
-    improvement of near_ade_m after which training stops (0: never); seed; threads: of torch (0: all cores); drives: logs held in memory at a time; overfit: train
+    improvement of near_ade_m after which training stops (0: never); seed; threads: of torch (0: all cores; small networks train fastest on one); drives: logs held in memory at a time; overfit: train
     on so many samples only, without augmentation and dropout.
     """
 
@@ -65,7 +65,7 @@ class TrainConfig:
     validate_every: int = 500
     patience: int = 0
     seed: int = 0
-    threads: int = 0
+    threads: int = 1
     drives: int = 512
     overfit: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
