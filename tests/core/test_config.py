@@ -74,7 +74,7 @@ def test_defaults_and_words(plugins: Registry) -> None:
     )
     assert run.seed == 3
     assert run.planner == PluginRef("wrapper", {"planner": {"name": "idm_like", "params": {"headway_s": 1}}})
-    assert run.suite == Suite("x/y", ("a", "b"))
+    assert run.suite == Suite(str(Path("x/y").absolute()), ("a", "b")), "paths are absolute once loaded"
 
 
 def test_params_may_be_written_without_the_word_params(plugins: Registry) -> None:

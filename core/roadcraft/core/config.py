@@ -6,6 +6,7 @@ dataclasses, ``PluginRef`` (declared by ``plugin_field``) and paths (declared by
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
@@ -22,7 +23,8 @@ _ABSENT = object()
 
 
 def path_field(default: str = "") -> Any:
-    """A string field that holds a path: relative to the file it is written in, or to the working directory on the command line."""
+    """A string field that holds a path: relative to the file it is written in, or to the working directory on the command line; absolute once
+    loaded."""
     return field(default=default, metadata={"path": True})
 
 
@@ -227,8 +229,9 @@ class _Walk:
                     value = {fields(hint)[0].name: value}  # a scalar is short for the first field: vehicle=pacifica
                 inherited = out.get(name)
                 out[name] = None if value is None else self.merge(hint, inherited or {}, value, layer, f"{key}.")
-            elif f.metadata.get("path") and isinstance(value, str) and value and layer.base is not None:
-                out[name] = str(layer.base / Path(value).expanduser())
+            elif f.metadata.get("path") and isinstance(value, str) and value:
+                # absolute, so that a stored configuration means the same wherever it is read from
+                out[name] = os.path.abspath((layer.base or Path()) / Path(value).expanduser())
             elif isinstance(value, Mapping) and isinstance(inherited := out.get(name), dict):
                 out[name] = {**inherited, **value}
             else:
