@@ -8,18 +8,21 @@ import pytest
 
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.nuplan.source import NuplanSource
-from roadcraft.validation.conformance import Comparison, Report, conformance, difference
+from roadcraft.validation import conformance
+from roadcraft.validation.conforming.difference import Comparison, difference
+from roadcraft.validation.conforming.run import Report
 from roadcraft.validation.golden import golden_files, read_golden
 
 
 @pytest.fixture(scope="module")
 def report(shared: Path) -> Report:
     golden = shared / "golden" / "nuplan"
-    return conformance(golden, NuplanSource(str(golden / "logs"), str(golden / "maps")))
+    return conformance(golden, NuplanSource(str(golden / "logs"), str(golden / "maps")), loop=False)
 
 
 def test_every_value_is_equal(report: Report) -> None:
     assert not report.errors
+    assert not report.notes
     assert not [f"{c.drive} {c.quantity}: {c.example}" for c in report.different]
     assert report.equal == report.compared > 700_000
 
@@ -27,11 +30,11 @@ def test_every_value_is_equal(report: Report) -> None:
 def test_everything_was_compared(report: Report, shared: Path) -> None:
     files = golden_files(shared / "golden" / "nuplan")
     quantities = report.by_quantity()
-    assert quantities["score"][0] == len(files)
+    assert quantities["metrics", "score"][0] == len(files)
     closed = sum(not f.name.startswith("open") for f in files)
-    for name in ("no_ego_at_fault_collisions", "time_to_collision_within_bound", "ego_route_ids", "collisions"):
+    for name in ("no_ego_at_fault_collisions", "time_to_collision_within_bound.series", "ego_route_ids", "collisions"):
         assert len([r for r in report.rows if r.quantity == name]) == closed
-    assert quantities["run_scores"][0] > 1000
+    assert quantities["metrics", "run_scores"][0] > 1000
 
 
 def test_differences_are_found() -> None:
@@ -43,8 +46,10 @@ def test_differences_are_found() -> None:
     row.add("missing", None, 0.0)
     assert (row.compared, row.equal) == (7, 4)
     assert row.example == "number: 1.0, reference 1.1"
+    assert not row.ok
     assert difference("a", "b") == float("inf")
     assert difference(float("nan"), None) == 0.0
+    assert difference({}, 1.0) == float("inf")
 
 
 def test_what_is_not_a_golden_drive(tmp_path: Path) -> None:

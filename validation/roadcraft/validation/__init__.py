@@ -18,6 +18,7 @@ _HOME: dict[str, str] = {  # public name -> module that defines it
     "describe_run": "roadcraft.validation.show",
     "simulate": "roadcraft.validation.simulation.loop",
     "evaluate": "roadcraft.validation.metrics.evaluation",
+    "conformance": "roadcraft.validation.conforming.run",
     "aggregate": "roadcraft.validation.metrics.aggregation",
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,17 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.core.windows import cut
 
 _SECOND_US = 1_000_000
+FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("run", "challenge", "log", "token", "scenario_type"), str),
+        **dict.fromkeys(("planner", "object_types", "metrics"), dict),
+        **dict.fromkeys(
+            ("ego", "expert", "objects", "plans", "traffic_lights", "route_roadblock_ids", "run_scores"), list
+        ),
+        "iterations": int,
+        "score": (int, float, type(None)),
+    }
+)
 _MAPPED, _UNMAPPED = (-3, 12), (0, 20)  # s around the anchor frame (reference: nuplan-devkit, scenario mapping)
 
 
@@ -101,13 +114,21 @@ class GoldenDrive:
 
 
 def read_golden(path: Path) -> GoldenDrive:
-    """One golden drive. Raises DataError where the file is not one."""
+    """One golden drive. Raises DataError where the file is not one, is cut short, or lacks fields."""
     try:
         data = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, EOFError, zlib.error) as e:
         raise DataError(f"not a golden drive: {e}", where=str(path)) from e
     if not isinstance(data, dict) or data.get("format") != 1:
         raise DataError("not a golden drive of format 1", where=str(path))
+    lacking = [key for key in FIELDS if key not in data]
+    if lacking:
+        raise DataError(f"the drive lacks {', '.join(lacking)}", where=str(path))
+    wrong = [key for key, kind in FIELDS.items() if not isinstance(data[key], kind)]
+    if wrong:
+        raise DataError(f"of the wrong kind: {', '.join(wrong)}", where=str(path))
+    if not 1 <= len(data["ego"]) == len(data["objects"]):
+        raise DataError(f"{len(data['ego'])} ego states, objects of {len(data['objects'])} steps", where=str(path))
     return GoldenDrive(path, data)
 
 

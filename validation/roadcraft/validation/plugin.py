@@ -50,6 +50,11 @@ def roadcraft_commands() -> list[CommandSpec]:
             "score", "Drive a suite of scenarios with a planner and judge the drives.", f"{commands}:score", config
         ),
         CommandSpec("rescore", "Judge a run's stored drives again, without driving.", f"{commands}:rescore"),
+        CommandSpec(
+            "conformance",
+            "Compare with the reference simulator, number by number.",
+            "roadcraft.validation.conforming.commands:conformance",
+        ),
         CommandSpec("compare", "Say how one run differs from another, scenario by scenario.", f"{commands}:compare"),
         CommandSpec(
             "show", "List what a run or a store holds, or say why a scenario scored as it did.", f"{commands}:show"

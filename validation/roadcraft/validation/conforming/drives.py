@@ -1,0 +1,175 @@
+"""Judges golden drives one by one: the reference's own drive by our metrics, then the same scenario driven by our closed loop."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from roadcraft.core.errors import DataError, RoadcraftError
+from roadcraft.core.interfaces import Metric, ScenarioRow, ScenarioSource
+from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.validation.config import SimulationConfig
+from roadcraft.validation.conforming.difference import TOLERANCE, Comparison
+from roadcraft.validation.conforming.repeat import Repeat, repeat_of
+from roadcraft.validation.conforming.steps import compare_scenario, compare_steps
+from roadcraft.validation.conforming.ties import mark_ties
+from roadcraft.validation.conforming.values import compare_values
+from roadcraft.validation.golden import GoldenDrive, read_golden
+from roadcraft.validation.metrics.aggregation import Entry
+from roadcraft.validation.metrics.evaluation import ScenarioResult, challenge_metrics
+from roadcraft.validation.simulation.loop import Failure, simulate
+
+_KEPT = 3  # logs in memory
+
+
+@dataclass
+class Judged:
+    """What became of one drive. errors: why parts of it could not be compared; notes: what is not compared, and why; entries: its line in the run's
+    table, by part."""
+
+    drive: str
+    run: str = ""
+    rows: list[Comparison] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    table: list[dict[str, Any]] = field(default_factory=list)
+    tolerance: float = TOLERANCE
+
+
+class Kept(ScenarioSource):
+    """A source that remembers the last logs: a golden set holds many drives of few logs."""
+
+    name = "kept"
+
+    def __init__(self, source: ScenarioSource) -> None:
+        self._source = source
+        self._rows: OrderedDict[str, list[ScenarioRow]] = OrderedDict()
+        self._drives: OrderedDict[str, Drive] = OrderedDict()
+
+    def logs(self) -> list[str]:
+        return self._source.logs()
+
+    def rows(self, log: str) -> list[ScenarioRow]:
+        if log not in self._rows:
+            _put(self._rows, log, self._source.rows(log))
+        return self._rows[log]
+
+    def drive(self, log: str) -> Drive:
+        if log not in self._drives:
+            _put(self._drives, log, self._source.drive(log))
+        return self._drives[log]
+
+    def map(self, log: str) -> Any:
+        return self._source.map(log)
+
+
+def _put(memo: OrderedDict[str, Any], key: str, value: Any) -> None:
+    memo[key] = value
+    if len(memo) > _KEPT:
+        memo.popitem(last=False)
+
+
+@lru_cache(maxsize=1)
+def _source(logs: Path, maps: Path) -> Kept:
+    """This process's reader of a set: tasks of one log follow one another."""
+    from roadcraft.scenario_io import NuplanSource
+
+    return Kept(NuplanSource(str(logs), str(maps)))
+
+
+def judge_files(logs: Path, maps: Path, files: Sequence[Path], loop: bool) -> list[Judged]:
+    """The task of one process."""
+    try:
+        source: ScenarioSource | str = _source(logs, maps)
+    except RoadcraftError as e:
+        source = str(e)
+    return [judge(path, source, loop) for path in files]
+
+
+def judge(path: Path, source: ScenarioSource | str, loop: bool = True) -> Judged:
+    """Compare one golden drive. Whatever is wrong with it, or with its log or map (``source`` may be why there are no logs), is reported in ``errors``."""
+    done = Judged(path.name.removesuffix(".json.gz"))
+    try:
+        golden = read_golden(path)
+        done.drive, done.run, done.table = golden.name, golden.run, golden.data["run_scores"]
+        if isinstance(source, str):
+            raise DataError(source)
+        scenario = golden.scenario(source)
+        metrics = challenge_metrics(golden.data["challenge"])
+    except Exception as e:
+        done.errors.append(_said(e))
+        return done
+    _on_its_own(golden, scenario, metrics, done)
+    if loop:
+        _again(golden, scenario, metrics, done)
+    kind = str((golden.data["planner"].get("config") or {}).get("class") or golden.data["planner"].get("name") or "?")
+    for row in done.rows:
+        row.planner, row.challenge = kind, golden.data["challenge"]
+    return done
+
+
+def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:
+    try:
+        rows, result = compare_values(golden, golden.rollout(scenario), metrics)
+    except Exception as e:
+        done.errors.append(f"metrics of the reference's drive: {_said(e)}")
+        return
+    done.rows += _of_part(rows, "metrics")
+    done.entries["metrics"] = _entry(result)
+
+
+def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:
+    """Our own closed loop."""
+    try:
+        done.rows += _of_part(compare_scenario(golden, scenario), "loop")
+        repeat = repeat_of(golden)
+        if repeat.planner is None:
+            done.notes.append(f"not driven again: {repeat.why}")
+            return
+        if repeat.ignored:
+            done.notes.append(f"parameters without a counterpart: {', '.join(repeat.ignored)}")
+        open_loop = golden.data["challenge"] == "open_loop_boxes"
+        config = SimulationConfig(controller="log" if open_loop else "two_stage", plan_every=1)
+        agents = "idm" if golden.data["challenge"] == "closed_loop_reactive_agents" else "log"
+        ours = simulate([scenario], repeat.planner, config, agents=agents, vehicle=scenario.drive.vehicle)[0]
+        if isinstance(ours, Failure):
+            done.errors.append(f"closed loop: step {ours.step}, {ours.stage}: {ours.error}")
+            return
+        steps = compare_steps(golden, ours, repeat)
+        done.rows += _of_part(steps, "loop")
+        done.tolerance = _value_tolerance(repeat)
+        rows, result = compare_values(golden, ours, metrics, done.tolerance)
+        if not all(r.ok for r in rows):
+            apart = max((r.worst for r in steps if r.quantity in ("ego position", "agent position")), default=0.0)
+            mark_ties(golden, ours, metrics, rows, apart)
+    except Exception as e:
+        done.errors.append(f"closed loop: {_said(e)}")
+        return
+    done.rows += _of_part(rows, "metrics of loop")
+    done.entries["metrics of loop"] = _entry(result)
+
+
+def _value_tolerance(repeat: Repeat) -> float:
+    """Metrics of a drive that may lie 1e-5 or 1e-3 m off can be no nearer."""
+    return max(TOLERANCE, repeat.ego_m, repeat.agents_m)
+
+
+def _of_part(rows: list[Comparison], part: str) -> list[Comparison]:
+    return [replace(row, part=part) for row in rows]
+
+
+def _entry(result: ScenarioResult) -> Entry:
+    return Entry(result.token, result.log, result.type, result.scores, result.score)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RoadcraftError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    return f"{type(error).__name__}: {error}"
