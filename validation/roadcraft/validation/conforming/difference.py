@@ -82,6 +82,7 @@ class Comparison:
         self.equal += len(gaps) - len(bad)
         if len(gaps):
             self.worst = max(self.worst, float(np.where(np.isfinite(gaps), gaps, np.inf).max()))
+        self.unequal += [f"{what} {steps[j]}.{j}" for j in bad]
         if len(bad):
             i = int(bad[np.argmin(np.asarray(steps)[bad])])
             self._first(f"{what}: {_text(ours[i])}, reference {_text(theirs[i])}", int(steps[i]))

@@ -11,12 +11,13 @@ from typing import Any
 
 from roadcraft.core.errors import DataError, RoadcraftError
 from roadcraft.core.interfaces import Metric, ScenarioRow, ScenarioSource
+from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.conforming.difference import TOLERANCE, Comparison
 from roadcraft.validation.conforming.repeat import Repeat, repeat_of
 from roadcraft.validation.conforming.steps import compare_scenario, compare_steps
-from roadcraft.validation.conforming.ties import mark_ties
+from roadcraft.validation.conforming.ties import mark_plan_ties, mark_value_ties
 from roadcraft.validation.conforming.values import compare_values
 from roadcraft.validation.golden import GoldenDrive, read_golden
 from roadcraft.validation.metrics.aggregation import Entry
@@ -133,25 +134,38 @@ def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric
             return
         if repeat.ignored:
             done.notes.append(f"parameters without a counterpart: {', '.join(repeat.ignored)}")
-        open_loop = golden.data["challenge"] == "open_loop_boxes"
-        config = SimulationConfig(controller="log" if open_loop else "two_stage", plan_every=1)
-        agents = "idm" if golden.data["challenge"] == "closed_loop_reactive_agents" else "log"
-        ours = simulate([scenario], repeat.planner, config, agents=agents, vehicle=scenario.drive.vehicle)[0]
+        ours = _driven(golden, scenario, repeat)
         if isinstance(ours, Failure):
             done.errors.append(f"closed loop: step {ours.step}, {ours.stage}: {ours.error}")
             return
         steps = compare_steps(golden, ours, repeat)
         done.rows += _of_part(steps, "loop")
+        apart = max((r.worst for r in steps if r.quantity in ("ego position", "agent position")), default=0.0)
+        plans = [r for r in done.rows if r.part == "loop" and r.group == "plans"]
+        if not all(r.ok for r in plans):
+            mark_plan_ties(scenario, plans, lambda s: _steps(golden, s, repeat), apart)
         done.tolerance = _value_tolerance(repeat)
         rows, result = compare_values(golden, ours, metrics, done.tolerance)
         if not all(r.ok for r in rows):
-            apart = max((r.worst for r in steps if r.quantity in ("ego position", "agent position")), default=0.0)
-            mark_ties(golden, ours, metrics, rows, apart)
+            mark_value_ties(golden, ours, metrics, rows, apart)
     except Exception as e:
         done.errors.append(f"closed loop: {_said(e)}")
         return
     done.rows += _of_part(rows, "metrics of loop")
     done.entries["metrics of loop"] = _entry(result)
+
+
+def _driven(golden: GoldenDrive, scenario: Scenario, repeat: Repeat) -> Rollout | Failure:
+    assert repeat.planner is not None
+    challenge = golden.data["challenge"]
+    config = SimulationConfig(controller="log" if challenge == "open_loop_boxes" else "two_stage", plan_every=1)
+    agents = "idm" if challenge == "closed_loop_reactive_agents" else "log"
+    return simulate([scenario], repeat.planner, config, agents=agents, vehicle=scenario.drive.vehicle)[0]
+
+
+def _steps(golden: GoldenDrive, scenario: Scenario, repeat: Repeat) -> list[Comparison]:
+    ours = _driven(golden, scenario, repeat)
+    return [] if isinstance(ours, Failure) else compare_steps(golden, ours, repeat)
 
 
 def _value_tolerance(repeat: Repeat) -> float:

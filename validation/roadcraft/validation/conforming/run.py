@@ -177,6 +177,9 @@ def _gather(judged: list[Judged], partial: bool) -> Report:
             entries = [j.entries[part] for j in members if part in j.entries]
             if not entries:
                 continue
+            if not members[0].table:
+                notes.append((run, f"it has no table to compare ({part})"))
+                continue
             lacking = _lacking(members[0].table, entries)
             if lacking:
                 if not partial:

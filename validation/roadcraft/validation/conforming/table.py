@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -96,7 +97,7 @@ def _finite(value: float) -> float | str:
 
 def print_report(report: Report, every: bool = False, console: Console | None = None) -> None:
     """One table per part; then what differs, what could not be compared and what is left out, a line each."""
-    console = console or Console()
+    console = console or _console(200 if every else 120)
     for part, title in PARTS.items():
         rows = [r for r in report.rows if r.part == part]
         if rows:
@@ -112,6 +113,11 @@ def print_report(report: Report, every: bool = False, console: Console | None = 
         markup=False,
         highlight=False,
     )
+
+
+def _console(width: int) -> Console:
+    """As wide as the table where a file or a pipe is written to."""
+    return Console() if sys.stdout.isatty() else Console(width=width)
 
 
 def _what(r: Comparison) -> str:
@@ -131,7 +137,7 @@ def _lines(console: Console, what: str, lines: list[str], every: bool) -> None:
 def _columns(table: Table, *left: str) -> Table:
     for name in left:
         table.add_column(name, no_wrap=True)
-    for name in ("cases", "equal", "rounding", "largest difference", "allowed", "first step"):
+    for name in ("cases", "equal", "rounding", "largest", "allowed", "step"):
         table.add_column(name, justify="right")
     return table
 
