@@ -29,10 +29,10 @@ $(STAMP): pyproject.toml constraints.txt examples/roadcraft-cautious/pyproject.t
 	@echo "Installing roadcraft into $(VENV) (about 2 minutes and 2 GB, mostly torch) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python has no venv module; on Debian: apt install python3-venv"; exit 1; }
-	@$(PIP) install -q -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	@$(PIP) install -q -c constraints.txt -e '.[dev]'
-	@$(PIP) install -q --no-deps $(WAYMO)
-	@$(PIP) install -q --no-deps -e examples/roadcraft-cautious
+	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
+	@$(PIP) install -qq --no-deps $(WAYMO)
+	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious
 	@touch $@
 	@echo "Installed. The command is $(BIN)/roadcraft"
 
