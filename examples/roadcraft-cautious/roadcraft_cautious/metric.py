@@ -8,7 +8,6 @@ import numpy as np
 
 from roadcraft.core import Ego, Metric, MetricResult
 from roadcraft.core.interfaces import Event, Series
-
 from roadcraft_cautious.plugin import HardBrakingConfig
 
 
@@ -26,7 +25,11 @@ class HardBraking(Metric):
         hard = accel < -self.config.bound_mps2
         begins = np.flatnonzero(hard & ~np.concatenate([[False], hard[:-1]]))
         minutes = max((drive.time_us[-1] - drive.time_us[0]) / 60e6, 1e-9)
-        stats = {"hard_brakings": len(begins), "per_minute": float(len(begins) / minutes), "strongest_mps2": float(accel.min())}
+        stats = {
+            "hard_brakings": len(begins),
+            "per_minute": float(len(begins) / minutes),
+            "strongest_mps2": float(accel.min()),
+        }
         events = tuple(Event(int(i), f"brakes harder than {self.config.bound_mps2} m/s2") for i in begins)
         score = float(max(0.0, 1.0 - len(begins) / minutes / 30.0))
         return MetricResult("hard_braking", score, stats, Series(drive.time_us, accel, "m/s2"), events)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core import Ego, LightState, Plan, SinglePlanner
-
 from roadcraft_cautious.plugin import CautiousConfig
 
 STEPS, DT_S, LOOK_M = 80, 0.1, 120.0
@@ -30,7 +29,11 @@ class Cautious(SinglePlanner):
         for i in range(1, STEPS + 1):
             free = max(room_m - s - 2.0, 0.0)
             target = min(c.share * limit_mps, np.sqrt(2 * c.deceleration_mps2 * free), free / c.headway_s + 0.5)
-            v = float(np.clip(target, v - 2 * c.deceleration_mps2 * DT_S, v + c.acceleration_mps2 * DT_S)) if free > 0 else max(v - 0.4, 0.0)
+            v = (
+                float(np.clip(target, v - 2 * c.deceleration_mps2 * DT_S, v + c.acceleration_mps2 * DT_S))
+                if free > 0
+                else max(v - 0.4, 0.0)
+            )
             v = max(v, 0.0)
             s += v * DT_S
             x, y = np.interp(s, arc, path[:, 0]), np.interp(s, arc, path[:, 1])
@@ -48,7 +51,10 @@ class Cautious(SinglePlanner):
         near = [i for i in range(len(lanes)) if len(lanes.centerlines[i]) > 1]
         if not near:
             return np.stack([here, ahead]), 5.0, np.inf
-        gap = [np.hypot(*(lanes.centerlines[i] - here).T).min() + 0.05 * np.hypot(*(lanes.centerlines[i] - ahead).T).min() for i in near]
+        gap = [
+            np.hypot(*(lanes.centerlines[i] - here).T).min() + 0.05 * np.hypot(*(lanes.centerlines[i] - ahead).T).min()
+            for i in near
+        ]
         row = near[int(np.argmin(gap))]
         limit = float(lanes.speed_limit_mps[row]) if lanes.has_speed_limit[row] else 10.0
         line = lanes.centerlines[row]

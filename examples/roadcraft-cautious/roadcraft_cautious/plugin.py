@@ -33,9 +33,17 @@ def roadcraft_plugins() -> list[PluginSpec]:
     home = "roadcraft_cautious"
     return [
         PluginSpec(
-            "planner", "cautious", "Own lane, below the limit, long distance", f"{home}.plugin:CautiousConfig", f"{home}.planner:Cautious"
+            "planner",
+            "cautious",
+            "Own lane, below the limit, long distance",
+            f"{home}.plugin:CautiousConfig",
+            f"{home}.planner:Cautious",
         ),
         PluginSpec(
-            "metric", "hard_braking", "Hard braking per minute", f"{home}.plugin:HardBrakingConfig", f"{home}.metric:HardBraking"
+            "metric",
+            "hard_braking",
+            "Hard braking per minute",
+            f"{home}.plugin:HardBrakingConfig",
+            f"{home}.metric:HardBraking",
         ),
     ]
