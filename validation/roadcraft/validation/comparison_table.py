@@ -20,9 +20,13 @@ def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | N
     for name, ch in c["challenges"].items():
         if not ch["scenarios"]:
             continue
-        table = Table(title=f"{TITLES.get(name, name)}: {ch['scenarios']} scenarios in both", title_justify="left")
+        table = Table(
+            title=f"{TITLES.get(name, name)}: {ch['scenarios']} scenarios in both",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+        )
         for title in ("", "A", "B", "B - A", "95 % interval", ""):
-            table.add_column(title, justify="left" if not title else "right", no_wrap=True)
+            table.add_column(title, justify="right" if title else "left", no_wrap=bool(title), overflow="fold")
         for label, d in (("score", ch["score"]), *ch["metrics"].items()):
             verdict = "worse" if d["worse"] else "better" if d["better"] else ""
             style = {"worse": "red", "better": "green"}.get(verdict, "")

@@ -69,13 +69,24 @@ def print_run(d: Mapping[str, Any]) -> None:
     from roadcraft.validation.scoring.present import TITLES
 
     console = Console()
-    table = Table(title=f"{d['run']}: {d['count']} results, worst first", title_justify="left")
+    table = Table(
+        title=f"{d['run']}: {d['count']} results, worst first",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
     for name in ("token", "type", "challenge", "score", *((d["metric"],) if d["metric"] else ()), "lost by"):
-        table.add_column(name, no_wrap=name in ("token", "score"), overflow="fold")
+        table.add_column(name, no_wrap=name != "type", min_width=14 if name == "type" else None, overflow="fold")
     for x in d["scenarios"]:
         extra = (f"{x['shown']:.4f}",) if d["metric"] else ()
         table.add_row(
-            x["token"], x["type"], TITLES.get(x["challenge"], x["challenge"]), f"{x['score']:.4f}", *extra, x["lost_by"]
+            x["token"],
+            x["type"],
+            TITLES.get(x["challenge"], x["challenge"]),
+            f"{x['score']:.4f}",
+            *extra,
+            x["lost_by"].replace(", ", "\n"),
         )
     console.print(table)
     if d["count"] > len(d["scenarios"]):
