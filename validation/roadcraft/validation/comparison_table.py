@@ -23,7 +23,7 @@ def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | N
         table = Table(
             title=f"{TITLES.get(name, name)}: {ch['scenarios']} scenarios in both",
             title_justify="left",
-            box=SIMPLE_HEAD,
+            box=None,
         )
         for title in ("", "A", "B", "B - A", "95 % interval", ""):
             table.add_column(title, justify="right" if title else "left", no_wrap=bool(title), overflow="fold")

@@ -72,8 +72,7 @@ def print_run(d: Mapping[str, Any]) -> None:
     table = Table(
         title=f"{d['run']}: {d['count']} results, worst first",
         title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
+        box=None,
         pad_edge=False,
     )
     for name in ("token", "type", "challenge", "score", *((d["metric"],) if d["metric"] else ()), "lost by"):
