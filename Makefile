@@ -16,7 +16,7 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-json lint types check clean
+.PHONY: help install demo test bench bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
@@ -59,5 +59,8 @@ lint: $(STAMP) ## style, types and layers
 
 check: lint test ## everything CI runs
 
-clean: ## remove caches and the environment
+clean-kernels: ## forget compiled kernels (after editing one that another file calls)
+	find core scenario_io planners validation plugins -name "*.nb[ic]" -delete
+
+clean: clean-kernels ## remove caches and the environment
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
