@@ -173,7 +173,7 @@ def read_tokens(path: Path) -> tuple[str, ...]:
         text = path.read_text()
         if path.suffix not in (".yaml", ".yml", ".json"):
             return tuple(t for line in text.splitlines() if (t := line.split("#")[0].strip()))
-        data = yaml.load(text, Loader=yaml.BaseLoader)  # BaseLoader: everything is text, so '1492e65' stays a token
+        data = yaml.BaseLoader(text).get_single_data()  # maps, lists and text only, so '1492e65' stays a token
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise DataError(f"the token list cannot be read: {e}", where=str(path)) from e
     if isinstance(data, dict):
