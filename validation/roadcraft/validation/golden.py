@@ -21,8 +21,8 @@ from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Tracks
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.core.windows import cut
+from roadcraft.scenario_io import window_of
 
-_SECOND_US = 1_000_000
 FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("run", "challenge", "log", "token", "scenario_type"), str),
@@ -34,7 +34,6 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
         "score": (int, float, type(None)),
     }
 )
-_MAPPED, _UNMAPPED = (-3, 12), (0, 20)  # s around the anchor frame (reference: nuplan-devkit, scenario mapping)
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ class GoldenDrive:
             raise DataError(
                 f"no scenario {d['token']}", where=f"log {d['log']}", remedy="are these the drive's own logs?"
             )
-        first, last = _UNMAPPED if d["scenario_type"] == "unknown" else _MAPPED
-        window = (row.anchor_us + first * _SECOND_US, row.anchor_us + last * _SECOND_US)
+        window = window_of(row, d["scenario_type"])
         return cut(source.drive(d["log"]), source.map(d["log"]), row, d["scenario_type"], window)
 
     def rollout(self, scenario: Scenario) -> Rollout:
