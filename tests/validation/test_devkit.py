@@ -109,6 +109,7 @@ def test_without_the_devkit() -> None:
 
 def devkit_scenario(golden: Path, drive: GoldenDrive) -> Any:
     from nuplan.planning.scenario_builder.nuplan_db.nuplan_scenario_builder import NuPlanScenarioBuilder
+    from nuplan.planning.scenario_builder.nuplan_db.nuplan_scenario_utils import ScenarioMapping
     from nuplan.planning.scenario_builder.scenario_filter import ScenarioFilter
     from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
@@ -123,8 +124,10 @@ def devkit_scenario(golden: Path, drive: GoldenDrive) -> Any:
     rest: dict[str, Any] = dict.fromkeys((*names, "ego_displacement_minimum_m"))
     rest |= {"expand_scenarios": False, "remove_invalid_goals": True, "shuffle": False}
     logs = str(golden / "logs")
+    mapping = ScenarioMapping({drive.data["scenario_type"]: [15.0, -3.0]}, subsample_ratio_override=0.5)
+    files = [f"{logs}/{drive.data['log']}.db"]
     builder = NuPlanScenarioBuilder(
-        logs, str(golden / "maps"), logs, [f"{logs}/{drive.data['log']}.db"], "nuplan-maps-v1.0", verbose=False
+        logs, str(golden / "maps"), logs, files, "nuplan-maps-v1.0", scenario_mapping=mapping, verbose=False
     )
     return builder.get_scenarios(ScenarioFilter(scenario_tokens=[drive.data["token"]], **rest), Sequential())[0]
 
