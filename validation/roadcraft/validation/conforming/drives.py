@@ -11,6 +11,7 @@ from typing import Any
 
 from roadcraft.core.errors import DataError, RoadcraftError
 from roadcraft.core.interfaces import Metric, ScenarioRow, ScenarioSource
+from roadcraft.core.registry import create, registry
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.validation.config import SimulationConfig
@@ -101,7 +102,7 @@ def judge(path: Path, source: ScenarioSource | str, loop: bool = True) -> Judged
         if isinstance(source, str):
             raise DataError(source)
         scenario = golden.scenario(source)
-        metrics = challenge_metrics(golden.data["challenge"])
+        metrics = _metrics_of(golden)
     except Exception as e:
         done.errors.append(_said(e))
         return done
@@ -112,6 +113,14 @@ def judge(path: Path, source: ScenarioSource | str, loop: bool = True) -> Judged
     for row in done.rows:
         row.planner, row.challenge = kind, golden.data["challenge"]
     return done
+
+
+def _metrics_of(golden: GoldenDrive) -> dict[str, Metric]:
+    """The challenge's metrics, and those of ours beside them that the drive has values of."""
+    metrics = challenge_metrics(golden.data["challenge"])
+    known = registry().names("metric")
+    further = [name for name in golden.data["metrics"] if name not in metrics and name in known]
+    return metrics | {name: create("metric", name) for name in further}
 
 
 def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:

@@ -140,11 +140,16 @@ def _spread(tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, 
     if size == 1:
         yield from (judge_files(logs, maps, task, loop) for task in tasks)
         return
+    lost: list[Path] = []
     with ProcessPoolExecutor(size, mp_context=get_context("spawn")) as pool:
         try:
             order: dict[Future[list[Judged]], Sequence[Path]] = {}
             for k, task in enumerate(tasks):
-                future = pool.submit(judge_files, logs, maps, task, loop)
+                try:
+                    future = pool.submit(judge_files, logs, maps, task, loop)
+                except BrokenExecutor:
+                    lost += task
+                    continue
                 order[future] = task
                 if k == 0:
                     future.exception()
@@ -152,10 +157,16 @@ def _spread(tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, 
                 try:
                     yield future.result()
                 except BrokenExecutor:
-                    yield [_lost(f) for f in order[future]]
+                    lost += order[future]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    for path in lost:  # whose process was killed, or shared its end: each in a process of its own
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            try:
+                yield alone.submit(judge_files, logs, maps, [path], loop).result()
+            except BrokenExecutor:
+                yield [_lost(path)]
 
 
 def _lost(path: Path) -> Judged:
