@@ -49,8 +49,18 @@ def cell_edges(layer: Layer) -> CellEdges:
 
 @njit(cache=True, nogil=True)
 def _right(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
-    """Whether an edge that spans the height y passes to the right of (x, y)."""
-    return (orientation(ax, ay, bx, by, x, y) > 0) == (by > ay)
+    """Whether an edge that spans the height y passes to the right of the cell border's point (x, y)."""
+    return _left(ax, ay, bx, by, x, y) == (by > ay)
+
+
+@njit(cache=True, nogil=True)
+def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
+    """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the point lay a hair higher and a
+    smaller hair to the right, for every count alike: maps drawn on whole metres have vertices at the corners of cells."""
+    side = _side(ax, ay, bx, by, x, y)
+    if side == 0.0:
+        side = bx - ax if bx != ax else ay - by
+    return side > 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -156,13 +166,13 @@ def _holds(
             here = _side(ax, ay, bx, by, x, y)
             if here == 0.0:
                 return False
-            if (here > 0.0) != (_side(ax, ay, bx, by, cx, y) > 0.0):
+            if (here > 0.0) != _left(ax, ay, bx, by, cx, y):
                 odd = not odd
         elif (
             (ay == y and by == y and min(ax, bx) <= x <= max(ax, bx)) or (bx == x and by == y) or (ax == x and ay == y)
         ):
             return False
-        if (ax > cx) != (bx > cx) and (_side(ax, ay, bx, by, cx, cy) > 0.0) != (_side(ax, ay, bx, by, cx, y) > 0.0):
+        if (ax > cx) != (bx > cx) and _left(ax, ay, bx, by, cx, cy) != _left(ax, ay, bx, by, cx, y):
             odd = not odd
     return odd
 
