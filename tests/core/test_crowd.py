@@ -1,0 +1,180 @@
+"""Crowd checks: overlaps and corners off the road against slow twins, and steps of whole crowds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roadcraft.core.arrays import Polygons, Polylines
+from roadcraft.core.driving.bicycle import motion_of, step
+from roadcraft.core.driving.boxes import corners, ego_box, overlap_matrix
+from roadcraft.core.driving.crowd import check_crowd
+from roadcraft.core.driving.crowd_step import Crowd, CrowdStep
+from roadcraft.core.driving.lanes import build_layer, inside_any
+from roadcraft.core.driving.road_field import RoadField, field_of_edges, field_of_layer, join, off_road, road_field
+from roadcraft.core.driving.road_side import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.testing import made_up_map
+from roadcraft.core.vehicle import load_vehicle
+
+ORIGIN = np.array([331_000.0, 4_690_000.0])
+
+
+_SQUARE = 1e7 * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
+_ROAD_EVERYWHERE = field_of_layer(build_layer(Polygons.build([[_SQUARE]])))
+
+
+@pytest.fixture
+def everywhere() -> RoadField:
+    return _ROAD_EVERYWHERE
+
+
+def random_edges(rng: np.random.Generator) -> tuple[RoadEdges, RoadField]:
+    """Two bent lines anywhere and a ring, drawn either way round."""
+    ring = _ring(rng, int(rng.integers(3, 30)))[:: rng.choice([-1, 1])]
+    edges = road_edges(Polylines.build([rng.uniform(-50, 50, (int(rng.integers(2, 9)), 2)) for _ in range(2)] + [ring]))
+    return edges, field_of_edges(edges, float(rng.uniform(0.5, 5.0)))
+
+
+def _ring(rng: np.random.Generator, n: int) -> np.ndarray:
+    """A star-shaped closed ring, counter-clockwise."""
+    turn = 2.0 * np.pi * (np.arange(n) + rng.uniform(0.1, 0.9, n)) / n
+    ring = np.stack([np.cos(turn), np.sin(turn)], 1) * rng.uniform(10, 40, n)[:, None]
+    return np.concatenate([ring, ring[:1]])
+
+
+def _crowd(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    boxes = rng.uniform([0, 0, -4, 0.5, 0.5], [30, 30, 4, 12, 3], (n, 5))
+    boxes[:, :2] += ORIGIN
+    return boxes, rng.integers(0, max(n // 2, 1), n), rng.random(n) < 0.9
+
+
+def _twin(boxes: np.ndarray, vehicle: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    touching = overlap_matrix(boxes, boxes) & valid[:, None] & valid & (vehicle[:, None] != vehicle)
+    return np.where(touching.any(axis=1), touching.argmax(axis=1), -1)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+@settings(max_examples=200, deadline=None)
+def test_touching_is_every_pair_asked(seed: int, n: int) -> None:
+    boxes, vehicle, valid = _crowd(np.random.default_rng(seed), n)
+    touched, off = check_crowd(boxes, vehicle, valid, _ROAD_EVERYWHERE)
+    np.testing.assert_array_equal(touched, _twin(boxes, vehicle, valid))
+    assert not off.any()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_touching_is_shapely_s(seed: int) -> None:
+    boxes, vehicle, valid = _crowd(np.random.default_rng(seed), 16)
+    shapes = shapely.polygons(corners(boxes))
+    touching = shapely.intersects(shapes[:, None], shapes) & valid[:, None] & valid & (vehicle[:, None] != vehicle)
+    touched, _ = check_crowd(boxes, vehicle, valid, _ROAD_EVERYWHERE)
+    np.testing.assert_array_equal(touched >= 0, touching.any(axis=1))
+
+
+def test_bumper_to_bumper_touches(everywhere: RoadField) -> None:
+    """Boxes side by side on a grid of whole metres share edges and corners, exactly; a hair apart they do not touch."""
+    boxes = np.array([[0.0, 0, 0, 4, 2], [4, 0, 0, 4, 2], [8, 2, 0, 4, 2], [14.000_001, 0, 0, 4, 2]])
+    touched, _ = check_crowd(boxes, np.arange(4), np.ones(4, bool), everywhere)
+    assert touched.tolist() == [1, 0, 1, -1]
+
+
+def test_units_of_one_vehicle_never_touch(everywhere: RoadField) -> None:
+    boxes = np.array([[0.0, 0, 0, 6, 2.5], [-6, 0, 0, 12, 2.5], [-10, 0, 0, 4, 2]])
+    touched, _ = check_crowd(boxes, np.array([7, 7, 9]), np.ones(3, bool), everywhere)
+    assert touched.tolist() == [-1, 2, 1]
+
+
+def test_absent_agents_are_not_asked(everywhere: RoadField) -> None:
+    boxes = np.array([[0.0, 0, 0, 4, 2], [1, 0, 0, 4, 2], [np.nan] * 5])
+    touched, off = check_crowd(boxes, np.arange(3), np.array([True, False, False]), everywhere)
+    assert touched.tolist() == [-1, -1, -1]
+    assert not off.any()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_corners_off_the_road(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges, field = random_edges(rng)
+    boxes = rng.uniform([-60, -60, -4, 0.5, 0.5], [60, 60, 4, 12, 3], (24, 5))
+    _, off = check_crowd(boxes, np.arange(24), np.ones(24, bool), field)
+    np.testing.assert_array_equal(off.reshape(-1), off_road_slow(edges, corners(boxes).reshape(-1, 2)))
+
+
+def _steps(seed: int, b: int, n: int) -> Crowd:
+    rng, vehicle = np.random.default_rng(seed), load_vehicle()
+    state = np.zeros((b, n, 10))
+    state[..., :2] = rng.uniform(0, 60, (b, n, 2)) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
+    state[..., 2], state[..., 3], state[..., 7] = rng.uniform(-3, 3, (b, n)), 5.0, 0.1
+    field = join([road_field([made_up_map()]), _ROAD_EVERYWHERE])
+    return Crowd(
+        state, np.tile(vehicle.box, (b, n, 1)), np.tile(motion_of(vehicle), (b, n, 1)), np.tile(np.arange(n), (b, 1)),
+        rng.random((b, n)) < 0.8, field, rng.integers(0, 2, b),
+    )  # fmt: skip
+
+
+def test_a_step_is_the_bicycle_and_the_checks() -> None:
+    c = _steps(3, 6, 8)
+    before, rng, vehicle = c.state.copy(), np.random.default_rng(4), load_vehicle()
+    controls, run = rng.normal(0, [1.0, 0.2], (6, 8, 2)), CrowdStep(c)
+    run.step(controls, 0.1)
+    for b in range(6):
+        moved = step(before[b], controls[b], np.full(8, 0.1), *motion_of(vehicle))
+        np.testing.assert_array_equal(c.state[b], np.where(c.valid[b][:, None], moved, before[b]))
+        boxes = ego_box(c.state[b], vehicle.box)
+        touched, off = check_crowd(boxes, c.vehicle[b], c.valid[b], c.field, int(c.place[b]))
+        np.testing.assert_array_equal(run.touched[b], touched)
+        np.testing.assert_array_equal(run.off[b], off)
+        np.testing.assert_allclose(run.boxes[b][c.valid[b]], boxes[c.valid[b]], rtol=0, atol=1e-8)
+        if c.place[b] == 0:
+            on = inside_any(made_up_map().index.drivable, run.corners[b].reshape(-1, 2)).reshape(-1, 4)
+            np.testing.assert_array_equal(off[c.valid[b]], ~on[c.valid[b]])
+    assert run.off.any()
+    assert (run.touched >= 0).any()
+
+
+def test_check_moves_nobody() -> None:
+    c = _steps(5, 2, 4)
+    before, run = c.state.copy(), CrowdStep(c)
+    run.check()
+    np.testing.assert_array_equal(c.state, before)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"body": np.zeros((2, 4, 2))}, "Crowd.body"),
+        ({"state": np.zeros((2, 4, 20))[..., ::2]}, "contiguous"),
+        ({"place": np.array([0, 2])}, "place"),
+    ],
+)
+def test_a_crowd_that_does_not_fit(wrong: dict[str, Any], text: str) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match=text):
+        CrowdStep(replace(_steps(5, 2, 4), **wrong))
+
+
+def test_steps_need_time_and_controls_of_their_shape() -> None:
+    run = CrowdStep(_steps(5, 2, 4))
+    with pytest.raises(ValueError, match="positive"):
+        run.step(np.zeros((2, 4, 2)), 0.0)
+    with pytest.raises(ValueError, match="expected"):
+        run.step(np.zeros((2, 3, 2)), 0.1)
+
+
+def test_join_answers_as_its_parts() -> None:
+    rng = np.random.default_rng(1)
+    parts = [random_edges(rng)[1], road_field([made_up_map()]), _ROAD_EVERYWHERE, random_edges(rng)[1]]
+    points = np.concatenate(
+        [rng.uniform(-150, 150, (400, 2)), made_up_map().lanes.centerlines.points + rng.normal(0, 5, 2)]
+    )
+    for whole in (join(parts), join([join(parts[:2]), join(parts[2:])])):
+        for m, part in enumerate(parts):
+            np.testing.assert_array_equal(off_road(whole, m, points), off_road(part, 0, points))
