@@ -15,6 +15,7 @@
   };
   const pct = (v) => (v === null || v === undefined ? "–" : (100 * v).toFixed(1));
   const tint = (v) => (v === null ? "" : `background: rgba(var(--${v < 0.75 ? "bad" : "good"}), ${(v < 0.75 ? 0.1 + 0.35 * (1 - v / 0.75) : 0.06 + 0.24 * (v - 0.75) / 0.25).toFixed(3)})`);
+  const breakable = (name) => name.split(/(?<=_)/).flatMap((w) => [w, el("wbr")]);
   const words = (name) => name.replace(/^no_ego_/, "no ").replace(/^ego_/, "").replaceAll("_", " ");
 
   // ---- tables ----
@@ -53,13 +54,13 @@
     const tr = el("tr", {}, el("th", { textContent: firstHead }));
     for (const c of table.columns) {
       const th = el("th");
-      th.append(...(roles ? [words(c)] : c.split(/(?<=_)/).flatMap((w) => [w, el("wbr")])));
+      th.append(...(roles ? [words(c)] : breakable(c)));
       if (roles) th.append(el("small", { textContent: roles[c] }));
       tr.append(th);
     }
     t.append(el("thead", {}, tr));
     for (const row of table.rows) {
-      const r = el("tr", {}, el("td", { textContent: row.label + (row.count ? ` (${row.count})` : "") }));
+      const r = el("tr", {}, el("td", {}, ...breakable(row.label), row.count ? ` (${row.count})` : ""));
       row.cells.forEach((v) => r.append(el("td", { textContent: pct(v), style: tint(v) })));
       t.append(r);
     }
@@ -142,7 +143,7 @@
 
   // ---- the replay ----
   let scene = null, row = null, main = 0, shown = [], step = 0, zoom = 1, pan = [0, 0], timer = null;
-  async function open(s) {
+  async function open(s, byHand = true) {
     chosen = key(s);
     for (const b of $("list").querySelectorAll(".item")) b.setAttribute("aria-selected", b.dataset.key === chosen);
     row = s;
@@ -160,7 +161,7 @@
     chips();
     layout();
     why();
-    if (window.innerWidth <= 860) $("replay").scrollIntoView({ block: "start" });
+    if (byHand && window.innerWidth <= 860) $("replay").scrollIntoView({ block: "start" });
   }
   function chips() {
     $("r-planners").replaceChildren(...D.planners.map((p, i) => {
@@ -342,5 +343,5 @@
     else if (e.key === " ") { e.preventDefault(); $("play").click(); }
   });
   const first = list();
-  if (first.length && S[key(first[0])]) open(first[0]);
+  if (first.length && S[key(first[0])]) open(first[0], false);
 })();
