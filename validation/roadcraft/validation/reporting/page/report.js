@@ -15,7 +15,7 @@
   };
   const pct = (v) => (v === null || v === undefined ? "–" : (100 * v).toFixed(1));
   const tint = (v) => (v === null ? "" : `background: rgba(var(--${v < 0.75 ? "bad" : "good"}), ${(v < 0.75 ? 0.1 + 0.35 * (1 - v / 0.75) : 0.06 + 0.24 * (v - 0.75) / 0.25).toFixed(3)})`);
-  const breakable = (name) => name.split(/(?<=_)/).flatMap((w) => [w, el("wbr")]);
+  const breakable = (name) => name.length < 16 ? [name] : name.split(/(?<=_)/).flatMap((w) => [w, el("wbr")]);
   const words = (name) => name.replace(/^no_ego_/, "no ").replace(/^ego_/, "").replaceAll("_", " ");
 
   // ---- tables ----
