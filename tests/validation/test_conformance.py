@@ -207,6 +207,9 @@ def test_command(golden: Path, tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [str(golden), "--only", "simple_ol", "--all", "--metrics-only", "--workers", "1"])
     assert shown.exit_code == 0
     assert "run_scores" in shown.stdout
+    tied = [str(golden), "--only", "sideswiper_r.a6f7", "--workers", "1"]
+    assert CliRunner().invoke(app, tied).exit_code == 0
+    assert CliRunner().invoke(app, [*tied, "--strict"]).exit_code == 1
     with pytest.raises(DataError, match="no such folder"):
         CliRunner().invoke(app, [str(tmp_path / "none")], catch_exceptions=False)
     with pytest.raises(DataError, match="no drive"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -240,11 +239,11 @@ def test_what_cannot_be_adapted(shared: Path, monkeypatch: pytest.MonkeyPatch) -
         )
 
 
-def test_the_shipped_configuration() -> None:
+@pytest.mark.parametrize("name", ["roadcraft", "roadcraft_oracle"])
+def test_the_shipped_configuration(name: str) -> None:
     from omegaconf import OmegaConf
 
-    path = Path(devkit.__file__).parent / "config" / "planner" / "roadcraft.yaml"
-    config: Any = OmegaConf.load(path)
-    assert config.roadcraft._target_ == "roadcraft.validation.devkit.RoadcraftPlanner"
+    config: Any = OmegaConf.load(Path(devkit.__file__).parent / "config" / "planner" / f"{name}.yaml")
+    module, _, kind = config.roadcraft._target_.rpartition(".")
+    assert (module, kind in devkit.__all__) == ("roadcraft.validation.devkit", True)
     assert set(config.roadcraft) == {"_target_", "_convert_", "name", "params"}
-    assert os.path.basename(path.parent) == "planner"

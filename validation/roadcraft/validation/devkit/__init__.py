@@ -2,16 +2,16 @@
 
 nuplan-devkit (https://github.com/motional/nuplan-devkit) is not on the package index and stays optional; it is imported on first use.
 
-Inside the devkit, name a planner in the devkit's own configuration, e.g. as ``planner/roadcraft.yaml`` of a folder on hydra's search path::
+Inside the devkit, planners are named in its own configuration. ``config/planner`` holds it ready; put it on hydra's search path::
 
-    roadcraft:
-      _target_: roadcraft.validation.devkit.RoadcraftPlanner
-      _convert_: all
-      name: pdm_closed
-      params: {}
+    python nuplan/planning/script/run_simulation.py +simulation=closed_loop_nonreactive_agents \\
+        planner=roadcraft planner.roadcraft.name=pdm_closed \\
+        hydra.searchpath="[pkg://nuplan.planning.script.config.common, pkg://nuplan.planning.script.experiments, pkg://roadcraft.validation.devkit.config]"
 
-and start ``run_simulation.py planner=roadcraft hydra.searchpath="[pkg://roadcraft.validation.devkit.config, ...]"``. Planners that need the log itself (``log_replay``) are
-named with ``RoadcraftOracle``. Inside roadcraft, hand an instance to ``simulate``::
+A planner's own settings are ``planner.roadcraft.params.KEY=VALUE`` (``+planner...`` for a new key). Planners that need the log itself (``log_replay``) run with
+``planner=roadcraft_oracle``. Maps are found by NUPLAN_MAPS_ROOT.
+
+Inside roadcraft, hand an instance to ``simulate``::
 
     simulate(scenarios, DevkitPlanner(IDMPlanner(...), maps_root="maps"))
 """
