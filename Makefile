@@ -46,9 +46,11 @@ test: $(STAMP) ## run the tests
 
 bench: $(STAMP) ## measure what must be fast
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+	$(BIN)/python tests/benchmarks/stages.py
 
-bench-json: $(STAMP) ## the same, written to bench.json
+bench-json: $(STAMP) ## the same, written to bench.json and stages.json, with what compiling costs
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-json=bench.json
+	$(BIN)/python tests/benchmarks/stages.py --json stages.json --cold
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .

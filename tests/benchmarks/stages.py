@@ -1,0 +1,229 @@
+"""Where the time of scoring goes: ``python tests/benchmarks/stages.py`` prints CPU microseconds per scenario-step for every stage.
+
+Synthetic scenarios are made on the spot; where reference values lie beside the checkout (../shared/golden), the reference's own three scenarios
+are driven too and compared with its published times. Everything is read from a store and straight from the ``.db``. Kernels are compiled and files
+cached before anything is measured; ``--cold`` adds what compiling costs; ``--json FILE`` writes all figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from cold import measure as measure_cold
+from cold import show as show_cold
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.registry import create
+from roadcraft.core.rollout import Rollout
+from roadcraft.scenario_io import ScenarioFilter, StoreWriter, find, ingest
+from roadcraft.scenario_io.open import open_source
+from roadcraft.scenario_io.store.rollouts import write_rollout
+from roadcraft.scenario_io.synthetic.config import SynthConfig
+from roadcraft.scenario_io.synthetic.synthesise import synth
+from roadcraft.validation.config import CHALLENGES, SimulationConfig
+from roadcraft.validation.metrics import challenge_metrics, evaluate
+from roadcraft.validation.simulation import simulate
+from roadcraft.validation.simulation.controllers import TwoStage
+from roadcraft.validation.simulation.loop import Watch
+
+STAGES = ("load", "pack", "observe", "plan", "track", "step", "agents", "record", "metrics", "write")
+# Configuration and CPU seconds per 15 s scenario of the reference: nuplan-devkit e924167 on a 2.5 GHz Xeon, published with the reference values;
+# simulation, metrics and saving of the log.
+REFERENCE = {
+    ("constant_velocity", "nonreactive"): 5.16,
+    ("idm", "nonreactive"): 9.52,
+    ("idm", "reactive"): 13.38,
+    ("pdm_closed", "reactive"): 46.87,
+}
+REFERENCE_LOG = "2021.06.14.10.19.00_veh-14_00021_00168"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "nuplan"
+
+
+class Timed:
+    """Tracker and vehicle model of the default controller, each with a clock."""
+
+    def __init__(self) -> None:
+        config = SimulationConfig()
+        self.seconds = {"track": 0.0, "step": 0.0}
+        self._tracker = create("tracker", config.tracker.name, config.tracker.params)
+        self._model = create("vehicle_model", config.vehicle_model.name, config.vehicle_model.params)
+        self.controller = TwoStage(self, self)  # type: ignore[arg-type]
+
+    def track(self, *args: Any) -> F64:
+        return self._clocked("track", self._tracker.track, *args)
+
+    def step(self, *args: Any) -> tuple[F64, F64]:
+        return self._clocked("step", self._model.step, *args)
+
+    def _clocked(self, stage: str, call: Callable[..., Any], *args: Any) -> Any:
+        begun = process_time()
+        out = call(*args)
+        self.seconds[stage] += process_time() - begun
+        return out
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: scenarios of a source, and who drives them."""
+
+    data: str
+    source: str
+    planner: str
+    mode: str
+
+
+def drive(source: ScenarioSource, chosen: list[Any], case: Case) -> dict[str, Any]:
+    """CPU seconds per stage of one run of all scenarios, and its counts."""
+    planner, agents = create("planner", case.planner), create("agents", "idm" if case.mode == "reactive" else "log")
+    challenge = CHALLENGES[case.mode]  # type: ignore[index]
+    metrics, watch, timed = challenge_metrics(challenge), Watch(), Timed()
+    with patch("roadcraft.validation.simulation.loop.perf_counter", process_time):  # CPU time, whatever else runs here
+        marks = [process_time()]
+        scenarios = [source.scenario(c.row, c.type, c.window_us) for c in chosen]
+        marks.append(process_time())
+        results = simulate(scenarios, planner, agents=agents, controller=timed.controller, watch=watch, debug=True)
+        rollouts = [r for r in results if isinstance(r, Rollout)]
+        marks.append(process_time())
+        for r in rollouts:
+            evaluate(r, challenge, metrics=metrics)
+        marks.append(process_time())
+        with tempfile.TemporaryDirectory() as folder:
+            marks.append(process_time())
+            with StoreWriter(folder, spatial_index=False) as out:
+                for c, r in zip(chosen, rollouts, strict=True):
+                    write_rollout(out, r, log=c.row.log)
+            marks.append(process_time())
+    seconds = {"load": marks[1] - marks[0], "metrics": marks[3] - marks[2], "write": marks[5] - marks[4]}
+    seconds |= {k: v for k, v in watch.seconds.items() if k != "control"} | timed.seconds
+    # what the loop does around tracker and model counts as the step's
+    seconds["step"] += watch.seconds["control"] - sum(timed.seconds.values())
+    objects = sum(len(r.drive.objects.track) for r in rollouts)
+    return {"seconds": seconds, "steps": watch.scenario_steps, "objects": objects / watch.scenario_steps}
+
+
+def opening(path: Path, chosen: list[Any]) -> float:
+    """CPU ms, once per process, of opening a source and taking its first scenario, its map included."""
+    begun, c = process_time(), chosen[0]
+    scenario = open_source(path).scenario(c.row, c.type, c.window_us)
+    assert len(scenario.map.lanes)
+    return 1e3 * (process_time() - begun)
+
+
+def measure(source: ScenarioSource, chosen: list[Any], case: Case, rounds: int) -> dict[str, Any]:
+    """The median round by total time, per scenario-step and per scenario."""
+    drive(source, chosen, case)
+    runs = sorted((drive(source, chosen, case) for _ in range(rounds)), key=lambda r: sum(r["seconds"].values()))
+    run = runs[len(runs) // 2]
+    total, count = sum(run["seconds"].values()), len(chosen)
+    row: dict[str, Any] = {**vars(case), "scenarios": count, "objects": round(run["objects"], 1)}
+    row["us_per_scenario_step"] = {k: 1e6 * run["seconds"].get(k, 0.0) / run["steps"] for k in STAGES}
+    row["cpu_ms_per_scenario"] = 1e3 * (total - run["seconds"]["write"]) / count
+    row["cpu_ms_per_scenario_with_write"] = 1e3 * total / count
+    if case.data == "reference":
+        row["reference_cpu_s"] = REFERENCE[case.planner, case.mode]
+        row["times_faster"] = row["reference_cpu_s"] / (1e-3 * row["cpu_ms_per_scenario"])
+        row["times_faster_with_write"] = row["reference_cpu_s"] / (1e-3 * row["cpu_ms_per_scenario_with_write"])
+    return row
+
+
+@contextmanager
+def sources(folder: Path) -> Any:
+    """Folders of logs and the stores made of them, by name: ``{data: (logs, store)}``."""
+    synth(folder / "synthetic", SynthConfig(worlds=4, seed=7, locations=1, situations=("dense_traffic", "cut_in")))
+    found = {"synthetic": folder / "synthetic"}
+    if SHARED.is_dir():
+        (folder / "reference" / "logs").mkdir(parents=True)
+        (folder / "reference" / "logs" / f"{REFERENCE_LOG}.db").symlink_to(SHARED / "logs" / f"{REFERENCE_LOG}.db")
+        (folder / "reference" / "maps").symlink_to(SHARED / "maps")
+        found["reference"] = folder / "reference"
+    for name, logs in found.items():
+        ingest(None, logs, folder / f"{name}-store", workers=1)
+    yield {name: (logs, folder / f"{name}-store") for name, logs in found.items()}
+
+
+def busiest(source: ScenarioSource, data: str) -> list[Any]:
+    """The tagged scenarios driven: all synthetic ones; of the reference's log the three whose frame has the most objects."""
+    tagged = [c for c in find(source, ScenarioFilter()) if c.row.tags]
+    if data != "reference":
+        return tagged
+
+    def objects(c: Any) -> int:
+        d = source.drive(c.row.log)
+        at = int(np.searchsorted(d.time_us, c.row.anchor_us))
+        return int(d.objects.offsets[at + 1] - d.objects.offsets[at])
+
+    return sorted(tagged, key=objects, reverse=True)[:3]
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """The table: microseconds of CPU time per scenario-step, milliseconds per scenario."""
+    print(
+        f"{'CPU us per scenario-step':44}"
+        + "".join(f"{s:>9}" for s in STAGES)
+        + "   ms/scen  +write   open  reference x"
+    )
+    for r in rows:
+        name = f"{r['data']} {r['source']}: {r['planner']} {r['mode']}"
+        stages = "".join(f"{r['us_per_scenario_step'][s]:9.1f}" for s in STAGES)
+        times = f"{r['times_faster']:6.0f} {r['times_faster_with_write']:6.0f}" if "times_faster" in r else ""
+        print(
+            f"{name:44}{stages} {r['cpu_ms_per_scenario']:9.1f} {r['cpu_ms_per_scenario_with_write']:7.1f} {r['open_cpu_ms_once']:6.1f}  {times}"
+        )
+    if any("times_faster" in r for r in rows):
+        print("reference: nuplan-devkit e924167 on a 2.5 GHz Xeon, CPU s per scenario:", REFERENCE)
+        print(
+            "reference x: its CPU time (saving included) over ours, without and with writing the drive; machines differ, see below"
+        )
+    print("open: once per process, the first scenario and the map included")
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    model = platform.processor()
+    if (info := Path("/proc/cpuinfo")).is_file():
+        model = next((v.split(":")[1].strip() for v in info.read_text().splitlines() if "model name" in v), model)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "load": load}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument("--cold", action="store_true", help="measure compiling from nothing too (about a minute)")
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder, sources(Path(folder)) as data:
+        for name, paths in data.items():
+            for path, kind in zip(paths, ("db", "store"), strict=True):
+                source = open_source(path)
+                chosen = busiest(source, name)
+                opened = opening(path, chosen)
+                for planner, mode in REFERENCE:
+                    rows.append(measure(source, chosen, Case(name, kind, planner, mode), options.rounds))
+                    rows[-1]["open_cpu_ms_once"] = opened
+        show(rows)
+        result: dict[str, Any] = {"machine": machine(), "stages": rows}
+        print(result["machine"])
+        if options.cold:
+            result["cold"] = measure_cold(data["synthetic"][1])
+            show_cold(result["cold"], 20)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
