@@ -23,9 +23,10 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt examples/roadcraft-cautious/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.11 to 3.13 (Debian: apt install python3 python3-venv), or say \
+  which to use: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 11) <= v < (3, 14); \
-	  ok or print("This is Python %d.%d; roadcraft needs 3.11, 3.12 or 3.13. If another is installed: make PYTHON=python3.11 ..." % v); sys.exit(not ok)' \
-	  || { echo "(no usable Python: '$(PYTHON)'; install Python 3.11 with its venv module, e.g. apt install python3-venv)"; exit 1; }
+  ok or print("This is Python %d.%d; roadcraft needs 3.11, 3.12 or 3.13. If one is installed, name it: make PYTHON=python3.11 ..." % v); sys.exit(not ok)'
 	@echo "Installing roadcraft into $(VENV) (about 2 minutes and 2 GB, mostly torch) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python has no venv module; on Debian: apt install python3-venv"; exit 1; }

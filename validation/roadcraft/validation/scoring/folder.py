@@ -49,7 +49,9 @@ class RunFolder:
     def create(self, tree: Mapping[str, Any], items: list[Item], versions: Mapping[str, str]) -> None:
         from roadcraft.core.config import to_yaml
 
-        shutil.rmtree(self.path / "rollouts", ignore_errors=True)  # left by a run that was killed before its first result
+        shutil.rmtree(
+            self.path / "rollouts", ignore_errors=True
+        )  # left by a run that was killed before its first result
         for folder in (self.path, self.parts, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         listed = {"format": FORMAT, "versions": dict(versions), "scenarios": [i.to_json() for i in items]}
