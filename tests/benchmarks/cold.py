@@ -36,6 +36,7 @@ def _here(data: str) -> dict[str, Any]:
     from roadcraft.core.config import load_config
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.job import Job
+    from roadcraft.validation.scoring.worker import collect_rarely
     from roadcraft.validation.suites import open_data, select_items
 
     kernels: list[tuple[float, str, str]] = []
@@ -55,6 +56,7 @@ def _here(data: str) -> dict[str, Any]:
             f = event.data["dispatcher"].py_func
             kernels.append((spent - inner, f"{f.__module__}.{f.__qualname__}", str(event.data["args"])))
 
+    collect_rarely()  # as the workers of a run do
     event.register("numba:compile", Clock())
     for planner in PLANNERS:
         words = [f"planner={planner}", f"data={data}", f"modes=[{','.join(MODES)}]"]

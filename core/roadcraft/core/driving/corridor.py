@@ -245,7 +245,10 @@ def _meet(
     true_distance: bool,
     best: float,
 ) -> float:
-    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon."""
+    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon.
+
+    ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call spells out.
+    """
     scratch = np.empty((_MAX_VERTICES, 2))
     own = np.empty(5)
     segments = count - 1
@@ -330,7 +333,7 @@ def separation_from_polygon(
 
     points (>= count, 2) with count >= 2; capsules from ``corridor_capsules``; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
     """
-    return _meet(points, count, half_width, capsules, polygon, vertices, bound, False, 2.0 * MARGIN)
+    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
 
 
 @njit(cache=True, nogil=True)
@@ -346,7 +349,16 @@ def separation_of_corridors(
 ) -> float:
     """Separation of two corridors (counts >= 2), clipped to +MARGIN*2 when clearly apart."""
     return _meet_corridors(
-        points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, False, 2.0 * MARGIN
+        points,
+        count,
+        half_width,
+        capsules,
+        other,
+        other_count,
+        other_half_width,
+        other_capsules,
+        np.bool_(False),
+        2.0 * MARGIN,
     )
 
 
@@ -356,7 +368,7 @@ def distance_to_polygon(
 ) -> float:
     """min(best, distance of a corridor and a convex polygon)."""
     best = min(best, _vertex_distance(points, count, polygon, vertices))
-    return _meet(points, count, half_width, capsules, polygon, vertices, bound, True, best)
+    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(True), best)
 
 
 @njit(cache=True, nogil=True)
@@ -374,7 +386,7 @@ def distance_of_corridors(
     """min(best, distance of two corridors)."""
     best = min(best, _vertex_distance(points, count, other, other_count))
     return _meet_corridors(
-        points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, True, best
+        points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, np.bool_(True), best
     )
 
 

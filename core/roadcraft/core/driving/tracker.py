@@ -209,7 +209,7 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
     _unwrap(states[:n, 2], n, headings)
     m = _resampled(times[0], times[n - 1], tick) - 1
     j = 1
-    px, py, ph = _sample(times[0], times, states, headings, 1)
+    px, py, ph = _sample(times[0], times, states, headings, np.int64(1))  # a literal would be compiled for apart
     for k in range(m):
         t = times[0] + (k + 1) * tick
         while times[j] < t:
@@ -258,7 +258,7 @@ def _track(ego, now_us, plan_time_us, plan_states, length, wheel_base, gains):  
             out[b] = np.nan
             continue
         if m != len(factors):
-            factors = speed_factors(m, gains.interval_s, gains.jerk_penalty)
+            factors = speed_factors(m, gains.interval_s, gains.jerk_penalty, np.bool_(False))
         _track_one(
             ego[b],
             now_us[b],
@@ -301,7 +301,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
     out = np.empty((count, poses, 10))
     along, turn, v, s, profile = np.empty(m), np.empty(m), np.empty(m), np.empty(m), np.empty(m)
     kappa = np.empty(gains.horizon)
-    factors = speed_factors(m, dt, gains.jerk_penalty, True)
+    factors = speed_factors(m, dt, gains.jerk_penalty, np.bool_(True))
     for p in range(count):
         pose = states[p]
         for k in range(m):

@@ -24,9 +24,10 @@ def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_off
         most = max(most, offsets[i + 1] - offsets[i])
     rows, count = np.full((n, 4, most), -1, np.int64), np.zeros((n, 4), np.int64)
     here, there = np.empty(8 * most, np.int64), np.empty(8 * most, np.int64)
-    candidates = 0
+    none = np.int64(0)  # a literal 0 would have numba compile what it is passed to once more
+    candidates = none
     for i in range(n):
-        following = 0
+        following = none
         for c in range(4):
             first, last = offsets[4 * i + c], offsets[4 * i + c + 1]
             k = 0
@@ -38,12 +39,12 @@ def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_off
                     return rows, count, i
                 if i == 1:  # at the second step what one corner finds is a candidate for the next corner
                     for j in range(k):
-                        if not among(rows[i, c, j], here, 0, candidates):
+                        if not among(rows[i, c, j], here, none, candidates):
                             here[candidates] = rows[i, c, j]
                             candidates += 1
             count[i, c] = k
             for j in range(k):
-                if not among(rows[i, c, j], there, 0, following):
+                if not among(rows[i, c, j], there, none, following):
                     there[following] = rows[i, c, j]
                     following += 1
         here, there, candidates = there, here, following
@@ -59,7 +60,8 @@ def common_or_connected(
     n = len(rows)
     state, offsets = np.zeros(n, np.int8), np.zeros(n + 1, np.int64)
     values = np.empty(4 * n + 64, np.int64)
-    end = 0
+    none = np.int64(0)
+    end = none
     for i in range(n):
         outside = 0
         for c in range(4):
@@ -72,7 +74,7 @@ def common_or_connected(
             for k in range(count[i, 0]):
                 row, shared = rows[i, 0, k], True
                 for c in range(1, 4):
-                    shared = shared and among(row, rows[i, c], 0, count[i, c])
+                    shared = shared and among(row, rows[i, c], none, count[i, c])
                 if shared:
                     values, end = _append(values, begin, end, row)
             if end == begin and _rear_connected(rows[i], count[i], next_values, next_offsets):

@@ -141,7 +141,7 @@ def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I
         elif m > following:
             subset = True
             for j in range(following):
-                subset = subset and among(rows[i + 1, j], own, 0, m)
+                subset = subset and among(rows[i + 1, j], own, np.int64(0), m)
             if subset:
                 for j in range(following):
                     rows[i, j] = rows[i + 1, j]
