@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from roadcraft.core.kernel_cache import use_kernel_cache
+
+use_kernel_cache()  # before any test module imports numba
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

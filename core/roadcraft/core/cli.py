@@ -15,6 +15,7 @@ import typer.main
 
 from roadcraft.core._version import __version__
 from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, registry
 
 EXIT_CODES = """Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done, but bad input was
@@ -94,6 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     leading = words[: next((i for i, w in enumerate(words) if not w.startswith("-")), len(words))]
     if "--no-plugins" in leading:  # before discovery, and for worker processes too
         os.environ[NO_PLUGINS] = "1"
+    use_kernel_cache()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         faults = registry().faults
