@@ -62,7 +62,7 @@ lint: $(STAMP) ## style, types and layers
 
 check: lint test ## everything CI runs
 
-clean-kernels: ## forget compiled kernels (after editing one that another file calls)
+clean-kernels: ## forget compiled kernels beside the sources
 	find core scenario_io planners validation plugins -name "*.nb[ic]" -delete
 
 clean: clean-kernels ## remove caches and the environment
