@@ -104,7 +104,8 @@ def test_killed_and_repeated(logs, tmp_path, workers, parts):
     assert report.drives + report.already == 40
     assert report.already >= kept
     assert contents(out) == contents(logs)
-    time.sleep(1.0)  # an orphaned worker notices within half a second that its parent is gone; until then it may leave a temporary file
+    # An orphaned worker notices within half a second that its parent is gone; until then it may leave a temporary file.
+    time.sleep(1.0)
     ingest("store", logs, out, workers=1)
     assert not list(out.rglob("*.tmp"))
 
