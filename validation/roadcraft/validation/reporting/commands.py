@@ -39,7 +39,7 @@ def report(
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the size: to see that everything works.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small one, to see that everything works.")] = False,
 ) -> None:
     """Synthesise logs, ingest them, train a transformer, score six planners on held-out worlds, write a report.
 
