@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME: dict[str, str] = {}  # public name -> module that defines it
+_HOME: dict[str, str] = {  # public name -> module that defines it
+    "TrainConfig": "roadcraft.plugins.training.config",
+    "train": "roadcraft.plugins.training.run",
+}
 
 __all__ = list(_HOME)
 

@@ -182,6 +182,17 @@ def test_scenes_without_a_route_are_left_out_and_named(world: Any) -> None:
     assert "no route" in left_out.what
 
 
+def test_an_ingest_reports_scenes_without_a_route_and_keeps_the_rest(world: Any, tmp_path: Path) -> None:
+    from roadcraft.scenario_io import Store, ingest
+
+    name = world.drive.scenes.names[3]
+    spoil(world.log, f"UPDATE scene SET roadblock_ids = '' WHERE name = '{name}'")
+    report = ingest("nuplan", world.logs, tmp_path / "store", {"maps_root": str(world.maps)}, workers=1)
+    assert report.drives == 1
+    assert [name in s.where and "no route" in s.what for s in report.skipped] == [True]
+    assert Store(tmp_path / "store").logs() == world.source().logs()
+
+
 def test_route_of_another_map(world: Any) -> None:
     spoil(world.log, "UPDATE scene SET roadblock_ids = '12345 12346'")
     fault(world, "table scene", "12345", "map version")
