@@ -264,7 +264,8 @@ class FeatureSpec:
     objects; lanes: nearest lanes and connectors, each of ``lane_points`` points; route_lanes: lanes of the route, by distance; crosswalks;
     reference_lines: centrelines along the route from the ego onward (its own lane, left, right), each of ``reference_points`` points
     ``reference_interval_m`` apart; radius_m: around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with
-    targets.
+    targets; lane_links: successors kept per piece of lane (0: no lane graph); raster_cells: rows and columns of a bird's-eye raster (0: none) with
+    cells of ``raster_cell_m``; instruction_words: words of a text command (0: neither commands nor other conditions are read).
     """
 
     agents: int = 32
@@ -282,6 +283,10 @@ class FeatureSpec:
     future_steps: int = 80
     future_interval_s: float = 0.1
     future_agents: int = 10
+    lane_links: int = 0
+    raster_cells: int = 0
+    raster_cell_m: float = 0.5
+    instruction_words: int = 0
 
     def schema_hash(self) -> str:
         """Identifies the layout of the features; stored in checkpoints and compared when they are loaded."""
@@ -319,7 +324,9 @@ class SceneEncoder(Protocol):
     def features(self) -> FeatureSpec: ...
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
-        """``cache`` holds the static map part across the steps of a closed loop (None at first)."""
+        """``cache`` keeps the static map part across the steps of a closed loop: None, or named tensors with leading dimension B, as returned one step
+        earlier. A planner keeps its rows scene by scene and stacks them anew as scenes come and go; a row of zeros means that nothing is known yet.
+        An encoder without a cache returns None."""
 
 
 class BehaviorModel(Protocol):

@@ -97,7 +97,15 @@ def layout_hash(spec: FeatureSpec) -> str:
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
     """The features that serve an encoder and a model: the larger of each capacity. Raises PluginError where their grids differ."""
-    grid = ("past_interval_s", "lane_points", "reference_interval_m", "radius_m", "future_steps", "future_interval_s")
+    grid = (
+        "past_interval_s",
+        "lane_points",
+        "reference_interval_m",
+        "radius_m",
+        "future_steps",
+        "future_interval_s",
+        "raster_cell_m",
+    )
     wrong = [g for g in grid if getattr(a, g) != getattr(b, g)]
     if wrong:
         raise PluginError(f"encoder and model ask for features on different grids: {', '.join(wrong)}")
@@ -111,6 +119,9 @@ def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
         "reference_lines",
         "reference_points",
         "future_agents",
+        "lane_links",
+        "raster_cells",
+        "instruction_words",
     )
     return replace(a, **{k: max(getattr(a, k), getattr(b, k)) for k in larger})
 
