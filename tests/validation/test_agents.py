@@ -99,14 +99,16 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
     """Step for step in the busiest drives: where the kernel is sure, exact geometry agrees."""
     agreed, left_open = 0, 0
 
-    def both(fleet, size, roads, around, law, first, lead, gap):
+    def both(fleet, size, roads, around, law, first, lead, gap, own_rails):
         nonlocal agreed, left_open
+        if not own_rails:
+            return idm_step.WANTS_RAILS, first
         room = fleet.rail_points.shape[1]
         scratch = np.empty((room + 2, 2)), np.empty(room + 2), np.empty((room // 8 + 2, 5))
         for a in range(first, len(fleet.alive)):
             if not fleet.alive[a]:
                 continue
-            if not idm_step._plan_route(fleet, roads, around, law, a):
+            if idm_step._plan_route(fleet, roads, around, law, a, own_rails) < 0:
                 return idm_step.WANTS_ROOM, a
             lead, gap = exact_lead(fleet, size, roads, around, a)
             status, sure, far = idm_lead.find_lead(fleet, size, roads, around, a, *scratch)
@@ -117,7 +119,8 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
             else:
                 left_open += 1
             idm_step._follow(fleet, size, roads, around, law, a, lead, gap)
-            assert idm_step.sweep(fleet, size, law.headway, a)
+            if not idm_step.sweep(fleet, size, law.headway, a):
+                return idm_step.WANTS_SWEEP, a
         return idm_lead.DONE, len(fleet.alive)
 
     monkeypatch.setattr(idm, "step_agents", both)

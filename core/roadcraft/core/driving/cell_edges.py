@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.exact import orientation
 from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.lanes import Layer, LayerArrays
 
 _MARGIN_M = 1e-3  # an edge this near to a cell is listed in it, as in ``grid``
@@ -47,13 +48,13 @@ def cell_edges(layer: Layer) -> CellEdges:
     return CellEdges(*layer.arrays, frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _right(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether an edge that spans the height y passes to the right of the cell border's point (x, y)."""
     return _left(ax, ay, bx, by, x, y) == (by > ay)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the point lay a hair higher and a
     smaller hair to the right, for every count alike: maps drawn on whole metres have vertices at the corners of cells."""
@@ -63,7 +64,7 @@ def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> boo
     return side > 0.0
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
     """First and last grid row of the cells of a column that edge i comes near; first > last where it does not."""
     ax, ay, bx, by = layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
@@ -84,7 +85,7 @@ def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
     return max(int(low), 0), min(int(high), layer.ny - 1)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _entry_of(layer: LayerArrays, cell: int, row: int) -> int:
     for k in range(layer.starts[cell], layer.starts[cell + 1]):
         if layer.entries[k] == 2 * row:
@@ -142,7 +143,7 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]
     return edge_at, edge, odd
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
     """Positive where (x, y) lies left of a -> b, negative right of it, 0 on it; exact."""
     left, right = (ax - x) * (by - y), (ay - y) * (bx - x)
@@ -151,7 +152,7 @@ def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> flo
     return float(orientation(ax, ay, bx, by, x, y))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _holds(
     points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, cx: float, cy: float, x: float, y: float
 ) -> bool:
@@ -177,7 +178,7 @@ def _holds(
     return odd
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
     """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
     column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
@@ -194,7 +195,7 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     return at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def one_in_cell(
     x0: float,
     y0: float,
@@ -208,11 +209,12 @@ def one_in_cell(
     edge: NDArray[np.int32],
     odd: NDArray[np.bool_],
     wanted: NDArray[np.bool_],
+    choosy: bool,
     hint: int,
     x: float,
     y: float,
 ) -> int:
-    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count; all where empty.
+    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count, if ``choosy``.
 
     The fields of :class:`CellEdges` one by one: taking them from the tuple costs more than the search (numba counts references).
     """
@@ -230,7 +232,7 @@ def one_in_cell(
                 return hint
     for k in range(first, last):
         e = entries[k]
-        if k == asked or (len(wanted) > 0 and not wanted[e >> 1]):
+        if k == asked or (choosy and not wanted[e >> 1]):
             continue
         if e & 1 or _holds(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
             return int(e >> 1)

@@ -20,6 +20,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import point_segment_distance
+from roadcraft.core.driving.kernels import leaf
 
 MARGIN = 1e-6
 """m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""
@@ -30,12 +31,19 @@ TIE = 1e-7
 LEAF = 10
 """Objects in one leaf of the reference's search tree (shapely's STRtree)."""
 _ARC = math.pi / 32.0
+_SLIGHT = 0.14  # tangent of a bend a little below 1.5 _ARC
 _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles beside it
 _FAR = 1e30
 _MAX_VERTICES = 40
 
 
-@njit(cache=True, nogil=True)
+@leaf
+def one_chord(cross: float, dot: float) -> bool:
+    """Whether a bend, by the products of the segments before and after it, is so slight that its join surely has one chord."""
+    return abs(cross) < _SLIGHT * dot
+
+
+@leaf
 def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
     """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after it.
 
@@ -66,17 +74,20 @@ def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
     side = -1.0 if cross > 0.0 else 1.0
     nx, ny = side * nx, side * ny
     mx, my = -vy / onward * half_width * side, vx / onward * half_width * side
-    turn = math.atan2(cross, dot)
-    chords = max(1, int(abs(turn) / _ARC + 0.5))
     out[0, 0], out[0, 1] = bx, by
-    for j in range(chords):
-        c, s = math.cos(turn * j / chords), math.sin(turn * j / chords)
-        out[1 + j, 0], out[1 + j, 1] = bx + c * nx - s * ny, by + s * nx + c * ny
+    out[1, 0], out[1, 1] = bx + nx, by + ny
+    chords = 1
+    if not one_chord(cross, dot):
+        turn = math.atan2(cross, dot)
+        chords = max(1, int(abs(turn) / _ARC + 0.5))
+        for j in range(1, chords):
+            c, s = math.cos(turn * j / chords), math.sin(turn * j / chords)
+            out[1 + j, 0], out[1 + j, 1] = bx + c * nx - s * ny, by + s * nx + c * ny
     out[1 + chords, 0], out[1 + chords, 1] = bx + mx, by + my
     return chords + 2
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def square_ends(points: F64, count: int, half_width: float) -> None:
     """Lengthen the path by half the width at both ends, in place: its flat caps are then the square caps of the path as it was."""
     for first, second in ((0, 1), (count - 1, count - 2)):
@@ -124,7 +135,7 @@ def folded_ends(points: F64, count: int, half_width: float) -> bool:
     return first > 0 or last < count - 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) -> None:
     """Capsule (axis x0, y0, x1, y1 and radius) around a corridor's vertices first .. last: out (5,)."""
     ax, ay, bx, by = points[first, 0], points[first, 1], points[last, 0], points[last, 1]
@@ -134,7 +145,7 @@ def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) 
     out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, off + half_width
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> int:
     """Capsules of the corridor's chunks of ``CHUNK`` segments: out (>= count / CHUNK + 1, 5); returns their number."""
     n = 0
@@ -144,14 +155,31 @@ def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> i
     return n
 
 
-@njit(cache=True, nogil=True)
+@leaf
+def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out: F64) -> None:
+    """Capsule around a footprint, a corridor of ``count`` >= 2 points and a box (4, 2) of corners: out (5,)."""
+    capsule_of(points, 0, count - 1, half_width, out)
+    for k in range(4):
+        out[4] = max(out[4], point_segment_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
+
+
+@leaf
+def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
+    """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks, or come too close to call."""
+    for c in range((count + CHUNK - 2) // CHUNK):  # noqa: SIM110 (numba compiles no generators)
+        if capsule_gap(capsules[c], bounds[row]) <= 3.0 * MARGIN:
+            return True
+    return False
+
+
+@leaf
 def box_capsule(x: float, y: float, heading: float, length: float, width: float, out: F64) -> None:
     """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
     c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length
     out[0], out[1], out[2], out[3], out[4] = x - c, y - s, x + c, y + s, 0.5 * width
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def capsule_gap(a: F64, b: F64) -> float:
     """Distance of two capsules (negative: they overlap): a lower bound of the distance of what they hold."""
     ax, ay, bx, by = a[0], a[1], a[2], a[3]
@@ -175,7 +203,7 @@ def capsule_gap(a: F64, b: F64) -> float:
     return near - reach
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
     """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
     their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
@@ -206,7 +234,7 @@ def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
     """min(best, distance of two convex polygons a (>= n, 2), b (>= m, 2)); 0 where they touch."""
     apart = convex_separation(a, n, b, m, max(best, 0.0))
@@ -223,7 +251,7 @@ def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def polygon_capsule(polygon: F64, count: int, out: F64) -> None:
     """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line: out (5,)."""
     half = count // 2
@@ -314,7 +342,7 @@ def _meet_corridors(
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
     """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
     best = _FAR
@@ -390,7 +418,7 @@ def distance_of_corridors(
     )
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
     """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
     odd = False
@@ -404,7 +432,7 @@ def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y:
     return odd
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
     """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
     out[0], out[1], out[2], out[3] = _FAR, _FAR, -_FAR, -_FAR
@@ -413,7 +441,7 @@ def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
         out[1], out[3] = min(out[1], points[i, 1] - margin), max(out[3], points[i, 1] + margin)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
     """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when clearly apart.
 
@@ -434,7 +462,7 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
     return gap
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def ring_distance(
     points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
 ) -> float:
@@ -453,7 +481,7 @@ def ring_distance(
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def choose_nearest(far: F64, middle: F64, count: int) -> int:
     """Index of the nearest of ``count`` >= 1 objects at distances ``far``; -1 where that is too close to call.
 

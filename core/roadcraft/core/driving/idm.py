@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from roadcraft.core.driving.kernels import leaf
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def idm_acceleration(
     speed: float,
     target: float,
@@ -30,7 +31,7 @@ def idm_acceleration(
     return min(accel, max_accel)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def idm_advance(speed: float, accel: float, dt: float) -> tuple[float, float]:
     """Distance driven with the old speed, and the new speed (never negative) after ``dt`` seconds: forward Euler."""
     return dt * speed, max(speed + dt * accel, 0.0)

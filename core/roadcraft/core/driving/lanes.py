@@ -21,6 +21,7 @@ from roadcraft.core.driving.boxes import point_segment_distance
 from roadcraft.core.driving.exact import orientation
 from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.driving.grid import fill_cells
+from roadcraft.core.driving.kernels import leaf
 
 if TYPE_CHECKING:
     from roadcraft.core.map import MapData
@@ -164,7 +165,7 @@ def distance_to_any(layer: Layer, points: F64) -> F64:
 # ---- kernels: their first argument is ``Layer.arrays`` -----------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
     """Whether polygon ``row`` strictly contains (x, y), by the even-odd rule over its rings (GEOS' ray crossings with exact signs)."""
     odd = False
@@ -187,7 +188,7 @@ def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
     return odd
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def cell_of(layer: LayerArrays, x: float, y: float) -> int:
     """Cell that holds (x, y), or -1 beyond the grid."""
     column, row = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
@@ -196,7 +197,7 @@ def cell_of(layer: LayerArrays, x: float, y: float) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
     """Write the rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
     cell = cell_of(layer, x, y)
@@ -209,7 +210,7 @@ def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def in_any(layer: LayerArrays, x: float, y: float) -> bool:
     """Whether any polygon holds (x, y)."""
     cell = cell_of(layer, x, y)
@@ -221,7 +222,7 @@ def in_any(layer: LayerArrays, x: float, y: float) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
     """Distance of (x, y) to polygon ``row``, 0 inside."""
     best = math.inf

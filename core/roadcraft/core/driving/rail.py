@@ -7,14 +7,14 @@ position and heading are linear in progress. Reference: nuplan-devkit e924167, I
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.kernels import leaf
 
 _SAME = 1e-8  # successive vertices nearer than this count as one
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def vertex_headings(points: F64, count: int, out: F64) -> None:
     """Heading of each vertex towards its successor; the last repeats the one before. points (>= count, 2), out (>= count,)."""
     for i in range(count - 1):
@@ -23,7 +23,7 @@ def vertex_headings(points: F64, count: int, out: F64) -> None:
         out[count - 1] = out[count - 2]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     """Turn ``count`` vertices into a rail, in place; returns its number of vertices.
 
@@ -54,19 +54,19 @@ def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def clamp_progress(progress: F64, count: int, s: float) -> float:
     """``s`` limited to the rail."""
     return max(progress[0], min(s, progress[count - 1]))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def segment_of(progress: F64, count: int, s: float) -> int:
     """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before ``s``."""
     return min(max(int(np.searchsorted(progress[:count], s)), 1), count - 1) - 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> tuple[float, float, float]:
     """x, y and heading in [-pi, pi) at ``s``, which must lie on the rail."""
     i = segment_of(progress, count, s)
@@ -77,7 +77,7 @@ def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> t
     return x, y, (h + np.pi) % (2.0 * np.pi) - np.pi
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float, out: F64, out_heading: F64) -> int:
     """The rail from ``s`` to its end: interpolated start, then the vertices beyond; at the very end its last two vertices.
 
@@ -96,7 +96,7 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
     return n
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def cut_rail(progress: F64, points: F64, heading: F64, count: int, start: float, end: float, out: F64) -> int:
     """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (>= count + 2, 2); returns their number.
 
@@ -104,11 +104,9 @@ def cut_rail(progress: F64, points: F64, heading: F64, count: int, start: float,
     """
     first = np.searchsorted(progress[:count], start, side="right")
     last = np.searchsorted(progress[:count], end) - 1
-    if first >= count:
-        out[0], out[1] = points[count - 2], points[count - 1]
-        return 2
-    if last < 0:
-        out[0], out[1] = points[0], points[1]
+    if first >= count or last < 0:
+        i = count - 2 if first >= count else 0
+        out[0, 0], out[0, 1], out[1, 0], out[1, 1] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
         return 2
     out[0, 0], out[0, 1], _ = pose_at(progress, points, heading, count, start)
     n = 1

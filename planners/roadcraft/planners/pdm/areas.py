@@ -14,6 +14,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.cell_edges import CellEdges, one_in_cell, rows_in_cell
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.lanes import LayerArrays
 from roadcraft.planners.pdm.corridor import convex_meets_ring
 
@@ -36,7 +37,7 @@ class Ground(NamedTuple):
     has_speed_limit: Any
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> bool:
     for r in range(first, last):  # noqa: SIM110 (numba compiles no generators)
         if convex_meets_ring(patch, points[rings[r] : rings[r + 1]]):
@@ -44,28 +45,31 @@ def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> 
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _keep_seen(
     points: F64, rings: I64, offsets: I64, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
 ) -> int:
     """Drop from rows[:count], polygons that hold (x, y), those whose owner among the given polygons lies outside the square ``patch`` (4, 2).
 
-    owner: of each row; empty where rows are their own owners. memo (K,): 1 and -1 for owners known to be in or out.
+    owner: of each row; empty where rows are their own owners. memo (K, 2): owners asked lately, counted from 1, and 1 or 0: in or out.
     """
     if patch[1, 0] <= x <= patch[0, 0] and patch[2, 1] <= y <= patch[0, 1]:
         return count
     kept = 0
     for i in range(count):
         b = owner[rows[i]] if len(owner) else rows[i]
-        if b >= 0 and memo[b] == 0:
-            memo[b] = 1 if _meets_patch(points, rings, offsets[b], offsets[b + 1], patch) else -1
-        if b >= 0 and memo[b] > 0:
+        if b < 0:
+            continue
+        m = b % len(memo)
+        if memo[m, 0] != b + 1:
+            memo[m, 0], memo[m, 1] = b + 1, _meets_patch(points, rings, offsets[b], offsets[b + 1], patch)
+        if memo[m, 1]:
             rows[kept] = rows[i]
             kept += 1
     return kept
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _lanes_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
     count = rows_in_cell(ground.lanes, x, y, out, 0)
     b = ground.blocks
@@ -75,11 +79,13 @@ def _lanes_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I6
 @njit(cache=True, nogil=True)
 def _parks_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
     count = rows_in_cell(ground.parks, x, y, out, 0)
+    if count == 0:
+        return 0
     p = ground.parks
     return _keep_seen(p.points, p.rings, p.offsets, np.zeros(0, np.int64), patch, memo, x, y, out, count)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _several(held: I64, many: I64) -> bool:
     """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, many (4,) how many."""
     different = 0
@@ -115,14 +121,13 @@ def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
 def straddles(state: F64, vehicle_box: F64, ground: Ground, patch: F64) -> bool:
     """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state (10,); patch: where to look."""
     held, many, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
-    blocks = np.zeros(max(len(ground.blocks.offsets) - 1, 0), np.int64)
-    parks = np.zeros(max(len(ground.parks.offsets) - 1, 0), np.int64)
+    blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
     corners = box_corners(x, y, state[2], vehicle_box[1], vehicle_box[2])
     for i in range(4):
         cx, cy = corners[i, 0], corners[i, 1]
         m = _lanes_at(ground, patch, blocks, cx, cy, held[i])
-        if len(parks):
+        if len(ground.parks.offsets) > 1:
             for j in range(_parks_at(ground, patch, parks, cx, cy, rows)):
                 if m < _MOST:
                     held[i, m] = -1 - rows[j]
@@ -138,11 +143,9 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
     on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is looked for where the corner of the
     pose before was found.
     """
-    some = np.zeros(0, np.bool_)
     rows = np.empty(_MOST, np.int64)
-    blocks = np.zeros(max(len(ground.blocks.offsets) - 1, 0), np.int64)
-    parks = np.zeros(max(len(ground.parks.offsets) - 1, 0), np.int64)
-    lanes, hint = ground.lanes, np.full(5, -1, np.int64)
+    blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
+    lanes, hint, bare = ground.lanes, np.full(5, -1, np.int64), len(ground.parks.offsets) < 2
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
     starts, entries, points, edge_at, edge, odd = (
         lanes.starts,
@@ -157,18 +160,35 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
     for n in range(states.shape[0]):
         hint[:] = -1
         for t in range(states.shape[1]):
-            s = states[n, t]
-            c, q = math.cos(s[2]), math.sin(s[2])
-            x, y = s[0] + vehicle_box[0] * c, s[1] + vehicle_box[0] * q
+            sx, sy, heading = states[n, t, 0], states[n, t, 1], states[n, t, 2]
+            if t > 0 and sx == states[n, t - 1, 0] and sy == states[n, t - 1, 1] and heading == states[n, t - 1, 2]:
+                flags[n, t] = flags[n, t - 1]  # standing
+                continue
+            c, q = math.cos(heading), math.sin(heading)
+            x, y = sx + vehicle_box[0] * c, sy + vehicle_box[0] * q
             flag = 0
             for i in range(5):
                 u = 0.0 if i == 4 else (hl if i == 0 or i == 3 else -hl)
                 v = 0.0 if i == 4 else (hw if i < 2 else -hw)
                 px, py = x + (u * c - v * q), y + (u * q + v * c)
                 if left <= px <= right and low <= py <= high:
-                    wanted = on_route if i == 4 else some
                     hint[i] = one_in_cell(
-                        x0, y0, size, nx, ny, starts, entries, points, edge_at, edge, odd, wanted, hint[i], px, py
+                        x0,
+                        y0,
+                        size,
+                        nx,
+                        ny,
+                        starts,
+                        entries,
+                        points,
+                        edge_at,
+                        edge,
+                        odd,
+                        on_route,
+                        i == 4,
+                        hint[i],
+                        px,
+                        py,
                     )
                 else:
                     m = _lanes_at(ground, patch, blocks, px, py, rows)
@@ -180,6 +200,6 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
                     continue
                 if i == 4:
                     flag |= ONCOMING
-                elif len(parks) == 0 or _parks_at(ground, patch, parks, px, py, rows) == 0:
+                elif bare or _parks_at(ground, patch, parks, px, py, rows) == 0:
                     flag |= OFF_ROAD
             flags[n, t] = flag

@@ -13,12 +13,14 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, segments_touch, separation
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.planners.pdm.paths import CHUNK, Path, bounds_distance2, interpolate
 
+_SLACK_M = 1e-6
 _ARC_STEP = 0.5 * math.pi / 16  # GEOS rounds a corner with 16 chords per quarter
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def span(path: Path, start: float, end: float) -> tuple[int, int]:
     """First and last vertex with ``start <= arc <= end``, both clipped to the path; first > last where there is none."""
     s = path.arc
@@ -40,7 +42,7 @@ def piece(path: Path, start: float, end: float) -> Path:
     return Path(xy, heading, arc, chunk)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def ends(path: Path, first: int, last: int) -> tuple[int, int]:
     """The first and the last segment of some length between two vertices; -1, -1 where all points coincide."""
     a, b = -1, -1
@@ -55,7 +57,7 @@ def ends(path: Path, first: int, last: int) -> tuple[int, int]:
     return a, b
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def strip_box(path: Path, i: int, half_width: float, before: float, after: float, out: F64) -> None:
     """The rectangle of segment i, lengthened by ``before`` and ``after``: out (6,) x, y, cos, sin, length, width."""
     d = path.arc[i + 1] - path.arc[i]
@@ -65,7 +67,7 @@ def strip_box(path: Path, i: int, half_width: float, before: float, after: float
     out[4], out[5] = d + before + after, 2.0 * half_width
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def wedge(path: Path, i: int, k: int, half_width: float, part: int, out: F64) -> int:
     """Triangle ``part`` of the outer corner where segment i ends and segment k begins: out (3, 2), counter-clockwise. Returns the number of parts."""
     di, dk = path.arc[i + 1] - path.arc[i], path.arc[k + 1] - path.arc[k]
@@ -86,7 +88,7 @@ def wedge(path: Path, i: int, k: int, half_width: float, part: int, out: F64) ->
     return parts
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def next_segment(path: Path, i: int, last: int) -> int:
     """The next segment of some length after i and before vertex ``last``, or -1."""
     for k in range(i + 1, last):
@@ -133,6 +135,11 @@ def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64
             dx, dy = xy[i + 1, 0] - box[0], xy[i + 1, 1] - box[1]
             if arc[i + 1] <= arc[i] or dx * dx + dy * dy > reach * reach:
                 continue
+            # a wedge lies within half_width of its vertex
+            off_x = abs(dx * box[2] + dy * box[3]) - 0.5 * box[4]
+            off_y = abs(dy * box[2] - dx * box[3]) - 0.5 * box[5]
+            if max(off_x, off_y) > half_width + _SLACK_M:
+                continue
             k = next_segment(path, i, last)
             if k < 0:
                 continue
@@ -144,7 +151,7 @@ def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def convex_meets_ring(shape: F64, ring: F64) -> bool:
     """Whether a convex polygon (N, 2) and the area inside a closed ring (V, 2) share a point."""
     lo_x, hi_x, lo_y, hi_y = shape[0, 0], shape[0, 0], shape[0, 1], shape[0, 1]
@@ -168,7 +175,7 @@ def convex_meets_ring(shape: F64, ring: F64) -> bool:
     return inside
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _in_convex(shape: F64, x: float, y: float) -> bool:
     for k in range(len(shape)):
         m = (k + 1) % len(shape)

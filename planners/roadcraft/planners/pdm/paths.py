@@ -10,10 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.boxes import point_segment_distance
+from roadcraft.core.driving.kernels import leaf
 
 CHUNK = 16
 
@@ -46,7 +46,7 @@ def offset_path(xy: F64, heading: F64, offset_m: float) -> Path:
     return make_path(xy + offset_m * np.stack([np.cos(normal), np.sin(normal)], -1), heading)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
     """Squared distance of a point to rectangle c of ``chunk`` (C, 4)."""
     dx = max(chunk[c, 0] - x, 0.0, x - chunk[c, 2])
@@ -54,7 +54,7 @@ def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
     return dx * dx + dy * dy
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
     """Arc length of the point of the path nearest to (x, y), and its segment: the first of equals, as shapely's ``LineString.project``.
 
@@ -78,7 +78,7 @@ def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
     return arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def interpolate(path: Path, arc: float) -> tuple[float, float, float]:
     """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0, PDMPath.interpolate."""
     s, xy, heading = path.arc, path.xy, path.heading

@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.planners.pdm.corridor import box_in_strip, ends, piece, ring_in_strip, span
-from roadcraft.planners.pdm.paths import Path, interpolate, project
+from roadcraft.planners.pdm.paths import CHUNK, Path, interpolate, project
 from roadcraft.planners.pdm.tree_order import tree_order
 from roadcraft.planners.pdm.world import World, box_distance, box_ring_distance
 
@@ -50,12 +51,14 @@ def in_the_way(
     world: World,
     time_s: float,
     fixed: I64,
+    near: I64,
     arcs: F64,
     out: I64,
 ) -> int:
     """Objects that touch the strip at ``time_s``: their indices in ``out``, their centres' arc lengths in ``arcs`` (M,). Returns how many.
 
-    fixed (M,): 0 unknown, 1 stands in the strip, -1 stands beside it; remembered for objects that do not move.
+    fixed (M,): 0 unknown, 1 stands in the strip, -1 never comes near it; remembered for objects that do not move. near (M,): where on the path
+    each was last found, which saves time.
     """
     tips = ends(path, first, last)
     if tips[0] < 0:
@@ -75,12 +78,33 @@ def in_the_way(
                 if still:
                     fixed[j] = -1
                 continue
-            arcs[j] = project(path, box[0], box[1], first)[0]
+            arcs[j], near[j] = project(path, box[0], box[1], near[j])
             if still:
                 fixed[j] = 1
         out[n] = j
         n += 1
     return n
+
+
+@leaf
+def beside_the_way(
+    path: Path, first: int, last: int, half_width: float, world: World, until_s: float, fixed: I64
+) -> None:
+    """Marks with -1 in ``fixed`` (M,) the objects that from now to ``until_s`` stay clear of the boxes around the strip's chunks."""
+    chunk = path.chunk
+    for j in range(len(world.box)):
+        x, y = world.box[j, 0], world.box[j, 1]
+        reach = 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2) + 1.5 * half_width
+        dx, dy = until_s * world.moved[j, 0], until_s * world.moved[j, 1]
+        left, right = min(x, x + dx) - reach, max(x, x + dx) + reach
+        low, high = min(y, y + dy) - reach, max(y, y + dy) + reach
+        clear = True
+        for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
+            if chunk[c, 0] <= right and chunk[c, 2] >= left and chunk[c, 1] <= high and chunk[c, 3] >= low:
+                clear = False
+                break
+        if clear:
+            fixed[j] = -1
 
 
 @njit(cache=True, nogil=True)
@@ -104,7 +128,7 @@ def reds_in_the_way(
     return n
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _centroid(ring: F64) -> tuple[float, float]:
     """Centroid of the area inside a closed ring."""
     ox, oy = ring[0, 0], ring[0, 1]
@@ -216,7 +240,7 @@ def _look_ahead(
     return True
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _advance(progress: float, speed: float, lead: F64, target: float, driver: Driver) -> tuple[float, float]:
     """One step of the intelligent driver model: new arc length and speed (which may become negative)."""
     wanted = driver.min_gap + speed * driver.headway
@@ -255,7 +279,8 @@ def unroll(
         path, begin = piece(whole, strip[0], strip[1]), -1
         first, last = 0, 1
     half_width = 0.5 * vehicle_box[2]
-    fixed = np.zeros(len(world.box), np.int64)
+    fixed, near = np.zeros(len(world.box), np.int64), np.full(len(world.box), first)
+    beside_the_way(path, first, last, half_width, world, steps[1] * driver.dt, fixed)
     object_arcs, found = np.empty(len(world.box)), np.empty(len(world.box), np.int64)
     red_arcs, red_found = np.empty(len(reds.ignored)), np.empty(len(reds.ignored), np.int64)
     red_count = reds_in_the_way(path, begin, first, last, half_width, reds, red_arcs, red_found)
@@ -268,7 +293,7 @@ def unroll(
     for t in range(steps[0], steps[1] + 1):
         if t % REFRESH == 0:
             time_s = t // REFRESH * REFRESH * driver.dt
-            count = in_the_way(path, first, last, half_width, world, time_s, fixed, object_arcs, found)
+            count = in_the_way(path, first, last, half_width, world, time_s, fixed, near, object_arcs, found)
             if begin < 0:
                 for k in range(count):
                     j = found[k]

@@ -14,6 +14,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, segments_touch, separation
 from roadcraft.core.driving.exact import fma
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.lanes import in_any
 from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, Ground, straddles
 from roadcraft.planners.pdm.paths import Path, project
@@ -41,7 +42,7 @@ class Rules(NamedTuple):
     progress_floor_m: float
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def bearing(x: float, y: float, heading: float, ox: float, oy: float) -> float:
     """Angle between a heading and the direction from (x, y) to (ox, oy), in [0, pi]; NaN where rounding takes the cosine beyond 1, as in the
     reference (nuplan-devkit e924167, get_agent_relative_angle), which then finds the object neither ahead nor behind."""
@@ -157,7 +158,7 @@ def score_traffic(
         )
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, sheet: F64) -> None:
     """Drivable area and driving direction. flags (N, T) of ``areas``; the way driven outside the route's lanes counts per uninterrupted stretch."""
     for n in range(len(states)):
@@ -178,7 +179,7 @@ def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, sheet: 
         sheet[n, DIRECTION] = 1.0 if worst < rules.direction_m[0] else (0.5 if worst < rules.direction_m[1] else 0.0)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def score_progress(states: F64, vehicle_box: F64, path: Path, sheet: F64) -> None:
     """Metres gained along ``path`` by the box centre from the first to the last state, not below 0."""
     for n in range(len(states)):

@@ -11,6 +11,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, separation
 from roadcraft.core.driving.forecast import drift
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.scenario import U8, U64
 from roadcraft.planners.pdm.corridor import convex_meets_ring
 
@@ -34,7 +35,7 @@ class World(NamedTuple):
     ignored: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _contains(values: U64, wanted: np.uint64) -> bool:
     for v in values:  # noqa: SIM110 (numba compiles no generators)
         if v == wanted:
@@ -99,7 +100,7 @@ def observe(
     return World(row, out, moved, heading, speed, moving, ignored)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def box_within_ring(corners: F64, ring: F64) -> bool:
     """Whether a convex shape (N, 2) lies inside a closed ring (V, 2): all corners inside and no edge of the ring through it."""
     for k in range(len(corners)):
@@ -117,7 +118,7 @@ def box_within_ring(corners: F64, ring: F64) -> bool:
     return convex_meets_ring(corners, ring)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def point_in_ring(ring: F64, x: float, y: float) -> bool:
     """Even-odd containment in a closed ring (V, 2)."""
     inside = False
@@ -128,7 +129,7 @@ def point_in_ring(ring: F64, x: float, y: float) -> bool:
     return inside
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
     """Distance of an oriented box (6,) x, y, cos, sin, length, width to the area inside a closed ring; 0 where they touch, inf beyond ``limit``."""
     hl, hw = 0.5 * box[4], 0.5 * box[5]
@@ -154,7 +155,7 @@ def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
     return best if best < limit else math.inf
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _segment_rectangle(ax: float, ay: float, bx: float, by: float, hl: float, hw: float) -> float:
     """Distance of a segment to the rectangle [-hl, hl] x [-hw, hw]."""
     lo, hi = 0.0, 1.0
@@ -177,14 +178,14 @@ def _segment_rectangle(ax: float, ay: float, bx: float, by: float, hl: float, hw
     return math.sqrt(best)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _point_rectangle(x: float, y: float, hl: float, hw: float) -> float:
     """Squared distance of a point to the rectangle."""
     dx, dy = max(abs(x) - hl, 0.0), max(abs(y) - hw, 0.0)
     return dx * dx + dy * dy
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
     """Distance of two oriented boxes (6,) x, y, cos, sin, length, width, the second moved to (bx, by); 0 where they touch."""
     dx, dy = bx - a[0], by - a[1]
@@ -193,7 +194,7 @@ def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
     return math.sqrt(min(_corners_to_box(dx, dy, a, b), _corners_to_box(-dx, -dy, b, a)))
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _corners_to_box(dx: float, dy: float, a: F64, b: F64) -> float:
     """Least squared distance of b's corners to a, b's centre being (dx, dy) from a's. Apart, two boxes are nearest at a corner of either."""
     best = math.inf

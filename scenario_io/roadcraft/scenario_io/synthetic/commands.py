@@ -14,7 +14,7 @@ def synth(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="worlds=26 seed=0 processes=0 situations=[...] locations=4 split=synthetic, or a YAML file.",
+            help="worlds=26 seed=0 processes=0 situations=[...] locations=4 traffic=1 split=synthetic, or a YAML file.",
             metavar="[key=value]...",
         ),
     ] = None,

@@ -26,13 +26,15 @@ LOCATIONS = {
 class SynthConfig:
     """What to make. worlds: how many drives, each on a patch of road of its own; seed: worlds of different seeds share no road, time, token or
     traffic; processes: worker processes (0: one per core), which never change the result; situations: those that worlds take turns through
-    (empty: all); locations: number of nuPlan locations that the patches are spread over, 1 to 4; split: folder of the logs."""
+    (empty: all); locations: number of nuPlan locations that the patches are spread over, 1 to 4; traffic: how dense the traffic is beside what a
+    situation itself needs (1: as usual, 2: twice as many cars and pedestrians); split: folder of the logs."""
 
     worlds: int = 26
     seed: int = 0
     processes: int = 0
     situations: tuple[str, ...] = ()
     locations: int = 4
+    traffic: float = 1.0
     split: str = "synthetic"
 
     def __post_init__(self) -> None:
@@ -46,6 +48,7 @@ class SynthConfig:
             ("seed", 0, 2**63 - 1),
             ("processes", 0, 1024),
             ("locations", 1, len(LOCATIONS)),
+            ("traffic", 0.1, 4.0),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} = {getattr(self, name)}: it must be from {low} to {high}")

@@ -51,6 +51,7 @@ class Stage:
     extra: tuple[str, ...] = ()
     before: tuple[float, float] = (5.0, 10.0)
     focus: tuple[float, float] = (0.0, np.inf)
+    traffic: float = 1.0
     taken: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
     # -- paths --------------------------------------------------------------------------------------------------------------------------
@@ -135,14 +136,14 @@ class Stage:
         self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
     ) -> None:
         """Random traffic on the given paths, ``spacing`` metres apart on average, and more of it coming in at their starts."""
-        rng, spacing = self.rng, max(26.0, 0.8 * spacing)
+        rng, spacing = self.rng, max(26.0, 0.8 * spacing) / self.traffic
         for p in paths:
             path, s = self.paths[p], float(rng.uniform(5.0, 5.0 + spacing))
             while s < path.length - 30.0:
                 length = float(rng.uniform(8.0, 12.5)) if rng.random() < trucks else 0.0
-                if self._room(p, s, (length or 4.8) + 14.0):
+                if self._room(p, s, (length or 4.8) + 14.0 / self.traffic):
                     self.driver(p, s, self._pace(path, s, factor), length=length, width=2.5 if length else 0.0)
-                s += max(22.0, rng.exponential(spacing - 15.0) + 15.0)
+                s += max(22.0 / self.traffic, rng.exponential(max(spacing - 15.0, 4.0)) + 15.0)
             if inflow:
                 v = self._pace(path, 6.0, factor)
                 time = float(rng.exponential(spacing / max(v, 3.0)))
@@ -184,7 +185,7 @@ class Stage:
     def strollers(self, count: int, radius: float, center: F64) -> None:
         """Pedestrians on the walkways around a point."""
         ways = [ring for kind, _, ring in self.sketch.areas if kind == AreaKind.WALKWAY]
-        for _ in range(count if ways else 0):
+        for _ in range(round(count * self.traffic) if ways else 0):
             ring = ways[int(self.rng.integers(len(ways)))]
             half = (len(ring) - 1) // 2
             mid = 0.5 * (ring[:half] + ring[half : 2 * half][::-1]) + self.rng.uniform(-0.6, 0.6)

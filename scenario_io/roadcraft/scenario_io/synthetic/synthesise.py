@@ -47,7 +47,7 @@ def synthesise(
 def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], None] | None = None) -> SynthReport:
     """Write the worlds of ``config`` as ``out/splits/<split>/<log>.db`` and their maps under ``out/maps``.
 
-    Every file depends on the seed and the number of worlds only. ``progress`` is called with (worlds done, worlds).
+    Every file depends on the settings only, never on ``processes``. ``progress`` is called with (worlds done, worlds).
     """
     from roadcraft.scenario_io.nuplan.map_writer import write_maps
 
@@ -84,7 +84,7 @@ class _Made:
 def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
     from roadcraft.scenario_io.nuplan.log_writer import write_drive
 
-    w: World = make_world(config.seed, number, config.situations or SITUATIONS, config.locations)
+    w: World = make_world(config.seed, number, config.situations or SITUATIONS, config.locations, config.traffic)
     write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")
     return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())))
 

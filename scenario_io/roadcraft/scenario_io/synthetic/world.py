@@ -64,15 +64,17 @@ def situation_of(seed: int, number: int, situations: tuple[str, ...]) -> str:
     return situations[int(order[k])]
 
 
-def make_world(seed: int, number: int, situations: tuple[str, ...] = SITUATIONS, locations: int = 4) -> World:
-    """World ``number`` of a seed; depends on nothing else. Raises DataError when no draw is good (which does not happen with
+def make_world(
+    seed: int, number: int, situations: tuple[str, ...] = SITUATIONS, locations: int = 4, traffic: float = 1.0
+) -> World:
+    """World ``number`` of a seed and these settings; depends on nothing else. Raises DataError when no draw is good (which does not happen with
     the situations that come with roadcraft)."""
     situation = situation_of(seed, number, situations)
     location = list(LOCATIONS)[number % locations]
     why: list[str] = []
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([scenario_key(seed, f"world {number}"), attempt])
-        stage = Stage(rng)
+        stage = Stage(rng, traffic=traffic)
         build(stage, situation)
         motion = stage.run()
         plan = lay_window(stage, motion)

@@ -38,7 +38,7 @@ class Fleet(NamedTuple):
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on the rail;
     route (A, 5) int64 lane rows, the first route_length (A,) valid; rails: rail_count (A,), rail_progress (A, P), rail_points (A, P, 2),
     rail_heading (A, P); what others see of an agent, its box and the corridor it is about to sweep: box_corners (A, 4, 2), box_capsule (A, 5),
-    foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5); extent (A, 4): bounding box of both.
+    foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
     """
 
     alive: NDArray[np.bool_]
@@ -58,6 +58,7 @@ class Fleet(NamedTuple):
     foot_points: F64
     foot_capsules: F64
     extent: F64
+    hull: F64
 
 
 class Around(NamedTuple):
@@ -109,18 +110,22 @@ RAILS = ("rail_progress", "rail_points", "rail_heading")
 FEET = ("foot_points", "foot_capsules")
 
 
-def copy_fleet(fleet: Fleet, rails: bool) -> Fleet:
-    """A copy that may be changed; the rails themselves only where ``rails`` is true."""
-    return Fleet(*(v if n in RAILS and not rails else v.copy() for n, v in zip(Fleet._fields, fleet, strict=True)))
+def copy_fleet(fleet: Fleet) -> Fleet:
+    """A copy that may be changed, but for its rails, which are shared."""
+    return Fleet(*(v if n in RAILS else v.copy() for n, v in zip(Fleet._fields, fleet, strict=True)))
 
 
-def widen_fleet(fleet: Fleet, points: int) -> Fleet:
-    """The same state with room for ``points`` vertices per rail and footprint."""
+def own_rails_of(fleet: Fleet) -> Fleet:
+    """The same fleet with rails that may be changed."""
+    return fleet._replace(**{n: getattr(fleet, n).copy() for n in RAILS})
+
+
+def widen_fleet(fleet: Fleet) -> Fleet:
+    """The same state with twice the room for vertices of rails and footprints."""
     grown = {}
     for name in RAILS + FEET:
         old = getattr(fleet, name)
-        room = points // 8 + 2 if name == "foot_capsules" else points
-        new = np.zeros((old.shape[0], max(room, old.shape[1]), *old.shape[2:]))
+        new = np.zeros((old.shape[0], 2 * old.shape[1], *old.shape[2:]))
         new[:, : old.shape[1]] = old
         grown[name] = new
     return fleet._replace(**grown)

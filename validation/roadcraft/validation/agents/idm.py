@@ -16,11 +16,11 @@ from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.fleet import Around, Fleet, Law, Roads, copy_fleet, roads_of, widen_fleet
+from roadcraft.validation.agents.fleet import Around, Fleet, Law, Roads, copy_fleet, own_rails_of, roads_of, widen_fleet
 from roadcraft.validation.agents.idm_exact import exact_lead
 from roadcraft.validation.agents.idm_lead import DONE, UNCLEAR
 from roadcraft.validation.agents.idm_place import lanes_under, place
-from roadcraft.validation.agents.idm_step import WANTS_ROOM, remove_far, step_agents, sweep, wants_rails
+from roadcraft.validation.agents.idm_step import WANTS_RAILS, WANTS_SWEEP, step_agents, sweep
 from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, stack_objects
 
 
@@ -146,22 +146,22 @@ class IdmAgents(AgentPolicy):
             cast.light_state[lit],
             float(cast.time_s[after] - cast.time_s[iteration]),
         )
-        fleet = copy_fleet(state.fleet, wants_rails(state.fleet, cast.roads, around, law))
-        remove_far(fleet, ego[0], ego[1], law.radius)
-        exact, first, lead, gap = state.exact, 0, 0, -1.0
+        fleet, own_rails, exact, first, lead, gap = copy_fleet(state.fleet), False, state.exact, 0, 0, -1.0
         while True:
-            status, first = step_agents(fleet, cast.size, cast.roads, around, law, first, lead, gap)
+            status, first = step_agents(fleet, cast.size, cast.roads, around, law, first, lead, gap, own_rails)
             if status == DONE:
                 return replace(state, fleet=fleet, exact=exact)
             gap = -1.0
             if status == UNCLEAR:
                 lead, gap = exact_lead(fleet, cast.size, cast.roads, around, first)
                 exact += 1
-                continue
-            fleet = widen_fleet(fleet, 2 * fleet.rail_points.shape[1])
-            if status != WANTS_ROOM:
-                sweep(fleet, cast.size, law.headway, first)
-                first += 1
+            elif status == WANTS_RAILS:
+                fleet, own_rails = own_rails_of(fleet), True
+            else:
+                fleet = widen_fleet(fleet)
+                if status == WANTS_SWEEP:
+                    sweep(fleet, cast.size, law.headway, first)
+                    first += 1
 
 
 def _columns(state: IdmState, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.corridor import exact_corridor
+from roadcraft.core.driving.corridor import CHUNK, corridor_capsules, exact_corridor, near_corridor
 from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads
@@ -27,7 +27,10 @@ def exact_lead(fleet: Fleet, size: F64, roads: Roads, around: Around, a: int) ->
     path = exact_corridor(rest[:n], 0.5 * size[a, 1])
     near = fleet.alive & _overlapping(fleet.extent, path.bounds)
     near[a] = False
-    shapes = {int(e): _footprint(fleet, size, int(e)) for e in np.flatnonzero(near)}
+    capsules = np.empty((n // CHUNK + 2, 5))
+    corridor_capsules(rest, n, 0.5 * size[a, 1], capsules)
+    close = [int(e) for e in np.flatnonzero(near) if near_corridor(capsules, n, fleet.hull, int(e))]
+    shapes = {e: _footprint(fleet, size, e) for e in close}
     shapes[EGO] = shapely.Polygon(around.ego_corners)
     for k in np.flatnonzero(_overlapping(around.extents, path.bounds)):
         shapes[STILL - int(k)] = shapely.Polygon(around.corners[k])

@@ -21,11 +21,13 @@ from roadcraft.core.driving.corridor import (
     distance_to_polygon,
     folded_ends,
     inside_polygon,
+    near_corridor,
     polygon_distance,
     separation_from_polygon,
     separation_of_corridors,
     unfolded_span,
 )
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads
 
@@ -54,11 +56,12 @@ def find_lead(
     # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
     alive, extents, box, box_capsules = fleet.alive, fleet.extent, fleet.box_corners, fleet.box_capsule
     feet, foot_count, foot_capsules = fleet.foot_points, fleet.foot_count, fleet.foot_capsules
+    hulls = fleet.hull
     corners, other_extents, other_capsules = around.corners, around.extents, around.capsules
     foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
     hits, best = 0, _FAR
     for e in range(agents):
-        if e == a or not alive[e] or _beyond(extents, e, reach):
+        if e == a or not alive[e] or _beyond(extents, e, reach) or not near_corridor(capsules, n, hulls, e):
             continue
         other_half = 0.5 * size[e, 1]
         gap = separation_from_polygon(rest, n, half, capsules, box[e], 4, box_capsules[e])
@@ -170,7 +173,7 @@ def _folds_matter(
     return not met or d > far + 1e-9
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _beyond(extents: F64, e: int, reach: F64) -> bool:
     """Whether bounding box e lies clear of another one."""
     return bool(

@@ -61,7 +61,7 @@ def place(
     """
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
-    room = longest + 64
+    room, foot_room = longest + 64, 48
     fleet = Fleet(
         alive=np.zeros(n, np.bool_),
         progress=np.zeros(n),
@@ -77,9 +77,10 @@ def place(
         box_corners=np.zeros((n, 4, 2)),
         box_capsule=np.zeros((n, 5)),
         foot_count=np.zeros(n, np.int64),
-        foot_points=np.zeros((n, room, 2)),
-        foot_capsules=np.zeros((n, room // 8 + 2, 5)),
+        foot_points=np.zeros((n, foot_room, 2)),
+        foot_capsules=np.zeros((n, foot_room // 8 + 2, 5)),
         extent=np.zeros((n, 4)),
+        hull=np.zeros((n, 5)),
     )
     _place(fleet, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
     row = np.flatnonzero(fleet.alive).astype(np.int64)
@@ -139,4 +140,5 @@ def _place(
         x, y, h, length, width = snapped[v, 0], snapped[v, 1], snapped[v, 2], snapped[v, 3], snapped[v, 4]
         fleet.box_corners[v] = box_corners(x, y, h, length, width)
         box_capsule(x, y, h, length, width, fleet.box_capsule[v])
+        fleet.hull[v] = fleet.box_capsule[v]
         bounds_of(fleet.box_corners[v], 4, 0.0, fleet.extent[v])

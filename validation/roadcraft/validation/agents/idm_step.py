@@ -17,21 +17,24 @@ from roadcraft.core.driving.corridor import (
     bounds_of,
     box_capsule,
     corridor_capsules,
+    footprint_capsule,
+    one_chord,
     piece,
 )
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
+from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.polyline import arc_lengths, interpolate
 from roadcraft.core.driving.rail import build_rail, clamp_progress, cut_rail, pose_at, rest_of_rail, vertex_headings
 from roadcraft.validation.agents.fleet import MAX_ROUTE, Around, Fleet, Law, Roads
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
 
-WANTS_ROOM, WANTS_SWEEP = 1, 3
+WANTS_ROOM, WANTS_SWEEP, WANTS_RAILS = 1, 3, 4
 _GREEN, _RED = 0, 2
 _FAR = 1e30
 
 
-@njit(cache=True, nogil=True)
-def remove_far(fleet: Fleet, x: float, y: float, radius: float) -> None:
+@leaf
+def _remove_far(fleet: Fleet, x: float, y: float, radius: float) -> None:
     """Agents farther than ``radius`` from (x, y) leave for good."""
     for a in range(len(fleet.alive)):
         dx, dy = fleet.pose[a, 0] - x, fleet.pose[a, 1] - y
@@ -40,40 +43,38 @@ def remove_far(fleet: Fleet, x: float, y: float, radius: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def wants_rails(fleet: Fleet, roads: Roads, around: Around, law: Law) -> bool:
-    """Whether any agent is about to extend its route."""
-    for a in range(len(fleet.alive)):
-        if fleet.alive[a] and _short(fleet, law, a) and _next_lane(fleet, roads, around, a) >= 0:
-            return True
-    return False
-
-
-@njit(cache=True, nogil=True)
 def step_agents(
-    fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, first: int, lead: int, gap: float
+    fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, first: int, lead: int, gap: float, own_rails: bool
 ) -> tuple[int, int]:
-    """Move the agents first .. A - 1, in place. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
-    row or FREE, EGO, STILL. Returns a status and the agent it is about. WANTS_ROOM (its rail needs wider arrays) and UNCLEAR (its lead must be
-    found by exact geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after it."""
+    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``law.radius`` leave for good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
+    row or FREE, EGO, STILL. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and rails may not: ``own_rails``), WANTS_ROOM
+    (it needs wider arrays) and UNCLEAR (its lead must be found by exact geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after it."""
     room = fleet.rail_points.shape[1]
     rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
     capsules = np.empty((room // 8 + 2, 5))
+    if first == 0:
+        _remove_far(fleet, around.ego[0], around.ego[1], law.radius)
     for a in range(first, len(fleet.alive)):
         if not fleet.alive[a]:
             continue
+        longer = 1  # unknown, where the caller settled the lead
         if a > first or gap < 0.0:
-            if not _plan_route(fleet, roads, around, law, a):
-                return WANTS_ROOM, a
+            longer = _plan_route(fleet, roads, around, law, a, own_rails)
+            if longer < 0:
+                return (WANTS_ROOM if own_rails else WANTS_RAILS), a
             status, lead, gap = find_lead(fleet, size, roads, around, a, rest, heading, capsules)
             if status != DONE:
                 return status, a
+        stood = fleet.speed[a] == 0.0 and fleet.foot_count[a] > 0 and longer == 0
         _follow(fleet, size, roads, around, law, a, lead, gap)
+        if stood and fleet.speed[a] == 0.0:
+            continue  # nothing about it has changed
         if not sweep(fleet, size, law.headway, a):
             return WANTS_SWEEP, a
     return DONE, len(fleet.alive)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _short(fleet: Fleet, law: Law, a: int) -> bool:
     left = fleet.rail_progress[a, fleet.rail_count[a] - 1] - fleet.progress[a]
     return bool(left < law.min_path + fleet.target[a] * law.headway)
@@ -117,16 +118,17 @@ def _bend(line: F64) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _plan_route(fleet: Fleet, roads: Roads, around: Around, law: Law, a: int) -> bool:
-    """Extend the rail while it is short and a lane leads on; False where the arrays are too narrow for it."""
+def _plan_route(fleet: Fleet, roads: Roads, around: Around, law: Law, a: int, own_rails: bool) -> int:
+    """Extend the rail while it is short and a lane leads on: how many were added, -1 where the rails may not be changed or are too narrow for it."""
+    added = 0
     while _short(fleet, law, a):
         lane = _next_lane(fleet, roads, around, a)
         if lane < 0:
-            return True
+            return added
         line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
         count = fleet.rail_count[a]
-        if count + 1 + len(line) > fleet.rail_points.shape[1]:
-            return False
+        if not own_rails or count + 1 + len(line) > fleet.rail_points.shape[1]:
+            return -1
         progress, points, heading = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
         joined, joined_heading = np.empty((count + 1 + len(line), 2)), np.empty(count + 1 + len(line))
         now = clamp_progress(progress, count, fleet.progress[a])
@@ -143,10 +145,11 @@ def _plan_route(fleet: Fleet, roads: Roads, around: Around, law: Law, a: int) ->
             fleet.route_length[a] = MAX_ROUTE - 1
         fleet.route[a, fleet.route_length[a]] = lane
         fleet.route_length[a] += 1
-    return True
+        added += 1
+    return added
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _follow(fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, a: int, lead: int, gap: float) -> None:
     """Accelerate behind the lead and move along the rail."""
     count = fleet.rail_count[a]
@@ -193,6 +196,7 @@ def sweep(fleet: Fleet, size: F64, headway: float, a: int) -> bool:
     fleet.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
     box_capsule(x, y, h, size[a, 0], size[a, 1], fleet.box_capsule[a])
     extent_of(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.box_corners[a], fleet.extent[a])
+    footprint_capsule(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.box_corners[a], fleet.hull[a])
     return True
 
 
@@ -201,7 +205,25 @@ def extent_of(foot: F64, count: int, half_width: float, box: F64, out: F64) -> N
     """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
     bounds_of(box, 4, 0.0, out)
     scratch, part = np.empty((40, 2)), np.empty(4)
-    for k in range(2 * (count - 1)):
-        bounds_of(scratch, piece(foot, count, half_width, k, scratch), 0.0, part)
-        out[0], out[1] = min(out[0], part[0]), min(out[1], part[1])
-        out[2], out[3] = max(out[2], part[2]), max(out[3], part[3])
+    for i in range(count - 1):
+        ax, ay, bx, by = foot[i, 0], foot[i, 1], foot[i + 1, 0], foot[i + 1, 1]
+        ux, uy = bx - ax, by - ay
+        length = math.sqrt(ux * ux + uy * uy)
+        if length == 0.0:
+            continue
+        nx, ny = -uy / length * half_width, ux / length * half_width
+        out[0], out[2] = (
+            min(out[0], ax - nx, ax + nx, bx - nx, bx + nx),
+            max(out[2], ax - nx, ax + nx, bx - nx, bx + nx),
+        )
+        out[1], out[3] = (
+            min(out[1], ay - ny, ay + ny, by - ny, by + ny),
+            max(out[3], ay - ny, ay + ny, by - ny, by + ny),
+        )
+        if i + 2 < count:
+            vx, vy = foot[i + 2, 0] - bx, foot[i + 2, 1] - by
+            # otherwise the join has the corners of the rectangles beside it
+            if not one_chord(ux * vy - uy * vx, ux * vx + uy * vy):
+                bounds_of(scratch, piece(foot, count, half_width, 2 * i + 1, scratch), 0.0, part)
+                out[0], out[1] = min(out[0], part[0]), min(out[1], part[1])
+                out[2], out[3] = max(out[2], part[2]), max(out[3], part[3])
