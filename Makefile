@@ -16,7 +16,7 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-json lint check clean clean-kernels
+.PHONY: help install demo test bench bench-suite bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
@@ -48,6 +48,9 @@ test: $(STAMP) ## run the tests
 bench: $(STAMP) ## measure what must be fast
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/stages.py
+
+bench-suite: $(STAMP) ## score a suite as large as nuPlan's val14 (about 20 minutes, most of it to make it)
+	$(BIN)/python tests/benchmarks/suite.py
 
 bench-json: $(STAMP) ## the same, written to bench.json and stages.json, with what compiling costs
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-json=bench.json

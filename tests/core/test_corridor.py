@@ -10,22 +10,24 @@ import shapely
 
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.corridor import (
+from roadcraft.core.driving.capsules import (
     MARGIN,
-    bounds_of,
     box_capsule,
     capsule_gap,
-    choose_nearest,
     corridor_capsules,
+    footprint_capsule,
+    near_corridor,
+)
+from roadcraft.core.driving.corridor import exact_corridor, folded_ends, one_chord, piece, square_ends
+from roadcraft.core.driving.corridor_gap import (
+    bounds_of,
+    choose_nearest,
     distance_of_corridors,
     distance_to_polygon,
-    exact_corridor,
-    folded_ends,
     ring_distance,
     ring_separation,
     separation_from_polygon,
     separation_of_corridors,
-    square_ends,
 )
 from roadcraft.core.driving.lane_route import (
     join_centerlines,
@@ -234,3 +236,35 @@ def test_lane_routes(tiny_world) -> None:
     assert starting_lane(m, np.array([0]), inside, far) == 0
     assert starting_lane(m, lanes, inside + 500.0, far) in lanes
     assert starting_lane(m, lanes[:0], inside, far) == -1
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.03, 0.2])
+def test_capsules_of_footprints_hide_nothing_that_is_near(bend: float) -> None:
+    """What is passed over as far from a corridor by its capsule is apart from it, and a footprint lies within its capsule."""
+    rng = np.random.default_rng(int(bend * 100) + 1)
+    passed_over = 0
+    for _ in range(200):
+        a, b = random_path(rng, int(rng.integers(2, 60)), bend), random_path(rng, int(rng.integers(2, 30)), bend)
+        b += a[rng.integers(len(a))] - b[0] + rng.normal(0, 8, 2)
+        p, q = float(rng.uniform(0.5, 1.5)), float(rng.uniform(0.5, 1.5))
+        heading = float(np.arctan2(*(b[1] - b[0])[::-1]))
+        corners, hull = box_corners(*b[0], heading, 4.8, 2.0 * q), np.empty((1, 5))
+        footprint_capsule(b, len(b), q, corners, hull[0])
+        shape = shapely.union(exact_corridor(b, q), shapely.Polygon(corners))
+        axis, radius = shapely.LineString(hull[0, :4].reshape(2, 2)), hull[0, 4]
+        assert max(axis.distance(v) for v in shapely.points(shapely.get_coordinates(shape))) <= radius + 1e-6
+        if not near_corridor(capsules_of(a, p), len(a), hull, 0):
+            passed_over += 1
+            assert shape.distance(exact_corridor(a, p)) > MARGIN
+    assert passed_over > 20
+
+
+def test_a_slight_bend_has_one_chord() -> None:
+    out = np.empty((40, 2))
+    for turn in np.linspace(-0.3, 0.3, 121):
+        path = np.array([[0.0, 0.0], [1.0, 0.0], [1.0 + np.cos(turn), np.sin(turn)]])
+        chords = piece(path, 3, 1.0, 1, out) - 2
+        if one_chord(np.sin(turn), np.cos(turn)):
+            assert chords in (-2, 1)
+        if chords > 1:
+            assert abs(turn) > 0.147

@@ -17,7 +17,7 @@ from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import type_windows
 from roadcraft.scenario_io.synthetic import check
-from roadcraft.scenario_io.synthetic.config import SITUATIONS
+from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
 from roadcraft.scenario_io.synthetic.synthesise import synthesise
 from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, LAST_ANCHOR
 from roadcraft.scenario_io.synthetic.world import World, make_world, own_map, situation_of
@@ -213,6 +213,14 @@ def test_a_seed_says_it_all():
     assert not set(other.drive.token.tolist()) & set(a.drive.token.tolist())
     assert not set(other.drive.tracks.id.tolist()) & set(a.drive.tracks.id.tolist())
     assert other.drive.name != a.drive.name
+
+
+def test_denser_traffic_is_denser_and_still_sound():
+    usual, dense = (make_world(4, 3, ("car_following",), 1, traffic) for traffic in (1.0, 2.5))
+    assert len(dense.drive.objects.track) > 1.4 * len(usual.drive.objects.track)
+    assert check.faults(dense.drive, own_map(dense.patch, dense.location, 4)) == []
+    with pytest.raises(ValueError, match=r"traffic = 9\.0"):
+        SynthConfig(traffic=9.0)
 
 
 def test_worlds_take_turns_through_the_situations():

@@ -3,7 +3,7 @@
 Reference: nuplan-devkit e924167, AbstractIDMPlanner. The path to go is a corridor with square caps united with ego's footprint; the lead is the object
 nearest to ego's footprint among those that meet it. The path never changes, so what meets its interior is found once per plan (once
 per scenario for the surfaces of lanes); only what touches the corridor near its moving ends is examined anew for each pose. Decisions too close to call
-(``corridor.MARGIN``) make ``plan_along`` answer False: the caller then plans with GEOS.
+(``capsules.MARGIN``) make ``plan_along`` answer False: the caller then plans with GEOS.
 """
 
 from __future__ import annotations
@@ -17,24 +17,18 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.corridor import (
-    CHUNK,
-    MARGIN,
+from roadcraft.core.driving.capsules import CHUNK, MARGIN, box_capsule, capsule_gap, corridor_capsules, polygon_capsule
+from roadcraft.core.driving.corridor import piece, square_ends
+from roadcraft.core.driving.corridor_gap import (
     TIE,
     bounds_of,
-    box_capsule,
-    capsule_gap,
     choose_nearest,
     convex_separation,
-    corridor_capsules,
     inside_polygon,
-    piece,
-    polygon_capsule,
     polygon_distance,
     ring_distance,
     ring_separation,
     separation_from_polygon,
-    square_ends,
 )
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
 from roadcraft.core.driving.polyline import project_point

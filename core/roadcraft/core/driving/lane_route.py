@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.corridor import inside_polygon
+from roadcraft.core.driving.corridor_gap import inside_polygon
 from roadcraft.core.driving.rail import vertex_headings
 from roadcraft.core.map import MapData
 

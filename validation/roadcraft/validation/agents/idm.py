@@ -10,7 +10,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import corners, ego_box
-from roadcraft.core.driving.corridor import box_capsule
+from roadcraft.core.driving.capsules import box_capsule
 from roadcraft.core.interfaces import AgentPolicy, Keys
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario

@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.corridor import CHUNK, corridor_capsules, exact_corridor, near_corridor
+from roadcraft.core.driving.capsules import CHUNK, corridor_capsules, near_corridor
+from roadcraft.core.driving.corridor import exact_corridor
 from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads

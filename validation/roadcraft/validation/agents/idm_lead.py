@@ -1,7 +1,7 @@
 """What a reactive agent drives behind: the nearest object that meets the way ahead of it.
 
 Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap. Where a decision lies too close to call
-(``corridor.MARGIN``), or hangs on an end of a corridor that GEOS cuts in its own way, the answer is UNCLEAR and ``idm_exact`` decides.
+(``capsules.MARGIN``), or hangs on an end of a corridor that GEOS cuts in its own way, the answer is UNCLEAR and ``idm_exact`` decides.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.corridor import (
-    MARGIN,
+from roadcraft.core.driving.capsules import MARGIN, capsule_gap, corridor_capsules, near_corridor
+from roadcraft.core.driving.corridor import folded_ends, unfolded_span
+from roadcraft.core.driving.corridor_gap import (
     TIE,
     bounds_of,
-    capsule_gap,
     choose_nearest,
-    corridor_capsules,
     distance_of_corridors,
     distance_to_polygon,
-    folded_ends,
     inside_polygon,
-    near_corridor,
     polygon_distance,
     separation_from_polygon,
     separation_of_corridors,
-    unfolded_span,
 )
 from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.rail import clamp_progress, rest_of_rail

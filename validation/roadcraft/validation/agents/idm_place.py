@@ -12,7 +12,8 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.boxes import box_corners, overlap
-from roadcraft.core.driving.corridor import bounds_of, box_capsule
+from roadcraft.core.driving.capsules import box_capsule
+from roadcraft.core.driving.corridor_gap import bounds_of
 from roadcraft.core.driving.lanes import containing, inside_any
 from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings

@@ -13,14 +13,9 @@ from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.corridor import (
-    bounds_of,
-    box_capsule,
-    corridor_capsules,
-    footprint_capsule,
-    one_chord,
-    piece,
-)
+from roadcraft.core.driving.capsules import box_capsule, corridor_capsules, footprint_capsule
+from roadcraft.core.driving.corridor import one_chord, piece
+from roadcraft.core.driving.corridor_gap import bounds_of
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
 from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.polyline import arc_lengths, interpolate
