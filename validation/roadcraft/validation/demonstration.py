@@ -1,32 +1,13 @@
-"""The demo: the whole path in commands anyone can type, from made-up logs to a report.
-
-Every step is a ``roadcraft`` command in a process of its own, printed before it runs. A finished step leaves a note in the folder and is not repeated,
-so a demo that was stopped goes on where it was.
-"""
+"""The demo: the whole path in commands anyone can type (``steps``), from made-up logs to a report."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roadcraft.core.errors import RoadcraftError
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One command of the demo. name: of its note; why: what a newcomer is told; may_fail: exit code 1 (some scenario failed) is a result."""
-
-    name: str
-    why: str
-    words: tuple[str, ...]
-    may_fail: bool = False
+from roadcraft.validation.steps import Say, Step, run_steps
 
 
 @dataclass(frozen=True)
@@ -83,6 +64,8 @@ def steps(out: Path, size: Size) -> list[Step]:
                 f"out={o}/model",
                 f"minutes={size.minutes:g}",
             ),
+            begun=out / "model" / "last" / "training.json",
+            go_on=("--resume", f"{o}/model"),
         ),
     ]
     for name, words in PLANNERS.items():
@@ -100,6 +83,7 @@ def steps(out: Path, size: Size) -> list[Step]:
                     f"{o}/runs/{name}",
                 ),
                 may_fail=True,
+                begun=out / "runs" / name / "config.yaml",
             )
         )
     runs = [f"{o}/runs/{name}" for name in PLANNERS]
@@ -117,24 +101,9 @@ def steps(out: Path, size: Size) -> list[Step]:
 def demo(out: str | Path = "runs/demo", *, size: str = "full", say: Say = print) -> Path:
     """Run the demo in a folder and return its report. Raises RoadcraftError that names the command that failed."""
     folder = Path(out)
-    notes = folder / "done"
-    notes.mkdir(parents=True, exist_ok=True)
-    began, todo = time.perf_counter(), steps(folder, SIZES[size])
-    for number, step in enumerate(todo, 1):
-        say(f"\n[{number}/{len(todo)}] {step.why}\n    $ roadcraft {_quoted(step.words)}")
-        note, words = notes / f"{step.name}.json", list(step.words)
-        if _is_done(note, words):
-            say("    done before")
-            continue
-        words += _go_on(step.name, folder)
-        start = time.perf_counter()
-        code = subprocess.run([sys.executable, "-m", "roadcraft.core.cli", *words], check=False).returncode
-        if code != 0 and not (step.may_fail and code == 1):
-            raise RoadcraftError(
-                f"the demo stopped: `roadcraft {_quoted(step.words)}` ended with exit code {code}; run the demo again to go on"
-            )
-        note.write_text(json.dumps({"words": list(step.words), "seconds": round(time.perf_counter() - start, 1)}))
-    times = {s.name: json.loads((notes / f"{s.name}.json").read_text())["seconds"] for s in todo}
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    times = run_steps(steps(folder, SIZES[size]), folder / "done", say, "the demo")
     _print_table([folder / "runs" / name for name in PLANNERS])
     made = sum(v for k, v in times.items() if k.startswith(("synth", "ingest")))
     scored = sum(v for k, v in times.items() if k.startswith("score"))
@@ -145,24 +114,6 @@ def demo(out: str | Path = "runs/demo", *, size: str = "full", say: Say = print)
     report = folder / "report.html"
     say(f"\nOpen {report} in a browser: tables, and replays of the worst scenarios.")
     return report
-
-
-def _is_done(note: Path, words: list[str]) -> bool:
-    try:
-        return bool(json.loads(note.read_text())["words"] == words)
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _go_on(name: str, folder: Path) -> list[str]:
-    """Options that let a step of a stopped demo go on instead of starting over."""
-    if name.startswith("score-") and (folder / "runs" / name.removeprefix("score-") / "config.yaml").is_file():
-        return ["--resume"]
-    return []
-
-
-def _quoted(words: Sequence[str]) -> str:
-    return " ".join(f"'{w}'" if any(c in w for c in " {}[]") else w for w in words)
 
 
 def _print_table(runs: Sequence[Path]) -> None:
