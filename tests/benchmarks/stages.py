@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from unittest.mock import patch
 import numpy as np
 from cold import measure as measure_cold
 from cold import show as show_cold
+from comparing.machine import machine
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import ScenarioSource
@@ -188,15 +187,6 @@ def show(rows: list[dict[str, Any]]) -> None:
             "reference x: its CPU time (saving included) over ours, without and with writing the drive; machines differ, see below"
         )
     print("open: once per process, the first scenario and the map included")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    if (info := Path("/proc/cpuinfo")).is_file():
-        model = next((v.split(":")[1].strip() for v in info.read_text().splitlines() if "model name" in v), model)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "load": load}
 
 
 def main() -> None:

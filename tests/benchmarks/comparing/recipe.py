@@ -1,0 +1,204 @@
+"""What is compared, and under which recipe: the same worlds, the same time and the same scenarios for every model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from roadcraft.core.config import build_params, load_config, to_tree
+from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.registry import registry
+from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.validation.steps import Step
+
+FORMAT = 1  # of a row; raise it when a part's meaning changes
+TRAIN_SEED, HELD_OUT_SEED = 101, 202
+MODES = ("nonreactive", "reactive")
+WORDS = ("data", "out", "format", "minutes")  # of a training, that are no part of its recipe or stand beside it
+SCRIPTS = Path(__file__).resolve().parents[1]
+WOMD = SCRIPTS.parents[1].parent / "shared" / "data" / "womd"
+CLOCK = "steps=100000000"  # the clock ends a training, never the number of steps
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An encoder with a model. params of both and further words of ``roadcraft train`` where a cell needs others than the defaults; finalist: whether it
+    is scored on all scenarios or, as an ablation, on a part of them."""
+
+    encoder: str
+    model: str
+    finalist: bool = True
+    variant: str = ""
+    encoder_params: Mapping[str, Any] = field(default_factory=dict)
+    model_params: Mapping[str, Any] = field(default_factory=dict)
+    train: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``encoder+model``, and the variant where there is one."""
+        return f"{self.encoder}+{self.model}" + (f" {self.variant}" if self.variant else "")
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a path."""
+        return self.name.replace(" ", "-")
+
+    def missing(self) -> str:
+        """Why this cell cannot be run here: what is not registered. Empty where it can."""
+        for kind, name in (("encoder", self.encoder), ("model", self.model)):
+            try:
+                registry().find(kind, name)
+            except RoadcraftError as e:
+                return str(e).splitlines()[0]
+        return ""
+
+    def words(self) -> list[str]:
+        """The part of ``roadcraft train`` that says what is trained."""
+        refs = ((self.encoder, self.encoder_params), (self.model, self.model_params))
+        named = [n if not p else json.dumps({"name": n, "params": dict(p)}) for n, p in refs]
+        return [f"encoder={named[0]}", f"model={named[1]}", *self.train]
+
+
+CELLS = (
+    Cell("vector_transformer", "multimodal"),
+    Cell("hetero_gnn", "multimodal"),
+    Cell("bev_raster", "multimodal"),
+    Cell("vector_transformer", "diffusion"),
+    Cell("vector_transformer", "tokens"),
+    Cell("vector_transformer", "anchors", finalist=False),  # examples/roadcraft-anchors: a third party's
+)
+BASELINES = ("log_replay", "constant_velocity", "idm", "pdm_closed")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done. worlds, held_out: drives to train and to score on; cpu_minutes, gpu_minutes: of training; scenarios, ablation: scored."""
+
+    worlds: int
+    held_out: int
+    cpu_minutes: float
+    gpu_minutes: float
+    scenarios: int
+    ablation: int
+
+    def lasting(self, minutes: float) -> Size:
+        """The same with another training time, on any machine."""
+        return replace(self, cpu_minutes=minutes, gpu_minutes=minutes)
+
+
+SIZES = {"full": Size(416, 208, 25.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0.5, 6, 4)}
+
+
+def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
+    """Everything that decides a row's figures, defaults spelt out, so that a changed default is a changed recipe. A text names a baseline planner."""
+    data = {
+        "format": FORMAT,
+        "held_out": {"worlds": size.held_out, "seed": HELD_OUT_SEED},
+        "scenarios": size.scenarios if isinstance(cell, str) or cell.finalist else size.ablation,
+    }
+    if isinstance(cell, str):
+        return {**data, "planner": {"name": cell, "params": _params("planner", cell, {})}}
+    tree = to_tree(load_config(TrainConfig, [*cell.words(), CLOCK]).config)
+    parts = {k: {"name": tree[k]["name"], "params": _params(k, **tree[k])} for k in ("encoder", "model")}
+    training = {k: v for k, v in tree.items() if k not in (*WORDS, *parts)}
+    return json.loads(
+        json.dumps(
+            {
+                **data,
+                **parts,
+                "train": {"worlds": size.worlds, "seed": TRAIN_SEED},
+                "minutes": {"cpu": size.cpu_minutes, "gpu": size.gpu_minutes},
+                "training": training,
+            }
+        )
+    )
+
+
+def digest(tree: Mapping[str, Any]) -> str:
+    """16 hex digits that identify a recipe."""
+    return blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _params(kind: str, name: str, params: Mapping[str, Any]) -> Any:
+    return to_tree(build_params(registry(), kind, name, dict(params)))
+
+
+def data_steps(out: Path, size: Size) -> list[Step]:
+    """The commands that make the worlds and read them into stores."""
+    made = []
+    for part, worlds, seed in (("train", size.worlds, TRAIN_SEED), ("test", size.held_out, HELD_OUT_SEED)):
+        logs = f"{out}/logs/{part}"
+        words = ("synth", logs, f"worlds={worlds}", f"seed={seed}")
+        made += [
+            Step(f"synth-{part}", f"Make {worlds} worlds to {part} on.", words),
+            Step(f"ingest-{part}", "Read them into a store.", ("ingest", "nuplan", logs, "--out", f"{out}/stores/{part}")),
+        ]  # fmt: skip
+    return made
+
+
+def womd_step(out: Path, logs: Path = WOMD) -> Step:
+    """The command that reads the real scenes."""
+    words = ("ingest", "womd", str(logs), "--out", f"{out}/stores/womd")
+    return Step("ingest-womd", "Read the real Waymo scenes.", words)
+
+
+def scenario_list(out: Path, count: int) -> Path:
+    """Where the tokens of so many held-out scenarios stand."""
+    return out / f"scenarios-{count}.txt"
+
+
+def train_step(out: Path, cell: Cell, minutes: float) -> Step:
+    """The command that trains a cell."""
+    run = out / "cells" / cell.slug
+    words = ("train", *cell.words(), f"data={out}/stores/train", f"out={run}", CLOCK, f"minutes={minutes:g}")
+    return Step(
+        f"train-{cell.slug}",
+        f"Train {cell.name} for {minutes:g} minutes.",
+        words,
+        begun=run / "last" / "training.json",
+        go_on=("--resume", str(run)),
+    )
+
+
+def score_step(out: Path, planner: tuple[str, ...], run: Path, count: int) -> Step:
+    """The command that drives the held-out scenarios with a planner, others replayed and others reacting."""
+    listed = f"filter={{preset: mapped, tokens_file: {scenario_list(out, count)}}}"
+    words = ("score", *planner, f"data={out}/stores/test", listed, "modes=[nonreactive, reactive]", "rollouts=false")
+    name = "-".join(run.relative_to(out / "runs").parts)
+    return Step(
+        f"score-{name}",
+        f"Drive {count} held-out scenarios: {name}.",
+        (*words, "--out", str(run)),
+        may_fail=True,
+        begun=run / "config.yaml",
+    )
+
+
+def planner_words(out: Path, cell: Cell) -> dict[str, tuple[str, ...]]:
+    """How the planner of a cell is named on the command line, raw and guarded (no fallback)."""
+    best = out / "cells" / cell.slug / "best"
+    inner = f"planner.planner={{name: learned, params: {{checkpoint: {best}}}}}"
+    return {
+        "raw": ("planner=learned", f"planner.checkpoint={best}"),
+        "guarded": ("planner=guard", inner),
+    }
+
+
+def open_loop_step(out: Path, name: str, planner: tuple[str, ...], count: int) -> Step:
+    """The command that compares the plans of a planner with what the log drove, on held-out and, where there are any, on real scenes."""
+    words = (*planner, "--store", f"{out}/stores/test", "--tokens", str(scenario_list(out, count)))
+    words += ("--womd", f"{out}/stores/womd", "--out", f"{out}/measured/{name}.open_loop.json")
+    return Step(
+        f"open-loop-{name}", "Compare plans with the log.", words, script=SCRIPTS / "open_loop.py"
+    )  # fmt: skip
+
+
+def latency_step(out: Path, cell: Cell) -> Step:
+    """The command that measures how long a plan takes on one core, and the floor of its matrix products."""
+    words = (f"{out}/cells/{cell.slug}/best", "--store", f"{out}/stores/test")
+    words += ("--out", f"{out}/measured/{cell.slug}.latency.json")
+    return Step(f"latency-{cell.slug}", "Time a plan on one core.", words, script=SCRIPTS / "latency.py")
