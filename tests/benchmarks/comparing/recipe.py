@@ -127,34 +127,58 @@ def _params(kind: str, name: str, params: Mapping[str, Any]) -> Any:
     return to_tree(build_params(registry(), kind, name, dict(params)))
 
 
-def data_steps(out: Path, size: Size) -> list[Step]:
-    """The commands that make the worlds and read them into stores."""
+class Places:
+    """Where everything of a comparison lies. Names carry what decides the content (numbers of worlds, a recipe's digest), so that work under one recipe is
+    never gone on with under another."""
+
+    def __init__(self, out: Path, size: Size) -> None:
+        self.out, self.size = out, size
+        self.rows, self.notes = out / "rows", out / "done"
+        self.womd = out / "stores" / "womd"
+
+    def logs(self, part: str) -> Path:
+        return self.out / "logs" / self._worlds(part)
+
+    def store(self, part: str) -> Path:
+        return self.out / "stores" / self._worlds(part)
+
+    def _worlds(self, part: str) -> str:
+        return f"{part}-{self.size.worlds if part == 'train' else self.size.held_out}"
+
+    def count(self, what: Cell | str) -> int:
+        """How many held-out scenarios a model or baseline is scored on."""
+        return self.size.scenarios if isinstance(what, str) or what.finalist else self.size.ablation
+
+    def tokens(self, count: int) -> Path:
+        """The list of so many held-out scenarios, one token a line."""
+        return self.out / "scenarios" / f"{count}-of-{self.size.held_out}-worlds.txt"
+
+    def folder(self, what: Cell | str) -> Path:
+        """Checkpoints, runs and measurements of a model or baseline under its recipe."""
+        slug = what if isinstance(what, str) else what.slug
+        return self.out / "work" / f"{slug}-{digest(recipe(what, self.size))[:8]}"
+
+
+def data_steps(at: Places) -> list[Step]:
+    """The commands that make the worlds and read them into stores, and read the real scenes where they are at hand."""
     made = []
-    for part, worlds, seed in (("train", size.worlds, TRAIN_SEED), ("test", size.held_out, HELD_OUT_SEED)):
-        logs = f"{out}/logs/{part}"
+    for part, worlds, seed in (("train", at.size.worlds, TRAIN_SEED), ("test", at.size.held_out, HELD_OUT_SEED)):
+        logs, store = str(at.logs(part)), str(at.store(part))
         words = ("synth", logs, f"worlds={worlds}", f"seed={seed}")
-        made += [
-            Step(f"synth-{part}", f"Make {worlds} worlds to {part} on.", words),
-            Step(f"ingest-{part}", "Read them into a store.", ("ingest", "nuplan", logs, "--out", f"{out}/stores/{part}")),
-        ]  # fmt: skip
+        made.append(Step(f"synth-{part}", f"Make {worlds} worlds to {part} on.", words))
+        made.append(Step(f"ingest-{part}", "Read them into a store.", ("ingest", "nuplan", logs, "--out", store)))
     return made
 
 
-def womd_step(out: Path, logs: Path = WOMD) -> Step:
+def womd_step(at: Places, logs: Path = WOMD) -> Step:
     """The command that reads the real scenes."""
-    words = ("ingest", "womd", str(logs), "--out", f"{out}/stores/womd")
-    return Step("ingest-womd", "Read the real Waymo scenes.", words)
+    return Step("ingest-womd", "Read the real Waymo scenes.", ("ingest", "womd", str(logs), "--out", str(at.womd)))
 
 
-def scenario_list(out: Path, count: int) -> Path:
-    """Where the tokens of so many held-out scenarios stand."""
-    return out / f"scenarios-{count}.txt"
-
-
-def train_step(out: Path, cell: Cell, minutes: float) -> Step:
+def train_step(at: Places, cell: Cell, minutes: float) -> Step:
     """The command that trains a cell."""
-    run = out / "cells" / cell.slug
-    words = ("train", *cell.words(), f"data={out}/stores/train", f"out={run}", CLOCK, f"minutes={minutes:g}")
+    run = at.folder(cell) / "model"
+    words = ("train", *cell.words(), f"data={at.store('train')}", f"out={run}", CLOCK, f"minutes={minutes:g}")
     return Step(
         f"train-{cell.slug}",
         f"Train {cell.name} for {minutes:g} minutes.",
@@ -164,41 +188,37 @@ def train_step(out: Path, cell: Cell, minutes: float) -> Step:
     )
 
 
-def score_step(out: Path, planner: tuple[str, ...], run: Path, count: int) -> Step:
-    """The command that drives the held-out scenarios with a planner, others replayed and others reacting."""
-    listed = f"filter={{preset: mapped, tokens_file: {scenario_list(out, count)}}}"
-    words = ("score", *planner, f"data={out}/stores/test", listed, "modes=[nonreactive, reactive]", "rollouts=false")
-    name = "-".join(run.relative_to(out / "runs").parts)
-    return Step(
-        f"score-{name}",
-        f"Drive {count} held-out scenarios: {name}.",
-        (*words, "--out", str(run)),
-        may_fail=True,
-        begun=run / "config.yaml",
-    )
-
-
-def planner_words(out: Path, cell: Cell) -> dict[str, tuple[str, ...]]:
+def planner_words(at: Places, cell: Cell) -> dict[str, tuple[str, ...]]:
     """How the planner of a cell is named on the command line, raw and guarded (no fallback)."""
-    best = out / "cells" / cell.slug / "best"
-    inner = f"planner.planner={{name: learned, params: {{checkpoint: {best}}}}}"
+    best = at.folder(cell) / "model" / "best"
     return {
         "raw": ("planner=learned", f"planner.checkpoint={best}"),
-        "guarded": ("planner=guard", inner),
+        "guarded": ("planner=guard", f"planner.planner={{name: learned, params: {{checkpoint: {best}}}}}"),
     }
 
 
-def open_loop_step(out: Path, name: str, planner: tuple[str, ...], count: int) -> Step:
-    """The command that compares the plans of a planner with what the log drove, on held-out and, where there are any, on real scenes."""
-    words = (*planner, "--store", f"{out}/stores/test", "--tokens", str(scenario_list(out, count)))
-    words += ("--womd", f"{out}/stores/womd", "--out", f"{out}/measured/{name}.open_loop.json")
+def score_step(at: Places, what: Cell | str, kind: str, planner: tuple[str, ...]) -> Step:
+    """The command that drives the held-out scenarios with a planner, others replayed and others reacting."""
+    run, count = at.folder(what) / kind, at.count(what)
+    listed = f"filter={{preset: mapped, tokens_file: {at.tokens(count)}}}"
+    words = ("score", *planner, f"data={at.store('test')}", listed, "modes=[nonreactive, reactive]", "rollouts=false")
+    name = f"{what if isinstance(what, str) else what.slug}-{kind}"
+    why = f"Drive {count} held-out scenarios: {name}."
     return Step(
-        f"open-loop-{name}", "Compare plans with the log.", words, script=SCRIPTS / "open_loop.py"
+        f"score-{name}", why, (*words, "--out", str(run)), may_fail=True, begun=run / "config.yaml"
     )  # fmt: skip
 
 
-def latency_step(out: Path, cell: Cell) -> Step:
+def open_loop_step(at: Places, what: Cell | str, planner: tuple[str, ...]) -> Step:
+    """The command that compares the plans of a planner with what the log drove, on held-out and, where there are any, on real scenes."""
+    words = (*planner, "--store", str(at.store("test")), "--tokens", str(at.tokens(at.count(what))))
+    words += ("--womd", str(at.womd), "--out", str(at.folder(what) / "open_loop.json"))
+    name = what if isinstance(what, str) else what.slug
+    return Step(f"open-loop-{name}", "Compare plans with the log.", words, script=SCRIPTS / "open_loop.py")
+
+
+def latency_step(at: Places, cell: Cell) -> Step:
     """The command that measures how long a plan takes on one core, and the floor of its matrix products."""
-    words = (f"{out}/cells/{cell.slug}/best", "--store", f"{out}/stores/test")
-    words += ("--out", f"{out}/measured/{cell.slug}.latency.json")
+    folder = at.folder(cell)
+    words = (str(folder / "model" / "best"), "--store", str(at.store("test")), "--out", str(folder / "latency.json"))
     return Step(f"latency-{cell.slug}", "Time a plan on one core.", words, script=SCRIPTS / "latency.py")
