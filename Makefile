@@ -5,6 +5,8 @@ VENV ?= .venv
 # PyTorch's "Get Started" page, brings the CPU build instead.
 TORCH_INDEX ?=
 DEMO ?= runs/demo
+# Words for the comparison of models: make bench-models BENCH_MODELS='--only vector_transformer+diffusion'
+BENCH_MODELS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -16,13 +18,13 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-suite bench-json lint check clean clean-kernels
+.PHONY: help install demo test bench bench-suite bench-models bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml constraints.txt examples/roadcraft-cautious/pyproject.toml
+$(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.11 to 3.13 (Debian: apt install python3 python3-venv), or say \
   which to use: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 11) <= v < (3, 14); \
@@ -33,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt examples/roadcraft-cautious/pyproject.t
 	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@$(PIP) install -qq --no-deps $(WAYMO)
-	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious
+	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors
 	@touch $@
 	@echo "Installed. The command is $(BIN)/roadcraft"
 
@@ -55,6 +57,9 @@ bench-suite: $(STAMP) ## score a suite as large as nuPlan's val14 (about 20 minu
 bench-json: $(STAMP) ## the same, written to bench.json and stages.json, with what compiling costs
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-json=bench.json
 	$(BIN)/python tests/benchmarks/stages.py --json stages.json --cold
+
+bench-models: $(STAMP) ## train and compare all encoders and models; goes on where it was stopped (hours)
+	$(BIN)/python tests/benchmarks/models.py $(BENCH_MODELS)
 
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .

@@ -39,15 +39,15 @@ def roadcraft(*words: str, extra_path: Path | None = None) -> subprocess.Complet
     )
 
 
-def installed() -> None:
+def installed(name: str) -> None:
     try:
-        distribution("roadcraft-cautious")
+        distribution(name)
     except PackageNotFoundError:
-        pytest.skip("the example is not installed: pip install -e examples/roadcraft-cautious")
+        pytest.skip(f"the example is not installed: pip install -e examples/{name}")
 
 
 def test_found_and_scored_by_name_beside_a_broken_plugin(store: Path, tmp_path: Path) -> None:
-    installed()
+    installed("roadcraft-cautious")
     assert registry().find("planner", "cautious").provider == "roadcraft-cautious"
     info = tmp_path / "site" / "broken-1.0.dist-info"
     info.mkdir(parents=True)
@@ -72,6 +72,20 @@ def test_found_and_scored_by_name_beside_a_broken_plugin(store: Path, tmp_path: 
     listing = roadcraft("--no-plugins", "plugins", "planner", extra_path=info.parent)
     assert "cautious" not in listing.stdout
     assert "broken" not in listing.stderr
+
+
+def test_a_model_is_trained_and_driven_by_name(store: Path, tmp_path: Path) -> None:
+    installed("roadcraft-anchors")
+    small = "encoder={name: vector_transformer, params: {dim: 16, layers: 1, heads: 2}}"
+    words = [small, "model=anchors", f"data={store}", f"out={tmp_path / 'model'}", "steps=4", "batch=4"]
+    done = roadcraft("train", *words, "validation_batches=1")
+    assert done.returncode == 0, done.stderr
+    config = (tmp_path / "model" / "best" / "config.yaml").read_text()
+    assert "roadcraft-anchors" in config, "a checkpoint says whose model it holds"
+    drive = ["planner=learned", f"planner.checkpoint={tmp_path / 'model' / 'best'}", "filter={preset: mapped}"]
+    done = roadcraft("score", *drive, f"data={store}", "workers=1", f"out={tmp_path / 'run'}", "--json")
+    assert done.returncode == 0, done.stderr
+    assert not json.loads(done.stdout)["failures"]
 
 
 @pytest.mark.parametrize("planner", ["constant_velocity", "idm"])

@@ -1,0 +1,1 @@
+"""A third-party roadcraft package: the behaviour model ``anchors``."""
