@@ -8,12 +8,9 @@ network runs, and replayed on arrays of the same shapes and strides. Beside it s
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch and numba are loaded
-
 import argparse
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -177,13 +174,17 @@ def one_core() -> None:
     torch.set_num_threads(1)
 
 
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("checkpoint", type=Path)
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--rounds", type=int, default=9)
+    p.add_argument("--out", type=Path, help="write the figures there as JSON")
+    return p
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, help="write the figures there as JSON")
-    options = parser.parse_args()
+    options = parser().parse_args()
     one_core()
     needs = load_planner(options.checkpoint).needs()
     many = observations(options.store, needs, MANY)

@@ -64,7 +64,8 @@ def baseline_parts(at: Places, name: str) -> list[Part]:
     words, run = (f"planner={name}",), at.folder(name) / "raw"
     made = [Part("raw", score_step(at, name, "raw", words), lambda: score_part(run, {}))]
     if name != "log_replay":  # its plan is the log
-        made.append(_measured("open_loop", open_loop_step(at, name, words)))
+        truly = ("planner.max_speed_mps=100",) if name == "constant_velocity" else ()  # nuPlan's slows down to 5 m/s
+        made.append(_measured("open_loop", open_loop_step(at, name, words + truly)))
     return made
 
 
@@ -103,6 +104,12 @@ def added(cell: Cell) -> dict[str, int]:
     return {"files": len(files), "lines": sum(len(f.read_text().splitlines()) for f in files)}
 
 
+def spread(tokens: Sequence[str], count: int) -> list[str]:
+    """So many of the tokens, evenly spaced; all where there are fewer."""
+    n = min(count, len(tokens))
+    return [tokens[i * len(tokens) // n] for i in range(n)]
+
+
 def choose_scenarios(at: Places) -> None:
     """Write the lists of held-out scenarios: evenly spaced over those of nuPlan's types, the ablations' list a part of the other."""
     from roadcraft.scenario_io import ScenarioFilter, find
@@ -110,10 +117,9 @@ def choose_scenarios(at: Places) -> None:
 
     chosen = find(open_source(at.store("test")), ScenarioFilter(preset="mapped"))
     tokens = [s.row.token for s in sorted(chosen, key=lambda s: (s.type, s.row.token))]
-    at.tokens(0).parent.mkdir(exist_ok=True)
     for count in (at.size.scenarios, at.size.ablation):
-        n = min(count, len(tokens))
-        tokens = [tokens[i * len(tokens) // n] for i in range(n)]
+        tokens = spread(tokens, count)
+        at.tokens(count).parent.mkdir(exist_ok=True)
         write_atomic(at.tokens(count), "\n".join(tokens) + "\n")
 
 

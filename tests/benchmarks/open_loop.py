@@ -84,14 +84,18 @@ def measure(planner: Planner, store: Path, chosen: ScenarioFilter, iteration: in
     return summary(errors(planner, scenarios, iteration), [s.row.log for s in selected])
 
 
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("words", nargs="+", help="the planner, as `roadcraft score` is told it")
+    p.add_argument("--store", type=Path, required=True, help="held-out scenarios")
+    p.add_argument("--tokens", type=Path, required=True, help="which of them, one token a line")
+    p.add_argument("--womd", type=Path, required=True, help="a store of real scenes; left out where it is missing")
+    p.add_argument("--out", type=Path, required=True, help="JSON file")
+    return p
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="+", help="the planner, as `roadcraft score` is told it")
-    parser.add_argument("--store", type=Path, required=True, help="held-out scenarios")
-    parser.add_argument("--tokens", type=Path, required=True, help="which of them, one token a line")
-    parser.add_argument("--womd", type=Path, required=True, help="a store of real scenes; left out where it is missing")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file")
-    options = parser.parse_args()
+    options = parser().parse_args()
     ref = load_score_config(options.words).config.planner
     planner = create("planner", ref.name, ref.params)
     listed = ScenarioFilter(preset="mapped", tokens_file=str(options.tokens))
