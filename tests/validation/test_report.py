@@ -14,6 +14,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.reporting.scene import pack
 from roadcraft.validation.reporting.tables import planner_label
+from roadcraft.validation.scoring.summary import planner_label as run_label
 from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.score import score
 
@@ -88,6 +89,15 @@ def test_labels_name_what_is_wrapped_and_any_fallback():
         == "guard(learned, fallback pdm_closed)"
     )
     assert planner_label({"name": "idm", "params": {}}) == "idm"
+
+
+def test_labels_tell_what_a_planner_was_told():
+    told = {"name": "learned", "params": {"checkpoint": "a", "instruction": "keep left"}}
+    guard = {"name": "guard", "params": {"planner": told, "fallback": "pdm_closed"}}
+    assert planner_label(told) == 'learned "keep left"'
+    assert planner_label(guard) == 'guard(learned "keep left", fallback pdm_closed)'
+    assert run_label("learned", told["params"]) == 'learned a "keep left"'
+    assert run_label("guard", guard["params"]) == 'guard(learned a "keep left"), fallback pdm_closed'
 
 
 def test_packing_is_reproducible():

@@ -48,7 +48,7 @@ def load_runs(paths: Sequence[str | Path]) -> list[RunResults]:
 
 
 def planner_label(ref: Any) -> str:
-    """``guard(learned)``: a planner with those it wraps, and any fallback that is on, in words."""
+    """``guard(learned "keep left")``: a planner with those it wraps, the instruction it was given, and any fallback that is on, in words."""
     if isinstance(ref, str):
         return ref
     params = ref.get("params", {}) or {}
@@ -56,7 +56,8 @@ def planner_label(ref: Any) -> str:
     if ref["name"] == "guard" and not inner:
         inner = [str(params.get("planner", "learned"))]
     fallback = f", fallback {params['fallback']}" if params.get("fallback") else ""
-    return f"{ref['name']}({', '.join(inner)}{fallback})" if inner else str(ref["name"])
+    told = f' "{params["instruction"]}"' if params.get("instruction") else ""
+    return f"{ref['name']}({', '.join(inner)}{fallback}){told}" if inner else f"{ref['name']}{told}"
 
 
 def modes_of(runs: Sequence[RunResults]) -> list[str]:

@@ -43,6 +43,8 @@ def planner_label(name: str, params: Mapping[str, Any]) -> str:
         label = f"{name}({inner})"
     if params.get("checkpoint"):
         label += f" {params['checkpoint']}"
+    if params.get("instruction"):
+        label += f' "{params["instruction"]}"'
     fallback = params.get("fallback")
     if isinstance(fallback, PluginRef):
         fallback = fallback.name
