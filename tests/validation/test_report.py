@@ -14,9 +14,9 @@ from roadcraft.core.errors import DataError
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.reporting.scene import pack
 from roadcraft.validation.reporting.tables import planner_label
-from roadcraft.validation.scoring.summary import planner_label as run_label
 from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.score import score
+from roadcraft.validation.scoring.summary import planner_label as run_label
 
 
 @pytest.fixture(scope="module")

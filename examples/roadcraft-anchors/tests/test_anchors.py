@@ -1,13 +1,11 @@
 import pytest
+import torch
+from roadcraft_anchors.plugin import AnchorsConfig
+from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
-torch = pytest.importorskip("torch")
-
-from roadcraft_anchors.plugin import AnchorsConfig  # noqa: E402
-from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary  # noqa: E402
-
-from roadcraft.core import create  # noqa: E402
-from roadcraft.core.interfaces import FeatureSpec, Prediction  # noqa: E402
-from roadcraft.core.testing import ModelConformance  # noqa: E402
+from roadcraft.core import create
+from roadcraft.core.interfaces import FeatureSpec, Prediction
+from roadcraft.core.testing import ModelConformance
 
 
 class TestAnchors(ModelConformance):
