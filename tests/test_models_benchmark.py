@@ -179,7 +179,8 @@ def test_which_bars_are_met(filled: Path) -> None:
     row["parts"] |= {"raw": scored(0.79, 0.70), "guarded": scored(0.9, 0.9, better=False)}
     worse = {b.what: b.met for b in table.bars([row])}
     assert [worse[w] for w in list(found)[:6]] == [False] * 6
-    assert table.bars([])[0].met is None
+    assert str(table.bars([row])[0]) == "MISSED raw NR >= 0.80, every model: vector_transformer+multimodal 0.790"
+    assert str(table.bars([])[0]) == "open   quality: no model is scored yet"
 
 
 def test_a_row_of_another_recipe_is_refused(filled: Path) -> None:

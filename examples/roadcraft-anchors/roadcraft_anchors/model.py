@@ -109,8 +109,10 @@ class Anchors(nn.Module):
         length, width = (f["vehicle"][:, k, None, None] for k in (1, 2))
         gap = s - half_s - f["vehicle"][:, :1, None] - 0.5 * length
         in_way = real & (d.abs() - half_d - 0.5 * width < SPARE_M) & (s > 0.0)
-        nearest, at = gap.masked_fill(~in_way, FAR_M).min(-1)
-        return nearest, vs.gather(-1, at[..., None])[..., 0], (nearest < FAR_M).to(gap.dtype)
+        gap = functional.pad(gap.masked_fill(~in_way, FAR_M), (0, 1), value=FAR_M)  # where there are no objects at all
+        nearest, at = gap.min(-1, keepdim=True)
+        pace = functional.pad(vs, (0, 1)).gather(-1, at)
+        return nearest[..., 0], pace[..., 0], (nearest[..., 0] < FAR_M).to(gap.dtype)
 
 
 def _near(distance: Tensor) -> Tensor:

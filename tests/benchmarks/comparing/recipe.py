@@ -21,7 +21,8 @@ MODES = ("nonreactive", "reactive")
 WORDS = ("data", "out", "format", "minutes")  # of a training, that are no part of its recipe or stand beside it
 SCRIPTS = Path(__file__).resolve().parents[1]
 WOMD = SCRIPTS.parents[1].parent / "shared" / "data" / "womd"
-CLOCK = "steps=100000000"  # the clock ends a training, never the number of steps
+# The clock ends a training, never the number of steps; slow models too shall leave checkpoints to go on from, and points of a curve.
+COMMON = ("steps=100000000", "validate_every=200")
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
     }
     if isinstance(cell, str):
         return {**data, "planner": {"name": cell, "params": _params("planner", cell, {})}}
-    tree = to_tree(load_config(TrainConfig, [*cell.words(), CLOCK]).config)
+    tree = to_tree(load_config(TrainConfig, [*cell.words(), *COMMON]).config)
     parts = {k: {"name": tree[k]["name"], "params": _params(k, **tree[k])} for k in ("encoder", "model")}
     training = {k: v for k, v in tree.items() if k not in (*WORDS, *parts)}
     return json.loads(
@@ -178,7 +179,7 @@ def womd_step(at: Places, logs: Path = WOMD) -> Step:
 def train_step(at: Places, cell: Cell, minutes: float) -> Step:
     """The command that trains a cell."""
     run = at.folder(cell) / "model"
-    words = ("train", *cell.words(), f"data={at.store('train')}", f"out={run}", CLOCK, f"minutes={minutes:g}")
+    words = ("train", *cell.words(), f"data={at.store('train')}", f"out={run}", *COMMON, f"minutes={minutes:g}")
     return Step(
         f"train-{cell.slug}",
         f"Train {cell.name} for {minutes:g} minutes.",

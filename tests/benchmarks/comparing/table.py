@@ -48,8 +48,9 @@ class Bar:
 
 
 def bars(rows: Sequence[Row]) -> list[Bar]:
-    """The bars of quality and of latency, from the rows of finalists."""
+    """The bars of quality, from the rows that are scored on all scenarios, and of latency, from every row."""
     models = [r for r in rows if "encoder" in r["recipe"] and "raw" in r["parts"]]
+    models = [r for r in models if r["recipe"]["scenarios"] == max(m["recipe"]["scenarios"] for m in models)]
     latency = [bar for r in rows for bar in _latency_bars(r)]
     if not models:
         return [Bar("quality", "no model is scored yet", None), *latency]
