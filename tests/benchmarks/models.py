@@ -175,7 +175,7 @@ class Comparison:
     def rows(self) -> list[Any]:
         """Finished rows in the order of the table; those of another recipe are left out and named in ``faults``."""
         found = read_rows(self.at.rows)
-        for what in (*BASELINES, *(c for c in self.cells if c.name not in self.skipped)):
+        for what in (*BASELINES, *(c for c in CELLS if not c.missing())):
             name, slug = (what, what) if isinstance(what, str) else (what.name, what.slug)
             if name in found:
                 try:
