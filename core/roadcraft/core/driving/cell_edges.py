@@ -18,7 +18,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.exact import orientation
 from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.driving.kernels import leaf
-from roadcraft.core.driving.lanes import Layer, LayerArrays
+from roadcraft.core.driving.lanes import TILE, Layer, LayerArrays, cell_at
 
 _MARGIN_M = 1e-3  # an edge this near to a cell is listed in it, as in ``grid``
 
@@ -32,6 +32,8 @@ class CellEdges(NamedTuple):
     cell: float
     nx: int
     ny: int
+    tiles: NDArray[np.int32]
+    tile_at: NDArray[np.int32]
     starts: NDArray[np.int32]
     entries: NDArray[np.int32]
     points: F64
@@ -86,6 +88,14 @@ def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
 
 
 @leaf
+def _corner(layer: LayerArrays, cell: int) -> tuple[float, float]:
+    """Lower left corner of a cell."""
+    tile, across = layer.tile_at[cell // (TILE * TILE)], (layer.nx + TILE - 1) // TILE
+    column, line = tile % across * TILE + cell % TILE, tile // across * TILE + cell // TILE % TILE
+    return layer.x + column * layer.cell, layer.y + line * layer.cell
+
+
+@leaf
 def _entry_of(layer: LayerArrays, cell: int, row: int) -> int:
     for k in range(layer.starts[cell], layer.starts[cell + 1]):
         if layer.entries[k] == 2 * row:
@@ -111,7 +121,8 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]
                     ):
                         first, last = _cells_of(layer, i, column)
                         for line in range(first, last + 1):
-                            k = _entry_of(layer, line * layer.nx + column, row)
+                            cell = cell_at(layer.tiles, layer.nx, column, line)
+                            k = _entry_of(layer, cell, row) if cell >= 0 else -1
                             if k < 0:
                                 continue
                             if fill:
@@ -125,7 +136,7 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]
             edge = np.empty(edge_at[entries], np.int32)
     odd = np.zeros(entries, np.bool_)
     for cell in range(len(layer.starts) - 1):
-        x, y = layer.x + (cell % layer.nx) * layer.cell, layer.y + (cell // layer.nx) * layer.cell
+        x, y = _corner(layer, cell)
         for k in range(layer.starts[cell], layer.starts[cell + 1]):
             if layer.entries[k] & 1:
                 continue
@@ -184,7 +195,9 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
     if not (0 <= column < cells.nx and 0 <= line < cells.ny):
         return at
-    cell = int(line) * cells.nx + int(column)
+    cell = cell_at(cells.tiles, cells.nx, int(column), int(line))
+    if cell < 0:
+        return at
     cx, cy = cells.x + column * cells.cell, cells.y + line * cells.cell
     entries, points, edge, edge_at, odd = cells.entries, cells.points, cells.edge, cells.edge_at, cells.odd
     for k in range(cells.starts[cell], cells.starts[cell + 1]):
@@ -202,6 +215,7 @@ def one_in_cell(
     size: float,
     nx: int,
     ny: int,
+    tiles: NDArray[np.int32],
     starts: NDArray[np.int32],
     entries: NDArray[np.int32],
     points: F64,
@@ -221,7 +235,9 @@ def one_in_cell(
     column, line = math.floor((x - x0) / size), math.floor((y - y0) / size)
     if not (0 <= column < nx and 0 <= line < ny):
         return -1
-    cell = int(line) * nx + int(column)
+    cell = cell_at(tiles, nx, int(column), int(line))
+    if cell < 0:
+        return -1
     cx, cy = x0 + column * size, y0 + line * size
     first, last = starts[cell], starts[cell + 1]
     asked = -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,10 +18,10 @@ _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above
 @njit(cache=True, nogil=True)
 def fill_cells(
     points: F64, rings: I64, offsets: I64, x0: float, y0: float, cell: float, nx: int, ny: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,), (E,) int32. An entry is ``2 * row``, plus 1 where the polygon covers
+) -> tuple[I64, NDArray[np.int32]]:
+    """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,) int64, (E,) int32. An entry is ``2 * row``, plus 1 where the polygon covers
     the whole cell. Grid of nx * ny cells of size ``cell`` m from (x0, y0), row-major."""
-    cells, entries = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    cells, entries = np.empty(1024, np.int64), np.empty(1024, np.int32)
     count = 0
     for p in range(len(offsets) - 1):
         first, last = rings[offsets[p]], rings[offsets[p + 1]]
@@ -52,8 +53,8 @@ def fill_cells(
 
 
 @njit(cache=True, nogil=True)
-def _grown(values: NDArray[np.int32], count: int, room: int) -> NDArray[np.int32]:
-    out = np.empty(room, np.int32)
+def _grown(values: Any, count: int, room: int) -> Any:
+    out = np.empty(room, values.dtype)
     for k in range(count):
         out[k] = values[k]
     return out

@@ -27,18 +27,22 @@ if TYPE_CHECKING:
     from roadcraft.core.map import MapData
 
 _CELL_M = 4.0
-_MAX_CELLS = 1 << 20
+TILE = 32  # cells along the side of a tile
+_MAX_TILES = 1 << 22
+_MAX_CELLS = 1 << 24  # that polygons may lie in, all counted
 
 
 class LayerArrays(NamedTuple):
-    """A layer as kernels take it. Entry e of a cell (``entries[starts[c]:starts[c + 1]]``, c = row-major) is polygon ``e >> 1``, which covers the cell
-    whole where ``e & 1``."""
+    """A layer as kernels take it. Entry e of a cell c (``entries[starts[c]:starts[c + 1]]``, see ``cell_at``) is polygon ``e >> 1``, which covers the
+    cell whole where ``e & 1``."""
 
     x: float
     y: float
     cell: float
     nx: int
     ny: int
+    tiles: NDArray[np.int32]
+    tile_at: NDArray[np.int32]
     starts: NDArray[np.int32]
     entries: NDArray[np.int32]
     points: F64
@@ -49,13 +53,18 @@ class LayerArrays(NamedTuple):
 @dataclass(frozen=True)
 class Layer:
     """K polygons and their grid. rows (K,) int64: row of each in the map's own table (Lanes, RoadBlocks or Areas); polygons (K);
-    origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m; starts (columns * rows + 1,) int32; entries int32."""
+    origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m.
+
+    Only tiles of 32 x 32 cells that hold something are kept: tiles (across * up,) int32: number of each tile of the whole extent, -1 where it is empty;
+    tile_at (U,) int32: where the U kept ones lie, row-major; starts (U * 1024 + 1,) int32, tile by tile, row-major within; entries int32."""
 
     rows: I64
     polygons: Polygons
     origin: F64
     shape: I64
     cell_m: float
+    tiles: NDArray[np.int32]
+    tile_at: NDArray[np.int32]
     starts: NDArray[np.int32]
     entries: NDArray[np.int32]
 
@@ -72,6 +81,8 @@ class Layer:
             float(self.cell_m),
             int(self.shape[0]),
             int(self.shape[1]),
+            frozen(self.tiles, np.int32),
+            frozen(self.tile_at, np.int32),
             frozen(self.starts, np.int32),
             frozen(self.entries, np.int32),
             frozen(p.points),
@@ -107,7 +118,7 @@ def build_index(map_data: MapData) -> MapIndex:
     )
 
 
-def build_layer(polygons: Polygons, rows: I64 | None = None) -> Layer:
+def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CELL_M) -> Layer:
     """A layer of the given rows of ``polygons`` (all where None)."""
     if rows is None:
         rows = np.arange(len(polygons), dtype=np.int64)
@@ -115,12 +126,14 @@ def build_layer(polygons: Polygons, rows: I64 | None = None) -> Layer:
         polygons = Polygons.build([polygons[int(i)] for i in rows])
     points = polygons.points
     if not len(points):
+        none = np.zeros(0, np.int32)
         return Layer(
-            rows, polygons, np.zeros(2), np.zeros(2, np.int64), _CELL_M, np.zeros(1, np.int32), np.zeros(0, np.int32)
+            rows, polygons, np.zeros(2), np.zeros(2, np.int64), cell_m, none, none, np.zeros(1, np.int32), none
         )
     low, high = points.min(axis=0) - 1.0, points.max(axis=0) + 1.0
     extent = high - low
-    cell = max(_CELL_M, math.sqrt(float(extent[0] * extent[1]) / _MAX_CELLS))
+    most = max(float(extent[0] * extent[1]) / (_MAX_TILES * TILE * TILE), _bounds_area(polygons) / _MAX_CELLS)
+    cell = max(cell_m, math.sqrt(most))
     shape = np.ceil(extent / cell).astype(np.int64)
     cells, entries = fill_cells(
         frozen(points),
@@ -132,10 +145,24 @@ def build_layer(polygons: Polygons, rows: I64 | None = None) -> Layer:
         int(shape[0]),
         int(shape[1]),
     )
-    order = np.argsort(cells, kind="stable")
-    starts = np.zeros(shape[0] * shape[1] + 1, np.int32)
-    np.cumsum(np.bincount(cells, minlength=int(shape[0] * shape[1])), out=starts[1:])
-    return Layer(rows, polygons, low, shape, cell, starts, entries[order])
+    line, column = np.divmod(cells, shape[0])
+    across, up = (shape + TILE - 1) // TILE
+    tile_at, tile = np.unique(line // TILE * across + column // TILE, return_inverse=True)
+    tiles = np.full(across * up, -1, np.int32)
+    tiles[tile_at] = np.arange(len(tile_at))
+    place = (tile * TILE + line % TILE) * TILE + column % TILE
+    starts = np.zeros(len(tile_at) * TILE * TILE + 1, np.int32)
+    np.cumsum(np.bincount(place, minlength=len(starts) - 1), out=starts[1:])
+    order = np.argsort(place, kind="stable")
+    return Layer(rows, polygons, low, shape, cell, tiles, tile_at.astype(np.int32), starts, entries[order])
+
+
+def _bounds_area(polygons: Polygons) -> float:
+    """Area m2 of the polygons' bounding boxes together."""
+    cuts = polygons.rings[polygons.offsets]
+    first = cuts[:-1][np.diff(cuts) > 0]
+    low, high = (f.reduceat(polygons.points, first, axis=0) for f in (np.minimum, np.maximum))
+    return float((high - low).prod(axis=1).sum())
 
 
 # ---- queries --------------------------------------------------------------------------------------------------------------------------------------
@@ -189,11 +216,18 @@ def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
 
 
 @leaf
+def cell_at(tiles: NDArray[np.int32], nx: int, column: int, row: int) -> int:
+    """Number of a cell of the grid, whose columns are ``nx``; -1 in a tile that holds nothing."""
+    tile = tiles[row // TILE * ((nx + TILE - 1) // TILE) + column // TILE]
+    return -1 if tile < 0 else (tile * TILE + row % TILE) * TILE + column % TILE
+
+
+@leaf
 def cell_of(layer: LayerArrays, x: float, y: float) -> int:
-    """Cell that holds (x, y), or -1 beyond the grid."""
+    """Cell that holds (x, y), or -1 where nothing is near."""
     column, row = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
     if 0 <= column < layer.nx and 0 <= row < layer.ny:
-        return int(row) * layer.nx + int(column)
+        return cell_at(layer.tiles, layer.nx, int(column), int(row))
     return -1
 
 
@@ -255,7 +289,9 @@ def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
             for column in range(cx - ring, cx + ring + 1, step):
                 if column < 0 or column >= layer.nx:
                     continue
-                cell = row * layer.nx + column
+                cell = cell_at(layer.tiles, layer.nx, column, row)
+                if cell < 0:
+                    continue
                 for k in range(layer.starts[cell], layer.starts[cell + 1]):
                     polygon = layer.entries[k] >> 1
                     fresh = True

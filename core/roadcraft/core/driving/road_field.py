@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.cell_edges import _holds, cell_edges
 from roadcraft.core.driving.frozen import frozen
-from roadcraft.core.driving.lanes import Layer
+from roadcraft.core.driving.lanes import TILE, Layer, build_layer
 from roadcraft.core.driving.road_side import RoadEdges, right_of_all, right_of_listed, road_edges, squared_distance
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import LineKind, MapData
@@ -92,12 +92,11 @@ def field_of_edges(edges: RoadEdges, cell_m: float = CELL_M) -> RoadField:
 
 def field_of_layer(layer: Layer) -> RoadField:
     """The field of one map's drivable area (or any layer of polygons): on the road is what a polygon strictly contains."""
+    if len(layer.starts) > 1 and int(layer.shape.prod()) > _MAX_CELLS:
+        layer = build_layer(layer.polygons, cell_m=layer.cell_m * math.sqrt(int(layer.shape.prod()) / _MAX_CELLS))
     cells = cell_edges(layer)
-    entries = np.arange(len(layer.entries), dtype=np.int32)
-    count = np.diff(layer.starts)
-    covered = np.zeros(len(count) + 1, np.int64)
-    np.cumsum(np.bincount(np.repeat(np.arange(len(count)), count), cells.entries & 1, len(count)), out=covered[1:])
-    covers = np.diff(covered) > 0
+    count, entries = _dense(layer)
+    covers = np.bincount(np.repeat(np.arange(len(count)), count), layer.entries[entries] & 1, len(count)) > 0
     ask = (count > 0) & ~covers
     head = np.where(covers, ON, OFF).astype(np.int32)
     head[ask] = np.arange(int(ask.sum()))
@@ -106,6 +105,20 @@ def field_of_layer(layer: Layer) -> RoadField:
     grid = (cells.x, cells.y, cells.cell)
     polygons = (cells.points, cells.edge_at, cells.edge, cells.odd)
     return _one(False, grid, (cells.nx, cells.ny), head, first, asked, polygons=polygons)
+
+
+def _dense(layer: Layer) -> tuple[I64, NDArray[np.int32]]:
+    """How many entries each cell of the whole grid has, row-major, and the numbers of the entries in that order."""
+    count = np.diff(layer.starts).astype(np.int64)
+    tile, place = np.divmod(np.arange(len(count)), TILE * TILE)
+    across = -(-int(layer.shape[0]) // TILE)
+    line = layer.tile_at[tile] // across * TILE + place // TILE
+    column = layer.tile_at[tile] % across * TILE + place % TILE
+    used = count > 0
+    cell = line[used] * layer.shape[0] + column[used]
+    dense = np.zeros(int(layer.shape.prod()), np.int64)
+    dense[cell] = count[used]
+    return dense, np.argsort(np.repeat(cell, count[used]), kind="stable").astype(np.int32)
 
 
 def _one(by_edges, grid, shape, head, first, asked, edges=None, polygons=None) -> RoadField:  # type: ignore[no-untyped-def]

@@ -147,7 +147,8 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     lanes, hint, bare = ground.lanes, np.full(5, -1, np.int64), len(ground.parks.offsets) < 2
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
-    starts, entries, points, edge_at, edge, odd = (
+    tiles, starts, entries, points, edge_at, edge, odd = (
+        lanes.tiles,
         lanes.starts,
         lanes.entries,
         lanes.points,
@@ -178,6 +179,7 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
                         size,
                         nx,
                         ny,
+                        tiles,
                         starts,
                         entries,
                         points,
