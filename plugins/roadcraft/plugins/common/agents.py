@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from roadcraft.plugins.common.ego_states import SPEED_SCALE
+from roadcraft.plugins.common.ego import SPEED_SCALE
 from roadcraft.plugins.common.layers import into_frame
 
 

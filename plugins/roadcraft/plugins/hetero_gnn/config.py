@@ -27,7 +27,7 @@ class HeteroGnnConfig:
     dim: int = 64
     edge_dim: int = 32
     map_layers: int = 2
-    layers: int = 2
+    layers: int = 1
     heads: int = 4
     feed_forward: int = 1
     dropout: float = 0.0
@@ -54,7 +54,15 @@ class HeteroGnnConfig:
     def __post_init__(self) -> None:
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
-        heard = ("lane_links", "lane_lanes", "lane_crosswalks", "agent_lanes", "agent_agents", "agent_static", "lane_agents")
+        heard = (
+            "lane_links",
+            "lane_lanes",
+            "lane_crosswalks",
+            "agent_lanes",
+            "agent_agents",
+            "agent_static",
+            "lane_agents",
+        )
         for name in ("map_layers", "layers", *heard):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -7,14 +7,13 @@ anew at every step (``map_part``). Last of all each token is told where it is in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.plugins.common.agents import agent_size, describe_agents
-from roadcraft.plugins.common.ego_states import EgoStates
+from roadcraft.plugins.common.ego import EgoStates
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
@@ -71,8 +70,7 @@ class HeteroGnn(nn.Module):
         cache is the one computed anew, bit for bit. Where gradients are recorded nothing is kept.
         """
         f = features
-        b, lanes = f["lane_id"].shape
-        kept = None
+        lanes, kept = f["lane_id"].shape[1], None
         if torch.is_grad_enabled():
             known = self.map(f)
         else:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from roadcraft.plugins.common.ego_states import SPEED_SCALE
+from roadcraft.plugins.common.ego import SPEED_SCALE
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import Edges, RelativePose, make_edges, nearest, relative
@@ -105,7 +105,7 @@ class MapPart(nn.Module):
 
     def _lane_edges(self, links: Tensor, pose: Tensor, real: Tensor) -> Edges:
         """links (B, N, L + 2): lanes that follow, left, right, -1 where none."""
-        c, (b, n, _) = self.config, links.shape
+        c, n = self.config, links.shape[1]
         follows = links[..., None, :-2] == torch.arange(n, device=links.device)[:, None]  # (B, N, N, L)
         before = follows.any(-1).transpose(1, 2)
         first = torch.arange(n, 0, -1, device=links.device)

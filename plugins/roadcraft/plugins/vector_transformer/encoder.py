@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.plugins.common.agents import agent_size, describe_agents
-from roadcraft.plugins.common.ego_states import SPEED_SCALE, EgoStates
+from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, masked_max, mlp
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
@@ -30,9 +30,7 @@ class VectorTransformer(nn.Module):
         super().__init__()
         self.config = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(
-            dim, config.heads, config.ego_channels, config.kept_channels, config.state_dropout
-        )
+        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.kept_channels, config.state_dropout)
         self.agent = mlp(agent_size(config.past_steps), dim, dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.static = mlp(2, dim, dim)

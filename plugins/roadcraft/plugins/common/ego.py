@@ -1,8 +1,6 @@
-"""The token of the ego vehicle, from its present state alone."""
+"""The ego's present state as a token."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +14,7 @@ SPEED_SCALE = 10.0
 class EgoStates(nn.Module):
     """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at random (PlanTF, Cheng et al. 2023)."""
 
-    def __init__(self, dim: int, heads: int, channels: Sequence[str], kept: Sequence[str], dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, channels: tuple[str, ...], kept: tuple[str, ...], dropout: float) -> None:
         super().__init__()
         self.columns = [EGO_CHANNELS.index(c) for c in channels]
         self.kept = [c in kept for c in channels]
