@@ -21,21 +21,31 @@ from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.checkpoint import build_network, load_checkpoint, save_checkpoint
 
 ENCODER = {"name": "vector_transformer", "params": {"dim": 32, "layers": 1, "heads": 4, "agents": 8, "lanes": 12}}
+GRAPH = {
+    "name": "hetero_gnn",
+    "params": {"dim": 32, "edge_dim": 16, "map_layers": 1, "heads": 4, "agents": 8, "lanes": 12},
+}
 MODEL = {"name": "multimodal", "params": {"modes": 2, "layers": 1, "heads": 4}}
 
 
-def make_checkpoint(folder: Path) -> Path:
+def make_checkpoint(folder: Path, encoder: dict[str, Any] = ENCODER) -> Path:
     torch.manual_seed(0)
-    network = build_network(ENCODER, MODEL)
+    network = build_network(encoder, MODEL)
     for head in (network.model.speed, network.model.offset):
         torch.nn.init.normal_(head[-1].weight, std=0.2)
-    save_checkpoint(folder, network, {"encoder": ENCODER, "model": MODEL}, {"step": 0}, "card")
+    save_checkpoint(folder, network, {"encoder": encoder, "model": MODEL}, {"step": 0}, "card")
     return folder
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "best")
+
+
+@pytest.fixture(scope="module")
+def caching(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose encoder keeps what it makes of the map."""
+    return make_checkpoint(tmp_path_factory.mktemp("caching") / "best", GRAPH)
 
 
 @pytest.fixture
@@ -49,6 +59,14 @@ class TestLearned(PlannerConformance):
     @pytest.fixture(autouse=True)
     def _checkpoint(self, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(type(self), "params", {"checkpoint": str(checkpoint)})
+
+
+class TestLearnedWithACache(PlannerConformance):
+    name = "learned"
+
+    @pytest.fixture(autouse=True)
+    def _checkpoint(self, caching: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(type(self), "params", {"checkpoint": str(caching)})
 
 
 def observation(tiny_world: Any, count: int) -> Any:
@@ -75,6 +93,43 @@ def test_plans_do_not_depend_on_the_batch(checkpoint: Path, tiny_world: Any, mic
         again = drive(size)
         np.testing.assert_array_equal(states, again[0])
         np.testing.assert_array_equal(scores, again[1])
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4])
+def test_a_cache_is_kept_scene_by_scene(caching: Path, tiny_world: Any, micro_batch: int) -> None:
+    """Along ten steps of 9 scenes that end one by one: plans are those of a planner that forgets, in any batch, bit for bit."""
+    planner = load_planner(caching, micro_batch=micro_batch)
+    world = tiny_world.make_map()
+    drives = [tiny_world.make_drive(world, k) for k in range(3)]
+    state: dict[int, dict[int, Any]] = {size: dict.fromkeys(range(9)) for size in (1, 7, 64)}
+    for step in range(10):
+        alive = list(range(max(step - 2, 0), 9))
+        obs = tiny_world.observe([drives[i % 3] for i in alive], world, [6 * step + 15 * i for i in alive])
+        keys = np.array(alive, np.uint64)
+        fresh, _ = planner.plan(obs, [None] * len(alive), keys)
+        for size, known in state.items():
+            for first in range(0, len(alive), size):
+                rows = list(range(first, min(first + size, len(alive))))
+                before = [known[alive[r]] for r in rows]
+                plan, after = planner.plan(obs.select(rows), before, keys[rows])
+                np.testing.assert_array_equal(plan.states, fresh.states[rows])
+                np.testing.assert_array_equal(plan.scores, fresh.scores[rows])
+                for r, row in zip(rows, after, strict=True):
+                    known[alive[r]] = row
+    assert all(row is not None for known in state.values() for row in known.values())
+
+
+def test_a_call_can_be_repeated_from_the_same_state(caching: Path, tiny_world: Any) -> None:
+    planner = load_planner(caching, micro_batch=4)
+    obs, later = (observation(tiny_world, n).select(range(n - 6, n)) for n in (6, 12))
+    keys = np.zeros(6, np.uint64)
+    _, state = planner.plan(obs, planner.start(obs, keys), keys)
+    kept = [{k: v.clone() for k, v in row.items()} for row in state]
+    first, _ = planner.plan(later, state, keys)
+    again, _ = planner.plan(later, state, keys)
+    np.testing.assert_array_equal(first.states, again.states)
+    for row, copy in zip(state, kept, strict=True):
+        assert all(torch.equal(row[k], copy[k]) for k in copy)
 
 
 def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny_world: Any) -> None:

@@ -9,22 +9,26 @@ import pytest
 
 from roadcraft.validation.scoring.score import score
 
-ENCODER = {"name": "vector_transformer", "params": {"dim": 32, "layers": 1, "heads": 4, "agents": 8, "lanes": 12}}
+ENCODERS = {
+    "vector_transformer": {"dim": 32, "layers": 1, "heads": 4, "agents": 8, "lanes": 12},
+    "hetero_gnn": {"dim": 32, "edge_dim": 16, "map_layers": 1, "heads": 4, "agents": 8, "lanes": 12},
+}
 MODEL = {"name": "multimodal", "params": {"modes": 2, "layers": 1, "heads": 4}}
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network: what it does is poor, but it does it as a trained one would."""
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network: what it does is poor, but it does it as a trained one would. One encoder keeps a cache across steps."""
     torch = pytest.importorskip("torch")
     from roadcraft.planners.checkpoint import build_network, save_checkpoint
 
     torch.manual_seed(0)
-    network = build_network(ENCODER, MODEL)
+    encoder = {"name": request.param, "params": ENCODERS[request.param]}
+    network = build_network(encoder, MODEL)
     for head in (network.model.speed, network.model.offset):
         torch.nn.init.normal_(head[-1].weight, std=0.1)
     folder = tmp_path_factory.mktemp("network") / "best"
-    save_checkpoint(folder, network, {"encoder": ENCODER, "model": MODEL}, {"step": 0}, "card")
+    save_checkpoint(folder, network, {"encoder": encoder, "model": MODEL}, {"step": 0}, "card")
     return folder
 
 
@@ -34,11 +38,15 @@ def scores(out: Path, store: Path, planner: dict[str, Any], **settings: Any) -> 
     return (result.run / "scores.parquet").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["learned", "guard"])
+@pytest.mark.parametrize(
+    ("checkpoint", "kind"),
+    [("vector_transformer", "learned"), ("vector_transformer", "guard"), ("hetero_gnn", "learned")],
+    indirect=["checkpoint"],
+)
 def test_networks_score_the_same_in_any_batch_and_worker(
     tmp_path: Path, small_store: Path, checkpoint: Path, kind: str
 ) -> None:
-    learned = {"name": "learned", "params": {"checkpoint": str(checkpoint)}}
+    learned = {"name": "learned", "params": {"checkpoint": str(checkpoint), "micro_batch": 4}}
     planner = learned if kind == "learned" else {"name": "guard", "params": {"planner": learned}}
     modes = ["nonreactive"] if kind == "learned" else ["reactive"]
     alone = scores(tmp_path / "1", small_store, planner, modes=modes, batch=1, workers=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Learned(Planner):
-    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one.
+    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one. A scenario's state is its row
+    of the encoder's cache, None before the first step and where the encoder has none.
 
     Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
     Raises DataError when the checkpoint cannot be used.
@@ -35,22 +37,27 @@ class Learned(Planner):
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K candidates and T + 1 states."""
         scenes = scenes_of(obs, self.network.features)
-        parts = []
+        parts: list[list[F64]] = []
+        after: list[Any] = []
         size = self.config.micro_batch
         for first in range(0, len(scenes), size):
             group, group_keys = scenes[first : first + size], keys[first : first + size]
             missing = size - len(group)
             features = build_features(self.network.features, [*group, *[group[-1]] * missing])
-            answer = self._predict(features, np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)]))
+            known = state[first : first + size]
+            group_keys = np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)])
+            answer, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
             parts.append([a[: len(group)] for a in answer[:2]] + [answer[2]])
+            after += rows[: len(group)]
         ego, log_p = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
         if 0 < self.config.candidates < ego.shape[1]:
             best = np.argsort(-log_p, axis=1, kind="stable")[:, : self.config.candidates]
             ego, log_p = np.take_along_axis(ego, best[:, :, None, None], 1), np.take_along_axis(log_p, best, 1)
-        return _to_plan(obs, ego, log_p, parts[0][2]), state
+        return _to_plan(obs, ego, log_p, parts[0][2]), after
 
-    def _predict(self, features: Features, keys: Keys) -> tuple[F64, F64, F64]:
-        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), as float64."""
+    def _predict(self, features: Features, keys: Keys, known: Sequence[Any]) -> tuple[tuple[F64, F64, F64], list[Any]]:
+        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), as float64; and the rows of the encoder's cache, from those
+        of the step before."""
         import torch
 
         threads = torch.get_num_threads()
@@ -58,13 +65,29 @@ class Learned(Planner):
         try:
             with torch.inference_mode():
                 tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
-                encoding, _ = self.network.encoder.encode(tensors, None)
+                encoding, cache = self.network.encoder.encode(tensors, _stack(known))
                 prediction = self.network.model.sample(encoding, tensors, keys)
                 log_p = prediction.logits.double().log_softmax(-1)
                 log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
-                return prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy()
+                answer = prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy()
+                return answer, _split(cache, len(known))
         finally:
             torch.set_num_threads(threads)
+
+
+def _stack(rows: Sequence[Mapping[str, Tensor] | None]) -> dict[str, Tensor] | None:
+    """A cache of B scenes from their rows; a scene without one gets zeros."""
+    import torch
+
+    some = next((r for r in rows if r is not None), None)
+    if some is None:
+        return None
+    return {k: torch.stack([torch.zeros_like(v) if r is None else r[k] for r in rows]) for k, v in some.items()}
+
+
+def _split(cache: Mapping[str, Tensor] | None, count: int) -> list[Any]:
+    """The rows of a cache."""
+    return [None if cache is None else {k: v[b] for k, v in cache.items()} for b in range(count)]
 
 
 def _to_plan(obs: ObservationBatch, ego: F64, log_p: F64, time_s: F64) -> Plan:

@@ -17,6 +17,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.vector_transformer.encoder:VectorTransformer",
         ),
         PluginSpec(
+            "encoder",
+            "hetero_gnn",
+            "A graph of agents, lanes and crosswalks with relative poses; what it makes of the map is kept across steps",
+            f"{here}.hetero_gnn.config:HeteroGnnConfig",
+            f"{here}.hetero_gnn.encoder:HeteroGnn",
+        ),
+        PluginSpec(
             "model",
             "multimodal",
             "Several trajectories along the reference lines ahead, by imitation",

@@ -145,7 +145,8 @@ def write_lanes(
     b: int, out: F32, info: F32, light: I64, mask: NDArray[np.bool_], route_out: F32, route_mask: NDArray[np.bool_], ego: F64,
     radius: float, pieces: F64, piece_lane: I64, block: I64, speed: F64, connector: U8, stop_sign: U8, route: I64,
     light_lane: I64, light_state: U8, origin: F64, shape: I64, offsets: I64, items: I64,
-) -> None:  # fmt: skip
+) -> I64:  # fmt: skip
+    """Returns the pieces in the scene's rows."""
     out[b], info[b], light[b], mask[b], route_out[b], route_mask[b] = 0.0, 0.0, 4, False, 0.0, False
     rows = _candidates(ego[0], ego[1], radius, origin, shape, offsets, items)
     distance = _distances(pieces, rows, ego[0], ego[1])
@@ -170,10 +171,12 @@ def write_lanes(
             _write_piece(route_out[b, on_routes], pieces[row], ego, c, s)
             route_mask[b, on_routes] = True
             on_routes += 1
+    return rows[order[: mask[b].sum()]]
 
 
 @njit(cache=True, nogil=True)
-def write_crosswalks(b: int, out: F32, mask: NDArray[np.bool_], ego: F64, radius: float, outlines: F64) -> None:
+def write_crosswalks(b: int, out: F32, mask: NDArray[np.bool_], ego: F64, radius: float, outlines: F64) -> I64:
+    """Returns the crosswalks in the scene's rows."""
     out[b], mask[b] = 0.0, False
     # outlines are few per map (a city has some thousands): one vertex decides whether one is worth measuring
     near = np.empty(len(outlines), np.int64)
@@ -191,6 +194,7 @@ def write_crosswalks(b: int, out: F32, mask: NDArray[np.bool_], ego: F64, radius
             break
         _write_piece(out[b, n], outlines[rows[order[n]]], ego, c, s)
         mask[b, n] = True
+    return rows[order[: mask[b].sum()]]
 
 
 @njit(cache=True, nogil=True)

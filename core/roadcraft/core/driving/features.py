@@ -31,6 +31,20 @@ reference_info       (R, 8)          ego's lateral offset, sin, cos of its headi
 reference_agent      (R, A, 6)       agents beside each line: arc length, offset, their rates, half extents along and across
 reference_static     (R, S, 6)       static objects likewise
 ===================  ==============  ==================================================================================================
+
+Where ``lane_links`` L > 0 also the lane graph (``lane_graph``); ids are those of a map, the same in every frame, and poses are global and float64, for
+differences between them: what is computed from these arrays alone does not depend on where the ego is, to the last bit.
+
+===================  ==============  ==================================================================================================
+lane_id              (N,) int64      row of the piece in the map's pieces plus one, 0 where unused
+lane_next            (N, L) int64    rows of ``lane`` that follow: the lane's next piece or the first ones of its successors; -1 where none in view
+lane_side            (N, 2) int64    rows of ``lane`` beside it, left and right in the same road block, -1 likewise
+lane_pose            (N, 3) float64  x, y, heading of the piece at its middle point
+lane_shape           (N, P, 6)       the piece as in ``lane``, in the frame of ``lane_pose``
+crosswalk_id         (C,) int64      row in the map's crosswalks plus one, 0 where unused
+crosswalk_pose       (C, 3) float64  centre and direction of the long axis
+crosswalk_shape      (C, P, 2)       the outline in the frame of ``crosswalk_pose``
+===================  ==============  ==================================================================================================
 """
 
 from __future__ import annotations
@@ -54,6 +68,7 @@ from roadcraft.core.driving.feature_kernels import (
     write_static,
 )
 from roadcraft.core.driving.feature_map import CellIndex, FeatureMap, feature_map
+from roadcraft.core.driving.lane_graph import LaneGraph, lane_graph, write_frames, write_lane_graph
 from roadcraft.core.driving.reference_lines import INFO_SIZE, POINT_SIZE, write_references
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import FeatureSpec
@@ -62,7 +77,7 @@ from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle
 
-LAYOUT = 1  # raise when an array's meaning changes: old checkpoints are then refused
+LAYOUT = 2  # raise when an array's meaning changes: old checkpoints are then refused
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Features = dict[str, NDArray[Any]]
@@ -155,6 +170,17 @@ def allocate(spec: FeatureSpec, batch: int) -> Features:
         "reference_agent": ((s.reference_lines, s.agents, 6), np.float32),
         "reference_static": ((s.reference_lines, s.static, 6), np.float32),
     }
+    if s.lane_links:
+        shapes |= {
+            "lane_id": ((s.lanes,), np.int64),
+            "lane_next": ((s.lanes, s.lane_links), np.int64),
+            "lane_side": ((s.lanes, 2), np.int64),
+            "lane_pose": ((s.lanes, 3), np.float64),
+            "lane_shape": ((s.lanes, s.lane_points, 6), np.float32),
+            "crosswalk_id": ((s.crosswalks,), np.int64),
+            "crosswalk_pose": ((s.crosswalks, 3), np.float64),
+            "crosswalk_shape": ((s.crosswalks, s.lane_points, 2), np.float32),
+        }
     return {name: np.zeros((batch, *shape), kind) for name, (shape, kind) in shapes.items()}
 
 
@@ -181,12 +207,14 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
         b, out["static"], out["static_kind"], out["static_mask"], ego, scene.kind, scene.box, now, spec.radius_m
     )
     light_lane, route = _rows(fm, scene.light_lane), scene.map.block_rows(scene.route)
-    write_lanes(
+    lanes = write_lanes(
         b, out["lane"], out["lane_info"], out["lane_light"], out["lane_mask"], out["route_lane"], out["route_lane_mask"], ego,
         spec.radius_m, fm.pieces, fm.piece_lane, fm.block, fm.speed, fm.connector, fm.stop_sign, route, light_lane,
         scene.light_state, *_grid(fm.cells),
     )  # fmt: skip
-    write_crosswalks(b, out["crosswalk"], out["crosswalk_mask"], ego, spec.radius_m, fm.crosswalks)
+    crosswalks = write_crosswalks(b, out["crosswalk"], out["crosswalk_mask"], ego, spec.radius_m, fm.crosswalks)
+    if spec.lane_links:
+        _write_graph(lane_graph(scene.map, spec.lane_points), lanes, crosswalks, out, b)
     near = near_lanes(ego[0], ego[1], fm.piece_lane, *_grid(fm.cells))
     write_references(
         b, out["reference"], out["reference_mask"], out["reference_valid"], out["reference_info"], ego,
@@ -198,6 +226,19 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
         b, out["reference_agent"], out["reference_static"], out["reference"], out["reference_valid"], out["agent"],
         out["agent_size"], out["agent_valid"], out["static"], out["static_mask"],
     )  # fmt: skip
+
+
+def _write_graph(graph: LaneGraph, lanes: I64, crosswalks: I64, out: Features, b: int) -> None:
+    write_lane_graph(
+        b, out["lane_id"], out["lane_next"], out["lane_side"], lanes, graph.following.values, graph.following.offsets,
+        graph.side,
+    )  # fmt: skip
+    write_frames(b, out["lane_pose"], out["lane_shape"], lanes, graph.pose, graph.shape)
+    out["crosswalk_id"][b, : len(crosswalks)] = crosswalks + 1
+    out["crosswalk_id"][b, len(crosswalks) :] = 0
+    write_frames(
+        b, out["crosswalk_pose"], out["crosswalk_shape"], crosswalks, graph.crosswalk_pose, graph.crosswalk_shape
+    )
 
 
 def _grid(cells: CellIndex) -> tuple[F64, I64, I64, I64]:

@@ -13,41 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
-from roadcraft.plugins.common.layers import Attention, TransformerLayer, into_frame, masked_max, mlp
+from roadcraft.plugins.common.agents import agent_size, describe_agents
+from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
+from roadcraft.plugins.common.layers import TransformerLayer, into_frame, masked_max, mlp
 from roadcraft.plugins.common.tokens import TokenKind
-from roadcraft.plugins.vector_transformer.config import EGO_CHANNELS, VectorTransformerConfig
+from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
 
 KINDS = 7  # of ObjectKind
 LIGHTS = 5  # LightState and none
-SPEED_SCALE = 10.0
-
-
-class EgoStates(nn.Module):
-    """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at random."""
-
-    def __init__(self, config: VectorTransformerConfig) -> None:
-        super().__init__()
-        self.columns = [EGO_CHANNELS.index(c) for c in config.ego_channels]
-        self.kept = [c in config.kept_channels for c in config.ego_channels]
-        self.dropout = config.state_dropout
-        self.scale = nn.Parameter(torch.randn(len(self.columns), config.dim) * 0.5)
-        self.place = nn.Parameter(torch.randn(len(self.columns), config.dim) * 0.1)
-        self.vehicle = mlp(4, config.dim)
-        self.query = nn.Parameter(torch.randn(1, 1, config.dim) * 0.1)
-        self.attend = Attention(config.dim, config.heads)
-
-    def forward(self, ego: Tensor, vehicle: Tensor) -> Tensor:
-        """ego (B, 6), vehicle (B, 4) -> (B, D)."""
-        state = ego[:, self.columns] / SPEED_SCALE
-        tokens = state[..., None] * self.scale + self.place
-        mask = torch.ones(state.shape, dtype=torch.bool, device=state.device)
-        if self.training and self.dropout > 0:
-            kept = torch.tensor(self.kept, device=state.device)
-            mask = kept | (torch.rand(state.shape, device=state.device) >= self.dropout)
-        always = self.vehicle(vehicle)[:, None]
-        memory = torch.cat([always, tokens], 1)
-        mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
-        return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]
 
 
 class VectorTransformer(nn.Module):
@@ -57,8 +30,8 @@ class VectorTransformer(nn.Module):
         super().__init__()
         self.config = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(config)
-        self.agent = mlp((config.past_steps - 1) * 6 + 5, dim, dim)
+        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.kept_channels, config.state_dropout)
+        self.agent = mlp(agent_size(config.past_steps), dim, dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.static = mlp(2, dim, dim)
         self.lane_point, self.lane = mlp(8, dim // 2, dim // 2), mlp(dim // 2, dim, dim)
@@ -91,7 +64,8 @@ class VectorTransformer(nn.Module):
         """The scene's tokens. The map is described in the moving ego frame, so nothing is kept in ``cache``."""
         f = features
         ego = self.ego(f["ego"], f["vehicle"])[:, None]
-        agent, agent_pose = self._agents(f)
+        agent = self.agent(describe_agents(f)) + self.object_kind(f["agent_kind"])
+        agent_pose = f["agent"][:, :, -1, :4]
         static_pose = f["static"][..., :4]
         static = self.static(f["static"][..., 4:6]) + self.object_kind(f["static_kind"])
         lane, lane_pose = self._lanes(f)
@@ -113,20 +87,6 @@ class VectorTransformer(nn.Module):
         return SceneEncoding(
             tokens, mask, where, kind, torch.zeros(len(ego), dtype=torch.int64, device=ego.device)
         ), None
-
-    def _agents(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Tokens and poses of agents: what changed from step to step, in the frame of the agent as it stands now."""
-        a, valid = f["agent"], f["agent_valid"]
-        now = a[:, :, -1]
-        both = (valid[..., 1:] & valid[..., :-1])[..., None]
-        moved = into_frame(a[:, :, 1:, :2] - a[:, :, :-1, :2], now) * both
-        turned = (a[:, :, 1:, 2:4] - a[:, :, :-1, 2:4]) * both
-        faster = (a[:, :, 1:, 4:].norm(dim=-1) - a[:, :, :-1, 4:].norm(dim=-1))[..., None] * both
-        steps = torch.cat([moved, turned, faster, both.to(a.dtype)], -1).flatten(2)
-        velocity = into_frame(now[..., 4:], now) / SPEED_SCALE
-        speed = velocity.norm(dim=-1, keepdim=True)
-        token = self.agent(torch.cat([steps, velocity, speed, f["agent_size"] / 5.0], -1))
-        return token + self.object_kind(f["agent_kind"]), now[..., :4]
 
     def _lanes(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         lane, info = f["lane"], f["lane_info"]

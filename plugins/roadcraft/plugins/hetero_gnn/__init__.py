@@ -1,0 +1,1 @@
+"""The encoder ``hetero_gnn``."""

@@ -1,0 +1,71 @@
+"""Settings of the encoder ``hetero_gnn``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roadcraft.plugins.common.ego_channels import check_ego_channels
+
+
+@dataclass(frozen=True)
+class HeteroGnnConfig:
+    """The defaults are small: they train in minutes on two cores. For a large data set: dim 128, edge_dim 64, map_layers 3, layers 3, heads 8,
+    feed_forward 4, dropout 0.1, agents 32, static 8, lanes 70, lane_points 20, crosswalks 8, radius_m 100, agent_lanes 16, agent_agents 16.
+
+    dim, heads, feed_forward (times dim), dropout: of tokens and layers; edge_dim: of what an edge tells (relative pose, relation); map_layers: rounds of
+    messages among lanes and from crosswalks, kept across the steps of a drive; layers: rounds with agents, at every step.
+
+    lane_links: lanes that follow a lane (and as many before it); lane_lanes: other lanes near a lane; lane_crosswalks; agent_lanes, agent_agents,
+    agent_static: what an agent (or the ego) hears; lane_agents: agents that a lane hears. Always the nearest ones, those of the map within near_m,
+    the others within reach_m.
+
+    ego_channels, kept_channels, state_dropout: as in ``vector_transformer``: current states of the ego that are read, those that are never hidden, and
+    the chance that another one is hidden in training.
+    agents, static, lanes, lane_points, crosswalks, past_steps, radius_m: capacities of the features.
+    """
+
+    dim: int = 64
+    edge_dim: int = 32
+    map_layers: int = 2
+    layers: int = 1
+    heads: int = 4
+    feed_forward: int = 1
+    dropout: float = 0.0
+    lane_links: int = 2
+    lane_lanes: int = 4
+    lane_crosswalks: int = 2
+    agent_lanes: int = 8
+    agent_agents: int = 8
+    agent_static: int = 3
+    lane_agents: int = 4
+    near_m: float = 30.0
+    reach_m: float = 50.0
+    ego_channels: tuple[str, ...] = ("vx", "ax")
+    kept_channels: tuple[str, ...] = ("vx",)
+    state_dropout: float = 0.75
+    agents: int = 16
+    static: int = 6
+    lanes: int = 24
+    lane_points: int = 10
+    crosswalks: int = 4
+    past_steps: int = 21
+    radius_m: float = 80.0
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+        heard = (
+            "lane_links",
+            "lane_lanes",
+            "lane_crosswalks",
+            "agent_lanes",
+            "agent_agents",
+            "agent_static",
+            "lane_agents",
+        )
+        for name in ("map_layers", "layers", *heard):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if not self.near_m > 0.0 or not self.reach_m > 0.0:
+            raise ValueError("near_m and reach_m must be positive")
+        check_ego_channels(self.ego_channels, self.kept_channels, self.state_dropout)
