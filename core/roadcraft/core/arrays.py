@@ -7,7 +7,7 @@ All domain types are frozen dataclasses of numpy arrays, strings, numbers and on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
@@ -117,11 +117,14 @@ def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], di
 
 
 def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], prefix: str = "") -> T:
-    """The inverse of :func:`to_arrays`. A missing key raises KeyError with its dotted path."""
+    """The inverse of :func:`to_arrays`. A missing key raises KeyError with its dotted path; a field with a default may be missing as a whole, having
+    been added after the arrays were written."""
     hints = get_type_hints(kind)
     out: dict[str, Any] = {}
     for f in fields(kind):  # type: ignore[arg-type]
         hint, key = hints[f.name], prefix + f.name
+        if f.default is not MISSING and key not in meta and not any(k == key or k.startswith(key + ".") for k in arrays):
+            continue
         if is_dataclass(hint):
             out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]
         elif key in arrays:
