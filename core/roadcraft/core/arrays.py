@@ -123,7 +123,11 @@ def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping
     out: dict[str, Any] = {}
     for f in fields(kind):  # type: ignore[arg-type]
         hint, key = hints[f.name], prefix + f.name
-        if f.default is not MISSING and key not in meta and not any(k == key or k.startswith(key + ".") for k in arrays):
+        if (
+            f.default is not MISSING
+            and key not in meta
+            and not any(k == key or k.startswith(key + ".") for k in arrays)
+        ):
             continue
         if is_dataclass(hint):
             out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]

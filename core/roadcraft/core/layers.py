@@ -66,14 +66,24 @@ class RasterLayers:
             if getattr(self, name).shape != shape:
                 raise DataError(f"{name} has shape {getattr(self, name).shape}, not {shape}", where="raster layers")
         if self.values.dtype != np.float32 or self.values.ndim != 1:
-            raise DataError(f"values are {self.values.dtype} {self.values.shape}", where="raster layers", remedy="(V,) float32")
+            raise DataError(
+                f"values are {self.values.dtype} {self.values.shape}", where="raster layers", remedy="(V,) float32"
+            )
         if n == 0:
             return
         places = np.isfinite(self.pose).all() and np.isfinite(self.cell_m).all() and (self.cell_m > 0).all()
         ends = self.first + self.shape[:, 0] * self.shape[:, 1]
         known = int(self.kind.max()) < len(LayerKind)
-        if not known or not places or (self.shape < 1).any() or (self.first < 0).any() or (ends > len(self.values)).any():
-            raise DataError("a grid has an unknown kind, no place, no cells, or more than there are values", where="raster layers")
+        if (
+            not known
+            or not places
+            or (self.shape < 1).any()
+            or (self.first < 0).any()
+            or (ends > len(self.values)).any()
+        ):
+            raise DataError(
+                "a grid has an unknown kind, no place, no cells, or more than there are values", where="raster layers"
+            )
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -95,7 +105,9 @@ class RasterLayers:
             if name.upper() not in LayerKind.__members__:
                 known = ", ".join(k.name.lower() for k in LayerKind)
                 raise DataError(f"no such raster layer: {name}", where="raster layers", remedy=f"known: {known}")
-            rows += [(LayerKind[name.upper()], _checked(name, g)) for g in (found if isinstance(found, list) else [found])]
+            rows += [
+                (LayerKind[name.upper()], _checked(name, g)) for g in (found if isinstance(found, list) else [found])
+            ]
         shape = np.array([g.values.shape for _, g in rows], np.int64).reshape(-1, 2)
         flat = [np.asarray(g.values, np.float32).ravel() for _, g in rows]
         return cls(
@@ -141,11 +153,17 @@ def _checked(name: str, grid: Grid) -> Grid:
     where = f"raster layers: {name}"
     values = np.asarray(grid.values)
     if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "fiub":
-        raise DataError(f"values are {values.dtype} {values.shape}", where=where, remedy="one number per cell (H, W), NaN where unknown")
+        raise DataError(
+            f"values are {values.dtype} {values.shape}",
+            where=where,
+            remedy="one number per cell (H, W), NaN where unknown",
+        )
     if not (np.isfinite(grid.cell_m) and grid.cell_m > 0.0):
         raise DataError(f"cell_m is {grid.cell_m}", where=where, remedy="the size of a cell in metres")
     if len(grid.pose) != 3 or not np.isfinite(grid.pose).all():
-        raise DataError(f"pose is {grid.pose}", where=where, remedy="x, y, heading of the grid's corner in the global frame")
+        raise DataError(
+            f"pose is {grid.pose}", where=where, remedy="x, y, heading of the grid's corner in the global frame"
+        )
     return grid
 
 

@@ -228,7 +228,9 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
     """The scenes of an observation. Without object history every past frame but the present one is empty. Raises DataError where the observation has
     raster layers of more or fewer scenes than its own."""
     if len(obs.layers) not in (0, len(obs)):
-        raise DataError(f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes")
+        raise DataError(
+            f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
+        )
     past = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(past) // max(len(obs), 1)
     key, row = past.id.view(np.int64), vehicle_row(obs.vehicle)

@@ -40,7 +40,7 @@ class RasterChannel(IntEnum):
     LANE = k.LANE  # mask: centre lines of lanes and connectors
     LANE_COS = k.LANE_COS  # signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centre lines
     LANE_SIN = k.LANE_SIN  # likewise its sine
-    LANE_EDGE = k.LANE_EDGE  # mask: edges of lanes
+    LANE_EDGE = k.LANE_EDGE  # mask: edges of lanes, not of connectors
     CROSSWALK = k.CROSSWALK  # mask
     STOP = k.STOP  # areas to stop in: 255 stop signs, 128 all others
     LIGHT_STOP = k.LIGHT_STOP  # centre lines, two cells thick, of connectors whose light is red (255) or yellow (128)
@@ -51,12 +51,16 @@ class RasterChannel(IntEnum):
     VELOCITY_X = k.VELOCITY_X  # signed, 30 m/s: forward velocity (ego axes, over ground) of the boxes of now
     VELOCITY_Y = k.VELOCITY_Y  # likewise to the left
     STATIC = k.STATIC  # mask: cones, barriers and other things that never move
-    GRADE = k.GRADE  # signed, 0.25 (rise over run): raster layer ``LayerKind.GRADE``
-    FRICTION = k.FRICTION  # 255 is 1
-    ROUGHNESS = k.ROUGHNESS  # 255 is 0.2 m
-    TRAVERSABILITY = k.TRAVERSABILITY  # 255 is 1
-    OCCUPANCY = k.OCCUPANCY  # 255 is 1
-    KNOWN = k.KNOWN  # bit mask: bit ``LayerKind`` says that the layer is known in this cell
+    GRADE = k.FIRST_LAYER  # signed, 0.25 (rise over run): raster layer ``LayerKind.GRADE``
+    FRICTION = k.FIRST_LAYER + 1  # 255 is 1
+    ROUGHNESS = k.FIRST_LAYER + 2  # 255 is 0.2 m
+    TRAVERSABILITY = k.FIRST_LAYER + 3  # 255 is 1
+    OCCUPANCY = k.FIRST_LAYER + 4  # 255 is 1
+    GRADE_KNOWN = k.FIRST_LAYER + 5  # mask: where the layer says something; elsewhere its code is that of 0
+    FRICTION_KNOWN = k.FIRST_LAYER + 6  # mask
+    ROUGHNESS_KNOWN = k.FIRST_LAYER + 7  # mask
+    TRAVERSABILITY_KNOWN = k.FIRST_LAYER + 8  # mask
+    OCCUPANCY_KNOWN = k.FIRST_LAYER + 9  # mask
 
 
 CHANNELS = len(RasterChannel)
@@ -144,11 +148,10 @@ def write_raster(
     )  # fmt: skip
     pieces = candidates(x, y, reach, fm.cells.origin, fm.cells.shape, fm.cells.offsets, fm.cells.items)
     k.draw_lanes(
-        picture, ego, cell_m, pieces, fm.pieces, fm.piece_lane, fm.block, route, light_lane, scene.light_state
+        picture, ego, cell_m, pieces, fm.pieces, fm.piece_lane, fm.block, fm.connector, route, light_lane,
+        scene.light_state,
     )  # fmt: skip
     k.draw_objects(picture, ego, cell_m, scene.kind, scene.box, scene.velocity, scene.frames)
     for i in range(len(scene.layers)):
         kind, grid = LayerKind(int(scene.layers.kind[i])), scene.layers[i]
-        k.draw_grid(
-            picture, ego, cell_m, int(kind), scene.layers.pose[i], grid.cell_m, grid.values, *LAYER_RANGE[kind]
-        )
+        k.draw_grid(picture, ego, cell_m, int(kind), scene.layers.pose[i], grid.cell_m, grid.values, *LAYER_RANGE[kind])

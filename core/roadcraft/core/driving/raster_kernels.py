@@ -19,12 +19,13 @@ U8 = NDArray[np.uint8]
 # channels and ranges, as ``raster.RasterChannel`` documents them
 DRIVABLE, ROUTE, SPEED_LIMIT, LANE, LANE_COS, LANE_SIN, LANE_EDGE, CROSSWALK, STOP, LIGHT_STOP, LIGHT_GO = range(11)
 VEHICLE, PEDESTRIAN, BICYCLE, VELOCITY_X, VELOCITY_Y, STATIC = range(11, 17)
-GRADE, FRICTION, ROUGHNESS, TRAVERSABILITY, OCCUPANCY, KNOWN = range(17, 23)
-CHANNELS = 23
+FIRST_LAYER, LAYERS = 17, 5  # channels of the raster layers by kind, then as many that say where each is known
 VELOCITY_MPS = 30.0
 OLDEST = 64  # what the oldest frame of the past is drawn with; the present one with 255
 LINE_CELLS = 0.5  # half the thickness of a line: no gaps at any angle
-BOX_CELLS = 0.7072  # least half extent of a box: any box covers at least one centre, so that nobody is lost between cells
+BOX_CELLS = (
+    0.7072  # least half extent of a box: any box covers at least one centre, so that nobody is lost between cells
+)
 _GREEN, _YELLOW, _RED = 0, 1, 2
 _FLAT = 1e-14
 
@@ -150,12 +151,10 @@ def _draw_line(
 
 @njit(cache=True, nogil=True)
 def _listed(block: int, route: I64) -> bool:
-    if block < 0:
-        return False
+    found = False
     for r in route:
-        if r == block:
-            return True
-    return False
+        found = found or (r == block and r >= 0)
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -178,10 +177,11 @@ def draw_areas(
 
 @njit(cache=True, nogil=True)
 def draw_lanes(
-    out: U8, ego: F64, cell_m: float, rows: I64, pieces: F64, piece_lane: I64, block: I64, route: I64,
-    light_lane: I64, light_state: U8,
+    out: U8, ego: F64, cell_m: float, rows: I64, pieces: F64, piece_lane: I64, block: I64, connector: U8,
+    route: I64, light_lane: I64, light_state: U8,
 ) -> None:  # fmt: skip
-    """Centre lines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others."""
+    """Centre lines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others. Edges of connectors are left out:
+    within a junction they cross each other and bound nothing."""
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for above in (False, True):
         for row in rows:
@@ -190,12 +190,13 @@ def draw_lanes(
                 continue
             piece = pieces[row]
             _draw_line(out, LANE, piece, 0, ego, c, s, cell_m, LINE_CELLS, 255, True)
-            _draw_line(out, LANE_EDGE, piece, 2, ego, c, s, cell_m, LINE_CELLS, 255, False)
-            _draw_line(out, LANE_EDGE, piece, 4, ego, c, s, cell_m, LINE_CELLS, 255, False)
+            if connector[lane] == 0:
+                _draw_line(out, LANE_EDGE, piece, 2, ego, c, s, cell_m, LINE_CELLS, 255, False)
+                _draw_line(out, LANE_EDGE, piece, 4, ego, c, s, cell_m, LINE_CELLS, 255, False)
             light = light_of(lane, light_lane, light_state)
             if light == _GREEN:
                 _draw_line(out, LIGHT_GO, piece, 0, ego, c, s, cell_m, 2.0 * LINE_CELLS, 255, False)
-            elif light == _YELLOW or light == _RED:
+            elif light in (_YELLOW, _RED):
                 value = 255 if light == _RED else 128
                 _draw_line(out, LIGHT_STOP, piece, 0, ego, c, s, cell_m, 2.0 * LINE_CELLS, value, False)
 
@@ -231,7 +232,8 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
 def draw_grid(
     out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, low: float, high: float
 ) -> None:
-    """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind and the bit of its kind in KNOWN.
+    """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind, and 255 into the one that
+    says where it is known.
 
     Unknown are the places outside the grid and those next to a NaN; between the outermost centres and the rim the outermost values hold.
     """
@@ -262,5 +264,5 @@ def draw_grid(
             if np.isnan(value):
                 continue
             share = min(max((value - low) / (high - low), 0.0), 1.0)
-            out[GRADE + kind, i, j] = int(np.floor(base + scale * share + 0.5))
-            out[KNOWN, i, j] |= 1 << kind
+            out[FIRST_LAYER + kind, i, j] = int(np.floor(base + scale * share + 0.5))
+            out[FIRST_LAYER + LAYERS + kind, i, j] = 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate")
+from roadcraft.plugins.common.ego_channels import check_ego_channels
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,4 @@ class VectorTransformerConfig:
     def __post_init__(self) -> None:
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
-        unknown = (set(self.ego_channels) | set(self.kept_channels)) - set(EGO_CHANNELS)
-        if unknown:
-            raise ValueError(f"unknown ego channels {sorted(unknown)}; known: {', '.join(EGO_CHANNELS)}")
-        if not self.ego_channels:
-            raise ValueError("ego_channels needs at least one")
-        if not 0.0 <= self.state_dropout < 1.0:
-            raise ValueError("state_dropout must be in [0, 1)")
+        check_ego_channels(self.ego_channels, self.kept_channels, self.state_dropout)

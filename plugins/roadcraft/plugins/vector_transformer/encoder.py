@@ -13,41 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
-from roadcraft.plugins.common.layers import Attention, TransformerLayer, into_frame, masked_max, mlp
+from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
+from roadcraft.plugins.common.layers import TransformerLayer, into_frame, masked_max, mlp
 from roadcraft.plugins.common.tokens import TokenKind
-from roadcraft.plugins.vector_transformer.config import EGO_CHANNELS, VectorTransformerConfig
+from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
 
 KINDS = 7  # of ObjectKind
 LIGHTS = 5  # LightState and none
-SPEED_SCALE = 10.0
-
-
-class EgoStates(nn.Module):
-    """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at random."""
-
-    def __init__(self, config: VectorTransformerConfig) -> None:
-        super().__init__()
-        self.columns = [EGO_CHANNELS.index(c) for c in config.ego_channels]
-        self.kept = [c in config.kept_channels for c in config.ego_channels]
-        self.dropout = config.state_dropout
-        self.scale = nn.Parameter(torch.randn(len(self.columns), config.dim) * 0.5)
-        self.place = nn.Parameter(torch.randn(len(self.columns), config.dim) * 0.1)
-        self.vehicle = mlp(4, config.dim)
-        self.query = nn.Parameter(torch.randn(1, 1, config.dim) * 0.1)
-        self.attend = Attention(config.dim, config.heads)
-
-    def forward(self, ego: Tensor, vehicle: Tensor) -> Tensor:
-        """ego (B, 6), vehicle (B, 4) -> (B, D)."""
-        state = ego[:, self.columns] / SPEED_SCALE
-        tokens = state[..., None] * self.scale + self.place
-        mask = torch.ones(state.shape, dtype=torch.bool, device=state.device)
-        if self.training and self.dropout > 0:
-            kept = torch.tensor(self.kept, device=state.device)
-            mask = kept | (torch.rand(state.shape, device=state.device) >= self.dropout)
-        always = self.vehicle(vehicle)[:, None]
-        memory = torch.cat([always, tokens], 1)
-        mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
-        return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]
 
 
 class VectorTransformer(nn.Module):
@@ -57,7 +29,7 @@ class VectorTransformer(nn.Module):
         super().__init__()
         self.config = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(config)
+        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.kept_channels, config.state_dropout)
         self.agent = mlp((config.past_steps - 1) * 6 + 5, dim, dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.static = mlp(2, dim, dim)
