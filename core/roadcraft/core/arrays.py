@@ -98,7 +98,7 @@ class Polygons:
 
 
 def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path."""
+    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. A part that is its field's default is left out."""
     arrays: dict[str, NDArray[Any]] = {}
     meta: dict[str, Any] = {}
     for f in fields(value):
@@ -106,6 +106,8 @@ def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], di
         if isinstance(item, np.ndarray):
             arrays[key] = np.ascontiguousarray(item)
         elif is_dataclass(item):
+            if item is f.default:
+                continue
             a, m = to_arrays(item, key + ".")
             arrays.update(a)
             meta.update(m)
@@ -117,17 +119,12 @@ def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], di
 
 
 def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], prefix: str = "") -> T:
-    """The inverse of :func:`to_arrays`. A missing key raises KeyError with its dotted path; a field with a default may be missing as a whole, having
-    been added after the arrays were written."""
+    """The inverse of :func:`to_arrays`. A missing key raises KeyError with its dotted path."""
     hints = get_type_hints(kind)
     out: dict[str, Any] = {}
     for f in fields(kind):  # type: ignore[arg-type]
         hint, key = hints[f.name], prefix + f.name
-        if (
-            f.default is not MISSING
-            and key not in meta
-            and not any(k == key or k.startswith(key + ".") for k in arrays)
-        ):
+        if is_dataclass(hint) and f.default is not MISSING and not any(k.startswith(key + ".") for k in arrays):
             continue
         if is_dataclass(hint):
             out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]
