@@ -350,7 +350,7 @@ def test_layers_against_a_slow_twin(seed: int, kind: LayerKind) -> None:
     c1, r1 = np.minimum(c0 + 1, columns - 1), np.minimum(r0 + 1, rows - 1)
     fx, fy = column - c0, row - r0
     parts = [(r0, c0, (1 - fx) * (1 - fy)), (r0, c1, fx * (1 - fy)), (r1, c0, (1 - fx) * fy), (r1, c1, fx * fy)]
-    value = sum(np.where(w > 0, w * values[r, q], 0.0) for r, q, w in parts)
+    value = sum(w * values[r, q] for r, q, w in parts)
     wanted = within & ~np.isnan(value)
     known = out[k.FIRST_LAYER + k.LAYERS + kind] == 255
     assert (known != wanted).sum() <= 1, "but for a centre on the rim"

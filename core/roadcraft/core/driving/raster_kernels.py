@@ -235,7 +235,7 @@ def draw_grid(
     """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind, and 255 into the one that
     says where it is known.
 
-    Unknown are the places outside the grid and those next to a NaN; between the outermost centres and the rim the outermost values hold.
+    Unknown are the places outside the grid and those between centres one of which is NaN; between the outermost centres and the rim the outermost values hold.
     """
     n = out.shape[1]
     rows, columns = values.shape
@@ -245,8 +245,7 @@ def draw_grid(
     dx, dy = ego[0] - pose[0], ego[1] - pose[1]
     front, left = (cells_ahead(n) - 0.5) * cell_m, (0.5 * n - 0.5) * cell_m
     x0, y0 = gc * dx + gs * dy - 0.5 + c * front - s * left, gc * dy - gs * dx - 0.5 + s * front + c * left
-    scale = 254.0 if low < 0.0 else 255.0
-    base = 1.0 if low < 0.0 else 0.0
+    base, scale, per = (1.5, 254.0, 1.0 / (high - low)) if low < 0.0 else (0.5, 255.0, 1.0 / (high - low))
     for i in range(n):
         for j in range(n):
             x, y = x0 - cell_m * (c * i - s * j), y0 - cell_m * (s * i + c * j)
@@ -255,14 +254,11 @@ def draw_grid(
             x, y = min(max(x, 0.0), columns - 1.0), min(max(y, 0.0), rows - 1.0)
             c0, r0 = int(x), int(y)
             c1, r1 = min(c0 + 1, columns - 1), min(r0 + 1, rows - 1)
-            fx, fy = x - c0, y - r0
-            value = 0.0
-            for r, wy in ((r0, 1.0 - fy), (r1, fy)):
-                for k, wx in ((c0, 1.0 - fx), (c1, fx)):
-                    if wx * wy > 0.0:
-                        value += wx * wy * values[r, k]
-            if np.isnan(value):
+            near = values[r0, c0] + (x - c0) * (values[r0, c1] - values[r0, c0])
+            far = values[r1, c0] + (x - c0) * (values[r1, c1] - values[r1, c0])
+            value = near + (y - r0) * (far - near)
+            if value != value:
                 continue
-            share = min(max((value - low) / (high - low), 0.0), 1.0)
-            out[FIRST_LAYER + kind, i, j] = int(np.floor(base + scale * share + 0.5))
+            share = min(max((value - low) * per, 0.0), 1.0)
+            out[FIRST_LAYER + kind, i, j] = int(base + scale * share)
             out[FIRST_LAYER + LAYERS + kind, i, j] = 255

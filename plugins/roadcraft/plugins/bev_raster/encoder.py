@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core.driving.raster import SIGNED, RasterChannel, cell_centres
+from roadcraft.core.driving.raster_kernels import cells_ahead
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.core.layers import LayerKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
@@ -154,10 +155,14 @@ class BevRaster(nn.Module):
         now = f["agent"][:, :, -1]
         velocity = into_frame(now[..., 4:], now) / SPEED_SCALE
         about = torch.cat([velocity, velocity.norm(dim=-1, keepdim=True), f["agent_size"] / 5.0], -1)
-        c = self.config
-        ahead = c.cells - c.cells // 4
-        down = 1.0 - 2.0 * (now[..., 0] / c.cell_m + c.cells - ahead) / c.cells
-        at = torch.stack([-2.0 * now[..., 1] / (c.cells * c.cell_m), down], -1)[:, :, None]
-        picture = torch.cat([functional.grid_sample(m, at, align_corners=False)[..., 0] for m in maps], 1)
-        token = self.agent(about) + self.seen(picture.transpose(1, 2)) + self.object_kind(f["agent_kind"])
+        seen = look(maps, now[..., :2], self.config.cells, self.config.cell_m)
+        token = self.agent(about) + self.seen(seen) + self.object_kind(f["agent_kind"])
         return token, now[..., :4]
+
+
+def look(maps: list[Tensor], places: Tensor, cells: int, cell_m: float) -> Tensor:
+    """What maps (B, C, W, W) of the whole raster hold at places (B, A, 2) in the ego frame, bilinear, 0 outside: (B, A, sum of C)."""
+    half = 0.5 * cells * cell_m
+    middle = cells_ahead(cells) * cell_m - half  # x of the raster's middle
+    at = torch.stack([-places[..., 1] / half, (middle - places[..., 0]) / half], -1)[:, :, None]
+    return torch.cat([functional.grid_sample(m, at, align_corners=False)[..., 0] for m in maps], 1).transpose(1, 2)
