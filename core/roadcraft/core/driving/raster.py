@@ -1,7 +1,7 @@
 """The feature ``raster``: a bird's-eye picture of one scene in the ego frame, uint8 (channels, cells, cells).
 
 The ego looks up: row 0 lies furthest ahead, column 0 furthest to the left. Its rear axle is in the middle of the columns and a quarter of the rows from the
-lower rim (``cell_centres``). What was drawn there before is CaRL's raster (Jaeger et al. 2025) with history, directions and the ground added.
+lower rim (``cell_centres``). The channels are in the manner of CaRL (Jaeger et al. 2025), with history, directions and the ground added.
 
 A cell belongs to a polygon, a line or a box if its centre lies inside. Lines are one cell thick. Boxes are drawn at least sqrt(2) cells long and wide, so
 that a pedestrian covers a cell wherever it stands. Where shapes of one channel overlap the larger code stands; of directions and velocities the last drawn.
@@ -82,8 +82,10 @@ LAYER_RANGE = {
 
 def cell_centres(cells: int, cell_m: float) -> tuple[F64, F64]:
     """Ego frame: x of the rows (cells,) and y of the columns (cells,), m."""
-    x = (k.cells_ahead(cells) - 0.5 - np.arange(cells)) * cell_m
-    return x, (0.5 * cells - 0.5 - np.arange(cells)) * cell_m
+    step = np.arange(cells, dtype=np.float64)
+    x: F64 = (k.cells_ahead(cells) - 0.5 - step) * cell_m
+    y: F64 = (0.5 * cells - 0.5 - step) * cell_m
+    return x, y
 
 
 @dataclass(frozen=True)

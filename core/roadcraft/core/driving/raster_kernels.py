@@ -232,10 +232,11 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
 def draw_grid(
     out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, low: float, high: float
 ) -> None:
-    """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind, and 255 into the one that
-    says where it is known.
+    """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind, and 255 into the one that says
+    where it is known.
 
-    Unknown are the places outside the grid and those between centres one of which is NaN; between the outermost centres and the rim the outermost values hold.
+    Unknown are the places outside the grid and those between centres one of which is NaN; between the outermost centres and the rim the outermost
+    values hold.
     """
     n = out.shape[1]
     rows, columns = values.shape
@@ -245,20 +246,22 @@ def draw_grid(
     dx, dy = ego[0] - pose[0], ego[1] - pose[1]
     front, left = (cells_ahead(n) - 0.5) * cell_m, (0.5 * n - 0.5) * cell_m
     x0, y0 = gc * dx + gs * dy - 0.5 + c * front - s * left, gc * dy - gs * dx - 0.5 + s * front + c * left
-    base, scale, per = (1.5, 254.0, 1.0 / (high - low)) if low < 0.0 else (0.5, 255.0, 1.0 / (high - low))
+    base, scale = (1.5, 254.0) if low < 0.0 else (0.5, 255.0)
+    plane, known = out[FIRST_LAYER + kind], out[FIRST_LAYER + LAYERS + kind]
+    wide, tall = columns - 1.0, rows - 1.0
+    c, s = c * cell_m, s * cell_m
     for i in range(n):
         for j in range(n):
-            x, y = x0 - cell_m * (c * i - s * j), y0 - cell_m * (s * i + c * j)
-            if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
+            x, y = x0 - c * i + s * j, y0 - s * i - c * j
+            if not (-0.5 <= x <= wide + 0.5 and -0.5 <= y <= tall + 0.5):
                 continue
-            x, y = min(max(x, 0.0), columns - 1.0), min(max(y, 0.0), rows - 1.0)
+            x, y = min(max(x, 0.0), wide), min(max(y, 0.0), tall)
             c0, r0 = int(x), int(y)
-            c1, r1 = min(c0 + 1, columns - 1), min(r0 + 1, rows - 1)
+            c1, r1 = c0 + (c0 + 1 < columns), r0 + (r0 + 1 < rows)
             near = values[r0, c0] + (x - c0) * (values[r0, c1] - values[r0, c0])
             far = values[r1, c0] + (x - c0) * (values[r1, c1] - values[r1, c0])
             value = near + (y - r0) * (far - near)
-            if value != value:
+            if np.isnan(value):
                 continue
-            share = min(max((value - low) * per, 0.0), 1.0)
-            out[FIRST_LAYER + kind, i, j] = int(base + scale * share)
-            out[FIRST_LAYER + LAYERS + kind, i, j] = 255
+            share = min(max((value - low) / (high - low), 0.0), 1.0)
+            plane[i, j], known[i, j] = int(base + scale * share), 255
