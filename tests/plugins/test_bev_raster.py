@@ -116,6 +116,7 @@ def test_bits_do_not_depend_on_the_neighbours(drives: Any) -> None:
 
 def test_layers_are_read_where_they_are_known(drives: Any) -> None:
     net, blind = network(), network(surface=[])
+    torch.nn.init.normal_(net.encoder.stages[0].down.weight, std=0.05)
     x, y = drives[1][0].ego[60, :2]
     plain, known = batch(drives, net.features, [60]), batch(drives, net.features, [60], ground(x, y))
     nothing = np.full((5, 5), np.nan, np.float32)
@@ -130,8 +131,17 @@ def test_layers_are_read_where_they_are_known(drives: Any) -> None:
     assert torch.equal(d, e)
 
 
+def test_layers_that_no_training_log_had_change_nothing(drives: Any) -> None:
+    net = network()
+    x, y = drives[1][0].ego[60, :2]
+    with torch.inference_mode():
+        a, b = (net.encoder.encode(batch(drives, net.features, [60], g))[0].tokens for g in (None, ground(x, y)))
+    assert torch.equal(a, b)
+
+
 def test_one_layer_alone(drives: Any) -> None:
     net = network(surface=["grade"])
+    torch.nn.init.normal_(net.encoder.stages[0].down.weight, std=0.05)
     x, y = drives[1][0].ego[60, :2]
     f = batch(drives, net.features, [60], ground(x, y))
     with torch.inference_mode():
@@ -149,6 +159,7 @@ def test_the_patches_are_a_convolution_of_the_numbers() -> None:
     """Words, views and folded scales against the plain way."""
     net = network(surface=["friction"])
     patches = net.encoder.stages[0].down
+    torch.nn.init.normal_(patches.weight, std=0.05)
     raster = torch.randint(0, 256, (2, len(RasterChannel), 64, 64), dtype=torch.uint8)
     numbers = raster[:, patches.shown].double() * patches.scale[..., None].double() + patches.shift[..., None].double()
     weight = patches.weight.double().unflatten(2, (4, 4))

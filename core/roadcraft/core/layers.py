@@ -74,13 +74,8 @@ class RasterLayers:
         places = np.isfinite(self.pose).all() and np.isfinite(self.cell_m).all() and (self.cell_m > 0).all()
         ends = self.first + self.shape[:, 0] * self.shape[:, 1]
         known = int(self.kind.max()) < len(LayerKind)
-        if (
-            not known
-            or not places
-            or (self.shape < 1).any()
-            or (self.first < 0).any()
-            or (ends > len(self.values)).any()
-        ):
+        cells = (self.shape >= 1).all() and (self.first >= 0).all() and (ends <= len(self.values)).all()
+        if not (known and places and cells):
             raise DataError(
                 "a grid has an unknown kind, no place, no cells, or more than there are values", where="raster layers"
             )
@@ -109,7 +104,7 @@ class RasterLayers:
                 (LayerKind[name.upper()], _checked(name, g)) for g in (found if isinstance(found, list) else [found])
             ]
         shape = np.array([g.values.shape for _, g in rows], np.int64).reshape(-1, 2)
-        flat = [np.asarray(g.values, np.float32).ravel() for _, g in rows]
+        flat = [g.values.ravel() for _, g in rows]
         return cls(
             np.array([k for k, _ in rows], np.uint8),
             np.array([g.frame for _, g in rows], np.int64),
@@ -124,21 +119,17 @@ class RasterLayers:
         """The grids that hold at a frame, at most one of each kind; values are shared, not copied."""
         if self._constant and (len(self) == 0 or frame >= 0):
             return self
-        latest: dict[int, int] = {}
-        for i in self._order:
-            if self.frame[i] <= frame:
-                latest[int(self.kind[i])] = int(i)
-        keep = np.array(sorted(latest.values()), np.int64)
-        return self._rows(keep, self.frame[keep])
+        held = self._order[self.frame[self._order] <= frame][::-1]
+        _, latest = np.unique(self.kind[held], return_index=True)
+        r = np.sort(held[latest])
+        return replace(
+            self, kind=self.kind[r], frame=self.frame[r], pose=self.pose[r], cell_m=self.cell_m[r], shape=self.shape[r],
+            first=self.first[r],
+        )  # fmt: skip
 
     def shifted(self, frames: int) -> RasterLayers:
         """The same grids in a drive whose frame 0 was frame ``frames``."""
         return replace(self, frame=self.frame - frames) if len(self) else self
-
-    def _rows(self, keep: I64, frame: I64) -> RasterLayers:
-        return RasterLayers(
-            self.kind[keep], frame, self.pose[keep], self.cell_m[keep], self.shape[keep], self.first[keep], self.values
-        )
 
     @cached_property
     def _order(self) -> I64:
@@ -164,7 +155,7 @@ def _checked(name: str, grid: Grid) -> Grid:
         raise DataError(
             f"pose is {grid.pose}", where=where, remedy="x, y, heading of the grid's corner in the global frame"
         )
-    return grid
+    return replace(grid, values=np.asarray(values, np.float32))
 
 
 NO_LAYERS = RasterLayers.build({})

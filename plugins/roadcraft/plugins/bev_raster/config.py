@@ -18,11 +18,12 @@ class BevRasterConfig:
     cells, cell_m: rows (and columns) of the raster and their size; three quarters lie ahead of the ego. channels: of the convolutional stages; the
     first sees patches of 4 x 4 cells, each further one halves the resolution, and the last one's cells become tokens.
     surface: raster layers of the ground that are read (of grade, friction, roughness, traversability, occupancy), each with a channel that says where
-    it is known; a network trained on logs without them learns nothing from them.
+    it is known; to a network trained on logs without a layer that layer changes nothing.
     dim, layers, heads, feed_forward (times dim), dropout: of the transformer that mixes the tokens.
 
     ego_channels, kept_channels, state_dropout: current states of the ego that are read, those never hidden in training, and the chance that another
-    one is, as in ``vector_transformer``. agents, static, past_steps, radius_m: capacities of the features; the raster shows everybody within it.
+    one is, as in ``vector_transformer``. agents, static, past_steps, radius_m: capacities of the features; the raster shows everybody in its
+    field, for past_steps frames.
     """
 
     cells: int = 128

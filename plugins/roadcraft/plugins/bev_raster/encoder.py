@@ -29,7 +29,7 @@ FIELD_M = 50.0
 
 
 class Patches(nn.Module):
-    """Embeds the raster in patches of 4 x 4 cells, each scene by itself; codes are read as numbers, masks and amounts in [0, 1], signed channels in [-1, 1].
+    """Embeds the raster in patches of 4 x 4 cells; codes are read as numbers, masks and amounts in [0, 1], signed channels in [-1, 1].
 
     Four bytes of a row are moved as one word, and the scale of the codes is part of the weights: a raster as floats would be several MB to write.
     """
@@ -41,7 +41,8 @@ class Patches(nn.Module):
         shown = [*range(first), *(first + k for k in kinds), *(known + k for k in kinds)]
         self.weight = nn.Parameter(torch.empty(size, len(shown), PATCH * PATCH))
         self.bias = nn.Parameter(torch.zeros(size))
-        nn.init.normal_(self.weight, std=(len(shown) * PATCH * PATCH) ** -0.5)
+        nn.init.normal_(self.weight[:, :first], std=(first * PATCH * PATCH) ** -0.5)
+        nn.init.zeros_(self.weight[:, first:])  # so that layers which no training log had do not disturb
         self.shown: Tensor
         self.scale: Tensor
         self.shift: Tensor
@@ -55,12 +56,12 @@ class Patches(nn.Module):
         weight = (self.weight * self.scale).flatten(1)
         bias = self.bias + (self.weight * self.shift).sum((1, 2))
         n, c = raster.shape[-1] // PATCH, len(self.shown)
+        x = raster.index_select(1, self.shown) if c < raster.shape[1] else raster.contiguous()
         rows = []
-        for scene in raster.index_select(1, self.shown) if c < raster.shape[1] else raster:
-            words = scene.contiguous().view(torch.int32).view(c, n, PATCH, n)
-            patches = words.permute(1, 3, 0, 2).reshape(n * n, c * PATCH).view(torch.uint8)
-            rows.append(functional.linear(patches.float(), weight, bias))
-        return torch.stack(rows).transpose(1, 2).unflatten(2, (n, n))
+        for part in x.view(torch.int32).split(1 if x.device.type == "cpu" else len(x)):  # a scene's floats fit a cache
+            patches = part.view(-1, c, n, PATCH, n).permute(0, 2, 4, 1, 3).reshape(-1, n * n, c * PATCH)
+            rows.append(functional.linear(patches.view(torch.uint8).float(), weight, bias))
+        return torch.cat(rows).transpose(1, 2).unflatten(2, (n, n))
 
 
 class Stage(nn.Module):
