@@ -19,8 +19,8 @@ from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.checkpoint import build_network
+from roadcraft.plugins import draw_raster
 from roadcraft.plugins.bev_raster.encoder import look
-from roadcraft.plugins.bev_raster.picture import draw_raster
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run import train

@@ -29,7 +29,7 @@ COLOURS = (
 def draw_raster(raster: NDArray[np.uint8]) -> NDArray[Any]:
     """An image (W, W, 3) uint8 of one scene's raster (C, W, W): forward is up. History is pale, the present dark; the ego's rear axle is a black dot.
 
-    ``matplotlib.image.imsave("scene.png", draw_raster(features["raster"][0]))``
+    ``PIL.Image.fromarray(draw_raster(features["raster"][0])).save("scene.png")``
     """
     cells = raster.shape[-1]
     out = np.full((cells, cells, 3), 250.0)
