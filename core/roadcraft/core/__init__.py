@@ -13,6 +13,7 @@ from roadcraft.core._version import __version__
 _EXPORTS = {
     "roadcraft.core.errors": ["RoadcraftError", "ConfigError", "DataError", "PluginError"],
     "roadcraft.core.arrays": ["Polygons", "Polylines", "Ragged", "from_arrays", "to_arrays"],
+    "roadcraft.core.layers": ["Grid", "LayerKind", "RasterLayers"],
     "roadcraft.core.map": ["AreaKind", "Areas", "LaneKind", "Lanes", "LineKind", "Lines", "MapData", "RoadBlocks"],
     "roadcraft.core.scenario": [
         "Drive", "Ego", "EGO_SIZE", "LightFrames", "LightState", "ObjectFrames", "ObjectKind", "Scenario", "Scenes", "Tracks",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Tracker,
         VehicleModel,
     )
+    from roadcraft.core.layers import Grid, LayerKind, RasterLayers
     from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
     from roadcraft.core.registry import Registry, create
     from roadcraft.core.rollout import ObservationBatch, Plan, Rollout

@@ -7,7 +7,7 @@ All domain types are frozen dataclasses of numpy arrays, strings, numbers and on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
@@ -98,7 +98,7 @@ class Polygons:
 
 
 def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path."""
+    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. A part that is its field's default is left out."""
     arrays: dict[str, NDArray[Any]] = {}
     meta: dict[str, Any] = {}
     for f in fields(value):
@@ -106,6 +106,8 @@ def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], di
         if isinstance(item, np.ndarray):
             arrays[key] = np.ascontiguousarray(item)
         elif is_dataclass(item):
+            if item is f.default:
+                continue
             a, m = to_arrays(item, key + ".")
             arrays.update(a)
             meta.update(m)
@@ -122,6 +124,8 @@ def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping
     out: dict[str, Any] = {}
     for f in fields(kind):  # type: ignore[arg-type]
         hint, key = hints[f.name], prefix + f.name
+        if is_dataclass(hint) and f.default is not MISSING and not any(k.startswith(key + ".") for k in arrays):
+            continue
         if is_dataclass(hint):
             out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]
         elif key in arrays:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.layers import RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import U8, U64, Drive, Scenario
 from roadcraft.core.vehicle import Vehicle
@@ -82,7 +83,8 @@ class ObservationBatch:
     now (given when the planner's ``needs().object_past`` is P > 0; frames before the log's start are empty);
     lights; maps (B); route (B): ids of road blocks; goal (B, 3) x, y, heading where has_goal (B,) bool; vehicle: the ego's;
     scenarios: the logs themselves, only for planners whose ``needs().log`` is true (oracles such as log replay);
-    instruction (B): text or None; layers: named raster layers (surface, grade, friction), each with the leading dimension B.
+    instruction (B): text or None; layers (B): raster layers (grade, friction, occupancy, ...) known now, empty where there are none at all. Grids that
+    a perception stack made in the ego frame go in with the pose they were made at (``core.layers``).
     """
 
     token: tuple[str, ...]
@@ -103,7 +105,7 @@ class ObservationBatch:
     objects_past: Objects | None = None
     scenarios: tuple[Scenario, ...] | None = None
     instruction: tuple[str | None, ...] | None = None
-    layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    layers: tuple[RasterLayers, ...] = ()
 
     def __len__(self) -> int:
         return len(self.token)
@@ -140,7 +142,7 @@ class ObservationBatch:
             objects_past=past,
             scenarios=None if self.scenarios is None else tuple(self.scenarios[i] for i in pick),
             instruction=None if self.instruction is None else tuple(self.instruction[i] for i in pick),
-            layers={k: v[r] for k, v in self.layers.items()},
+            layers=tuple(self.layers[i] for i in pick) if self.layers else (),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 
 U8 = NDArray[np.uint8]
@@ -134,7 +135,8 @@ class Drive:
     name: the log's name; map_name: location; source: format ('nuplan', 'womd', 'synthetic', 'simulation'); licence: the data's terms;
     vehicle: name of the ego vehicle file; interval_us: nominal frame interval;
     time_us (F,) int64; token (F,) uint64 of each frame; ego (F, 10) float64, columns ``Ego``; joints (F, J) float64 articulation angles, J = 0
-    for a car; tracks; objects (F); lights (F); scenes; tag_frame (G,) int64 and tag_type (G,) int64 into ``tag_names``: the log's scenario tags.
+    for a car; tracks; objects (F); lights (F); scenes; tag_frame (G,) int64 and tag_type (G,) int64 into ``tag_names``: the log's scenario tags;
+    layers: grade, friction, occupancy, ... where the log supplies them.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Drive:
     tag_frame: I64
     tag_type: I64
     tag_names: tuple[str, ...]
+    layers: RasterLayers = NO_LAYERS
 
     def __len__(self) -> int:
         return len(self.time_us)

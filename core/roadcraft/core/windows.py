@@ -50,6 +50,7 @@ def window(drive: Drive, first: int, last: int) -> Drive:
         scenes=_shift(drive.scenes, first, last),
         tag_frame=drive.tag_frame[tagged] - first,
         tag_type=drive.tag_type[tagged],
+        layers=drive.layers.shifted(first),
     )
 
 

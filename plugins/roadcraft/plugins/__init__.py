@@ -7,6 +7,7 @@ from typing import Any
 
 _HOME: dict[str, str] = {  # public name -> module that defines it
     "TrainConfig": "roadcraft.plugins.training.config",
+    "draw_raster": "roadcraft.plugins.bev_raster.picture",
     "train": "roadcraft.plugins.training.run",
 }
 

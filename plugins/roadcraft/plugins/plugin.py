@@ -24,6 +24,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.hetero_gnn.encoder:HeteroGnn",
         ),
         PluginSpec(
+            "encoder",
+            "bev_raster",
+            "A bird's-eye picture, terrain and occupancy layers included, through a small convolutional network",
+            f"{here}.bev_raster.config:BevRasterConfig",
+            f"{here}.bev_raster.encoder:BevRaster",
+        ),
+        PluginSpec(
             "model",
             "multimodal",
             "Several trajectories along the reference lines ahead, by imitation",

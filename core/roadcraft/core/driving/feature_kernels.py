@@ -91,7 +91,7 @@ def write_static(
 
 
 @njit(cache=True, nogil=True)
-def _candidates(x: float, y: float, reach: float, origin: F64, shape: I64, offsets: I64, items: I64) -> I64:
+def candidates(x: float, y: float, reach: float, origin: F64, shape: I64, offsets: I64, items: I64) -> I64:
     """Items of the cells within ``reach``, each once, ascending."""
     x0, x1 = max(int(np.floor((x - reach - origin[0]) / CELL_M)), 0), int(np.floor((x + reach - origin[0]) / CELL_M))
     y0, y1 = max(int(np.floor((y - reach - origin[1]) / CELL_M)), 0), int(np.floor((y + reach - origin[1]) / CELL_M))
@@ -118,7 +118,7 @@ def _candidates(x: float, y: float, reach: float, origin: F64, shape: I64, offse
 @njit(cache=True, nogil=True)
 def near_lanes(x: float, y: float, piece_lane: I64, origin: F64, shape: I64, offsets: I64, items: I64) -> I64:
     """Lanes with a piece in the cells around a point, for an ego without a route."""
-    pieces = _candidates(x, y, 0.5 * CELL_M, origin, shape, offsets, items)
+    pieces = candidates(x, y, 0.5 * CELL_M, origin, shape, offsets, items)
     return np.unique(piece_lane[pieces])
 
 
@@ -148,7 +148,7 @@ def write_lanes(
 ) -> I64:  # fmt: skip
     """Returns the pieces in the scene's rows."""
     out[b], info[b], light[b], mask[b], route_out[b], route_mask[b] = 0.0, 0.0, 4, False, 0.0, False
-    rows = _candidates(ego[0], ego[1], radius, origin, shape, offsets, items)
+    rows = candidates(ego[0], ego[1], radius, origin, shape, offsets, items)
     distance = _distances(pieces, rows, ego[0], ego[1])
     order = np.argsort(distance, kind="mergesort")
     c, s = np.cos(ego[2]), np.sin(ego[2])

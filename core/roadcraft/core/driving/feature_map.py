@@ -83,7 +83,7 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
     return FeatureMap(
         pieces=pieces,
         piece_lane=piece_lane,
-        cells=_cells(pieces[:, :, :2]),
+        cells=cell_index(pieces[:, :, :2]),
         crosswalks=_outlines(map_data.areas.polygons, map_data.areas.of(AreaKind.CROSSWALK), lane_points),
         points=np.ascontiguousarray(lines.points),
         offsets=lines.offsets,
@@ -118,7 +118,7 @@ def _outlines(polygons: Polygons, rows: I64, count: int) -> F64:
     return np.ascontiguousarray(out[:, :, :2])
 
 
-def _cells(points: F64) -> CellIndex:
+def cell_index(points: F64) -> CellIndex:
     """Index of items by the cells that their bounding boxes touch. points (N, P, 2)."""
     if len(points) == 0:
         return CellIndex(np.zeros(2), np.zeros(2, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))

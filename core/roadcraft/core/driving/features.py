@@ -30,6 +30,7 @@ reference_valid      (R,) bool       line 0 always
 reference_info       (R, 8)          ego's lateral offset, sin, cos of its heading error; metres to red, yellow, stop sign, end of route; limit here
 reference_agent      (R, A, 6)       agents beside each line: arc length, offset, their rates, half extents along and across
 reference_static     (R, S, 6)       static objects likewise
+raster               (C, W, W) uint8 only where W = raster_cells > 0: bird's-eye picture, its channels and codes are those of ``RasterChannel``
 ===================  ==============  ==================================================================================================
 
 Where ``lane_links`` L > 0 also the lane graph (``lane_graph``); ids are those of a map, the same in every frame, and poses are global and float64, for
@@ -69,9 +70,11 @@ from roadcraft.core.driving.feature_kernels import (
 )
 from roadcraft.core.driving.feature_map import CellIndex, FeatureMap, feature_map
 from roadcraft.core.driving.lane_graph import LaneGraph, lane_graph, write_frames, write_lane_graph
+from roadcraft.core.driving.raster import CHANNELS, write_raster
 from roadcraft.core.driving.reference_lines import INFO_SIZE, POINT_SIZE, write_references
-from roadcraft.core.errors import PluginError
+from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Drive
@@ -89,7 +92,7 @@ class SceneArrays:
 
     ego (10,) columns ``Ego``; key (R,) int64, kind (R,), box (R, 5), velocity (R, 2): rows of all frames of the source;
     frames (H, 2) int64: first and past-the-last row of each past frame, oldest first, now last, equal where there is none;
-    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features.
+    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features; layers: those known now.
     """
 
     ego: F64
@@ -103,6 +106,7 @@ class SceneArrays:
     route: I64
     map: MapData
     vehicle: F64
+    layers: RasterLayers = NO_LAYERS
 
 
 def layout_hash(spec: FeatureSpec) -> str:
@@ -181,6 +185,8 @@ def allocate(spec: FeatureSpec, batch: int) -> Features:
             "crosswalk_pose": ((s.crosswalks, 3), np.float64),
             "crosswalk_shape": ((s.crosswalks, s.lane_points, 2), np.float32),
         }
+    if s.raster_cells:
+        shapes["raster"] = (CHANNELS, s.raster_cells, s.raster_cells), np.uint8
     return {name: np.zeros((batch, *shape), kind) for name, (shape, kind) in shapes.items()}
 
 
@@ -226,6 +232,8 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
         b, out["reference_agent"], out["reference_static"], out["reference"], out["reference_valid"], out["agent"],
         out["agent_size"], out["agent_valid"], out["static"], out["static_mask"],
     )  # fmt: skip
+    if spec.raster_cells:
+        write_raster(scene, fm, route, light_lane, spec.raster_cell_m, out["raster"], b)
 
 
 def _write_graph(graph: LaneGraph, lanes: I64, crosswalks: I64, out: Features, b: int) -> None:
@@ -258,7 +266,12 @@ def vehicle_row(vehicle: Vehicle) -> F64:
 
 
 def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
-    """The scenes of an observation. Without object history every past frame but the present one is empty."""
+    """The scenes of an observation. Without object history every past frame but the present one is empty. Raises DataError where the observation has
+    raster layers of more or fewer scenes than its own."""
+    if len(obs.layers) not in (0, len(obs)):
+        raise DataError(
+            f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
+        )
     past = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(past) // max(len(obs), 1)
     key, row = past.id.view(np.int64), vehicle_row(obs.vehicle)
@@ -274,7 +287,7 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
         out.append(
             SceneArrays(
                 obs.ego_past[b, -1], key, past.kind, past.box, past.velocity, frames, obs.lights.lane[li],
-                obs.lights.state[li], obs.route[b], obs.maps[b], row,
+                obs.lights.state[li], obs.route[b], obs.maps[b], row, obs.layers[b] if obs.layers else NO_LAYERS,
             )
         )  # fmt: skip
     return out
@@ -304,7 +317,7 @@ class LogScenes:
         return SceneArrays(
             d.ego[frame] if ego is None else ego, self.key, self.kind, d.objects.box, d.objects.velocity, frames,
             d.lights.lane[lights], d.lights.state[lights], d.scenes.route[scene] if scene >= 0 else self._empty, self.map,
-            self.vehicle,
+            self.vehicle, d.layers.at(frame),
         )  # fmt: skip
 
     def future(self, frame: int) -> tuple[I64, NDArray[np.bool_]]:

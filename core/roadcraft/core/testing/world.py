@@ -211,6 +211,7 @@ def observe(
         vehicle=vehicle or load_vehicle(scenarios[0].drive.vehicle),
         objects_past=None if past is None else _objects(scenarios, past),
         scenarios=tuple(scenarios) if needs.log else None,
+        layers=tuple(s.drive.layers.at(int(s.frames[iteration])) for s in scenarios),
     )
 
 

@@ -1,7 +1,7 @@
 """Rollouts in the store: simulation logs are logs too.
 
-The driven trajectories are a drive like any other, with plans and channels as extra arrays. What was logged is not stored again: it is read from the
-source the scenarios came from, by token and window.
+The driven trajectories are a drive like any other, with plans and channels as extra arrays. What was logged is not stored again, raster
+layers included: it is read from the source the scenarios came from, by token and window.
 """
 
 from __future__ import annotations

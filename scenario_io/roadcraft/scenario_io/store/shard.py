@@ -35,7 +35,7 @@ _ANEW = "delete this file and run the same ingest again: its drives are read ane
 
 @dataclass(frozen=True)
 class Item:
-    """One member of a shard: a domain dataclass under a key, with extra arrays (plans, channels, raster layers) and JSON-able meta."""
+    """One member of a shard: a domain dataclass under a key, with extra arrays (plans, channels) and JSON-able meta."""
 
     key: str
     value: Any
@@ -173,6 +173,8 @@ class Shard:
                 self._loaded[key] = from_arrays(kind, arrays, self._members[i]["leaves"])
             except KeyError as e:
                 raise DataError(f"{key}: array {e} is missing", where=str(self.path), remedy="ingest again") from e
+            except DataError as e:
+                raise DataError(e.what, where=f"{self.path}: {key}: {e.where}", remedy=e.remedy) from e
         return self._loaded[key]
 
     def extra(self, key: str) -> dict[str, NDArray[Any]]:

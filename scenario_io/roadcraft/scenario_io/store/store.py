@@ -98,7 +98,7 @@ class Store(ScenarioSource):
         return self._shard(self.entry(log).shard).load(log, Drive)
 
     def extra(self, log: str) -> dict[str, NDArray[Any]]:
-        """The extra arrays stored with a drive (plans and channels of a rollout, raster layers)."""
+        """The extra arrays stored with a drive (plans and channels of a rollout)."""
         return self._shard(self.entry(log).shard).extra(log)
 
     def meta(self, log: str) -> dict[str, Any]:

@@ -85,7 +85,8 @@ class StoreWriter:
         item = Item(key, drive, extra or {}, meta or {})
         self._items.append((item, self._put_map(map_data), rows))
         self.done.add(key)
-        self._bytes += drive.objects.box.nbytes * 2 + drive.ego.nbytes * 2 + sum(a.nbytes for a in item.extra.values())
+        self._bytes += drive.objects.box.nbytes * 2 + drive.ego.nbytes * 2 + drive.layers.values.nbytes
+        self._bytes += sum(a.nbytes for a in item.extra.values())
         if self._bytes >= self._limits[0] or len(self._items) >= self._limits[1]:
             self.flush()
 

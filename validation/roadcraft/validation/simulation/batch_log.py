@@ -42,6 +42,7 @@ class BatchLog:
         for i, s in enumerate(scenarios):
             self._fill(i, s, most)
         self.interval_s = np.array([s.interval_s for s in scenarios])
+        self.has_layers = any(len(s.drive.layers) for s in scenarios)
         self._pack_lights()
         self._pack_missions()
 
@@ -111,6 +112,7 @@ class BatchLog:
             vehicle=self.vehicle,
             objects_past=past,
             scenarios=scenarios if with_log else None,
+            layers=tuple(s.drive.layers.at(int(s.frames[iteration])) for s in scenarios) if self.has_layers else (),
         )
 
     def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""The encoder ``bev_raster``."""
