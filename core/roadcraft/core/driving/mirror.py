@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
 from roadcraft.core.driving.features import Features
@@ -88,28 +89,35 @@ def mirror(arrays: Features, rows: I64, words: Callable[[I64], I64] | None = Non
     Raises PluginError for an array that ``MIRROR`` does not know, for commands without ``words``, and for two reference lines, which have a left
     neighbour but no right one.
     """
+    _check(arrays, words)
+    for name, array in arrays.items():
+        rule = MIRROR[name]
+        if rule is not _SAME and array.size:
+            part = _reflected(array[rows], rule)
+            array[rows] = words(part) if rule.words and words is not None else part
+
+
+def _check(arrays: Features, words: Callable[[I64], I64] | None) -> None:
     unknown = sorted(arrays.keys() - MIRROR.keys())
     if unknown:
         raise PluginError(f"no rule says how to mirror {', '.join(unknown)}: add it to MIRROR in core/driving/mirror.py")
-    for name, array in arrays.items():
-        rule = MIRROR[name]
-        if rule is _SAME or array.size == 0:
-            continue
-        part = array[rows]
-        if rule.words:
-            if words is None:
-                raise PluginError("commands cannot be mirrored without a function that mirrors their words")
-            part = words(part)
-        if rule.picture:
-            part = part[..., ::-1].copy()
-            for channel in rule.negate:
-                np.negative(part[:, channel], out=part[:, channel])  # of unsigned bytes: 256 - code
-        if rule.lines and part.shape[1] > 1:
-            if part.shape[1] == 2:
-                raise PluginError("two reference lines cannot be mirrored: ask for 1 or 3 (own lane, left, right)")
-            part[:, [1, 2]] = part[:, [2, 1]]
-        for a, b in rule.swap:
-            part[..., [a, b]] = part[..., [b, a]]
-        for column in rule.negate if not rule.picture else ():
-            np.negative(part[..., column], out=part[..., column])
-        array[rows] = part
+    if words is None and any(MIRROR[name].words for name in arrays):
+        raise PluginError("commands cannot be mirrored without a function that mirrors their words")
+    if any(MIRROR[name].lines and array.shape[1] == 2 for name, array in arrays.items()):
+        raise PluginError("two reference lines cannot be mirrored: ask for 1 or 3 (own lane, left, right)")
+
+
+def _reflected(part: NDArray[Any], rule: Mirrored) -> NDArray[Any]:
+    """A copy of some rows, mirrored; it is changed in place."""
+    if rule.picture:
+        part = part[..., ::-1].copy()
+        for channel in rule.negate:
+            part[:, channel] = 0 - part[:, channel]  # of unsigned bytes: 256 - code
+        return part
+    if rule.lines and part.shape[1] > 1:
+        part[:, [1, 2]] = part[:, [2, 1]]
+    for a, b in rule.swap:
+        part[..., [a, b]] = part[..., [b, a]]
+    for column in rule.negate:
+        part[..., column] *= -1  # not np.negative(..., out=): numpy 2.4.6 gets rows of four float32 wrong in place
+    return part
