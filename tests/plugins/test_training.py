@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.planners.checkpoint import load_checkpoint, read_tensors
-from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.card import add_scores
+from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, TrainConfig
 from roadcraft.plugins.training.recipe import run_config
 from roadcraft.plugins.training.run import train
 from roadcraft.plugins.training.order import split_logs
@@ -37,6 +39,22 @@ def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any,
     )
     a, b = (read_tensors(f / "training.safetensors") for f in (whole.last, done.last))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_going_on_inside_an_accumulated_curriculum(
+    recipe: TrainConfig, made_up_source: Any, tmp_path: Path
+) -> None:
+    """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers; validation at other steps."""
+    recipe = replace(
+        recipe, accumulate=2, balance=BalanceConfig(pattern=1.0, curriculum=1.0), workers=3,
+        augment=AugmentConfig(mirror=0.5, drop_agents=0.5, keep_m=6.0),
+    )  # fmt: skip
+    whole = train(recipe, source=made_up_source, progress=False)
+    parts = replace(recipe, out=str(tmp_path / "parts"), workers=1, validate_every=5)
+    for stop_at in (1, 6, 0):
+        resume = tmp_path / "parts" if stop_at != 1 else None
+        done = train(parts, source=made_up_source, resume=resume, stop_at=stop_at, progress=False)
+    assert equal_weights(whole.last, done.last)
 
 
 def test_a_seed_is_repeated_and_another_differs(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
@@ -65,6 +83,11 @@ def test_a_checkpoint_holds_all_that_is_promised(trained: Path) -> None:
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["step"] == 6
     assert {"ade_m", "fde_m", "min_ade_m", "loss"} <= metrics["validation"].keys()
+    assert {"samples_per_s", "data_wait", "cpu", "memory_mb"} <= metrics["usage"].keys()
+    assert 0.0 <= metrics["usage"]["data_wait"] <= 1.0
+    assert metrics["plugins"].keys() == {"encoder vector_transformer", "model multimodal"}
+    assert all(len(h) == 16 for h in metrics["plugins"].values())
+    assert len(metrics["data"]) == 32
     card = (trained / "README.md").read_text()
     assert "Licence of the data: CC0" in card
     assert "multimodal" in card
@@ -79,6 +102,94 @@ def test_tensorboard_and_best_and_last(recipe: TrainConfig, made_up_source: Any)
     assert list((Path(recipe.out) / "tensorboard").glob("events.*"))
     assert done.best.is_dir()
     assert (done.last / "training.safetensors").is_file()
+
+
+def test_what_is_logged(recipe: TrainConfig, made_up_source: Any) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(replace(recipe, steps=51, validate_every=51), source=made_up_source, progress=False)
+    events = EventAccumulator(str(Path(recipe.out) / "tensorboard"))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"train/regression", "rate", "usage/samples_per_s", "usage/data_wait", "usage/cpu", "validation/ade_m"} <= tags
+    assert [e.step for e in events.Scalars("usage/samples_per_s")] == [1, 50]
+
+
+def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any) -> None:
+    done = train(
+        replace(recipe, precision="bf16-mixed", accumulate=2, ema=0.9), source=made_up_source, progress=False
+    )
+    assert np.isfinite(done.metrics["validation"]["loss"])
+    assert all(t.dtype == torch.float32 for t in read_tensors(done.best / "model.safetensors").values())
+
+
+def test_last_is_best_where_asked(recipe: TrainConfig, made_up_source: Any) -> None:
+    stuck = replace(recipe, learning_rate=1e-12, select=SelectConfig(by="last"))
+    done = train(stuck, source=made_up_source, progress=False)
+    assert json.loads((done.best / "metrics.json").read_text())["step"] == recipe.steps
+
+
+def test_the_best_driver_is_best_where_asked(
+    recipe: TrainConfig, made_up_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second validation and the last are driven; the folder kept is the one that drove best."""
+    from roadcraft.plugins.training.closed_loop import HeldOutDrives
+
+    driven = []
+    scored = HeldOutDrives.score
+
+    def score(self: HeldOutDrives, checkpoint: Path) -> float:
+        step = json.loads((checkpoint / "metrics.json").read_text())["step"]
+        driven.append((scored(self, checkpoint) + (1.0 if step == 8 else 0.0), step))
+        return driven[-1][0]
+
+    monkeypatch.setattr(HeldOutDrives, "score", score)
+    config = replace(
+        recipe, data=str(made_up_store), validate_every=2, select=SelectConfig(by="closed_loop", scenarios=1, every=2)
+    )
+    done = train(config, progress=False)
+    assert [step for _, step in driven] == [4, 8, 12]
+    assert all(0.0 <= s - (step == 8) <= 1.0 for s, step in driven)
+    metrics = json.loads((done.best / "metrics.json").read_text())
+    assert metrics["step"] == 8
+    assert metrics["validation"]["closed_loop"] == driven[1][0]
+    assert not (Path(recipe.out) / "candidate").exists()
+
+
+def test_scores_of_runs_get_into_the_card(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    mine = tmp_path / "best"
+    shutil.copytree(trained, mine)
+    assert "None yet" in (mine / "README.md").read_text()
+
+    def run(name: str, planner: dict[str, Any], label: str, score: float) -> Path:
+        challenge = {"score": score, "ci": [score - 0.1, score + 0.1], "scenarios": 9, "failed": 1}
+        challenge |= {"shares": {"guard_changed": 0.25}} if planner["name"] == "guard" else {}
+        summary = {"planner": label, "scenario_list_hash": "beef", "seed": 0, "config": {"planner": planner}}
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "summary.json").write_text(json.dumps({**summary, "challenges": {"closed_loop": challenge}}))
+        return folder
+
+    raw = {"name": "learned", "params": {"checkpoint": str(mine)}}
+    runs = [
+        run("raw", raw, "learned best", 0.5),
+        run("guarded", {"name": "guard", "params": {"planner": raw}}, "guard(learned best)", 0.75),
+    ]
+    add_scores(mine, runs)
+    card = add_scores(mine, runs[:1])  # once more: in place of the first
+    assert card == (mine / "README.md").read_text()
+    assert "| guard(learned best) | closed_loop | 75.0 [65.0, 85.0] | 9 | 1 | guard_changed 25.0% | beef |" in card
+    assert card.count("| learned best |") == 1
+    assert len(json.loads((mine / "metrics.json").read_text())["closed_loop"]) == 2
+    load_checkpoint(mine)
+    with pytest.raises(DataError, match="another checkpoint"):
+        add_scores(trained, runs)
+    with pytest.raises(DataError, match="not by a checkpoint"):
+        add_scores(mine, [run("idm", {"name": "idm", "params": {}}, "idm", 0.1)])
+    with pytest.raises(DataError, match="no finished scoring run"):
+        add_scores(mine, [tmp_path])
 
 
 def test_patience_ends_a_run_that_gets_no_better(recipe: TrainConfig, made_up_source: Any) -> None:

@@ -19,15 +19,14 @@ from roadcraft.plugins.training.config import TrainConfig
 
 def places(config: TrainConfig) -> dict[str, Any]:
     """Lightning's ``devices``, ``num_nodes`` and ``strategy``: from torchrun's environment where it is there, else from the configuration."""
-    devices: int | str = config.devices or "auto"
-    nodes = config.nodes
+    devices, nodes = config.devices or max(torch.cuda.device_count(), 1), config.nodes
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     strategy: Strategy | str = "auto"
     if config.strategy == "fsdp":
-        strategy = ModelParallelStrategy()
-    elif config.strategy == "ddp" or nodes > 1 or devices not in (1, "auto"):
+        strategy = ModelParallelStrategy(data_parallel_size=devices * nodes, tensor_parallel_size=1)
+    elif config.strategy == "ddp" or devices * nodes > 1:
         # an encoder or model may have weights that a batch does not touch
         strategy = DDPStrategy(find_unused_parameters=True)
     return {"devices": devices, "num_nodes": nodes, "strategy": strategy}
