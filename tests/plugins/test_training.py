@@ -16,9 +16,10 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.planners.checkpoint import load_checkpoint, read_tensors
 from roadcraft.plugins.training.card import add_scores
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, TrainConfig
+from roadcraft.plugins.training.order import split_logs
 from roadcraft.plugins.training.recipe import run_config
 from roadcraft.plugins.training.run import train
-from roadcraft.plugins.training.order import split_logs
+
 
 def equal_weights(a: Path, b: Path) -> bool:
     one, two = read_tensors(a / "model.safetensors"), read_tensors(b / "model.safetensors")
@@ -41,9 +42,7 @@ def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any,
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_going_on_inside_an_accumulated_curriculum(
-    recipe: TrainConfig, made_up_source: Any, tmp_path: Path
-) -> None:
+def test_going_on_inside_an_accumulated_curriculum(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
     """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers; validation at other steps."""
     recipe = replace(
         recipe, accumulate=2, balance=BalanceConfig(pattern=1.0, curriculum=1.0), workers=3,
@@ -111,14 +110,19 @@ def test_what_is_logged(recipe: TrainConfig, made_up_source: Any) -> None:
     events = EventAccumulator(str(Path(recipe.out) / "tensorboard"))
     events.Reload()
     tags = set(events.Tags()["scalars"])
-    assert {"train/regression", "rate", "usage/samples_per_s", "usage/data_wait", "usage/cpu", "validation/ade_m"} <= tags
+    assert {
+        "train/regression",
+        "rate",
+        "usage/samples_per_s",
+        "usage/data_wait",
+        "usage/cpu",
+        "validation/ade_m",
+    } <= tags
     assert [e.step for e in events.Scalars("usage/samples_per_s")] == [1, 50]
 
 
 def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any) -> None:
-    done = train(
-        replace(recipe, precision="bf16-mixed", accumulate=2, ema=0.9), source=made_up_source, progress=False
-    )
+    done = train(replace(recipe, precision="bf16-mixed", accumulate=2, ema=0.9), source=made_up_source, progress=False)
     assert np.isfinite(done.metrics["validation"]["loss"])
     assert all(t.dtype == torch.float32 for t in read_tensors(done.best / "model.safetensors").values())
 

@@ -75,7 +75,14 @@ def test_recovery_against_a_solved_quintic() -> None:
     ego[2] = 0.4
     out = recover(future, ego, logged, 20, 0.1)
     end, n = 2.0, np.arange(6)
-    rows = [n == 0, n == 1, 2 * (n == 2), end**n, n * end ** np.maximum(n - 1, 0), n * (n - 1) * end ** np.maximum(n - 2.0, 0)]
+    rows = [
+        n == 0,
+        n == 1,
+        2 * (n == 2),
+        end**n,
+        n * end ** np.maximum(n - 1, 0),
+        n * (n - 1) * end ** np.maximum(n - 2.0, 0),
+    ]
     for axis, way in enumerate((np.cos, np.sin)):
         known = [
             ego[axis], ego[3] * way(ego[2]), logged[5] * way(ego[2]),
@@ -204,7 +211,11 @@ def test_pictures_words_and_sides() -> None:
     picture[0, 0, 1, 0] = 255  # a mask, at the left rim
     picture[0, 15] = 128
     picture[0, 15, 2, 3] = 1  # as fast as can be to the right, at the right rim
-    arrays = {"raster": picture.copy(), "lane_side": np.array([[[3, 4]], [[5, 6]]]), "instruction": np.array([[7, 0], [7, 0]])}
+    arrays = {
+        "raster": picture.copy(),
+        "lane_side": np.array([[[3, 4]], [[5, 6]]]),
+        "instruction": np.array([[7, 0], [7, 0]]),
+    }
     with pytest.raises(PluginError, match="words"):
         mirror(dict(arrays), np.array([0]))
     mirror(arrays, np.array([0]), words=lambda ids: np.where(ids == 7, 8, ids))

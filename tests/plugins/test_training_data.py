@@ -30,9 +30,9 @@ SPEC = FeatureSpec(
 )
 
 
-def found(source: Any, logs: list[str] | None = None, every_s: float = 0.5, min_future_s: float = 3.0) -> SampleSet:
-    logs = logs or source.logs()
-    return find_samples(logs, [log_facts(source, log) for log in logs], every_s, min_future_s)
+def found(source: Any, every_s: float = 0.5, logs: int | None = None) -> SampleSet:
+    names = source.logs()[:logs]
+    return find_samples(names, [log_facts(source, log) for log in names], every_s, 3.0)
 
 
 def same(a: dict[str, Any], b: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> None:
 
 
 def test_samples_lie_on_a_grid_and_have_a_future(made_up_source: Any) -> None:
-    samples = found(made_up_source, made_up_source.logs()[:2])
+    samples = found(made_up_source, logs=2)
     assert len(samples) == 2 * 22
     assert set(np.diff(samples.frame[samples.log == 0])) == {10}
     assert samples.frame.max() + 60 <= 280
@@ -215,10 +215,12 @@ def test_balance_brings_rare_patterns_up_in_the_course_of_the_run(made_up_source
 
 
 def test_scenarios_of_the_index_weigh_their_samples(made_up_source: Any, tmp_path: Path) -> None:
-    samples = found(made_up_source, made_up_source.logs()[:1])
+    samples = found(made_up_source, logs=1)
     plain = scenario_weights(BalanceConfig(tags={"traversing_crosswalk": 3.0}), made_up_source, samples)
     # anchors at frames 40, 80, 120, 160 with tags by turns: a sample has the weight of the nearest, the earlier one where two are as near
-    np.testing.assert_array_equal(plain, np.where((samples.frame > 60) & (samples.frame <= 100) | (samples.frame > 140), 3.0, 1.0))
+    np.testing.assert_array_equal(
+        plain, np.where((samples.frame > 60) & (samples.frame <= 100) | (samples.frame > 140), 3.0, 1.0)
+    )
     token = made_up_source.rows(samples.logs[0])[0].token
     pq.write_table(pa.table({"token": [token], "weight": [0.0]}), tmp_path / "w.parquet")
     listed = scenario_weights(BalanceConfig(scenarios=str(tmp_path / "w.parquet")), made_up_source, samples)

@@ -100,7 +100,9 @@ def mirror(arrays: Features, rows: I64, words: Callable[[I64], I64] | None = Non
 def _check(arrays: Features, words: Callable[[I64], I64] | None) -> None:
     unknown = sorted(arrays.keys() - MIRROR.keys())
     if unknown:
-        raise PluginError(f"no rule says how to mirror {', '.join(unknown)}: add it to MIRROR in core/driving/mirror.py")
+        raise PluginError(
+            f"no rule says how to mirror {', '.join(unknown)}: add it to MIRROR in core/driving/mirror.py"
+        )
     if words is None and any(MIRROR[name].words for name in arrays):
         raise PluginError("commands cannot be mirrored without a function that mirrors their words")
     if any(MIRROR[name].lines and array.shape[1] == 2 for name, array in arrays.items()):

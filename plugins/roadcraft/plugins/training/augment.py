@@ -51,7 +51,13 @@ def write_ego_future(
         f = frame + stride * (t + 1)
         valid[t] = f < len(states)
         now = states[min(f, len(states) - 1)]
-        future[t, X], future[t, Y], future[t, HEADING], future[t, SPEED], future[t, ACCEL] = now[_X], now[_Y], now[_HEADING], now[_VX], now[_AX]
+        future[t, X], future[t, Y], future[t, HEADING], future[t, SPEED], future[t, ACCEL] = (
+            now[_X],
+            now[_Y],
+            now[_HEADING],
+            now[_VX],
+            now[_AX],
+        )
     ego = states[frame].copy()
     if draw[DISPLACED] < limit[0] and 0 < count <= len(out) and valid[count - 1]:
         moved = displace(ego, limit, draw)

@@ -96,7 +96,11 @@ def read_weights(path: str) -> dict[str, float]:
         table = pq.read_table(path, columns=["token", "weight"])
         weights = np.asarray(table.column("weight").to_numpy(), np.float64)
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as e:
-        raise DataError(f"scenario weights cannot be read: {e}", where=path, remedy="a Parquet file with the columns token and weight") from e
+        raise DataError(
+            f"scenario weights cannot be read: {e}",
+            where=path,
+            remedy="a Parquet file with the columns token and weight",
+        ) from e
     if not np.isfinite(weights).all() or (weights < 0.0).any():
         raise DataError("a weight is negative or not finite", where=path)
     return dict(zip(table.column("token").to_pylist(), weights.tolist(), strict=True))

@@ -56,7 +56,8 @@ def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         samples=data["samples"],
         every_s=training["every_s"],
         sources=", ".join(data["sources"]),
-        maps=", ".join(data["maps"][:many]) + (f" and {len(data['maps']) - many} more" if len(data["maps"]) > many else ""),
+        maps=", ".join(data["maps"][:many])
+        + (f" and {len(data['maps']) - many} more" if len(data["maps"]) > many else ""),
         hash=data["hash"],
         licences="; ".join(data["licences"]) or "unknown",
         parameters=metrics["parameters"],
@@ -92,7 +93,9 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
     for s in scores:
         interval = f" [{100 * s['ci'][0]:.1f}, {100 * s['ci'][1]:.1f}]" if s["ci"] else ""
         shares = ", ".join(f"{k} {v:.1%}" for k, v in s["shares"].items()) or "-"
-        rows.append(f"| {s['planner']} | {s['challenge']} | {100 * s['score']:.1f}{interval} | {s['scenarios']} | {s['failed']} | {shares} | {s['scenario_list']} |")
+        rows.append(
+            f"| {s['planner']} | {s['challenge']} | {100 * s['score']:.1f}{interval} | {s['scenarios']} | {s['failed']} | {shares} | {s['scenario_list']} |"
+        )
     head = "| planner | challenge | score [95 %] | scenarios | failed | share of steps | scenario list |\n|---|---|---|---|---|---|---|\n"
     return head + "\n".join(rows) if rows else ""
 
@@ -139,12 +142,16 @@ def read_scores(run: Path, checkpoint: Path) -> list[dict[str, Any]]:
         ]  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(
-            f"no finished scoring run ({type(e).__name__}: {e})", where=str(run / SUMMARY), remedy="roadcraft score ... out=RUN"
+            f"no finished scoring run ({type(e).__name__}: {e})",
+            where=str(run / SUMMARY),
+            remedy="roadcraft score ... out=RUN",
         ) from e
     if driven is None:
         raise DataError(f"was driven by {summary['planner']}, not by a checkpoint", where=str(run))
     if driven.exists() and driven.resolve() != checkpoint.resolve():
-        raise DataError(f"was driven by another checkpoint, {driven}", where=str(run), remedy=f"roadcraft card {driven} {run}")
+        raise DataError(
+            f"was driven by another checkpoint, {driven}", where=str(run), remedy=f"roadcraft card {driven} {run}"
+        )
     return out
 
 

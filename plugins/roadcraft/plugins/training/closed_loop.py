@@ -36,5 +36,7 @@ class HeldOutDrives:
         """Mean nuPlan score, closed loop with non-reactive agents, of the planner in a checkpoint folder; a failed scenario scores 0."""
         planner = load_planner(checkpoint)
         driven = simulate(self.scenarios, planner, SimulationConfig(batch=32), agents="log")
-        scores = [0.0 if isinstance(d, Failure) else evaluate(d, "closed_loop_nonreactive_agents").score for d in driven]
+        scores = [
+            0.0 if isinstance(d, Failure) else evaluate(d, "closed_loop_nonreactive_agents").score for d in driven
+        ]
         return sum(scores) / len(scores)

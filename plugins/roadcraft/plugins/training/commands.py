@@ -48,7 +48,9 @@ def train(
 
 def card(
     checkpoint: Annotated[Path, typer.Argument(help="Folder of a checkpoint, such as RUN/best.")],
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs of `roadcraft score` that drove it, raw and guarded.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of runs of `roadcraft score` that drove it, raw and guarded.")
+    ],
 ) -> None:
     """Put the scores of runs into a checkpoint's metrics.json and model card (README.md), and print the card.
 

@@ -89,7 +89,8 @@ class Keeper(pl.Callback):
     def _log_progress(self) -> None:
         m, now = self.module, self._mark()
         assert self.logged is not None
-        self._log({f"train/{k}": float(v) for k, v in m.latest.items()} | {"rate": m.rate()})
+        norm = whole({"": m.norm})[""]
+        self._log({f"train/{k}": float(v) for k, v in m.latest.items()} | {"rate": m.rate(), "gradient": float(norm)})
         if now.steps > self.logged.steps:
             self._log({f"usage/{k}": v for k, v in usage(self.logged, now, self.data.order.batch).items()})
         self.logged = now

@@ -37,6 +37,7 @@ class TrainModule(pl.LightningModule):
         self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
         self.average: dict[str, Tensor] | None = None
         self.latest: Terms = {}
+        self.norm = torch.zeros(())  # of the gradient, before it was cut
         self.scores: dict[str, float] = {}
         self.compute: Callable[[dict[str, Tensor]], tuple[Terms, Any]] = self.terms
         self._begun = 0.0
@@ -101,6 +102,10 @@ class TrainModule(pl.LightningModule):
         terms, _ = self.compute(batch)
         self.latest = {k: v.detach() for k, v in terms.items()}
         return torch.stack(list(terms.values())).sum()
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
+        self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.clip)
 
     def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
         """Loss terms and the prediction of a batch."""

@@ -53,7 +53,9 @@ def load_counters(folder: Path) -> dict[str, Any]:
         raise DataError(f"not valid JSON: {e}", where=str(path)) from e
 
 
-def load_state(folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+def load_state(
+    folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]
+) -> dict[str, Tensor] | None:
     """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the file is damaged."""
     tensors = read_tensors(folder / TENSORS)
     params = [p for group in optimizer.param_groups for p in group["params"]]

@@ -76,7 +76,6 @@ def train(
             max_steps=-1,
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,
-            gradient_clip_val=config.clip,
             logger=TensorBoardLogger(out, name="", version="tensorboard"),
             callbacks=[keeper, *([ProgressBar()] if progress else [])],
             enable_progress_bar=False,

@@ -65,9 +65,7 @@ def log_facts(source: ScenarioSource, log: str) -> LogFacts:
     return LogFacts(d.name, len(d), d.interval_us, int(d.time_us[0]), d.map_name, d.source, d.licence)
 
 
-def find_samples(
-    logs: Sequence[str], facts: Sequence[LogFacts], every_s: float, min_future_s: float
-) -> SampleSet:
+def find_samples(logs: Sequence[str], facts: Sequence[LogFacts], every_s: float, min_future_s: float) -> SampleSet:
     """One sample every ``every_s`` of each log, as long as ``min_future_s`` of its future is logged."""
     frames = []
     for f in facts:

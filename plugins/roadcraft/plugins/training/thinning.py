@@ -73,7 +73,9 @@ def _path(ego: F64, frame: int, last: int, every: int) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def _far(key: I64, box: F64, offsets: I64, place: int, frame: int, last: int, every: int, path: F64, keep_m: float) -> bool:
+def _far(
+    key: I64, box: F64, offsets: I64, place: int, frame: int, last: int, every: int, path: F64, keep_m: float
+) -> bool:
     """Whether the track in the ``place``-th row of a frame stays away from the path as long as it is seen."""
     wanted = key[offsets[frame] + place]
     for f in range(frame, last + 1, every):
