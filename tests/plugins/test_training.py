@@ -127,6 +127,29 @@ def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any)
     assert all(t.dtype == torch.float32 for t in read_tensors(done.best / "model.safetensors").values())
 
 
+def test_a_compiled_network_learns_the_same(
+    recipe: TrainConfig, made_up_source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is captured and differentiated as for the real compiler, whose code generation would take minutes here."""
+    compiled = []
+
+    def capture(function: Any) -> Any:
+        compiled.append(function)
+        return whole_compile(function, backend="aot_eager")
+
+    whole_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", capture)
+    short = replace(recipe, steps=3, validate_every=3)
+    plain = train(short, source=made_up_source, progress=False)
+    done = train(replace(short, compile=True, out=str(tmp_path / "c")), source=made_up_source, progress=False)
+    assert len(compiled) == 1
+    one, two = read_tensors(plain.last / "model.safetensors"), read_tensors(done.last / "model.safetensors")
+    assert (
+        max(float((one[k] - two[k]).abs().max()) for k in one if not k.endswith(("logit.2.bias", "key_value.bias")))
+        < 1e-5
+    )
+
+
 def test_last_is_best_where_asked(recipe: TrainConfig, made_up_source: Any) -> None:
     stuck = replace(recipe, learning_rate=1e-12, select=SelectConfig(by="last"))
     done = train(stuck, source=made_up_source, progress=False)

@@ -29,6 +29,8 @@ def train(
 
     Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
     """
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
     from roadcraft.core.errors import ConfigError
     from roadcraft.plugins.training.recipe import run_config
     from roadcraft.plugins.training.run import train as run
@@ -39,6 +41,8 @@ def train(
             "1 mistake in the configuration:\n  - data: not given; data=STORE names the store to train on"
         )
     done = run(config, resume=resume)
+    if rank_zero_only.rank:
+        return
     held = done.metrics["validation"]
     print(
         f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['usage']['samples_per_s']:.0f} samples/s, "

@@ -96,8 +96,8 @@ class TrainConfig:
 
     Where it runs, none of which changes what is learned but for rounding: devices per node (0: all there are) and nodes, both as torchrun says under
     torchrun; strategy: ``ddp`` copies the network to every device, ``fsdp`` (FSDP2) shares it out, ``auto`` is ddp for more than one device;
-    workers: threads that build batches (0: one per core, at most 8, shared among the processes of a node); threads: of torch (0: all cores; small networks
-    train fastest on one); drives: logs held in memory at a time.
+    workers: threads that build batches (0: one per core and at most 4, shared among the processes of a node); threads: of torch (0: all cores; small
+    networks train fastest on one); drives: logs held in memory at a time.
     """
 
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")

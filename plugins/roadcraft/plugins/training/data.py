@@ -20,7 +20,7 @@ from roadcraft.plugins.training.order import BatchOrder, chunks, split_logs, spr
 from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, find_samples, log_facts
 from roadcraft.plugins.training.stream import Stream
 
-MOST_WORKERS = 8
+MOST_WORKERS = 4  # more would wait for Python's lock: it is held for about a third of the work
 
 
 class DataModule(pl.LightningDataModule):
@@ -64,7 +64,7 @@ class DataModule(pl.LightningDataModule):
         c = self.config
         assert self.trainer is not None
         self.rank, self.world = self.trainer.global_rank, self.trainer.world_size
-        self.workers = c.workers or _free_workers()
+        self.workers = c.workers or _free_workers(self.trainer.num_devices)
         parts = c.accumulate * self.world
         if c.batch % parts:
             raise ConfigError(
@@ -101,10 +101,10 @@ class DataModule(pl.LightningDataModule):
             yield k, len(rows[k]) if k < len(rows) else 0, batch
 
 
-def _free_workers() -> int:
-    """Threads that one of a node's processes may use."""
+def _free_workers(processes: int) -> int:
+    """Threads for each of a node's processes."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), MOST_WORKERS), 1)
+    return max(min(cores // processes, MOST_WORKERS), 1)
 
 
 def _about(facts: list[LogFacts], path: str) -> dict[str, Any]:
