@@ -28,7 +28,6 @@ from roadcraft.plugins.training.stream import Stream
 from roadcraft.scenario_io import open_source
 
 BATCH = 4  # samples that are counted at once
-SECONDS = 5.0  # for which the data path is measured
 
 
 def weigh(config: TrainConfig) -> tuple[int, float, float]:
@@ -61,7 +60,7 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
     return sum(p.numel() for p in parameters), flops.get_total_flops() / BATCH, sum(kept.values()) / BATCH
 
 
-def measure(config: TrainConfig, workers: int) -> tuple[float, int]:
+def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, int]:
     """Samples per second that one process builds from ``config.data`` (from 64 of its logs) with so many threads, and how many samples the recipe finds."""
     source = open_source(config.data, config.format)
     spec = build_network(to_tree(config.encoder), to_tree(config.model)).features
@@ -78,7 +77,7 @@ def measure(config: TrainConfig, workers: int) -> tuple[float, int]:
     begun, done = time.perf_counter(), 0
     for _ in Stream(build, count(), workers):
         done += 64
-        if time.perf_counter() - begun > SECONDS:
+        if time.perf_counter() - begun > seconds:
             break
     return done / (time.perf_counter() - begun), len(samples)
 
@@ -90,6 +89,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.03, help="of it that is reached")
     parser.add_argument("--devices", type=int, default=8, help="one process each")
     parser.add_argument("--threads", type=int, default=2, help="that build samples, per process")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for which the data path is measured")
     args = parser.parse_args()
     config = run_config(args.words)
     parameters, flops, memory = weigh(config)
@@ -108,7 +108,7 @@ def main() -> None:
         f"network alone: {total / computed / 3600:.1f} h at {computed:,.0f} samples/s ({args.share:.0%} of {args.devices} x {args.tflops:g} TFLOP/s)"
     )
     if Path(config.data).exists():
-        built, found = measure(config, args.threads)
+        built, found = measure(config, args.threads, args.seconds)
         print(
             f"data alone: {total / built / args.devices / 3600:.1f} h; a process with {args.threads} threads builds {built:,.0f} samples/s on this machine"
         )

@@ -71,7 +71,7 @@ def test_the_estimate_counts(made_up_store: Path) -> None:
         f"data={made_up_store}",
         "every_s=0.05",
     ]
-    words += ["encoder.layers=1"]
+    words += ["encoder.layers=1", "--seconds", "0.1"]
     said = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
     assert said.returncode == 0, said.stderr
     assert re.search(r"network: 1\.\d\d M parameters", said.stdout)

@@ -65,7 +65,7 @@ def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         batch=training["batch"],
         devices=metrics["devices"],
         minutes=metrics["minutes"],
-        pace=metrics["usage"]["samples_per_s"],
+        pace=metrics["samples_per_s"],
         seed=training["seed"],
         recipe=_recipe(training),
         git=metrics["git"] or "unknown",

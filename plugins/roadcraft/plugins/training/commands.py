@@ -45,7 +45,7 @@ def train(
         return
     held = done.metrics["validation"]
     print(
-        f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['usage']['samples_per_s']:.0f} samples/s, "
+        f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
         f"held-out ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
     )
 

@@ -164,13 +164,14 @@ class Keeper(pl.Callback):
             self.module.logger.log_metrics(values, step=self.module.done)
 
     def _metrics(self) -> dict[str, Any]:
-        """step, samples_seen and minutes are those of all sittings, usage of this one."""
+        """step, samples_seen, minutes and samples_per_s are those of all sittings, usage of this one."""
         m, now = self.module, self._mark()
         assert self.begun is not None
         return {
             "step": m.done,
             "samples_seen": m.done * self.data.order.batch,
             "minutes": m.elapsed / 60.0,
+            "samples_per_s": m.done * self.data.order.batch / max(m.elapsed, 1e-6),
             "parameters": sum(p.numel() for p in m.parts.parameters()),
             "devices": self.data.world,
             "validation": m.scores,
