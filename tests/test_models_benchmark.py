@@ -42,7 +42,7 @@ def parsed(step: Step) -> dict[str, Any]:
 @pytest.mark.parametrize("size", ["full", "quick"])
 def test_every_command_can_be_typed(size: str, tmp_path: Path) -> None:
     from roadcraft.core.config import load_config
-    from roadcraft.plugins.training.run import run_config
+    from roadcraft.plugins.training.recipe import run_config
     from roadcraft.scenario_io.synthetic.config import SynthConfig
     from roadcraft.validation.scoring.score import load_score_config
 

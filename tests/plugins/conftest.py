@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.plugins.training.config import TrainConfig
 
 ENCODER = {
@@ -40,10 +41,34 @@ class MadeUpSource:
     def map(self, log: str) -> Any:
         return self._map
 
+    def rows(self, log: str) -> list[ScenarioRow]:
+        """A scenario every two seconds, of a type by turns."""
+        drive = self._drives[log]
+        return [
+            ScenarioRow(
+                token=f"{int(drive.token[f]):016x}", tags=(("stationary",), ("traversing_crosswalk",))[k % 2], log=log, split="all",
+                map_name="tiny", source="made-up", licence="CC0", anchor_us=int(drive.time_us[f]), interval_us=drive.interval_us, stride=2,
+                has_goal=False, first_us=int(drive.time_us[f]), last_us=int(drive.time_us[f]) + 4_000_000,
+            )
+            for k, f in enumerate(range(40, 180, 40))
+        ]  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def made_up_source(tiny_world: Any) -> MadeUpSource:
     return MadeUpSource(tiny_world, 6)
+
+
+@pytest.fixture(scope="session")
+def made_up_store(made_up_source: MadeUpSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same drives in a store."""
+    from roadcraft.scenario_io import StoreWriter
+
+    path = tmp_path_factory.mktemp("stores") / "tiny"
+    with StoreWriter(path) as out:
+        for log in made_up_source.logs():
+            out.add(log, made_up_source.drive(log), made_up_source.map(log), made_up_source.rows(log))
+    return path
 
 
 @pytest.fixture

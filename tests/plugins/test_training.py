@@ -11,18 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features import FeatureSpec
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.planners.checkpoint import load_checkpoint, read_tensors
-from roadcraft.plugins.training.augment import recover
-from roadcraft.plugins.training.config import AugmentConfig, TrainConfig
-from roadcraft.plugins.training.run import run_config, train
-from roadcraft.plugins.training.samples import BatchOrder, SampleBuilder, SampleSet, chunks, split_logs
-
-SPEC = FeatureSpec(
-    agents=4, static=2, lanes=8, lane_points=10, route_lanes=0, crosswalks=1, reference_points=30, future_agents=3
-)
+from roadcraft.plugins.training.card import add_scores
+from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, TrainConfig
+from roadcraft.plugins.training.order import split_logs
+from roadcraft.plugins.training.recipe import run_config
+from roadcraft.plugins.training.run import train
 
 
 def equal_weights(a: Path, b: Path) -> bool:
@@ -44,6 +40,20 @@ def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any,
     )
     a, b = (read_tensors(f / "training.safetensors") for f in (whole.last, done.last))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_going_on_inside_an_accumulated_curriculum(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
+    """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers; validation at other steps."""
+    recipe = replace(
+        recipe, accumulate=2, balance=BalanceConfig(pattern=1.0, curriculum=1.0), workers=3,
+        augment=AugmentConfig(mirror=0.5, drop_agents=0.5, keep_m=6.0),
+    )  # fmt: skip
+    whole = train(recipe, source=made_up_source, progress=False)
+    parts = replace(recipe, out=str(tmp_path / "parts"), workers=1, validate_every=5)
+    for stop_at in (1, 6, 0):
+        resume = tmp_path / "parts" if stop_at != 1 else None
+        done = train(parts, source=made_up_source, resume=resume, stop_at=stop_at, progress=False)
+    assert equal_weights(whole.last, done.last)
 
 
 def test_a_seed_is_repeated_and_another_differs(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
@@ -72,6 +82,11 @@ def test_a_checkpoint_holds_all_that_is_promised(trained: Path) -> None:
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["step"] == 6
     assert {"ade_m", "fde_m", "min_ade_m", "loss"} <= metrics["validation"].keys()
+    assert {"samples_per_s", "data_wait", "cpu", "memory_mb"} <= metrics["usage"].keys()
+    assert 0.0 <= metrics["usage"]["data_wait"] <= 1.0
+    assert metrics["plugins"].keys() == {"encoder vector_transformer", "model multimodal"}
+    assert all(len(h) == 16 for h in metrics["plugins"].values())
+    assert len(metrics["data"]) == 32
     card = (trained / "README.md").read_text()
     assert "Licence of the data: CC0" in card
     assert "multimodal" in card
@@ -86,6 +101,122 @@ def test_tensorboard_and_best_and_last(recipe: TrainConfig, made_up_source: Any)
     assert list((Path(recipe.out) / "tensorboard").glob("events.*"))
     assert done.best.is_dir()
     assert (done.last / "training.safetensors").is_file()
+
+
+def test_what_is_logged(recipe: TrainConfig, made_up_source: Any) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(replace(recipe, steps=51, validate_every=51), source=made_up_source, progress=False)
+    events = EventAccumulator(str(Path(recipe.out) / "tensorboard"))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {
+        "train/regression",
+        "rate",
+        "usage/samples_per_s",
+        "usage/data_wait",
+        "usage/cpu",
+        "validation/ade_m",
+    } <= tags
+    assert [e.step for e in events.Scalars("usage/samples_per_s")] == [1, 50]
+
+
+def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any) -> None:
+    done = train(replace(recipe, precision="bf16-mixed", accumulate=2, ema=0.9), source=made_up_source, progress=False)
+    assert np.isfinite(done.metrics["validation"]["loss"])
+    assert all(t.dtype == torch.float32 for t in read_tensors(done.best / "model.safetensors").values())
+
+
+def test_a_compiled_network_learns_the_same(
+    recipe: TrainConfig, made_up_source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is captured as for the real compiler, whose code generation would take minutes here."""
+    compiled = []
+
+    def capture(function: Any) -> Any:
+        compiled.append(function)
+        return whole_compile(function, backend="eager")
+
+    whole_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", capture)
+    short = replace(recipe, steps=2, validate_every=2)
+    plain = train(short, source=made_up_source, progress=False)
+    done = train(replace(short, compile=True, out=str(tmp_path / "c")), source=made_up_source, progress=False)
+    assert len(compiled) == 1
+    one, two = read_tensors(plain.last / "model.safetensors"), read_tensors(done.last / "model.safetensors")
+    assert (
+        max(float((one[k] - two[k]).abs().max()) for k in one if not k.endswith(("logit.2.bias", "key_value.bias")))
+        < 1e-5
+    )
+
+
+def test_last_is_best_where_asked(recipe: TrainConfig, made_up_source: Any) -> None:
+    stuck = replace(recipe, learning_rate=1e-12, select=SelectConfig(by="last"))
+    done = train(stuck, source=made_up_source, progress=False)
+    assert json.loads((done.best / "metrics.json").read_text())["step"] == recipe.steps
+
+
+def test_the_best_driver_is_best_where_asked(
+    recipe: TrainConfig, made_up_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second validation and the last are driven; the folder kept is the one that drove best."""
+    from roadcraft.plugins.training.closed_loop import HeldOutDrives
+
+    driven = []
+    scored = HeldOutDrives.score
+
+    def score(self: HeldOutDrives, checkpoint: Path) -> float:
+        step = json.loads((checkpoint / "metrics.json").read_text())["step"]
+        driven.append((scored(self, checkpoint) + (1.0 if step == 8 else 0.0), step))
+        return driven[-1][0]
+
+    monkeypatch.setattr(HeldOutDrives, "score", score)
+    config = replace(
+        recipe, data=str(made_up_store), validate_every=2, select=SelectConfig(by="closed_loop", scenarios=1, every=2)
+    )
+    done = train(config, progress=False)
+    assert [step for _, step in driven] == [4, 8, 12]
+    assert all(0.0 <= s - (step == 8) <= 1.0 for s, step in driven)
+    metrics = json.loads((done.best / "metrics.json").read_text())
+    assert metrics["step"] == 8
+    assert metrics["validation"]["closed_loop"] == driven[1][0]
+    assert not (Path(recipe.out) / "candidate").exists()
+
+
+def test_scores_of_runs_get_into_the_card(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    mine = tmp_path / "best"
+    shutil.copytree(trained, mine)
+    assert "None yet" in (mine / "README.md").read_text()
+
+    def run(name: str, planner: dict[str, Any], label: str, score: float) -> Path:
+        challenge = {"score": score, "ci": [score - 0.1, score + 0.1], "scenarios": 9, "failed": 1}
+        challenge |= {"shares": {"guard_changed": 0.25}} if planner["name"] == "guard" else {}
+        summary = {"planner": label, "scenario_list_hash": "beef", "seed": 0, "config": {"planner": planner}}
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "summary.json").write_text(json.dumps({**summary, "challenges": {"closed_loop": challenge}}))
+        return folder
+
+    raw = {"name": "learned", "params": {"checkpoint": str(mine)}}
+    runs = [
+        run("raw", raw, "learned best", 0.5),
+        run("guarded", {"name": "guard", "params": {"planner": raw}}, "guard(learned best)", 0.75),
+    ]
+    add_scores(mine, runs)
+    card = add_scores(mine, runs[:1])  # once more: in place of the first
+    assert card == (mine / "README.md").read_text()
+    assert "| guard(learned best) | closed_loop | 75.0 [65.0, 85.0] | 9 | 1 | guard_changed 25.0% | beef |" in card
+    assert card.count("| learned best |") == 1
+    assert len(json.loads((mine / "metrics.json").read_text())["closed_loop"]) == 2
+    load_checkpoint(mine)
+    with pytest.raises(DataError, match="another checkpoint"):
+        add_scores(trained, runs)
+    with pytest.raises(DataError, match="not by a checkpoint"):
+        add_scores(mine, [run("idm", {"name": "idm", "params": {}}, "idm", 0.1)])
+    with pytest.raises(DataError, match="no finished scoring run"):
+        add_scores(mine, [tmp_path])
 
 
 def test_patience_ends_a_run_that_gets_no_better(recipe: TrainConfig, made_up_source: Any) -> None:
@@ -150,153 +281,3 @@ def test_a_third_partys_model_trains_by_name(
     assert about["model"]["name"] == "guest"
     assert about["versions"]["guest-package"] == "3.1"
     assert network.model.config.modes == 1
-
-
-# ---- samples ----------------------------------------------------------------------------------------------------------
-
-
-def test_samples_lie_on_a_grid_and_have_a_future(made_up_source: Any) -> None:
-    builder = SampleBuilder(made_up_source, SPEC)
-    found = builder.find(made_up_source.logs()[:2], 0.5, 3.0)
-    assert len(found) == 2 * 22
-    assert set(np.diff(found.frame[found.log == 0])) == {10}
-    assert found.frame.max() + 60 <= 280
-
-
-def test_targets_are_the_logged_future_in_the_ego_frame(made_up_source: Any) -> None:
-    builder = SampleBuilder(made_up_source, SPEC)
-    log = made_up_source.logs()[1]
-    drive = made_up_source.drive(log)
-    out = builder.batch(SampleSet((log,), np.zeros(1, np.int64), np.array([100])), np.zeros(1, np.int64), None, [0])
-    ego = drive.ego[100]
-    c, s = np.cos(ego[2]), np.sin(ego[2])
-    d = drive.ego[102:262:2, :2] - ego[:2]
-    expected = np.stack([c * d[:, 0] + s * d[:, 1], c * d[:, 1] - s * d[:, 0]], 1)
-    np.testing.assert_allclose(out["ego_future"][0, :, :2], expected, atol=1e-4)
-    np.testing.assert_allclose(out["ego_future"][0, :, 4], drive.ego[102:262:2, 3], atol=1e-5)
-    assert out["ego_future_valid"].all()
-    assert out["agent_future_valid"][0, :2].all()
-
-
-def test_batches_depend_on_seed_and_step_alone(made_up_source: Any) -> None:
-    samples = SampleBuilder(made_up_source, SPEC).find(made_up_source.logs(), 0.5, 3.0)
-    one, two = BatchOrder(samples, 16, 3, 2), BatchOrder(samples, 16, 3, 2)
-    forward = [one.rows(k) for k in range(20)]
-    for k in (19, 3, 11):
-        np.testing.assert_array_equal(two.rows(k), forward[k])
-    epoch = np.concatenate(forward[: one.per_epoch])
-    assert len(set(epoch.tolist())) == len(epoch)
-    assert not np.array_equal(forward[0], forward[one.per_epoch])
-    a, b = (
-        SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], AugmentConfig(), [0, 5])
-        for _ in range(2)
-    )
-    for k in a:
-        np.testing.assert_array_equal(a[k], b[k])
-
-
-def test_logs_are_split_whole_and_stay_where_they_are() -> None:
-    logs = [f"log-{k}" for k in range(40)]
-    train_logs, held = split_logs(logs, 0.2, 0)
-    assert len(held) == 8
-    assert not set(train_logs) & set(held)
-    _, more = split_logs([*logs, "new"], 0.2, 0)
-    assert len(set(held) - set(more)) <= 1
-
-
-def test_chunks_spread_over_all_samples() -> None:
-    rows = list(chunks(100, 8, 3))
-    assert [len(r) for r in rows] == [8, 8, 8]
-    assert (rows[0][0], rows[-1][-1]) == (0, 99)
-    assert [len(r) for r in chunks(10, 8, 3)] == [8, 2]
-
-
-# ---- augmentation -------------------------------------------------------------------------------------------------------
-
-
-def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
-    builder = SampleBuilder(made_up_source, SPEC)
-    samples = builder.find(made_up_source.logs(), 0.5, 8.5)
-    rows = np.arange(min(40, len(samples)))
-    plain = builder.batch(samples, rows, None, [1])
-    moved = builder.batch(samples, rows, AugmentConfig(probability=1.0), [1])
-    turn = moved["ego_future"][:, :, :2] - plain["ego_future"][:, :, :2]
-    changed = np.abs(turn[:, 0]).sum(-1) > 1e-3
-    assert changed.mean() > 0.5
-    assert np.isfinite(moved["ego_future"]).all()
-    # from the joining pose on, distances between poses are those of the log
-    for future in (plain["ego_future"], moved["ego_future"]):
-        steps = np.linalg.norm(np.diff(future[:, :, :2], axis=1), axis=-1)
-        np.testing.assert_allclose(
-            steps[:, 21:], np.linalg.norm(np.diff(plain["ego_future"][:, :, :2], axis=1), axis=-1)[:, 21:], atol=1e-3
-        )
-    # the ego of a displaced sample starts at its own pose: the first target pose is one step away
-    first = moved["ego_future"][:, 0, :2]
-    assert np.abs(first[:, 1]).max() < 0.3
-    np.testing.assert_allclose(first[:, 0], 0.1 * moved["ego"][:, 0], atol=0.25)
-
-
-def test_recovery_joins_position_speed_and_heading() -> None:
-    t = 0.1 * np.arange(1, 81)
-    logged = np.array([0.0, 0.0, 0.0, 10.0, 0, 0, 0, 0, 0, 0])
-    future = np.stack([10 * t, 0 * t, 0 * t, 10 + 0 * t, 0 * t], 1)
-    ego = logged.copy()
-    ego[:4] = 0.5, 0.7, 0.1, 9.0
-    out = recover(future, ego, logged, 20, 0.1)
-    np.testing.assert_array_equal(out[19:], future[19:])
-    path = np.concatenate([[[0.5, 0.7]], out[:, :2]])
-    velocity = np.diff(path, axis=0) / 0.1
-    np.testing.assert_allclose(np.hypot(*velocity.T)[0], 9.0, atol=0.2)
-    np.testing.assert_allclose(np.arctan2(velocity[0, 1], velocity[0, 0]), 0.1, atol=0.02)
-    assert np.abs(np.diff(np.hypot(*velocity.T))).max() / 0.1 < 4.0
-    assert np.abs(np.diff(out[:, 2])).max() < 0.05
-
-
-def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
-    from roadcraft.core.driving.features import LogScenes
-    from roadcraft.core.vehicle import load_vehicle
-    from roadcraft.plugins.training.augment import perturb
-
-    log = made_up_source.logs()[0]
-    drive = made_up_source.drive(log)
-    still = replace(drive, ego=drive.ego * np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0]))
-    scenes = LogScenes(still, made_up_source.map(log), load_vehicle(), SPEC)
-    box = load_vehicle().box
-    for seed in range(10):
-        moved = perturb(scenes, 50, AugmentConfig(), box, np.random.default_rng(seed))
-        assert moved is not None
-        c, s = np.cos(moved[2]), np.sin(moved[2])
-        d = moved[:2] - still.ego[50, :2]
-        assert abs(c * d[1] - s * d[0]) < 1e-6
-        assert moved[2] == still.ego[50, 2]
-        assert moved[3] >= 0
-
-
-def test_a_car_put_ahead_of_a_stopped_log_waits() -> None:
-    logged = np.zeros(10)
-    t = 0.1 * np.arange(1, 81)
-    way = np.maximum(t - 4.0, 0.0) ** 2
-    future = np.stack([way, 0 * t, 0 * t, 2 * np.maximum(t - 4.0, 0.0), 0 * t], 1)
-    ego = logged.copy()
-    ego[0] = 0.8
-    out = recover(future, ego, logged, 20, 0.1)
-    waits = way < 0.8
-    np.testing.assert_array_equal(out[waits, 0], 0.8)
-    np.testing.assert_array_equal(out[waits, 3], 0.0)
-    np.testing.assert_array_equal(out[~waits], future[~waits])
-
-
-def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any) -> None:
-    from roadcraft.core.driving.features import LogScenes
-    from roadcraft.core.vehicle import load_vehicle
-    from roadcraft.plugins.training.augment import perturb
-
-    log = made_up_source.logs()[0]
-    drive = made_up_source.drive(log)
-    boxes = drive.objects.box.copy()
-    rows = drive.objects.rows(50)
-    boxes[rows.start, :3] = drive.ego[50, :3]
-    scenes = LogScenes(
-        replace(drive, objects=replace(drive.objects, box=boxes)), made_up_source.map(log), load_vehicle(), SPEC
-    )
-    assert perturb(scenes, 50, AugmentConfig(), load_vehicle().box, np.random.default_rng(0)) is None

@@ -98,6 +98,13 @@ def replace_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def settle_folder(folder: Path) -> None:
+    """Put back the old folder if ``replace_folder`` was killed between taking it away and putting the new one in its place."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.is_dir() and not folder.exists():
+        os.replace(old, folder)
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
     """``config.yaml`` of a checkpoint, checked. Raises DataError naming the file and what is wrong with it."""
     import yaml

@@ -42,8 +42,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
 
 @hookimpl
 def roadcraft_commands() -> list[CommandSpec]:
+    here = "roadcraft.plugins.training"
     return [
         CommandSpec(
-            "train", "Train an encoder and a behaviour model from a store", "roadcraft.plugins.training.commands:train"
-        )
+            "train",
+            "Train an encoder and a behaviour model from a store",
+            f"{here}.commands:train",
+            f"{here}.config:TrainConfig",
+        ),
+        CommandSpec("card", "Put closed-loop scores into a checkpoint's model card", f"{here}.commands:card"),
     ]

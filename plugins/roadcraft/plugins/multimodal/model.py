@@ -72,8 +72,10 @@ class Multimodal(nn.Module):
         info = f["reference_info"].repeat_interleave(c.modes, 1)
         slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
         lines = f["reference"][..., :4].repeat_interleave(c.modes, 1)
-        trajectories = self.decoder(self.speed(x), self.offset(x), lines, info[..., LATERAL], slope, f["ego"][:, 0])
-        logits = self.logit(x)[..., 0].masked_fill(~valid, torch.finfo(x.dtype).min)
+        speed, offset, logits = self.speed(x).float(), self.offset(x).float(), self.logit(x)[..., 0].float()
+        with torch.autocast(x.device.type, enabled=False):  # at 100 m bfloat16 resolves half a metre
+            trajectories = self.decoder(speed, offset, lines, info[..., LATERAL], slope, f["ego"][:, 0])
+        logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
         time_s = INTERVAL_S * torch.arange(1, c.future_steps + 1, device=x.device)
         return Prediction(trajectories, logits, self._agents(encoding, f), time_s)
 

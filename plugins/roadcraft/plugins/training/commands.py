@@ -1,4 +1,4 @@
-"""The verb ``train``."""
+"""The verbs ``train`` and ``card``."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def train(
 
     Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
     """
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
     from roadcraft.core.errors import ConfigError
-    from roadcraft.plugins.training.run import run_config
+    from roadcraft.plugins.training.recipe import run_config
     from roadcraft.plugins.training.run import train as run
 
     config = run_config(words or [], resume, overfit)
@@ -39,8 +41,25 @@ def train(
             "1 mistake in the configuration:\n  - data: not given; data=STORE names the store to train on"
         )
     done = run(config, resume=resume)
+    if rank_zero_only.rank:
+        return
     held = done.metrics["validation"]
     print(
         f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
         f"held-out ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
     )
+
+
+def card(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a checkpoint, such as RUN/best.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of runs of `roadcraft score` that drove it, raw and guarded.")
+    ],
+) -> None:
+    """Put the scores of runs into a checkpoint's metrics.json and model card (README.md), and print the card.
+
+    Example: roadcraft card runs/a/best runs/score-raw runs/score-guarded
+    """
+    from roadcraft.plugins.training.card import add_scores
+
+    print(add_scores(checkpoint, runs))

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """The ego is moved off its logged state, and its target leads back onto the logged path within recovery_s by a quintic spline.
+    """What is done to samples at random.
 
-    probability; x_m, y_m, heading_rad, speed_mps: largest displacement (uniform, both ways, in the ego frame); min_speed_mps: below it only x and speed
-    are changed, since a standing car cannot move sideways; recovery_s. A displacement that touches another object is not made.
+    Perturb and recover: with ``probability`` the ego is moved off its logged state, and its target leads back onto the logged path within recovery_s by a
+    quintic spline. x_m, y_m, heading_rad, speed_mps: largest displacement (uniform, both ways, in the ego frame); min_speed_mps: below it only x and
+    speed are changed, since a standing car cannot move sideways. A displacement that touches another object is not made.
+    mirror: probability with which the world is reflected left to right (``core.driving.mirror``); traffic then keeps to the other side of the road.
+    drop_agents: probability with which each agent is taken away that stays further than keep_m from the ego's path (``thinning``).
     """
 
     probability: float = 0.5
@@ -23,12 +27,56 @@ class AugmentConfig:
     speed_mps: float = 1.5
     min_speed_mps: float = 2.0
     recovery_s: float = 2.0
+    mirror: float = 0.0
+    drop_agents: float = 0.0
+    keep_m: float = 20.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.probability <= 1.0:
-            raise ValueError("probability must be in [0, 1]")
-        if self.recovery_s <= 0.0:
-            raise ValueError("recovery_s must be positive")
+        for name in ("probability", "mirror", "drop_agents"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1]")
+        if self.recovery_s <= 0.0 or self.keep_m < 0.0:
+            raise ValueError("recovery_s must be positive, keep_m not negative")
+
+
+@dataclass(frozen=True)
+class BalanceConfig:
+    """How often each sample is trained on; by default all equally often.
+
+    pattern: how far rare patterns of trajectory (turns, braking, setting off) are brought up to the commonest one: 0 not at all, 1 entirely (at most 20
+    times as often); curriculum: share of that which is reached only in the course of the run, in proportion to its steps;
+    tags: factors for samples near a scenario of the index that bears the tag, such as {near_multiple_vehicles: 2.0};
+    scenarios: Parquet file with the columns ``token`` and ``weight``: the same by scenario.
+    """
+
+    pattern: float = 0.0
+    curriculum: float = 0.0
+    tags: dict[str, float] = field(default_factory=dict)
+    scenarios: str = path_field()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.pattern <= 1.0 or not 0.0 <= self.curriculum <= 1.0:
+            raise ValueError("pattern and curriculum must be in [0, 1]")
+        if any(v < 0.0 for v in self.tags.values()):
+            raise ValueError("factors of tags must not be negative")
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """Which weights become ``best``. by: ``near_ade_m`` (the displacement error over the first 3 s of held-out logs), ``last`` (the newest: with averaged
+    weights and a learning rate that has run out they are rarely beaten), or ``closed_loop`` (the score of driving held-out scenarios, others
+    following the log). Open-loop errors and closed-loop scores often disagree; only the last one drives.
+
+    scenarios, every: of ``closed_loop``: how many are driven, at every how many validations (and at the end).
+    """
+
+    by: Literal["near_ade_m", "last", "closed_loop"] = "near_ade_m"
+    scenarios: int = 16
+    every: int = 4
+
+    def __post_init__(self) -> None:
+        if self.scenarios < 1 or self.every < 1:
+            raise ValueError("scenarios and every must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -36,12 +84,20 @@ class TrainConfig:
     """encoder, model: plugins by name. data: a store, or raw logs (format where it cannot be told). out: folder of the run.
 
     steps: optimiser steps; minutes: stop after so long instead, the learning rate following the clock (0: no limit; such a run cannot be repeated
-    exactly); batch: samples per step; learning_rate: the peak, after warmup (share of the run), then a cosine to a hundredth of it; weight_decay;
-    clip: largest gradient norm; ema: decay of the averaged weights that are validated and stored (0: none); precision.
+    exactly); batch: samples per step, over all devices; accumulate: parts into which a device's share is cut to fit its memory;
+    learning_rate: the peak, after warmup (share of the run), then a cosine to a hundredth of it; weight_decay;
+    clip: largest gradient norm; ema: decay of the averaged weights that are validated and stored (0: none); precision; compile: the network, by
+    torch.compile.
     every_s: time between the frames of a log that become samples; min_future_s: frames with a shorter logged future are left out;
     validation: share of the logs that is held out; validation_batches: at most so many; validate_every: steps; patience: validations without an
-    improvement of near_ade_m after which training stops (0: never); seed; threads: of torch (0: all cores; small networks train fastest on one); drives: logs held in memory at a time; overfit: train
-    on so many samples only, without augmentation and dropout.
+    improvement after which training stops (0: never); save_every: steps, and save_minutes: after which ``last`` is written at the latest (0: at
+    validations only); seed.
+    overfit: train on so many samples only, without augmentation and dropout.
+
+    Where it runs, none of which changes what is learned but for rounding: devices per node (0: all there are) and nodes, both as torchrun says under
+    torchrun; strategy: ``ddp`` copies the network to every device, ``fsdp`` (FSDP2) shares it out, ``auto`` is ddp for more than one device;
+    workers: threads that build batches (0: one per core and at most 4, shared among the processes of a node); threads: of torch (0: all cores; small
+    networks train fastest on one); drives: logs held in memory at a time.
     """
 
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")
@@ -52,29 +108,41 @@ class TrainConfig:
     steps: int = 20_000
     minutes: float = 0.0
     batch: int = 64
+    accumulate: int = 1
     learning_rate: float = 2e-3
     warmup: float = 0.05
     weight_decay: float = 0.05
     clip: float = 1.0
     ema: float = 0.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
     every_s: float = 0.25
     min_future_s: float = 3.0
     validation: float = 0.1
     validation_batches: int = 16
     validate_every: int = 500
     patience: int = 0
+    save_every: int = 0
+    save_minutes: float = 10.0
     seed: int = 0
+    overfit: int = 0
+    devices: int = 1
+    nodes: int = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    workers: int = 1
     threads: int = 1
     drives: int = 512
-    overfit: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate_every", "drives", "validation_batches"):
+        for name in ("steps", "batch", "accumulate", "validate_every", "drives", "validation_batches", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("minutes", "patience", "threads", "overfit", "weight_decay"):
+        for name in (
+            "minutes", "patience", "threads", "workers", "devices", "overfit", "weight_decay", "save_every", "save_minutes",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if not self.learning_rate > 0.0 or not self.clip > 0.0 or not self.every_s > 0.0:

@@ -4,49 +4,81 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 
 from roadcraft.planners.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.sharding import agreed, shard, summed
 
 NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
 FLOOR = 0.01  # of the learning rate at the end
+TICK = 10  # steps between two looks at the clock where processes have to agree on it
+Terms = dict[str, Tensor]
 
 
 class TrainModule(pl.LightningModule):
     """Minimises the sum of the model's loss terms. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
 
-    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``).
+    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``). Before each part of
+    a batch the random state is set from (seed, step, part), so that dropout and noise are the same wherever the part is trained and whenever a run goes on.
     """
 
     def __init__(self, network: Network, config: TrainConfig, stop_at: int) -> None:
         super().__init__()
         self.network, self.config = network, config
         self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
-        self.done, self.spent, self.stop_at = 0, 0.0, stop_at
+        self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
         self.average: dict[str, Tensor] | None = None
-        self.latest: dict[str, Tensor] = {}
+        self.latest: Terms = {}
+        self.norm = torch.zeros(())  # of the gradient, before it was cut
         self.scores: dict[str, float] = {}
+        self.compute: Callable[[dict[str, Tensor]], tuple[Terms, Any]] = self.terms
         self._begun = 0.0
+
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            assert self.device_mesh is not None
+            shard(self.network, self.device_mesh["data_parallel"])
+        if self.config.compile:
+            self.compute = torch.compile(self.terms)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        matrices = [p for p in self.parts.parameters() if p.dim() > 1]
+        rest = [p for p in self.parts.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+
+    # ---- the clock ------------------------------------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
         self._begun = time.monotonic()
+        self.clock = self.spent
         self.parts.train(not self.config.overfit)  # dropout would keep a handful of samples from being learned by heart
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training over all sittings."""
+        """Seconds of training over all sittings, of this process."""
         return self.spent + (time.monotonic() - self._begun if self._begun else 0.0)
+
+    def tick(self) -> None:
+        """Look at the clock: ``clock`` is what all processes decide by."""
+        if self.trainer.world_size == 1:
+            self.clock = self.elapsed
+        elif self.done % TICK == 0 and (self.config.minutes or self.config.save_minutes):
+            self.clock = agreed(self.elapsed, self.device)
 
     @property
     def progress(self) -> float:
         """Share of the run that is done: by steps, or by the clock where that is further."""
         limit = self.config.minutes * 60.0
-        return max(self.done / self.config.steps, self.elapsed / limit if limit else 0.0)
+        return max(self.done / self.config.steps, self.clock / limit if limit else 0.0)
 
     def rate(self) -> float:
         """Learning rate now: a linear rise, then a cosine."""
@@ -56,23 +88,26 @@ class TrainModule(pl.LightningModule):
         wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup) / (1.0 - c.warmup)))
         return c.learning_rate * (FLOOR + (1.0 - FLOOR) * wave)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        matrices = [p for p in self.parts.parameters() if p.dim() > 1]
-        rest = [p for p in self.parts.parameters() if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+    # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.rate()
+        part = batch_idx % self.config.accumulate
+        if part == 0:
+            self.tick()
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = self.rate()
+        set_random("train", self.config.seed, self.done, part * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        terms = self.terms(batch)[0]
-        total = torch.stack(list(terms.values())).sum()
+        terms, _ = self.compute(batch)
         self.latest = {k: v.detach() for k, v in terms.items()}
-        return total
+        return torch.stack(list(terms.values())).sum()
 
-    def terms(self, batch: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
+        self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.clip)
+
+    def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
         """Loss terms and the prediction of a batch."""
         encoding, _ = self.network.encoder.encode(batch, None)
         prediction = self.network.model(encoding, batch)
@@ -88,30 +123,36 @@ class TrainModule(pl.LightningModule):
 
     @torch.no_grad()
     def _average(self) -> None:
+        now = {k: v.detach() for k, v in self.network.state().items()}
         if self.average is None:
-            self.average = {k: v.detach().clone() for k, v in self.network.state().items()}
+            self.average = {k: v.clone() for k, v in now.items()}
         decay = min(self.config.ema, (1.0 + self.done) / (10.0 + self.done))
-        for k, v in self.network.state().items():
-            self.average[k].lerp_(v.detach(), 1.0 - decay)
+        for k, v in now.items():
+            self.average[k].lerp_(v, 1.0 - decay) if v.is_floating_point() else self.average[k].copy_(v)
+
+    # ---- validation -----------------------------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def validate(self, batches: Any) -> dict[str, float]:
-        """Mean loss terms and displacement errors over the batches (``errors``)."""
+    def validate(self, parts: Iterable[tuple[int, int, dict[str, Tensor]]]) -> dict[str, float]:
+        """Mean loss terms and displacement errors (``errors``) over the held-out samples of all processes, by the averaged weights where there are some.
+        ``parts``: index, how many samples count, batch."""
         training = self.parts.training
         self.parts.eval()
         kept = self._swap(self.average)
-        sums: dict[str, float] = {}
-        count = 0
-        for batch in batches:
+        sums: dict[str, float] = {"count": 0.0}
+        for index, size, batch in parts:
+            set_random("validate", self.config.seed, 0, index)
+            batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
             terms, prediction = self.terms(batch)
-            size = len(batch["ego"])
             values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
+            sums["count"] += size
             for k, v in values.items():
                 sums[k] = sums.get(k, 0.0) + float(v) * size
-            count += size
         self._swap(kept)
         self.parts.train(training)
-        return {k: v / max(count, 1) for k, v in sums.items()}
+        sums = summed(sums, self.device)
+        count = sums.pop("count")
+        return {k: v / max(count, 1.0) for k, v in sums.items()}
 
     def _swap(self, state: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
         """Put other weights in place and give back those that were there."""
@@ -122,6 +163,11 @@ class TrainModule(pl.LightningModule):
         for k, v in now.items():
             v.copy_(state[k])
         return kept
+
+
+def set_random(*what: str | int) -> None:
+    """Make torch's random state a function of what is about to happen."""
+    torch.manual_seed(int.from_bytes(blake2b(repr(what).encode(), digest_size=7).digest(), "little"))
 
 
 def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ EVERY = 10  # steps between redraws
 
 
 class ProgressBar(pl.Callback):
-    """Draws on stderr; where that is no terminal, one line per tenth of the run."""
+    """Draws on stderr; where that is no terminal, one line per tenth of the run. Of several processes the first one draws."""
 
     def __init__(self) -> None:
         self.bar = Progress(
@@ -22,6 +22,8 @@ class ProgressBar(pl.Callback):
         self.told = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.bar.disable = not trainer.is_global_zero
+        self.bar.console.quiet = self.bar.disable
         self.task = self.bar.add_task("", total=1.0, completed=pl_module.progress, note="")
         if self.bar.console.is_terminal:
             self.bar.start()

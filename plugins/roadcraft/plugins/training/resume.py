@@ -1,31 +1,41 @@
-"""What a run needs to go on exactly where it stopped, beside the weights: optimiser, averaged weights, random state, counters. No pickle."""
+"""What a run needs to go on exactly where it stopped, beside the weights: optimiser, raw weights, counters. No pickle.
+
+A checkpoint's own weights are those in training; averaged ones lie beside them. Order of the samples and random numbers follow from seed and step. Shards are
+put together on writing and cut again on reading, so that a run may go on with other devices or another strategy.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from roadcraft.core.errors import DataError
 from roadcraft.planners.checkpoint import read_tensors
+from roadcraft.plugins.training.sharding import like, whole
 
 TENSORS, COUNTERS = "training.safetensors", "training.json"
 
 
-def save_state(
-    folder: Path, optimizer: torch.optim.Optimizer, average: dict[str, Any] | None, counters: dict[str, Any]
-) -> None:
+def gather_state(optimizer: torch.optim.Optimizer, average: Mapping[str, Any] | None) -> dict[str, Tensor]:
+    """The optimiser's state and the averaged weights, whole, on the CPU. Every rank has to call it."""
+    tensors: dict[str, Any] = {}
+    for i, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{k}": v for k, v in values.items()}
+    tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
+    return {k: v.detach().cpu().contiguous() for k, v in whole(tensors).items()}
+
+
+def save_state(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Write the state into a checkpoint folder."""
     from safetensors.torch import save_file
 
-    tensors = {"rng": torch.get_rng_state()}
-    for i, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{k}": v.detach().cpu().contiguous() for k, v in values.items()}
-    tensors |= {f"average.{k}": v.cpu().contiguous() for k, v in (average or {}).items()}
-    save_file(tensors, folder / TENSORS)
-    (folder / COUNTERS).write_text(json.dumps(counters, indent=1) + "\n")
+    save_file(dict(tensors), folder / TENSORS)
+    (folder / COUNTERS).write_text(json.dumps(dict(counters), indent=1) + "\n")
 
 
 def load_counters(folder: Path) -> dict[str, Any]:
@@ -43,16 +53,17 @@ def load_counters(folder: Path) -> dict[str, Any]:
         raise DataError(f"not valid JSON: {e}", where=str(path)) from e
 
 
-def load_state(folder: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
-    """Restore optimiser and random state; returns the averaged weights, if any. Raises DataError when the file is damaged."""
+def load_state(
+    folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]
+) -> dict[str, Tensor] | None:
+    """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the file is damaged."""
     tensors = read_tensors(folder / TENSORS)
-    state = optimizer.state_dict()
+    params = [p for group in optimizer.param_groups for p in group["params"]]
     values: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             _, i, name = key.split(".", 2)
-            values.setdefault(int(i), {})[name] = tensor
-    optimizer.load_state_dict({"state": values, "param_groups": state["param_groups"]})
-    torch.set_rng_state(tensors["rng"])
-    average = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-    return average or None
+            values.setdefault(int(i), {})[name] = like(tensor, params[int(i)])
+    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    stored = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+    return {k: like(v, weights[k]).to(weights[k].device) for k, v in stored.items()} or None

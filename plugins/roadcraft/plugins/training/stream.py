@@ -1,84 +1,56 @@
-"""Batches for Lightning: an endless stream that can start at any step, built one step ahead in a thread of its own."""
+"""Batches for Lightning: an endless stream that can start anywhere, built ahead of the training step by threads.
+
+Threads, not processes: the kernels that build a batch run without Python's lock, and threads share the drives in memory and hand over arrays uncopied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from time import perf_counter
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.samples import BatchOrder, SampleBuilder
+from roadcraft.plugins.training.samples import Batch
 
-AHEAD = 4  # batches held ready
-
-
-def to_torch(arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
-    """The same arrays as tensors that share their memory."""
-    return {k: torch.from_numpy(v) for k, v in arrays.items()}
+AHEAD = 3  # batches held ready per worker
 
 
-class TrainStream:
-    """Batches from ``start`` on; what a step trains on depends on the seed and the step alone. The kernels that build a batch run without Python's
-    lock, beside the training step."""
+def to_torch(arrays: Batch) -> dict[str, Tensor]:
+    """The same arrays as tensors that share their memory; in page-locked memory where there is a GPU to copy them to."""
+    tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
+    return {k: v.pin_memory() for k, v in tensors.items()} if torch.cuda.is_available() else tensors
 
-    def __init__(
-        self, builder: SampleBuilder, order: BatchOrder, augment: AugmentConfig | None, seed: int, start: int
-    ) -> None:
-        self.builder, self.order, self.augment, self.seed, self.start = builder, order, augment, seed, start
 
-    def build(self, step: int) -> dict[str, NDArray[Any]]:
-        """The batch of one step."""
-        return self.builder.batch(self.order.samples, self.order.rows(step), self.augment, [self.seed, step, 1])
+class Stream:
+    """``build(i)`` for i in ``indices``, in order, as tensors. What comes out does not depend on the number of workers. ``waited``: seconds for which
+    whoever iterates had to wait."""
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        ready: Queue[dict[str, NDArray[Any]] | BaseException] = Queue(AHEAD)
-        stop = Event()
+    def __init__(self, build: Callable[[int], Batch], indices: range | count[int], workers: int) -> None:
+        self.build, self.indices, self.workers = build, indices, workers
+        self.waited = 0.0
 
-        def put(item: dict[str, NDArray[Any]] | BaseException) -> None:
-            while not stop.is_set():
-                try:
-                    ready.put(item, timeout=0.2)
-                    return
-                except Full:
-                    continue
+    def _work(self, index: int) -> dict[str, Tensor]:
+        return to_torch(self.build(index))
 
-        def work() -> None:
-            step = self.start
-            try:
-                while not stop.is_set():
-                    put(self.build(step))
-                    step += 1
-            except BaseException as e:
-                put(e)
-
-        worker = Thread(target=work, name="roadcraft-batches", daemon=True)
-        worker.start()
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        indices = iter(self.indices)
+        ready: deque[Future[dict[str, Tensor]]] = deque()
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="roadcraft-batches")
         try:
-            while True:
-                try:
-                    item = ready.get(timeout=1.0)
-                except Empty:
-                    continue
-                if isinstance(item, BaseException):
-                    raise item
-                yield to_torch(item)
+            for _, index in zip(range(AHEAD * self.workers), indices, strict=False):
+                ready.append(pool.submit(self._work, index))
+            while ready:
+                begun = perf_counter()
+                batch = ready.popleft().result()
+                self.waited += perf_counter() - begun
+                for index in indices:
+                    ready.append(pool.submit(self._work, index))
+                    break
+                yield batch
         finally:
-            stop.set()
-            worker.join()
-
-
-class Batches:
-    """Finished batches, the same every time: validation, or a handful of samples to overfit."""
-
-    def __init__(self, batches: Sequence[dict[str, Tensor]], repeat: bool = False) -> None:
-        self.batches, self.repeat = batches, repeat
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        yield from self.batches
-        while self.repeat:
-            yield from self.batches
+            pool.shutdown(cancel_futures=True)

@@ -24,6 +24,7 @@ from roadcraft.scenario_io.store.shard import Shard
 
 MARKER = "store.json"
 OPEN_SHARDS = 128  # each holds a file descriptor; a drive in use keeps its own shard alive
+OPEN_MAPS = 256  # where every scenario has a map of its own, they must not pile up
 
 
 class Store(ScenarioSource):
@@ -39,7 +40,7 @@ class Store(ScenarioSource):
         self.path = Path(path)
         check_marker(self.path)
         self._shards: OrderedDict[str, Shard] = OrderedDict()
-        self._maps: dict[str, MapData] = {}
+        self._maps: OrderedDict[str, MapData] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (str(self.path),)
@@ -109,9 +110,12 @@ class Store(ScenarioSource):
         return self.map_by_hash(self.entry(log).map)
 
     def map_by_hash(self, content_hash: str) -> MapData:
-        """A map by its content hash, with its spatial index, loaded once."""
+        """A map by its content hash, with its spatial index, loaded once as long as it is among the OPEN_MAPS used last."""
         if content_hash not in self._maps:
             self._maps[content_hash] = load_map(map_path(self.path, content_hash), content_hash)
+            while len(self._maps) > OPEN_MAPS:
+                self._maps.popitem(last=False)
+        self._maps.move_to_end(content_hash)
         return self._maps[content_hash]
 
     def get(self, token: str, type: str | None = None) -> Scenario:

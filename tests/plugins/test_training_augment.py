@@ -1,0 +1,298 @@
+"""Augmentation: perturb and recover, mirror, agent dropout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roadcraft.core.arrays import Polygons, Polylines
+from roadcraft.core.driving.features import FeatureSpec
+from roadcraft.core.driving.mirror import MIRROR, mirror
+from roadcraft.core.errors import PluginError
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.plugins.training.augment import DRAWS, displace, draws, limits, recover, touches
+from roadcraft.plugins.training.config import AugmentConfig
+from roadcraft.plugins.training.samples import SampleBuilder, SampleSet, find_samples, log_facts
+
+SPEC = FeatureSpec(
+    agents=4, static=2, lanes=12, lane_points=10, route_lanes=4, crosswalks=1, reference_points=30, future_agents=3
+)
+
+
+def found(source: Any, min_future_s: float) -> SampleSet:
+    return find_samples(source.logs(), [log_facts(source, log) for log in source.logs()], 0.5, min_future_s)
+
+
+def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
+    builder = SampleBuilder(made_up_source, SPEC)
+    samples = found(made_up_source, 8.5)
+    rows = np.arange(min(40, len(samples)))
+    plain = builder.batch(samples, rows)
+    moved = builder.batch(samples, rows, AugmentConfig(probability=1.0), draws(1, 0, len(rows)))
+    turn = moved["ego_future"][:, :, :2] - plain["ego_future"][:, :, :2]
+    changed = np.abs(turn[:, 0]).sum(-1) > 1e-3
+    assert changed.mean() > 0.5
+    assert np.isfinite(moved["ego_future"]).all()
+    # from the joining pose on, distances between poses are those of the log
+    for future in (plain["ego_future"], moved["ego_future"]):
+        steps = np.linalg.norm(np.diff(future[:, :, :2], axis=1), axis=-1)
+        np.testing.assert_allclose(
+            steps[:, 21:], np.linalg.norm(np.diff(plain["ego_future"][:, :, :2], axis=1), axis=-1)[:, 21:], atol=1e-3
+        )
+    # the ego of a displaced sample starts at its own pose: the first target pose is one step away
+    first = moved["ego_future"][:, 0, :2]
+    assert np.abs(first[:, 1]).max() < 0.3
+    np.testing.assert_allclose(first[:, 0], 0.1 * moved["ego"][:, 0], atol=0.25)
+
+
+def test_recovery_joins_position_speed_and_heading() -> None:
+    t = 0.1 * np.arange(1, 81)
+    logged = np.array([0.0, 0.0, 0.0, 10.0, 0, 0, 0, 0, 0, 0])
+    future = np.stack([10 * t, 0 * t, 0 * t, 10 + 0 * t, 0 * t], 1)
+    ego = logged.copy()
+    ego[:4] = 0.5, 0.7, 0.1, 9.0
+    out = recover(future, ego, logged, 20, 0.1)
+    np.testing.assert_array_equal(out[19:], future[19:])
+    path = np.concatenate([[[0.5, 0.7]], out[:, :2]])
+    velocity = np.diff(path, axis=0) / 0.1
+    np.testing.assert_allclose(np.hypot(*velocity.T)[0], 9.0, atol=0.2)
+    np.testing.assert_allclose(np.arctan2(velocity[0, 1], velocity[0, 0]), 0.1, atol=0.02)
+    assert np.abs(np.diff(np.hypot(*velocity.T))).max() / 0.1 < 4.0
+    assert np.abs(np.diff(out[:, 2])).max() < 0.05
+
+
+def test_recovery_against_a_solved_quintic() -> None:
+    """Each axis is the polynomial of degree five with the given place, speed and acceleration at both ends, solved as a linear system."""
+    rng = np.random.default_rng(3)
+    logged, ego = rng.normal(size=10), rng.normal(size=10)
+    logged[3], ego[3] = 8.0, 7.0
+    ego[:2] = logged[:2] + 0.5
+    t = 0.1 * np.arange(1, 41)
+    future = np.stack([logged[0] + 6 * t, logged[1] + 2 * t, 0.3 + 0 * t, 6.3 + 0 * t, 0.4 + 0 * t], 1)
+    ego[2] = 0.4
+    out = recover(future, ego, logged, 20, 0.1)
+    end, n = 2.0, np.arange(6)
+    rows = [
+        n == 0,
+        n == 1,
+        2 * (n == 2),
+        end**n,
+        n * end ** np.maximum(n - 1, 0),
+        n * (n - 1) * end ** np.maximum(n - 2.0, 0),
+    ]
+    for axis, way in enumerate((np.cos, np.sin)):
+        known = [
+            ego[axis], ego[3] * way(ego[2]), logged[5] * way(ego[2]),
+            future[19, axis], future[19, 3] * way(future[19, 2]), future[19, 4] * way(future[19, 2]),
+        ]  # fmt: skip
+        c = np.linalg.solve(np.array(rows, np.float64), np.array(known))
+        np.testing.assert_allclose(out[:19, axis], np.polynomial.polynomial.polyval(t[:19], c), rtol=0, atol=1e-9)
+
+
+def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
+    logged = made_up_source.drive(made_up_source.logs()[0]).ego[50] * np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
+    for seed in range(10):
+        moved = displace(logged, limits(AugmentConfig()), draws(seed, 0, 1)[0])
+        c, s = np.cos(moved[2]), np.sin(moved[2])
+        d = moved[:2] - logged[:2]
+        assert abs(c * d[1] - s * d[0]) < 1e-6
+        assert moved[2] == logged[2]
+        assert moved[3] >= 0
+
+
+def test_a_car_put_ahead_of_a_stopped_log_waits() -> None:
+    logged = np.zeros(10)
+    t = 0.1 * np.arange(1, 81)
+    way = np.maximum(t - 4.0, 0.0) ** 2
+    future = np.stack([way, 0 * t, 0 * t, 2 * np.maximum(t - 4.0, 0.0), 0 * t], 1)
+    ego = logged.copy()
+    ego[0] = 0.8
+    out = recover(future, ego, logged, 20, 0.1)
+    waits = way < 0.8
+    np.testing.assert_array_equal(out[waits, 0], 0.8)
+    np.testing.assert_array_equal(out[waits, 3], 0.0)
+    np.testing.assert_array_equal(out[~waits], future[~waits])
+
+
+def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any, tiny_world: Any) -> None:
+    log = made_up_source.logs()[0]
+    drive = made_up_source.drive(log)
+    box = drive.objects.box.copy()
+    box[drive.objects.rows(50).start, :3] = drive.ego[50, :3]
+    assert touches(drive.ego[50], load_vehicle().box, box[drive.objects.rows(50)])
+    assert not touches(drive.ego[50], load_vehicle().box, drive.objects.box[drive.objects.rows(50)])
+    samples = SampleSet((log,), np.zeros(1, np.int32), np.array([50], np.int32))
+    crowded = _One(made_up_source, replace(drive, objects=replace(drive.objects, box=box)))
+    for source, moves in ((crowded, False), (made_up_source, True)):
+        builder, rows = SampleBuilder(source, SPEC), np.zeros(1, np.int64)
+        plain = builder.batch(samples, rows)
+        drawn = [builder.batch(samples, rows, AugmentConfig(probability=1.0), draws(k, 0, 1)) for k in range(5)]
+        assert any(not np.array_equal(plain["ego_future"], d["ego_future"]) for d in drawn) == moves
+
+
+class _One:
+    """A source of one drive."""
+
+    def __init__(self, source: Any, drive: Any, map_data: Any = None) -> None:
+        self._drive, self._map = drive, map_data or source.map(drive.name)
+
+    def logs(self) -> list[str]:
+        return [self._drive.name]
+
+    def drive(self, log: str) -> Any:
+        return self._drive
+
+    def map(self, log: str) -> Any:
+        return self._map
+
+
+# ---- mirror -------------------------------------------------------------------------------------------------------------
+
+
+def _flip(points: np.ndarray) -> np.ndarray:
+    return points * np.array([1.0, -1.0])
+
+
+def _mirrored_world(drive: Any, world: Any) -> tuple[Any, Any]:
+    """The same drive and map with y turned to -y: the slow, obvious twin of ``mirror``."""
+    lanes = world.lanes
+
+    def lines(p: Polylines) -> Polylines:
+        return replace(p, points=_flip(p.points))
+
+    def polygons(p: Polygons) -> Polygons:
+        return Polygons.build([[_flip(ring) for ring in p[i]] for i in range(len(p))])
+
+    flipped = replace(
+        lanes, centerlines=lines(lanes.centerlines), left=lines(lanes.right), right=lines(lanes.left),
+        left_line=lanes.right_line, right_line=lanes.left_line, polygons=polygons(lanes.polygons),
+    )  # fmt: skip
+    areas = replace(world.areas, polygons=polygons(world.areas.polygons))
+    box = drive.objects.box * np.array([1.0, -1.0, -1.0, 1.0, 1.0])
+    ego = drive.ego * np.array([1.0, -1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
+    objects = replace(drive.objects, box=box, velocity=_flip(drive.objects.velocity))
+    return replace(drive, ego=ego, objects=objects), replace(world, lanes=flipped, areas=areas)
+
+
+@pytest.mark.parametrize("log", range(3))
+def test_a_mirrored_scene_is_the_scene_of_a_mirrored_world(made_up_source: Any, log: int) -> None:
+    name = made_up_source.logs()[log]
+    world = made_up_source.map(name)
+    other = _One(made_up_source, *_mirrored_world(made_up_source.drive(name), world))
+    samples = SampleSet((name,), np.zeros(4, np.int32), np.array([10, 60, 110, 160], np.int32))
+    rows = np.arange(4)
+    here = SampleBuilder(made_up_source, SPEC).batch(samples, rows)
+    there = SampleBuilder(other, SPEC).batch(samples, rows)  # type: ignore[arg-type]
+    assert here.keys() == there.keys()
+    before = {k: v.copy() for k, v in here.items()}
+    mirror(here, np.array([1, 3]))
+    for k, v in here.items():
+        np.testing.assert_array_equal(v[[0, 2]], before[k][[0, 2]], err_msg=k)
+        np.testing.assert_allclose(v[[1, 3]], there[k][[1, 3]], rtol=0, atol=2e-4, err_msg=k)
+    mirror(here, np.array([1, 3]))
+    for k, v in here.items():
+        np.testing.assert_array_equal(v, before[k], err_msg=k)
+
+
+def test_every_array_has_a_rule_or_is_refused(made_up_source: Any) -> None:
+    samples = found(made_up_source, 3.0)
+    spec = replace(SPEC, lane_links=2, raster_cells=16, instruction_words=4)
+    out = SampleBuilder(made_up_source, spec).batch(samples, np.arange(2))
+    assert not out.keys() - MIRROR.keys(), "say in core/driving/mirror.py what a mirror does to it"
+    with pytest.raises(PluginError, match=r"no rule.*shiny.*mirror\.py"):
+        mirror({**out, "shiny": np.zeros((2, 3))}, np.arange(2))
+
+
+def test_pictures_words_and_sides() -> None:
+    picture = np.zeros((2, 23, 4, 4), np.uint8)
+    picture[0, 0, 1, 0] = 255  # a mask, at the left rim
+    picture[0, 15] = 128
+    picture[0, 15, 2, 3] = 1  # as fast as can be to the right, at the right rim
+    arrays = {
+        "raster": picture.copy(),
+        "lane_side": np.array([[[3, 4]], [[5, 6]]]),
+        "instruction": np.array([[7, 0], [7, 0]]),
+    }
+    with pytest.raises(PluginError, match="words"):
+        mirror(dict(arrays), np.array([0]))
+    mirror(arrays, np.array([0]), words=lambda ids: np.where(ids == 7, 8, ids))
+    assert arrays["raster"][0, 0, 1].tolist() == [0, 0, 0, 255]
+    assert arrays["raster"][0, 15, 2].tolist() == [255, 128, 128, 128]
+    assert arrays["lane_side"].tolist() == [[[4, 3]], [[5, 6]]]
+    assert arrays["instruction"].tolist() == [[8, 0], [7, 0]]
+    with pytest.raises(PluginError, match="two reference lines"):
+        mirror({"reference_valid": np.ones((1, 2), np.bool_)}, np.array([0]))
+
+
+# ---- agent dropout --------------------------------------------------------------------------------------------------------
+
+
+def _near(drive: Any, frame: int, keep_m: float) -> set[int]:
+    """Keys of the agents that come near the ego's way, slowly: every half second of the next eight."""
+    end = min(frame + 160, len(drive) - 1)
+    moments = range(frame, end + 1, 10)
+    path = [drive.ego[f, :2] for f in moments]
+    last = drive.ego[moments[-1]]
+    path += [last[:2] + d * np.array([np.cos(last[2]), np.sin(last[2])]) for d in range(5, 31, 5)]
+    near = set()
+    for f in moments:
+        rows = drive.objects.rows(f)
+        for r in range(rows.start, rows.stop):
+            if min(np.hypot(*(drive.objects.box[r, :2] - p)) for p in path) < keep_m:
+                near.add(int(np.array(drive.tracks.id[drive.objects.track[r]]).view(np.int64)))
+    return near
+
+
+def test_only_agents_without_a_say_are_dropped(made_up_source: Any) -> None:
+    samples = found(made_up_source, 3.0)
+    rows = np.arange(0, len(samples), 7)
+    builder = SampleBuilder(made_up_source, SPEC)
+    plain = builder.batch(samples, rows)
+    config = AugmentConfig(probability=0.0, drop_agents=1.0, keep_m=6.0)
+    thinned = builder.batch(samples, rows, config, draws(0, 0, len(rows)))
+    gone = 0
+    for b, row in enumerate(rows):
+        drive = made_up_source.drive(samples.logs[samples.log[row]])
+        here = {int(i) for i in plain["agent_id"][b] if i}
+        left = {int(i) for i in thinned["agent_id"][b] if i}
+        assert left == here & _near(drive, int(samples.frame[row]), 6.0)
+        gone += len(here - left)
+        kept = [a for a, i in enumerate(plain["agent_id"][b]) if int(i) in left]
+        n = len(kept)
+        assert thinned["agent_valid"][b, :n, -1].all()  # no holes
+        assert not thinned["agent_valid"][b, n:].any()
+        for name in ("agent", "agent_valid", "agent_size", "agent_kind"):
+            np.testing.assert_array_equal(thinned[name][b, :n], plain[name][b, kept], err_msg=name)
+        for a, k in enumerate(kept[:3]):
+            if k < 3:
+                np.testing.assert_array_equal(thinned["agent_future"][b, a], plain["agent_future"][b, k])
+    assert gone > 0
+    for name in ("static", "lane", "reference", "ego_future"):
+        np.testing.assert_array_equal(thinned[name], plain[name], err_msg=name)
+
+
+def test_agents_are_dropped_as_often_as_asked(made_up_source: Any) -> None:
+    samples = found(made_up_source, 3.0)
+    rows = np.repeat(np.arange(len(samples)), 4)
+    builder = SampleBuilder(made_up_source, SPEC)
+
+    def present(share: float) -> int:
+        config = AugmentConfig(probability=0.0, drop_agents=share, keep_m=6.0)
+        return int((builder.batch(samples, rows, config, draws(0, 0, len(rows)))["agent_id"] != 0).sum())
+
+    none, some, every = present(0.0), present(0.3), present(1.0)
+    assert (none - some) / (none - every) == pytest.approx(0.3, abs=0.08)
+
+
+def test_a_source_may_be_asked_for_no_chance_at_all(made_up_source: Any) -> None:
+    """Validation draws nothing: the same as chances that never come."""
+    samples = found(made_up_source, 3.0)
+    builder = SampleBuilder(made_up_source, SPEC)
+    rows = np.arange(5)
+    a = builder.batch(samples, rows)
+    b = builder.batch(samples, rows, AugmentConfig(probability=0.0), np.zeros((5, DRAWS)))
+    for k in a:
+        np.testing.assert_array_equal(a[k], b[k], err_msg=k)

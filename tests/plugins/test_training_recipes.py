@@ -1,0 +1,78 @@
+"""The recipes of ``examples/training``: they load, their commands parse, and the estimate counts what is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roadcraft.core.config import load_config
+from roadcraft.plugins.training.recipe import described, run_config
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "training"
+RECIPES = sorted(p.name for p in FOLDER.glob("*.yaml"))
+
+
+def commands() -> list[list[str]]:
+    """The commands in the README's code blocks, as words."""
+    blocks = re.findall(r"```\n(.*?)```", (FOLDER / "README.md").read_text(), re.S)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_load(name: str) -> None:
+    config = run_config([str(FOLDER / name)])
+    assert described(config)["encoder"]["params"]["lanes"] == 70
+    assert config.batch % (8 * 4 * config.accumulate) == 0  # four nodes of eight
+    assert Path(config.data).is_absolute()
+
+
+def test_config_check_knows_them() -> None:
+    words = [sys.executable, "-m", "roadcraft.core.cli", "config", "check", str(FOLDER / "nuplan.yaml")]
+    said = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
+    assert said.returncode == 0, said.stderr
+    assert "roadcraft train" in said.stdout
+
+
+def test_commands_parse() -> None:
+    """Every command is one of roadcraft's verbs (or starts one), and its settings are accepted."""
+    from roadcraft.core.registry import registry
+    from roadcraft.validation import ScoreConfig
+
+    verbs = {c.spec.name for c in registry().commands()} | {"config"}
+    root, seen = FOLDER.parents[1], set()
+    for words in commands():
+        if words[0] == "torchrun":
+            words = ["roadcraft", *words[words.index("roadcraft.core.cli") + 1 :]]
+        if words[0] == "python":
+            assert (root / words[1]).is_file()
+            continue
+        assert words[0] == "roadcraft"
+        assert words[1] in verbs
+        seen.add(words[1])
+        settings = [str(root / w) if w.endswith(".yaml") else w for w in words[2:]]
+        if words[1] == "train":
+            run_config(settings)
+        elif words[1] == "score":
+            at = settings.index("--out")
+            load_config(ScoreConfig, settings[:at] + settings[at + 2 :], short=ScoreConfig.SHORT)
+    assert seen == {"config", "ingest", "train", "score", "card"}
+
+
+def test_the_estimate_counts(made_up_store: Path) -> None:
+    words = [
+        sys.executable,
+        str(FOLDER / "estimate.py"),
+        str(FOLDER / "nuplan.yaml"),
+        f"data={made_up_store}",
+        "every_s=0.05",
+    ]
+    words += ["encoder.layers=1", "--seconds", "0.1"]
+    said = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
+    assert said.returncode == 0, said.stderr
+    assert re.search(r"network: 1\.\d\d M parameters", said.stdout)
+    assert "samples are found" in said.stdout
