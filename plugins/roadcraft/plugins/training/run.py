@@ -8,7 +8,7 @@ import platform
 import subprocess
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from roadcraft.core import __version__
 from roadcraft.core.config import build_params, load_config, to_tree
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.interfaces import Prepared, ScenarioSource
 from roadcraft.core.registry import registry
 from roadcraft.planners.checkpoint import WEIGHTS, build_network, load_weights, read_config, save_checkpoint
 from roadcraft.plugins.training.card import write_card
@@ -82,6 +82,9 @@ def train(
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     source = source or open_source(config.data, config.format)
     data = _Data(config, source, SampleBuilder(source, network.features, config.drives))
+    if resume is None and isinstance(network.model, Prepared):
+        with closing(iter(data.stream(0))) as batches:
+            network.model.prepare(batches)
     module = TrainModule(network, config, stop_at or config.steps)
     run = _Run(config, out, module, data)
     if resume is not None:
