@@ -7,7 +7,8 @@ for the next one; a share of the batches is rolled out instead, and asked for th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -22,15 +23,17 @@ from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.tokens.actors import CLASSES, Actors, Goals, actors_of, ego_rear, goals_of
 from roadcraft.plugins.tokens.chance import uniform
-from roadcraft.plugins.tokens.choice import Choice, blended, drawn, nearest_to
+from roadcraft.plugins.tokens.choice import blended, drawn, nearest_to
 from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.decoder import Decoder, Still
 from roadcraft.plugins.tokens.geometry import compose, relative
 from roadcraft.plugins.tokens.smooth import Smoother
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw, made_up, match, roll
 
-WAVES_M = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # by which lengths of motions are told apart
-MOTION = 5 + 4 * len(WAVES_M)
+LENGTHS_M = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of the waves by which motions are told apart; sideways a quarter of them
+WAVES = [[2.0 * math.pi / w for w in LENGTHS_M], [8.0 * math.pi / w for w in LENGTHS_M]]
+SCALES = (0.2, 1.0, 1.0, 2.0)
+MOTION = 5 + 4 * len(LENGTHS_M)
 NEVER = -1e9  # added to the logit of another class's token
 
 
@@ -164,13 +167,7 @@ class Tokens(nn.Module):
 
     def _words(self) -> Tensor:
         """Keys (V, D) of the vocabulary."""
-        return self.word(motion_channels(self.vocabulary[:, -1])) + self.word_own
-
-    def _logits(self, x: Tensor, words: Tensor, hidden: Tensor) -> Tensor:
-        return self.answer(x) @ words.T * self.dim**-0.5 + self.word_bias + hidden
-
-    def _moment(self, step: int) -> int:
-        return self.config.past_tokens - 1 + step
+        return (self.word(motion_channels(self.vocabulary[:, -1])) + self.word_own) * self.dim**-0.5
 
     # ---- driving -------------------------------------------------------------------------------------------------
 
@@ -182,7 +179,7 @@ class Tokens(nn.Module):
             scene = self._scene(encoding, features)
             poses, chance = self.roll_out(scene, keys, c.future_tokens, c.samples, c.temperature, c.top_k)
             ego = self.smoother(ego_rear(poses[:, :, 0], features["vehicle"]), features["ego"][:, 0], features["ego"][:, 2])
-            score = chance[:, :, 0, : max(round(c.score_s / TOKEN_S), 1)].sum(-1)
+            score = chance[:, :, : max(round(c.score_s / TOKEN_S), 1)].sum(-1)
             times = POSE_S * torch.arange(1, ego.shape[2] + 1, device=ego.device)
         return TokenPrediction(ego, score, poses[:, :, 1:].transpose(1, 2), times, scene)
 
@@ -195,37 +192,39 @@ class Tokens(nn.Module):
     def roll_out(
         self, scene: Scene, keys: Keys, steps: int, samples: int, temperature: float, top_k: int, greedy: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Poses (B, K, A, 5 * steps, 4) of the box centres, and the log-probabilities (B, K, A, steps) of the tokens. greedy: the first future is
-        without chance."""
+        """Poses (B, K, A, 5 * steps, 4) of the box centres, and the log-probabilities (B, K, steps) of the ego's tokens. greedy: the first future is without
+        chance."""
         b, count = scene.actors.kind.shape
-        luck = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device).flatten(0, 1)
-        alive = _spread(scene.actors.valid, samples)
-        plain = torch.zeros(b * samples, dtype=torch.bool, device=alive.device)
-        plain[::samples] = greedy
+        luck = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device)
         poses, chances = [], []
 
-        def choose(logits: Tensor, pose: Tensor, step: int) -> Choice:
-            choice = drawn(logits, self.vocabulary, luck[:, step], temperature, top_k)
+        def choose(logits: Tensor, pose: Tensor, step: int) -> Tensor:
+            top, token = logits.topk(min(top_k, logits.shape[-1]))
+            rows, words, first = top.unflatten(0, (b, samples)), self.vocabulary[token].unflatten(0, (b, samples)), int(greedy)
+            some = drawn(rows[:, first:].flatten(0, 1), words[:, first:].flatten(0, 1), luck[:, first:, step].flatten(0, 1), temperature)
+            parts = [tuple(v.unflatten(0, (b, samples - first)) for v in some)]
             if greedy:
-                choice = choice.where(plain, blended(logits, self.vocabulary, top_k, self.config.blend_m))
-            poses.append(compose(pose[:, :, None], choice.motion))
-            chances.append(choice.log_p)
-            return choice
+                parts.insert(0, tuple(v[:, None] for v in blended(rows[:, 0], words[:, 0], self.config.blend_m)))
+            motion, pick = (torch.cat(p, 1).flatten(0, 1) for p in zip(*parts, strict=True))
+            poses.append(compose(pose[:, :, None], motion))
+            chances.append(top[:, 0].gather(-1, pick[:, 0])[:, 0] - logits[:, 0].logsumexp(-1))
+            return motion
 
-        self._go(scene, steps, samples, alive, choose)
-        return torch.cat(poses, 2).unflatten(0, (b, samples)), torch.stack(chances, 2).unflatten(0, (b, samples))
+        self._go(scene, steps, samples, choose)
+        return torch.cat(poses, 2).unflatten(0, (b, samples)), torch.stack(chances, 1).unflatten(0, (b, samples))
 
-    def _go(self, scene: Scene, steps: int, samples: int, alive: Tensor, choose: object) -> None:
-        """Step by step: foretell, let ``choose(logits (M, A, V), pose (M, A, 4), step)`` decide, move."""
-        start, hidden = _spread(scene.start, samples), _spread(scene.hidden, samples)
+    def _go(self, scene: Scene, steps: int, samples: int, choose: Callable[[Tensor, Tensor, int], Tensor]) -> None:
+        """Step by step: foretell, let ``choose(logits (M, A, V), pose (M, A, 4), step)`` decide the motion (M, A, 5, 4), move."""
+        start, hidden = _spread(scene.start, samples), _spread(scene.hidden, samples) + self.word_bias
         pose, moved = _spread(scene.actors.pose, samples), _spread(scene.actors.moved[:, :, -1], samples)
-        kept = self.decoder.keep(_spread(scene.past, samples), _spread(scene.past_alive, samples))
+        alive = _spread(scene.actors.valid, samples)
+        kept = self.decoder.keep(_spread(scene.past, samples), _spread(scene.past_alive, samples), alive)
         words = self._words()
-        moments = self.moment.weight
+        moments = self.moment.weight[self.config.past_tokens - 1 :]
         for step in range(steps):
-            x = self.motion(motion_channels(moved)) + moments[self._moment(step)] + start
-            y, kept = self.decoder.step(x, pose, alive, kept, scene.still)
-            moved = choose(self._logits(y, words, hidden), pose, step).motion[:, :, -1]  # type: ignore[operator]
+            x = self.motion(motion_channels(moved)) + moments[step] + start
+            y, kept = self.decoder.step(x, pose, kept, scene.still)
+            moved = choose(self.answer(y) @ words.T + hidden, pose, step)[:, :, -1]
             pose = compose(pose, moved)
 
     # ---- training ------------------------------------------------------------------------------------------------
@@ -259,12 +258,12 @@ class Tokens(nn.Module):
         steps = lesson.token.shape[2]
         moved = relative(lesson.pose[:, :, :-1], lesson.pose[:, :, 1:])
         moved = torch.cat([scene.actors.moved[:, :, -1:], moved[:, :, :-1]], 2)
-        ago = self._moment(0) + torch.arange(steps, device=moved.device)
+        ago = self.config.past_tokens - 1 + torch.arange(steps, device=moved.device)
         x = self.motion(motion_channels(moved)) + self.moment(ago) + scene.start[:, :, None]
         y = self.decoder(x, lesson.pose[:, :, :-1], lesson.counts, scene.past, scene.past_alive, scene.still)
         asked = lesson.counts
         hidden = scene.hidden[:, :, None].expand(-1, -1, steps, -1)[asked]
-        log_p = self._logits(y[asked], self._words(), hidden).log_softmax(-1)
+        log_p = (self.answer(y[asked]) @ self._words().T + self.word_bias + hidden).log_softmax(-1)
         token = lesson.token[asked]
         real = hidden == 0.0
         even = -(log_p * real).sum(-1) / real.sum(-1)
@@ -298,15 +297,16 @@ class Tokens(nn.Module):
         was = self.training
         self.eval()  # a roll-out drops nothing out
 
-        def choose(logits: Tensor, pose: Tensor, step: int) -> Choice:
+        def choose(logits: Tensor, pose: Tensor, step: int) -> Tensor:
+            top, token = logits.topk(min(many, logits.shape[-1]))
             goal = relative(pose, goals.pose[:, :, step + 1])
-            choice = nearest_to(logits, self.vocabulary, goal, a.size, many)
-            back = torch.where(goals.valid[:, :, step + 1, None], goal, stand)[:, :, None].expand_as(choice.motion)
-            choice = choice.moved(torch.where(both[:, :, step, None, None], choice.motion, back))
-            poses.append(compose(pose, choice.motion[:, :, -1]))
-            return choice
+            motion, _ = nearest_to(top, self.vocabulary[token], goal, a.size)
+            back = torch.where(goals.valid[:, :, step + 1, None], goal, stand)[:, :, None].expand_as(motion)
+            motion = torch.where(both[:, :, step, None, None], motion, back)
+            poses.append(compose(pose, motion[:, :, -1]))
+            return motion
 
-        self._go(scene, both.shape[2], 1, a.valid, choose)
+        self._go(scene, both.shape[2], 1, choose)
         self.train(was)
         pose = torch.stack(poses, 2)
         here, goal = pose[:, :, :-1].reshape(-1, 4), goals.pose[:, :, 1:].reshape(-1, 4)
@@ -319,10 +319,8 @@ class Tokens(nn.Module):
 
 def motion_channels(moved: Tensor) -> Tensor:
     """Motions (..., 4), half a second long, as channels (..., MOTION): lengths also as waves, so that small differences count."""
-    x, y = moved[..., :1], moved[..., 1:2]
-    wave = moved.new_tensor([2.0 * torch.pi / w for w in WAVES_M])
-    along, across = x * wave, 4.0 * y * wave
-    return torch.cat([x / 5.0, y, moved[..., 2:3] - 1.0, 2.0 * moved[..., 3:], torch.exp(-5.0 * x.abs()), along.sin(), along.cos(), across.sin(), across.cos()], -1)
+    wave = (moved[..., :2, None] * moved.new_tensor(WAVES)).flatten(-2)
+    return torch.cat([moved * moved.new_tensor(SCALES), torch.exp(-5.0 * moved[..., :1].abs()), wave.sin(), wave.cos()], -1)
 
 
 def _spread(x: Tensor, samples: int) -> Tensor:
