@@ -49,7 +49,17 @@ class TokensConfig:
         for name in ("vehicle_tokens", "pedestrian_tokens", "bicycle_tokens"):
             if getattr(self, name) < 16:
                 raise ValueError(f"{name} must be at least 16")
-        for name in ("layers", "heads", "relation", "past_tokens", "future_tokens", "vocabulary_batches", "closest_of", "samples", "top_k"):
+        for name in (
+            "layers",
+            "heads",
+            "relation",
+            "past_tokens",
+            "future_tokens",
+            "vocabulary_batches",
+            "closest_of",
+            "samples",
+            "top_k",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("tolerance_m", "temperature", "blend_m", "score_s", "smooth_s"):

@@ -138,7 +138,9 @@ class Decoder(nn.Module):
         normed = self.scene_norm(tokens)
         return Still([layer.scene_memory(normed) for layer in self._layers()], pose, _hide(mask)[:, None, None])
 
-    def forward(self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, still: Still | None) -> Tensor:
+    def forward(
+        self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, still: Still | None
+    ) -> Tensor:
         """All moments at once. x (M, A, T, D); pose (M, A, T, 4); alive (M, A, T) bool; past (M, A, P, D), past_alive (M, A, P) bool -> (M, A, T, D)."""
         m, a, t, _ = x.shape
         seen = torch.cat([past_alive, alive], 2).view(m * a, 1, -1)
@@ -174,7 +176,9 @@ class Decoder(nn.Module):
         after = torch.cat([kept.past_mask, kept.gone], 3)
         return self.norm(y[:, :, 0]), Kept(memories, after, kept.others_mask, kept.gone)
 
-    def _around(self, past_mask: Tensor, pose: Tensor, still: Still | None, moment: Tensor, others_mask: Tensor) -> Around:
+    def _around(
+        self, past_mask: Tensor, pose: Tensor, still: Still | None, moment: Tensor, others_mask: Tensor
+    ) -> Around:
         to_others = self.to_others(moment, moment)
         if still is None:
             return Around(past_mask, None, None, to_others, others_mask)

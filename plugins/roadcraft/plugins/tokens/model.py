@@ -76,7 +76,10 @@ class Tokens(nn.Module):
         c = config
         self.spec = replace(features, future_steps=c.future_tokens * POSES, future_agents=features.agents)
         self.stride = round(TOKEN_S / features.past_interval_s)
-        if abs(self.stride * features.past_interval_s - TOKEN_S) > 1e-6 or abs(features.future_interval_s - POSE_S) > 1e-6:
+        if (
+            abs(self.stride * features.past_interval_s - TOKEN_S) > 1e-6
+            or abs(features.future_interval_s - POSE_S) > 1e-6
+        ):
             raise PluginError(f"model tokens needs a history that divides {TOKEN_S} s and targets every {POSE_S} s")
         words = [made_up(k, n) for k, n in enumerate(c.sizes)]
         ends = np.cumsum(c.sizes)
@@ -156,14 +159,21 @@ class Tokens(nn.Module):
         role = torch.zeros(count, dtype=torch.int64, device=kind.device)
         role[0] = 1
         area = actors.size.prod(-1, keepdim=True) / 10.0
-        start = self.seen(own) + self.size(torch.cat([actors.size / 5.0, area], -1)) + self.kind(actors.kind) + self.role(role)
+        start = (
+            self.seen(own)
+            + self.size(torch.cat([actors.size / 5.0, area], -1))
+            + self.kind(actors.kind)
+            + self.role(role)
+        )
         ago = torch.arange(self.config.past_tokens - 1, device=kind.device)
         past = self.motion(motion_channels(actors.moved[:, :, :-1])) + self.moment(ago) + start[:, :, None]
         hidden = torch.full((CLASSES, len(self.vocabulary)), NEVER, device=kind.device)
         for k, (first, last) in enumerate(self.bounds):
             hidden[k, first:last] = (1.0 - self.used[first:last]) * NEVER
         there = self.decoder.still(encoding.tokens[:, rows], encoding.mask[:, rows], pose)
-        return Scene(actors, there, start, past, actors.moved_valid[:, :, :-1] & actors.valid[..., None], hidden[actors.kind])
+        return Scene(
+            actors, there, start, past, actors.moved_valid[:, :, :-1] & actors.valid[..., None], hidden[actors.kind]
+        )
 
     def _words(self) -> Tensor:
         """Keys (V, D) of the vocabulary."""
@@ -178,12 +188,16 @@ class Tokens(nn.Module):
         with torch.no_grad():
             scene = self._scene(encoding, features)
             poses, chance = self.roll_out(scene, keys, c.future_tokens, c.samples, c.temperature, c.top_k)
-            ego = self.smoother(ego_rear(poses[:, :, 0], features["vehicle"]), features["ego"][:, 0], features["ego"][:, 2])
+            ego = self.smoother(
+                ego_rear(poses[:, :, 0], features["vehicle"]), features["ego"][:, 0], features["ego"][:, 2]
+            )
             score = chance[:, :, : max(round(c.score_s / TOKEN_S), 1)].sum(-1)
             times = POSE_S * torch.arange(1, ego.shape[2] + 1, device=ego.device)
         return TokenPrediction(ego, score, poses[:, :, 1:].transpose(1, 2), times, scene)
 
-    def next_motions(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys, temperature: float, top_k: int) -> Tensor:
+    def next_motions(
+        self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys, temperature: float, top_k: int
+    ) -> Tensor:
         """Half-second motions (B, A, 5, 4) of the agents, drawn, each as seen from where the agent is now."""
         scene = self._scene(encoding, features)
         poses, _ = self.roll_out(scene, keys, 1, 1, temperature, top_k, greedy=False)
@@ -200,8 +214,17 @@ class Tokens(nn.Module):
 
         def choose(logits: Tensor, pose: Tensor, step: int) -> Tensor:
             top, token = logits.topk(min(top_k, logits.shape[-1]))
-            rows, words, first = top.unflatten(0, (b, samples)), self.vocabulary[token].unflatten(0, (b, samples)), int(greedy)
-            some = drawn(rows[:, first:].flatten(0, 1), words[:, first:].flatten(0, 1), luck[:, first:, step].flatten(0, 1), temperature)
+            rows, words, first = (
+                top.unflatten(0, (b, samples)),
+                self.vocabulary[token].unflatten(0, (b, samples)),
+                int(greedy),
+            )
+            some = drawn(
+                rows[:, first:].flatten(0, 1),
+                words[:, first:].flatten(0, 1),
+                luck[:, first:, step].flatten(0, 1),
+                temperature,
+            )
             parts = [tuple(v.unflatten(0, (b, samples - first)) for v in some)]
             if greedy:
                 parts.insert(0, tuple(v[:, None] for v in blended(rows[:, 0], words[:, 0], self.config.blend_m)))
@@ -313,14 +336,21 @@ class Tokens(nn.Module):
         steps = both.shape[2]
         size = a.size[:, :, None].expand(-1, -1, steps, -1).reshape(-1, 2)
         kind = a.kind[..., None].expand(-1, -1, steps).reshape(-1)
-        token = match(*(v.cpu().numpy().astype(np.float32) for v in (here, goal, size)), kind.cpu().numpy(), self._end(), self.bounds)
+        token = match(
+            *(v.cpu().numpy().astype(np.float32) for v in (here, goal, size)),
+            kind.cpu().numpy(),
+            self._end(),
+            self.bounds,
+        )
         return Lesson(pose, torch.from_numpy(token).to(pose.device).view(both.shape), both)
 
 
 def motion_channels(moved: Tensor) -> Tensor:
     """Motions (..., 4), half a second long, as channels (..., MOTION): lengths also as waves, so that small differences count."""
     wave = (moved[..., :2, None] * moved.new_tensor(WAVES)).flatten(-2)
-    return torch.cat([moved * moved.new_tensor(SCALES), torch.exp(-5.0 * moved[..., :1].abs()), wave.sin(), wave.cos()], -1)
+    return torch.cat(
+        [moved * moved.new_tensor(SCALES), torch.exp(-5.0 * moved[..., :1].abs()), wave.sin(), wave.cos()], -1
+    )
 
 
 def _spread(x: Tensor, samples: int) -> Tensor:

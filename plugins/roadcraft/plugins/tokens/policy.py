@@ -34,7 +34,9 @@ class TokenAgents(AgentPolicy):
         self.config = config
         self.network, _ = load_checkpoint(config.checkpoint)
         if not isinstance(self.network.model, Tokens):
-            raise DataError("the checkpoint's model is not tokens", where=config.checkpoint, remedy="roadcraft train model=tokens")
+            raise DataError(
+                "the checkpoint's model is not tokens", where=config.checkpoint, remedy="roadcraft train model=tokens"
+            )
         self._kinds = [ObjectKind[k.upper()] for k in config.driven]
 
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
@@ -65,7 +67,9 @@ class TokenAgents(AgentPolicy):
         spec = self.network.features
         return (spec.past_steps - 1) * max(round(spec.past_interval_s / interval_s), 1) + 1
 
-    def _motions(self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys) -> tuple[I64, F64]:
+    def _motions(
+        self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
+    ) -> tuple[I64, F64]:
         """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
         scenes = [self._scene(obs, s, b) for s, b in zip(states, rows, strict=True)]
         missing = self.config.micro_batch - len(scenes)
@@ -78,7 +82,9 @@ class TokenAgents(AgentPolicy):
                 tensors = {k: torch.from_numpy(v) for k, v in features.items()}
                 encoding, _ = self.network.encoder.encode(tensors, None)
                 c = self.config
-                drawn = self.network.model.next_motions(encoding, tensors, chosen, c.temperature, c.top_k).double().numpy()
+                drawn = (
+                    self.network.model.next_motions(encoding, tensors, chosen, c.temperature, c.top_k).double().numpy()
+                )
         finally:
             torch.set_num_threads(threads)
         motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)

@@ -27,4 +27,8 @@ class TokenAgentsConfig:
             raise ValueError("top_k and micro_batch must be at least 1")
         wrong = [k for k in self.driven if k not in MOVING]
         if wrong or not self.driven:
-            raise ValueError(f"driven: unknown kinds {wrong}; known: {', '.join(MOVING)}" if wrong else "driven needs at least one kind")
+            raise ValueError(
+                f"driven: unknown kinds {wrong}; known: {', '.join(MOVING)}"
+                if wrong
+                else "driven needs at least one kind"
+            )

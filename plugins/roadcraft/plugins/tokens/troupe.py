@@ -68,7 +68,10 @@ def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> Troupe:
         at = np.minimum(np.searchsorted(id[order], cars.id), count - 1)
         row = order[at]
         same = id[row] == cars.id
-        log[iteration[same], row[same], :3], log[iteration[same], row[same], 3:] = cars.box[same, :3], cars.velocity[same]
+        log[iteration[same], row[same], :3], log[iteration[same], row[same], 3:] = (
+            cars.box[same, :3],
+            cars.velocity[same],
+        )
         seen[iteration[same], row[same]] = True
     towed_by = np.full(count, -1, np.int64)
     for i in np.flatnonzero(unit > 0):

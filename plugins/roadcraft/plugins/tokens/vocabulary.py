@@ -19,14 +19,20 @@ F32 = NDArray[np.float32]
 POSES = 5  # of a token
 POSE_S = 0.1
 TOKEN_S = POSES * POSE_S
-BOXES = ((4.8, 2.0), (0.7, 0.7), (1.9, 0.7))  # length, width by which motions of a class are compared when its vocabulary is drawn
+BOXES = (
+    (4.8, 2.0),
+    (0.7, 0.7),
+    (1.9, 0.7),
+)  # length, width by which motions of a class are compared when its vocabulary is drawn
 FASTEST_MPS = (50.0, 5.0, 20.0)
 TURN_RAD = 1.3  # motions beyond these are faults of the log
 GROWTH = 1.15  # of the radius, as long as the vocabulary is too small for it
 
 
 @njit(cache=True, nogil=True)
-def corner_distance(ax: float, ay: float, ac: float, asn: float, bx: float, by: float, bc: float, bs: float, length: float, width: float) -> float:
+def corner_distance(
+    ax: float, ay: float, ac: float, asn: float, bx: float, by: float, bc: float, bs: float, length: float, width: float
+) -> float:
     """Mean distance of the four corners of a box (length, width) at two poses x, y, cos, sin. Never less than the distance of its centres."""
     dx, dy = ax - bx, ay - by
     fx, fy = 0.5 * length * (ac - bc), 0.5 * length * (asn - bs)
@@ -36,7 +42,9 @@ def corner_distance(ax: float, ay: float, ac: float, asn: float, bx: float, by: 
 
 
 @njit(cache=True, nogil=True)
-def closest(x: float, y: float, c: float, s: float, length: float, width: float, end: F32, first: int, last: int) -> int:
+def closest(
+    x: float, y: float, c: float, s: float, length: float, width: float, end: F32, first: int, last: int
+) -> int:
     """The token of ``first:last`` whose last pose ``end`` (V, 4) is closest by corners, the lowest among equals."""
     best, found = np.inf, first
     for v in range(first, last):
