@@ -25,7 +25,8 @@ from roadcraft.planners.checkpoint import build_network, load_checkpoint, save_c
 from roadcraft.plugins.tokens.actors import ego_centre, ego_rear, goals_of
 from roadcraft.plugins.tokens.chance import uniform
 from roadcraft.plugins.tokens.choice import blended, drawn
-from roadcraft.plugins.tokens.geometry import compose, corner_distance, relative
+from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_distance, relative
+from roadcraft.plugins.tokens.lessons import closest, logged
 from roadcraft.plugins.tokens.policy import TokenAgents
 from roadcraft.plugins.tokens.smooth import Smoother
 from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, made_up, match, roll
@@ -52,7 +53,7 @@ class TestTokens(ModelConformance):
 def poses(rng: np.random.Generator, *shape: int, reach: float = 5.0) -> torch.Tensor:
     angle = torch.tensor(rng.uniform(-np.pi, np.pi, shape), dtype=torch.float32)
     place = torch.tensor(rng.uniform(-reach, reach, (*shape, 2)), dtype=torch.float32)
-    return torch.cat([place, angle.cos()[..., None], angle.sin()[..., None]], -1)
+    return as_pose(torch.cat([place, angle.cos()[..., None], angle.sin()[..., None]], -1))
 
 
 def motions(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -77,10 +78,11 @@ def test_poses_are_put_together_and_taken_apart() -> None:
     rng = np.random.default_rng(0)
     a, b = poses(rng, 7, 3), poses(rng, 7, 3)
     torch.testing.assert_close(relative(a, compose(a, b)), b, atol=1e-5, rtol=0)
-    c, s = a[..., 2], a[..., 3]
-    matrix = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
-    want = a[..., :2] + (matrix @ b[..., :2, None])[..., 0]
-    torch.testing.assert_close(compose(a, b)[..., :2], want, atol=1e-5, rtol=0)
+    x, y, c, s = as_real(a).unbind(-1)
+    u, v, _, _ = as_real(b).unbind(-1)
+    want = torch.stack([x + c * u - s * v, y + s * u + c * v], -1)
+    torch.testing.assert_close(as_real(compose(a, b))[..., :2], want, atol=1e-5, rtol=0)
+    torch.testing.assert_close(as_pose(as_real(a)), a, atol=0, rtol=0)
     vehicle = torch.tensor([[1.5, 5.0, 2.0, 3.0]]).expand(7, 4)
     torch.testing.assert_close(ego_rear(ego_centre(a, vehicle), vehicle), a, atol=1e-5, rtol=0)
 
@@ -89,7 +91,10 @@ def test_corners_are_those_of_the_boxes() -> None:
     rng = np.random.default_rng(1)
     a, b = poses(rng, 20, reach=1.0), poses(rng, 20, reach=1.0)
     got = corner_distance(a, b, torch.tensor([4.8, 2.0]).expand(20, 2))
-    want = [slow_corner_distance(x, y, 4.8, 2.0) for x, y in zip(a.double().numpy(), b.double().numpy(), strict=True)]
+    want = [
+        slow_corner_distance(x, y, 4.8, 2.0)
+        for x, y in zip(as_real(a).double().numpy(), as_real(b).double().numpy(), strict=True)
+    ]
     np.testing.assert_allclose(got, want, atol=1e-5)
 
 
@@ -176,32 +181,34 @@ def test_matching_is_by_the_nearest_corners() -> None:
     words = np.concatenate([made_up(0, 80), made_up(1, 30), made_up(2, 20)])
     end, bounds = np.ascontiguousarray(words[:, -1]), np.array([[0, 80], [80, 110], [110, 130]])
     here, kind = poses(rng, 40), rng.integers(0, 3, 40)
-    goal = compose(here, torch.from_numpy(motions(rng, 40)[:, -1]))
+    goal = compose(here, as_pose(torch.from_numpy(motions(rng, 40)[:, -1])))
     size = np.array([BOXES[k] for k in kind], np.float32)
-    got = match(here.numpy(), goal.numpy(), size, kind, end, bounds)
+    got = match(as_real(here).numpy(), as_real(goal).numpy(), size, kind, end, bounds)
     for i in range(40):
         low, high = bounds[kind[i]]
-        reached = compose(here[i].expand(high - low, 4), torch.from_numpy(end[low:high])).double().numpy()
-        far = [slow_corner_distance(r, goal[i].double().numpy(), *size[i].astype(float)) for r in reached]
+        reached = as_real(compose(here[i].expand(high - low, 2), as_pose(torch.from_numpy(end[low:high])))).numpy()
+        far = [slow_corner_distance(r, as_real(goal[i]).numpy(), *size[i].astype(float)) for r in reached]
         assert far[got[i] - low] <= min(far) + 1e-5
 
 
 def test_rolling_does_not_add_up_errors() -> None:
     rng = np.random.default_rng(3)
     words, radius = draw(motions(rng, 5000), 0, 512, 0.05, rng)
-    way = [np.array([3.0, -2.0, 1.0, 0.0], np.float32)]
+    way = [as_pose(torch.tensor([3.0, -2.0, 1.0, 0.0]))]
     for step in motions(rng, 40):
-        way.append(compose(torch.from_numpy(way[-1]), torch.from_numpy(step[-1])).numpy())
-    goal, valid = np.stack(way)[None].astype(np.float32), np.ones((1, 41), np.bool_)
+        way.append(compose(way[-1], as_pose(torch.from_numpy(step[-1]))))
+    goal, valid = as_real(torch.stack(way)[None]).numpy(), np.ones((1, 41), np.bool_)
     token, pose = roll(
         goal, valid, BOX, np.zeros(1, np.int64), np.ascontiguousarray(words[:, -1]), np.array([[0, len(words)]] * 3)
     )
-    gap = corner_distance(torch.from_numpy(pose), torch.from_numpy(goal), torch.from_numpy(BOX)[:, None])
+    gap = corner_distance(
+        as_pose(torch.from_numpy(pose)), as_pose(torch.from_numpy(goal)), torch.from_numpy(BOX)[:, None]
+    )
     assert gap.max() < 3.0 * radius
-    rebuilt = torch.from_numpy(goal[:, 0])
+    rebuilt = way[0][None]
     for t in range(40):
-        rebuilt = compose(rebuilt, torch.from_numpy(words[token[:, t], -1]))
-    np.testing.assert_allclose(rebuilt, pose[:, -1], atol=1e-3)
+        rebuilt = compose(rebuilt, as_pose(torch.from_numpy(words[token[:, t], -1])))
+    np.testing.assert_allclose(as_real(rebuilt), pose[:, -1], atol=1e-3)
 
 
 def test_a_gap_in_a_trajectory_is_jumped() -> None:
@@ -221,19 +228,20 @@ def test_a_gap_in_a_trajectory_is_jumped() -> None:
 def test_draws_follow_the_probabilities() -> None:
     top = torch.log(torch.tensor([0.6, 0.3, 0.1])).expand(1, 4000, 3)
     luck = torch.from_numpy(uniform(np.array([1], np.uint64), (4000,)))
-    motion = torch.arange(3.0).view(1, 1, 3, 1, 1).expand(1, 4000, 3, POSES, 4)
+    motion = torch.arange(3).view(1, 1, 3, 1, 1).expand(1, 4000, 3, POSES, 2).to(torch.complex64)
     moved, pick = drawn(top, motion, luck, 1.0)
     np.testing.assert_allclose(np.bincount(pick.flatten()) / 4000, [0.6, 0.3, 0.1], atol=0.03)
-    torch.testing.assert_close(moved[..., 0, 0], pick[..., 0].float())
+    torch.testing.assert_close(moved[..., 0, 0].real, pick[..., 0].float())
     assert (drawn(top, motion, luck, 0.05)[1] == 0).all(), "a cold draw takes the likeliest"
 
 
 def test_blending_lies_between_neighbours_and_leaves_out_the_far() -> None:
-    motion = torch.from_numpy(made_up(0, 16)[:3].copy())
-    motion[0, :, 0], motion[1, :, 0], motion[2, :, 0] = 1.0, 1.2, 9.0
-    motion[..., 1:] = torch.tensor([0.0, 1.0, 0.0])
-    moved, _ = blended(torch.tensor([[[0.0, 0.0, -0.1]]]), motion[None, None], 0.5)
-    torch.testing.assert_close(moved[0, 0, :, 0], torch.full((POSES,), 1.1))
+    motion = torch.ones(1, 1, 3, POSES, 2, dtype=torch.complex64)
+    motion[..., 0] = torch.tensor([1.0, 1.2 + 0.2j, 9.0])[:, None]
+    motion[0, 0, 1, :, 1] = 1j
+    moved, _ = blended(torch.tensor([[[0.0, 0.0, -0.1]]]), motion, 0.5)
+    torch.testing.assert_close(moved[0, 0, :, 0], torch.full((POSES,), 1.1 + 0.1j))
+    torch.testing.assert_close(moved[0, 0, :, 1], torch.full((POSES,), (1 + 1j) / 2**0.5))
 
 
 # ---- what is taught -------------------------------------------------------------------------------------------------
@@ -283,18 +291,18 @@ def test_closest_of_all_is_what_happened() -> None:
     """Executing the closest of the whole vocabulary is the rolling match itself."""
     net, batch = prepared()
     with torch.no_grad():
-        scene = net.model._scene(net.encoder.encode(batch)[0], batch)
+        scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
         goals = goals_of(scene.actors, batch, POSES)
-        taught = net.model.lesson(scene, goals)
-        closed = net.model.closed_lesson(scene, goals, closest_of=10**6)
-        poor = net.model.closed_lesson(scene, goals, closest_of=1)
+        taught = logged(net.model, scene, goals)
+        closed = closest(net.model, scene, goals, 10**6)
+        poor = closest(net.model, scene, goals, 1)
     assert torch.equal(taught.counts, closed.counts)
     assert taught.counts.any(2).sum() >= 9
     assert torch.equal(taught.token[taught.counts], closed.token[taught.counts])
     torch.testing.assert_close(
         taught.pose[:, :, 1:][taught.counts], closed.pose[:, :, 1:][taught.counts], atol=1e-4, rtol=0
     )
-    off = [(x.pose - goals.pose)[:, :, 1:, :2].norm(dim=-1)[taught.counts].mean() for x in (taught, poor)]
+    off = [(x.pose - goals.pose)[:, :, 1:, 0].abs()[taught.counts].mean() for x in (taught, poor)]
     assert off[0] < 0.1 < off[1], "an untrained network left to its likeliest token goes astray"
 
 
@@ -303,11 +311,11 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
     net, batch = prepared(layers=2)
     net.model.eval()
     with torch.no_grad():
-        scene = net.model._scene(net.encoder.encode(batch)[0], batch)
-        lesson = net.model.lesson(scene, goals_of(scene.actors, batch, POSES))
+        scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
+        lesson = logged(net.model, scene, goals_of(scene.actors, batch, POSES))
         together, steps = [], []
         hook = net.model.answer.register_forward_hook(lambda _m, _i, out: together.append(out))
-        net.model._surprise(scene, lesson)
+        net.model.surprise(scene, lesson)
         hook.remove()
 
         def follow(logits: torch.Tensor, pose: torch.Tensor, step: int) -> torch.Tensor:
@@ -315,23 +323,21 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
             moved = relative(lesson.pose[:, :, step], lesson.pose[:, :, step + 1])
             return moved[:, :, None].expand(-1, -1, POSES, -1)
 
-        net.model._go(scene, 16, 1, follow)
+        net.model.roll(scene, 16, 1, follow)
     asked = lesson.counts
     at_once = (
-        together[0] @ net.model._words().T
-        + net.model.word_bias
-        + scene.hidden[:, :, None].expand(-1, -1, 16, -1)[asked]
+        together[0] @ net.model.words().T + net.model.word_bias + scene.hidden[:, :, None].expand(-1, -1, 16, -1)[asked]
     )
     torch.testing.assert_close(torch.stack(steps, 2)[asked], at_once, atol=1e-3, rtol=1e-4)
 
 
 def test_the_future_is_not_seen() -> None:
     net, batch = prepared(layers=2)
-    scene = net.model._scene(net.encoder.encode(batch)[0], batch)
-    lesson = net.model.lesson(scene, goals_of(scene.actors, batch, POSES))
+    scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
+    lesson = logged(net.model, scene, goals_of(scene.actors, batch, POSES))
     changed = replace(lesson, pose=lesson.pose.clone())
-    changed.pose[:, :, 9:, 0] += 3.0
-    a, b = net.model._surprise(scene, lesson), net.model._surprise(scene, changed)
+    changed.pose[:, :, 9:, 0] += 3.0 + 1.0j
+    a, b = net.model.surprise(scene, lesson), net.model.surprise(scene, changed)
     torch.testing.assert_close(a[:, :, :9], b[:, :, :9], atol=1e-5, rtol=0)
     assert (a[:, :, 9:] - b[:, :, 9:]).abs().max() > 1e-3
 

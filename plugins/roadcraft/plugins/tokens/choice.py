@@ -1,7 +1,7 @@
 """How the next motion of each actor is chosen among its likeliest tokens.
 
-Shapes: M rows, A actors, k tokens: top (M, A, k) logits in descending order, motion (M, A, k, 5, 4) poses of the next half second as seen from now. Each returns the chosen
-motion (M, A, 5, 4) and which of the k it was (M, A, 1).
+Shapes: M rows, A actors, k tokens: top (M, A, k) logits in descending order, motion (M, A, k, 5, 2) complex poses of the next half second as seen from now. Each
+returns the chosen motion (M, A, 5, 2) and which of the k it was (M, A, 1).
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ def drawn(top: Tensor, motion: Tensor, luck: Tensor, temperature: float) -> tupl
 
 def blended(top: Tensor, motion: Tensor, within_m: float) -> tuple[Tensor, Tensor]:
     """The likeliest, blended with those that end within ``within_m`` of it, by their probabilities: finer than the vocabulary."""
-    end = motion[..., -1, :2]
-    near = (end - end[..., :1, :]).norm(dim=-1) <= within_m
-    share = torch.softmax(top, -1) * near
-    share = share / share.sum(-1, keepdim=True)
-    mean = (motion * share[..., None, None]).sum(2)
-    ahead = torch.nn.functional.normalize(mean[..., 2:], dim=-1)
-    return torch.cat([mean[..., :2], ahead], -1), torch.zeros_like(top[..., :1], dtype=torch.int64)
+    end = motion[..., -1, 0]
+    share = top.softmax(-1) * ((end - end[..., :1]).abs() <= within_m)
+    mean = (share / share.sum(-1, keepdim=True) * motion.flatten(3).permute(3, 0, 1, 2)).sum(-1)
+    mean = mean.permute(1, 2, 0).unflatten(-1, motion.shape[-2:])
+    return torch.stack([mean[..., 0], mean[..., 1].sgn()], -1), torch.zeros_like(top[..., :1], dtype=torch.int64)
 
 
 def nearest_to(top: Tensor, motion: Tensor, goal: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """The one that ends closest to ``goal`` (M, A, 4), by the corners of boxes of ``size`` (M, A, 2)."""
+    """The one that ends closest to ``goal`` (M, A, 2), by the corners of boxes of ``size`` (M, A, 2)."""
     gap = corner_distance(motion[..., -1, :], goal[..., None, :], size[..., None, :])
     pick = gap.masked_fill(top <= -1e8, torch.inf).argmin(-1, keepdim=True)
     return _take(motion, pick), pick

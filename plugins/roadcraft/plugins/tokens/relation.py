@@ -6,36 +6,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.plugins.tokens.geometry import as_complex
-
 CHANNELS = 9  # of what is told about a relative pose
 HIDDEN = -1e4  # added to the weight of what must not be seen; finite, so that a row that sees nothing stays finite
 
 
 class Relation(nn.Module):
-    """What a relative pose means: (G, Q, 4) and (G, N, 4), x, y, cos, sin -> (G, Q, N, R)."""
+    """What a relative pose means: poses (G, Q, 2) and (G, N, 2), complex -> (G, Q, N, R). Made of cheap operations, since pairs are many."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.embed = nn.Linear(CHANNELS, size)
-        self.fine: Tensor
-        self.register_buffer("fine", torch.tensor([0.1, 0.5]), persistent=False)
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         with torch.no_grad():
-            told = self._channels(query, key)
-        return functional.gelu(self.embed(told))
+            told = channels(query, key)
+        return functional.relu(self.embed(told))
 
-    def _channels(self, query: Tensor, key: Tensor) -> Tensor:
-        """Place, coarse and fine; direction; nearness."""
-        here, there = as_complex(query)[:, :, None], as_complex(key)[:, None]
-        turn = here[..., 1].conj()
-        away = turn * (there[..., 0] - here[..., 0])
-        place, direction = torch.view_as_real(away), torch.view_as_real(turn * there[..., 1])
-        gap = away.abs()[..., None]
-        bent = torch.tanh(place[..., None] * self.fine).flatten(-2)[..., :4]
-        near = torch.exp(gap * -0.1)
-        return torch.cat([place * 0.02, bent, direction, near], -1)
+
+def channels(query: Tensor, key: Tensor) -> Tensor:
+    """(G, Q, N, CHANNELS): place, coarse, finer, finest; direction; nearness."""
+    turn = query[:, :, None, 1].conj()
+    away = turn * (key[:, None, :, 0] - query[:, :, None, 0])
+    place, direction = torch.view_as_real(away), torch.view_as_real(turn * key[:, None, :, 1])
+    gap = away.abs()[..., None]
+    fine, finest = 0.1 * place, 0.5 * place
+    bent = [fine / (1.0 + fine.abs()), finest / (1.0 + finest.abs())]
+    return torch.cat([0.02 * place, *bent, direction, 10.0 / (10.0 + gap)], -1)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
