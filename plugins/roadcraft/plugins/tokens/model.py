@@ -38,8 +38,8 @@ class TokenPrediction(Prediction):
 
 
 class Tokens(TokenNetwork):
-    """See the module's docstring. K = samples, the first without chance. In training mode, with targets among the features, ``forward`` gives the future that was
-    shown every half second (the logged one in tokens, or the closed-loop one); else the same as ``sample`` with keys of 0."""
+    """See the module's docstring. K = samples, the first without chance. Where gradients are asked for and targets are among the features, ``forward`` gives the
+    future that was shown every half second (the logged one in tokens, or the closed-loop one); else the same as ``sample`` with keys of 0."""
 
     def __init__(self, config: TokensConfig, *, dim: int, features: FeatureSpec) -> None:
         super().__init__(config, dim)
@@ -86,8 +86,11 @@ class Tokens(TokenNetwork):
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
         """K futures of the ego and of everybody: ego columns x, y, cos, sin, speed, smoothed; agents (B, A, K, T, 4); logits the log-likelihood of the
         ego's tokens in the first ``score_s`` seconds. Equal keys give equal futures."""
+        return self._futures(self.scene(encoding, features, self.stride), features, keys)
+
+    @torch.no_grad()
+    def _futures(self, scene: Scene, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
         c = self.config
-        scene = self.scene(encoding, features, self.stride)
         pose, chance = self.roll_out(scene, keys, c.future_tokens, c.samples, c.temperature, c.top_k)
         rear = as_real(ego_rear(pose[:, :, 0], features["vehicle"]))
         ego = self.smoother(rear, features["ego"][:, 0], features["ego"][:, 2])
@@ -130,9 +133,9 @@ class Tokens(TokenNetwork):
     # ---- training ------------------------------------------------------------------------------------------------
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> TokenPrediction:
-        if not self.training or "ego_future" not in features:
-            return self.sample(encoding, features, np.zeros(len(features["ego"]), np.uint64))
         scene = self.scene(encoding, features, self.stride)
+        if not torch.is_grad_enabled() or "ego_future" not in features:
+            return self._futures(scene, features, np.zeros(len(features["ego"]), np.uint64))
         goals = goals_of(scene.actors, features, POSES)
         if float(torch.rand(())) < self.config.closed_loop:
             lesson = closest(self, scene, goals, self.config.closest_of)

@@ -120,6 +120,7 @@ def advance(state: Troupe, iteration: int, dt_s: float, ego_xy: F64, radius_m: f
     velocity = (pose[:, :2] - state.pose[:, :2]) / dt_s
     pose[~driven], velocity[~driven] = cast.log[iteration, ~driven, :3], cast.log[iteration, ~driven, 3:]
     near = np.hypot(pose[:, 0] - ego_xy[0], pose[:, 1] - ego_xy[1]) <= radius_m
+    near = np.where(cast.towed_by >= 0, near[cast.towed_by], near)
     alive = state.alive & np.where(driven, near, cast.seen[iteration])
     after = replace(state, pose=pose, velocity=velocity, alive=alive, driven=driven, clock_s=clock)
     return replace(after, past=(*state.past[1:], columns(after, iteration)))
