@@ -412,6 +412,26 @@ def test_samples_depend_on_keys_only() -> None:
     assert a.agents.shape == (3, net.features.agents, 3, 80, 4)
 
 
+def test_who_is_not_there_changes_nothing() -> None:
+    """What lies in unused rows must not matter, neither in driving nor in training."""
+    net, batch = prepared(layers=2)
+    net.model.eval()
+    net.encoder.eval()
+    absent = ~batch["agent_valid"][..., -1]
+    assert absent.any()
+    soiled = {k: v.clone() for k, v in batch.items()}
+    soiled["agent"][absent], soiled["agent_size"][absent], soiled["agent_future"][absent] = 3.0, 9.0, 5.0
+    soiled["lane"][~batch["lane_mask"]] = 7.0
+    answers = []
+    for b in (batch, soiled):
+        with torch.no_grad():
+            prediction = net.model(net.encoder.encode(b)[0], b)
+            terms = net.model.loss(prediction, b)
+        answers.append((prediction.ego, prediction.agents[~absent], terms["ego"], terms["agent"]))
+    for x, y in zip(*answers, strict=True):
+        torch.testing.assert_close(x, y, atol=1e-3, rtol=1e-4)
+
+
 def test_kinds_without_a_class_are_driven_as_vehicles() -> None:
     net, batch = prepared()
     net.model.eval()
