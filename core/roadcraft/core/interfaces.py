@@ -7,10 +7,10 @@ contracts. Shapes: B scenarios, K candidates or modes, T times, A agents, N toke
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -341,6 +341,14 @@ class BehaviorModel(Protocol):
         speed in the ego frame, ego_future_valid (B, T), agent_future (B, A, T, 4), agent_future_valid (B, A, T)."""
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction: ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """What a BehaviorModel may offer besides: ``prepare`` is called once, before the first step of a fresh run and never when one is resumed, with the
+    batches of that run from its beginning on. What it learns from them belongs into buffers, so that a checkpoint holds it."""
+
+    def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None: ...
 
 
 def load_planner(path: str | Path, **params: Any) -> Planner:

@@ -37,6 +37,20 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.multimodal.config:MultimodalConfig",
             f"{here}.multimodal.model:Multimodal",
         ),
+        PluginSpec(
+            "model",
+            "tokens",
+            "Motion tokens of all road users, foretold one after the other",
+            f"{here}.tokens.config:TokensConfig",
+            f"{here}.tokens.model:Tokens",
+        ),
+        PluginSpec(
+            "agents",
+            "tokens",
+            "Road users driven by a trained model of motion tokens",
+            f"{here}.tokens.policy_config:TokenAgentsConfig",
+            f"{here}.tokens.policy:TokenAgents",
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from torch import Tensor
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
@@ -18,7 +19,7 @@ from roadcraft.plugins.training.balance import weigher
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.order import BatchOrder, chunks, split_logs, spread
 from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, find_samples, log_facts
-from roadcraft.plugins.training.stream import Stream
+from roadcraft.plugins.training.stream import Stream, to_torch
 
 MOST_WORKERS = 4  # more would wait for Python's lock: it is held for about a third of the work
 
@@ -58,6 +59,14 @@ class DataModule(pl.LightningDataModule):
             "samples": len(self.samples),
         }
         self.stream: Stream | None = None
+
+    def first_batches(self) -> Iterator[dict[str, Tensor]]:
+        """Whole batches of training samples, the same on every rank, without end: for a model that looks at them before it is trained."""
+        c, size = self.config, min(self.config.batch, len(self.samples))
+        order = BatchOrder(self.samples, size, c.seed, max(c.drives // 2, 1), None, c.steps)
+        for step in count():
+            random = draws(c.seed, step, size)
+            yield to_torch(self.builder.batch(self.samples, order.rows(step), self.augment, random))
 
     def setup(self, stage: str) -> None:
         """Find out which parts are this rank's."""

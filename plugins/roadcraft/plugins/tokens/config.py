@@ -1,0 +1,74 @@
+"""Settings of the behaviour model ``tokens``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TokensConfig:
+    """The defaults are small. For a large data set: layers 6, heads 8, feed_forward 4, relation 64, dropout 0.1, 2048 tokens of each class,
+    vocabulary_batches 512, with an encoder of dim 128; train with closed_loop 0, then on with closed_loop 1 and a tenth of the learning rate.
+
+    vehicle_tokens, pedestrian_tokens, bicycle_tokens: sizes of the vocabulary; tolerance_m: mean corner distance that a token covers, enlarged until the
+    vocabulary covers what it was built from; vocabulary_batches: training batches it is built from.
+    layers, heads, feed_forward, dropout: of the decoder; relation: channels that say where one thing lies as seen from another; past_tokens: of an
+    agent's history, 0.5 s each; future_tokens: 0.5 s each.
+    label_smoothing; closed_loop: share of the batches that are rolled out in training, executing among the ``closest_of`` likeliest tokens the one
+    closest to what happened (CAT-K, Zhang et al. 2024); ego, agent: weights of the loss terms.
+    samples: futures that are rolled out, the first without chance: each time the likeliest token, blended with likely ones within blend_m of it;
+    the others draw from the top_k likeliest, at a temperature; score_s: the ego's first seconds, whose likelihood is the score of a future; smooth_s: swings of
+    the ego's plan that are faster than this are smoothed away.
+    """
+
+    vehicle_tokens: int = 512
+    pedestrian_tokens: int = 64
+    bicycle_tokens: int = 64
+    tolerance_m: float = 0.05
+    vocabulary_batches: int = 24
+    layers: int = 2
+    heads: int = 4
+    feed_forward: int = 2
+    dropout: float = 0.0
+    relation: int = 16
+    past_tokens: int = 4
+    future_tokens: int = 16
+    label_smoothing: float = 0.1
+    closed_loop: float = 0.2
+    closest_of: int = 16
+    ego: float = 1.0
+    agent: float = 1.0
+    samples: int = 4
+    temperature: float = 1.0
+    top_k: int = 16
+    blend_m: float = 0.5
+    score_s: float = 3.0
+    smooth_s: float = 0.35
+
+    def __post_init__(self) -> None:
+        for name in ("vehicle_tokens", "pedestrian_tokens", "bicycle_tokens"):
+            if getattr(self, name) < 16:
+                raise ValueError(f"{name} must be at least 16")
+        for name in (
+            "layers",
+            "heads",
+            "relation",
+            "past_tokens",
+            "future_tokens",
+            "vocabulary_batches",
+            "closest_of",
+            "samples",
+            "top_k",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("tolerance_m", "temperature", "blend_m", "score_s", "smooth_s"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} must be positive")
+        if not 0.0 <= self.closed_loop <= 1.0 or not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError("closed_loop must be in [0, 1], label_smoothing in [0, 1)")
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Tokens of each class: vehicles, pedestrians, bicycles."""
+        return self.vehicle_tokens, self.pedestrian_tokens, self.bicycle_tokens
