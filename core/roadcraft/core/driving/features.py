@@ -30,7 +30,15 @@ reference_valid      (R,) bool       line 0 always
 reference_info       (R, 8)          ego's lateral offset, sin, cos of its heading error; metres to red, yellow, stop sign, end of route; limit here
 reference_agent      (R, A, 6)       agents beside each line: arc length, offset, their rates, half extents along and across
 reference_static     (R, S, 6)       static objects likewise
+instruction          (W,) int64      words of a text command (``conditions``), 0 where there is none
+goal                 (4,)            x, y, cos, sin of the goal
+goal_valid           () bool
+target_speed         (1,)            m/s
+target_speed_valid   () bool
+style                () int64        place in ``STYLES``
 ===================  ==============  ==================================================================================================
+
+The last six (conditions) are there only when ``instruction_words`` is not 0.
 """
 
 from __future__ import annotations
@@ -44,6 +52,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.conditions import Conditions, allocate_conditions, vocabulary_hash, write_conditions
 from roadcraft.core.driving.feature_kernels import (
     agent_targets_into,
     near_lanes,
@@ -62,7 +71,7 @@ from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle
 
-LAYOUT = 1  # raise when an array's meaning changes: old checkpoints are then refused
+LAYOUT = 2  # raise when an array's meaning changes: old checkpoints are then refused
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Features = dict[str, NDArray[Any]]
@@ -74,7 +83,8 @@ class SceneArrays:
 
     ego (10,) columns ``Ego``; key (R,) int64, kind (R,), box (R, 5), velocity (R, 2): rows of all frames of the source;
     frames (H, 2) int64: first and past-the-last row of each past frame, oldest first, now last, equal where there is none;
-    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features.
+    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features;
+    conditions: what the network is told beside the scene.
     """
 
     ego: F64
@@ -88,11 +98,13 @@ class SceneArrays:
     route: I64
     map: MapData
     vehicle: F64
+    conditions: Conditions = Conditions()
 
 
 def layout_hash(spec: FeatureSpec) -> str:
     """Identifies the features' layout: capacities and the meaning of the arrays. Stored in checkpoints and compared when they are loaded."""
-    return blake2b(f"{LAYOUT}:{spec.schema_hash()}".encode(), digest_size=8).hexdigest()
+    words = vocabulary_hash() if spec.instruction_words else ""
+    return blake2b(f"{LAYOUT}:{spec.schema_hash()}{words}".encode(), digest_size=8).hexdigest()
 
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
@@ -155,6 +167,8 @@ def allocate(spec: FeatureSpec, batch: int) -> Features:
         "reference_agent": ((s.reference_lines, s.agents, 6), np.float32),
         "reference_static": ((s.reference_lines, s.static, 6), np.float32),
     }
+    if s.instruction_words:
+        shapes |= allocate_conditions(s.instruction_words)
     return {name: np.zeros((batch, *shape), kind) for name, (shape, kind) in shapes.items()}
 
 
@@ -198,6 +212,8 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
         b, out["reference_agent"], out["reference_static"], out["reference"], out["reference_valid"], out["agent"],
         out["agent_size"], out["agent_valid"], out["static"], out["static_mask"],
     )  # fmt: skip
+    if spec.instruction_words:
+        write_conditions(scene.conditions, ego, out, b)
 
 
 def _grid(cells: CellIndex) -> tuple[F64, I64, I64, I64]:
@@ -216,8 +232,11 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
-    """The scenes of an observation. Without object history every past frame but the present one is empty."""
+def scenes_of(
+    obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions = Conditions()
+) -> list[SceneArrays]:
+    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
+    empty."""
     past = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(past) // max(len(obs), 1)
     key, row = past.id.view(np.int64), vehicle_row(obs.vehicle)
@@ -233,10 +252,17 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
         out.append(
             SceneArrays(
                 obs.ego_past[b, -1], key, past.kind, past.box, past.velocity, frames, obs.lights.lane[li],
-                obs.lights.state[li], obs.route[b], obs.maps[b], row,
+                obs.lights.state[li], obs.route[b], obs.maps[b], row, _told(obs, b).under(conditions),
             )
         )  # fmt: skip
     return out
+
+
+def _told(obs: ObservationBatch, b: int) -> Conditions:
+    """What an observation itself tells of scenario b."""
+    x, y, heading = (float(v) for v in obs.goal[b])
+    said = obs.instruction[b] if obs.instruction is not None else None
+    return Conditions(said or "", (x, y, heading) if obs.has_goal[b] else None)
 
 
 class LogScenes:

@@ -19,6 +19,7 @@ from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment import perturb, recover
 from roadcraft.plugins.training.config import AugmentConfig
+from roadcraft.plugins.training.manoeuvres import tell
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class SampleBuilder:
         if s.future_agents:
             ids = out["agent_id"][b, : s.future_agents]
             out["agent_future"][b], out["agent_future_valid"][b] = agent_targets(s, scenes, frame, ego, ids)
+        if s.instruction_words and augment is not None:  # validation is told nothing: a command would give the future away
+            tell(s, out, b, scenes, frame, ego, rng)
 
 
 def _into_ego(future: F64, ego: F64) -> F64:
