@@ -23,6 +23,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.multimodal.config:MultimodalConfig",
             f"{here}.multimodal.model:Multimodal",
         ),
+        PluginSpec(
+            "model",
+            "diffusion",
+            "Drives of ego and neighbours by diffusion or flow matching, steered by commands, goals, speed and style",
+            f"{here}.diffusion.config:DiffusionConfig",
+            f"{here}.diffusion.model:Diffusion",
+        ),
     ]
 
 
