@@ -44,7 +44,7 @@ class DiffusionConfig:
     blocks, heads, feed_forward, dropout: of the denoiser; word_dim: of the text encoder; words: longest command; lines, line_points, line_interval_m:
     reference lines of the features; speed_knots_s, offset_knots_s, slow_mps, future_steps: as of ``multimodal``; future_agents: neighbours denoised with the ego.
 
-    draws: noise levels per training sample; forget: chance that a training sample is told nothing.
+    draws: noise levels per training sample.
     Loss weights: value (of the spline coefficients), regression (of the poses they make; heading, speed within it), choice (of the line), agent; near_s: a
     pose t seconds ahead weighs 1 / (1 + t / near_s).
     """
@@ -71,7 +71,6 @@ class DiffusionConfig:
     future_steps: int = 80
     future_agents: int = 8
     draws: int = 2
-    forget: float = 0.15
     value: float = 0.1
     regression: float = 1.0
     heading: float = 2.0
@@ -88,8 +87,6 @@ class DiffusionConfig:
             raise ValueError("order must be 1 or 2")
         if self.temperature < 0.0 or self.emphasis < 0.0:
             raise ValueError("temperature and emphasis must not be negative")
-        if not 0.0 <= self.forget < 1.0:
-            raise ValueError("forget must be in [0, 1)")
         if self.line_points < 4 or self.line_interval_m <= 0.0:
             raise ValueError("line_points must be at least 4 and line_interval_m positive")
         for name in ("speed_knots_s", "offset_knots_s"):

@@ -2,7 +2,7 @@
 
 A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the present state, stays smooth and may stand
 still. p(drive | scene, told) = p(line | scene, told) p(coefficients, neighbours | line, scene, told): the first factor is a softmax over the lines, the second a
-diffusion transformer (``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and is left out of some training samples, so
+diffusion transformer (``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and training tells some samples nothing, so
 that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of Diffusion Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0
 prediction, small initial noise, guidance by energies.
 
@@ -89,13 +89,6 @@ class Diffusion(nn.Module):
 
     # ---- the scene ---------------------------------------------------------------------------------------------------
 
-    def _told(self, f: Mapping[str, Tensor]) -> Tensor:
-        """What is told (B, R, D); in training some samples are told nothing."""
-        told = self.told(f)
-        if self.training and self.config.forget:
-            told = told * (torch.rand(len(told), 1, 1, device=told.device) >= self.config.forget)
-        return told
-
     def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], told: Tensor) -> Scene:
         rows = torch.arange(len(told), device=told.device)
         ego = self.ego(encoding.tokens[rows, encoding.ego])
@@ -129,11 +122,11 @@ class Diffusion(nn.Module):
     # ---- training ----------------------------------------------------------------------------------------------------
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
-        """In training: M drives denoised from noised training targets, with equal logits; torch's generator draws the noise. Where ``features`` holds no
-        targets they start from noise alone. In evaluation: ``sample`` with fixed keys, and the denoised drives, from fixed noise, for the loss."""
-        scene = self._scene(encoding, features, self._told(features))
+        """Where gradients are recorded: M drives denoised from noised training targets, with equal logits; torch's generator draws the noise. Where
+        ``features`` holds no targets they start from noise alone. Else: ``sample`` with fixed keys, and the denoised drives, from fixed noise, for the loss."""
+        scene = self._scene(encoding, features, self.told(features))
         denoised = self._denoise_targets(scene, features)
-        if self.training:
+        if torch.is_grad_enabled():
             return denoised
         keys = np.zeros(len(scene.logits), np.uint64)
         answer = self.sample(encoding, features, keys)
@@ -150,7 +143,7 @@ class Diffusion(nn.Module):
             line = torch.zeros(b, dtype=torch.int64, device=device)
             values, others = torch.zeros(b, len(self.scale), device=device), torch.zeros(b, agents, size, device=device)
             lowest = 1.0
-        chance = None if self.training else torch.Generator(device).manual_seed(0)
+        chance = None if torch.is_grad_enabled() else torch.Generator(device).manual_seed(0)
         t = torch.rand(b, m, device=device, generator=chance) * (1.0 - lowest) + lowest
         noise = torch.randn(b, m, len(self.scale) + agents * size, device=device, generator=chance)
         e, e_others = noise[..., : len(self.scale)], noise[..., len(self.scale) :].unflatten(-1, (agents, size))
@@ -208,7 +201,7 @@ class Diffusion(nn.Module):
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
         """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise depends on ``keys`` (B,) alone."""
         c, f = self.config, features
-        told = self._told(f)
+        told = self.told(f)
         scenes = [self._scene(encoding, f, told)] if c.emphasis else []
         if c.emphasis != 1.0:
             scenes.append(self._scene(encoding, f, torch.zeros_like(told)))

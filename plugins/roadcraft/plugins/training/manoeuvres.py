@@ -32,11 +32,13 @@ from roadcraft.core.driving.conditions import PHRASES, STYLES, Conditions, Manoe
 from roadcraft.core.driving.features import Features, LogScenes
 from roadcraft.core.driving.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
 from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.plugins.training.asked import obey
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 # how often each condition is told, and so how often a network learns to do without
+ASKED = 0.4  # of the samples are asked for a drive that obeys a command for no other reason; about a third of them can
 TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE = 0.5, 0.5, 0.2, 0.3
 LATER_GOAL = 0.5  # of the goals: a place further on in the log instead of the mission's
 SPEED_NOISE_MPS = 0.5
@@ -198,13 +200,19 @@ def _beside_lines(
 
 
 def tell(spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator) -> None:
-    """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees it."""
+    """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees it.
+
+    A share of the samples is given another target, which obeys a command that the log's driver was not given (``asked``); it is always told.
+    """
+    asked = obey(out, b, spec.reference_interval_m, spec.future_interval_s, rng) if rng.random() < ASKED else None
     found, style, mean = manoeuvres(
         out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
         float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b], out["agent_valid"][b, :, -1],
         out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b], spec.future_interval_s,
     )  # fmt: skip
     said = rng.random(4) < (TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE)
+    if asked is not None:
+        found, said = 1 << asked, np.array([True, False, False, said[3]])
     told = Conditions(
         instruction=put_into_words(found, rng) if said[0] else "",
         goal=_goal(scenes, frame, rng) if said[1] else None,
