@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ class TestDiffusion(ModelConformance):
 
 class TestFlow(ModelConformance):
     name = "diffusion"
-    params = {"process": "flow", "emphasis": 2.0, "guidance": ALL}
+    params: ClassVar[dict[str, Any]] = {"process": "flow", "emphasis": 2.0, "guidance": ALL}
 
 
 # ---- solvers ----------------------------------------------------------------------------------------------------------
@@ -63,7 +63,9 @@ def _error(process: Process, order: int, steps: int) -> float:
     z = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64)
     exact_last = levels(last)[0] * mean + way(last) / way(first) * (z - levels(first)[0] * mean)
     at = np.linspace(first, last, steps + 1)
-    if process == "vp" and order == 2:  # evenly in the logarithm of the signal to noise ratio, for which its order is stated
+    if (
+        process == "vp" and order == 2
+    ):  # evenly in the logarithm of the signal to noise ratio, for which its order is stated
         fine = np.linspace(first, last, 20001)
         alpha, sigma = (v.numpy() for v in signal_and_noise("vp", torch.tensor(fine)))
         ratio = np.log(alpha / sigma)
@@ -176,7 +178,10 @@ def test_samples_depend_on_the_key_alone(params: dict[str, Any]) -> None:
 
 def test_samples_are_dealt_to_the_lines_there_are() -> None:
     encoder, model, features = _network(samples=5)
-    features = {**features, "reference_valid": torch.tensor([[True, False, False], [True, True, False], [True, True, True]])}
+    features = {
+        **features,
+        "reference_valid": torch.tensor([[True, False, False], [True, True, False], [True, True, True]]),
+    }
     p = _sample(encoder, model, features, [1, 2, 3])
     assert torch.isfinite(p.logits).all()
     torch.testing.assert_close(p.logits.exp().sum(-1), torch.ones(3))
@@ -208,12 +213,15 @@ def test_flow_and_diffusion_share_the_network() -> None:
 
 @pytest.mark.parametrize("name", list(ALL))
 def test_guidance_lowers_its_energy(name: str) -> None:
-    encoder, model, features = _network()
+    _, model, features = _network()
     torch.manual_seed(3)
     line = torch.zeros(3, 4, dtype=torch.int64)
     values = 2.0 * torch.randn(3, 4, len(model.scale))
     features["target_speed"], features["target_speed_valid"] = torch.full((3, 1), 3.0), torch.ones(3, dtype=torch.bool)
-    agents = model.neighbours(torch.zeros(3, 4, model.spec.future_agents, model.neighbours.size), features["agent"][:, : model.spec.future_agents, -1])
+    agents = model.neighbours(
+        torch.zeros(3, 4, model.spec.future_agents, model.neighbours.size),
+        features["agent"][:, : model.spec.future_agents, -1],
+    )
     path = model._decode(torch.zeros_like(values), line, features)
     agents[:, :, 0] = path[..., :4] + torch.tensor([3.0, 1.0, 0.0, 0.0])  # somebody in the way
     features["agent_valid"][:, 0], features["agent_size"][:, 0] = True, torch.tensor([4.5, 1.9])
@@ -269,7 +277,13 @@ def test_wordings_of_one_command_come_to_lie_together() -> None:
 
 
 def test_config_is_checked() -> None:
-    for wrong in ({"samples": 0}, {"order": 3}, {"temperature": -1.0}, {"speed_knots_s": (1.0, 0.5)}, {"line_points": 2}):
+    for wrong in (
+        {"samples": 0},
+        {"order": 3},
+        {"temperature": -1.0},
+        {"speed_knots_s": (1.0, 0.5)},
+        {"line_points": 2},
+    ):
         with pytest.raises(ValueError, match="must"):
             DiffusionConfig(**wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="negative"):
@@ -294,3 +308,44 @@ def test_sampling_is_chosen_when_driving(recipe: TrainConfig, made_up_source: An
     with pytest.raises(DataError):
         load_checkpoint(done.best, {"blocks": 3})
     assert Path(done.best).is_dir()
+
+
+def test_commands_reach_the_network_from_params_and_observations(
+    recipe: TrainConfig, made_up_source: Any, tiny_world: Any, tmp_path: Path
+) -> None:
+    from roadcraft.core.errors import ConfigError
+    from roadcraft.core.interfaces import load_planner
+    from roadcraft.planners.checkpoint import build_network, save_checkpoint
+
+    encoder, model, _ = _network(samples=3)
+    about = {
+        "encoder": {"name": "vector_transformer", "params": {"dim": 32, "layers": 1}},
+        "model": {"name": "diffusion", "params": {"samples": 3}},
+    }
+    network = build_network(about["encoder"], about["model"])
+    network.encoder.load_state_dict(encoder.state_dict())
+    network.model.load_state_dict(model.state_dict())
+    save_checkpoint(tmp_path / "best", network, about, {}, "")
+    world = tiny_world.make_map()
+    drives = [tiny_world.make_drive(world, k) for k in range(2)]
+    obs = tiny_world.observe(drives, world, [40, 60])
+    keys = np.arange(2, dtype=np.uint64)
+
+    def plan(observation: Any, **params: Any) -> Any:
+        return load_planner(tmp_path / "best", micro_batch=2, **params).plan(observation, [None, None], keys)[0].states
+
+    silent = plan(obs)
+    said = replace(obs, instruction=("stop", None))
+    heard = plan(said)
+    assert not np.array_equal(heard[0], silent[0])
+    np.testing.assert_array_equal(heard[1], silent[1])
+    np.testing.assert_array_equal(plan(obs, instruction="Stop!"), plan(replace(obs, instruction=("stop", "stop"))))
+    np.testing.assert_array_equal(plan(said, instruction="keep lane"), plan(obs, instruction="keep lane"))
+    for told in ({"target_speed_mps": 3.0}, {"style": "calm"}):
+        assert not np.array_equal(plan(obs, **told), silent)
+    with pytest.warns(UserWarning, match="not in the vocabulary: teleport"):
+        plan(obs, instruction="teleport")
+    deaf = {"encoder": about["encoder"], "model": {"name": "multimodal", "params": {}}}
+    save_checkpoint(tmp_path / "deaf", build_network(deaf["encoder"], deaf["model"]), deaf, {}, "")
+    with pytest.raises(ConfigError, match="reads no instruction"):
+        load_planner(tmp_path / "deaf", instruction="stop")

@@ -132,9 +132,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return dict(tree)
 
 
-def load_checkpoint(
-    folder: str | Path, model: Mapping[str, Any] | None = None
-) -> tuple[Network, dict[str, Any]]:
+def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint in evaluation mode, and its config. model: params of the model that replace stored ones (maps are merged).
 
     Raises DataError for a damaged or foreign folder, PluginError where its encoder or model is not installed.

@@ -232,9 +232,7 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(
-    obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions = Conditions()
-) -> list[SceneArrays]:
+def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions = Conditions()) -> list[SceneArrays]:
     """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
     empty."""
     past = obs.objects if obs.objects_past is None else obs.objects_past

@@ -91,7 +91,6 @@ class FrenetDecoder(nn.Module):
         path = line[..., :2] + normal * shift[..., None]
         return torch.cat([torch.zeros_like(path[:, :, :1]), path[:, :, 1:]], 2)
 
-
     def _offset_basis(self, seconds: Tensor) -> Tensor:
         """Lateral basis (..., offset_size + 2) at seconds of travel at the present speed."""
         at = (seconds / TABLE_S).clamp(0.0, self.table_size - 1.001)
@@ -115,7 +114,9 @@ class FrenetDecoder(nn.Module):
         step = (place[:, 1:] - place[:, :-1]).norm(dim=-1)
         way = torch.where(valid, step, INTERVAL_S * speed).cumsum(-1)
         start = now.clamp_min(0.0)[:, None]
-        rest = torch.cat([speed - start * self.speed_basis[:, 0], WAY_WEIGHT * (way - start * self.way_basis[:, 0])], -1)
+        rest = torch.cat(
+            [speed - start * self.speed_basis[:, 0], WAY_WEIGHT * (way - start * self.way_basis[:, 0])], -1
+        )
         control = (rest @ self.speed_fit.T).clamp_min(STAND_MPS)
         bent = control + torch.log(-torch.expm1(-SHARPNESS * control)) / SHARPNESS  # the reverse of softplus
         scale = now.clamp_min(self.slow_mps)

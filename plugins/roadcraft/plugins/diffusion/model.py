@@ -152,12 +152,12 @@ class Diffusion(nn.Module):
         z_others = alpha[..., None] * others[:, None] + sigma[..., None] * e_others
         lines = line[:, None].expand(-1, m)
         context = scene.context.gather(1, lines[..., None].expand(-1, -1, self.dim))
-        x, x_others = self.denoiser(
-            z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask
-        )
+        x, x_others = self.denoiser(z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask)
         drive = self._decode(x, lines, f)
         futures = self._futures(x_others, f)
-        return Denoised(drive, torch.zeros(b, m, device=device), futures, self._times(x), drive, x, x_others, line, scene.logits)
+        return Denoised(
+            drive, torch.zeros(b, m, device=device), futures, self._times(x), drive, x, x_others, line, scene.logits
+        )
 
     def _wanted(self, targets: Mapping[str, Tensor], line: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised values (B, E) of the expert along ``line`` (B,), those of its neighbours (B, A, Q), and which of these are known."""
@@ -168,7 +168,9 @@ class Diffusion(nn.Module):
         values = torch.cat([speed, offset], -1) / self.scale
         count = self.spec.future_agents
         others, known = self.neighbours.fit(
-            targets["agent_future"][:, :count], targets["agent_future_valid"][:, :count], targets["agent"][:, :count, -1]
+            targets["agent_future"][:, :count],
+            targets["agent_future_valid"][:, :count],
+            targets["agent"][:, :count, -1],
         )
         return values.clamp(-8.0, 8.0), others, known
 

@@ -31,7 +31,9 @@ BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
 
 
 @njit(cache=True, nogil=True)
-def lane_is_free(line_mask: Mask, step_m: float, beside: F32, present: Mask, lateral: float, speed: float, way: float) -> bool:
+def lane_is_free(
+    line_mask: Mask, step_m: float, beside: F32, present: Mask, lateral: float, speed: float, way: float
+) -> bool:
     """Whether a lane may be taken. line_mask (P,); beside (A, 6) objects along its line; lateral: the ego's offset beside it."""
     if not 2.0 < abs(lateral) < 5.0:
         return False
@@ -43,13 +45,23 @@ def lane_is_free(line_mask: Mask, step_m: float, beside: F32, present: Mask, lat
             return False
     for a in range(len(beside)):
         s, d, half = beside[a, 0], beside[a, 1], beside[a, 4]
-        if present[a] and abs(d) < IN_LANE_M and -BEHIND_M < s + half and s - half < max(AHEAD_M, AHEAD_S * speed):
+        if present[a] and abs(d) < IN_LANE_M and s + half > -BEHIND_M and s - half < max(AHEAD_M, AHEAD_S * speed):
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def change_lane(future: F32, valid: Mask, line: F32, step_m: float, lateral: float, slope: float, speed: float, change_s: float, dt: float) -> None:
+def change_lane(
+    future: F32,
+    valid: Mask,
+    line: F32,
+    step_m: float,
+    lateral: float,
+    slope: float,
+    speed: float,
+    change_s: float,
+    dt: float,
+) -> None:
     """Replace a drive (T, 5) by one that goes from ``lateral`` m beside a line (P, 10), at rate speed * slope, onto it, at the same speeds."""
     rate = speed * slope * change_s
     a3, a4, a5 = -10.0 * lateral - 6.0 * rate, 15.0 * lateral + 8.0 * rate, -6.0 * lateral - 3.0 * rate

@@ -83,7 +83,9 @@ def _on_line(line: F32, future: F32, t: int) -> tuple[float, bool]:
 
 
 @njit(cache=True, nogil=True)
-def _lead(beside: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32) -> int:
+def _lead(
+    beside: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32
+) -> int:
     """Row of the vehicle that is followed, or -1. beside (A, 6): objects along line 0; last (5,): the ego's last pose."""
     row, nearest = -1, np.inf
     for a in range(len(beside)):
@@ -179,7 +181,9 @@ def _beside_lines(
     crosses = False
     for t in range(0, count, 5):
         j, along, offset = _beside(reference[goal], future[t, 0], future[t, 1])
-        crosses = crosses or (mask[goal, j] and reference[goal, j, CONNECTOR] > 0.5 and abs(offset) < 3.0 and abs(along) < 3.0)
+        crosses = crosses or (
+            mask[goal, j] and reference[goal, j, CONNECTOR] > 0.5 and abs(offset) < 3.0 and abs(along) < 3.0
+        )
     turn = _turned(future, count)
     if crosses and way > 3.0:
         if turn > 0.6:
@@ -199,7 +203,9 @@ def _beside_lines(
     return found
 
 
-def tell(spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator) -> None:
+def tell(
+    spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator
+) -> None:
     """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees it.
 
     A share of the samples is given another target, which obeys a command that the log's driver was not given (``asked``); it is always told.

@@ -110,7 +110,9 @@ class SampleBuilder:
         if s.future_agents:
             ids = out["agent_id"][b, : s.future_agents]
             out["agent_future"][b], out["agent_future_valid"][b] = agent_targets(s, scenes, frame, ego, ids)
-        if s.instruction_words and augment is not None:  # validation is told nothing: a command would give the future away
+        if (
+            s.instruction_words and augment is not None
+        ):  # validation is told nothing: a command would give the future away
             tell(s, out, b, scenes, frame, ego, rng)
 
 
