@@ -232,7 +232,7 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions = Conditions()) -> list[SceneArrays]:
+def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
     """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
     empty."""
     past = obs.objects if obs.objects_past is None else obs.objects_past
@@ -250,7 +250,8 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions =
         out.append(
             SceneArrays(
                 obs.ego_past[b, -1], key, past.kind, past.box, past.velocity, frames, obs.lights.lane[li],
-                obs.lights.state[li], obs.route[b], obs.maps[b], row, _told(obs, b).under(conditions),
+                obs.lights.state[li], obs.route[b], obs.maps[b], row,
+                _told(obs, b).under(conditions or Conditions()) if spec.instruction_words else Conditions(),
             )
         )  # fmt: skip
     return out
