@@ -73,7 +73,7 @@ class Diffusion(nn.Module):
         self.spec = _spec(c, features)
         self.lines, self.told = LineEncoder(dim), Told(c.words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.rank = nn.Parameter(torch.randn(c.lines, dim) * 0.1)
+        self.rank, self.wish = nn.Parameter(torch.randn(c.lines, dim) * 0.3), nn.Parameter(torch.zeros(c.lines, dim))
         self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
         self.norm, self.logit = nn.LayerNorm(dim), mlp(dim, dim, 1)
         self.agent, self.agent_kind, self.agent_token = mlp(8, dim, dim), nn.Embedding(KINDS, dim), nn.Linear(dim, dim)
@@ -94,7 +94,8 @@ class Diffusion(nn.Module):
         ego = self.ego(encoding.tokens[rows, encoding.ego])
         x = self.line(self.lines(f)) + ego[:, None] + self.rank + told
         context = self.norm(self.context(x, f["reference_valid"], encoding.tokens, encoding.mask))
-        logits = self.logit(context)[..., 0].masked_fill(~f["reference_valid"], torch.finfo(x.dtype).min)
+        logits = self.logit(context)[..., 0] + (told * self.wish).sum(-1)  # a command may name a line outright
+        logits = logits.masked_fill(~f["reference_valid"], torch.finfo(x.dtype).min)
         vehicles = torch.cat([ego[:, None], self._agents(encoding, f)], 1)
         there = torch.ones_like(f["agent_valid"][:, :1, -1])
         mask = torch.cat([there, f["agent_valid"][:, : self.spec.future_agents, -1]], 1)

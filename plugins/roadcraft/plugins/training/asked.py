@@ -8,7 +8,8 @@ change_left, change_right: to the line of the lane beside, at the logged speed, 
 stop: along the logged path, braking at 1 to 2.5 m/s2; only above 3 m/s.
 slow_down: along the logged path, at 1 m/s2 down to 50 to 80 % of the present speed; only above 5 m/s.
 
-Braking never takes the car further than the log went. Agents keep their logged futures.
+Braking never takes the car further than the log went. Agents keep their logged futures. Where a lane cannot be changed to, the command is sometimes told
+all the same, with the logged drive: a lane change that the road or the traffic forbids is refused.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 CHANGES, STOPS = 0.7, 0.9  # shares of lane changes, of these and stops; the rest slows down
+REFUSALS = 0.2  # of the lane changes that cannot be done
 MIN_MPS, MIN_SLOW_MPS = 3.0, 5.0
 CHANGE_S, BRAKING_MPS2, SLOWING_MPS2, SLOWER = (3.5, 6.0), (1.0, 2.5), 1.0, (0.5, 0.8)
 BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
@@ -118,12 +120,14 @@ def slow_along(future: F32, valid: Mask, speed: float, braking: float, floor: fl
 
 
 def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Manoeuvre | None:
-    """Give sample ``b`` of a batch another target, and say which command it obeys; None, and nothing changed, where the one drawn cannot be done."""
-    kind, left_first, share = rng.random(3)
+    """Give sample ``b`` of a batch another target, and say which command is told; None, and nothing changed, where the one drawn cannot be done."""
+    kind, left_first, share, refused = rng.random(4)
     if kind < CHANGES:
         sides = (Manoeuvre.CHANGE_LEFT, Manoeuvre.CHANGE_RIGHT)
         for side in sides if left_first < 0.5 else sides[::-1]:
             if _change(out, b, 1 + int(side), step_m, dt, CHANGE_S[0] + share * (CHANGE_S[1] - CHANGE_S[0])):
+                return side
+            if refused < REFUSALS:
                 return side
         return None
     asked = Manoeuvre.STOP if kind < STOPS else Manoeuvre.SLOW_DOWN
