@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -165,7 +166,7 @@ def _pick(features: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:
     return {k: v[rows] for k, v in features.items()}
 
 
-@pytest.mark.parametrize("params", [{}, {"guidance": ALL, "emphasis": 1.5}])
+@pytest.mark.parametrize("params", [{}, {"guidance": ALL, "emphasis": 1.5}, {"future_agents": 0}])
 def test_samples_depend_on_the_key_alone(params: dict[str, Any]) -> None:
     encoder, model, features = _network(**params)
     whole = _sample(encoder, model, features, [5, 6, 7])
@@ -222,18 +223,18 @@ def test_guidance_lowers_its_energy(name: str) -> None:
         torch.zeros(3, 4, model.spec.future_agents, model.neighbours.size),
         features["agent"][:, : model.spec.future_agents, -1],
     )
-    path = model._decode(torch.zeros_like(values), line, features)
+    path = model._decode(line, torch.zeros_like(values), features)
     agents[:, :, 0] = path[..., :4] + torch.tensor([3.0, 1.0, 0.0, 0.0])  # somebody in the way
     features["agent_valid"][:, 0], features["agent_size"][:, 0] = True, torch.tensor([4.5, 1.9])
     config = GuidanceConfig(**{name: 1.0}, limit=0.2)
 
     def energy(v: Tensor) -> Tensor:
-        return guidance.energy(config, model._decode(v, line, features), agents, features)
+        return guidance.energy(config, model._decode(line, v, features), agents, features)
 
     before = energy(values)
     assert (before > 1e-3).any(), "the trial has something to mend"
     for _ in range(10):
-        values = guidance.bend(config, values, lambda v: model._decode(v, line, features), agents, features)
+        values = guidance.bend(config, values, partial(model._decode, line), agents, features)
     assert energy(values).sum() < 0.8 * before.sum()
 
 

@@ -53,7 +53,7 @@ class DiffusionConfig:
     process: Literal["vp", "flow"] = "vp"
     steps: int = 4
     order: int = 2
-    temperature: float = 0.5
+    temperature: float = 0.7
     emphasis: float = 1.0
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     blocks: int = 2

@@ -20,7 +20,7 @@ HALF_LANE_M = 1.75
 ALONG_MPS2, ACROSS_MPS2, JERK_MPS3 = 2.0, 3.0, 4.0  # what passengers bear
 EGO_CIRCLES = (-0.36, 0.0, 0.36)  # centres of the circles that stand for the ego, in lengths from the middle of its box
 
-Decode = Callable[[Tensor], Tensor]  # values (B, K, E) -> drives (B, K, T, 5)
+Decode = Callable[[Tensor, Mapping[str, Tensor]], Tensor]  # values (B, K, E), features -> drives (B, K, T, 5)
 
 
 def collision(ego: Tensor, agents: Tensor, f: Mapping[str, Tensor]) -> Tensor:
@@ -104,7 +104,7 @@ def bend(config: GuidanceConfig, values: Tensor, decode: Decode, agents: Tensor,
     with torch.inference_mode(False), torch.enable_grad():
         own = {k: v.clone() for k, v in f.items()}
         x = values.clone().requires_grad_()
-        total = energy(config, decode(x), agents.clone(), own).sum()
+        total = energy(config, decode(x, own), agents.clone(), own).sum()
         slope = torch.autograd.grad(total, x)[0]
     size = slope.norm(dim=-1, keepdim=True)
     return values - slope * (config.limit / size.clamp_min(1e-6)).clamp_max(1.0)

@@ -8,7 +8,7 @@ prediction, small initial noise, guidance by energies.
 
 The K samples of an answer are dealt to the lines in turn, the likeliest first. The first sample of a line starts from no noise at all and is the network's
 middle answer; the others start from ``temperature`` times the noise of their scene's key. A sample's logit is the log-probability of its line plus its share
-among the samples of that line by agreement: the nearer to the others, the likelier.
+among the samples of that line: the nearer to the middle answer, the likelier. (Agreement of all samples of a line chose worse drives.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve,
 from roadcraft.plugins.diffusion.told import Told
 
 KINDS = 7  # of ObjectKind
-AGREEMENT_M = 1.0  # a sample twice as far from the others as another, by this much, is e times less likely
+NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer is e times less likely
 
 
 @dataclass
@@ -113,8 +113,8 @@ class Diffusion(nn.Module):
             x = x + self.agent_token(encoding.tokens[:, int(first[0]) : int(first[0]) + count])
         return x
 
-    def _decode(self, values: Tensor, line: Tensor, f: Mapping[str, Tensor]) -> Tensor:
-        """Drives (B, K, T, 5) of normalised values (B, K, E) along lines (B, K)."""
+    def _decode(self, line: Tensor, values: Tensor, f: Mapping[str, Tensor]) -> Tensor:
+        """Drives (B, K, T, 5) along lines (B, K) of normalised values (B, K, E)."""
         shape, lateral, slope = _lines_of(line, f)
         speed, offset = (values * self.scale).split([self.decoder.speed_size, self.decoder.offset_size], -1)
         out: Tensor = self.decoder(speed, offset, shape, lateral, slope, f["ego"][:, 0])
@@ -154,7 +154,7 @@ class Diffusion(nn.Module):
         lines = line[:, None].expand(-1, m)
         context = scene.context.gather(1, lines[..., None].expand(-1, -1, self.dim))
         x, x_others = self.denoiser(z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask)
-        drive = self._decode(x, lines, f)
+        drive = self._decode(lines, x, f)
         futures = self._futures(x_others, f)
         return Denoised(
             drive, torch.zeros(b, m, device=device), futures, self._times(x), drive, x, x_others, line, scene.logits
@@ -211,12 +211,12 @@ class Diffusion(nn.Module):
         weights = [c.emphasis, 1.0 - c.emphasis] if len(scenes) == 2 else [1.0]
         log_p = torch.stack([w * s.logits.log_softmax(-1) for w, s in zip(weights, scenes, strict=True)]).sum(0)
         log_p = log_p.masked_fill(~f["reference_valid"], torch.finfo(log_p.dtype).min).log_softmax(-1)
-        line, turn = _deal(log_p, f["reference_valid"], c.samples)
-        noise = self._noise(keys, turn)
+        line, first = _deal(log_p, f["reference_valid"], c.samples)
+        noise = self._noise(keys, first)
         size = len(self.scale)
         z = solve(c.process, c.order, partial(self._clean, scenes, weights, line, f), noise, times(c.steps))
-        drive, others = self._decode(z[..., :size], line, f), self._split(z)
-        logits = log_p.gather(1, line) + _agreement(drive, line, self._times(z))
+        drive, others = self._decode(line, z[..., :size], f), self._split(z)
+        logits = log_p.gather(1, line) + _nearness(drive, line, first, self._times(z))
         return Prediction(drive, logits, self._futures(others, f), self._times(z))
 
     def _clean(
@@ -236,19 +236,19 @@ class Diffusion(nn.Module):
         x = torch.stack([w * v for w, v in zip(weights, x.split(k, 1), strict=True)]).sum(0)
         x_others = torch.stack([w * v for w, v in zip(weights, x_others.split(k, 1), strict=True)]).sum(0)
         if self.config.guidance.on:
-            decode = partial(self._decode, line=line.clone(), f={n: v.clone() for n, v in f.items()})
-            x = bend(self.config.guidance, x, decode, self._futures(x_others, f), f)
+            x = bend(self.config.guidance, x, partial(self._decode, line), self._futures(x_others, f), f)
         return torch.cat([x, x_others.flatten(2)], -1)
 
     def _split(self, z: Tensor) -> Tensor:
         return z[..., len(self.scale) :].unflatten(-1, (self.spec.future_agents, self.neighbours.size))
 
-    def _noise(self, keys: Keys, turn: Tensor) -> Tensor:
-        """Start of each sample (B, K, E + A Q): nothing for the first sample of a line (turn 0), else noise from its scene's key."""
-        shape = (turn.shape[1], len(self.scale) + self.spec.future_agents * self.neighbours.size)
+    def _noise(self, keys: Keys, first: Tensor) -> Tensor:
+        """Start of each sample (B, K, E + A Q): nothing for the first sample of a line, else noise from its scene's key."""
+        shape = (first.shape[1], len(self.scale) + self.spec.future_agents * self.neighbours.size)
         rows = [np.random.Generator(np.random.Philox(key=int(k))).standard_normal(shape, np.float32) for k in keys]
-        noise = torch.from_numpy(np.stack(rows)).to(turn.device)
-        return self.config.temperature * noise * (turn > 0)[..., None]
+        noise = torch.from_numpy(np.stack(rows)).to(first.device)
+        later = torch.arange(first.shape[1], device=first.device) != first
+        return self.config.temperature * noise * later[..., None]
 
     def _futures(self, others: Tensor, f: Mapping[str, Tensor]) -> Tensor:
         """Neighbours (B, K, A, T, 4)."""
@@ -260,22 +260,21 @@ class Diffusion(nn.Module):
 
 
 def _deal(log_p: Tensor, valid: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Lines (B, count) for the samples, in turn from the likeliest, and each sample's turn on its line (B, count)."""
+    """Lines (B, count) for the samples, in turn from the likeliest, and the place of the first sample of each one's line (B, count)."""
     order = log_p.argsort(dim=-1, descending=True, stable=True)
     lines = valid.sum(-1, keepdim=True).clamp_min(1)
     k = torch.arange(count, device=log_p.device)[None]
-    return order.gather(1, k % lines), k // lines
+    return order.gather(1, k % lines), k % lines
 
 
-def _agreement(drive: Tensor, line: Tensor, time_s: Tensor) -> Tensor:
-    """Log-share of each sample among those of its line (B, K), by its mean distance to them; near poses weigh more."""
+def _nearness(drive: Tensor, line: Tensor, first: Tensor, time_s: Tensor) -> Tensor:
+    """Log-share of each sample among those of its line (B, K), by its mean distance to their first, whose place is ``first`` (B, K); near poses weigh more."""
     place = drive[..., ::8, :2]
+    middle = place.gather(1, first[..., None, None].expand_as(place))
     weight = 1.0 / (1.0 + time_s[::8])
-    apart = (place[:, :, None] - place[:, None]).norm(dim=-1) @ (weight / weight.sum())
+    far = (place - middle).norm(dim=-1) @ (weight / weight.sum()) / NEARNESS_M
     same = line[:, :, None] == line[:, None]
-    far = (apart * same).sum(-1) / same.sum(-1)
-    shares = (-far / AGREEMENT_M)[:, None].masked_fill(~same, -torch.inf).logsumexp(-1)
-    return -far / AGREEMENT_M - shares
+    return -far - (-far)[:, None].masked_fill(~same, -torch.inf).logsumexp(-1)
 
 
 def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
