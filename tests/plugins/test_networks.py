@@ -13,9 +13,9 @@ from roadcraft.core.registry import create, registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.checkpoint import build_network
+from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.layers import masked_max
-from roadcraft.plugins.multimodal.frenet import FrenetDecoder
-from roadcraft.plugins.multimodal.model import nearest_line
+from roadcraft.plugins.common.lines import nearest_line
 
 ENCODERS, MODELS = registry().names("encoder"), registry().names("model")
 SMALL: dict[str, dict[str, Any]] = {

@@ -139,19 +139,28 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return dict(tree)
 
 
-def load_checkpoint(folder: str | Path) -> tuple[Network, dict[str, Any]]:
-    """The network of a checkpoint in evaluation mode, and its config.
+def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) -> tuple[Network, dict[str, Any]]:
+    """The network of a checkpoint in evaluation mode, and its config. model: params of the model that replace stored ones (maps are merged).
 
     Raises DataError for a damaged or foreign folder, PluginError where its encoder or model is not installed.
     """
     tree = read_config(folder)
     path = Path(folder)
+    if model:
+        tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, model)}
     network = build_network(tree["encoder"], tree["model"])
     _check_features(network.features, tree, path)
     load_weights(network, path / WEIGHTS)
     network.encoder.eval()
     network.model.eval()
     return network, tree
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for k, v in over.items():
+        out[k] = _merged(out[k], v) if isinstance(v, Mapping) and isinstance(out.get(k), Mapping) else v
+    return out
 
 
 def load_weights(network: Network, file: Path) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.conditions import Conditions, read_instruction
 from roadcraft.core.driving.features import Features, build_features, scenes_of
+from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
@@ -24,19 +26,27 @@ class Learned(Planner):
     of the encoder's cache, None before the first step and where the encoder has none.
 
     Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
-    Raises DataError when the checkpoint cannot be used.
+    Raises DataError when the checkpoint cannot be used, ConfigError where conditions are given to a network that reads none.
     """
 
     def __init__(self, config: LearnedConfig) -> None:
         self.config = config
-        self.network, self.about = load_checkpoint(config.checkpoint)
+        self.network, self.about = load_checkpoint(config.checkpoint, config.model)
+        c = config
+        self.conditions = Conditions(c.instruction, None, c.target_speed_mps or None, c.style)
+        words = self.network.features.instruction_words
+        if self.conditions != Conditions() and not words:
+            raise ConfigError(
+                f"{config.checkpoint}: this network reads no instruction, target speed or style; leave them out, or train a model that does (diffusion)"
+            )
+        read_instruction(c.instruction, words)  # warns of unknown words now
 
     def needs(self) -> PlannerNeeds:
         return PlannerNeeds(object_past=self.network.features.past_steps)
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K candidates and T + 1 states."""
-        scenes = scenes_of(obs, self.network.features)
+        scenes = scenes_of(obs, self.network.features, self.conditions)
         parts: list[list[F64]] = []
         after: list[Any] = []
         size = self.config.micro_batch

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class LearnedConfig:
     """checkpoint: folder written by ``roadcraft train``; micro_batch: scenes per call of the network, the last call filled up. Results are the same
     bit for bit whatever the number of scenes, since the network always sees this many; 1 gives the lowest latency for one vehicle.
-    candidates: at most so many trajectories in a plan, the likeliest first (0: all)."""
+    candidates: at most so many trajectories in a plan, the likeliest first (0: all).
+
+    instruction: a text command ("change to the left lane"), target_speed_mps (0: none), style: for networks that read them; they go before what an
+    observation says. model: params of the model that replace those it was trained with, such as ``{guidance: {collision: 1.0}}``; whatever changes its
+    weights is refused."""
 
     checkpoint: str = field(default="", metadata={"path": True})
     micro_batch: int = 32
     candidates: int = 0
+    instruction: str = ""
+    target_speed_mps: float = 0.0
+    style: Literal["none", "calm", "normal", "assertive"] = "none"
+    model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.micro_batch < 1:
             raise ValueError("micro_batch must be at least 1")
         if self.candidates < 0:
             raise ValueError("candidates must not be negative")
+        if self.target_speed_mps < 0.0:
+            raise ValueError("target_speed_mps must not be negative")

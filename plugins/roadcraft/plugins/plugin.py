@@ -51,6 +51,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.tokens.policy_config:TokenAgentsConfig",
             f"{here}.tokens.policy:TokenAgents",
         ),
+        PluginSpec(
+            "model",
+            "diffusion",
+            "Drives of ego and neighbours by diffusion or flow matching, steered by commands, goals, speed and style",
+            f"{here}.diffusion.config:DiffusionConfig",
+            f"{here}.diffusion.model:Diffusion",
+        ),
     ]
 
 

@@ -31,6 +31,10 @@ reference_info       (R, 8)          ego's lateral offset, sin, cos of its headi
 reference_agent      (R, A, 6)       agents beside each line: arc length, offset, their rates, half extents along and across
 reference_static     (R, S, 6)       static objects likewise
 raster               (C, W, W) uint8 only where W = raster_cells > 0: bird's-eye picture, its channels and codes are those of ``RasterChannel``
+===================  ==============  ==============================================================================================================  ==============  ==================================================================================================
+
+Where ``instruction_words`` W > 0 also the conditions:
+
 ===================  ==============  ==================================================================================================
 
 Where ``lane_links`` L > 0 also the lane graph (``lane_graph``); ids are those of a map, the same in every frame, and poses are global and float64, for
@@ -45,6 +49,13 @@ lane_shape           (N, P, 6)       the piece as in ``lane``, in the frame of `
 crosswalk_id         (C,) int64      row in the map's crosswalks plus one, 0 where unused
 crosswalk_pose       (C, 3) float64  centre and direction of the long axis
 crosswalk_shape      (C, P, 2)       the outline in the frame of ``crosswalk_pose``
+=======
+instruction          (W,) int64      words of a text command (``conditions``), 0 where there is none
+goal                 (4,)            x, y, cos, sin of the goal
+goal_valid           () bool
+target_speed         (1,)            m/s
+target_speed_valid   () bool
+style                () int64        place in ``STYLES``
 ===================  ==============  ==================================================================================================
 """
 
@@ -59,6 +70,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.conditions import Conditions, allocate_conditions, vocabulary_hash, write_conditions
 from roadcraft.core.driving.feature_kernels import (
     agent_targets_into,
     near_lanes,
@@ -92,7 +104,8 @@ class SceneArrays:
 
     ego (10,) columns ``Ego``; key (R,) int64, kind (R,), box (R, 5), velocity (R, 2): rows of all frames of the source;
     frames (H, 2) int64: first and past-the-last row of each past frame, oldest first, now last, equal where there is none;
-    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features; layers: those known now.
+    light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features; layers: those known now;
+    conditions: what the network is told beside the scene.
     """
 
     ego: F64
@@ -107,11 +120,13 @@ class SceneArrays:
     map: MapData
     vehicle: F64
     layers: RasterLayers = NO_LAYERS
+    conditions: Conditions = Conditions()
 
 
 def layout_hash(spec: FeatureSpec) -> str:
     """Identifies the features' layout: capacities and the meaning of the arrays. Stored in checkpoints and compared when they are loaded."""
-    return blake2b(f"{LAYOUT}:{spec.schema_hash()}".encode(), digest_size=8).hexdigest()
+    words = vocabulary_hash() if spec.instruction_words else ""
+    return blake2b(f"{LAYOUT}:{spec.schema_hash()}{words}".encode(), digest_size=8).hexdigest()
 
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
@@ -187,6 +202,8 @@ def allocate(spec: FeatureSpec, batch: int) -> Features:
         }
     if s.raster_cells:
         shapes["raster"] = (CHANNELS, s.raster_cells, s.raster_cells), np.uint8
+    if s.instruction_words:
+        shapes |= allocate_conditions(s.instruction_words)
     return {name: np.zeros((batch, *shape), kind) for name, (shape, kind) in shapes.items()}
 
 
@@ -234,6 +251,8 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
     )  # fmt: skip
     if spec.raster_cells:
         write_raster(scene, fm, route, light_lane, spec.raster_cell_m, out["raster"], b)
+    if spec.instruction_words:
+        write_conditions(scene.conditions, ego, out, b)
 
 
 def _write_graph(graph: LaneGraph, lanes: I64, crosswalks: I64, out: Features, b: int) -> None:
@@ -265,9 +284,9 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
-    """The scenes of an observation. Without object history every past frame but the present one is empty. Raises DataError where the observation has
-    raster layers of more or fewer scenes than its own."""
+def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
+    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
+    empty. Raises DataError where the observation has raster layers of more or fewer scenes than its own."""
     if len(obs.layers) not in (0, len(obs)):
         raise DataError(
             f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
@@ -288,9 +307,17 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec) -> list[SceneArrays]:
             SceneArrays(
                 obs.ego_past[b, -1], key, past.kind, past.box, past.velocity, frames, obs.lights.lane[li],
                 obs.lights.state[li], obs.route[b], obs.maps[b], row, obs.layers[b] if obs.layers else NO_LAYERS,
+                _told(obs, b).under(conditions or Conditions()) if spec.instruction_words else Conditions(),
             )
         )  # fmt: skip
     return out
+
+
+def _told(obs: ObservationBatch, b: int) -> Conditions:
+    """What an observation itself tells of scenario b."""
+    x, y, heading = (float(v) for v in obs.goal[b])
+    said = obs.instruction[b] if obs.instruction is not None else None
+    return Conditions(said or "", (x, y, heading) if obs.has_goal[b] else None)
 
 
 class LogScenes:

@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
+from roadcraft.plugins.common.lines import LineEncoder, nearest_line
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.multimodal.config import MultimodalConfig
-from roadcraft.plugins.multimodal.frenet import INTERVAL_S, FrenetDecoder
-from roadcraft.plugins.multimodal.lines import LineEncoder
 
 AGENT_POSES = 16  # of an agent's future that the head gives; those between are interpolated
 
@@ -131,23 +131,6 @@ class Multimodal(nn.Module):
             )
             terms["agent"] = c.agent * (miss.sum(-1) * seen).sum() / seen.sum().clamp_min(1)
         return terms
-
-
-def nearest_line(targets: Mapping[str, Tensor]) -> Tensor:
-    """The reference line (B,) nearest to where the expert was last seen."""
-    b = len(targets["ego_future"])
-    rows = torch.arange(b, device=targets["ego_future"].device)
-    last = (targets["ego_future_valid"].sum(-1) - 1).clamp_min(0)
-    end = targets["ego_future"][rows, last, :2]
-    line = targets["reference"]
-    gap = end[:, None, None] - line[..., :2]
-    at = gap.square().sum(-1).argmin(-1)[..., None]
-    gap = gap.gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
-    ahead = line[..., 2:4].gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
-    across = (ahead[..., 0] * gap[..., 1] - ahead[..., 1] * gap[..., 0]).abs()
-    along = (ahead * gap).sum(-1).abs()
-    far = (across + (along - 2.0).clamp_min(0.0)).masked_fill(~targets["reference_valid"], torch.inf)
-    return far.argmin(-1)
 
 
 def _spec(c: MultimodalConfig, features: FeatureSpec) -> FeatureSpec:

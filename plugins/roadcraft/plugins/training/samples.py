@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.conditions import mirrored_words
 from roadcraft.core.driving.feature_kernels import agent_targets_into
 from roadcraft.core.driving.feature_map import feature_map
 from roadcraft.core.driving.features import Features, LogScenes, allocate, write_features
@@ -19,8 +20,9 @@ from roadcraft.core.driving.mirror import mirror
 from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.plugins.training.augment import DRAWS, DROPPED, MIRRORED, limits, write_ego_future
+from roadcraft.plugins.training.augment import DRAWS, DROPPED, MIRRORED, TOLD, limits, write_ego_future
 from roadcraft.plugins.training.config import AugmentConfig
+from roadcraft.plugins.training.manoeuvres import tell
 from roadcraft.plugins.training.thinning import thin_out
 
 Batch = dict[str, NDArray[Any]]
@@ -119,7 +121,7 @@ class SampleBuilder:
         if augment is not None:
             mirrored = np.flatnonzero(draws[:, MIRRORED] < augment.mirror)
             if len(mirrored):
-                mirror(out, mirrored)
+                mirror(out, mirrored, mirrored_words)
         return out
 
     def _write(
@@ -143,3 +145,5 @@ class SampleBuilder:
             agent_targets_into(
                 out["agent_future"][b], out["agent_future_valid"][b], ego, scenes.key, objects.box, frames, ids
             )
+        if s.instruction_words and augment is not None:  # in validation a command would give the future away
+            tell(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))

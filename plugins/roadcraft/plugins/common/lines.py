@@ -105,6 +105,23 @@ class LineEncoder(nn.Module):
         )
 
 
+def nearest_line(targets: Mapping[str, Tensor]) -> Tensor:
+    """The reference line (B,) nearest to where the expert was last seen."""
+    b = len(targets["ego_future"])
+    rows = torch.arange(b, device=targets["ego_future"].device)
+    last = (targets["ego_future_valid"].sum(-1) - 1).clamp_min(0)
+    end = targets["ego_future"][rows, last, :2]
+    line = targets["reference"]
+    gap = end[:, None, None] - line[..., :2]
+    at = gap.square().sum(-1).argmin(-1)[..., None]
+    gap = gap.gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
+    ahead = line[..., 2:4].gather(2, at[..., None].expand(-1, -1, -1, 2))[:, :, 0]
+    across = (ahead[..., 0] * gap[..., 1] - ahead[..., 1] * gap[..., 0]).abs()
+    along = (ahead * gap).sum(-1).abs()
+    far = (across + (along - 2.0).clamp_min(0.0)).masked_fill(~targets["reference_valid"], torch.inf)
+    return far.argmin(-1)
+
+
 def _lead(gap: Tensor, vs: Tensor, speed: Tensor, in_way: Tensor) -> Tensor:
     """The nearest object in the way (B, R, 8); zeros and a free road where there is none."""
     if gap.shape[-1] == 0:

@@ -2,7 +2,7 @@
 
 A trajectory is a path (the line shifted sideways by a cubic spline of the way ahead) driven at a speed (a cubic spline of time that is never negative). The
 first control values are the ego's own offset, heading error and speed, so that plans join the present state; a network decides the others. With zeros
-from the network the ego keeps its speed and comes onto the line.
+from the network the ego keeps its speed and comes onto the line. ``fit`` finds the values of a trajectory that was driven.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ TABLE_S = 0.05  # grid of the tabulated lateral basis
 SPEED_SCALE = 4.0
 OFFSET_SCALE = 2.0
 SHARPNESS = 4.0  # of the bend that keeps speeds positive
+STAND_MPS = 0.01  # the slowest control value that ``fit`` answers
+WAY_WEIGHT, OFFSET_RIDGE = 0.3, 3e-3  # of ``fit``
 
 
-def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, float]:
-    """Clamped cubic B-spline basis (len(at), knots + 4) over [0, end], and the first knot's time."""
+def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clamped cubic B-spline basis (len(at), knots + 4) over [0, end], and the middle (Greville abscissa) of each of its functions."""
     t = np.concatenate([np.zeros(4), knots, np.full(4, end)])
     inside = np.clip(at, 0.0, end * (1.0 - 1e-12))
-    return BSpline.design_matrix(inside, t, 3).toarray(), float(t[4])
+    return BSpline.design_matrix(inside, t, 3).toarray(), (t[1:-3] + t[2:-2] + t[3:-1]) / 3.0
 
 
 class FrenetDecoder(nn.Module):
-    """Turns raw network outputs into trajectories. ``speed_size`` and ``offset_size`` are the numbers of free values per trajectory."""
+    """Turns raw network outputs into trajectories. ``speed_size`` and ``offset_size`` are the numbers of free values per trajectory, ``speed_at_s`` and
+    ``offset_at_s`` the times, of driving and of travel at the present speed, that each bears on most."""
 
     def __init__(
         self,
@@ -41,13 +44,18 @@ class FrenetDecoder(nn.Module):
         super().__init__()
         horizon = steps * INTERVAL_S
         fine = np.arange(steps * 10 + 1) * INTERVAL_S / 10
-        speed, _ = _basis(speed_knots_s, horizon, fine)
+        speed, speed_at = _basis(speed_knots_s, horizon, fine)
         way = np.zeros_like(speed)
         way[1:] = np.cumsum(0.5 * (speed[1:] + speed[:-1]) * (INTERVAL_S / 10), axis=0)
         end = offset_knots_s[-1] + 2.0
         self.table_size = round(end / TABLE_S) + 1
-        offset, self.first_knot = _basis(offset_knots_s, end, np.arange(self.table_size) * TABLE_S)
+        offset, offset_at = _basis(offset_knots_s, end, np.arange(self.table_size) * TABLE_S)
+        self.first_knot = offset_knots_s[0]
+        self.speed_at_s, self.offset_at_s = tuple(speed_at[1:].tolist()), tuple(offset_at[2:].tolist())
         self.speed_size, self.offset_size = speed.shape[1] - 1, offset.shape[1] - 2
+        both = np.concatenate([speed[::10][1:, 1:], WAY_WEIGHT * way[::10][1:, 1:]])
+        self.speed_fit: Tensor
+        self.register_buffer("speed_fit", torch.tensor(np.linalg.pinv(both), dtype=torch.float32), persistent=False)
         self.interval_m, self.slow_mps = interval_m, slow_mps
         self.speed_basis: Tensor
         self.way_basis: Tensor
@@ -75,17 +83,60 @@ class FrenetDecoder(nn.Module):
         """Points (B, K, P, 2) of the shifted line; the first is the ego's own place."""
         count = line.shape[2]
         scale = now.clamp_min(self.slow_mps)
-        at = torch.arange(count, device=now.device) * self.interval_m / scale[:, None] / TABLE_S
-        at = at.clamp_max(self.table_size - 1.001)
-        row = at.floor().long()
-        share = (at - row)[..., None]
-        basis = self.offset_table[row] * (1.0 - share) + self.offset_table[row + 1] * share
+        basis = self._offset_basis(torch.arange(count, device=now.device) * self.interval_m / scale[:, None])
         second = lateral + slope * scale[:, None] * (self.first_knot / 3.0)
         control = torch.cat([lateral[..., None], second[..., None], OFFSET_SCALE * offset], -1)
         shift = control @ basis.transpose(1, 2)
         normal = torch.stack([-line[..., 3], line[..., 2]], -1)
         path = line[..., :2] + normal * shift[..., None]
         return torch.cat([torch.zeros_like(path[:, :, :1]), path[:, :, 1:]], 2)
+
+    def _offset_basis(self, seconds: Tensor) -> Tensor:
+        """Lateral basis (..., offset_size + 2) at seconds of travel at the present speed."""
+        at = (seconds / TABLE_S).clamp(0.0, self.table_size - 1.001)
+        row = at.floor().long()
+        share = (at - row)[..., None]
+        return self.offset_table[row] * (1.0 - share) + self.offset_table[row + 1] * share
+
+    @torch.no_grad()
+    def fit(
+        self, future: Tensor, valid: Tensor, line: Tensor, lateral: Tensor, slope: Tensor, now: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The raw values (B, speed_size), (B, offset_size) whose trajectory comes nearest to a driven one, by least squares; the reverse of ``forward``.
+
+        future (B, T, 5) x, y, cos, sin, speed, valid (B, T): a prefix; beyond it the speed is held. line (B, P, 4), lateral, slope, now (B,). Where nothing was
+        driven, a ridge brings the path onto the line.
+        """
+        rows = torch.arange(len(future), device=future.device)
+        last = (valid.sum(-1) - 1).clamp_min(0)
+        speed = torch.where(valid, future[..., 4], future[rows, last, 4][:, None])
+        place = torch.cat([torch.zeros_like(future[:, :1, :2]), future[..., :2]], 1)
+        step = (place[:, 1:] - place[:, :-1]).norm(dim=-1)
+        way = torch.where(valid, step, INTERVAL_S * speed).cumsum(-1)
+        start = now.clamp_min(0.0)[:, None]
+        rest = torch.cat(
+            [speed - start * self.speed_basis[:, 0], WAY_WEIGHT * (way - start * self.way_basis[:, 0])], -1
+        )
+        control = (rest @ self.speed_fit.T).clamp_min(STAND_MPS)
+        bent = control + torch.log(-torch.expm1(-SHARPNESS * control)) / SHARPNESS  # the reverse of softplus
+        scale = now.clamp_min(self.slow_mps)
+        along, across = self._beside(future[..., :2], line)
+        basis = self._offset_basis(along / scale[:, None])
+        second = lateral + slope * scale * (self.first_knot / 3.0)
+        missing = across - basis[..., 0] * lateral[:, None] - basis[..., 1] * second[:, None]
+        part = basis[..., 2:] * valid[..., None] / valid.sum(-1).clamp_min(1)[:, None, None]
+        square = part.transpose(1, 2) @ basis[..., 2:]
+        ridge = OFFSET_RIDGE * torch.eye(self.offset_size, device=future.device)
+        offset = torch.linalg.solve(square + ridge, (part.transpose(1, 2) @ missing[..., None])[..., 0])
+        return (bent - start) / SPEED_SCALE, offset / OFFSET_SCALE
+
+    def _beside(self, place: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:
+        """Places (B, T, 2) along and across a line (B, P, 4)."""
+        at = torch.cdist(place, line[..., :2]).argmin(-1)
+        near = line.gather(1, at[..., None].expand(-1, -1, 4))
+        gap = place - near[..., :2]
+        along = at * self.interval_m + (near[..., 2:] * gap).sum(-1)
+        return along, near[..., 2] * gap[..., 1] - near[..., 3] * gap[..., 0]
 
 
 def _along(path: Tensor, way: Tensor) -> Tensor:

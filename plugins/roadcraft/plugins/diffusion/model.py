@@ -1,0 +1,305 @@
+"""The behaviour model ``diffusion``: drives of the ego and its neighbours, denoised together along the reference lines ahead, steered by what it is told.
+
+A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the present state, stays smooth and may stand
+still. p(drive | scene, told) = p(line | scene, told) p(coefficients, neighbours | line, scene, told): the first factor is a softmax over the lines, the second a
+diffusion transformer (``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and training tells some samples nothing, so
+that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of Diffusion Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0
+prediction, small initial noise, guidance by energies.
+
+The K samples of an answer are dealt to the lines in turn, the likeliest first. The first sample of a line starts from no noise at all and is the network's
+middle answer; the others start from ``temperature`` times the noise of their scene's key. A sample's logit is the log-probability of its line plus its share
+among the samples of that line: the nearer to the middle answer, the likelier. (Agreement of all samples of a line chose worse drives.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
+from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder
+from roadcraft.plugins.common.layers import TransformerLayer, mlp
+from roadcraft.plugins.common.lines import LineEncoder, nearest_line
+from roadcraft.plugins.common.tokens import TokenKind
+from roadcraft.plugins.diffusion.config import DiffusionConfig
+from roadcraft.plugins.diffusion.dit import Denoiser
+from roadcraft.plugins.diffusion.guidance import bend
+from roadcraft.plugins.diffusion.neighbours import Neighbours
+from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
+from roadcraft.plugins.diffusion.told import Told
+
+KINDS = 7  # of ObjectKind
+NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer is e times less likely
+
+
+@dataclass
+class Denoised(Prediction):
+    """A prediction and what its loss is made of: training drives ``drive`` (B, M, T, 5) denoised along ``line`` (B,) from M noise levels, their coefficients
+    ``values`` (B, M, E), those of their neighbours ``others`` (B, M, A, Q), and ``line_logits`` (B, R)."""
+
+    drive: Tensor
+    values: Tensor
+    others: Tensor
+    line: Tensor
+    line_logits: Tensor
+
+
+@dataclass
+class Scene:
+    """A scene made ready for the denoiser: line contexts (B, R, D) and logits (B, R); vehicles (B, 1 + A, D) with mask; what the blocks keep."""
+
+    context: Tensor
+    logits: Tensor
+    vehicles: Tensor
+    mask: Tensor
+    kept: list[Tensor]
+    tokens_mask: Tensor
+
+
+class Diffusion(nn.Module):
+    """See the module's docstring."""
+
+    def __init__(self, config: DiffusionConfig, *, dim: int, features: FeatureSpec) -> None:
+        super().__init__()
+        self.config, self.dim = config, dim
+        c = config
+        self.spec = _spec(c, features)
+        self.lines, self.told = LineEncoder(dim), Told(c.words, c.word_dim, dim)
+        self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.rank, self.wish = nn.Parameter(torch.randn(c.lines, dim) * 0.3), nn.Parameter(torch.zeros(c.lines, dim))
+        self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
+        self.norm, self.logit = nn.LayerNorm(dim), mlp(dim, dim, 1)
+        self.agent, self.agent_kind, self.agent_token = mlp(8, dim, dim), nn.Embedding(KINDS, dim), nn.Linear(dim, dim)
+        self.decoder = FrenetDecoder(c.speed_knots_s, c.offset_knots_s, c.future_steps, c.line_interval_m, c.slow_mps)
+        self.neighbours = Neighbours(c.future_steps)
+        size = self.decoder.speed_size + self.decoder.offset_size
+        self.denoiser = Denoiser(dim, size, self.neighbours.size, c.blocks, c.heads, c.feed_forward, c.dropout)
+        self.scale: Tensor
+        self.register_buffer("scale", _spread(self.decoder), persistent=False)
+
+    def features(self) -> FeatureSpec:
+        return self.spec
+
+    # ---- the scene ---------------------------------------------------------------------------------------------------
+
+    def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], told: Tensor) -> Scene:
+        rows = torch.arange(len(told), device=told.device)
+        ego = self.ego(encoding.tokens[rows, encoding.ego])
+        x = self.line(self.lines(f)) + ego[:, None] + self.rank + told
+        context = self.norm(self.context(x, f["reference_valid"], encoding.tokens, encoding.mask))
+        logits = self.logit(context)[..., 0] + (told * self.wish).sum(-1)  # a command may name a line outright
+        logits = logits.masked_fill(~f["reference_valid"], torch.finfo(x.dtype).min)
+        vehicles = torch.cat([ego[:, None], self._agents(encoding, f)], 1)
+        there = torch.ones_like(f["agent_valid"][:, :1, -1])
+        mask = torch.cat([there, f["agent_valid"][:, : self.spec.future_agents, -1]], 1)
+        kept = self.denoiser.prepare(encoding.tokens)
+        return Scene(context + told, logits, vehicles, mask, kept, encoding.mask)
+
+    def _agents(self, encoding: SceneEncoding, f: Mapping[str, Tensor]) -> Tensor:
+        """Neighbours as they are now (B, A, D), with the encoder's tokens of them where it has such."""
+        count = self.spec.future_agents
+        now, size = f["agent"][:, :count, -1], f["agent_size"][:, :count]
+        scale = now.new_tensor([1 / 50, 1 / 50, 1, 1, 1 / 10, 1 / 10])
+        x = self.agent(torch.cat([now * scale, size / 5.0], -1)) + self.agent_kind(f["agent_kind"][:, :count])
+        first = (encoding.kind[0] == TokenKind.AGENT).nonzero()
+        if 0 < count <= len(first):
+            x = x + self.agent_token(encoding.tokens[:, int(first[0]) : int(first[0]) + count])
+        return x
+
+    def _decode(self, line: Tensor, values: Tensor, f: Mapping[str, Tensor]) -> Tensor:
+        """Drives (B, K, T, 5) along lines (B, K) of normalised values (B, K, E)."""
+        shape, lateral, slope = _lines_of(line, f)
+        speed, offset = (values * self.scale).split([self.decoder.speed_size, self.decoder.offset_size], -1)
+        out: Tensor = self.decoder(speed, offset, shape, lateral, slope, f["ego"][:, 0])
+        return out
+
+    # ---- training ----------------------------------------------------------------------------------------------------
+
+    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
+        """Where gradients are recorded: M drives denoised from noised training targets, with equal logits; torch's generator draws the noise. Where
+        ``features`` holds no targets they start from noise alone. Else: ``sample`` with fixed keys, and the denoised drives, from fixed noise, for the loss."""
+        scene = self._scene(encoding, features, self.told(features))
+        denoised = self._denoise_targets(scene, features)
+        if torch.is_grad_enabled():
+            return denoised
+        keys = np.zeros(len(scene.logits), np.uint64)
+        answer = self.sample(encoding, features, keys)
+        return replace(denoised, ego=answer.ego, logits=answer.logits, agents=answer.agents)
+
+    def _denoise_targets(self, scene: Scene, f: Mapping[str, Tensor]) -> Denoised:
+        b, m = len(scene.logits), self.config.draws
+        agents, size, device = self.spec.future_agents, self.neighbours.size, scene.logits.device
+        if "ego_future" in f:
+            line = nearest_line(f)
+            values, others, _ = self._wanted(f, line)
+            lowest = T_MIN
+        else:
+            line = torch.zeros(b, dtype=torch.int64, device=device)
+            values, others = torch.zeros(b, len(self.scale), device=device), torch.zeros(b, agents, size, device=device)
+            lowest = 1.0
+        chance = None if torch.is_grad_enabled() else torch.Generator(device).manual_seed(0)
+        t = torch.rand(b, m, device=device, generator=chance) * (1.0 - lowest) + lowest
+        noise = torch.randn(b, m, len(self.scale) + agents * size, device=device, generator=chance)
+        e, e_others = noise[..., : len(self.scale)], noise[..., len(self.scale) :].unflatten(-1, (agents, size))
+        alpha, sigma = (v[..., None] for v in signal_and_noise(self.config.process, t))
+        z = alpha * values[:, None] + sigma * e
+        z_others = alpha[..., None] * others[:, None] + sigma[..., None] * e_others
+        lines = line[:, None].expand(-1, m)
+        context = scene.context.gather(1, lines[..., None].expand(-1, -1, self.dim))
+        x, x_others = self.denoiser(z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask)
+        drive = self._decode(lines, x, f)
+        futures = self._futures(x_others, f)
+        return Denoised(
+            drive, torch.zeros(b, m, device=device), futures, self._times(x), drive, x, x_others, line, scene.logits
+        )
+
+    def _wanted(self, targets: Mapping[str, Tensor], line: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised values (B, E) of the expert along ``line`` (B,), those of its neighbours (B, A, Q), and which of these are known."""
+        shape, lateral, slope = (v[:, 0] for v in _lines_of(line[:, None], targets))
+        speed, offset = self.decoder.fit(
+            targets["ego_future"], targets["ego_future_valid"], shape, lateral, slope, targets["ego"][:, 0]
+        )
+        values = torch.cat([speed, offset], -1) / self.scale
+        count = self.spec.future_agents
+        others, known = self.neighbours.fit(
+            targets["agent_future"][:, :count],
+            targets["agent_future_valid"][:, :count],
+            targets["agent"][:, :count, -1],
+        )
+        return values.clamp(-8.0, 8.0), others, known
+
+    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Terms value, regression, choice, agent of a prediction that ``forward`` made."""
+        if not isinstance(prediction, Denoised):
+            raise TypeError("the loss of a diffusion model needs a prediction of forward, not of sample")
+        c, p = self.config, prediction
+        goal, valid = targets["ego_future"], targets["ego_future_valid"]
+        values, others, known = self._wanted(targets, p.line)
+        some = valid.any(-1).to(p.values.dtype)[:, None]
+        weight = valid / (1.0 + p.time_s / c.near_s)
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        error = functional.smooth_l1_loss(p.drive, goal[:, None].expand_as(p.drive), reduction="none")
+        regression = error[..., :2].sum(-1) + c.heading * error[..., 2:4].sum(-1) + c.speed * error[..., 4]
+        miss = (p.values - values[:, None]).square().mean(-1)
+        terms = {
+            "value": c.value * (miss * some).mean(),
+            "regression": c.regression * (regression * weight[:, None]).sum(-1).mean(),
+            "choice": c.choice * functional.cross_entropy(p.line_logits, nearest_line(targets)),
+        }
+        if self.spec.future_agents:
+            off = functional.smooth_l1_loss(p.others, others[:, None].expand_as(p.others), reduction="none")
+            seen = known[:, None].expand_as(off)
+            terms["agent"] = c.agent * (off * seen).sum() / seen.sum().clamp_min(1)
+        return terms
+
+    # ---- sampling ----------------------------------------------------------------------------------------------------
+
+    def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
+        """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise depends on ``keys`` (B,) alone."""
+        c, f = self.config, features
+        told = self.told(f)
+        scenes = [self._scene(encoding, f, told)] if c.emphasis else []
+        if c.emphasis != 1.0:
+            scenes.append(self._scene(encoding, f, torch.zeros_like(told)))
+        weights = [c.emphasis, 1.0 - c.emphasis] if len(scenes) == 2 else [1.0]
+        log_p = torch.stack([w * s.logits.log_softmax(-1) for w, s in zip(weights, scenes, strict=True)]).sum(0)
+        log_p = log_p.masked_fill(~f["reference_valid"], torch.finfo(log_p.dtype).min).log_softmax(-1)
+        line, first = _deal(log_p, f["reference_valid"], c.samples)
+        noise = self._noise(keys, first)
+        size = len(self.scale)
+        z = solve(c.process, c.order, partial(self._clean, scenes, weights, line, f), noise, times(c.steps))
+        drive, others = self._decode(line, z[..., :size], f), self._split(z)
+        logits = log_p.gather(1, line) + _nearness(drive, line, first, self._times(z))
+        return Prediction(drive, logits, self._futures(others, f), self._times(z))
+
+    def _clean(
+        self, scenes: list[Scene], weights: list[float], line: Tensor, f: Mapping[str, Tensor], z: Tensor, t: float
+    ) -> Tensor:
+        """Clean values of ego and neighbours (B, K, E + A Q) as foreseen from z at time t, weighed over what is told, and guided."""
+        size, k = len(self.scale), z.shape[1]
+        index = line[..., None].expand(-1, -1, self.dim)
+        context = torch.cat([s.context.gather(1, index) for s in scenes], 1)
+        ego, others = z[..., :size], self._split(z)
+        ways = len(scenes)
+        at = torch.full((len(z), ways * k), t, device=z.device)
+        s = scenes[0]
+        x, x_others = self.denoiser(
+            ego.repeat(1, ways, 1), others.repeat(1, ways, 1, 1), at, context, s.vehicles, s.mask, s.kept, s.tokens_mask
+        )
+        x = torch.stack([w * v for w, v in zip(weights, x.split(k, 1), strict=True)]).sum(0)
+        x_others = torch.stack([w * v for w, v in zip(weights, x_others.split(k, 1), strict=True)]).sum(0)
+        if self.config.guidance.on:
+            x = bend(self.config.guidance, x, partial(self._decode, line), self._futures(x_others, f), f)
+        return torch.cat([x, x_others.flatten(2)], -1)
+
+    def _split(self, z: Tensor) -> Tensor:
+        return z[..., len(self.scale) :].unflatten(-1, (self.spec.future_agents, self.neighbours.size))
+
+    def _noise(self, keys: Keys, first: Tensor) -> Tensor:
+        """Start of each sample (B, K, E + A Q): nothing for the first sample of a line, else noise from its scene's key."""
+        shape = (first.shape[1], len(self.scale) + self.spec.future_agents * self.neighbours.size)
+        rows = [np.random.Generator(np.random.Philox(key=int(k))).standard_normal(shape, np.float32) for k in keys]
+        noise = torch.from_numpy(np.stack(rows)).to(first.device)
+        later = torch.arange(first.shape[1], device=first.device) != first
+        return self.config.temperature * noise * later[..., None]
+
+    def _futures(self, others: Tensor, f: Mapping[str, Tensor]) -> Tensor:
+        """Neighbours (B, K, A, T, 4)."""
+        out: Tensor = self.neighbours(others, f["agent"][:, : self.spec.future_agents, -1])
+        return out
+
+    def _times(self, like: Tensor) -> Tensor:
+        return INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=like.device)
+
+
+def _deal(log_p: Tensor, valid: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Lines (B, count) for the samples, in turn from the likeliest, and the place of the first sample of each one's line (B, count)."""
+    order = log_p.argsort(dim=-1, descending=True, stable=True)
+    lines = valid.sum(-1, keepdim=True).clamp_min(1)
+    k = torch.arange(count, device=log_p.device)[None]
+    return order.gather(1, k % lines), k % lines
+
+
+def _nearness(drive: Tensor, line: Tensor, first: Tensor, time_s: Tensor) -> Tensor:
+    """Log-share of each sample among those of its line (B, K), by its mean distance to their first, whose place is ``first`` (B, K); near poses weigh more."""
+    place = drive[..., ::8, :2]
+    middle = place.gather(1, first[..., None, None].expand_as(place))
+    weight = 1.0 / (1.0 + time_s[::8])
+    far = (place - middle).norm(dim=-1) @ (weight / weight.sum()) / NEARNESS_M
+    same = line[:, :, None] == line[:, None]
+    return -far - (-far)[:, None].masked_fill(~same, -torch.inf).logsumexp(-1)
+
+
+def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Shape (B, K, P, 4) of the lines with the given numbers (B, K), and the ego's offset and slope beside them (B, K)."""
+    reference, info = f["reference"], f["reference_info"]
+    shape = reference[..., :4].gather(1, line[..., None, None].expand(-1, -1, reference.shape[2], 4))
+    info = info.gather(1, line[..., None].expand(-1, -1, info.shape[-1]))
+    slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
+    return shape, info[..., LATERAL], slope
+
+
+def _spread(decoder: FrenetDecoder) -> Tensor:
+    """Standard deviations of the coefficients, as found in driving: speeds are surer near, offsets smaller far ahead."""
+    speed = [min(max(0.12 * t, 0.05), 0.7) for t in decoder.speed_at_s]
+    offset = [0.25 / (1.0 + 0.3 * t) for t in decoder.offset_at_s]
+    return torch.tensor([*speed, *offset], dtype=torch.float32)
+
+
+def _spec(c: DiffusionConfig, features: FeatureSpec) -> FeatureSpec:
+    return replace(
+        features,
+        reference_lines=c.lines,
+        reference_points=c.line_points,
+        reference_interval_m=c.line_interval_m,
+        future_steps=c.future_steps,
+        future_agents=min(c.future_agents, features.agents),
+        instruction_words=c.words,
+    )
