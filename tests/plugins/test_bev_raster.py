@@ -24,7 +24,7 @@ from roadcraft.plugins.bev_raster.encoder import look
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run import train
-from roadcraft.plugins.training.samples import SampleBuilder
+from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.simulation.batch_log import BatchLog
@@ -217,7 +217,7 @@ def test_from_store_to_sample_and_observation(tmp_path: Path) -> None:
         assert a.tobytes() == b.tobytes(), name
     net = network()
     builder = SampleBuilder(store, net.features)
-    samples = builder.find([drive.name], 0.1, 3.0)
+    samples = find_samples([drive.name], [log_facts(store, drive.name)], 0.1, 3.0)
     batch_log = BatchLog([replace(scenario, drive=back)], load_vehicle())
     assert batch_log.has_layers
     batch_log.ego[0, batch_log.size - 1 :] = batch_log.expert[0]
@@ -228,7 +228,7 @@ def test_from_store_to_sample_and_observation(tmp_path: Path) -> None:
         seen = batch_log.observe(np.zeros(1, np.int64), i, obs.objects, obs.objects_past, False)
         drawn = build_features(net.features, scenes_of(seen, net.features))["raster"][0]
         row = int(np.flatnonzero(samples.frame == frame)[0])
-        trained = builder.batch(samples, np.array([row]), None, [0])["raster"][0]
+        trained = builder.batch(samples, np.array([row]))["raster"][0]
         np.testing.assert_array_equal(drawn, trained)
         assert (drawn[RasterChannel.FRICTION_KNOWN] == 255).mean() > 0.9
         assert (drawn[RasterChannel.OCCUPANCY_KNOWN] == 255).any()

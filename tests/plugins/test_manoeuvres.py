@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.conditions import PHRASES, STYLES, Manoeuvre, read_instruction
+from roadcraft.core.driving.conditions import PHRASES, STYLES, Manoeuvre, mirrored_words, read_instruction, word_ids
 from roadcraft.core.driving.features import FeatureSpec
 from roadcraft.core.driving.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
 from roadcraft.plugins.training.asked import obey
+from roadcraft.plugins.training.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.manoeuvres import manoeuvres, put_into_words
-from roadcraft.plugins.training.samples import SampleBuilder
+from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts
 
 POINTS, STEPS, DT = 60, 80, 0.1
 M = Manoeuvre
@@ -212,13 +213,15 @@ def test_samples_are_told_in_training_only(made_up_source: Any) -> None:
         agents=4, static=2, lanes=8, lane_points=10, route_lanes=0, crosswalks=1, future_agents=3, instruction_words=8
     )
     builder = SampleBuilder(made_up_source, spec)
-    samples = builder.find(made_up_source.logs(), 0.5, 3.0)
+    logs = made_up_source.logs()
+    samples = find_samples(logs, [log_facts(made_up_source, log) for log in logs], 0.5, 3.0)
     rows = np.arange(min(120, len(samples)))
-    plain = builder.batch(samples, rows, None, [1])
+    random = draws(1, 0, len(rows))
+    plain = builder.batch(samples, rows)
     assert not plain["instruction"].any()
     assert not plain["goal_valid"].any()
-    told = builder.batch(samples, rows, AugmentConfig(), [1])
-    again = builder.batch(samples, rows, AugmentConfig(), [1])
+    told = builder.batch(samples, rows, AugmentConfig(), random)
+    again = builder.batch(samples, rows, AugmentConfig(), random)
     for k in told:
         np.testing.assert_array_equal(told[k], again[k])
     share = (told["instruction"][:, 0] > 0).mean()
@@ -227,5 +230,19 @@ def test_samples_are_told_in_training_only(made_up_source: Any) -> None:
     assert told["target_speed_valid"].any()
     known = {read_instruction(p, 8) for phrases in PHRASES.values() for p in phrases}
     assert {tuple(row) for row in told["instruction"][told["instruction"][:, 0] > 0].tolist()} <= known
-    without = SampleBuilder(made_up_source, replace(spec, instruction_words=0)).batch(samples, rows, None, [1])
+    without = SampleBuilder(made_up_source, replace(spec, instruction_words=0)).batch(samples, rows)
     np.testing.assert_array_equal(without["ego_future"], plain["ego_future"])
+
+
+def test_a_command_is_mirrored_with_its_world(made_up_source: Any) -> None:
+    spec = FeatureSpec(agents=4, static=2, lanes=8, lane_points=10, route_lanes=0, crosswalks=1, instruction_words=8)
+    builder, logs = SampleBuilder(made_up_source, spec), made_up_source.logs()
+    samples = find_samples(logs, [log_facts(made_up_source, log) for log in logs], 0.5, 3.0)
+    rows = np.arange(min(60, len(samples)))
+    random = draws(1, 0, len(rows))
+    plain, mirrored = (builder.batch(samples, rows, AugmentConfig(mirror=m), random) for m in (0.0, 1.0))
+    assert (plain["instruction"] != mirrored["instruction"]).any()
+    np.testing.assert_array_equal(mirrored_words(plain["instruction"]), mirrored["instruction"])
+    np.testing.assert_array_equal(plain["goal"] * [1, -1, 1, -1], mirrored["goal"])
+    left, right = (np.array(word_ids(f"turn {side}")) for side in ("left", "right"))
+    np.testing.assert_array_equal(mirrored_words(left), right)

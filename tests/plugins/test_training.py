@@ -281,3 +281,22 @@ def test_a_third_partys_model_trains_by_name(
     assert about["model"]["name"] == "guest"
     assert about["versions"]["guest-package"] == "3.1"
     assert network.model.config.modes == 1
+
+
+def test_a_run_may_begin_with_the_weights_of_another(
+    recipe: TrainConfig, made_up_source: Any, trained: Path, tmp_path: Path
+) -> None:
+    fresh, tuned = (
+        train(
+            replace(recipe, out=str(tmp_path / name), steps=1, validate_every=1, learning_rate=1e-9, start=start),
+            source=made_up_source,
+            progress=False,
+        )
+        for name, start in (("fresh", ""), ("tuned", str(trained)))
+    )
+    origin, own = read_tensors(trained / "model.safetensors"), read_tensors(tuned.last / "model.safetensors")
+    assert max(float((own[k] - v).abs().max()) for k, v in origin.items()) < 1e-6
+    assert not equal_weights(fresh.last, tuned.last)
+    other = PluginRef("multimodal", {**recipe.model.params, "modes": 3})
+    with pytest.raises(DataError, match="do not fit"):
+        train(replace(recipe, model=other, out=str(tmp_path / "x"), start=str(trained)), source=made_up_source)

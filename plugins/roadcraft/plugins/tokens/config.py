@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class TokensConfig:
     """The defaults are small. For a large data set: layers 6, heads 8, feed_forward 4, relation 64, dropout 0.1, 2048 tokens of each class,
-    vocabulary_batches 512, with an encoder of dim 128; train with closed_loop 0, then on with closed_loop 1 and a tenth of the learning rate.
+    vocabulary_batches 512, with an encoder of dim 128; train with closed_loop 0,
+    then a second run with closed_loop 1, a tenth of the learning rate and ``start`` at the first.
 
     vehicle_tokens, pedestrian_tokens, bicycle_tokens: sizes of the vocabulary; tolerance_m: mean corner distance that a token covers, enlarged until the
     vocabulary covers what it was built from; vocabulary_batches: training batches it is built from.

@@ -81,7 +81,8 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """encoder, model: plugins by name. data: a store, or raw logs (format where it cannot be told). out: folder of the run.
+    """encoder, model: plugins by name. data: a store, or raw logs (format where it cannot be told). out: folder of the run. start: a checkpoint folder whose
+    weights are begun with, to fine-tune them (the same encoder and model; whatever does not change the weights may differ).
 
     steps: optimiser steps; minutes: stop after so long instead, the learning rate following the clock (0: no limit; such a run cannot be repeated
     exactly); batch: samples per step, over all devices; accumulate: parts into which a device's share is cut to fit its memory;
@@ -105,6 +106,7 @@ class TrainConfig:
     data: str = field(default="", metadata={"path": True})
     format: str | None = None
     out: str = field(default="runs/train", metadata={"path": True})
+    start: str = path_field()
     steps: int = 20_000
     minutes: float = 0.0
     batch: int = 64

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from roadcraft.core.config import to_tree
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
-from roadcraft.planners.checkpoint import build_network, settle_folder
+from roadcraft.planners.checkpoint import WEIGHTS, build_network, load_weights, read_config, settle_folder
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data import DataModule
 from roadcraft.plugins.training.keeper import Keeper
@@ -64,7 +64,10 @@ def train(
         torch.set_num_threads(config.threads)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     data = DataModule(config, source or open_source(config.data, config.format), network.features)
-    if resume is None and isinstance(network.model, Prepared):
+    if resume is None and config.start:
+        read_config(config.start)
+        load_weights(network, Path(config.start) / WEIGHTS)
+    elif resume is None and isinstance(network.model, Prepared):
         network.model.prepare(data.first_batches())
     module = TrainModule(network, config, stop_at or config.steps)
     keeper = Keeper(config, out, module, data)
