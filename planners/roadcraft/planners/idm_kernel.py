@@ -20,6 +20,8 @@ from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.capsules import CHUNK, MARGIN, box_capsule, capsule_gap, corridor_capsules, polygon_capsule
 from roadcraft.core.driving.corridor import piece, square_ends
 from roadcraft.core.driving.corridor_gap import (
+    BOX,
+    EDGE,
     TIE,
     bounds_of,
     choose_nearest,
@@ -168,7 +170,7 @@ def _mark_edge(points: F64, half_width: float, capsules: F64, edge: F64, marks: 
             near = near or gap <= _CAP_ROOM + half_width
             for k in (2 * i, 2 * i + 1):
                 n = piece(points, len(points), half_width, k, scratch) if gap <= MARGIN else 0
-                if n > 0 and convex_separation(scratch, n, edge, 2, 0.0) < -MARGIN:
+                if n > 0 and convex_separation(scratch, n, edge, EDGE, 0.0) < -MARGIN:
                     marks[k % 2, i + k % 2 + 1] = 1
     return near
 
@@ -225,7 +227,7 @@ def _survey(way: Way, seen: Seen, x: float, y: float, radius: float, s: float) -
         if not math.sqrt(dx * dx + dy * dy) < radius:
             met[o, 0] = _OUT
             continue
-        bounds_of(corners[o], 4, 0.0, extents[o])
+        bounds_of(corners[o], BOX, 0.0, extents[o])
         box_capsule(boxes[o, 0], boxes[o, 1], boxes[o, 2], boxes[o, 3], boxes[o, 4], bound)
         if not _last_met(points, half_width, capsules, first, corners[o], 4, bound, met[o]):
             return met, extents, False
@@ -277,13 +279,13 @@ def _find_lead(
     parts, reach = 3 if final > first else 2, np.empty((3, 4))
     ends[0] = edges
     for k in range(parts):
-        bounds_of(ends[k], 4, MARGIN, reach[k])
+        bounds_of(ends[k], BOX, MARGIN, reach[k])
     hit, far, middle = (
         np.empty(objects + len(red), np.int64),
         np.empty(objects + len(red)),
         np.empty(objects + len(red)),
     )
-    hits, best = 0, _FAR
+    hits, best = np.int64(0), _FAR
     for e in range(objects):
         if met[e, 0] == _OUT:
             continue
@@ -297,14 +299,14 @@ def _find_lead(
                 and extents[e, 1] <= reach[k, 3]
                 and extents[e, 3] >= reach[k, 1]
             ):
-                gap = min(gap, convex_separation(ends[k], 4, corners[e], 4, gap))
+                gap = min(gap, convex_separation(ends[k], BOX, corners[e], BOX, gap))
         if gap >= -MARGIN and met[e, 2] == 1 and (met[e, 0] >= final or met[e, 1] > final):
             # What it meets beyond the end says nothing about what it meets before.
             gap = min(gap, _meets_whole(way, corners[e], start, end))
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
-            hit[hits], far[hits] = e, polygon_distance(edges, 4, corners[e], 4, _FAR)
+            hit[hits], far[hits] = e, polygon_distance(edges, BOX, corners[e], BOX, _FAR)
             middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
             best, hits = min(best, far[hits]), hits + 1
     for c in range(len(red)):
@@ -341,4 +343,4 @@ def _meets_whole(way: Way, polygon: F64, start: float, end: float) -> float:
     capsules, bound = np.empty((n // CHUNK + 1, 5)), np.empty(5)
     corridor_capsules(scratch, n, way.half_width, capsules)
     polygon_capsule(polygon, 4, bound)
-    return separation_from_polygon(scratch, n, way.half_width, capsules, polygon, 4, bound)
+    return separation_from_polygon(scratch, n, way.half_width, capsules, polygon, BOX, bound)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.boxes import point_segment_distance
 from roadcraft.core.driving.kernels import leaf
@@ -37,7 +39,7 @@ def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> i
 @leaf
 def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out: F64) -> None:
     """Capsule around a footprint, a corridor of ``count`` >= 2 points and a box (4, 2) of corners: out (5,)."""
-    capsule_of(points, 0, count - 1, half_width, out)
+    capsule_of(points, np.int64(0), count - 1, half_width, out)
     for k in range(4):
         out[4] = max(out[4], point_segment_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
 

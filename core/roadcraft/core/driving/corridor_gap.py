@@ -22,6 +22,8 @@ TIE = 1e-7
 """m; nearest objects that differ by less are told apart by exact geometry."""
 LEAF = 10
 """Objects in one leaf of the reference's search tree (shapely's STRtree)."""
+BOX, EDGE = np.int64(4), np.int64(2)
+"""Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call spells out."""
 _FAR = 1e30
 _MAX_VERTICES = 40
 
@@ -267,7 +269,7 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
             off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
             if max(off_x, off_y) <= 0.0:
-                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], 2, gap))
+                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], EDGE, gap))
                 if gap < -MARGIN:
                     return gap
     if gap > MARGIN and inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
@@ -288,7 +290,7 @@ def ring_distance(
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
             off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
             if max(off_x, off_y) < best:
-                best = polygon_distance(polygon, vertices, points[i : i + 2], 2, best)
+                best = polygon_distance(polygon, vertices, points[i : i + 2], EDGE, best)
                 if best == 0.0:
                     return 0.0
     return best

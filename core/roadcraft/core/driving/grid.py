@@ -22,13 +22,13 @@ def fill_cells(
     """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,) int64, (E,) int32. An entry is ``2 * row``, plus 1 where the polygon covers
     the whole cell. Grid of nx * ny cells of size ``cell`` m from (x0, y0), row-major."""
     cells, entries = np.empty(1024, np.int64), np.empty(1024, np.int32)
-    count = 0
+    count = np.int64(0)
     for p in range(len(offsets) - 1):
         first, last = rings[offsets[p]], rings[offsets[p + 1]]
         if last == first:
             continue
-        c0, c1 = _extent(points, first, last, 0, x0, cell, nx)
-        r0, r1 = _extent(points, first, last, 1, y0, cell, ny)
+        c0, c1 = _extent(points, first, last, np.int64(0), x0, cell, nx)
+        r0, r1 = _extent(points, first, last, np.int64(1), y0, cell, ny)
         crossed = np.zeros((r1 - r0 + 1, c1 - c0 + 1), np.bool_)
         for r in range(offsets[p], offsets[p + 1]):
             for i in range(rings[r], rings[r + 1] - 1):

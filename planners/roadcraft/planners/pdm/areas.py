@@ -82,7 +82,7 @@ def _parks_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I6
     if count == 0:
         return 0
     p = ground.parks
-    return _keep_seen(p.points, p.rings, p.offsets, np.zeros(0, np.int64), patch, memo, x, y, out, count)
+    return _keep_seen(p.points, p.rings, p.offsets, ground.block[:0], patch, memo, x, y, out, count)
 
 
 @leaf

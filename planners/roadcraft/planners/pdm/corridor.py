@@ -143,7 +143,7 @@ def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64
             k = next_segment(path, i, last)
             if k < 0:
                 continue
-            parts = wedge(path, i, k, half_width, 0, triangle)
+            parts = wedge(path, i, k, half_width, np.int64(0), triangle)
             for part in range(parts):
                 wedge(path, i, k, half_width, part, triangle)
                 if convex_touch(triangle, corners):
@@ -204,7 +204,7 @@ def strip_marks(path: Path, half_width: float, ring: F64) -> I64:
             if convex_meets_ring(_corners(strip), ring):
                 out[i] |= 1
             k = next_segment(path, i, len(path.xy) - 1)
-            parts = wedge(path, i, k, half_width, 0, triangle) if k >= 0 else 0
+            parts = wedge(path, i, k, half_width, np.int64(0), triangle) if k >= 0 else 0
             for part in range(parts):
                 wedge(path, i, k, half_width, part, triangle)
                 if convex_meets_ring(triangle, ring):

@@ -288,7 +288,7 @@ def unroll(
         for k in range(red_count):
             ring = reds.points[reds.at[red_found[k]] : reds.at[red_found[k] + 1]]
             x, y = _centroid(ring)
-            red_arcs[red_found[k]] = project(whole, x, y, 0)[0]
+            red_arcs[red_found[k]] = project(whole, x, y, np.int64(0))[0]
     shared = np.zeros(3)
     for t in range(steps[0], steps[1] + 1):
         if t % REFRESH == 0:
@@ -298,7 +298,7 @@ def unroll(
                 for k in range(count):
                     j = found[k]
                     x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
-                    object_arcs[j] = project(whole, x, y, 0)[0]
+                    object_arcs[j] = project(whole, x, y, np.int64(0))[0]
             shared[0] = shared[1] = shared[2] = 0.0
             for q in range(len(targets)):
                 ahead = _look_ahead(

@@ -186,7 +186,7 @@ def score_progress(states: F64, vehicle_box: F64, path: Path, sheet: F64) -> Non
         a, b = states[n, 0], states[n, -1]
         ax, ay = a[0] + vehicle_box[0] * math.cos(a[2]), a[1] + vehicle_box[0] * math.sin(a[2])
         bx, by = b[0] + vehicle_box[0] * math.cos(b[2]), b[1] + vehicle_box[0] * math.sin(b[2])
-        start, near = project(path, ax, ay, 0)
+        start, near = project(path, ax, ay, np.int64(0))
         sheet[n, PROGRESS_M] = max(project(path, bx, by, near)[0] - start, 0.0)
 
 

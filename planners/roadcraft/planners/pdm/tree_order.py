@@ -58,11 +58,11 @@ def _pack(level: F64, order: I64, parent_of: I64) -> int:
     size = math.ceil(count / slices)
     for k in range(count):
         order[k] = k
-    _sort(level, order, 0, count, 0)
+    _sort(level, order, np.int64(0), count, np.int64(0))
     parents = 0
     for begin in range(0, count, size):
         end = min(begin + size, count)
-        _sort(level, order, begin, end, 1)
+        _sort(level, order, begin, end, np.int64(1))
         for k in range(begin, end):
             parent_of[k] = parents + (k - begin) // _CAPACITY
         parents += (end - begin + _CAPACITY - 1) // _CAPACITY

@@ -13,6 +13,8 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.capsules import MARGIN, capsule_gap, corridor_capsules, near_corridor
 from roadcraft.core.driving.corridor import folded_ends, unfolded_span
 from roadcraft.core.driving.corridor_gap import (
+    BOX,
+    EDGE,
     TIE,
     bounds_of,
     choose_nearest,
@@ -55,12 +57,12 @@ def find_lead(
     hulls = fleet.hull
     corners, other_extents, other_capsules = around.corners, around.extents, around.capsules
     foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
-    hits, best = 0, _FAR
+    hits, best = np.int64(0), _FAR
     for e in range(agents):
         if e == a or not alive[e] or _beyond(extents, e, reach) or not near_corridor(capsules, n, hulls, e):
             continue
         other_half = 0.5 * size[e, 1]
-        gap = separation_from_polygon(rest, n, half, capsules, box[e], 4, box_capsules[e])
+        gap = separation_from_polygon(rest, n, half, capsules, box[e], BOX, box_capsules[e])
         if gap >= -MARGIN and foot_count[e] > 1:
             swept = separation_of_corridors(
                 rest, n, half, capsules, feet[e], foot_count[e], other_half, foot_capsules[e]
@@ -74,7 +76,7 @@ def find_lead(
             )
             if foot_count[e] > 1 and d > 0.0:
                 d = distance_to_polygon(
-                    feet[e], foot_count[e], other_half, foot_capsules[e], box[a], 4, box_capsules[a], d
+                    feet[e], foot_count[e], other_half, foot_capsules[e], box[a], BOX, box_capsules[a], d
                 )
             if foot_count[e] > 1 and foot_n > 1 and d > 0.0:
                 d = distance_of_corridors(
@@ -88,7 +90,7 @@ def find_lead(
             continue
         polygon = around.ego_corners if k < 0 else corners[k]
         bound = around.ego_capsule if k < 0 else other_capsules[k]
-        gap = separation_from_polygon(rest, n, half, capsules, polygon, 4, bound)
+        gap = separation_from_polygon(rest, n, half, capsules, polygon, BOX, bound)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
         if gap < 0.0:
@@ -158,12 +160,12 @@ def _folds_matter(
     other, other_bounds = fleet.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
     corridor_capsules(other, others, other_half, other_bounds)
     other_box, other_bound = fleet.box_corners[e], fleet.box_capsule[e]
-    met = separation_from_polygon(rest, n, half, capsules, other_box, 4, other_bound) < -MARGIN
+    met = separation_from_polygon(rest, n, half, capsules, other_box, BOX, other_bound) < -MARGIN
     if not met and others > 1:
         met = separation_of_corridors(rest, n, half, capsules, other, others, other_half, other_bounds) < -MARGIN
     d = _footprint_distance(foot, count, half, bounds, box, box_bound, other_box, other_bound, reach)
     if others > 1 and d > 0.0:
-        d = distance_to_polygon(other, others, other_half, other_bounds, box, 4, box_bound, d)
+        d = distance_to_polygon(other, others, other_half, other_bounds, box, BOX, box_bound, d)
     if others > 1 and count > 1 and d > 0.0:
         d = distance_of_corridors(foot, count, half, bounds, other, others, other_half, other_bounds, d)
     return not met or d > far + 1e-9
@@ -211,9 +213,9 @@ def _footprint_distance(
 ) -> float:
     """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
     if capsule_gap(box_bound, bound) < best:
-        best = polygon_distance(box, 4, polygon, 4, best)
+        best = polygon_distance(box, BOX, polygon, BOX, best)
     if foot_n > 1 and best > 0.0:
-        best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, 4, bound, best)
+        best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, BOX, bound, best)
     return best
 
 
@@ -240,7 +242,7 @@ def _stop_ahead(
             edge = points[i : i + 2]
             low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
-            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, 2, bound))
+            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, EDGE, bound))
     if gap > MARGIN and inside_polygon(points, rings, offsets, area, path[0, 0], path[0, 1]):
         gap = -1.0
     if gap >= 0.0:
@@ -252,7 +254,7 @@ def _stop_ahead(
             edge = points[i : i + 2]
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             if best > 0.0 and capsule_gap(box_bound, bound) < best:
-                best = polygon_distance(box, 4, edge, 2, best)
+                best = polygon_distance(box, BOX, edge, EDGE, best)
             if best > 0.0 and foot_n > 1:
-                best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, 2, bound, best)
+                best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, EDGE, bound, best)
     return gap, best, 0.5 * (low + high)

@@ -13,7 +13,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.boxes import box_corners, overlap
 from roadcraft.core.driving.capsules import box_capsule
-from roadcraft.core.driving.corridor_gap import bounds_of
+from roadcraft.core.driving.corridor_gap import BOX, bounds_of
 from roadcraft.core.driving.lanes import containing, inside_any
 from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings
@@ -142,4 +142,4 @@ def _place(
         fleet.box_corners[v] = box_corners(x, y, h, length, width)
         box_capsule(x, y, h, length, width, fleet.box_capsule[v])
         fleet.hull[v] = fleet.box_capsule[v]
-        bounds_of(fleet.box_corners[v], 4, 0.0, fleet.extent[v])
+        bounds_of(fleet.box_corners[v], BOX, 0.0, fleet.extent[v])

@@ -15,7 +15,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.boxes import box_corners
 from roadcraft.core.driving.capsules import box_capsule, corridor_capsules, footprint_capsule
 from roadcraft.core.driving.corridor import one_chord, piece
-from roadcraft.core.driving.corridor_gap import bounds_of
+from roadcraft.core.driving.corridor_gap import BOX, bounds_of
 from roadcraft.core.driving.idm import idm_acceleration, idm_advance
 from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.polyline import arc_lengths, interpolate
@@ -198,7 +198,7 @@ def sweep(fleet: Fleet, size: F64, headway: float, a: int) -> bool:
 @njit(cache=True, nogil=True)
 def extent_of(foot: F64, count: int, half_width: float, box: F64, out: F64) -> None:
     """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
-    bounds_of(box, 4, 0.0, out)
+    bounds_of(box, BOX, 0.0, out)
     scratch, part = np.empty((40, 2)), np.empty(4)
     for i in range(count - 1):
         ax, ay, bx, by = foot[i, 0], foot[i, 1], foot[i + 1, 0], foot[i + 1, 1]
