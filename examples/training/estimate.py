@@ -17,15 +17,19 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from roadcraft.core.config import to_tree
-from roadcraft.core.driving.features import allocate
-from roadcraft.planners.checkpoint import build_network
-from roadcraft.plugins.training.augment import draws
-from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.recipe import run_config
-from roadcraft.plugins.training.samples import Batch, SampleBuilder, find_samples, log_facts
-from roadcraft.plugins.training.stream import Stream
-from roadcraft.scenario_io import open_source
+from roadcraft.core.kernel_cache import use_kernel_cache
+
+use_kernel_cache()  # before anything imports numba
+
+from roadcraft.core.config import to_tree  # noqa: E402
+from roadcraft.core.driving.features import allocate  # noqa: E402
+from roadcraft.planners.checkpoint import build_network  # noqa: E402
+from roadcraft.plugins.training.augment import draws  # noqa: E402
+from roadcraft.plugins.training.config import TrainConfig  # noqa: E402
+from roadcraft.plugins.training.recipe import run_config  # noqa: E402
+from roadcraft.plugins.training.samples import Batch, SampleBuilder, find_samples, log_facts  # noqa: E402
+from roadcraft.plugins.training.stream import Stream  # noqa: E402
+from roadcraft.scenario_io import open_source  # noqa: E402
 
 BATCH = 4  # samples that are counted at once
 

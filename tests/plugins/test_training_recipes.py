@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ from roadcraft.core.config import load_config
 from roadcraft.plugins.training.recipe import described, run_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "training"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 RECIPES = sorted(p.name for p in FOLDER.glob("*.yaml"))
 
 
@@ -33,7 +35,7 @@ def test_recipes_load(name: str) -> None:
 
 def test_config_check_knows_them() -> None:
     words = [sys.executable, "-m", "roadcraft.core.cli", "config", "check", str(FOLDER / "nuplan.yaml")]
-    said = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
+    said = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
     assert said.returncode == 0, said.stderr
     assert "roadcraft train" in said.stdout
 
@@ -72,7 +74,7 @@ def test_the_estimate_counts(made_up_store: Path) -> None:
         "every_s=0.05",
     ]
     words += ["encoder.layers=1", "--seconds", "0.1"]
-    said = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)})
+    said = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
     assert said.returncode == 0, said.stderr
     assert re.search(r"network: 1\.\d\d M parameters", said.stdout)
     assert "samples are found" in said.stdout

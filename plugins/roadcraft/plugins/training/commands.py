@@ -29,7 +29,7 @@ def train(
 
     Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
     """
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     from roadcraft.core.errors import ConfigError
     from roadcraft.plugins.training.recipe import run_config

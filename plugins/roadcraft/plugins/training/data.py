@@ -21,7 +21,7 @@ from roadcraft.plugins.training.order import BatchOrder, chunks, split_logs, spr
 from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, find_samples, log_facts
 from roadcraft.plugins.training.stream import Stream, to_torch
 
-MOST_WORKERS = 4  # more would wait for Python's lock: it is held for about a third of the work
+MOST_WORKERS = 4  # more would wait for Python's lock
 
 
 class DataModule(pl.LightningDataModule):

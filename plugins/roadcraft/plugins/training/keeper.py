@@ -61,7 +61,7 @@ class Keeper(pl.Callback):
         if m.done:
             m.average = load_state(self.out / "last", trainer.optimizers[0], m.network.state())
         self.saved, self.saved_s = m.done, m.spent
-        self.begun = self.logged = mark(m.done, 0.0)
+        self.begun = self.logged = self._mark()  # what was waited for the first batch is not of this clock
 
     # ---- on the way -----------------------------------------------------------------------------------------------------------------------------
 
