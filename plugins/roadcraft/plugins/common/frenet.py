@@ -19,7 +19,11 @@ SPEED_SCALE = 4.0
 OFFSET_SCALE = 2.0
 SHARPNESS = 4.0  # of the bend that keeps speeds positive
 STAND_MPS = 0.01  # the slowest control value that ``fit`` answers
-WAY_WEIGHT, OFFSET_RIDGE = 0.3, 3e-3  # of ``fit``
+WAY_WEIGHT, OFFSET_RIDGE, NEAR_S = (
+    0.3,
+    3e-4,
+    1.0,
+)  # of ``fit``; near poses weigh more across, since what a closed loop drives is near
 
 
 def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +128,8 @@ class FrenetDecoder(nn.Module):
         basis = self._offset_basis(along / scale[:, None])
         second = lateral + slope * scale * (self.first_knot / 3.0)
         missing = across - basis[..., 0] * lateral[:, None] - basis[..., 1] * second[:, None]
-        part = basis[..., 2:] * valid[..., None] / valid.sum(-1).clamp_min(1)[:, None, None]
+        weight = valid / (1.0 + torch.arange(valid.shape[1], device=future.device) * INTERVAL_S / NEAR_S) ** 2
+        part = basis[..., 2:] * (weight / weight.sum(-1, keepdim=True).clamp_min(1e-6))[..., None]
         square = part.transpose(1, 2) @ basis[..., 2:]
         ridge = OFFSET_RIDGE * torch.eye(self.offset_size, device=future.device)
         offset = torch.linalg.solve(square + ridge, (part.transpose(1, 2) @ missing[..., None])[..., 0])

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
-from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder
+from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
 from roadcraft.plugins.common.tokens import TokenKind
@@ -36,6 +36,7 @@ from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve,
 from roadcraft.plugins.diffusion.told import Told
 
 KINDS = 7  # of ObjectKind
+APPROACH_S = 5.0  # of travel, in which a car usually comes onto a line
 NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer is e times less likely
 
 
@@ -82,7 +83,9 @@ class Diffusion(nn.Module):
         size = self.decoder.speed_size + self.decoder.offset_size
         self.denoiser = Denoiser(dim, size, self.neighbours.size, c.blocks, c.heads, c.feed_forward, c.dropout)
         self.scale: Tensor
+        self.approach: Tensor
         self.register_buffer("scale", _spread(self.decoder), persistent=False)
+        self.register_buffer("approach", _approach(self.decoder), persistent=False)
 
     def features(self) -> FeatureSpec:
         return self.spec
@@ -116,7 +119,8 @@ class Diffusion(nn.Module):
     def _decode(self, line: Tensor, values: Tensor, f: Mapping[str, Tensor]) -> Tensor:
         """Drives (B, K, T, 5) along lines (B, K) of normalised values (B, K, E)."""
         shape, lateral, slope = _lines_of(line, f)
-        speed, offset = (values * self.scale).split([self.decoder.speed_size, self.decoder.offset_size], -1)
+        raw = values * self.scale + lateral[..., None] * self.approach
+        speed, offset = raw.split([self.decoder.speed_size, self.decoder.offset_size], -1)
         out: Tensor = self.decoder(speed, offset, shape, lateral, slope, f["ego"][:, 0])
         return out
 
@@ -166,7 +170,7 @@ class Diffusion(nn.Module):
         speed, offset = self.decoder.fit(
             targets["ego_future"], targets["ego_future_valid"], shape, lateral, slope, targets["ego"][:, 0]
         )
-        values = torch.cat([speed, offset], -1) / self.scale
+        values = (torch.cat([speed, offset], -1) - lateral[:, None] * self.approach) / self.scale
         count = self.spec.future_agents
         others, known = self.neighbours.fit(
             targets["agent_future"][:, :count],
@@ -291,6 +295,14 @@ def _spread(decoder: FrenetDecoder) -> Tensor:
     speed = [min(max(0.12 * t, 0.05), 0.7) for t in decoder.speed_at_s]
     offset = [0.25 / (1.0 + 0.3 * t) for t in decoder.offset_at_s]
     return torch.tensor([*speed, *offset], dtype=torch.float32)
+
+
+def _approach(decoder: FrenetDecoder) -> Tensor:
+    """Coefficients, per metre beside the line, of the usual way onto it: a quintic of APPROACH_S. Values are what is added to that, so that a lane change is
+    as small a thing to say as staying in lane, and its first metres do not hang on large numbers being right."""
+    u = torch.tensor(decoder.offset_at_s).div(APPROACH_S).clamp_max(1.0)
+    left = 1.0 - u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
+    return torch.cat([torch.zeros(decoder.speed_size), left / OFFSET_SCALE])
 
 
 def _spec(c: DiffusionConfig, features: FeatureSpec) -> FeatureSpec:

@@ -26,7 +26,10 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 CHANGES, STOPS = 0.7, 0.9  # shares of lane changes, of these and stops; the rest slows down
-REFUSALS = 0.2  # of the lane changes that cannot be done
+REFUSALS = (
+    0.05,
+    0.5,
+)  # told shares of the lane changes that cannot be done, where the other side has no lane and where it has: it tells left from right
 MIN_MPS, MIN_SLOW_MPS = 3.0, 5.0
 CHANGE_S, BRAKING_MPS2, SLOWING_MPS2, SLOWER = (3.5, 6.0), (1.0, 2.5), 1.0, (0.5, 0.8)
 BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
@@ -127,7 +130,9 @@ def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generat
         for side in sides if left_first < 0.5 else sides[::-1]:
             if _change(out, b, 1 + int(side), step_m, dt, CHANGE_S[0] + share * (CHANGE_S[1] - CHANGE_S[0])):
                 return side
-            if refused < REFUSALS:
+            other = 2 - int(side)
+            there = other < out["reference_valid"].shape[1] and bool(out["reference_valid"][b, other])
+            if refused < REFUSALS[there]:
                 return side
         return None
     asked = Manoeuvre.STOP if kind < STOPS else Manoeuvre.SLOW_DOWN
