@@ -63,8 +63,7 @@ def steps_of(drives: list[tuple[Any, Any]], spec: FeatureSpec, batch: int) -> li
     return out
 
 
-@pytest.mark.parametrize("size", ["default", "large"])
-@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize(("size", "batch"), [("default", 1), ("default", 32), ("large", 1)])
 @pytest.mark.parametrize("cached", [False, True])
 def test_encode_along_drives(
     benchmark: Any, drives: list[tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch, size: str, batch: int, cached: bool
