@@ -80,7 +80,7 @@ from roadcraft.scenario_io.store import writer
 slow = writer.write_part
 def slowly(*args):
     import time
-    time.sleep(0.05)
+    time.sleep(float(sys.argv[4]))
     return slow(*args)
 writer.write_part = slowly
 if __name__ == "__main__":
@@ -92,7 +92,7 @@ if __name__ == "__main__":
 def test_killed_and_repeated(logs, tmp_path, workers, parts):
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(_SCRIPT)
-    run = subprocess.Popen([sys.executable, str(script), str(logs), str(out), str(workers)])
+    run = subprocess.Popen([sys.executable, str(script), str(logs), str(out), str(workers), "0.05"])
     until = time.monotonic() + 60
     while len(list(out.glob("index/*.parquet"))) < parts and time.monotonic() < until and run.poll() is None:
         time.sleep(0.005)
@@ -115,7 +115,7 @@ def test_interrupted(logs, tmp_path):
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(_SCRIPT)
     run = subprocess.Popen(
-        [sys.executable, str(script), str(logs), str(out), "2"],
+        [sys.executable, str(script), str(logs), str(out), "2", "0.5"],  # slow enough to be caught at work
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
