@@ -2,7 +2,8 @@
 
 Every model is trained on the same worlds for the same time, then drives held-out worlds that none has seen, raw and guarded, others replayed and reacting; plans
 are compared with the log, on held-out and on real scenes, and timed on one core. Each step is a command in a process of its own, printed before it runs.
-Stop it whenever you like: a repeated call goes on where it was, a training from its last checkpoint. Finished parts lie in OUT/rows, one JSON file per model;
+Stop it whenever you like: a repeated call goes on where it was, a training from its last checkpoint; several calls with other ``--only`` may run side by side,
+baselines first, since models are compared with them. Finished parts lie in OUT/rows, one JSON file per model;
 copy those files together (with OUT/work, where a model's other parts are to be measured elsewhere) and the table is filled on several machines.
 A row made by another recipe is refused. OUT/table.md and OUT/curves.png are written anew after every part.
 """
@@ -128,6 +129,7 @@ class Comparison:
 
     def __init__(self, out: Path, size: Size, only: Sequence[str]) -> None:
         self.at, self.faults = Places(out, size), dict[str, str]()
+        self.baselines = [b for b in BASELINES if not only or b in only]
         self.cells = [c for c in CELLS if not only or c.name in only or c.slug in only]
         self.skipped = {c.name: why for c in self.cells if (why := c.missing())}
 
@@ -138,7 +140,7 @@ class Comparison:
         choose_scenarios(self.at)
         if WOMD.is_dir():
             self._try("womd", lambda: run_steps([womd_step(self.at)], self.at.notes, what=WHAT))
-        for name in BASELINES:
+        for name in self.baselines:
             self._try(name, lambda name=name: self._fill(name, name, name, baseline_parts(self.at, name)))
         for cell in self.cells:
             if cell.name in self.skipped:
@@ -150,7 +152,7 @@ class Comparison:
     def commands(self) -> list[Step]:
         """Every command of the comparison, done or not."""
         real = [womd_step(self.at)] if WOMD.is_dir() else []
-        parts = [p for name in BASELINES for p in baseline_parts(self.at, name)]
+        parts = [p for name in self.baselines for p in baseline_parts(self.at, name)]
         parts += [p for c in self.cells if c.name not in self.skipped for p in cell_parts(self.at, c)]
         return [*data_steps(self.at), *real, *(p.step for p in parts)]
 
@@ -201,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="folder (runs/bench-models, with --quick runs/bench-models-quick)")
     parser.add_argument("--quick", action="store_true", help="a small one, to see that everything works")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this model alone; may be repeated")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this model or baseline alone; may be repeated")
     parser.add_argument("--minutes", type=float, help="of training, instead of 25 on a CPU and 4 on a graphics card")
     parser.add_argument("--table", action="store_true", help="print the tables as they stand, and do nothing else")
     parser.add_argument("--dry-run", action="store_true", help="print every command, and do nothing else")
@@ -210,9 +212,9 @@ def main() -> None:
     size = SIZES["quick" if options.quick else "full"]
     if options.minutes:
         size = size.lasting(options.minutes)
-    unknown = [n for n in options.only if n not in {x for c in CELLS for x in (c.name, c.slug)}]
+    unknown = [n for n in options.only if n not in {*BASELINES, *(x for c in CELLS for x in (c.name, c.slug))}]
     if unknown:
-        parser.error(f"there is no {unknown[0]!r}; known: {', '.join(c.name for c in CELLS)}")
+        parser.error(f"there is no {unknown[0]!r}; known: {', '.join(ORDER)}")
     out = options.out or Path("runs") / ("bench-models-quick" if options.quick else "bench-models")
     comparison = Comparison(out, size, options.only)
     if options.dry_run:
