@@ -29,7 +29,7 @@ from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_
 from roadcraft.plugins.tokens.lessons import closest, logged
 from roadcraft.plugins.tokens.policy import TokenAgents
 from roadcraft.plugins.tokens.smooth import Smoother
-from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, made_up, match, roll
+from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, labels, made_up, match, roll
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run import train
 
@@ -191,6 +191,28 @@ def test_matching_is_by_the_nearest_corners() -> None:
         assert far[got[i] - low] <= min(far) + 1e-5
 
 
+def test_labels_are_shared_among_near_tokens() -> None:
+    rng = np.random.default_rng(4)
+    words = np.concatenate([made_up(0, 300), made_up(1, 30), made_up(2, 20)])
+    end, bounds = np.ascontiguousarray(words[:, -1]), np.array([[0, 300], [300, 330], [330, 350]])
+    here, kind = poses(rng, 40), rng.integers(0, 3, 40)
+    goal = compose(here, as_pose(torch.from_numpy(motions(rng, 40)[:, -1])))
+    size, spread = np.array([BOXES[k] for k in kind], np.float32), np.array([0.3, 0.1, 0.2], np.float32)
+    args = (as_real(here).numpy(), as_real(goal).numpy(), size, kind, end, bounds)
+    got, nearest = labels(*args, spread), match(*args)
+    np.testing.assert_allclose(got.sum(1), 1.0, atol=1e-5)
+    assert (got > 1e-3).sum(1).max() > 3
+    for i in range(40):
+        low, high = bounds[kind[i]]
+        reached = as_real(compose(here[i].expand(high - low, 2), as_pose(torch.from_numpy(end[low:high])))).numpy()
+        far = np.array([slow_corner_distance(r, as_real(goal[i]).numpy(), *size[i].astype(float)) for r in reached])
+        want = np.exp(-(far**2 - far.min() ** 2) / (2.0 * spread[kind[i]] ** 2))
+        np.testing.assert_allclose(got[i, low:high], want / want.sum(), atol=3e-3)
+        assert got[i].argmax() == nearest[i]
+        assert not got[i, :low].any()
+        assert not got[i, high:].any()
+
+
 def test_rolling_does_not_add_up_errors() -> None:
     rng = np.random.default_rng(3)
     words, radius = draw(motions(rng, 5000), 0, 512, 0.05, rng)
@@ -331,6 +353,20 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
     torch.testing.assert_close(torch.stack(steps, 2)[asked], at_once, atol=1e-3, rtol=1e-4)
 
 
+def test_a_future_goes_on_after_what_was_taught() -> None:
+    """The number of half seconds that are rolled out is no part of the weights, and the first ones do not depend on it."""
+    torch.manual_seed(0)
+    short, long = (network(taught_tokens=4, future_tokens=n) for n in (4, 16))
+    long.model.load_state_dict(short.model.state_dict())
+    long.encoder.load_state_dict(short.encoder.state_dict())
+    batch, keys = batch_of(long), np.array([5, 6, 7], np.uint64)
+    with torch.inference_mode():
+        a, b = (n.model.eval().sample(n.encoder.eval().encode(batch)[0], batch, keys) for n in (short, long))
+    assert (a.ego.shape[2], b.ego.shape[2]) == (20, 80)
+    torch.testing.assert_close(a.agents[..., :20, :], b.agents[..., :20, :], atol=1e-4, rtol=0)
+    assert b.ego.isfinite().all()
+
+
 def test_the_future_is_not_seen() -> None:
     net, batch = prepared(layers=2)
     scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
@@ -343,7 +379,7 @@ def test_the_future_is_not_seen() -> None:
 
 
 def test_it_learns_a_handful_by_heart() -> None:
-    net, batch = prepared(label_smoothing=0.0, closed_loop=0.2)
+    net, batch = prepared(label_spread=0.0, closed_loop=0.2)
     optimiser = torch.optim.AdamW([*net.encoder.parameters(), *net.model.parameters()], lr=5e-3)
     net.model.train()
     for _ in range(100):
@@ -575,10 +611,10 @@ def test_more_agents_than_the_network_holds(checkpoint: Path) -> None:
     count, n = len(scenario.drive.time_us), 30
     t = (np.arange(count) - scenario.first) * 0.05
     box = np.zeros((count, n, 5))
-    box[..., 0] = scenario.drive.ego[0, 0] + 12.0 + 6.0 * np.arange(n) + 4.0 * t[:, None]
+    box[..., 0] = scenario.drive.ego[0, 0] + 12.0 + 6.0 * np.arange(n) + 4.3 * t[:, None]
     box[..., 1], box[..., 3:] = scenario.drive.ego[0, 1], (4.5, 1.9)
     velocity = np.zeros((count, n, 2))
-    velocity[..., 0] = 4.0
+    velocity[..., 0] = 4.3
     crowd = with_objects(scenario, tracks_of(n), box, velocity)
     frame = drive(agents, [crowd], 5)[-1]
     logged = box[int(scenario.frames[5])]

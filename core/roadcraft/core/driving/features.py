@@ -130,13 +130,13 @@ def layout_hash(spec: FeatureSpec) -> str:
 
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
-    """The features that serve an encoder and a model: the larger of each capacity. Raises PluginError where their grids differ."""
+    """The features that serve an encoder ``a`` and a model ``b``: the larger of each capacity; how far the future reaches, which only models foretell, is the
+    model's. Raises PluginError where their grids differ."""
     grid = (
         "past_interval_s",
         "lane_points",
         "reference_interval_m",
         "radius_m",
-        "future_steps",
         "future_interval_s",
         "raster_cell_m",
     )
@@ -157,7 +157,7 @@ def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
         "raster_cells",
         "instruction_words",
     )
-    return replace(a, **{k: max(getattr(a, k), getattr(b, k)) for k in larger})
+    return replace(a, **{k: max(getattr(a, k), getattr(b, k)) for k in larger}, future_steps=b.future_steps)
 
 
 def allocate(spec: FeatureSpec, batch: int) -> Features:

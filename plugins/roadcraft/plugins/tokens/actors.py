@@ -34,6 +34,10 @@ class Goals:
     pose: Tensor
     valid: Tensor
 
+    def first(self, steps: int) -> Goals:
+        """The first so many half seconds of them."""
+        return Goals(self.pose[:, :, : steps + 1], self.valid[:, :, : steps + 1])
+
 
 def actors_of(f: Mapping[str, Tensor], past: int, stride: int) -> Actors:
     """Actors of the features. past: half-second motions told; stride: frames of the history per half second. Kinds other than the classes count as

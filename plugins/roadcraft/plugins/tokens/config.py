@@ -14,8 +14,10 @@ class TokensConfig:
     vehicle_tokens, pedestrian_tokens, bicycle_tokens: sizes of the vocabulary; tolerance_m: mean corner distance that a token covers, enlarged until the
     vocabulary covers what it was built from; vocabulary_batches: training batches it is built from.
     layers, heads, feed_forward, dropout: of the decoder; relation: channels that say where one thing lies as seen from another; past_tokens: of an
-    agent's history, 0.5 s each; future_tokens: 0.5 s each.
-    label_smoothing; closed_loop: share of the batches that are rolled out in training, executing among the ``closest_of`` likeliest tokens the one
+    agent's history, 0.5 s each; future_tokens: rolled out, 0.5 s each; taught_tokens: of them that training asks for: whoever goes on longer remembers no more
+    than that, and may be asked for any number. lines, line_points, line_interval_m: reference lines of the features, which the ego alone sees.
+    label_spread: the token that was next and those near it share the label, by a normal distribution of so many radii of the vocabulary (0: it alone);
+    closed_loop: share of the batches that are rolled out in training, executing among the ``closest_of`` likeliest tokens the one
     closest to what happened (CAT-K, Zhang et al. 2024); ego, agent: weights of the loss terms.
     samples: futures that are rolled out, the first without chance: each time the likeliest token, blended with likely ones within blend_m of it;
     the others draw from the top_k likeliest, at a temperature; score_s: the ego's first seconds, whose likelihood is the score of a future; smooth_s: swings of
@@ -34,7 +36,11 @@ class TokensConfig:
     relation: int = 16
     past_tokens: int = 4
     future_tokens: int = 16
-    label_smoothing: float = 0.1
+    taught_tokens: int = 8
+    lines: int = 3
+    line_points: int = 80
+    line_interval_m: float = 2.0
+    label_spread: float = 1.0
     closed_loop: float = 0.2
     closest_of: int = 16
     ego: float = 1.0
@@ -56,6 +62,8 @@ class TokensConfig:
             "relation",
             "past_tokens",
             "future_tokens",
+            "taught_tokens",
+            "lines",
             "vocabulary_batches",
             "closest_of",
             "samples",
@@ -63,11 +71,13 @@ class TokensConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("tolerance_m", "temperature", "blend_m", "score_s", "smooth_s"):
+        for name in ("tolerance_m", "temperature", "blend_m", "score_s", "smooth_s", "line_interval_m"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be positive")
-        if not 0.0 <= self.closed_loop <= 1.0 or not 0.0 <= self.label_smoothing < 1.0:
-            raise ValueError("closed_loop must be in [0, 1], label_smoothing in [0, 1)")
+        if not 0.0 <= self.closed_loop <= 1.0 or self.label_spread < 0.0:
+            raise ValueError("closed_loop must be in [0, 1], label_spread not negative")
+        if self.line_points < 4 or self.taught_tokens > self.future_tokens:
+            raise ValueError("line_points must be at least 4, taught_tokens at most future_tokens")
 
     @property
     def sizes(self) -> tuple[int, int, int]:

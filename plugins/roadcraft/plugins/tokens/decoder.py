@@ -50,7 +50,7 @@ class Layer(nn.Module):
         self.norm, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.own = nn.Linear(dim, 6 * dim)  # query, keys and values of the past; query, keys and values of the others
         self.scene = nn.Linear(dim, 2 * dim)
-        self.ago = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.future_tokens))
+        self.ago = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.taught_tokens - 1))
         self.bias = nn.Linear(c.relation, c.heads, bias=False)
         self.gather = nn.Linear(2 * dim + c.heads * c.relation, dim)
         self.think = mlp(dim, c.feed_forward * dim, dim)
@@ -96,12 +96,10 @@ class Layer(nn.Module):
         return key, value
 
     def _ago(self, now: int, steps: int) -> Tensor:
-        """How much a step counts by its age (H, now, steps); the future is hidden."""
-        if now == 1:
-            return self.ago[:, None, :steps].flip(-1)
+        """How much a step counts by its age (H, now, steps); the future is hidden, and what is older than any step in training."""
         step = torch.arange(steps, device=self.ago.device)
-        age = step[steps - now :, None] - step
-        return self.ago[:, age.clamp_min(0)].masked_fill(age < 0, HIDDEN)
+        age, most = step[steps - now :, None] - step, self.ago.shape[1] - 1
+        return self.ago[:, age.clamp(0, most)].masked_fill((age < 0) | (age > most), HIDDEN)
 
 
 class Decoder(nn.Module):

@@ -13,14 +13,16 @@ from roadcraft.plugins.tokens.actors import Goals
 from roadcraft.plugins.tokens.choice import nearest_to
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
 from roadcraft.plugins.tokens.network import Scene, TokenNetwork
-from roadcraft.plugins.tokens.vocabulary import match, roll
+from roadcraft.plugins.tokens.vocabulary import labels, match, roll
 
 
 @dataclass
 class Lesson:
-    """pose (B, A, S + 1, 2): shown; token (B, A, S): asked for; counts (B, A, S) bool: which of them count."""
+    """pose (B, A, S + 1, 2): shown; goal (B, A, S, 2): where each half second led in truth; token (B, A, S): asked for; counts (B, A, S) bool: which of
+    them count."""
 
     pose: Tensor
+    goal: Tensor
     token: Tensor
     counts: Tensor
 
@@ -40,6 +42,7 @@ def logged(network: TokenNetwork, scene: Scene, goals: Goals) -> Lesson:
     )
     return Lesson(
         as_pose(torch.from_numpy(pose).to(device)).unflatten(0, shape),
+        goals.pose[:, :, 1:],
         torch.from_numpy(token).to(device).unflatten(0, shape),
         goals.valid[:, :, :-1] & goals.valid[:, :, 1:],
     )
@@ -74,7 +77,24 @@ def closest(network: TokenNetwork, scene: Scene, goals: Goals, many: int) -> Les
         network.ends(),
         network.bounds,
     )
-    return Lesson(pose, torch.from_numpy(token).to(pose.device).view(both.shape), both)
+    return Lesson(pose, goals.pose[:, :, 1:], torch.from_numpy(token).to(pose.device).view(both.shape), both)
+
+
+@torch.no_grad()
+def shares(network: TokenNetwork, scene: Scene, lesson: Lesson) -> Tensor:
+    """Labels (N, V) of the N answers that count: the token asked for and those near it."""
+    asked, a = lesson.counts, scene.actors
+    spread = network.config.label_spread * network.radius.clamp_min(network.config.tolerance_m)
+    found = labels(
+        _plain(as_real(lesson.pose[:, :, :-1][asked])),
+        _plain(as_real(lesson.goal[asked])),
+        _plain(a.size[:, :, None].expand(*asked.shape, 2)[asked]),
+        a.kind[..., None].expand(asked.shape)[asked].cpu().numpy(),
+        network.ends(),
+        network.bounds,
+        _plain(spread),
+    )
+    return torch.from_numpy(found).to(asked.device)
 
 
 def _plain(x: Tensor) -> Any:

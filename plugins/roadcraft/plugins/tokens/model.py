@@ -18,12 +18,12 @@ from torch.nn import functional
 
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
-from roadcraft.plugins.tokens.actors import actors_of, ego_rear, goals_of
+from roadcraft.plugins.tokens.actors import Goals, actors_of, ego_rear, goals_of
 from roadcraft.plugins.tokens.chance import uniform
 from roadcraft.plugins.tokens.choice import blended, drawn
 from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
-from roadcraft.plugins.tokens.lessons import Lesson, closest, logged
+from roadcraft.plugins.tokens.lessons import Lesson, closest, logged, shares
 from roadcraft.plugins.tokens.network import Scene, TokenNetwork
 from roadcraft.plugins.tokens.smooth import Smoother
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw
@@ -43,7 +43,15 @@ class Tokens(TokenNetwork):
 
     def __init__(self, config: TokensConfig, *, dim: int, features: FeatureSpec) -> None:
         super().__init__(config, dim)
-        self.spec = replace(features, future_steps=config.future_tokens * POSES, future_agents=features.agents)
+        c = config
+        self.spec = replace(
+            features,
+            future_steps=c.future_tokens * POSES,
+            future_agents=features.agents,
+            reference_lines=c.lines,
+            reference_points=c.line_points,
+            reference_interval_m=c.line_interval_m,
+        )
         self.stride = round(TOKEN_S / features.past_interval_s)
         fits = abs(self.stride * features.past_interval_s - TOKEN_S) < 1e-6
         if not fits or abs(features.future_interval_s - POSE_S) > 1e-6:
@@ -136,7 +144,7 @@ class Tokens(TokenNetwork):
         scene = self.scene(encoding, features, self.stride)
         if not torch.is_grad_enabled() or "ego_future" not in features:
             return self._futures(scene, features, np.zeros(len(features["ego"]), np.uint64))
-        goals = goals_of(scene.actors, features, POSES)
+        goals = self._asked(scene, features)
         if float(torch.rand(())) < self.config.closed_loop:
             lesson = closest(self, scene, goals, self.config.closest_of)
         else:
@@ -151,21 +159,24 @@ class Tokens(TokenNetwork):
         (B, A, T, 4) with their masks."""
         assert isinstance(prediction, TokenPrediction)
         scene, c = prediction.scene, self.config
-        lesson = prediction.lesson or logged(self, scene, goals_of(scene.actors, targets, POSES))
+        lesson = prediction.lesson or logged(self, scene, self._asked(scene, targets))
         wrong, counts = self.surprise(scene, lesson), lesson.counts
         ego = wrong[:, 0].sum() / counts[:, 0].sum().clamp_min(1)
         agent = wrong[:, 1:].sum() / counts[:, 1:].sum().clamp_min(1)
         return {"ego": c.ego * ego, "agent": c.agent * agent}
 
+    def _asked(self, scene: Scene, targets: Mapping[str, Tensor]) -> Goals:
+        """What the actors did in the moments that are taught."""
+        return goals_of(scene.actors, targets, POSES).first(self.config.taught_tokens)
+
     def surprise(self, scene: Scene, lesson: Lesson) -> Tensor:
-        """Cross entropy (B, A, S), in training with smoothed labels; 0 where nothing is asked."""
+        """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
         asked = lesson.counts
         thought = self.at_once(scene, lesson.pose, asked)[asked]
         hidden = scene.hidden[:, :, None].expand(-1, -1, asked.shape[2], -1)[asked]
         log_p = (self.answer(thought) @ self.words().T + self.word_bias + hidden).log_softmax(-1)
-        hit = functional.nll_loss(log_p, lesson.token[asked], reduction="none")
-        share = self.config.label_smoothing if self.training else 0.0
-        if share:
-            real = hidden == 0.0
-            hit = (1.0 - share) * hit - share * (log_p * real).sum(-1) / real.sum(-1)
+        if self.training and self.config.label_spread > 0.0:
+            hit = -(shares(self, scene, lesson) * log_p).sum(-1)
+        else:
+            hit = functional.nll_loss(log_p, lesson.token[asked], reduction="none")
         return torch.zeros(asked.shape, dtype=hit.dtype, device=hit.device).masked_scatter(asked, hit)

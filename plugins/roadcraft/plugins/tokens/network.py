@@ -18,6 +18,7 @@ from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.decoder import Decoder, spread
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, relative
 from roadcraft.plugins.tokens.vocabulary import F32, made_up
+from roadcraft.plugins.tokens.way import Way
 
 LENGTHS_M = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of the waves by which motions are told apart; sideways a quarter of them
 MOTION = 5 + 4 * len(LENGTHS_M)
@@ -58,8 +59,8 @@ class TokenNetwork(nn.Module):
         self.register_buffer("radius", torch.zeros(CLASSES))
         self.motion = mlp(MOTION, dim, dim)
         self.size, self.kind = mlp(3, dim), nn.Embedding(CLASSES, dim)
-        self.role, self.moment = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.future_tokens, dim)
-        self.seen = nn.Linear(dim, dim)
+        self.role, self.moment = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.taught_tokens - 1, dim)
+        self.seen, self.way = nn.Linear(dim, dim), Way(dim, c)
         self.decoder = Decoder(dim, c)
         self.word, self.word_own = mlp(MOTION, dim, dim), nn.Parameter(torch.zeros(len(words), dim))
         self.word_bias = nn.Parameter(torch.zeros(len(words)))
@@ -86,6 +87,8 @@ class TokenNetwork(nn.Module):
         role = (torch.arange(count, device=device) == 0).long()
         shape = torch.cat([actors.size / 5.0, actors.size.prod(-1, keepdim=True) / 10.0], -1)
         start = self.seen(own) + self.size(shape) + self.kind(actors.kind) + self.role(role)
+        way = self.way(start[:, 0], f, encoding.tokens, encoding.mask)
+        start = torch.cat([start[:, :1] + way[:, None], start[:, 1:]], 1)
         ago = torch.arange(self.config.past_tokens - 1, device=device)
         past = self.motion(motion_channels(actors.moved[:, :, :-1])) + self.moment(ago) + start[:, :, None]
         hidden = torch.full((CLASSES, len(self.vocabulary)), NEVER, device=device)
@@ -106,8 +109,7 @@ class TokenNetwork(nn.Module):
         steps = alive.shape[2]
         moved = relative(pose[:, :, :-2], pose[:, :, 1:-1])
         moved = torch.cat([scene.actors.moved[:, :, -1:], moved], 2)
-        ago = self.config.past_tokens - 1 + torch.arange(steps, device=pose.device)
-        x = self.motion(motion_channels(moved)) + self.moment(ago) + scene.start[:, :, None]
+        x = self.motion(motion_channels(moved)) + self._moments(steps) + scene.start[:, :, None]
         still = self.decoder.still(scene.tokens, scene.mask, scene.pose, steps)
         return self.decoder(x, pose[:, :, :-1], alive, scene.past, scene.past_alive, still)
 
@@ -122,7 +124,7 @@ class TokenNetwork(nn.Module):
         alive = spread(scene.actors.valid, samples)
         kept = self.decoder.keep(spread(scene.past, samples), spread(scene.past_alive, samples), alive, still)
         words = self.words().T
-        moments = self.moment.weight[self.config.past_tokens - 1 :]
+        moments = self._moments(steps)
         path = []
         for step in range(steps):
             x = self.motion(motion_channels(moved)) + moments[step] + start
@@ -131,6 +133,11 @@ class TokenNetwork(nn.Module):
             path.append(compose(pose[:, :, None], motion))
             pose, moved = path[-1][:, :, -1], motion[:, :, -1]
         return path
+
+    def _moments(self, steps: int) -> Tensor:
+        """What each of the steps from now on is (steps, D); those after all that were taught are as the last of these."""
+        step = torch.arange(steps, device=self.moment.weight.device).clamp_max(self.config.taught_tokens - 1)
+        return self.moment(self.config.past_tokens - 1 + step)
 
 
 def motion_channels(moved: Tensor) -> Tensor:
