@@ -241,7 +241,7 @@ def test_agent_targets_follow_the_tracks(world: Any, drives: list[Any]) -> None:
 def test_layouts_are_told_apart() -> None:
     assert layout_hash(SPEC) == layout_hash(replace(SPEC))
     assert layout_hash(SPEC) != layout_hash(replace(SPEC, agents=7))
-    merged = merge_specs(replace(SPEC, agents=3, lanes=20), SPEC)
-    assert (merged.agents, merged.lanes) == (6, 20)
+    merged = merge_specs(replace(SPEC, agents=3, lanes=20), replace(SPEC, future_steps=30))
+    assert (merged.agents, merged.lanes, merged.future_steps) == (6, 20, 30)
     with pytest.raises(PluginError, match="lane_points"):
         merge_specs(SPEC, replace(SPEC, lane_points=5))
