@@ -14,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -33,6 +34,7 @@ from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source
 
+Loader = Callable[..., Any]
 CASES = ((1, 1), (1, 32), (64, 1), (64, 32), (64, 64))  # scenarios, micro_batch
 MANY = 64
 SQUARE = 1024
@@ -104,9 +106,9 @@ def square_rate() -> float:
     return 2.0 * SQUARE**3 / min(median(lambda: a @ b, 3) for _ in range(3))
 
 
-def network_cost(checkpoint: Path, obs: ObservationBatch, keys: Any, rounds: int) -> dict[str, Any]:
+def network_cost(load: Loader, obs: ObservationBatch, keys: Any, rounds: int) -> dict[str, Any]:
     """Milliseconds per scenario of features and network for one group, and the floors of its products."""
-    planner: Any = load_planner(checkpoint, micro_batch=MANY)
+    planner: Any = load(micro_batch=MANY)
     network, count = planner.network, len(obs)
     for module in (network.encoder, network.model):
         module.requires_grad_(False)  # torch's counter hangs hooks on whatever has gradients
@@ -144,7 +146,7 @@ def network_cost(checkpoint: Path, obs: ObservationBatch, keys: Any, rounds: int
     }
 
 
-def on_gpu(checkpoint: Path, batches: dict[int, tuple[ObservationBatch, Any]], rounds: int) -> dict[str, Any]:
+def on_gpu(load: Loader, batches: dict[int, tuple[ObservationBatch, Any]], rounds: int) -> dict[str, Any]:
     """Wall milliseconds per scenario on a graphics card, or why they are missing."""
     settings = {f.name for f in fields(registry().config_class("planner", "learned"))}
     if not torch.cuda.is_available():
@@ -153,7 +155,7 @@ def on_gpu(checkpoint: Path, batches: dict[int, tuple[ObservationBatch, Any]], r
         return {"skipped": "the planner `learned` has no setting `device`"}
     found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(0)}
     for count, (obs, keys) in batches.items():
-        planner = load_planner(checkpoint, micro_batch=count, device="cuda")
+        planner: Any = load(micro_batch=count, device="cuda")
         seconds = median(lambda p=planner, o=obs, k=keys: p.plan(o, [None] * len(o), k), rounds, perf_counter)
         found[f"batch_{count}_ms"] = 1e3 * seconds / count
     return found
@@ -178,6 +180,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", type=Path)
     p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--model", type=json.loads, default={}, help="params of the model that replace those it was trained with, as JSON")
     p.add_argument("--rounds", type=int, default=9)
     p.add_argument("--out", type=Path, help="write the figures there as JSON")
     return p
@@ -186,12 +189,13 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     one_core()
-    needs = load_planner(options.checkpoint).needs()
+    load = partial(load_planner, options.checkpoint, model=options.model)
+    needs = load().needs()
     many = observations(options.store, needs, MANY)
     batches = {n: (many.select(range(n)), np.arange(1, n + 1, dtype=np.uint64)) for n in (1, MANY)}
     plans = {}
     for count, size in CASES:
-        planner, (obs, keys) = load_planner(options.checkpoint, micro_batch=size), batches[count]
+        planner, (obs, keys) = load(micro_batch=size), batches[count]
         state = planner.start(obs, keys)
         call = lambda p=planner, o=obs, s=state, k=keys: p.plan(o, s, k)  # noqa: E731
         row = {"ms": 1e3 * median(call, options.rounds) / count}
@@ -199,8 +203,8 @@ def main() -> None:
         plans[f"batch_{count}_micro_{size}"] = row
     found = {
         "plan": plans,
-        "network": network_cost(options.checkpoint, *batches[MANY], options.rounds),
-        "gpu": on_gpu(options.checkpoint, batches, options.rounds),
+        "network": network_cost(load, *batches[MANY], options.rounds),
+        "gpu": on_gpu(load, batches, options.rounds),
     }
     text = json.dumps(found, indent=1)
     if options.out:

@@ -29,7 +29,7 @@ COMMON = ("steps=100000000", "validate_every=400", "ema=0.99", "select.by=last")
 @dataclass(frozen=True)
 class Cell:
     """An encoder with a model. params of both and further words of ``roadcraft train`` where a cell needs others than the defaults; finalist: whether it
-    is scored on all scenarios or, as an ablation, on a part of them."""
+    is scored on all scenarios or, as an ablation, on a part of them; driven: params of the model that are others when it drives than when it foretells."""
 
     encoder: str
     model: str
@@ -38,6 +38,7 @@ class Cell:
     encoder_params: Mapping[str, Any] = field(default_factory=dict)
     model_params: Mapping[str, Any] = field(default_factory=dict)
     train: tuple[str, ...] = ()
+    driven: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -70,7 +71,8 @@ CELLS = (
     Cell("hetero_gnn", "multimodal"),
     Cell("bev_raster", "multimodal"),
     Cell("vector_transformer", "diffusion"),
-    Cell("vector_transformer", "tokens"),
+    # Whoever drives needs one future, as long as the guard looks ahead; whoever foretells, several long ones.
+    Cell("vector_transformer", "tokens", driven={"samples": 1, "future_tokens": 8}),
     Cell("vector_transformer", "anchors", finalist=False),  # examples/roadcraft-anchors: a third party's
 )
 BASELINES = ("log_replay", "constant_velocity", "idm", "pdm_closed")
@@ -92,7 +94,7 @@ class Size:
         return replace(self, cpu_minutes=minutes, gpu_minutes=minutes)
 
 
-SIZES = {"full": Size(416, 208, 25.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0.5, 6, 4)}
+SIZES = {"full": Size(416, 208, 20.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0.5, 6, 4)}
 
 
 def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
@@ -112,6 +114,7 @@ def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
             {
                 **data,
                 **parts,
+                "driven": dict(cell.driven),
                 "train": {"worlds": size.worlds, "seed": TRAIN_SEED},
                 "minutes": {"cpu": size.cpu_minutes, "gpu": size.gpu_minutes},
                 "training": training,
@@ -193,9 +196,11 @@ def train_step(at: Places, cell: Cell, minutes: float) -> Step:
 def planner_words(at: Places, cell: Cell) -> dict[str, tuple[str, ...]]:
     """How the planner of a cell is named on the command line, raw and guarded (no fallback)."""
     best = at.folder(cell) / "model" / "best"
+    params = {"checkpoint": str(best), **({"model": dict(cell.driven)} if cell.driven else {})}
+    inner = {"name": "learned", "params": params}
     return {
-        "raw": ("planner=learned", f"planner.checkpoint={best}"),
-        "guarded": ("planner=guard", f"planner.planner={{name: learned, params: {{checkpoint: {best}}}}}"),
+        "raw": ("planner=learned", *(f"planner.{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in params.items())),
+        "guarded": ("planner=guard", f"planner.planner={json.dumps(inner)}"),
     }
 
 
@@ -223,4 +228,5 @@ def latency_step(at: Places, cell: Cell) -> Step:
     """The command that measures how long a plan takes on one core, and the floor of its matrix products."""
     folder = at.folder(cell)
     words = (str(folder / "model" / "best"), "--store", str(at.store("test")), "--out", str(folder / "latency.json"))
+    words += ("--model", json.dumps(dict(cell.driven))) if cell.driven else ()
     return Step(f"latency-{cell.slug}", "Time a plan on one core.", words, script=SCRIPTS / "latency.py")

@@ -1,12 +1,12 @@
 """Features: what networks read of a scene, built by one set of numba kernels for training and driving alike.
 
 Everything is float32 in the ego frame (x forward, y left, rear axle at the origin), with fixed capacities (``FeatureSpec``). Of the ego only the current
-state is given: a history of its own motion tempts an imitator to repeat it (PlanTF, Cheng et al. 2023). Arrays, with leading dimension B:
+state is given, and for how long it has stood: a history of its own motion tempts an imitator to repeat it (PlanTF, Cheng et al. 2023). Arrays, with leading dimension B:
 
 ===================  ==============  ==================================================================================================
 name                 shape           content
 ===================  ==============  ==================================================================================================
-ego                  (6,)            vx, vy, ax, ay (body frame), steering angle, yaw rate
+ego                  (7,)            vx, vy, ax, ay (body frame), steering angle, yaw rate, seconds for which it has stood (``standing``)
 vehicle              (4,)            rear axle to box centre, length, width, wheel base
 agent                (A, H, 6)       nearest moving objects, oldest first: centre x, y, cos, sin of heading, vx, vy
 agent_valid          (A, H) bool     [..., -1] says whether the row is used
@@ -31,10 +31,6 @@ reference_info       (R, 8)          ego's lateral offset, sin, cos of its headi
 reference_agent      (R, A, 6)       agents beside each line: arc length, offset, their rates, half extents along and across
 reference_static     (R, S, 6)       static objects likewise
 raster               (C, W, W) uint8 only where W = raster_cells > 0: bird's-eye picture, its channels and codes are those of ``RasterChannel``
-===================  ==============  ==============================================================================================================  ==============  ==================================================================================================
-
-Where ``instruction_words`` W > 0 also the conditions:
-
 ===================  ==============  ==================================================================================================
 
 Where ``lane_links`` L > 0 also the lane graph (``lane_graph``); ids are those of a map, the same in every frame, and poses are global and float64, for
@@ -49,7 +45,11 @@ lane_shape           (N, P, 6)       the piece as in ``lane``, in the frame of `
 crosswalk_id         (C,) int64      row in the map's crosswalks plus one, 0 where unused
 crosswalk_pose       (C, 3) float64  centre and direction of the long axis
 crosswalk_shape      (C, P, 2)       the outline in the frame of ``crosswalk_pose``
-=======
+===================  ==============  ==================================================================================================
+
+Where ``instruction_words`` W > 0 also the conditions:
+
+===================  ==============  ==================================================================================================
 instruction          (W,) int64      words of a text command (``conditions``), 0 where there is none
 goal                 (4,)            x, y, cos, sin of the goal
 goal_valid           () bool
@@ -84,15 +84,16 @@ from roadcraft.core.driving.feature_map import CellIndex, FeatureMap, feature_ma
 from roadcraft.core.driving.lane_graph import LaneGraph, lane_graph, write_frames, write_lane_graph
 from roadcraft.core.driving.raster import CHANNELS, write_raster
 from roadcraft.core.driving.reference_lines import INFO_SIZE, POINT_SIZE, write_references
+from roadcraft.core.driving.standing import STANDING_MPS, stood, stood_lately
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Drive
+from roadcraft.core.scenario import Drive, Ego
 from roadcraft.core.vehicle import Vehicle
 
-LAYOUT = 2  # raise when an array's meaning changes: old checkpoints are then refused
+LAYOUT = 3  # raise when an array's meaning changes: old checkpoints are then refused
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Features = dict[str, NDArray[Any]]
@@ -105,7 +106,7 @@ class SceneArrays:
     ego (10,) columns ``Ego``; key (R,) int64, kind (R,), box (R, 5), velocity (R, 2): rows of all frames of the source;
     frames (H, 2) int64: first and past-the-last row of each past frame, oldest first, now last, equal where there is none;
     light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features; layers: those known now;
-    conditions: what the network is told beside the scene.
+    conditions: what the network is told beside the scene; stood_s: for how long the ego has stood (``standing``).
     """
 
     ego: F64
@@ -121,6 +122,7 @@ class SceneArrays:
     vehicle: F64
     layers: RasterLayers = NO_LAYERS
     conditions: Conditions = Conditions()
+    stood_s: float = 0.0
 
 
 def layout_hash(spec: FeatureSpec) -> str:
@@ -164,7 +166,7 @@ def allocate(spec: FeatureSpec, batch: int) -> Features:
     """Zeroed feature arrays for ``batch`` scenes."""
     s = spec
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        "ego": ((6,), np.float32),
+        "ego": ((7,), np.float32),
         "vehicle": ((4,), np.float32),
         "agent": ((s.agents, s.past_steps, 6), np.float32),
         "agent_valid": ((s.agents, s.past_steps), np.bool_),
@@ -219,7 +221,7 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
     """Fill row ``b`` of ``out``."""
     fm = feature_map(scene.map, spec.lane_points)
     ego = scene.ego
-    out["ego"][b] = ego[3:9]
+    out["ego"][b, :6], out["ego"][b, 6] = ego[3:9], scene.stood_s
     out["vehicle"][b] = scene.vehicle
     write_agents(
         b, out["agent"], out["agent_valid"], out["agent_size"], out["agent_kind"], out["agent_id"],
@@ -284,13 +286,16 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
-    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
+def scenes_of(
+    obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None, stood_s: F64 | None = None
+) -> list[SceneArrays]:
+    """The scenes of an observation; ``conditions`` go before what the observation says; stood_s (B,): by a longer memory than the observation's. Without object history every past frame but the present one is
     empty. Raises DataError where the observation has raster layers of more or fewer scenes than its own."""
     if len(obs.layers) not in (0, len(obs)):
         raise DataError(
             f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
         )
+    waited = stood_lately(obs)[0] if stood_s is None else stood_s
     past = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(past) // max(len(obs), 1)
     key, row = past.id.view(np.int64), vehicle_row(obs.vehicle)
@@ -308,6 +313,7 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions |
                 obs.ego_past[b, -1], key, past.kind, past.box, past.velocity, frames, obs.lights.lane[li],
                 obs.lights.state[li], obs.route[b], obs.maps[b], row, obs.layers[b] if obs.layers else NO_LAYERS,
                 _told(obs, b).under(conditions or Conditions()) if spec.instruction_words else Conditions(),
+                float(waited[b]),
             )
         )  # fmt: skip
     return out
@@ -331,6 +337,7 @@ class LogScenes:
         self.vehicle = vehicle_row(vehicle)
         self.past_stride = max(round(spec.past_interval_s * 1e6 / drive.interval_us), 1)
         self.future_stride = max(round(spec.future_interval_s * 1e6 / drive.interval_us), 1)
+        self.stood = stood(drive.time_us, drive.ego[:, Ego.VX])
         self._empty = np.zeros(0, np.int64)
 
     def at(self, frame: int, ego: F64 | None = None) -> SceneArrays:
@@ -341,10 +348,12 @@ class LogScenes:
         frames = np.stack([d.objects.offsets[some], d.objects.offsets[some + 1]], 1)
         frames[index < 0] = 0
         lights, scene = d.lights.rows(frame), d.scenes.at(frame)
+        now = d.ego[frame] if ego is None else ego
+        waited = float(self.stood[frame]) if now[Ego.VX] < STANDING_MPS else 0.0
         return SceneArrays(
-            d.ego[frame] if ego is None else ego, self.key, self.kind, d.objects.box, d.objects.velocity, frames,
+            now, self.key, self.kind, d.objects.box, d.objects.velocity, frames,
             d.lights.lane[lights], d.lights.state[lights], d.scenes.route[scene] if scene >= 0 else self._empty, self.map,
-            self.vehicle, d.layers.at(frame),
+            self.vehicle, d.layers.at(frame), stood_s=waited,
         )  # fmt: skip
 
     def future(self, frame: int) -> tuple[I64, NDArray[np.bool_]]:

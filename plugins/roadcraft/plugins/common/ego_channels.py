@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate")
+EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stood")
 
 
 def check_ego_channels(read: tuple[str, ...], kept: tuple[str, ...], dropout: float) -> None:

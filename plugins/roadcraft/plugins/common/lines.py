@@ -49,7 +49,7 @@ class LineEncoder(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.point, self.shape = mlp(11, dim, dim), nn.Linear(dim, dim)
-        self.info = mlp(4 + 4 * 5, dim, dim)
+        self.info = mlp(4 + 4 * 5 + 3, dim, dim)
         self.lead = mlp(8, dim, dim)
         self.beside, self.kind = mlp(17, dim, dim), nn.Embedding(KINDS, dim)
         self.object = nn.Linear(dim, dim)
@@ -72,7 +72,9 @@ class LineEncoder(nn.Module):
             [info[..., LATERAL] / 3.0, info[..., HEADING_SIN], info[..., HEADING_COS], info[..., LIMIT_HERE] / 15.0], -1
         )
         far = [_distance(info[..., k], speed) for k in (TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END)]
-        return self.info(torch.cat([pose, *far], -1))
+        stood = f["ego"][:, None, 6:].expand(-1, info.shape[1], -1)
+        waited = torch.cat([stood / 10.0, torch.exp(-stood), torch.exp(-stood / 3.0)], -1)
+        return self.info(torch.cat([pose, *far, waited], -1))
 
     def _objects(self, f: Mapping[str, Tensor], speed: Tensor) -> Tensor:
         """Objects beside the line: gap ahead, clearance, closing speed, and when and how close they meet the ego's way if all go on as they do."""

@@ -10,6 +10,7 @@ import torch
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features import SceneArrays, build_features, vehicle_row
+from roadcraft.core.driving.standing import stood_lately
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import AgentPolicy, Keys
 from roadcraft.core.rollout import Objects, ObservationBatch
@@ -71,7 +72,8 @@ class TokenAgents(AgentPolicy):
         self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
     ) -> tuple[I64, F64]:
         """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
-        scenes = [self._scene(obs, s, b) for s, b in zip(states, rows, strict=True)]
+        stood_s, _ = stood_lately(obs)
+        scenes = [self._scene(obs, s, b, float(stood_s[b])) for s, b in zip(states, rows, strict=True)]
         missing = self.config.micro_batch - len(scenes)
         features = build_features(self.network.features, [*scenes, *[scenes[-1]] * missing])
         chosen = np.concatenate([keys[list(rows)], np.repeat(keys[rows[-1:]], missing)])
@@ -90,7 +92,7 @@ class TokenAgents(AgentPolicy):
         motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)
         return features["agent_id"][: len(scenes)], motions[: len(scenes)]
 
-    def _scene(self, obs: ObservationBatch, state: Troupe, b: int) -> SceneArrays:
+    def _scene(self, obs: ObservationBatch, state: Troupe, b: int, waited: float) -> SceneArrays:
         spec = self.network.features
         step = max(round(spec.past_interval_s / float(obs.interval_s[b])), 1)
         past = state.past[::-1][::step][::-1]
@@ -100,7 +102,7 @@ class TokenAgents(AgentPolicy):
         lights = obs.lights.rows(b)
         return SceneArrays(
             obs.ego[b], id.view(np.int64), kind, box, velocity, frames, obs.lights.lane[lights], obs.lights.state[lights],
-            obs.route[b], obs.maps[b], vehicle_row(obs.vehicle),
+            obs.route[b], obs.maps[b], vehicle_row(obs.vehicle), stood_s=waited,
         )  # fmt: skip
 
 
