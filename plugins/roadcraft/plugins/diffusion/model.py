@@ -36,7 +36,7 @@ from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve,
 from roadcraft.plugins.diffusion.told import Told
 
 KINDS = 7  # of ObjectKind
-APPROACH_S = 5.0  # of travel, in which a car usually comes onto a line
+APPROACH_S = 3.0  # of travel, in which a car that is off its line comes back onto it
 NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer is e times less likely
 
 
@@ -298,8 +298,8 @@ def _spread(decoder: FrenetDecoder) -> Tensor:
 
 
 def _approach(decoder: FrenetDecoder) -> Tensor:
-    """Coefficients, per metre beside the line, of the usual way onto it: a quintic of APPROACH_S. Values are what is added to that, so that a lane change is
-    as small a thing to say as staying in lane, and its first metres do not hang on large numbers being right."""
+    """Coefficients, per metre beside the line, of the usual way back onto it: a quintic of APPROACH_S. Values are what is added to that, so that coming back from
+    farther off than any sample of training is no larger a thing to say. (With 5 s, as of lane changes, cars drifted out of fast curves.)"""
     u = torch.tensor(decoder.offset_at_s).div(APPROACH_S).clamp_max(1.0)
     left = 1.0 - u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
     return torch.cat([torch.zeros(decoder.speed_size), left / OFFSET_SCALE])
