@@ -505,6 +505,10 @@ def test_a_checkpoint_brings_its_vocabulary(checkpoint: Path) -> None:
     net, _ = prepared()
     again, _ = load_checkpoint(checkpoint)
     assert torch.equal(again.model.vocabulary, net.model.vocabulary)
+    short, _ = load_checkpoint(checkpoint, {"future_tokens": 8, "samples": 1})
+    assert (short.features.future_steps, short.model.config.samples) == (40, 1)
+    with pytest.raises(DataError, match="layout"):
+        load_checkpoint(checkpoint, {"line_points": 60})
     assert torch.equal(again.model.used, net.model.used)
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,10 +194,11 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:
-    here = layout_hash(spec)
+    stored = tree["features"] if isinstance(tree["features"], dict) else {}
+    reach = stored.get("future_steps", spec.future_steps)  # of targets, which only training reads
+    here = layout_hash(replace(spec, future_steps=reach))
     if here == tree["features_hash"]:
         return
-    stored = tree["features"] if isinstance(tree["features"], dict) else {}
     differ = [
         f"{f.name} {stored.get(f.name)} -> {getattr(spec, f.name)}"
         for f in fields(spec)
