@@ -9,12 +9,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
-from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.map import AreaKind, LaneKind, MapData
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend
 CELL_M = 32.0
 HALF_LANE_M = 1.75  # where a map has no lane edges
 STOP_SIGN = 1  # subtype of a STOP area
+MOUTH_M = 8.0  # of a lane's end, or a connector's beginning: a stop area there is the one that governs it
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
         block=lanes.block,
         speed=np.where(lanes.has_speed_limit, lanes.speed_limit_mps, 0.0),
         connector=lanes.kind,
-        stop_sign=_stop_signs(map_data),
+        stop_sign=stop_signs(map_data),
         successors=lanes.successors,
         block_lanes=map_data.blocks.lanes,
         light_id=np.ascontiguousarray(lanes.id[order]),
@@ -99,12 +100,27 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
     )
 
 
-def _stop_signs(map_data: MapData) -> NDArray[np.uint8]:
-    stops = map_data.lanes.stops
-    row = np.repeat(np.arange(len(stops)), np.diff(stops.offsets))
-    sign = map_data.areas.subtype[stops.values] == STOP_SIGN if len(stops.values) else np.zeros(0, bool)
-    out = np.zeros(len(stops), np.uint8)
-    out[row[sign]] = 1
+def stop_signs(map_data: MapData) -> NDArray[np.uint8]:
+    """Which lanes (L,) uint8 begin behind a stop sign: connectors whose mouth, or the end of a lane before them, lies in the area of one. (Maps in nuPlan's
+    format link stop lines with connectors for traffic lights only.)"""
+    import shapely
+
+    lanes, areas = map_data.lanes, map_data.areas
+    out = np.zeros(len(lanes), np.uint8)
+    rows = areas.of(AreaKind.STOP)
+    rows = rows[areas.subtype[rows] == STOP_SIGN]
+    real = np.flatnonzero(np.diff(lanes.centerlines.offsets) >= 2)
+    if not len(rows) or not len(real):
+        return out
+    signs = np.array([shapely.make_valid(shapely.Polygon(areas.polygons[int(r)][0])) for r in rows])
+    lines = np.array([shapely.LineString(lanes.centerlines[int(r)]) for r in real])
+    which, sign = shapely.STRtree(signs).query(lines, predicate="intersects")
+    line, lane = lines[which], real[which]
+    at = shapely.line_locate_point(line, shapely.centroid(shapely.intersection(line, signs[sign])))
+    connects = lanes.kind[lane] == LaneKind.CONNECTOR
+    out[lane[connects & (at < MOUTH_M)]] = 1
+    for before in lane[~connects & (shapely.length(line) - at < MOUTH_M)]:
+        out[lanes.successors[int(before)]] = 1
     return out
 
 
