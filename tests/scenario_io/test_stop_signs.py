@@ -1,0 +1,67 @@
+"""Stop signs, as networks see them: found on maps whose format links stop lines with traffic lights only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from roadcraft.core.driving.feature_map import MOUTH_M, STOP_SIGN, stop_signs
+from roadcraft.core.driving.features import LogScenes, build_features
+from roadcraft.core.driving.reference_lines import FAR_M, TO_STOP
+from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.map import AreaKind, LaneKind
+from roadcraft.core.scenario import Ego
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.scenario_io.synthetic.synthesise import synthesise
+
+SPEC = FeatureSpec(reference_lines=1, reference_points=40, reference_interval_m=2.0)
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Any, Any]:
+    return next(iter(synthesise(5, 1, ("stop_sign_alone",), locations=1)))
+
+
+def slow_stop_signs(m: Any) -> np.ndarray:
+    rows = [r for r in m.areas.of(AreaKind.STOP) if m.areas.subtype[r] == STOP_SIGN]
+    signs = shapely.union_all([shapely.Polygon(m.areas.polygons[int(r)][0]) for r in rows])
+
+    def touches(lane: int, from_end: bool) -> bool:
+        line = shapely.LineString(m.lanes.centerlines[lane])
+        at = np.arange(0.0, min(MOUTH_M, line.length), 0.05)
+        points = shapely.line_interpolate_point(line, line.length - at if from_end else at)
+        return bool(shapely.contains(signs, points).any())
+
+    out = np.zeros(len(m.lanes), np.uint8)
+    for lane in range(len(m.lanes)):
+        if m.lanes.kind[lane] == LaneKind.CONNECTOR and touches(lane, False):
+            out[lane] = 1
+        if m.lanes.kind[lane] == LaneKind.LANE and touches(lane, True):
+            out[m.lanes.successors[lane]] = 1
+    return out
+
+
+def test_signs_govern_what_begins_behind_them(world: tuple[Any, Any]) -> None:
+    _, m = world
+    got = stop_signs(m)
+    assert 0 < got.sum() < len(got)
+    np.testing.assert_array_equal(got, slow_stop_signs(m))
+
+
+def test_a_sign_is_seen_until_it_is_passed(world: tuple[Any, Any]) -> None:
+    drive, m = world
+    scenes = LogScenes(drive, m, load_vehicle(drive.vehicle), SPEC)
+    standing = np.flatnonzero(drive.ego[:, Ego.VX] < 0.1)
+    assert len(standing)
+    first, last = int(standing[0]), int(standing[-1])
+    frames = [first - 60, first - 20, last, last + 160]
+    found = build_features(SPEC, [scenes.at(f) for f in frames])
+    gap = found["reference_info"][:, 0, TO_STOP]
+    assert gap[0] > gap[1] > gap[2] > 0.0
+    assert gap[2] < 8.0, "rear axle to stop line, standing there"
+    assert gap[3] == FAR_M
+    np.testing.assert_allclose(found["ego"][:, 6], [0.0, 0.0, scenes.stood[last], 0.0])
+    assert scenes.stood[last] > 1.0
