@@ -65,13 +65,6 @@ class TransformerLayer(nn.Module):
         return x + self.dropout(self.out(self.norm_out(x)))
 
 
-def masked_max(x: Tensor, mask: Tensor) -> Tensor:
-    """Maximum over the last but one dimension of x (..., N, D) where mask (..., N); 0 where nothing is real."""
-    low = torch.finfo(x.dtype).min
-    top = x.masked_fill(~mask[..., None], low).amax(-2)
-    return top * mask.any(-1, keepdim=True)
-
-
 def into_frame(points: Tensor, pose: Tensor) -> Tensor:
     """Turn vectors (B, N, ..., 2) by minus the heading of pose (B, N, 4) x, y, cos, sin."""
     extra = (1,) * (points.dim() - 3)
