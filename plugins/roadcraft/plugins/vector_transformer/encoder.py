@@ -92,10 +92,9 @@ class VectorTransformer(nn.Module):
         pose = _pose(lane[..., :2], middle)
         center = lane[..., :2]
         forward = torch.cat([center[:, :, 1:] - center[:, :, :-1], center[:, :, -1:] - center[:, :, -2:-1]], 2)
-        local = torch.stack(
-            [center - center[:, :, middle : middle + 1], forward, lane[..., 2:4] - center, lane[..., 4:6] - center], 3
-        )
-        points = (into_frame(local, pose) / local.new_tensor([20.0, 2.0, 2.0, 2.0])[:, None]).flatten(3)
+        ahead, left, right = forward / 2.0, (lane[..., 2:4] - center) / 2.0, (lane[..., 4:6] - center) / 2.0
+        local = torch.stack([(center - center[:, :, middle : middle + 1]) / 20.0, ahead, left, right], 3)
+        points = into_frame(local, pose).flatten(3)
         token = self.lane(self.lane_point(points).amax(2))
         known = (info[..., :1] > 0).to(info.dtype)
         about = torch.cat([info[..., :1] / SPEED_SCALE, 1.0 - known, info[..., 1:]], -1)
