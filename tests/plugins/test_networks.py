@@ -16,7 +16,7 @@ from roadcraft.planners.checkpoint import build_network
 from roadcraft.plugins.common.agents import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
-from roadcraft.plugins.common.line_inputs import describe_beside, describe_info
+from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
 from roadcraft.plugins.common.line_kernels import beside_into, info_into
 from roadcraft.plugins.common.lines import nearest_line
 
@@ -217,9 +217,10 @@ def test_inputs_are_the_same_compiled() -> None:
     speed, vehicle = 5.0 * some(b, 1).abs(), torch.tensor([1.5, 4.8, 2.0, 3.0]).expand(b, 4)
     info = 30.0 * some(b, r, 8)
     info[::3] = 200.0
-    rows = torch.empty(b, r, 24)
-    info_into(array(info), array(speed), rows.numpy())
-    torch.testing.assert_close(rows, describe_info(info, speed), atol=1e-4, rtol=1e-5)
+    stood = 5.0 * some(b, 1).abs()
+    rows = torch.empty(b, r, INFO_COLUMNS)
+    info_into(*map(array, (info, speed, stood)), rows.numpy())
+    torch.testing.assert_close(rows, describe_info(info, speed, stood), atol=1e-4, rtol=1e-5)
     beside = some(b, r, n, 6) * torch.tensor([30.0, 2.0, 8.0, 1.0, 1.0, 0.5])
     beside[0, :, :, 1] = 0.0
     real = some(b, n) > 0.0
