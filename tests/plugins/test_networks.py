@@ -13,8 +13,11 @@ from roadcraft.core.registry import create, registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.checkpoint import build_network
+from roadcraft.plugins.common.agents import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
-from roadcraft.plugins.common.layers import masked_max
+from roadcraft.plugins.common.kernels import array, compiled
+from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
+from roadcraft.plugins.common.line_kernels import beside_into, info_into
 from roadcraft.plugins.common.lines import nearest_line
 
 ENCODERS, MODELS = registry().names("encoder"), registry().names("model")
@@ -179,7 +182,62 @@ def test_the_line_is_the_one_where_the_expert_ends(tiny_world: Any) -> None:
     assert nearest_line(batch).tolist() == [1, 2]
 
 
-def test_masked_max() -> None:
-    x = torch.tensor([[[1.0], [5.0]], [[2.0], [3.0]]])
-    mask = torch.tensor([[True, False], [False, False]])
-    assert masked_max(x, mask).tolist() == [[1.0], [0.0]]
+def test_the_decoder_says_the_same_compiled() -> None:
+    """Also where the car stands, runs beyond the line's end or where points of the line coincide."""
+    chance, decoder = torch.Generator().manual_seed(0), _decoder()
+    b, k, p = 16, 4, 30
+    turn = torch.randn(b, k, p, generator=chance).mul(0.05).cumsum(-1)
+    ahead = torch.stack([turn.cos(), turn.sin()], -1)
+    line = torch.cat([2.0 * ahead.cumsum(2), ahead], -1)
+    line[0, :, 10:] = line[0, :, 9:10]
+    raw = torch.randn(b, k, decoder.speed_size + decoder.offset_size, generator=chance)
+    lateral, slope = 0.5 * torch.randn(2, b, k, generator=chance)
+    now = torch.linspace(0.0, 20.0, b)
+    parts = raw.split([decoder.speed_size, decoder.offset_size], -1)
+    assert not compiled(raw)
+    plain = decoder(*parts, line, lateral, slope, now)
+    with torch.inference_mode():
+        assert compiled(raw)
+        torch.testing.assert_close(decoder(*parts, line, lateral, slope, now), plain, atol=1e-4, rtol=0)
+
+
+def test_inputs_are_the_same_compiled() -> None:
+    """Agents, and lines with the objects beside them."""
+    chance = torch.Generator().manual_seed(0)
+
+    def some(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=chance)
+
+    b, r, n, h = 32, 3, 20, 21
+    f = {"agent": 10.0 * some(b, n, h, 6), "agent_valid": some(b, n, h) > -1.0, "agent_size": some(b, n, 2).abs()}
+    with torch.inference_mode():
+        found = describe_agents(f)
+    torch.testing.assert_close(found, described(f["agent"], f["agent_valid"], f["agent_size"]), atol=1e-5, rtol=1e-5)
+    assert found.shape == (b, n, agent_size(h))
+    speed, vehicle = 5.0 * some(b, 1).abs(), torch.tensor([1.5, 4.8, 2.0, 3.0]).expand(b, 4)
+    info = 30.0 * some(b, r, 8)
+    info[::3] = 200.0
+    stood = 5.0 * some(b, 1).abs()
+    rows = torch.empty(b, r, INFO_COLUMNS)
+    info_into(*map(array, (info, speed, stood)), rows.numpy())
+    torch.testing.assert_close(rows, describe_info(info, speed, stood), atol=1e-4, rtol=1e-5)
+    beside = some(b, r, n, 6) * torch.tensor([30.0, 2.0, 8.0, 1.0, 1.0, 0.5])
+    beside[0, :, :, 1] = 0.0
+    real = some(b, n) > 0.0
+    real[:4] = False
+    rows, lead = torch.empty(b, r, n, 17), torch.empty(b, r, 8)
+    beside_into(*map(array, (beside, real, speed, vehicle)), rows.numpy(), lead.numpy())
+    wanted, wanted_lead = describe_beside(beside, real, speed, vehicle)
+    torch.testing.assert_close(rows, wanted, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(lead, wanted_lead, atol=1e-4, rtol=1e-5)
+    assert (lead[:4] == 0.0).all()
+    assert lead[..., 7].mean() > 0.3
+
+
+def test_poses_of_agents_are_interpolated() -> None:
+    encoder = create("encoder", "vector_transformer")
+    between = create("model", "multimodal", dim=encoder.dim, features=encoder.features()).between
+    knots = np.random.default_rng(0).normal(size=17)
+    knots[0] = 0.0
+    wanted = np.interp(np.linspace(0, 16, 81)[1:], np.arange(17), knots)
+    np.testing.assert_allclose(knots[1:] @ between.numpy(), wanted, atol=1e-5)

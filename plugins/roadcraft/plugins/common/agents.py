@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from roadcraft.plugins.common.ego import SPEED_SCALE
+from roadcraft.plugins.common.kernels import agents_into, array, compiled
 from roadcraft.plugins.common.layers import into_frame
 
 
@@ -18,7 +19,16 @@ def agent_size(past_steps: int) -> int:
 
 def describe_agents(f: Mapping[str, Tensor]) -> Tensor:
     """(B, A, agent_size): what changed from step to step, velocity, speed and size, in the frame of the agent as it stands now."""
-    a, valid = f["agent"], f["agent_valid"]
+    agent, valid, size = f["agent"], f["agent_valid"], f["agent_size"]
+    if not compiled(agent):
+        return described(agent, valid, size)
+    out = torch.empty(*agent.shape[:2], agent_size(agent.shape[2]))
+    agents_into(*map(array, (agent, valid, size)), SPEED_SCALE, out.numpy())
+    return out
+
+
+def described(a: Tensor, valid: Tensor, size: Tensor) -> Tensor:
+    """``describe_agents`` in torch."""
     now = a[:, :, -1]
     both = (valid[..., 1:] & valid[..., :-1])[..., None]
     moved = into_frame(a[:, :, 1:, :2] - a[:, :, :-1, :2], now) * both
@@ -27,4 +37,4 @@ def describe_agents(f: Mapping[str, Tensor]) -> Tensor:
     steps = torch.cat([moved, turned, faster, both.to(a.dtype)], -1).flatten(2)
     velocity = into_frame(now[..., 4:], now) / SPEED_SCALE
     speed = velocity.norm(dim=-1, keepdim=True)
-    return torch.cat([steps, velocity, speed, f["agent_size"] / 5.0], -1)
+    return torch.cat([steps, velocity, speed, size / 5.0], -1)

@@ -13,6 +13,8 @@ from scipy.interpolate import BSpline
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.plugins.common.kernels import array, compiled, drive_along
+
 INTERVAL_S = 0.1
 TABLE_S = 0.05  # grid of the tabulated lateral basis
 SPEED_SCALE = 4.0
@@ -80,20 +82,20 @@ class FrenetDecoder(nn.Module):
         later = functional.softplus(start + SPEED_SCALE * speed, beta=SHARPNESS)
         control = torch.cat([start, later], -1)
         pace, way = control @ self.speed_basis.T, control @ self.way_basis.T
-        path = self._path(offset, line, lateral, slope, now)
-        return torch.cat([_along(path, way), pace[..., None]], -1)
+        shift = self._shift(offset, line.shape[2], lateral, slope, now)
+        if compiled(way):
+            out = torch.empty(*way.shape, 5)
+            drive_along(*map(array, (line, shift, way, pace)), out.numpy())
+            return out
+        return torch.cat([_along(_shifted(line, shift), way), pace[..., None]], -1)
 
-    def _path(self, offset: Tensor, line: Tensor, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
-        """Points (B, K, P, 2) of the shifted line; the first is the ego's own place."""
-        count = line.shape[2]
+    def _shift(self, offset: Tensor, points: int, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
+        """Metres (B, K, P) to the left of the line's points."""
         scale = now.clamp_min(self.slow_mps)
-        basis = self._offset_basis(torch.arange(count, device=now.device) * self.interval_m / scale[:, None])
+        basis = self._offset_basis(torch.arange(points, device=now.device) * self.interval_m / scale[:, None])
         second = lateral + slope * scale[:, None] * (self.first_knot / 3.0)
         control = torch.cat([lateral[..., None], second[..., None], OFFSET_SCALE * offset], -1)
-        shift = control @ basis.transpose(1, 2)
-        normal = torch.stack([-line[..., 3], line[..., 2]], -1)
-        path = line[..., :2] + normal * shift[..., None]
-        return torch.cat([torch.zeros_like(path[:, :, :1]), path[:, :, 1:]], 2)
+        return control @ basis.transpose(1, 2)
 
     def _offset_basis(self, seconds: Tensor) -> Tensor:
         """Lateral basis (..., offset_size + 2) at seconds of travel at the present speed."""
@@ -142,6 +144,13 @@ class FrenetDecoder(nn.Module):
         gap = place - near[..., :2]
         along = at * self.interval_m + (near[..., 2:] * gap).sum(-1)
         return along, near[..., 2] * gap[..., 1] - near[..., 3] * gap[..., 0]
+
+
+def _shifted(line: Tensor, shift: Tensor) -> Tensor:
+    """Points (B, K, P, 2) of lines (B, K, P, 4) shifted sideways (B, K, P); the first is the ego's own place."""
+    normal = torch.stack([-line[..., 3], line[..., 2]], -1)
+    path = line[..., :2] + normal * shift[..., None]
+    return torch.cat([torch.zeros_like(path[:, :, :1]), path[:, :, 1:]], 2)
 
 
 def _along(path: Tensor, way: Tensor) -> Tensor:

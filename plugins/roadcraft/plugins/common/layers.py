@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# glibc hands memory back after every run of a network, and the next one pays thousands of page faults, unless a block this large has once come and gone.
+torch.empty(31 * 2**18)
+
 
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers of the given sizes with GELU between them."""
@@ -63,13 +66,6 @@ class TransformerLayer(nn.Module):
         ):
             x = x + self.dropout(self.attend_cross(self.norm_cross(x), memory, memory_mask))
         return x + self.dropout(self.out(self.norm_out(x)))
-
-
-def masked_max(x: Tensor, mask: Tensor) -> Tensor:
-    """Maximum over the last but one dimension of x (..., N, D) where mask (..., N); 0 where nothing is real."""
-    low = torch.finfo(x.dtype).min
-    top = x.masked_fill(~mask[..., None], low).amax(-2)
-    return top * mask.any(-1, keepdim=True)
 
 
 def into_frame(points: Tensor, pose: Tensor) -> Tensor:

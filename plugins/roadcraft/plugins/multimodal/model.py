@@ -51,8 +51,9 @@ class Multimodal(nn.Module):
             assert isinstance(last, nn.Linear)
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
-        between = torch.linspace(0, AGENT_POSES, c.future_steps + 1)[1:]
-        self.between: Tensor
+        at = torch.linspace(0, AGENT_POSES, c.future_steps + 1)[1:]
+        between = (1.0 - (at - torch.arange(1, AGENT_POSES + 1)[:, None]).abs()).clamp_min(0.0)
+        self.between: Tensor  # (AGENT_POSES, T): what each pose weighs in linear interpolation
         self.register_buffer("between", between, persistent=False)
 
     def features(self) -> FeatureSpec:
@@ -86,19 +87,15 @@ class Multimodal(nn.Module):
         if count == 0 or len(first) < count:
             return None
         start = int(first[0])
-        tokens = encoding.tokens[:, start : start + count]
         now = f["agent"][:, :count, -1]
         c, s = now[..., 2, None], now[..., 3, None]
-        raw = self.agent(tokens).unflatten(-1, (AGENT_POSES, 2)) * 5.0
-        knots = torch.cat([torch.zeros_like(raw[:, :, :1]), raw], 2)
-        low = self.between.floor().long().clamp_max(AGENT_POSES - 1)
-        share = (self.between - low)[:, None]
-        own = knots[:, :, low] * (1 - share) + knots[:, :, low + 1] * share
-        t = INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=raw.device)
-        x = now[..., 0, None] + now[..., 4, None] * t + c * own[..., 0] - s * own[..., 1]
-        y = now[..., 1, None] + now[..., 5, None] * t + s * own[..., 0] + c * own[..., 1]
-        heading = torch.cat([c.expand_as(x)[..., None], s.expand_as(x)[..., None]], -1)
-        return torch.cat([x[..., None], y[..., None], heading], -1)[:, :, None]
+        own = self.agent(encoding.tokens[:, start : start + count]).float().unflatten(-1, (AGENT_POSES, 2)) * 5.0
+        turned = torch.stack([c * own[..., 0] - s * own[..., 1], s * own[..., 0] + c * own[..., 1]], 2)
+        t = INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=own.device)
+        with torch.autocast(own.device.type, enabled=False):
+            place = turned @ self.between + (now[..., :2, None] + now[..., 4:, None] * t)
+        heading = now[..., None, 2:4].expand(-1, -1, len(t), -1)
+        return torch.cat([place.transpose(2, 3), heading], -1)[:, :, None]
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
         """The same as ``forward``: this model says all it knows in one answer, so ``keys`` change nothing."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.plugins.common.agents import agent_size, describe_agents
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
-from roadcraft.plugins.common.layers import TransformerLayer, into_frame, masked_max, mlp
+from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
 
@@ -75,8 +75,7 @@ class VectorTransformer(nn.Module):
         pose = torch.cat([here, agent_pose, static_pose, lane_pose, crosswalk_pose], 1)
         real = torch.ones(len(ego), 1, dtype=torch.bool, device=ego.device)
         mask = torch.cat([real, f["agent_valid"][..., -1], f["static_mask"], f["lane_mask"], f["crosswalk_mask"]], 1)
-        codes = [torch.full((p.shape[1],), k, device=ego.device) for k, p in enumerate(parts)]
-        kind = torch.cat(codes).expand(len(ego), -1)
+        kind = torch.cat([torch.full((p.shape[1],), k, device=ego.device) for k, p in enumerate(parts)])
         scaled = torch.cat([pose[..., :2] / 50.0, pose[..., 2:]], -1)
         x = torch.cat(parts, 1) + self.place(scaled) + self.kind(kind)
         for layer in self.layers:
@@ -84,9 +83,8 @@ class VectorTransformer(nn.Module):
         tokens = self.norm(x) * mask[..., None]
         heading = torch.atan2(pose[..., 3], pose[..., 2])
         where = torch.cat([pose[..., :2], heading[..., None]], -1)
-        return SceneEncoding(
-            tokens, mask, where, kind, torch.zeros(len(ego), dtype=torch.int64, device=ego.device)
-        ), None
+        first = torch.zeros(len(ego), dtype=torch.int64, device=ego.device)
+        return SceneEncoding(tokens, mask, where, kind.expand(len(ego), -1), first), None
 
     def _lanes(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         lane, info = f["lane"], f["lane_info"]
@@ -94,8 +92,9 @@ class VectorTransformer(nn.Module):
         pose = _pose(lane[..., :2], middle)
         center = lane[..., :2]
         forward = torch.cat([center[:, :, 1:] - center[:, :, :-1], center[:, :, -1:] - center[:, :, -2:-1]], 2)
-        local = [center - center[:, :, middle : middle + 1], forward, lane[..., 2:4] - center, lane[..., 4:6] - center]
-        points = torch.cat([into_frame(v, pose) / s for v, s in zip(local, (20.0, 2.0, 2.0, 2.0), strict=True)], -1)
+        ahead, left, right = forward / 2.0, (lane[..., 2:4] - center) / 2.0, (lane[..., 4:6] - center) / 2.0
+        local = torch.stack([(center - center[:, :, middle : middle + 1]) / 20.0, ahead, left, right], 3)
+        points = into_frame(local, pose).flatten(3)
         token = self.lane(self.lane_point(points).amax(2))
         known = (info[..., :1] > 0).to(info.dtype)
         about = torch.cat([info[..., :1] / SPEED_SCALE, 1.0 - known, info[..., 1:]], -1)
@@ -105,8 +104,7 @@ class VectorTransformer(nn.Module):
         outline = f["crosswalk"]
         center = outline.mean(2)
         pose = torch.cat([center, torch.ones_like(center[..., :1]), torch.zeros_like(center[..., :1])], -1)
-        mask = torch.ones(outline.shape[:3], dtype=torch.bool, device=outline.device)
-        return self.crosswalk(masked_max(self.crosswalk_point((outline - center[:, :, None]) / 5.0), mask)), pose
+        return self.crosswalk(self.crosswalk_point((outline - center[:, :, None]) / 5.0).amax(2)), pose
 
 
 def _pose(line: Tensor, middle: int) -> Tensor:
