@@ -129,7 +129,7 @@ def test_a_call_can_be_repeated_from_the_same_state(caching: Path, tiny_world: A
     again, _ = planner.plan(later, state, keys)
     np.testing.assert_array_equal(first.states, again.states)
     for row, copy in zip(state, kept, strict=True):
-        assert all(torch.equal(row[k], copy[k]) for k in copy)
+        assert all(torch.equal(row.cache[k], copy[k]) for k in copy)
 
 
 def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny_world: Any) -> None:

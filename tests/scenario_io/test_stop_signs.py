@@ -22,7 +22,7 @@ SPEC = FeatureSpec(reference_lines=1, reference_points=40, reference_interval_m=
 
 @pytest.fixture(scope="module")
 def world() -> tuple[Any, Any]:
-    return next(iter(synthesise(5, 1, ("stop_sign_alone",), locations=1)))
+    return next(iter(synthesise(7, 1, ("stop_sign_alone",), locations=1)))
 
 
 def slow_stop_signs(m: Any) -> np.ndarray:
@@ -54,14 +54,17 @@ def test_signs_govern_what_begins_behind_them(world: tuple[Any, Any]) -> None:
 def test_a_sign_is_seen_until_it_is_passed(world: tuple[Any, Any]) -> None:
     drive, m = world
     scenes = LogScenes(drive, m, load_vehicle(drive.vehicle), SPEC)
-    standing = np.flatnonzero(drive.ego[:, Ego.VX] < 0.1)
-    assert len(standing)
-    first, last = int(standing[0]), int(standing[-1])
-    frames = [first - 60, first - 20, last, last + 160]
+    standing = drive.ego[:, Ego.VX] < 0.1
+    first = int(np.argmax(standing))
+    gone = np.hypot(*(drive.ego[:, :2] - drive.ego[first, :2]).T) > 15.0
+    gone[:first] = False
+    past = int(np.argmax(gone))
+    last = int(np.flatnonzero(standing[:past])[-1])
+    frames = [first - 60, first - 20, last, past]
     found = build_features(SPEC, [scenes.at(f) for f in frames])
     gap = found["reference_info"][:, 0, TO_STOP]
     assert gap[0] > gap[1] > gap[2] > 0.0
     assert gap[2] < 8.0, "rear axle to stop line, standing there"
-    assert gap[3] == FAR_M
+    assert 20.0 < gap[3] <= FAR_M, "none, or the next one"
     np.testing.assert_allclose(found["ego"][:, 6], [0.0, 0.0, scenes.stood[last], 0.0])
     assert scenes.stood[last] > 1.0

@@ -39,6 +39,7 @@ class Learned(Planner):
     """
 
     def __init__(self, config: LearnedConfig) -> None:
+        _keep_memory()
         self.config = config
         self.network, self.about = load_checkpoint(config.checkpoint, config.model)
         c = config
@@ -94,6 +95,14 @@ class Learned(Planner):
                 return answer, _split(cache, len(known))
         finally:
             torch.set_num_threads(threads)
+
+
+def _keep_memory() -> None:
+    """Let the C library keep what a network's run gives back: glibc maps large blocks anew each time, and the next run pays for thousands of page faults, until a
+    block has come and gone that is just below the 32 MiB from which on it always does (mallopt(3), M_MMAP_THRESHOLD)."""
+    import torch
+
+    torch.empty(31 * 2**18)
 
 
 def _stood(obs: ObservationBatch, state: Sequence[Memory | None]) -> F64:

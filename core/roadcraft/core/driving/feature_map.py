@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.driving.corridor_gap import inside_polygon
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend
@@ -16,6 +17,7 @@ CELL_M = 32.0
 HALF_LANE_M = 1.75  # where a map has no lane edges
 STOP_SIGN = 1  # subtype of a STOP area
 MOUTH_M = 8.0  # of a lane's end, or a connector's beginning: a stop area there is the one that governs it
+MOUTH_STEP_M = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,44 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
 def stop_signs(map_data: MapData) -> NDArray[np.uint8]:
     """Which lanes (L,) uint8 begin behind a stop sign: connectors whose mouth, or the end of a lane before them, lies in the area of one. (Maps in nuPlan's
     format link stop lines with connectors for traffic lights only.)"""
-    import shapely
-
     lanes, areas = map_data.lanes, map_data.areas
     out = np.zeros(len(lanes), np.uint8)
-    rows = areas.of(AreaKind.STOP)
-    rows = rows[areas.subtype[rows] == STOP_SIGN]
+    signs = areas.of(AreaKind.STOP)
+    signs = np.ascontiguousarray(signs[areas.subtype[signs] == STOP_SIGN], np.int64)
     real = np.flatnonzero(np.diff(lanes.centerlines.offsets) >= 2)
-    if not len(rows) or not len(real):
+    if not len(signs) or not len(real):
         return out
-    signs = np.array([shapely.make_valid(shapely.Polygon(areas.polygons[int(r)][0])) for r in rows])
-    lines = np.array([shapely.LineString(lanes.centerlines[int(r)]) for r in real])
-    which, sign = shapely.STRtree(signs).query(lines, predicate="intersects")
-    line, lane = lines[which], real[which]
-    at = shapely.line_locate_point(line, shapely.centroid(shapely.intersection(line, signs[sign])))
-    connects = lanes.kind[lane] == LaneKind.CONNECTOR
-    out[lane[connects & (at < MOUTH_M)]] = 1
-    for before in lane[~connects & (shapely.length(line) - at < MOUTH_M)]:
+    lines = lanes.centerlines
+    arc = arc_lengths(lines.points, lines.offsets)
+    length, connects = arc[lines.offsets[real + 1] - 1], lanes.kind[real] == LaneKind.CONNECTOR
+    part = np.minimum(MOUTH_M / np.maximum(length, 1e-3), 1.0)
+    share = np.where(connects[:, None], np.stack([0.0 * part, part], 1), np.stack([1.0 - part, 0.0 * part + 1.0], 1))
+    mouths = np.zeros((len(real), round(MOUTH_M / MOUTH_STEP_M) + 1, 6))
+    _resample(lines.points, lines.offsets, arc, real, share, mouths, 0)
+    polygons = areas.polygons
+    signed = _any_inside(mouths, signs, polygons.points, polygons.rings, polygons.offsets)
+    out[real[signed & connects]] = 1
+    for before in real[signed & ~connects]:
         out[lanes.successors[int(before)]] = 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _any_inside(mouths: F64, signs: I64, points: F64, rings: I64, offsets: I64) -> NDArray[np.bool_]:
+    """Which of the mouths (N, P, 6), pieces of at most MOUTH_M, have a point in a polygon of the given rows."""
+    out = np.zeros(len(mouths), np.bool_)
+    for row in signs:
+        first, last = rings[offsets[row]], rings[offsets[row] + 1]
+        x0, x1 = points[first:last, 0].min(), points[first:last, 0].max()
+        y0, y1 = points[first:last, 1].min(), points[first:last, 1].max()
+        for i in range(len(mouths)):
+            x, y = mouths[i, 0, 0], mouths[i, 0, 1]
+            if out[i] or x < x0 - MOUTH_M or x > x1 + MOUTH_M or y < y0 - MOUTH_M or y > y1 + MOUTH_M:
+                continue
+            for k in range(mouths.shape[1]):
+                if inside_polygon(points, rings, offsets, row, mouths[i, k, 0], mouths[i, k, 1]):
+                    out[i] = True
+                    break
     return out
 
 

@@ -6,9 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# glibc hands memory back after every run of a network, and the next one pays thousands of page faults, unless a block this large has once come and gone.
-torch.empty(31 * 2**18)
-
 
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers of the given sizes with GELU between them."""
