@@ -25,20 +25,39 @@ SILENT = "nothing said"
 COMMANDS = (
     "change to the left lane", "change to the right lane", "slow down", "speed up", "stop", "pull over", "follow the truck",
 )  # fmt: skip
-TYPES = ("medium_magnitude_speed", "high_magnitude_speed", "following_lane_without_lead", "changing_lane_to_left", "behind_long_vehicle")
+TYPES = (
+    "medium_magnitude_speed",
+    "high_magnitude_speed",
+    "following_lane_without_lead",
+    "changing_lane_to_left",
+    "behind_long_vehicle",
+)
 AT_REST_MPS, ASIDE_M = 0.3, 2.0
 
 
 def drive_steps(checkpoint: Path, store: Path, out: Path, commands: Sequence[str], each: int) -> list[Step]:
     """One command of `roadcraft score` for silence and for each instruction, and the report of all."""
     chosen = f"filter={{scenario_types: [{', '.join(TYPES)}], num_scenarios_per_type: {each}}}"
-    words = ("score", "planner=learned", f"planner.checkpoint={checkpoint}", f"data={store}", chosen, "modes=[nonreactive]")
+    words = (
+        "score",
+        "planner=learned",
+        f"planner.checkpoint={checkpoint}",
+        f"data={store}",
+        chosen,
+        "modes=[nonreactive]",
+    )
     runs = {said: out / said.replace(" ", "-") for said in (SILENT, *commands)}
     made = []
     for said, run in runs.items():
         told = () if said == SILENT else (f'planner.instruction="{said}"',)
         made.append(
-            Step(run.name, f"Drive: {said}.", (*words, *told, "--out", str(run)), may_fail=True, begun=run / "config.yaml")
+            Step(
+                run.name,
+                f"Drive: {said}.",
+                (*words, *told, "--out", str(run)),
+                may_fail=True,
+                begun=run / "config.yaml",
+            )
         )
     report = ("report", *map(str, runs.values()), "--out", str(out / "report.html"), "--title", "What commands change")
     return [*made, Step("report", "Lay the drives side by side.", report)]
@@ -76,7 +95,10 @@ def effect(said: dict[str, F64], silent: dict[str, F64]) -> dict[str, float]:
 
 def table(found: dict[str, dict[str, float]]) -> str:
     """The effects as markdown."""
-    lines = ["| said | scenarios | at rest | ends left | ends right | speed at the end | way |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| said | scenarios | at rest | ends left | ends right | speed at the end | way |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for said, e in found.items():
         lines.append(
             f"| {said} | {e['scenarios']} | {100 * e['at_rest']:.0f} % | {100 * e['left']:.0f} % | {100 * e['right']:.0f} % | {e['end_mps']:.1f} m/s | {e['way_m']:.0f} m |"
@@ -90,7 +112,9 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="where the scenarios are")
     parser.add_argument("--out", type=Path, default=Path("runs/commands"))
     parser.add_argument("--each", type=int, default=5, help="scenarios of each type")
-    parser.add_argument("--say", action="append", metavar="COMMAND", help="this command instead of the built-in ones; may be repeated")
+    parser.add_argument(
+        "--say", action="append", metavar="COMMAND", help="this command instead of the built-in ones; may be repeated"
+    )
     o = parser.parse_args()
     commands = tuple(o.say or COMMANDS)
     run_steps(drive_steps(o.checkpoint, o.store, o.out, commands, o.each), o.out / "done", what="the demonstration")

@@ -180,7 +180,12 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", type=Path)
     p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--model", type=json.loads, default={}, help="params of the model that replace those it was trained with, as JSON")
+    p.add_argument(
+        "--model",
+        type=json.loads,
+        default={},
+        help="params of the model that replace those it was trained with, as JSON",
+    )
     p.add_argument("--rounds", type=int, default=9)
     p.add_argument("--out", type=Path, help="write the figures there as JSON")
     return p

@@ -203,7 +203,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="folder (runs/bench-models, with --quick runs/bench-models-quick)")
     parser.add_argument("--quick", action="store_true", help="a small one, to see that everything works")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this model or baseline alone; may be repeated")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this model or baseline alone; may be repeated"
+    )
     parser.add_argument("--minutes", type=float, help="of training, instead of 16 on a CPU and 4 on a graphics card")
     parser.add_argument("--table", action="store_true", help="print the tables as they stand, and do nothing else")
     parser.add_argument("--dry-run", action="store_true", help="print every command, and do nothing else")

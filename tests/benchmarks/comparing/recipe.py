@@ -199,7 +199,10 @@ def planner_words(at: Places, cell: Cell) -> dict[str, tuple[str, ...]]:
     params = {"checkpoint": str(best), **({"model": dict(cell.driven)} if cell.driven else {})}
     inner = {"name": "learned", "params": params}
     return {
-        "raw": ("planner=learned", *(f"planner.{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in params.items())),
+        "raw": (
+            "planner=learned",
+            *(f"planner.{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in params.items()),
+        ),
         "guarded": ("planner=guard", f"planner.planner={json.dumps(inner)}"),
     }
 

@@ -28,4 +28,5 @@ def stood_lately(obs: ObservationBatch) -> tuple[F64, NDArray[np.bool_]]:
     since = np.where(earlier.any(1), count - np.argmax(earlier[:, ::-1], 1), 0)
     begun = np.take_along_axis(obs.ego_past_us, np.minimum(since, count - 1)[:, None], 1)[:, 0]
     seconds = np.where(moving[:, -1], 0.0, np.minimum((obs.time_us - begun) * 1e-6, MOST_S))
-    return seconds, ~moving.any(1)
+    throughout: NDArray[np.bool_] = np.logical_not(moving.any(1))
+    return seconds, throughout
