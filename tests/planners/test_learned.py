@@ -124,12 +124,12 @@ def test_a_call_can_be_repeated_from_the_same_state(caching: Path, tiny_world: A
     obs, later = (observation(tiny_world, n).select(range(n - 6, n)) for n in (6, 12))
     keys = np.zeros(6, np.uint64)
     _, state = planner.plan(obs, planner.start(obs, keys), keys)
-    kept = [{k: v.clone() for k, v in memory.cache.items()} for memory in state]
+    kept = [{k: v.clone() for k, v in row.items()} for row in state]
     first, _ = planner.plan(later, state, keys)
     again, _ = planner.plan(later, state, keys)
     np.testing.assert_array_equal(first.states, again.states)
     for row, copy in zip(state, kept, strict=True):
-        assert all(torch.equal(row.cache[k], copy[k]) for k in copy)
+        assert all(torch.equal(row[k], copy[k]) for k in copy)
 
 
 def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny_world: Any) -> None:

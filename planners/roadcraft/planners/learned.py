@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.conditions import Conditions, read_instruction
 from roadcraft.core.driving.features import Features, build_features, scenes_of
-from roadcraft.core.driving.standing import MOST_S, stood_lately
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
 from roadcraft.core.rollout import ObservationBatch, Plan
@@ -22,17 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Memory(NamedTuple):
-    """What is remembered of a scenario: its row of the encoder's cache, None where the encoder has none; for how long the ego had stood, and when that was."""
-
-    cache: Mapping[str, Tensor] | None
-    stood_s: float
-    time_us: int
-
-
 class Learned(Planner):
-    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one. A scenario's state is what it
-    remembers (``Memory``), None before the first step.
+    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one. A scenario's state is its row
+    of the encoder's cache, None before the first step and where the encoder has none.
 
     Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
     Raises DataError when the checkpoint cannot be used, ConfigError where conditions are given to a network that reads none.
@@ -56,8 +47,7 @@ class Learned(Planner):
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K candidates and T + 1 states."""
-        stood_s = _stood(obs, state)
-        scenes = scenes_of(obs, self.network.features, self.conditions, stood_s)
+        scenes = scenes_of(obs, self.network.features, self.conditions)
         parts: list[list[F64]] = []
         after: list[Any] = []
         size = self.config.micro_batch
@@ -65,12 +55,11 @@ class Learned(Planner):
             group, group_keys = scenes[first : first + size], keys[first : first + size]
             missing = size - len(group)
             features = build_features(self.network.features, [*group, *[group[-1]] * missing])
-            known = [None if m is None else m.cache for m in state[first : first + size]]
+            known = state[first : first + size]
             group_keys = np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)])
             answer, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
             parts.append([a[: len(group)] for a in answer[:2]] + [answer[2]])
             after += rows[: len(group)]
-        after = [Memory(*m) for m in zip(after, stood_s.tolist(), obs.time_us.tolist(), strict=True)]
         ego, log_p = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
         if 0 < self.config.candidates < ego.shape[1]:
             best = np.argsort(-log_p, axis=1, kind="stable")[:, : self.config.candidates]
@@ -103,16 +92,6 @@ def _keep_memory() -> None:
     import torch
 
     torch.empty(31 * 2**18)
-
-
-def _stood(obs: ObservationBatch, state: Sequence[Memory | None]) -> F64:
-    """For how long each ego has stood (B,), longer than the observation goes back where that is remembered."""
-    seconds, throughout = stood_lately(obs)
-    for b in np.flatnonzero(throughout):
-        m = state[b]
-        if m is not None:
-            seconds[b] = max(seconds[b], min(m.stood_s + 1e-6 * float(obs.time_us[b] - m.time_us), MOST_S))
-    return seconds
 
 
 def _stack(rows: Sequence[Mapping[str, Tensor] | None]) -> dict[str, Tensor] | None:

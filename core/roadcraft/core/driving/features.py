@@ -286,16 +286,14 @@ def vehicle_row(vehicle: Vehicle) -> F64:
     return np.append(vehicle.box, vehicle.body.wheel_base_m)
 
 
-def scenes_of(
-    obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None, stood_s: F64 | None = None
-) -> list[SceneArrays]:
-    """The scenes of an observation; ``conditions`` go before what the observation says; stood_s (B,): by a longer memory than the observation's. Without object history every past frame but the present one is
+def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
+    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
     empty. Raises DataError where the observation has raster layers of more or fewer scenes than its own."""
     if len(obs.layers) not in (0, len(obs)):
         raise DataError(
             f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
         )
-    waited = stood_lately(obs)[0] if stood_s is None else stood_s
+    waited = stood_lately(obs)
     past = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(past) // max(len(obs), 1)
     key, row = past.id.view(np.int64), vehicle_row(obs.vehicle)

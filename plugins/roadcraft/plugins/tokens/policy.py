@@ -72,7 +72,7 @@ class TokenAgents(AgentPolicy):
         self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
     ) -> tuple[I64, F64]:
         """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
-        stood_s, _ = stood_lately(obs)
+        stood_s = stood_lately(obs)
         scenes = [self._scene(obs, s, b, float(stood_s[b])) for s, b in zip(states, rows, strict=True)]
         missing = self.config.micro_batch - len(scenes)
         features = build_features(self.network.features, [*scenes, *[scenes[-1]] * missing])
