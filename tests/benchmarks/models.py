@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="this model or baseline alone; may be repeated"
     )
-    parser.add_argument("--minutes", type=float, help="of training, instead of 16 on a CPU and 4 on a graphics card")
+    parser.add_argument("--minutes", type=float, help="of training, instead of 25 on a CPU and 4 on a graphics card")
     parser.add_argument("--table", action="store_true", help="print the tables as they stand, and do nothing else")
     parser.add_argument("--dry-run", action="store_true", help="print every command, and do nothing else")
     parser.add_argument("--json", type=Path, help="write all rows there")

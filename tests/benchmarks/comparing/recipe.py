@@ -94,7 +94,7 @@ class Size:
         return replace(self, cpu_minutes=minutes, gpu_minutes=minutes)
 
 
-SIZES = {"full": Size(416, 208, 16.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0.5, 6, 4)}
+SIZES = {"full": Size(416, 208, 25.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0.5, 6, 4)}
 
 
 def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
