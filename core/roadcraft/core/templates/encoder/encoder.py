@@ -11,7 +11,7 @@ class __CLASS__(nn.Module):
         super().__init__()
         self.dim = config.dim
         self.spec = FeatureSpec()
-        self.ego = nn.Linear(6, config.dim)
+        self.ego = nn.Linear(7, config.dim)
         self.agent = nn.Linear(6, config.dim)
         self.lane = nn.Linear(self.spec.lane_points * 6, config.dim)
         layer = nn.TransformerEncoderLayer(config.dim, 4, 4 * config.dim, batch_first=True, dropout=0.0, norm_first=True)
