@@ -1,7 +1,6 @@
 """For how long the ego has stood: whoever has to stop must know that he has, for nothing else that is to be seen changes.
 
-Longer than MOST_S is not told apart: it is as far as an observation goes back, and a network that knows how long a wait has lasted comes to think that long waits
-last: in logs they are those for traffic that does not end.
+Longer than MOST_S is not told apart: it is as far as an observation goes back, so that training and driving see the same without a memory of the planner's own.
 """
 
 from __future__ import annotations
