@@ -147,6 +147,17 @@ class ObservationBatch:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """Where a planner expects others to be. id (B, A) uint64 track tokens, known (B, A) bool; time_us (B, T) int64 strictly increasing, after the
+    observation's; pose (B, A, T, 3) float64 x, y, heading of the box centres, global frame."""
+
+    id: U64
+    known: NDArray[np.bool_]
+    time_us: I64
+    pose: F64
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a planner answers for B scenarios: K candidate trajectories of up to T states each.
 
@@ -154,7 +165,8 @@ class Plan:
     first the current state (a planner that knows no better leaves velocities consistent with the positions and the rest 0);
     scores (B, K) float64, higher is better: the best is driven; length (B,) int64 valid states per scenario, T where None (rows beyond are
     ignored); controls (B, 2) float64 acceleration m/s2 and steering rate rad/s, which bypass the tracker, or None;
-    debug: named per-scenario values, each with leading dimension B; scalars (B,) are recorded step by step in the rollout's channels.
+    debug: named per-scenario values, each with leading dimension B; scalars (B,) are recorded step by step in the rollout's channels;
+    forecast: what others are expected to do, where the planner knows; whoever judges the plan may read it.
     """
 
     time_us: I64
@@ -163,6 +175,7 @@ class Plan:
     length: I64 | None = None
     controls: F64 | None = None
     debug: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    forecast: Forecast | None = None
 
     def __len__(self) -> int:
         return len(self.time_us)

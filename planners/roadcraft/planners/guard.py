@@ -20,15 +20,17 @@ from roadcraft.core.driving.tracker import NUPLAN, track
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, U64
+from roadcraft.core.scenario import EGO_SIZE, U64, Ego
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
-from roadcraft.planners.pdm.copies import resample, slower
+from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
+from roadcraft.planners.pdm.copies import paced, resample
 from roadcraft.planners.pdm.judge import Bench, judge
 from roadcraft.planners.pdm.paths import Path
 from roadcraft.planners.pdm.proposals import REFRESH
+from roadcraft.planners.pdm.ride import driven_before, ride_tables
 from roadcraft.planners.pdm.scorer import (
     COLLISION_STEP,
+    COMFORT,
     DIRECTION,
     DRIVABLE,
     NO_COLLISION,
@@ -38,13 +40,14 @@ from roadcraft.planners.pdm.scorer import (
     total,
 )
 from roadcraft.planners.pdm.way import Grounds, guide_of
-from roadcraft.planners.pdm.world import World, observe
+from roadcraft.planners.pdm.world import World, foresee, observe
 from roadcraft.planners.pdm_configs import GuardConfig
 
 _DT_S = 0.1
 _STEP_US = 100_000
 _LONGEST = 81  # states of a plan of 8 s
 _LIMITS = np.array([50, 25, 10, 50])
+_SPEEDING_MPS2 = 2.0  # of gentler copies; nuPlan calls up to 2.4 comfortable
 _NOBODY = np.zeros(0, np.uint64)
 
 
@@ -110,7 +113,7 @@ class Guard(Planner):
             weights = (c.progress_weight, c.ttc_weight, c.comfort_weight, c.speed_limit_weight)
             self._benches[vehicle] = Bench(
                 Rules(_DT_S, REFRESH, np.array([0, 3, 6, 9]), (2.0, 6.0), weights, 0.1),
-                comfort_tables(self._count, _DT_S, NUPLAN_BOUNDS),
+                ride_tables(_DT_S, vehicle.box[0], NUPLAN_BOUNDS),
                 NUPLAN._replace(interval_s=_DT_S),
                 vehicle.box,
                 motion_of(vehicle),
@@ -137,6 +140,11 @@ class Guard(Planner):
             frozen(obs.objects.velocity[rows]),
             state.collided,
         )
+        seen = plan.forecast
+        if seen is not None and self.config.foresee:
+            time_s = (seen.time_us[b] - obs.time_us[b]) * 1e-6
+            path = foresee(world, identity, seen.id[b], seen.known[b], time_s, seen.pose[b], REFRESH * _DT_S)
+            world = world._replace(path=path)
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
 
@@ -168,12 +176,15 @@ class _Court:
     def __init__(self, guard: Guard, obs: ObservationBatch, b: int, ego: F64, world: World, guide: Path) -> None:
         self.config, self.count, self.bench = guard.config, guard._count, guard._bench(obs.vehicle)
         self.now, self.b, self.ego, self.world, self.guide = int(obs.time_us[b]), b, ego, world, guide
+        self.past, self.begin = driven_before(
+            obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
+        )
         self.ground = guard._grounds(obs.maps[b])
         self.drivable = obs.maps[b].index.drivable.arrays
 
     def sheet(self, poses: F64) -> F64:
         shown = np.ascontiguousarray(poses[:, : self.count])
-        return judge(self.ego, shown, self.world, self.ground, self.drivable, self.guide, self.bench)
+        return judge(self.past, self.begin, self.ego, shown, self.world, self.ground, self.drivable, self.guide, self.bench)
 
     def decide(self, plan: Plan) -> _Verdict:
         c = self.config
@@ -185,10 +196,11 @@ class _Court:
         sheet = self.sheet(poses)
         value = self._values(sheet, learned)
         best = int(np.argmax(value))
-        if _safe(sheet)[best] and sheet[best, TTC] == 1.0 and sheet[best, SPEED_LIMIT] > 0.999:
+        row = sheet[best]
+        if _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0:
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
         tried = np.argsort(-value, kind="stable")[: c.most_slowed]
-        copies = self._copies(poses[tried], c.slower, c.slowing_mps2)
+        copies = self._copies(poses[tried], c.slower, c.slowing_mps2, c.jerk_mps3)
         both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
         value = self._values(both, np.concatenate([learned, np.repeat(learned[tried], len(c.slower))]))
         best = int(np.argmax(value))
@@ -228,11 +240,12 @@ class _Court:
             -1,
         )
 
-    def _copies(self, poses: F64, factors: tuple[float, ...], decel: float) -> F64:
+    def _copies(self, poses: F64, factors: tuple[float, ...], decel: float, jerk: float) -> F64:
+        speed, accel = float(self.ego[Ego.VX]), float(self.ego[Ego.AX])
         out = np.empty((len(poses) * len(factors), *poses.shape[1:]))
         for i, p in enumerate(poses):
             for j, factor in enumerate(factors):
-                slower(p, float(self.ego[3]), factor, decel, _DT_S, out[i * len(factors) + j])
+                paced(p, speed, accel, factor, _SPEEDING_MPS2, decel, jerk, _DT_S, out[i * len(factors) + j])
         return out
 
     def _values(self, sheet: F64, learned: F64) -> F64:
@@ -242,8 +255,8 @@ class _Court:
     def _brake(self, poses: F64) -> _Verdict:
         """Stops along the given paths: the best comfortable one that is safe, else the hardest, along the path where the worst comes last."""
         c = self.config
-        for decel in (c.comfort_stop_mps2, c.emergency_stop_mps2):
-            copies = self._copies(poses, (0.0,), decel)
+        for decel, jerk in ((c.comfort_stop_mps2, c.jerk_mps3), (c.emergency_stop_mps2, np.inf)):
+            copies = self._copies(poses, (0.0,), decel, jerk)
             sheet = self.sheet(copies)
             value = self._values(sheet, np.zeros(len(sheet)))
             best = int(np.argmax(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from roadcraft.core.driving.conditions import Conditions, read_instruction
 from roadcraft.core.driving.features import Features, build_features, scenes_of
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.planners.checkpoint import load_checkpoint
 from roadcraft.planners.learned_config import LearnedConfig
@@ -48,7 +49,7 @@ class Learned(Planner):
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K candidates and T + 1 states."""
         scenes = scenes_of(obs, self.network.features, self.conditions)
-        parts: list[list[F64]] = []
+        parts: list[list[Any]] = []
         after: list[Any] = []
         size = self.config.micro_batch
         for first in range(0, len(scenes), size):
@@ -58,17 +59,31 @@ class Learned(Planner):
             known = state[first : first + size]
             group_keys = np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)])
             answer, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
-            parts.append([a[: len(group)] for a in answer[:2]] + [answer[2]])
+            ids = features["agent_id"].view(np.uint64), features["agent_valid"][:, :, -1]
+            parts.append([a[: len(group)] for a in (*answer[:2], *ids)] + [answer[2], answer[3]])
             after += rows[: len(group)]
         ego, log_p = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
+        forecast = self._forecast(obs, parts)
         if 0 < self.config.candidates < ego.shape[1]:
             best = np.argsort(-log_p, axis=1, kind="stable")[:, : self.config.candidates]
             ego, log_p = np.take_along_axis(ego, best[:, :, None, None], 1), np.take_along_axis(log_p, best, 1)
-        return _to_plan(obs, ego, log_p, parts[0][2]), after
+        return replace(_to_plan(obs, ego, log_p, parts[0][4]), forecast=forecast), after
 
-    def _predict(self, features: Features, keys: Keys, known: Sequence[Any]) -> tuple[tuple[F64, F64, F64], list[Any]]:
-        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), as float64; and the rows of the encoder's cache, from those
-        of the step before."""
+    def _forecast(self, obs: ObservationBatch, parts: list[list[Any]]) -> Forecast | None:
+        """What the network foresees of others, in the global frame."""
+        if parts[0][5] is None:
+            return None
+        ids, known = (np.concatenate([p[i] for p in parts]) for i in (2, 3))
+        seen = np.concatenate([p[5][: len(p[0])] for p in parts])
+        count = seen.shape[1]
+        step_us = np.round(parts[0][4] * 1e6).astype(np.int64)
+        return Forecast(ids[:, :count], known[:, :count], obs.time_us[:, None] + step_us, _to_global(obs.ego, seen))
+
+    def _predict(
+        self, features: Features, keys: Keys, known: Sequence[Any]
+    ) -> tuple[tuple[F64, F64, F64, F64 | None], list[Any]]:
+        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), the futures of others (B, A, T, 4) that go with the likeliest
+        trajectory or None, as float64; and the rows of the encoder's cache, from those of the step before."""
         import torch
 
         threads = torch.get_num_threads()
@@ -80,7 +95,12 @@ class Learned(Planner):
                 prediction = self.network.model.sample(encoding, tensors, keys)
                 log_p = prediction.logits.double().log_softmax(-1)
                 log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
-                answer = prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy()
+                others = None
+                if prediction.agents is not None and prediction.agents.shape[1]:
+                    others = prediction.agents
+                    best = torch.clamp(log_p.argmax(-1), max=others.shape[2] - 1)
+                    others = others[torch.arange(len(others)), :, best, :, :4].double().numpy()
+                answer = prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy(), others
                 return answer, _split(cache, len(known))
         finally:
             torch.set_num_threads(threads)
@@ -109,18 +129,28 @@ def _split(cache: Mapping[str, Tensor] | None, count: int) -> list[Any]:
     return [None if cache is None else {k: v[b] for k, v in cache.items()} for b in range(count)]
 
 
+def _to_global(ego: F64, poses: F64) -> F64:
+    """Poses (B, ..., 3) x, y, heading in the global frame of poses (B, ..., >= 4) x, y, cos, sin in the frame of ego (B, 10)."""
+    x, y, h = (ego[:, i].reshape(-1, *(1,) * (poses.ndim - 2)) for i in (Ego.X, Ego.Y, Ego.HEADING))
+    c, s = np.cos(h), np.sin(h)
+    return np.stack(
+        [
+            x + c * poses[..., 0] - s * poses[..., 1],
+            y + s * poses[..., 0] + c * poses[..., 1],
+            h + np.arctan2(poses[..., 3], poses[..., 2]),
+        ],
+        -1,
+    )
+
+
 def _to_plan(obs: ObservationBatch, ego: F64, log_p: F64, time_s: F64) -> Plan:
     """From the ego frame to a Plan: the present state first, speeds and turning rates that agree with the poses."""
     now = obs.ego
     b, k, t, s = ego.shape
-    c, sn = (f(now[:, Ego.HEADING])[:, None, None] for f in (np.cos, np.sin))
     states = np.zeros((b, k, t + 1, EGO_SIZE))
     states[:, :, 0] = now[:, None]
-    x, y = ego[..., 0], ego[..., 1]
-    states[:, :, 1:, Ego.X] = now[:, None, None, Ego.X] + c * x - sn * y
-    states[:, :, 1:, Ego.Y] = now[:, None, None, Ego.Y] + sn * x + c * y
-    turn = np.concatenate([np.zeros((b, k, 1)), np.arctan2(ego[..., 3], ego[..., 2])], -1)
-    states[..., Ego.HEADING] = now[:, None, None, Ego.HEADING] + np.unwrap(turn, axis=-1)
+    states[:, :, 1:, :3] = _to_global(now, ego)
+    states[..., Ego.HEADING] = np.unwrap(states[..., Ego.HEADING], axis=-1)
     dt = np.diff(np.concatenate([[0.0], time_s]))
     if s > 4:
         speed = ego[..., 4]

@@ -59,7 +59,7 @@ class GuardConfig:
 
     planner: PluginRef = plugin_field("planner", "learned")
     fallback: str = ""
-    slower: tuple[float, ...] = (0.75, 0.5, 0.25)
+    slower: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
     most_slowed: int = 4
     most_judged: int = 16
     learned_weight: float = 0.3
@@ -68,18 +68,20 @@ class GuardConfig:
     speed_limit_weight: float = 4.0
     comfort_weight: float = 2.0
     slowing_mps2: float = 2.0
+    jerk_mps3: float = 3.5
     comfort_stop_mps2: float = 2.5
     emergency_stop_mps2: float = 6.0
     edge_slack_m: float = 0.15
     horizon_s: float = 4.0
     radius_m: float = 60.0
+    foresee: bool = True
 
     def __post_init__(self) -> None:
-        if not all(0.0 < f < 1.0 for f in self.slower):
-            raise ValueError("slower must hold shares between 0 and 1")
+        if not all(0.0 < f <= 1.0 for f in self.slower):
+            raise ValueError("slower must hold shares above 0 and up to 1")
         if self.most_slowed < 1 or self.most_judged < 1:
             raise ValueError("most_slowed and most_judged must be at least 1")
-        for name in ("slowing_mps2", "comfort_stop_mps2", "emergency_stop_mps2", "radius_m"):
+        for name in ("slowing_mps2", "jerk_mps3", "comfort_stop_mps2", "emergency_stop_mps2", "radius_m"):
             if getattr(self, name) <= 0.0:
                 raise ValueError(f"{name} must be positive")
         if not 1.5 <= self.horizon_s <= 8.0:

@@ -1,4 +1,4 @@
-"""A planner's trajectories on a common time grid, and slower copies of them along their own path."""
+"""A planner's trajectories on a common time grid, and gentler and slower copies of them along their own path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+
+SETTLE_S = 0.3  # in which a gentle copy takes on the speed that it wants
 
 
 @njit(cache=True, nogil=True)
@@ -39,10 +41,13 @@ def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int
 
 
 @njit(cache=True, nogil=True)
-def slower(poses: F64, speed: float, factor: float, decel: float, dt: float, out: F64) -> None:
+def paced(
+    poses: F64, speed: float, accel: float, factor: float, most: float, decel: float, jerk: float, dt: float, out: F64
+) -> None:
     """A copy out (T, 3) of poses (T, 3) along the same path at ``factor`` times its speed; factor 0 comes to a stop.
 
-    The copy slows down from ``speed`` (m/s, now) by ``decel`` m/s2 at most and is never faster than the original.
+    The copy goes on from ``speed`` (m/s) and ``accel`` (m/s2) now, speeds up by ``most`` and slows down by ``decel`` m/s2 at most, and changes its
+    acceleration by ``jerk`` m/s3 at most (inf: at once). It ends where the original does, at the latest.
     """
     count = len(poses)
     arc = np.zeros(count)
@@ -50,12 +55,16 @@ def slower(poses: F64, speed: float, factor: float, decel: float, dt: float, out
         dx, dy = poses[t, 0] - poses[t - 1, 0], poses[t, 1] - poses[t - 1, 1]
         arc[t] = arc[t - 1] + math.sqrt(dx * dx + dy * dy)
     out[0] = poses[0]
+    reach_s = dt if jerk == math.inf else max(dt, SETTLE_S)
     along, j = 0.0, 1
     for t in range(1, count):
-        own = arc[t] - arc[t - 1]
+        wanted = (factor * (arc[t] - arc[t - 1]) / dt - speed) / reach_s
+        wanted = min(max(wanted, -decel), most)
+        accel = min(max(wanted, accel - jerk * dt), accel + jerk * dt)
+        then = max(speed + accel * dt, 0.0)
         # the step's mean speed, so that a stop takes speed^2 / (2 decel) metres
-        floor = max(speed - decel * (t - 0.5) * dt, 0.0) * dt
-        along += min(own, max(factor * own, floor))
+        along = min(along + 0.5 * (speed + then) * dt, arc[-1])
+        speed = then
         while j < count - 1 and arc[j] < along:
             j += 1
         step = arc[j] - arc[j - 1]

@@ -13,8 +13,8 @@ from roadcraft.core.driving.cell_edges import rows_in_cell
 from roadcraft.core.driving.lanes import LayerArrays, in_any
 from roadcraft.core.driving.tracker import rollout_proposals
 from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, Ground, patch_around
-from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.paths import Path
+from roadcraft.planners.pdm.ride import Ride, score_ride
 from roadcraft.planners.pdm.scorer import (
     PROGRESS_M,
     SHEET,
@@ -31,11 +31,11 @@ _OVERSPEED_MPS = 2.23  # nuPlan's: this much too fast all the time scores 0
 
 
 class Bench(NamedTuple):
-    """The judge's constants for one vehicle: rules, comfort tables, tracker gains, vehicle_box (3,) and motion (4,) of the vehicle; slack_m: corners
+    """The judge's constants for one vehicle: rules, comfort filters, tracker gains, vehicle_box (3,) and motion (4,) of the vehicle; slack_m: corners
     this far over the edge are let pass; radius_m: of where road blocks and objects count."""
 
     rules: Rules
-    comfort: Comfort
+    ride: Ride
     gains: Any
     vehicle_box: F64
     motion: F64
@@ -105,8 +105,11 @@ def _distance_driven(states: F64, sheet: F64) -> None:
         sheet[n, PROGRESS_M] = total
 
 
-def judge(ego: F64, poses: F64, world: World, ground: Ground, drivable: LayerArrays, guide: Path, bench: Bench) -> F64:
-    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow them.
+def judge(
+    past: F64, begin: bool, ego: F64, poses: F64, world: World, ground: Ground, drivable: LayerArrays, guide: Path, bench: Bench
+) -> F64:
+    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P, 10) behind it, would follow them.
+    begin: these are all that it drove.
 
     guide: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
@@ -121,5 +124,5 @@ def judge(ego: F64, poses: F64, world: World, ground: Ground, drivable: LayerArr
         score_progress(states, bench.vehicle_box, guide, sheet)
     else:
         _distance_driven(states, sheet)
-    score_comfort(states, bench.comfort, sheet)
+    score_ride(past, begin, states, bench.ride, sheet)
     return sheet

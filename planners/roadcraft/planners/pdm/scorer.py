@@ -83,15 +83,17 @@ def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _at_fault(state: F64, ego: F64, speed: float, world: World, j: int, ox: float, oy: float, spread: bool) -> bool:
-    """Whether ego is to blame for touching object j now; spread: ego straddles lanes or is off the road."""
+def _at_fault(
+    state: F64, ego: F64, speed: float, world: World, j: int, ox: float, oy: float, box: F64, spread: bool
+) -> bool:
+    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; spread: ego straddles lanes or is off the road."""
     if speed <= STOPPED_MPS:
         return False
     if not world.moving[j] or world.speed[j] <= STOPPED_MPS:
         return True
     if bearing(state[0], state[1], state[2], ox, oy) > _BEHIND:
         return False
-    return _front_touches(ego, ox, oy, world.box[j]) or spread
+    return _front_touches(ego, ox, oy, box) or spread
 
 
 @njit(cache=True, nogil=True)
@@ -108,8 +110,9 @@ def score_traffic(
     own = 0.5 * math.sqrt(vehicle_box[1] ** 2 + vehicle_box[2] ** 2)
     for j in range(count):
         radius[j] = own + 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2)
-    ego = np.empty(6)
+    ego, other = np.empty(6), np.empty(6)
     ego[4], ego[5] = vehicle_box[1], vehicle_box[2]
+    foreseen = world.path.shape[1]
     hit, near = np.empty(count, np.bool_), np.empty(count, np.bool_)
     for n in range(len(states)):
         hit[:] = world.ignored
@@ -131,15 +134,23 @@ def score_traffic(
                 for j in range(count):
                     if (near[j] or not looking) and (hit[j] or rules.ahead[f] > 0):
                         continue
-                    ox, oy = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+                    if foreseen > 0:
+                        at = world.path[j, min((t + rules.ahead[f]) // rules.refresh, foreseen - 1)]
+                        ox, oy = at[0], at[1]
+                    else:
+                        at = world.box[j]
+                        ox, oy = at[0] + time_s * world.moved[j, 0], at[1] + time_s * world.moved[j, 1]
                     dx, dy = ox - x, oy - y
-                    if dx * dx + dy * dy > radius[j] * radius[j] or not _touching(ego, x, y, ox, oy, world.box[j]):
+                    if dx * dx + dy * dy > radius[j] * radius[j]:
+                        continue
+                    other[2], other[3], other[4], other[5] = at[2], at[3], world.box[j, 4], world.box[j, 5]
+                    if not _touching(ego, x, y, ox, oy, other):
                         continue
                     if not (spread or known):
                         spread, known = straddles(state, vehicle_box, ground, patch), True
                     if rules.ahead[f] == 0 and not hit[j]:
                         hit[j] = True
-                        if _at_fault(state, ego, speed, world, j, ox, oy, spread):
+                        if _at_fault(state, ego, speed, world, j, ox, oy, other, spread):
                             collision = min(collision, 0.0 if world.moving[j] else 0.5)
                             collided_at = min(collided_at, float(t))
                     if looking and not near[j]:

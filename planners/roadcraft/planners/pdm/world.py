@@ -23,7 +23,8 @@ class World(NamedTuple):
     """M objects, static ones first, then vehicles, pedestrians and bicycles, nearest first.
 
     row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; moved (M, 2) m/s along the heading; heading (M,); speed (M,);
-    moving (M,) bool: of a kind that has a velocity; ignored (M,) bool: overlapped ego at some step up to now.
+    moving (M,) bool: of a kind that has a velocity; ignored (M,) bool: overlapped ego at some step up to now; path (M, S, 4) x, y, cos, sin at the
+    steps of a forecast, the first now; S = 0 where nothing is foreseen but drifting.
     """
 
     row: I64
@@ -33,6 +34,7 @@ class World(NamedTuple):
     speed: F64
     moving: np.ndarray
     ignored: np.ndarray
+    path: F64
 
 
 @leaf
@@ -97,7 +99,44 @@ def observe(
             ignored[j] = True
         elif g <= _CLEAR_M:
             ignored[j] = convex_touch(ego, box_corners(b[0], b[1], b[2], b[3], b[4]))
-    return World(row, out, moved, heading, speed, moving, ignored)
+    return World(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
+
+
+@njit(cache=True, nogil=True)
+def foresee(world: World, identity: U64, who: U64, known: np.ndarray, time_s: F64, pose: F64, step_s: float) -> F64:
+    """Paths (M, S, 4) of the world's objects every ``step_s`` s for as long as the forecast reaches, and one step more.
+
+    identity (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none, and those that stand and are
+    of no kind that moves, drift. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
+    """
+    count = int(time_s[-1] / step_s) + 2
+    out = np.empty((len(world.row), count, 4))
+    for j in range(len(world.row)):
+        found = -1
+        for a in range(len(who)):
+            if known[a] and world.moving[j] and who[a] == identity[world.row[j]]:
+                found = a
+        b = world.box[j]
+        out[j, 0] = b[:4]
+        k, px, py, pt = 0, b[0], b[1], 0.0
+        for s in range(1, count):
+            t = s * step_s
+            out[j, s, 2], out[j, s, 3] = out[j, s - 1, 2], out[j, s - 1, 3]
+            if found < 0:
+                out[j, s, 0], out[j, s, 1] = b[0] + t * world.moved[j, 0], b[1] + t * world.moved[j, 1]
+                continue
+            while k < len(time_s) - 1 and time_s[k] < t:
+                px, py, pt = pose[found, k, 0], pose[found, k, 1], time_s[k]
+                k += 1
+            share = (t - pt) / (time_s[k] - pt)
+            out[j, s, 0] = px + share * (pose[found, k, 0] - px)
+            out[j, s, 1] = py + share * (pose[found, k, 1] - py)
+            dx, dy = out[j, s, 0] - out[j, s - 1, 0], out[j, s, 1] - out[j, s - 1, 1]
+            way = math.sqrt(dx * dx + dy * dy)
+            if way > 0.5 * step_s:
+                sign = 1.0 if dx * out[j, s, 2] + dy * out[j, s, 3] >= 0.0 else -1.0
+                out[j, s, 2], out[j, s, 3] = sign * dx / way, sign * dy / way
+    return out
 
 
 @leaf
