@@ -1,0 +1,173 @@
+"""What the guard judges by: comfort of a drive as a whole, gentle copies, objects where a planner foresees them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from roadcraft.core.driving.comfort import savgol
+from roadcraft.core.driving.forecast import drift
+from roadcraft.planners.pdm import scorer
+from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
+from roadcraft.planners.pdm.copies import paced
+from roadcraft.planners.pdm.ride import PAST, driven_before, ride_tables, score_ride
+from roadcraft.planners.pdm.world import foresee, observe
+
+DT, REACH = 0.1, 1.461
+LIMITS = np.array([50, 25, 10, 50])
+
+
+def whole_drive(states, begin, now, first_shown):
+    """The slow twin: the metric's filters over everything, then a look at the outputs that states after ``now`` have a part in."""
+    count = len(states)
+    ax, ay, rate, accel = states[:, 5], states[:, 6], states[:, 8], states[:, 9]
+    heading = np.unwrap(states[:, 2])
+    along, across = savgol(ax + REACH * (rate**2 + accel), 8, 2), savgol(ay, 8, 2)
+    low, high, side, jerk, lon_jerk, twist, turn = NUPLAN_BOUNDS
+    series = [
+        (along, low, high, 4, 4, 3),
+        (across, -side, side, 4, 4, 3),
+        (savgol(along, 15, 2, 1, DT), -lon_jerk, lon_jerk, 11, 11, 10),
+        (savgol(savgol(np.hypot(ax, ay), 8, 2), 15, 2, 1, DT), -jerk, jerk, 11, 11, 10),
+        (savgol(heading, 5, 3, 2, DT), -twist, twist, 2, 2, 2),
+        (savgol(heading, 5, 2, 1, DT), -turn, turn, 2, 2, 2),
+    ]
+    for values, least, most, ahead, end, lead in series:
+        for i in range(count - end):
+            # the first outputs of a drive come from its first window, which reaches farther ahead
+            reaches = i + ahead
+            if begin and i < {4: 4, 11: 11, 2: 2}[ahead]:
+                reaches = {4: 7, 11: 18, 2: 4}[ahead]
+            if reaches <= now or (not begin and i < max(lead, first_shown)):
+                continue
+            if not least < values[i] < most:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("driven", [0, 1, 5, 12, 19, PAST])
+@pytest.mark.parametrize("begin", [True, False])
+def test_comfort_is_the_metric_s_over_what_was_and_what_will_be_driven(driven, begin):
+    if not begin and driven < PAST:
+        pytest.skip("a drive of which less is known has just begun")
+    rng = np.random.default_rng(driven)
+    count, ahead = 400, 41
+    scale = rng.uniform(0, 1.3, count)[:, None]
+    drives = np.zeros((count, driven + ahead, 10))
+    size = drives.shape[:2]
+    drives[..., 5] = rng.normal(0, 0.5, (count, 1)) + np.cumsum(rng.normal(0, 0.25, size), 1) * scale
+    drives[..., 6] = rng.normal(0, 0.3, (count, 1))
+    heading = 3.1 + np.cumsum(np.cumsum(rng.normal(0, 0.004, size), 1), 1) * scale
+    drives[..., 2] = np.arctan2(np.sin(heading), np.cos(heading))
+    ride = ride_tables(DT, REACH, NUPLAN_BOUNDS)
+    got, want = [], []
+    for d in drives:
+        sheet = np.ones((1, scorer.SHEET))
+        score_ride(np.ascontiguousarray(d[:driven]), begin, np.ascontiguousarray(d[None, driven:]), ride, sheet)
+        got.append(sheet[0, scorer.COMFORT] == 1.0)
+        want.append(whole_drive(d, begin, driven, 0))
+    assert 20 < sum(want) < count - 20
+    if begin:
+        assert got == want
+    else:  # the twin smooths beyond the first state that is known; outputs it has a part in are not judged
+        assert np.mean(np.array(got) == want) > 0.97
+
+
+def test_what_was_driven_reaches_back_to_a_gap_or_the_drive_s_start():
+    past, time_us, valid = np.zeros((22, 10)), np.arange(22) * 100_000, np.ones(22, bool)
+    past[:, 0] = np.arange(22)
+    found, begin = driven_before(past, time_us, valid, DT, 0)
+    assert (found.shape, begin) == ((0, 10), True)
+    found, begin = driven_before(past, time_us, valid, DT, 7)
+    assert (found[:, 0].tolist(), begin) == ([float(i) for i in range(14, 21)], True)
+    found, begin = driven_before(past, time_us, valid, DT, 100)
+    assert (found[:, 0].tolist(), begin) == ([float(i) for i in range(1, 21)], False)
+    valid[:15] = False
+    found, begin = driven_before(past, time_us, valid, DT, 100)
+    assert (found[:, 0].tolist(), begin) == ([float(i) for i in range(15, 21)], False)
+    time_us = time_us.copy()
+    time_us[:18] -= 500_000
+    found, begin = driven_before(past, time_us, np.ones(22, bool), DT, 100)
+    assert found[:, 0].tolist() == [18.0, 19.0, 20.0]
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5, 0.0])
+def test_copies_keep_to_the_path_and_their_limits(factor):
+    t = np.arange(81) * DT
+    way = 8.0 * t + 0.7 * t * t
+    poses = np.stack([30 * np.sin(way / 30), 30 * (1 - np.cos(way / 30)), way / 30], -1)
+    out = np.empty_like(poses)
+    paced(poses, 8.0, -1.0, factor, 2.0, 2.5, 3.5, DT, out)
+    speed = np.hypot(*np.diff(out[:, :2], axis=0).T) / DT
+    accel = np.diff(speed) / DT
+    # two straight steps around a corner of the path are shorter than the way along it
+    assert accel.max() < 2.1 and accel.min() > -2.6
+    assert np.abs(np.diff(accel))[speed[2:] > 1.0].max() / DT < 3.5 + 1.5
+    np.testing.assert_allclose(np.hypot(out[:, 0], out[:, 1] - 30), 30.0, atol=0.02)
+    if factor == 0.0:
+        assert speed[-1] < 0.05
+    else:
+        own = np.hypot(*np.diff(poses[:, :2], axis=0).T) / DT
+        assert speed[-20] == pytest.approx(factor * own[-20], abs=0.6)
+
+
+def test_an_emergency_stop_takes_speed_squared_over_twice_the_deceleration():
+    t = np.arange(81) * DT
+    poses = np.stack([10 * t, 0 * t, 0 * t], -1)
+    out = np.empty_like(poses)
+    paced(poses, 10.0, 1.5, 0.0, 2.0, 6.0, math.inf, DT, out)
+    assert out[-1, 0] == pytest.approx(10.0**2 / 12.0, abs=0.05)
+
+
+def world_of(rng, count=12):
+    kind = rng.integers(0, 5, count).astype(np.uint8)
+    box = np.concatenate(
+        [rng.uniform(-40, 40, (count, 2)), rng.uniform(-3, 3, (count, 1)), rng.uniform(1, 5, (count, 2))], -1
+    )
+    velocity = rng.normal(0, 5, (count, 2)) * (kind < 3)[:, None]
+    identity = rng.permutation(1000)[:count].astype(np.uint64)
+    world = observe(np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, identity, kind, box, velocity, np.zeros(0, np.uint64))
+    return world, identity, kind, box, velocity
+
+
+def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
+    rng = np.random.default_rng(3)
+    world, identity, kind, box, velocity = world_of(rng)
+    time_s = np.arange(1, 81) * DT
+    who = identity[rng.permutation(12)[:7]]
+    known = np.arange(7) != 2
+    pose = np.zeros((7, 80, 3))
+    for a, i in enumerate(who):
+        start = box[identity.tolist().index(i), :2]
+        pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
+    path = foresee(world, identity, who, known, time_s, pose, 0.2)
+    moved = drift(box, velocity, kind)
+    assert path.shape[1] == 42
+    for j, row in enumerate(world.row):
+        at = np.arange(42) * 0.2
+        np.testing.assert_allclose(np.hypot(path[j, :, 2], path[j, :, 3]), 1.0)
+        a = [n for n in range(7) if who[n] == identity[row] and known[n]]
+        if a and kind[row] < 3:
+            xs = np.concatenate([[0.0], time_s])
+            for c in range(2):
+                ys = np.concatenate([[box[row, c]], pose[a[0], :, c]])
+                np.testing.assert_allclose(path[j, :41, c], np.interp(at[:41], xs, ys), atol=1e-9)
+        else:
+            np.testing.assert_allclose(path[j, :, :2], box[row, :2] + at[:, None] * moved[row], atol=1e-9)
+            np.testing.assert_allclose(path[j, :, 2], np.cos(box[row, 2]), atol=1e-12)
+
+
+def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
+    box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
+    who = np.array([5], np.uint64)
+    world = observe(
+        np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, np.zeros(1, np.uint8), box, np.zeros((1, 2)), np.zeros(0, np.uint64)
+    )  # fmt: skip
+    time_s = np.arange(1, 41) * DT
+    for way, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
+        pose = np.zeros((1, 40, 3))
+        pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(way)
+        path = foresee(world, who, who, np.ones(1, bool), time_s, pose, 0.2)
+        np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)
