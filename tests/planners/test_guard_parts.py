@@ -142,14 +142,14 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     for a, i in enumerate(who):
         start = box[identity.tolist().index(i), :2]
         pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
-    path = foresee(world, identity, who, known, time_s, pose, 0.2)
+    path = foresee(world, identity, kind, who, known, time_s, pose, 0.2)
     moved = drift(box, velocity, kind)
     assert path.shape[1] == 42
     for j, row in enumerate(world.row):
         at = np.arange(42) * 0.2
         np.testing.assert_allclose(np.hypot(path[j, :, 2], path[j, :, 3]), 1.0)
         a = [n for n in range(7) if who[n] == identity[row] and known[n]]
-        if a and kind[row] < 3:
+        if a and kind[row] in (0, 2):
             xs = np.concatenate([[0.0], time_s])
             for c in range(2):
                 ys = np.concatenate([[box[row, c]], pose[a[0], :, c]])
@@ -169,5 +169,5 @@ def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     for way, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
         pose = np.zeros((1, 40, 3))
         pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(way)
-        path = foresee(world, who, who, np.ones(1, bool), time_s, pose, 0.2)
+        path = foresee(world, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2)
         np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)

@@ -68,6 +68,12 @@ class _Verdict(NamedTuple):
     braked: bool
 
 
+class _Stop(NamedTuple):
+    poses: F64
+    value: float
+    ttc: float
+
+
 class Guard(Planner):
     """See :class:`roadcraft.planners.pdm_configs.GuardConfig`. Plans have K = 1; debug channels ``guard_changed``, ``guard_braked`` and, with a fallback,
     ``guard_fallback`` are 1 in steps where the wrapped planner's choice was not driven, where ego brakes, and where the fallback drives."""
@@ -129,13 +135,13 @@ class Guard(Planner):
     def _judge_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _State) -> tuple[_Verdict, U64]:
         rows = obs.objects.rows(b)
         ego, box = np.ascontiguousarray(obs.ego[b]), obs.vehicle.box
-        identity = frozen(obs.objects.id[rows], np.uint64)
+        identity, kind = frozen(obs.objects.id[rows], np.uint64), frozen(obs.objects.kind[rows], np.uint8)
         world = observe(
             ego_box(ego, box),
             self.config.radius_m,
             _LIMITS,
             identity,
-            frozen(obs.objects.kind[rows], np.uint8),
+            kind,
             frozen(obs.objects.box[rows]),
             frozen(obs.objects.velocity[rows]),
             state.collided,
@@ -143,7 +149,7 @@ class Guard(Planner):
         seen = plan.forecast
         if seen is not None and self.config.foresee:
             time_s = (seen.time_us[b] - obs.time_us[b]) * 1e-6
-            path = foresee(world, identity, seen.id[b], seen.known[b], time_s, seen.pose[b], REFRESH * _DT_S)
+            path = foresee(world, identity, kind, seen.id[b], seen.known[b], time_s, seen.pose[b], REFRESH * _DT_S)
             world = world._replace(path=path)
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
@@ -253,19 +259,23 @@ class _Court:
         return np.asarray(total(sheet, self.bench.rules) + learned - 2.0 * ~_safe(sheet))
 
     def _brake(self, poses: F64) -> _Verdict:
-        """Stops along the given paths: the best comfortable one that is safe, else the hardest, along the path where the worst comes last."""
-        c = self.config
+        """Stops along the given paths: the best comfortable one that is safe and stays away from others, else the best hard one, or at least a safe one; else the
+        hardest, along the path where the worst comes last."""
+        c, found = self.config, None
         for decel, jerk in ((c.comfort_stop_mps2, c.jerk_mps3), (c.emergency_stop_mps2, np.inf)):
             copies = self._copies(poses, (0.0,), decel, jerk)
             sheet = self.sheet(copies)
             value = self._values(sheet, np.zeros(len(sheet)))
             best = int(np.argmax(value))
-            if _safe(sheet)[best]:
+            if _safe(sheet)[best] and (found is None or sheet[best, TTC] > found.ttc):
+                found = _Stop(copies[best], float(value[best]), float(sheet[best, TTC]))
+            if found is not None and found.ttc == 1.0:
                 break
-        else:
+        if found is None:
             order = np.lexsort((sheet[:, DRIVABLE], sheet[:, NO_COLLISION], sheet[:, COLLISION_STEP]))
             best = int(order[-1])
-        return _Verdict(-1, copies[best], float(value[best]), True)
+            found = _Stop(copies[best], float(value[best]), 0.0)
+        return _Verdict(-1, found.poses, found.value, True)
 
 
 def _safe(sheet: F64) -> Any:

@@ -135,8 +135,10 @@ def score_traffic(
                     if (near[j] or not looking) and (hit[j] or rules.ahead[f] > 0):
                         continue
                     if foreseen > 0:
-                        at = world.path[j, min((t + rules.ahead[f]) // rules.refresh, foreseen - 1)]
-                        ox, oy = at[0], at[1]
+                        # from where it will be at t, it is taken to go on as it moves then: so the metric looks at it
+                        at, then = world.path[j, min(t // rules.refresh, foreseen - 2)], lead_s / (rules.refresh * rules.dt)
+                        after = world.path[j, min(t // rules.refresh, foreseen - 2) + 1]
+                        ox, oy = at[0] + then * (after[0] - at[0]), at[1] + then * (after[1] - at[1])
                     else:
                         at = world.box[j]
                         ox, oy = at[0] + time_s * world.moved[j, 0], at[1] + time_s * world.moved[j, 1]

@@ -103,18 +103,20 @@ def observe(
 
 
 @njit(cache=True, nogil=True)
-def foresee(world: World, identity: U64, who: U64, known: np.ndarray, time_s: F64, pose: F64, step_s: float) -> F64:
+def foresee(
+    world: World, identity: U64, kind: U8, who: U64, known: np.ndarray, time_s: F64, pose: F64, step_s: float
+) -> F64:
     """Paths (M, S, 4) of the world's objects every ``step_s`` s for as long as the forecast reaches, and one step more.
 
-    identity (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none, and those that stand and are
-    of no kind that moves, drift. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
+    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none, and all that are neither vehicle nor
+    bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
     count = int(time_s[-1] / step_s) + 2
     out = np.empty((len(world.row), count, 4))
     for j in range(len(world.row)):
         found = -1
         for a in range(len(who)):
-            if known[a] and world.moving[j] and who[a] == identity[world.row[j]]:
+            if known[a] and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE) and who[a] == identity[world.row[j]]:
                 found = a
         b = world.box[j]
         out[j, 0] = b[:4]
