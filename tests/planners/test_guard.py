@@ -13,7 +13,7 @@ import pytest
 import roadcraft.planners.guard as module
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Plan
+from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.pdm_configs import GuardConfig
 
@@ -161,3 +161,57 @@ def test_bad_settings_are_refused():
         GuardConfig(slower=(1.5,))
     with pytest.raises(ValueError, match="horizon_s"):
         GuardConfig(horizon_s=0.5)
+
+
+class Foreseeing(Candidates):
+    """Candidates that foresee one vehicle: standing where it is, or where it will be from the next step on."""
+
+    def __init__(self, ways, spot, **kw):
+        super().__init__(ways, **kw)
+        self.spot = spot
+
+    def plan(self, obs, state, keys):
+        plan, state = super().plan(obs, state, keys)
+        times = obs.time_us[:, None] + 100_000 * np.arange(1, 81)
+        pose = np.zeros((len(obs), 1, 80, 3))
+        pose[..., :2] = self.spot
+        first = obs.objects.offsets[:-1]
+        return replace(
+            plan, forecast=Forecast(obs.objects.id[first][:, None], np.ones((len(obs), 1), bool), times, pose)
+        ), state
+
+
+def crossing(y, speed):
+    """A car 20 m ahead and ``y`` m to the side, that moves to the other side at ``speed``."""
+    obs = scene(8.0, 20.0)
+    row = obs.objects.offsets[0]
+    obs.objects.kind[row] = 0
+    obs.objects.box[row, 1] += y
+    obs.objects.box[row, 2] = np.pi / 2
+    obs.objects.velocity[row] = 0.0, speed
+    return obs
+
+
+def test_others_go_where_the_planner_foresees_them(monkeypatch):
+    obs = crossing(-12.0, 4.5)  # straight on, it will be in the way
+    spot = obs.objects.box[obs.objects.offsets[0], :2]
+    yields = Foreseeing([(8.0, 0.0)], spot)
+    assert drive(guarded(monkeypatch, Candidates([(8.0, 0.0)])), obs).debug["guard_changed"].tolist() == [1.0]
+    assert drive(guarded(monkeypatch, yields), obs).debug["guard_changed"].tolist() == [0.0]
+    assert drive(guarded(monkeypatch, yields, foresee=False), obs).debug["guard_changed"].tolist() == [1.0]
+    still = crossing(-12.0, 0.0)
+    comes = Foreseeing([(8.0, 0.0)], spot + np.array([0.0, 12.0]))
+    assert drive(guarded(monkeypatch, Candidates([(8.0, 0.0)])), still).debug["guard_changed"].tolist() == [0.0]
+    assert drive(guarded(monkeypatch, comes), still).debug["guard_changed"].tolist() == [1.0]
+
+
+def test_a_forecast_that_is_no_number_counts_for_nothing_and_one_of_the_past_is_refused(monkeypatch):
+    obs = crossing(-12.0, 4.5)
+    inner = Foreseeing([(8.0, 0.0)], np.array([np.nan, 0.0]))
+    assert drive(guarded(monkeypatch, inner), obs).debug["guard_changed"].tolist() == [1.0]
+    late = guarded(monkeypatch, inner)
+    plan, state = inner.plan(obs, [None], KEYS)
+    old = replace(plan, forecast=replace(plan.forecast, time_us=plan.forecast.time_us - 10**6))
+    monkeypatch.setattr(inner, "plan", lambda *a: (old, state))
+    with pytest.raises(ValueError, match="forecast must begin after now"):
+        drive(late, obs)

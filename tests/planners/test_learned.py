@@ -153,6 +153,22 @@ def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny
     assert (states[..., 3] >= 0).all()
 
 
+def test_others_are_foreseen_from_where_they_are(checkpoint: Path, tiny_world: Any) -> None:
+    obs = observation(tiny_world, 6)
+    planner = load_planner(checkpoint, micro_batch=4)
+    seen = planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))[0].forecast
+    np.testing.assert_array_equal(seen.time_us[:, :2] - obs.time_us[:, None], [[100_000, 200_000]] * 6)
+    assert seen.pose.shape == (6, seen.id.shape[1], 80, 3) and seen.known.any(1).all()
+    for b in range(6):
+        rows = obs.objects.rows(b)
+        where = {int(i): r for r, i in zip(range(rows.start, rows.stop), obs.objects.id[rows], strict=True)}
+        for a in np.flatnonzero(seen.known[b]):
+            row = where[int(seen.id[b, a])]
+            box, velocity = obs.objects.box[row], obs.objects.velocity[row]
+            assert np.hypot(*(box[:2] + 0.1 * velocity - seen.pose[b, a, 0, :2])) < 1.0
+            assert abs(np.angle(np.exp(1j * (seen.pose[b, a, 0, 2] - box[2])))) < 1e-5
+
+
 def test_candidates_are_the_likeliest(checkpoint: Path, tiny_world: Any) -> None:
     obs = observation(tiny_world, 3)
     every, _ = load_planner(checkpoint).plan(obs, [None] * 3, np.zeros(3, np.uint64))

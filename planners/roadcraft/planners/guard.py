@@ -1,7 +1,8 @@
 """A planner under supervision: only the wrapped planner's own proposals, slower copies of them, and braking along them.
 
-Every proposal is simulated (tracker and bicycle) and scored as nuPlan scores a drive; the best by rules plus the planner's own opinion is driven. Where
-it has a flaw, slower copies compete; where nothing is safe, ego brakes along a proposal's path, comfortably if that is safe, else as hard as it may.
+Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight on, and scored as nuPlan scores a drive:
+comfort over what was driven and what will be. The best by rules plus the planner's own opinion is driven. Where it has a flaw, gentler and slower copies
+compete; where nothing is safe, ego brakes along a proposal's path, comfortably if that is safe, else as hard as it may.
 Source: the scoring of PDM-Closed (tuplan_garage b51d5d0) and of PLUTO's post-processing (Cheng et al., 2024: rules + 0.3 learned).
 """
 
@@ -19,8 +20,8 @@ from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.driving.tracker import NUPLAN, track
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
 from roadcraft.core.registry import create
-from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, U64, Ego
+from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
+from roadcraft.core.scenario import EGO_SIZE, U8, U64, Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.pdm.copies import paced, resample
@@ -146,11 +147,8 @@ class Guard(Planner):
             frozen(obs.objects.velocity[rows]),
             state.collided,
         )
-        seen = plan.forecast
-        if seen is not None and self.config.foresee:
-            time_s = (seen.time_us[b] - obs.time_us[b]) * 1e-6
-            path = foresee(world, identity, kind, seen.id[b], seen.known[b], time_s, seen.pose[b], REFRESH * _DT_S)
-            world = world._replace(path=path)
+        if plan.forecast is not None and self.config.foresee:
+            world = world._replace(path=_foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
 
@@ -276,6 +274,14 @@ class _Court:
             best = int(order[-1])
             found = _Stop(copies[best], float(value[best]), 0.0)
         return _Verdict(-1, found.poses, found.value, True)
+
+
+def _foreseen(forecast: Forecast, b: int, now_us: int, world: World, identity: U64, kind: U8) -> F64:
+    time_s = (forecast.time_us[b] - now_us) * 1e-6
+    if not len(time_s) or time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
+        raise ValueError("the planner's forecast must begin after now, and its times must increase")
+    who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b])
+    return foresee(world, identity, kind, who, known, time_s, pose, REFRESH * _DT_S)
 
 
 def _safe(sheet: F64) -> Any:

@@ -108,15 +108,15 @@ def foresee(
 ) -> F64:
     """Paths (M, S, 4) of the world's objects every ``step_s`` s for as long as the forecast reaches, and one step more.
 
-    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none, and all that are neither vehicle nor
-    bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
+    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none or one that is not finite, and all that are
+    neither vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
     count = int(time_s[-1] / step_s) + 2
     out = np.empty((len(world.row), count, 4))
     for j in range(len(world.row)):
         found = -1
         for a in range(len(who)):
-            if known[a] and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE) and who[a] == identity[world.row[j]]:
+            if known[a] and np.isfinite(pose[a, :, :2]).all() and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE) and who[a] == identity[world.row[j]]:
                 found = a
         b = world.box[j]
         out[j, 0] = b[:4]
