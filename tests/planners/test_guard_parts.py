@@ -103,7 +103,8 @@ def test_copies_keep_to_the_path_and_their_limits(factor):
     speed = np.hypot(*np.diff(out[:, :2], axis=0).T) / DT
     accel = np.diff(speed) / DT
     # two straight steps around a corner of the path are shorter than the way along it
-    assert accel.max() < 2.1 and accel.min() > -2.6
+    assert accel.max() < 2.1
+    assert accel.min() > -2.6
     assert np.abs(np.diff(accel))[speed[2:] > 1.0].max() / DT < 3.5 + 1.5
     np.testing.assert_allclose(np.hypot(out[:, 0], out[:, 1] - 30), 30.0, atol=0.02)
     if factor == 0.0:

@@ -158,7 +158,8 @@ def test_others_are_foreseen_from_where_they_are(checkpoint: Path, tiny_world: A
     planner = load_planner(checkpoint, micro_batch=4)
     seen = planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))[0].forecast
     np.testing.assert_array_equal(seen.time_us[:, :2] - obs.time_us[:, None], [[100_000, 200_000]] * 6)
-    assert seen.pose.shape == (6, seen.id.shape[1], 80, 3) and seen.known.any(1).all()
+    assert seen.pose.shape == (6, seen.id.shape[1], 80, 3)
+    assert seen.known.any(1).all()
     for b in range(6):
         rows = obs.objects.rows(b)
         where = {int(i): r for r, i in zip(range(rows.start, rows.stop), obs.objects.id[rows], strict=True)}

@@ -188,7 +188,9 @@ class _Court:
 
     def sheet(self, poses: F64) -> F64:
         shown = np.ascontiguousarray(poses[:, : self.count])
-        return judge(self.past, self.begin, self.ego, shown, self.world, self.ground, self.drivable, self.guide, self.bench)
+        return judge(
+            self.past, self.begin, self.ego, shown, self.world, self.ground, self.drivable, self.guide, self.bench
+        )
 
     def decide(self, plan: Plan) -> _Verdict:
         c = self.config

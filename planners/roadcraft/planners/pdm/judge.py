@@ -106,7 +106,15 @@ def _distance_driven(states: F64, sheet: F64) -> None:
 
 
 def judge(
-    past: F64, begin: bool, ego: F64, poses: F64, world: World, ground: Ground, drivable: LayerArrays, guide: Path, bench: Bench
+    past: F64,
+    begin: bool,
+    ego: F64,
+    poses: F64,
+    world: World,
+    ground: Ground,
+    drivable: LayerArrays,
+    guide: Path,
+    bench: Bench,
 ) -> F64:
     """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P, 10) behind it, would follow them.
     begin: these are all that it drove.

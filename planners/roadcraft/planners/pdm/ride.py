@@ -95,10 +95,7 @@ def _filtered(values: F64, first: int, taps: Taps, begin: bool, out: F64) -> int
 
 @njit(cache=True, nogil=True)
 def _within(values: F64, first: int, last: int, low: float, high: float) -> bool:
-    for i in range(first, last):
-        if not low < values[i] < high:
-            return False
-    return True
+    return all(low < values[i] < high for i in range(first, last))
 
 
 @njit(cache=True, nogil=True)

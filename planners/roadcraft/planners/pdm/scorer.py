@@ -136,7 +136,10 @@ def score_traffic(
                         continue
                     if foreseen > 0:
                         # from where it will be at t, it is taken to go on as it moves then: so the metric looks at it
-                        at, then = world.path[j, min(t // rules.refresh, foreseen - 2)], lead_s / (rules.refresh * rules.dt)
+                        at, then = (
+                            world.path[j, min(t // rules.refresh, foreseen - 2)],
+                            lead_s / (rules.refresh * rules.dt),
+                        )
                         after = world.path[j, min(t // rules.refresh, foreseen - 2) + 1]
                         ox, oy = at[0] + then * (after[0] - at[0]), at[1] + then * (after[1] - at[1])
                     else:

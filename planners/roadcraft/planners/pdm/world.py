@@ -116,7 +116,12 @@ def foresee(
     for j in range(len(world.row)):
         found = -1
         for a in range(len(who)):
-            if known[a] and np.isfinite(pose[a, :, :2]).all() and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE) and who[a] == identity[world.row[j]]:
+            if (
+                known[a]
+                and np.isfinite(pose[a, :, :2]).all()
+                and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE)
+                and who[a] == identity[world.row[j]]
+            ):
                 found = a
         b = world.box[j]
         out[j, 0] = b[:4]
