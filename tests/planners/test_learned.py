@@ -157,6 +157,7 @@ def test_others_are_foreseen_from_where_they_are(checkpoint: Path, tiny_world: A
     obs = observation(tiny_world, 6)
     planner = load_planner(checkpoint, micro_batch=4)
     seen = planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))[0].forecast
+    assert seen is not None
     np.testing.assert_array_equal(seen.time_us[:, :2] - obs.time_us[:, None], [[100_000, 200_000]] * 6)
     assert seen.pose.shape == (6, seen.id.shape[1], 80, 3)
     assert seen.known.any(1).all()

@@ -177,6 +177,19 @@ def test_samples_depend_on_the_key_alone(params: dict[str, Any]) -> None:
     assert whole.ego.shape[1] == model.config.samples
 
 
+def test_neighbours_are_foreseen_from_where_they_are() -> None:
+    encoder, model, features = _network()
+    agents = _sample(encoder, model, features, [5, 6, 7]).agents
+    count = model.spec.future_agents
+    now = features["agent"][:, :count, -1]
+    assert agents.shape == (3, count, model.config.samples, model.config.future_steps, 4)
+    gap = (agents[:, :, :, 0, :2] - (now[:, :, None, :2] + 0.1 * now[:, :, None, 4:6])).norm(dim=-1)
+    assert gap.max() < 0.5
+    assert (agents[:, :, :, 0, :2] - agents.roll(1, 1)[:, :, :, 0, :2]).norm(dim=-1).max() > 1.0, (
+        "they are not all at one place"
+    )
+
+
 def test_samples_are_dealt_to_the_lines_there_are() -> None:
     encoder, model, features = _network(samples=5)
     features = {

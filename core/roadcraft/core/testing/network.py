@@ -125,6 +125,11 @@ class ModelConformance:
                 assert prediction.logits.shape == (b, k)
                 assert prediction.time_s.shape == (t,)
                 assert torch.isfinite(prediction.ego).all()
+                if prediction.agents is not None:
+                    foreseen = prediction.agents.shape[:4]
+                    assert foreseen in {(b, model.features().future_agents, ways, t) for ways in (1, k)}, (
+                        "agents (B, A, K', T, S)"
+                    )
             again = model.sample(encoding, features, keys)
         torch.testing.assert_close(prediction.ego, again.ego, rtol=0, atol=0, msg="equal keys give equal samples")
 

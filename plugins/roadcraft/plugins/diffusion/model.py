@@ -159,7 +159,7 @@ class Diffusion(nn.Module):
         context = scene.context.gather(1, lines[..., None].expand(-1, -1, self.dim))
         x, x_others = self.denoiser(z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask)
         drive = self._decode(lines, x, f)
-        futures = self._futures(x_others, f)
+        futures = self._futures(x_others, f).transpose(1, 2)
         return Denoised(
             drive, torch.zeros(b, m, device=device), futures, self._times(x), drive, x, x_others, line, scene.logits
         )
@@ -221,7 +221,7 @@ class Diffusion(nn.Module):
         z = solve(c.process, c.order, partial(self._clean, scenes, weights, line, f), noise, times(c.steps))
         drive, others = self._decode(line, z[..., :size], f), self._split(z)
         logits = log_p.gather(1, line) + _nearness(drive, line, first, self._times(z))
-        return Prediction(drive, logits, self._futures(others, f), self._times(z))
+        return Prediction(drive, logits, self._futures(others, f).transpose(1, 2), self._times(z))
 
     def _clean(
         self, scenes: list[Scene], weights: list[float], line: Tensor, f: Mapping[str, Tensor], z: Tensor, t: float
