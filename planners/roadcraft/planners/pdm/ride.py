@@ -95,7 +95,10 @@ def _filtered(values: F64, first: int, taps: Taps, begin: bool, out: F64) -> int
 
 @njit(cache=True, nogil=True)
 def _within(values: F64, first: int, last: int, low: float, high: float) -> bool:
-    return all(low < values[i] < high for i in range(first, last))
+    for i in range(first, last):  # noqa: SIM110 (numba compiles no generators)
+        if not low < values[i] < high:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
