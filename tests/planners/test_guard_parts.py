@@ -142,7 +142,7 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     for a, i in enumerate(who):
         start = box[identity.tolist().index(i), :2]
         pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
-    path = foresee(world, identity, kind, who, known, time_s, pose, 0.2)
+    path = foresee(world, identity, kind, who, known, time_s, pose, 0.2, 42)
     moved = drift(box, velocity, kind)
     assert path.shape[1] == 42
     for j, row in enumerate(world.row):
@@ -169,5 +169,18 @@ def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     for way, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
         pose = np.zeros((1, 40, 3))
         pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(way)
-        path = foresee(world, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2)
+        path = foresee(world, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2, 22)
         np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)
+
+
+def test_beyond_its_end_a_forecast_goes_straight_on():
+    box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
+    who, kind = np.array([5], np.uint64), np.zeros(1, np.uint8)
+    nobody = np.zeros(0, np.uint64)
+    world = observe(np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, kind, box, np.zeros((1, 2)), nobody)
+    for steps in (1, 7):
+        time_s = np.arange(1, steps + 1) * DT
+        pose = np.zeros((1, steps, 3))
+        pose[0, :, 0] = 10.0 + 3.0 * time_s
+        path = foresee(world, who, kind, who, np.ones(1, bool), time_s, pose, 0.2, 22)
+        np.testing.assert_allclose(path[0, :, 0], 10.0 + 3.0 * 0.2 * np.arange(22), atol=1e-9)

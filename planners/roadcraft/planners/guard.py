@@ -148,9 +148,18 @@ class Guard(Planner):
             state.collided,
         )
         if plan.forecast is not None and self.config.foresee:
-            world = world._replace(path=_foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
+            world = world._replace(path=self._foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
+
+    def _foreseen(self, forecast: Forecast, b: int, now_us: int, world: World, identity: U64, kind: U8) -> F64:
+        """Paths of the world's objects over the horizon and one step more, after which the last one's speed is known."""
+        time_s = (forecast.time_us[b] - now_us) * 1e-6
+        if not len(time_s) or time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
+            raise ValueError("the planner's forecast must begin after now, and its times must increase")
+        who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b])
+        count = (self._count - 1) // REFRESH + 2
+        return foresee(world, identity, kind, who, known, time_s, pose, REFRESH * _DT_S, count)
 
     def _fall_back(
         self, obs: ObservationBatch, out: Plan, state: list[Any], verdicts: list[_Verdict], keys: Keys
@@ -276,14 +285,6 @@ class _Court:
             best = int(order[-1])
             found = _Stop(copies[best], float(value[best]), 0.0)
         return _Verdict(-1, found.poses, found.value, True)
-
-
-def _foreseen(forecast: Forecast, b: int, now_us: int, world: World, identity: U64, kind: U8) -> F64:
-    time_s = (forecast.time_us[b] - now_us) * 1e-6
-    if not len(time_s) or time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
-        raise ValueError("the planner's forecast must begin after now, and its times must increase")
-    who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b])
-    return foresee(world, identity, kind, who, known, time_s, pose, REFRESH * _DT_S)
 
 
 def _safe(sheet: F64) -> Any:

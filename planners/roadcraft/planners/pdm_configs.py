@@ -52,9 +52,11 @@ class GuardConfig:
 
     planner: whose proposals are judged; fallback: name of a planner that drives when none of them is safe ('' for none: the guard brakes);
     slower: speeds tried, as shares of a proposal's own (1 is the same way, driven gently); most_slowed: proposals of which such copies are tried;
-    most_judged: proposals judged, the planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1); progress_weight, ttc_weight,
-    speed_limit_weight, comfort_weight: of the rules; comfort_stop_mps2, emergency_stop_mps2: decelerations, both positive; slowing_mps2: of the slower
-    copies; jerk_mps3: of copies and of the comfortable stop; foresee: whether vehicles and bicycles go where the planner foresees them, if it does; edge_slack_m: corners this far over the road's edge are let pass; horizon_s: simulated; radius_m: of what is seen around ego's centre.
+    most_judged: proposals judged, the planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1);
+    progress_weight, ttc_weight, speed_limit_weight, comfort_weight: of the rules; comfort_stop_mps2, emergency_stop_mps2: decelerations, both positive;
+    slowing_mps2: of the slower copies; jerk_mps3: of copies and of the comfortable stop; edge_slack_m: corners this far over the road's edge are let
+    pass; horizon_s: simulated; radius_m: of what is seen around ego's centre; foresee: whether vehicles and bicycles go where the planner foresees
+    them, if it does.
     """
 
     planner: PluginRef = plugin_field("planner", "learned")

@@ -104,14 +104,22 @@ def observe(
 
 @njit(cache=True, nogil=True)
 def foresee(
-    world: World, identity: U64, kind: U8, who: U64, known: np.ndarray, time_s: F64, pose: F64, step_s: float
+    world: World,
+    identity: U64,
+    kind: U8,
+    who: U64,
+    known: np.ndarray,
+    time_s: F64,
+    pose: F64,
+    step_s: float,
+    count: int,
 ) -> F64:
-    """Paths (M, S, 4) of the world's objects every ``step_s`` s for as long as the forecast reaches, and one step more.
+    """Paths (M, S, 4) of the world's objects at ``count`` = S moments, every ``step_s`` s from now on; beyond its end a forecast goes straight on.
 
-    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none or one that is not finite, and all that are
-    neither vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
+    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none or one
+    that is not finite, and all that are neither vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken
+    at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
-    count = int(time_s[-1] / step_s) + 2
     out = np.empty((len(world.row), count, 4))
     for j in range(len(world.row)):
         found = -1
