@@ -22,12 +22,15 @@ from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.checkpoint import build_network, load_checkpoint, save_checkpoint
+from roadcraft.plugins.tokens import entropy
 from roadcraft.plugins.tokens.actors import ego_centre, ego_rear, goals_of
+from roadcraft.plugins.tokens.around import Around, Still
 from roadcraft.plugins.tokens.chance import uniform
 from roadcraft.plugins.tokens.choice import blended, drawn
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_distance, relative
 from roadcraft.plugins.tokens.lessons import closest, logged
 from roadcraft.plugins.tokens.policy import TokenAgents
+from roadcraft.plugins.tokens.relation import Relation
 from roadcraft.plugins.tokens.smooth import Smoother
 from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, labels, made_up, match, roll
 from roadcraft.plugins.training.config import TrainConfig
@@ -191,26 +194,23 @@ def test_matching_is_by_the_nearest_corners() -> None:
         assert far[got[i] - low] <= min(far) + 1e-5
 
 
-def test_labels_are_shared_among_near_tokens() -> None:
+@pytest.mark.parametrize(("kind", "count", "spread"), [(0, 300, 0.3), (1, 30, 0.1), (2, 20, 0.2)])
+def test_labels_are_shared_among_near_tokens(kind: int, count: int, spread: float) -> None:
     rng = np.random.default_rng(4)
-    words = np.concatenate([made_up(0, 300), made_up(1, 30), made_up(2, 20)])
-    end, bounds = np.ascontiguousarray(words[:, -1]), np.array([[0, 300], [300, 330], [330, 350]])
-    here, kind = poses(rng, 40), rng.integers(0, 3, 40)
-    goal = compose(here, as_pose(torch.from_numpy(motions(rng, 40)[:, -1])))
-    size, spread = np.array([BOXES[k] for k in kind], np.float32), np.array([0.3, 0.1, 0.2], np.float32)
-    args = (as_real(here).numpy(), as_real(goal).numpy(), size, kind, end, bounds)
-    got, nearest = labels(*args, spread), match(*args)
+    end = np.ascontiguousarray(made_up(kind, count)[:, -1])
+    here = poses(rng, 20)
+    goal = compose(here, as_pose(torch.from_numpy(motions(rng, 20)[:, -1])))
+    size = np.array([BOXES[kind]] * 20, np.float32)
+    args = as_real(here).numpy(), as_real(goal).numpy(), size
+    got, nearest = labels(*args, end, spread), match(*args, np.zeros(20, np.int64), end, np.array([[0, count]]))
     np.testing.assert_allclose(got.sum(1), 1.0, atol=1e-5)
     assert (got > 1e-3).sum(1).max() > 3
-    for i in range(40):
-        low, high = bounds[kind[i]]
-        reached = as_real(compose(here[i].expand(high - low, 2), as_pose(torch.from_numpy(end[low:high])))).numpy()
+    for i in range(20):
+        reached = as_real(compose(here[i].expand(count, 2), as_pose(torch.from_numpy(end)))).numpy()
         far = np.array([slow_corner_distance(r, as_real(goal[i]).numpy(), *size[i].astype(float)) for r in reached])
-        want = np.exp(-(far**2 - far.min() ** 2) / (2.0 * spread[kind[i]] ** 2))
-        np.testing.assert_allclose(got[i, low:high], want / want.sum(), atol=3e-3)
+        want = np.exp(-(far**2 - far.min() ** 2) / (2.0 * spread**2))
+        np.testing.assert_allclose(got[i], want / want.sum(), atol=3e-3)
         assert got[i].argmax() == nearest[i]
-        assert not got[i, :low].any()
-        assert not got[i, high:].any()
 
 
 def test_rolling_does_not_add_up_errors() -> None:
@@ -424,6 +424,61 @@ def test_gradients_are_finite_where_nobody_is() -> None:
     for part in (net.encoder, net.model):
         for name, p in part.named_parameters():
             assert p.grad is None or torch.isfinite(p.grad).all(), name
+
+
+# ---- kernels --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("heads", "channels", "relation", "rows"), [(4, 64, 16, 3), (1, 6, 5, 1), (2, 20, 3, 4)])
+def test_looking_around_is_what_torch_makes_of_it(heads: int, channels: int, relation: int, rows: int) -> None:
+    """The kernel and its backward pass against torch and autograd; scenes without tokens and moments without anybody among them."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(1)
+    scenes, actors, tokens = 4, 5, 7
+    moments = scenes * rows
+    mask = torch.rand(scenes, tokens) < 0.6
+    mask[0], alive = False, torch.rand(moments, actors) < 0.6
+    alive[-1], alive[0, 0] = False, True
+    module = Relation(relation)
+    values = [
+        torch.randn(moments, actors, 3 * channels),
+        torch.randn(scenes, tokens, 2 * channels),
+        torch.randn(heads, relation),
+    ]
+    still, pose = poses(rng, scenes, tokens, reach=40.0), poses(rng, moments, actors, reach=40.0)
+    slope = torch.randn(moments, actors, channels + heads * relation)
+    found = []
+    for slowly in (False, True):
+        own, scene, weigh = (v.clone().requires_grad_() for v in values)
+        module.zero_grad()
+        around = Around(module, Still([scene], still, mask), pose, alive)
+        out = around.look_slowly(own, scene, weigh) if slowly else around.look(own, 0, weigh)
+        out.backward(slope)
+        found.append([out.detach(), *(x.grad for x in (own, scene, weigh, *module.parameters()))])
+    assert not found[0][0][~alive].any()
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, atol=2e-4, rtol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(around.look(own, 0, weigh), found[1][0], atol=1e-5, rtol=1e-4)
+
+
+def test_cross_entropy_in_parts_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    share = torch.rand(23, 11).softmax(-1)
+    values, slope = (torch.randn(23, 6), torch.randn(11, 6), torch.randn(11)), torch.randn(23)
+    found = []
+    for cached in (1, 50, 10**6, 0):
+        monkeypatch.setattr(entropy, "CACHED", cached)
+        answer, words, offset = (v.clone().requires_grad_() for v in values)
+        if cached:
+            out = entropy.cross_entropy(answer, words, offset, share)
+        else:
+            out = torch.nn.functional.cross_entropy(answer @ words.T + offset, share, reduction="none")
+        out.backward(slope)
+        found.append([out.detach(), answer.grad, words.grad, offset.grad])
+    for parts in found[:-1]:
+        for got, want in zip(parts, found[-1], strict=True):
+            torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
 # ---- driving --------------------------------------------------------------------------------------------------------

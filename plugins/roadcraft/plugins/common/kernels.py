@@ -1,6 +1,6 @@
-"""What is computed in numba where no gradients are recorded, on the CPU: many small steps over few numbers, for which torch would make an array each.
+"""What is computed in numba on the CPU, most of it where no gradients are recorded: many small steps over few numbers, for which torch would make an array each.
 
-Every kernel has a twin in torch, which training uses and tests compare it with.
+Every kernel has a twin in torch, which is used everywhere else and which tests compare it with.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ ZERO, HALF, ONE, TWO, THREE, SIX = (np.float32(n) for n in (0, 0.5, 1, 2, 3, 6))
 SHORTEST_M, TINY = np.float32(1e-3), np.float32(1e-6)
 
 
+def on_cpu(x: Tensor) -> bool:
+    """Whether a kernel that has a backward pass stands in for torch where ``x`` is."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
+
+
 def compiled(x: Tensor) -> bool:
-    """Whether kernels stand in for torch where ``x`` is."""
+    """Whether kernels without a backward pass stand in for torch where ``x`` is."""
     return x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 

@@ -2,7 +2,7 @@
 
 In the manner of SMART (Wu et al. 2024), but a layer looks both ways at once and then thinks, which takes fewer operations than one after the other. The same layers serve
 training, where all moments are known and go through at once, and driving, where one moment follows the other and the past is kept.
-Shapes: M rows (scenes times futures), A actors, T moments, N tokens of a scene, D channels, H heads, R channels of a relation.
+Shapes: M rows (scenes times futures), A actors, T moments, N tokens of a scene, D channels, H heads.
 """
 
 from __future__ import annotations
@@ -14,30 +14,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.plugins.common.layers import mlp
+from roadcraft.plugins.tokens.around import Around, Still, attend, hide
 from roadcraft.plugins.tokens.config import TokensConfig
-from roadcraft.plugins.tokens.relation import HIDDEN, Relation, attend
+from roadcraft.plugins.tokens.relation import HIDDEN, Relation
 
 Memory = tuple[Tensor, Tensor]  # keys and values (G, H, N, D / H)
 
 
 @dataclass
-class Still:
-    """What stands still while a scene goes on. memory: per layer, of M rows; pose (M, N, 2) complex; mask (M, 1, N) bool."""
-
-    memory: list[Memory]
-    pose: Tensor
-    mask: Tensor
-
-
-@dataclass
 class Kept:
-    """What a roll-out keeps. memory: per layer the past of M * A actors; mask (M * A, 1, 1, T), around (M, 1, A, N + A): float, 0 or HIDDEN; gone (M * A, 1, 1, 1):
-    the mask of the moment that is added."""
+    """What a roll-out keeps. memory: per layer the past of M * A actors; mask (M * A, 1, 1, T): float, 0 or HIDDEN; alive (M, A) bool: who is there, all the
+    way."""
 
     memory: list[Memory]
     mask: Tensor
-    around: Tensor
-    gone: Tensor
+    alive: Tensor
 
 
 class Layer(nn.Module):
@@ -56,34 +47,23 @@ class Layer(nn.Module):
         self.think = mlp(dim, c.feed_forward * dim, dim)
         self.dropout = nn.Dropout(c.dropout)
 
-    def scene_memory(self, tokens: Tensor) -> Memory:
-        """Of a scene's tokens (M, N, D)."""
-        return self._memory(self.scene(tokens))
-
     def past_memory(self, steps: Tensor) -> Memory:
         """Of steps (M * A, P, D) before those that are decoded."""
         dim = steps.shape[-1]
         both = functional.linear(self.norm(steps), self.own.weight[dim : 3 * dim], self.own.bias[dim : 3 * dim])
         return self._memory(both)
 
-    def forward(
-        self, x: Tensor, past: Memory, past_mask: Tensor, scene: Memory | None, relation: Tensor, around_mask: Tensor
-    ) -> tuple[Tensor, Memory]:
-        """x (M, A, T, D) -> the same, and the past with these moments. past: of M * A actors, P steps; past_mask (M * A, 1, T or 1, P + T); scene: of M * T rows;
-        relation (M * T, A, N + A, R), around_mask (M * T, 1, A, N + A); the masks are float, 0 or HIDDEN."""
+    def forward(self, x: Tensor, past: Memory, past_mask: Tensor, around: Around, index: int) -> tuple[Tensor, Memory]:
+        """x (M, A, T, D) -> the same, and the past with these moments. past: of M * A actors, P steps; past_mask (M * A, 1, T or 1, P + T): float, 0 or HIDDEN;
+        around: of M * T moments; index: of this layer."""
         m, a, t, d = x.shape
         mine, others = self.own(self.norm(x)).split(3 * d, -1)
         query, key, value = self._parts(mine.reshape(m * a, t, 3 * d))
         memory = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         told, _ = attend(query, *memory, self._ago(t, memory[0].shape[2]) + past_mask)
-        query, key, value = self._parts(others.transpose(1, 2).reshape(m * t, a, 3 * d))
-        if scene is not None:
-            key, value = torch.cat([scene[0], key], 2), torch.cat([scene[1], value], 2)
-        bias = self.bias(relation).permute(0, 3, 1, 2) + around_mask
-        what, share = attend(query, key, value, bias)
-        where = (share.transpose(1, 2) @ relation).flatten(2)
-        around = torch.cat([what, where], -1).view(m, t, a, -1).transpose(1, 2)
-        x = x + self.dropout(self.gather(torch.cat([told.view(m, a, t, d), around], -1)))
+        seen = around.look(others.transpose(1, 2).reshape(m * t, a, 3 * d), index, self.bias.weight)
+        seen = seen.view(m, t, a, -1).transpose(1, 2)
+        x = x + self.dropout(self.gather(torch.cat([told.view(m, a, t, d), seen], -1)))
         return x + self.dropout(self.think(self.norm_out(x))), memory
 
     def _parts(self, x: Tensor) -> Tensor:
@@ -111,64 +91,43 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(dim, config) for _ in range(config.layers))
         self.norm, self.scene_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
 
-    def still(self, tokens: Tensor, mask: Tensor, pose: Tensor, rows: int) -> Still:
-        """A scene's tokens (B, N, D), mask (B, N), pose (B, N, 2), for ``rows`` futures or moments of each scene side by side."""
+    def still(self, tokens: Tensor, mask: Tensor, pose: Tensor) -> Still:
+        """Of a scene's tokens (B, N, D), mask (B, N), pose (B, N, 2)."""
         normed = self.scene_norm(tokens)
-        memory = [tuple(spread(v, rows) for v in layer.scene_memory(normed)) for layer in self._layers()]
-        return Still([(k, v) for k, v in memory], spread(pose, rows), spread(mask, rows)[:, None])
+        return Still([layer.scene(normed) for layer in self._layers()], pose, mask)
 
     def forward(self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, still: Still) -> Tensor:
-        """All moments at once. x (M, A, T, D); pose (M, A, T, 2); alive (M, A, T) bool; past (M, A, P, D), past_alive (M, A, P) bool; still: of M * T rows ->
-        (M, A, T, D)."""
+        """All moments at once. x (M, A, T, D); pose (M, A, T, 2); alive (M, A, T) bool; past (M, A, P, D), past_alive (M, A, P) bool -> (M, A, T, D)."""
         m, a, t, _ = x.shape
         seen = torch.cat([past_alive, alive], 2).view(m * a, 1, -1)
         itself = torch.eye(t, dtype=torch.bool, device=x.device)
         itself = torch.cat([itself.new_zeros(t, past.shape[2]), itself], 1)
-        moment = pose.transpose(1, 2).reshape(m * t, a, 2)
-        around = self._around_mask(still, alive.transpose(1, 2).reshape(m * t, a))
-        relation, past_mask = self._relation(moment, still), hide(seen | itself)[:, None]
-        flat = past.flatten(0, 1)
+        around = Around(
+            self.relation,
+            still,
+            pose.transpose(1, 2).reshape(m * t, a, 2),
+            alive.transpose(1, 2).reshape(m * t, a),
+        )
+        past_mask, flat = hide(seen | itself)[:, None], past.flatten(0, 1)
         for i, layer in enumerate(self._layers()):
-            x, _ = layer(x, layer.past_memory(flat), past_mask, still.memory[i], relation, around)
+            x, _ = layer(x, layer.past_memory(flat), past_mask, around, i)
         return self.norm(x)
 
-    def keep(self, past: Tensor, past_alive: Tensor, alive: Tensor, still: Still) -> Kept:
+    def keep(self, past: Tensor, past_alive: Tensor, alive: Tensor) -> Kept:
         """The past (M, A, P, D) from which a roll-out of those alive (M, A) starts."""
         flat = past.flatten(0, 1)
-        return Kept(
-            [layer.past_memory(flat) for layer in self._layers()],
-            hide(past_alive).flatten(0, 1)[:, None, None],
-            self._around_mask(still, alive),
-            hide(alive).view(-1, 1, 1, 1),
-        )
+        memory = [layer.past_memory(flat) for layer in self._layers()]
+        return Kept(memory, hide(past_alive).flatten(0, 1)[:, None, None], alive)
 
     def step(self, x: Tensor, pose: Tensor, kept: Kept, still: Still) -> tuple[Tensor, Kept]:
         """One moment: x (M, A, D), pose (M, A, 2) -> (M, A, D), and the past with it."""
-        now = functional.pad(kept.mask, (0, 1))
-        relation = self._relation(pose, still)
+        now, gone = functional.pad(kept.mask, (0, 1)), hide(kept.alive).view(-1, 1, 1, 1)
+        around = Around(self.relation, still, pose, kept.alive)
         memories, y = [], x[:, :, None]
         for i, layer in enumerate(self._layers()):
-            y, memory = layer(y, kept.memory[i], now, still.memory[i], relation, kept.around)
+            y, memory = layer(y, kept.memory[i], now, around, i)
             memories.append(memory)
-        return self.norm(y[:, :, 0]), Kept(memories, torch.cat([kept.mask, kept.gone], 3), kept.around, kept.gone)
-
-    def _relation(self, pose: Tensor, still: Still) -> Tensor:
-        return self.relation(pose, torch.cat([still.pose, pose], 1))
-
-    def _around_mask(self, still: Still, alive: Tensor) -> Tensor:
-        """(G, 1, A, N + A): the scene's tokens that are real, the others that are there, and oneself in any case."""
-        there = alive[:, None] | torch.eye(alive.shape[1], dtype=torch.bool, device=alive.device)
-        return hide(torch.cat([still.mask.expand(-1, alive.shape[1], -1), there], -1))[:, None]
+        return self.norm(y[:, :, 0]), Kept(memories, torch.cat([kept.mask, gone], 3), kept.alive)
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
-
-
-def hide(seen: Tensor) -> Tensor:
-    """What is added to a weight: 0 where something is seen, HIDDEN elsewhere."""
-    return (~seen).float() * HIDDEN
-
-
-def spread(x: Tensor, rows: int) -> Tensor:
-    """(B, ...) -> (B * rows, ...), those of a scene side by side."""
-    return x if rows == 1 else x.repeat_interleave(rows, 0)

@@ -81,18 +81,18 @@ def closest(network: TokenNetwork, scene: Scene, goals: Goals, many: int) -> Les
 
 
 @torch.no_grad()
-def shares(network: TokenNetwork, scene: Scene, lesson: Lesson) -> Tensor:
-    """Labels (N, V) of the N answers that count: the token asked for and those near it."""
-    asked, a = lesson.counts, scene.actors
-    spread = network.config.label_spread * network.radius.clamp_min(network.config.tolerance_m)
+def shares(network: TokenNetwork, scene: Scene, lesson: Lesson, kind: int) -> Tensor:
+    """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of the class."""
+    a = scene.actors
+    asked = lesson.counts & (a.kind == kind)[..., None]
+    wide = network.config.label_spread * network.radius[kind].clamp_min(network.config.tolerance_m)
+    first, last = network.bounds[kind]
     found = labels(
         _plain(as_real(lesson.pose[:, :, :-1][asked])),
         _plain(as_real(lesson.goal[asked])),
         _plain(a.size[:, :, None].expand(*asked.shape, 2)[asked]),
-        a.kind[..., None].expand(asked.shape)[asked].cpu().numpy(),
-        network.ends(),
-        network.bounds,
-        _plain(spread),
+        network.ends()[first:last],
+        float(wide),
     )
     return torch.from_numpy(found).to(asked.device)
 

@@ -22,9 +22,10 @@ from roadcraft.plugins.tokens.actors import Goals, actors_of, ego_rear, goals_of
 from roadcraft.plugins.tokens.chance import uniform
 from roadcraft.plugins.tokens.choice import blended, drawn
 from roadcraft.plugins.tokens.config import TokensConfig
+from roadcraft.plugins.tokens.entropy import cross_entropy
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
 from roadcraft.plugins.tokens.lessons import Lesson, closest, logged, shares
-from roadcraft.plugins.tokens.network import Scene, TokenNetwork
+from roadcraft.plugins.tokens.network import NEVER, Scene, TokenNetwork
 from roadcraft.plugins.tokens.smooth import Smoother
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw
 
@@ -171,12 +172,16 @@ class Tokens(TokenNetwork):
 
     def surprise(self, scene: Scene, lesson: Lesson) -> Tensor:
         """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
-        asked = lesson.counts
-        thought = self.at_once(scene, lesson.pose, asked)[asked]
-        hidden = scene.hidden[:, :, None].expand(-1, -1, asked.shape[2], -1)[asked]
-        log_p = (self.answer(thought) @ self.words().T + self.word_bias + hidden).log_softmax(-1)
-        if self.training and self.config.label_spread > 0.0:
-            hit = -(shares(self, scene, lesson) * log_p).sum(-1)
-        else:
-            hit = functional.nll_loss(log_p, lesson.token[asked], reduction="none")
+        asked, words = lesson.counts, self.words()
+        answer = self.answer(self.at_once(scene, lesson.pose, asked)[asked])
+        kind = scene.actors.kind[..., None].expand(asked.shape)[asked]
+        offset = self.word_bias + (1.0 - self.used) * NEVER
+        spread = self.training and self.config.label_spread > 0.0
+        hit = torch.zeros_like(answer[:, 0], dtype=torch.float32)
+        for k, (first, last) in enumerate(self.bounds):
+            rows = (kind == k).nonzero()[:, 0]
+            token = lesson.token[asked][rows] - int(first)
+            share = shares(self, scene, lesson, k) if spread else functional.one_hot(token, int(last - first)).float()
+            found = cross_entropy(answer[rows], words[first:last], offset[first:last], share)
+            hit = hit.index_put((rows,), found)
         return torch.zeros(asked.shape, dtype=hit.dtype, device=hit.device).masked_scatter(asked, hit)

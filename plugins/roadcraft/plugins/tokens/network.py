@@ -14,8 +14,9 @@ from roadcraft.core.interfaces import SceneEncoding
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.tokens.actors import CLASSES, Actors, actors_of
+from roadcraft.plugins.tokens.around import spread
 from roadcraft.plugins.tokens.config import TokensConfig
-from roadcraft.plugins.tokens.decoder import Decoder, spread
+from roadcraft.plugins.tokens.decoder import Decoder
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, relative
 from roadcraft.plugins.tokens.vocabulary import F32, made_up
 from roadcraft.plugins.tokens.way import Way
@@ -110,7 +111,7 @@ class TokenNetwork(nn.Module):
         moved = relative(pose[:, :, :-2], pose[:, :, 1:-1])
         moved = torch.cat([scene.actors.moved[:, :, -1:], moved], 2)
         x = self.motion(motion_channels(moved)) + self._moments(steps) + scene.start[:, :, None]
-        still = self.decoder.still(scene.tokens, scene.mask, scene.pose, steps)
+        still = self.decoder.still(scene.tokens, scene.mask, scene.pose)
         return self.decoder(x, pose[:, :, :-1], alive, scene.past, scene.past_alive, still)
 
     def roll(
@@ -120,9 +121,9 @@ class TokenNetwork(nn.Module):
         samples. Gives the poses (M, A, 5, 2) of each moment."""
         start, hidden = spread(scene.start, samples), spread(scene.hidden, samples) + self.word_bias
         pose, moved = spread(scene.actors.pose, samples), spread(scene.actors.moved[:, :, -1], samples)
-        still = self.decoder.still(scene.tokens, scene.mask, scene.pose, samples)
+        still = self.decoder.still(scene.tokens, scene.mask, scene.pose)
         alive = spread(scene.actors.valid, samples)
-        kept = self.decoder.keep(spread(scene.past, samples), spread(scene.past_alive, samples), alive, still)
+        kept = self.decoder.keep(spread(scene.past, samples), spread(scene.past_alive, samples), alive)
         words = self.words().T
         moments = self._moments(steps)
         path = []

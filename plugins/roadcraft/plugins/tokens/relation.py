@@ -32,9 +32,3 @@ def channels(query: Tensor, key: Tensor) -> Tensor:
     fine, finest = 0.1 * place, 0.5 * place
     bent = [fine / (1.0 + fine.abs()), finest / (1.0 + finest.abs())]
     return torch.cat([0.02 * place, *bent, direction, 10.0 / (10.0 + gap)], -1)
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """query (G, H, Q, d), scaled; key, value (G, H, N, d); bias (G or 1, H or 1, Q or 1, N) -> gathered values (G, Q, H * d), weights (G, H, Q, N)."""
-    share = (query @ key.transpose(-1, -2) + bias).softmax(-1)
-    return (share @ value).transpose(1, 2).flatten(2), share

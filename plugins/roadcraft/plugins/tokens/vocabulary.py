@@ -72,26 +72,27 @@ def match(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64) -> 
 
 
 @njit(cache=True, nogil=True)
-def labels(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64, spread: F32) -> F32:
-    """Shares (N, V) of the tokens that lead boxes from ``pose`` (N, 4) near ``goal`` (N, 4): a normal distribution of their distances by corners, spread (3,) m
-    wide for each class, beyond that of the closest token. Arguments as of ``match``."""
+def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
+    """Shares (N, V) of the tokens of a class that lead boxes from ``pose`` (N, 4) near ``goal`` (N, 4): a normal distribution of their distances by corners, spread
+    m wide, beyond that of the closest token. size (N, 2); end (V, 4)."""
     out = np.zeros((len(pose), len(end)), np.float32)
+    double = 2.0 * spread**2
     for i in range(len(pose)):
         dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
         x, y = c * dx + s * dy, c * dy - s * dx
         gc, gs = c * goal[i, 2] + s * goal[i, 3], c * goal[i, 3] - s * goal[i, 2]
-        (first, last), length, width = bounds[kind[i]], size[i, 0], size[i, 1]
-        v = closest(x, y, gc, gs, length, width, end, first, last)
+        length, width = size[i, 0], size[i, 1]
+        v = closest(x, y, gc, gs, length, width, end, 0, len(end))
         nearest = corner_distance(end[v, 0], end[v, 1], end[v, 2], end[v, 3], x, y, gc, gs, length, width)
-        double, total = 2.0 * spread[kind[i]] ** 2, 0.0
-        for v in range(first, last):
+        total = 0.0
+        for v in range(len(end)):
             far = (end[v, 0] - x) ** 2 + (end[v, 1] - y) ** 2 - nearest**2
             if far > FAINT * double:
                 continue  # the corners are no nearer than the centres
             d = corner_distance(end[v, 0], end[v, 1], end[v, 2], end[v, 3], x, y, gc, gs, length, width)
             out[i, v] = math.exp(-(d * d - nearest * nearest) / double)
             total += out[i, v]
-        for v in range(first, last):
+        for v in range(len(end)):
             out[i, v] /= total
     return out
 
