@@ -21,6 +21,7 @@ from comparing import curves, recipe, rows, table
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import create, registry
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.validation.steps import Step
 
@@ -136,7 +137,8 @@ def filled(tmp_path: Path) -> Path:
     done.add("raw", scored(0.934, 0.90))
     done.add("guarded", scored(0.97, 0.95, guard_changed=0.1, guard_braked=0.004))
     far = {"scenes": 400, "ade_m": 1.234, "fde_m": 3.0, "min_ade_m": 0.987, "min_fde_m": 2.0}
-    done.add("open_loop", {"held_out": far, "womd": {**far, "scenes": 2}})
+    ahead = [{"ahead_s": t, "vehicles": 90, "error_m": 0.1 * t, "drifting_m": 0.3 * t} for t in open_loop.AHEAD_S]
+    done.add("open_loop", {"held_out": {**far, "forecasts": ahead}, "womd": {**far, "scenes": 2}})
     done.add("latency", timed(4.5, 1.2, 2.0))
     rows.RowFile(folder, "other", "hetero_gnn+multimodal", recipe.recipe(BASE, FULL)).add("train", trained())
     base = rows.RowFile(folder, "log_replay", "log_replay", recipe.recipe("log_replay", FULL))
@@ -158,6 +160,7 @@ def test_the_table_of_what_is_measured_so_far(filled: Path) -> None:
         assert f"| {cell} |" in model
     assert "+0.031 (+0.010 to +0.050)" in text
     assert f"| {BASE.name} | 2 | 1.23 | 3.00 | 0.99 | 2.00 |" in text
+    assert f"| {BASE.name} | 90 | 0.10 | 0.20 | 0.40 | 0.30 | 0.60 | 1.20 |" in text
     assert "| log_replay | 400 |  |  |" in text
     assert text.count("Measured on:") == 1
 
@@ -255,9 +258,37 @@ def test_open_loop_errors_are_none_where_the_log_is_foreseen(planner: str) -> No
     """The made-up ego drives at constant speed."""
     scenarios = [made_up_scenario(f"{i:016x}", speed_mps=7.0 + i, lane=i % 2) for i in range(2)]
     params = {"max_speed_mps": 100.0} if planner == "constant_velocity" else {}
-    found = open_loop.errors(create("planner", planner, params), scenarios, 30)
+    found, forecasts = open_loop.errors(create("planner", planner, params), scenarios, 30)
+    assert not forecasts
     np.testing.assert_allclose(found[:, :4], 0.0, atol=1e-6)
     assert (found[:, 4] >= 7.9).all()
+
+
+def test_errors_of_known_forecasts() -> None:
+    """Vehicles of the made-up world keep their velocity: a forecast is off by what it was moved; who stands, or is no vehicle, does not count."""
+    from dataclasses import replace
+
+    from roadcraft.core.rollout import Forecast
+    from roadcraft.core.testing import observe
+
+    scenario = made_up_scenario()
+    planner = create("planner", "constant_velocity")
+    obs = observe([scenario], 30, planner.needs())
+    plan, _ = planner.plan(obs, planner.start(obs, np.zeros(1, np.uint64)), np.zeros(1, np.uint64))
+    frame, objects = int(scenario.frames[30]), obs.objects
+    assert open_loop.foretold(plan, obs, 0, scenario, frame) == []
+    t = 0.5 * np.arange(1, 17)
+    place = objects.box[:, None, :2] + objects.velocity[:, None] * t[:, None] + np.array([3.0, 4.0])
+    pose = np.concatenate([place, np.repeat(objects.box[:, None, 2:3], len(t), 1)], -1)[None]
+    time_us = obs.time_us[:, None] + np.round(1e6 * t).astype(np.int64)
+    forecast = Forecast(objects.id[None], np.ones((1, len(pose[0])), np.bool_), time_us, pose)
+    found = open_loop.foretold(replace(plan, forecast=forecast), obs, 0, scenario, frame)
+    moving = (objects.kind == ObjectKind.VEHICLE) & (np.hypot(*objects.velocity.T) > open_loop.MOVING_MPS)
+    assert 0 < len(found) <= 3 * moving.sum()
+    np.testing.assert_allclose([f[1:] for f in found], [[5.0, 0.0]] * len(found), atol=1e-3)
+    told = open_loop.forecast_summary(found)
+    assert [f["ahead_s"] for f in told] == [1.0, 2.0, 4.0]
+    assert told[0]["error_m"] == pytest.approx(5.0, abs=1e-3)
 
 
 def test_open_loop_errors_of_known_plans() -> None:

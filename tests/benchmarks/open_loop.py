@@ -1,7 +1,8 @@
 """How far plans are from what the log then drove: ``python tests/benchmarks/open_loop.py planner=NAME ... --store STORE --tokens FILE --out FILE``.
 
 One plan per scenario, at its anchor frame. ADE and FDE are of the candidate that would be driven, minADE and minFDE of the nearest of all candidates; positions of
-the rear axle every 0.1 s up to 8 s, or to the end of the log or of the plan.
+the rear axle every 0.1 s up to 8 s, or to the end of the log or of the plan. Where the planner foresees others, the errors of its forecasts of moving vehicles
+stand beside those of constant velocity.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import create
-from roadcraft.core.rollout import Plan
-from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source
@@ -29,6 +30,8 @@ from roadcraft.validation.scoring.score import load_score_config
 STEP_US, STEPS = 100_000, 80
 GROUP = 32  # scenarios per call of the planner
 NAMES = ("ade_m", "fde_m", "min_ade_m", "min_fde_m")
+AHEAD_S = (1.0, 2.0, 4.0)  # at which forecasts are looked at
+MOVING_MPS = 0.5
 
 
 def displacement(plan: Plan, b: int, scenario: Scenario, frame: int) -> F64:
@@ -46,19 +49,69 @@ def displacement(plan: Plan, b: int, scenario: Scenario, frame: int) -> F64:
     return np.linalg.norm(planned.transpose(0, 2, 1) - driven, axis=-1)
 
 
-def errors(planner: Planner, scenarios: Sequence[Scenario], iteration: int) -> F64:
-    """Errors (N, 4) of the plans at an iteration, in the order of ``NAMES``, and how far they reach (N,), s, as a fifth column."""
-    rows = []
+def foretold(
+    plan: Plan, obs: ObservationBatch, b: int, scenario: Scenario, frame: int
+) -> list[tuple[float, float, float]]:
+    """Of each vehicle of scenario b that moves and is foreseen, at each of ``AHEAD_S`` at which the log shows it: that time, and how far from the log the
+    forecast and constant velocity are, m."""
+    forecast, drive, rows = plan.forecast, scenario.drive, obs.objects.rows(b)
+    if forecast is None:
+        return []
+    now = dict(zip(obs.objects.id[rows].tolist(), range(rows.start, rows.stop), strict=True))
+    found = []
+    for seconds in AHEAD_S:
+        at = drive.time_us[frame] + round(seconds * 1e6)
+        later = int(np.abs(drive.time_us - at).argmin())
+        if abs(drive.time_us[later] - at) > STEP_US // 2 or at > forecast.time_us[b, -1]:
+            continue
+        there = drive.objects.rows(later)
+        seen = dict(
+            zip(drive.tracks.id[drive.objects.track[there]].tolist(), drive.objects.box[there, :2], strict=True)
+        )
+        for a in np.flatnonzero(forecast.known[b]):
+            who = int(forecast.id[b, a])
+            row = now.get(who)
+            if row is None or who not in seen or obs.objects.kind[row] != ObjectKind.VEHICLE:
+                continue
+            velocity = obs.objects.velocity[row]
+            if np.hypot(*velocity) > MOVING_MPS:
+                pose = [np.interp(at, forecast.time_us[b], forecast.pose[b, a, :, c]) for c in (0, 1)]
+                drifted = obs.objects.box[row, :2] + seconds * velocity
+                found.append((seconds, float(np.hypot(*(pose - seen[who]))), float(np.hypot(*(drifted - seen[who])))))
+    return found
+
+
+def errors(
+    planner: Planner, scenarios: Sequence[Scenario], iteration: int
+) -> tuple[F64, list[tuple[float, float, float]]]:
+    """Errors (N, 4) of the plans at an iteration, in the order of ``NAMES``, and how far they reach, s, as a fifth column; and those of all forecasts
+    (``foretold``)."""
+    rows, forecasts = [], []
     for first in range(0, len(scenarios), GROUP):
         group = scenarios[first : first + GROUP]
         obs = observe(group, iteration, planner.needs())
         keys = np.array([int(s.token, 16) & (2**63 - 1) for s in group], np.uint64)
         plan, _ = planner.plan(obs, planner.start(obs, keys), keys)
         for b, scenario in enumerate(group):
-            gap = displacement(plan, b, scenario, int(scenario.frames[iteration]))
+            frame = int(scenario.frames[iteration])
+            gap = displacement(plan, b, scenario, frame)
             mean, last = gap.mean(-1), gap[:, -1]
             rows.append([mean[0], last[0], mean.min(), last.min(), 0.1 * gap.shape[1]])
-    return np.array(rows, np.float64).reshape(-1, 5)
+            forecasts += foretold(plan, obs, b, scenario, frame)
+    return np.array(rows, np.float64).reshape(-1, 5), forecasts
+
+
+def forecast_summary(found: Sequence[tuple[float, float, float]]) -> list[dict[str, Any]]:
+    """Means of the forecasts' errors at each time, beside those of constant velocity."""
+    out = []
+    for seconds in AHEAD_S:
+        gaps = np.array([f[1:] for f in found if f[0] == seconds])
+        if len(gaps):
+            mean, drifting = gaps.mean(0)
+            out.append(
+                {"ahead_s": seconds, "vehicles": len(gaps), "error_m": float(mean), "drifting_m": float(drifting)}
+            )
+    return out
 
 
 def summary(found: F64, logs: Sequence[str]) -> dict[str, Any]:
@@ -81,7 +134,8 @@ def measure(planner: Planner, store: Path, chosen: ScenarioFilter, iteration: in
     if not selected:
         return {"skipped": f"the store {store.name} holds no such scenario"}
     scenarios = [source.scenario(s.row, s.type, s.window_us) for s in selected]
-    return summary(errors(planner, scenarios, iteration), [s.row.log for s in selected])
+    found, forecasts = errors(planner, scenarios, iteration)
+    return {**summary(found, [s.row.log for s in selected]), "forecasts": forecast_summary(forecasts)}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ MAIN = (
 )  # fmt: skip
 PAIRS = (("raw", "log_replay"), ("raw", "pdm_closed"), ("guarded", "pdm_closed"))
 REAL = ("planner", "scenes", "ADE, m", "FDE, m", "minADE, m", "minFDE, m")
+AHEAD = ("forecasts", "vehicles", "after 1 s, m", "2 s", "4 s", "constant velocity, 1 s", "2 s", "4 s")
 LATENCY_MS = {"multimodal": 12.0, "diffusion": 40.0}  # of one plan on one core, by model
 
 
@@ -31,6 +32,8 @@ def markdown(rows: Sequence[Row]) -> str:
         blocks.append(_table(title, [_pair_cells(r) for r in pairs]))
     if real := [r for r in rows if "scenes" in _part(r, "open_loop").get("womd", {})]:
         blocks += ["Real Waymo scenes, open loop, one plan each:", _table(REAL, [_real_cells(r) for r in real])]
+    if seen := [r for r in rows if _part(r, "open_loop").get("held_out", {}).get("forecasts")]:
+        blocks += ["Where moving vehicles went, as foreseen:", _table(AHEAD, [_ahead_cells(r) for r in seen])]
     if made := _made(p["made_by"] for r in rows for p in r["parts"].values()):
         blocks.append(f"Measured on: {made}.")
     return "\n\n".join(blocks) + "\n"
@@ -171,6 +174,12 @@ def _real_cells(row: Row) -> list[str]:
     return [
         row["name"], str(found["scenes"]), *(f"{found[k]:.2f}" for k in ("ade_m", "fde_m", "min_ade_m", "min_fde_m")),
     ]  # fmt: skip
+
+
+def _ahead_cells(row: Row) -> list[str]:
+    found = _part(row, "open_loop")["held_out"]["forecasts"]
+    errors = [f"{f[k]:.2f}" for k in ("error_m", "drifting_m") for f in found]
+    return [row["name"], str(found[0]["vehicles"]), *errors]
 
 
 def _made(parts: Iterable[Mapping[str, Any]]) -> str:
