@@ -99,6 +99,21 @@ def test_off_the_road_is_not_driven(monkeypatch):
     assert np.isfinite(plan.states).all()
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(monkeypatch, keep):
+    """At its own speed; without such copies only a slower one, or a stop, stays on the road."""
+    plan = drive(guarded(monkeypatch, Candidates([(8.0, -2.0)]), keep_to_centre=keep), scene())
+    n = int(plan.length[0])
+    assert plan.debug["guard_changed"].tolist() == [1.0]
+    way = plan.states[0, 0, :n, :2] - plan.states[0, 0, 0, :2]
+    if keep:
+        assert plan.debug["guard_braked"].tolist() == [0.0]
+        assert abs(plan.states[0, 0, :n, 1] - tiny_world.START[1]).max() < 0.05
+        assert way[40, 0] > 28.0
+    else:
+        assert way[40, 0] < 16.0
+
+
 @pytest.mark.parametrize(("count", "step_s"), [(17, 0.5), (41, 0.1), (5, 1.0)])
 def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, count, step_s):
     plan = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))

@@ -11,7 +11,8 @@ from roadcraft.core.driving.comfort import savgol
 from roadcraft.core.driving.forecast import drift
 from roadcraft.planners.pdm import scorer
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
-from roadcraft.planners.pdm.copies import paced
+from roadcraft.planners.pdm.copies import SETTLE_M, centred, paced
+from roadcraft.planners.pdm.paths import Path, make_path
 from roadcraft.planners.pdm.ride import PAST, driven_before, ride_tables, score_ride
 from roadcraft.planners.pdm.world import foresee, observe
 
@@ -184,3 +185,31 @@ def test_beyond_its_end_a_forecast_goes_straight_on():
         pose[0, :, 0] = 10.0 + 3.0 * time_s
         path = foresee(world, who, kind, who, np.ones(1, bool), time_s, pose, 0.2, 22)
         np.testing.assert_allclose(path[0, :, 0], 10.0 + 3.0 * 0.2 * np.arange(22), atol=1e-9)
+
+
+def test_a_copy_on_a_line_keeps_the_speed_and_settles_smoothly():
+    """Round a curve of 20 m, from 1 m beside it and turned by 0.2 rad: as far at each time, on the line after SETTLE_M, without a kink."""
+    angle = np.linspace(0.0, 1.5, 200)
+    line = make_path(20.0 * np.stack([np.sin(angle), 1.0 - np.cos(angle)], -1), angle)
+    t = 0.1 * np.arange(41)
+    poses = np.stack([1.0 + 5.0 * t * np.cos(0.2), 1.0 + 5.0 * t * np.sin(0.2), np.full(41, 0.2)], -1)
+    out = np.empty_like(poses)
+    assert centred(poses, line, out)
+    assert np.array_equal(out[0], poses[0])
+    radius = np.hypot(out[:, 0], out[:, 1] - 20.0)
+    assert abs(radius - 20.0)[5.0 * t > SETTLE_M].max() < 0.01
+    arc = 20.0 * np.arctan2(out[:, 0], 20.0 - out[:, 1])
+    np.testing.assert_allclose(np.diff(arc), 0.5, atol=0.01)
+    steps = np.diff(out[:, :2], axis=0)
+    headings = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
+    assert abs(headings - 0.5 * (out[1:, 2] + out[:-1, 2])).max() < 0.03
+    assert abs(np.diff(headings)).max() < 0.08
+
+
+@pytest.mark.parametrize("first", [(0.0, 3.5, 0.0), (0.0, 0.0, 1.2), (-4.0, 0.0, 0.0)])
+def test_no_copy_on_a_line_that_is_not_ones_own(first):
+    line = make_path(np.array([[0.0, 0.0], [50.0, 0.0]]), np.zeros(2))
+    poses = np.array(first) + np.array([1.0, 0.0, 0.0]) * np.arange(5)[:, None]
+    assert not centred(poses, line, np.empty_like(poses))
+    nowhere = Path(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
+    assert not centred(np.zeros((5, 3)), nowhere, np.empty((5, 3)))

@@ -1,8 +1,8 @@
-"""A planner under supervision: only the wrapped planner's own proposals, slower copies of them, and braking along them.
+"""A planner under supervision: only the wrapped planner's own proposals, copies of them, and braking along them.
 
 Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight on, and scored as nuPlan scores a drive:
 comfort over what was driven and what will be. The best by rules plus the planner's own opinion is driven. Where it has a flaw, gentler and slower copies
-compete; where nothing is safe, ego brakes along a proposal's path, comfortably if that is safe, else as hard as it may.
+compete, and where one leaves the road, copies of it that keep to the route's centre line; where nothing is safe, ego brakes along a proposal's path, comfortably if that is safe, else as hard as it may.
 Source: the scoring of PDM-Closed (tuplan_garage b51d5d0) and of PLUTO's post-processing (Cheng et al., 2024: rules + 0.3 learned).
 """
 
@@ -24,7 +24,7 @@ from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, U8, U64, Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
-from roadcraft.planners.pdm.copies import paced, resample
+from roadcraft.planners.pdm.copies import centred, paced, resample
 from roadcraft.planners.pdm.judge import Bench, judge
 from roadcraft.planners.pdm.paths import Path
 from roadcraft.planners.pdm.proposals import REFRESH
@@ -215,12 +215,16 @@ class _Court:
         if _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0:
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
         tried = np.argsort(-value, kind="stable")[: c.most_slowed]
-        copies = self._copies(poses[tried], c.slower, c.slowing_mps2, c.jerk_mps3)
+        paths, favour = poses[tried], learned[tried]
+        if c.keep_to_centre:
+            kept, of = self._centred(paths, sheet[tried, DRIVABLE] == 0.0)
+            paths, favour = np.concatenate([paths, kept]), np.concatenate([favour, favour[of]])
+        copies = self._copies(paths, c.slower, c.slowing_mps2, c.jerk_mps3)
         both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
-        value = self._values(both, np.concatenate([learned, np.repeat(learned[tried], len(c.slower))]))
+        value = self._values(both, np.concatenate([learned, np.repeat(favour, len(c.slower))]))
         best = int(np.argmax(value))
         if not _safe(both)[best]:
-            return self._brake(poses[tried])
+            return self._brake(paths)
         if best < len(rows):
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
         return _Verdict(-1, copies[best - len(rows)], float(value[best]), False)
@@ -262,6 +266,14 @@ class _Court:
             for j, factor in enumerate(factors):
                 paced(p, speed, accel, factor, _SPEEDING_MPS2, decel, jerk, _DT_S, out[i * len(factors) + j])
         return out
+
+    def _centred(self, poses: F64, wanted: Any) -> tuple[F64, I64]:
+        """Copies of the wanted ones of poses (N, T, 3) on the route's centre line, as far as they can be made, and the rows that they are of."""
+        out, rows = np.empty_like(poses), []
+        for n in np.flatnonzero(wanted):
+            if centred(poses[n], self.guide, out[len(rows)]):
+                rows.append(n)
+        return out[: len(rows)], np.array(rows, np.int64)
 
     def _values(self, sheet: F64, learned: F64) -> F64:
         """Rules plus opinion; what breaks a rule that multiplies stands below all that does not."""

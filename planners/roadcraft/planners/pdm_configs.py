@@ -52,6 +52,7 @@ class GuardConfig:
 
     planner: whose proposals are judged; fallback: name of a planner that drives when none of them is safe ('' for none: the guard brakes);
     slower: speeds tried, as shares of a proposal's own (1 is the same way, driven gently); most_slowed: proposals of which such copies are tried;
+    keep_to_centre: whether, of a proposal that leaves the road, copies are tried that keep its speed and follow the route's centre line;
     most_judged: proposals judged, the planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1);
     progress_weight, ttc_weight, speed_limit_weight, comfort_weight: of the rules; comfort_stop_mps2, emergency_stop_mps2: decelerations, both positive;
     slowing_mps2: of the slower copies; jerk_mps3: of copies and of the comfortable stop; edge_slack_m: corners this far over the road's edge are let
@@ -63,6 +64,7 @@ class GuardConfig:
     fallback: str = ""
     slower: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
     most_slowed: int = 4
+    keep_to_centre: bool = True
     most_judged: int = 16
     learned_weight: float = 0.3
     progress_weight: float = 5.0

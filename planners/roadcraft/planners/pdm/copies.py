@@ -1,4 +1,4 @@
-"""A planner's trajectories on a common time grid, and gentler and slower copies of them along their own path."""
+"""A planner's trajectories on a common time grid, gentler and slower copies of them along their own path, and copies that keep to a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.planners.pdm.paths import Path, interpolate, project
 
+FARTHEST_M, MOST_TURNED_RAD = 3.0, 0.8  # of a pose from a line that is its own
+SETTLE_M = 12.0  # of way on which a copy comes onto its line
 SETTLE_S = 0.3  # in which a gentle copy takes on the speed that it wants
 
 
@@ -74,3 +77,32 @@ def paced(
         out[t, 0] = poses[j - 1, 0] + share * (poses[j, 0] - poses[j - 1, 0])
         out[t, 1] = poses[j - 1, 1] + share * (poses[j, 1] - poses[j - 1, 1])
         out[t, 2] = poses[j - 1, 2] + share * turn
+
+
+@njit(cache=True, nogil=True)
+def centred(poses: F64, line: Path, out: F64) -> bool:
+    """A copy out (T, 3) of poses (T, 3), as far along ``line`` at each time as the original has come on its own way, and on the line itself after SETTLE_M.
+    False, and nothing in ``out``, where the first pose is not about on the line, or the line has no points."""
+    if len(line.xy) < 2:
+        return False
+    start, _ = project(line, poses[0, 0], poses[0, 1], 0)
+    x, y, heading = interpolate(line, start)
+    dx, dy = poses[0, 0] - x, poses[0, 1] - y
+    off = dy * math.cos(heading) - dx * math.sin(heading)
+    turned = math.atan2(math.sin(poses[0, 2] - heading), math.cos(poses[0, 2] - heading))
+    if math.sqrt(dx * dx + dy * dy) > FARTHEST_M or abs(turned) > MOST_TURNED_RAD:
+        return False
+    slope, way = math.tan(turned), 0.0
+    out[0] = poses[0]
+    for t in range(1, len(poses)):
+        dx, dy = poses[t, 0] - poses[t - 1, 0], poses[t, 1] - poses[t - 1, 1]
+        way += math.sqrt(dx * dx + dy * dy)
+        # a cubic from the offset and slope now to none at SETTLE_M
+        u = min(way / SETTLE_M, 1.0)
+        rest = 1.0 - u
+        aside = off * rest * rest * (1.0 + 2.0 * u) + slope * SETTLE_M * u * rest * rest
+        steep = -6.0 * off / SETTLE_M * u * rest + slope * rest * (1.0 - 3.0 * u)
+        x, y, heading = interpolate(line, start + way)
+        out[t, 0], out[t, 1] = x - aside * math.sin(heading), y + aside * math.cos(heading)
+        out[t, 2] = heading + math.atan(steep)
+    return True
