@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roadcraft.plugins.common.ego_channels import check_ego_channels
+from roadcraft.plugins.common.seen import SeenConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")
 PATCH = 4
 
 
 @dataclass(frozen=True)
-class BevRasterConfig:
+class BevRasterConfig(SeenConfig):
     """The defaults are small: they train in minutes on two cores. For a large data set: cells 192, cell_m 0.5, channels [64, 128, 192], dim 128, layers 3,
     heads 8, feed_forward 4, dropout 0.1, agents 32, static 8.
 
@@ -35,15 +35,9 @@ class BevRasterConfig:
     heads: int = 4
     feed_forward: int = 2
     dropout: float = 0.0
-    ego_channels: tuple[str, ...] = ("vx", "ax")
-    kept_channels: tuple[str, ...] = ("vx",)
-    state_dropout: float = 0.75
-    agents: int = 16
-    static: int = 6
-    past_steps: int = 21
-    radius_m: float = 80.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
         if not self.channels or any(c < 8 or c % 8 for c in self.channels):
@@ -56,4 +50,3 @@ class BevRasterConfig:
         unknown = set(self.surface) - set(LAYERS)
         if unknown:
             raise ValueError(f"unknown surface layers {sorted(unknown)}; known: {', '.join(LAYERS)}")
-        check_ego_channels(self.ego_channels, self.kept_channels, self.state_dropout)

@@ -108,22 +108,7 @@ class BevRaster(nn.Module):
         self.register_buffer("cell_pose", here.view(1, -1, 4), persistent=False)
 
     def features(self) -> FeatureSpec:
-        c = self.config
-        return FeatureSpec(
-            agents=c.agents,
-            past_steps=c.past_steps,
-            static=c.static,
-            lanes=0,
-            lane_points=10,
-            crosswalks=0,
-            radius_m=c.radius_m,
-            route_lanes=0,
-            reference_lines=0,
-            reference_points=0,
-            future_agents=0,
-            raster_cells=c.cells,
-            raster_cell_m=c.cell_m,
-        )
+        return self.config.features(lane_points=10, raster_cells=self.config.cells, raster_cell_m=self.config.cell_m)
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """The scene's tokens. The picture is drawn anew in the moving ego frame, so nothing is kept in ``cache``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from roadcraft.plugins.common.ego_channels import EGO_CHANNELS
 from roadcraft.plugins.common.layers import Attention, mlp
+from roadcraft.plugins.common.seen import EGO_CHANNELS
 
 SPEED_SCALE = 10.0
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roadcraft.plugins.common.ego_channels import check_ego_channels
+from roadcraft.plugins.common.seen import SeenMapConfig
 
 
 @dataclass(frozen=True)
-class HeteroGnnConfig:
+class HeteroGnnConfig(SeenMapConfig):
     """The defaults are small: they train in minutes on two cores. For a large data set: dim 128, edge_dim 64, map_layers 3, layers 3, heads 8,
     feed_forward 4, dropout 0.1, agents 32, static 8, lanes 70, lane_points 20, crosswalks 8, radius_m 100, agent_lanes 16, agent_agents 16.
 
@@ -40,18 +40,9 @@ class HeteroGnnConfig:
     lane_agents: int = 4
     near_m: float = 30.0
     reach_m: float = 50.0
-    ego_channels: tuple[str, ...] = ("vx", "ax")
-    kept_channels: tuple[str, ...] = ("vx",)
-    state_dropout: float = 0.75
-    agents: int = 16
-    static: int = 6
-    lanes: int = 24
-    lane_points: int = 10
-    crosswalks: int = 4
-    past_steps: int = 21
-    radius_m: float = 80.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
         heard = (
@@ -68,4 +59,3 @@ class HeteroGnnConfig:
                 raise ValueError(f"{name} must be at least 1")
         if not self.near_m > 0.0 or not self.reach_m > 0.0:
             raise ValueError("near_m and reach_m must be positive")
-        check_ego_channels(self.ego_channels, self.kept_channels, self.state_dropout)

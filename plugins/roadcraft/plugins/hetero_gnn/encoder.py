@@ -47,21 +47,7 @@ class HeteroGnn(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def features(self) -> FeatureSpec:
-        c = self.config
-        return FeatureSpec(
-            agents=c.agents,
-            past_steps=c.past_steps,
-            static=c.static,
-            lanes=c.lanes,
-            lane_points=c.lane_points,
-            crosswalks=c.crosswalks,
-            radius_m=c.radius_m,
-            lane_links=c.lane_links,
-            route_lanes=0,
-            reference_lines=0,
-            reference_points=0,
-            future_agents=0,
-        )
+        return self.config.features(lane_links=self.config.lane_links)
 
     def encode(
         self, features: Mapping[str, Tensor], cache: Mapping[str, Tensor] | None = None

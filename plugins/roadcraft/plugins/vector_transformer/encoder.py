@@ -45,20 +45,7 @@ class VectorTransformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def features(self) -> FeatureSpec:
-        c = self.config
-        return FeatureSpec(
-            agents=c.agents,
-            past_steps=c.past_steps,
-            static=c.static,
-            lanes=c.lanes,
-            lane_points=c.lane_points,
-            crosswalks=c.crosswalks,
-            radius_m=c.radius_m,
-            route_lanes=0,
-            reference_lines=0,
-            reference_points=0,
-            future_agents=0,
-        )
+        return self.config.features()
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """The scene's tokens. The map is described in the moving ego frame, so nothing is kept in ``cache``."""
