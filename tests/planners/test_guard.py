@@ -114,6 +114,14 @@ def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(monkeypa
         assert way[40, 0] < 16.0
 
 
+def test_a_slow_proposal_does_not_win_because_the_favourite_leaves_the_road(monkeypatch):
+    """The favourite's copy on the centre line does, at its speed."""
+    plan = drive(guarded(monkeypatch, Candidates([(8.0, -2.0), (2.0, 0.0)], [1.0, 0.0])), scene())
+    n = int(plan.length[0])
+    assert plan.states[0, 0, 40, 0] - plan.states[0, 0, 0, 0] > 28.0
+    assert abs(plan.states[0, 0, :n, 1] - tiny_world.START[1]).max() < 0.05
+
+
 @pytest.mark.parametrize(("count", "step_s"), [(17, 0.5), (41, 0.1), (5, 1.0)])
 def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, count, step_s):
     plan = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))

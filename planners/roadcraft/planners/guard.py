@@ -211,14 +211,13 @@ class _Court:
         sheet = self.sheet(poses)
         value = self._values(sheet, learned)
         best = int(np.argmax(value))
-        row = sheet[best]
-        if _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0:
+        row, astray = sheet[best], c.keep_to_centre & (sheet[:, DRIVABLE] == 0.0)
+        good = _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0
+        if good and not (astray & (learned > learned[best])).any():
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
         tried = np.argsort(-value, kind="stable")[: c.most_slowed]
-        paths, favour = poses[tried], learned[tried]
-        if c.keep_to_centre:
-            kept, of = self._centred(paths, sheet[tried, DRIVABLE] == 0.0)
-            paths, favour = np.concatenate([paths, kept]), np.concatenate([favour, favour[of]])
+        kept, of = self._centred(poses[tried], astray[tried])
+        paths, favour = np.concatenate([poses[tried], kept]), np.concatenate([learned[tried], learned[tried][of]])
         copies = self._copies(paths, c.slower, c.slowing_mps2, c.jerk_mps3)
         both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
         value = self._values(both, np.concatenate([learned, np.repeat(favour, len(c.slower))]))
