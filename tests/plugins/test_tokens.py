@@ -459,7 +459,9 @@ def test_looking_around_is_what_torch_makes_of_it(heads: int, channels: int, rel
     for got, want in zip(*found, strict=True):
         torch.testing.assert_close(got, want, atol=2e-4, rtol=1e-4)
     with torch.no_grad():
-        torch.testing.assert_close(around.look(own, 0, weigh), found[1][0], atol=1e-5, rtol=1e-4)
+        unasked = around.look(own, 0, weigh)
+    assert not unasked.requires_grad
+    torch.testing.assert_close(unasked, found[1][0], atol=1e-5, rtol=1e-4)
 
 
 def test_cross_entropy_in_parts_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,16 @@ class Around:
         embed = self.relation.embed
         poses = as_real(self.pose), as_real(self.still.pose)
         seen: Tensor = _Look.apply(
-            own, self.alive, poses[0], scene, self.still.mask, poses[1], embed.weight, embed.bias, weigh
+            torch.is_grad_enabled(),
+            own,
+            self.alive,
+            poses[0],
+            scene,
+            self.still.mask,
+            poses[1],
+            embed.weight,
+            embed.bias,
+            weigh,
         )
         return seen
 
@@ -64,11 +73,12 @@ class Around:
 
 
 class _Look(torch.autograd.Function):
-    """``around_into`` and ``around_back``. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
+    """``around_into`` and ``around_back``. learning: whether gradients are recorded, which cannot be told from within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
 
     @staticmethod
     def forward(
         ctx: Any,
+        learning: bool,
         own: Tensor,
         alive: Tensor,
         pose: Tensor,
@@ -81,7 +91,7 @@ class _Look(torch.autograd.Function):
     ) -> Tensor:
         given = [array(x) for x in (own, alive, pose, scene, real, still, embed, offset, weigh)]
         (moments, actors, size), (heads, rels) = given[0].shape, given[8].shape
-        learned = any(ctx.needs_input_grad)
+        learned = learning and any(ctx.needs_input_grad)
         out = own.new_zeros(moments, actors, size // 3 + heads * rels)
         share = own.new_zeros(moments, actors, heads, given[3].shape[1] + actors if learned else 0)
         around_into(*given, out.numpy(), share.numpy())
@@ -94,7 +104,7 @@ class _Look(torch.autograd.Function):
         own, _, _, scene, _, _, embed, offset, weigh, _ = saved = ctx.saved_tensors
         made = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (own, scene, embed, offset, weigh)]
         around_back(*(array(x) for x in saved), array(slopes[0]), *(x.numpy() for x in made))
-        return made[0], None, None, made[1], None, None, made[2], made[3], made[4]
+        return None, made[0], None, None, made[1], None, None, made[2], made[3], made[4]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

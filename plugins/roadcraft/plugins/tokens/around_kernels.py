@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
+from roadcraft.core.arrays import I64
 from roadcraft.plugins.common.kernels import F32, ONE, ZERO, Bool
 
 PLACE = 9  # relation.CHANNELS
@@ -91,6 +92,20 @@ def _gather(share: F32, rows: F32, first: int, out: F32, count: int) -> None:
         i += 1
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _room_for(size: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, I64]:
+    """What both passes write on, for one moment and actor after the other: keys, values, places and who as of ``_lay_out``, told, related, a row of weights."""
+    return (
+        np.empty((size, width), np.float32),
+        np.empty((size, width), np.float32),
+        np.empty((4, width), np.float32),
+        np.empty((PLACE, width), np.float32),
+        np.empty((rels, width), np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.int64),
+    )
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
 def _lay_out(
     g: int,
@@ -103,7 +118,7 @@ def _lay_out(
     keys: F32,
     values: F32,
     places: F32,
-    who: F32,
+    who: I64,
 ) -> int:
     """Gather what is to be seen in moment g: keys, values (C, W), places (4, W), who (W,); returns how many. Tokens of the scene come first, as far as they are
     real, then the actors that are there."""
@@ -150,13 +165,8 @@ def around_into(
     heads, rels = weigh.shape
     d, width = size // heads, scene.shape[1] + actors
     scale = np.float32(1.0 / math.sqrt(d))
-    keys, values, places = (
-        np.empty((size, width), np.float32),
-        np.empty((size, width), np.float32),
-        np.empty((4, width), np.float32),
-    )
-    told, related = np.empty((PLACE, width), np.float32), np.empty((rels, width), np.float32)
-    who, row, query = np.empty(width, np.int64), np.empty(width, np.float32), np.empty(d, np.float32)
+    keys, values, places, told, related, row, who = _room_for(size, rels, width)
+    query = np.empty(d, np.float32)
     keep = shares.shape[3] > 0
     for g in range(moments):
         count = _lay_out(g, own, alive, pose, scene, real, still, keys, values, places, who)
@@ -198,15 +208,10 @@ def around_back(
     heads, rels = weigh.shape
     d, width = size // heads, scene.shape[1] + actors
     scale = np.float32(1.0 / math.sqrt(d))
-    keys, values, places = (
-        np.empty((size, width), np.float32),
-        np.empty((size, width), np.float32),
-        np.empty((4, width), np.float32),
-    )
+    keys, values, places, told, related, row, who = _room_for(size, rels, width)
     key_slope, value_slope = np.empty((size, width), np.float32), np.empty((size, width), np.float32)
-    told, related = np.empty((PLACE, width), np.float32), np.empty((rels, width), np.float32)
     related_slope = np.empty((rels, width), np.float32)
-    who, row, query = np.empty(width, np.int64), np.empty(width, np.float32), np.empty(d, np.float32)
+    query = np.empty(d, np.float32)
     for g in range(moments):
         count = _lay_out(g, own, alive, pose, scene, real, still, keys, values, places, who)
         key_slope[:, :count] = ZERO
