@@ -6,7 +6,7 @@ state is given, and for how long it has stood: a history of its own motion tempt
 ===================  ==============  ==================================================================================================
 name                 shape           content
 ===================  ==============  ==================================================================================================
-ego                  (7,)            vx, vy, ax, ay (body frame), steering angle, yaw rate, seconds for which it has stood (``standing``)
+ego                  (7,)            vx, vy, ax, ay (body frame), steering angle, yaw rate, seconds for which it has just stood (``standing``)
 vehicle              (4,)            rear axle to box centre, length, width, wheel base
 agent                (A, H, 6)       nearest moving objects, oldest first: centre x, y, cos, sin of heading, vx, vy
 agent_valid          (A, H) bool     [..., -1] says whether the row is used
@@ -84,7 +84,7 @@ from roadcraft.core.driving.feature_map import CellIndex, FeatureMap, feature_ma
 from roadcraft.core.driving.lane_graph import LaneGraph, lane_graph, write_frames, write_lane_graph
 from roadcraft.core.driving.raster import CHANNELS, write_raster
 from roadcraft.core.driving.reference_lines import INFO_SIZE, POINT_SIZE, write_references
-from roadcraft.core.driving.standing import STANDING_MPS, stood, stood_lately
+from roadcraft.core.driving.standing import CREEPING_MPS, STANDING_MPS, stood, stood_lately
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
@@ -106,7 +106,7 @@ class SceneArrays:
     ego (10,) columns ``Ego``; key (R,) int64, kind (R,), box (R, 5), velocity (R, 2): rows of all frames of the source;
     frames (H, 2) int64: first and past-the-last row of each past frame, oldest first, now last, equal where there is none;
     light_lane (n,) lane ids, light_state (n,); route (r,) ids of road blocks; vehicle (4,) as in the features; layers: those known now;
-    conditions: what the network is told beside the scene; stood_s: for how long the ego has stood (``standing``).
+    conditions: what the network is told beside the scene; stood_s: for how long the ego has just stood (``standing``).
     """
 
     ego: F64
@@ -338,8 +338,9 @@ class LogScenes:
         self.stood = stood(drive.time_us, drive.ego[:, Ego.VX])
         self._empty = np.zeros(0, np.int64)
 
-    def at(self, frame: int, ego: F64 | None = None) -> SceneArrays:
-        """The scene at a frame, seen from the logged ego state or from another (10,) one."""
+    def at(self, frame: int, ego: F64 | None = None, stood_s: float | None = None) -> SceneArrays:
+        """The scene at a frame, seen from the logged ego state or from another (10,) one, which has just stood for ``stood_s``; by default as long as the logged
+        one, but not at all where that stands and the other drives."""
         d = self.drive
         index = frame - self.past_stride * np.arange(self.spec.past_steps - 1, -1, -1)
         some = np.maximum(index, 0)
@@ -347,11 +348,13 @@ class LogScenes:
         frames[index < 0] = 0
         lights, scene = d.lights.rows(frame), d.scenes.at(frame)
         now = d.ego[frame] if ego is None else ego
-        waited = float(self.stood[frame]) if now[Ego.VX] < STANDING_MPS else 0.0
+        if stood_s is None:
+            drives = now[Ego.VX] >= CREEPING_MPS and d.ego[frame, Ego.VX] < STANDING_MPS
+            stood_s = 0.0 if drives else float(self.stood[frame])
         return SceneArrays(
             now, self.key, self.kind, d.objects.box, d.objects.velocity, frames,
             d.lights.lane[lights], d.lights.state[lights], d.scenes.route[scene] if scene >= 0 else self._empty, self.map,
-            self.vehicle, d.layers.at(frame), stood_s=waited,
+            self.vehicle, d.layers.at(frame), stood_s=stood_s,
         )  # fmt: skip
 
     def future(self, frame: int) -> tuple[I64, NDArray[np.bool_]]:

@@ -16,6 +16,7 @@ class AugmentConfig:
     Perturb and recover: with ``probability`` the ego is moved off its logged state, and its target leads back onto the logged path within recovery_s by a
     quintic spline. x_m, y_m, heading_rad, speed_mps: largest displacement (uniform, both ways, in the ego frame); min_speed_mps: below it only x and
     speed are changed, since a standing car cannot move sideways. A displacement that touches another object is not made.
+    late_start: probability with which a sample that is no more than late_s after a start is seen from where the ego stood (``late_start``).
     mirror: probability with which the world is reflected left to right (``core.driving.mirror``); traffic then keeps to the other side of the road.
     drop_agents: probability with which each agent is taken away that stays further than keep_m from the ego's path (``thinning``).
     """
@@ -27,16 +28,18 @@ class AugmentConfig:
     speed_mps: float = 1.5
     min_speed_mps: float = 2.0
     recovery_s: float = 2.0
+    late_start: float = 0.5
+    late_s: float = 3.0
     mirror: float = 0.0
     drop_agents: float = 0.0
     keep_m: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("probability", "mirror", "drop_agents"):
+        for name in ("probability", "late_start", "mirror", "drop_agents"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be in [0, 1]")
-        if self.recovery_s <= 0.0 or self.keep_m < 0.0:
-            raise ValueError("recovery_s must be positive, keep_m not negative")
+        if self.recovery_s <= 0.0 or self.keep_m < 0.0 or self.late_s < 0.0:
+            raise ValueError("recovery_s must be positive, keep_m and late_s not negative")
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from roadcraft.core.driving.feature_kernels import agent_targets_into
 from roadcraft.core.driving.feature_map import feature_map
 from roadcraft.core.driving.features import Features, LogScenes, allocate, write_features
 from roadcraft.core.driving.mirror import mirror
+from roadcraft.core.driving.standing import WINDOW_S
 from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.plugins.training.augment import DRAWS, DROPPED, MIRRORED, TOLD, limits, write_ego_future
+from roadcraft.plugins.training.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future
 from roadcraft.plugins.training.config import AugmentConfig
+from roadcraft.plugins.training.late_start import LOOK_S, grown, latest_stand
 from roadcraft.plugins.training.manoeuvres import tell
 from roadcraft.plugins.training.thinning import thin_out
 
@@ -124,16 +126,30 @@ class SampleBuilder:
                 mirror(out, mirrored, mirrored_words)
         return out
 
+    def _stand(self, scenes: LogScenes, vehicle: Vehicle, frame: int, late_s: float) -> int:
+        """The frame whose ego state a late start is from, or ``frame``."""
+        d = scenes.drive
+        most, every = (max(round(t * 1e6 / d.interval_us), 1) for t in (late_s, LOOK_S))
+        horizon = scenes.future_stride * self.spec.future_steps
+        return int(
+            latest_stand(d.ego, frame, most, horizon, every, grown(vehicle.box), d.objects.box, d.objects.offsets)
+        )
+
     def _write(
         self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None, limit: F64,
         back: int, draw: F64,
     ) -> None:  # fmt: skip
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
+        start, stood_s = frame, None
+        if augment is not None and draw[LATE] < augment.late_start:
+            start = self._stand(scenes, vehicle, frame, augment.late_s)
+        if start < frame:  # it stands there still
+            limit, stood_s = limits(None), min(scenes.stood[start] + (frame - start) * drive.interval_us * 1e-6, WINDOW_S)
         ego = write_ego_future(
-            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, frame, scenes.future_stride, s.future_interval_s, back,
+            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride, s.future_interval_s, back,
             limit, draw, vehicle.box, objects.box, objects.offsets,
         )  # fmt: skip
-        scene = scenes.at(frame, ego)
+        scene = scenes.at(frame, ego, stood_s)
         if augment is not None and augment.drop_agents > 0.0:
             scene = thin_out(scenes, scene, frame, augment, float(draw[DROPPED]))
         write_features(s, scene, out, b)
