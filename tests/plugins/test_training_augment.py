@@ -1,4 +1,4 @@
-"""Augmentation: perturb and recover, mirror, agent dropout."""
+"""Augmentation: perturb and recover, late starts, mirror, agent dropout."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.features import FeatureSpec
 from roadcraft.core.driving.mirror import MIRROR, mirror
+from roadcraft.core.driving.standing import STANDING_MPS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.plugins.training.augment import DRAWS, displace, draws, limits, recover, touches
 from roadcraft.plugins.training.config import AugmentConfig
+from roadcraft.plugins.training.late_start import grown, latest_stand
 from roadcraft.plugins.training.samples import SampleBuilder, SampleSet, find_samples, log_facts
 
 SPEC = FeatureSpec(
@@ -147,6 +149,67 @@ class _One:
 
     def map(self, log: str) -> Any:
         return self._map
+
+
+# ---- late starts --------------------------------------------------------------------------------------------------------
+
+
+def _standing_till(drive: Any, frame: int) -> Any:
+    """The drive, but it stands where it is at ``frame`` until then."""
+    ego = drive.ego.copy()
+    ego[:frame] = ego[frame]
+    ego[:frame, 3:] = 0.0
+    return replace(drive, ego=ego)
+
+
+def test_a_late_start_is_the_logged_start_from_where_the_log_stood(made_up_source: Any) -> None:
+    drive = _standing_till(made_up_source.drive(made_up_source.logs()[0]), 80)
+    frames = np.array([60, 79, 84, 100, 139, 145], np.int32)
+    samples = SampleSet((drive.name,), np.zeros(len(frames), np.int32), frames)
+    builder, rows = SampleBuilder(_One(made_up_source, drive), SPEC), np.arange(len(frames))  # type: ignore[arg-type]
+    plain = builder.batch(samples, rows)
+    none = AugmentConfig(probability=0.0, late_start=0.0)
+    for k, v in builder.batch(samples, rows, none, draws(0, 0, len(rows))).items():
+        np.testing.assert_array_equal(v, plain[k])
+    late = builder.batch(samples, rows, AugmentConfig(late_start=1.0, late_s=3.0), draws(0, 0, len(rows)))
+    started = np.array([False, False, True, True, True, False])  # standing, standing, 0.2, 1.0, 2.95 s after the start, too long after it
+    c, s = np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])
+    for b in np.flatnonzero(started):
+        assert late["ego"][b, 0] == 0.0
+        assert late["ego"][b, 6] == pytest.approx(2.0)
+        stride = 2 * np.arange(1, SPEC.future_steps + 1)
+        logged = drive.ego[np.minimum(79 + stride, len(drive) - 1)]
+        xy = (logged[:, :2] - drive.ego[79, :2]) @ np.array([[c, -s], [s, c]])
+        np.testing.assert_allclose(late["ego_future"][b, :, :2], xy, atol=1e-4)
+        np.testing.assert_array_equal(late["ego_future_valid"][b], 79 + stride < len(drive))
+        moved = (drive.ego[79, :2] - drive.ego[frames[b], :2]) @ np.array([np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])])
+        lead, was = late["agent"][b, 0, -1, 0], plain["agent"][b, 0, -1, 0]
+        assert lead == pytest.approx(was - moved, abs=0.5)  # others are where they are by now
+    np.testing.assert_array_equal(late["ego"][~started, 6], plain["ego"][~started, 6])
+
+
+def test_nobody_starts_late_into_others(made_up_source: Any) -> None:
+    """Beside a plain search of the last stand and of whom it would touch."""
+    rng = np.random.default_rng(5)
+    body, found = grown(load_vehicle().box), 0
+    for _ in range(200):
+        n = 40
+        states = np.zeros((n, 10))
+        begun = int(rng.integers(3, 25))
+        states[begun:, 3] = rng.uniform(0.3, 6.0)
+        states[:, 0] = np.cumsum(states[:, 3]) * 0.3
+        box = np.stack([rng.uniform(-5, 40, n), rng.uniform(-6, 6, n), rng.uniform(-3, 3, n), np.full(n, 4.0), np.full(n, 1.8)], 1)
+        offsets, frame = np.arange(n + 1), int(rng.integers(0, n))
+        start = latest_stand(states, frame, 10, 20, 2, body, box, offsets)
+        stands = [f for f in range(max(frame - 10, 0), frame + 1) if states[f, 3] < STANDING_MPS]
+        want = frame
+        if stands and stands[-1] < frame:
+            moments = [k for k in range(0, 21, 2) if frame + k < n]
+            free = not any(touches(states[stands[-1] + k], body, box[frame + k : frame + k + 1]) for k in moments)
+            want = stands[-1] if free else frame
+        found += want < frame
+        assert start == want
+    assert found > 10
 
 
 # ---- mirror -------------------------------------------------------------------------------------------------------------

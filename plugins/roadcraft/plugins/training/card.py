@@ -80,7 +80,8 @@ def _recipe(training: Mapping[str, Any]) -> str:
         f"Peak learning rate {training['learning_rate']}",
         training["precision"],
         f"averaged with decay {training['ema']}" if training["ema"] else "not averaged",
-        f"perturbed and recovered with probability {a['probability']}, mirrored with {a['mirror']}, agents dropped with {a['drop_agents']}",
+        f"perturbed and recovered with probability {a['probability']}, started late with {a['late_start']}, mirrored with {a['mirror']}, "
+        f"agents dropped with {a['drop_agents']}",
         f"balanced by pattern with {b['pattern']}" if b["pattern"] else "all samples equally often",
         f"best by {training['select']['by']}",
     ]
