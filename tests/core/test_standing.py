@@ -35,7 +35,9 @@ def test_who_drives_off_has_just_stood_and_who_rolls_up_has_not() -> None:
     time_us = np.arange(101) * 100_000
     leaving = np.where(time_us < 5e6, 0.0, 0.3)
     np.testing.assert_allclose(stood(time_us, leaving)[[49, 54, 59, 100]], [2.0, 1.5, 1.0, 0.0], atol=1e-9)
-    np.testing.assert_allclose(stood(time_us, leaving[::-1])[[0, 50, 51, 61, 100]], [0.0, 0.0, 0.0, 1.0, 2.0], atol=1e-9)
+    np.testing.assert_allclose(
+        stood(time_us, leaving[::-1])[[0, 50, 51, 61, 100]], [0.0, 0.0, 0.0, 1.0, 2.0], atol=1e-9
+    )
 
 
 def test_an_observation_goes_back_as_far_as_it_is_valid() -> None:

@@ -172,7 +172,8 @@ def test_a_late_start_is_the_logged_start_from_where_the_log_stood(made_up_sourc
     for k, v in builder.batch(samples, rows, none, draws(0, 0, len(rows))).items():
         np.testing.assert_array_equal(v, plain[k])
     late = builder.batch(samples, rows, AugmentConfig(late_start=1.0, late_s=3.0), draws(0, 0, len(rows)))
-    started = np.array([False, False, True, True, True, False])  # standing, standing, 0.2, 1.0, 2.95 s after the start, too long after it
+    # standing, standing, 0.2, 1.0 and 2.95 s after the start, too long after it
+    started = np.array([False, False, True, True, True, False])
     c, s = np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])
     for b in np.flatnonzero(started):
         assert late["ego"][b, 0] == 0.0
@@ -182,7 +183,7 @@ def test_a_late_start_is_the_logged_start_from_where_the_log_stood(made_up_sourc
         xy = (logged[:, :2] - drive.ego[79, :2]) @ np.array([[c, -s], [s, c]])
         np.testing.assert_allclose(late["ego_future"][b, :, :2], xy, atol=1e-4)
         np.testing.assert_array_equal(late["ego_future_valid"][b], 79 + stride < len(drive))
-        moved = (drive.ego[79, :2] - drive.ego[frames[b], :2]) @ np.array([np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])])
+        moved = (drive.ego[79, :2] - drive.ego[frames[b], :2]) @ np.array([c, s])
         lead, was = late["agent"][b, 0, -1, 0], plain["agent"][b, 0, -1, 0]
         assert lead == pytest.approx(was - moved, abs=0.5)  # others are where they are by now
     np.testing.assert_array_equal(late["ego"][~started, 6], plain["ego"][~started, 6])
@@ -198,7 +199,8 @@ def test_nobody_starts_late_into_others(made_up_source: Any) -> None:
         begun = int(rng.integers(3, 25))
         states[begun:, 3] = rng.uniform(0.3, 6.0)
         states[:, 0] = np.cumsum(states[:, 3]) * 0.3
-        box = np.stack([rng.uniform(-5, 40, n), rng.uniform(-6, 6, n), rng.uniform(-3, 3, n), np.full(n, 4.0), np.full(n, 1.8)], 1)
+        box = np.tile([0.0, 0.0, 0.0, 4.0, 1.8], (n, 1))
+        box[:, :3] = rng.uniform([-5.0, -6.0, -3.0], [40.0, 6.0, 3.0], (n, 3))
         offsets, frame = np.arange(n + 1), int(rng.integers(0, n))
         start = latest_stand(states, frame, 10, 20, 2, body, box, offsets)
         stands = [f for f in range(max(frame - 10, 0), frame + 1) if states[f, 3] < STANDING_MPS]

@@ -144,7 +144,8 @@ class SampleBuilder:
         if augment is not None and draw[LATE] < augment.late_start:
             start = self._stand(scenes, vehicle, frame, augment.late_s)
         if start < frame:  # it stands there still
-            limit, stood_s = limits(None), min(scenes.stood[start] + (frame - start) * drive.interval_us * 1e-6, WINDOW_S)
+            late_s = (frame - start) * drive.interval_us * 1e-6
+            limit, stood_s = limits(None), min(float(scenes.stood[start]) + late_s, WINDOW_S)
         ego = write_ego_future(
             out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride, s.future_interval_s, back,
             limit, draw, vehicle.box, objects.box, objects.offsets,
