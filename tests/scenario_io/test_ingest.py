@@ -125,7 +125,7 @@ def test_interrupted(logs, tmp_path):
         time.sleep(0.005)
     os.killpg(run.pid, signal.SIGINT)
     _, said = run.communicate(timeout=60)
-    assert run.returncode != 0
+    assert run.returncode != 0, said
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert said.count("Traceback") == 1  # none from the workers
     kept = len(contents(out))
