@@ -74,7 +74,8 @@ def test_the_index_of_a_map_comes_along(logs, tmp_path):
 
 
 _SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests in the background ignores it
 from roadcraft.scenario_io import ingest, store
 from roadcraft.scenario_io.store import writer
 slow = writer.write_part
