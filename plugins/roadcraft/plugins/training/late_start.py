@@ -10,8 +10,10 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.features import LogScenes
 from roadcraft.core.driving.standing import STANDING_MPS
 from roadcraft.core.scenario import Ego
+from roadcraft.core.vehicle import Vehicle
 from roadcraft.plugins.training.augment import touches
 
 CLEAR_LONG_M, CLEAR_WIDE_M = 1.0, 0.3  # kept from others on each end and side, all the way
@@ -22,6 +24,14 @@ _VX = int(Ego.VX)
 def grown(body: F64) -> F64:
     """A vehicle's box (3,) with the distance it keeps from others."""
     return body + np.array([0.0, 2.0 * CLEAR_LONG_M, 2.0 * CLEAR_WIDE_M])
+
+
+def stand_before(scenes: LogScenes, vehicle: Vehicle, frame: int, late_s: float) -> int:
+    """The frame at most ``late_s`` before ``frame`` from whose ego state a late start can be made, or ``frame``."""
+    d = scenes.drive
+    most, every = (max(round(t * 1e6 / d.interval_us), 1) for t in (late_s, LOOK_S))
+    horizon = scenes.future_stride * scenes.spec.future_steps
+    return int(latest_stand(d.ego, frame, most, horizon, every, grown(vehicle.box), d.objects.box, d.objects.offsets))
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,7 @@ from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future
 from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.late_start import LOOK_S, grown, latest_stand
+from roadcraft.plugins.training.late_start import stand_before
 from roadcraft.plugins.training.manoeuvres import tell
 from roadcraft.plugins.training.thinning import thin_out
 
@@ -126,15 +126,6 @@ class SampleBuilder:
                 mirror(out, mirrored, mirrored_words)
         return out
 
-    def _stand(self, scenes: LogScenes, vehicle: Vehicle, frame: int, late_s: float) -> int:
-        """The frame whose ego state a late start is from, or ``frame``."""
-        d = scenes.drive
-        most, every = (max(round(t * 1e6 / d.interval_us), 1) for t in (late_s, LOOK_S))
-        horizon = scenes.future_stride * self.spec.future_steps
-        return int(
-            latest_stand(d.ego, frame, most, horizon, every, grown(vehicle.box), d.objects.box, d.objects.offsets)
-        )
-
     def _write(
         self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None, limit: F64,
         back: int, draw: F64,
@@ -142,7 +133,7 @@ class SampleBuilder:
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
         start, stood_s = frame, None
         if augment is not None and draw[LATE] < augment.late_start:
-            start = self._stand(scenes, vehicle, frame, augment.late_s)
+            start = stand_before(scenes, vehicle, frame, augment.late_s)
         if start < frame:  # it stands there still
             late_s = (frame - start) * drive.interval_us * 1e-6
             limit, stood_s = limits(None), min(float(scenes.stood[start]) + late_s, WINDOW_S)
