@@ -42,9 +42,9 @@ from comparing.rows import RowFile, placed, read_rows, score_part, training_part
 from comparing.table import bars, markdown
 
 from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.files import write_atomic
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import registry
-from roadcraft.validation.scoring.folder import write_atomic
 from roadcraft.validation.steps import Step, run_steps
 
 ORDER = (*BASELINES, *(c.name for c in CELLS))

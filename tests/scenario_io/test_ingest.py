@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roadcraft.core import files
 from roadcraft.core.cli import main
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, open_source
 from roadcraft.scenario_io.checks import check_drive
 from roadcraft.scenario_io.commands import parse_params
 from roadcraft.scenario_io.open import detect
-from roadcraft.scenario_io.store import atomic
 from roadcraft.scenario_io.store.writer import exclusive, repair
 
 
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_the_ingest_and_keeps_what_was_written(logs, tmp_path, 
         if len(calls) > 12:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DataError, match="disk is full"):
         ingest("store", logs, tmp_path / "out", workers=1)
     monkeypatch.undo()

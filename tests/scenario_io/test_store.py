@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from roadcraft.core import files
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.errors import DataError
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import find, select, window_of
-from roadcraft.scenario_io.store import atomic
 from roadcraft.scenario_io.store.index import DriveEntry, Part, Tokens, narrow, read_part, scenario_table, to_rows
 from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
@@ -315,7 +315,7 @@ def test_a_full_disk_loses_nothing(store, make_drive, make_map, monkeypatch):
 
     out = StoreWriter(store)
     out.add("late", make_drive(7), make_map(0))
-    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DataError, match=r"disk is full.*everything written before is intact"):
         out.flush()
     monkeypatch.undo()

@@ -22,11 +22,15 @@ class DataError(RoadcraftError):
         super().__init__(": ".join(p for p in (where, what) if p) + (f" ({remedy})" if remedy else ""))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_data_error, (self.what, self.where, self.remedy)
+        return _rebuild_data_error, (type(self), self.what, self.where, self.remedy)
 
 
-def _rebuild_data_error(what: str, where: str, remedy: str) -> DataError:
-    return DataError(what, where=where, remedy=remedy)
+def _rebuild_data_error(cls: type[DataError], what: str, where: str, remedy: str) -> DataError:
+    return cls(what, where=where, remedy=remedy)
+
+
+class DiskError(DataError):
+    """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything that follows."""
 
 
 class PluginError(RoadcraftError):

@@ -19,11 +19,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.errors import ConfigError, DataError, RoadcraftError
+from roadcraft.core.cores import usable_cores
+from roadcraft.core.errors import ConfigError, DataError, DiskError, RoadcraftError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.scenario_io.checks import check_drive
 from roadcraft.scenario_io.open import open_source
-from roadcraft.scenario_io.store.atomic import DiskError
 from roadcraft.scenario_io.store.index import compact, read_index
 from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive, repair
 
@@ -103,7 +103,7 @@ def ingest(
         total, size = _Done(), _size(Path(out))
         bar = _Bar(len(wanted)) if progress and wanted else nullcontext(_ignore)
         with bar as advance:
-            for done, count in _run(job, source, wanted, workers or os.cpu_count() or 1):
+            for done, count in _run(job, source, wanted, workers or usable_cores()):
                 total.drives += done.drives
                 total.scenarios += done.scenarios
                 total.skipped += done.skipped

@@ -15,9 +15,10 @@ from typing import Any
 from comparing.machine import provenance
 from comparing.recipe import MODES, digest
 from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.validation.comparison import compare
 from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.scoring.folder import flatten, write_atomic
+from roadcraft.validation.scoring.folder import flatten
 
 NEEDED = ("format", "name", "recipe", "recipe_hash", "parts")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.validation.scoring.folder import write_atomic
+from roadcraft.core.files import write_atomic
 
 Say = Callable[[str], None]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.planners.checkpoint import CARD, METRICS, read_config
 
 SUMMARY = "summary.json"  # of a run of ``roadcraft score``
@@ -121,9 +122,7 @@ def add_scores(checkpoint: str | Path, runs: Sequence[str | Path]) -> str:
     metrics["closed_loop"] = [found[k] for k in sorted(found)]
     card = write_card(config, metrics)
     for name, text in ((METRICS, json.dumps(metrics, indent=1) + "\n"), (CARD, card)):
-        scratch = folder / f".{name}.tmp"
-        scratch.write_text(text)
-        scratch.replace(folder / name)
+        write_atomic(folder / name, text)
     return card
 
 

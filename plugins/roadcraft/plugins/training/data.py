@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import count
@@ -12,6 +11,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
+from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
 from roadcraft.plugins.training.augment import draws
@@ -112,8 +112,7 @@ class DataModule(pl.LightningDataModule):
 
 def _free_workers(processes: int) -> int:
     """Threads for each of a node's processes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(cores // processes, MOST_WORKERS), 1)
+    return max(min(usable_cores() // processes, MOST_WORKERS), 1)
 
 
 def _about(facts: list[LogFacts], path: str) -> dict[str, Any]:

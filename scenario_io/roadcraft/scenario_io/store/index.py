@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.scenario_io.filter_config import ScenarioFilter
-from roadcraft.scenario_io.store.atomic import write_atomic
 
 VERSION = 1
 pc: Any = pyarrow.compute  # its functions are made at run time, which type checkers cannot see

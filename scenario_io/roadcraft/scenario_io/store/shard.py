@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import from_arrays, to_arrays
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.core.scenario import Drive
-from roadcraft.scenario_io.store.atomic import write_atomic
 
 T = TypeVar("T")
 SCHEMA = 1  # of the arrays' names and meanings; raised when a reader of the old ones would misread the new

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import digest_of
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import window_of
-from roadcraft.scenario_io.store.atomic import digest_of
 from roadcraft.scenario_io.store.config import StoreConfig
 from roadcraft.scenario_io.store.index import VERSION, DriveEntry, Part, Tokens, narrow, read_index, to_rows
 from roadcraft.scenario_io.store.shard import Shard

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from roadcraft.core.cores import usable_cores
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive
 from roadcraft.scenario_io.synthetic.assemble import Patch, build_map
@@ -90,7 +90,7 @@ def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
 
 
 def _each(config: SynthConfig, folder: Path) -> Iterator[_Made]:
-    workers = min(config.processes or os.cpu_count() or 1, config.worlds)
+    workers = min(config.processes or usable_cores(), config.worlds)
     if workers == 1:
         for k in range(config.worlds):
             yield _make(config, k, folder)

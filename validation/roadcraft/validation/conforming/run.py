@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.validation.conforming.difference import Comparison
@@ -88,7 +88,7 @@ def conformance(
         raise DataError(f"no drive's name has {only!r}", where=str(root))
     base = root if (root / "drives").is_dir() else root.parent
     tasks = _tasks(files)
-    size = 1 if source is not None else min(workers or _cores(), len(tasks))
+    size = 1 if source is not None else min(workers or usable_cores(), len(tasks))
     from roadcraft.validation.scoring.present import Bar
 
     judged: list[Judged] = []
@@ -111,10 +111,6 @@ def conformance(
 def _wanted(path: Path, only: str) -> bool:
     name = path.name.removesuffix(".json.gz")
     return not only or only in name or fnmatch(name, only)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tasks(files: Sequence[Path]) -> list[list[Path]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from roadcraft.core._version import __version__
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.validation.reporting.scene import drive_layers, map_layers, pack, traffic_layers
 from roadcraft.validation.reporting.tables import (
     RunResults,
@@ -61,10 +62,7 @@ def report(
         "seeds": sorted({r.seed for r in loaded}),
     }
     target = Path(out)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(_page(data, scenes), encoding="utf-8")
-    temporary.replace(target)
+    write_atomic(target, _page(data, scenes))
     return target
 
 

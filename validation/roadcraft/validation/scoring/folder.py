@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.validation.suites import Item
 
 FORMAT = 1
@@ -131,16 +132,6 @@ class Part:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...], where: Path) -> None:

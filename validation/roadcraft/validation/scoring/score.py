@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.config import Loaded, load_config, to_tree
+from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError
+from roadcraft.core.files import write_atomic
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring.folder import Part, RunFolder, refuse_changes, write_atomic
+from roadcraft.validation.scoring.folder import Part, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
 from roadcraft.validation.scoring.present import Bar
@@ -126,8 +127,7 @@ def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -
 
 def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progress: bool) -> None:
     pending = _pending(config, folder, items)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = config.workers or cores
+    workers = config.workers or usable_cores()
     size = min(config.simulation.batch, max(SMALLEST_BATCH, ceil(len(pending) / (workers * BATCHES_PER_WORKER))))
     batches = [
         Batch(tuple(i for i, _ in pending[k : k + size]), tuple(m for _, m in pending[k : k + size]))

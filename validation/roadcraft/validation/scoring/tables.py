@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from roadcraft.core.files import replacing
+
 Record = Mapping[str, Any]
 
 
@@ -74,9 +76,8 @@ def timings_table(records: Sequence[Record]) -> pa.Table:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def read_records(run: Path) -> list[dict[str, Any]]:
