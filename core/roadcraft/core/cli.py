@@ -95,7 +95,9 @@ def main(argv: list[str] | None = None) -> None:
     leading = words[: next((i for i, w in enumerate(words) if not w.startswith("-")), len(words))]
     if "--no-plugins" in leading:  # before discovery, and for worker processes too
         os.environ[NO_PLUGINS] = "1"
-    use_kernel_cache()
+    note = use_kernel_cache()
+    if note and len(leading) < len(words) and not {"-h", "--help"} & set(words):
+        print(f"note: {note}", file=sys.stderr)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         faults = registry().faults

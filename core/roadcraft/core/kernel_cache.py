@@ -10,11 +10,13 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 
-VARIABLE = "NUMBA_CACHE_DIR"
+VARIABLE, LOCATOR = "NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"
+_LOCATOR = "roadcraft.core.kernel_files.Locator"
 _ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")
 _KEPT = 3
 _KERNELS = re.compile(rb"\b(?:njit|leaf|vectorize|guvectorize|cfunc)\b")
@@ -23,21 +25,53 @@ _IMPORT = re.compile(
 )
 
 
-def use_kernel_cache() -> None:
+def use_kernel_cache() -> str:
     """Point numba (in this process and its children) to the folder of the present sources, unless the user names one in NUMBA_CACHE_DIR.
 
-    Call it before numba is imported. Where the folder cannot be made, numba's default (beside the sources) stays.
+    Call it before numba is imported. Where the user's cache folder cannot be written, one below the temporary folder serves, or none. Returns what a person
+    should know of that, "" where all is well.
     """
+    os.environ.setdefault(LOCATOR, _LOCATOR)
     if os.environ.get(VARIABLE):
-        return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "roadcraft" / "kernels"
-    folder = home / _state_of_sources()
+        return ""
+    first = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "roadcraft" / "kernels"
+    state = _state_of_sources()
+    for home in (first, _temporary()):
+        if _make_own(home / state):
+            os.environ[VARIABLE] = str(home / state)
+            _drop_old(home)
+            return "" if home == first else f"{first} cannot be written; compiled kernels are kept in {home}"
+    return f"neither {first} nor {_temporary()} can be written; kernels are compiled anew by each process"
+
+
+def _home() -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return Path.home()
+    except RuntimeError:  # no HOME, and no entry for the user
+        return Path("/")
+
+
+def _temporary() -> Path:
+    """A folder of this user's own: compiled code is executed, so nobody else may have put it there."""
+    return Path(tempfile.gettempdir()) / f"roadcraft-{os.getuid() if hasattr(os, 'getuid') else 'kernels'}" / "kernels"
+
+
+def _make_own(folder: Path) -> bool:
+    """Whether the folder is there, is this user's, and can be written."""
+    try:
+        for missing in [p for p in (folder, *folder.parents) if not p.exists()][::-1]:
+            missing.mkdir(mode=0o700, exist_ok=True)
         folder.touch()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        return not hasattr(os, "getuid") or all(
+            p.stat().st_uid in (os.getuid(), 0) for p in (folder, folder.parent, folder.parent.parent)
+        )
     except OSError:
-        return
-    os.environ[VARIABLE] = str(folder)
+        return False
+
+
+def _drop_old(home: Path) -> None:
     with contextlib.suppress(OSError):
         for old in sorted((p for p in home.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)

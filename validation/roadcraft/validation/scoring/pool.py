@@ -39,6 +39,7 @@ class Events:
     """What a caller may want to know while it waits. lost(item, mode, stage, error, text): a scenario that could not even fail by itself."""
 
     compiling: Callable[[], None] = lambda: None  # told once
+    note: Callable[[str], None] = lambda _: None  # what workers have to say to the user, each text once
     progress: Callable[[float], None] = lambda _: None
     done: Callable[[list[list[str]]], None] = lambda _: None
     lost: Callable[[Item, str, str, str, str], None] = lambda *_: None
@@ -72,6 +73,7 @@ class Pool:
         self.workers: list[_Worker] = []
         self.started = 0
         self.compiled = False
+        self.noted: set[str] = set()
 
     def __enter__(self) -> Pool:
         return self
@@ -175,6 +177,10 @@ class Pool:
             if not self.compiled:
                 self.compiled = True
                 self.events.compiling()
+        elif "note" in message:
+            if message["note"] not in self.noted:
+                self.noted.add(message["note"])
+                self.events.note(message["note"])
         elif "done" in message:
             worker.busy, worker.waiting = None, True
             self.events.done(message["done"])

@@ -144,6 +144,7 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
     with Bar(total, progress, "drives", total - sum(len(m) for _, m in pending)) as bar:
         events = Events(
             compiling=lambda: bar.say("compiling kernels, once (kept for later runs)"),
+            note=bar.say,
             progress=bar.at,
             done=lambda keys: bar.add(len(keys)),
             lost=lost,

@@ -1,7 +1,7 @@
 """A scoring process: ``python -m roadcraft.validation.scoring.worker RUN INDEX``, driven by JSON lines on standard input, answering on standard output.
 
 In:  {"warm": item} or {"items": [item...], "todo": [[mode...]...]}; end of input ends the process.
-Out: {"ready": true}, {"compiling": true}, {"call": stage, "step": i}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
+Out: {"ready": true}, {"compiling": true}, {"note": text}, {"call": stage, "step": i}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
 It is a process so that it can be killed: a planner that hangs or crashes takes nothing but its own scenario with it.
 """
 
@@ -90,8 +90,13 @@ def collect_rarely() -> None:
 
 
 def _announce_compiling(say: Any) -> None:
-    """Every compilation is told as it begins and ends: the first one is news for the user, all of them are signs of life."""
+    """Every compilation is told as it begins and ends: the first one is news for the user, all of them are signs of life. So are kernels that cannot be
+    kept or read."""
     from numba.core import event as events
+
+    from roadcraft.core import kernel_files
+
+    kernel_files.tell = lambda text: say({"note": text})
 
     class Teller(events.Listener):
         def on_start(self, event: Any) -> None:

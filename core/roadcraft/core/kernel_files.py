@@ -1,0 +1,101 @@
+"""How numba reads and writes the files of compiled kernels: what is damaged is compiled anew, and a disk that refuses costs no run.
+
+Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is declared. Every file ends with a digest
+of what stands before it; pickle stops reading where its own stream ends, so numba alone reads these files as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Any
+
+from numba.core import caching, config
+
+_DIGEST = 16
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+tell: Callable[[str], None] = _print
+"""Who is told of files that cannot be used; a worker puts its own channel here."""
+_told: set[str] = set()
+
+
+class Locator(caching.UserProvidedCacheLocator):
+    """Puts a kernel's files below NUMBA_CACHE_DIR. Where that is unset there is no place for them, and each process compiles what it needs."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        if not config.CACHE_DIR:
+            self._cache_path = ""
+
+    def ensure_cache_path(self) -> None:
+        """Nothing: whether a file can be written shows when it is, not at every declaration of a kernel."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> Any:
+        return cls(py_func, py_file) if os.path.exists(py_file) else None
+
+
+class CacheFile(caching.IndexDataCacheFile):
+    """Numba's index and data files with digests. A file that is not whole is as if it were not there."""
+
+    def save(self, key: Any, data: Any) -> None:
+        if not self._cache_path:
+            return
+        try:
+            os.makedirs(self._cache_path, exist_ok=True)
+            super().save(key, data)
+        except OSError as e:
+            _once(
+                f"note: compiled kernels cannot be kept in {config.CACHE_DIR}: {e.strerror or e}; they are compiled again next time"
+            )
+
+    def _load_index(self) -> dict[Any, str]:
+        overloads: dict[Any, str] = super()._load_index() if self._cache_path and _is_whole(self._index_path) else {}
+        return overloads
+
+    def _load_data(self, name: str) -> Any:
+        if not _is_whole(self._data_path(name)):
+            raise FileNotFoundError(name)  # numba then compiles, and writes this file again
+        return super()._load_data(name)
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[Any]:
+        content = io.BytesIO()
+        yield content
+        with super()._open_for_write(filepath) as f:
+            f.write(content.getvalue() + _digest(content.getvalue()))
+
+
+def _is_whole(path: str) -> bool:
+    """Whether the file is there and ends with the digest of the rest."""
+    try:
+        with open(path, "rb") as f:
+            content = f.read()
+    except OSError:
+        return False
+    if _digest(content[:-_DIGEST]) == content[-_DIGEST:]:
+        return True
+    _once(f"note: compiled kernels in {config.CACHE_DIR} are damaged; they are compiled anew")
+    return False
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=_DIGEST).digest()
+
+
+def _once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        tell(text)
+
+
+caching.IndexDataCacheFile = CacheFile  # what numba makes for every kernel that is declared from now on
