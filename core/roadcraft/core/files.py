@@ -21,7 +21,8 @@ def write_atomic(path: Path, content: str | Iterable[Any]) -> tuple[int, str]:
     """
     digest, size = blake2b(digest_size=16), 0
     with replacing(path) as tmp, tmp.open("wb") as f:
-        for chunk in [content.encode()] if isinstance(content, str) else content:
+        chunks: Iterable[Any] = [content.encode()] if isinstance(content, str) else content
+        for chunk in chunks:
             f.write(chunk)
             digest.update(chunk)
             size += memoryview(chunk).nbytes
