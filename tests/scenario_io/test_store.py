@@ -25,7 +25,18 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import find, select, window_of
-from roadcraft.scenario_io.store.index import DriveEntry, Part, Tokens, narrow, read_part, scenario_table, to_rows
+from roadcraft.scenario_io.store import shard
+from roadcraft.scenario_io.store.index import (
+    DriveEntry,
+    Part,
+    Tokens,
+    narrow,
+    read_index,
+    read_part,
+    scenario_table,
+    to_rows,
+    write_part,
+)
 from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter, clean, compact, exclusive
@@ -222,10 +233,10 @@ def test_another_version_is_told(store, version):
         Store(store)
 
 
-def test_another_schema_version_is_told(tmp_path, make_drive):
+def test_another_schema_version_is_told(tmp_path, make_drive, monkeypatch):
+    monkeypatch.setattr(shard, "SCHEMA", 7)
     save_drive(tmp_path / "d", make_drive(1))
-    data = (tmp_path / "d").read_bytes().replace(b'\\"schema\\": 1', b'\\"schema\\": 7')
-    (tmp_path / "d").write_bytes(data)
+    monkeypatch.undo()
     with pytest.raises(DataError, match="schema version 7, this roadcraft reads version 1"):
         load_drive(tmp_path / "d")
 
@@ -261,6 +272,102 @@ def test_flipped_bytes_are_found(store):
     assert path.name in faults[0]
     assert "checksum" in faults[0]
     assert other.name in faults[1]
+
+
+def _everything(path: Path) -> dict[str, object]:
+    """All that a reader can get out of a store; files whose damage was told, by name."""
+    s, out = Store(path), {}
+    try:
+        keys = s.logs()
+    except DataError as e:
+        return {"index": f"told: {e}"}
+    for key in keys:
+        for name, get in (("drive", s.drive), ("map", s.map), ("extra", s.extra), ("rows", s.rows)):
+            try:
+                value = get(key)
+            except DataError as e:
+                out[key, name] = f"told: {e}"
+                continue
+            arrays = value if isinstance(value, dict) else to_arrays(value)[0] if name != "rows" else {}
+            index = to_arrays(value.index)[0] if name == "map" else {}
+            out[key, name] = (
+                str(value) if name == "rows" else [a.tobytes() for a in (*arrays.values(), *index.values())]
+            )
+    return out
+
+
+@pytest.mark.parametrize("folder", ["drives", "maps", "index"])
+def test_a_block_of_zeros_is_told_or_changes_nothing(store, folder):
+    sound, told = _everything(store), 0
+    path = sorted((store / folder).iterdir())[0]
+    data = path.read_bytes()
+    for at in np.linspace(0, len(data) - 600, 25).astype(int).tolist():
+        path.write_bytes(data[:at] + bytes(600) + data[at + 600 :])
+        found = _everything(store)
+        for key, value in found.items():
+            if isinstance(value, str) and value.startswith("told: "):
+                assert path.name in value
+                told += 1
+            else:
+                assert value == sound[key]
+    assert told >= 25
+    path.write_bytes(data)
+    assert _everything(store) == sound
+
+
+def test_swapped_files_are_told(store):
+    for folder, get in (("drives", "drive"), ("maps", "map")):
+        a, b = sorted((store / folder).iterdir())[:2]
+        x, y = a.read_bytes(), b.read_bytes()
+        a.write_bytes(y)
+        b.write_bytes(x)
+        s = Store(store)
+        for key in s.logs():
+            file = {"drive": s.entry(key).shard, "map": f"maps/{s.entry(key).map}.safetensors"}[get]
+            if file in (f"{folder}/{a.name}", f"{folder}/{b.name}"):
+                with pytest.raises(DataError, match=r"no member|were written|differ from what was written") as e:
+                    getattr(s, get)(key)
+                assert file in str(e.value)
+        a.write_bytes(x)
+        b.write_bytes(y)
+
+
+def _without_checks(path: Path) -> None:
+    """The file as an earlier roadcraft wrote it."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    del header["__metadata__"]["check"]
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+def test_a_store_of_an_earlier_roadcraft_is_read_and_its_damage_told(store):
+    sound = _everything(store)
+    for path in (*(store / "drives").iterdir(), *(store / "maps").iterdir()):
+        _without_checks(path)
+    compact(store / "index")
+    old = read_index(store / "index")
+    shards = [
+        replace(s, bytes=(store / f).stat().st_size, digest=files.digest_of(store / f)) for f, s in old.shards.items()
+    ]
+    for path in (store / "index").iterdir():
+        path.unlink()
+    part = write_part(store / "index", shards, list(old.drives.values()), old.table)
+    part.rename(part.with_name("0" * 20 + ".parquet"))
+    assert _everything(store) == sound
+    for folder in ("drives", "maps"):
+        path = sorted((store / folder).iterdir())[0]
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        told = [v for v in _everything(store).values() if isinstance(v, str) and path.name in v]
+        assert told
+        assert all("checksum does not match" in t or "content hash" in t for t in told)
+        data[-1] ^= 1
+        path.write_bytes(data)
+    assert _everything(store) == sound
 
 
 def test_a_damaged_header_is_told(store):

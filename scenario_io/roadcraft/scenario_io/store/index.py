@@ -27,6 +27,7 @@ from roadcraft.scenario_io.filter_config import ScenarioFilter
 VERSION = 1
 pc: Any = pyarrow.compute  # its functions are made at run time, which type checkers cannot see
 _KEY = b"roadcraft"
+_NAME_LENGTH = 32  # of a part: hex digits of its digest
 _NAME = pa.dictionary(pa.int32(), pa.string())  # what many rows share is kept once
 _SCHEMA = pa.schema(
     [
@@ -98,25 +99,34 @@ def scenario_table(rows: Sequence[tuple[ScenarioRow, str, int]]) -> pa.Table:
 
 
 def write_part(folder: Path, shards: Sequence[ShardEntry], drives: Sequence[DriveEntry], table: pa.Table) -> Path:
-    """Write an index part named after the shards it lists."""
+    """Write an index part. Its name is the digest of its contents, which a reader compares before it believes them."""
     about = {"version": VERSION, "shards": [asdict(s) for s in shards], "drives": [asdict(d) for d in drives]}
     table = table.replace_schema_metadata({_KEY: json.dumps({**about, "check": _check(about)})})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    name = blake2b("\n".join(sorted(s.file for s in shards)).encode(), digest_size=10).hexdigest()
-    path = folder / f"{name}.parquet"
-    write_atomic(path, [memoryview(sink.getvalue())])
+    data = memoryview(sink.getvalue())
+    path = folder / f"{_digest(data)}.parquet"
+    write_atomic(path, [data])
     return path
 
 
+def _digest(data: bytes | memoryview) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
 def _check(about: dict[str, Any]) -> str:
-    return blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return _digest(json.dumps(about, sort_keys=True).encode())
 
 
 def read_part(path: Path) -> Part:
     """Raises DataError naming the file when it is damaged or of another version; FileNotFoundError when it is gone."""
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        data = path.read_bytes()
+        if len(path.stem) == _NAME_LENGTH and path.stem != _digest(
+            data
+        ):  # parts of an earlier roadcraft have short names
+            raise ValueError("its contents differ from what was written")
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
         about = json.loads((table.schema.metadata or {})[_KEY])
         check = about.pop("check", None)
         if about["version"] != VERSION:

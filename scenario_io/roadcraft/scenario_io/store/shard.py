@@ -3,16 +3,20 @@
 Array ``box`` of the objects of drive 3 is the tensor ``3/objects.box``; what is not an array (names, tags, licence) stands in the file's metadata.
 All 8-byte arrays come first, so that each starts at a multiple of its item size, which numba kernels need. The map is private (copy on write):
 arrays are ordinary writeable numpy arrays, equal in type to those read from a log, and nothing done to them reaches the file.
+
+The header carries a CRC-32 of itself and one of each member, so that no byte is believed before it was compared with what was written: the header
+when the file is opened, a member when it is read for the first time.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +34,10 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {v: k for k, v in _DTYPES.items()}
 _EXTRA = "extra."
-_ANEW = "delete this file and run the same ingest again: its drives are read anew"
+_BEGIN = (
+    b'{"__metadata__":{"format":"roadcraft","check":"'  # 8 hex digits follow: the header's CRC-32, itself read as zeros
+)
+ANEW = "delete this file and run the same ingest again: its drives are read anew"
 
 
 @dataclass(frozen=True)
@@ -60,36 +67,53 @@ def write_shard(path: Path, items: Sequence[Item]) -> ShardInfo:
         arrays.update({f"{i}/{k}": v for k, v in own.items()})
         arrays.update({f"{i}/{_EXTRA}{k}": np.asarray(v) for k, v in item.extra.items()})
         members.append({"key": item.key, "type": type(item.value).__name__, "leaves": leaves, "meta": dict(item.meta)})
+    dtypes = {k: _dtype(k, a) for k, a in arrays.items()}
     order = sorted(arrays, key=lambda k: -arrays[k].dtype.itemsize)
-    header: dict[str, Any] = {
-        "__metadata__": {"format": "roadcraft", "roadcraft": json.dumps({"schema": SCHEMA, "members": members})}
-    }
+    for i, member in enumerate(members):
+        member["check"] = _crc(_bytes(arrays[k]) for k in order if k.startswith(f"{i}/"))
+    about = json.dumps({"schema": SCHEMA, "members": members})
+    header: dict[str, Any] = {"__metadata__": {"format": "roadcraft", "check": "0" * 8, "roadcraft": about}}
     at = 0
     for key in order:
         a = arrays[key]
-        dtype = _NAMES.get(a.dtype.newbyteorder("<").str)
-        if dtype is None:
-            raise TypeError(f"{key}: arrays of {a.dtype} cannot be stored")
-        header[key] = {"dtype": dtype, "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
+        header[key] = {"dtype": dtypes[key], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
         at += a.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    text = _BEGIN + f"{crc32(text):08x}".encode() + text[len(_BEGIN) + 8 :]
     return ShardInfo(*write_atomic(path, _chunks(text, [arrays[k] for k in order])))
 
 
 def _chunks(header: bytes, arrays: Sequence[NDArray[Any]]) -> Iterator[Any]:
     yield len(header).to_bytes(8, "little")
     yield header
-    for a in arrays:
-        if a.nbytes:
-            le = a.astype(a.dtype.newbyteorder("<"), copy=False)
-            yield np.ascontiguousarray(le).reshape(-1).view(np.uint8).data
+    yield from (_bytes(a) for a in arrays if a.nbytes)
+
+
+def _dtype(key: str, a: NDArray[Any]) -> str:
+    dtype = _NAMES.get(a.dtype.newbyteorder("<").str)
+    if dtype is None:
+        raise TypeError(f"{key}: arrays of {a.dtype} cannot be stored")
+    return dtype
+
+
+def _bytes(a: NDArray[Any]) -> Any:
+    le = a.astype(a.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(le).reshape(-1).view(np.uint8).data
+
+
+def _crc(chunks: Iterable[Any]) -> str:
+    check = 0
+    for chunk in chunks:
+        check = crc32(chunk, check)
+    return f"{check:08x}"
 
 
 class Shard:
     """An open shard. Arrays are views of the memory-mapped file. ``expect_bytes`` is the size that the index noted.
 
-    Raises DataError naming the file when it is missing, cut off, not a shard, or of another schema version.
+    Raises DataError naming the file when it is missing, cut off, not a shard, of another schema version, or damaged. ``checked`` is False for a
+    file of an earlier roadcraft, which holds no checks: its contents are vouched for by whoever opens it.
     """
 
     def __init__(self, path: str | Path, expect_bytes: int | None = None) -> None:
@@ -108,24 +132,29 @@ class Shard:
             self._tensors[int(index)][key] = (t["dtype"], t["shape"], self._start + t["data_offsets"][0])
         self._at = {m["key"]: i for i, m in enumerate(self._members)}
         self._loaded: dict[str, Any] = {}
+        self._sound: set[int] = set()  # members whose bytes were compared with their check
 
     def _check_size(self, size: int, expect: int | None) -> None:
         if expect is not None and size != expect:
             raise DataError(
                 f"the file is {'cut off' if size < expect else 'longer than written'}: {size} bytes, {expect} were written",
                 where=str(self.path),
-                remedy=_ANEW,
+                remedy=ANEW,
             )
         if size < 16:
             raise DataError(f"too short for a shard: {size} bytes", where=str(self.path))
 
     def _read_header(self, size: int) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
         length = int.from_bytes(self._data[:8], "little")
-        remedy = _ANEW
+        remedy = ANEW
         if length > size - 8:
             raise DataError("the file is cut off inside its header", where=str(self.path), remedy=remedy)
+        text, end = self._data[8 : 8 + length], len(_BEGIN) + 8
+        self.checked = text.startswith(_BEGIN)
         try:
-            tensors = json.loads(self._data[8 : 8 + length])
+            if self.checked and text[len(_BEGIN) : end] != f"{crc32(_BEGIN + b'0' * 8 + text[end:]):08x}".encode():
+                raise ValueError("its checksum does not match")
+            tensors = json.loads(text)
             about = json.loads(tensors.pop("__metadata__")["roadcraft"])
             schema, members = about["schema"], about["members"]
             end = max((t["data_offsets"][1] for t in tensors.values()), default=0)
@@ -159,10 +188,29 @@ class Shard:
             return np.zeros(shape, _DTYPES[dtype])
         return np.frombuffer(self._data, _DTYPES[dtype], count, offset).reshape(shape)
 
-    def _member(self, key: str) -> int:
+    def _find(self, key: str) -> int:
         if key not in self._at:
             raise DataError(f"no member {key!r}", where=str(self.path), remedy=f"it holds {', '.join(self.keys[:5])}")
         return self._at[key]
+
+    def _member(self, key: str) -> int:
+        """Number of a member whose bytes are those that were written."""
+        i = self._find(key)
+        if i not in self._sound:
+            arrays = (self._array(t) for t in self._tensors[i].values())
+            if self.checked and self._members[i]["check"] != _crc(_bytes(a) for a in arrays):
+                raise DataError(f"{key} is damaged: its checksum does not match", where=str(self.path), remedy=ANEW)
+            self._sound.add(i)
+        return i
+
+    def fault(self) -> str:
+        """What is wrong with the first damaged member, empty if none is."""
+        try:
+            for key in self.keys:
+                self._member(key)
+        except DataError as e:
+            return str(e)
+        return ""
 
     def load(self, key: str, kind: type[T]) -> T:
         """The member as a domain type; built once, then shared."""
@@ -173,6 +221,8 @@ class Shard:
                 self._loaded[key] = from_arrays(kind, arrays, self._members[i]["leaves"])
             except KeyError as e:
                 raise DataError(f"{key}: array {e} is missing", where=str(self.path), remedy="ingest again") from e
+            except ValueError as e:
+                raise DataError(f"{key} is damaged: {e}", where=str(self.path), remedy=ANEW) from e
             except DataError as e:
                 raise DataError(e.what, where=f"{self.path}: {key}: {e.where}", remedy=e.remedy) from e
         return self._loaded[key]
@@ -183,7 +233,7 @@ class Shard:
         return {k[len(_EXTRA) :]: self._array(t) for k, t in tensors.items() if k.startswith(_EXTRA)}
 
     def meta(self, key: str) -> dict[str, Any]:
-        return self._members[self._member(key)]["meta"]
+        return self._members[self._find(key)]["meta"]
 
 
 def save_drive(

@@ -20,7 +20,7 @@ from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import window_of
 from roadcraft.scenario_io.store.config import StoreConfig
 from roadcraft.scenario_io.store.index import VERSION, DriveEntry, Part, Tokens, narrow, read_index, to_rows
-from roadcraft.scenario_io.store.shard import Shard
+from roadcraft.scenario_io.store.shard import ANEW, Shard
 
 MARKER = "store.json"
 OPEN_SHARDS = 128  # each holds a file descriptor; a drive in use keeps its own shard alive
@@ -30,8 +30,8 @@ OPEN_MAPS = 256  # where every scenario has a map of its own, they must not pile
 class Store(ScenarioSource):
     """A folder written by :class:`StoreWriter` (``roadcraft ingest``). Any number of processes may read one at once; it pickles as its path.
 
-    Arrays are bit-identical to those the drives were stored with. Raises DataError for a folder that is no store, is of another version, or is damaged
-    (sizes are checked on opening a shard, contents by :meth:`verify`).
+    Arrays are bit-identical to those the drives were stored with: index, drives and maps are compared with their checksums when they are first
+    read. Raises DataError naming the file for a folder that is no store, is of another version, or is damaged.
     """
 
     name: ClassVar[str] = "store"
@@ -127,7 +127,11 @@ class Store(ScenarioSource):
     def _shard(self, file: str) -> Shard:
         shard = self._shards.get(file)
         if shard is None:
-            shard = self._shards[file] = Shard(self.path / file, self.index.shards[file].bytes)
+            entry = self.index.shards[file]
+            shard = Shard(self.path / file, entry.bytes)
+            if not shard.checked and digest_of(shard.path) != entry.digest:  # of an earlier roadcraft
+                raise DataError("the file is damaged: its checksum does not match", where=str(shard.path), remedy=ANEW)
+            self._shards[file] = shard
             while len(self._shards) > OPEN_SHARDS:
                 self._shards.popitem(last=False)
         else:
@@ -147,11 +151,7 @@ class Store(ScenarioSource):
                 faults.append(f"{path}: the contents differ from what was written (checksum)")
         for name in sorted({d.map for d in self.index.drives.values()}):
             try:
-                stored = load_map(map_path(self.path, name), None)
-                if stored.content_hash != name:
-                    faults.append(
-                        f"{map_path(self.path, name)}: the contents differ from what was written (content hash)"
-                    )
+                load_map(map_path(self.path, name), name)
             except DataError as e:
                 faults.append(str(e))
         return faults
@@ -161,17 +161,23 @@ def map_path(store: Path, content_hash: str) -> Path:
     return store / "maps" / f"{content_hash}.safetensors"
 
 
-def load_map(path: Path, content_hash: str | None) -> MapData:
-    """A map file with the index that is stored beside it (if this roadcraft's index still looks like that)."""
+def load_map(path: Path, content_hash: str) -> MapData:
+    """A map file with the index that is stored beside it (if this roadcraft's index still looks like that).
+
+    Raises DataError naming the file when it is missing, damaged, or holds another map than that of the hash.
+    """
     shard = Shard(path)
     out = shard.load("map", MapData)
-    if content_hash is not None:
-        out.__dict__["content_hash"] = content_hash
-        if "index" in shard:
-            from roadcraft.core.driving import lanes
+    # A file of an earlier roadcraft holds no checks: the contents are hashed, and its index is not believed.
+    found = shard.meta("map").get("content_hash") if shard.checked else out.content_hash
+    if found != content_hash:
+        raise DataError("the contents differ from what was written (content hash)", where=str(path), remedy=ANEW)
+    out.__dict__["content_hash"] = content_hash
+    if shard.checked and "index" in shard:
+        from roadcraft.core.driving import lanes
 
-            if shard.meta("index").get("layout") == index_layout():
-                out.__dict__["index"] = shard.load("index", lanes.MapIndex)
+        if shard.meta("index").get("layout") == index_layout():
+            out.__dict__["index"] = shard.load("index", lanes.MapIndex)
     return out
 
 

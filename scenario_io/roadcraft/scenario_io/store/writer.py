@@ -121,7 +121,7 @@ class StoreWriter:
         content_hash = map_data.content_hash
         path = map_path(self.path, content_hash)
         if not path.exists():
-            items = [Item("map", map_data)]
+            items = [Item("map", map_data, meta={"content_hash": content_hash})]
             if self._spatial_index:
                 items.append(Item("index", map_data.index, meta={"layout": index_layout()}))
             with _locked(self.path / WRITING, fcntl.LOCK_SH):
