@@ -24,7 +24,7 @@ from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source
-from roadcraft.validation.intervals import log_weights, mean_interval
+from roadcraft.validation.intervals import mean_interval
 from roadcraft.validation.scoring.score import load_score_config
 
 STEP_US, STEPS = 100_000, 80
@@ -116,12 +116,11 @@ def forecast_summary(found: Sequence[tuple[float, float, float]]) -> list[dict[s
 
 def summary(found: F64, logs: Sequence[str]) -> dict[str, Any]:
     """Means of the errors with their intervals over logs, and how many scenes they are of."""
-    group, draws = log_weights(logs)
     out: dict[str, Any] = {"scenes": len(found), "logs": len(set(logs)), "horizon_s": float(found[:, 4].mean())}
     for k, name in enumerate(NAMES):
         out[name] = float(found[:, k].mean())
-        interval = mean_interval(found[:, k], group, draws)
-        out[f"{name}_ci"] = None if interval is None else list(interval)
+        interval = mean_interval(found[:, k], logs)
+        out[f"{name}_ci"] = None if interval is None else interval.pair
     return out
 
 

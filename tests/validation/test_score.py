@@ -19,7 +19,6 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import score, write_junit
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.intervals import log_weights, mean_interval
 from roadcraft.validation.scoring.folder import RunFolder, refuse_changes
 from roadcraft.validation.scoring.summary import planner_label
 from roadcraft.validation.show import describe_run, describe_scenario
@@ -118,7 +117,7 @@ def test_tables_and_summary(finished):
         mine = [r["score"] for r in scores if r["challenge"] == name]
         assert c["score"] == pytest.approx(np.mean(mine))
         assert c["nuplan_score"] == c["score"]
-        assert c["ci"][0] <= c["score"] <= c["ci"][1]
+        assert (c["ci"], c["logs"]) == (None, 4), "under ten logs there is no interval"
         assert {k: v["scenarios"] for k, v in c["types"].items()} == {"changing_lane": 4, "following_lane_with_lead": 4}
         assert c["metrics"]
     timings = pq.read_table(finished.run / "timings.parquet")
@@ -266,21 +265,6 @@ def test_changes_that_cannot_matter_are_let_through():
     )
     with pytest.raises(ConfigError, match=r"simulation\.plan_every"):
         refuse_changes(before, {**before, "simulation": {"batch": 4, "plan_every": 1}}, ScoreConfig.FREE, Path("x"))
-
-
-def test_interval_resamples_logs():
-    logs = ["a"] * 50 + ["b"] * 50
-    values = np.array([0.0] * 50 + [1.0] * 50)
-    group, draws = log_weights(logs)
-    assert mean_interval(values, group, draws) == (0.0, 1.0), "two logs that differ: nothing is known in between"
-    assert mean_interval(values, *log_weights(["a"] * 100)) is None
-    rng = np.random.default_rng(1)
-    many = [str(i) for i in range(100)]
-    low, high = mean_interval(rng.normal(3.0, 1.0, 100), *log_weights(many)) or (0, 0)
-    assert 2.6 < low < 3.0 < high < 3.4
-    values = np.array([1.0, np.nan, 2.0])
-    low, high = mean_interval(values, *log_weights(["a", "b", "c"])) or (0, 0)
-    assert 1.0 <= low < high <= 2.0
 
 
 def test_junit_tells_zero_scores(tmp_path, finished):

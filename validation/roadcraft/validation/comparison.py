@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
-from roadcraft.validation.intervals import LEVEL, log_weights, mean_interval
+from roadcraft.validation.intervals import DIFFERENCE, LEVEL, MIN_LOGS, count_logs, mean_interval
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.summary import metric_values, planner_label
 from roadcraft.validation.scoring.tables import metric_names, read_records
@@ -20,7 +20,7 @@ Records = Sequence[Mapping[str, Any]]
 def compare(a: str | Path, b: str | Path) -> dict[str, Any]:
     """How run ``b`` differs from run ``a`` on the scenarios that both drove.
 
-    Per challenge: mean difference b - a of the score and of every metric with its bootstrap interval over logs, ``worse`` / ``better`` (whether the
+    Per challenge: mean difference b - a of the score and of every metric with its interval over logs, ``worse`` / ``better`` (whether the
     interval excludes 0), and the scenarios whose score changed, the greatest loss first. Raises DataError where a run is not finished or nothing
     is common to both.
     """
@@ -33,7 +33,7 @@ def compare(a: str | Path, b: str | Path) -> dict[str, Any]:
     return {
         "a": {"run": str(a), "planner": _label(a)},
         "b": {"run": str(b), "planner": _label(b)},
-        "interval": {"level": LEVEL, "resampled": "logs"},
+        "interval": {"level": LEVEL, "clusters": "logs", "least_logs": MIN_LOGS},
         "only_in_a": _missing(left, right),
         "only_in_b": _missing(right, left),
         "challenges": found,
@@ -74,20 +74,21 @@ def _paired(left: Mapping[Any, Mapping[str, Any]], right: Mapping[Any, Mapping[s
     rows_a, rows_b = [left[k] for k in keys], [right[k] for k in keys]
     if not keys:
         return {"scenarios": 0, "score": None, "metrics": {}, "changed": []}
-    group, draws = log_weights([k[0] for k in keys])
+    logs = [k[0] for k in keys]
 
     def difference(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         d = y - x
         both = np.isfinite(d)
-        interval = mean_interval(d, group, draws)
+        interval = mean_interval(d, logs, bounds=DIFFERENCE)
         return {
             "a": float(x[both].mean()) if both.any() else None,
             "b": float(y[both].mean()) if both.any() else None,
             "difference": float(d[both].mean()) if both.any() else None,
-            "ci": None if interval is None else list(interval),
+            "ci": None if interval is None else interval.pair,
             "scenarios": int(both.sum()),
-            "worse": interval is not None and interval[1] < 0.0,
-            "better": interval is not None and interval[0] > 0.0,
+            "logs": count_logs(d, logs),
+            "worse": interval is not None and interval.high < 0.0,
+            "better": interval is not None and interval.low > 0.0,
         }
 
     scores_a, scores_b = (np.array([r["score"] for r in rows], np.float64) for rows in (rows_a, rows_b))

@@ -11,7 +11,7 @@ import numpy as np
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.registry import registry
-from roadcraft.validation.intervals import log_weights, mean_interval
+from roadcraft.validation.intervals import SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.folder import RunFolder
 
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
@@ -73,13 +73,14 @@ def score_table(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
         for mode in modes_of(runs):
             mine = [r for r in run.records if r["mode"] == mode]
             if mine:
-                group, draws = log_weights([r["log"] for r in mine])
-                scores = np.array([r["score"] for r in mine])
+                scores, logs = np.array([r["score"] for r in mine]), [r["log"] for r in mine]
+                interval = mean_interval(scores, logs, bounds=SCORE)
                 driven = [r["score"] for r in mine if r["status"] == "ok"]
                 names = sorted({k for r in mine for k in r["shares"]})
                 row["modes"][mode] = {
                     "score": float(scores.mean()),
-                    "interval": mean_interval(scores, group, draws),
+                    "interval": None if interval is None else interval.pair,
+                    "logs": count_logs(scores, logs),
                     "nuplan_score": float(np.mean(driven)) if driven else None,
                     "count": len(mine),
                     "failed": len(mine) - len(driven),

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from roadcraft.validation.intervals import no_interval
+
 PLAIN_EVERY_S = 10.0
 TITLES = {
     "closed_loop_nonreactive_agents": "non-reactive",
@@ -38,6 +40,11 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
             str(c["failed"] or ""),
         )
     console.print(head)
+    for challenge, c in summary["challenges"].items():
+        if c["ci"] is None:
+            console.print(
+                f"{TITLES.get(challenge, challenge)}: {no_interval(c['logs'])}", markup=False, highlight=False
+            )
     by_metrics: dict[tuple[str, ...], dict[str, Any]] = {}
     for challenge, c in summary["challenges"].items():  # open loop has metrics of its own, so a table of its own
         by_metrics.setdefault(tuple(sorted(c["metrics"])), {})[challenge] = c

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from roadcraft.core._version import __version__
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.intervals import LEVEL, log_weights, mean_interval
+from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, metric_names, ordered, share_names
 
 _PACKAGES = ("numpy", "numba", "scipy", "shapely", "pyarrow")
@@ -68,7 +68,7 @@ def summarise(
         "scenarios": len({r["token"] for r in rows}),
         "logs": len({r["log"] for r in rows}),
         "seed": config.seed,
-        "interval": {"level": LEVEL, "resampled": "logs"},
+        "interval": {"level": LEVEL, "clusters": "logs", "least_logs": MIN_LOGS},
         "versions": dict(used),
         "challenges": {c: _challenge([r for r in rows if r["challenge"] == c]) for c in challenges},
         "failures": [
@@ -86,34 +86,36 @@ def summarise(
 
 
 def _challenge(rows: Sequence[Record]) -> dict[str, Any]:
-    group, draws = log_weights([r["log"] for r in rows])
-    out = _figures(rows, group, draws)
+    logs = [r["log"] for r in rows]
+    out = _figures(rows)
     out["metrics"] = {}
     for name in metric_names(rows):
         values = metric_values(rows, name)
         out["metrics"][name] = {
             "score": float(np.nanmean(values)),
-            "ci": _pair(mean_interval(values, group, draws)),
+            "ci": _limits(values, logs),
             "scenarios": int(np.isfinite(values).sum()),
         }
     out["types"] = {}
     for kind in sorted({r["type"] for r in rows}):
         mine = [r for r in rows if r["type"] == kind]
-        out["types"][kind] = _figures(mine, *log_weights([r["log"] for r in mine]))
+        out["types"][kind] = _figures(mine)
     shares = share_names(rows)
     if shares:
         out["shares"] = {s: float(np.mean([r["shares"][s] for r in rows if s in r["shares"]])) for s in shares}
     return out
 
 
-def _figures(rows: Sequence[Record], group: NDArray[np.int64], draws: NDArray[np.float64]) -> dict[str, Any]:
+def _figures(rows: Sequence[Record]) -> dict[str, Any]:
+    logs = [r["log"] for r in rows]
     scores = np.array([r["score"] for r in rows])
     ok = np.array([r["status"] == "ok" for r in rows])
     return {
         "score": float(scores.mean()),
-        "ci": _pair(mean_interval(scores, group, draws)),
+        "ci": _limits(scores, logs),
         "nuplan_score": float(scores[ok].mean()) if ok.any() else None,
         "scenarios": len(rows),
+        "logs": count_logs(scores, logs),
         "failed": int((~ok).sum()),
     }
 
@@ -124,5 +126,6 @@ def metric_values(rows: Sequence[Record], name: str) -> NDArray[np.float64]:
     return np.array([np.nan if v is None else v for v in found], np.float64)
 
 
-def _pair(interval: tuple[float, float] | None) -> list[float] | None:
-    return None if interval is None else list(interval)
+def _limits(values: NDArray[np.float64], logs: Sequence[str]) -> list[float] | None:
+    interval = mean_interval(values, logs, bounds=SCORE)
+    return None if interval is None else interval.pair

@@ -35,7 +35,7 @@
       if (c) {
         count = Math.max(count, c.count); failed += c.failed;
         td.append(pct(c.score));
-        const bar = el("span", { className: "ci", title: c.interval ? `95 % interval ${pct(c.interval[0])} to ${pct(c.interval[1])}` : "fewer than two logs: no interval" });
+        const bar = el("span", { className: "ci", title: c.interval ? `95 % interval ${pct(c.interval[0])} to ${pct(c.interval[1])}` : `no interval: ${c.logs} log${c.logs === 1 ? "" : "s"}, 10 are needed` });
         if (c.interval) bar.append(el("i", { style: `left:${100 * c.interval[0]}%;width:${100 * (c.interval[1] - c.interval[0])}%` }));
         bar.append(el("b", { style: `left:${100 * c.score}%` }));
         td.append(bar);
