@@ -100,6 +100,18 @@ def test_distances_of_boxes_and_rings():
         assert box_within_ring(box_corners(*a), ring) == bool(polygon(a).within(shape))
 
 
+def test_centroids_are_those_of_geos_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    off = 0
+    for _ in range(500):
+        box, moved = random_box(rng, ORIGIN, 400.0), rng.normal(0, 30, 2)
+        want = shapely.Polygon(box_corners(*box) + moved).centroid
+        assert scorer.centroid(*box, *moved) == (want.x, want.y)
+        off += (want.x, want.y) != tuple(box[:2] + moved)
+    assert off > 100
+    assert scorer.centroid(1.0, 2.0, 0.3, 0.0, 0.0, 0.5, 0.5) == (1.5, 2.5)
+
+
 def test_the_tree_hands_out_items_as_geos_does():
     rng = np.random.default_rng(0)
     for count in [*range(1, 40), 95, 150]:

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.driving.boxes import corners
+from roadcraft.core.driving.facing import relative_angle
 from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.reference_trig import cosine, sine
 from roadcraft.validation.metrics.collisions import in_collision
 from roadcraft.validation.metrics.corner_kernels import APART, COMMON, OUTSIDE, common_or_connected, corner_route
 from roadcraft.validation.metrics.dynamics import p90
 from roadcraft.validation.metrics.events import runs
-from roadcraft.validation.metrics.facing import relative_angle
 from roadcraft.validation.metrics.progress import _pairs
-from roadcraft.validation.metrics.reference_trig import cosine, sine
 from roadcraft.validation.metrics.route_kernels import _thin
 
 

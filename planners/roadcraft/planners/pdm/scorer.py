@@ -13,16 +13,16 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, convex_touch, segments_touch, separation
-from roadcraft.core.driving.exact import fma
+from roadcraft.core.driving.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.kernels import leaf
 from roadcraft.core.driving.lanes import in_any
+from roadcraft.core.driving.reference_trig import cosine, sine
 from roadcraft.planners.pdm.areas import OFF_ROAD, ONCOMING, Ground, straddles
 from roadcraft.planners.pdm.paths import Path, project
 from roadcraft.planners.pdm.world import World
 
 STOPPED_MPS, PROJECTED_MPS = 0.05, 0.005
 _CLEAR_M = 1e-6
-_AHEAD, _BEHIND = math.radians(30.0), math.radians(150.0)
 
 # columns of a score sheet
 NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
@@ -42,16 +42,23 @@ class Rules(NamedTuple):
     progress_floor_m: float
 
 
-@leaf
-def bearing(x: float, y: float, heading: float, ox: float, oy: float) -> float:
-    """Angle between a heading and the direction from (x, y) to (ox, oy), in [0, pi]; NaN where rounding takes the cosine beyond 1, as in the
-    reference (nuplan-devkit e924167, get_agent_relative_angle), which then finds the object neither ahead nor behind."""
-    dx, dy = ox - x, oy - y
-    norm = math.sqrt(fma(dy, dy, dx * dx))
-    if norm == 0.0:
-        return math.nan
-    cosine = fma(math.sin(heading), dy / norm, math.cos(heading) * (dx / norm))
-    return math.acos(cosine) if abs(cosine) <= 1.0 else math.nan
+@njit(cache=True, nogil=True)
+def centroid(
+    x: float, y: float, heading: float, length: float, width: float, dx: float, dy: float
+) -> tuple[float, float]:
+    """Centroid of a box moved corner by corner by (dx, dy), with GEOS' operations: up to 1e-10 m from (x + dx, y + dy), which may decide whether an object
+    on ego's axis is ahead of it."""
+    p = box_corners(x, y, heading, length, width)
+    for k in range(4):
+        p[k, 0] += dx
+        p[k, 1] += dy
+    area = sx = sy = 0.0
+    for k in range(1, 3):
+        twice = (p[k + 1, 0] - p[0, 0]) * (p[k, 1] - p[0, 1]) - (p[k, 0] - p[0, 0]) * (p[k + 1, 1] - p[0, 1])
+        area += twice
+        sx += twice * (p[0, 0] + p[k, 0] + p[k + 1, 0])
+        sy += twice * (p[0, 1] + p[k, 1] + p[k + 1, 1])
+    return (sx / 3.0 / area, sy / 3.0 / area) if area != 0.0 else (x + dx, y + dy)
 
 
 @njit(cache=True, nogil=True)
@@ -84,14 +91,15 @@ def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
 
 @njit(cache=True, nogil=True)
 def _at_fault(
-    state: F64, ego: F64, speed: float, world: World, j: int, ox: float, oy: float, box: F64, spread: bool
+    angle: float, ego: F64, speed: float, world: World, j: int, ox: float, oy: float, box: F64, spread: bool
 ) -> bool:
-    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; spread: ego straddles lanes or is off the road."""
+    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; angle between ego's heading and the way to it; spread: ego
+    straddles lanes or is off the road."""
     if speed <= STOPPED_MPS:
         return False
     if not world.moving[j] or world.speed[j] <= STOPPED_MPS:
         return True
-    if bearing(state[0], state[1], state[2], ox, oy) > _BEHIND:
+    if angle > BEHIND_RAD:
         return False
     return _front_touches(ego, ox, oy, box) or spread
 
@@ -120,7 +128,7 @@ def score_traffic(
         collision, collided_at, ttc, ttc_at = 1.0, math.inf, 1.0, math.inf
         for t in range(states.shape[1]):
             state = states[n, t]
-            c, s = math.cos(state[2]), math.sin(state[2])
+            c, s = cosine(state[2]), sine(state[2])
             ego[0], ego[1], ego[2], ego[3] = state[0] + vehicle_box[0] * c, state[1] + vehicle_box[0] * s, c, s
             speed = math.sqrt(state[3] * state[3] + state[4] * state[4])
             spread, known = (flags[n, t] & OFF_ROAD) != 0, False
@@ -153,16 +161,20 @@ def score_traffic(
                         continue
                     if not (spread or known):
                         spread, known = straddles(state, vehicle_box, ground, patch), True
+                    mx, my = ox, oy
+                    if foreseen == 0:
+                        dx, dy = time_s * world.moved[j, 0], time_s * world.moved[j, 1]
+                        mx, my = centroid(at[0], at[1], world.heading[j], at[4], at[5], dx, dy)
+                    angle = relative_angle(state[0], state[1], c, s, mx, my)
                     if rules.ahead[f] == 0 and not hit[j]:
                         hit[j] = True
-                        if _at_fault(state, ego, speed, world, j, ox, oy, other, spread):
+                        if _at_fault(angle, ego, speed, world, j, ox, oy, other, spread):
                             collision = min(collision, 0.0 if world.moving[j] else 0.5)
                             collided_at = min(collided_at, float(t))
                     if looking and not near[j]:
                         near[j] = True
-                        angle = bearing(state[0], state[1], state[2], ox, oy)
-                        if angle < _AHEAD or (
-                            not angle > _BEHIND and (spread or in_any(ground.crossings, state[0], state[1]))
+                        if angle < AHEAD_RAD or (
+                            not angle > BEHIND_RAD and (spread or in_any(ground.crossings, state[0], state[1]))
                         ):
                             ttc, ttc_at = 0.0, float(t)
                             looking = False

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.boxes import box_corners, boxes_touch, segment_touches
+from roadcraft.core.driving.facing import BEHIND_RAD, relative_angle
+from roadcraft.core.driving.reference_trig import cosine, sine
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import U8, ObjectKind
-from roadcraft.validation.metrics.facing import BEHIND_RAD, relative_angle
 from roadcraft.validation.metrics.frames import Frames, frames
-from roadcraft.validation.metrics.reference_trig import cosine, sine
 from roadcraft.validation.metrics.routes import corners
 
 _STOPPED_MPS = 0.05

@@ -9,11 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.lanes import LayerArrays, in_any
+from roadcraft.core.driving.reference_trig import cosine, sine
 from roadcraft.core.scenario import U8
 from roadcraft.validation.metrics.collisions import in_collision
-from roadcraft.validation.metrics.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
-from roadcraft.validation.metrics.reference_trig import cosine, sine
 
 _STOPPED_MPS = 0.005
 
