@@ -46,14 +46,7 @@ def got_worse(comparison: Mapping[str, Any]) -> bool:
 
 
 def _load(run: str | Path) -> Records:
-    folder = RunFolder(run)
-    if not folder.scores.is_file():
-        raise DataError(
-            "no finished scoring run here",
-            where=str(run),
-            remedy="make one with: roadcraft score ... out=RUN, or finish it with --resume",
-        )
-    return read_records(folder.path)
+    return read_records(run)
 
 
 def _label(run: str | Path) -> str:

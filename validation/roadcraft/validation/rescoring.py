@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,12 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring.folder import Part, RunFolder
+from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import Job, part_path
 from roadcraft.validation.scoring.present import Bar
+from roadcraft.validation.scoring.provenance import DATA, digests_of, refuse_differences
 from roadcraft.validation.scoring.score import ScoreResult, finish
+from roadcraft.validation.scoring.sealed import Part
 from roadcraft.validation.scoring.summary import versions
 
 
@@ -29,29 +30,39 @@ def rescore(
     metrics: further ones than nuPlan's, by default those of the run. Scenarios that failed then have failed still. Raises DataError where the
     rollouts were not kept.
     """
-    old = RunFolder(run)
-    config = load_config(ScoreConfig, [str(old.config)]).config if old.exists else None
-    if config is None:
-        old.tree()
-        raise AssertionError
-    config = replace(config, metrics=config.metrics if metrics is None else tuple(metrics), out=str(out))
-    items, records = old.items(), old.records()
-    new = RunFolder(out)
+    old, new = RunFolder(run), RunFolder(out)
+    old.require_finished()
     if new.path.resolve() == old.path.resolve():
         raise DataError("rescore writes a run of its own", where=str(out), remedy="give another folder")
-    stores = {m: _rollouts(old, m) for m in config.suite.modes}
+    new.refuse_others()
+    config = load_config(ScoreConfig, [str(old.config)]).config
+    config = replace(config, metrics=config.metrics if metrics is None else tuple(metrics), out=str(out))
+    items, records, stores = old.items(), old.records(), {m: Store(old.replays(m)) for m in config.suite.modes}
+    job = Job(config, None, judge_only=True)
+    before, now = old.digests(), digests_of(config, job.source, items)
+    refuse_differences({DATA: before[DATA]}, {DATA: now[DATA]}, old.path, "cannot be judged again")
     with new.lock(), Bar(len(items) * len(stores), progress, "drives") as bar:
-        new.create(to_tree(config), items, versions())
-        job = Job(config, None, judge_only=True)
+        # Planner, agents and vehicle are those that drove; the code that judges is today's.
+        new.create(
+            to_tree(config),
+            items,
+            versions(),
+            {**before, **_judging(now)},
+            old.replays(config.suite.modes[0]).parents[1],
+        )
         with Part(part_path(new, 0)) as part:
             for mode, store in stores.items():
                 for item in items:
-                    before = records.get((item.row.token, mode))
-                    driven = before is None or before["status"] == "ok"
-                    part.add(_judge(job, store, item, mode) if driven else before or {})
+                    driven = records.get((item.row.token, mode))
+                    again = driven is None or driven["status"] == "ok"
+                    part.add(_judge(job, store, item, mode) if again else driven or {})
                     bar.add(1)
             part.commit()
         return finish(config, to_tree(config), new, items)
+
+
+def _judging(digests: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in digests.items() if k.startswith(("code.", "metrics"))}
 
 
 def _judge(job: Job, store: Store, item: Any, mode: str) -> Mapping[str, Any]:
@@ -59,17 +70,3 @@ def _judge(job: Job, store: Store, item: Any, mode: str) -> Mapping[str, Any]:
     # The window and type under which it was scored, whatever the source would choose now.
     scenario = job.source.scenario(item.row, item.type, item.window_us)
     return {**job.judge(item, replace(rollout, scenario=scenario), mode), "timings": {}}
-
-
-def _rollouts(folder: RunFolder, mode: str) -> Store:
-    path = folder.rollouts(mode)
-    if not path.is_dir():
-        raise DataError("this run did not keep its rollouts", where=str(path), remedy="score again with rollouts=true")
-    return Store(path)
-
-
-def failures_of(run: str | Path) -> list[dict[str, Any]]:
-    """Scenarios of a run that could not be driven, with their tracebacks."""
-    path = RunFolder(run).failures
-    found: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
-    return found

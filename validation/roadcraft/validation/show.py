@@ -8,7 +8,6 @@ from typing import Any
 
 from roadcraft.core.errors import DataError
 from roadcraft.validation.junit import reasons
-from roadcraft.validation.rescoring import failures_of
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.tables import ordered, read_records
 
@@ -51,7 +50,7 @@ def describe_scenario(run: str | Path, token: str) -> dict[str, Any]:
         if len(set(near)) == 1:
             return describe_scenario(run, near[0])
         raise DataError(f"no scenario {token!r} in this run", where=str(run), remedy="`roadcraft show RUN` lists them")
-    faults = {(f["token"], f["challenge"]): f["failure"] for f in failures_of(run)}
+    faults = {(f["token"], f["challenge"]): f["failure"] for f in RunFolder(run).read_failures()}
     return {
         "kind": "result",
         "run": str(run),
@@ -116,13 +115,7 @@ def print_scenario(d: Mapping[str, Any]) -> None:
 
 
 def _records(run: str | Path) -> list[Mapping[str, Any]]:
-    folder = RunFolder(run)
-    if not folder.scores.is_file():
-        folder.tree()
-        raise DataError(
-            "this run is not finished", where=str(run), remedy="finish it with: roadcraft score ... out=RUN --resume"
-        )
-    return ordered(read_records(folder.path))
+    return ordered(read_records(run))
 
 
 def _line(r: Mapping[str, Any], metric: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.errors import DataError
 from roadcraft.core.registry import registry
 from roadcraft.validation.intervals import SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.scoring.tables import read_records
 
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
 
@@ -35,11 +35,8 @@ def load_runs(paths: Sequence[str | Path]) -> list[RunResults]:
     for path in paths:
         folder = RunFolder(path)
         tree = folder.tree()
-        records = [r for _, r in sorted(folder.records().items())]
-        if not records:
-            raise DataError(
-                "no result in this run", where=str(folder.path), remedy="finish it with: roadcraft score ... --resume"
-            )
+        folder.read_summary()
+        records = sorted(read_records(folder), key=lambda r: (r["token"], r["mode"]))
         label = planner_label(tree["planner"])
         same = [r for r in runs if r.label.split(" #")[0] == label]
         label = f"{label} #{len(same) + 1}" if same else label

@@ -1,26 +1,30 @@
-"""A run's folder: what is in it, and how it survives a kill.
+"""A run's folder: what is in it, and how it survives a kill and tells damage.
 
-config.yaml          the whole configuration            scenarios.json   the list of scenarios
-parts/*.jsonl        results as they come, one line per scenario and mode; a torn last line is as if it were not there
+config.yaml          the whole configuration            scenarios.json   the list of scenarios, versions, digests of what the configuration names
+parts/*.jsonl        results as they come, one line per scenario and mode, each with a checksum; a torn line is as if it were not there
 rollouts/<mode>/     the drives, a store of its own     logs/            what the workers said
-scores.parquet  metrics.parquet  timings.parquet  summary.json  failures.json     written at the end, from the parts
+scores.parquet  metrics.parquet  timings.parquet  failures.json     written at the end, from the parts
+summary.json         written last, with the digests of those: a run is finished when it is there
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.files import write_atomic
+from roadcraft.core.files import disk_error, write_atomic
+from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
 from roadcraft.validation.suites import Item
 
-FORMAT = 1
+FORMAT = 2
+TABLES = ("scores.parquet", "metrics.parquet", "timings.parquet", "failures.json")
+_OWN = {"config.yaml", "scenarios.json", "parts", "rollouts", "logs", "summary.json", *TABLES}
 
 
 class RunFolder:
@@ -28,110 +32,203 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.config, self.scenarios, self.parts = (
-            self.path / "config.yaml",
-            self.path / "scenarios.json",
-            self.path / "parts",
+        self.config, self.scenarios, self.summary = (
+            self.path / n for n in ("config.yaml", "scenarios.json", "summary.json")
         )
-        self.scores, self.metrics, self.timings = (self.path / f"{n}.parquet" for n in ("scores", "metrics", "timings"))
-        self.summary, self.failures, self.logs = (
-            self.path / "summary.json",
-            self.path / "failures.json",
-            self.path / "logs",
-        )
+        self.scores, self.metrics, self.timings, self.failures = (self.path / n for n in TABLES)
+        self.parts, self.logs = self.path / "parts", self.path / "logs"
+        self._read: dict[str, Any] = {}
 
     @property
     def exists(self) -> bool:
         return self.config.is_file() and self.scenarios.is_file()
 
-    def rollouts(self, mode: str) -> Path:
-        return self.path / "rollouts" / mode
+    @property
+    def resume(self) -> str:
+        """What to type to go on with this run."""
+        return f"roadcraft score --resume --out {self.path}"
 
-    def create(self, tree: Mapping[str, Any], items: list[Item], versions: Mapping[str, str]) -> None:
+    # ---- beginning -------------------------------------------------------------------------------------------------
+
+    def refuse_others(self) -> None:
+        """Raise ConfigError unless a run may be written here: the folder is absent, empty, or a run."""
+        remedy = "name a new folder with out="
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"out: {self.path} is a file; {remedy}")
+        if (self.path / "store.json").is_file():
+            raise ConfigError(f"out: {self.path} is a store; {remedy}")
+        others = sorted({p.name for p in self.path.glob("*") if not p.name.startswith(".")} - _OWN)
+        if others and not self.exists:
+            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+            raise ConfigError(f"out: {self.path} is no run and holds other files ({some}); {remedy}")
+
+    def create(
+        self,
+        tree: Mapping[str, Any],
+        items: Sequence[Item],
+        versions: Mapping[str, str],
+        digests: Mapping[str, str],
+        driven_in: Path | None = None,
+    ) -> None:
+        """Begin a run. digests: of what the configuration names (``provenance.digests_of``); driven_in: the run whose rollouts are judged, if not this."""
         from roadcraft.core.config import to_yaml
 
+        self._read.clear()
         shutil.rmtree(
             self.path / "rollouts", ignore_errors=True
         )  # left by a run that was killed before its first result
-        for folder in (self.path, self.parts, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        listed = {"format": FORMAT, "versions": dict(versions), "scenarios": [i.to_json() for i in items]}
-        write_atomic(self.scenarios, json.dumps(listed))
-        write_atomic(self.config, to_yaml(dict(tree)))
+        try:
+            for folder in (self.path, self.parts, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise disk_error(e, self.path) from e
+        self.summary.unlink(missing_ok=True)
+        _, config = write_atomic(self.config, to_yaml(dict(tree)))
+        listed = {
+            "format": FORMAT,
+            "versions": dict(versions),
+            "config": config,
+            "digests": dict(digests),
+            "driven_in": None if driven_in is None else str(driven_in.resolve()),
+            "scenarios": [i.to_json() for i in items],
+        }
+        write_sealed(self.scenarios, listed)
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
 
     def items(self) -> list[Item]:
         return [Item.from_json(i) for i in self._listed()["scenarios"]]
 
     def versions(self) -> dict[str, str]:
-        versions: dict[str, str] = self._listed()["versions"]
-        return versions
+        return dict(self._listed()["versions"])
 
-    def _listed(self) -> dict[str, Any]:
-        try:
-            data: dict[str, Any] = json.loads(self.scenarios.read_text())
-        except (OSError, ValueError) as e:
-            raise DataError(f"the list of scenarios cannot be read: {e}", where=str(self.scenarios)) from e
-        if data.get("format") != FORMAT:
-            raise DataError(
-                f"this run is of format {data.get('format')}, not {FORMAT}", where=str(self.path), remedy="score again"
-            )
-        return data
+    def digests(self) -> dict[str, str]:
+        """Digests of what the configuration names, by dotted key (see ``provenance.digests_of``)."""
+        return dict(self._listed()["digests"])
 
     def tree(self) -> dict[str, Any]:
-        """The run's configuration as plain maps. Raises DataError where there is none."""
+        """The run's configuration as plain maps. Raises DataError where there is none, or it is not the one that was written."""
         import yaml
 
-        if not self.exists:
+        written = self._listed()["config"]
+        text = self.config.read_bytes()
+        if blake2b(text, digest_size=16).hexdigest() != written:
             raise DataError(
-                "no scoring run here",
-                where=str(self.path),
-                remedy="a run is made by: roadcraft score planner=... data=STORE out=RUN",
+                "damaged or edited: it is not what was written when the run began",
+                where=str(self.config),
+                remedy="copy it again from where it came, or score again",
             )
-        tree: dict[str, Any] = yaml.safe_load(self.config.read_text())
+        tree: dict[str, Any] = yaml.safe_load(text)
         return tree
+
+    def _listed(self) -> dict[str, Any]:
+        if "scenarios" not in self._read:
+            if not self.exists:
+                raise DataError(
+                    "no scoring run here",
+                    where=str(self.path),
+                    remedy="a run is made by: roadcraft score planner=... data=STORE out=RUN",
+                )
+            self._read["scenarios"] = read_sealed(
+                self.scenarios, FORMAT, "copy it again from where it came, or score again"
+            )
+        found: dict[str, Any] = self._read["scenarios"]
+        return found
 
     def records(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Results so far, by (token, mode)."""
-        found: dict[tuple[str, str], dict[str, Any]] = {}
+        return {(r["token"], r["mode"]): r for _, r in self._lines() if r is not None}
+
+    def damaged_parts(self) -> dict[str, int]:
+        """Damaged lines by file; they count as if they were not there, so that --resume drives their scenarios again."""
+        found: dict[str, int] = {}
+        for file, record in self._lines():
+            if record is None:
+                found[file] = found.get(file, 0) + 1
+        return found
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
         for part in sorted(self.parts.glob("*.jsonl")):
-            for line in part.read_bytes().split(b"\n"):
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    record = json.loads(line)
-                    found[record["token"], record["mode"]] = record
+            for record in read_lines(part):
+                yield f"parts/{part.name}", record
+
+    # ---- a finished run --------------------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        return self.exists and self.summary.is_file()
+
+    def require_finished(self) -> None:
+        """Raise DataError unless this is a run with all its results, saying how many there are."""
+        listed = self._listed()
+        if not self.summary.is_file():
+            modes = len(self.tree()["suite"]["modes"])
+            raise DataError(
+                f"this run is not finished: {len(self.records())} of {len(listed['scenarios']) * modes} drives are kept",
+                where=str(self.path),
+                remedy=f"finish it with: {self.resume}",
+            )
+
+    def read_summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``. Raises DataError where the run is not finished or the file is damaged."""
+        self.require_finished()
+        if "summary" not in self._read:
+            self._read["summary"] = read_sealed(self.summary, FORMAT, self._again)
+        found: dict[str, Any] = self._read["summary"]
+        return found
+
+    def read_bytes(self, name: str) -> bytes:
+        """One of TABLES, compared with the digest in the summary. Raises DataError where it is missing or not what was written."""
+        path, written = self.path / name, self.read_summary()["tables"].get(name)
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise DataError(f"cannot be read: {e.strerror}", where=str(path), remedy=self._again) from e
+        if blake2b(data, digest_size=16).hexdigest() != written:
+            raise DataError("damaged: not what was written for this run", where=str(path), remedy=self._again)
+        return data
+
+    def read_failures(self) -> list[dict[str, Any]]:
+        """Scenarios that could not be driven, with their tracebacks."""
+        found: list[dict[str, Any]] = json.loads(self.read_bytes("failures.json"))
+        return found
+
+    @property
+    def _again(self) -> str:
+        return f"make it again from parts/ with: {self.resume}"
+
+    # ---- drives ----------------------------------------------------------------------------------------------------
+
+    def rollouts(self, mode: str) -> Path:
+        """Where this run writes its drives."""
+        return self.path / "rollouts" / mode
+
+    def replays(self, mode: str) -> Path:
+        """Where this run's drives lie: for one that only judged again, in the run that drove. Raises DataError where they were not kept."""
+        origin = self._listed()["driven_in"]
+        found = self.rollouts(mode) if origin is None else Path(origin) / "rollouts" / mode
+        if not found.is_dir():
+            raise DataError(
+                "this run did not keep its rollouts", where=str(found), remedy="score again with rollouts=true"
+            )
         return found
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One process at a time. Raises ConfigError when another one is at work here."""
+        """One process at a time. Raises ConfigError when another one is at work here, DiskError where nothing can be written."""
         import fcntl
 
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as f:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            f = (self.path / ".lock").open("w")
+        except OSError as e:
+            raise disk_error(e, self.path) from e
+        with f:
             try:
                 fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise ConfigError(f"another process is writing to {self.path}; choose another out=") from None
             yield
-
-
-class Part:
-    """An append-only file of results. ``add`` then ``commit``: what was committed survives a kill."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, default=_plain).encode() + b"\n")
-
-    def commit(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def __enter__(self) -> Part:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...], where: Path) -> None:
@@ -155,7 +252,4 @@ def flatten(tree: Mapping[str, Any], at: str = "") -> dict[str, Any]:
     return out
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be written to a result")
+__all__ = ["FORMAT", "TABLES", "Part", "RunFolder", "flatten", "refuse_changes"]

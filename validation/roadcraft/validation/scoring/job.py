@@ -215,6 +215,7 @@ def _identity(item: Item, mode: str) -> dict[str, Any]:
         "log": row.log,
         "map": row.map_name,
         "type": item.type,
+        "interval_s": row.interval_us * row.stride * 1e-6,
     }
 
 

@@ -12,14 +12,16 @@ from typing import Any
 
 from roadcraft.core.config import Loaded, load_config, to_tree
 from roadcraft.core.cores import usable_cores
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring.folder import Part, RunFolder, refuse_changes
+from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
 from roadcraft.validation.scoring.present import Bar
+from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
+from roadcraft.validation.scoring.sealed import Part, write_sealed
 from roadcraft.validation.scoring.summary import planner_label, summarise, versions
 from roadcraft.validation.scoring.tables import metrics_table, ordered, scores_table, timings_table, write_table
 from roadcraft.validation.suites import Item, open_data, scenario_list_hash, select_items
@@ -65,8 +67,12 @@ def score(
             raise ConfigError("which run? say out=RUN")
         config = replace(config, out=str(default_out(config)))
     folder, tree = RunFolder(config.out), to_tree(config)
+    folder.refuse_others()
+    source = open_data(config.suite)
+    items = select_items(config.suite, source, config.scenario)
+    digests = digests_of(config, source, items)
     with folder.lock():
-        items = _begin(config, folder, tree, resume)
+        _begin(folder, tree, items, digests, resume)
         if debug:
             _drive_here(config, folder, items)
         else:
@@ -87,27 +93,23 @@ def default_out(config: ScoreConfig) -> Path:
     return Path("runs") / f"{label}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
 
 
-def _begin(config: ScoreConfig, folder: RunFolder, tree: Mapping[str, Any], resume: bool) -> list[Item]:
-    """The run's scenarios; a new folder is filled, an old one is checked against what is asked now."""
+def _begin(
+    folder: RunFolder, tree: Mapping[str, Any], items: Sequence[Item], digests: Mapping[str, str], resume: bool
+) -> None:
+    """A new folder is filled, an old one is checked against what is asked now."""
     begun = folder.exists and bool(folder.records())  # a run that never got a result may be begun anew
-    if begun and not resume:
-        raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
-    items = select_items(config.suite, open_data(config.suite), config.scenario)
     if not begun:
-        folder.create(tree, items, versions())
-        return items
+        folder.create(tree, items, versions(), digests)
+        return
+    if not resume:
+        raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
     refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
-    refuse_changes({"versions": folder.versions()}, {"versions": _known(folder.versions())}, (), folder.path)
+    refuse_changes({"versions": folder.versions()}, {"versions": versions()}, (), folder.path)
     if scenario_list_hash(folder.items()) != scenario_list_hash(items):
         raise ConfigError(
             f"{folder.path} cannot be resumed: the data or the filter now give other scenarios (suite.data, suite.filter)"
         )
-    return items
-
-
-def _known(before: Mapping[str, str]) -> dict[str, str]:
-    now = versions()
-    return {k: now.get(k, v) for k, v in before.items()}
+    refuse_differences(folder.digests(), digests, folder.path, "cannot be resumed")
 
 
 def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> list[tuple[Item, tuple[str, ...]]]:
@@ -155,18 +157,27 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
 
 
 def finish(config: ScoreConfig, tree: Mapping[str, Any], folder: RunFolder, items: Sequence[Item]) -> ScoreResult:
-    """Write the tables and the summary from the parts."""
+    """Write the tables, then the summary with their digests, from the parts. Raises DataError where a drive has no result."""
     wanted = {(i.row.token, m) for i in items for m in config.suite.modes}
     records = ordered(r for key, r in folder.records().items() if key in wanted)
-    write_table(scores_table(records), folder.scores)
-    write_table(metrics_table(records), folder.metrics)
-    write_table(timings_table(records), folder.timings)
+    if len(records) < len(wanted):
+        raise DataError(
+            f"{len(wanted) - len(records)} of {len(wanted)} drives have no result",
+            where=str(folder.parts),
+            remedy=f"drive them with: {folder.resume}",
+        )
     failures = [
         {k: r[k] for k in ("token", "challenge", "type", "log", "failure")} for r in records if r["status"] != "ok"
     ]
-    write_atomic(folder.failures, json.dumps(failures, indent=1))
+    tables = {
+        "scores.parquet": write_table(scores_table(records), folder.scores),
+        "metrics.parquet": write_table(metrics_table(records), folder.metrics),
+        "timings.parquet": write_table(timings_table(records), folder.timings),
+        "failures.json": write_atomic(folder.failures, json.dumps(failures, indent=1))[1],
+    }
     summary = summarise(config, tree, records, scenario_list_hash(items), folder.versions())
-    write_atomic(folder.summary, json.dumps(summary, indent=1))
+    summary = {"format": FORMAT, **summary, "tables": tables}
+    write_sealed(folder.summary, summary, indent=1)
     return ScoreResult(folder.path, summary, records)
 
 

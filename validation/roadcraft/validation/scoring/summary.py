@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,13 +16,13 @@ from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, metric_names, ordered, share_names
 
-_PACKAGES = ("numpy", "numba", "scipy", "shapely", "pyarrow")
+_PACKAGES = ("numpy", "numba", "scipy", "shapely", "pyarrow", "torch")
 
 
 def versions() -> dict[str, str]:
     """What computed the scores; a resumed run must have the same."""
     found = {"roadcraft": __version__, "python": platform.python_version()}
-    for name in (*_PACKAGES, *(("torch",) if "torch" in sys.modules else ())):
+    for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -62,7 +61,6 @@ def summarise(
     rows = ordered(records)
     challenges = sorted({r["challenge"] for r in rows})
     return {
-        "format": 1,
         "planner": planner_label(config.planner.name, config.planner.params),
         "scenario_list_hash": list_hash,
         "scenarios": len({r["token"] for r in rows}),

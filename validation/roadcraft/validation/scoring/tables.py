@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roadcraft.core.files import replacing
+from roadcraft.core.files import write_atomic
+from roadcraft.validation.config import CHALLENGES
+from roadcraft.validation.scoring.folder import RunFolder
 
 Record = Mapping[str, Any]
 
@@ -38,6 +40,8 @@ def scores_table(records: Sequence[Record]) -> pa.Table:
     }
     columns["score"] = pa.array([r["score"] for r in rows], pa.float64())
     columns["steps"] = pa.array([r["steps"] for r in rows], pa.int32())
+    columns["interval_s"] = pa.array([r["interval_s"] for r in rows], pa.float64())
+    columns["nuplan_score"] = pa.array([r.get("nuplan_score", r["score"]) for r in rows], pa.float64())
     for name in metric_names(rows):
         columns[name] = pa.array([_score_of(r, name) for r in rows], pa.float64())
     for name in share_names(rows):
@@ -54,6 +58,8 @@ def metrics_table(records: Sequence[Record]) -> pa.Table:
             "challenge": pa.array([r["challenge"] for r, _ in rows], pa.string()),
             "metric": pa.array([m["name"] for _, m in rows], pa.string()),
             "score": pa.array([m["score"] for _, m in rows], pa.float64()),
+            "role": pa.array([m.get("role") for _, m in rows], pa.string()),
+            "weight": pa.array([m.get("weight") for _, m in rows], pa.float64()),
             "stats": pa.array([json.dumps(m["stats"]) for _, m in rows], pa.string()),
             "events": pa.array([json.dumps(m["events"]) for _, m in rows], pa.string()),
         }
@@ -74,38 +80,64 @@ def timings_table(records: Sequence[Record]) -> pa.Table:
     )
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write whole or not at all."""
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+def write_table(table: pa.Table, path: Path) -> str:
+    """Write whole or not at all; the digest of the file's bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return write_atomic(path, [memoryview(sink.getvalue())])[1]
 
 
-def read_records(run: Path) -> list[dict[str, Any]]:
-    """Records as far as the finished tables of a run hold them (no timings, no tracebacks)."""
-    scores = pq.read_table(run / "scores.parquet").to_pylist()
+def read_records(run: RunFolder | str | Path) -> list[dict[str, Any]]:
+    """Records as far as the tables of a finished run hold them (no timings, no tracebacks).
+
+    Raises DataError where the run is not finished, or a table is missing, damaged or of another run.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(run)
+    modes = {challenge: mode for mode, challenge in CHALLENGES.items()}
     details: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    if (run / "metrics.parquet").is_file():
-        for m in pq.read_table(run / "metrics.parquet").to_pylist():
-            key = m["token"], m["challenge"]
-            details.setdefault(key, []).append(
-                {
-                    "name": m["metric"],
-                    "score": m["score"],
-                    "stats": json.loads(m["stats"]),
-                    "events": json.loads(m["events"]),
-                }
-            )
-    identity = {"token", "challenge", "type", "log", "map", "status", "score", "steps"}
-    records = []
-    for row in scores:
-        shares = {k: v for k, v in row.items() if k.startswith("guard_") and v is not None}
-        metrics = details.get((row["token"], row["challenge"])) or [
-            {"name": k, "score": v, "stats": {}, "events": []}
-            for k, v in row.items()
-            if k not in identity and k not in shares and v is not None
-        ]
-        records.append({**{k: row[k] for k in identity}, "metrics": metrics, "shares": shares, "timings": {}})
-    return records
+    for m in _read(folder, "metrics.parquet"):
+        details.setdefault((m["token"], m["challenge"]), []).append(
+            {
+                "name": m["metric"],
+                **{k: m[k] for k in ("score", "role", "weight")},
+                "stats": json.loads(m["stats"]),
+                "events": json.loads(m["events"]),
+            }
+        )
+    return [
+        {
+            **{k: row[k] for k in _IDENTITY},
+            "mode": modes[row["challenge"]],
+            "metrics": details.get((row["token"], row["challenge"]), []),
+            "shares": {k: v for k, v in row.items() if k.startswith("guard_") and v is not None},
+            "timings": {},
+        }
+        for row in _read(folder, "scores.parquet")
+    ]
+
+
+_IDENTITY = (
+    "token",
+    "challenge",
+    "type",
+    "log",
+    "map",
+    "status",
+    "score",
+    "nuplan_score",
+    "steps",
+    "interval_s",
+)
+
+
+def _read(folder: RunFolder, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(folder.read_bytes(name))).to_pylist()
+    return rows
+
+
+def moment(step: int | None, interval_s: float) -> str:
+    """``7.8 s``: when in a scenario a step was; nothing where it was before the first."""
+    return "" if step is None or step < 0 else f"{step * interval_s:.1f} s"
 
 
 def _score_of(record: Record, name: str) -> float | None:

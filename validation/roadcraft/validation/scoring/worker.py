@@ -48,12 +48,16 @@ def serve(run: str, index: int, say: Any) -> None:
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.folder import Part, RunFolder
     from roadcraft.validation.scoring.job import Job, part_path
+    from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
     from roadcraft.validation.suites import Item
 
     collect_rarely()
     _announce_compiling(say)
     folder = RunFolder(run)
-    job = Job(load_config(ScoreConfig, [str(folder.config)]).config, folder)
+    config = load_config(ScoreConfig, [str(folder.config)]).config
+    job = Job(config, folder)
+    # After everything is loaded: a checkpoint that is replaced while the run goes on must not drive a part of it.
+    refuse_differences(folder.digests(), digests_of(config, job.source, folder.items()), folder.path, "cannot go on")
     _one_torch_thread()
     part: Part | None = None
     say({"ready": True})

@@ -1,0 +1,232 @@
+"""Run folders: what a run was made with is kept and compared, damage is told, and nothing is read of a run that is not whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.validation import compare, rescore, score
+from roadcraft.validation.scoring.folder import TABLES, RunFolder
+from roadcraft.validation.scoring.provenance import path_digest
+from roadcraft.validation.scoring.sealed import Part, read_lines
+from roadcraft.validation.scoring.tables import read_records
+from roadcraft.validation.show import describe_run, describe_scenario
+
+
+def run_score(out, store, **settings):
+    return score(**{"planner": "constant_velocity", "data": str(store), "out": str(out), "debug": True, **settings})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, small_store):
+    return run_score(tmp_path_factory.mktemp("whole") / "run", small_store).run
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def halve(run):
+    """As if it had been killed at half."""
+    for part in (run / "parts").glob("*.jsonl"):
+        lines = part.read_bytes().splitlines(keepends=True)
+        part.write_bytes(b"".join(lines[: len(lines) // 2]))
+    for name in (*TABLES, "summary.json"):
+        (run / name).unlink()
+
+
+def damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+READERS = {
+    "show": describe_run,
+    "compare": lambda run: compare(run, run),
+    "rescore": lambda run: rescore(run, run.with_name("again")),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_run_that_is_not_finished_is_refused_with_what_finishes_it(run, reader):
+    halve(run)
+    with pytest.raises(DataError) as e:
+        READERS[reader](run)
+    assert str(e.value) == (
+        f"{run}: this run is not finished: 4 of 8 drives are kept (finish it with: roadcraft score --resume --out {run})"
+    )
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "metrics.parquet"])
+def test_a_damaged_table_is_told_with_what_makes_it_again(run, small_store, name):
+    before = (run / name).read_bytes()
+    damage(run / name)
+    with pytest.raises(DataError) as e:
+        read_records(run)
+    assert str(e.value) == (
+        f"{run / name}: damaged: not what was written for this run "
+        f"(make it again from parts/ with: roadcraft score --resume --out {run})"
+    )
+    run_score(run, small_store, resume=True)
+    assert (run / name).read_bytes() == before
+
+
+def test_a_table_of_another_run_is_told(run, small_store, tmp_path):
+    other = run_score(tmp_path / "other", small_store, planner="log_replay").run
+    shutil.copy(other / "scores.parquet", run)
+    with pytest.raises(DataError, match=r"scores\.parquet: damaged: not what was written for this run"):
+        describe_run(run)
+
+
+def test_damaged_failures_are_told(run):
+    (run / "failures.json").write_text("[")
+    with pytest.raises(DataError, match=r"failures\.json: damaged"):
+        describe_scenario(run, read_records(run)[0]["token"])
+
+
+@pytest.mark.parametrize("name", ["summary.json", "scenarios.json"])
+def test_a_digit_that_changed_in_a_json_file_is_told(run, name):
+    text = (run / name).read_text()
+    (run / name).write_text(text.replace("1", "7", 1) if name == "scenarios.json" else text.replace("0.9", "0.8", 1))
+    with pytest.raises(DataError, match=f"{name}: damaged or edited"):
+        describe_run(run)
+
+
+def test_a_configuration_that_was_edited_is_told(run):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("seed: 0", "seed: 8"))
+    with pytest.raises(DataError, match=r"config\.yaml: damaged or edited"):
+        RunFolder(run).tree()
+
+
+@pytest.mark.parametrize(("found", "remedy"), [(1, "score again"), (99, "upgrade roadcraft")])
+def test_a_run_of_another_format_is_refused(run, found, remedy):
+    listed = json.loads((run / "scenarios.json").read_text())
+    (run / "scenarios.json").write_text(json.dumps({**listed, "format": found}))
+    with pytest.raises(DataError, match=rf"this run is of format {found}, this roadcraft reads 2 \({remedy}\)"):
+        describe_run(run)
+
+
+def test_a_damaged_line_of_a_part_is_driven_again(run, small_store):
+    before = (run / "scores.parquet").read_bytes()
+    (part,) = (run / "parts").glob("*.jsonl")
+    lines = part.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"score": 1.0', b'"score": 0.5', 1)
+    part.write_bytes(b"".join(lines))
+    assert RunFolder(run).damaged_parts() == {f"parts/{part.name}": 1}
+    run_score(run, small_store, resume=True)
+    assert (run / "scores.parquet").read_bytes() == before
+
+
+def test_a_torn_last_line_is_as_if_it_were_not_there(tmp_path):
+    with Part(tmp_path / "p.jsonl") as part:
+        for i in range(3):
+            part.add({"i": i})
+        part.commit()
+    data = (tmp_path / "p.jsonl").read_bytes()
+    (tmp_path / "p.jsonl").write_bytes(data[:-5])
+    assert list(read_lines(tmp_path / "p.jsonl")) == [{"i": 0}, {"i": 1}]
+
+
+def test_resuming_names_what_has_changed_beneath_the_configuration(run, whole, small_store, monkeypatch):
+    halve(run)
+    kept = RunFolder(run).digests()
+    assert sorted(kept) == ["code.roadcraft", "suite.data"]
+    monkeypatch.setattr("roadcraft.validation.scoring.provenance._own_code", lambda: "0123456789abcdef")
+    with pytest.raises(ConfigError) as e:
+        run_score(run, small_store, resume=True)
+    assert f"code.roadcraft: began with {kept['code.roadcraft']}, now 0123456789abcdef" in str(e.value)
+    monkeypatch.undo()
+    run_score(run, small_store, resume=True)
+    assert (run / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
+
+
+def test_other_drives_behind_the_same_tokens_are_told(small_store, tmp_path):
+    from roadcraft.scenario_io import Store, StoreWriter
+
+    data = shutil.copytree(small_store, tmp_path / "data")
+    run = run_score(tmp_path / "run", data).run
+    halve(run)
+    shutil.rmtree(data)
+    old = Store(small_store)
+    with StoreWriter(data) as out:
+        for log in old.logs():
+            drive = old.drive(log)
+            out.add(log, replace(drive, ego=drive.ego + 1e-9), old.map(log), old.rows(log))
+    with pytest.raises(ConfigError, match=r"- suite\.data: began with [0-9a-f]{16}, now [0-9a-f]{16}"):
+        run_score(run, data, resume=True)
+
+
+def test_every_path_at_any_depth_has_a_digest(tmp_path, small_store):
+    from roadcraft.scenario_io.open import open_source
+    from roadcraft.validation.config import ScoreConfig, SuiteConfig, VehicleRef
+    from roadcraft.validation.scoring.provenance import digests_of
+
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "model.safetensors").write_bytes(b"1")
+    (tmp_path / "truck.yaml").write_text("a: 1")
+    inner = {"name": "learned", "params": {"checkpoint": str(tmp_path / "best")}}
+    config = ScoreConfig(
+        planner=PluginRef("guard", {"planner": inner}),
+        vehicle=VehicleRef(file=str(tmp_path / "truck.yaml")),
+        suite=SuiteConfig(data=str(small_store)),
+    )
+    source = open_source(small_store)
+    one = digests_of(config, source, [])
+    (tmp_path / "best" / "model.safetensors").write_bytes(b"2")
+    two = digests_of(config, source, [])
+    assert {k for k in one if one[k] != two[k]} == {"planner.params.planner.params.checkpoint"}
+    (tmp_path / "truck.yaml").write_text("a: 2")
+    assert digests_of(config, source, [])["vehicle.file"] != one["vehicle.file"]
+    assert "vehicle.file" not in digests_of(replace(config, vehicle=VehicleRef()), source, [])
+
+
+def test_a_change_of_a_block_of_a_long_file_changes_its_digest(tmp_path):
+    file = tmp_path / "log.db"
+    file.write_bytes(bytes(10 << 20))
+    before = path_digest(file, 0)
+    data = bytearray(10 << 20)
+    data[-1] = 1
+    file.write_bytes(data)
+    assert path_digest(file, 0) != before
+
+
+def test_a_judged_again_run_knows_where_its_drives_lie(run):
+    again = rescore(run, run.with_name("again"))
+    assert RunFolder(again.run).replays("nonreactive") == run / "rollouts" / "nonreactive"
+    twice = rescore(again.run, run.with_name("twice"))
+    assert RunFolder(twice.run).replays("nonreactive") == run / "rollouts" / "nonreactive"
+    assert pq.read_table(twice.run / "scores.parquet").equals(pq.read_table(run / "scores.parquet"))
+
+
+def test_a_run_is_written_only_into_a_folder_of_its_own(tmp_path, small_store):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    (tmp_path / "file").write_text("")
+    for out, said in (
+        (small_store, "is a store"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "notes", r"is no run and holds other files \(a\.txt\)"),
+    ):
+        with pytest.raises(ConfigError, match=rf"out: {out} {said}; name a new folder with out="):
+            run_score(out, small_store)
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, small_store):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"file/run: cannot be written: Not a directory"):
+        run_score(tmp_path / "file" / "run", small_store)
+
+
+def test_two_processes_do_not_write_into_one_run(run, small_store):
+    with RunFolder(run).lock(), pytest.raises(ConfigError, match=f"another process is writing to {run}"):
+        run_score(run, small_store, resume=True)
