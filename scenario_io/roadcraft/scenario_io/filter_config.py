@@ -18,7 +18,8 @@ class ScenarioFilter:
     type 'unknown' first; timestamp_threshold_s: between anchors of one type; remove_invalid_goals: without a mission goal;
     ego_displacement_minimum_m: driven in the window; ego_start_speed_threshold / ego_stop_speed_threshold (m/s): the ego rises above / falls to it;
     speed_noise_tolerance (m/s, 0.1): smaller changes do not count; token_set_path and fraction_in_token_set_threshold: share of a
-    scenario's frames whose tokens are listed in that JSON file; ego_route_radius (m): a lane of the route must be that near; shuffle, seed: order.
+    scenario's frames whose tokens are listed in that JSON file; ego_route_radius (m): a lane of the route must be that near; sample: that many of what
+    all else leaves, chosen by a hash of the token, so that a smaller sample is part of a larger one; shuffle, seed: order.
     """
 
     preset: str | None = None
@@ -39,6 +40,7 @@ class ScenarioFilter:
     token_set_path: str | None = field(default=None, metadata={"path": True})
     fraction_in_token_set_threshold: float | None = None
     ego_route_radius: float | None = None
+    sample: int | None = None
     shuffle: bool | None = None
     seed: int = 0
 
@@ -47,6 +49,7 @@ class ScenarioFilter:
             text
             for bad, text in (
                 (_below(self.num_scenarios_per_type, 1), "num_scenarios_per_type must be at least 1"),
+                (_below(self.sample, 1), "sample must be at least 1"),
                 (
                     self.limit_total_scenarios is not None and self.limit_total_scenarios <= 0,
                     "limit_total_scenarios must be a count >= 1 or a fraction in (0, 1)",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -117,15 +118,23 @@ def select(
     for keep in _log_filters(f):
         assert source is not None
         chosen = [s for s in chosen if keep(source.scenario(s.row, s.type, s.window_us))]
+    if f.sample is not None:
+        kept = {s.row.token for s in sorted(chosen, key=lambda s: _draw(s.row.token))[: f.sample]}
+        chosen = [s for s in chosen if s.row.token in kept]
     if f.shuffle:
         rng.shuffle(chosen)
     return chosen
 
 
+def _draw(token: str) -> bytes:
+    """Where a scenario stands in an order that looks random and is the same in any data, so that smaller samples are parts of larger ones."""
+    return blake2b(token.encode(), digest_size=8).digest()
+
+
 def find(source: ScenarioSource, filter: ScenarioFilter | None = None) -> list[Selected]:
     """``select`` over a whole source; a store narrows the rows down in its index first."""
     f = resolve(filter or ScenarioFilter())
-    f = replace(f, scenario_tokens=_tokens(f), tokens_file=None)
+    f = replace(f, scenario_tokens=listed_tokens(f), tokens_file=None)
     candidates: Callable[[ScenarioFilter], Iterable[ScenarioRow]] | None = getattr(source, "candidates", None)
     return select(candidates(f) if candidates else source.iter_rows(), f, source)
 
@@ -140,7 +149,7 @@ def _extract(rows: Iterable[ScenarioRow], f: ScenarioFilter) -> dict[str, list[S
     types, maps, splits, logs = (
         None if v is None else frozenset(v) for v in (f.scenario_types, f.map_names, f.splits, f.log_names)
     )
-    wanted = _tokens(f)
+    wanted = listed_tokens(f)
     tokens = None if wanted is None else frozenset(wanted)
     groups: dict[str, list[Selected]] = {}
     for row in rows:
@@ -158,7 +167,8 @@ def _extract(rows: Iterable[ScenarioRow], f: ScenarioFilter) -> dict[str, list[S
     return groups
 
 
-def _tokens(f: ScenarioFilter) -> tuple[str, ...] | None:
+def listed_tokens(f: ScenarioFilter) -> tuple[str, ...] | None:
+    """Tokens that the filter names, in itself and in its file (of both, those in both); None where it names none."""
     if f.tokens_file is None:
         return f.scenario_tokens
     listed = read_tokens(Path(f.tokens_file))

@@ -39,8 +39,8 @@ def score(
 
     roadcraft score planner=idm data=STORE scenario=TOKEN --debug
 
-    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed); 2 wrong configuration; 4 the data cannot be used;
-    130 interrupted (--resume goes on).
+    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed); 2 wrong configuration; 3 all were driven, but
+    suite.filter names some that the data lack; 4 the data cannot be used, or the disk is full; 130 or 143 interrupted (--resume goes on).
     """
     from dataclasses import replace
 
@@ -70,7 +70,7 @@ def score(
 
         print_summary(result.summary)
         print(f"written to {result.run}", file=sys.stderr)
-    raise typer.Exit(1 if result.failed else 0)
+    raise typer.Exit(1 if result.failed else 3 if result.missing else 0)
 
 
 def rescore(

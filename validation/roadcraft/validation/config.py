@@ -94,7 +94,8 @@ class SuiteConfig:
     """What is driven.
 
     data: a store, or a folder of logs (``format`` names it where it cannot be told); filter: which scenarios; modes: ``nonreactive`` (others follow the
-    log), ``reactive`` (others are driven by ``agents``), ``open_loop`` (ego follows the log, plans are compared with it).
+    log), ``reactive`` (others are driven by ``agents``), ``open_loop`` (ego follows the log, plans are compared with it); missing: what to do
+    where the filter names tokens, logs, maps, splits or types that the data lack: ``report`` them and go on, or ``refuse``.
     """
 
     data: str = path_field()
@@ -102,6 +103,7 @@ class SuiteConfig:
     filter: ScenarioFilter = field(default_factory=ScenarioFilter)
     modes: tuple[Mode, ...] = ("nonreactive",)
     agents: PluginRef = plugin_field("agents", "idm")
+    missing: Literal["report", "refuse"] = "report"
 
     def __post_init__(self) -> None:
         if not self.modes or len(set(self.modes)) != len(self.modes):

@@ -10,6 +10,7 @@ from typing import Any
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.scenario_io.filter_config import ScenarioFilter
+from roadcraft.scenario_io.filter_survey import names_of, why_none
 from roadcraft.scenario_io.filters import Selected, find
 from roadcraft.scenario_io.open import open_source
 from roadcraft.validation.config import SuiteConfig
@@ -50,18 +51,48 @@ def open_data(suite: SuiteConfig) -> ScenarioSource:
 
 
 def select_items(suite: SuiteConfig, source: ScenarioSource, token: str = "") -> list[Item]:
-    """The suite's scenarios by map, log and time; one alone where ``token`` names it. Raises DataError when none is left."""
-    chosen: Sequence[Selected] = find(source, suite.filter)
+    """The suite's scenarios by map, log and time; one alone where ``token`` (or the beginning of one) names it.
+
+    Raises DataError when none is left, with what takes the last away, or where one token stands for two scenarios.
+    """
     if token:
-        chosen = [s for s in chosen if s.row.token == token] or find(source, ScenarioFilter(scenario_tokens=(token,)))
+        chosen: Sequence[Selected] = [_one(suite, source, token)]
+    else:
+        chosen = find(source, suite.filter)
     if not chosen:
         raise DataError(
-            f"no scenario {token!r}" if token else "the filter lets no scenario pass",
+            f"the filter lets no scenario pass: {why_none(source, suite.filter)}",
             where=suite.data,
             remedy="`roadcraft show` lists a store's scenarios; suite.filter says which to take",
         )
     items = [Item(s.row, s.type, (int(s.window_us[0]), int(s.window_us[1]))) for s in chosen]
+    _refuse_twins(items, suite.data)
     return sorted(items, key=lambda i: (i.row.map_name, i.row.log, i.row.anchor_us, i.row.token))
+
+
+def _one(suite: SuiteConfig, source: ScenarioSource, token: str) -> Selected:
+    """The scenario of a token, as the suite's filter sees it where that lets it pass."""
+    known = names_of(source, "scenario_tokens")
+    fitting = [token] if token in known else sorted(t for t in known if t.startswith(token))
+    if len(fitting) != 1:
+        some = ", ".join(fitting[:3]) + (", ..." if len(fitting) > 3 else "")
+        what = f"{token!r} begins {len(fitting)} tokens ({some})" if fitting else f"no scenario {token!r}"
+        raise DataError(what, where=suite.data, remedy=f"`roadcraft show {suite.data}` lists them")
+    passed = [s for s in find(source, suite.filter) if s.row.token == fitting[0]]
+    return (passed or find(source, ScenarioFilter(scenario_tokens=(fitting[0],))))[0]
+
+
+def _refuse_twins(items: Sequence[Item], data: str) -> None:
+    """Results are kept by token: of two scenarios with one token, the second would take the first one's place."""
+    seen: dict[str, Item] = {}
+    for item in items:
+        other = seen.setdefault(item.row.token, item)
+        if other is not item:
+            raise DataError(
+                f"token {item.row.token} stands for two scenarios, in logs {other.row.log} and {item.row.log}",
+                where=data,
+                remedy="leave one of the logs out: suite.filter.log_names",
+            )
 
 
 def scenario_list_hash(items: Sequence[Item]) -> str:

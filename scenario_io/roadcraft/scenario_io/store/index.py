@@ -232,6 +232,15 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return out
 
 
+def unique_names(column: pa.ChunkedArray) -> set[str]:
+    """The different texts of a column, of lists too."""
+    if pa.types.is_list(column.type):
+        column = pa.chunked_array([c.flatten() for c in column.chunks], column.type.value_type)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return set(column.unique().to_pylist())
+
+
 def narrow(part: Part, f: ScenarioFilter) -> pa.Table:
     """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass, by drive key, then as the source had them."""
     table = part.table

@@ -19,7 +19,16 @@ from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import window_of
 from roadcraft.scenario_io.store.config import StoreConfig
-from roadcraft.scenario_io.store.index import VERSION, DriveEntry, Part, Tokens, narrow, read_index, to_rows
+from roadcraft.scenario_io.store.index import (
+    VERSION,
+    DriveEntry,
+    Part,
+    Tokens,
+    narrow,
+    read_index,
+    to_rows,
+    unique_names,
+)
 from roadcraft.scenario_io.store.shard import ANEW, Shard
 
 MARKER = "store.json"
@@ -70,6 +79,10 @@ class Store(ScenarioSource):
     def candidates(self, filter: ScenarioFilter) -> list[ScenarioRow]:
         """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first."""
         return to_rows(narrow(self.index, filter))
+
+    def names(self, column: str) -> set[str]:
+        """The different values of a column of the index (``token``, ``log``, ``map_name``, ``split``, ``tags``)."""
+        return unique_names(self.index.table.column(column))
 
     @cached_property
     def _tokens(self) -> Tokens:

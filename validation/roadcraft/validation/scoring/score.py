@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.validation.config import ScoreConfig
+from roadcraft.scenario_io.filter_survey import Missing, missing_names
+from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
@@ -43,6 +45,11 @@ class ScoreResult:
     def failed(self) -> int:
         return sum(r["status"] != "ok" for r in self.records)
 
+    @property
+    def missing(self) -> dict[str, list[str]]:
+        """Names of the filter that the data lack, by field."""
+        return dict(self.summary["missing"])
+
 
 def score(
     config: ScoreConfig | None = None,
@@ -69,6 +76,8 @@ def score(
     folder, tree = RunFolder(config.out), to_tree(config)
     folder.refuse_others()
     source = open_data(config.suite)
+    missing = [] if config.scenario else missing_names(source, config.suite.filter)
+    _tell_missing(config, missing)
     items = select_items(config.suite, source, config.scenario)
     digests = digests_of(config, source, items)
     with folder.lock():
@@ -77,7 +86,21 @@ def score(
             _drive_here(config, folder, items)
         else:
             _drive(config, folder, items, progress)
-        return finish(config, tree, folder, items)
+        return finish(config, tree, folder, items, {m.key: list(m.names) for m in missing})
+
+
+def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
+    lines = [str(m) for m in missing]
+    if lines and config.suite.missing == "refuse":
+        raise DataError(
+            "\n".join(lines), where=config.suite.data, remedy="suite.missing=report goes on with what there is"
+        )
+    if config.suite.agents != SuiteConfig().agents and "reactive" not in config.suite.modes:
+        lines.append(
+            f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, without 'reactive'"
+        )
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
@@ -156,8 +179,17 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
             pool.run(batches)
 
 
-def finish(config: ScoreConfig, tree: Mapping[str, Any], folder: RunFolder, items: Sequence[Item]) -> ScoreResult:
-    """Write the tables, then the summary with their digests, from the parts. Raises DataError where a drive has no result."""
+def finish(
+    config: ScoreConfig,
+    tree: Mapping[str, Any],
+    folder: RunFolder,
+    items: Sequence[Item],
+    missing: Mapping[str, list[str]] | None = None,
+) -> ScoreResult:
+    """Write the tables, then the summary with their digests, from the parts. missing: names of the filter that the data lack, by field.
+
+    Raises DataError where a drive has no result, DiskError where a table cannot be written.
+    """
     wanted = {(i.row.token, m) for i in items for m in config.suite.modes}
     records = ordered(r for key, r in folder.records().items() if key in wanted)
     if len(records) < len(wanted):
@@ -176,7 +208,7 @@ def finish(config: ScoreConfig, tree: Mapping[str, Any], folder: RunFolder, item
         "failures.json": write_atomic(folder.failures, json.dumps(failures, indent=1))[1],
     }
     summary = summarise(config, tree, records, scenario_list_hash(items), folder.versions())
-    summary = {"format": FORMAT, **summary, "tables": tables}
+    summary = {"format": FORMAT, **summary, "missing": dict(missing or {}), "tables": tables}
     write_sealed(folder.summary, summary, indent=1)
     return ScoreResult(folder.path, summary, records)
 
