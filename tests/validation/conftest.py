@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ def golden_runs(shared: Path) -> Callable[..., tuple[list[Scenario], Scripted, l
 @pytest.fixture(scope="session")
 def log_agents() -> LogAgents:
     return LogAgents()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Any:
+    """Makes run folders with results made up for a test: see ``made_runs.Made``."""
+    spec = spec_from_file_location("made_runs", Path(__file__).with_name("made_runs.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Made(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -102,25 +102,44 @@ def rescore(
 def compare(
     a: Annotated[Path, typer.Argument(help="The run to compare with.", metavar="A")],
     b: Annotated[Path, typer.Argument(help="The run that is judged.", metavar="B")],
-    limit: Annotated[int, typer.Option("--limit", help="Changed scenarios shown; 0 for all.", min=0)] = 15,
+    limit: Annotated[int, typer.Option("--limit", help="Changed scenarios shown per list; 0 for all.", min=0)] = 15,
+    same: Annotated[
+        bool,
+        typer.Option(
+            "--require-same-scenarios/--no-require-same-scenarios",
+            help="Refuse runs that did not drive the same scenarios, or compare those that both drove.",
+        ),
+    ] = True,
+    margin: Annotated[
+        float,
+        typer.Option("--margin", help="Loss of score, from 0 to 1, up to which B is not worse.", min=0.0, max=1.0),
+    ] = 0.02,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the comparison as JUnit XML.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How run B differs from run A on the same scenarios: paired differences with intervals, and which scenarios got worse.
+    """How run B differs from run A on the same scenarios: a verdict, paired differences with intervals, and which scenarios changed.
+
+    What else differs between the runs (controller, vehicle, agents, seed, version, data, metrics) comes first.
 
     Example: roadcraft compare runs/before runs/after
 
-    Exit codes: 0 not worse; 1 a challenge's score is worse beyond its 95 % interval; 4 a run cannot be read.
+    Exit codes: 0 equal, better, or not worse (a loss of --margin is excluded at 95 %); 1 a challenge is worse beyond its 95 % interval;
+    4 a run cannot be read, or the runs did not drive the same scenarios; 5 undecided.
     """
+    from roadcraft.validation.comparison import EXIT_CODES
     from roadcraft.validation.comparison import compare as run_compare
-    from roadcraft.validation.comparison import got_worse
     from roadcraft.validation.comparison_table import print_comparison
 
-    found = run_compare(a, b)
+    found = run_compare(a, b, require_same_scenarios=same, margin=margin)
+    if junit is not None:
+        from roadcraft.validation.comparison_junit import write_comparison
+
+        write_comparison(found, junit)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
         print_comparison(found, limit)
-    raise typer.Exit(1 if got_worse(found) else 0)
+    raise typer.Exit(EXIT_CODES.get(found["verdict"], 0))
 
 
 def show(

@@ -2,61 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from roadcraft.validation.scoring.present import TITLES, number, span
+from roadcraft.validation.comparison import said_sets
+from roadcraft.validation.run_differences import told
+from roadcraft.validation.scoring.present import number, span
+
+_STYLES = {"worse": "red", "better": "green", "undecided": "yellow"}
+_LISTS = {
+    "newly_failed": ("newly failed (score 0, or could not be driven)", "red"),
+    "newly_passed": ("newly passed", "green"),
+    "worse": ("worse", "red"),
+    "better": ("better", "green"),
+}
 
 
 def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | None = None) -> None:
-    """Differences per challenge and metric, then the scenarios that changed, the greatest loss first; ``limit`` 0 shows all."""
-    console = console or Console()
-    console.print(f"A: {c['a']['planner']} ({c['a']['run']})\nB: {c['b']['planner']} ({c['b']['run']})", markup=False)
-    if c["only_in_a"] or c["only_in_b"]:
-        console.print(f"left out: {c['only_in_a']} results only in A, {c['only_in_b']} only in B", style="yellow")
-    for name, ch in c["challenges"].items():
-        if not ch["scenarios"]:
-            continue
-        table = Table(
-            title=f"{TITLES.get(name, name)}: {ch['scenarios']} scenarios in both",
-            title_justify="left",
-            box=None,
+    """What differs beside the results, the verdict, then per challenge the figures and the scenarios that changed; ``limit`` 0 shows all of these."""
+    console = console or Console(highlight=False)
+    print_differences(c, console)
+    for ch in c["challenges"].values():
+        _say(
+            console,
+            f"\n{ch['title']}, {ch['scenarios']} scenarios of {ch['logs']} logs in both: {ch['verdict']} ({ch['reason']})",
+            f"bold {_STYLES.get(ch['verdict'], '')}".strip(),
         )
-        for title in ("", "A", "B", "B - A", "95 % interval", ""):
-            table.add_column(title, justify="right" if title else "left", no_wrap=bool(title), overflow="fold")
-        for label, d in (("score", ch["score"]), *ch["metrics"].items()):
-            verdict = "worse" if d["worse"] else "better" if d["better"] else ""
-            style = {"worse": "red", "better": "green"}.get(verdict, "")
-            table.add_row(
-                label, number(d["a"]), number(d["b"]), signed(d["difference"]), span(d["ci"]), verdict, style=style
-            )
-        console.print(table)
-        _print_changed(console, ch["changed"], limit)
+        _print_figures(console, ch, c["basis"])
+        for key, name in (("types", "scenario type"), ("places", "place (map)")):
+            if len(ch[key]) > 1:
+                _print_groups(console, name, ch[key])
+        for key, (title, style) in _LISTS.items():
+            _print_changed(console, f"{len(ch[key])} {title}", ch[key], ch["roles"], limit, style)
+    _say(console, f"\nverdict on B: {c['verdict']}", _STYLES.get(c["verdict"], "bold"))
 
 
-def _print_changed(console: Console, changed: list[Mapping[str, Any]], limit: int) -> None:
-    worse = [x for x in changed if x["difference"] < 0]
-    console.print(f"{len(worse)} scenarios got worse, {sum(x['difference'] > 0 for x in changed)} better")
-    for x in worse[: limit or None]:
+def print_differences(c: Mapping[str, Any], console: Console) -> None:
+    """The two runs, and all in which they were not driven alike."""
+
+    def say(text: str, style: str = "") -> None:
+        _say(console, text, style)
+
+    say(f"A: {c['a']['planner']} ({c['a']['run']})\nB: {c['b']['planner']} ({c['b']['run']})")
+    for title, own in (("the planners differ in", True), ("other differences (A / B)", False)):
+        lines = [told(d) for d in c["settings"] if d["planner"] == own and d["key"] != "planner.name"]
+        if lines:
+            say(f"{title}:\n" + "\n".join(f"  {line}" for line in lines), "" if own else "yellow")
+    for m in c["metric_sets"]:
+        say(f"  metric {m['metric']}: {m['a']} / {m['b']}", "yellow")
+    if c["basis"] == "nuplan_score":
+        say("the runs count different metrics: the verdict rests on nuPlan's own score", "yellow")
+    sets = c["scenario_sets"]
+    if sets["only_in_a"] or sets["only_in_b"] or sets["other_window"]:
+        say(f"not the same scenarios: {said_sets(sets)}; only those in both are compared", "yellow")
+
+
+def _print_figures(console: Console, ch: Mapping[str, Any], basis: str) -> None:
+    own = ch["nuplan_score"]
+    rows = [("score", "", ch["score"])]
+    if basis == "nuplan_score" or any(own[k] != ch["score"][k] for k in ("a", "b")):
+        rows.append(("nuPlan's own score", "", own))
+    rows += [(name, ch["roles"].get(name, ""), d) for name, d in ch["metrics"].items()]
+    table = _table("", "A", "B", "B - A", "95 % interval", "")
+    for name, role, d in rows:
+        mark = "worse" if d["worse"] else "better" if d["better"] else ""
+        label = f"{name} (reported)" if role == "reported" else name
+        table.add_row(
+            label,
+            number(d["a"]),
+            number(d["b"]),
+            signed(d["difference"]),
+            span(d["ci"]),
+            mark,
+            style=_STYLES.get(mark, ""),
+        )
+    console.print(table)
+    judged = ch[basis]
+    if judged["detectable"] is not None:
+        _say(
+            console,
+            f"smallest difference that could have been seen here: {judged['detectable']:.3f} "
+            f"(power 0.8; standard deviation {judged['sd']:.3f}, design effect {judged['design_effect']:.2f})",
+        )
+
+
+def _print_groups(console: Console, name: str, groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """By difference, the greatest loss first."""
+    table = _table(name, "n", "A", "B", "B - A", "95 % interval")
+    for label, d in sorted(groups.items(), key=lambda g: (g[1]["difference"], g[0])):
+        mark = "worse" if d["worse"] else "better" if d["better"] else ""
+        table.add_row(
+            label,
+            str(d["scenarios"]),
+            number(d["a"]),
+            number(d["b"]),
+            signed(d["difference"]),
+            span(d["ci"]) or f"{d['logs']} logs",
+            style=_STYLES.get(mark, ""),
+        )
+    console.print(table)
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(titles):
+        table.add_column(title, justify="right" if i and title else "left", no_wrap=i > 0, overflow="fold")
+    return table
+
+
+def _print_changed(
+    console: Console,
+    title: str,
+    changed: Sequence[Mapping[str, Any]],
+    roles: Mapping[str, str],
+    limit: int,
+    style: str,
+) -> None:
+    _say(console, title, style if changed else "")
+    for x in changed[: limit or None]:
         why = ", ".join(
-            f"{k} {_short(a)} -> {_short(b)}"
-            for k, (a, b) in x["metrics"].items()
-            if a is not None and b is not None and b < a
+            f"{name} {_short(a)} -> {_short(b)}"
+            for name, (a, b) in x["metrics"].items()
+            if a is not None and b is not None and (b < a) == (x["difference"] < 0) and roles.get(name) != "reported"
         )
-        fate = f" ({' and '.join(x['failed'])} could not be driven)" if x["failed"] else ""
-        console.print(
-            f"  {x['token']} {x['type']}: {x['a']:.4f} -> {x['b']:.4f}{fate}  {why}", markup=False, highlight=False
-        )
-    if limit and len(worse) > limit:
-        console.print(f"  ... and {len(worse) - limit} more (--limit 0 shows all)")
+        fate = f" (could not be driven in {' and '.join(s.upper() for s in x['failed'])})" if x["failed"] else ""
+        _say(console, f"  {x['token']} {x['type']}: {x['a']:.4f} -> {x['b']:.4f}{fate}  {why}".rstrip())
+    if limit and len(changed) > limit:
+        _say(console, f"  ... and {len(changed) - limit} more (--limit 0 shows all)")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A line as it is, however wide the terminal."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.4f}"
+    """With its sign, and without one where it rounds to zero."""
+    if value is None:
+        return ""
+    text = f"{value:+.4f}"
+    return text[1:] if float(text) == 0.0 else text
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.4f}".rstrip("0").rstrip(".")

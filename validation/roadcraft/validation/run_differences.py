@@ -1,0 +1,122 @@
+"""What differs between runs beside their results: settings, versions, contents of the files they name, scenarios and metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.scoring.folder import RunFolder, flatten
+from roadcraft.validation.suites import scenario_list_hash
+
+Records = Sequence[Mapping[str, Any]]
+_DATA = "suite.data"
+_SILENT = (*ScoreConfig.FREE, "rollouts")  # none of these can change a score
+_ABSENT = "nothing"
+
+
+def setting_differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
+    """Each setting in which runs differ: ``key``, ``values`` (one text per run), ``note``, and ``planner``: whether it is one of the planner's own.
+
+    Versions count as settings, and so do the contents of files and folders that a configuration names.
+    """
+    trees = [flatten(r.tree()) for r in runs]
+    versions = [{f"version of {k}": v for k, v in r.versions().items()} for r in runs]
+    found = [
+        _entry(key, [t.get(key, _ABSENT) for t in side])
+        for side in (trees, versions)
+        for key in sorted({k for t in side for k in t})
+        if key != _DATA and not any(key == s or key.startswith(s + ".") for s in _SILENT)
+    ]
+    found += _contents(runs, trees)
+    names = [t.get("planner.name") for t in trees]
+    return [
+        d
+        for d in found
+        # The settings of two different planners have nothing to do with each other.
+        if len(set(d["values"])) > 1 and not (d["key"].startswith("planner.params") and len(set(names)) > 1)
+    ]
+
+
+def _contents(runs: Sequence[RunFolder], trees: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Differences of what the named files hold, told by digests; the same content under two paths is no difference."""
+    digests = [r.digests() for r in runs]
+    same_scenarios = len({scenario_list_hash(r.items()) for r in runs}) == 1
+    found = []
+    for key in sorted({k for d in digests for k in d}):
+        values = [d.get(key, _ABSENT) for d in digests]
+        if key != _DATA:
+            paths = {str(t.get(key)) for t in trees}
+            note = "the same path, other contents" if len(paths) == 1 and key in trees[0] else "other contents"
+            found.append(_entry(f"{key} (digest)", values, note))
+        elif same_scenarios:
+            found.append(_entry(key, values, "other drives behind the same tokens"))
+    return found
+
+
+def _entry(key: str, values: Sequence[Any], note: str = "") -> dict[str, Any]:
+    texts = [v if isinstance(v, str) else json.dumps(v) for v in values]
+    return {"key": key, "values": texts, "note": note, "planner": key.startswith("planner.")}
+
+
+def told(difference: Mapping[str, Any]) -> str:
+    """``simulation.controller: two_stage / perfect``."""
+    note = f" ({difference['note']})" if difference["note"] else ""
+    return f"{difference['key']}: {' / '.join(difference['values'])}{note}"
+
+
+def agents_of(tree: Mapping[str, Any]) -> str:
+    """Name of the agents that react in a run."""
+    agents = tree["suite"]["agents"]
+    return str(agents if isinstance(agents, str) else agents["name"])
+
+
+def challenge_title(challenge: str, trees: Sequence[Mapping[str, Any]]) -> str:
+    """``reactive (idm)``: a challenge as people call it, with the agents that react where there are any."""
+    from roadcraft.validation.scoring.present import TITLES
+
+    title = TITLES.get(challenge, challenge)
+    return f"{title} ({' / '.join(dict.fromkeys(map(agents_of, trees)))})" if title == "reactive" else title
+
+
+def metric_roles(records: Records) -> dict[str, tuple[str, float | None]]:
+    """Role and weight of every metric of the records: 'multiplier', 'weighted' or 'report'."""
+    return {m["name"]: (m["role"] or "", m["weight"]) for r in records for m in r["metrics"]}
+
+
+def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
+    """Metrics that only one of two runs has, or that count differently, with ``counts``: whether the score depends on it."""
+    left, right = metric_roles(a), metric_roles(b)
+    if not left or not right:  # every drive failed: nothing was judged
+        return []
+    return [
+        {
+            "metric": name,
+            "a": role_text(left.get(name)),
+            "b": role_text(right.get(name)),
+            "counts": any(side[name][0] in ("multiplier", "weighted") for side in (left, right) if name in side),
+        }
+        for name in sorted({*left, *right})
+        if left.get(name) != right.get(name)
+    ]
+
+
+def role_text(role: tuple[str, float | None] | None) -> str:
+    """``multiplier``, ``weight 5`` or ``reported``; ``absent`` for None."""
+    if role is None:
+        return "absent"
+    return {"weighted": f"weight {role[1] or 0:g}", "multiplier": "multiplier"}.get(role[0], "reported")
+
+
+def scenario_differences(a: RunFolder, b: RunFolder, left: Records, right: Records) -> dict[str, int]:
+    """How many results only one of two runs has, both have, and how many scenarios both drove but not from the same start to the same end."""
+    keys = [{(r["log"], r["token"], r["challenge"]) for r in side} for side in (left, right)]
+    windows = [{(i.row.log, i.row.token): tuple(i.window_us) for i in run.items()} for run in (a, b)]
+    common = windows[0].keys() & windows[1].keys()
+    return {
+        "only_in_a": len(keys[0] - keys[1]),
+        "only_in_b": len(keys[1] - keys[0]),
+        "in_both": len(keys[0] & keys[1]),
+        "other_window": sum(windows[0][k] != windows[1][k] for k in common),
+    }
