@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -13,6 +18,7 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import compare, rescore, score
 from roadcraft.validation.scoring.folder import TABLES, RunFolder
+from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import path_digest
 from roadcraft.validation.scoring.sealed import Part, read_lines
 from roadcraft.validation.scoring.tables import read_records
@@ -230,3 +236,82 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, small_store):
 def test_two_processes_do_not_write_into_one_run(run, small_store):
     with RunFolder(run).lock(), pytest.raises(ConfigError, match=f"another process is writing to {run}"):
         run_score(run, small_store, resume=True)
+
+
+# ---- the command line ----------------------------------------------------------------------------------------------
+
+
+MAIN = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
+
+
+def roadcraft(*words, code=0, **options):
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *map(str, words)], capture_output=True, text=True, timeout=240, **options
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_resuming_needs_no_more_than_the_folder(run, whole, tmp_path):
+    halve(run)
+    done = roadcraft("score", "--resume", "--out", "run", "workers=1", cwd=tmp_path)
+    assert (run / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
+    assert "written to run" in done.stderr
+    done = roadcraft("score", "--resume", code=2)
+    assert done.stderr == "error: --resume: which run? say --out RUN\n"
+    done = roadcraft("score", "--resume", "--out", tmp_path / "none", code=4)
+    assert f"{tmp_path / 'none'}: no scoring run here" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(small_store, tmp_path, number, code):
+    run = tmp_path / "run"
+    words = [
+        "score",
+        "planner=pdm_closed",
+        f"data={small_store}",
+        "modes=[nonreactive,reactive]",
+        "workers=1",
+        "batch=1",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, *words, "--out", str(run)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 200
+    while not (RunFolder(run).exists and RunFolder(run).records()):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    kept = len(RunFolder(run).records())
+    assert 0 < kept < 16
+    assert re.search(
+        rf"^interrupted: {kept} of 16 drives are kept in {run}(, about \d+ more that were under way are lost)?; "
+        rf"go on with: roadcraft score --resume --out {run}$",
+        said,
+        re.MULTILINE,
+    ), said
+    assert "Traceback" not in said
+    assert not list(run.rglob("*.tmp"))
+
+
+def test_the_time_that_is_left_follows_the_pace_of_driving_not_of_compiling():
+    bar = Bar(100, False, "drives")
+    bar.at(0.0, bar.started + 60.0)
+    assert bar.left() == ""
+    for second in range(1, 30):
+        bar.at(second * 1.0, bar.started + 60.0 + second)
+    assert bar.left() == "about 71 s left"
+
+
+def test_progress_counts_what_is_kept(capsys):
+    bar = Bar(100, True, "drives", done=10)
+    bar.at(5.0, bar.started + 1.0)
+    bar.at(20.0, bar.started + 31.0)
+    assert capsys.readouterr().err == "10 of 100 drives done, 20 under way, 31 s, about 2 min left\n"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from roadcraft.core.errors import RoadcraftError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Words = Annotated[
@@ -17,6 +21,28 @@ Words = Annotated[
         metavar="[FILE.yaml]... [key=value]...",
     ),
 ]
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command in order: what is kept is told, exit code 130 or 143."""
+    import signal
+
+    code = 130
+
+    def stop(number: int, _: object) -> None:
+        nonlocal code
+        code = 128 + number
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        print(f"interrupted{': ' if e.args else ''}{e}", file=sys.stderr)
+        raise typer.Exit(code) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def score(
@@ -44,21 +70,22 @@ def score(
     """
     from dataclasses import replace
 
-    from roadcraft.validation.scoring.score import load_score_config
+    from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words
     from roadcraft.validation.scoring.score import score as run_score
 
-    config = load_score_config(words or []).config
-    if out is not None:
-        config = replace(config, out=str(out))
-    try:
-        result = run_score(config, resume=resume, debug=debug, progress=not debug)
-    except Exception:
-        if debug:
-            import traceback
+    given = list(words or [])
+    config = load_score_config(resumed_words(given, out) if resume else given).config
+    config = placed(config if out is None else replace(config, out=str(out)), resume)
+    with _stoppable():
+        try:
+            result = run_score(config, resume=resume, debug=debug, progress=not debug)
+        except Exception as e:
+            if debug and not isinstance(e, RoadcraftError):
+                import traceback
 
-            traceback.print_exc()
-            raise typer.Exit(1) from None
-        raise
+                traceback.print_exc()
+                raise typer.Exit(1) from None
+            raise
     if junit is not None:
         from roadcraft.validation.junit import write_junit
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
+from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
 from roadcraft.validation.suites import Item
 
@@ -212,6 +213,12 @@ class RunFolder:
                 "this run did not keep its rollouts", where=str(found), remedy="score again with rollouts=true"
             )
         return found
+
+    def clean(self) -> None:
+        """Remove what a writer of drives that is gone left half made."""
+        for store in (self.path / "rollouts").glob("*/store.json"):
+            with contextlib.suppress(DataError):  # a full disk: what is left is found again
+                clean(store.parent)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

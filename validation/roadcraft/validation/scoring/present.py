@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from roadcraft.validation.intervals import no_interval
 
 PLAIN_EVERY_S = 10.0
+WINDOW_S, RATE_S = 60.0, 5.0  # of progress that tell the pace: at most, and at least
 TITLES = {
     "closed_loop_nonreactive_agents": "non-reactive",
     "closed_loop_reactive_agents": "reactive",
@@ -103,11 +105,16 @@ def span(interval: list[float] | None) -> str:
 
 
 class Bar:
-    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere. Use as a context manager."""
+    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere. Use as a context manager.
+
+    It counts what is kept; what is under way shows in the time that is left, which is told once RATE_S of driving have been seen.
+    """
 
     def __init__(self, total: int, show: bool, what: str = "scenarios", done: int = 0) -> None:
-        self.total, self.show, self.what, self.done, self.first = total, show, what, done, done
+        self.total, self.show, self.what, self.done = total, show, what, done
+        self.running = 0.0
         self.started = self.said = monotonic()
+        self.seen: deque[tuple[float, float]] = deque()  # (time, work done) of the last WINDOW_S
         self.console = Console(stderr=True)
         self.live: Progress | None = None
         if show and self.console.is_terminal:
@@ -117,10 +124,10 @@ class Bar:
                 MofNCompleteColumn(),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[left]}"),
                 console=self.console,
             )
-            self.task = self.live.add_task(what, total=total, completed=done)
+            self.task = self.live.add_task(what, total=total, completed=done, left="")
 
     def __enter__(self) -> Bar:
         if self.live:
@@ -141,12 +148,37 @@ class Bar:
         self.done += count
         self.at(0.0)
 
-    def at(self, running: float) -> None:
-        """``running``: scenarios' worth of work done in batches that are not finished."""
+    def at(self, running: float, now: float | None = None) -> None:
+        """``running``: scenarios' worth of work done in batches that are not finished. now: the clock, s."""
+        now = monotonic() if now is None else now
+        self.running = running
+        work = self.done + running
+        if self.seen or running > 0.0:  # before that, kernels are compiled and data opened
+            self.seen.append((now, work))
+        while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW_S:
+            self.seen.popleft()
         if self.live:
-            self.live.update(self.task, completed=min(self.done + running, self.total))
-        elif self.show and (monotonic() - self.said > PLAIN_EVERY_S):
-            self.said = monotonic()
-            gone, did = self.said - self.started, self.done + running - self.first
-            left = f", about {gone / did * (self.total - self.done - running):.0f} s left" if did > 0 else ""
-            print(f"{self.done + running:.0f} of {self.total} {self.what}, {gone:.0f} s{left}", file=sys.stderr)
+            self.live.update(self.task, completed=min(self.done, self.total), left=self.left())
+        elif self.show and (now - self.said > PLAIN_EVERY_S):
+            self.said = now
+            parts = [
+                f"{self.done} of {self.total} {self.what} done",
+                *([f"{running:.0f} under way"] if running >= 1.0 else []),
+            ]
+            print(", ".join([*parts, f"{now - self.started:.0f} s", *filter(None, [self.left()])]), file=sys.stderr)
+
+    def left(self) -> str:
+        """``about 70 s left``, at the pace of the last WINDOW_S; nothing before there is a pace."""
+        if not self.seen:
+            return ""
+        (begun, before), (now, work) = self.seen[0], self.seen[-1]
+        if now - begun < RATE_S or work <= before:
+            return ""
+        return f"about {duration((self.total - work) * (now - begun) / (work - before))} left"
+
+
+def duration(seconds: float) -> str:
+    """``70 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 7200.0 else f"{seconds / 3600.0:.1f} h"

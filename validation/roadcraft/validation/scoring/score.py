@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
@@ -13,7 +14,7 @@ from typing import Any
 
 from roadcraft.core.config import Loaded, load_config, to_tree
 from roadcraft.core.cores import usable_cores
-from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
@@ -69,10 +70,7 @@ def score(
         config = load_config(ScoreConfig, words, short=ScoreConfig.SHORT).config
     elif settings:
         raise ConfigError("give a config or single settings, not both")
-    if not config.out:
-        if resume:
-            raise ConfigError("which run? say out=RUN")
-        config = replace(config, out=str(default_out(config)))
+    config = placed(config, resume)
     folder, tree = RunFolder(config.out), to_tree(config)
     folder.refuse_others()
     source = open_data(config.suite)
@@ -80,13 +78,29 @@ def score(
     _tell_missing(config, missing)
     items = select_items(config.suite, source, config.scenario)
     digests = digests_of(config, source, items)
-    with folder.lock():
+    with folder.lock(), _whole(folder, len(items) * len(config.suite.modes)):
         _begin(folder, tree, items, digests, resume)
         if debug:
             _drive_here(config, folder, items)
         else:
             _drive(config, folder, items, progress)
         return finish(config, tree, folder, items, {m.key: list(m.names) for m in missing})
+
+
+@contextlib.contextmanager
+def _whole(folder: RunFolder, total: int) -> Iterator[None]:
+    """What is interrupted, or cannot be written, leaves whole files only, and the error says what is kept and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, DiskError) as e:
+        folder.clean()
+        kept = len(folder.records()) if folder.exists else 0
+        how = f"go on with: {folder.resume}" if kept else "run the same command again"
+        if isinstance(e, DiskError):
+            remedy = f"free some space, then {how}" if "full" in e.what else f"then {how}"
+            raise DiskError(f"{e.what}; {kept} of {total} drives are kept", where=e.where, remedy=remedy) from e
+        said = f"{kept} of {total} drives are kept in {folder.path}{e.args[0] if e.args else ''}; {how}"
+        raise KeyboardInterrupt(said) from None
 
 
 def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
@@ -106,6 +120,25 @@ def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
 def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
     """The configuration from command-line words."""
     return load_config(ScoreConfig, words, short=ScoreConfig.SHORT)
+
+
+def resumed_words(words: Sequence[str], out: Path | None) -> list[str]:
+    """Words of a resumed run: where they say nothing that must stay the same, the run's own configuration comes first."""
+    keys = {w.partition("=")[0]: w.partition("=")[2] for w in words}
+    place = str(out or keys.get("out", ""))
+    free = {*ScoreConfig.FREE, *(short for short, full in ScoreConfig.SHORT.items() if full in ScoreConfig.FREE)}
+    if not place or any("=" not in w for w in words) or not keys.keys() <= free:
+        return list(words)
+    folder = RunFolder(place)
+    folder.tree()
+    return [str(folder.config), *words]
+
+
+def placed(config: ScoreConfig, resume: bool = False) -> ScoreConfig:
+    """The configuration with a folder to write to. Raises ConfigError where a run is to be resumed and none is named."""
+    if resume and not config.out:
+        raise ConfigError("--resume: which run? say --out RUN")
+    return config if config.out else replace(config, out=str(default_out(config)))
 
 
 def default_out(config: ScoreConfig) -> Path:
@@ -133,6 +166,9 @@ def _begin(
             f"{folder.path} cannot be resumed: the data or the filter now give other scenarios (suite.data, suite.filter)"
         )
     refuse_differences(folder.digests(), digests, folder.path, "cannot be resumed")
+    for file, count in folder.damaged_parts().items():
+        print(f"warning: {folder.path / file}: {count} damaged lines; their drives are made again", file=sys.stderr)
+    folder.clean()
 
 
 def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> list[tuple[Item, tuple[str, ...]]]:
@@ -160,7 +196,7 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
     ]
     total = len(items) * len(config.suite.modes)
 
-    def lost(item: Item, mode: str, stage: str, error: str, text: str) -> None:
+    def gone(item: Item, mode: str, stage: str, error: str, text: str) -> None:
         with Part(part_path(folder, LOST)) as part:
             part.add(failed_record(item, mode, -1, stage, error, text))
             part.commit()
@@ -172,11 +208,15 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
             note=bar.say,
             progress=bar.at,
             done=lambda keys: bar.add(len(keys)),
-            lost=lost,
+            lost=gone,
         )
         steps = max((i.window_us[1] - i.window_us[0]) // max(i.row.interval_us * i.row.stride, 1) for i in items)
         with Pool(folder.path, min(workers, max(len(batches), 1)), config.call_limit_s, events, int(steps)) as pool:
-            pool.run(batches)
+            try:
+                pool.run(batches)
+            except KeyboardInterrupt:
+                lost = f", about {bar.running:.0f} more that were under way are lost" if bar.running >= 1.0 else ""
+                raise KeyboardInterrupt(lost) from None
 
 
 def finish(
