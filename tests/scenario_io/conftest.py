@@ -12,6 +12,8 @@ from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenes, Tracks
 
+ORIGIN = 664433.123456789  # of the map, as far out as northings are
+
 
 def _drive(seed: int, frames: int = 40, name: str = "") -> Drive:
     rng = np.random.default_rng(seed)
@@ -26,7 +28,7 @@ def _drive(seed: int, frames: int = 40, name: str = "") -> Drive:
         interval_us=50_000,
         time_us=1_600_000_000_000_000 + 50_000 * np.arange(frames),
         token=rng.integers(0, 2**64, frames, dtype=np.uint64),
-        ego=rng.normal(size=(frames, 10)) * 100 + 664433.123456789,
+        ego=rng.normal(size=(frames, 10)) + np.array([ORIGIN + 40, ORIGIN + 2, *[0.0] * 8]),
         joints=np.zeros((frames, 0)),
         tracks=Tracks(
             rng.integers(0, 2**64, 7, dtype=np.uint64),
@@ -36,7 +38,7 @@ def _drive(seed: int, frames: int = 40, name: str = "") -> Drive:
             rng.random(7),
         ),
         objects=ObjectFrames(
-            offsets_of(counts), rng.integers(0, 7, n), rng.normal(size=(n, 5)), rng.normal(size=(n, 2))
+            offsets_of(counts), rng.integers(0, 7, n), rng.uniform(0.1, 3, (n, 5)), rng.normal(size=(n, 2))
         ),
         lights=LightFrames(offsets_of(lights), rng.integers(0, 9, m), rng.integers(0, 4, m).astype(np.uint8)),
         scenes=Scenes(
@@ -54,10 +56,10 @@ def _drive(seed: int, frames: int = 40, name: str = "") -> Drive:
 
 def _map(seed: int) -> MapData:
     rng = np.random.default_rng(seed)
-    x = 20.0 * np.arange(4) + rng.random()
-    box = [np.array([[a, 0], [a + 20, 0], [a + 20, 4], [a, 4], [a, 0]]) for a in x]
-    line = [np.array([[a, 2.0], [a + 10, 2], [a + 20, 2]]) for a in x]
-    edge = [np.array([[a, 4.0], [a + 20, 4]]) for a in x]
+    x, y = ORIGIN + 20.0 * np.arange(4) + rng.random(), ORIGIN
+    box = [np.array([[a, y], [a + 20, y], [a + 20, y + 4], [a, y + 4], [a, y]]) for a in x]
+    line = [np.array([[a, y + 2], [a + 10, y + 2], [a + 20, y + 2]]) for a in x]
+    edge = [np.array([[a, y + 4], [a + 20, y + 4]]) for a in x]
     none, each = Ragged.build([[]] * 4), [[i] for i in range(4)]
     following, before = Ragged.build([[1], [2], [3], []]), Ragged.build([[], [0], [1], [2]])
     kind = np.zeros(4, np.uint8)

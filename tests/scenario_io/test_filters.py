@@ -233,6 +233,7 @@ def accelerating(make_drive, make_map, make_rows):
     drive.ego[:] = 0.0
     drive.ego[:, 3] = np.where(t < 0.5, 0.0, 5.0)
     drive.ego[1:, 0] = np.cumsum(drive.ego[:-1, 3]) * 0.05
+    drive.ego[:, :2] += np.floor(make_map(1).lanes.centerlines.points.min(0))
     return OneDrive(drive, make_map(1), make_rows(drive))
 
 

@@ -152,16 +152,23 @@ def damaged(tmp_path, make_drive, make_map, make_rows) -> Path:
     return path
 
 
-def test_bad_logs_are_skipped_and_told(damaged, tmp_path):
+def test_bad_logs_are_skipped_and_bad_parts_left_out_and_told(damaged, tmp_path, make_drive):
     report = ingest("store", damaged, tmp_path / "out", workers=1)
-    assert report.drives == 2
     told = {s.log: (s.where, s.what) for s in report.skipped}
-    assert told["nan_pose"] == ("nan_pose: frame 7", "the ego state is not finite (1 times)")
-    assert told["same_time"] == ("same_time: frame 4", "time does not increase (1 times)")
-    assert "box or velocity is not finite" in told["inf_box"][1]
+    assert told == {
+        "same_time": ("same_time: frame 4", "time does not increase (1 times)"),
+        "lost_track": told["lost_track"],
+        "short": ("short", "the log is too short: 1 frames"),
+    }
     assert "belongs to no track" in told["lost_track"][1]
-    assert "too short: 1 frames" in told["short"][1]
-    assert Store(tmp_path / "out").logs() == ["good_0", "good_1"]
+    tokens = make_drive(5).token
+    left = {s.log: (s.where, s.what) for s in report.left_out}
+    assert left["nan_pose"] == (f"nan_pose, frame {int(tokens[7]):016x}", "1 frame left out: without a finite ego pose")
+    assert left["inf_box"][1] == "1 box left out: without a finite pose, possible position or possible size"
+    store = Store(tmp_path / "out")
+    assert store.logs() == ["good_0", "good_1", "inf_box", "nan_pose"]
+    assert len(store.drive("nan_pose")) == 39
+    assert len(store.drive("inf_box").objects.box) == len(make_drive(5).objects.box) - 1
 
 
 def test_an_empty_map_is_refused(make_drive, make_map):
@@ -179,9 +186,10 @@ def test_the_exit_code_says_that_something_was_skipped(damaged, logs, tmp_path, 
 
     assert run("store", str(damaged), "--out", str(tmp_path / "a"), "--workers", "1") == 3
     shown = capsys.readouterr()
-    assert "nan_pose: frame 7: the ego state is not finite" in shown.err
-    assert "2 drives with 4 scenarios added" in shown.out
-    assert "5 skipped" in shown.out
+    assert "skipped: same_time: frame 4: time does not increase" in shown.err
+    assert "left out: nan_pose, frame " in shown.err
+    assert "4 drives with 4 scenarios added" in shown.out
+    assert shown.out.rstrip().endswith(", 3 skipped, 2 left out in part")
     assert run("auto", str(logs), "--out", str(tmp_path / "b"), "--workers", "1", "--json") == 0
     assert json.loads(capsys.readouterr().out)["drives"] == 40
     assert run("auto", str(tmp_path / "none"), "--out", str(tmp_path / "c")) == 4

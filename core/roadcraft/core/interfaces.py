@@ -239,7 +239,11 @@ class ScenarioSource(ABC):
         """The MapData of the log's location, loaded once per location."""
 
     def left_out(self, log: str) -> Sequence[DataError]:
-        """Why parts of a log are missing from its rows; ingest reports them as skipped."""
+        """Why parts of a log are missing from its rows or its drive; ingest reports them."""
+        return ()
+
+    def warnings(self, log: str) -> Sequence[DataError]:
+        """What is odd about a log or its map though nothing is missing; ingest reports it."""
         return ()
 
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:

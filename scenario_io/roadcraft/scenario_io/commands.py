@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from roadcraft.scenario_io.ingestion import IngestReport
 
 
 def ingest(
@@ -26,7 +30,7 @@ def ingest(
 ) -> None:
     """Read driving logs into a store. A run that was killed goes on where it stopped when repeated.
 
-    Logs that cannot be read are skipped and listed, and the exit code is then 3.
+    Logs that cannot be read are skipped, impossible parts of the others left out; both are listed, and the exit code is then 3.
 
     Example: roadcraft ingest nuplan PATH/TO/splits/mini --out stores/mini maps_root=PATH/TO/maps
     """
@@ -47,15 +51,28 @@ def ingest(
     if as_json:
         print(json.dumps(asdict(report), indent=2))
     else:
-        for s in report.skipped:
-            print(f"skipped: {DataError(s.what, where=s.where, remedy=s.remedy)}", file=sys.stderr)
-        print(
-            f"{report.store}: {report.drives} drives with {report.scenarios} scenarios added ({report.bytes / 1e6:.1f} MB, {report.seconds:.1f} s)"
-            + (f", {report.already} were there already" if report.already else "")
-            + (f", {len(report.skipped)} skipped" if report.skipped else "")
-        )
-    if report.skipped:
+        for title, found in (("skipped", report.skipped), ("left out", report.left_out), ("warning", report.warnings)):
+            for s in found:
+                print(f"{title}: {DataError(s.what, where=s.where, remedy=s.remedy)}", file=sys.stderr)
+        print(last_line(report))
+    if report.skipped or report.left_out:
         raise typer.Exit(3 if report.drives or report.already else 4)
+
+
+def last_line(report: IngestReport) -> str:
+    """What an ingest did, in a line; where no scenario came of it, why."""
+    parts = [
+        f"{report.store}: {report.drives} drives with {report.scenarios} scenarios added ({report.bytes / 1e6:.1f} MB, {report.seconds:.1f} s)"
+    ]
+    if report.already:
+        parts.append(f"{report.already} were there already")
+    for count, what in ((len(report.skipped), "skipped"), (len(report.left_out), "left out in part")):
+        if count:
+            parts.append(f"{count} {what}")
+    if report.drives and not report.scenarios:
+        reasons = Counter(s.what for s in report.left_out) or Counter(("no frame is tagged",))
+        parts.append(f"nothing to drive: {reasons.most_common(1)[0][0]}")
+    return ", ".join(parts)
 
 
 def parse_params(words: list[str]) -> dict[str, object]:

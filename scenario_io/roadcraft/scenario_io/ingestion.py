@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,7 +22,10 @@ from typing import Any
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError, RoadcraftError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.scenario_io.checks import check_drive
+from roadcraft.core.scenario import Drive
+from roadcraft.core.windows import window
+from roadcraft.scenario_io.checks import check_drive, check_place, check_room
+from roadcraft.scenario_io.faults import Gap, gaps_of, mended, pieces, without_gaps
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.index import compact, read_index
 from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive, repair
@@ -32,7 +35,7 @@ TASKS_PER_WORKER = 8
 
 @dataclass(frozen=True)
 class Skipped:
-    """A log that could not be read: its key, what was wrong, where, and what would be right."""
+    """A log, or a part of one, that could not be read: the log's key, what was wrong, where, and what would be right."""
 
     log: str
     what: str
@@ -42,7 +45,8 @@ class Skipped:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall clock."""
+    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall clock; skipped: logs that could not
+    be read; left_out: parts of the others that could not (scenes, scenarios, frames, boxes); warnings: what is odd, though nothing is missing."""
 
     store: str
     drives: int
@@ -51,6 +55,8 @@ class IngestReport:
     bytes: int
     seconds: float
     skipped: tuple[Skipped, ...] = ()
+    left_out: tuple[Skipped, ...] = ()
+    warnings: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,19 @@ class _Done:
     drives: int = 0
     scenarios: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    left_out: list[Skipped] = field(default_factory=list)
+    warnings: list[Skipped] = field(default_factory=list)
     fatal: tuple[str, str, str] | None = None
+
+    def add(self, other: _Done) -> None:
+        self.drives += other.drives
+        self.scenarios += other.scenarios
+        for mine, theirs in (
+            (self.skipped, other.skipped),
+            (self.left_out, other.left_out),
+            (self.warnings, other.warnings),
+        ):
+            mine += theirs
 
 
 def ingest(
@@ -104,9 +122,7 @@ def ingest(
         bar = _Bar(len(wanted)) if progress and wanted else nullcontext(_ignore)
         with bar as advance:
             for done, count in _run(job, source, wanted, workers or usable_cores()):
-                total.drives += done.drives
-                total.scenarios += done.scenarios
-                total.skipped += done.skipped
+                total.add(done)
                 advance(count, len(total.skipped))
         compact(Path(out) / "index")
     return IngestReport(
@@ -116,8 +132,18 @@ def ingest(
         already=len(keys) - len(wanted),
         bytes=_size(Path(out)) - size,
         seconds=time.monotonic() - started,
-        skipped=tuple(sorted(total.skipped, key=lambda s: s.log)),
+        skipped=_once(total.skipped),
+        left_out=_once(total.left_out),
+        warnings=_once(total.warnings),
     )
+
+
+def _once(found: Sequence[Skipped]) -> tuple[Skipped, ...]:
+    """By log; what several logs say alike of a map they share is said once."""
+    out: dict[tuple[str, str], Skipped] = {}
+    for s in sorted(found, key=lambda s: (s.log, s.where)):
+        out.setdefault((s.where, s.what), s)
+    return tuple(out.values())
 
 
 def _run(job: _Job, source: ScenarioSource, keys: Sequence[str], workers: int) -> Iterator[tuple[_Done, int]]:
@@ -176,25 +202,48 @@ def _ingest_logs(source: ScenarioSource, job: _Job, keys: Sequence[str]) -> _Don
 
 
 def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job, done: _Done) -> None:
+    def say(errors: Sequence[DataError]) -> list[Skipped]:
+        return [Skipped(key, e.what, e.where or key, e.remedy) for e in errors]
+
     try:
-        drive, map_data = source.drive(key), source.map(key)
+        map_data = source.map(key)
+        drive, told = mended(source.drive(key), key)
         check_drive(drive, map_data, key)
-        rows = [r for r in source.rows(key) if r.tags or not job.tagged_only]
-        writer.add(key, drive, map_data, rows)
-        done.drives += 1
-        done.scenarios += len(rows)
-        done.skipped += [Skipped(key, e.what, e.where or key, e.remedy) for e in source.left_out(key)]
+        odd = check_place(drive, map_data, key)
+        gaps = gaps_of(drive.time_us, drive.ego[:, :2], drive.interval_us, key)
+        found = [r for r in source.rows(key) if r.tags or not job.tagged_only]
+        rows, lost = without_gaps(found, drive.time_us, drive.interval_us, gaps, key)
+        known = source.left_out(key)  # of a source that minds gaps itself, in the same words
+        lost = [e for e in lost if not any(e.what.split(": ")[0] == k.what.split(": ")[0] for k in known)]
+        done.left_out += say([*known, *told, *lost])
+        done.warnings += say([*source.warnings(key), *odd, *check_room(drive, rows, key)])
+        for name, part in _parts(key, drive, gaps):
+            mine = [replace(r, log=name) for r in rows if part.time_us[0] <= r.anchor_us <= part.time_us[-1]]
+            writer.add(name, part, map_data, mine)
+            done.drives += 1
+            done.scenarios += len(mine)
     except DiskError:
         raise
     except DataError as e:
-        done.skipped.append(Skipped(key, e.what, e.where or key, e.remedy))
-    except Exception as e:  # a log must never end the ingest of the others
-        remedy = (
-            ""
-            if isinstance(e, RoadcraftError)
-            else "please report this log: the reader should have said what is wrong with it"
-        )
+        done.skipped += say([e])
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as e:  # a log must never end the ingest of the others, not even by SystemExit
+        known = isinstance(e, RoadcraftError)
+        remedy = "" if known else "please report this log: the reader should have said what is wrong with it"
         done.skipped.append(Skipped(key, f"{type(e).__name__}: {e}", f"{job.path}: {key}", remedy))
+
+
+def _parts(key: str, drive: Drive, gaps: Sequence[Gap]) -> Iterator[tuple[str, Drive]]:
+    """The drive, or its stretches between gaps: the first keeps the log's key, further ones are numbered."""
+    if not gaps:
+        yield key, drive
+        return
+    found = pieces(drive.time_us, gaps)
+    if not found:
+        raise DataError("no two frames follow each other", where=key)
+    for i, (first, last) in enumerate(found):
+        yield (key if i == 0 else f"{key}~{i + 1}"), window(drive, first, last)
 
 
 def _checked(done: _Done) -> _Done:
@@ -211,7 +260,10 @@ def _open_once(job: _Job) -> ScenarioSource:
 
 
 def _open(job: _Job) -> ScenarioSource:
-    return open_source(job.path, job.format, **dict(job.params))
+    try:
+        return open_source(job.path, job.format, **dict(job.params))
+    except SystemExit as e:
+        raise DataError(f"the source {job.format!r} ended the process: SystemExit: {e}", where=job.path) from e
 
 
 def _hashable(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def make_drive(seed: int, frames: int = 420) -> Drive:
     )
     velocity = np.where((kinds[rows] <= ObjectKind.BICYCLE)[:, None], rng.normal(size=(len(rows), 2)), 0.0)
     ego = np.zeros((frames, 10))
-    ego[:, :2] = rng.normal(size=(frames, 2)) * 30 + ORIGIN
+    ego[:, :2] = np.linspace((5, 0), (95, 3), frames) + rng.normal(size=(frames, 2)) + ORIGIN
     ego[:, 2] = rng.uniform(-np.pi, np.pi, frames)
     ego[:, 3:7] = rng.normal(size=(frames, 4))
     starts = np.sort(rng.choice(np.arange(1, frames), 6, replace=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -15,7 +16,7 @@ import pytest
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, ObjectKind
-from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, read_map
+from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, read_map, write_drive
 from roadcraft.scenario_io.nuplan.schema import TABLES
 
 UNREAD = {"camera", "image"}
@@ -91,37 +92,188 @@ def test_frames_of_other_lidars_are_left_out(world: Any) -> None:
 
 
 @pytest.mark.parametrize("column", ["x", "y", "vx", "acceleration_x", "qw"])
-def test_pose_that_is_not_finite(world: Any, column: str) -> None:
+@pytest.mark.parametrize("value", ["NULL", "9e999", "7e12"])  # SQLite stores NaN as NULL
+def test_a_frame_with_an_impossible_pose_is_left_out_and_told(world: Any, column: str, value: str) -> None:
     token = f"{int(world.drive.token[200]):016x}"
     pose = f"(SELECT ego_pose_token FROM lidar_pc WHERE token = x'{token}')"
-    spoil(world.log, f"UPDATE ego_pose SET {column} = NULL WHERE token = {pose}")  # SQLite stores NaN as NULL
-    fault(world, "ego_pose", token)
-    spoil(world.log, f"UPDATE ego_pose SET {column} = 9e999 WHERE token = {pose}")
-    fault(world, "ego_pose", token)
+    spoil(world.log, f"UPDATE ego_pose SET {column} = {value} WHERE token = {pose}")
+    left_out_frame(world, token)
 
 
-def test_pose_that_is_missing(world: Any) -> None:
+def test_a_frame_without_a_pose_is_left_out_and_told(world: Any) -> None:
     token = f"{int(world.drive.token[200]):016x}"
     spoil(
         world.log, f"DELETE FROM ego_pose WHERE token = (SELECT ego_pose_token FROM lidar_pc WHERE token = x'{token}')"
     )
-    fault(world, "ego_pose", token)
+    left_out_frame(world, token)
+
+
+def left_out_frame(world: Any, token: str) -> None:
+    source, d = world.source(), world.drive
+    read = read_everything(source, d.name)
+    assert read.token.tolist() == [t for t in d.token.tolist() if t != int(token, 16)]
+    (told,) = source.left_out(d.name)
+    assert (told.where, told.what) == (f"{world.log}, frame {token}", "1 frame left out: without a finite ego pose")
+    assert token not in {r.token for r in source.rows(d.name)}
+    kept = np.delete(np.arange(len(d)), np.flatnonzero(d.token == int(token, 16)))
+    for i, f in enumerate(kept.tolist()):
+        assert read.objects.box[read.objects.rows(i)].tobytes() == d.objects.box[d.objects.rows(f)].tobytes()
+        assert read.lights.lane[read.lights.rows(i)].tolist() == d.lights.lane[d.lights.rows(f)].tolist()
+        assert read.scenes.names[read.scenes.at(i)] == d.scenes.names[d.scenes.at(f)]
+
+
+def a_moving_box(world: Any) -> tuple[int, int, str]:
+    """Row of a moving object's box in frame 210 or later, its frame, and what picks it in SQL."""
+    o, tracks = world.drive.objects, world.drive.tracks
+    moving = tracks.kind[o.track] <= ObjectKind.BICYCLE
+    row = int(np.flatnonzero(moving & (np.arange(len(moving)) >= o.offsets[210]))[0])
+    frame = int(np.searchsorted(o.offsets, row, side="right")) - 1
+    token, track = int(world.drive.token[frame]), int(tracks.id[o.track[row]])
+    return row, frame, f"lidar_pc_token = x'{token:016x}' AND track_token = x'{track:016x}'"
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("x", "NULL"), ("yaw", "'left'"), ("length", "0"), ("width", "-2"), ("vx", "9e999")]
+    ("column", "value"),
+    [
+        ("x", "NULL"),
+        ("y", "9e999"),
+        ("yaw", "NULL"),
+        ("length", "0"),
+        ("width", "-2"),
+        ("length", "1e6"),
+        ("width", "NULL"),
+    ],
 )
-def test_box_that_is_none(world: Any, column: str, value: str) -> None:
-    moving = world.drive.tracks.kind[world.drive.objects.track] <= ObjectKind.BICYCLE
-    row = np.flatnonzero(moving & (np.arange(len(moving)) >= world.drive.objects.offsets[210]))[0]
-    frame = f"{int(world.drive.token[np.searchsorted(world.drive.objects.offsets, row, side='right') - 1]):016x}"
-    spoil(
-        world.log,
-        f"UPDATE lidar_box SET {column} = {value} WHERE lidar_pc_token = x'{frame}' AND track_token IN "
-        "(SELECT t.token FROM track t JOIN category c ON c.token = t.category_token WHERE c.name IN ('vehicle', 'pedestrian', 'bicycle'))",
+def test_an_impossible_box_is_left_out_and_told(world: Any, column: str, value: str) -> None:
+    row, frame, where = a_moving_box(world)
+    spoil(world.log, f"UPDATE lidar_box SET {column} = {value} WHERE {where}")
+    source = world.source()
+    read = read_everything(source, world.drive.name)
+    assert len(read) == len(world.drive)
+    assert read.objects.box.tobytes() == np.delete(world.drive.objects.box, row, 0).tobytes()
+    assert read.objects.offsets[frame + 1] == world.drive.objects.offsets[frame + 1] - 1
+    (told,) = source.left_out(world.drive.name)
+    track, token = where.split("x'")[2][:16], where.split("x'")[1][:16]
+    assert told.where == f"{world.log}: track {track}, frame {token}"
+    assert told.what == "1 box left out: without a finite pose, possible position or possible size"
+
+
+@pytest.mark.parametrize("value", ["NULL", "9e999", "5000"])
+def test_a_missing_velocity_is_taken_from_the_frame_beside(world: Any, value: str) -> None:
+    row, frame, where = a_moving_box(world)
+    spoil(world.log, f"UPDATE lidar_box SET vx = {value} WHERE {where}")
+    source = world.source()
+    read, o = read_everything(source, world.drive.name), world.drive.objects
+    assert read.objects.box.tobytes() == o.box.tobytes()
+    beside = [
+        o.velocity[r]
+        for f in (frame - 1, frame + 1)
+        for r in range(o.offsets[f], o.offsets[f + 1])
+        if o.track[r] == o.track[row]
+    ]
+    assert read.objects.velocity[row].tolist() == (beside[0].tolist() if beside else [0.0, 0.0])
+    (told,) = source.left_out(world.drive.name)
+    assert told.what == "1 velocity missing or impossible: taken from the frame beside, or 0"
+
+
+def test_a_box_that_is_no_number_is_refused(world: Any) -> None:
+    spoil(world.log, f"UPDATE lidar_box SET yaw = 'left' WHERE {a_moving_box(world)[2]}")
+    fault(world, "lidar_box")
+
+
+def test_frames_every_tenth_of_a_second_are_read_as_such(world: Any) -> None:
+    for t in world.drive.time_us[1::2].tolist():
+        spoil(world.log, f"DELETE FROM lidar_pc WHERE timestamp = {t}")
+    source = world.source()
+    rows = source.rows(world.drive.name)
+    assert {(r.interval_us, r.stride) for r in rows} == {(100_000, 1)}
+    assert source.drive(world.drive.name).interval_us == 100_000
+    scenario = source.scenario(rows[0], "unknown", (rows[0].anchor_us, rows[0].anchor_us + 2_000_000))
+    assert scenario.interval_s == pytest.approx(0.1)
+    assert len(scenario) in (20, 21)
+
+
+def test_frames_five_times_a_second_are_refused(world: Any) -> None:
+    for i in (1, 2, 3):
+        for t in world.drive.time_us[i::4].tolist():
+            spoil(world.log, f"DELETE FROM lidar_pc WHERE timestamp = {t}")
+    fault(world, "table lidar_pc", "0.2", "s apart", "a whole number of frames in 0.1 s")
+
+
+def missing_frames(world: Any, frames: np.ndarray) -> None:
+    for t in world.drive.time_us[frames].tolist():
+        spoil(world.log, f"DELETE FROM lidar_pc WHERE timestamp = {t}")
+
+
+def test_no_scenario_spans_a_gap(world: Any, new_drive: Any, tmp_path: Path) -> None:
+    from roadcraft.scenario_io import Store, ingest, window_of
+
+    world = world._replace(drive=new_drive(3, 1500))
+    write_drive(world.drive, world.map, world.log)
+    time, name = world.drive.time_us, world.drive.name
+    whole = {r.token for r in world.source().rows(name)}
+    missing_frames(world, np.arange(700, 730))
+    source = world.source()
+    rows = source.rows(name)
+    assert 0 < len(rows) < len(whole)
+    for r in rows:
+        first, last = (
+            min(window_of(r, t)[0] for t in r.tags or ("unknown",)),
+            max(window_of(r, t)[1] for t in r.tags or ("unknown",)),
+        )
+        assert last <= time[699] or first - 2_000_000 >= time[730]
+    told = source.left_out(name)[-1]
+    assert told.what.startswith("a gap of 1.55 s ")
+    lost = len(whole) - len(whole & {f"{int(t):016x}" for t in world.drive.token[700:730]}) - len(rows)
+    assert f"{lost} scenarios across it left out" in told.what
+    report = ingest("nuplan", world.logs, tmp_path / "s", {"maps_root": str(world.maps)}, workers=1)
+    store = Store(tmp_path / "s")
+    assert store.logs() == [name, f"{name}~2"]
+    assert [len(store.drive(k)) for k in store.logs()] == [700, len(time) - 730]
+    assert sorted(r.token for r in store.iter_rows()) == sorted(r.token for r in rows)
+    assert [s.what for s in report.left_out] == [told.what]
+
+
+def test_a_log_in_which_frames_are_missing_everywhere_is_refused(world: Any) -> None:
+    rng = np.random.default_rng(0)
+    missing_frames(world, np.flatnonzero(rng.random(len(world.drive)) < 0.3))
+    fault(world, "of the steps between frames are not the nominal 0.05 s", "frames are missing")
+
+
+def test_single_missing_frames_are_accepted(world: Any) -> None:
+    whole = len(world.source().rows(world.drive.name))
+    missing_frames(world, np.arange(50, 400, 60))
+    source = world.source()
+    assert whole - 6 <= len(source.rows(world.drive.name)) < whole
+    assert source.left_out(world.drive.name) == []
+
+
+def test_nothing_spans_a_jump_of_the_ego(world: Any) -> None:
+    later = f"(SELECT ego_pose_token FROM lidar_pc WHERE timestamp > {world.drive.time_us[300]})"
+    spoil(world.log, f"UPDATE ego_pose SET x = x + 1000 WHERE token IN {later}")
+    source = world.source()
+    assert source.rows(world.drive.name) == []
+    told = source.left_out(world.drive.name)[-1].what
+    assert re.fullmatch(
+        r"the ego jumps \d+ m 15\.0\d s after the start of the log: \d+ scenarios across it left out", told
     )
-    e = fault(world, "lidar_box")
-    assert value == "'left'" or frame in str(e)
+
+
+def test_the_map_of_another_place_is_refused(world: Any, tmp_path: Path) -> None:
+    from roadcraft.scenario_io import ingest
+
+    def report() -> Any:
+        return ingest("nuplan", world.logs, tmp_path / "s", {"maps_root": str(world.maps)}, workers=1)
+
+    spoil(world.log, "UPDATE ego_pose SET y = y + 5000")
+    (skipped,) = report().skipped
+    assert skipped.what == "the ego is on no lane and no drivable area of map us-ma-boston in any frame"
+    assert skipped.remedy == "is it the right map?"
+    half = int(world.drive.time_us[100])
+    spoil(world.log, f"UPDATE ego_pose SET y = y - 5000 WHERE timestamp < {half}")
+    again = report()
+    assert again.skipped == ()
+    assert any("of map us-ma-boston in 7" in w.what and w.what.endswith("% of the frames") for w in again.warnings)
 
 
 def test_unknown_category(world: Any) -> None:
@@ -189,7 +341,8 @@ def test_an_ingest_reports_scenes_without_a_route_and_keeps_the_rest(world: Any,
     spoil(world.log, f"UPDATE scene SET roadblock_ids = '' WHERE name = '{name}'")
     report = ingest("nuplan", world.logs, tmp_path / "store", {"maps_root": str(world.maps)}, workers=1)
     assert report.drives == 1
-    assert [name in s.where and "no route" in s.what for s in report.skipped] == [True]
+    assert [name in s.where and "no route" in s.what for s in report.left_out] == [True]
+    assert report.skipped == ()
     assert Store(tmp_path / "store").logs() == world.source().logs()
 
 
@@ -429,7 +582,7 @@ def test_flipped_bytes_in_a_map(world: Any, seed: int) -> None:
 def test_a_map_is_loaded_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def counted(root: Path, location: str) -> MapData:
+    def counted(root: Path, location: str, told: Any) -> MapData:
         calls.append(location)
         return read_map(root, location)
 

@@ -25,10 +25,12 @@ from roadcraft.core.scenario import (
     Scenes,
     Tracks,
 )
+from roadcraft.scenario_io.faults import mended, sound_poses
 from roadcraft.scenario_io.nuplan import schema
 from roadcraft.scenario_io.nuplan.database import open_database
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
 
+_JITTER = 0.1  # of the nominal time between frames
 FOREVER = (-(2**62), 2**62)
 _FRAMES = """
     SELECT p.timestamp, p.token, p.scene_token, e.x, e.y, e.qw, e.qx, e.qy, e.qz, e.vx, e.vy, e.acceleration_x, e.acceleration_y
@@ -79,6 +81,7 @@ class LogReader:
 
     def __init__(self, path: Path, licence: str) -> None:
         self.path, self.name, self._licence = path, path.name.removesuffix(".db"), licence
+        self.told: list[DataError] = []  # what was left out when the whole log was read
         self._db = open_database(path, "no such log")
 
     def close(self) -> None:
@@ -169,31 +172,66 @@ class LogReader:
         return tuple(sorted(str(r[0]) for r in rows))
 
     @cached_property
-    def left_out(self) -> tuple[DataError, ...]:
+    def interval_us(self) -> int:
+        """Nominal time between frames: the reference's 20 Hz, or what the log has where a whole number of frames fits into 0.1 s."""
+        rows = self._all(
+            "lidar_pc", "SELECT timestamp FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp", self._head[1:]
+        )
+        steps = np.diff([self._int("lidar_pc", r[0]) for r in rows if r[0] is not None])
+        if not len(steps):
+            return schema.INTERVAL_US
+        step = float(np.median(steps))
+        if abs(step - schema.INTERVAL_US) < _JITTER * schema.INTERVAL_US:
+            return schema.INTERVAL_US
+        per_iteration = round(schema.ITERATION_US / max(step, 1.0))
+        if per_iteration < 1 or abs(step * per_iteration - schema.ITERATION_US) > _JITTER * schema.ITERATION_US:
+            what = f"the frames are {step * 1e-6:g} s apart"
+            raise self._fault("lidar_pc", what, "0.05 s, or a whole number of frames in 0.1 s, is expected")
+        return schema.ITERATION_US // per_iteration
+
+    @property
+    def stride(self) -> int:
+        """Frames from one iteration of a scenario to the next."""
+        return schema.ITERATION_US // self.interval_us
+
+    @cached_property
+    def without_route(self) -> tuple[DataError, ...]:
         """Why valid scenes give no scenarios: those without a route."""
         lost = [self.scenes[t].name for t in self.scenes if t in self.valid_scenes and not self.scenes[t].route]
         remedy = "ids of road blocks, separated by blanks"
         return tuple(self._fault(f"scene, {name}", "no route: roadblock_ids is empty", remedy) for name in sorted(lost))
 
+    @cached_property
+    def poses(self) -> tuple[I64, F64]:
+        """Times (F,) of the log's frames with a possible ego pose, and where the ego is (F, 2)."""
+        columns = list(zip(*self._all("lidar_pc", _FRAMES, (*FOREVER, self._head[1])), strict=True))
+        if not columns:
+            return np.zeros(0, np.int64), np.zeros((0, 2))
+        ego = self._ego(columns)
+        good = sound_poses(ego)
+        return self._times(columns[0], columns[1])[good], ego[good, :2]
+
     def frame_rows(self) -> list[FrameRow]:
-        """The frames of valid scenes with a route, by time. Raises DataError where there is no such scene."""
+        """The frames of valid scenes with a route and a possible ego pose, by time. Raises DataError where there is no such scene."""
         valid, (_, lidar) = {t for t in self.valid_scenes if self.scenes[t].route}, self._head
         if not valid:
-            raise self.left_out[0]
+            raise self.without_route[0]
+        there = set(self.poses[0].tolist())
         tags: dict[int, set[str]] = {}
         for time, type in self._all("scenario_tag", _TAGS, (*FOREVER, lidar)):
             tags.setdefault(time, set()).add(str(type))
         query = "SELECT timestamp, token, scene_token FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp"
         return [
-            FrameRow(self._int("lidar_pc", time), _hex(token), self.scenes[scene], tuple(sorted(tags.get(time, ()))))
+            FrameRow(time, _hex(token), self.scenes[scene], tuple(sorted(tags.get(time, ()))))
             for time, token, scene in self._all("lidar_pc", query, (lidar,))
-            if scene in valid
+            if scene in valid and self._int("lidar_pc", time) in there
         ]
 
     # ---- frames -------------------------------------------------------------------------------------------------------------------------------
 
     def drive(self, window_us: tuple[int, int] = FOREVER) -> Drive:
-        """The frames whose time lies in the inclusive window. Tracks are those of the whole log, so that rows agree between windows."""
+        """The frames whose time lies in the inclusive window, without impossible ones and impossible boxes. Tracks are those of the whole log, so that
+        rows agree between windows."""
         span = (*window_us, self._head[1])
         rows = self._all("lidar_pc", _FRAMES, span)
         if not rows:
@@ -202,23 +240,27 @@ class LogReader:
         time_us = self._times(columns[0], columns[1])
         token = self._tokens("lidar_pc", columns[1])
         tag_frame, tag_type = self._tags(span, time_us)
-        return Drive(
+        drive = Drive(
             name=self.name,
             map_name=self.map_name,
             **self.extra_fields,
-            interval_us=schema.INTERVAL_US,
+            interval_us=self.interval_us,
             time_us=time_us,
             token=token,
             ego=self._ego(columns),
             joints=np.zeros((len(rows), 0)),
             tracks=self._tracks[0],
-            objects=self._objects(span, time_us, token),
+            objects=self._objects(span, time_us),
             lights=self._lights(span, time_us),
             scenes=self._scene_runs(columns[2]),
             tag_frame=tag_frame,
             tag_type=tag_type,
             tag_names=self.tag_names,
         )
+        drive, told = mended(drive, str(self.path))
+        if window_us == FOREVER:
+            self.told = told
+        return drive
 
     @property
     def extra_fields(self) -> dict[str, str]:
@@ -233,7 +275,8 @@ class LogReader:
         return time_us
 
     def _ego(self, columns: Sequence[Sequence[Any]]) -> F64:
-        """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0."""
+        """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0. Not finite where the pose is missing, or
+        its quaternion is no rotation."""
         x, y, qw, qx, qy, qz, vx, vy, ax, ay = (
             self._floats("ego_pose", name, column)
             for name, column in zip(
@@ -247,18 +290,11 @@ class LogReader:
         ego[:, Ego.VX], ego[:, Ego.VY], ego[:, Ego.AX], ego[:, Ego.AY] = vx, vy, ax, ay
         with np.errstate(over="ignore"):
             norm = np.sqrt(qw**2 + qx**2 + qy**2 + qz**2)
-        bad = np.flatnonzero(
-            ~(np.isfinite(ego).all(axis=1) & (np.abs(ego).max(axis=1) < 1e9) & (np.abs(norm - 1) < 0.01))
-        )
-        if len(bad):
-            raise self._fault(
-                f"ego_pose of lidar_pc token {_hex(columns[1][bad[0]])}",
-                "the pose is missing or not finite, or its quaternion is no rotation",
-            )
         ego[:, Ego.HEADING] = [yaw_of(*q) for q in zip(qw.tolist(), qx.tolist(), qy.tolist(), qz.tolist(), strict=True)]
+        ego[~(np.abs(norm - 1) < 0.01), Ego.HEADING] = np.nan
         return ego
 
-    def _objects(self, span: tuple[int, int, bytes], time_us: I64, token: NDArray[np.uint64]) -> ObjectFrames:
+    def _objects(self, span: tuple[int, int, bytes], time_us: I64) -> ObjectFrames:
         """Boxes of the frames, each frame stably sorted by kind (reference: TrackedObjects sorts so), rows of one kind as in the database."""
         tracks, names, order = self._tracks
         rows = self._all("lidar_box", _BOXES, span)
@@ -280,19 +316,11 @@ class LogReader:
         track, frame = track[by_kind], frame[by_kind]
         box, velocity = np.ascontiguousarray(values[:, :5]), np.ascontiguousarray(values[:, 5:])
         velocity[tracks.kind[track] > ObjectKind.BICYCLE] = 0.0
-        self._check_boxes(box, velocity, track, token[frame], names)
+        self._check_kinds(track, names)
         offsets = np.searchsorted(frame, np.arange(len(time_us) + 1)).astype(np.int64)
         return ObjectFrames(offsets, track, box, velocity)
 
-    def _check_boxes(
-        self, box: F64, velocity: F64, track: I64, frame_token: NDArray[np.uint64], names: list[str]
-    ) -> None:
-        ok = np.isfinite(box).all(axis=1) & np.isfinite(velocity).all(axis=1) & (np.abs(box).max(axis=1) < 1e9)
-        ok &= (box[:, 3:] > 0.0).all(axis=1)
-        bad = np.flatnonzero(~ok)
-        if len(bad):
-            where = f"lidar_box, track token {int(self._tracks[0].id[track[bad[0]]]):016x}, lidar_pc token {int(frame_token[bad[0]]):016x}"
-            raise self._fault(where, "the box has no finite pose, velocity or positive size")
+    def _check_kinds(self, track: I64, names: list[str]) -> None:
         unknown = np.array([n not in schema.CATEGORIES for n in names])
         if unknown.any() and unknown[track].any():
             row = int(track[unknown[track]][0])

@@ -56,8 +56,11 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
     return root / location / version / "map.gpkg", version
 
 
-def read_map(root: Path, location: str) -> MapData:
-    """The map of a location, in metres of its UTM zone. Raises DataError naming file, layer and fid."""
+def read_map(root: Path, location: str, told: list[DataError] | None = None) -> MapData:
+    """The map of a location, in metres of its UTM zone. ``told`` gets what was mended, one entry per layer and kind of fault.
+
+    Raises DataError naming file, layer and fid.
+    """
     path, version = map_file(root, location)
     with GeoPackage(path) as package:
         meta = package.attributes("meta")
@@ -72,7 +75,7 @@ def read_map(root: Path, location: str) -> MapData:
         layers = {n: package.layer(n, _READ.get(n, ())) for n in names}
         project = _Projector(path, frame)
         layers = {n: project(n, package.crs(n), layer) for n, layer in layers.items()}
-    build = _Builder(path, layers)
+    build = _Builder(path, layers, [] if told is None else told)
     lanes = build.lanes()
     return MapData(
         name=location,
@@ -88,6 +91,7 @@ def read_map(root: Path, location: str) -> MapData:
 
 
 _LINES = ("lane_connectors", "baseline_paths", "boundaries")
+_SAME_M = 1e-6  # vertices this near are one: what lies between them has no direction
 
 
 class _Projector:
@@ -115,10 +119,12 @@ class _Projector:
 
 @dataclass
 class _Builder:
-    """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there."""
+    """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there; repeated vertices of lines
+    are one vertex. ``told`` says how many there were."""
 
     path: Path
     layers: dict[str, Layer]
+    told: list[DataError]
 
     def __post_init__(self) -> None:
         lanes, connectors = self.layers["lanes_polygons"], self.layers["lane_connectors"]
@@ -152,14 +158,16 @@ class _Builder:
         }
         left, right = (index_of(self.lines.id, line[side]) for side in line)
         centers = self._centerlines()
-        comes, leads = self._ints("lane_connectors", "exit_lane_fid"), self._ints("lane_connectors", "entry_lane_fid")
-        after, before = _graph(index_of(lanes.fid, comes), index_of(lanes.fid, leads), n, k)
+        comes, leads = (
+            self._refer(lanes.fid, "lane_connectors", c, "lanes_polygons") for c in ("exit_lane_fid", "entry_lane_fid")
+        )
+        after, before = _graph(comes, leads, n, k)
         unstopped: list[list[int]] = [[]] * n
         texts = [str(t) if t is not None else "" for t in connectors.columns["traffic_light_stop_line_fids"]]
         block = np.concatenate(
             [
-                index_of(self.block_id, self._ints("lanes_polygons", "lane_group_fid")),
-                index_of(self.block_id, self._ints("lane_connectors", "lane_group_connector_fid")),
+                self._refer(self.block_id, "lanes_polygons", "lane_group_fid", "lane_groups_polygons"),
+                self._refer(self.block_id, "lane_connectors", "lane_group_connector_fid", "lane_group_connectors"),
             ]
         )
         self._block_of = block
@@ -187,8 +195,11 @@ class _Builder:
         groups, crossings = self.layers["lane_groups_polygons"], self.layers["lane_group_connectors"]
         n, k = len(groups.fid), len(crossings.fid)
         name = "lane_group_connectors"
-        comes, leads = self._ints(name, "from_lane_group_fid"), self._ints(name, "to_lane_group_fid")
-        after, before = _graph(index_of(groups.fid, comes), index_of(groups.fid, leads), n, k)
+        comes, leads = (
+            self._refer(groups.fid, name, c, "lane_groups_polygons")
+            for c in ("from_lane_group_fid", "to_lane_group_fid")
+        )
+        after, before = _graph(comes, leads, n, k)
         wanted = self._ints(name, "intersection_fid")
         rows = self.areas.of(AreaKind.INTERSECTION)
         found = index_of(self.areas.id[rows], wanted)
@@ -295,6 +306,10 @@ class _Builder:
         wrong = ~np.isin(shapely.get_type_id(layer.geometry), kinds) | shapely.is_empty(layer.geometry)
         if wrong.any():
             raise DataError("not a polygon", where=f"{self.path}: layer {name}, fid {layer.fid[wrong][0]}")
+        crossed = layer.fid[~shapely.is_valid(layer.geometry)]
+        self._tell(
+            name, crossed, f"{len(crossed)} polygons cross themselves: what their rings enclose twice is outside"
+        )
 
     def _line_points(self, name: str, layer: Layer) -> tuple[F64, I64]:
         wrong = np.flatnonzero(shapely.get_type_id(layer.geometry) != shapely.GeometryType.LINESTRING)
@@ -302,9 +317,32 @@ class _Builder:
             raise DataError(
                 "not a line of two points or more", where=f"{self.path}: layer {name}, fid {layer.fid[wrong[0]]}"
             )
-        points = np.ascontiguousarray(shapely.get_coordinates(layer.geometry))
-        counts = shapely.get_num_coordinates(layer.geometry) if len(layer.fid) else np.zeros(0, np.int64)
-        return points, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        points, line = shapely.get_coordinates(layer.geometry, return_index=True)
+        again = np.zeros(len(points), np.bool_)
+        again[1:] = (np.abs(np.diff(points, axis=0)) < _SAME_M).all(1) & (line[1:] == line[:-1])
+        points, counts = points[~again], np.bincount(line[~again], minlength=len(layer.fid))
+        short = np.flatnonzero(counts < 2)
+        if len(short):
+            raise DataError("a line without length", where=f"{self.path}: layer {name}, fid {layer.fid[short[0]]}")
+        self._tell(name, layer.fid[np.unique(line[again])], f"{again.sum()} repeated vertices of lines left out")
+        return np.ascontiguousarray(points), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def _tell(self, name: str, fids: I64, what: str) -> None:
+        if len(fids):
+            self.told.append(DataError(what, where=f"{self.path}: layer {name}, {_listed(fids)}"))
+
+    def _refer(self, ids: I64, name: str, column: str, target: str) -> I64:
+        """Rows of the features that a column names, -1 where it names none; what names a feature that is not there is told."""
+        wanted = self._ints(name, column)
+        rows = index_of(ids, wanted)
+        lost = (rows < 0) & (wanted >= 0)
+        self._tell(name, self.layers[name].fid[lost], f"{column} names no feature of {target} ({lost.sum()} times)")
+        return rows
+
+
+def _listed(fids: I64) -> str:
+    shown = ", ".join(map(str, fids[:3].tolist()))
+    return f"fid {shown}" + (", ..." if len(fids) > 3 else "")
 
 
 def _kinds(lanes: int, connectors: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from roadcraft.core.scenario import LightState, ObjectKind
 
 LIDAR_CHANNEL: Final = "MergedPointCloud"
 INTERVAL_US: Final = 50_000  # the reference hard-codes 20 Hz between rows of lidar_pc
-STRIDE: Final = 2  # scenarios run at 10 Hz
+ITERATION_US: Final = 100_000  # scenarios run at 10 Hz
 MIN_SCENES: Final = 5  # the first two and the last two scenes of a log never yield scenarios
 
 CATEGORIES: Final = {kind.name.lower(): kind for kind in ObjectKind}

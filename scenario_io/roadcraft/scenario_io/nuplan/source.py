@@ -12,7 +12,7 @@ from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.windows import cut
-from roadcraft.scenario_io.nuplan import schema
+from roadcraft.scenario_io.faults import gaps_of, without_gaps
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION, NuplanConfig
 from roadcraft.scenario_io.nuplan.log_reader import LogReader
 from roadcraft.scenario_io.nuplan.map_reader import read_map
@@ -38,6 +38,7 @@ class NuplanSource(ScenarioSource):
         self.maps_root = _maps_root(self.data_root, config.maps_root)
         self._files = _find_logs(self.data_root, config.splits)
         self._maps: dict[str, MapData] = {}
+        self._mended: dict[str, list[DataError]] = {}
         self._open: OrderedDict[str, LogReader] = OrderedDict()
         self._lock = Lock()
 
@@ -55,9 +56,13 @@ class NuplanSource(ScenarioSource):
     def rows(self, log: str) -> list[ScenarioRow]:
         """The scenarios of a log, by anchor time, but for those that ``left_out`` names. A log that can give none is a DataError (fewer than 5 scenes,
         no scene with a route)."""
+        return self._rows(log)[0]
+
+    def _rows(self, log: str) -> tuple[list[ScenarioRow], list[DataError]]:
         reader, split = self._reader(log), self.split(log)
         extra, map_name = reader.extra, reader.map_name
-        return [
+        (time_us, xy), interval_us, where = reader.poses, reader.interval_us, str(reader.path)
+        rows = [
             ScenarioRow(
                 token=f.token,
                 tags=f.tags,
@@ -67,16 +72,22 @@ class NuplanSource(ScenarioSource):
                 source=extra["source"],
                 licence=extra["licence"],
                 anchor_us=f.time_us,
-                interval_us=schema.INTERVAL_US,
-                stride=schema.STRIDE,
+                interval_us=interval_us,
+                stride=reader.stride,
                 has_goal=f.scene.goal is not None,
             )
             for f in reader.frame_rows()
         ]
+        return without_gaps(rows, time_us, interval_us, gaps_of(time_us, xy, interval_us, where), where)
 
     def left_out(self, log: str) -> list[DataError]:
-        """Why scenes of a log are missing from its rows, one error per scene (no route)."""
-        return list(self._reader(log).left_out)
+        """Why scenes of a log are missing from its rows (no route), scenarios (a gap in the log), and frames and boxes from the drive read last."""
+        reader = self._reader(log)
+        return [*reader.without_route, *reader.told, *self._rows(log)[1]]
+
+    def warnings(self, log: str) -> list[DataError]:
+        """What was mended in the log's map."""
+        return list(self._mended.get(self._reader(log).map_name, ()))
 
     def drive(self, log: str) -> Drive:
         return self._reader(log).drive()
@@ -88,7 +99,7 @@ class NuplanSource(ScenarioSource):
         """The map of a location."""
         with self._lock:
             if name not in self._maps:
-                self._maps[name] = read_map(self.maps_root, name)
+                self._maps[name] = read_map(self.maps_root, name, self._mended.setdefault(name, []))
             return self._maps[name]
 
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
