@@ -84,8 +84,6 @@ def test_a_checkpoint_holds_all_that_is_promised(trained: Path) -> None:
     assert {"ade_m", "fde_m", "min_ade_m", "loss"} <= metrics["validation"].keys()
     assert {"samples_per_s", "data_wait", "cpu", "memory_mb"} <= metrics["usage"].keys()
     assert 0.0 <= metrics["usage"]["data_wait"] <= 1.0
-    assert metrics["plugins"].keys() == {"encoder vector_transformer", "model multimodal"}
-    assert all(len(h) == 16 for h in metrics["plugins"].values())
     assert len(metrics["data"]) == 32
     card = (trained / "README.md").read_text()
     assert "Licence of the data: CC0" in card
@@ -94,6 +92,9 @@ def test_a_checkpoint_holds_all_that_is_promised(trained: Path) -> None:
     assert not network.encoder.training
     assert about["data"]["licences"] == ["CC0"]
     assert about["data"]["train_logs"] == 5
+    assert about["code"].keys() == {"encoder vector_transformer", "model multimodal"}
+    assert all(len(h) == 16 for h in about["code"].values())
+    assert about["training"]["learning_rate"] == 2e-3
 
 
 def test_tensorboard_and_best_and_last(recipe: TrainConfig, made_up_source: Any) -> None:
@@ -118,7 +119,7 @@ def test_what_is_logged(recipe: TrainConfig, made_up_source: Any) -> None:
         "usage/cpu",
         "validation/ade_m",
     } <= tags
-    assert [e.step for e in events.Scalars("usage/samples_per_s")] == [1, 50]
+    assert [e.step for e in events.Scalars("usage/samples_per_s")] == list(range(1, 52))
 
 
 def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any) -> None:
@@ -242,7 +243,7 @@ def test_wrong_use_is_explained(recipe: TrainConfig, made_up_source: Any, tmp_pa
         train(short, source=made_up_source, resume=run, progress=False)
     with pytest.raises(ConfigError, match="batch"):
         train(replace(short, steps=4, batch=4), source=made_up_source, resume=run, progress=False)
-    with pytest.raises(DataError, match="no such checkpoint"):
+    with pytest.raises(DataError, match="holds no run that could go on"):
         train(short, source=made_up_source, resume=tmp_path / "none", progress=False)
     (run / "last" / "training.json").unlink()
     with pytest.raises(DataError, match="cannot be resumed"):
@@ -300,3 +301,65 @@ def test_a_run_may_begin_with_the_weights_of_another(
     other = PluginRef("multimodal", {**recipe.model.params, "modes": 3})
     with pytest.raises(DataError, match="do not fit"):
         train(replace(recipe, model=other, out=str(tmp_path / "x"), start=str(trained)), source=made_up_source)
+
+
+def test_start_takes_the_checkpoints_encoder_and_model(trained: Path) -> None:
+    config = run_config([f"start={trained}", "data=x", "model.params.choice=0.7"])
+    assert (config.encoder.params["dim"], config.model.params["modes"], config.model.params["choice"]) == (32, 2, 0.7)
+    assert dict(run_config([f"start={trained}", "encoder=hetero_gnn"]).encoder.params) == {}
+
+
+def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, trained: Path) -> None:
+    tuned = replace(recipe, start=str(trained))
+    with pytest.raises(ConfigError) as other:
+        train(replace(tuned, encoder=PluginRef("hetero_gnn", {})), source=made_up_source, progress=False)
+    assert str(other.value) == (
+        f"start: {trained} holds encoder vector_transformer and model multimodal, this run asks for encoder hetero_gnn and model multimodal; "
+        "leave encoder and model out to take the checkpoint's"
+    )
+    model = PluginRef("multimodal", {**recipe.model.params, "modes": 3})
+    with pytest.raises(
+        DataError, match=r"model\.params\.modes is 2 in the checkpoint, 3 here; leave encoder and model out"
+    ):
+        train(replace(tuned, model=model), source=made_up_source, progress=False)
+
+
+def test_the_learning_rate_is_the_models_own_and_lower_for_trained_weights(
+    recipe: TrainConfig, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from roadcraft.planners.checkpoint import build_network
+    from roadcraft.plugins.training.recipe import with_rate
+
+    network = build_network({"name": "vector_transformer"}, {"name": "multimodal"})
+    assert with_rate(recipe, network.model).learning_rate == 2e-3
+    assert with_rate(replace(recipe, start=str(trained)), network.model).learning_rate == pytest.approx(2e-4)
+    network.model.learning_rate = 5e-4
+    assert with_rate(recipe, network.model).learning_rate == 5e-4
+    assert with_rate(replace(recipe, learning_rate=0.1), network.model).learning_rate == 0.1
+
+
+def test_code_that_changed_since_training_is_told_and_not_resumed(
+    recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import roadcraft.planners.checkpoint as checkpoint
+
+    done = train(replace(recipe, steps=2), source=made_up_source, progress=False)
+    load_checkpoint(done.best)
+    monkeypatch.setattr(checkpoint, "code_digest", lambda kind, name: "0" * 16)
+    with pytest.warns(
+        checkpoint.CheckpointWarning, match=r"best: encoder vector_transformer: its source changed since training"
+    ):
+        load_checkpoint(done.best)
+    with pytest.raises(
+        ConfigError, match=r"model multimodal: its source changed since training; a resumed run keeps its code"
+    ):
+        train(recipe, source=made_up_source, resume=Path(recipe.out), progress=False)
+
+
+def test_a_short_run_is_validated_and_logged_several_times(recipe: TrainConfig, made_up_source: Any) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(replace(recipe, steps=10, validate_every=0), source=made_up_source, progress=False)
+    events = EventAccumulator(str(Path(recipe.out) / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("validation/ade_m")] == [2, 4, 6, 8, 10]

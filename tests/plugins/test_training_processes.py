@@ -75,14 +75,18 @@ def test_two_processes_train_as_one(recipe: TrainConfig, made_up_store: Path, tm
     base = replace(recipe, data=str(made_up_store), steps=6, ema=0.9, workers=2, save_every=3)
     runs: list[dict[str, Any]] = []
 
-    def add(name: str, resume: str | None = None, stop_at: int = 0, **settings: Any) -> None:
+    def add(name: str, resume: str | None = None, stop_at: int = 0, signal_at: int = 0, **settings: Any) -> None:
         file = write_recipe(tmp_path / f"{name}.yaml", replace(base, out=str(tmp_path / name), **settings))
-        runs.append({"name": name, "words": [] if resume else [file], "resume": resume, "stop_at": stop_at})
+        words = [] if resume else [file]
+        runs.append({"name": name, "words": words, "resume": resume, "stop_at": stop_at, "signal_at": signal_at})
 
     add("ddp")
     add("parts", stop_at=3)
     add("parts-on", resume="parts")
     add("clock", steps=100_000, minutes=0.01, validate_every=100_000)
+    add("long", steps=13)
+    add("told", steps=13, signal_at=2)
+    add("told-on", resume="told")
     add("fsdp", strategy="fsdp", stop_at=3)
     add("fsdp-on", resume="fsdp")
     (tmp_path / "job.json").write_text(json.dumps({"folder": str(tmp_path), "runs": runs}))
@@ -92,6 +96,8 @@ def test_two_processes_train_as_one(recipe: TrainConfig, made_up_store: Path, tm
     for name, (first, second) in ends.items():
         assert first == second, f"{name}: the processes ended with different weights or steps"
     assert 0 < ends["clock"][0]["done"] < 100_000
+    assert ends["told"][0]["done"] == 11  # the processes agree at every tenth step
+    assert ends["told-on"] == ends["long"]
     assert ends["parts-on"] == ends["ddp"]  # bit for bit
     assert largest_gap(tmp_path / "parts", tmp_path / "ddp") == 0.0
     train(replace(base, accumulate=2, out=str(tmp_path / "one")), progress=False)

@@ -1,29 +1,36 @@
 """Checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the model card). Nothing in it is code.
 
-config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``features`` (their capacities) and ``features_hash`` (of the layout
-they were built with), ``data`` (sources, licences, hashes), ``training`` (the recipe), ``versions``.
+config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``data`` (sources, licences, hashes), ``training`` (the recipe),
+``versions``, ``code`` (digests of the plugins' sources), ``features`` (their capacities) and ``features_hash`` (of the layout they were built with), and last
+``weights``, the digest of model.safetensors, so that a file that is damaged or cut off is noticed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roadcraft.core.driving.features import layout_hash, merge_specs
-from roadcraft.core.errors import DataError
+from roadcraft.core.errors import DataError, DiskError, PluginError
+from roadcraft.core.files import digest_of, disk_error, replacing
 from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import create
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+_COPY = "the file is damaged or cut off: copy the whole checkpoint folder again"
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "model.safetensors", "metrics.json", "README.md"
 
 
@@ -43,10 +50,25 @@ class Network:
 
 def build_network(encoder: Mapping[str, Any], model: Mapping[str, Any]) -> Network:
     """The plugins of the given ``{name, params}``, put together. Raises PluginError or ConfigError."""
-    enc = create("encoder", encoder["name"], encoder.get("params") or {})
+    enc = _module("encoder", encoder["name"], create("encoder", encoder["name"], encoder.get("params") or {}))
     offered = enc.features()
-    mod = create("model", model["name"], model.get("params") or {}, dim=enc.dim, features=offered)
+    made = create("model", model["name"], model.get("params") or {}, dim=enc.dim, features=offered)
+    mod = _module("model", model["name"], made)
     return Network(enc, mod, merge_specs(offered, mod.features()))
+
+
+def _module(kind: str, name: str, made: Any) -> Any:
+    from torch import nn
+
+    if not isinstance(made, nn.Module):
+        raise PluginError(
+            f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained nor stored"
+        )
+    return made
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint can be used, but not all about it is as it was."""
 
 
 def save_checkpoint(
@@ -61,31 +83,70 @@ def save_checkpoint(
     """Write a checkpoint folder; an existing one is replaced only when the new one is complete.
 
     config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's own; extra: writes further
-    files into the folder it is given.
+    files into the folder it is given. Raises DiskError naming the file that could not be written; nothing of the new folder is then left.
     """
     import yaml
-    from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    scratch = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        write_tensors(scratch / WEIGHTS, state or network.state())
         tree = {
             "format": FORMAT,
             **config,
             "features": asdict(network.features),
             "features_hash": layout_hash(network.features),
+            "weights": digest_of(scratch / WEIGHTS),
         }
-        (scratch / CONFIG).write_text(yaml.safe_dump(json.loads(json.dumps(tree)), sort_keys=False))
-        tensors = {k: v.detach().cpu().contiguous() for k, v in (state or network.state()).items()}
-        save_file(tensors, scratch / WEIGHTS)
-        (scratch / METRICS).write_text(json.dumps(dict(metrics), indent=1) + "\n")
-        (scratch / CARD).write_text(card)
+        write_text(scratch / CONFIG, yaml.safe_dump(json.loads(json.dumps(tree)), sort_keys=False))
+        write_text(scratch / METRICS, json_text(metrics))
+        write_text(scratch / CARD, card)
         if extra is not None:
             extra(scratch)
         scratch.chmod(0o755)
         replace_folder(scratch, folder)
+    except DiskError as e:
+        raise DiskError(e.what, where=str(folder / Path(e.where).name), remedy=e.remedy) from e
+    except OSError as e:
+        raise disk_error(e, folder) from e
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of a folder that is not in its place yet."""
+    with replacing(path) as tmp:
+        tmp.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write arrays as safetensors. Raises DiskError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replacing(path) as tmp:
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, tmp)
+        except SafetensorError as e:  # tells of a full disk in words only
+            found = re.search(r"os error (\d+)", str(e))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from e
+
+
+def json_text(tree: Mapping[str, Any]) -> str:
+    """JSON that every reader takes: numbers that are not finite are null."""
+    return json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -118,15 +179,19 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         )
     missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
     if missing:
-        raise DataError(f"{' and '.join(missing)} missing", where=str(path), remedy="copy the whole checkpoint folder")
+        inside = [path / name for name in ("best", "last") if (path / name / CONFIG).is_file()]
+        remedy = f"name a checkpoint of this run: {inside[0]}" if inside else "copy the whole checkpoint folder"
+        raise DataError(f"{' and '.join(missing)} missing", where=str(path), remedy=remedy)
     try:
         tree = yaml.safe_load((path / CONFIG).read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise DataError(f"not valid YAML: {e}", where=str(path / CONFIG)) from e
+        raise DataError(f"not valid YAML: {' '.join(str(e).split())}", where=str(path / CONFIG), remedy=_COPY) from e
+    except OSError as e:
+        raise DataError(f"cannot be read: {e.strerror}", where=str(path / CONFIG)) from e
     needed = ("format", "encoder", "model", "features", "features_hash")
     absent = [k for k in needed if not isinstance(tree, dict) or k not in tree]
     if absent:
-        raise DataError(f"keys {', '.join(absent)} missing", where=str(path / CONFIG))
+        raise DataError(f"keys {', '.join(absent)} missing", where=str(path / CONFIG), remedy=_COPY)
     if tree["format"] != FORMAT:
         raise DataError(
             f"checkpoint format {tree['format']}, this roadcraft reads {FORMAT}",
@@ -135,8 +200,43 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         )
     for part in ("encoder", "model"):
         if not isinstance(tree[part], dict) or not isinstance(tree[part].get("name"), str):
-            raise DataError(f"{part} must be a map with a name", where=str(path / CONFIG))
+            raise DataError(f"{part} must be a map with a name", where=str(path / CONFIG), remedy=_COPY)
     return dict(tree)
+
+
+def read_metrics(folder: str | Path) -> dict[str, Any]:
+    """``metrics.json`` of a checkpoint. Raises DataError when it is missing or damaged."""
+    path = Path(folder) / METRICS
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise DataError(
+            f"cannot be read: {e.strerror}", where=str(path), remedy="copy the whole checkpoint folder"
+        ) from e
+    except ValueError as e:
+        raise DataError(f"not valid JSON: {e}", where=str(path), remedy=_COPY) from e
+    if not isinstance(tree, dict):
+        raise DataError("not a map", where=str(path), remedy=_COPY)
+    return tree
+
+
+def changed_code(tree: Mapping[str, Any]) -> list[str]:
+    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for its encoder and one for its model. Raises
+    PluginError where one is not installed."""
+    out = []
+    for kind in ("encoder", "model"):
+        name = tree[kind]["name"]
+        stored = (tree.get("code") or {}).get(f"{kind} {name}")
+        if stored is not None and stored != code_digest(kind, name):
+            out.append(f"{kind} {name}: its source changed since training")
+    return out
+
+
+def warn_of_changes(folder: str | Path, tree: Mapping[str, Any]) -> None:
+    """A CheckpointWarning where ``changed_code`` has something to say."""
+    changes = changed_code(tree)
+    if changes:
+        warnings.warn(f"{folder}: {'; '.join(changes)}", CheckpointWarning, stacklevel=3)
 
 
 def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) -> tuple[Network, dict[str, Any]]:
@@ -150,7 +250,8 @@ def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) 
         tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, model)}
     network = build_network(tree["encoder"], tree["model"])
     _check_features(network.features, tree, path)
-    load_weights(network, path / WEIGHTS)
+    load_weights(network, path, tree)
+    warn_of_changes(path, tree)
     network.encoder.eval()
     network.model.eval()
     return network, tree
@@ -163,34 +264,46 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def load_weights(network: Network, file: Path) -> None:
-    """Fill a network from a weights file. Raises DataError when the file is damaged or its arrays are not those of the network."""
-    tensors = read_tensors(file)
+def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> None:
+    """Fill a network with the weights of a checkpoint folder whose config is ``tree``. Raises DataError when the file is damaged or its arrays are not those of
+    the network."""
+    file = folder / WEIGHTS
+    tensors = read_tensors(file, tree.get("weights"))
     expected = network.state()
-    wrong = sorted(expected.keys() ^ tensors.keys())
-    wrong += sorted(k for k in expected.keys() & tensors.keys() if expected[k].shape != tensors[k].shape)
+    wrong = [f"{k} is missing" for k in sorted(expected.keys() - tensors.keys())]
+    wrong += [f"{k} is unknown here" for k in sorted(tensors.keys() - expected.keys())]
+    wrong += [
+        f"{k} is {tuple(tensors[k].shape)}, here {tuple(expected[k].shape)}"
+        for k in sorted(expected.keys() & tensors.keys())
+        if expected[k].shape != tensors[k].shape
+    ]
     if wrong:
-        some = ", ".join(wrong[:4]) + (", ..." if len(wrong) > 4 else "")
         raise DataError(
-            f"{len(wrong)} weights do not fit the encoder and model of config.yaml: {some}",
+            f"{len(wrong)} weights do not fit {described_parts(tree)}: {'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}",
             where=str(file),
-            remedy="config.yaml and model.safetensors must come from the same run and version",
+            remedy="; ".join(changed_code(tree))
+            or "config.yaml and model.safetensors must come from the same run and version",
         )
     for part, module in (("encoder", network.encoder), ("model", network.model)):
         module.load_state_dict({k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")})
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """All arrays of a safetensors file. Raises DataError when it is damaged."""
+def described_parts(tree: Mapping[str, Any]) -> str:
+    """A network in words: names of its encoder and model."""
+    return f"encoder {tree['encoder']['name']} and model {tree['model']['name']}"
+
+
+def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:
+    """All arrays of a safetensors file. Raises DataError when it is damaged, or is not the one with the given digest."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
+        if digest is not None and digest_of(file) != digest:
+            raise DataError("is not the file that was written: its digest differs", where=str(file), remedy=_COPY)
         return load_file(file)
     except (SafetensorError, OSError) as e:
-        raise DataError(
-            f"cannot be read: {e}", where=str(file), remedy="the file is damaged or cut off: copy it again"
-        ) from e
+        raise DataError(f"cannot be read: {e}", where=str(file), remedy=_COPY) from e
 
 
 def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.planners.checkpoint import CARD, METRICS, read_config
+from roadcraft.planners.checkpoint import CARD, METRICS, json_text, read_config, read_metrics
 
 SUMMARY = "summary.json"  # of a run of ``roadcraft score``
 _TEXT = """# Behaviour model: {model} on {encoder}
@@ -111,17 +111,14 @@ def add_scores(checkpoint: str | Path, runs: Sequence[str | Path]) -> str:
     """
     folder = Path(checkpoint)
     config = read_config(folder)
-    try:
-        metrics = json.loads((folder / METRICS).read_text())
-    except (OSError, ValueError) as e:
-        raise DataError(f"cannot be read: {e}", where=str(folder / METRICS)) from e
+    metrics = read_metrics(folder)
     found = {(s["planner"], s["challenge"], s["scenario_list"]): s for s in metrics.get("closed_loop", [])}
     for run in runs:
         for s in read_scores(Path(run), folder):
             found[s["planner"], s["challenge"], s["scenario_list"]] = s
     metrics["closed_loop"] = [found[k] for k in sorted(found)]
     card = write_card(config, metrics)
-    for name, text in ((METRICS, json.dumps(metrics, indent=1) + "\n"), (CARD, card)):
+    for name, text in ((METRICS, json_text(metrics)), (CARD, card)):
         write_atomic(folder / name, text)
     return card
 

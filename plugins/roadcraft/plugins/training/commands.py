@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 
 def train(
@@ -29,13 +34,23 @@ def train(
 
     Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
     """
+    with StopRequest().listening():
+        try:
+            _train(words or [], overfit, resume)
+        except Stopped as e:
+            code = e.exit_code if not os.environ.get("LOCAL_RANK", "0").strip("0") else 0
+            print(e or f"stopped by {signal.Signals(e.number).name} before the first step", file=sys.stderr, flush=True)
+            os._exit(code)  # without waiting for threads that may compile kernels for a minute
+
+
+def _train(words: list[str], overfit: int, resume: Path | None) -> None:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     from roadcraft.core.errors import ConfigError
     from roadcraft.plugins.training.recipe import run_config
     from roadcraft.plugins.training.run import train as run
 
-    config = run_config(words or [], resume, overfit)
+    config = run_config(words, resume, overfit)
     if not config.data:
         raise ConfigError(
             "1 mistake in the configuration:\n  - data: not given; data=STORE names the store to train on"
@@ -46,7 +61,7 @@ def train(
     held = done.metrics["validation"]
     print(
         f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
-        f"held-out ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
+        f"{'training' if config.overfit else 'held-out'} ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -85,15 +86,17 @@ class SelectConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """encoder, model: plugins by name. data: a store, or raw logs (format where it cannot be told). out: folder of the run. start: a checkpoint folder whose
-    weights are begun with, to fine-tune them (the same encoder and model; whatever does not change the weights may differ).
+    weights are begun with, to fine-tune them; on the command line its encoder and model are taken as well (whatever does not change the weights may differ).
 
     steps: optimiser steps; minutes: stop after so long instead, the learning rate following the clock (0: no limit; such a run cannot be repeated
     exactly); batch: samples per step, over all devices; accumulate: parts into which a device's share is cut to fit its memory;
-    learning_rate: the peak, after warmup (share of the run), then a cosine to a hundredth of it; weight_decay;
+    learning_rate: the peak, after warmup (share of the run), then a cosine to a hundredth of it (none given: the model's own where its class has an attribute
+    ``learning_rate``, else 2e-3; with start a tenth of that); weight_decay;
     clip: largest gradient norm; ema: decay of the averaged weights that are validated and stored (0: none); precision; compile: the network, by
     torch.compile.
     every_s: time between the frames of a log that become samples; min_future_s: frames with a shorter logged future are left out;
-    validation: share of the logs that is held out; validation_batches: at most so many; validate_every: steps; patience: validations without an
+    validation: share of the logs that is held out; validation_batches: at most so many; validate_every: steps (0: 500, and at least five
+    times in a run); patience: validations without an
     improvement after which training stops (0: never); save_every: steps, and save_minutes: after which ``last`` is written at the latest (0: at
     validations only); seed.
     overfit: train on so many samples only, without augmentation and dropout.
@@ -114,7 +117,7 @@ class TrainConfig:
     minutes: float = 0.0
     batch: int = 64
     accumulate: int = 1
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     warmup: float = 0.05
     weight_decay: float = 0.05
     clip: float = 1.0
@@ -125,7 +128,7 @@ class TrainConfig:
     min_future_s: float = 3.0
     validation: float = 0.1
     validation_batches: int = 16
-    validate_every: int = 500
+    validate_every: int = 0
     patience: int = 0
     save_every: int = 0
     save_minutes: float = 10.0
@@ -142,15 +145,17 @@ class TrainConfig:
     select: SelectConfig = field(default_factory=SelectConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "validate_every", "drives", "validation_batches", "nodes"):
+        for name in ("steps", "batch", "accumulate", "drives", "validation_batches", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in (
-            "minutes", "patience", "threads", "workers", "devices", "overfit", "weight_decay", "save_every", "save_minutes",
+            "minutes", "patience", "threads", "workers", "devices", "overfit", "weight_decay", "save_every", "save_minutes", "validate_every",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
-        if not self.learning_rate > 0.0 or not self.clip > 0.0 or not self.every_s > 0.0:
-            raise ValueError("learning_rate, clip and every_s must be positive")
+        for name in ("learning_rate", "clip", "every_s"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < math.inf:
+                raise ValueError(f"{name} must be positive and finite, not {value}")
         if not 0.0 <= self.warmup < 1.0 or not 0.0 <= self.ema < 1.0 or not 0.0 < self.validation < 1.0:
             raise ValueError("warmup and ema must be in [0, 1), validation in (0, 1)")

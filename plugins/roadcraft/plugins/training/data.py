@@ -19,6 +19,7 @@ from roadcraft.plugins.training.balance import weigher
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.order import BatchOrder, chunks, split_logs, spread
 from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.stopping import StopRequest
 from roadcraft.plugins.training.stream import Stream, to_torch
 
 MOST_WORKERS = 4  # more would wait for Python's lock
@@ -31,9 +32,11 @@ class DataModule(pl.LightningDataModule):
     seed, step and the number of parts, so where a run's parts are trained does not matter. ``about``: the data as a checkpoint describes it.
     """
 
-    def __init__(self, config: TrainConfig, source: ScenarioSource, spec: FeatureSpec) -> None:
+    def __init__(
+        self, config: TrainConfig, source: ScenarioSource, spec: FeatureSpec, stop: StopRequest | None = None
+    ) -> None:
         super().__init__()
-        self.config, self.source = config, source
+        self.config, self.source, self.stop = config, source, stop or StopRequest()
         self.builder = SampleBuilder(source, spec, config.drives)
         logs = source.logs()
         facts = {log: log_facts(source, log) for log in logs}
@@ -88,10 +91,23 @@ class DataModule(pl.LightningDataModule):
         self.size = batch // parts
 
     def train_dataloader(self) -> Stream:
-        """This rank's parts from the first step that is not done yet, without end."""
-        start = self.trainer.lightning_module.done * self.config.accumulate  # type: ignore[union-attr]
-        self.stream = Stream(self.part, count(start), self.workers)
+        """This rank's parts from the first step that is not done yet, without end; none where all steps are done. A process that is alone waits for no batch once
+        it is told to stop, but only between two steps; several have to agree first (``TrainModule.tick``)."""
+        self.stop.listen()  # Lightning took the signals a moment ago
+        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
+        parts = self.config.accumulate
+        left = count(module.done * parts) if module.done < module.stop_at else range(0)
+        alone = self.world == 1
+        self.stream = Stream(
+            self.part, left, self.workers, lambda k: alone and bool(self.stop.asked) and k % parts == 0
+        )
         return self.stream
+
+    def sample(self, step: int, part: int, row: int) -> str:
+        """Log and frame of a sample that this rank trains on."""
+        mine = slice((part * self.world + self.rank) * self.size, (part * self.world + self.rank + 1) * self.size)
+        k = int(self.order.rows(step)[mine][row])
+        return f"{self.samples.logs[self.samples.log[k]]}, frame {self.samples.frame[k]}"
 
     def part(self, index: int) -> Batch:
         """The ``index``-th part that this rank trains on."""

@@ -12,10 +12,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from roadcraft.planners.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.sharding import agreed, shard, summed
+from roadcraft.plugins.training.divergence import Diverged, FiniteCheck
+from roadcraft.plugins.training.sharding import agreed, largest, shard, summed
+from roadcraft.plugins.training.stopping import StopRequest
 
 NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
 FLOOR = 0.01  # of the learning rate at the end
@@ -30,9 +33,12 @@ class TrainModule(pl.LightningModule):
     a batch the random state is set from (seed, step, part), so that dropout and noise are the same wherever the part is trained and whenever a run goes on.
     """
 
-    def __init__(self, network: Network, config: TrainConfig, stop_at: int) -> None:
+    def __init__(self, network: Network, config: TrainConfig, stop_at: int, stop: StopRequest | None = None) -> None:
         super().__init__()
-        self.network, self.config = network, config
+        self.network, self.config, self.stop = network, config, stop or StopRequest()
+        assert config.learning_rate is not None  # ``recipe.with_rate``
+        self.peak = config.learning_rate
+        self.finite, self.stopping = FiniteCheck(self.peak, config.clip), 0
         self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
         self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
         self.average: dict[str, Tensor] | None = None
@@ -53,7 +59,7 @@ class TrainModule(pl.LightningModule):
         matrices = [p for p in self.parts.parameters() if p.dim() > 1]
         rest = [p for p in self.parts.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.config.learning_rate, fused=True)
+        return torch.optim.AdamW(groups, lr=self.peak, fused=True)
 
     # ---- the clock ------------------------------------------------------------------------------------------------------------------------------
 
@@ -68,11 +74,19 @@ class TrainModule(pl.LightningModule):
         return self.spent + (time.monotonic() - self._begun if self._begun else 0.0)
 
     def tick(self) -> None:
-        """Look at the clock: ``clock`` is what all processes decide by."""
+        """Look at the clock, at the signals and, where that is not done at every step, for what is not finite: all processes decide by the same ``clock`` and by
+        the same ``stopping``, the signal that ends the run. Raises Diverged."""
         if self.trainer.world_size == 1:
             self.clock = self.elapsed
-        elif self.done % TICK == 0 and (self.config.minutes or self.config.save_minutes):
+        if self.done % TICK:
+            return
+        fault, wrong = self.finite.found(self.done), 0.0
+        if self.trainer.world_size > 1:
             self.clock = agreed(self.elapsed, self.device)
+            stopping, wrong = largest([float(self.stop.asked), float(fault is not None)], self.device)
+            self.stopping = int(stopping)
+        if fault is not None or wrong:
+            raise fault or Diverged(self.done, "another process found a value that is not finite", self.finite.remedy)
 
     @property
     def progress(self) -> float:
@@ -84,9 +98,9 @@ class TrainModule(pl.LightningModule):
         """Learning rate now: a linear rise, then a cosine."""
         c, p = self.config, min(self.progress, 1.0)
         if self.done / c.steps < c.warmup and p < c.warmup:
-            return c.learning_rate * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup, 0.01)
+            return self.peak * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup, 0.01)
         wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup) / (1.0 - c.warmup)))
-        return c.learning_rate * (FLOOR + (1.0 - FLOOR) * wave)
+        return self.peak * (FLOOR + (1.0 - FLOOR) * wave)
 
     # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -101,11 +115,17 @@ class TrainModule(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         terms, _ = self.compute(batch)
         self.latest = {k: v.detach() for k, v in terms.items()}
+        self.finite.look_at_loss(terms, batch, self.done + 1, batch_idx % self.config.accumulate)
         return torch.stack(list(terms.values())).sum()
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
         self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.clip)
+        if isinstance(self.norm, DTensor):
+            return
+        wrong = self.finite.look_at_gradient(self.norm, self.done + 1)
+        if self.finite.trouble and (wrong or self.trainer.world_size == 1):
+            raise self.finite.trouble
 
     def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
         """Loss terms and the prediction of a batch."""
@@ -118,7 +138,9 @@ class TrainModule(pl.LightningModule):
         self.done += 1
         if self.config.ema:
             self._average()
-        if self.done >= self.stop_at or self.progress >= 1.0:
+        if self.trainer.world_size == 1:
+            self.stopping = self.stop.asked
+        if self.stopping or self.done >= self.stop_at or self.progress >= 1.0:
             self.trainer.should_stop = True
 
     @torch.no_grad()
@@ -140,16 +162,18 @@ class TrainModule(pl.LightningModule):
         self.parts.eval()
         kept = self._swap(self.average)
         sums: dict[str, float] = {"count": 0.0}
-        for index, size, batch in parts:
-            set_random("validate", self.config.seed, 0, index)
-            batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
-            terms, prediction = self.terms(batch)
-            values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
-            sums["count"] += size
-            for k, v in values.items():
-                sums[k] = sums.get(k, 0.0) + float(v) * size
-        self._swap(kept)
-        self.parts.train(training)
+        try:
+            for index, size, batch in parts:
+                set_random("validate", self.config.seed, 0, index)
+                batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
+                terms, prediction = self.terms(batch)
+                values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
+                sums["count"] += size
+                for k, v in values.items():
+                    sums[k] = sums.get(k, 0.0) + float(v) * size
+        finally:
+            self._swap(kept)
+            self.parts.train(training)
         sums = summed(sums, self.device)
         count = sums.pop("count")
         return {k: v / max(count, 1.0) for k, v in sums.items()}

@@ -34,7 +34,7 @@ class ProgressBar(pl.Callback):
             return
         note = f"step {m.done}  loss {sum(float(v) for v in m.latest.values()):.3f}"
         if m.scores:
-            note += f"  held-out ADE {m.scores['ade_m']:.2f} m"
+            note += f"  {'training' if m.config.overfit else 'held-out'} ADE {m.scores['ade_m']:.2f} m"
         self.bar.update(self.task, completed=min(m.progress, 1.0), note=note)
         if not self.bar.console.is_terminal and int(m.progress * 10) > self.told:
             self.told = int(m.progress * 10)

@@ -7,8 +7,6 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import blake2b
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,24 @@ import torch
 
 from roadcraft.core import __version__
 from roadcraft.core.config import build_params, load_config, to_tree
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import registry
-from roadcraft.planners.checkpoint import read_config
+from roadcraft.planners.checkpoint import (
+    Network,
+    changed_code,
+    described_parts,
+    load_weights,
+    read_config,
+    settle_folder,
+    warn_of_changes,
+)
 from roadcraft.plugins.training.config import TrainConfig
 
+LEARNING_RATE, TUNED = (
+    2e-3,
+    0.1,
+)  # where neither the configuration nor the model says one; share of it to go on with trained weights
 # What a run that goes on may change: how long it goes, where and how fast it runs, and what is looked at on the way.
 MAY_CHANGE = (
     "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select", "out", "data", "format",
@@ -29,13 +40,68 @@ MAY_CHANGE = (
 
 
 def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> TrainConfig:
-    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed."""
+    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed, or over the encoder and model of
+    the checkpoint that ``start`` names."""
     if resume is None:
-        config = load_config(TrainConfig, words).config
+        named = [w.removeprefix("start=") for w in words if w.startswith("start=")]
+        start = named[-1] if named else load_config(TrainConfig, words).config.start
+        config = load_config(TrainConfig, [*(_parts_of(start) if start else []), *words]).config
         return replace(config, overfit=overfit) if overfit else config
-    tree = read_config(resume / "last")
+    settle_folder(resume / "last")
+    tree = read_run(resume)
     stored = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
     return load_config(TrainConfig, [*_as_words(stored), *words]).config
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """The config of a run's last checkpoint. Raises DataError where the folder holds no run."""
+    if not (run / "last").is_dir():
+        holder = run.parent if (run.parent / "last").is_dir() else None
+        raise DataError(
+            "holds no run that could go on: it has no folder last",
+            where=str(run),
+            remedy=f"--resume {holder}" if holder else "--resume RUN, the folder that was out=RUN",
+        )
+    return read_config(run / "last")
+
+
+def _parts_of(start: str) -> list[str]:
+    tree = read_config(start)
+    return _as_words({"encoder": tree["encoder"], "model": tree["model"]})
+
+
+def load_start(network: Network, config: TrainConfig) -> None:
+    """Fill a network with the weights of the checkpoint ``config.start``. Raises ConfigError where that has another encoder or model, DataError where its weights
+    do not fit, naming both sides."""
+    tree, here = read_config(config.start), described(config)
+    if any(tree[kind]["name"] != here[kind]["name"] for kind in ("encoder", "model")):
+        raise ConfigError(
+            f"start: {config.start} holds {described_parts(tree)}, this run asks for {described_parts(here)}; "
+            "leave encoder and model out to take the checkpoint's"
+        )
+    try:
+        load_weights(network, Path(config.start), tree)
+    except DataError as e:
+        differ = [
+            f"{kind}.params.{k} is {stored!r} in the checkpoint, {here[kind]['params'][k]!r} here"
+            for kind in ("encoder", "model")
+            for k, stored in (tree[kind].get("params") or {}).items()
+            if k in here[kind]["params"] and here[kind]["params"][k] != stored
+        ]
+        remedy = "; ".join([*differ, "leave encoder and model out to take the checkpoint's"]) if differ else e.remedy
+        raise DataError(e.what, where=e.where, remedy=remedy) from e
+    warn_of_changes(config.start, tree)
+
+
+def with_rate(config: TrainConfig, model: Any, resume: Path | None = None) -> TrainConfig:
+    """The configuration with its learning rate as a number: what it says, else that of the run that goes on, else the model's own, a tenth of it where the weights
+    are those of another run."""
+    if config.learning_rate is not None:
+        return config
+    if resume is not None:
+        return replace(config, learning_rate=float(read_run(resume)["training"]["learning_rate"]))
+    rate = float(getattr(model, "learning_rate", LEARNING_RATE))
+    return replace(config, learning_rate=rate * TUNED if config.start else rate)
 
 
 def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
@@ -49,10 +115,17 @@ def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def check_same(config: TrainConfig, resume: Path) -> None:
-    """Raises ConfigError where the run in ``resume`` had another recipe."""
-    tree = read_config(resume / "last")
+    """Raises ConfigError where the run in ``resume`` had another recipe, or other code."""
+    tree = read_run(resume)
+    changed = changed_code(tree)
+    if changed:
+        raise ConfigError(
+            f"{resume}: {'; '.join(changed)}; a resumed run keeps its code: put the source back, or begin a run of its own with start={resume / 'last'}"
+        )
     old = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
     new = json.loads(json.dumps(described(config)))
+    if new["learning_rate"] is None:
+        new["learning_rate"] = old.get("learning_rate")
     differ = [k for k in new if k not in MAY_CHANGE and old.get(k) != new[k]]
     if differ:
         raise ConfigError(f"{resume} was trained with another {', '.join(differ)}; a resumed run keeps its recipe")
@@ -75,16 +148,10 @@ def versions(config: TrainConfig) -> dict[str, str]:
     return own | {p.provider: p.version for p in found}
 
 
-def plugin_hashes(config: TrainConfig) -> dict[str, str]:
-    """A hash of the source files beside the encoder's and the model's, since a version does not tell what was edited since."""
-    out = {}
-    for kind, name in (("encoder", config.encoder.name), ("model", config.model.name)):
-        spec = find_spec(registry().find(kind, name).spec.target.partition(":")[0])
-        digest = blake2b(digest_size=8)
-        for file in sorted(Path(spec.origin).parent.glob("*.py")) if spec is not None and spec.origin else ():
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        out[f"{kind} {name}"] = digest.hexdigest()
-    return out
+def code_digests(config: TrainConfig) -> dict[str, str]:
+    """Digests of the sources of encoder and model."""
+    parts = (("encoder", config.encoder.name), ("model", config.model.name))
+    return {f"{kind} {name}": code_digest(kind, name) for kind, name in parts}
 
 
 def git_commit() -> str:

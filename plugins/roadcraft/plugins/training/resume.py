@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from roadcraft.core.errors import DataError
-from roadcraft.planners.checkpoint import read_tensors
+from roadcraft.core.files import digest_of
+from roadcraft.planners.checkpoint import json_text, read_tensors, write_tensors, write_text
 from roadcraft.plugins.training.sharding import like, whole
 
 TENSORS, COUNTERS = "training.safetensors", "training.json"
@@ -31,11 +32,9 @@ def gather_state(optimizer: torch.optim.Optimizer, average: Mapping[str, Any] | 
 
 
 def save_state(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
-    """Write the state into a checkpoint folder."""
-    from safetensors.torch import save_file
-
-    save_file(dict(tensors), folder / TENSORS)
-    (folder / COUNTERS).write_text(json.dumps(dict(counters), indent=1) + "\n")
+    """Write the state into a checkpoint folder. Raises DiskError."""
+    write_tensors(folder / TENSORS, tensors)
+    write_text(folder / COUNTERS, json_text({**counters, "tensors": digest_of(folder / TENSORS)}))
 
 
 def load_counters(folder: Path) -> dict[str, Any]:
@@ -48,16 +47,20 @@ def load_counters(folder: Path) -> dict[str, Any]:
             remedy="--resume RUN, with RUN/last",
         )
     try:
-        return dict(json.loads(path.read_text()))
+        counters = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as e:
-        raise DataError(f"not valid JSON: {e}", where=str(path)) from e
+        raise DataError(f"not valid JSON: {e}", where=str(path), remedy=f"begin anew with start={folder}") from e
+    absent = [k for k in ("step", "seconds", "best", "stale", "rounds", "scores", "data") if k not in counters]
+    if absent:
+        raise DataError(f"{', '.join(absent)} missing", where=str(path), remedy=f"begin anew with start={folder}")
+    return counters
 
 
 def load_state(
     folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]
 ) -> dict[str, Tensor] | None:
     """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the file is damaged."""
-    tensors = read_tensors(folder / TENSORS)
+    tensors = read_tensors(folder / TENSORS, load_counters(folder).get("tensors"))
     params = [p for group in optimizer.param_groups for p in group["params"]]
     values: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():

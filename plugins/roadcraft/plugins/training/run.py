@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +13,20 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from roadcraft.core.config import to_tree
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
-from roadcraft.planners.checkpoint import WEIGHTS, build_network, load_weights, read_config, settle_folder
+from roadcraft.planners.checkpoint import build_network, read_metrics, settle_folder
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data import DataModule
+from roadcraft.plugins.training.divergence import Diverged
 from roadcraft.plugins.training.keeper import Keeper
 from roadcraft.plugins.training.module import TrainModule
 from roadcraft.plugins.training.progress import ProgressBar
-from roadcraft.plugins.training.recipe import check_same
+from roadcraft.plugins.training.recipe import check_same, load_start, with_rate
 from roadcraft.plugins.training.sharding import places
+from roadcraft.plugins.training.stopping import Stopped, StopRequest
 from roadcraft.scenario_io.open import open_source
 
 
@@ -50,9 +51,34 @@ def train(
 
     resume: a run's folder to go on with; its recipe must be the same (``recipe.MAY_CHANGE`` says what may differ). The weights are then those of a run that
     was never interrupted, bit for bit; on another number of devices or with other accumulation, up to rounding as long as devices x accumulate is the same.
-    stop_at: stop at that step, as if interrupted (0: run to the end). source: instead of ``config.data``. Raises ConfigError, DataError, PluginError.
+    stop_at: stop at that step, as if interrupted (0: run to the end). source: instead of ``config.data``.
+
+    SIGINT and SIGTERM end it after the step at hand, with ``last`` written: Stopped, a KeyboardInterrupt, says so. Raises Diverged where the loss, a held-out
+    error or a weight is not finite, before that is stored; DiskError, ConfigError, DataError, PluginError.
     """
-    out = resume or Path(config.out)
+    out, request = resume or Path(config.out), StopRequest()
+    keeper = None
+    try:
+        with request.listening():
+            keeper = _prepared(config, out, resume, stop_at, source, request)
+            with request.waiting(patient=True):
+                _fit(keeper, progress)
+            if keeper.module.stopping:  # as the processes agreed
+                raise Stopped(keeper.module.stopping)
+    except Stopped as e:
+        raise Stopped(e.number, _told_to_stop(e.number, out, keeper)) from None
+    except Diverged as e:
+        sample = f", the first is {keeper.data.sample(e.step - 1, *e.sample)}" if keeper and e.sample else ""
+        raise Diverged(e.step, e.what + sample, f"{e.remedy}; {kept(out)}") from e
+    except DiskError as e:
+        raise DiskError(e.what, where=e.where, remedy=f"{_after_full_disk(out, e)}; {kept(out)}") from e
+    return Trained(out / "best", out / "last", read_metrics(out / "best"))
+
+
+def _prepared(
+    config: TrainConfig, out: Path, resume: Path | None, stop_at: int, source: ScenarioSource | None, stop: StopRequest
+) -> Keeper:
+    """Network, data and what goes with them, as far as a run that goes on had got."""
     settle_folder(out / "last")
     settle_folder(out / "best")
     if resume is not None:
@@ -63,16 +89,20 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
-    data = DataModule(config, source or open_source(config.data, config.format), network.features)
+    config = with_rate(config, network.model, resume)
+    data = DataModule(config, source or open_source(config.data, config.format), network.features, stop)
     if resume is None and config.start:
-        read_config(config.start)
-        load_weights(network, Path(config.start) / WEIGHTS)
+        load_start(network, config)
     elif resume is None and isinstance(network.model, Prepared):
         network.model.prepare(data.first_batches())
-    module = TrainModule(network, config, stop_at or config.steps)
-    keeper = Keeper(config, out, module, data)
+    keeper = Keeper(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
     if resume is not None:
         keeper.restore()
+    return keeper
+
+
+def _fit(keeper: Keeper, progress: bool) -> None:
+    config = keeper.config
     with _quiet():
         trainer = pl.Trainer(
             accelerator="auto",
@@ -81,15 +111,47 @@ def train(
             max_steps=-1,
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,
-            logger=TensorBoardLogger(out, name="", version="tensorboard"),
+            logger=False,
             callbacks=[keeper, *([ProgressBar()] if progress else [])],
             enable_progress_bar=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, datamodule=data)
-    return Trained(out / "best", out / "last", json.loads((out / "best" / "metrics.json").read_text()))
+        trainer.fit(keeper.module, datamodule=keeper.data)
+
+
+# ---- a run that ends before its time -------------------------------------------------------------------------------
+
+
+def kept(out: Path) -> str:
+    """What a run's folder holds, in words."""
+    found = []
+    for name in ("last", "best"):
+        try:
+            found.append(f"{out / name} holds step {read_metrics(out / name)['step']}")
+        except (DataError, KeyError):
+            continue
+    return ", ".join(found) or f"nothing was stored in {out} before"
+
+
+def _told_to_stop(number: int, out: Path, keeper: Keeper | None) -> str:
+    name = signal.Signals(number).name
+    if keeper is None or keeper.saved != keeper.module.done:
+        return f"stopped by {name} before the first step; {kept(out)}; run the same command again"
+    best = "" if (out / "best").is_dir() else f"; {out / 'best'} is written at the first validation"
+    return (
+        f"stopped by {name} at step {keeper.module.done}; {kept(out)}{best}; go on with: roadcraft train --resume {out}"
+    )
+
+
+def _after_full_disk(out: Path, e: DiskError) -> str:
+    go_on = f"roadcraft train --resume {out}" if (out / "last").is_dir() else "the same command"
+    return (
+        f"free some space and go on with: {go_on}"
+        if "full" in e.what
+        else f"make {out} writable and go on with: {go_on}"
+    )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -65,6 +65,15 @@ def agreed(value: float, device: torch.device) -> float:
     shared = torch.tensor([value], dtype=torch.float64, device=device)
     dist.broadcast(shared, 0)
     return float(shared)
+
+
+def largest(values: Sequence[float], device: torch.device) -> list[float]:
+    """The largest of each value over all ranks."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return list(values)
+    shared = torch.tensor(list(values), dtype=torch.float64, device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return list(shared.tolist())
 
 
 def summed(values: Mapping[str, float], device: torch.device) -> dict[str, float]:

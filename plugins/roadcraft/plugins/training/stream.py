@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
 from time import perf_counter
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 from roadcraft.plugins.training.samples import Batch
 
 AHEAD = 3  # batches held ready per worker
+LOOK_S = 0.2  # between two looks whether to wait on for a batch
 
 
 def to_torch(arrays: Batch) -> dict[str, Tensor]:
@@ -28,10 +29,17 @@ def to_torch(arrays: Batch) -> dict[str, Tensor]:
 
 class Stream:
     """``build(i)`` for i in ``indices``, in order, as tensors. What comes out does not depend on the number of workers. ``waited``: seconds for which
-    whoever iterates had to wait."""
+    whoever iterates had to wait. Where a batch is not ready and ``give_up(i)`` says so, the stream ends before it, and what is being built is left alone (the
+    first batch may wait a minute for its kernels)."""
 
-    def __init__(self, build: Callable[[int], Batch], indices: range | count[int], workers: int) -> None:
-        self.build, self.indices, self.workers = build, indices, workers
+    def __init__(
+        self,
+        build: Callable[[int], Batch],
+        indices: range | count[int],
+        workers: int,
+        give_up: Callable[[int], bool] = lambda index: False,
+    ) -> None:
+        self.build, self.indices, self.workers, self.give_up = build, indices, workers, give_up
         self.waited = 0.0
 
     def _work(self, index: int) -> dict[str, Tensor]:
@@ -39,18 +47,30 @@ class Stream:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         indices = iter(self.indices)
-        ready: deque[Future[dict[str, Tensor]]] = deque()
+        ready: deque[tuple[int, Future[dict[str, Tensor]]]] = deque()
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="roadcraft-batches")
+        gave_up = False
         try:
             for _, index in zip(range(AHEAD * self.workers), indices, strict=False):
-                ready.append(pool.submit(self._work, index))
+                ready.append((index, pool.submit(self._work, index)))
             while ready:
                 begun = perf_counter()
-                batch = ready.popleft().result()
+                gave_up = not self._wait(*ready[0])
+                if gave_up:
+                    return
+                batch = ready.popleft()[1].result()
                 self.waited += perf_counter() - begun
                 for index in indices:
-                    ready.append(pool.submit(self._work, index))
+                    ready.append((index, pool.submit(self._work, index)))
                     break
                 yield batch
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=not gave_up, cancel_futures=True)
+
+    def _wait(self, index: int, batch: Future[dict[str, Tensor]]) -> bool:
+        """Whether the batch came."""
+        while not batch.done():
+            if self.give_up(index):
+                return False
+            wait([batch], LOOK_S)
+        return True
