@@ -56,7 +56,9 @@ def test_a_drive_of_each_planner_and_mode(golden: Path) -> None:
     for pattern in ("*.simple_ol.*", "*.idm_r.9*", "*.log_future.4*", "*.pdm_closed_r.a*", "*.sideswiper_r.a*"):
         report = conformance(golden, only=pattern, workers=1)
         assert report.ok, report.different or report.errors
-        assert {r.part for r in report.rows} == {"metrics", "loop", "metrics of loop"}
+        closed = not pattern.startswith("*.simple_ol")
+        assert {r.part for r in report.rows} == {"metrics", "loop", "metrics of loop"} | ({"led"} if closed else set())
+        assert all(r.worst < 3e-9 for r in report.rows if r.quantity == "steps")
         positions = [r for r in report.rows if r.quantity == "ego position"]
         assert positions
         assert all(r.compared > 100 and r.worst < 1e-6 for r in positions)
@@ -74,6 +76,85 @@ def test_what_rounding_decides_is_counted_apart(golden: Path) -> None:
     assert [r.quantity for r in tied] == ["time_to_collision_within_bound.series"]
     assert tied[0].equal + tied[0].rounding == tied[0].compared
     assert report.rounding == 3
+
+
+@pytest.fixture(scope="module")
+def straight(shared: Path) -> Path:
+    folder = shared / "golden" / "nuplan2-straight"
+    if not folder.is_dir():
+        pytest.skip("the drives in straight traffic are not here")
+    return folder
+
+
+@pytest.fixture
+def straight_drive(straight: Path, golden: Path, tmp_path: Path) -> Callable[..., Report]:
+    """``straight_drive(token, change)``: one drive of PDM-Closed in straight traffic, changed and compared."""
+
+    def compare(token: str, change: Change | None = None) -> Report:
+        path = next(iter((straight / "drives").glob(f"closed_loop_nonreactive_agents.*.{token}.json.gz")))
+        data = json.loads(gzip.decompress(path.read_bytes()))
+        if change is not None:
+            change(data)
+        (tmp_path / "drives").mkdir(exist_ok=True)
+        (tmp_path / "drives" / path.name).write_bytes(gzip.compress(json.dumps(data).encode(), 1))
+        return conformance(tmp_path, logs=golden / "logs", maps=golden / "maps", workers=1)
+
+    return compare
+
+
+def test_a_drive_that_rounding_parts_is_explained_step_by_step(straight_drive: Callable[..., Report]) -> None:
+    report = straight_drive("29201444f74ec373")
+    assert report.ok
+    assert report.rounding
+    (verdict,) = report.verdicts
+    assert verdict.answer == "rounding"
+    assert [p.step for p in verdict.partings] == [32]
+    assert verdict.why[0].startswith("step 32, taken from the reference's own state, ends 3.9e-05 off; the ")
+    assert verdict.why[0].endswith("copy of it, moved by at most 1e-09 m, rad and m/s, ends where the reference's does")
+    assert verdict.why[1].startswith("so our closed loop leaves the reference's at step 33")
+    assert to_json(report)["verdicts"][0]["steps"][0] == {"step": 32, "gap": verdict.partings[0].gap, "rounding": True}
+
+
+def test_a_fault_in_a_drive_that_rounding_parts_is_found_all_the_same(straight_drive: Callable[..., Report]) -> None:
+    def faster(d: dict[str, Any]) -> None:
+        d["ego"][100][4] += 1e-6
+
+    report = straight_drive("29201444f74ec373", faster)
+    (verdict,) = report.verdicts
+    assert verdict.answer == "different"
+    assert [(p.step, p.copies > 0) for p in verdict.partings] == [(32, True), (99, False)]
+    assert "none of 1024 copies of it" in verdict.why[1]
+    assert not report.ok
+
+
+def test_a_plan_may_hang_on_the_last_digits_of_our_own_state(straight_drive: Callable[..., Report]) -> None:
+    (verdict,) = straight_drive("2a841e275ba7cafd").verdicts
+    assert verdict.answer == "rounding"
+    assert verdict.partings == ()
+    assert verdict.why == (
+        "every step, taken from the reference's own state, ends where the reference's does",
+        "so our closed loop leaves the reference's at step 90 (plan poses)",
+    )
+
+
+def test_entries_of_a_series_are_explained_one_by_one(straight_drive: Callable[..., Report]) -> None:
+    (verdict,) = straight_drive("a50259b4d5728111").verdicts
+    assert verdict.why == (
+        "time_to_collision_within_bound.series: values[50], values[52], values[57], values[63], values[64] change as ego is moved by no more than the "
+        "drives lie apart",
+    )
+
+
+@pytest.mark.parametrize("accel_max", [1.6, 1.5 + 4e-8])
+def test_another_parameter_is_a_fault_however_small(straight_drive: Callable[..., Report], accel_max: float) -> None:
+    def another(d: dict[str, Any]) -> None:
+        d["planner"]["config"]["idm_policies"]["accel_max"] = accel_max
+
+    report = straight_drive("9a039b743c724dc8", another)
+    (verdict,) = report.verdicts
+    assert verdict.answer == "different"
+    assert any(r.part == "led" and r.quantity == "steps" for r in report.different)
+    assert "none of 1024 copies of it, moved by at most 1e-09 m, rad and m/s, ends where" in verdict.why[0]
 
 
 def test_differences_have_a_step(damaged: Callable[..., Path]) -> None:

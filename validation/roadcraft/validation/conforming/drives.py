@@ -17,8 +17,9 @@ from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.conforming.difference import TOLERANCE, Comparison
 from roadcraft.validation.conforming.repeat import Repeat, repeat_of
-from roadcraft.validation.conforming.steps import compare_scenario, compare_steps
-from roadcraft.validation.conforming.ties import mark_plan_ties, mark_value_ties
+from roadcraft.validation.conforming.retrace import Parting, retrace
+from roadcraft.validation.conforming.steps import compare_agents, compare_scenario, compare_steps
+from roadcraft.validation.conforming.ties import mark_value_ties
 from roadcraft.validation.conforming.values import compare_values
 from roadcraft.validation.golden import GoldenDrive, read_golden
 from roadcraft.validation.metrics.aggregation import Entry
@@ -26,12 +27,13 @@ from roadcraft.validation.metrics.evaluation import ScenarioResult, challenge_me
 from roadcraft.validation.simulation.loop import Failure, simulate
 
 _KEPT = 3  # logs in memory
+_APART = ("ego position", "ego heading", "agent position", "agent heading")
 
 
 @dataclass
 class Judged:
     """What became of one drive. errors: why parts of it could not be compared; notes: what is not compared, and why; entries: its line in the run's
-    table, by part."""
+    table, by part; partings: steps from the reference's own states that end elsewhere."""
 
     drive: str
     run: str = ""
@@ -41,6 +43,7 @@ class Judged:
     entries: dict[str, Entry] = field(default_factory=dict)
     table: list[dict[str, Any]] = field(default_factory=list)
     tolerance: float = TOLERANCE
+    partings: list[Parting] = field(default_factory=list)
 
 
 class Kept(ScenarioSource):
@@ -134,7 +137,7 @@ def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, M
 
 
 def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:
-    """Our own closed loop."""
+    """Our own closed loop, and each step of it from the reference's own states."""
     try:
         done.rows += _of_part(compare_scenario(golden, scenario), "loop")
         repeat = repeat_of(golden)
@@ -143,38 +146,59 @@ def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric
             return
         if repeat.ignored:
             done.notes.append(f"parameters without a counterpart: {', '.join(repeat.ignored)}")
-        ours = _driven(golden, scenario, repeat)
+        config, agents = _setup(golden)
+        ours = simulate([scenario], repeat.planner, config, agents=agents, vehicle=scenario.drive.vehicle)[0]
         if isinstance(ours, Failure):
             done.errors.append(f"closed loop: step {ours.step}, {ours.stage}: {ours.error}")
             return
-        steps = compare_steps(golden, ours, repeat)
-        done.rows += _of_part(steps, "loop")
-        apart = max((r.worst for r in steps if r.quantity in ("ego position", "agent position")), default=0.0)
-        plans = [r for r in done.rows if r.part == "loop" and r.group == "plans"]
-        if not all(r.ok for r in plans):
-            mark_plan_ties(scenario, plans, lambda s: _steps(golden, s, repeat), apart)
+        steps = _of_part(compare_steps(golden, ours, repeat), "loop")
+        done.rows += steps
+        follows = config.controller != "log" and _led(golden, ours, repeat, steps, done)
+        if follows:
+            _explain(steps)
+        parted = any(r.equal < r.compared for r in steps if r.group != "plans")
         done.tolerance = _value_tolerance(repeat)
         rows, result = compare_values(golden, ours, metrics, done.tolerance)
-        if not all(r.ok for r in rows):
+        if parted and follows:
+            _explain(rows)
+        elif not parted and not all(r.ok for r in rows):
+            apart = max((r.worst for r in steps if r.quantity in _APART), default=0.0)
             mark_value_ties(golden, ours, metrics, rows, apart)
     except Exception as e:
         done.errors.append(f"closed loop: {_said(e)}")
         return
     done.rows += _of_part(rows, "metrics of loop")
-    done.entries["metrics of loop"] = _entry(result)
+    # what rounding has parted has no place in a table of the run: there the reference's own drive stands for it
+    own = done.entries.get("metrics")
+    done.entries["metrics of loop"] = own if parted and follows and own is not None else _entry(result)
 
 
-def _driven(golden: GoldenDrive, scenario: Scenario, repeat: Repeat) -> Rollout | Failure:
-    assert repeat.planner is not None
+def _led(golden: GoldenDrive, ours: Rollout, repeat: Repeat, steps: Sequence[Comparison], done: Judged) -> bool:
+    """Whether planner, vehicle and agents do what the reference's do on the reference's own states, as far as rounding lets them, so that only rounding
+    can have parted our loop from the reference's."""
+    unlike = [r.step for r in steps if r.group == "plans" and r.step is not None]
+    led = retrace(golden, ours, repeat, *_setup(golden), min(unlike, default=None))
+    if led.rollout is None:
+        done.errors.append(f"along the reference's drive: {led.error}")
+        return False
+    rows = [led.row(golden.name, repeat.step_m), *compare_agents(golden, led.rollout, repeat.agents_m)]
+    done.rows += _of_part(rows, "led")
+    done.partings += led.partings
+    return led.explains and all(r.ok for r in rows)
+
+
+def _explain(rows: Sequence[Comparison]) -> None:
+    """What differs in a drive that rounding has parted from the reference's says nothing."""
+    for row in rows:
+        if row.group != "scenario and times":
+            row.rounding = row.compared - row.equal
+
+
+def _setup(golden: GoldenDrive) -> tuple[SimulationConfig, str]:
+    """How the drive is simulated, and who drives the others."""
     challenge = golden.data["challenge"]
     config = SimulationConfig(controller="log" if challenge == "open_loop_boxes" else "two_stage", plan_every=1)
-    agents = "idm" if challenge == "closed_loop_reactive_agents" else "log"
-    return simulate([scenario], repeat.planner, config, agents=agents, vehicle=scenario.drive.vehicle)[0]
-
-
-def _steps(golden: GoldenDrive, scenario: Scenario, repeat: Repeat) -> list[Comparison]:
-    ours = _driven(golden, scenario, repeat)
-    return [] if isinstance(ours, Failure) else compare_steps(golden, ours, repeat)
+    return config, "idm" if challenge == "closed_loop_reactive_agents" else "log"
 
 
 def _value_tolerance(repeat: Repeat) -> float:

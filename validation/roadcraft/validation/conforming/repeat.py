@@ -15,13 +15,14 @@ from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.validation.golden import GoldenDrive
 
-_STRAIGHT_M, _CORRIDOR_M, _PDM_M = 1e-6, 1e-5, 1e-3  # a gap to a buffered corridor is only defined to about 1e-6 m
+_STRAIGHT_M, _CORRIDOR_M = 1e-6, 1e-5  # a gap to a buffered corridor is only defined to about 1e-6 m
+_STEP_M = 1e-8  # a few units in the last place of coordinates
 
 
 @dataclass(frozen=True)
 class Repeat:
     """planner: None where the drive cannot be repeated, and ``why``; ego_m, agents_m: tolerances, for angles and speeds in rad and m/s as well;
-    ignored: parameters without a counterpart; plan_speeds: whether the reference's plans hold speeds (PDM-Closed leaves them 0)."""
+    step_m: the same for one step from the reference's own state; ignored: parameters without a counterpart; plan_speeds: whether the reference's plans hold speeds (PDM-Closed leaves them 0)."""
 
     planner: Planner | None
     ego_m: float = _STRAIGHT_M
@@ -29,6 +30,7 @@ class Repeat:
     why: str = ""
     ignored: tuple[str, ...] = ()
     plan_speeds: bool = True
+    step_m: float = _STEP_M
 
 
 def repeat_of(golden: GoldenDrive) -> Repeat:
@@ -41,7 +43,8 @@ def repeat_of(golden: GoldenDrive) -> Repeat:
         ours, used = translate(given)
         ignored = tuple(sorted(set(given) - used - {"_target_", "_convert_"}))
         agents_m = max(ego_m, _CORRIDOR_M) if reactive else ego_m
-        return Repeat(create("planner", name, ours), ego_m, agents_m, "", ignored, name != "pdm_closed")
+        step_m = _STEP_M if ego_m < _CORRIDOR_M else _STRAIGHT_M
+        return Repeat(create("planner", name, ours), ego_m, agents_m, "", ignored, name != "pdm_closed", step_m)
     steps = [step for step, _ in golden.data["plans"]]
     if steps != list(range(len(golden.data["ego"]))):
         return Repeat(None, why=f"planner {kind or '?'} is not ours, and its plans are not stored for every step")
@@ -131,6 +134,6 @@ _KNOWN: Mapping[str, tuple[str, _Translate, float]] = {
     "LogFuturePlanner": ("log_replay", _renamed(_LOG_FUTURE), _STRAIGHT_M),
     "SimplePlanner": ("constant_velocity", _simple, _STRAIGHT_M),
     "IDMPlanner": ("idm", _renamed(_IDM), _CORRIDOR_M),
-    "PDMClosedPlanner": ("pdm_closed", _pdm, _PDM_M),
+    "PDMClosedPlanner": ("pdm_closed", _pdm, _STRAIGHT_M),
 }
 REPEATED = {theirs: ours for theirs, (ours, _, _) in _KNOWN.items()}

@@ -19,6 +19,7 @@ from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.validation.conforming.difference import Comparison
 from roadcraft.validation.conforming.drives import Judged, Kept, judge, judge_files
 from roadcraft.validation.conforming.values import compare_run, missing_of
+from roadcraft.validation.conforming.verdicts import Verdict, verdict_of
 from roadcraft.validation.golden import golden_files
 
 _PER_TASK = 6
@@ -27,12 +28,13 @@ _PER_TASK = 6
 @dataclass(frozen=True)
 class Report:
     """rows: comparisons of all drives, then of the runs' tables; drives: number of files; errors: what could not be compared although it should be;
-    notes: what is left out on purpose. Both are (drive, in words)."""
+    notes: what is left out on purpose, both as (drive, in words); verdicts: one per drive."""
 
     rows: tuple[Comparison, ...]
     drives: int
     errors: tuple[tuple[str, str], ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def compared(self) -> int:
@@ -194,7 +196,8 @@ def _gather(judged: list[Judged], partial: bool) -> Report:
                 continue
             tolerance = max(j.tolerance for j in members) if part != "metrics" else 1e-6
             rows.append(_table(run, part, members, tolerance, entries))
-    return Report(tuple(rows), len(judged), tuple(errors), tuple(notes))
+    verdicts = tuple(verdict_of(j.drive, j.rows, j.partings, j.errors) for j in judged)
+    return Report(tuple(rows), len(judged), tuple(errors), tuple(notes), verdicts)
 
 
 def _lacking(table: list[dict[str, Any]], entries: list[Any]) -> int:

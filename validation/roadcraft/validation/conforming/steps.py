@@ -25,7 +25,7 @@ def compare_scenario(golden: GoldenDrive, scenario: Scenario) -> list[Comparison
     row.add_steps("time_us", scenario.time_us.tolist(), expert[:, 0].astype(np.int64).tolist(), 0.0)
     n = min(len(scenario), len(expert))
     gaps = np.nan_to_num(np.abs(scenario.expert[:n, :7] - expert[:n, 1:8]))
-    gaps[:, 2] = _turn(gaps[:, 2])
+    gaps[:, 2] = turned(gaps[:, 2])
     row.add_gaps(gaps.max(axis=1), scenario.expert[:n, :7], expert[:n, 1:8], np.arange(n), "expert")
     row.add("route", [str(i) for i in scenario.route], [str(i) for i in golden.data["route_roadblock_ids"]], 0.0)
     return [row]
@@ -33,7 +33,11 @@ def compare_scenario(golden: GoldenDrive, scenario: Scenario) -> list[Comparison
 
 def compare_steps(golden: GoldenDrive, ours: Rollout, repeat: Repeat) -> list[Comparison]:
     """Ego, agents and plans of all steps."""
-    return [*_ego(golden, ours, repeat.ego_m), *_agents(golden, ours, repeat.agents_m), *_plans(golden, ours, repeat)]
+    return [
+        *_ego(golden, ours, repeat.ego_m),
+        *compare_agents(golden, ours, repeat.agents_m),
+        *_plans(golden, ours, repeat),
+    ]
 
 
 def _ego(golden: GoldenDrive, ours: Rollout, limit: float) -> list[Comparison]:
@@ -45,7 +49,7 @@ def _ego(golden: GoldenDrive, ours: Rollout, limit: float) -> list[Comparison]:
     off = np.abs(have - want)
     quantities = {
         "ego position": (np.hypot(off[:, Ego.X], off[:, Ego.Y]), _POSE),
-        "ego heading": (_turn(off[:, Ego.HEADING]), slice(Ego.HEADING, Ego.HEADING + 1)),
+        "ego heading": (turned(off[:, Ego.HEADING]), slice(Ego.HEADING, Ego.HEADING + 1)),
         "ego speed": (np.hypot(off[:, Ego.VX], off[:, Ego.VY]), slice(Ego.VX, Ego.VY + 1)),
         "ego steering": (off[:, Ego.STEERING], slice(Ego.STEERING, Ego.STEERING + 1)),
     }
@@ -58,7 +62,8 @@ def _ego(golden: GoldenDrive, ours: Rollout, limit: float) -> list[Comparison]:
     return rows
 
 
-def _agents(golden: GoldenDrive, ours: Rollout, limit: float) -> list[Comparison]:
+def compare_agents(golden: GoldenDrive, ours: Rollout, limit: float) -> list[Comparison]:
+    """The others of all steps."""
     present = Comparison(golden.name, "agents present", group="agents present", tolerance=0.0)
     frames, ids = ours.drive.objects, ours.drive.tracks.id[ours.drive.objects.track]
     mine: list[I64] = []
@@ -88,7 +93,7 @@ def _boxes(name: str, box: F64, velocity: F64, want: F64, steps: I64, limit: flo
     drift = np.nan_to_num(np.abs(velocity - want[:, 5:]))  # static kinds have no velocity
     quantities = {
         "agent position": (np.hypot(off[:, 0], off[:, 1]), box[:, :2], want[:, :2]),
-        "agent heading": (_turn(off[:, 2]), box[:, 2], want[:, 2]),
+        "agent heading": (turned(off[:, 2]), box[:, 2], want[:, 2]),
         "agent size": (off[:, 3:].max(axis=1, initial=0.0), box[:, 3:], want[:, 3:5]),
         "agent velocity": (np.hypot(drift[:, 0], drift[:, 1]), velocity, want[:, 5:]),
     }
@@ -115,12 +120,12 @@ def _plans(golden: GoldenDrive, ours: Rollout, repeat: Repeat) -> list[Compariso
             continue
         off, steps = np.abs(have - want[:, 1:]), np.full(len(want), step)
         pose.add_gaps(np.hypot(off[:, 0], off[:, 1]), have[:, :2], want[:, 1:3], steps, "pose")
-        heading.add_gaps(_turn(off[:, 2]), have[:, 2], want[:, 3], steps, "heading")
+        heading.add_gaps(turned(off[:, 2]), have[:, 2], want[:, 3], steps, "heading")
         speed.add_gaps(off[:, 3], have[:, 3], want[:, 4], steps, "speed")
     return [pose, heading, speed] if repeat.plan_speeds else [pose, heading]
 
 
-def _turn(angle: F64) -> F64:
+def turned(angle: F64) -> F64:
     """Absolute differences of angles, around the circle."""
-    turned: F64 = np.abs((angle + np.pi) % (2.0 * np.pi) - np.pi)
-    return turned
+    out: F64 = np.abs((angle + np.pi) % (2.0 * np.pi) - np.pi)
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,14 +14,17 @@ from rich.table import Table
 from roadcraft.validation.conforming.difference import Comparison
 from roadcraft.validation.conforming.repeat import REPEATED
 from roadcraft.validation.conforming.run import Report
+from roadcraft.validation.conforming.verdicts import DIFFERENT, EQUAL, NOT_COMPARED, ROUNDING, Verdict
 
 PARTS = {
     "metrics": "Our metrics on the reference's own drives",
+    "led": "One step of ours from each of the reference's own states",
     "loop": "Our own closed loop, step by step",
     "metrics of loop": "Our metrics on our own closed loop's drives",
 }
 _SCRIPTED = "scripted planners"
 _SHOWN = 20
+_ANSWERS = {EQUAL: "equal", ROUNDING: "explained by rounding", DIFFERENT: "DIFFERENT", NOT_COMPARED: "not compared"}
 
 
 def collapse(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
@@ -70,6 +74,7 @@ def to_json(report: Report, every: bool = False) -> dict[str, Any]:
         "rounding": report.rounding,
         "summary": [{**line, "largest": _finite(line["largest"])} for line in collapse(report.rows)],
         "rows": [_row(r) for r in report.rows if every or r.equal < r.compared],
+        "verdicts": [_verdict(v) for v in report.verdicts],
         "errors": [{"drive": d, "error": e} for d, e in report.errors],
         "notes": [{"drive": d, "note": n} for d, n in report.notes],
     }
@@ -91,6 +96,11 @@ def _row(r: Comparison) -> dict[str, Any]:
     }
 
 
+def _verdict(v: Verdict) -> dict[str, Any]:
+    steps = [{"step": p.step, "gap": _finite(p.gap), "rounding": p.copies > 0} for p in v.partings]
+    return {"drive": v.drive, "answer": v.answer, "steps": steps, "why": list(v.why)}
+
+
 def _finite(value: float) -> float | str:
     return value if math.isfinite(value) else "inf"
 
@@ -103,15 +113,21 @@ def print_report(report: Report, every: bool = False, console: Console | None = 
         if rows:
             console.print(_all_rows(title, rows) if every else _summary(title, collapse(rows)))
     _lines(console, "differs", [f"{r.drive}, {r.part}, {r.quantity}: {_what(r)}" for r in report.different], every)
-    tied = [r for r in report.rows if r.rounding and r.ok]
-    _lines(console, "rounding decides", [f"{r.drive}, {r.part}, {r.quantity}: {_what(r)}" for r in tied], every)
+    tied = [v for v in report.verdicts if v.answer == ROUNDING]
+    _lines(console, "explained by rounding", [f"{v.drive}: {'; '.join(v.why)}" for v in tied], every)
     _lines(console, "not compared", [f"{d}: {e}" for d, e in report.errors], every)
     _lines(console, "note", [f"{d}: {n}" for d, n in report.notes], every)
+    if every:
+        _lines(console, "drive", [f"{v.drive}: {_ANSWERS[v.answer]}" for v in report.verdicts], every)
+    counts = Counter(v.answer for v in report.verdicts)
+    answers = [f"{counts[a]} {said}" for a, said in _ANSWERS.items() if counts[a] or a in (EQUAL, DIFFERENT)]
     tail = f", {report.rounding} where rounding decides" if report.rounding else ""
     console.print(
-        f"{report.drives} drives: {report.equal} of {report.compared} values equal{tail}; {len(report.errors)} problems",
+        f"{report.drives} drives: {', '.join(answers)}; {report.equal} of {report.compared} values equal{tail}; "
+        f"{len(report.errors)} problems",
         markup=False,
         highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -1,70 +1,67 @@
-"""Which differences are decided by rounding.
+"""Which metric values rounding decides.
 
-Some values jump: whether an object that lies exactly on ego's axis is ahead of it is decided by the last bit of an unclipped cosine (reference/nuplan.md,
-section i), whether boxes touch by the last bits of their corners, which of several equally good proposals is planned by the last bits of their scores.
-Two simulators that agree to a nanometre then differ by seconds to collision, or plan to stand still on another path. So a value that differs is
-computed again with everything moved by as little as the two drives lie apart: if it does not hold still, rounding decides it.
+Some values jump: whether an object that lies exactly on ego's axis is ahead of it is decided by the last bit of an unclipped cosine (nuplan-devkit,
+``get_agent_relative_angle``), whether boxes touch by the last bits of their corners. Two simulators that agree to a nanometre then differ by seconds to
+collision. So the metrics that differ are computed again on copies of our drive, moved by no more than the two drives lie apart, each step by itself: a
+value that the reference's answer is found for in a copy is one that rounding decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Metric
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
 from roadcraft.validation.conforming.difference import Comparison
 from roadcraft.validation.conforming.values import compare_values
 from roadcraft.validation.golden import GoldenDrive
 
-_TRIES = 16
-_LEAST_M, _MOST_M = 1e-9, 1e-6
+LEAST_M, MOST_M = 1e-9, 1e-6
+_COPIES = 512
+_SCALES = (1.0, 0.1, 0.01)
+_STEP = re.compile(r"\[(\d+)\]")
 
 
 def mark_value_ties(
     golden: GoldenDrive, ours: Rollout, metrics: Mapping[str, Metric], rows: Sequence[Comparison], apart_m: float
 ) -> None:
-    """Mark ties among the metric values ``rows`` that ``compare_values`` found on ``ours``; in the copies the whole drive of ego is moved."""
+    """Count as ``rounding`` the unequal values among ``rows``, of ``compare_values`` on ``ours``, that equal the reference's in a copy whose poses are moved by
+    at most ``apart_m`` (within 1e-9 .. 1e-6 m and rad).
 
-    def again(shift: F64) -> list[Comparison]:
-        ego = ours.drive.ego.copy()
-        ego[:, :3] += shift
-        moved = replace(ours, drive=replace(ours.drive, ego=ego))
-        return compare_values(golden, moved, metrics, rows[0].tolerance)[0]
-
-    _mark(rows, again, apart_m)
-
-
-def mark_plan_ties(
-    scenario: Scenario, rows: Sequence[Comparison], drive_again: Callable[[Scenario], list[Comparison]], apart_m: float
-) -> None:
-    """Mark ties among the plans in ``rows``; ``drive_again`` drives a scenario whose log starts elsewhere, and compares. Ego and agents are held to their
-    tolerances all the same."""
-
-    def again(shift: F64) -> list[Comparison]:
-        ego = scenario.drive.ego.copy()
-        ego[:, :3] += shift
-        return drive_again(replace(scenario, drive=replace(scenario.drive, ego=ego)))
-
-    _mark(rows, again, apart_m)
-
-
-def _mark(rows: Sequence[Comparison], again: Callable[[F64], list[Comparison]], apart_m: float) -> None:
-    """Count as ``rounding`` the unequal values of ``rows`` that are equal to the reference's in one of a few copies, moved by at most ``apart_m``
-    (within 1e-9 .. 1e-6 m and rad)."""
-    size = min(max(apart_m, _LEAST_M), _MOST_M)
+    A step whose value has been found keeps its move, so that in the end one copy holds them all, and with them what is derived from the whole drive.
+    """
+    size = min(max(apart_m, LEAST_M), MOST_M)
     left = {r.quantity: set(r.unequal) for r in rows if not r.ok}
-    generator = np.random.Generator(np.random.PCG64(0))
-    for _ in range(_TRIES):
-        if not any(left.values()):
-            break
-        still = {r.quantity: set(r.unequal) for r in again(generator.uniform(-size, size, 3))}
+    names = {quantity.split(".")[0] for quantity in left}
+    asked = {k: m for k, m in metrics.items() if k in names} if names <= set(metrics) else metrics
+    generator, n = np.random.Generator(np.random.PCG64(0)), len(ours)
+    found, pending = np.zeros((n, 3)), _steps(left, n)
+    for k in range(_COPIES):
+        moves = np.where(pending[:, None], generator.uniform(-size, size, (n, 3)) * _SCALES[k % len(_SCALES)], found)
+        ego = ours.drive.ego.copy()
+        ego[:, :3] += moves
+        moved = replace(ours, drive=replace(ours.drive, ego=ego))
+        still = {r.quantity: set(r.unequal) for r in compare_values(golden, moved, asked, rows[0].tolerance)[0]}
         for quantity, places in left.items():
             places &= still.get(quantity, places)
+        if not any(left.values()):
+            break
+        after = _steps(left, n)
+        settled = pending & ~after
+        found[settled], pending = moves[settled], after
     for r in rows:
         if not r.ok:
             r.rounding = sum(place not in left[r.quantity] for place in r.unequal)
+
+
+def _steps(left: Mapping[str, set[str]], n: int) -> NDArray[np.bool_]:
+    """Which of ``n`` steps the places name; all where none is named."""
+    named = [int(m[1]) for places in left.values() for m in map(_STEP.search, places) if m]
+    out = np.zeros(n, np.bool_)
+    out[[i for i in named if i < n]] = True
+    return out if out.any() else ~out
