@@ -315,3 +315,16 @@ def test_progress_counts_what_is_kept(capsys):
     bar.at(5.0, bar.started + 1.0)
     bar.at(20.0, bar.started + 31.0)
     assert capsys.readouterr().err == "10 of 100 drives done, 20 under way, 31 s, about 2 min left\n"
+
+
+def test_a_gate_that_is_not_met_ends_the_command_with_1(run, tmp_path):
+    words = ["score", "--resume", "--out", run, "--junit", tmp_path / "j.xml", "--json"]
+    done = roadcraft(*words, "--fail-below", "0.1")
+    assert json.loads(done.stdout)["does_not_pass"] == []
+    done = roadcraft(*words, "--fail-below", "1.0", "--fail-on", "ego_is_comfortable", code=1)
+    one, two = json.loads(done.stdout)["does_not_pass"]
+    assert done.stderr.splitlines()[-2:] == [f"does not pass: {one}", f"does not pass: {two}"]
+    assert 'name="overall score"' in (tmp_path / "j.xml").read_text()
+    done = roadcraft(*words, "--fail-on", "comfort", code=2)
+    assert "--fail-on (command line): no metric 'comfort'; did you mean" in done.stderr
+    assert "is not in the range" in roadcraft(*words, "--fail-below", "80", code=2).stderr

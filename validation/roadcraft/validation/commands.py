@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.errors import ConfigError, RoadcraftError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Words = Annotated[
@@ -55,6 +55,13 @@ def score(
     ] = False,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the results as JUnit XML.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (same as out=).")] = None,
+    fail_below: Annotated[
+        float | None, typer.Option("--fail-below", help="Exit code 1 where a challenge scores less.", min=0.0, max=1.0)
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option("--fail-on", help="Exit code 1 where this metric is below 1 in any scenario; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     r"""Drive a suite of scenarios with a planner and judge the drives.
@@ -65,17 +72,22 @@ def score(
 
     roadcraft score planner=idm data=STORE scenario=TOKEN --debug
 
-    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed); 2 wrong configuration; 3 all were driven, but
-    suite.filter names some that the data lack; 4 the data cannot be used, or the disk is full; 130 or 143 interrupted (--resume goes on).
+    roadcraft score suites/mini.yaml planner=idm --fail-below 0.9 --fail-on no_ego_at_fault_collisions --junit results.xml
+
+    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed), or --fail-below or --fail-on is not met;
+    2 wrong configuration; 3 all were driven, but suite.filter names some that the data lack; 4 the data cannot be used, or the disk is full; 130 or 143 interrupted (--resume goes on).
     """
     from dataclasses import replace
 
+    from roadcraft.validation.scoring.gate import Gate
     from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words
     from roadcraft.validation.scoring.score import score as run_score
 
     given = list(words or [])
     config = load_score_config(resumed_words(given, out) if resume else given).config
     config = placed(config if out is None else replace(config, out=str(out)), resume)
+    gate = Gate(fail_below, tuple(fail_on or ()))
+    gate.check(config)
     with _stoppable():
         try:
             result = run_score(config, resume=resume, debug=debug, progress=not debug)
@@ -89,20 +101,27 @@ def score(
     if junit is not None:
         from roadcraft.validation.junit import write_junit
 
-        write_junit(result.records, junit)
+        write_junit(result.records, junit, gate, result.summary)
+    refused = gate.reasons(result.summary, result.records)
     if as_json:
-        print(json.dumps({"run": str(result.run), **result.summary}, indent=1))
+        print(json.dumps({"run": str(result.run), "does_not_pass": refused, **result.summary}, indent=1))
     else:
         from roadcraft.validation.scoring.present import print_summary
 
         print_summary(result.summary)
         print(f"written to {result.run}", file=sys.stderr)
-    raise typer.Exit(1 if result.failed else 3 if result.missing else 0)
+    for line in refused:
+        print(f"does not pass: {line}", file=sys.stderr)
+    raise typer.Exit(1 if result.failed or refused else 3 if result.missing else 0)
 
 
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run whose rollouts were kept.", metavar="RUN")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the new scores.")],
+    params: Annotated[
+        list[str] | None,
+        typer.Argument(help="Settings of the further metric; of several, NAME.key=value.", metavar="[key=value]..."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the new scores.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="A further metric by name; may be repeated.")
     ] = None,
@@ -110,15 +129,18 @@ def rescore(
 ) -> None:
     """Judge a run's stored rollouts again, with new or changed metrics, without driving.
 
-    Example: roadcraft rescore runs/a --out runs/a2 --metric braking
+    Example: roadcraft rescore runs/a --out runs/a2 --metric hard_braking bound_mps2=3.5
 
-    Exit codes: 0 done; 1 some scenarios could not be judged; 4 the run or its rollouts cannot be read.
+    Exit codes: 0 done; 1 some scenarios could not be judged; 2 an unknown metric or setting; 4 the run or its rollouts cannot be read.
     """
-    from roadcraft.core.hookspecs import PluginRef
+    from roadcraft.validation.rescoring import metric_refs
     from roadcraft.validation.rescoring import rescore as run_rescore
     from roadcraft.validation.scoring.present import print_summary
 
-    result = run_rescore(run, out, metrics=[PluginRef(m) for m in metric] if metric else None, progress=True)
+    if out is None:
+        raise ConfigError("--out is missing: say where the new scores go, --out FOLDER")
+    with _stoppable():
+        result = run_rescore(run, out, metrics=metric_refs(metric or [], params or []), progress=True)
     if as_json:
         print(json.dumps({"run": str(result.run), **result.summary}, indent=1))
     else:

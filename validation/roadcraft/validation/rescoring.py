@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.config import load_config, to_tree
-from roadcraft.core.errors import DataError
+from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.scenario_io.store.store import Store
@@ -59,6 +59,24 @@ def rescore(
                     bar.add(1)
             part.commit()
         return finish(config, to_tree(config), new, items)
+
+
+def metric_refs(names: Sequence[str], words: Sequence[str]) -> list[PluginRef] | None:
+    """Metrics of the command line with their settings: ``key=value`` where there is one metric, ``NAME.key=value`` among several; None where no metric
+    is named. Raises ConfigError for a setting that belongs to none."""
+    settings: dict[str, list[str]] = {name: [f"name: {name}"] for name in names}
+    for word in words:
+        head, dot, rest = word.partition(".")
+        name, setting = (head, rest) if dot and head in settings else (names[0] if len(names) == 1 else "", word)
+        key, equals, value = setting.partition("=")
+        if not name or not equals:
+            known = f"one of {', '.join(names)}" if names else "given by --metric"
+            raise ConfigError(
+                f"{word!r} (command line): a metric's setting is key=value, or NAME.key=value, NAME {known}"
+            )
+        settings[name].append(f"{key}: {value}")
+    listed = ", ".join("{" + ", ".join(s) + "}" for s in settings.values())
+    return list(load_config(ScoreConfig, [f"metrics=[{listed}]"]).config.metrics) if names else None
 
 
 def _judging(digests: Mapping[str, str]) -> dict[str, str]:

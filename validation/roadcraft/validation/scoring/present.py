@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -24,9 +24,16 @@ TITLES = {
 }
 
 
+def title(challenge: str, agents: str = "") -> str:
+    """``reactive (idm)``: how a challenge is called in tables, with the agents that drive the others where somebody does."""
+    name = TITLES.get(challenge, challenge)
+    return f"{name} ({agents})" if agents and name == "reactive" else name
+
+
 def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:
     """Overall scores, metrics, scenario types and failures."""
     console = console or Console()
+    titles = {c: title(c, summary["agents"]) for c in summary["challenges"]}
     head = Table(
         title=f"{summary['planner']}: {summary['scenarios']} scenarios of {summary['logs']} logs", title_justify="left"
     )
@@ -35,58 +42,72 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         head.add_column(name, justify="right")
     for challenge, c in summary["challenges"].items():
         head.add_row(
-            TITLES.get(challenge, challenge),
+            titles[challenge],
             number(c["score"]),
             span(c["ci"]),
             number(c["nuplan_score"]),
             str(c["failed"] or ""),
         )
     console.print(head)
-    for challenge, c in summary["challenges"].items():
-        if c["ci"] is None:
-            console.print(
-                f"{TITLES.get(challenge, challenge)}: {no_interval(c['logs'])}", markup=False, highlight=False
-            )
     by_metrics: dict[tuple[str, ...], dict[str, Any]] = {}
     for challenge, c in summary["challenges"].items():  # open loop has metrics of its own, so a table of its own
-        by_metrics.setdefault(tuple(sorted(c["metrics"])), {})[challenge] = c
+        by_metrics.setdefault(tuple(n for n, m in c["metrics"].items() if m["score"] is not None), {})[challenge] = c
     for challenges in by_metrics.values():
-        _print_rows(console, "metric", challenges, "metrics")
-    _print_rows(console, "scenario type", summary["challenges"], "types")
+        _print_rows(console, "metric", challenges, "metrics", titles)
+    _print_rows(console, "scenario type", summary["challenges"], "types", titles)
+    for line in _notes(summary, titles):
+        console.print(line, markup=False, highlight=False)
+    for line in _failures(summary["failures"]):
+        console.print(line, style="red", markup=False, highlight=False)
+
+
+def _notes(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
+    """What a table has no room for."""
     for challenge, c in summary["challenges"].items():
+        if c["ci"] is None:
+            yield f"{titles[challenge]}: {no_interval(c['logs'])}"
         for name, value in c.get("shares", {}).items():
-            console.print(
-                f"{TITLES.get(challenge, challenge)}: {name.replace('_', ' ')} in {100 * value:.1f} % of the steps"
-            )
-    failures = summary["failures"]
+            yield f"{titles[challenge]}: {name.replace('_', ' ')} in {100 * value:.1f} % of the steps"
+        if latency := c.get("latency"):
+            figures = ", ".join(f"{k.removesuffix('_s')} {1000 * v:.1f} ms" for k, v in latency.items())
+            yield f"{titles[challenge]}: a call of the planner (one for all scenarios of a batch) took {figures}"
+    for key, names in summary.get("missing", {}).items():
+        yield f"suite.filter.{key}: {len(names)} not in the data"
+
+
+def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for f in failures[:10]:
-        console.print(
-            f"failed: {f['token']} ({f['type']}), step {f['step']}, {f['stage']}: {f['error']}",
-            style="red",
-            markup=False,
-            highlight=False,
-        )
+        when = "" if f["time_s"] is None else f" at {f['time_s']:.1f} s"
+        yield f"failed: {f['token']} ({f['type']}), {f['stage']}{when}: {f['error']}"
     if len(failures) > 10:
-        console.print(f"... and {len(failures) - 10} more; see failures.json")
+        yield f"... and {len(failures) - 10} more; see failures.json"
 
 
-def _print_rows(console: Console, title: str, challenges: Mapping[str, Any], key: str) -> None:
+def _print_rows(
+    console: Console, head: str, challenges: Mapping[str, Any], key: str, titles: Mapping[str, str]
+) -> None:
     """One row per metric or type; intervals only where the terminal is wide enough for them."""
-    names = sorted({n for c in challenges.values() for n in c[key]})
+    names = sorted({n for c in challenges.values() for n, v in c[key].items() if v["score"] is not None})
     if not names:
         return
-    wide = max(map(len, names)) + 20 * len(challenges) + 10 <= console.width
+    shown = {n: n + _role([c[key].get(n) for c in challenges.values()]) for n in names}
+    wide = max(map(len, shown.values())) + 20 * len(challenges) + 10 <= console.width
     table = Table(title_justify="left")
-    table.add_column(title, overflow="fold")
+    table.add_column(head, overflow="fold")
     if key == "types":
         table.add_column("n", justify="right", no_wrap=True)
     for challenge in challenges:
-        table.add_column(TITLES.get(challenge, challenge), justify="right", no_wrap=True)
+        table.add_column(titles[challenge], justify="right", no_wrap=True)
     for name in names:
         found = [c[key].get(name) for c in challenges.values()]
         count = [str(max(f["scenarios"] for f in found if f))] if key == "types" else []
-        table.add_row(name, *count, *(_cell(f, wide) for f in found))
+        table.add_row(shown[name], *count, *(_cell(f, wide) for f in found))
     console.print(table)
+
+
+def _role(figures: Sequence[Mapping[str, Any] | None]) -> str:
+    """Marks a metric that costs nothing."""
+    return " (only reported)" if any(f and f.get("role") == "report" for f in figures) else ""
 
 
 def _cell(figure: Mapping[str, Any] | None, wide: bool) -> str:

@@ -14,7 +14,7 @@ from roadcraft.core._version import __version__
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
-from roadcraft.validation.scoring.tables import Record, metric_names, ordered, share_names
+from roadcraft.validation.scoring.tables import Record, ordered, share_names
 
 _PACKAGES = ("numpy", "numba", "scipy", "shapely", "pyarrow", "torch")
 
@@ -62,6 +62,7 @@ def summarise(
     challenges = sorted({r["challenge"] for r in rows})
     return {
         "planner": planner_label(config.planner.name, config.planner.params),
+        "agents": planner_label(config.suite.agents.name, config.suite.agents.params),
         "scenario_list_hash": list_hash,
         "scenarios": len({r["token"] for r in rows}),
         "logs": len({r["log"] for r in rows}),
@@ -74,6 +75,7 @@ def summarise(
                 "token": r["token"],
                 "challenge": r["challenge"],
                 "type": r["type"],
+                "time_s": _seconds(r["failure"]["step"], r["interval_s"]),
                 **{k: r["failure"][k] for k in ("step", "stage", "error")},
             }
             for r in rows
@@ -84,16 +86,8 @@ def summarise(
 
 
 def _challenge(rows: Sequence[Record]) -> dict[str, Any]:
-    logs = [r["log"] for r in rows]
     out = _figures(rows)
-    out["metrics"] = {}
-    for name in metric_names(rows):
-        values = metric_values(rows, name)
-        out["metrics"][name] = {
-            "score": float(np.nanmean(values)),
-            "ci": _limits(values, logs),
-            "scenarios": int(np.isfinite(values).sum()),
-        }
+    out["metrics"] = {name: _metric(rows, name) for name in _judged(rows)}
     out["types"] = {}
     for kind in sorted({r["type"] for r in rows}):
         mine = [r for r in rows if r["type"] == kind]
@@ -101,17 +95,62 @@ def _challenge(rows: Sequence[Record]) -> dict[str, Any]:
     shares = share_names(rows)
     if shares:
         out["shares"] = {s: float(np.mean([r["shares"][s] for r in rows if s in r["shares"]])) for s in shares}
+    if latency := _latency(rows):
+        out["latency"] = latency
     return out
+
+
+def _judged(rows: Sequence[Record]) -> list[str]:
+    """Metrics with a score or a value in at least one scenario, sorted."""
+    return sorted({m["name"] for r in rows for m in r["metrics"] if m["score"] is not None or m["stats"]})
+
+
+def _metric(rows: Sequence[Record], name: str) -> dict[str, Any]:
+    """Mean score and its interval (None where a metric has values only), how it counts, and mean, min and max of each of its values."""
+    mine = [(r["log"], m) for r in rows for m in r["metrics"] if m["name"] == name]
+    values = metric_values(rows, name)
+    scored = bool(np.isfinite(values).any())
+    stats: dict[str, list[float]] = {}
+    for _, m in mine:
+        for key, value in m["stats"].items():
+            if isinstance(value, (int, float)) and np.isfinite(value):
+                stats.setdefault(key, []).append(float(value))
+    return {
+        "score": float(np.nanmean(values)) if scored else None,
+        "ci": _limits(values, [r["log"] for r in rows]) if scored else None,
+        "scenarios": int(np.isfinite(values).sum()),
+        "role": mine[0][1].get("role"),
+        "weight": mine[0][1].get("weight"),
+        "stats": {
+            k: {"mean": float(np.mean(v)), "min": min(v), "max": max(v), "scenarios": len(v)}
+            for k, v in sorted(stats.items())
+        },
+    }
+
+
+def _latency(rows: Sequence[Record]) -> dict[str, float]:
+    """How long the planner's calls took, s: median over scenarios of their median, and the greatest of their 99th percentiles."""
+    found = {}
+    for name, key, of in (("p50_s", "plan_call_p50_s", np.median), ("p99_s", "plan_call_p99_s", np.max)):
+        values = [r["timings"][key] for r in rows if r["timings"].get(key) is not None]
+        if values:
+            found[name] = float(of(values))
+    return found
+
+
+def _seconds(step: int | None, interval_s: float) -> float | None:
+    return None if step is None or step < 0 else round(step * interval_s, 6)
 
 
 def _figures(rows: Sequence[Record]) -> dict[str, Any]:
     logs = [r["log"] for r in rows]
     scores = np.array([r["score"] for r in rows])
+    nuplan = [r.get("nuplan_score", r["score"]) for r in rows if r["status"] == "ok"]
     ok = np.array([r["status"] == "ok" for r in rows])
     return {
         "score": float(scores.mean()),
         "ci": _limits(scores, logs),
-        "nuplan_score": float(scores[ok].mean()) if ok.any() else None,
+        "nuplan_score": float(np.mean(nuplan)) if nuplan else None,
         "scenarios": len(rows),
         "logs": count_logs(scores, logs),
         "failed": int((~ok).sum()),
