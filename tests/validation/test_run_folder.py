@@ -327,4 +327,4 @@ def test_a_gate_that_is_not_met_ends_the_command_with_1(run, tmp_path):
     assert 'name="overall score"' in (tmp_path / "j.xml").read_text()
     done = roadcraft(*words, "--fail-on", "comfort", code=2)
     assert "--fail-on (command line): no metric 'comfort'; did you mean" in done.stderr
-    assert "is not in the range" in roadcraft(*words, "--fail-below", "80", code=2).stderr
+    assert "less than or equal to 1" in roadcraft(*words, "--fail-below", "80", code=2).stderr
