@@ -50,7 +50,7 @@ def cosine(x: float) -> float:
     x = abs(x)
     if x < _TINY:
         return 1.0
-    turns = math.floor(x * _INVERSE_PI)
+    turns = float(math.floor(x * _INVERSE_PI))
     if fma(x, _INVERSE_PI, -turns) < 0.0:  # the product was rounded up to the integer
         turns -= 1.0
     half = turns + 0.5
