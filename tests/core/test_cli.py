@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from roadcraft.core import __version__
 from roadcraft.core.registry import registry
 
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
@@ -61,6 +62,11 @@ def test_unknown_verb_and_bad_kind_exit_with_2() -> None:
     assert bad.returncode == 2
     assert "kinds:" in bad.stderr
     assert "Traceback" not in bad.stderr
+
+
+def test_the_version_is_printed() -> None:
+    done = roadcraft("--version")
+    assert (done.returncode, done.stdout) == (0, f"roadcraft {__version__}\n")
 
 
 def test_plugins_as_json() -> None:

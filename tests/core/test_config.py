@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from roadcraft.core.config import load_config, path_field, to_yaml
+from roadcraft.core.config import load_config, path_field, paths_of, plugins_of, to_yaml
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hookspecs import PluginRef, PluginSpec, plugin_field
 from roadcraft.core.registry import Provided, Registry
+from roadcraft.core.rules import check
+from roadcraft.core.yaml_text import parse_yaml, resolved
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def test_every_mistake_is_reported_with_key_origin_and_spelling(plugins: Registr
         "did you mean 'headway_s'?",
         "verbose (command line): expected true or false, got 'maybe'",
         "'nonsense': expected key=value or a .yaml file",
-        "planner.params.fallback (command line): 'pdm' is not one of",
+        "planner.params.fallback (command line): 'pdm' is not one of '', idm_like",
     ):
         assert piece in text, text
     assert "mistakes in the configuration" in text
@@ -158,3 +160,249 @@ def test_list_of_plugins(plugins: Registry) -> None:
     assert load(plugins, "metrics=[idm_like, {name: wrapper}]").metrics == (PluginRef("idm_like"), PluginRef("wrapper"))
     with pytest.raises(ConfigError, match=r"metrics\[1\]"):
         load(plugins, "metrics=[idm_like, nothing]")
+
+
+WORDS = (
+    "007",
+    "1.10",
+    "2026-11-29",
+    "0x10",
+    "1_000",
+    "12:30",
+    "a # b",
+    "yes",
+    "null",
+    "~x",
+    "1e5",
+    "[a]",
+    "{a: b}",
+    "*a",
+    "a: b",
+    "- a",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    label: str = "default"
+    maybe: str | None = None
+    several: tuple[str, ...] = ()
+    share: float = 0.5
+    count: int = 1
+    flag: bool = False
+    plugin: PluginRef = plugin_field("planner", "named_like")
+    table: dict[str, float] = field(default_factory=dict)
+    out: str = path_field(written=True)
+    anything: Any = None
+    mode: Literal["on", "off", "fast"] = "off"
+    parts: tuple[Suite, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamedLike:
+    title: str = ""
+    pace: float = 1.0
+    any: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture
+def named(plugins: Registry) -> Registry:
+    spec = PluginSpec("planner", "named_like", "", f"{__name__}:NamedLike", f"{__name__}:NamedLike")
+    return Registry([*plugins.plugins(), Provided(spec, "here", "1", True)], [], [])
+
+
+def fill(plugins: Registry, *words: str | dict[str, Any]) -> Named:
+    return load_config(Named, words, plugins=plugins).config
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_text_field_takes_what_was_written(named: Registry, word: str) -> None:
+    assert fill(named, f"label={word}").label == word
+    assert fill(named, f"plugin.title={word}").plugin.params == {"title": word}
+    assert fill(named, {"label": word}).label == word
+
+
+@pytest.mark.parametrize(
+    "word", [w for w in WORDS if w[:1] not in ("[", "{", "*", "-", "") and w not in ("a # b", "a: b")]
+)
+def test_so_does_one_in_a_file_at_any_depth(named: Registry, tmp_path: Path, word: str) -> None:
+    (tmp_path / "a.yaml").write_text(
+        f"label: {word}\nseveral: [{word}, '{word}']\nplugin: {{name: named_like, title: {word}}}\ntable: {{{word}: 1}}\nout: {word}\n"
+    )
+    config = fill(named, str(tmp_path / "a.yaml"))
+    assert config.label == word
+    assert config.several == (word, word)
+    assert config.plugin.params == {"title": word}
+    assert config.table == {word: 1.0}
+    assert config.out == str(tmp_path / word)
+
+
+def test_quotes_on_the_command_line_are_taken_off_and_null_stands_only_where_it_may(named: Registry) -> None:
+    assert fill(named, "label='007'", 'maybe="null"') == Named(label="007", maybe="null")
+    assert fill(named, "maybe=x", "maybe=null").maybe is None
+    assert fill(named, "maybe=x", "maybe=").maybe is None
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("share=1e-4", 1e-4), ("share=010", 10.0), ("share='2'", 2.0), ("count=007", 7), ("count=1_000", 1000), ("count=0x10", 16),
+     ("count=-3", -3), ("flag=yes", True), ("flag=False", False), ("flag=off", False), ("mode=on", "on"), ("mode=fast", "fast")],
+)  # fmt: skip
+def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
+    named: Registry, word: str, value: object
+) -> None:
+    found = getattr(fill(named, word), word.partition("=")[0])
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("share=nan", "share (command line): expected a number, got 'nan'"),
+        ("share=.inf", "share (command line): expected a number, got '.inf'"),
+        ("share=1e999", "share (command line): expected a number, got '1e999'"),
+        ("share=12:30", "share (command line): expected a number, got '12:30'"),
+        ("share=true", "share (command line): expected a number, got 'true'"),
+        ("share=null", "share (command line): expected a number, got 'null'"),
+        ("count=1.5", "count (command line): expected a whole number, got '1.5'"),
+        ("count=2026-11-29", "count (command line): expected a whole number, got '2026-11-29'"),
+        ("flag=1", "flag (command line): expected true or false, got '1'"),
+        ("mode=fats", "mode (command line): 'fats' is not one of on, off, fast; did you mean 'fast'?"),
+        ("several=a", "several (command line): expected a list, got 'a'; write [a]"),
+        ("several=[a", "several (command line): expected a list, got '[a', which is not valid YAML: line 2, column 1: did not find expected ',' or ']'"),
+        ("table={a: 1, a: 2}", "table (command line): expected a map, got '{a: 1, a: 2}', which line 1: the key a stands twice, first in line 1"),
+        ("table={a: b}", "table.a (command line): expected a number, got 'b'"),
+        ("several=[a, [b]]", "several[1] (command line): expected text, got ['b']"),
+        ("plugin=null", "plugin (command line): no planner named 'null'; known: idm_like, named_like, wrapper"),
+        ("plugin=[a]", "plugin (command line): expected the name of a planner or {name, params}, got ['a']"),
+        ("plugin.params=3", "plugin.params (command line): expected a map of the planner's settings, got '3'"),
+        ("plugin={name: [a]}", "plugin (command line): a planner needs a name; known: idm_like, named_like, wrapper"),
+        ("parts=[{dta: x}]", "parts[0].dta (command line): unknown key; did you mean 'data'?"),
+        ("parts=[3, {limit: x}]", "parts[1].limit (command line): expected a whole number, got 'x'"),
+        ("parts={}", "parts (command line): expected a list, got {}"),
+        ("label=${oc.env:HOME}", "label (command line): '${oc.env:HOME}' is not filled in here; write the value itself"),
+        ("=3", "'=3': expected key=value or a .yaml file"),
+        ("label..x=3", "label (command line): expected text, got {'': {'x': '3'}}"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_with_key_value_and_rule(named: Registry, word: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        fill(named, word)
+    assert str(caught.value).startswith(f"1 mistake in the configuration:\n  - {told}")
+    assert "<class" not in str(caught.value)
+    assert "typing" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("label: a\nlabel: b", "FILE: line 2: the key label stands twice, first in line 1 (take one out)"),
+        ("- a", "FILE: a configuration is a map of keys, this is a list"),
+        ("a", "FILE: a configuration is a map of keys, this is text"),
+        ("extends: {a: b}", "extends (FILE): expected a file or a list of files, got {'a': 'b'}"),
+        ("extends: [none.yaml]", "DIR/none.yaml: cannot be read: No such file or directory"),
+        ("extends: .", "DIR: cannot be read: Is a directory"),
+        ("label: ${lable}\n", "label (FILE): this file has no key 'lable'; did you mean 'label'?"),
+        ("label: ${label}\n", "label (FILE): ${label} stands for itself"),
+        ("label: ${maybe}\nmaybe: a${label}\n", "maybe (FILE): ${label} stands for itself"),
+        ("label: a${table}\ntable: {a: 1}", "label (FILE): 'a${table}': a map or a list cannot stand within text"),
+        ("label: ${oc.env:HOME}", "label (FILE): '${oc.env:HOME}' is refused: only ${KEY} of this file is filled in; write the value itself"),
+        ("out: \"a\\0b\"", "out (FILE): 'a\\x00b' is not a path"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_told(named: Registry, tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "conf.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        fill(named, str(file))
+    assert told.replace("FILE", str(file)).replace("DIR", str(tmp_path)) in str(caught.value)
+
+
+def test_an_empty_file_gives_nothing(named: Registry, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    assert fill(named, str(tmp_path / "a.yaml")) == Named()
+
+
+def test_references_within_a_file_keep_what_was_written(named: Registry, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "label: 007\nmaybe: '${label}'\nseveral: ['x-${label}', '${table.b}', '${parts[0].data}']\ntable: {b: 1.10}\nparts: [{data: y}]\n"
+    )
+    config = fill(named, str(tmp_path / "a.yaml"))
+    assert (config.maybe, config.several) == ("007", ("x-007", "1.10", "y"))
+
+
+def test_references_that_multiply_are_refused(named: Registry, tmp_path: Path) -> None:
+    lines = [f"k{i}: '{f'${{k{i + 1}}}' * 10}'" for i in range(9)]
+    (tmp_path / "a.yaml").write_text("\n".join([*lines, "k9: x"]))
+    with pytest.raises(ConfigError, match=r"too many references|stands for more than 10000 characters"):
+        fill(named, str(tmp_path / "a.yaml"))
+
+
+@dataclass(frozen=True)
+class Ruled:
+    low: int = 0
+    share: float = 0.5
+    knots: tuple[float, ...] = (1.0,)
+    other: int | None = None
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            {">= 0": "low other", "[0, 1)": "share", "> 0": "knots"},
+            ("knots", len(self.knots) > 0, "must hold one"),
+        )
+
+
+def test_every_field_that_breaks_a_rule_is_named_with_value_and_rule(plugins: Registry) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(Ruled, ["low=-1", "share=1", "knots=[1, -2]"], plugins=plugins)
+    assert str(caught.value) == (
+        "3 mistakes in the configuration:\n  - low (command line): must be at least 0, got -1\n"
+        "  - share (command line): must be at least 0 and below 1, got 1.0\n  - knots[1] (command line): must be above 0, got -2.0"
+    )
+    with pytest.raises(ValueError, match=r"Ruled: knots must hold one, got \(\)"):
+        Ruled(knots=())
+    with pytest.raises(ValueError, match=r"Ruled: share must be at least 0 and below 1, got nan"):
+        Ruled(share=float("nan"))
+
+
+@dataclass(frozen=True)
+class Foreign:
+    slow: float = 1.0
+    fast: float = 2.0
+    odd: int = 0
+
+    def __post_init__(self) -> None:
+        if self.slow >= self.fast:
+            raise ValueError("slow must stay below fast")
+        if self.odd:
+            raise KeyError("odd")
+
+
+def test_a_third_partys_own_check_is_told_with_the_values_of_the_fields_it_names(plugins: Registry) -> None:
+    with pytest.raises(ConfigError, match=r"- slow, fast: slow must stay below fast \(slow = 3.0; fast = 2.0\)"):
+        load_config(Foreign, ["slow=3"], plugins=plugins)
+    with pytest.raises(ConfigError, match=r"- odd \(command line\): KeyError: 'odd', got 1"):
+        load_config(Foreign, ["odd=1"], plugins=plugins)
+
+
+def test_a_stored_configuration_holds_every_default_and_reads_back_the_same(named: Registry, tmp_path: Path) -> None:
+    loaded = load_config(Named, ["label=1492e65", "plugin.title=007", "out=runs/a", "share=1e-5"], plugins=named)
+    assert loaded.tree["plugin"] == {"name": "named_like", "params": {"title": "007", "pace": 1.0, "any": {}}}
+    (tmp_path / "again.yaml").write_text(to_yaml(loaded.tree))
+    assert load_config(Named, [str(tmp_path / "again.yaml")], plugins=named).tree == loaded.tree
+    assert resolved(parse_yaml(to_yaml(loaded.tree))) == loaded.tree, "and without a schema"
+
+
+def test_paths_that_are_read_are_found_at_any_depth(named: Registry) -> None:
+    config = fill(named, "out=/o", "parts=[{data: /x}, {}, {data: /y}]", "plugin.title=/t")
+    assert paths_of(config, named) == {"parts[0].data": "/x", "parts[2].data": "/y"}
+    assert paths_of(load(named, "planner=wrapper", "data=/a/b"), named) == {"suite.data": "/a/b"}
+    used = plugins_of(load(named, "planner=wrapper", "metrics=[named_like]"), named)
+    assert used == {
+        "planner": ("planner", "wrapper"),
+        "planner.params.planner": ("planner", "idm_like"),
+        "metrics[0]": ("planner", "named_like"),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from roadcraft.core import registry as registry_module
-from roadcraft.core.errors import PluginError
+from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.hookspecs import API_VERSION, KINDS, CommandSpec, PluginSpec, hookimpl
 from roadcraft.core.registry import PluginWarning, Provided, Registry, registry
 
@@ -63,6 +64,127 @@ def test_one_broken_plugin_never_takes_the_others_down(monkeypatch: pytest.Monke
         assert piece in text
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"), [("sys.exit('no licence')", "SystemExit: no licence"), ("1 / 0", "ZeroDivisionError")]
+)
+def test_a_package_that_exits_or_raises_at_import_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: str, said: str
+) -> None:
+    (tmp_path / "leaves_at_once.py").write_text(f"import sys\n{raised}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    good = module("good_plugin", monkeypatch, roadcraft_plugins=provide(GOOD))
+    with pytest.warns(PluginWarning, match=rf"plugin 'leaves' .* was left out: {said}"):
+        found = discover(monkeypatch, EntryPoint("leaves", "leaves_at_once", "roadcraft"), good)
+    assert found.names("planner") == ["good"]
+
+
+def spec(**changed: object) -> object:
+    given = {
+        "kind": "planner",
+        "name": "x",
+        "summary": "",
+        "config": "a:b",
+        "target": "a:b",
+        "api_version": 1,
+        **changed,
+    }
+    return PluginSpec(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (5, "roadcraft_plugins() returned 5, which is not a list of specs"),
+        ("planner", "roadcraft_plugins() returned 'planner', which is not a list of specs"),
+        ({"planner": 1}, "which is not a list of specs"),
+        ([None], "None is neither a PluginSpec nor a CommandSpec"),
+        ([PluginSpec], "is neither a PluginSpec nor a CommandSpec"),
+        ([spec(kind=["planner"])], "kind = ['planner'] of 'x' is not text"),
+        ([spec(name=None)], "name = None of None is not text"),
+        ([spec(config=dict)], "config = <class 'dict'> of 'x' is not text"),
+        ([spec(api_version="1")], "api_version = '1' of 'x' is not a number"),
+        ([spec(target="a.b")], "target = 'a.b' of 'x' is not of the form 'package.module:Name'"),
+        ([spec(name="a b")], "'a b' is not a name: letters, digits, _, - and ., a letter first"),
+        ([CommandSpec("mine", "", "nowhere")], "target = 'nowhere' of 'mine' is not of the form 'package.module:Name'"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_answers_nonsense_costs_its_own_package_only(
+    monkeypatch: pytest.MonkeyPatch, answer: object, said: str
+) -> None:
+    @hookimpl
+    def roadcraft_plugins() -> object:
+        return answer
+
+    odd = module("odd", monkeypatch, roadcraft_plugins=roadcraft_plugins)
+    with pytest.warns(PluginWarning):
+        found = discover(monkeypatch, odd, module("good_plugin", monkeypatch, roadcraft_plugins=provide(GOOD)))
+    assert found.names("planner") == ["good"]
+    assert said in found.faults[0].error
+
+
+def test_a_name_of_ours_stays_ours() -> None:
+    ours = Provided(PluginSpec("planner", "idm", "", "json:JSONDecoder", "json:JSONDecoder"), "roadcraft", "1", True)
+    theirs = Provided(PluginSpec("planner", "idm", "", "a:b", "a:b"), "other", "2", False)
+    with pytest.warns(
+        PluginWarning, match="'idm' of other 2 was left out: planner idm is already provided by roadcraft 1"
+    ):
+        found = Registry([ours, theirs], [], [])
+    assert found.find("planner", "idm") is ours
+    assert found.conflicts == {}
+    assert [f.provider for f in found.faults] == ["other 2"]
+
+
+def test_a_distribution_that_gives_a_name_twice_keeps_the_first() -> None:
+    both = [Provided(PluginSpec("planner", "x", s, "a:b", "a:b"), "other", "2", False) for s in ("first", "second")]
+    with pytest.warns(PluginWarning, match="already provided by other 2"):
+        assert Registry(both, [], []).find("planner", "x") is both[0]
+
+
+def test_two_third_parties_of_one_command_are_an_error_when_it_is_used() -> None:
+    both = [Provided(CommandSpec("mine", "", "a:b"), who, "1", False) for who in ("first", "second")]
+    found = Registry([], both, [])
+    assert [c.spec.name for c in found.commands()] == ["mine"]
+    with pytest.raises(PluginError, match="command 'mine' is provided by first 1 and second 1; uninstall one"):
+        found.command("mine")
+
+
+def test_a_target_that_exits_when_it_is_loaded_names_its_provider(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "exits_when_loaded.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    there = PluginSpec("planner", "x", "", "exits_when_loaded:A", "exits_when_loaded:B")
+    with pytest.raises(
+        PluginError, match=r"planner 'x' of first 1 cannot be loaded from 'exits_when_loaded:A': SystemExit: 3"
+    ):
+        Registry([Provided(there, "first", "1", False)], [], []).config_class("planner", "x")
+
+
+@dataclass(frozen=True)
+class Settings:
+    pace: float = 1.0
+
+
+class Built:
+    def __init__(self, config: Settings, dim: int = 0) -> None:
+        self.config, self.dim = config, dim
+
+
+def test_create_takes_params_as_a_map_or_by_keyword() -> None:
+    monk = sys.modules[__name__].__name__
+    found = Registry(
+        [Provided(PluginSpec("planner", "x", "", f"{monk}:Settings", f"{monk}:Built"), "first", "1", False)], [], []
+    )
+    assert found.create("planner", "x", pace=2).config == Settings(2.0)
+    assert found.create("planner", "x", {"pace": 2}, dim=8).dim == 8
+    with pytest.raises(
+        ConfigError, match=r"1 mistake in planner x:\n  - pase \(planner x\): unknown key; did you mean 'pace'\?"
+    ):
+        found.create("planner", "x", pase=2)
+    with pytest.raises(ConfigError, match=r"give a Settings or single params \(pace\), not both"):
+        found.create("planner", "x", Settings(), pace=2)
+
+
 def test_a_misspelt_hookimpl_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     @hookimpl
     def roadcraft_plugns() -> list[PluginSpec]:
@@ -88,7 +210,8 @@ def test_third_parties_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> N
 def test_our_command_wins_over_a_third_partys() -> None:
     ours = Provided(CommandSpec("score", "", "a:b"), "roadcraft", "1", True)
     theirs = Provided(CommandSpec("score", "", "c:d"), "other", "1", False)
-    found = Registry([], [ours, theirs], [])
+    with pytest.warns(PluginWarning, match="command score is already provided by roadcraft 1"):
+        found = Registry([], [ours, theirs], [])
     assert found.commands() == [ours]
     assert "already provided" in found.faults[0].error
 

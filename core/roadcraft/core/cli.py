@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 import warnings
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +15,10 @@ import typer.main
 from roadcraft.core._version import __version__
 from roadcraft.core.errors import RoadcraftError
 from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, registry
+from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, load_object, registry
 
 EXIT_CODES = """Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done, but bad input was
-skipped; 4 the input or a file cannot be used; 5 undecided (compare); 130 interrupted (what was finished is kept)."""
+skipped; 4 the input or a file cannot be used; 5 undecided (compare); 130 interrupted, 143 terminated (what was finished is kept)."""
 
 
 class _Verbs(typer.core.TyperGroup):
@@ -31,10 +30,11 @@ class _Verbs(typer.core.TyperGroup):
         return [c.spec.name for c in registry().commands()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if self._resolving:
+            chosen = registry().command(cmd_name)
+            return None if chosen is None else _load_verb(chosen)
         found = next((c for c in registry().commands() if c.spec.name == cmd_name), None)
-        if found is None:
-            return None
-        return _load_verb(found) if self._resolving else _placeholder(found)
+        return None if found is None else _placeholder(found)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         self._resolving = True
@@ -45,13 +45,7 @@ class _Verbs(typer.core.TyperGroup):
 
 
 def _load_verb(found: Provided) -> Any:
-    module, _, attribute = found.spec.target.partition(":")
-    try:
-        target = getattr(import_module(module), attribute)
-    except Exception as e:
-        raise RoadcraftError(
-            f"command {found.spec.name!r} of {found.provider} {found.version} cannot be loaded: {e}"
-        ) from e
+    target = load_object(found.spec.target, f"command {found.spec.name!r} of {found.provider} {found.version}")
     if isinstance(target, typer.Typer):
         return typer.main.get_group(target) if len(target.registered_commands) != 1 else typer.main.get_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -79,14 +73,20 @@ def _build_app() -> typer.Typer:
 
     @app.callback()
     def root(
-        version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+        ] = False,
         no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave third-party plugins out.")] = False,
     ) -> None:
-        if version:
-            print(f"roadcraft {__version__}")
-            raise typer.Exit
+        pass
 
     return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"roadcraft {__version__}")
+        raise typer.Exit
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -95,15 +95,11 @@ def main(argv: list[str] | None = None) -> None:
     leading = words[: next((i for i, w in enumerate(words) if not w.startswith("-")), len(words))]
     if "--no-plugins" in leading:  # before discovery, and for worker processes too
         os.environ[NO_PLUGINS] = "1"
-    note = use_kernel_cache()
-    if note and len(leading) < len(words) and not {"-h", "--help"} & set(words):
-        print(f"note: {note}", file=sys.stderr)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PluginWarning)
-        faults = registry().faults
-    for fault in faults:
-        print(f"warning: plugin {fault.entry_point!r} of {fault.provider} was left out: {fault.error}", file=sys.stderr)
     try:
+        note = use_kernel_cache()
+        if note and len(leading) < len(words) and not {"-h", "--help"} & set(words):
+            print(f"note: {note}", file=sys.stderr)
+        _warn_of_faults()
         _build_app()(args=words, prog_name="roadcraft")
     except RoadcraftError as e:
         sys.exit(_fail(e))
@@ -114,16 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as e:
-        if e.errno not in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EROFS,
-            errno.EACCES,
-            errno.EPERM,
-            errno.ENOENT,
-            errno.EISDIR,
-            errno.ENOTDIR,
-        ):
+        if e.errno is None:
             raise
         remedy = (
             " Free some space and run the same command again; what was finished is kept."
@@ -132,6 +119,14 @@ def main(argv: list[str] | None = None) -> None:
         )
         print(f"error: {e.filename or 'a file'}: {e.strerror}.{remedy}", file=sys.stderr)
         sys.exit(4)
+
+
+def _warn_of_faults() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        faults = registry().faults
+    for fault in faults:
+        print(f"warning: plugin {fault.entry_point!r} of {fault.provider} was left out: {fault.error}", file=sys.stderr)
 
 
 def _fail(error: RoadcraftError) -> int:

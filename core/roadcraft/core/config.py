@@ -1,32 +1,39 @@
 """Configuration: dataclasses filled from YAML files and ``key=value`` words, with every mistake reported at once.
 
 A config dataclass needs the standard library only. Its fields are numbers, strings, bools, ``Literal``, ``X | None``, tuples, lists, dicts, other
-dataclasses, ``PluginRef`` (declared by ``plugin_field``) and paths (declared by ``path_field``). Files are data: no environment look-ups, no code.
+dataclasses, ``PluginRef`` (declared by ``plugin_field``) and paths (declared by ``path_field``); ``rules.check`` in its ``__post_init__`` says what values
+they take. Files are data: no environment look-ups, no code. A text field takes what was written: ``out=007`` writes to ``007``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from roadcraft.core.config_references import References
+from roadcraft.core.config_tree import full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
 from roadcraft.core.config_walk import Layer, Walk
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import Registry, registry
+from roadcraft.core.yaml_text import Plain, parse_yaml, read_yaml
 
 T = TypeVar("T")
+COMMAND_LINE = "command line"
+_MOST_FILES = 200
 
 
-def path_field(default: str = "") -> Any:
+def path_field(default: str | None = "", *, written: bool = False) -> Any:
     """A string field that holds a path: relative to the file it is written in, or to the working directory on the command line; absolute once
-    loaded."""
-    return field(default=default, metadata={"path": True})
+    loaded. written: a place to write to, which need not exist."""
+    return field(default=default, metadata={"path": "write" if written else "read"})
 
 
 @dataclass(frozen=True)
 class Loaded(Generic[T]):
-    """A configuration that passed every check: the dataclass, the same as a plain tree, and where each given key came from."""
+    """A configuration that passed every check: the dataclass, the same as a plain tree with every default of its plugins, and where each given key
+    came from."""
 
     config: T
     tree: dict[str, Any]
@@ -35,144 +42,136 @@ class Loaded(Generic[T]):
 
 def load_config(
     schema: type[T],
-    args: Sequence[str] = (),
+    args: Sequence[str | Mapping[str, Any]] = (),
     *,
     short: Mapping[str, str] | None = None,
     plugins: Registry | None = None,
 ) -> Loaded[T]:
-    """Fill ``schema`` from YAML files (``*.yaml`` words) and ``key=value`` words, later ones over earlier ones.
+    """Fill ``schema`` from YAML files (``*.yaml`` words), ``key=value`` words and maps, later ones over earlier ones.
 
     ``short`` maps a short key to the full one (``{"data": "suite.data"}``). Raises ConfigError that lists every mistake with full key, origin and
     nearest valid spelling.
     """
     errors: list[str] = []
-    layers = _layers(args, short or {}, errors)
-    walk = Walk(plugins or registry(), errors)
+    plugins = plugins or registry()
+    walk = Walk(plugins, errors)
     merged: dict[str, Any] = {}
-    for layer in layers:
+    for layer in _layers(args, short or {}, errors):
         merged = walk.merge(schema, merged, layer.tree, layer, "")
     config = walk.build(schema, merged, "")
     if errors:
-        raise ConfigError(_report(errors))
-    return Loaded(config, to_tree(config), dict(walk.origins))
+        raise ConfigError(report(errors))
+    return Loaded(config, full_tree(config, plugins), dict(walk.origins))
+
+
+def given_keys(args: Sequence[str | Mapping[str, Any]]) -> list[str]:
+    """The keys of the first level that files and words give, short ones as they are. Raises ConfigError where one cannot be read."""
+    errors: list[str] = []
+    layers = _layers(args, {}, errors)
+    if errors:
+        raise ConfigError(report(errors))
+    return list(dict.fromkeys(key for layer in layers for key in layer.tree))
 
 
 def build_params(plugins: Registry, kind: str, name: str, params: Mapping[str, Any]) -> Any:
     """An instance of the plugin's config dataclass from a mapping. Raises ConfigError that lists every mistake."""
+    return fill(plugins.config_class(kind, name), params, f"{kind} {name}", plugins)
+
+
+def fill(schema: type[T], tree: Mapping[str, Any], origin: str, plugins: Registry | None = None) -> T:
+    """An instance of a config dataclass from a map that came from ``origin``. Raises ConfigError that lists every mistake."""
     errors: list[str] = []
-    walk = Walk(plugins, errors)
-    cls = plugins.config_class(kind, name)
-    layer = Layer(dict(params), f"{kind} {name}", None)
-    config = walk.build(cls, walk.merge(cls, {}, layer.tree, layer, ""), "")
+    walk = Walk(plugins or registry(), errors)
+    config = walk.build(schema, walk.merge(schema, {}, tree, Layer({}, origin, None), ""), "")
     if errors:
-        raise ConfigError(_report(errors))
-    return config
+        raise ConfigError(report(errors, origin))
+    filled: T = config
+    return filled
 
 
-def to_tree(config: Any) -> dict[str, Any]:
-    """A config dataclass (or a map) as plain maps, lists and scalars, ready for YAML or JSON."""
-    plain: dict[str, Any] = _plain(asdict(config) if is_dataclass(config) and not isinstance(config, type) else config)
-    return plain
-
-
-def to_yaml(config: Any) -> str:
-    """A config dataclass (or a plain tree) as YAML text that ``load_config`` reads back."""
-    import yaml
-
-    text: str = yaml.safe_dump(config if isinstance(config, dict) else to_tree(config), sort_keys=False)
-    return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
-
-
-def _report(errors: list[str]) -> str:
+def report(errors: Sequence[str], where: str = "the configuration") -> str:
+    """Mistakes as one text."""
     unique = list(dict.fromkeys(errors))
-    head = "1 mistake in the configuration:" if len(unique) == 1 else f"{len(unique)} mistakes in the configuration:"
+    head = f"1 mistake in {where}:" if len(unique) == 1 else f"{len(unique)} mistakes in {where}:"
     return "\n".join([head, *(f"  - {e}" for e in unique)])
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-def _layers(args: Sequence[str], short: Mapping[str, str], errors: list[str]) -> list[Layer]:
+def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], errors: list[str]) -> list[Layer]:
     layers: list[Layer] = []
     for word in args:
-        key, eq, value = word.partition("=")
+        if isinstance(word, Mapping):
+            layers += [Layer(_nested(short.get(k, k), v), "argument", None) for k, v in word.items()]
+            continue
+        key, eq, text = word.partition("=")
         if not eq and word.endswith((".yaml", ".yml")):
             _read_file(Path(word), layers, errors, ())
         elif not eq or not key:
             errors.append(f"{word!r}: expected key=value or a .yaml file")
+        elif "${" in text:
+            errors.append(f"{key} ({COMMAND_LINE}): {text!r} is not filled in here; write the value itself")
         else:
-            tree = _parse_pair(short.get(key, key), value, errors)
-            layers.append(Layer(tree, "command line", None))
+            value = value_of(text)
+            layers.append(Layer(_nested(short.get(key, key), value), COMMAND_LINE, None, (value, text)))
     return layers
 
 
-def _parse_pair(key: str, text: str, errors: list[str]) -> dict[str, Any]:
-    import yaml
-
-    try:
-        value = yaml.safe_load(text) if text else ""
-    except yaml.YAMLError:
-        value = text
-    _refuse_resolvers(value, key, "command line", errors)
+def _nested(key: str, value: Any) -> dict[str, Any]:
     first, *rest = key.split(".")
     for part in reversed(rest):
         value = {part: value}
     return {first: value}
 
 
-def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[Path, ...]) -> None:
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+def value_of(text: str) -> Any:
+    """What a word's text says: a list or a map where it is written as one, text without its quotes where it is quoted, else the text itself."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    plain = Plain(text)
+    if quoted or text[:1] in ("[", "{"):
+        try:
+            value = parse_yaml(text)
+        except DataError as e:
+            plain.fault = e.what
+        else:
+            if not isinstance(value, Plain):
+                return value
+    return plain
 
+
+def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[Path, ...]) -> None:
     if path.resolve() in seen:
         errors.append(f"{path}: extends itself through {' -> '.join(p.name for p in seen)}")
         return
+    if len(layers) >= _MOST_FILES:
+        errors.append(f"{path}: the file extends more than {_MOST_FILES} others")
+        return
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        errors.append(f"{path}: cannot be read: {e.strerror}")
+        raw = read_yaml(path)
+    except DataError as e:
+        errors.append(str(e))
         return
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        errors.append(f"{path}: not valid YAML: {' '.join(str(e).split())}")
-        return
-    if raw is None:
+    if isinstance(raw, Plain) and raw.is_null:
         raw = {}
     if not isinstance(raw, dict):
-        errors.append(f"{path}: a configuration is a map of keys, this is a {type(raw).__name__}")
+        errors.append(
+            f"{path}: a configuration is a map of keys, this is {'a list' if isinstance(raw, list) else 'text'}"
+        )
+        return
+    parents = raw.pop("extends", [])
+    parents = [parents] if isinstance(parents, str) else parents
+    if not isinstance(parents, list) or not all(isinstance(p, str) and p for p in parents):
+        errors.append(f"extends ({path}): expected a file or a list of files, got {parents!r}")
         return
     before = len(errors)
-    _refuse_resolvers(raw, "", str(path), errors)
-    parents = raw.pop("extends", [])
-    for parent in [parents] if isinstance(parents, str) else parents:
-        _read_file(path.parent / str(parent), layers, errors, (*seen, path.resolve()))
-    if len(errors) > before:
-        return
-    try:
-        tree = OmegaConf.to_container(OmegaConf.create(raw), resolve=True)
-    except OmegaConfBaseException as e:
-        errors.append(f"{path}: {' '.join(str(e).split())}")
-        return
-    layers.append(Layer({str(k): v for k, v in tree.items()} if isinstance(tree, dict) else {}, str(path), path.parent))
+    tree = References(raw, str(path), errors).filled()
+    for parent in parents:
+        _read_file(path.parent / parent, layers, errors, (*seen, path.resolve()))
+    if len(errors) == before:
+        layers.append(Layer(tree, str(path), path.parent))
 
 
-def _refuse_resolvers(value: Any, key: str, origin: str, errors: list[str]) -> None:
-    if isinstance(value, dict):
-        for k, v in value.items():
-            _refuse_resolvers(v, f"{key}.{k}" if key else str(k), origin, errors)
-    elif isinstance(value, list):
-        for i, v in enumerate(value):
-            _refuse_resolvers(v, f"{key}[{i}]", origin, errors)
-    elif isinstance(value, str) and "${" in value and ":" in value.split("${", 1)[1]:
-        errors.append(f"{key} ({origin}): resolvers such as {value!r} are refused; write the value itself")
-
-
-__all__ = ["Loaded", "build_params", "load_config", "path_field", "to_tree", "to_yaml"]
+__all__ = [
+    "Loaded", "build_params", "fill", "full_tree", "given_keys", "load_config", "parts_of", "path_field", "paths_of", "plugins_of", "to_tree", "to_yaml", "value_of",
+]  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -10,20 +12,28 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import Registry
+from roadcraft.core.rules import RuleError
+from roadcraft.core.yaml_text import Plain, resolved
 
 _ABSENT = object()
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
+_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*")
+_HEX = re.compile(r"[-+]?0x[0-9a-fA-F]+")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One source of values: a file, or the command line (base None)."""
+    """One source of values: a file, or the command line (base None). word: value of a ``key=value`` word, and its text as it was typed."""
 
     tree: dict[str, Any]
     origin: str
     base: Path | None
+    word: tuple[Any, str] = (_ABSENT, "")
 
 
 class Walk:
@@ -43,58 +53,83 @@ class Walk:
     ) -> dict[str, Any]:
         """``base`` with the values of ``over``; unknown keys are reported and left out."""
         known = {f.name: f for f in fields(schema)}
-        hints = _hints(schema)
+        hints = hints_of(schema)
         out = dict(base)
         for name, value in over.items():
             key = f"{at}{name}"
             self.origins[key] = layer.origin
-            if name not in known:
-                self.wrong(key, f"unknown key; {_near(str(name), known)}")
-                continue
-            f, hint = known[name], _inner(hints[name])
-            if "kind" in f.metadata and not _is_sequence(hint):
-                out[name] = self._merge_ref(f.metadata["kind"], _default(f), out.get(name), value, layer, key)
-            elif "kind" in f.metadata and isinstance(value, (list, tuple)):
-                kind = f.metadata["kind"]
-                out[name] = [self._merge_ref(kind, None, None, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
-            elif is_dataclass(hint) and isinstance(hint, type):
-                if value is not None and not isinstance(value, Mapping):
-                    value = {fields(hint)[0].name: value}  # a scalar is short for the first field: vehicle=pacifica
-                inherited = out.get(name)
-                out[name] = None if value is None else self.merge(hint, inherited or {}, value, layer, f"{key}.")
-            elif f.metadata.get("path") and isinstance(value, str) and value:
-                # absolute, so that a stored configuration means the same wherever it is read from
-                out[name] = os.path.abspath((layer.base or Path()) / Path(value).expanduser())
-            elif isinstance(value, Mapping) and isinstance(inherited := out.get(name), dict):
-                out[name] = {**inherited, **value}
+            if name in known:
+                out[name] = self._merge_field(known[name], hints[name], out.get(name), value, layer, key)
             else:
-                out[name] = value
+                self.wrong(key, f"unknown key; {_near(str(name), known)}")
         return out
+
+    def _merge_field(self, f: Field[Any], hint: Any, inherited: Any, value: Any, layer: Layer, key: str) -> Any:
+        optional, hint, kind = type(None) in get_args(hint), _inner(hint), f.metadata.get("kind")
+        if hint is str and value is layer.word[0] and not isinstance(value, str):
+            value = Plain(layer.word[1])  # text that looks like a list or a map is text all the same
+        if value is None or (optional and isinstance(value, Plain) and value.is_null):
+            return None
+        if kind and _is_sequence(hint):
+            if not isinstance(value, (list, tuple)):
+                return value
+            return [self._merge_ref(kind, None, None, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
+        if kind:
+            return self._merge_ref(kind, _default(f), inherited, value, layer, key)
+        if _is_schema(hint):
+            return self._merge_part(hint, inherited or {}, value, layer, key)
+        item = (get_args(hint) or (None,))[0]
+        if _is_sequence(hint) and _is_schema(item) and isinstance(value, (list, tuple)):
+            return [self._merge_part(item, {}, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
+        if f.metadata.get("path") and isinstance(value, (str, Path)) and str(value):
+            if "\0" in str(value):
+                self.wrong(key, f"{value!r} is not a path")
+            # absolute, so that a stored configuration means the same wherever it is read from
+            return os.path.abspath((layer.base or Path()) / os.path.expanduser(value))
+        return _deep(inherited, value)
+
+    def _merge_part(self, schema: type, base: dict[str, Any], value: Any, layer: Layer, key: str) -> Any:
+        """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its ``from_text`` says."""
+        if isinstance(value, str) and not (isinstance(value, Plain) and value.is_null):
+            short = getattr(schema, "from_text", None)
+            value = short(value) if short else {fields(schema)[0].name: value}
+        if not isinstance(value, Mapping):
+            known = ", ".join(f.name for f in fields(schema))
+            self.wrong(key, f"expected a map with keys among {known}, got {value!r}")
+            return base
+        return self.merge(schema, base, value, layer, f"{key}.")
 
     def _merge_ref(self, kind: str, default: Any, base: Any, value: Any, layer: Layer, key: str) -> Any:
         """A plugin reference in canonical form ``{name, params}``; keys other than these two are short for params."""
-        if value is None or isinstance(value, (int, float, list)):
+        if isinstance(value, PluginRef):
+            value = {"name": value.name, "params": value.params}
+        if not isinstance(value, (str, Mapping)):
             return value
         given: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
         if base is None and isinstance(default, PluginRef):
             base = {"name": default.name, "params": dict(default.params)}
-        name = given.pop("name", base["name"] if base else None)
-        params = {**given.pop("params", {}), **given}
-        if not isinstance(name, str):
+        name, params = given.pop("name", base["name"] if base else None), given.pop("params", {})
+        if not isinstance(name, str) or not name:
             self.wrong(key, f"a {kind} needs a name; known: {', '.join(self.plugins.names(kind))}")
+            return None
+        if isinstance(params, Plain) and params.is_null:
+            params = {}
+        if not isinstance(params, Mapping):
+            self.wrong(f"{key}.params", f"expected a map of the {kind}'s settings, got {params!r}")
             return None
         inherited = base["params"] if base and base["name"] == name else {}
         try:
-            cls = self.plugins.config_class(kind, name)
+            cls = self.plugins.config_class(kind, str(name))
         except PluginError as e:
             self.wrong(key, str(e))
             return None
-        return {"name": name, "params": self.merge(cls, inherited, params, layer, f"{key}.params.")}
+        merged = self.merge(cls, inherited, {**params, **given}, layer, f"{key}.params.")
+        return {"name": str(name), "params": merged}
 
     def build(self, schema: type[Any], tree: Mapping[str, Any], at: str) -> Any:
         """The dataclass from a merged tree; None where a mistake was found."""
         before = len(self.errors)
-        hints = _hints(schema)
+        hints = hints_of(schema)
         values: dict[str, Any] = {}
         for f in fields(schema):
             key = f"{at}{f.name}"
@@ -102,8 +137,8 @@ class Walk:
             if given is _ABSENT:
                 if f.default is MISSING and f.default_factory is MISSING:
                     self.wrong(key, "is missing")
-                elif "kind" in f.metadata:
-                    self._check_ref(f.metadata["kind"], _default(f), key)
+                elif isinstance(default := _default(f), PluginRef):
+                    self._ref(f.metadata["kind"], self._canonical(f.metadata["kind"], default, key), key)
             elif "kind" in f.metadata:
                 values[f.name] = self._refs(f.metadata["kind"], hints[f.name], given, key)
             else:
@@ -112,68 +147,85 @@ class Walk:
             return None
         try:
             return schema(**values)
-        except (ValueError, TypeError) as e:
-            self.wrong(at.rstrip(".") or schema.__name__, str(e))
-            return None
+        except RuleError as e:
+            for name, value, rule in e.faults:
+                self.wrong(f"{at}{name}", f"{rule}, got {value!r}")
+        except Exception as e:  # whatever a third party's check raises
+            self._refused(schema, values, at, str(e) if isinstance(e, ValueError) else f"{type(e).__name__}: {e}")
+        return None
+
+    def _refused(self, schema: type[Any], values: Mapping[str, Any], at: str, why: str) -> None:
+        """What a dataclass's own check says, with the fields that it names and their values."""
+        words = set(_WORD.findall(why))
+        named = {f.name: values.get(f.name, _default(f)) for f in fields(schema) if f.name in words}
+        if len(named) == 1:
+            ((name, value),) = named.items()
+            self.wrong(f"{at}{name}", f"{why}, got {value!r}")
+        else:
+            given = "; ".join(f"{name} = {value!r}" for name, value in named.items())
+            self.wrong(at.rstrip(".") or ", ".join(named) or "configuration", f"{why} ({given})" if given else why)
+
+    def _canonical(self, kind: str, ref: PluginRef, key: str) -> Any:
+        layer = Layer({}, self.origins.get(key, ""), None)
+        return Walk(self.plugins, [])._merge_ref(kind, None, None, ref, layer, "") or {"name": ref.name, "params": {}}
 
     def _refs(self, kind: str, hint: Any, given: Any, key: str) -> Any:
-        if _is_sequence(_inner(hint)):
-            if not isinstance(given, (list, tuple)):
-                self.wrong(key, f"expected a list of {kind}s, got {given!r}")
-                return None
-            return tuple(self._ref(kind, g, f"{key}[{i}]") for i, g in enumerate(given))
         if given is None and type(None) in get_args(hint):
             return None
-        return self._ref(kind, given, key)
+        if not _is_sequence(_inner(hint)):
+            return self._ref(kind, given, key)
+        if not isinstance(given, (list, tuple)):
+            self.wrong(key, _expected(f"a list of {kind} names", given))
+            return None
+        return tuple(self._ref(kind, g, f"{key}[{i}]") for i, g in enumerate(given))
 
     def _ref(self, kind: str, given: Any, key: str) -> PluginRef | None:
+        """The reference, its params with the types of the plugin's config dataclass."""
         if not isinstance(given, Mapping):
             if not any(e.startswith(key) for e in self.errors):
                 self.wrong(key, f"expected the name of a {kind} or {{name, params}}, got {given!r}")
             return None
-        ref = PluginRef(given["name"], dict(given["params"]))
-        self._check_ref(kind, ref, key)
-        return ref
-
-    def _check_ref(self, kind: str, ref: Any, key: str) -> None:
-        if isinstance(ref, PluginRef):
-            try:
-                cls = self.plugins.config_class(kind, ref.name)
-            except PluginError as e:
-                self.wrong(key, str(e))
-                return
-            layer = Layer(dict(ref.params), self.origins.get(key, ""), None)
-            self.build(cls, Walk(self.plugins, []).merge(cls, {}, layer.tree, layer, ""), f"{key}.params.")
+        try:
+            cls = self.plugins.config_class(kind, given["name"])
+        except PluginError as e:
+            self.wrong(key, str(e))
+            return None
+        config = self.build(cls, given["params"], f"{key}.params.")
+        return None if config is None else PluginRef(given["name"], given_only(config, given["params"]))
 
     def convert(self, hint: Any, value: Any, key: str) -> Any:
         """``value`` as the annotated type, or None and a mistake."""
         origin, args = get_origin(hint), get_args(hint)
         if hint is Any:
-            return value
+            return resolved(value)
         if origin in (Union, types.UnionType):
-            if value is None and type(None) in args:
+            if type(None) in args and (value is None or (isinstance(value, Plain) and value.is_null)):
                 return None
             return self._convert_union([a for a in args if a is not type(None)], value, key)
-        if is_dataclass(hint) and isinstance(hint, type):
+        if _is_schema(hint):
             if isinstance(value, Mapping):
                 return self.build(hint, value, f"{key}.")
         elif origin is Literal:
-            if value in args:
-                return value
-            if isinstance(value, bool) and ("on" if value else "off") in args:  # YAML 1.1 reads on/off as booleans
-                return "on" if value else "off"
-            self.wrong(key, f"{value!r} is not one of {', '.join(map(repr, args))}")
-            return None
-        elif origin in (tuple, list):
+            return self._convert_literal(args, value, key)
+        elif origin in (tuple, list) or hint in (tuple, list):
             if isinstance(value, (list, tuple)):
-                return self._convert_items(origin, args, value, key)
+                return self._convert_items(origin or hint, args, value, key)
         elif origin is dict or hint is dict:
             if isinstance(value, Mapping):
                 item = args[1] if args else Any
                 return {str(k): self.convert(item, v, f"{key}.{k}") for k, v in value.items()}
         elif (plain := _scalar(hint, value)) is not _ABSENT:
             return plain
-        self.wrong(key, f"expected {_name(hint)}, got {value!r}")
+        self.wrong(key, _expected(_name(hint), value))
+        return None
+
+    def _convert_literal(self, args: tuple[Any, ...], value: Any, key: str) -> Any:
+        for option in args:
+            if _scalar(type(option), value) == option:
+                return option
+        near = get_close_matches(str(value), [str(a) for a in args], 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        self.wrong(key, f"{value!r} is not one of {', '.join(str(a) or repr(a) for a in args)}{hint}")
         return None
 
     def _convert_union(self, options: list[Any], value: Any, key: str) -> Any:
@@ -185,9 +237,10 @@ class Walk:
             if not trial.errors:
                 return result
             mistakes.append(trial.errors)
-        self.errors.extend(
-            mistakes[0] if len(options) == 1 else [f"{key}: expected {' or '.join(map(_name, options))}, got {value!r}"]
-        )
+        if len(options) == 1:
+            self.errors.extend(mistakes[0])
+        else:
+            self.wrong(key, _expected(" or ".join(map(_name, options)), value))
         return None
 
     def _convert_items(self, origin: Any, args: tuple[Any, ...], value: Sequence[Any], key: str) -> Any:
@@ -203,24 +256,44 @@ class Walk:
 
 
 def _scalar(hint: Any, value: Any) -> Any:
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-4 as text
-        try:
-            return float(value)
-        except ValueError:
-            return _ABSENT
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
+    if hint is str and isinstance(value, (str, int, float, Path)) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return _from_text(hint, value)
     if hint is bool and isinstance(value, bool):
         return value
-    if hint is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, bool):
+        return _ABSENT
+    if hint is int and isinstance(value, int):
+        return value
+    if hint is float and isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
     return _ABSENT
 
 
-def _hints(schema: Any) -> dict[str, Any]:
-    return get_type_hints(schema)
+def _from_text(hint: Any, text: str) -> Any:
+    """The number or truth value that a text says. Digits are decimal, whatever stands before them."""
+    if hint is bool and text.lower() in (*_TRUE, *_FALSE):
+        return text.lower() in _TRUE
+    if hint is int and len(text) < 100 and _WHOLE.fullmatch(text):
+        return int(text)
+    if hint is int and len(text) < 100 and _HEX.fullmatch(text):
+        return int(text, 16)
+    if hint is float:
+        try:
+            number = float(text)
+        except ValueError:
+            return _ABSENT
+        return number if math.isfinite(number) else _ABSENT
+    return _ABSENT
+
+
+def hints_of(schema: Any) -> dict[str, Any]:
+    """The annotations of a config dataclass as types. Raises PluginError where they cannot be read."""
+    try:
+        return get_type_hints(schema)
+    except Exception as e:
+        raise PluginError(f"the types of {schema.__module__}.{schema.__qualname__} cannot be read: {e}") from e
 
 
 def _inner(hint: Any) -> Any:
@@ -235,15 +308,27 @@ def _is_sequence(hint: Any) -> bool:
     return get_origin(hint) in (tuple, list)
 
 
+def _is_schema(hint: Any) -> bool:
+    return isinstance(hint, type) and is_dataclass(hint)
+
+
 def _default(f: Field[Any]) -> Any:
     if f.default_factory is not MISSING:
         return f.default_factory()
     return None if f.default is MISSING else f.default
 
 
+def _deep(base: Any, over: Any) -> Any:
+    """Maps merge, everything else replaces."""
+    if isinstance(base, dict) and isinstance(over, Mapping):
+        return {**base, **{k: _deep(base.get(k), v) for k, v in over.items()}}
+    return over
+
+
 def _prefixes(key: str) -> list[str]:
-    parts = key.split(".")
-    return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+    """The key and what it is part of, nearest first: a.b[0].c, a.b[0], a.b, a."""
+    ends = [m.start() for m in re.finditer(r"[.\[]", key)]
+    return [key, *(key[:end] for end in reversed(ends))]
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
@@ -251,7 +336,34 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
 
 
+def _expected(what: str, value: Any) -> str:
+    """``value`` is not ``what``; where a list is due and one value is given, how to write it."""
+    text = f"expected {what}, got {value!r}"
+    if fault := getattr(value, "fault", ""):
+        return f"{text}, which {fault}"
+    return f"{text}; write [{value}]" if what.startswith("a list") and isinstance(value, (str, int, float)) else text
+
+
 def _name(hint: Any) -> str:
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "text"}.get(
-        hint, str(hint).replace("typing.", "")
-    )
+    """A type in words."""
+    names = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "text",
+        dict: "a map",
+        list: "a list",
+    }
+    if hint in names:
+        return names[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, args))}"
+    if origin is dict:
+        return "a map"
+    if origin is tuple and args and args[-1] is not Ellipsis:
+        return f"a list of {len(args)} values"
+    if origin in (tuple, list) or hint is tuple:
+        item = args[0] if args else Any
+        return f"a list of {_name(item).removeprefix('a ')}s" if item in (float, int) else "a list"
+    return "a map" if _is_schema(hint) else str(getattr(hint, "__name__", hint))

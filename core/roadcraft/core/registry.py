@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
@@ -15,10 +17,12 @@ from typing import Any
 
 import pluggy
 
-from roadcraft.core.errors import PluginError
+from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.hookspecs import API_VERSION, GROUP, KINDS, CommandSpec, Hooks, PluginSpec
 
 NO_PLUGINS = "ROADCRAFT_NO_PLUGINS"
+_NAME = re.compile(r"[A-Za-z][\w.-]*")
+_PLACE = re.compile(r"[\w.]+:\w+")
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,21 @@ class Registry:
 
     def __init__(self, plugins: Iterable[Provided], commands: Iterable[Provided], faults: Iterable[Fault]) -> None:
         self.faults = list(faults)
-        self._plugins: dict[tuple[str, str], list[Provided]] = {}
-        for p in plugins:
-            self._plugins.setdefault((p.spec.kind, p.spec.name), []).append(p)
-        self._commands: dict[str, list[Provided]] = {}
-        for c in commands:
-            self._commands.setdefault(c.spec.name, []).append(c)
+        self._plugins = self._by_name((f"{p.spec.kind} {p.spec.name}", p) for p in plugins)
+        self._commands = self._by_name((f"command {c.spec.name}", c) for c in commands)
+
+    def _by_name(self, offered: Iterable[tuple[str, Provided]]) -> dict[str, list[Provided]]:
+        """Who provides each name. What is ours stays ours: a third party's of that name is left out, and so is a second one of one distribution."""
+        found: dict[str, list[Provided]] = {}
+        for key, p in offered:
+            others = found.setdefault(key, [])
+            first = next((o for o in others if o.ours or o.provider == p.provider), None)
+            if first is None:
+                others.append(p)
+            else:
+                why = f"{key} is already provided by {first.provider} {first.version}; choose another name"
+                self.faults.append(_fault(p.provider, p.version, p.spec.name, why))
+        return found
 
     @classmethod
     def discover(cls, third_party: bool = True) -> Registry:
@@ -66,44 +79,45 @@ class Registry:
             if _ours(ep) or third_party:
                 try:
                     specs = _specs_of(ep.name, ep.load())
-                except Exception as e:
-                    _fault(faults, ep, f"{type(e).__name__}: {e}")
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as e:  # sys.exit() as well
+                    faults.append(_fault(*_provider(ep), ep.name, f"{type(e).__name__}: {e}"))
                     continue
                 for spec in specs:
-                    _sort_in(spec, ep, plugins, commands, faults)
+                    if why := _unusable(spec):
+                        faults.append(_fault(*_provider(ep), ep.name, why))
+                    else:
+                        kept = commands if isinstance(spec, CommandSpec) else plugins
+                        kept.append(Provided(spec, *_provider(ep), _ours(ep)))
         return cls(plugins, commands, faults)
 
     @property
     def conflicts(self) -> dict[tuple[str, str], list[str]]:
-        return {key: [p.provider for p in found] for key, found in self._plugins.items() if len(found) > 1}
+        several = [found for found in self._plugins.values() if len(found) > 1]
+        return {(found[0].spec.kind, found[0].spec.name): [p.provider for p in found] for found in several}
 
     def plugins(self, kind: str | None = None) -> list[Provided]:
         """All plugins, or those of one kind, ordered by kind and name."""
-        rows = [p for (k, _), found in self._plugins.items() if kind in (None, k) for p in found]
+        rows = [p for found in self._plugins.values() for p in found if kind in (None, p.spec.kind)]
         return sorted(rows, key=lambda p: (list(KINDS).index(p.spec.kind), p.spec.name))
 
     def names(self, kind: str) -> list[str]:
-        return sorted(name for k, name in self._plugins if k == kind)
+        return sorted({p.spec.name for p in self.plugins(kind)})
 
     def commands(self) -> list[Provided]:
-        """One command per name; ours win over third parties' (which become faults)."""
-        for name, found in self._commands.items():
-            for extra in found[1:]:
-                fault = Fault(extra.provider, name, f"command {name!r} is already provided by {found[0].provider}")
-                if fault not in self.faults:
-                    self.faults.append(fault)
+        """One command per name."""
         return [found[0] for found in self._commands.values()]
+
+    def command(self, name: str) -> Provided | None:
+        """The command of that name, if any. Raises PluginError that names both providers of an ambiguous one."""
+        found = self._commands.get(f"command {name}", [])
+        return _only(found, f"command {name!r}") if found else None
 
     def find(self, kind: str, name: str) -> Provided:
         """The plugin of that kind and name. Raises PluginError that names the nearest spelling, or both providers of an ambiguous name."""
-        found = self._plugins.get((kind, name), [])
-        if len(found) == 1:
-            return found[0]
-        if found:
-            both = " and ".join(f"{p.provider} {p.version}" for p in found)
-            raise PluginError(
-                f"{kind} {name!r} is provided by {both}; uninstall one, or switch third parties off with --no-plugins"
-            )
+        if found := self._plugins.get(f"{kind} {name}", []):
+            return _only(found, f"{kind} {name!r}")
         if kind not in KINDS:
             raise PluginError(f"there is no plugin kind {kind!r}; kinds: {', '.join(KINDS)}")
         near = get_close_matches(name, self.names(kind), 1)
@@ -124,13 +138,17 @@ class Registry:
         p = self.find(kind, name)
         return _load(p, p.spec.target)
 
-    def create(self, kind: str, name: str, params: Any = None, **context: Any) -> Any:
-        """Build a plugin: ``params`` (a mapping, checked against its config dataclass, or an instance of it) and the kind's context."""
+    def create(self, kind: str, name: str, params: Any = None, **more: Any) -> Any:
+        """Build a plugin: ``params`` (a mapping, checked against its config dataclass, or an instance of it); ``more`` holds further params, and what
+        the kind hands to every plugin (``dim`` and ``features`` of a model). Raises PluginError and ConfigError."""
         from roadcraft.core.config import build_params
 
-        cls = self.config_class(kind, name)
-        config = params if isinstance(params, cls) else build_params(self, kind, name, params or {})
-        return self.target(kind, name)(config, **context)
+        cls, target = self.config_class(kind, name), self.target(kind, name)
+        context = {k: more.pop(k) for k in list(more) if k in _context_of(target)}
+        if isinstance(params, cls) and more:
+            raise ConfigError(f"{kind} {name}: give a {cls.__name__} or single params ({', '.join(more)}), not both")
+        config = params if isinstance(params, cls) else build_params(self, kind, name, {**(params or {}), **more})
+        return target(config, **context)
 
 
 def registry() -> Registry:
@@ -146,9 +164,9 @@ def _discovered(third_party: bool) -> Registry:
     return Registry.discover(third_party)
 
 
-def create(kind: str, name: str, params: Any = None, **context: Any) -> Any:
-    """``registry().create(...)``: build the plugin of that kind and name."""
-    return registry().create(kind, name, params, **context)
+def create(kind: str, name: str, params: Any = None, **more: Any) -> Any:
+    """``registry().create(...)``: build the plugin of that kind and name, such as ``create("planner", "idm", headway_s=2.0)``."""
+    return registry().create(kind, name, params, **more)
 
 
 def _ours(ep: EntryPoint) -> bool:
@@ -159,10 +177,25 @@ def _provider(ep: EntryPoint) -> tuple[str, str]:
     return (ep.dist.name, ep.dist.version) if ep.dist else (ep.value, "?")
 
 
-def _fault(faults: list[Fault], ep: EntryPoint, error: str) -> None:
-    provider, version = _provider(ep)
-    faults.append(Fault(f"{provider} {version}", ep.name, error))
-    warnings.warn(f"plugin {ep.name!r} of {provider} {version} was left out: {error}", PluginWarning, stacklevel=4)
+def _fault(provider: str, version: str, name: str, error: str) -> Fault:
+    warnings.warn(f"plugin {name!r} of {provider} {version} was left out: {error}", PluginWarning, stacklevel=5)
+    return Fault(f"{provider} {version}", name, error)
+
+
+def _only(found: Sequence[Provided], what: str) -> Provided:
+    if len(found) > 1:
+        both = " and ".join(f"{p.provider} {p.version}" for p in found)
+        raise PluginError(f"{what} is provided by {both}; uninstall one, or switch third parties off with --no-plugins")
+    return found[0]
+
+
+def _context_of(target: Any) -> set[str]:
+    """The names of what a target takes beside its config."""
+    try:
+        parameters = list(inspect.signature(target).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return set()
+    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def _specs_of(name: str, module: ModuleType) -> list[Any]:
@@ -174,33 +207,46 @@ def _specs_of(name: str, module: ModuleType) -> list[Any]:
     misspelt = [n for n in vars(module) if n.startswith("roadcraft_") and not hasattr(Hooks, n)]
     if misspelt:
         raise PluginError(f"unknown hooks {misspelt}; hooks: roadcraft_plugins, roadcraft_commands")
-    found = manager.hook.roadcraft_plugins() + manager.hook.roadcraft_commands()
-    return [spec for specs in found for spec in specs]
+    out: list[Any] = []
+    for hook in ("roadcraft_plugins", "roadcraft_commands"):
+        for specs in getattr(manager.hook, hook)():
+            if not isinstance(specs, (list, tuple)):
+                raise PluginError(f"{hook}() returned {specs!r}, which is not a list of specs")
+            out += specs
+    return out
 
 
-def _sort_in(spec: Any, ep: EntryPoint, plugins: list[Provided], commands: list[Provided], faults: list[Fault]) -> None:
-    provided = Provided(spec, *_provider(ep), _ours(ep))
+def _unusable(spec: Any) -> str:
+    """Why a spec cannot be used; empty where it can."""
     if not isinstance(spec, (PluginSpec, CommandSpec)):
-        _fault(faults, ep, f"{spec!r} is neither a PluginSpec nor a CommandSpec")
-    elif spec.api_version > API_VERSION:
-        _fault(
-            faults,
-            ep,
-            f"{spec.name!r} needs plugin API {spec.api_version}, this roadcraft has {API_VERSION}: upgrade roadcraft",
-        )
-    elif isinstance(spec, CommandSpec):
-        commands.append(provided)
-    elif spec.kind not in KINDS:
-        _fault(faults, ep, f"{spec.name!r} is of unknown kind {spec.kind!r}; kinds: {', '.join(KINDS)}")
-    else:
-        plugins.append(provided)
+        return f"{spec!r} is neither a PluginSpec nor a CommandSpec"
+    for f in fields(spec):
+        if type(value := getattr(spec, f.name)) is not (int if f.name == "api_version" else str):
+            return f"{f.name} = {value!r} of {spec.name!r} is not {'a number' if f.name == 'api_version' else 'text'}"
+    if not _NAME.fullmatch(spec.name):
+        return f"{spec.name!r} is not a name: letters, digits, _, - and ., a letter first"
+    wanted = ("config", "target") if isinstance(spec, PluginSpec) else ("target",)
+    for name in wanted:
+        if not _PLACE.fullmatch(getattr(spec, name)):
+            return f"{name} = {getattr(spec, name)!r} of {spec.name!r} is not of the form 'package.module:Name'"
+    if spec.api_version > API_VERSION:
+        return f"{spec.name!r} needs plugin API {spec.api_version}, this roadcraft has {API_VERSION}: upgrade roadcraft"
+    if isinstance(spec, PluginSpec) and spec.kind not in KINDS:
+        return f"{spec.name!r} is of unknown kind {spec.kind!r}; kinds: {', '.join(KINDS)}"
+    return ""
 
 
 def _load(p: Provided, path: str) -> Any:
+    what = f"{getattr(p.spec, 'kind', 'command')} {p.spec.name!r} of {p.provider} {p.version}"
+    return load_object(path, what)
+
+
+def load_object(path: str, what: str) -> Any:
+    """What ``"package.module:Name"`` names. Raises PluginError that says for whom it could not be loaded, and why."""
     module, _, attribute = path.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except Exception as e:
-        raise PluginError(
-            f"{p.spec.kind} {p.spec.name!r} of {p.provider} {p.version} cannot be loaded from {path!r}: {type(e).__name__}: {e}"
-        ) from e
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:  # sys.exit() as well
+        raise PluginError(f"{what} cannot be loaded from {path!r}: {type(e).__name__}: {e}") from e

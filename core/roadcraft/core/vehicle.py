@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.errors import DataError
+from roadcraft.core.config import fill
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.rules import check
+from roadcraft.core.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class RigidUnit:
     height_m: float
     wheel_base_m: float
     hitch_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(
+            self, {"(0, 100)": "front_m width_m height_m wheel_base_m", "[0, 100)": "rear_m", "(-100, 100)": "hitch_m"}
+        )
 
     @property
     def length_m(self) -> float:
@@ -54,6 +62,13 @@ class Vehicle:
     steering_lag_s: float
     summary: str = ""
 
+    def __post_init__(self) -> None:
+        check(
+            self,
+            {"(0, 1.5)": "max_steering_rad", "[0, 10)": "accel_lag_s steering_lag_s"},
+            ("units", len(self.units) > 0, "must hold at least one unit"),
+        )
+
     @property
     def body(self) -> RigidUnit:
         """Unit 0, which nuPlan's metrics read."""
@@ -66,8 +81,6 @@ class Vehicle:
         return np.array([u.axle_to_center_m, u.length_m, u.width_m])
 
 
-_UNIT_KEYS = {f.name for f in fields(RigidUnit)}
-_KEYS = {f.name for f in fields(Vehicle)}
 _FOLDER = Path(__file__).parent / "vehicles"
 
 
@@ -76,49 +89,26 @@ def vehicle_names() -> list[str]:
     return sorted(p.stem for p in _FOLDER.glob("*.yaml"))
 
 
-@lru_cache(maxsize=64)
 def load_vehicle(name: str = "pacifica", file: str | None = None) -> Vehicle:
-    """The vehicle of that name, or the one in a user's own YAML file. Raises DataError naming file and key."""
-    import yaml
+    """The vehicle of that name, or the one in a user's own YAML file. Raises ConfigError for an unknown name or wrong values, DataError for a file that
+    cannot be read."""
+    return read_vehicle(Path(file)) if file else _known(name)
 
-    path = Path(file) if file else _FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise DataError(
-            "no such vehicle",
-            where=str(path),
-            remedy=f"known: {', '.join(vehicle_names())}; or vehicle={{file: my_truck.yaml}}",
+
+@lru_cache(maxsize=64)
+def _known(name: str) -> Vehicle:
+    if name not in vehicle_names():
+        near = get_close_matches(name, vehicle_names(), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"there is no vehicle {name!r}{hint} known: {', '.join(vehicle_names())}; a file of your own: vehicle=my_truck.yaml"
         )
-    try:
-        data: dict[str, Any] = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as e:
-        raise DataError(f"not valid YAML: {e}", where=str(path)) from e
-    return _build(data, path)
+    return read_vehicle(_FOLDER / f"{name}.yaml")
 
 
-def _build(data: Any, path: Path) -> Vehicle:
-    if not isinstance(data, dict) or not isinstance(data.get("units"), list) or not data["units"]:
+def read_vehicle(path: Path) -> Vehicle:
+    """The vehicle in a YAML file; its name is the file's where it gives none. Raises DataError and ConfigError that name file, unit and key."""
+    tree = read_yaml(path)
+    if not isinstance(tree, dict):
         raise DataError("a vehicle file is a map with a list 'units' of at least one unit", where=str(path))
-    wrong = [k for k in data if k not in _KEYS] + [
-        f"units.{i}.{k}" for i, u in enumerate(data["units"]) for k in u if k not in _UNIT_KEYS
-    ]
-    if wrong:
-        raise DataError(
-            f"unknown keys {wrong}", where=str(path), remedy=f"known: {sorted(_KEYS)}, per unit {sorted(_UNIT_KEYS)}"
-        )
-    try:
-        units = tuple(RigidUnit(**{k: float(v) for k, v in u.items()}) for u in data["units"])
-        rest = {k: float(v) for k, v in data.items() if k not in ("name", "units", "summary")}
-        vehicle = Vehicle(
-            name=str(data.get("name", path.stem)), units=units, summary=str(data.get("summary", "")), **rest
-        )
-    except (TypeError, ValueError) as e:
-        raise DataError(str(e), where=str(path)) from e
-    for i, u in enumerate(vehicle.units):
-        for key in ("front_m", "width_m", "height_m", "wheel_base_m"):
-            if not 0.0 < getattr(u, key) < 100.0:
-                raise DataError(
-                    f"units.{i}.{key} = {getattr(u, key)} is not a plausible length",
-                    where=str(path),
-                    remedy="0 < metres < 100",
-                )
-    return vehicle
+    return fill(Vehicle, {"name": path.stem, **tree}, str(path))

@@ -25,6 +25,7 @@ from roadcraft.core.files import digest_of, disk_error, replacing
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import create
+from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,8 +86,6 @@ def save_checkpoint(
     config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's own; extra: writes further
     files into the folder it is given. Raises DiskError naming the file that could not be written; nothing of the new folder is then left.
     """
-    import yaml
-
     scratch = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +98,7 @@ def save_checkpoint(
             "features_hash": layout_hash(network.features),
             "weights": digest_of(scratch / WEIGHTS),
         }
-        write_text(scratch / CONFIG, yaml.safe_dump(json.loads(json.dumps(tree)), sort_keys=False))
+        write_text(scratch / CONFIG, to_yaml(json.loads(json.dumps(tree))))
         write_text(scratch / METRICS, json_text(metrics))
         write_text(scratch / CARD, card)
         if extra is not None:
@@ -168,8 +167,6 @@ def settle_folder(folder: Path) -> None:
 
 def read_config(folder: str | Path) -> dict[str, Any]:
     """``config.yaml`` of a checkpoint, checked. Raises DataError naming the file and what is wrong with it."""
-    import yaml
-
     path = Path(folder)
     if not str(folder) or not path.is_dir():
         raise DataError(
@@ -182,12 +179,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         inside = [path / name for name in ("best", "last") if (path / name / CONFIG).is_file()]
         remedy = f"name a checkpoint of this run: {inside[0]}" if inside else "copy the whole checkpoint folder"
         raise DataError(f"{' and '.join(missing)} missing", where=str(path), remedy=remedy)
-    try:
-        tree = yaml.safe_load((path / CONFIG).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise DataError(f"not valid YAML: {' '.join(str(e).split())}", where=str(path / CONFIG), remedy=_COPY) from e
-    except OSError as e:
-        raise DataError(f"cannot be read: {e.strerror}", where=str(path / CONFIG)) from e
+    tree = resolved(read_yaml(path / CONFIG, _COPY))
     needed = ("format", "encoder", "model", "features", "features_hash")
     absent = [k for k in needed if not isinstance(tree, dict) or k not in tree]
     if absent:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from roadcraft.core.config import path_field
+
 
 @dataclass(frozen=True)
 class LearnedConfig:
@@ -16,7 +18,7 @@ class LearnedConfig:
     observation says. model: params of the model that replace those it was trained with, such as ``{guidance: {collision: 1.0}}``; whatever changes its
     weights is refused."""
 
-    checkpoint: str = field(default="", metadata={"path": True})
+    checkpoint: str = path_field()
     micro_batch: int = 32
     candidates: int = 0
     instruction: str = ""

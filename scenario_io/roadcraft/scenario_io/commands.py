@@ -76,9 +76,8 @@ def last_line(report: IngestReport) -> str:
 
 
 def parse_params(words: list[str]) -> dict[str, object]:
-    """``key=value`` words as a mapping, values read as YAML. Raises ConfigError for a word without '='."""
-    import yaml
-
+    """``key=value`` words as a mapping; the source's config dataclass decides on their types. Raises ConfigError for a word without '='."""
+    from roadcraft.core.config import value_of
     from roadcraft.core.errors import ConfigError
 
     out: dict[str, object] = {}
@@ -86,8 +85,5 @@ def parse_params(words: list[str]) -> dict[str, object]:
         key, equals, value = word.partition("=")
         if not equals or not key:
             raise ConfigError(f"{word!r}: parameters are written key=value")
-        try:
-            out[key] = yaml.safe_load(value) if value else ""
-        except yaml.YAMLError as e:
-            raise ConfigError(f"{key}: {value!r} is not a YAML value") from e
+        out[key] = value_of(value)
     return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+
+from roadcraft.core.config import path_field
 
 DEFAULT_TYPE = "unknown"  # type of a frame without (surviving) tags, as nuPlan names it
 
@@ -25,7 +27,7 @@ class ScenarioFilter:
     preset: str | None = None
     scenario_types: tuple[str, ...] | None = None
     scenario_tokens: tuple[str, ...] | None = None
-    tokens_file: str | None = field(default=None, metadata={"path": True})
+    tokens_file: str | None = path_field(None)
     log_names: tuple[str, ...] | None = None
     map_names: tuple[str, ...] | None = None
     splits: tuple[str, ...] | None = None
@@ -37,7 +39,7 @@ class ScenarioFilter:
     ego_start_speed_threshold: float | None = None
     ego_stop_speed_threshold: float | None = None
     speed_noise_tolerance: float | None = None
-    token_set_path: str | None = field(default=None, metadata={"path": True})
+    token_set_path: str | None = path_field(None)
     fraction_in_token_set_threshold: float | None = None
     ego_route_radius: float | None = None
     sample: int | None = None

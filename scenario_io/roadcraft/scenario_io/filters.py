@@ -24,6 +24,7 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.yaml_text import read_yaml, resolved
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, FIELDS, ScenarioFilter
 
 _HERE = Path(__file__).parent
@@ -49,9 +50,7 @@ class TypeWindows:
 @lru_cache(maxsize=1)
 def type_windows() -> TypeWindows:
     """nuPlan's 73 mapped scenario types and the windows, from ``scenario_types.yaml``."""
-    import yaml
-
-    data = yaml.safe_load((_HERE / "scenario_types.yaml").read_text())
+    data = resolved(read_yaml(_HERE / "scenario_types.yaml"))
     mapped, default = data["mapped"], data["default"]
     return TypeWindows(
         tuple(data["types"]),
@@ -78,14 +77,12 @@ def resolve(filter: ScenarioFilter) -> ScenarioFilter:
     """The filter with its preset's values in the fields that were left None. Raises ConfigError for an unknown preset."""
     if filter.preset is None:
         return filter
-    import yaml
-
     path = _HERE / "presets" / f"{filter.preset}.yaml"
     if not path.is_file() or "/" in filter.preset:
         near = get_close_matches(filter.preset, preset_names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"filter.preset: no preset {filter.preset!r}; {hint}known: {', '.join(preset_names())}")
-    values: dict[str, Any] = {k: v for k, v in (yaml.safe_load(path.read_text()) or {}).items() if k in FIELDS}
+    values: dict[str, Any] = {k: v for k, v in (resolved(read_yaml(path)) or {}).items() if k in FIELDS}
     if values.get("scenario_types") == "mapped":
         values["scenario_types"] = type_windows().types
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -177,22 +174,21 @@ def listed_tokens(f: ScenarioFilter) -> tuple[str, ...] | None:
 
 def read_tokens(path: Path) -> tuple[str, ...]:
     """Tokens of a text file (one per line, # starts a comment), a JSON list, or a YAML file with a list ``scenario_tokens``."""
-    import yaml
-
-    try:
-        text = path.read_text()
-        if path.suffix not in (".yaml", ".yml", ".json"):
-            return tuple(t for line in text.splitlines() if (t := line.split("#")[0].strip()))
-        data = yaml.BaseLoader(text).get_single_data()  # maps, lists and text only, so '1492e65' stays a token
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        raise DataError(f"the token list cannot be read: {e}", where=str(path)) from e
+    if path.suffix in (".yaml", ".yml", ".json"):
+        data = read_yaml(path)
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise DataError(f"the token list cannot be read: {e}", where=str(path)) from e
+        return tuple(t for line in lines if (t := line.split("#")[0].strip()))
     if isinstance(data, dict):
         data = data.get("scenario_tokens")
     if not isinstance(data, list) or not all(isinstance(t, str) for t in data):
         raise DataError(
             "no list of tokens", where=str(path), remedy="a list of texts, or a key scenario_tokens with one"
         )
-    return tuple(data)
+    return tuple(map(str, data))
 
 
 def _thin(group: list[Any], n: int, rng: Random | None) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.rules import check
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 Mode = Literal["nonreactive", "reactive", "open_loop"]
@@ -40,21 +41,14 @@ class LqrConfig:
     stop_speed: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in (
-            "r_accel",
-            "r_steering",
-            "interval_s",
-            "jerk_penalty",
-            "curvature_rate_penalty",
-            "stop_gain",
-            "stop_speed",
-        ):
-            if getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} must be positive")
-        if min(self.q_speed, self.q_lateral, self.q_heading, self.q_steering) < 0.0:
-            raise ValueError("weights must not be negative")
-        if self.horizon < 2:
-            raise ValueError("horizon must be at least 2: steering reaches the lateral error only after two steps")
+        check(
+            self,
+            {
+                "> 0": "r_accel r_steering interval_s jerk_penalty curvature_rate_penalty stop_gain stop_speed",
+                ">= 0": "q_speed q_lateral q_heading q_steering",
+                ">= 2": "horizon",  # steering reaches the lateral error only after two steps
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -77,8 +71,7 @@ class SimulationConfig:
     plan_every: int = 5
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.plan_every < 1:
-            raise ValueError("batch and plan_every must be at least 1")
+        check(self, {">= 1": "batch plan_every"})
 
 
 @dataclass(frozen=True)
@@ -106,8 +99,8 @@ class SuiteConfig:
     missing: Literal["report", "refuse"] = "report"
 
     def __post_init__(self) -> None:
-        if not self.modes or len(set(self.modes)) != len(self.modes):
-            raise ValueError("modes must name each mode once, and at least one")
+        once = 0 < len(self.modes) == len(set(self.modes))
+        check(self, {}, ("modes", once, "must name each mode once, and at least one"))
 
 
 @dataclass(frozen=True)
@@ -140,8 +133,7 @@ class ScoreConfig:
     call_limit_s: float = 60.0
     rollouts: bool = True
     scenario: str = ""
-    out: str = path_field()
+    out: str = path_field(written=True)
 
     def __post_init__(self) -> None:
-        if self.workers < 0 or self.call_limit_s <= 0.0:
-            raise ValueError("workers must not be negative, call_limit_s must be positive")
+        check(self, {">= 0": "seed workers", "> 0": "call_limit_s"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from roadcraft.core.config import path_field
 
 MOVING = ("vehicle", "pedestrian", "bicycle")
 
@@ -13,7 +15,7 @@ class TokenAgentsConfig:
     draw of each half second; radius_m: driven agents farther than this from ego are removed for good; micro_batch: scenes per call of the network,
     the last call filled up, so that a result does not depend on how many scenarios run together."""
 
-    checkpoint: str = field(default="", metadata={"path": True})
+    checkpoint: str = path_field()
     driven: tuple[str, ...] = MOVING
     temperature: float = 1.0
     top_k: int = 8

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.rules import check
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class AugmentConfig:
     keep_m: float = 20.0
 
     def __post_init__(self) -> None:
-        for name in ("probability", "late_start", "mirror", "drop_agents"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must be in [0, 1]")
-        if self.recovery_s <= 0.0 or self.keep_m < 0.0 or self.late_s < 0.0:
-            raise ValueError("recovery_s must be positive, keep_m and late_s not negative")
+        check(
+            self,
+            {
+                "[0, 1]": "probability late_start mirror drop_agents",
+                "> 0": "recovery_s",
+                ">= 0": "x_m y_m heading_rad speed_mps min_speed_mps keep_m late_s",
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,11 @@ class BalanceConfig:
     scenarios: str = path_field()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.pattern <= 1.0 or not 0.0 <= self.curriculum <= 1.0:
-            raise ValueError("pattern and curriculum must be in [0, 1]")
-        if any(v < 0.0 for v in self.tags.values()):
-            raise ValueError("factors of tags must not be negative")
+        check(
+            self,
+            {"[0, 1]": "pattern curriculum"},
+            ("tags", all(v >= 0.0 for v in self.tags.values()), "must be factors of at least 0"),
+        )
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,7 @@ class SelectConfig:
     every: int = 4
 
     def __post_init__(self) -> None:
-        if self.scenarios < 1 or self.every < 1:
-            raise ValueError("scenarios and every must be at least 1")
+        check(self, {">= 1": "scenarios every"})
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ class TrainConfig:
 
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")
     model: PluginRef = plugin_field("model", "multimodal")
-    data: str = field(default="", metadata={"path": True})
+    data: str = path_field()
     format: str | None = None
-    out: str = field(default="runs/train", metadata={"path": True})
+    out: str = path_field("runs/train", written=True)
     start: str = path_field()
     steps: int = 20_000
     minutes: float = 0.0
@@ -145,17 +148,14 @@ class TrainConfig:
     select: SelectConfig = field(default_factory=SelectConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "drives", "validation_batches", "nodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        for name in (
-            "minutes", "patience", "threads", "workers", "devices", "overfit", "weight_decay", "save_every", "save_minutes", "validate_every",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
-        for name in ("learning_rate", "clip", "every_s"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value < math.inf:
-                raise ValueError(f"{name} must be positive and finite, not {value}")
-        if not 0.0 <= self.warmup < 1.0 or not 0.0 <= self.ema < 1.0 or not 0.0 < self.validation < 1.0:
-            raise ValueError("warmup and ema must be in [0, 1), validation in (0, 1)")
+        check(
+            self,
+            {
+                ">= 1": "steps batch accumulate drives validation_batches nodes",
+                ">= 0": "minutes patience threads workers devices overfit weight_decay save_every save_minutes validate_every min_future_s",
+                "> 0": "learning_rate clip every_s",
+                "[0, 1)": "warmup ema",
+                "(0, 1)": "validation",
+                "[0, 4294967295]": "seed",
+            },
+        )

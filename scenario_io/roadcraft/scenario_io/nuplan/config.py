@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from roadcraft.core.config import path_field
 
 MAP_VERSION = "nuplan-maps-v1.0"
 
@@ -16,8 +18,8 @@ class NuplanConfig:
     log before and after the window that a scenario read alone brings along; licence: terms of logs that do not state their own.
     """
 
-    data_root: str = field(default="", metadata={"path": True})
-    maps_root: str | None = field(default=None, metadata={"path": True})
+    data_root: str = path_field()
+    maps_root: str | None = path_field(None)
     splits: tuple[str, ...] = ()
     past_s: float = 2.5
     future_s: float = 8.5

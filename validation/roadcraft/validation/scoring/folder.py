@@ -19,6 +19,7 @@ from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
+from roadcraft.core.yaml_text import parse_yaml, resolved
 from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
 from roadcraft.validation.suites import Item
@@ -109,8 +110,6 @@ class RunFolder:
 
     def tree(self) -> dict[str, Any]:
         """The run's configuration as plain maps. Raises DataError where there is none, or it is not the one that was written."""
-        import yaml
-
         written = self._listed()["config"]
         text = self.config.read_bytes()
         if blake2b(text, digest_size=16).hexdigest() != written:
@@ -119,7 +118,7 @@ class RunFolder:
                 where=str(self.config),
                 remedy="copy it again from where it came, or score again",
             )
-        tree: dict[str, Any] = yaml.safe_load(text)
+        tree: dict[str, Any] = resolved(parse_yaml(text.decode(), str(self.config)))
         return tree
 
     def _listed(self) -> dict[str, Any]:

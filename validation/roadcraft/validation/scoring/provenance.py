@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config_uses import paths_of, plugins_of
+from roadcraft.core.config import paths_of, plugins_of
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.registry import Provided, registry
+from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.suites import Item
@@ -89,14 +90,12 @@ def _drives(store: Store, items: Sequence[Item]) -> str:
 
 def _networks(paths: Iterable[str]) -> list[tuple[str, str]]:
     """The encoders and models of checkpoint folders among the paths: their code drives as well."""
-    import yaml
-
     found = []
     for path in paths:
         try:
-            tree: Any = yaml.safe_load((Path(path) / "config.yaml").read_text())
+            tree: Any = read_yaml(Path(path) / "config.yaml")
             found += [(kind, tree[kind]["name"]) for kind in ("encoder", "model")]
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        except (DataError, KeyError, TypeError):
             continue  # not a checkpoint, or a damaged one, which is told where it is loaded
     return found
 
