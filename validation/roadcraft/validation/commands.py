@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -194,14 +194,24 @@ def compare(
 def show(
     path: Annotated[Path, typer.Argument(help="A scoring run, or a store.", metavar="RUN|STORE")],
     token: Annotated[str, typer.Argument(help="One scenario (of a store also: a log's key, or a map's hash).")] = "",
-    type: Annotated[str, typer.Option("--type", help="Only scenario types with this in their name.")] = "",
-    challenge: Annotated[str, typer.Option("--challenge", help="Run: only this challenge (part of the name).")] = "",
+    type: Annotated[
+        str, typer.Option("--type", help="Only this scenario type, or those with this in their name.")
+    ] = "",
+    challenge: Annotated[
+        str, typer.Option("--challenge", help="Run: only this one: nonreactive, reactive or open_loop.")
+    ] = "",
+    location: Annotated[
+        str, typer.Option("--location", help="Run: only this map, or those with this in their name.")
+    ] = "",
     metric: Annotated[str, typer.Option("--metric", help="Run: list by this metric's score.")] = "",
-    below: Annotated[float | None, typer.Option("--below", help="Run: only scores below this.")] = None,
+    below: Annotated[float | None, typer.Option("--below", help="Run: only scores below this, from 0 to 1.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Run: only scenarios that could not be driven.")] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Run: print the listed scenarios as a file that `roadcraft score` takes.")
+    ] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Store: list the drives too.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Store: compare every file with its checksum.")] = False,
-    limit: Annotated[int, typer.Option("--limit", help="Rows shown; 0 for all.", min=0)] = 20,
+    limit: Annotated[int, typer.Option("--limit", help="Rows shown; 0 for all. --tokens prints all.", min=0)] = 20,
     as_json: Json = False,
 ) -> None:
     """List what a run or a store holds, or say why one scenario scored as it did.
@@ -210,25 +220,36 @@ def show(
 
     roadcraft show runs/a 953a7c424343b6ff
 
-    Exit codes: 0 done; 4 nothing of the kind is there.
+    roadcraft show runs/a --below 0.5 --tokens > bad.yaml; roadcraft score bad.yaml planner=pdm_closed
+
+    Exit codes: 0 done; 2 a name that the run does not know; 4 nothing of the kind is there.
     """
-    from roadcraft.validation.show import describe_run, describe_scenario, is_run, print_run, print_scenario
+    from roadcraft.validation.show import describe_run, describe_scenario, is_run, token_list
+    from roadcraft.validation.show_table import print_run, print_scenario
 
     if not is_run(path):
         _show_store(path, token, type, logs, verify, limit, as_json)
         return
+    chosen: dict[str, Any] = {
+        "type": type,
+        "challenge": challenge,
+        "location": location,
+        "metric": metric,
+        "below": below,
+        "failed": failed,
+    }
     if token:
-        found = describe_scenario(path, token)
+        found = describe_scenario(path, token, challenge=challenge)
     else:
-        found = describe_run(
-            path, type=type, challenge=challenge, metric=metric, below=below, failed=failed, limit=limit
-        )
-    if as_json:
+        found = describe_run(path, **chosen, limit=0 if tokens else limit)
+    if tokens and not token:
+        print(token_list(path, found), end="")
+    elif as_json:
         print(json.dumps(found, indent=1))
     elif token:
         print_scenario(found)
     else:
-        print_run(found)
+        print_run(found, summary=not any(v not in ("", None, False) for v in chosen.values()))
 
 
 def _show_store(path: Path, token: str, type: str, logs: bool, verify: bool, limit: int, as_json: bool) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 from roadcraft.core.errors import DataError
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS
 from roadcraft.validation.paired import MARGIN, TOLERANCE, paired_figure
+from roadcraft.validation.roles import role_text, roles_of
 from roadcraft.validation.run_differences import (
     challenge_title,
     metric_differences,
-    metric_roles,
-    role_text,
     scenario_differences,
     setting_differences,
 )
@@ -137,7 +136,7 @@ def _challenge(pairs: Sequence[tuple[Record, Record]], basis: str, margin: float
         "reason": reason,
         **found,
         "metrics": metrics,
-        "roles": {n: role_text(r) for n, r in metric_roles(rows).items()},
+        "roles": {n: role_text(r) for n, r in roles_of(rows).items()},
         "types": groups("type"),
         "places": groups("map"),
         **changes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,7 +70,7 @@ def _print_figures(console: Console, ch: Mapping[str, Any], basis: str) -> None:
     table = _table("", "A", "B", "B - A", "95 % interval", "")
     for name, role, d in rows:
         mark = "worse" if d["worse"] else "better" if d["better"] else ""
-        label = f"{name} (reported)" if role == "reported" else name
+        label = at_underscores(f"{name} (reported)" if role == "reported" else name, console.width - 52)
         table.add_row(
             label,
             number(d["a"]),
@@ -95,12 +96,12 @@ def _print_groups(console: Console, name: str, groups: Mapping[str, Mapping[str,
     for label, d in sorted(groups.items(), key=lambda g: (g[1]["difference"], g[0])):
         mark = "worse" if d["worse"] else "better" if d["better"] else ""
         table.add_row(
-            label,
+            at_underscores(label, console.width - 50),
             str(d["scenarios"]),
             number(d["a"]),
             number(d["b"]),
             signed(d["difference"]),
-            span(d["ci"]) or f"{d['logs']} logs",
+            span(d["ci"]) or f"{d['logs']} log{'s' * (d['logs'] != 1)}",
             style=_STYLES.get(mark, ""),
         )
     console.print(table)
@@ -132,6 +133,16 @@ def _print_changed(
         _say(console, f"  {x['token']} {x['type']}: {x['a']:.4f} -> {x['b']:.4f}{fate}  {why}".rstrip())
     if limit and len(changed) > limit:
         _say(console, f"  ... and {len(changed) - limit} more (--limit 0 shows all)")
+
+
+def at_underscores(name: str, width: int) -> str:
+    """The name on as many lines as it needs, broken where its words end."""
+    lines = [""]
+    for word in re.findall(r"[^_ ]+[_ ]*", name):
+        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > width:
+            lines.append("  ")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.roles import role_text, roles_of
 from roadcraft.validation.scoring.folder import RunFolder, flatten
 from roadcraft.validation.suites import scenario_list_hash
 
@@ -80,14 +81,9 @@ def challenge_title(challenge: str, trees: Sequence[Mapping[str, Any]]) -> str:
     return f"{title} ({' / '.join(dict.fromkeys(map(agents_of, trees)))})" if title == "reactive" else title
 
 
-def metric_roles(records: Records) -> dict[str, tuple[str, float | None]]:
-    """Role and weight of every metric of the records: 'multiplier', 'weighted' or 'report'."""
-    return {m["name"]: (m["role"] or "", m["weight"]) for r in records for m in r["metrics"]}
-
-
 def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
     """Metrics that only one of two runs has, or that count differently, with ``counts``: whether the score depends on it."""
-    left, right = metric_roles(a), metric_roles(b)
+    left, right = roles_of(a), roles_of(b)
     if not left or not right:  # every drive failed: nothing was judged
         return []
     return [
@@ -95,18 +91,11 @@ def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
             "metric": name,
             "a": role_text(left.get(name)),
             "b": role_text(right.get(name)),
-            "counts": any(side[name][0] in ("multiplier", "weighted") for side in (left, right) if name in side),
+            "counts": any(side[name][0] != "report" for side in (left, right) if name in side),
         }
         for name in sorted({*left, *right})
         if left.get(name) != right.get(name)
     ]
-
-
-def role_text(role: tuple[str, float | None] | None) -> str:
-    """``multiplier``, ``weight 5`` or ``reported``; ``absent`` for None."""
-    if role is None:
-        return "absent"
-    return {"weighted": f"weight {role[1] or 0:g}", "multiplier": "multiplier"}.get(role[0], "reported")
 
 
 def scenario_differences(a: RunFolder, b: RunFolder, left: Records, right: Records) -> dict[str, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
 from roadcraft.validation.metrics.configs import DrivableAreaConfig
 from roadcraft.validation.metrics.drivable import departures
-from roadcraft.validation.metrics.events import runs
+from roadcraft.validation.metrics.events import runs, span_text
 
 _CORNERS = ("front left", "rear left", "rear right", "front right")
 
@@ -26,11 +26,14 @@ class DrivableAreaCompliance(Metric):
         distance = departures(context).distance
         far = distance >= self.config.tolerance_m
         score = 0.0 if far.any() else 1.0
-        events = []
+        events, time_us = [], context.rollout.drive.time_us
         for first, last in zip(*runs(np.asarray(far.any(axis=1))), strict=True):
             part = distance[first : last + 1]
             step, corner = divmod(int(part.argmax()), 4)
-            what = f"{_CORNERS[corner]} corner {part[step, corner]:.2f} m beyond the drivable area, steps {first} to {last}"
+            what = (
+                f"{_CORNERS[corner]} corner {part[step, corner]:.2f} m beyond the drivable area, "
+                f"{span_text(time_us, int(first), int(last))}"
+            )
             events.append(Event(int(first) + step, what))
         return MetricResult(
             "drivable_area_compliance", score, {"drivable_area_compliance": score}, events=tuple(events)

@@ -9,6 +9,7 @@ import numpy as np
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
 from roadcraft.validation.metrics.configs import LaneChangeConfig
 from roadcraft.validation.metrics.corner_kernels import APART, COMMON
+from roadcraft.validation.metrics.events import span_text
 from roadcraft.validation.metrics.frames import frames
 from roadcraft.validation.metrics.routes import CornerRoute, Graph, corners, graph
 
@@ -43,7 +44,9 @@ class EgoLaneChange(Metric):
             stats[f"ratio_of_failed_{name}"] = failed
         stats[f"{name}_fail_rate_below_threshold"] = fine
         events = tuple(
-            Event(c.first, f"lane change not completed, steps {c.first} to {c.last}") for c in changes if not c.success
+            Event(c.first, f"lane change not completed, {span_text(time_us, c.first, c.last)}")
+            for c in changes
+            if not c.success
         )
         return MetricResult(name, None, stats, events=events)
 

@@ -17,6 +17,11 @@ def runs(flags: NDArray[np.bool_]) -> tuple[I64, I64]:
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
 
 
+def span_text(time_us: I64, first: int, last: int) -> str:
+    """``4.8 s to 5.6 s``: a stretch of steps as seconds from the start."""
+    return " to ".join(f"{(int(time_us[step]) - int(time_us[0])) * 1e-6:.1f} s" for step in (first, last))
+
+
 def object_event(context: MetricContext, step: int, what: str, row: int) -> Event:
     """An event with the object of row ``row``; ``{kind}`` in ``what`` becomes its kind."""
     f = frames(context)

@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
 from roadcraft.validation.metrics.configs import SpeedLimitConfig
-from roadcraft.validation.metrics.events import runs
+from roadcraft.validation.metrics.events import runs, span_text
 from roadcraft.validation.metrics.frames import frames
 from roadcraft.validation.metrics.speed_limits import speed_limits
 
@@ -33,7 +33,9 @@ class SpeedLimitCompliance(Metric):
             return MetricResult(name, 1.0, {name: True}, series)
         events = tuple(
             Event(
-                int(a), f"up to {over[a : b + 1].max():.2f} m/s above the limit of {limit[a]:.2f} m/s, steps {a} to {b}"
+                int(a),
+                f"up to {over[a : b + 1].max():.2f} m/s above the limit of {limit[a]:.2f} m/s, "
+                f"{span_text(f.time_us, int(a), int(b))}",
             )
             for a, b in zip(first, last, strict=True)
         )

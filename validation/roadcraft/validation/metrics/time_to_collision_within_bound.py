@@ -10,7 +10,7 @@ from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
 from roadcraft.validation.metrics.collisions import collisions
 from roadcraft.validation.metrics.configs import TimeToCollisionConfig
-from roadcraft.validation.metrics.events import object_event, runs
+from roadcraft.validation.metrics.events import object_event, runs, span_text
 from roadcraft.validation.metrics.frames import frames
 from roadcraft.validation.metrics.routes import corners
 from roadcraft.validation.metrics.ttc_kernel import time_to_collision
@@ -50,7 +50,9 @@ class TimeToCollisionWithinBound(Metric):
             foreseen = np.flatnonzero(hit[first : last + 1] >= 0)
             step = int(first) + (int(foreseen[0]) if len(foreseen) else 0)
             if len(foreseen):
-                what = f"would hit a {{kind}} within {seconds[step]:.1f} s, steps {first} to {last}"
+                what = (
+                    f"would hit a {{kind}} within {seconds[step]:.1f} s, {span_text(f.time_us, int(first), int(last))}"
+                )
                 events.append(object_event(context, step, what, int(hit[step])))
             else:
                 events.append(Event(step, "in a collision at fault"))
