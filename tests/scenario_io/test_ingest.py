@@ -76,24 +76,34 @@ def test_the_index_of_a_map_comes_along(logs, tmp_path):
 _SCRIPT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests in the background ignores it
-from roadcraft.scenario_io import ingest, store
-from roadcraft.scenario_io.store import writer
-slow = writer.write_part
-def slowly(*args):
-    import time
-    time.sleep(float(sys.argv[4]))
-    return slow(*args)
-writer.write_part = slowly
-if __name__ == "__main__":
-    ingest("store", sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
+from roadcraft.scenario_io import ingest
+ingest("store", sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
 """
+
+_SLOW = """
+import os, time
+from roadcraft.scenario_io.store import writer
+fast = writer.write_part
+def slowly(*args):
+    time.sleep(float(os.environ["SLOWLY"]))
+    return fast(*args)
+writer.write_part = slowly
+"""
+
+
+def slowed(folder: Path, seconds: float) -> dict[str, str]:
+    """The environment of a process that, like its workers, takes its time to write."""
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(_SLOW)
+    path = os.pathsep.join([str(folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "SLOWLY": str(seconds)}
 
 
 @pytest.mark.parametrize(("workers", "parts"), [(1, 3), (2, 2)])
 def test_killed_and_repeated(logs, tmp_path, workers, parts):
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(_SCRIPT)
-    run = subprocess.Popen([sys.executable, str(script), str(logs), str(out), str(workers), "0.05"])
+    run = subprocess.Popen([sys.executable, str(script), str(logs), str(out), str(workers)], env=slowed(tmp_path, 0.05))
     until = time.monotonic() + 60
     while len(list(out.glob("index/*.parquet"))) < parts and time.monotonic() < until and run.poll() is None:
         time.sleep(0.005)
@@ -116,7 +126,8 @@ def test_interrupted(logs, tmp_path):
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(_SCRIPT)
     run = subprocess.Popen(
-        [sys.executable, str(script), str(logs), str(out), "2", "0.5"],  # slow enough to be caught at work
+        [sys.executable, str(script), str(logs), str(out), "2"],
+        env=slowed(tmp_path, 0.5),  # slow enough to be caught at work
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
@@ -131,6 +142,37 @@ def test_interrupted(logs, tmp_path):
     assert said.count("Traceback") == 1  # none from the workers
     kept = len(contents(out))
     assert 2 <= kept < 40
+    assert ingest("store", logs, out, workers=1).drives == 40 - kept
+
+
+@pytest.mark.parametrize("how", ["file", "stdin"])
+def test_a_script_needs_no_guard(logs, tmp_path, how):
+    text = f"from roadcraft.scenario_io import ingest\nprint(ingest('store', {str(logs)!r}, {str(tmp_path / 'out')!r}, workers=2).drives)\n"
+    (tmp_path / "plain.py").write_text(text)
+    name = str(tmp_path / "plain.py") if how == "file" else "-"
+    run = subprocess.run([sys.executable, name], input=text, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "40\n"), run.stderr
+
+
+def test_a_killed_worker_is_told_and_what_was_finished_kept(logs, tmp_path):
+    out = tmp_path / "out"
+    script = _SCRIPT + "\n"
+    (tmp_path / "run.py").write_text(script)
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "run.py"), str(logs), str(out), "2"],
+        env=slowed(tmp_path, 0.5),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while len(list(out.glob("index/*.parquet"))) < 1 and time.monotonic() < until and run.poll() is None:
+        time.sleep(0.005)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    _, said = run.communicate(timeout=60)
+    assert "a worker process was killed (out of memory?) (what was finished is kept" in said
+    kept = len(contents(out))
+    assert 0 < kept < 40
     assert ingest("store", logs, out, workers=1).drives == 40 - kept
 
 

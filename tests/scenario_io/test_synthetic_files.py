@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
@@ -99,3 +101,19 @@ def test_bad_settings_are_told(words, says):
 
 def test_there_are_twenty_situations_and_more():
     assert len(set(SITUATIONS)) == len(SITUATIONS) >= 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(tmp_path, workers):
+    code = f"""
+import resource, sys
+from roadcraft.core.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # inherited by workers; a log is larger
+main(["synth", {str(tmp_path / "s")!r}, "worlds=2", "processes={workers}", "situations=[free_road]", "--json"])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 4, run.stderr
+    assert "cannot be written" in run.stderr
+    assert ".db" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert [p for p in (tmp_path / "s").rglob("*") if p.is_file()] == []

@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +24,7 @@ from roadcraft.scenario_io.faults import Gap, gaps_of, mended, pieces, without_g
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.index import compact, read_index
 from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive, repair
+from roadcraft.scenario_io.workers import worker_pool
 
 TASKS_PER_WORKER = 8
 
@@ -154,35 +150,10 @@ def _run(job: _Job, source: ScenarioSource, keys: Sequence[str], workers: int) -
         for task in tasks:
             yield _checked(_ingest_logs(source, job, task)), len(task)
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
-    )
-    try:
+    with worker_pool(min(workers, len(tasks)), job.out) as pool:
         running: dict[Future[_Done], int] = {pool.submit(_ingest_in_worker, job, t): len(t) for t in tasks}
         for future in as_completed(running):
             yield _checked(future.result()), running[future]
-    except BrokenProcessPool as e:
-        raise DataError(
-            "a worker process was killed (out of memory?)",
-            where=job.out,
-            remedy="what was finished is kept: run the same command again, with --workers 1",
-        ) from e
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker(parent: int) -> None:
-    """Workers leave interrupts to the parent, and end when it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ingest_in_worker(job: _Job, keys: Sequence[str]) -> _Done:

@@ -1,13 +1,17 @@
-"""Opens SQLite files read-only, and sees at once when one is cut short."""
+"""Opens SQLite files read-only, and sees at once when one is cut short; writes them whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from struct import unpack_from
 from urllib.parse import quote
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import replacing
 
 _DAMAGED = "get the file anew; it is damaged"
 
@@ -33,3 +37,23 @@ def open_database(path: Path, missing: str) -> sqlite3.Connection:
         raise DataError(f"the file is cut short: {size} of {expected} bytes", where=str(path), remedy=_DAMAGED)
     # Immutable: neither locks nor journals, so that read-only folders do.
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+
+
+@contextmanager
+def new_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database to fill, which takes its name when the body ends; an existing file is replaced. Raises DiskError when the disk is full."""
+    with replacing(path) as tmp:
+        try:
+            with closing(sqlite3.connect(tmp, isolation_level=None)) as db:
+                db.execute("PRAGMA journal_mode = OFF")
+                db.execute("PRAGMA synchronous = OFF")
+                db.execute("BEGIN")
+                yield db
+                db.execute("COMMIT")
+        except sqlite3.OperationalError as e:
+            codes = {
+                sqlite3.SQLITE_FULL: errno.ENOSPC,
+                sqlite3.SQLITE_IOERR: errno.EIO,
+                sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+            }
+            raise OSError(codes.get(e.sqlite_errorcode & 0xFF, errno.EIO), str(e)) from e

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Ego, ObjectKind
 from roadcraft.scenario_io.nuplan import calibration, schema
+from roadcraft.scenario_io.nuplan.database import new_database
 from roadcraft.scenario_io.nuplan.rotation import quaternion_of
 from roadcraft.scenario_io.nuplan.tokens import blobs, fresh
 
@@ -26,29 +25,19 @@ def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
 
     Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative of the ego (read as 0),
     velocities of static kinds (0), and the order of kinds within a frame (objects come back sorted by kind). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it.
-    Raises DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens).
+    Raises DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens), DiskError when the
+    disk is full.
     """
     path = Path(path)
     _check(drive, map, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
-        with closing(sqlite3.connect(part, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = OFF")
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("BEGIN")
-            for table in schema.TABLES:
-                db.execute(schema.create(table))
-            for table, rows in _rows(drive, map.epsg):
-                _insert(db, table, rows)
-            _insert_extra(db, drive)
-            for table, column in schema.INDICES:
-                db.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
-            db.execute("COMMIT")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_database(path) as db:
+        for table in schema.TABLES:
+            db.execute(schema.create(table))
+        for table, rows in _rows(drive, map.epsg):
+            _insert(db, table, rows)
+        _insert_extra(db, drive)
+        for table, column in schema.INDICES:
+            db.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
     return path
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,11 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines
 from roadcraft.core.errors import DataError
+from roadcraft.core.files import write_atomic
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.scenario_io.nuplan import geopackage
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
+from roadcraft.scenario_io.nuplan.database import new_database
 from roadcraft.scenario_io.nuplan.geopackage import Layer
 from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
@@ -37,9 +36,8 @@ def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
     that the format cannot hold (no projected frame, ids that are not unique or negative, stop lines without a light, lines that are no boundaries).
     """
     root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
     index = root / f"{MAP_VERSION}.json"
-    listed: dict[str, Any] = json.loads(index.read_text()) if index.is_file() else {}
+    listed = _listed(index)
     for m in maps:
         _write(m, root / m.name / m.version / "map.gpkg")
         listed[m.name] = {"version": m.version, "layers": {}}
@@ -47,32 +45,31 @@ def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
         if name not in listed:
             _write(placeholder(name, version, epsg), root / name / version / "map.gpkg")
             listed[name] = {"version": version, "layers": {}}
-    part = index.with_suffix(".part")
-    part.write_text(json.dumps(listed, indent=1) + "\n")
-    os.replace(part, index)
+    write_atomic(index, json.dumps(listed, indent=1) + "\n")
     return root
+
+
+def _listed(index: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(index.read_text()) if index.is_file() else {}
+        if not isinstance(found, dict):
+            raise ValueError("no list of locations")
+    except (OSError, ValueError) as e:
+        raise DataError(
+            f"cannot be read: {e}", where=str(index), remedy="delete it, or write into another folder"
+        ) from e
+    return found
 
 
 def _write(m: MapData, path: Path) -> None:
     _check(m, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
     project = _projection(m.epsg, path)
-    try:
-        with closing(sqlite3.connect(part, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = OFF")
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("BEGIN")
-            geopackage.create(db)
-            for name, kind, layer in _layers(m, project):
-                geopackage.add_layer(db, name, kind, layer, COLUMNS[name])
-            meta = {"projectedCoordSystem": f"EPSG:{m.epsg}", "mapVersion": m.version}
-            geopackage.add_attributes(db, "meta", {**meta, "source": m.source, "licence": m.licence})
-            db.execute("COMMIT")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_database(path) as db:
+        geopackage.create(db)
+        for name, kind, layer in _layers(m, project):
+            geopackage.add_layer(db, name, kind, layer, COLUMNS[name])
+        meta = {"projectedCoordSystem": f"EPSG:{m.epsg}", "mapVersion": m.version}
+        geopackage.add_attributes(db, "meta", {**meta, "source": m.source, "licence": m.licence})
 
 
 def _projection(epsg: int, path: Path) -> Project:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from roadcraft.core.cores import usable_cores
@@ -16,6 +15,7 @@ from roadcraft.core.scenario import Drive
 from roadcraft.scenario_io.synthetic.assemble import Patch, build_map
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS, SynthConfig
 from roadcraft.scenario_io.synthetic.world import World, make_world, map_version, own_map
+from roadcraft.scenario_io.workers import worker_pool
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,6 @@ def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], N
     begin = time.monotonic()
     root = Path(out)
     folder = root / "splits" / config.split
-    folder.mkdir(parents=True, exist_ok=True)
     done: dict[int, _Made] = {}
     for made in _each(config, folder):
         done[made.number] = made
@@ -96,13 +95,9 @@ def _each(config: SynthConfig, folder: Path) -> Iterator[_Made]:
             yield _make(config, k, folder)
         return
     yield _make(config, 0, folder)  # compiles and caches the kernels before the workers need them
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_make, config, k, folder) for k in range(1, config.worlds)]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with worker_pool(workers, str(folder)) as pool:
+        for job in as_completed([pool.submit(_make, config, k, folder) for k in range(1, config.worlds)]):
+            yield job.result()
 
 
 def _maps(patches: list[tuple[str, Patch]], seed: int) -> dict[str, MapData]:
