@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -10,11 +11,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import compare, rescore, score
 from roadcraft.validation.scoring.folder import TABLES, RunFolder
@@ -328,3 +330,120 @@ def test_a_gate_that_is_not_met_ends_the_command_with_1(run, tmp_path):
     done = roadcraft(*words, "--fail-on", "comfort", code=2)
     assert "--fail-on (command line): no metric 'comfort'; did you mean" in done.stderr
     assert "less than or equal to 1" in roadcraft(*words, "--fail-below", "80", code=2).stderr
+
+
+EDITOR = '''
+import os
+from dataclasses import dataclass
+from roadcraft.core.config import path_field
+from roadcraft.core.hookspecs import PluginSpec, hookimpl
+from roadcraft.core.registry import create
+
+@dataclass(frozen=True)
+class Config:
+    file: str = path_field()
+
+class Editor:
+    """Drives straight on; at step 8 it changes the file it was given and dies, once."""
+    def __init__(self, config):
+        self.path, self.inner = config.file, create("planner", "constant_velocity")
+        self.text = open(self.path).read()
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+    def plan(self, obs, state, keys):
+        if obs.iteration[0] == 8 and self.text == "before":
+            open(self.path, "w").write("after")
+            os._exit(7)
+        return self.inner.plan(obs, state, keys)
+
+@hookimpl
+def roadcraft_plugins():
+    return [PluginSpec("planner", "editor", "changes its file", "editor_plugin:Config", "editor_plugin:Editor")]
+'''
+
+
+@pytest.fixture
+def with_editor(tmp_path):
+    """Environment of a process in which the planner ``editor`` is installed."""
+    site = tmp_path / "site"
+    info = site / "editor-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "editor_plugin.py").write_text(EDITOR)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: editor\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[roadcraft]\neditor = editor_plugin\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+def test_a_file_that_is_replaced_while_the_run_goes_on_drives_no_part_of_it(small_store, tmp_path, with_editor):
+    (tmp_path / "weights").write_text("before")
+    words = ["score", "planner=editor", f"planner.file={tmp_path / 'weights'}", f"data={small_store}", "workers=1"]
+    done = roadcraft(*words, "--out", tmp_path / "run", code=2, env=with_editor)
+    assert f"{tmp_path / 'run'} cannot go on: what it was begun with has changed since" in done.stderr
+    assert re.search(r"- planner\.params\.file: began with [0-9a-f]{16}, now [0-9a-f]{16}", done.stderr)
+    assert RunFolder(tmp_path / "run").digests()["code.editor"].startswith("1.0 ")
+
+
+def test_code_of_a_plugin_that_changed_is_told_when_a_run_is_resumed(small_store, tmp_path, with_editor):
+    (tmp_path / "weights").write_text("after")
+    words = ["score", "planner=editor", f"planner.file={tmp_path / 'weights'}", f"data={small_store}", "workers=1"]
+    roadcraft(*words, "--out", tmp_path / "run", env=with_editor)
+    halve(tmp_path / "run")
+    (tmp_path / "site" / "editor_plugin.py").write_text(EDITOR + "\n# better now\n")
+    done = roadcraft("score", "--resume", "--out", tmp_path / "run", code=2, env=with_editor)
+    assert re.search(r"- code\.editor: began with 1\.0 [0-9a-f]{16}, now 1\.0 [0-9a-f]{16}", done.stderr)
+
+
+def test_a_dry_run_tells_the_size_of_a_run_and_writes_nothing(small_store, tmp_path):
+    words = ["score", "planner=constant_velocity", f"data={small_store}", "modes=[nonreactive,open_loop]", "workers=2"]
+    found = json.loads(roadcraft(*words, "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert {k: found[k] for k in ("scenarios", "logs", "drives", "types", "workers")} == {
+        "scenarios": 8,
+        "logs": 4,
+        "drives": 16,
+        "types": {"following_lane_with_lead": 4, "changing_lane": 4},
+        "workers": 2,
+    }
+    e = found["estimate"]
+    assert e["seconds"] == pytest.approx(e["seconds_per_drive"] * 8)
+    assert e["bytes"] == pytest.approx(e["bytes_per_drive"] * 16)
+    assert e["bytes_per_drive"] > 1000
+    text = roadcraft(*words, "--dry-run", cwd=tmp_path).stdout
+    assert "8 scenarios of 4 logs, 16 drives" in text
+    assert re.search(r"about \d+ s on 2 workers and \d+ MB of disk \(from driving 8 of them", text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_great_many_scenarios_without_a_filter_are_driven_only_when_asked_for(small_store, tmp_path):
+    with pytest.raises(ConfigError) as e:
+        run_score(tmp_path / "run", small_store, at_most=7)
+    assert str(e.value) == (
+        f"suite.filter is empty, so that all 8 scenarios of {small_store} would be driven, 8 drives: say --all to drive them all, "
+        "--dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
+    )
+    assert not (tmp_path / "run").exists()
+    assert len(run_score(tmp_path / "run", small_store, at_most=7, filter={"sample": 1}).records) == 1
+
+
+def test_a_full_disk_leaves_no_torn_line():
+    with Part(Path("/dev/full")) as part:
+        part.add({"a": 1})
+        with pytest.raises(DiskError, match="/dev/full: the disk is full"):
+            part.commit()
+
+
+@pytest.mark.parametrize(("size", "file"), [("8k", r"\S+"), ("300k", r"rollouts/nonreactive/\S+\.safetensors")])
+def test_a_full_disk_is_told_with_what_is_kept(small_store, tmp_path, size, file):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        words = ["score", "planner=constant_velocity", f"data={small_store}", "workers=1", "batch=2"]
+        done = roadcraft(*words, "--out", disk / "run", code=4)
+        left = [p for p in disk.rglob("*") if p.name.endswith(".tmp")]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert re.search(rf"^error: {disk}/run/{file}: the disk is full; \d of 8 drives are kept \(free some space, then ", done.stderr, re.MULTILINE)  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert left == []

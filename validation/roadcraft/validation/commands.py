@@ -13,6 +13,8 @@ import typer
 
 from roadcraft.core.errors import ConfigError, RoadcraftError
 
+MANY = 5000  # scenarios that are driven without a filter only when asked for
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Words = Annotated[
     list[str] | None,
@@ -62,6 +64,18 @@ def score(
         list[str] | None,
         typer.Option("--fail-on", help="Exit code 1 where this metric is below 1 in any scenario; may be repeated."),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say how many scenarios of which type and map, and how long and how large; write nothing."
+        ),
+    ] = False,
+    all_scenarios: Annotated[
+        bool,
+        typer.Option(
+            "--all", help=f"Drive everything although suite.filter is empty and there are more than {MANY} scenarios."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     r"""Drive a suite of scenarios with a planner and judge the drives.
@@ -85,12 +99,22 @@ def score(
 
     given = list(words or [])
     config = load_score_config(resumed_words(given, out) if resume else given).config
-    config = placed(config if out is None else replace(config, out=str(out)), resume)
+    config = config if out is None else replace(config, out=str(out))
     gate = Gate(fail_below, tuple(fail_on or ()))
     gate.check(config)
+    if dry_run:
+        _print_dry_run(config, as_json)
+        return
+    config = placed(config, resume)
     with _stoppable():
         try:
-            result = run_score(config, resume=resume, debug=debug, progress=not debug)
+            result = run_score(
+                config,
+                resume=resume,
+                debug=debug,
+                progress=not debug,
+                at_most=None if all_scenarios or resume else MANY,
+            )
         except Exception as e:
             if debug and not isinstance(e, RoadcraftError):
                 import traceback
@@ -113,6 +137,17 @@ def score(
     for line in refused:
         print(f"does not pass: {line}", file=sys.stderr)
     raise typer.Exit(1 if result.failed or refused else 3 if result.missing else 0)
+
+
+def _print_dry_run(config: Any, as_json: bool) -> None:
+    from roadcraft.validation.scoring.estimate import dry_run, print_dry_run
+
+    with _stoppable():
+        found = dry_run(config)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_dry_run(found)
 
 
 def rescore(

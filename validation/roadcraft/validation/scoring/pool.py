@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from roadcraft.core.errors import ConfigError, DataError, PluginError, RoadcraftError
+from roadcraft.core.errors import ConfigError, DataError, DiskError, PluginError, RoadcraftError
 from roadcraft.validation.suites import Item
 
 WARM_LIMIT_S = 600.0
@@ -186,9 +186,9 @@ class Pool:
             self.events.done(message["done"])
         elif "fatal" in message:
             fault = message["fatal"]
-            kinds = {"ConfigError": ConfigError, "PluginError": PluginError, "DataError": DataError}
+            kinds = {k.__name__: k for k in (ConfigError, PluginError, DataError, DiskError)}
             if fault["kind"] in kinds:
-                raise kinds[fault["kind"]](fault["error"])
+                raise kinds[fault["kind"]](fault["error"], **fault.get("of", {}))
             raise RoadcraftError(f"a worker cannot go on: {fault['kind']}: {fault['error']}\n{fault['traceback']}")
 
     # ---- faults --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
 from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
@@ -58,12 +59,14 @@ def score(
     resume: bool = False,
     debug: bool = False,
     progress: bool = False,
+    at_most: int | None = None,
     **settings: Any,
 ) -> ScoreResult:
     """Drive a suite of scenarios with a planner and judge the drives.
 
     config: all settings, or give them by keyword as on the command line: ``score(planner="idm", data="stores/demo", modes=["reactive"])``, nested
-    ones as maps. resume: go on with the run in ``out``; debug: one process, the first fault is raised. Raises ConfigError and DataError.
+    ones as maps. resume: go on with the run in ``out``; debug: one process, the first fault is raised; at_most: refuse to drive more scenarios where no
+    filter is given. Raises ConfigError and DataError.
     """
     if config is None:
         words = [f"{k}={json.dumps(_plain(v))}" for k, v in settings.items()]
@@ -77,6 +80,7 @@ def score(
     missing = [] if config.scenario else missing_names(source, config.suite.filter)
     _tell_missing(config, missing)
     items = select_items(config.suite, source, config.scenario)
+    _refuse_crowd(config, len(items), at_most)
     digests = digests_of(config, source, items)
     with folder.lock(), _whole(folder, len(items) * len(config.suite.modes)):
         _begin(folder, tree, items, digests, resume)
@@ -115,6 +119,14 @@ def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
         )
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
+
+
+def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
+    if at_most is not None and count > at_most and config.suite.filter == ScenarioFilter():
+        raise ConfigError(
+            f"suite.filter is empty, so that all {count} scenarios of {config.suite.data} would be driven, {count * len(config.suite.modes)} drives: "
+            "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
+        )
 
 
 def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -71,7 +72,8 @@ class Part:
                 data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
         except OSError as e:
-            os.ftruncate(self._file.fileno(), before)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), before)
             raise disk_error(e, self.path) from e
 
     def __enter__(self) -> Part:

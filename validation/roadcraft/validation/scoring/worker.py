@@ -37,8 +37,15 @@ def main() -> None:
         os._exit(1)
     except BaseException as e:
         with contextlib.suppress(OSError):
-            say({"fatal": {"kind": type(e).__name__, "error": str(e), "traceback": traceback.format_exc()}})
+            say({"fatal": _fault(e)})
         sys.exit(1)
+
+
+def _fault(e: BaseException) -> dict[str, Any]:
+    from roadcraft.core.errors import DataError
+
+    parts = {"error": e.what, "of": {"where": e.where, "remedy": e.remedy}} if isinstance(e, DataError) else {}
+    return {"kind": type(e).__name__, "error": str(e), "traceback": traceback.format_exc(), **parts}
 
 
 def serve(run: str, index: int, say: Any) -> None:
@@ -58,7 +65,7 @@ def serve(run: str, index: int, say: Any) -> None:
     job = Job(config, folder)
     # After everything is loaded: a checkpoint that is replaced while the run goes on must not drive a part of it.
     refuse_differences(folder.digests(), digests_of(config, job.source, folder.items()), folder.path, "cannot go on")
-    _one_torch_thread()
+    one_torch_thread()
     part: Part | None = None
     say({"ready": True})
 
@@ -112,7 +119,7 @@ def _announce_compiling(say: Any) -> None:
     events.register("numba:compile", Teller())
 
 
-def _one_torch_thread() -> None:
+def one_torch_thread() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 

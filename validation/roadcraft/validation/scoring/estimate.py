@@ -1,0 +1,99 @@
+"""How large a run will be: its scenarios by type and place, and time and disk from a few that are really driven."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from roadcraft.core.cores import usable_cores
+from roadcraft.scenario_io.filter_survey import missing_names
+from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.scoring.job import Job
+from roadcraft.validation.scoring.present import duration
+from roadcraft.validation.scoring.sealed import Part
+from roadcraft.validation.scoring.worker import one_torch_thread
+from roadcraft.validation.suites import Item, open_data, select_items
+
+DRIVEN = 8  # scenarios, evenly spread over the list
+
+
+def dry_run(config: ScoreConfig) -> dict[str, Any]:
+    """What a run of this configuration would be, without making it: counts by type and map, and time and disk where ``DRIVEN`` scenarios could be
+    driven in every mode in this process (kernels compiled before). Raises what ``score`` raises before it begins."""
+    if config.out:
+        RunFolder(config.out).refuse_others()
+    source = open_data(config.suite)
+    missing = [] if config.scenario else missing_names(source, config.suite.filter)
+    items = select_items(config.suite, source, config.scenario)
+    drives = len(items) * len(config.suite.modes)
+    workers = min(config.workers or usable_cores(), drives)
+    seconds, size = _measure(config, items[:: ceil(len(items) / DRIVEN)])
+    return {
+        "scenarios": len(items),
+        "logs": len({i.row.log for i in items}),
+        "drives": drives,
+        "types": dict(Counter(i.type for i in items).most_common()),
+        "maps": dict(Counter(i.row.map_name for i in items).most_common()),
+        "missing": {m.key: list(m.names) for m in missing},
+        "workers": workers,
+        "estimate": {
+            "seconds_per_drive": seconds,
+            "bytes_per_drive": size,
+            "seconds": seconds * drives / workers,
+            "bytes": size * drives,
+        },
+    }
+
+
+def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float]:
+    """Seconds and bytes of one drive."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = RunFolder(Path(scratch) / "run")
+        folder.parts.mkdir(parents=True)
+        job = Job(config, folder)
+        one_torch_thread()
+        job.warm_up(items[0])
+        begun = perf_counter()
+        records = job.run(items, [config.suite.modes] * len(items))
+        seconds = (perf_counter() - begun) / len(records)
+        with Part(folder.parts / "sample.jsonl") as part:
+            for record in records:
+                part.add(record)
+            part.commit()
+        size = sum(p.stat().st_size for p in folder.path.rglob("*") if p.is_file())
+    return seconds, size / len(records)
+
+
+def print_dry_run(found: Mapping[str, Any]) -> None:
+    """Counts and estimate as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"{found['scenarios']} scenarios of {found['logs']} logs, {found['drives']} drives")
+    for head, key in (("scenario type", "types"), ("map", "maps")):
+        table = Table()
+        table.add_column(head, overflow="fold")
+        table.add_column("n", justify="right", no_wrap=True)
+        for name, count in found[key].items():
+            table.add_row(name, str(count))
+        console.print(table)
+    console.print(estimate_text(found))
+
+
+def estimate_text(found: Mapping[str, Any]) -> str:
+    """``about 12 min on 2 workers and 340 MB (from drives of 8 scenarios)``."""
+    e = found["estimate"]
+    driven = min(DRIVEN, found["scenarios"])
+    size = e["bytes"] / 1e6
+    disk = f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.1f} GB"
+    return (
+        f"about {duration(e['seconds'])} on {found['workers']} worker{'s' * (found['workers'] != 1)} and {disk} of disk "
+        f"(from driving {driven} of them; compiling kernels not counted)"
+    )
