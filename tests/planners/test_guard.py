@@ -12,6 +12,7 @@ import pytest
 
 import roadcraft.planners.guard as module
 from roadcraft.core.arrays import Polygons
+from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.testing import PlannerConformance
@@ -149,7 +150,7 @@ def test_without_one_usable_candidate_it_stops_straight_on(monkeypatch):
 
 def test_the_fallback_drives_where_nothing_is_safe(monkeypatch):
     inner = Candidates([(9.0, -4.0)])
-    plan = drive(guarded(monkeypatch, inner, fallback="pdm_closed", slower=()), scene(9.0, 14.0))
+    plan = drive(guarded(monkeypatch, inner, fallback=PluginRef("pdm_closed"), slower=()), scene(9.0, 14.0))
     assert plan.debug["guard_fallback"].tolist() == [1.0]
     assert plan.debug["guard_braked"].tolist() == [0.0]
 

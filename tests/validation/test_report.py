@@ -85,7 +85,7 @@ def test_labels_name_what_is_wrapped_and_any_fallback():
     inner = {"name": "learned", "params": {"checkpoint": "a"}}
     assert planner_label({"name": "guard", "params": {"planner": inner}}) == "guard(learned)"
     assert (
-        planner_label({"name": "guard", "params": {"planner": inner, "fallback": "pdm_closed"}})
+        planner_label({"name": "guard", "params": {"planner": inner, "fallback": {"name": "pdm_closed", "params": {}}}})
         == "guard(learned, fallback pdm_closed)"
     )
     assert planner_label({"name": "idm", "params": {}}) == "idm"

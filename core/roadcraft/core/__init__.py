@@ -5,10 +5,10 @@ Importing this package loads the standard library only; every name below is load
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roadcraft.core._version import __version__
+from roadcraft.core.lazy import lazy
 
 _EXPORTS = {
     "roadcraft.core.errors": ["RoadcraftError", "ConfigError", "DataError", "PluginError"],
@@ -18,13 +18,16 @@ _EXPORTS = {
     "roadcraft.core.scenario": [
         "Drive", "Ego", "EGO_SIZE", "LightFrames", "LightState", "ObjectFrames", "ObjectKind", "Scenario", "Scenes", "Tracks",
     ],
-    "roadcraft.core.rollout": ["ObservationBatch", "Plan", "Rollout"],
+    "roadcraft.core.rollout": ["Forecast", "Lights", "Objects", "ObservationBatch", "Plan", "Rollout"],
     "roadcraft.core.vehicle": ["RigidUnit", "Vehicle", "load_vehicle", "vehicle_names"],
     "roadcraft.core.interfaces": [
-        "AgentPolicy", "BehaviorModel", "FeatureSpec", "Metric", "MetricResult", "Planner", "PlannerNeeds", "Prediction",
-        "ScenarioSource", "SceneEncoder", "SceneEncoding", "SinglePlanner", "Tracker", "VehicleModel",
+        "AgentPolicy", "BehaviorModel", "Event", "FeatureSpec", "Keys", "Metric", "MetricContext", "MetricResult", "Planner", "PlannerNeeds",
+        "Prediction", "ScenarioRow", "ScenarioSource", "SceneEncoder", "SceneEncoding", "Series", "SinglePlanner", "Tracker", "VehicleModel",
+        "load_planner", "stack_plans",
     ],
-    "roadcraft.core.hookspecs": ["API_VERSION", "CommandSpec", "PluginSpec", "hookimpl"],
+    "roadcraft.core.config": ["load_config", "path_field", "to_yaml"],
+    "roadcraft.core.rules": ["check"],
+    "roadcraft.core.hookspecs": ["API_VERSION", "CommandSpec", "PluginRef", "PluginSpec", "hookimpl", "plugin_field"],
     "roadcraft.core.registry": ["Registry", "create"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
@@ -33,28 +36,37 @@ __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
     from roadcraft.core.arrays import Polygons, Polylines, Ragged, from_arrays, to_arrays
+    from roadcraft.core.config import load_config, path_field, to_yaml
     from roadcraft.core.errors import ConfigError, DataError, PluginError, RoadcraftError
-    from roadcraft.core.hookspecs import API_VERSION, CommandSpec, PluginSpec, hookimpl
+    from roadcraft.core.hookspecs import API_VERSION, CommandSpec, PluginRef, PluginSpec, hookimpl, plugin_field
     from roadcraft.core.interfaces import (
         AgentPolicy,
         BehaviorModel,
+        Event,
         FeatureSpec,
+        Keys,
         Metric,
+        MetricContext,
         MetricResult,
         Planner,
         PlannerNeeds,
         Prediction,
+        ScenarioRow,
         ScenarioSource,
         SceneEncoder,
         SceneEncoding,
+        Series,
         SinglePlanner,
         Tracker,
         VehicleModel,
+        load_planner,
+        stack_plans,
     )
     from roadcraft.core.layers import Grid, LayerKind, RasterLayers
     from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
     from roadcraft.core.registry import Registry, create
-    from roadcraft.core.rollout import ObservationBatch, Plan, Rollout
+    from roadcraft.core.rollout import Forecast, Lights, Objects, ObservationBatch, Plan, Rollout
+    from roadcraft.core.rules import check
     from roadcraft.core.scenario import (
         EGO_SIZE,
         Drive,
@@ -69,12 +81,4 @@ if TYPE_CHECKING:
     )
     from roadcraft.core.vehicle import RigidUnit, Vehicle, load_vehicle, vehicle_names
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'roadcraft.core' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -68,7 +68,11 @@ class Walk:
         optional, hint, kind = type(None) in get_args(hint), _inner(hint), f.metadata.get("kind")
         if hint is str and value is layer.word[0] and not isinstance(value, str):
             value = Plain(layer.word[1])  # text that looks like a list or a map is text all the same
-        if value is None or (optional and isinstance(value, Plain) and value.is_null):
+        if (
+            value is None
+            or (optional and isinstance(value, Plain) and value.is_null)
+            or (optional and kind and not value)
+        ):
             return None
         if kind and _is_sequence(hint):
             if not isinstance(value, (list, tuple)):

@@ -74,8 +74,11 @@ class PluginRef:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def plugin_field(kind: str, name: str, **params: Any) -> Any:
-    """A dataclass field that holds a PluginRef of the given kind, by default ``name`` with ``params``."""
+def plugin_field(kind: str, name: str | None, **params: Any) -> Any:
+    """A dataclass field that holds a PluginRef of the given kind, by default ``name`` with ``params``; None for a plugin that need not be there
+    (annotated ``PluginRef | None``)."""
+    if name is None:
+        return field(default=None, metadata={"kind": kind})
     return field(default_factory=lambda: PluginRef(name, dict(params)), metadata={"kind": kind})
 
 

@@ -82,7 +82,8 @@ class Guard(Planner):
     def __init__(self, config: GuardConfig) -> None:
         self.config = config
         self.inner: Planner = create("planner", config.planner.name, config.planner.params)
-        self.fallback: Planner | None = create("planner", config.fallback) if config.fallback else None
+        other = config.fallback
+        self.fallback: Planner | None = create("planner", other.name, other.params) if other else None
         self._grounds = Grounds()
         self._benches: dict[Vehicle, Bench] = {}
 

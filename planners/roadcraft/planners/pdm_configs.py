@@ -50,7 +50,7 @@ class PdmClosedConfig:
 class GuardConfig:
     """A planner under supervision.
 
-    planner: whose proposals are judged; fallback: name of a planner that drives when none of them is safe ('' for none: the guard brakes);
+    planner: whose proposals are judged; fallback: a planner that drives when none of them is safe (null for none: the guard brakes);
     slower: speeds tried, as shares of a proposal's own (1 is the same way, driven gently); most_slowed: proposals of which such copies are tried;
     keep_to_centre: whether, of a proposal that leaves the road, copies are tried that keep its speed and follow the route's centre line;
     most_judged: proposals judged, the planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1);
@@ -61,7 +61,7 @@ class GuardConfig:
     """
 
     planner: PluginRef = plugin_field("planner", "learned")
-    fallback: str = ""
+    fallback: PluginRef | None = plugin_field("planner", None)
     slower: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
     most_slowed: int = 4
     keep_to_centre: bool = True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from roadcraft.core.lazy import lazy
 
 _HOME: dict[str, str] = {  # public name -> module that defines it
     "TrainConfig": "roadcraft.plugins.training.config",
@@ -13,8 +12,4 @@ _HOME: dict[str, str] = {  # public name -> module that defines it
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from roadcraft.core.config import path_field
+from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import check
+from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 Mode = Literal["nonreactive", "reactive", "open_loop"]
@@ -76,10 +79,32 @@ class SimulationConfig:
 
 @dataclass(frozen=True)
 class VehicleRef:
-    """The ego vehicle: one that comes with roadcraft by ``name``, or a user's own YAML ``file``."""
+    """The ego vehicle. name: one that comes with roadcraft (pacifica where neither is given); file: a YAML file of one's own, which also says its name.
+    A text alone is either: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
 
-    name: str = "pacifica"
+    name: str = ""
     file: str = path_field()
+
+    @classmethod
+    def from_text(cls, text: str) -> dict[str, str]:
+        """What a text alone stands for: a path where it ends in .yaml or holds a slash. It replaces both keys."""
+        is_path = text.endswith((".yaml", ".yml")) or "/" in text
+        return {"name": "", "file": text} if is_path else {"name": text, "file": ""}
+
+    def __post_init__(self) -> None:
+        own = _name_in(self.file) if self.file else self.name or "pacifica"
+        rule = f"must be left out or be {own!r}, which {self.file} says: give a name or a file"
+        check(self, {}, ("name", self.name in ("", own), rule))
+        object.__setattr__(self, "name", own)
+
+
+def _name_in(file: str) -> str:
+    """The vehicle's name in its file; where that cannot be read, which whoever loads it tells, the file's."""
+    try:
+        tree = read_yaml(Path(file))
+    except DataError:
+        tree = None
+    return str(tree["name"]) if isinstance(tree, dict) and isinstance(tree.get("name"), str) else Path(file).stem
 
 
 @dataclass(frozen=True)

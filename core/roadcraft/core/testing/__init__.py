@@ -12,28 +12,26 @@ Each suite checks shapes, determinism and batching, and **reports** latency; not
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from roadcraft.core.kernel_cache import use_kernel_cache
+from roadcraft.core.lazy import lazy
+
+use_kernel_cache()  # before numba is imported, so that an author's tests do not compile what is compiled already
 
 _HOME = {
-    "AgentsConformance": "agents",
-    "EncoderConformance": "network",
-    "MetricConformance": "metric",
-    "ModelConformance": "network",
-    "PlannerConformance": "planner",
-    "SourceConformance": "source",
-    "TrackerConformance": "motion",
-    "VehicleModelConformance": "motion",
-    "made_up_map": "world",
-    "made_up_rollout": "world",
-    "made_up_scenario": "world",
-    "observe": "world",
+    "AgentsConformance": "roadcraft.core.testing.agents",
+    "EncoderConformance": "roadcraft.core.testing.network",
+    "MetricConformance": "roadcraft.core.testing.metric",
+    "ModelConformance": "roadcraft.core.testing.network",
+    "PlannerConformance": "roadcraft.core.testing.planner",
+    "SourceConformance": "roadcraft.core.testing.source",
+    "TrackerConformance": "roadcraft.core.testing.motion",
+    "VehicleModelConformance": "roadcraft.core.testing.motion",
+    "made_up_map": "roadcraft.core.testing.world",
+    "made_up_rollout": "roadcraft.core.testing.world",
+    "made_up_scenario": "roadcraft.core.testing.world",
+    "observe": "roadcraft.core.testing.world",
 }
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOME)

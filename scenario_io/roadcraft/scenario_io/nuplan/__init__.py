@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from roadcraft.core.lazy import lazy
 
 _HOME = {
-    "NuplanConfig": "config",
-    "NuplanSource": "source",
-    "read_map": "map_reader",
-    "write_drive": "log_writer",
-    "write_maps": "map_writer",
+    "NuplanConfig": "roadcraft.scenario_io.nuplan.config",
+    "NuplanSource": "roadcraft.scenario_io.nuplan.source",
+    "read_map": "roadcraft.scenario_io.nuplan.map_reader",
+    "write_drive": "roadcraft.scenario_io.nuplan.log_writer",
+    "write_maps": "roadcraft.scenario_io.nuplan.map_writer",
 }
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -18,9 +18,10 @@ Inside roadcraft, hand an instance to ``simulate``::
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+
+from roadcraft.core.lazy import lazy
 
 _HOME = {
     "RoadcraftPlanner": "roadcraft.validation.devkit.outward",
@@ -29,18 +30,17 @@ _HOME = {
 }
 
 __all__ = list(_HOME)
+_load, __dir__ = lazy(__name__, _HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if not available():
+    if name in _HOME and not available():
         from roadcraft.core.errors import PluginError
 
         raise PluginError(
             f"{name} needs nuplan-devkit, which is not installed (see https://github.com/motional/nuplan-devkit)"
         )
-    return getattr(import_module(_HOME[name]), name)
+    return _load(name)
 
 
 def available() -> bool:

@@ -49,10 +49,11 @@ def planner_label(ref: Any) -> str:
     if isinstance(ref, str):
         return ref
     params = ref.get("params", {}) or {}
-    inner = [planner_label(v) for v in params.values() if isinstance(v, dict) and "name" in v]
+    inner = [planner_label(v) for k, v in params.items() if isinstance(v, dict) and "name" in v and k != "fallback"]
     if ref["name"] == "guard" and not inner:
         inner = [str(params.get("planner", "learned"))]
-    fallback = f", fallback {params['fallback']}" if params.get("fallback") else ""
+    other = params.get("fallback")
+    fallback = f", fallback {other['name'] if isinstance(other, dict) else other}" if other else ""
     told = f' "{params["instruction"]}"' if params.get("instruction") else ""
     return f"{ref['name']}({', '.join(inner)}{fallback}){told}" if inner else f"{ref['name']}{told}"
 
