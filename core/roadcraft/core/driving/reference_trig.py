@@ -50,13 +50,13 @@ def cosine(x: float) -> float:
     x = abs(x)
     if x < _TINY:
         return 1.0
-    turns = float(math.floor(x * _INVERSE_PI))
-    if fma(x, _INVERSE_PI, -turns) < 0.0:  # the product was rounded up to the integer
-        turns -= 1.0
+    turns = math.floor(x * _INVERSE_PI)
+    if fma(x, _INVERSE_PI, -float(turns)) < 0.0:  # the product was rounded up to the integer
+        turns -= 1
     half = turns + 0.5
     near = fma(half, _PI[1], fma(half, _PI[0], -x))
     r = fma(half, _PI[2], near)
-    if turns % 2.0 != 0.0:
+    if turns & 1:
         r = -r
     return _polynomial(r, near * near, _COS)
 
@@ -68,7 +68,7 @@ def sine(x: float) -> float:
     near = fma(-turns, _PI[1], fma(-turns, _PI[0], x))
     r = fma(-turns, _PI[2], near)
     value = _polynomial(r, near * near, _SIN)
-    return -value if turns % 2.0 != 0.0 else value
+    return -value if int(turns) & 1 else value
 
 
 @njit(cache=True, nogil=True)
