@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import shapely
 
+from roadcraft.core.cli import main
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, LaneKind, LineKind
+from roadcraft.core.registry import create
 from roadcraft.core.scenario import Ego, LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import find
@@ -24,6 +26,7 @@ from roadcraft.scenario_io.womd import protos, tfrecord
 from roadcraft.scenario_io.womd.config import WomdConfig
 from roadcraft.scenario_io.womd.source import WomdSource
 from roadcraft.scenario_io.womd.widths import dense
+from roadcraft.validation import simulate
 
 pytest.importorskip("waymo_open_dataset.protos.scenario_pb2", reason=protos.INSTALL)
 STEPS, ANCHOR = 31, 10
@@ -230,7 +233,7 @@ def test_rows(source):
     assert (s.first, s.last, len(s), len(s.past(22))) == (10, 30, 21, 10)
 
 
-def test_history_alone_makes_no_scenario(tmp_path):
+def test_history_alone_makes_no_scenario(tmp_path, capsys):
     m = message()
     for t in m.tracks:
         del t.states[ANCHOR + 1 :]
@@ -238,6 +241,17 @@ def test_history_alone_makes_no_scenario(tmp_path):
     s = WomdSource(WomdConfig(str(write(tmp_path / "a.tfrecord", m))))
     assert len(s.drive(s.logs()[0])) == ANCHOR + 1
     assert s.rows(s.logs()[0]) == []
+    (told,) = s.left_out(s.logs()[0])
+    assert told.what == "too short to drive: 1.0 s long, 0.0 s of it after the current step"
+    with pytest.raises(SystemExit) as e:
+        main(["ingest", "womd", str(tmp_path / "a.tfrecord"), "--out", str(tmp_path / "s"), "--workers", "1"])
+    assert e.value.code == 3
+    assert capsys.readouterr().out.rstrip().endswith(f"1 left out in part, nothing to drive: {told.what}")
+    with pytest.raises(
+        DataError,
+        match=r"no scenario to drive in its 1 drives, the longest of which is 1\.0 s long \(15 s .* or 9\.1 s",
+    ):
+        find(Store(tmp_path / "s"))
 
 
 # ---- damage ---------------------------------------------------------------------------------------------------------------------------------------
@@ -301,8 +315,7 @@ def test_a_cut_off_file(three, less):
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (lambda m: m.tracks[1].states[3].__setattr__("center_x", math.nan), r"track 42, step 3: a state is not finite"),
-        (lambda m: m.tracks[0].states[3].__setattr__("heading", math.inf), r"track 77, step 3: a state is not finite"),
+        (lambda m: m.tracks[1].states[3].__setattr__("center_x", math.nan), r"track 42, step 3: a state of the ego is not finite"),
         (lambda m: m.tracks[1].states[4].__setattr__("valid", False), r"step 4: the ego has no valid state"),
         (lambda m: m.tracks[0].states.pop(), r"track 77 has 30 states for 31 time stamps"),
         (lambda m: m.__setattr__("sdc_track_index", 9), r"sdc_track_index 9 names none of 4 tracks"),
@@ -336,6 +349,61 @@ def test_a_lane_without_centre_line_is_left_out(tmp_path):
     m.map_features[3].lane.ClearField("polyline")
     s = WomdSource(WomdConfig(str(write(tmp_path / "a.tfrecord", m))))
     assert 4 not in s.map(s.logs()[0]).lanes.id
+
+
+def junction(*lanes: tuple[int, list[int]]) -> Any:
+    """A scene that shows lanes (id, exits) one after the other, the first one signalled, and nothing else."""
+    m = message()
+    del m.map_features[:]
+    m.dynamic_map_states[0].lane_states[0].lane = lanes[0][0]
+    for k, (id, exits) in enumerate(lanes):
+        lane(m, id, straight(60.0 * k, 60.0 * (k + 1), 0.0), exits=exits, entries=[id])
+    return m
+
+
+@pytest.mark.parametrize(
+    "lanes", [[(3, [])], [(3, [3])], [(1, [1, 2]), (2, [2])], [(3, [4, 5]), (4, []), (5, [])], [(3, [3, 99])]]
+)
+def test_a_scene_of_junction_lanes_alone_is_read_and_driven(tmp_path, lanes):
+    s = WomdSource(WomdConfig(str(write(tmp_path / "a.tfrecord", junction(*lanes)))))
+    (log,) = s.logs()
+    m = s.map(log)
+    assert sorted(m.lanes.id.tolist()) == sorted(id for id, _ in lanes)
+    assert all(i not in m.lanes.successors[i] for i in range(len(m.lanes)))
+    report = ingest("womd", tmp_path / "a.tfrecord", tmp_path / "s", workers=1)
+    assert (report.scenarios, report.skipped, report.left_out) == (1, (), ())
+    scenario = Store(tmp_path / "s").get("00000000000000ab")
+    rollout = simulate([scenario], create("planner", "idm"))[0]
+    assert np.isfinite(rollout.drive.ego).all()
+
+
+def test_ids_given_twice_are_refused(tmp_path):
+    two_lanes, two_tracks = message(), message()
+    lane(two_lanes, 3, straight(0, 9, 50.0))
+    track(two_tracks, 7, 1, 0.0, 50.0, 1.0)
+    for m, told in (
+        (two_lanes, "map feature 3: 1 map features share an id"),
+        (two_tracks, "track 7: 1 tracks share an id"),
+    ):
+        (skipped,) = ingest("womd", write(tmp_path / "a.tfrecord", m), tmp_path / "s", workers=1).skipped
+        assert f"{skipped.where}: {skipped.what}".endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("length", 0.0), ("heading", math.inf), ("center_y", math.nan), ("width", 1e6)]
+)
+def test_an_impossible_box_is_left_out_and_told(tmp_path, field, value):
+    m = message()
+    setattr(m.tracks[0].states[4], field, value)
+    s = WomdSource(WomdConfig(str(write(tmp_path / "a.tfrecord", m))))
+    (log,) = s.logs()
+    before = len(
+        WomdSource(WomdConfig(str(write(tmp_path / "b.tfrecord", message())))).drive("b.tfrecord#00000").objects.box
+    )
+    assert len(s.drive(log).objects.box) == before - 1
+    (told,) = s.left_out(log)
+    assert told.what == "1 box left out: without a finite pose, possible position or possible size"
+    assert "track 000000000000004d" in told.where
 
 
 def test_a_map_without_edges_is_as_drivable_as_its_lanes(tmp_path):

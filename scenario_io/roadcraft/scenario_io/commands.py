@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from roadcraft.scenario_io.ingestion import IngestReport
+    from collections.abc import Iterator, Sequence
+
+    from roadcraft.scenario_io.ingestion import IngestReport, Skipped
+
+SHOWN = 3  # of lines that say the same
 
 
 def ingest(
@@ -36,7 +40,6 @@ def ingest(
     """
     from dataclasses import asdict
 
-    from roadcraft.core.errors import DataError
     from roadcraft.scenario_io.ingestion import ingest as run
 
     report = run(
@@ -52,11 +55,25 @@ def ingest(
         print(json.dumps(asdict(report), indent=2))
     else:
         for title, found in (("skipped", report.skipped), ("left out", report.left_out), ("warning", report.warnings)):
-            for s in found:
-                print(f"{title}: {DataError(s.what, where=s.where, remedy=s.remedy)}", file=sys.stderr)
+            for line in listed(title, found):
+                print(line, file=sys.stderr)
         print(last_line(report))
     if report.skipped or report.left_out:
         raise typer.Exit(3 if report.drives or report.already else 4)
+
+
+def listed(title: str, found: Sequence[Skipped]) -> Iterator[str]:
+    """A line each; of many that say the same, the first SHOWN and how many more there are."""
+    from roadcraft.core.errors import DataError
+
+    alike = Counter(s.what for s in found)
+    seen: Counter[str] = Counter()
+    for s in found:
+        seen[s.what] += 1
+        if seen[s.what] <= SHOWN:
+            yield f"{title}: {DataError(s.what, where=s.where, remedy=s.remedy)}"
+        elif seen[s.what] == alike[s.what]:
+            yield f"{title}: {alike[s.what] - SHOWN} more logs: {s.what}"
 
 
 def last_line(report: IngestReport) -> str:

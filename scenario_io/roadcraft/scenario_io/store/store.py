@@ -77,7 +77,13 @@ class Store(ScenarioSource):
             yield from self.rows(log)
 
     def candidates(self, filter: ScenarioFilter) -> list[ScenarioRow]:
-        """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first."""
+        """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first. Raises DataError where the store has
+        none at all."""
+        if not len(self):
+            longest = max(((d.last_us - d.first_us) * 1e-6 for d in self.index.drives.values()), default=0.0)
+            what = f"there is no scenario to drive in its {len(self.index.drives)} drives, the longest of which is {longest:.1f} s long"
+            needed = "15 s (nuPlan) or 9.1 s (Waymo Motion) are needed; the ingest says what was left out"
+            raise DataError(what, where=str(self.path), remedy=needed)
         return to_rows(narrow(self.index, filter))
 
     def names(self, column: str) -> set[str]:

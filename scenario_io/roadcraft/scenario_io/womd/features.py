@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,8 +54,8 @@ class Features:
 
 
 def features_of(message: Any, where: str) -> Features:
-    """Bike lanes are left out, and so are lanes without a centre line of at least two distinct points. Raises DataError when no lane remains
-    or a coordinate is not finite."""
+    """Bike lanes are left out, and so are lanes without a centre line of at least two distinct points. Raises DataError when no lane remains,
+    two features have one id or a coordinate is not finite."""
     out = Features()
     for f in message.map_features:
         kind = f.WhichOneof("feature_data")
@@ -72,6 +73,9 @@ def features_of(message: Any, where: str) -> Features:
             at = np.array([f.stop_sign.position.x, f.stop_sign.position.y])
             if np.isfinite(at).all():
                 out.stop_signs.append((f.id, tuple(f.stop_sign.lane), at))
+    twice = [id for id, n in Counter(f.id for f in message.map_features).items() if n > 1]
+    if twice:
+        raise DataError(f"{len(twice)} map features share an id", where=f"{where}: map feature {twice[0]}")
     if not out.lanes:
         raise DataError("the map has no lane with a centre line", where=where)
     for frame in message.dynamic_map_states:

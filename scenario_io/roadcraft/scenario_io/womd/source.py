@@ -6,13 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.windows import cut
+from roadcraft.scenario_io.faults import gaps_of, mended, without_gaps
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig
 from roadcraft.scenario_io.womd.features import features_of
 from roadcraft.scenario_io.womd.lane_map import map_of
@@ -50,11 +49,25 @@ class WomdSource(ScenarioSource):
         return sorted(self._index())
 
     def rows(self, log: str) -> list[ScenarioRow]:
+        return self._rows(log)[0]
+
+    def left_out(self, log: str) -> list[DataError]:
+        """Boxes without a possible size, and why there is no scenario to drive: a test set's history without a future, or a gap."""
+        return [*self._load(log)[2], *self._rows(log)[1]]
+
+    def _rows(self, log: str) -> tuple[list[ScenarioRow], list[DataError]]:
         drive = self._load(log)[0]
-        anchor, last = int(np.flatnonzero(np.isin(np.arange(len(drive)), drive.tag_frame))[0]), len(drive) - 1
+        where = f"{self._index()[log][0]}: scenario {drive.name}"
+        if not len(drive.tag_frame):
+            return [], [DataError("the current step has no possible ego pose", where=where)]
+        anchor, last = int(drive.tag_frame[0]), len(drive) - 1
         if last - anchor < 2:
-            return []  # a test set's history, without a future to drive
-        return [
+            seconds = (int(drive.time_us[-1]) - int(drive.time_us[0])) * 1e-6
+            what = (
+                f"too short to drive: {seconds:.1f} s long, {(last - anchor) * 0.1:.1f} s of it after the current step"
+            )
+            return [], [DataError(what, where=where, remedy="9.1 s are needed; a test split has no future")]
+        rows = [
             ScenarioRow(
                 token=drive.name,
                 tags=tuple(sorted(drive.tag_names)),
@@ -71,6 +84,8 @@ class WomdSource(ScenarioSource):
                 last_us=int(drive.time_us[last]),
             )
         ]
+        gaps = gaps_of(drive.time_us, drive.ego[:, :2], drive.interval_us, where)
+        return without_gaps(rows, drive.time_us, drive.interval_us, gaps, where)
 
     def drive(self, log: str) -> Drive:
         return self._load(log)[0]
@@ -79,7 +94,7 @@ class WomdSource(ScenarioSource):
         return self._load(log)[1]
 
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
-        return cut(*self._load(row.log), row, type, window_us)
+        return cut(*self._load(row.log)[:2], row, type, window_us)
 
     def _split(self, log: str) -> str:
         return self._config.split or self._index()[log][0].parent.name
@@ -93,7 +108,7 @@ class WomdSource(ScenarioSource):
             }
         return self._records
 
-    def _read(self, log: str) -> tuple[Drive, MapData]:
+    def _read(self, log: str) -> tuple[Drive, MapData, list[DataError]]:
         if log not in self._index():
             raise DataError(f"no record {log!r}", where=str(self._root))
         path, record = self._index()[log]
@@ -110,7 +125,8 @@ class WomdSource(ScenarioSource):
         sdc = states[sdc_row(message, states, where)]
         map_data = map_of(features_of(message, where), self._config, f"womd_{message.scenario_id}")
         route = route_of(map_data, sdc[message.current_time_index :, [X, Y, HEADING]], self._config.route_ahead_m)
-        return drive_of(message, states, self._config, where, route), map_data
+        drive, told = mended(drive_of(message, states, self._config, where, route), where)
+        return drive, map_data, told
 
     @staticmethod
     def _message(path: Path, record: Record) -> Any:

@@ -50,6 +50,8 @@ def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: 
         if any(len(exits[p]) > 1 for p in entries[i]) or any(len(entries[s]) > 1 for s in exits[i]):
             out.add(i)
     left = [i for i in range(len(lanes)) if i not in out]
+    if not left:
+        return out
     shapes = [polygons[i] for i in left]
     a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     for i, j in zip(a.tolist(), b.tolist(), strict=True):
@@ -62,17 +64,16 @@ def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: 
 
 
 def successors_of(lanes: Sequence[RawLane]) -> tuple[list[list[int]], list[list[int]]]:
-    """Successor and predecessor rows of every lane: what either of the two lanes says counts."""
+    """Successor and predecessor rows of every lane: what either of the two lanes says counts, but for a lane that names itself."""
     row = {lane.id: i for i, lane in enumerate(lanes)}
     after: list[set[int]] = [set() for _ in lanes]
     before: list[set[int]] = [set() for _ in lanes]
     for i, lane in enumerate(lanes):
-        for j in (row[k] for k in lane.exits if k in row):
-            after[i].add(j)
-            before[j].add(i)
-        for j in (row[k] for k in lane.entries if k in row):
-            after[j].add(i)
-            before[i].add(j)
+        links = [(i, row[k]) for k in lane.exits if k in row] + [(row[k], i) for k in lane.entries if k in row]
+        for a, b in links:
+            if a != b:
+                after[a].add(b)
+                before[b].add(a)
     return [sorted(s) for s in after], [sorted(s) for s in before]
 
 

@@ -7,6 +7,7 @@ type OTHER or UNSET count as static generic objects. Flashing lights count as UN
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
@@ -51,9 +52,12 @@ X, Y, HEADING, LENGTH, WIDTH, HEIGHT, VX, VY, VALID = range(9)
 
 
 def states_of(message: Any, where: str) -> F64:
-    """(tracks, steps, 9) float64: x, y, heading, length, width, height, vx, vy, valid. Raises DataError for tracks of unequal length, or valid
-    states that are not finite (invalid ones are told by ``valid`` alone: their values mean nothing)."""
+    """(tracks, steps, 9) float64: x, y, heading, length, width, height, vx, vy, valid. Raises DataError for tracks of one id or unequal
+    length. Invalid states are told by ``valid`` alone: their values mean nothing."""
     steps = len(message.timestamps_seconds)
+    twice = [id for id, n in Counter(t.id for t in message.tracks).items() if n > 1]
+    if twice:
+        raise DataError(f"{len(twice)} tracks share an id", where=f"{where}: track {twice[0]}")
     for t in message.tracks:
         if len(t.states) != steps:
             raise DataError(f"track {t.id} has {len(t.states)} states for {steps} time stamps", where=where)
@@ -63,12 +67,6 @@ def states_of(message: Any, where: str) -> F64:
         for s in t.states
     ]
     states = np.array(flat, np.float64).reshape(len(message.tracks), steps, 9)
-    bad = np.argwhere((states[..., VALID] > 0) & ~np.isfinite(states).all(-1))
-    if len(bad):
-        track, step = bad[0]
-        raise DataError(
-            f"a state is not finite ({len(bad)} times)", where=f"{where}: track {message.tracks[track].id}, step {step}"
-        )
     return states
 
 
@@ -109,13 +107,17 @@ def drive_of(message: Any, states: F64, config: WomdConfig, where: str, route: I
 
 
 def sdc_row(message: Any, states: F64, where: str) -> int:
-    """Row of the ego's track. Raises DataError when there is none or it is lost at a step."""
+    """Row of the ego's track. Raises DataError when there is none or it is lost, or not finite, at a step."""
     row = message.sdc_track_index
     if not 0 <= row < len(states):
         raise DataError(f"sdc_track_index {row} names none of {len(states)} tracks", where=where)
     lost = np.flatnonzero(states[row, :, VALID] == 0)
     if len(lost):
         raise DataError(f"the ego has no valid state ({len(lost)} times)", where=f"{where}: step {lost[0]}")
+    bad = np.flatnonzero(~np.isfinite(states[row]).all(1))
+    if len(bad):
+        track = f"{where}: track {message.tracks[row].id}, step {bad[0]}"
+        raise DataError(f"a state of the ego is not finite ({len(bad)} times)", where=track)
     return row
 
 
