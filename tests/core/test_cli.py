@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,22 @@ def test_new_writes_a_package_that_passes_its_own_tests(tmp_path: Path) -> None:
         run_package(tmp_path / f"my_{kind}", f"roadcraft_my_{kind}")
     again = roadcraft("new", "planner", "my_planner", cwd=tmp_path)
     assert again.returncode == 2
-    assert "not empty" in again.stderr
+    assert "my_planner/tests/test_my_planner.py is there already; choose another name" in again.stderr
+
+
+def test_new_adds_to_a_package_that_it_wrote(tmp_path: Path) -> None:
+    assert roadcraft("new", "planner", "first", "--out", "mine", cwd=tmp_path).returncode == 0
+    assert roadcraft("new", "metric", "second", "--out", "mine", cwd=tmp_path).returncode == 0
+    run_package(tmp_path / "mine", "roadcraft_first")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("x")
+    refused = roadcraft("new", "metric", "third", "--out", "other", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "other is there already, not empty, and no package of `roadcraft new`" in refused.stderr
+    refused = roadcraft("new", "metrik", "third", "--out", "other/notes.txt", cwd=tmp_path)
+    assert "cannot write a 'metrik'; did you mean 'metric'?" in refused.stderr
+    refused = roadcraft("new", "metric", "third", "--out", "other/notes.txt", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (2, "error: other/notes.txt is a file; choose another with --out\n")
 
 
 @pytest.mark.slow
@@ -97,22 +113,8 @@ def run_package(folder: Path, package: str) -> None:
     info = folder / f"{package}-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text(f"[roadcraft]\n{package} = {package}.plugin\n")
+    entries = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]["roadcraft"]
+    (info / "entry_points.txt").write_text("[roadcraft]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
     code = "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_config_check_show_diff(tmp_path: Path) -> None:
-    file = tmp_path / "run.yaml"
-    file.write_text("planner: {name: idm, params: {headwy_time: 1}}\nsed: 4\n")
-    bad = roadcraft("config", "check", str(file), "--for", "score")
-    assert bad.returncode == 2
-    assert "did you mean 'seed'?" in bad.stderr
-    assert "headwy_time" in bad.stderr
-    file.write_text("planner: idm\nseed: 4\nsuite: {data: logs}\n")
-    assert roadcraft("config", "check", str(file)).returncode == 0
-    assert "seed: 4" in roadcraft("config", "show", str(file)).stdout
-    differs = roadcraft("config", "diff", str(file), "--for", "score")
-    assert differs.returncode == 1
-    assert "seed: 0 -> 4" in differs.stdout

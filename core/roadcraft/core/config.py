@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from roadcraft.core.config_references import References
-from roadcraft.core.config_tree import full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
+from roadcraft.core.config_tree import flat, full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
 from roadcraft.core.config_walk import Layer, Walk
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import Registry, registry
@@ -173,5 +173,5 @@ def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[P
 
 
 __all__ = [
-    "Loaded", "build_params", "fill", "full_tree", "given_keys", "load_config", "parts_of", "path_field", "paths_of", "plugins_of", "to_tree", "to_yaml", "value_of",
+    "Loaded", "build_params", "fill", "flat", "full_tree", "given_keys", "load_config", "parts_of", "path_field", "paths_of", "plugins_of", "to_tree", "to_yaml", "value_of",
 ]  # fmt: skip

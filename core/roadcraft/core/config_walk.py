@@ -65,7 +65,7 @@ class Walk:
         return out
 
     def _merge_field(self, f: Field[Any], hint: Any, inherited: Any, value: Any, layer: Layer, key: str) -> Any:
-        optional, hint, kind = type(None) in get_args(hint), _inner(hint), f.metadata.get("kind")
+        optional, hint, kind = type(None) in get_args(hint), optional_part(hint), f.metadata.get("kind")
         if hint is str and value is layer.word[0] and not isinstance(value, str):
             value = Plain(layer.word[1])  # text that looks like a list or a map is text all the same
         if (
@@ -176,7 +176,7 @@ class Walk:
     def _refs(self, kind: str, hint: Any, given: Any, key: str) -> Any:
         if given is None and type(None) in get_args(hint):
             return None
-        if not _is_sequence(_inner(hint)):
+        if not _is_sequence(optional_part(hint)):
             return self._ref(kind, given, key)
         if not isinstance(given, (list, tuple)):
             self.wrong(key, _expected(f"a list of {kind} names", given))
@@ -220,7 +220,7 @@ class Walk:
                 return {str(k): self.convert(item, v, f"{key}.{k}") for k, v in value.items()}
         elif (plain := _scalar(hint, value)) is not _ABSENT:
             return plain
-        self.wrong(key, _expected(_name(hint), value))
+        self.wrong(key, _expected(name_of_type(hint), value))
         return None
 
     def _convert_literal(self, args: tuple[Any, ...], value: Any, key: str) -> Any:
@@ -244,7 +244,7 @@ class Walk:
         if len(options) == 1:
             self.errors.extend(mistakes[0])
         else:
-            self.wrong(key, _expected(" or ".join(map(_name, options)), value))
+            self.wrong(key, _expected(" or ".join(map(name_of_type, options)), value))
         return None
 
     def _convert_items(self, origin: Any, args: tuple[Any, ...], value: Sequence[Any], key: str) -> Any:
@@ -300,7 +300,7 @@ def hints_of(schema: Any) -> dict[str, Any]:
         raise PluginError(f"the types of {schema.__module__}.{schema.__qualname__} cannot be read: {e}") from e
 
 
-def _inner(hint: Any) -> Any:
+def optional_part(hint: Any) -> Any:
     """X of ``X | None``."""
     if get_origin(hint) in (Union, types.UnionType):
         rest = [a for a in get_args(hint) if a is not type(None)]
@@ -348,7 +348,7 @@ def _expected(what: str, value: Any) -> str:
     return f"{text}; write [{value}]" if what.startswith("a list") and isinstance(value, (str, int, float)) else text
 
 
-def _name(hint: Any) -> str:
+def name_of_type(hint: Any) -> str:
     """A type in words."""
     names = {
         float: "a number",
@@ -369,5 +369,5 @@ def _name(hint: Any) -> str:
         return f"a list of {len(args)} values"
     if origin in (tuple, list) or hint is tuple:
         item = args[0] if args else Any
-        return f"a list of {_name(item).removeprefix('a ')}s" if item in (float, int) else "a list"
-    return "a map" if _is_schema(hint) else str(getattr(hint, "__name__", hint))
+        return f"a list of {name_of_type(item).removeprefix('a ')}s" if item in (float, int) else "a list"
+    return "a map" if _is_schema(hint) else "anything" if hint is Any else str(getattr(hint, "__name__", hint))

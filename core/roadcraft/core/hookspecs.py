@@ -56,13 +56,15 @@ class PluginSpec:
 class CommandSpec:
     """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its module must import
     nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the command's ``key=value`` words fill, if any, so that
-    ``roadcraft config`` can check files for it."""
+    ``roadcraft config`` can check files for it; ``preflight`` a function that is called with it and raises ConfigError or DataError for all that would
+    stop the command."""
 
     name: str
     help: str
     target: str
     config: str = ""
     api_version: int = API_VERSION
+    preflight: str = ""
 
 
 @dataclass(frozen=True)

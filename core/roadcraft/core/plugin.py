@@ -14,6 +14,6 @@ def roadcraft_commands() -> list[CommandSpec]:
             "List what is installed: planners, models, metrics, formats, and what was left out.",
             f"{home}:plugins",
         ),
-        CommandSpec("config", "Show, check or compare configuration files.", f"{home}:config"),
+        CommandSpec("config", "Show, check or compare configuration files.", "roadcraft.core.config_commands:config"),
         CommandSpec("new", "Write a complete plugin package of your own to start from.", f"{home}:new"),
     ]

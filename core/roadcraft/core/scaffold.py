@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from roadcraft.core.errors import ConfigError
+from roadcraft.core.files import write_atomic
 
+_ENTRY_POINTS = "[project.entry-points.roadcraft]"
 _TEMPLATES = Path(__file__).parent / "templates"
 _KINDS = {
     "planner": (
@@ -38,14 +42,60 @@ _KINDS = {
 
 
 def write_package(kind: str, name: str, folder: Path) -> Path:
-    """Write the package of a plugin into ``folder``, which must not exist yet. Raises ConfigError for a bad kind, name or folder."""
+    """Write the package of a plugin into ``folder``, or add the plugin to the package of ``roadcraft new`` that is there. Raises ConfigError for a bad kind,
+    name or folder."""
     if kind not in _KINDS:
-        raise ConfigError(f"cannot write a {kind!r}; kinds: {', '.join(_KINDS)}")
-    package = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", package) or keyword.iskeyword(package):
+        near = get_close_matches(kind, _KINDS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"cannot write a {kind!r}; {hint}kinds: {', '.join(_KINDS)}")
+    plugin = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", plugin) or keyword.iskeyword(plugin):
         raise ConfigError(f"{name!r} is not a usable name: lower-case letters, digits and _ , a letter first")
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is there already and not empty; choose another with --out")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; choose another with --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        return _add(kind, plugin, folder)
+    home = f"roadcraft_{plugin}"
+    texts = {
+        "common/pyproject.toml": "pyproject.toml",
+        "common/README.md": "README.md",
+        "common/plugin.py": f"{home}/plugin.py",
+        f"{kind}/{kind}.py": f"{home}/{kind}.py",
+        "common/test.py": f"tests/test_{plugin}.py",
+    }
+    _write(folder, {target: _rendered(source, kind, plugin, home) for source, target in texts.items()})
+    _write(folder, {f"{home}/__init__.py": f'"""The roadcraft {kind} {plugin!r}."""\n'})
+    return folder
+
+
+def _add(kind: str, plugin: str, folder: Path) -> Path:
+    """Add a plugin to a package: modules of its own, and a line in pyproject.toml."""
+    project = folder / "pyproject.toml"
+    text = project.read_text(encoding="utf-8") if project.is_file() else ""
+    entry = re.search(rf'^{re.escape(_ENTRY_POINTS)}\s*\n\w+ = "(\w+)\.\w+"', text, re.MULTILINE)
+    if entry is None:
+        raise ConfigError(
+            f"{folder} is there already, not empty, and no package of `roadcraft new` (its pyproject.toml has no {_ENTRY_POINTS}); "
+            "choose another with --out"
+        )
+    home = entry.group(1)
+    new = {
+        f"{home}/{plugin}_plugin.py": _rendered("common/plugin.py", kind, plugin, home),
+        f"{home}/{plugin}.py": _rendered(f"{kind}/{kind}.py", kind, plugin, home),
+        f"tests/test_{plugin}.py": _rendered("common/test.py", kind, plugin, home),
+    }
+    for target in new:
+        if (folder / target).exists():
+            raise ConfigError(f"{folder / target} is there already; choose another name")
+        new[target] = new[target].replace(f"{home}.plugin", f"{home}.{plugin}_plugin")
+        new[target] = new[target].replace(f"{home}.{kind}:", f"{home}.{plugin}:")
+    line = f'{home}_{plugin} = "{home}.{plugin}_plugin"\n'
+    new["pyproject.toml"] = text.replace(f"{_ENTRY_POINTS}\n", f"{_ENTRY_POINTS}\n{line}", 1)
+    _write(folder, new)
+    return folder
+
+
+def _rendered(source: str, kind: str, plugin: str, home: str) -> str:
     summary, config_fields, suite, use = _KINDS[kind]
     words = {
         "__FIELDS__": config_fields + "\n",
@@ -53,24 +103,17 @@ def write_package(kind: str, name: str, folder: Path) -> Path:
         "__SUITE__": suite,
         "__USE__": use,
         "__KIND__": kind,
-        "__CLASS__": "".join(part.capitalize() for part in package.split("_")),
-        "__DIST__": f"roadcraft-{package.replace('_', '-')}",
-        "__PACKAGE__": f"roadcraft_{package}",
-        "__NAME__": package,
+        "__CLASS__": "".join(part.capitalize() for part in plugin.split("_")),
+        "__DIST__": f"roadcraft-{plugin.replace('_', '-')}",
+        "__PACKAGE__": home,
+        "__NAME__": plugin,
     }
-    home = f"roadcraft_{package}"
-    for source, target in {
-        "common/pyproject.toml": "pyproject.toml",
-        "common/README.md": "README.md",
-        "common/plugin.py": f"{home}/plugin.py",
-        f"{kind}/{kind}.py": f"{home}/{kind}.py",
-        "common/test.py": f"tests/test_{package}.py",
-    }.items():
-        text = (_TEMPLATES / source).read_text(encoding="utf-8")
-        for word, value in words.items():
-            text = text.replace(word, value)
-        path = folder / target
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    (folder / home / "__init__.py").write_text(f'"""The roadcraft {kind} {package!r}."""\n', encoding="utf-8")
-    return folder
+    text = (_TEMPLATES / source).read_text(encoding="utf-8")
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for target, text in texts.items():
+        write_atomic(folder / target, text)

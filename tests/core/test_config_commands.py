@@ -1,0 +1,169 @@
+"""``roadcraft config`` and ``roadcraft plugins KIND NAME`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from roadcraft.core.cli import main
+from roadcraft.core.parameters import parameters_of, texts_of
+from roadcraft.core.registry import registry
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command line in a folder of its own: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "base.yaml").write_text(
+        "planner: {name: idm, headway_s: 2}\nseed: 4\nsuite: {data: logs, modes: [reactive]}\n"
+    )
+    (tmp_path / "overlay.yaml").write_text("planner: {name: idm, min_gap_m: 3}\nseed: 5\n")
+    (tmp_path / "extending.yaml").write_text("extends: base.yaml\nseed: 5\n")
+    (tmp_path / "recipe.yaml").write_text("encoder: vector_transformer\nsteps: 100\nseed: 1\n")
+    (tmp_path / "typos.yaml").write_text("planer: idm\nsuit: {data: logs}\n")
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "seed.yaml").write_text("seed: 3\n")
+    return tmp_path
+
+
+def test_show_names_the_verb_and_fills_in_every_default_of_plugins_too(run: Run, files: Path) -> None:
+    code, out, _ = run("config", "show", "base.yaml")
+    assert code == 0
+    assert out.startswith(
+        "# settings of: roadcraft score\nplanner:\n  name: idm\n  params:\n    target_speed_mps: 10.0\n"
+    )
+    assert "    headway_s: 2.0\n" in out
+    assert "      q_heading: 10.0\n" in out, "of the tracker, which no file names"
+    (files / "again.yaml").write_text(out)
+    assert run("config", "diff", "base.yaml", "again.yaml") == (0, "", "")
+
+
+def test_the_verb_is_told_by_its_keys_misspelt_ones_too(run: Run, files: Path) -> None:
+    assert run("config", "show", "recipe.yaml")[1].startswith("# settings of: roadcraft train\n")
+    assert run("config", "show", "worlds=3")[1].startswith("# settings of: roadcraft synth\n")
+    code, _, told = run("config", "check", "typos.yaml")
+    assert (code, told) == (
+        2,
+        "error: 2 mistakes in the configuration (taken for one of `roadcraft score`; --for VERB says otherwise):\n"
+        "  - planer (typos.yaml): unknown key; did you mean 'planner'?\n  - suit (typos.yaml): unknown key; did you mean 'suite'?\n",
+    )
+    code, _, told = run("config", "check", "planner=idm", "data=x", "planner.zzz=1")
+    assert (code, "planner.params.zzz (command line): unknown key; known: target_speed_mps" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["empty.yaml"], "error: which command is this for? no known key is given: say --for "),
+        (["seed.yaml"], "error: which command is this for? seed could be for "),
+        (["base.yaml", "--for", "scor"], "error: --for scor: no such command has a configuration; did you mean 'score'? known: "),
+        (["missing.yaml"], "error: 1 mistake in the configuration:\n  - missing.yaml: cannot be read: No such file or directory\n"),
+        ([".", "--for", "score"], "'.': expected key=value or a .yaml file"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_is_asked(run: Run, files: Path, words: list[str], told: str) -> None:
+    code, _, text = run("config", "show", *words)
+    assert code == 2
+    assert told in text
+
+
+def test_diff_compares_whole_configurations(run: Run, files: Path) -> None:
+    both = "planner.params.min_gap_m: 1.0 -> 3.0\nseed: 4 -> 5\n"
+    assert run("config", "diff", "base.yaml", "--", "base.yaml", "overlay.yaml") == (1, both, "")
+    assert run("config", "diff", "base.yaml", "extending.yaml") == (1, "seed: 4 -> 5\n", "")
+    assert run("config", "diff", "base.yaml", "--", "base.yaml", "seed=7") == (1, "seed: 4 -> 7\n", "")
+    assert run("config", "diff", "base.yaml", "--", "base.yaml") == (0, "", "")
+    defaults = f"planner.params.headway_s: 1.5 -> 2.0\nseed: 0 -> 4\nsuite.data: '' -> {files}/logs\nsuite.modes: ['nonreactive'] -> ['reactive']\n"
+    assert run("config", "diff", "base.yaml") == (1, defaults, "")
+
+
+@pytest.mark.parametrize(
+    "words", [("base.yaml", "overlay.yaml", "seed.yaml"), ("base.yaml", "seed=3"), ("--", "a.yaml", "--")]
+)
+def test_diff_asks_for_two_sides(run: Run, files: Path, words: tuple[str, ...]) -> None:
+    code, _, told = run("config", "diff", *words)
+    assert code == 2
+    assert told == "error: say what is compared with what: FILE... [key=value]... -- FILE... [key=value]...\n"
+
+
+def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run) -> None:
+    code, out, _ = run("plugins", "planner", "idm", "--json")
+    listed = json.loads(out)
+    assert code == 0
+    assert listed["use"] == "roadcraft score planner=idm planner.KEY=VALUE"
+    assert {"key": "headway_s", "type": "a number", "default": 1.5, "unit": "s", "text": "time gap"} in listed[
+        "parameters"
+    ]
+    out = run("plugins", "planner", "guard")[1]
+    assert "planner guard: Judges another planner's proposals" in out
+    assert "edge_slack_m" in out
+    assert run("plugins", "agents", "log")[1].rstrip().endswith("Nothing to set.")
+
+
+def test_misspelt_kinds_and_names_are_answered_with_the_nearest(run: Run) -> None:
+    assert run("plugins", "planer")[2].startswith("error: there is no plugin kind 'planer'; did you mean 'planner'?")
+    assert run("plugins", "planner", "gaurd")[2].startswith("error: no planner named 'gaurd'; did you mean 'guard'?")
+
+
+@dataclass(frozen=True)
+class Inner:
+    """width_m: how wide; far (m), near: two bounds,
+    both positive."""
+
+    width_m: float = 1.0
+    far: float = 3.0
+    near: float = 1.0
+
+
+@dataclass(frozen=True)
+class Outer(Inner):
+    """What it is. mode: 'a' or 'b', the pace at which it goes.
+
+    inner: see there. Nothing else
+    is said but that limit_mps2 is never passed.
+    """
+
+    limit_mps2: float = 2.0
+    mode: str = "a"
+    inner: Inner = Inner()
+
+
+def test_docstrings_say_what_fields_mean() -> None:
+    assert texts_of(Outer) == {
+        "width_m": "how wide",
+        "far": "two bounds, both positive",
+        "near": "two bounds, both positive",
+        "mode": "'a' or 'b', the pace at which it goes",
+        "inner": "see there. Nothing else is said but that limit_mps2 is never passed",
+        "limit_mps2": "Nothing else is said but that limit_mps2 is never passed",
+    }
+    listed = {p.key: (p.type, p.unit) for p in parameters_of(Outer)}
+    assert listed["limit_mps2"] == ("a number", "m/s²")
+    assert listed["inner.width_m"] == ("a number", "m")
+    assert listed["mode"] == ("text", "")
+
+
+@pytest.mark.parametrize("found", registry().plugins(), ids=lambda p: f"{p.spec.kind}-{p.spec.name}")
+def test_every_plugins_parameters_can_be_listed(found: object) -> None:
+    spec = found.spec  # type: ignore[attr-defined]
+    for p in parameters_of(registry().config_class(spec.kind, spec.name)):
+        assert p.type
+        json.dumps(p.default)
