@@ -120,7 +120,8 @@ def _print_table(runs: Sequence[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from roadcraft.validation.reporting.tables import load_runs, modes_of, score_table
+    from roadcraft.validation.reporting.runs import load_runs, modes_of
+    from roadcraft.validation.reporting.tables import score_table
 
     loaded = load_runs(runs)
     modes = modes_of(loaded)

@@ -65,6 +65,11 @@ def wait_text(wait: Mapping[str, Any]) -> str:
     return f"stood from {wait['from_s']:.1f} s to {wait['to_s']:.1f} s{end}: {reason}"
 
 
+def is_impact(metric: str) -> bool:
+    """Whether the events of a metric are collisions that happened."""
+    return metric.endswith("fault_collisions")
+
+
 def impact_speed(drive: Drive, step: int, object_id: str) -> float | None:
     """Speed of the ego relative to an object (16 hex digits) at a step, m/s; None where the object is not there."""
     if not 0 <= step < len(drive):

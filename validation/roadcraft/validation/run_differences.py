@@ -74,11 +74,10 @@ def agents_of(tree: Mapping[str, Any]) -> str:
 
 
 def challenge_title(challenge: str, trees: Sequence[Mapping[str, Any]]) -> str:
-    """``reactive (idm)``: a challenge as people call it, with the agents that react where there are any."""
-    from roadcraft.validation.scoring.present import TITLES
+    """``reactive (idm / log)``: a challenge as people call it, with the agents that react where there are any."""
+    from roadcraft.validation.scoring.present import title
 
-    title = TITLES.get(challenge, challenge)
-    return f"{title} ({' / '.join(dict.fromkeys(map(agents_of, trees)))})" if title == "reactive" else title
+    return title(challenge, " / ".join(dict.fromkeys(map(agents_of, trees))))
 
 
 def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:

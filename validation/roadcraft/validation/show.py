@@ -10,7 +10,7 @@ from typing import Any
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.rollout import Rollout
 from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.incidents import impact_speed, waits
+from roadcraft.validation.incidents import impact_speed, is_impact, waits
 from roadcraft.validation.roles import costs, role_of
 from roadcraft.validation.run_differences import challenge_title
 from roadcraft.validation.scoring.folder import RunFolder
@@ -182,7 +182,7 @@ def _incidents(folder: RunFolder, r: Record) -> dict[str, Any]:
             "what": what,
             "object": object_id,
             "impact_mps": None
-            if rollout is None or not object_id or not m["name"].startswith("no_ego_at_fault")
+            if rollout is None or not object_id or not is_impact(m["name"])
             else impact_speed(rollout.drive, step, object_id),
         }
         for m in r["metrics"]
