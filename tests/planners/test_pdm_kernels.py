@@ -15,11 +15,13 @@ from roadcraft.core.driving.cell_edges import cell_edges, rows_in_cell
 from roadcraft.core.driving.forecast import boxes_at, drift
 from roadcraft.core.driving.lanes import build_layer, containing
 from roadcraft.planners.pdm import scorer
+from roadcraft.planners.pdm.areas import patch_around
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_comfort
 from roadcraft.planners.pdm.copies import resample
 from roadcraft.planners.pdm.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
 from roadcraft.planners.pdm.paths import interpolate, make_path, project
 from roadcraft.planners.pdm.tree_order import tree_order
+from roadcraft.planners.pdm.way import ground_of
 from roadcraft.planners.pdm.world import box_distance, box_ring_distance, box_within_ring, observe
 
 HALF = 1.15
@@ -110,6 +112,26 @@ def test_centroids_are_those_of_geos_to_the_last_bit():
         off += (want.x, want.y) != tuple(box[:2] + moved)
     assert off > 100
     assert scorer.centroid(1.0, 2.0, 0.3, 0.0, 0.0, 0.5, 0.5) == (1.5, 2.5)
+
+
+@pytest.mark.parametrize(("heading", "low", "high"), [(1.8368477891243318, 0.6, 1.0), (0.5, 0.0, 0.1)])
+def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_world, heading, low, high):
+    """In the reference's arithmetic the first heading's vector is longer than one, so that what is straight ahead is neither ahead nor behind."""
+    ground, count = ground_of(tiny_world.make_map()), 400
+    along = np.array([math.cos(heading), math.sin(heading)])
+    car = np.array([[365_035.0, 143_600.0, heading, 4.6, 1.9]])
+    states = np.zeros((count, 1, 10))
+    states[:, 0, :2] = car[0, :2] - np.linspace(6.5, 14.0, count)[:, None] * along
+    states[:, 0, 2], states[:, 0, 3] = heading, 12.0
+    body, one = np.array([1.46, 5.18, 2.3]), np.array([1], np.uint64)
+    ego = np.array([*states[0, 0, :2], heading, *body[1:]])
+    kind, still = np.zeros(1, np.uint8), np.zeros((1, 2))
+    world = observe(ego, 50.0, np.array([50, 25, 10, 50]), one, kind, car, still, one[:0])
+    rules = scorer.Rules(0.1, 2, np.array([0, 3, 6, 9]), (2.0, 6.0), (5.0, 5.0, 2.0, 0.0), 0.1)
+    sheet = np.ones((count, scorer.SHEET))
+    flags = np.zeros((count, 1), np.int64)
+    scorer.score_traffic(states, flags, ground, patch_around(states[0, 0], body, 50.0), body, world, rules, sheet)
+    assert low <= sheet[:, scorer.TTC].mean() <= high
 
 
 def test_the_tree_hands_out_items_as_geos_does():

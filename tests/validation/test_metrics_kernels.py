@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.driving.boxes import corners
-from roadcraft.core.driving.facing import relative_angle
 from roadcraft.core.driving.frozen import frozen
-from roadcraft.core.driving.reference_trig import cosine, sine
 from roadcraft.validation.metrics.collisions import in_collision
 from roadcraft.validation.metrics.corner_kernels import APART, COMMON, OUTSIDE, common_or_connected, corner_route
 from roadcraft.validation.metrics.dynamics import p90
@@ -168,40 +166,6 @@ def test_collision_is_a_touch_within_the_radii(seed: int) -> None:
         a, b = boxes[i], boxes[i + 1]
         near = math.hypot(a[0] - b[0], a[1] - b[1]) < (math.hypot(a[3], a[4]) + math.hypot(b[3], b[4])) / 2
         assert in_collision(*a, *b) == (near and shapes[i].intersects(shapes[i + 1]))
-
-
-@given(st.floats(-20.0, 20.0))
-@settings(deadline=None)
-def test_reference_trigonometry_is_close(x: float) -> None:
-    assert abs(cosine(x) - math.cos(x)) <= 4.5e-16
-    assert abs(sine(x) - math.sin(x)) <= 4.5e-16
-
-
-@pytest.mark.parametrize(
-    ("x", "cos", "sin"),
-    [
-        # answers of numpy 1.23.4 on a processor with AVX-512
-        (0.5, "0x1.c1528065b7d4ep-1", "0x1.eaee8744b05efp-2"),
-        (2.5, "-0x1.9a2f7ef858b7ep-1", "0x1.326af0dcfcab0p-1"),
-        (-0.7822158120557257, "0x1.6b306067c9381p-1", "-0x1.68e27c1e93307p-1"),
-        (0.0, "0x1.0000000000000p+0", "0x0.0p+0"),
-    ],
-)
-def test_reference_trigonometry_to_the_last_bit(x: float, cos: str, sin: str) -> None:
-    assert (cosine(x).hex(), sine(x).hex()) == (cos, sin)
-
-
-def test_relative_angle() -> None:
-    assert relative_angle(0.0, 0.0, 1.0, 0.0, 0.0, 2.0) == math.pi / 2
-    assert relative_angle(0.0, 0.0, 1.0, 0.0, -2.0, 0.0) == math.pi
-    assert math.isnan(relative_angle(1.0, 1.0, 1.0, 0.0, 1.0, 1.0))
-    # straight ahead, yet the cosine is rounded above 1: the reference's arccos answers not-a-number
-    h = 0.7
-    angles = [
-        relative_angle(0.0, 0.0, cosine(h), sine(h), d * cosine(h), d * sine(h)) for d in np.arange(1.0, 60.0, 0.37)
-    ]
-    assert any(math.isnan(a) for a in angles)
-    assert all(math.isnan(a) or a < 1e-7 for a in angles)
 
 
 @pytest.mark.parametrize(("n", "index"), [(1, 0), (2, 1), (5, 4), (10, 8), (15, 12), (25, 22), (149, 133), (150, 134)])
