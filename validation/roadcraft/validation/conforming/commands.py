@@ -21,9 +21,7 @@ def conformance(
     metrics_only: Annotated[
         bool, typer.Option("--metrics-only", help="Judge the reference's own drives, without driving them again.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Values that only rounding decides count as different.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="What only rounding explains counts as different.")] = False,
     logs: Annotated[Path | None, typer.Option("--logs", help="Folder of the logs, where not beside drives/.")] = None,
     maps: Annotated[Path | None, typer.Option("--maps", help="Folder of the maps, where not beside drives/.")] = None,
     workers: Annotated[int, typer.Option("--workers", help="Processes; 0 for one per core.", min=0)] = 0,
@@ -31,8 +29,9 @@ def conformance(
 ) -> None:
     """Compare roadcraft with the reference simulator, number by number, on drives the reference made.
 
-    Every metric on the reference's own drives; then each drive again in our closed loop, step by step, and its metrics. A value that differs only
-    because rounding decides it (it also changes when ego is moved by a nanometre or so) is counted apart, and is no fault unless --strict is given.
+    Every metric on the reference's own drives; planner, vehicle and agents on the reference's own states, step by step; then each drive again in our
+    closed loop, and its metrics. Each drive is equal, explained by rounding, or DIFFERENT. Rounding explains what ends as in the reference when ego is
+    moved by a nanometre or less; it is no fault unless --strict is given.
 
     Example: roadcraft conformance golden/nuplan --only idm
 
