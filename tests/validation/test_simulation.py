@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import signal
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import to_arrays
-from roadcraft.core.errors import ConfigError, RoadcraftError
-from roadcraft.core.interfaces import Planner, PlannerNeeds
-from roadcraft.core.rollout import Plan, Rollout
+from roadcraft.core.errors import ConfigError, PluginError, RoadcraftError
+from roadcraft.core.interfaces import Planner, PlannerNeeds, SinglePlanner, stack_plans
+from roadcraft.core.layers import Grid, RasterLayers
+from roadcraft.core.rollout import Forecast, Plan, Rollout
+from roadcraft.core.testing import made_up_scenario
+from roadcraft.core.testing.world import observe
 from roadcraft.core.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import KinematicBicycleConfig, SimulationConfig
 from roadcraft.validation.simulation import Failure, simulate
+from roadcraft.validation.simulation.controllers import TwoStage
 from roadcraft.validation.simulation.kinematic_bicycle import KinematicBicycle
+from roadcraft.validation.simulation.loop import Watch
+from roadcraft.validation.simulation.plan_check import contiguous
 from roadcraft.validation.simulation.recorder import first_rows
 
 NONREACTIVE = "closed_loop_nonreactive_agents."
@@ -154,7 +164,7 @@ def test_a_fault_costs_its_scenario_only(few, log_agents, fault, stage, words):
     assert (failure.token, failure.step, failure.stage) == (few[1].token, 3, stage)
     assert words in failure.error
     assert (stage != "planner") or "Traceback" in failure.traceback
-    with pytest.raises(RoadcraftError, match=f"{few[1].token}.*step 3"):
+    with pytest.raises(RoadcraftError, match=f"scenario {few[1].token}, at 0.3 s, {stage}: "):
         simulate(few[:3], Faulty(few[1].token, fault), agents=log_agents, debug=True)
 
 
@@ -251,3 +261,276 @@ def test_first_rows_equals_unique():
         want = [seen.setdefault(int(i), len(seen)) for i in ids]
         assert row.tolist() == want
         assert (ids[first] == np.array(list(seen), np.uint64)).all()
+
+
+def _in_objects(obs):
+    obs.objects.box[:, 0] += 1.0
+
+
+def _in_past(obs):
+    obs.objects_past.box[:] = 0.0
+
+
+def _in_map(obs):
+    obs.maps[0].lanes.centerlines.points[:] = 0.0
+
+
+def _in_log(obs):
+    obs.scenarios[0].expert[:, 0] = 0.0
+
+
+def _in_drive(obs):
+    obs.scenarios[0].drive.objects.box[:] = 0.0
+
+
+def _in_lights(obs):
+    obs.lights.state[:] = 0
+
+
+def _in_route(obs):
+    obs.route.values[:] = 0
+
+
+def _in_ego(obs):
+    obs.ego[:, 3] = 0.0
+
+
+def _in_history(obs):
+    obs.ego_past[:, :-1] = 0.0
+
+
+def _in_vehicle(obs):
+    obs.vehicle.box[:] = 0.0
+
+
+def _in_one(obs):
+    obs.select([0]).ego_past[:] = 0.0
+
+
+def _in_layers(obs):
+    obs.layers[0].values[:] = 0.0
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _in_objects,
+        _in_past,
+        _in_map,
+        _in_log,
+        _in_drive,
+        _in_lights,
+        _in_route,
+        _in_ego,
+        _in_history,
+        _in_vehicle,
+        _in_one,
+        _in_layers,
+    ],
+)
+def test_what_a_planner_sees_is_read_only(write):
+    class Writer(Straight):
+        def needs(self):
+            return PlannerNeeds(object_past=4, log=True)
+
+        def plan(self, obs, state, keys):
+            write(obs)
+            return super().plan(obs, state, keys)
+
+    scenario = made_up_scenario(seconds=2.0)
+    layers = RasterLayers.build({"friction": Grid(np.ones((4, 4), np.float32), 1.0)})
+    scenario = replace(scenario, drive=replace(scenario.drive, layers=layers))
+    (failure,) = simulate([scenario], Writer())
+    assert isinstance(failure, Failure)
+    assert (failure.stage, failure.step) == ("planner", 0)
+    assert failure.error.startswith("ValueError: ")
+    assert "is read-only (what a plugin is shown is shared: copy an array before writing into it)" in failure.error
+
+
+def test_a_planner_that_reuses_its_arrays_does_not_change_what_it_planned(few, log_agents):
+    class Thrifty(Straight):
+        buffer = None
+
+        def plan(self, obs, state, keys):
+            plan, after = super().plan(obs, state, keys)
+            if self.buffer is None or len(self.buffer[0]) != len(obs):
+                self.buffer = [plan.time_us.copy(), plan.states.copy()]
+            self.buffer[0][:], self.buffer[1][:] = plan.time_us, plan.states
+            state[:] = [None] * len(state)  # its list is its own
+            return replace(plan, time_us=self.buffer[0], states=self.buffer[1]), after
+
+    good, got = (simulate(few[:2], planner, agents=log_agents) for planner in (Straight(), Thrifty()))
+    assert all(same(a, b) for a, b in zip(good, got, strict=True))
+
+
+def test_agents_that_reuse_their_arrays_do_not_change_what_they_did(few, log_agents):
+    class Thrifty(type(log_agents)):
+        buffer = None
+
+        def _at(self, scenarios, iterations):
+            objects = super()._at(scenarios, iterations)
+            if self.buffer is not None:
+                self.buffer.box[:] = np.nan  # whoever still holds last step's objects would see this
+            self.buffer = objects
+            return objects
+
+    class Remembers(Straight):
+        def plan(self, obs, state, keys):
+            plan, after = super().plan(obs, state, keys)
+            if not hasattr(self, "seen"):
+                self.seen = obs.objects
+            return plan, after
+
+    planner = Remembers()
+    good, got = simulate(few[:1], Straight(), agents=log_agents), simulate(few[:1], planner, agents=Thrifty())
+    assert same(good[0], got[0])
+    assert np.isfinite(planner.seen.box).all()
+
+
+class _Cancelled(BaseException):
+    """As asyncio's and trio's: no Exception."""
+
+
+def _exit(plan, b):
+    raise SystemExit(3)
+
+
+def _exit_well(plan, b):
+    raise SystemExit
+
+
+def _cancel(plan, b):
+    raise _Cancelled("enough")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(_exit, "SystemExit: 3"), (_exit_well, "SystemExit"), (_cancel, "_Cancelled: enough")]
+)
+def test_a_planner_that_ends_the_process_ends_its_scenario(few, log_agents, fault, said):
+    got = simulate(few[:3], Faulty(few[1].token, fault), agents=log_agents)
+    assert [type(r) for r in got] == [Rollout, Failure, Rollout]
+    assert (got[1].stage, got[1].step, got[1].error) == ("planner", 3, said)
+
+
+def _interrupt(plan, b):
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_the_users_where_there_is_a_user(few, log_agents):
+    planner = Faulty(few[0].token, _interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulate(few[:1], planner, agents=log_agents)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a worker
+        (failure,) = simulate(few[:1], planner, agents=log_agents)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert failure.error == "KeyboardInterrupt"
+
+
+def _wrong_debug(plan, b):
+    plan.debug["more"] = np.zeros(7)
+
+
+def test_debug_values_of_a_wrong_length_are_named(few, log_agents):
+    got = simulate(few[:2], Faulty(few[1].token, _wrong_debug), agents=log_agents)
+    assert isinstance(got[0], Rollout)
+    assert got[1].error == "PluginError: Plan.debug['more'] has shape (7,), expected (1, ...)"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda o: (o.box.__setitem__((0, 1), np.nan), o)[1], "the box of object .* is not finite"),
+        (lambda o: replace(o, box=o.box[:-1]), r"Objects.box has shape \(\d+, 5\) by Objects.offsets, got float64"),
+        (lambda o: replace(o, id=o.id.astype(str)), "Objects.id has shape"),
+        (lambda o: replace(o, offsets=o.offsets[:-1]), r"Objects.offsets are \(2,\) int64"),
+        (lambda o: replace(o, velocity=o.velocity + np.inf), "the velocity of object .* is infinite"),
+        (lambda o: None, r"agents return \(states, Objects\), got tuple of 2"),
+        (lambda o: replace(o, id=o.id * np.uint64(0)), "object 0000000000000000 is there twice at the same time"),
+    ],
+)
+def test_agents_that_answer_nonsense_are_named(few, log_agents, change, said):
+    class Wrong(type(log_agents)):
+        def step(self, scenarios, obs, state, keys):
+            state, objects = super().step(scenarios, obs, state, keys)
+            return state, change(objects) if obs.iteration[0] == 4 and few[1].token in obs.token else objects
+
+    got = simulate(few[:2], Straight(), SimulationConfig(batch=1), agents=Wrong())
+    assert isinstance(got[0], Rollout)
+    assert (got[1].stage, got[1].step) == ("agents", 5 if "twice" in said else 4)
+    assert re.search(said, got[1].error)
+
+
+def test_agents_that_never_start_cost_their_scenarios(few, log_agents):
+    class Broken(type(log_agents)):
+        def start(self, scenarios, vehicle, keys):
+            raise OSError("no file")
+
+    got = simulate(few[:2], Straight(), agents=Broken())
+    assert [(f.stage, f.step, f.error) for f in got] == [("agents", None, "OSError: no file")] * 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("tracker", "the tracker's (Broken) controls are not finite"),
+        ("model", "the vehicle model's (Broken) ego states are not finite"),
+        ("shape", "the tracker's (Broken) controls have shape (1, 3), expected (1, 2)"),
+    ],
+)
+def test_trackers_and_vehicle_models_that_answer_nonsense_are_named(few, log_agents, stage, said):
+    class Broken:
+        def track(self, ego, *rest):
+            return np.full((len(ego), 3 if stage == "shape" else 2), np.nan if stage == "tracker" else 0.0)
+
+        def step(self, ego, joints, controls, dt_s, vehicle):
+            return np.where(ego[:, 3:4] > -1, np.nan, ego), joints
+
+    (failure,) = simulate(few[:1], Straight(), agents=log_agents, controller=TwoStage(Broken(), Broken()))
+    assert (failure.stage, failure.step) == ("controller", 0)
+    assert failure.error == f"PluginError: {said}"
+
+
+def test_a_forecast_of_single_scenarios_reaches_the_judge():
+    class Seer(SinglePlanner):
+        def plan_one(self, obs, state, key):
+            b, t = int(obs.token[0], 16), np.arange(11)
+            states = np.repeat(obs.ego[:, None, None], 11, axis=2)
+            forecast = Forecast(
+                np.array([[b]], np.uint64),
+                np.ones((1, 1), bool),
+                obs.time_us[:, None] + 100_000 * (1 + t[: b + 2]),
+                np.full((1, 1, b + 2, 3), float(b)),
+            )
+            return Plan(
+                obs.time_us[:, None] + 100_000 * t, states, np.zeros((1, 1)), forecast=forecast if b else None
+            ), state
+
+    obs = observe([made_up_scenario(f"{b:016x}") for b in range(3)], 5, PlannerNeeds())
+    keys = np.zeros(3, np.uint64)
+    plan, _ = Seer().plan(obs, [None] * 3, keys)
+    f = contiguous(plan, 3).forecast
+    assert f.length.tolist() == [0, 3, 4]
+    assert f.known[:, 0].tolist() == [False, True, True]
+    assert f.id[:, 0].tolist() == [0, 1, 2]
+    assert (f.pose[1, 0, :3] == 1.0).all()
+    assert (f.pose[2] == 2.0).all()
+    assert (np.diff(f.time_us[2]) == 100_000).all()
+    assert plan.select([2]).forecast.length.tolist() == [4]
+
+
+def test_plans_with_and_without_controls_do_not_mix():
+    plan = Plan(np.zeros((1, 2), np.int64), np.zeros((1, 1, 2, 10)), np.zeros((1, 1)))
+    with pytest.raises(PluginError, match="1 of 2 plans carry controls"):
+        stack_plans([plan, replace(plan, controls=np.zeros((1, 2)))])
+
+
+def test_how_long_each_call_took_is_kept(few, log_agents):
+    watch = Watch()
+    results = simulate(few[:2], Straight(), agents=log_agents, watch=watch)
+    for s, r in zip(few, results, strict=False):
+        calls = watch.latency_s[s.token]
+        assert (calls[: len(r)] > 0.0).all()
+        assert np.isnan(calls[len(r) :]).all()

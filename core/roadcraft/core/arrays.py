@@ -16,6 +16,35 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+_PLAIN = (str, int, float, type(None))
+_WALKED = "_read_only"
+
+
+def read_only(value: T) -> T:
+    """``value`` itself, with every array that it holds marked read-only: arrays, and those in dataclasses (what they have cached included), tuples,
+    lists and mappings, at any depth. Nothing is copied, so an array stays writable through other names that it had before. Frozen dataclasses are
+    walked once."""
+    if isinstance(value, np.ndarray):
+        value.setflags(False)
+    elif isinstance(value, (tuple, list)):
+        _lock(value)
+    elif is_dataclass(value) and hasattr(value, "__dict__") and not isinstance(value, type):
+        own = vars(value)
+        if own.get(_WALKED) != id(value):  # a copy has the mark, but another identity
+            _lock(list(own.values()))
+            if value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+                own[_WALKED] = id(value)
+    elif isinstance(value, Mapping):
+        _lock(list(value.values()))
+    return value
+
+
+def _lock(items: Sequence[Any]) -> None:
+    for item in items:
+        if isinstance(item, np.ndarray):
+            item.setflags(False)
+        elif not isinstance(item, _PLAIN):
+            read_only(item)
 
 
 def offsets_of(lengths: Iterable[int] | NDArray[np.integer[Any]]) -> I64:

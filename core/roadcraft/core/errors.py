@@ -33,5 +33,9 @@ class DiskError(DataError):
     """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything that follows."""
 
 
+class ScenarioError(RoadcraftError):
+    """One scenario could not be driven or judged, raised where the first such fault is asked for; its cause is what plugin code raised, if that is why."""
+
+
 class PluginError(RoadcraftError):
     """A plugin is missing, ambiguous, broken or does not keep its contract."""

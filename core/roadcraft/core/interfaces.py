@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.errors import PluginError
+from roadcraft.core.rollout import Forecast, Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.vehicle import Vehicle
 
@@ -80,7 +81,8 @@ class SinglePlanner(Planner):
 
 
 def stack_plans(plans: Sequence[Plan]) -> Plan:
-    """One Plan of B scenarios from B plans of one; shorter ones are padded and carry their ``length``, fewer candidates score -inf."""
+    """One Plan of B scenarios from B plans of one; shorter ones are padded and carry their ``length``, fewer candidates score -inf; debug values that not all
+    have in one shape are left out. Raises PluginError where some plans carry controls and others none."""
     k = max(p.states.shape[1] for p in plans)
     t = max(p.states.shape[2] for p in plans)
     b = len(plans)
@@ -90,15 +92,21 @@ def stack_plans(plans: Sequence[Plan]) -> Plan:
         kk, tt = p.states.shape[1:3]
         time_us[i, :tt], states[i, :kk, :tt], scores[i, :kk] = p.time_us[0], p.states[0], p.scores[0]
         length[i] = tt if p.length is None else p.length[0]
-    controls = np.concatenate([p.controls for p in plans]) if all(p.controls is not None for p in plans) else None
-    keys = set.intersection(*(set(p.debug) for p in plans))
+    controls = [p.controls for p in plans if p.controls is not None]
+    if len(controls) not in (0, b):
+        raise PluginError(
+            f"{len(controls)} of {b} plans carry controls: a planner gives them for all scenarios or for none"
+        )
+    shapes = [{(key, np.shape(value)[1:]) for key, value in p.debug.items()} for p in plans]
+    keys = {key for key, _ in set.intersection(*shapes)}
     return Plan(
         time_us,
         states,
         scores,
         length,
-        controls,
+        np.concatenate(controls) if controls else None,
         {key: np.concatenate([p.debug[key] for p in plans]) for key in sorted(keys)},
+        Forecast.stack([p.forecast for p in plans]),
     )
 
 

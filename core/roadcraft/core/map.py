@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64, Polygons, Polylines, Ragged, to_arrays
+from roadcraft.core.arrays import I64, Polygons, Polylines, Ragged, read_only, to_arrays
 
 if TYPE_CHECKING:
     from roadcraft.core.driving.lanes import MapIndex
@@ -174,14 +174,16 @@ class MapData:
     @cached_property
     def drivable(self) -> I64:
         """Rows of Areas that make up the drivable area, in nuPlan's order: road segments, intersections, generic, carparks."""
-        return self.areas.of(AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK)
+        return read_only(
+            self.areas.of(AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK)
+        )
 
     @cached_property
     def index(self) -> MapIndex:
         """The map's spatial index, built on first use (a store keeps it beside the map)."""
         from roadcraft.core.driving.lanes import build_index
 
-        return build_index(self)
+        return read_only(build_index(self))
 
     @cached_property
     def content_hash(self) -> str:

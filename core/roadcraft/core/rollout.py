@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
 from roadcraft.core.layers import RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import U8, U64, Drive, Scenario
@@ -41,7 +41,7 @@ class Objects:
     def select(self, frames: I64) -> Objects:
         """The given frames, in the given order, as a new ragged batch."""
         lengths = np.diff(self.offsets)[frames]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        offsets = offsets_of(lengths)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][frames] - offsets[:-1], lengths)
         return Objects(
             offsets,
@@ -115,8 +115,20 @@ class ObservationBatch:
         """Current ego states (B, 10)."""
         return self.ego_past[:, -1]
 
+    def locked(self) -> ObservationBatch:
+        """The observation itself, its arrays marked read-only (maps and logs are so already where the simulator hands them out)."""
+        o, li, r = self.objects, self.lights, self.route
+        for a in (
+            self.iteration, self.time_us, self.interval_s, self.ego_past, self.ego_past_us, self.ego_past_valid, self.joints, self.goal,
+            self.has_goal, o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity, li.offsets, li.lane, li.state, r.values, r.offsets,
+        ):  # fmt: skip
+            a.setflags(False)
+        if self.objects_past is not None:
+            read_only(self.objects_past)
+        return self
+
     def select(self, rows: Sequence[int] | I64) -> ObservationBatch:
-        """The given scenarios alone, in the given order."""
+        """The given scenarios alone, in the given order; arrays are read-only."""
         r = np.asarray(rows, np.int64)
         pick = [int(i) for i in r]
         past = self.objects_past
@@ -143,18 +155,48 @@ class ObservationBatch:
             scenarios=None if self.scenarios is None else tuple(self.scenarios[i] for i in pick),
             instruction=None if self.instruction is None else tuple(self.instruction[i] for i in pick),
             layers=tuple(self.layers[i] for i in pick) if self.layers else (),
-        )
+        ).locked()
 
 
 @dataclass(frozen=True)
 class Forecast:
     """Where a planner expects others to be. id (B, A) uint64 track tokens, known (B, A) bool; time_us (B, T) int64 strictly increasing, after the
-    observation's; pose (B, A, T, 3) float64 x, y, heading of the box centres, global frame."""
+    observation's; pose (B, A, T, 3) float64 x, y, heading of the box centres, global frame; length (B,) int64 valid times per scenario, T where None
+    (what lies beyond is ignored)."""
 
     id: U64
     known: NDArray[np.bool_]
     time_us: I64
     pose: F64
+    length: I64 | None = None
+
+    @classmethod
+    def stack(cls, parts: Sequence[Forecast | None]) -> Forecast | None:
+        """The forecasts of B scenarios from B of one each, padded to the largest; a scenario without one has length 0, all without give None."""
+        found = [p for p in parts if p is not None]
+        if not found:
+            return None
+        agents, times = (max(p.pose.shape[axis] for p in found) for axis in (1, 2))
+        b = len(parts)
+        out = cls(
+            np.zeros((b, agents), np.uint64),
+            np.zeros((b, agents), np.bool_),
+            np.zeros((b, times), np.int64),
+            np.zeros((b, agents, times, 3)),
+            np.zeros(b, np.int64),
+        )
+        assert out.length is not None
+        for i, p in enumerate(parts):
+            if p is not None:
+                a, t = p.pose.shape[1:3]
+                out.id[i, :a], out.known[i, :a], out.time_us[i, :t], out.pose[i, :a, :t] = (
+                    p.id[0],
+                    p.known[0],
+                    p.time_us[0],
+                    p.pose[0],
+                )
+                out.length[i] = t if p.length is None else p.length[0]
+        return out
 
 
 @dataclass(frozen=True)
@@ -163,7 +205,8 @@ class Plan:
 
     time_us (B, T) int64 strictly increasing, the first equal to the observation's; states (B, K, T, 10) float64 columns ``Ego``, global frame, the
     first the current state (a planner that knows no better leaves velocities consistent with the positions and the rest 0);
-    scores (B, K) float64, higher is better: the best is driven; length (B,) int64 valid states per scenario, T where None (rows beyond are
+    scores (B, K) float64, higher is better: the best is driven. ``guard`` takes them for log-probabilities up to a constant: it judges the 16 best and
+    weighs each by exp(score - best score), so give costs or rewards in units in which a difference of 1 means e times as likely; length (B,) int64 valid states per scenario, T where None (rows beyond are
     ignored); controls (B, 2) float64 acceleration m/s2 and steering rate rad/s, which bypass the tracker, or None;
     debug: named per-scenario values, each with leading dimension B; scalars (B,) are recorded step by step in the rollout's channels;
     forecast: what others are expected to do, where the planner knows; whoever judges the plan may read it.
@@ -179,6 +222,21 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.time_us)
+
+    def select(self, rows: Sequence[int] | I64) -> Plan:
+        """The plans of the given scenarios alone, in the given order."""
+        r, f = np.asarray(rows, np.int64), self.forecast
+        if f is not None:
+            f = Forecast(f.id[r], f.known[r], f.time_us[r], f.pose[r], None if f.length is None else f.length[r])
+        return Plan(
+            self.time_us[r],
+            self.states[r],
+            self.scores[r],
+            None if self.length is None else self.length[r],
+            None if self.controls is None else self.controls[r],
+            {k: np.asarray(v)[r] for k, v in self.debug.items()},
+            f,
+        )
 
 
 @dataclass(frozen=True)

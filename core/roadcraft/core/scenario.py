@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Ragged
+from roadcraft.core.arrays import F64, I64, Ragged, read_only
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 
@@ -183,7 +183,7 @@ class Scenario:
     @cached_property
     def frames(self) -> I64:
         """Drive frames of the N iterations, (N,) int64."""
-        return np.arange(self.first, self.last + 1, self.stride, dtype=np.int64)
+        return read_only(np.arange(self.first, self.last + 1, self.stride, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -199,12 +199,12 @@ class Scenario:
 
     @cached_property
     def time_us(self) -> I64:
-        return self.drive.time_us[self.frames]
+        return read_only(self.drive.time_us[self.frames])
 
     @cached_property
     def expert(self) -> F64:
         """Logged ego states of the N iterations, (N, 10)."""
-        return self.drive.ego[self.frames]
+        return read_only(self.drive.ego[self.frames])
 
     def past(self, steps: int) -> I64:
         """Drive frames of up to ``steps`` iterations before the first, oldest first (fewer where the drive starts later)."""
@@ -227,10 +227,10 @@ class Scenario:
         Reference: nuplan-devkit e924167, route and goal belong to the tagged frame's scene, though a window may start in the scene before.
         """
         s = self.drive.scenes.at(self.anchor)
-        return self.drive.scenes.route[s] if s >= 0 else np.zeros(0, np.int64)
+        return read_only(self.drive.scenes.route[s] if s >= 0 else np.zeros(0, np.int64))
 
     @cached_property
     def goal(self) -> F64 | None:
         """x, y, heading of the mission's goal at the anchor frame, or None."""
         s = self.drive.scenes.at(self.anchor)
-        return self.drive.scenes.goal[s] if s >= 0 and self.drive.scenes.has_goal[s] else None
+        return read_only(self.drive.scenes.goal[s]) if s >= 0 and self.drive.scenes.has_goal[s] else None

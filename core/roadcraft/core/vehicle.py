@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.arrays import read_only
 from roadcraft.core.config import fill
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.rules import check
@@ -78,7 +79,7 @@ class Vehicle:
     def box(self) -> NDArray[np.float64]:
         """(3,) float64: rear axle to box centre, length, width of unit 0, for kernels."""
         u = self.body
-        return np.array([u.axle_to_center_m, u.length_m, u.width_m])
+        return read_only(np.array([u.axle_to_center_m, u.length_m, u.width_m]))
 
 
 _FOLDER = Path(__file__).parent / "vehicles"

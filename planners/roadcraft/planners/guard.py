@@ -148,17 +148,18 @@ class Guard(Planner):
             frozen(obs.objects.velocity[rows]),
             state.collided,
         )
-        if plan.forecast is not None and self.config.foresee:
+        if plan.forecast is not None and self.config.foresee and _times(plan.forecast, b):
             world = world._replace(path=self._foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
 
     def _foreseen(self, forecast: Forecast, b: int, now_us: int, world: World, identity: U64, kind: U8) -> F64:
         """Paths of the world's objects over the horizon and one step more, after which the last one's speed is known."""
-        time_s = (forecast.time_us[b] - now_us) * 1e-6
-        if not len(time_s) or time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
+        n = _times(forecast, b)
+        time_s = (forecast.time_us[b, :n] - now_us) * 1e-6
+        if time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
             raise ValueError("the planner's forecast must begin after now, and its times must increase")
-        who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b])
+        who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b, :, :n])
         count = (self._count - 1) // REFRESH + 2
         return foresee(world, identity, kind, who, known, time_s, pose, REFRESH * _DT_S, count)
 
@@ -297,6 +298,11 @@ class _Court:
             best = int(order[-1])
             found = _Stop(copies[best], float(value[best]), 0.0)
         return _Verdict(-1, found.poses, found.value, True)
+
+
+def _times(forecast: Forecast, b: int) -> int:
+    """How many times of scenario b's forecast are valid."""
+    return forecast.time_us.shape[1] if forecast.length is None else int(forecast.length[b])
 
 
 def _safe(sheet: F64) -> Any:

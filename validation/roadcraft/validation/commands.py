@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roadcraft.core.errors import ConfigError, RoadcraftError
+from roadcraft.core.errors import ConfigError, RoadcraftError, ScenarioError
 
 MANY = 5000  # scenarios that are driven without a filter only when asked for
 
@@ -116,7 +116,7 @@ def score(
                 at_most=None if all_scenarios or resume else MANY,
             )
         except Exception as e:
-            if debug and not isinstance(e, RoadcraftError):
+            if debug and (isinstance(e, ScenarioError) or not isinstance(e, RoadcraftError)):
                 import traceback
 
                 traceback.print_exc()

@@ -24,6 +24,11 @@ class Item:
     type: str
     window_us: tuple[int, int]
 
+    @property
+    def interval_s(self) -> float:
+        """Time between iterations."""
+        return self.row.interval_us * self.row.stride * 1e-6
+
     def to_json(self) -> dict[str, Any]:
         return {
             "row": {**asdict(self.row), "tags": list(self.row.tags)},

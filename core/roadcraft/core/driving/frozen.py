@@ -14,10 +14,17 @@ from numpy.typing import DTypeLike, NDArray
 Index: TypeAlias = Any
 
 
-def frozen(values: Any, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+_FLOAT64 = np.dtype(np.float64)
+
+
+def frozen(values: Any, dtype: DTypeLike = _FLOAT64) -> NDArray[Any]:
     """A read-only, contiguous, aligned view of ``values`` (a copy only where it is not so already)."""
-    a: NDArray[Any] = np.require(values, dtype, ["C", "A"])
-    if a.flags.writeable:
-        a = a.view()
-        a.flags.writeable = False
-    return a
+    flags = values.flags if isinstance(values, np.ndarray) and values.dtype == dtype else None
+    if flags is None or not (flags.c_contiguous and flags.aligned):
+        values = np.require(values, dtype, ["C", "A"])
+        flags = values.flags
+    if flags.writeable:
+        values = values.view()
+        values.setflags(False)
+    found: NDArray[Any] = values
+    return found

@@ -11,6 +11,7 @@ from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.validation.metrics.challenges import CHALLENGE_METRICS
 from roadcraft.validation.metrics.context import RolloutContext
+from roadcraft.validation.simulation.isolation import is_fault, told
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ def evaluate(
     for name, metric in every.items():
         try:
             results.append(metric.compute(context))
-        except Exception as e:
+        except BaseException as e:
+            if not is_fault(e):
+                raise
             raise DataError(
-                f"metric {name} failed: {e if isinstance(e, DataError) else f'{type(e).__name__}: {e}'}",
+                f"metric {name} failed: {e if isinstance(e, DataError) else told(e)}",
                 where=f"{rollout.scenario.log}: scenario {rollout.scenario.token}",
             ) from e
     scenario = rollout.scenario

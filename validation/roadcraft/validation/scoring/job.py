@@ -10,7 +10,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from roadcraft.core.errors import PluginError, RoadcraftError, ScenarioError
+from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Scenario
@@ -20,6 +23,7 @@ from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.metrics.evaluation import challenge_metrics, evaluate
 from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.simulation.isolation import is_fault, told
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
 from roadcraft.validation.suites import Item, open_data
 
@@ -37,14 +41,13 @@ class Job:
         self.source = open_data(config.suite)
         self._writers: dict[str, StoreWriter] = {}
         self.metrics = {mode: challenge_metrics(CHALLENGES[mode]) for mode in config.suite.modes}
-        self.further = {m.name: create("metric", m.name, m.params) for m in config.metrics}
+        self.further = {m.name: _built("metric", m) for m in config.metrics}
         if judge_only:
             return
-        self.planner = create("planner", config.planner.name, config.planner.params)
+        self.planner = _built("planner", config.planner)
+        reactive = "reactive" in config.suite.modes
         self.agents = {
-            "reactive": create("agents", config.suite.agents.name, config.suite.agents.params)
-            if "reactive" in config.suite.modes
-            else None,
+            "reactive": _built("agents", config.suite.agents) if reactive else None,
             "other": create("agents", "log"),
         }
 
@@ -55,7 +58,7 @@ class Job:
         self,
         items: Sequence[Item],
         todo: Sequence[Sequence[str]],
-        on_call: Callable[[str, int], None] | None = None,
+        on_call: Callable[[str, int | None], None] | None = None,
     ) -> list[dict[str, Any]]:
         """Results of the items in the modes ``todo`` names for each, in order of mode, then item. Rollouts are durable when this returns."""
         started = perf_counter()
@@ -78,11 +81,13 @@ class Job:
         for i, item in enumerate(items):
             try:
                 scenarios[i] = self.source.scenario(item.row, item.type, item.window_us)
-            except Exception as e:
-                if self.debug:
+            except BaseException as e:
+                if not is_fault(e):
                     raise
+                if self.debug:
+                    raise ScenarioError(f"scenario {item.row.token}, load: {told(e)}") from e
                 text = "".join(traceback.format_exception(e))
-                broken[i] = Failure(None, item.row.token, -1, "load", f"{type(e).__name__}: {e}", text)
+                broken[i] = Failure(None, item.row.token, None, "load", told(e), text)
         return scenarios, broken
 
     def _drive(
@@ -91,7 +96,7 @@ class Job:
         scenarios: Sequence[Scenario],
         mode: str,
         load_s: float,
-        on_call: Callable[[str, int], None] | None,
+        on_call: Callable[[str, int | None], None] | None,
     ) -> list[dict[str, Any]]:
         watch = Watch(on_call)
         results = simulate(
@@ -108,10 +113,11 @@ class Job:
         share = {f"{k}_s": v / len(scenarios) for k, v in watch.seconds.items()}
         records = []
         for item, result in zip(items, results, strict=True):
-            watch.call("metrics", -1)
+            watch.call("metrics", None)
             begun = perf_counter()
             record = self.judge(item, result, mode)
-            record["timings"] = {**share, "load_s": load_s, "metrics_s": perf_counter() - begun}
+            timings = {**share, "load_s": load_s, "metrics_s": perf_counter() - begun}
+            record["timings"] = timings | latency(watch.latency_s.get(item.row.token))
             if isinstance(result, Rollout) and self.folder is not None and self.config.rollouts:
                 begun = perf_counter()
                 self._keep(result, item, mode)
@@ -125,11 +131,11 @@ class Job:
             return _failed(item, mode, result)
         try:
             judged = evaluate(result, CHALLENGES[mode], self.further, metrics=self.metrics[mode])
-        except Exception as e:
+        except RoadcraftError as e:
             if self.debug:
-                raise
+                raise ScenarioError(f"scenario {item.row.token}, metrics: {e}") from e
             text = "".join(traceback.format_exception(e))
-            return _failed(item, mode, Failure(None, item.row.token, -1, "metrics", f"{type(e).__name__}: {e}", text))
+            return _failed(item, mode, Failure(None, item.row.token, None, "metrics", str(e), text))
         return {
             **_identity(item, mode),
             "status": "ok",
@@ -160,7 +166,10 @@ class Job:
 
     def warm_up(self, item: Item) -> None:
         """Drive a few steps of one scenario in every mode, so that kernels are compiled (or loaded) before anything is timed or guarded."""
-        scenario = self.source.scenario(item.row, item.type, item.window_us)
+        scenarios, _ = self._load([item])
+        if not scenarios:  # told when its turn comes
+            return
+        scenario = scenarios[0]
         short = replace(scenario, last=scenario.first + min(WARM_STEPS, len(scenario) - 1) * scenario.stride)
         for mode in self.config.suite.modes:
             for result in simulate(
@@ -183,7 +192,29 @@ def shares(rollout: Rollout) -> dict[str, float]:
     return found
 
 
-def failed_record(item: Item, mode: str, step: int, stage: str, error: str, text: str = "") -> dict[str, Any]:
+def latency(calls_s: NDArray[np.float64] | None) -> dict[str, float]:
+    """Median and 99th percentile of how long the planner's calls took in which a scenario took part (each is for a whole batch of scenarios:
+    ``batch=1`` measures one alone)."""
+    calls = np.zeros(0) if calls_s is None else np.sort(calls_s[np.isfinite(calls_s)])
+    if not len(calls):
+        return {}
+    return {f"plan_call_p{q}_s": float(calls[min(len(calls) * q // 100, len(calls) - 1)]) for q in (50, 99)}
+
+
+def _built(kind: str, ref: PluginRef) -> Any:
+    """The plugin. Raises what its construction raises; a SystemExit or the like, which would end the process without a word, as PluginError."""
+    try:
+        made = create(kind, ref.name, ref.params)
+        if kind == "planner":
+            made.needs()
+        return made
+    except BaseException as e:
+        if isinstance(e, Exception) or not is_fault(e):
+            raise
+        raise PluginError(f"{kind} {ref.name!r} cannot be built: {told(e)}") from e
+
+
+def failed_record(item: Item, mode: str, step: int | None, stage: str, error: str, text: str = "") -> dict[str, Any]:
     """The record of a scenario that could not be driven: score 0."""
     return _failed(item, mode, Failure(None, item.row.token, step, stage, error, text))
 
@@ -193,12 +224,13 @@ def _failed(item: Item, mode: str, failure: Failure) -> dict[str, Any]:
         **_identity(item, mode),
         "status": "failed",
         "score": 0.0,
-        "steps": max(failure.step, 0),
+        "steps": failure.step or 0,
         "metrics": [],
         "shares": {},
         "timings": {},
         "failure": {
             "step": failure.step,
+            "time_s": None if failure.step is None else round(failure.step * item.interval_s, 6),
             "stage": failure.stage,
             "error": failure.error,
             "traceback": failure.traceback,

@@ -20,6 +20,7 @@ from roadcraft.core.errors import ConfigError, DataError, DiskError, PluginError
 from roadcraft.validation.suites import Item
 
 WARM_LIMIT_S = 600.0
+OTHERS_LIMIT_S = 300.0  # a call of agents or metrics, whatever the planner's limit is
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -36,13 +37,13 @@ class Batch:
 
 @dataclass
 class Events:
-    """What a caller may want to know while it waits. lost(item, mode, stage, error, text): a scenario that could not even fail by itself."""
+    """What a caller may want to know while it waits. lost(item, mode, step, stage, error, text): a scenario that could not even fail by itself."""
 
     compiling: Callable[[], None] = lambda: None  # told once
     note: Callable[[str], None] = lambda _: None  # what workers have to say to the user, each text once
     progress: Callable[[float], None] = lambda _: None
     done: Callable[[list[list[str]]], None] = lambda _: None
-    lost: Callable[[Item, str, str, str, str], None] = lambda *_: None
+    lost: Callable[[Item, str, int | None, str, str, str], None] = lambda *_: None
 
 
 @dataclass
@@ -53,10 +54,12 @@ class _Worker:
     busy: Batch | None = None
     called: float = 0.0
     stage: str = "start"
+    step: int | None = None
     limit: float = WARM_LIMIT_S
     pending: bytes = b""
     waiting: bool = False
     steps: int = 0
+    warmed: bool = False
     tail_from: int = field(default=0)
 
 
@@ -74,6 +77,8 @@ class Pool:
         self.started = 0
         self.compiled = False
         self.noted: set[str] = set()
+        self.stillborn = 0
+        self.warm: Item | None = None  # what every new worker drives first; None where that went wrong
 
     def __enter__(self) -> Pool:
         return self
@@ -90,11 +95,12 @@ class Pool:
             return
         first = self._spawn()
         self._wait_for(first)
-        self._send(first, {"warm": queue[0].items[0].to_json()}, None, max(self.limit_s, 30.0), "warm")
+        self._warm_up(first, queue[0].items[0])
         with contextlib.suppress(
             _Gone
         ):  # a planner that hangs in the first scenario is found again, and told, when that one is driven
             self._wait_for(first)
+            self.warm = queue[0].items[0]
         for _ in range(min(self.size, len(queue)) - 1):
             self._spawn()
         while queue or any(w.busy for w in self.workers):
@@ -130,10 +136,15 @@ class Pool:
 
     def _send(self, worker: _Worker, order: dict[str, Any], batch: Batch | None, limit: float, stage: str) -> None:
         worker.busy, worker.waiting, worker.called, worker.limit, worker.stage = batch, False, monotonic(), limit, stage
-        worker.steps = 0
+        worker.steps, worker.step = 0, None
         assert worker.process.stdin is not None
         with contextlib.suppress(OSError):  # a worker that died is found by its end of output
             worker.process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    def _warm_up(self, worker: _Worker, item: Item) -> None:
+        """Kernels are compiled, or loaded, and a planner's first call is made before anything counts against its limit."""
+        worker.warmed = True
+        self._send(worker, {"warm": item.to_json()}, None, self._limit("warm"), "warm")
 
     def _give(self, worker: _Worker, batch: Batch) -> None:
         self._send(worker, batch.order(), batch, WARM_LIMIT_S, "load")
@@ -167,10 +178,11 @@ class Pool:
     def _hear(self, worker: _Worker, message: dict[str, Any]) -> None:
         worker.called = monotonic()
         if "call" in message:
-            worker.stage = message["call"]
-            guarded = worker.stage.startswith(("planner", "agents", "metrics"))
-            worker.limit = self.limit_s if guarded else WARM_LIMIT_S
+            worker.stage, worker.step = message["call"], message["step"]
+            worker.limit = self._limit(worker.stage)
             worker.steps += worker.stage == "planner.plan"
+        elif "ready" in message and self.warm is not None and not worker.warmed:
+            self._warm_up(worker, self.warm)
         elif "ready" in message:
             worker.waiting = True
         elif "compiling" in message:
@@ -191,6 +203,13 @@ class Pool:
                 raise kinds[fault["kind"]](fault["error"], **fault.get("of", {}))
             raise RoadcraftError(f"a worker cannot go on: {fault['kind']}: {fault['error']}\n{fault['traceback']}")
 
+    def _limit(self, stage: str) -> float:
+        if stage == "warm":
+            return max(self.limit_s, 30.0)
+        if stage.startswith("planner"):
+            return self.limit_s
+        return OTHERS_LIMIT_S if stage.startswith(("agents", "controller", "metrics")) else WARM_LIMIT_S
+
     # ---- faults --------------------------------------------------------------------------------------------------
 
     def _hang(self, worker: _Worker, queue: deque[Batch]) -> None:
@@ -205,19 +224,32 @@ class Pool:
         code = worker.process.returncode
         batch = worker.busy
         if batch is None:
+            self._lost_idle(worker)
             return
         if sum(len(t) for t in batch.todo) > 1:
             for item, todo in zip(batch.items, batch.todo, strict=True):
                 queue.extendleft(Batch((item,), ((mode,),)) for mode in todo)
         else:
+            item, step = batch.items[0], worker.step
+            place = worker.stage if step is None else f"{worker.stage} at {step * item.interval_s:.1f} s"
             error = (
-                f"{worker.stage} took longer than {worker.limit:.0f} s"
+                f"{place} took longer than {worker.limit:.1f} s"
                 if why == "timeout"
-                else f"the process ended in {worker.stage} with code {code}"
+                else f"the process ended in {place}, {_ending(code)}"
             )
-            self.events.lost(batch.items[0], batch.todo[0][0], why, error, _tail(worker))
+            self.events.lost(item, batch.todo[0][0], step, why, error, _tail(worker))
         if len(self.workers) < min(self.size, len(queue)):
             self._spawn()
+
+    def _lost_idle(self, worker: _Worker) -> None:
+        """A worker is gone that had no scenarios yet: others go on, unless no new one ever gets ready."""
+        if worker.stage == "warm":
+            self.warm = None
+        if worker.stage != "start":
+            return
+        self.stillborn += 1
+        if self.stillborn > 3:
+            raise _Gone(f"one worker after the other ends before it is ready; the last words:\n{_tail(worker)}")
 
     def _end(self, worker: _Worker, kill: bool = False) -> None:
         if worker in self.workers:
@@ -237,6 +269,14 @@ class Pool:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _ending(code: int | None) -> str:
+    """``killed by SIGSEGV`` or ``with exit code 7``."""
+    if code is not None and code < 0:
+        names = {s.value: s.name for s in signal.Signals}
+        return f"killed by {names.get(-code, f'signal {-code}')}"
+    return f"with exit code {code}"
 
 
 def _fraction(worker: _Worker, steps: int) -> float:

@@ -208,9 +208,9 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
     ]
     total = len(items) * len(config.suite.modes)
 
-    def gone(item: Item, mode: str, stage: str, error: str, text: str) -> None:
+    def gone(item: Item, mode: str, step: int | None, stage: str, error: str, text: str) -> None:
         with Part(part_path(folder, LOST)) as part:
-            part.add(failed_record(item, mode, -1, stage, error, text))
+            part.add(failed_record(item, mode, step, stage, error, text))
             part.commit()
         bar.add(1)
 

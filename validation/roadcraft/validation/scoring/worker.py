@@ -1,7 +1,7 @@
 """A scoring process: ``python -m roadcraft.validation.scoring.worker RUN INDEX``, driven by JSON lines on standard input, answering on standard output.
 
 In:  {"warm": item} or {"items": [item...], "todo": [[mode...]...]}; end of input ends the process.
-Out: {"ready": true}, {"compiling": true}, {"note": text}, {"call": stage, "step": i}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
+Out: {"ready": true}, {"compiling": true}, {"note": text}, {"call": stage, "step": i or null}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
 It is a process so that it can be killed: a planner that hangs or crashes takes nothing but its own scenario with it.
 """
 
@@ -15,8 +15,6 @@ import signal
 import sys
 import traceback
 from typing import Any
-
-STEPS_PER_MESSAGE = 5
 
 
 def main() -> None:
@@ -69,16 +67,13 @@ def serve(run: str, index: int, say: Any) -> None:
     part: Part | None = None
     say({"ready": True})
 
-    def on_call(stage: str, step: int) -> None:
-        if step % STEPS_PER_MESSAGE == 0 or stage != "planner.plan":
-            say({"call": stage, "step": step})
-        else:
-            say({"call": stage})
+    def on_call(stage: str, step: int | None) -> None:
+        say({"call": stage, "step": step})
 
     for line in sys.stdin:
         order = json.loads(line)
         if "warm" in order:
-            say({"call": "warm"})
+            say({"call": "warm", "step": None})
             job.warm_up(Item.from_json(order["warm"]))
             say({"ready": True})
             continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roadcraft.core.arrays import I64, Ragged, offsets_of
+from roadcraft.core.arrays import I64, Ragged, offsets_of, read_only
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
 from roadcraft.core.vehicle import Vehicle
@@ -89,7 +89,7 @@ class BatchLog:
     def observe(
         self, rows: I64, iteration: int, objects: Objects, past: Objects | None, with_log: bool
     ) -> ObservationBatch:
-        """What the planner sees of the running scenarios ``rows`` (ascending). Arrays are copies: a planner cannot change the simulation."""
+        """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the simulation."""
         window = slice(iteration, iteration + self.size)
         pick = rows.tolist()
         scenarios = self.scenarios if len(pick) == len(self.scenarios) else tuple(self.scenarios[b] for b in pick)
@@ -112,8 +112,10 @@ class BatchLog:
             vehicle=self.vehicle,
             objects_past=past,
             scenarios=scenarios if with_log else None,
-            layers=tuple(s.drive.layers.at(int(s.frames[iteration])) for s in scenarios) if self.has_layers else (),
-        )
+            layers=tuple(read_only(s.drive.layers.at(int(s.frames[iteration]))) for s in scenarios)
+            if self.has_layers
+            else (),
+        ).locked()
 
     def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:
         """Ego's states at the next iteration."""

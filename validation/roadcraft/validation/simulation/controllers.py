@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Tracker, VehicleModel
 from roadcraft.core.vehicle import Vehicle
 
@@ -71,9 +72,21 @@ class TwoStage:
         controls = d.controls
         if controls is None:
             controls = self.tracker.track(d.ego, d.time_us, d.plan_us, d.plan, d.length, vehicle)
+            _check("the tracker's", type(self.tracker).__name__, "controls", controls, (len(d.ego), 2))
         # nuPlan's time points turn into seconds by a product, not a quotient; the last bit shows over a drive.
         dt_s: F64 = (d.next_us - d.time_us).astype(np.float64) * 1e-6
-        return self.model.step(d.ego, d.joints, controls, dt_s, vehicle)
+        ego, joints = self.model.step(d.ego, d.joints, controls, dt_s, vehicle)
+        name = type(self.model).__name__
+        _check("the vehicle model's", name, "ego states", ego, d.ego.shape)
+        _check("the vehicle model's", name, "joint angles", joints, d.joints.shape)
+        return ego, joints
+
+
+def _check(whose: str, name: str, what: str, values: Any, shape: tuple[int, ...]) -> None:
+    if np.shape(values) != shape:
+        raise PluginError(f"{whose} ({name}) {what} have shape {np.shape(values)}, expected {shape}")
+    if values.size and not np.isfinite(values).all():
+        raise PluginError(f"{whose} ({name}) {what} are not finite")
 
 
 class Perfect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -23,17 +24,35 @@ class Parts(Generic[T]):
         return np.concatenate([rows for rows, _ in self.parts]) if self.parts else np.zeros(0, np.int64)
 
 
+def is_fault(raised: BaseException) -> bool:
+    """Whether what came out of plugin code is a fault of that code, SystemExit and whatever else included; the user's interrupt is none. Where nobody can
+    interrupt (SIGINT is ignored, as in a scoring process), a KeyboardInterrupt is the plugin's own too."""
+    return not isinstance(raised, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def told(raised: BaseException) -> str:
+    """``ZeroDivisionError: division by zero``: one line for what plugin code raised."""
+    words = " ".join(str(raised).split())
+    if isinstance(raised, ValueError) and words.endswith("read-only"):  # numpy's own words
+        words += " (what a plugin is shown is shared: copy an array before writing into it)"
+    return f"{type(raised).__name__}: {words}" if words else type(raised).__name__
+
+
 def isolated(call: Callable[[I64 | None], T], count: int) -> Parts[T]:
     """``call(None)`` for all ``count`` scenarios at once; if it raises, ``call([b])`` for each, from the same state."""
     try:
         return Parts([(np.arange(count, dtype=np.int64), call(None))], {})
-    except Exception:
+    except BaseException as e:
+        if not is_fault(e):
+            raise
         parts: list[tuple[I64, T]] = []
         faults: dict[int, BaseException] = {}
         for b in range(count):
             rows = np.array([b], np.int64)
             try:
                 parts.append((rows, call(rows)))
-            except Exception as e:
+            except BaseException as e:
+                if not is_fault(e):
+                    raise
                 faults[b] = e
         return Parts(parts, faults)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
-from roadcraft.core.errors import RoadcraftError
+from roadcraft.core.arrays import F64, I64, read_only
+from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.errors import PluginError, ScenarioError
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.registry import create
@@ -23,22 +24,23 @@ from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.validation.config import SimulationConfig
+from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.controllers import Controller, Driven, FollowLog, Perfect, TwoStage
-from roadcraft.validation.simulation.isolation import Parts, isolated
+from roadcraft.validation.simulation.isolation import Parts, isolated, told
 from roadcraft.validation.simulation.plan_check import FAULTS, check, contiguous, driven
 from roadcraft.validation.simulation.ragged import concat_objects
-from roadcraft.validation.simulation.recorder import Recorder
+from roadcraft.validation.simulation.recorder import Recorder, SameIdError
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A scenario that could not be driven to its end. step: iteration, -1 before the first; stage: ``planner``, ``plan``, ``controller``, ``agents``,
-    ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line; traceback: text, empty where there is none."""
+    """A scenario that could not be driven to its end. step: iteration, None before the first and after the last; stage: ``planner``, ``plan``,
+    ``controller``, ``agents``, ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line; traceback: text, empty where there is none."""
 
     scenario: Scenario | None
     token: str
-    step: int
+    step: int | None
     stage: str
     error: str
     traceback: str = ""
@@ -46,13 +48,15 @@ class Failure:
 
 @dataclass
 class Watch:
-    """What a caller may follow. on_call(stage, step): before each call into plugin code, ``""`` after it; seconds: wall time per stage."""
+    """What a caller may follow. on_call(stage, step): before each call into plugin code, step None before the first; seconds: wall time per stage;
+    latency_s: per token, how long each call of ``plan`` took that the scenario took part in."""
 
-    on_call: Callable[[str, int], None] | None = None
+    on_call: Callable[[str, int | None], None] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     scenario_steps: int = 0
+    latency_s: dict[str, F64] = field(default_factory=dict)
 
-    def call(self, stage: str, step: int) -> None:
+    def call(self, stage: str, step: int | None) -> None:
         if self.on_call is not None:
             self.on_call(stage, step)
 
@@ -74,11 +78,13 @@ def simulate(
     agents: who drives the others, or the name of a registered policy; controller: by default what ``config`` says; vehicle: ego's; seed: of all random
     draws; debug: raise the first fault instead of recording it. A result depends on its scenario, the config and the seed alone: not on the
     batch size, the order, or the other scenarios. A planner that raises or breaks its contract costs only the scenarios it does so in.
+    What planners and agents are shown is read-only; the arrays of ``scenarios``, of their maps and of ``vehicle`` are marked so.
     """
     config = config or SimulationConfig()
     policy = create("agents", agents) if isinstance(agents, str) else agents
     ego = load_vehicle(vehicle) if isinstance(vehicle, str) else vehicle
     control = controller or make_controller(config)
+    read_only((*scenarios, ego))
     results: list[Rollout | Failure | None] = [None] * len(scenarios)
     for group in _batches(scenarios, config.batch):
         run = _Run([scenarios[i] for i in group], planner, config, policy, control, ego, seed, watch or Watch(), debug)
@@ -136,15 +142,20 @@ class _Run:
         self.record = Recorder(self.log, self.needs.object_past, every)
         self.keys = np.array([scenario_key(seed, s.token) for s in scenarios], np.uint64)
         self.agent_keys = np.array([scenario_key(seed, f"{s.token}:agents") for s in scenarios], np.uint64)
+        for keys in (self.keys, self.agent_keys):
+            read_only(keys)
         self.failures: dict[int, Failure] = {}
         self.rows = np.arange(len(scenarios), dtype=np.int64)
         self.state: list[Any] = []
         self.agent_state: list[Any] = []
+        self._latency = np.full(self.log.time_us.shape, np.nan)
         self._clock = perf_counter()
 
     def drive(self) -> list[Rollout | Failure]:
         self._start_agents()
         for i in range(int(self.log.count.max()) - 1):
+            if not len(self.rows):
+                break
             obs = self._observe(i)
             if i == 0:
                 obs = self._start_planner(obs)
@@ -156,25 +167,30 @@ class _Run:
                 break
             obs = self._control(obs, plan, best, i)
             self._move_agents(obs, i)
-            if not len(self.rows):
-                break
-        results = [
-            self.failures[b] if b in self.failures else self.record.rollout(b) for b in range(len(self.scenarios))
-        ]
+        results = [self._result(b) for b in range(len(self.scenarios))]
+        self.watch.latency_s |= {s.token: row for s, row in zip(self.scenarios, self._latency, strict=True)}
         self._lap("record")
         return results
+
+    def _result(self, b: int) -> Rollout | Failure:
+        if b not in self.failures:
+            try:
+                return self.record.rollout(b)
+            except SameIdError as e:
+                self._fail(b, e.step, "agents", str(e))
+        return self.failures[b]
 
     # ---- one step ------------------------------------------------------------------------------------------------
 
     def _observe(self, i: int) -> ObservationBatch:
-        past = self.record.observe(self.rows, i, self.objects)
-        obs = self.log.observe(self.rows, i, self.objects, past, self.needs.log)
+        now, past = self.record.observe(self.rows, i, self.objects)
+        obs = self.log.observe(self.rows, i, now, past, self.needs.log)
         self._lap("observe")
         return obs
 
     def _start_planner(self, obs: ObservationBatch) -> ObservationBatch:
-        self.watch.call("planner.start", 0)
-        keys = step_keys(self.keys, 0)
+        self.watch.call("planner.start", None)
+        keys = read_only(step_keys(self.keys[self.rows], 0))
         parts = isolated(
             lambda r: self._states(self.planner.start(*_some(obs, r), keys if r is None else keys[r]), r),
             len(self.rows),
@@ -187,24 +203,21 @@ class _Run:
     def _plan(self, obs: ObservationBatch, i: int) -> tuple[ObservationBatch, Plan | None, F64]:
         self.watch.call("planner.plan", i)
         self.watch.scenario_steps += len(self.rows)
-        keys = step_keys(self.keys[self.rows], i)
-        before = self.state
+        keys = read_only(step_keys(self.keys[self.rows], i))
+        before, begun, rows = self.state, perf_counter(), self.rows
 
         def call(r: I64 | None) -> tuple[Plan, list[Any]]:
-            states = before if r is None else [before[b] for b in r]
+            states = list(before) if r is None else [before[b] for b in r]
             plan, after = self.planner.plan(*_some(obs, r), states, keys if r is None else keys[r])
             return contiguous(plan, len(states)), self._states(after, r)
 
         parts = isolated(call, len(self.rows)) if len(self.rows) else Parts([], {})
+        self._latency[rows, i] = perf_counter() - begun
         self.state = [s for _, (_, states) in parts.parts for s in states]
         obs = self._survive(parts, obs, i, "planner")
         if not parts.parts:
             return obs, None, np.zeros((0, 0, 0))
-        plan = (
-            parts.parts[0][1][0]
-            if len(parts.parts) == 1
-            else contiguous(stack_plans([p for _, (p, _) in parts.parts]), len(obs))
-        )
+        plan = _one_plan([p for _, (p, _) in parts.parts])
         self._lap("plan")
         best, score = driven(plan)
         obs, plan, best = self._check(obs, plan, best, score, i)
@@ -232,10 +245,11 @@ class _Run:
         assert plan is not None
         assert plan.length is not None
         rows = self.rows
+        self.watch.call("controller", i)
         job = Driven(
             obs.time_us,
             self.log.time_us[rows, i + 1],
-            np.ascontiguousarray(obs.ego),
+            frozen(obs.ego),
             obs.joints,
             self.log.expert[rows, i + 1],
             plan.time_us,
@@ -254,38 +268,37 @@ class _Run:
 
     def _moved(self, job: Driven) -> tuple[F64, F64]:
         ego, joints = self.controller.step(job, self.vehicle)
-        if not np.isfinite(ego).all():
-            raise FloatingPointError("the controller's next ego state is not finite")
+        if not isinstance(self.controller, TwoStage) and not np.isfinite(ego).all():  # that one asks itself
+            raise PluginError(f"the next ego state of {type(self.controller).__name__} is not finite")
         return ego, joints
 
     # ---- agents --------------------------------------------------------------------------------------------------
 
     def _start_agents(self) -> None:
-        self.watch.call("agents.start", -1)
-        keys = step_keys(self.agent_keys, 0)
+        self.watch.call("agents.start", None)
+        keys = read_only(step_keys(self.agent_keys, 0))
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             some = self.scenarios if r is None else tuple(self.scenarios[b] for b in r)
-            return self.agents.start(some, self.vehicle, keys if r is None else keys[r])
+            return checked(self.agents.start(some, self.vehicle, keys if r is None else keys[r]), len(some))
 
         self._lap("pack")
-        self._take_agents(isolated(call, len(self.scenarios)), None, -1)
+        self._take_agents(isolated(call, len(self.scenarios)), None)
 
     def _move_agents(self, obs: ObservationBatch, i: int) -> None:
         self.watch.call("agents.step", i)
-        keys = step_keys(self.agent_keys[self.rows], i + 1)
+        keys = read_only(step_keys(self.agent_keys[self.rows], i + 1))
         scenarios = tuple(self.scenarios[b] for b in self.rows.tolist())
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             if r is None:
-                return self.agents.step(scenarios, obs, self.agent_state, keys)
-            return self.agents.step(
-                tuple(scenarios[b] for b in r), obs.select(r), [self.agent_state[b] for b in r], keys[r]
-            )
+                return checked(self.agents.step(scenarios, obs, list(self.agent_state), keys), len(scenarios))
+            some, states = tuple(scenarios[b] for b in r), [self.agent_state[b] for b in r]
+            return checked(self.agents.step(some, obs.select(r), states, keys[r]), len(some))
 
-        self._take_agents(isolated(call, len(self.rows)), obs, i)
+        self._take_agents(isolated(call, len(self.rows)), i)
 
-    def _take_agents(self, parts: Parts[tuple[list[Any], Objects]], obs: ObservationBatch | None, i: int) -> None:
+    def _take_agents(self, parts: Parts[tuple[list[Any], Objects]], i: int | None) -> None:
         self.agent_state = [s for _, (states, _) in parts.parts for s in states]
         if parts.parts:
             self.objects = concat_objects([o for _, (_, o) in parts.parts])
@@ -305,9 +318,9 @@ class _Run:
             )
         return states
 
-    def _note(self, parts: Parts[Any], step: int, stage: str) -> None:
+    def _note(self, parts: Parts[Any], step: int | None, stage: str) -> None:
         for r, error in parts.faults.items():
-            self._fail(int(self.rows[r]), step, stage, f"{type(error).__name__}: {error}", error)
+            self._fail(int(self.rows[r]), step, stage, told(error), error)
 
     def _survive(self, parts: Parts[Any], obs: ObservationBatch, step: int, stage: str) -> ObservationBatch:
         """Go on with the scenarios whose call went well; ``self.state`` is already theirs when a planner was called."""
@@ -318,7 +331,6 @@ class _Run:
         if stage == "controller":
             self.state = [self.state[b] for b in keep]
         self.agent_state = [self.agent_state[b] for b in keep]
-        self.objects = self.objects.select(keep)
         self.rows = self.rows[keep]
         return obs.select(keep)
 
@@ -328,24 +340,14 @@ class _Run:
         """Go on with some of the running scenarios."""
         self.state = [self.state[b] for b in keep]
         self.agent_state = [self.agent_state[b] for b in keep]
-        self.objects = self.objects.select(keep)
         self.rows = self.rows[keep]
-        if plan is None or plan.length is None:
-            return obs.select(keep), plan, best
-        part = Plan(
-            plan.time_us[keep],
-            plan.states[keep],
-            plan.scores[keep],
-            plan.length[keep],
-            None if plan.controls is None else plan.controls[keep],
-            {k: np.asarray(v)[keep] for k, v in plan.debug.items()},
-        )
-        return obs.select(keep), part, best[keep]
+        return obs.select(keep), None if plan is None else plan.select(keep), best[keep]
 
-    def _fail(self, b: int, step: int, stage: str, error: str, cause: BaseException | None = None) -> None:
+    def _fail(self, b: int, step: int | None, stage: str, error: str, cause: BaseException | None = None) -> None:
         s = self.scenarios[b]
         if self.debug:
-            raise RoadcraftError(f"scenario {s.token}, step {step}, {stage}: {error}") from cause
+            at = "" if step is None else f", at {step * s.interval_s:.1f} s"
+            raise ScenarioError(f"scenario {s.token}{at}, {stage}: {error}") from cause
         text = "".join(traceback.format_exception(cause)) if cause is not None else ""
         self.failures[b] = Failure(s, s.token, step, stage, error, text)
 
@@ -353,6 +355,13 @@ class _Run:
         now = perf_counter()
         self.watch.seconds[stage] = self.watch.seconds.get(stage, 0.0) + now - self._clock
         self._clock = now
+
+
+def _one_plan(plans: list[Plan]) -> Plan:
+    """The plans of all running scenarios as one; what only a judge reads (the forecast) goes no further."""
+    if len(plans) == 1:
+        return plans[0]
+    return contiguous(stack_plans([replace(p, forecast=None) for p in plans]), len(plans))
 
 
 def _some(obs: ObservationBatch, rows: I64 | None) -> tuple[ObservationBatch]:

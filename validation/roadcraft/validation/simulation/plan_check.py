@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.frozen import frozen
 from roadcraft.core.errors import PluginError
-from roadcraft.core.rollout import Plan
+from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.scenario import EGO_SIZE
 
+_INT64 = np.dtype(np.int64)
 FAULTS = {
     1: "it needs at least two states, and no more than it has rows",
     2: "its first time is not the observation's",
@@ -37,18 +42,39 @@ def contiguous(plan: Plan, count: int) -> Plan:
             raise PluginError(f"Plan.{name} has shape {got}, expected {want} (B, K, T with K >= 1)")
     if not np.issubdtype(time_us.dtype, np.integer):
         raise PluginError(f"Plan.time_us is {time_us.dtype}, expected int64 microseconds")
-    length = np.full(count, t, np.int64) if plan.length is None else np.ascontiguousarray(plan.length, np.int64)
-    controls = None if plan.controls is None else np.ascontiguousarray(plan.controls, np.float64)
-    if length.shape != (count,) or (controls is not None and controls.shape != (count, 2)):
-        raise PluginError("Plan.length must be (B,) and Plan.controls (B, 2)")
-    return Plan(
-        np.ascontiguousarray(time_us, np.int64),
-        np.ascontiguousarray(states, np.float64),
-        np.ascontiguousarray(scores, np.float64),
-        length,
-        controls,
-        plan.debug,
+    length = np.full(count, t, np.int64) if plan.length is None else np.asarray(plan.length)
+    controls = None if plan.controls is None else np.asarray(plan.controls)
+    if length.shape != (count,) or length.dtype.kind not in "iu":
+        raise PluginError(f"Plan.length is {length.dtype} {length.shape}, expected int64 ({count},)")
+    if controls is not None and controls.shape != (count, 2):
+        raise PluginError(f"Plan.controls has shape {controls.shape}, expected {(count, 2)}")
+    _check_extras(plan, count)
+    return replace(
+        plan,
+        time_us=frozen(time_us, _INT64),
+        states=frozen(states),
+        scores=frozen(scores),
+        length=frozen(length, _INT64),
+        controls=None if controls is None else frozen(controls),
     )
+
+
+def _check_extras(plan: Plan, count: int) -> None:
+    if not isinstance(plan.debug, Mapping):
+        raise PluginError(f"Plan.debug is a {type(plan.debug).__name__}, expected a map of named values")
+    for name, value in plan.debug.items():
+        if np.shape(value)[:1] != (count,):
+            raise PluginError(f"Plan.debug[{name!r}] has shape {np.shape(value)}, expected ({count}, ...)")
+    f = plan.forecast
+    if f is None:
+        return
+    if not isinstance(f, Forecast):
+        raise PluginError(f"Plan.forecast is a {type(f).__name__}, expected a Forecast")
+    a, t = np.shape(f.pose)[1:3] if np.ndim(f.pose) == 4 else (0, 0)
+    wanted = {"id": (count, a), "known": (count, a), "time_us": (count, t), "pose": (count, a, t, 3)}
+    for name, shape in wanted.items():
+        if np.shape(getattr(f, name)) != shape:
+            raise PluginError(f"Plan.forecast.{name} has shape {np.shape(getattr(f, name))}, expected {shape}")
 
 
 def driven(plan: Plan) -> tuple[F64, F64]:
@@ -57,7 +83,7 @@ def driven(plan: Plan) -> tuple[F64, F64]:
         return plan.states[:, 0], plan.scores[:, 0]
     best = np.argmax(plan.scores, axis=1)
     rows = np.arange(len(plan))
-    return np.ascontiguousarray(plan.states[rows, best]), plan.scores[rows, best]
+    return frozen(plan.states[rows, best]), plan.scores[rows, best]
 
 
 def check(plan: Plan, states: F64, score: F64, now_us: I64, until_us: I64, min_us: int) -> I64:

@@ -11,8 +11,18 @@ from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scena
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.ragged import ranges
 
-_FIELDS = ("id", "kind", "vehicle", "unit", "box", "velocity")
+_FIELDS = {
+    "id": np.uint64, "kind": np.uint8, "vehicle": np.int64, "unit": np.uint8, "box": np.float64, "velocity": np.float64,
+}  # fmt: skip
 _PLAN_COLUMNS = np.array([Ego.X, Ego.Y, Ego.HEADING, Ego.VX])
+
+
+class SameIdError(ValueError):
+    """Two objects of one id at one moment, of which the record (and every metric) would make one. step: iteration."""
+
+    def __init__(self, step: int, id: int) -> None:
+        self.step = step
+        super().__init__(f"object {id:016x} is there twice at the same time: the ids of one moment must differ")
 
 
 class ObjectStore:
@@ -24,22 +34,26 @@ class ObjectStore:
         self.used = 0
         self.columns: dict[str, np.ndarray] = {}
 
-    def append(self, rows: I64, frame: int, objects: Objects) -> None:
-        """The objects of scenarios ``rows`` at one frame."""
+    def append(self, rows: I64, frame: int, objects: Objects) -> Objects:
+        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, so that who made them can change them no more."""
         need = self.used + len(objects.id)
         if not self.columns or need > len(self.columns["id"]):
             self._grow(need, objects)
+        kept = []
         for name in _FIELDS:
-            self.columns[name][self.used : need] = getattr(objects, name)
+            column = self.columns[name][self.used : need]
+            column[:] = getattr(objects, name)
+            kept.append(column)
         self.low[rows, frame] = objects.offsets[:-1] + self.used
         self.count[rows, frame] = np.diff(objects.offsets)
         self.used = need
+        return Objects(np.array(objects.offsets, np.int64), *kept)
 
     def _grow(self, need: int, objects: Objects) -> None:
         capacity = max(2 * need, 1024)
         for name in _FIELDS:
             value = getattr(objects, name)
-            column = np.empty((capacity, *value.shape[1:]), value.dtype)
+            column = np.empty((capacity, *value.shape[1:]), _FIELDS[name])
             if name in self.columns:
                 column[: self.used] = self.columns[name][: self.used]
             self.columns[name] = column
@@ -84,19 +98,20 @@ class Recorder:
                 self.objects.low[b, first : self.ahead] = offsets[:-1] + base
                 self.objects.count[b, first : self.ahead] = np.diff(offsets)
 
-    def observe(self, rows: I64, iteration: int, objects: Objects) -> Objects | None:
-        """Record the objects of this iteration; return the planner's object history, scenario by scenario, oldest frame first."""
-        self.objects.append(rows, self.ahead + iteration, objects)
+    def observe(self, rows: I64, iteration: int, objects: Objects) -> tuple[Objects, Objects | None]:
+        """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario, oldest frame first."""
+        now = self.objects.append(rows, self.ahead + iteration, objects)
         if not self.past:
-            return None
+            return now, None
         window = slice(self.ahead + iteration - self.past + 1, self.ahead + iteration + 1)
-        return self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window])
+        return now, self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window])
 
     def plan(self, rows: I64, iteration: int, plan: Plan, driven: F64) -> None:
         """Record the driven trajectories and the planner's per-step scalars."""
         assert plan.length is not None
         if iteration % self.plan_every == 0:
-            self.plans.append((iteration, rows, plan.time_us, driven[:, :, _PLAN_COLUMNS], plan.length))
+            # copies: the planner may write into its own arrays again
+            self.plans.append((iteration, rows, plan.time_us.copy(), driven[:, :, _PLAN_COLUMNS], plan.length.copy()))
         for name, value in plan.debug.items():
             column = np.asarray(value)
             if column.shape == (len(rows),) and column.dtype.kind in "biuf":
@@ -105,7 +120,7 @@ class Recorder:
                 self.channels[name][rows, iteration] = column
 
     def rollout(self, b: int) -> Rollout:
-        """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated)."""
+        """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises SameIdError."""
         s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
         names = tuple(sorted(self.channels))
         channels = np.stack([self.channels[k][b, :n] for k in names]) if names else np.zeros((0, n))
@@ -150,6 +165,9 @@ class Recorder:
         columns = self.objects.columns
         ids = columns["id"][index]
         row, first = first_rows(ids)
+        again = _seen_twice(row, offsets, np.full(len(first), -1, np.int64))
+        if again >= 0:
+            raise SameIdError(int(np.searchsorted(offsets, again, side="right")) - 1, int(ids[again]))
         source = index[first]
         known = np.argsort(s.drive.tracks.id, kind="stable")
         at = np.minimum(np.searchsorted(s.drive.tracks.id, ids[first], sorter=known), max(len(known) - 1, 0))
@@ -203,6 +221,17 @@ def first_rows(ids: np.ndarray) -> tuple[I64, I64]:
         rank[order] = np.arange(len(values))
         return rank[inverse], at[order].astype(np.int64)
     return row, first[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _seen_twice(row, offsets, last):  # type: ignore[no-untyped-def]
+    """The first place whose number (R,) is in its frame already, or -1; ``last`` (N,) is scratch, -1 at first."""
+    for f in range(len(offsets) - 1):
+        for r in range(offsets[f], offsets[f + 1]):
+            if last[row[r]] == f:
+                return r
+            last[row[r]] = f
+    return -1
 
 
 @njit(cache=True, nogil=True)
