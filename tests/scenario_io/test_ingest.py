@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from roadcraft.core import files
+from roadcraft.core.arrays import Polylines
 from roadcraft.core.cli import main
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, open_source
@@ -218,6 +219,17 @@ def test_an_empty_map_is_refused(make_drive, make_map):
     none = replace(m.lanes, id=m.lanes.id[:0])
     with pytest.raises(DataError, match="map is empty"):
         check_drive(make_drive(1), replace(m, lanes=none), "x")
+
+
+def test_repeated_vertices_of_any_source_s_centre_lines_are_one(tmp_path, make_drive, make_map, make_rows):
+    m, d = make_map(0), make_drive(0)
+    points = m.lanes.centerlines.points
+    twice = Polylines(np.repeat(points, 2, axis=0), m.lanes.centerlines.offsets * 2)
+    with StoreWriter(tmp_path / "odd", spatial_index=False) as out:
+        out.add(d.name, d, replace(m, lanes=replace(m.lanes, centerlines=twice)), make_rows(d))
+    report = ingest("store", tmp_path / "odd", tmp_path / "out", workers=1)
+    assert [w.what for w in report.warnings] == [f"{len(points)} repeated vertices of centre lines left out"]
+    assert Store(tmp_path / "out").map(d.name).content_hash == m.content_hash
 
 
 def test_the_exit_code_says_that_something_was_skipped(damaged, logs, tmp_path, capsys):

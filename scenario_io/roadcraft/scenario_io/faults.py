@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.arrays import F64, I64, Polylines, offsets_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioRow
+from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames
 from roadcraft.core.windows import select_scenes
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE
@@ -27,6 +28,7 @@ OUTLIER_M = 500.0  # nor does an object come back from that far
 SIZE_M = 200.0  # no object is longer
 SPEED_MPS = 150.0
 PAST_S = 2.0  # of the log before a scenario that planners look back on
+SAME_M = 1e-6  # vertices this near are one
 FAR = 1e9  # no coordinate in metres is larger
 
 
@@ -71,6 +73,30 @@ def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
         kept = np.bincount(frame[here], minlength=len(drive))
         o = ObjectFrames(offsets_of(kept), o.track[here], o.box[here], o.velocity[here])
     return replace(drive, objects=o), told
+
+
+def repeated(points: F64, owner: I64) -> Mask:
+    """Vertices (P,) of lines that repeat the one before on their line ``owner`` (P,): what lies between has no direction."""
+    again = np.zeros(len(points), np.bool_)
+    again[1:] = (np.abs(np.diff(points, axis=0)) < SAME_M).all(1) & (owner[1:] == owner[:-1])
+    return again
+
+
+def mended_map(m: MapData, where: str) -> tuple[MapData, list[DataError]]:
+    """The map without repeated vertices in its centre lines, and how many there were. Raises DataError for a centre line without length."""
+    lines = m.lanes.centerlines
+    lane = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
+    again = repeated(lines.points, lane)
+    if not again.any():
+        return m, []
+    counts = np.bincount(lane[~again], minlength=len(lines))
+    first = int(m.lanes.id[lane[again][0]])
+    place = f"{where}: map {m.name}, lane"
+    if (counts[np.unique(lane[again])] < 2).any():
+        raise DataError("a centre line without length", where=f"{place} {m.lanes.id[counts < 2][0]}")
+    lanes = replace(m.lanes, centerlines=Polylines(lines.points[~again], offsets_of(counts)))
+    told = DataError(f"{again.sum()} repeated vertices of centre lines left out", where=f"{place} {first}")
+    return replace(m, lanes=lanes), [told]
 
 
 def sound_poses(ego: F64) -> Mask:

@@ -20,7 +20,7 @@ from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.windows import window
 from roadcraft.scenario_io.checks import check_drive, check_place, check_room
-from roadcraft.scenario_io.faults import Gap, gaps_of, mended, pieces, without_gaps
+from roadcraft.scenario_io.faults import Gap, gaps_of, mended, mended_map, pieces, without_gaps
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.index import compact, read_index
 from roadcraft.scenario_io.store.writer import SHARD_DRIVES, StoreWriter, clean, create_store, exclusive, repair
@@ -177,7 +177,7 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
         return [Skipped(key, e.what, e.where or key, e.remedy) for e in errors]
 
     try:
-        map_data = source.map(key)
+        map_data, mends = mended_map(source.map(key), key)
         drive, told = mended(source.drive(key), key)
         check_drive(drive, map_data, key)
         odd = check_place(drive, map_data, key)
@@ -187,7 +187,7 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
         known = source.left_out(key)  # of a source that minds gaps itself, in the same words
         lost = [e for e in lost if not any(e.what.split(": ")[0] == k.what.split(": ")[0] for k in known)]
         done.left_out += say([*known, *told, *lost])
-        done.warnings += say([*source.warnings(key), *odd, *check_room(drive, rows, key)])
+        done.warnings += say([*source.warnings(key), *mends, *odd, *check_room(drive, rows, key)])
         for name, part in _parts(key, drive, gaps):
             mine = [replace(r, log=name) for r in rows if part.time_us[0] <= r.anchor_us <= part.time_us[-1]]
             writer.add(name, part, map_data, mine)

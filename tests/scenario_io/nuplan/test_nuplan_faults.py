@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
@@ -529,13 +530,71 @@ def test_references_to_nothing_are_left_out(world: Any) -> None:
         "UPDATE lanes_polygons SET lane_group_fid = 777, left_boundary_fid = 777 WHERE fid = 15",
         "UPDATE lane_group_connectors SET intersection_fid = NULL",
     )
-    m = read_map(world.maps, "us-ma-boston")
+    source = world.source()
+    m = source.map(world.drive.name)
+    where = f"{world.package}: layer "
+    assert {(w.where, w.what) for w in source.warnings(world.drive.name)} == {
+        (where + "lane_connectors, fid 40", "exit_lane_fid names no feature of lanes_polygons (1 times)"),
+        (where + "lane_connectors, fid 40", "traffic_light_stop_line_fids names no feature of stop_polygons (1 times)"),
+        (where + "lanes_polygons, fid 15", "lane_group_fid names no feature of lane_groups_polygons (1 times)"),
+        (where + "lanes_polygons, fid 15", "left_boundary_fid names no feature of boundaries (1 times)"),
+    }
     assert m.lanes.predecessors[4].tolist() == []
     assert m.lanes.successors[0].tolist() == []
     assert m.lanes.stops[4].tolist() == [7]
     assert (m.lanes.block[1], m.lanes.left_line[1], len(m.lanes.left[1])) == (-1, -1, 0)
     assert m.blocks.lanes[0].tolist() == [0]
     assert m.blocks.intersection.tolist() == [-1, -1, -1]
+
+
+def reshape(world: Any, layer: str, change: Any, *fids: int) -> None:
+    """Applies ``change`` to the coordinates (P, 2) of features of a layer (all, if none is named)."""
+    with closing(sqlite3.connect(world.package)) as db:
+        rows = db.execute(f'SELECT fid, geom FROM "{layer}"').fetchall()
+        for fid, blob in rows:
+            shape = shapely.from_wkb(blob[40:])
+            if not fids or fid in fids:
+                if shape.geom_type == "LineString":
+                    shape = shapely.LineString(change(shapely.get_coordinates(shape)))
+                else:
+                    shape = shapely.Polygon(change(shapely.get_coordinates(shape)))
+                db.execute(f'UPDATE "{layer}" SET geom = ? WHERE fid = ?', (blob[:40] + shapely.to_wkb(shape), fid))
+        db.commit()
+
+
+REPEATS = {
+    "first": lambda p: np.vstack([p[:1], p]),
+    "middle": lambda p: np.vstack([p[: len(p) // 2 + 1], p[len(p) // 2 :]]),
+    "last": lambda p: np.vstack([p, p[-1:], p[-1:]]),
+    "nearly": lambda p: np.vstack([p, p[-1:] + 1e-13]),
+    "all": lambda p: np.repeat(p, 2, axis=0),
+}
+
+
+@pytest.mark.parametrize("way", REPEATS)
+def test_repeated_vertices_of_lines_are_one_and_told(world: Any, assert_same: Any, way: str) -> None:
+    whole = read_map(world.maps, "us-ma-boston")
+    for layer in ("baseline_paths", "boundaries"):
+        reshape(world, layer, REPEATS[way])
+    told: list[DataError] = []
+    assert_same(read_map(world.maps, "us-ma-boston", told), whole)
+    assert [t.where.split("layer ")[1].split(",")[0] for t in told] == ["boundaries", "baseline_paths"]
+    assert all(t.what.endswith(" repeated vertices of lines left out") for t in told)
+
+
+@pytest.mark.parametrize(("layer", "fid"), [("baseline_paths", 2), ("boundaries", 503)])
+def test_a_line_without_length_is_refused(world: Any, layer: str, fid: int) -> None:
+    reshape(world, layer, lambda p: np.repeat(p[:1], 3, axis=0), fid)
+    map_fault(world, f"layer {layer}, fid {fid}", "a line without length")
+
+
+def test_a_polygon_that_crosses_itself_is_told(world: Any) -> None:
+    reshape(world, "crosswalks", lambda p: p[[0, 2, 1, 3, 0]])
+    told: list[DataError] = []
+    read_map(world.maps, "us-ma-boston", told)
+    (t,) = told
+    assert t.where == f"{world.package}: layer crosswalks, fid 401"
+    assert t.what.startswith("1 polygons cross themselves")
 
 
 @pytest.mark.parametrize(

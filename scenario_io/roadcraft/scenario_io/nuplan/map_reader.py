@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
+from roadcraft.scenario_io.faults import repeated
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.geopackage import GeoPackage, Layer
 from roadcraft.scenario_io.nuplan.layers import AREAS, SPEED_BUMPS
@@ -91,7 +92,6 @@ def read_map(root: Path, location: str, told: list[DataError] | None = None) -> 
 
 
 _LINES = ("lane_connectors", "baseline_paths", "boundaries")
-_SAME_M = 1e-6  # vertices this near are one: what lies between them has no direction
 
 
 class _Projector:
@@ -152,11 +152,15 @@ class _Builder:
         limits = [*lanes.columns["speed_limit_mps"], *connectors.columns["speed_limit_mps"]]
         limit = self._floats("lanes_polygons", "speed_limit_mps", limits)
         has_limit = np.isfinite(limit)
-        line = {
-            side: np.concatenate([self._ints("lanes_polygons", side), self._ints(CONNECTOR_POLYGONS, side)[edge_of]])
+        left, right = (
+            np.concatenate(
+                [
+                    self._refer(self.lines.id, "lanes_polygons", side, "boundaries"),
+                    self._refer(self.lines.id, CONNECTOR_POLYGONS, side, "boundaries")[edge_of],
+                ]
+            )
             for side in ("left_boundary_fid", "right_boundary_fid")
-        }
-        left, right = (index_of(self.lines.id, line[side]) for side in line)
+        )
         centers = self._centerlines()
         comes, leads = (
             self._refer(lanes.fid, "lane_connectors", c, "lanes_polygons") for c in ("exit_lane_fid", "entry_lane_fid")
@@ -244,9 +248,11 @@ class _Builder:
         """Rows of the stop areas of each connector: those listed that its baseline touches, else the one nearest to its start."""
         polygons, rows = self.layers["stop_polygons"].geometry, self.areas.of(AreaKind.STOP)
         out: list[list[int]] = []
-        for text, line in zip(texts, baselines, strict=True):
+        lost: list[int] = []
+        for fid, text, line in zip(self.layers["lane_connectors"].fid.tolist(), texts, baselines, strict=True):
             wanted = [int(t) for t in text.replace(" ", "").split(",") if t.isdigit()]
             listed = index_of(self.layers["stop_polygons"].fid, np.array(wanted, np.int64))
+            lost += [fid] * int((listed < 0).sum())
             listed = listed[listed >= 0]
             if len(listed):
                 touched = listed[shapely.intersects(polygons[listed], line)]
@@ -255,6 +261,8 @@ class _Builder:
                     touched = listed[[int(np.argmin(shapely.distance(polygons[listed], start)))]]
                 listed = touched
             out.append(rows[listed].tolist())
+        what = f"traffic_light_stop_line_fids names no feature of stop_polygons ({len(lost)} times)"
+        self._tell("lane_connectors", np.array(lost, np.int64), what)
         return out
 
     def _same_fid(self, lanes: Layer) -> None:
@@ -318,8 +326,7 @@ class _Builder:
                 "not a line of two points or more", where=f"{self.path}: layer {name}, fid {layer.fid[wrong[0]]}"
             )
         points, line = shapely.get_coordinates(layer.geometry, return_index=True)
-        again = np.zeros(len(points), np.bool_)
-        again[1:] = (np.abs(np.diff(points, axis=0)) < _SAME_M).all(1) & (line[1:] == line[:-1])
+        again = repeated(points, line)
         points, counts = points[~again], np.bincount(line[~again], minlength=len(layer.fid))
         short = np.flatnonzero(counts < 2)
         if len(short):
