@@ -20,15 +20,21 @@ from roadcraft.validation.suites import Item
 
 DATA = "suite.data"
 _WHOLE = 1 << 30  # bytes up to which a file is read whole
-_SAMPLES, _BLOCK = 64, 1 << 16  # of a longer file, and of every log
+_BLOCK, _BLOCKS, _LOG_BLOCKS = (
+    1 << 16,
+    1024,
+    3,
+)  # bytes of a block; blocks read of a longer file, and of each of many logs
 
 
 def digests_of(config: ScoreConfig, source: ScenarioSource, items: Sequence[Item]) -> dict[str, str]:
     """Digest of everything that a configuration only names, by dotted key: each path at any depth, ``suite.data`` (the drives and maps of these
     scenarios), ``code.roadcraft`` and ``code.<distribution>`` of every plugin from elsewhere. Raises DataError for what cannot be read."""
     named = paths_of(config)
-    found = {k: path_digest(Path(p)) for k, p in named.items() if k not in ("out", DATA)}
-    found[DATA] = _drives(source, items) if isinstance(source, Store) else path_digest(Path(config.suite.data), 0)
+    found = {k: path_digest(Path(p)) for k, p in named.items() if k != DATA}
+    found[DATA] = (
+        _drives(source, items) if isinstance(source, Store) else path_digest(Path(config.suite.data), 0, _LOG_BLOCKS)
+    )
     used = [*plugins_of(config).values(), *_networks(named.values())]
     return dict(sorted({**found, **_code(used)}.items()))
 
@@ -45,8 +51,9 @@ def refuse_differences(before: Mapping[str, str], now: Mapping[str, str], where:
         )
 
 
-def path_digest(path: Path, whole: int = _WHOLE) -> str:
-    """16 hex digits over a file, or over all files of a folder and their names. Files of more than ``whole`` bytes by their size and samples of them."""
+def path_digest(path: Path, whole: int = _WHOLE, blocks: int = _BLOCKS) -> str:
+    """16 hex digits over a file, or over all files of a folder and their names; of files of more than ``whole`` bytes, over their size and that many
+    blocks, the first and the last among them."""
     if not path.exists():
         return "absent"  # which whoever needs it says better
     try:
@@ -54,7 +61,7 @@ def path_digest(path: Path, whole: int = _WHOLE) -> str:
         digest = blake2b(digest_size=8)
         for file in files:
             digest.update(f"{file.relative_to(path)}\n".encode() if file != path else b"\n")
-            for block in _blocks(file, whole):
+            for block in _blocks(file, whole, blocks):
                 digest.update(block)
     except OSError as e:
         raise DataError(f"cannot be read: {e.strerror or e}", where=str(e.filename or path)) from e
@@ -68,16 +75,16 @@ def _files(folder: Path) -> Iterable[Path]:
             yield path
 
 
-def _blocks(path: Path, whole: int) -> Iterable[bytes]:
+def _blocks(path: Path, whole: int, blocks: int) -> Iterable[bytes]:
     size = path.stat().st_size
     yield f"{size}\n".encode()
     with path.open("rb") as f:
-        if size <= max(whole, _SAMPLES * _BLOCK):
+        if size <= max(whole, blocks * _BLOCK):
             while block := f.read(1 << 22):
                 yield block
             return
-        for i in range(_SAMPLES):  # the first and the last block are among them
-            f.seek(i * (size - _BLOCK) // (_SAMPLES - 1))
+        for i in range(blocks):
+            f.seek(i * (size - _BLOCK) // (blocks - 1))
             yield f.read(_BLOCK)
 
 

@@ -165,10 +165,15 @@ def _begin(
     folder: RunFolder, tree: Mapping[str, Any], items: Sequence[Item], digests: Mapping[str, str], resume: bool
 ) -> None:
     """A new folder is filled, an old one is checked against what is asked now."""
-    begun = folder.exists and bool(folder.records())  # a run that never got a result may be begun anew
-    if not begun:
+    if not folder.records():  # a run that never got a result may be begun anew
         folder.create(tree, items, versions(), digests)
         return
+    if lost := [p.name for p in (folder.config, folder.scenarios) if not p.is_file()]:
+        raise DataError(
+            f"holds results, but {' and '.join(lost)} is missing",
+            where=str(folder.path),
+            remedy="copy it again from where it came, or choose another out=",
+        )
     if not resume:
         raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
     refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
