@@ -55,7 +55,8 @@ def config_check(words: Words, verb: For = "") -> None:
     spec = next(c.spec for c in registry().commands() if c.spec.name == name)
     if spec.preflight:
         load_object(spec.preflight, f"the preflight of {name!r}")(loaded.config)
-    print(f"ok: a configuration for `roadcraft {name}`, {len(loaded.origins)} keys given")
+    given = [k for k in loaded.origins if not any(o.startswith(f"{k}.") for o in loaded.origins)]
+    print(f"ok: a configuration for `roadcraft {name}`, {len(given)} keys given")
 
 
 class _TwoSides(typer.core.TyperCommand):

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from roadcraft.core.errors import ConfigError
+
 _INTERVAL = re.compile(r"([\[(]) *([-\d.e]+), *([-\d.e]+) *([\])])")
 
 
-class RuleError(ValueError):
+class RuleError(ConfigError, ValueError):
     """One or more fields break their rules. faults: (field, value, rule) of each."""
 
     def __init__(self, owner: str, faults: list[tuple[str, Any, str]]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from roadcraft.core.config import path_field
+from roadcraft.core.rules import check
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class LearnedConfig:
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.micro_batch < 1:
-            raise ValueError("micro_batch must be at least 1")
-        if self.candidates < 0:
-            raise ValueError("candidates must not be negative")
-        if self.target_speed_mps < 0.0:
-            raise ValueError("target_speed_mps must not be negative")
+        check(self, {">= 1": "micro_batch", ">= 0": "candidates target_speed_mps"})
+
+    def preflight(self) -> None:
+        """The checkpoint is one. Raises DataError."""
+        from roadcraft.planners.checkpoint import read_config
+
+        read_config(self.checkpoint)

@@ -70,6 +70,7 @@ def roadcraft_commands() -> list[CommandSpec]:
             "Train an encoder and a behaviour model from a store",
             f"{here}.commands:train",
             f"{here}.config:TrainConfig",
+            preflight=f"{here}.preflight:check",
         ),
         CommandSpec("card", "Put closed-loop scores into a checkpoint's model card", f"{here}.commands:card"),
     ]

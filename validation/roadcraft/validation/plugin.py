@@ -47,7 +47,11 @@ def roadcraft_commands() -> list[CommandSpec]:
     commands, config = "roadcraft.validation.commands", "roadcraft.validation.config:ScoreConfig"
     return [
         CommandSpec(
-            "score", "Drive a suite of scenarios with a planner and judge the drives.", f"{commands}:score", config
+            "score",
+            "Drive a suite of scenarios with a planner and judge the drives.",
+            f"{commands}:score",
+            config,
+            preflight="roadcraft.validation.scoring.preflight:check",
         ),
         CommandSpec("rescore", "Judge a run's stored drives again, without driving.", f"{commands}:rescore"),
         CommandSpec(

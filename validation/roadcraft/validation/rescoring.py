@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import load_config, to_tree
+from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.scenario_io.store.rollouts import read_rollout
@@ -17,7 +17,7 @@ from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import Job, part_path
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import DATA, digests_of, refuse_differences
-from roadcraft.validation.scoring.score import ScoreResult, finish
+from roadcraft.validation.scoring.score import ScoreResult, finish, stored_tree
 from roadcraft.validation.scoring.sealed import Part
 from roadcraft.validation.scoring.summary import versions
 
@@ -44,7 +44,7 @@ def rescore(
     with new.lock(), Bar(len(items) * len(stores), progress, "drives") as bar:
         # Planner, agents and vehicle are those that drove; the code that judges is today's.
         new.create(
-            to_tree(config),
+            stored_tree(config),
             items,
             versions(),
             {**before, **_judging(now)},
@@ -58,7 +58,7 @@ def rescore(
                     part.add(_judge(job, store, item, mode) if again else driven or {})
                     bar.add(1)
             part.commit()
-        return finish(config, to_tree(config), new, items)
+        return finish(config, stored_tree(config), new, items)
 
 
 def metric_refs(names: Sequence[str], words: Sequence[str]) -> list[PluginRef] | None:

@@ -22,6 +22,12 @@ class TokenAgentsConfig:
     radius_m: float = 120.0
     micro_batch: int = 8
 
+    def preflight(self) -> None:
+        """The checkpoint is one. Raises DataError."""
+        from roadcraft.planners.checkpoint import read_config
+
+        read_config(self.checkpoint)
+
     def __post_init__(self) -> None:
         if not self.temperature > 0.0 or not self.radius_m > 0.0:
             raise ValueError("temperature and radius_m must be positive")

@@ -46,15 +46,10 @@ def train(
 def _train(words: list[str], overfit: int, resume: Path | None) -> None:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    from roadcraft.core.errors import ConfigError
     from roadcraft.plugins.training.recipe import run_config
     from roadcraft.plugins.training.run import train as run
 
     config = run_config(words, resume, overfit)
-    if not config.data:
-        raise ConfigError(
-            "1 mistake in the configuration:\n  - data: not given; data=STORE names the store to train on"
-        )
     done = run(config, resume=resume)
     if rank_zero_only.rank:
         return

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 
 from roadcraft.core.config import to_tree
-from roadcraft.core.errors import ConfigError, DataError, DiskError
+from roadcraft.core.errors import DataError, DiskError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
 from roadcraft.planners.checkpoint import build_network, read_metrics, settle_folder
 from roadcraft.plugins.training.config import TrainConfig
@@ -23,11 +23,11 @@ from roadcraft.plugins.training.data import DataModule
 from roadcraft.plugins.training.divergence import Diverged
 from roadcraft.plugins.training.keeper import Keeper
 from roadcraft.plugins.training.module import TrainModule
+from roadcraft.plugins.training.preflight import preflight
 from roadcraft.plugins.training.progress import ProgressBar
 from roadcraft.plugins.training.recipe import check_same, load_start, with_rate
 from roadcraft.plugins.training.sharding import places
 from roadcraft.plugins.training.stopping import Stopped, StopRequest
-from roadcraft.scenario_io.open import open_source
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,15 @@ def _prepared(
     """Network, data and what goes with them, as far as a run that goes on had got."""
     settle_folder(out / "last")
     settle_folder(out / "best")
+    source = preflight(config, resume, source)
     if resume is not None:
         check_same(config, resume)
-    elif (out / "last").exists():
-        raise ConfigError(f"{out} already holds a run; choose another out=, or go on with it: --resume {out}")
     pl.seed_everything(config.seed, verbose=False)
     if config.threads:
         torch.set_num_threads(config.threads)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     config = with_rate(config, network.model, resume)
-    data = DataModule(config, source or open_source(config.data, config.format), network.features, stop)
+    data = DataModule(config, source, network.features, stop)
     if resume is None and config.start:
         load_start(network, config)
     elif resume is None and isinstance(network.model, Prepared):

@@ -11,14 +11,14 @@ from time import perf_counter
 from typing import Any
 
 from roadcraft.core.cores import usable_cores
-from roadcraft.scenario_io.filter_survey import missing_names
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import Job
+from roadcraft.validation.scoring.preflight import preflight
 from roadcraft.validation.scoring.present import duration
 from roadcraft.validation.scoring.sealed import Part
 from roadcraft.validation.scoring.worker import one_torch_thread
-from roadcraft.validation.suites import Item, open_data, select_items
+from roadcraft.validation.suites import Item
 
 DRIVEN = 8  # scenarios, evenly spread over the list
 
@@ -26,11 +26,8 @@ DRIVEN = 8  # scenarios, evenly spread over the list
 def dry_run(config: ScoreConfig) -> dict[str, Any]:
     """What a run of this configuration would be, without making it: counts by type and map, and time and disk where ``DRIVEN`` scenarios could be
     driven in every mode in this process (kernels compiled before). Raises what ``score`` raises before it begins."""
-    if config.out:
-        RunFolder(config.out).refuse_others()
-    source = open_data(config.suite)
-    missing = [] if config.scenario else missing_names(source, config.suite.filter)
-    items = select_items(config.suite, source, config.scenario)
+    ready = preflight(config)
+    items, missing = ready.items, ready.missing
     drives = len(items) * len(config.suite.modes)
     workers = min(config.workers or usable_cores(), drives)
     seconds, size = _measure(config, items[:: ceil(len(items) / DRIVEN)])

@@ -12,23 +12,23 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import Loaded, load_config, to_tree
+from roadcraft.core.config import Loaded, full_tree, load_config
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.scenario_io.filter_config import ScenarioFilter
-from roadcraft.scenario_io.filter_survey import Missing, missing_names
+from roadcraft.scenario_io.filter_survey import Missing
 from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
+from roadcraft.validation.scoring.preflight import preflight
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
 from roadcraft.validation.scoring.sealed import Part, write_sealed
 from roadcraft.validation.scoring.summary import planner_label, summarise, versions
 from roadcraft.validation.scoring.tables import metrics_table, ordered, scores_table, timings_table, write_table
-from roadcraft.validation.suites import Item, open_data, scenario_list_hash, select_items
+from roadcraft.validation.suites import Item, scenario_list_hash
 
 BATCHES_PER_WORKER = 4  # enough that workers end together and a kill loses little
 SMALLEST_BATCH = 16
@@ -69,19 +69,16 @@ def score(
     filter is given. Raises ConfigError and DataError.
     """
     if config is None:
-        words = [f"{k}={json.dumps(_plain(v))}" for k, v in settings.items()]
-        config = load_config(ScoreConfig, words, short=ScoreConfig.SHORT).config
+        config = load_config(ScoreConfig, [settings], short=ScoreConfig.SHORT).config
     elif settings:
         raise ConfigError("give a config or single settings, not both")
     config = placed(config, resume)
-    folder, tree = RunFolder(config.out), to_tree(config)
-    folder.refuse_others()
-    source = open_data(config.suite)
-    missing = [] if config.scenario else missing_names(source, config.suite.filter)
+    folder, tree = RunFolder(config.out), stored_tree(config)
+    ready = preflight(config)
+    items, missing = ready.items, ready.missing
     _tell_missing(config, missing)
-    items = select_items(config.suite, source, config.scenario)
     _refuse_crowd(config, len(items), at_most)
-    digests = digests_of(config, source, items)
+    digests = digests_of(config, ready.source, items)
     with folder.lock(), _whole(folder, len(items) * len(config.suite.modes)):
         _begin(folder, tree, items, digests, resume)
         if debug:
@@ -109,10 +106,6 @@ def _whole(folder: RunFolder, total: int) -> Iterator[None]:
 
 def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
     lines = [str(m) for m in missing]
-    if lines and config.suite.missing == "refuse":
-        raise DataError(
-            "\n".join(lines), where=config.suite.data, remedy="suite.missing=report goes on with what there is"
-        )
     if config.suite.agents != SuiteConfig().agents and "reactive" not in config.suite.modes:
         lines.append(
             f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, without 'reactive'"
@@ -127,6 +120,11 @@ def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
             f"suite.filter is empty, so that all {count} scenarios of {config.suite.data} would be driven, {count * len(config.suite.modes)} drives: "
             "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
         )
+
+
+def stored_tree(config: ScoreConfig) -> dict[str, Any]:
+    """The configuration as a run keeps it: every default of every plugin spelt out, and no ``out``, since a folder may be moved."""
+    return {k: v for k, v in full_tree(config).items() if k != "out"}
 
 
 def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
@@ -268,11 +266,3 @@ def finish(
     summary = {"format": FORMAT, **summary, "missing": dict(missing or {}), "tables": tables}
     write_sealed(folder.summary, summary, indent=1)
     return ScoreResult(folder.path, summary, records)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, PluginRef):
-        return {"name": value.name, "params": value.params}
-    if isinstance(value, Path):
-        return str(value)
-    return value

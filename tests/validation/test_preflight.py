@@ -1,0 +1,97 @@
+"""Before a run begins: every mistake of names, paths and data at once, the same from ``score`` and from ``config check``, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from roadcraft.core.cli import main
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.validation.scoring.preflight import preflight
+from roadcraft.validation.scoring.score import load_score_config, stored_tree
+
+TRUCK = (
+    "name: rig\nunits:\n  - {front_m: 4, rear_m: 1, width_m: 2.5, height_m: 3, wheel_base_m: 3}\n"
+    "  - {front_m: 8, rear_m: 4, width_m: 2.5, height_m: 4, wheel_base_m: 8}\nmax_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
+)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command line in a folder of its own: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(w) for w in words])
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["suite.filter.preset=maped"], 2, "suite.filter: filter.preset: no preset 'maped'; did you mean 'mapped'?"),
+        (["vehicle=pacfica"], 2, "vehicle: there is no vehicle 'pacfica'; did you mean 'pacifica'?"),
+        (["vehicle=conf/truck.yaml"], 4, "error: vehicle: DIR/conf/truck.yaml: cannot be read: No such file or directory\n"),
+        (["vehicle=rig.yaml"], 2, "vehicle: 'rig' has 2 units, kinematic_bicycle drives one; choose another simulation.vehicle_model"),
+        (["data=nowhere"], 4, "error: suite.data: DIR/nowhere: there is no such file or folder (accepted: a store"),
+        (["data="], 2, "  - suite.data is missing: say data=STORE"),
+        (["planner=learned"], 4, "error: planner.params: no checkpoint is named (checkpoint=RUN/best, a folder written by: roadcraft train)\n"),
+        (["planner=learned", "planner.checkpoint=none"], 4, "error: planner.params.checkpoint: DIR/none: there is no such file or folder\n"),
+        (["planner=guard", "planner.planner={name: learned, checkpoint: none}"], 4, "error: planner.params.planner.params.checkpoint: DIR/none: there is"),
+        (["planner=guard", "planner.planner=idm", "planner.fallback=pdm_closd"], 2, "planner.params.fallback (command line): no planner named 'pdm_closd'; did"),
+        (["planner=learned", "planner.checkpoint=."], 4, "error: planner.params: DIR: config.yaml and model.safetensors missing"),
+        (["suite.filter.tokens_file=none.txt"], 4, "error: suite.filter.tokens_file: DIR/none.txt: there is no such file or folder\n"),
+        (["out=rig.yaml"], 2, "  - out: DIR/rig.yaml is a file; name a new folder with out="),
+        (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4, "error: suite.filter: "),
+    ],
+)  # fmt: skip
+def test_check_and_score_refuse_the_same_and_leave_nothing_behind(
+    run: Run, small_store: Path, tmp_path: Path, words: list[str], code: int, told: str
+) -> None:
+    (tmp_path / "rig.yaml").write_text(TRUCK)
+    given = ["planner=idm", f"data={small_store}", *words]
+    out = [] if any(w.startswith("out=") for w in words) else ["out=run"]
+    checked, scored = run("config", "check", *given, *out, "--for", "score"), run("score", *given, *out)
+    for found in (checked, scored):
+        assert told.replace("DIR", str(tmp_path)) in found[2]
+        assert found[0] == code
+        assert "Traceback" not in found[2]
+    assert [p.name for p in tmp_path.iterdir()] == ["rig.yaml"], "nothing was written"
+
+
+def test_every_mistake_is_told_at_once(small_store: Path, tmp_path: Path) -> None:
+    config = load_score_config(
+        ["planner=learned", f"planner.checkpoint={tmp_path}/none", "vehicle=pacfica", f"data={tmp_path}/no"]
+    ).config
+    with pytest.raises(ConfigError) as caught:
+        preflight(config)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 mistakes in the configuration:"
+    assert lines[1] == f"  - planner.params.checkpoint: {tmp_path}/none: there is no such file or folder"
+    assert lines[2].startswith("  - vehicle: there is no vehicle 'pacfica'")
+    assert lines[3].startswith(f"  - suite.data: {tmp_path}/no: there is no such file or folder")
+    with pytest.raises(DataError, match="2 mistakes in what is read:"):
+        preflight(load_score_config(["planner=learned", f"data={tmp_path}/no"]).config)
+
+
+def test_what_is_right_is_said_to_be_with_the_size_of_the_run(run: Run, small_store: Path) -> None:
+    code, out, _ = run("config", "check", "planner=idm", f"data={small_store}", "modes=[nonreactive, reactive]")
+    assert code == 0
+    scenarios = len(preflight(load_score_config([f"data={small_store}"]).config).items)
+    assert out.splitlines()[0] == f"{scenarios} scenarios, {2 * scenarios} drives"
+    assert out.splitlines()[1] == "ok: a configuration for `roadcraft score`, 3 keys given"
+
+
+def test_a_run_keeps_every_default_and_no_out(tmp_path: Path) -> None:
+    tree = stored_tree(load_score_config(["planner=idm", f"out={tmp_path}/run"]).config)
+    assert "out" not in tree
+    assert tree["planner"]["params"]["headway_s"] == 1.5
+    json.dumps(tree)

@@ -1,0 +1,77 @@
+"""What would stop a scoring run, found before anything is written (``roadcraft score`` and ``roadcraft config check``)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.preflight import Faults
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.scenario_io.filter_survey import Missing, missing_names
+from roadcraft.scenario_io.filters import resolve
+from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.suites import Item, open_data, select_items
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a run begins with: the data, its scenarios, and what the filter names that the data lack."""
+
+    source: ScenarioSource
+    items: list[Item]
+    missing: Sequence[Missing]
+
+
+def preflight(config: ScoreConfig) -> Ready:
+    """Vehicle, paths, plugins' own checks, the run's folder, data and filter. Raises ConfigError or DataError that name every mistake."""
+    faults = Faults()
+    faults.of_parts(config, skip=("suite.data", "vehicle.file"))
+    with faults.of("vehicle"):
+        _check_vehicle(config)
+    with faults.of("out"):
+        if config.out:
+            RunFolder(config.out).refuse_others()
+    source, items, missing = None, [], []
+    with faults.of("suite.data"):
+        source = open_data(config.suite)
+    with faults.of("suite.filter"):
+        resolve(config.suite.filter)
+    if source is not None and not any(key.startswith("suite.filter") for key, _ in faults.found):
+        with faults.of("suite.filter"):
+            missing = [] if config.scenario else missing_names(source, config.suite.filter)
+            if missing and config.suite.missing == "refuse":
+                remedy = "suite.missing=report goes on with what there is"
+                raise DataError("\n".join(map(str, missing)), where=config.suite.data, remedy=remedy)
+            items = select_items(config.suite, source, config.scenario)
+    faults.end()
+    assert source is not None
+    return Ready(source, items, missing)
+
+
+def _check_vehicle(config: ScoreConfig) -> None:
+    vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
+    simulation = config.simulation
+    if len(vehicle.units) > 1 and (simulation.controller, simulation.vehicle_model.name) == (
+        "two_stage",
+        "kinematic_bicycle",
+    ):
+        raise ConfigError(
+            f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another simulation.vehicle_model"
+        )
+
+
+def check(config: ScoreConfig) -> None:
+    """``preflight``, and the planner, agents, metrics and controller are built, weights included. Tells what the filter names and the data lack."""
+    from roadcraft.validation.scoring.job import Job
+    from roadcraft.validation.simulation.loop import make_controller
+
+    ready = preflight(config)
+    Job(config, None)
+    make_controller(config.simulation)
+    for line in ready.missing:
+        print(f"warning: {line}", file=sys.stderr)
+    print(f"{len(ready.items)} scenarios, {len(ready.items) * len(config.suite.modes)} drives")
