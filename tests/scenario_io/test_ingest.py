@@ -267,6 +267,27 @@ def test_a_full_disk_ends_the_ingest_and_keeps_what_was_written(logs, tmp_path, 
     assert contents(tmp_path / "out") == contents(logs)
 
 
+class Quits(Store):
+    """A source whose reader of one log ends the process."""
+
+    def drive(self, log):
+        return sys.exit(5) if log == "log_07" else super().drive(log)
+
+
+def test_a_source_that_exits_costs_that_log_only(logs, tmp_path, monkeypatch):
+    monkeypatch.setattr("roadcraft.scenario_io.ingestion.open_source", lambda path, format: Quits(path))
+    report = ingest("store", logs, tmp_path / "out", workers=1)
+    assert report.drives == 39
+    (skipped,) = report.skipped
+    assert (skipped.log, skipped.what) == ("log_07", "SystemExit: 5")
+
+
+def test_a_source_that_exits_when_opened_is_told(logs, tmp_path, monkeypatch):
+    monkeypatch.setattr("roadcraft.scenario_io.ingestion.open_source", lambda path, format: sys.exit(5))
+    with pytest.raises(DataError, match="the source 'store' ended the process: SystemExit: 5"):
+        ingest("store", logs, tmp_path / "out", workers=1)
+
+
 def test_tagged_only(damaged, tmp_path):
     assert ingest("store", damaged, tmp_path / "out", workers=1, tagged_only=True).scenarios == 4
 
@@ -292,7 +313,7 @@ def test_what_is_accepted_is_said(tmp_path):
     with pytest.raises(DataError, match=r"folder is empty.*accepted: a store .*nuPlan logs .*Waymo"):
         open_source(tmp_path)
     (tmp_path / "readme.md").write_text("x")
-    with pytest.raises(DataError, match="no scenarios are found here"):
+    with pytest.raises(DataError, match=r"no scenarios are found here, but readme\.md \(accepted: a store"):
         open_source(tmp_path)
     StoreWriter(tmp_path / "s")
     with pytest.raises(DataError, match="takes no parameters"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roadcraft.core.cli import main
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter
 from roadcraft.scenario_io.show import describe_store, print_description
@@ -94,6 +95,21 @@ def test_an_unknown_name_is_told(store, tmp_path):
         describe_store(store, "nothing")
     with pytest.raises(DataError, match="no such folder"):
         describe_store(tmp_path / "x")
+
+
+def test_verify_ends_with_four_where_a_file_is_damaged(store, capsys):
+    path = sorted((store / "maps").iterdir())[0]
+    kept = path.read_bytes()
+    path.write_bytes(kept[:-64] + bytes(64))
+    for words, code in ((["--verify"], 4), ([path.stem[:8]], 4), ([], None)):
+        with pytest.raises(SystemExit) as e:
+            main(["show", str(store), *words])
+        assert (e.value.code or None) == code
+        out, err = capsys.readouterr()
+        if code:
+            assert path.name in (out + err).replace("\n", "")
+            assert "Traceback" not in err
+    path.write_bytes(kept)
 
 
 def test_damage_is_shown(store, capsys):

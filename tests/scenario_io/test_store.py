@@ -96,6 +96,14 @@ def test_a_scenario_equals_the_one_cut_from_the_log(store, make_drive, make_map,
             assert stored.expert.tobytes() == direct.expert.tobytes()
 
 
+def test_a_window_across_a_gap_is_refused(make_drive, make_map, make_rows):
+    drive = make_drive(1)
+    row = make_rows(drive)[1]
+    late = replace(drive, time_us=drive.time_us + 3_000_000 * (np.arange(len(drive)) > 20))
+    with pytest.raises(DataError, match=r"log_1: scenario .*: the log has a gap of 3\.1\d? s in the window"):
+        cut(late, make_map(1), row, "b", (int(late.time_us[14]), int(late.time_us[32])))
+
+
 def test_arrays_look_to_kernels_like_those_of_a_log(store, make_drive):
     stored, _ = to_arrays(Store(store).drive("log_1"))
     for key, a in stored.items():

@@ -12,11 +12,13 @@ from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes
 
+GAP_US = 500_000  # between two iterations: no simulation step is that long
+
 
 def cut(drive: Drive, map_data: MapData, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
     """The scenario of ``row``: every ``row.stride``-th frame whose time lies in the inclusive window (reference/nuplan.md, section c).
 
-    Raises DataError when the drive does not hold at least two iterations of the window.
+    Raises DataError when the drive does not hold at least two iterations of the window, or a gap lies between two of them.
     """
     inside = np.flatnonzero((drive.time_us >= window_us[0]) & (drive.time_us <= window_us[1]))
     count = (len(inside) + row.stride - 1) // row.stride
@@ -27,6 +29,13 @@ def cut(drive: Drive, map_data: MapData, row: ScenarioRow, type: str, window_us:
             remedy="at least 3 are needed",
         )
     first = int(inside[0])
+    steps = np.diff(drive.time_us[inside[:: row.stride]])
+    if steps.max() > max(GAP_US, 2.5 * row.stride * row.interval_us):
+        raise DataError(
+            f"the log has a gap of {steps.max() * 1e-6:.2f} s in the window",
+            where=f"{drive.name}: scenario {row.token}",
+            remedy="ingest the log again, which leaves scenarios across gaps out",
+        )
     return Scenario(
         row.token, type, row.tags, row.split, drive, map_data, first, first + (count - 1) * row.stride, row.stride
     )

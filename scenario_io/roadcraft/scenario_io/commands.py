@@ -71,7 +71,8 @@ def listed(title: str, found: Sequence[Skipped]) -> Iterator[str]:
     for s in found:
         seen[s.what] += 1
         if seen[s.what] <= SHOWN:
-            yield f"{title}: {DataError(s.what, where=s.where, remedy=s.remedy)}"
+            named = "" if s.log in s.where else f"{s.log}: "
+            yield f"{title}: {named}{DataError(s.what, where=s.where, remedy=s.remedy)}"
         elif seen[s.what] == alike[s.what]:
             yield f"{title}: {alike[s.what] - SHOWN} more logs: {s.what}"
 

@@ -207,7 +207,7 @@ def _without_frames(drive: Drive, keep: Mask) -> Drive:
     rows, lit = np.repeat(keep, np.diff(o.offsets)), np.repeat(keep, np.diff(li.offsets))
     at = np.cumsum(keep) - keep
     first = at[drive.scenes.first]
-    left = np.flatnonzero(np.diff(np.append(first, keep.sum())) > 0)
+    left = np.flatnonzero(first < np.append(first[1:], keep.sum()))
     tagged = keep[drive.tag_frame]
     return replace(
         drive,

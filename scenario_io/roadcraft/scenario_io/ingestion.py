@@ -200,8 +200,8 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as e:  # a log must never end the ingest of the others, not even by SystemExit
-        known = isinstance(e, RoadcraftError)
-        remedy = "" if known else "please report this log: the reader should have said what is wrong with it"
+        ours = isinstance(e, RoadcraftError)
+        remedy = "" if ours else "please report this log: the reader should have said what is wrong with it"
         done.skipped.append(Skipped(key, f"{type(e).__name__}: {e}", f"{job.path}: {key}", remedy))
 
 

@@ -54,7 +54,9 @@ def detect(path: Path) -> str:
             where=str(path),
             remedy="say format=NAME, or a subfolder",
         )
-    what = "the folder is empty" if path.is_dir() and not any(path.iterdir()) else "no scenarios are found here"
+    inside = sorted(p.name for p in path.iterdir()) if path.is_dir() else [path.name]
+    holds = ", ".join(inside[:3]) + (", ..." if len(inside) > 3 else "")
+    what = f"no scenarios are found here, but {holds}" if inside else "the folder is empty"
     raise DataError(what, where=str(path), remedy=f"accepted: {ACCEPTED}; for another format say format=NAME")
 
 

@@ -430,6 +430,36 @@ def test_no_maps_folder(world: Any, tmp_path: Path) -> None:
         source.map(world.drive.name)
 
 
+def test_a_folder_that_links_to_itself_holds_its_logs_once(world: Any) -> None:
+    (world.logs / "again").symlink_to(world.logs, target_is_directory=True)
+    assert world.source().logs() == [world.drive.name]
+
+
+def test_the_maps_of_the_environment_are_taken_where_none_are_given(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.maps.rename(tmp_path / "elsewhere")
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "elsewhere"))
+    assert NuplanSource(NuplanConfig(str(world.logs))).map(world.drive.name).name == "us-ma-boston"
+    with pytest.raises(DataError, match=r"maps_root, or NUPLAN_MAPS_ROOT, must be"):
+        NuplanSource(NuplanConfig(str(world.logs), str(tmp_path / "nowhere"))).map(world.drive.name)
+
+
+def test_an_ingest_names_the_log_that_lacks_its_map(
+    world: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from roadcraft.core.cli import main
+
+    spoil(world.log, "UPDATE log SET map_version = 'us-tx-austin.gpkg'")
+    with pytest.raises(SystemExit) as e:
+        main(["ingest", "nuplan", str(world.logs), f"maps_root={world.maps}", "--out", str(tmp_path / "s"), "-w", "1"])
+    assert e.value.code == 4
+    assert (
+        f"skipped: {world.drive.name}: {world.maps}/nuplan-maps-v1.0.json: location 'us-tx-austin'"
+        in capsys.readouterr().err
+    )
+
+
 def test_location_that_is_not_listed(world: Any) -> None:
     spoil(world.log, "UPDATE log SET map_version = 'us-tx-austin.gpkg'")
     e = fault(world, "us-tx-austin", "not listed")

@@ -297,3 +297,5 @@ def _show_store(path: Path, token: str, type: str, logs: bool, verify: bool, lim
         print(json.dumps(found, indent=1))
     else:
         print_description(found)
+    if found.get("faults"):
+        raise typer.Exit(4)

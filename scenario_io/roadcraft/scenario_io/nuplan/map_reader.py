@@ -46,7 +46,9 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
         listed: Any = json.loads(index.read_text())
         version = str(listed[location]["version"])
     except FileNotFoundError:
-        raise DataError("no such file", where=str(index), remedy="maps_root must be the folder that holds it") from None
+        raise DataError(
+            "no such file", where=str(index), remedy="maps_root, or NUPLAN_MAPS_ROOT, must be the folder that holds it"
+        ) from None
     except (ValueError, OSError) as e:
         raise DataError(f"cannot be read: {e}", where=str(index)) from e
     except (KeyError, TypeError):

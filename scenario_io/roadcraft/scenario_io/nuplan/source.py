@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
@@ -17,6 +18,7 @@ from roadcraft.scenario_io.nuplan.config import MAP_VERSION, NuplanConfig
 from roadcraft.scenario_io.nuplan.log_reader import LogReader
 from roadcraft.scenario_io.nuplan.map_reader import read_map
 
+MAPS_VARIABLE = "NUPLAN_MAPS_ROOT"
 _DEPTH = 3  # folders below data_root that may hold logs
 _OPEN = 8  # logs kept open
 
@@ -156,6 +158,8 @@ def _find_logs(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:
                 continue
             name = path.name.removesuffix(".db")
             if name in found:
+                if path.resolve() == found[name].resolve():  # reached again by a link
+                    continue
                 both = f"{found[name].parent} and {path.parent}"
                 raise DataError(f"log {name} lies in {both}", where=str(root), remedy="choose one with splits=[...]")
             found[name] = path
@@ -165,9 +169,10 @@ def _find_logs(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _maps_root(data_root: Path, given: str | None) -> Path:
-    """The maps folder: the given one, else the first that lists maps in, beside or above the logs."""
+    """The maps folder: the given one, else the first that lists maps in, beside or above the logs, else that of the environment (as nuplan-devkit)."""
     if given is not None:
         return Path(given).expanduser()
     above = [data_root, *list(data_root.absolute().parents)[:3]]
     candidates = [folder / name for folder in above for name in ("", "maps")]
-    return next((c for c in candidates if (c / f"{MAP_VERSION}.json").is_file()), data_root / "maps")
+    elsewhere = Path(os.environ.get(MAPS_VARIABLE) or data_root / "maps").expanduser()
+    return next((c for c in candidates if (c / f"{MAP_VERSION}.json").is_file()), elsewhere)
