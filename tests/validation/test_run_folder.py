@@ -197,6 +197,16 @@ def test_every_path_at_any_depth_has_a_digest(tmp_path, small_store):
     assert "vehicle.file" not in digests_of(replace(config, vehicle=VehicleRef()), source, [])
 
 
+def test_a_checkpoints_card_may_be_written_again(tmp_path):
+    for name in ("config.yaml", "model.safetensors", "metrics.json", "README.md"):
+        (tmp_path / name).write_text("1")
+    before = path_digest(tmp_path)
+    (tmp_path / "metrics.json").write_text("2")
+    assert path_digest(tmp_path) == before
+    (tmp_path / "config.yaml").write_text("2")
+    assert path_digest(tmp_path) != before
+
+
 def test_the_first_and_the_last_bytes_of_a_long_file_are_in_its_digest(tmp_path):
     file, digests = tmp_path / "log.db", set()
     for at in (None, 0, -1):
@@ -214,6 +224,25 @@ def test_a_judged_again_run_knows_where_its_drives_lie(run):
     twice = rescore(again.run, run.with_name("twice"))
     assert RunFolder(twice.run).replays("nonreactive") == run / "rollouts" / "nonreactive"
     assert pq.read_table(twice.run / "scores.parquet").equals(pq.read_table(run / "scores.parquet"))
+
+
+def test_drives_of_another_run_are_told(run, small_store, tmp_path):
+    other = run_score(tmp_path / "other", small_store, planner="log_replay").run
+    rollouts = run / "rollouts" / "nonreactive"
+    shutil.rmtree(rollouts)
+    with pytest.raises(DataError, match=r"rollouts/nonreactive: this run did not keep its rollouts"):
+        RunFolder(run).replays("nonreactive")
+    shutil.copytree(other / "rollouts" / "nonreactive", rollouts)
+    with pytest.raises(DataError, match=r"rollouts/nonreactive: these are not the drives that were judged"):
+        rescore(run, tmp_path / "again")
+
+
+def test_a_run_that_only_judged_says_when_the_one_that_drove_is_gone(run, tmp_path):
+    again = rescore(run, tmp_path / "again").run
+    shutil.rmtree(run)
+    with pytest.raises(DataError) as e:
+        RunFolder(again).replays("nonreactive")
+    assert str(e.value) == f"{run}: the run that drove is gone ({again} only judged its drives)"
 
 
 def test_a_run_is_written_only_into_a_folder_of_its_own(tmp_path, small_store):

@@ -102,6 +102,8 @@ def score(
     config = config if out is None else replace(config, out=str(out))
     gate = Gate(fail_below, tuple(fail_on or ()))
     gate.check(config)
+    if junit is not None and junit.is_dir():
+        raise ConfigError(f"--junit (command line): {junit} is a folder; name a file")
     if dry_run:
         _print_dry_run(config, as_json)
         return

@@ -20,6 +20,7 @@ from typing import Any
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
 from roadcraft.core.yaml_text import parse_yaml, resolved
+from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
 from roadcraft.validation.suites import Item
@@ -204,14 +205,32 @@ class RunFolder:
         return self.path / "rollouts" / mode
 
     def replays(self, mode: str) -> Path:
-        """Where this run's drives lie: for one that only judged again, in the run that drove. Raises DataError where they were not kept."""
+        """Where this run's drives lie: for one that only judged again, in the run that drove.
+
+        Raises DataError where they were not kept, are gone, or are not those that were judged.
+        """
         origin = self._listed()["driven_in"]
-        found = self.rollouts(mode) if origin is None else Path(origin) / "rollouts" / mode
-        if not found.is_dir():
+        if origin is not None:
+            if not RunFolder(origin).exists:
+                raise DataError(
+                    "the run that drove is gone", where=origin, remedy=f"{self.path} only judged its drives"
+                )
+            return RunFolder(origin).replays(mode)
+        found, written = self.rollouts(mode), self.read_summary()["tables"].get(f"rollouts/{mode}")
+        if written is None or not found.is_dir():
             raise DataError(
                 "this run did not keep its rollouts", where=str(found), remedy="score again with rollouts=true"
             )
+        if self.drives_digest(mode) != written:
+            raise DataError(
+                "these are not the drives that were judged", where=str(found), remedy="copy the whole run again"
+            )
         return found
+
+    def drives_digest(self, mode: str) -> str:
+        """Digest of the checksums of all drives of a mode, from their store's index."""
+        shards = sorted(f"{s.file} {s.digest}" for s in Store(self.rollouts(mode)).index.shards.values())
+        return blake2b("\n".join(shards).encode(), digest_size=16).hexdigest()
 
     def clean(self) -> None:
         """Remove what a writer of drives that is gone left half made."""

@@ -19,6 +19,7 @@ from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.suites import Item
 
 DATA = "suite.data"
+_CHECKPOINT = ("config.yaml", "model.safetensors")
 _WHOLE = 1 << 30  # bytes up to which a file is read whole
 _BLOCK, _BLOCKS, _LOG_BLOCKS = (
     1 << 16,
@@ -69,6 +70,11 @@ def path_digest(path: Path, whole: int = _WHOLE, blocks: int = _BLOCKS) -> str:
 
 
 def _files(folder: Path) -> Iterable[Path]:
+    """Files that count: of a checkpoint what drives, since its card and figures are written again when it is scored; else all but hidden ones."""
+    driving = [folder / n for n in _CHECKPOINT]
+    if all(p.is_file() for p in driving):
+        yield from driving
+        return
     for path in folder.rglob("*"):
         inner = path.relative_to(folder).parts
         if path.is_file() and not any(p.startswith(".") or p == "__pycache__" for p in inner):

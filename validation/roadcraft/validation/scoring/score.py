@@ -262,6 +262,9 @@ def finish(
         "timings.parquet": write_table(timings_table(records), folder.timings),
         "failures.json": write_atomic(folder.failures, json.dumps(failures, indent=1))[1],
     }
+    for mode in config.suite.modes:
+        if folder.rollouts(mode).is_dir():
+            tables[f"rollouts/{mode}"] = folder.drives_digest(mode)
     summary = summarise(config, tree, records, scenario_list_hash(items), folder.versions())
     summary = {"format": FORMAT, **summary, "missing": dict(missing or {}), "tables": tables}
     write_sealed(folder.summary, summary, indent=1)

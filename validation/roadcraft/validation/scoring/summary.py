@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core._version import __version__
+from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.registry import registry
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, ordered, share_names
@@ -40,8 +44,7 @@ def planner_label(name: str, params: Mapping[str, Any]) -> str:
         label = f"{name}({planner_label(inner['name'], inner.get('params', {}))})"
     elif isinstance(inner, str) and inner:
         label = f"{name}({inner})"
-    if params.get("checkpoint"):
-        label += f" {params['checkpoint']}"
+    label += "".join(f" {params[key]}" for key in _paths(name) if params.get(key))
     if params.get("instruction"):
         label += f' "{params["instruction"]}"'
     fallback = params.get("fallback")
@@ -52,6 +55,14 @@ def planner_label(name: str, params: Mapping[str, Any]) -> str:
     if fallback and fallback not in ("off", "none", False):
         label += f", fallback {fallback}"
     return label
+
+
+def _paths(planner: str) -> list[str]:
+    """Settings of a planner (or of agents) that are paths, such as ``checkpoint``: two planners of one name differ by them."""
+    for kind in ("planner", "agents"):
+        with contextlib.suppress(PluginError):
+            return [f.name for f in fields(registry().config_class(kind, planner)) if f.metadata.get("path")]
+    return ["checkpoint"]  # of a package that is not installed here
 
 
 def summarise(
