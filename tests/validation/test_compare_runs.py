@@ -203,13 +203,26 @@ def test_an_unfinished_run_is_refused(made):
     ("key", "said"),
     [
         ("suite.data", "suite.data: 1111 / 2222 (other drives behind the same tokens)"),
-        ("vehicle.file", "vehicle.file (digest): 1111 / 2222 (the same path, other contents)"),
-        ("code.some-planner", "code.some-planner (digest): 1111 / 2222 (other contents)"),
+        ("vehicle.file", "vehicle.file: 1111 / 2222 (other contents)"),
+        ("code.some-planner", "code.some-planner: 1111 / 2222 (other contents)"),
     ],
 )
 def test_other_contents_are_told(made, key, said):
     rows = [made.result(i, float(v)) for i, v in enumerate(scores())]
-    a, b = (made.run(n, rows, digests={key: d}) for n, d in (("a", "1111"), ("b", "2222")))
+    a, b = (made.run(n, rows, digests={"suite.data": "0", key: d}) for n, d in (("a", "1111"), ("b", "2222")))
     assert said in lines(roadcraft("compare", a, b).stdout)
-    same = made.run("c", rows, "data=elsewhere/store", digests={key: "1111"})
+    same = made.run("c", rows, "data=elsewhere/store", digests={"suite.data": "0", key: "1111"})
     assert compare(a, same)["settings"] == [], "the same content under another path"
+
+
+def test_other_paths_are_told_with_what_lies_there(made):
+    rows = [made.result(i, float(v)) for i, v in enumerate(scores())]
+    a, b = (
+        made.run(
+            n, rows, f"data=store-{n}", f"vehicle.file={n}/truck.yaml", digests={"suite.data": n, "vehicle.file": "1"}
+        )
+        for n in "ab"
+    )
+    (data,) = compare(a, b)["settings"]
+    assert [v.rsplit("/", 1)[1] for v in data["values"]] == ["store-a", "store-b"]
+    assert data["note"] == "other drives behind the same tokens"

@@ -12,9 +12,11 @@ from roadcraft.validation.scoring.folder import RunFolder, flatten
 from roadcraft.validation.suites import scenario_list_hash
 
 Records = Sequence[Mapping[str, Any]]
+Tree = Mapping[str, Any]
 _DATA = "suite.data"
 _SILENT = (*ScoreConfig.FREE, "rollouts")  # none of these can change a score
 _ABSENT = "nothing"
+_OTHER_DRIVES = "other drives behind the same tokens"
 
 
 def setting_differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
@@ -23,37 +25,35 @@ def setting_differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
     Versions count as settings, and so do the contents of files and folders that a configuration names.
     """
     trees = [flatten(r.tree()) for r in runs]
+    digests = [r.digests() for r in runs]
     versions = [{f"version of {k}": v for k, v in r.versions().items()} for r in runs]
+    named = set.intersection(*(set(d) for d in digests))
     found = [
         _entry(key, [t.get(key, _ABSENT) for t in side])
         for side in (trees, versions)
         for key in sorted({k for t in side for k in t})
-        if key != _DATA and not any(key == s or key.startswith(s + ".") for s in _SILENT)
+        if key not in named and not any(key == s or key.startswith(s + ".") for s in _SILENT)
     ]
-    found += _contents(runs, trees)
-    names = [t.get("planner.name") for t in trees]
+    same_scenarios = len({scenario_list_hash(r.items()) for r in runs}) == 1
+    found += [_contents(key, trees, digests, same_scenarios) for key in sorted({k for d in digests for k in d})]
+    names = {t.get("planner.name") for t in trees}
     return [
         d
         for d in found
         # The settings of two different planners have nothing to do with each other.
-        if len(set(d["values"])) > 1 and not (d["key"].startswith("planner.params") and len(set(names)) > 1)
+        if len(set(d["values"])) > 1 and not (d["key"].startswith("planner.params") and len(names) > 1)
     ]
 
 
-def _contents(runs: Sequence[RunFolder], trees: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Differences of what the named files hold, told by digests; the same content under two paths is no difference."""
-    digests = [r.digests() for r in runs]
-    same_scenarios = len({scenario_list_hash(r.items()) for r in runs}) == 1
-    found = []
-    for key in sorted({k for d in digests for k in d}):
-        values = [d.get(key, _ABSENT) for d in digests]
-        if key != _DATA:
-            paths = {str(t.get(key)) for t in trees}
-            note = "the same path, other contents" if len(paths) == 1 and key in trees[0] else "other contents"
-            found.append(_entry(f"{key} (digest)", values, note))
-        elif same_scenarios:
-            found.append(_entry(key, values, "other drives behind the same tokens"))
-    return found
+def _contents(key: str, trees: Sequence[Tree], digests: Sequence[Tree], same_scenarios: bool) -> dict[str, Any]:
+    """What a named file or folder holds, told by its digest; the same content under two paths is no difference."""
+    found, paths = [d.get(key, _ABSENT) for d in digests], [str(t.get(key, "")) for t in trees]
+    other_paths = len(set(found)) > 1 and len(set(paths)) > 1
+    shown = paths if other_paths else found
+    if key != _DATA:
+        return _entry(key, shown, "other contents")
+    # The digest is of the drives that were scored: with other scenarios it differs in any case.
+    return _entry(key, shown if same_scenarios or other_paths else [], _OTHER_DRIVES if same_scenarios else "")
 
 
 def _entry(key: str, values: Sequence[Any], note: str = "") -> dict[str, Any]:
