@@ -156,3 +156,32 @@ def test_json_holds_events_waits_and_the_command(run):
     (first, _) = found["results"]
     assert {"events", "waits", "kept", "command", "seconds", "title"} <= first.keys()
     assert first["events"][0]["seconds"] == pytest.approx(7.8)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--verify",), "--verify (command line): without effect here, RUN is a run"),
+        (
+            (f"{3:016x}", "--below", "0.5", "--tokens"),
+            "--below, --tokens (command line): without effect here, one scenario is asked for",
+        ),
+        ((f"{3:016x}", "--type", "turning"), "--type (command line): without effect here, one scenario is asked for"),
+    ],
+)
+def test_an_option_without_effect_is_refused(run, words, said):
+    refused = roadcraft("show", run, *words).exception
+    assert isinstance(refused, ConfigError)
+    assert str(refused).startswith(said.replace("RUN", str(run)))
+
+
+def test_a_store_is_shown_by_place_and_refuses_what_runs_have(small_store):
+    place = json.loads(roadcraft("show", small_store, "--json", "--limit", "0").stdout)
+    (only,) = (name.split(" (")[0] for name in place["maps"])
+    there = roadcraft("show", small_store, "--location", only, "--json")
+    assert there.exit_code == 0
+    assert only in there.stdout
+    unknown = roadcraft("show", small_store, "--location", only[:-2]).exception
+    assert str(unknown).endswith(f"map_names: 1 of 1 is not in the data: {only[:-2]} (did you mean {only}?)")
+    refused = roadcraft("show", small_store, "--below", "0.5").exception
+    assert str(refused) == f"--below (command line): without effect here, {small_store} is not a run"

@@ -13,6 +13,7 @@ from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.core.scenario import Ego, LightState, ObjectKind, Scenario
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
+from roadcraft.scenario_io.filter_survey import missing_names
 from roadcraft.scenario_io.filters import Selected, find, select
 from roadcraft.scenario_io.store.index import VERSION, pc, to_rows
 from roadcraft.scenario_io.store.store import Store
@@ -38,6 +39,8 @@ def describe_store(
     store = Store(path)
     if token is not None:
         return _named(store, token)
+    if filter is not None and (missing := missing_names(store, filter)):
+        raise DataError("; ".join(map(str, missing)), where=str(path))
     out = _totals(store)
     chosen = find(store, filter) if filter is not None else None
     if chosen is not None:

@@ -232,13 +232,13 @@ def show(
     path: Annotated[Path, typer.Argument(help="A scoring run, or a store.", metavar="RUN|STORE")],
     token: Annotated[str, typer.Argument(help="One scenario (of a store also: a log's key, or a map's hash).")] = "",
     type: Annotated[
-        str, typer.Option("--type", help="Only this scenario type, or those with this in their name.")
+        str, typer.Option("--type", help="Only this scenario type (of a run also those with this in their name).")
     ] = "",
     challenge: Annotated[
         str, typer.Option("--challenge", help="Run: only this one: nonreactive, reactive or open_loop.")
     ] = "",
     location: Annotated[
-        str, typer.Option("--location", help="Run: only this map, or those with this in their name.")
+        str, typer.Option("--location", help="Only this map (of a run also those with this in their name).")
     ] = "",
     metric: Annotated[str, typer.Option("--metric", help="Run: list by this metric's score.")] = "",
     below: Annotated[float | None, typer.Option("--below", help="Run: only scores below this, from 0 to 1.")] = None,
@@ -259,41 +259,52 @@ def show(
 
     roadcraft show runs/a --below 0.5 --tokens > bad.yaml; roadcraft score bad.yaml planner=pdm_closed
 
-    Exit codes: 0 done; 2 a name that the run does not know; 4 nothing of the kind is there.
+    Exit codes: 0 done; 2 a name that the run does not know, or an option without effect; 4 nothing of the kind is there.
     """
     from roadcraft.validation.show import describe_run, describe_scenario, is_run, token_list
     from roadcraft.validation.show_table import print_run, print_scenario
 
+    of_run: dict[str, Any] = {"challenge": challenge, "metric": metric, "below": below, "failed": failed}
+    of_list: dict[str, Any] = {"type": type, "location": location}
+    of_store: dict[str, Any] = {"logs": logs, "verify": verify}
     if not is_run(path):
-        _show_store(path, token, type, logs, verify, limit, as_json)
+        _refuse({**of_run, "tokens": tokens}, f"{path} is not a run")
+        _show_store(path, token, type, location, logs, verify, limit, as_json)
         return
-    chosen: dict[str, Any] = {
-        "type": type,
-        "challenge": challenge,
-        "location": location,
-        "metric": metric,
-        "below": below,
-        "failed": failed,
-    }
+    _refuse(of_store, f"{path} is a run")
     if token:
-        found = describe_scenario(path, token, challenge=challenge)
-    else:
-        found = describe_run(path, **chosen, limit=0 if tokens else limit)
-    if tokens and not token:
+        _refuse({**of_run, **of_list, "tokens": tokens, "challenge": ""}, f"one scenario is asked for, {token}")
+        told = describe_scenario(path, token, challenge=challenge)
+        print(json.dumps(told, indent=1)) if as_json else print_scenario(told)
+        return
+    found = describe_run(path, **of_run, **of_list, limit=0 if tokens else limit)
+    if tokens:
         print(token_list(path, found), end="")
     elif as_json:
         print(json.dumps(found, indent=1))
-    elif token:
-        print_scenario(found)
     else:
-        print_run(found, summary=not any(v not in ("", None, False) for v in chosen.values()))
+        print_run(found, summary=not any(map(_given, (*of_run.values(), *of_list.values()))))
 
 
-def _show_store(path: Path, token: str, type: str, logs: bool, verify: bool, limit: int, as_json: bool) -> None:
+def _given(value: Any) -> bool:
+    return value not in ("", None, False)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """Raise ConfigError for options that would have no effect here."""
+    names = [f"--{name}" for name, value in options.items() if _given(value)]
+    if names:
+        raise ConfigError(f"{', '.join(names)} (command line): without effect here, {why}")
+
+
+def _show_store(
+    path: Path, token: str, type: str, location: str, logs: bool, verify: bool, limit: int, as_json: bool
+) -> None:
     from roadcraft.scenario_io.filter_config import ScenarioFilter
     from roadcraft.scenario_io.show import describe_store, print_description
 
-    filter = ScenarioFilter(scenario_types=(type,)) if type else None
+    named = {"scenario_types": type, "map_names": location}
+    filter = ScenarioFilter(**{k: (v,) for k, v in named.items() if v}) if type or location else None
     found = describe_store(path, token or None, filter, logs=logs, limit=limit, verify=verify)
     if as_json:
         print(json.dumps(found, indent=1))
