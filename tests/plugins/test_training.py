@@ -272,7 +272,7 @@ def test_a_third_partys_model_trains_by_name(
     spec = PluginSpec(
         "model", "guest", "A guest", f"{here}.multimodal.config:MultimodalConfig", f"{here}.multimodal.model:Multimodal"
     )
-    monkeypatch.setitem(registry()._plugins, ("model", "guest"), [Provided(spec, "guest-package", "3.1", False)])
+    monkeypatch.setitem(registry()._plugins, "model guest", [Provided(spec, "guest-package", "3.1", False)])
     done = train(
         replace(recipe, model=PluginRef("guest", {"modes": 1, "layers": 1, "heads": 4}), steps=2),
         source=made_up_source,
