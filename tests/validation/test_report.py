@@ -160,6 +160,9 @@ def test_settings_that_differ_stand_on_the_page(made, tmp_path):
         ("seed", ["0", "4"]),
         ("simulation.controller", ["two_stage", "perfect"]),
     ]
+    assert data["warnings"] == [
+        "Beside the planner the runs differ in seed: 0 / 4; simulation.controller: two_stage / perfect."
+    ]
     assert [r["controller"] for r in data["runs"]] == ["two_stage", "perfect"]
     assert "seed: 4" in data["runs"][1]["config"]
 

@@ -43,7 +43,7 @@ def compare(
     Raises DataError where a run is not finished, the runs did not drive the same scenarios (unless that is not required), or have none in common.
     """
     runs = RunFolder(a), RunFolder(b)
-    left, right = _load(a), _load(b)
+    left, right = map(read_records, runs)
     sets = scenario_differences(*runs, left, right)
     where = f"{a}, {b}"
     if not sets["in_both"]:
@@ -81,15 +81,6 @@ def said_sets(sets: Mapping[str, int]) -> str:
     """The counts of ``scenario_sets`` in words."""
     text = f"{sets['only_in_a']} results only in A, {sets['only_in_b']} only in B, {sets['in_both']} in both"
     return text + (f"; {sets['other_window']} of another start or end" if sets["other_window"] else "")
-
-
-def got_worse(comparison: Mapping[str, Any]) -> bool:
-    """Whether any challenge is worse beyond its interval."""
-    return bool(comparison["verdict"] == "worse")
-
-
-def _load(run: str | Path) -> Records:
-    return read_records(run)
 
 
 def _label(tree: Mapping[str, Any]) -> str:

@@ -33,8 +33,9 @@ def paired_figure(a: Values, b: Values, logs: Sequence[str], margin: float = MAR
     """
     d = b - a
     ok = np.isfinite(d)
-    d, logs = d[ok], [g for g, k in zip(logs, ok, strict=True) if k]
-    interval = mean_interval(d, logs, bounds=DIFFERENCE)
+    group = np.unique(np.asarray(logs, dtype=str), return_inverse=True)[1][ok]
+    d = d[ok]
+    interval = mean_interval(d, group, bounds=DIFFERENCE)
     sd = float(d.std(ddof=1)) if len(d) > 1 else None
     found: dict[str, Any] = {
         "a": float(a[ok].mean()) if len(d) else None,
@@ -43,17 +44,17 @@ def paired_figure(a: Values, b: Values, logs: Sequence[str], margin: float = MAR
         "ci": None if interval is None else interval.pair,
         "exact": interval is not None and interval.exact,
         "scenarios": len(d),
-        "logs": count_logs(d, logs),
+        "logs": count_logs(d, group),
         "sd": sd,
-        "design_effect": float((standard_error(d, logs) / sd) ** 2 * len(d)) if interval is not None and sd else None,
-        "detectable": detectable(d, logs),
+        "design_effect": float((standard_error(d, group) / sd) ** 2 * len(d)) if interval is not None and sd else None,
+        "detectable": detectable(d, group),
         "worse": interval is not None and interval.high < 0.0,
         "better": interval is not None and interval.low > 0.0,
     }
-    return {**found, **_decided(found, d, logs, margin)}
+    return {**found, **_decided(found, d, group, margin)}
 
 
-def _decided(found: dict[str, Any], d: Values, logs: Sequence[str], margin: float) -> dict[str, str]:
+def _decided(found: dict[str, Any], d: Values, group: NDArray[np.int64], margin: float) -> dict[str, str]:
     if not len(d):
         return {"verdict": "undecided", "reason": "no value in both runs"}
     if np.abs(d).max() <= TOLERANCE:
@@ -63,7 +64,7 @@ def _decided(found: dict[str, Any], d: Values, logs: Sequence[str], margin: floa
     for side in ("worse", "better"):
         if found[side]:
             return {"verdict": side, "reason": "the 95 % interval excludes 0"}
-    one_sided = mean_interval(d, logs, 0.90, DIFFERENCE)
+    one_sided = mean_interval(d, group, 0.90, DIFFERENCE)
     if one_sided is None:
         return {"verdict": "undecided", "reason": no_interval(found["logs"])}
     lowest = one_sided.low

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.run_differences import agents_of, challenge_title, metric_differences, setting_differences
+from roadcraft.validation.run_differences import (
+    agents_of,
+    challenge_title,
+    metric_differences,
+    setting_differences,
+    told,
+)
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.tables import read_records
 
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
+_SHOWN = 5  # differences told at the head of the page
 _APPROXIMATED = {
     "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from centre lines, road edges and the "
     "expert's drive, and so are the metrics that use them (drivable area, driving direction, progress)."
@@ -117,6 +124,10 @@ def differences(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
 def warnings(runs: Sequence[RunResults]) -> list[str]:
     """What would mislead a reader who does not know it."""
     found = []
+    others = [told(d) for d in differences(runs) if not d["planner"]]
+    if others:
+        more = f"; and {len(others) - _SHOWN} more, below" if len(others) > _SHOWN else ""
+        found.append(f"Beside the planner the runs differ in {'; '.join(others[:_SHOWN])}{more}.")
     driven = [{(r["log"], r["token"], r["mode"]) for r in run.records} for run in runs]
     if any(d != driven[0] for d in driven):
         common = len(set.intersection(*driven))
