@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -224,7 +223,7 @@ def test_violation_in_the_last_step_alone_has_no_mean() -> None:
     speed = np.full(len(rollout), 8.0)
     speed[-1] = LIMIT_MPS + 1.0
     result = judged("speed_limit_compliance", moved(rollout, vx=speed))
-    assert math.isnan(result.stats["mean_violation_of_speed_limit_compliance"])
+    assert result.stats["mean_violation_of_speed_limit_compliance"] is None
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, asdict, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roadcraft.core import yaml_text
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.hookspecs import PluginRef, extras_of
 
 if TYPE_CHECKING:
     from roadcraft.core.registry import Registry
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def to_tree(config: Any) -> dict[str, Any]:
     """A config dataclass (or a map) as plain maps, lists and scalars, ready for YAML or JSON."""
-    plain: dict[str, Any] = _plain(asdict(config) if is_dataclass(config) and not isinstance(config, type) else config)
+    plain: dict[str, Any] = _plain(config)
     return plain
 
 
@@ -29,7 +29,7 @@ def full_tree(config: Any, plugins: Registry | None = None) -> dict[str, Any]:
 
 def _full(value: Any, f: Field[Any] | None, plugins: Registry) -> Any:
     if isinstance(value, PluginRef):
-        return {"name": value.name, "params": full_tree(params_of(value, f, plugins), plugins)}
+        return {"name": value.name, "params": full_tree(params_of(value, f, plugins), plugins), **extras_of(value)}
     if is_dataclass(value) and not isinstance(value, type):
         return full_tree(value, plugins)
     if isinstance(value, (list, tuple)):
@@ -98,8 +98,10 @@ def given_only(config: Any, tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, PluginRef):
+        return {"name": value.name, "params": _plain(value.params), **extras_of(value)}
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
 from roadcraft.core.rules import RuleError
 from roadcraft.core.yaml_text import Plain, resolved
@@ -104,9 +104,9 @@ class Walk:
         return self.merge(schema, base, value, layer, f"{key}.")
 
     def _merge_ref(self, kind: str, default: Any, base: Any, value: Any, layer: Layer, key: str) -> Any:
-        """A plugin reference in canonical form ``{name, params}``; keys other than these two are short for params."""
+        """A plugin reference in canonical form ``{name, params}`` (and what references of its kind say besides); other keys are short for params."""
         if isinstance(value, PluginRef):
-            value = {"name": value.name, "params": value.params}
+            value = {"name": value.name, "params": value.params, **extras_of(value)}
         if not isinstance(value, (str, Mapping)):
             return value
         given: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
@@ -121,6 +121,7 @@ class Walk:
         if not isinstance(params, Mapping):
             self.wrong(f"{key}.params", f"expected a map of the {kind}'s settings, got {params!r}")
             return None
+        besides = {f.name: given.pop(f.name) for f in fields(REFS.get(kind, PluginRef))[2:] if f.name in given}
         inherited = base["params"] if base and base["name"] == name else {}
         try:
             cls = self.plugins.config_class(kind, str(name))
@@ -128,7 +129,7 @@ class Walk:
             self.wrong(key, str(e))
             return None
         merged = self.merge(cls, inherited, {**params, **given}, layer, f"{key}.params.")
-        return {"name": str(name), "params": merged}
+        return {"name": str(name), "params": merged, **besides}
 
     def build(self, schema: type[Any], tree: Mapping[str, Any], at: str) -> Any:
         """The dataclass from a merged tree; None where a mistake was found."""
@@ -195,7 +196,20 @@ class Walk:
             self.wrong(key, str(e))
             return None
         config = self.build(cls, given["params"], f"{key}.params.")
-        return None if config is None else PluginRef(given["name"], given_only(config, given["params"]))
+        if config is None:
+            return None
+        ref = REFS.get(kind, PluginRef)
+        hints, before = hints_of(ref), len(self.errors)
+        besides = {f.name: f.default for f in fields(ref)[2:]}
+        for name in besides.keys() & given.keys():
+            besides[name] = self.convert(hints[name], given[name], f"{key}.{name}")
+        if len(self.errors) > before:
+            return None
+        try:
+            return ref(given["name"], given_only(config, given["params"]), **besides)
+        except ValueError as e:
+            self.wrong(key, str(e))
+            return None
 
     def convert(self, hint: Any, value: Any, key: str) -> Any:
         """``value`` as the annotated type, or None and a mistake."""

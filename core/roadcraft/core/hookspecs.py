@@ -15,8 +15,8 @@ That module must import nothing heavy: ``config`` and ``target`` are strings tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import pluggy
 
@@ -74,6 +74,32 @@ class PluginRef:
 
     name: str
     params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricRef(PluginRef):
+    """A reference to a metric that may also say how its score counts: ``{name, params, role, weight}``.
+
+    role: ``multiplier``, ``weighted`` or ``report``, as the metric itself says where it is empty; weight: of a weighted one, as the metric itself says
+    where it is null. A setting of the metric's own that is called role or weight goes under ``params``.
+    """
+
+    role: Literal["", "multiplier", "weighted", "report"] = ""
+    weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not 0.0 <= self.weight < float("inf"):
+            raise ValueError(f"weight must be a finite number not below 0, is {self.weight}")
+        if self.weight is not None and self.role in ("multiplier", "report"):
+            raise ValueError(f"weight = {self.weight:g} has no meaning with role = {self.role}: leave it out")
+
+
+REFS: dict[str, type[PluginRef]] = {"metric": MetricRef}  # kinds whose references say more than name and params
+
+
+def extras_of(ref: PluginRef) -> dict[str, Any]:
+    """What a reference says beside name and params, where it is not the default."""
+    return {f.name: v for f in fields(ref)[2:] if (v := getattr(ref, f.name)) != f.default}
 
 
 def plugin_field(kind: str, name: str | None, **params: Any) -> Any:

@@ -168,7 +168,9 @@ class Event:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One metric of one rollout. score in [0, 1] or None (reported only); stats: named values, as the reference's tables hold them."""
+    """One metric of one rollout. name: the metric's own; score in [0, 1] or None (none at this rollout; a metric that is only reported may give any finite
+    number); stats: named values, each a finite number, true, false, or None where there is no such value (nobody to collide with, say);
+    events: what cost the score, each at a step of the rollout."""
 
     name: str
     score: float | None

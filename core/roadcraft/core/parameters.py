@@ -41,7 +41,7 @@ def parameters_of(cls: type, at: str = "") -> list[Parameter]:
         default = f.default_factory() if f.default_factory is not MISSING else f.default
         if isinstance(default, PluginRef) and not default.params:
             default = default.name
-        several = bool(get_args(hint)) and PluginRef in get_args(hint)
+        several = any(isinstance(a, type) and issubclass(a, PluginRef) for a in get_args(hint))
         kind = f.metadata.get("kind")
         type_ = f"a list of {kind} names" if several else f"a {kind}" if kind else name_of_type(hint)
         if f.metadata.get("path"):

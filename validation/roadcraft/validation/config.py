@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.errors import DataError
-from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
 from roadcraft.core.rules import check
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
@@ -132,7 +132,8 @@ class SuiteConfig:
 class ScoreConfig:
     """A scoring run.
 
-    planner; vehicle; suite; simulation; metrics: further ones beside nuPlan's; seed: of every random draw; workers: processes, 0 for one per core;
+    planner; vehicle; suite; simulation; metrics: further ones beside nuPlan's, each a name or ``{name, params, role, weight}``,
+    where role and weight say how its score counts if not as the metric itself says; seed: of every random draw; workers: processes, 0 for one per core;
     call_limit_s: a planner call that takes longer is killed and its scenario fails; rollouts: keep the drives (for show, rescore and report);
     scenario: one token alone; out: the run's folder.
     """
@@ -152,7 +153,7 @@ class ScoreConfig:
     vehicle: VehicleRef = field(default_factory=VehicleRef)
     suite: SuiteConfig = field(default_factory=SuiteConfig)
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
-    metrics: tuple[PluginRef, ...] = field(default=(), metadata={"kind": "metric"})
+    metrics: tuple[MetricRef, ...] = field(default=(), metadata={"kind": "metric"})
     seed: int = 0
     workers: int = 0
     call_limit_s: float = 60.0
@@ -161,4 +162,7 @@ class ScoreConfig:
     out: str = path_field(written=True)
 
     def __post_init__(self) -> None:
-        check(self, {">= 0": "seed workers", "> 0": "call_limit_s"})
+        names = [m.name for m in self.metrics]
+        twice = next((n for n in names if names.count(n) > 1), "")
+        once = ("metrics", not twice, f"must name each metric once, {twice!r} is there twice")
+        check(self, {">= 0": "seed workers", "> 0": "call_limit_s"}, once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,8 @@ def _statistics(row: Comparison, mine: MetricResult, theirs: Mapping[str, Any]) 
     kinds = theirs.get("stat_types") or {}
     for key in sorted({*theirs["stats"], *mine.stats}):
         exact = str(kinds.get(key, "")).upper() in _EXACT
-        row.add(key, mine.stats.get(key), theirs["stats"].get(key), 0.0 if exact else None)
+        value = theirs["stats"].get(key)
+        row.add(key, mine.stats.get(key), None if value in ("inf", math.inf) else value, 0.0 if exact else None)
 
 
 def _internal_rows(golden: GoldenDrive, rollout: Rollout, tolerance: float) -> list[Comparison]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from roadcraft.core.arrays import read_only
 from roadcraft.core.rollout import Rollout
 
 
 class RolloutContext:
-    """A ``core.interfaces.MetricContext``: one rollout, and values computed on first use. Lives as long as one evaluation."""
+    """A ``core.interfaces.MetricContext``: one rollout, and values computed on first use, whose arrays are read-only. Lives as long as one evaluation."""
 
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
@@ -21,5 +22,5 @@ class RolloutContext:
 
     def shared(self, key: str, compute: Callable[[], Any]) -> Any:
         if key not in self._memo:
-            self._memo[key] = compute()
+            self._memo[key] = read_only(compute())
         return self._memo[key]

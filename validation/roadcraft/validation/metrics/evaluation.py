@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from roadcraft.core.errors import DataError
+from roadcraft.core.arrays import read_only
+from roadcraft.core.errors import DataError, RoadcraftError
 from roadcraft.core.interfaces import Metric, MetricResult
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.validation.metrics.challenges import CHALLENGE_METRICS
 from roadcraft.validation.metrics.context import RolloutContext
+from roadcraft.validation.metrics.result_check import check_role, checked
 from roadcraft.validation.simulation.isolation import is_fault, told
+
+
+class MetricError(DataError):
+    """A metric failed on a scenario. nuplan_score: nuPlan's own, where its metrics did not fail."""
+
+    nuplan_score: float | None = None
 
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """One judged scenario: token, log, type; metrics in the order they were computed; score in [0, 1]."""
+    """One judged scenario: token, log, type; metrics in the order they were computed; score in [0, 1], of every metric by its role; nuplan_score: of the
+    challenge's own metrics with nuPlan's settings alone; counting: role and weight of each metric by name."""
 
     token: str
     log: str
     type: str
     metrics: tuple[MetricResult, ...]
     score: float
+    nuplan_score: float
+    counting: Mapping[str, tuple[str, float]]
 
     @property
     def scores(self) -> dict[str, float]:
@@ -47,24 +58,37 @@ def evaluate(
     """All metrics of the challenge (or the given ``metrics``, built once by ``challenge_metrics``), then the ``further`` ones.
 
     ``further`` metrics are scored by their own role: a 'report' never changes the score; one that bears the name of a challenge's metric replaces it.
-    Raises DataError naming metric and scenario where a metric fails; as in the reference the whole scenario then counts as failed.
+    Metrics read the rollout, its arrays are marked read-only. Raises MetricError naming metric and scenario where a metric fails or answers what is no
+    result; as in the reference the whole scenario then counts as failed.
     """
-    every = {**(challenge_metrics(challenge) if metrics is None else metrics), **(further or {})}
-    context = RolloutContext(rollout)
-    results = []
-    for name, metric in every.items():
-        try:
-            results.append(metric.compute(context))
-        except BaseException as e:
-            if not is_fault(e):
-                raise
-            raise DataError(
-                f"metric {name} failed: {e if isinstance(e, DataError) else told(e)}",
-                where=f"{rollout.scenario.log}: scenario {rollout.scenario.token}",
-            ) from e
-    scenario = rollout.scenario
-    score = scenario_score(zip(every.values(), results, strict=True))
-    return ScenarioResult(scenario.token, scenario.log, scenario.type, tuple(results), score)
+    own, more = dict(challenge_metrics(challenge) if metrics is None else metrics), further or {}
+    context = RolloutContext(read_only(rollout))
+    results = {name: _computed(name, metric, context) for name, metric in own.items()}
+    nuplan_score = scenario_score((own[name], r) for name, r in results.items())
+    try:
+        results |= {name: _computed(name, metric, context) for name, metric in more.items()}
+    except MetricError as e:
+        e.nuplan_score = nuplan_score
+        raise
+    every, scenario = own | dict(more), rollout.scenario
+    score = scenario_score((every[name], r) for name, r in results.items()) if more else nuplan_score
+    counting = {name: (m.role, float(m.weight)) for name, m in every.items()}
+    return ScenarioResult(
+        scenario.token, scenario.log, scenario.type, tuple(results.values()), score, nuplan_score, counting
+    )
+
+
+def _computed(name: str, metric: Metric, context: RolloutContext) -> MetricResult:
+    rollout = context.rollout
+    try:
+        check_role(name, metric)
+        return checked(name, metric, metric.compute(context), len(rollout))
+    except BaseException as e:
+        if not is_fault(e):
+            raise
+        said = str(e) if isinstance(e, RoadcraftError) else told(e)
+        where = f"{rollout.scenario.log}: scenario {rollout.scenario.token}"
+        raise MetricError(f"metric {name} failed: {said}", where=where) from e
 
 
 def scenario_score(judged: Iterable[tuple[Metric, MetricResult]]) -> float:

@@ -62,7 +62,7 @@ def _stats(time_us: I64, over: F64, first: I64, last: I64) -> dict[str, float | 
         f"number_of_violations_of_{name}": len(first),
         f"max_violation_of_{name}": float(peak.max()),
         f"min_violation_of_{name}": float(peak.min()),
-        # a single violation at the very last step has no duration, and the reference divides by it
-        f"mean_violation_of_{name}": float((mean * duration).sum() / total) if total > 0 else math.nan,
+        # a single violation at the very last step has no duration, and the reference divides by it: not a number there, none here
+        f"mean_violation_of_{name}": float((mean * duration).sum() / total) if total > 0 else None,
         name: False,
     }

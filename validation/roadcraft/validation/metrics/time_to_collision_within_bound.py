@@ -44,7 +44,13 @@ class TimeToCollisionWithinBound(Metric):
             c.horizon_s,
         )
         good = bool((seconds > c.least_s).all())
-        stats = {"min_time_to_collision": float(seconds.min()), "time_to_collision_within_bound": good}
+        least = float(
+            seconds.min()
+        )  # infinite where nobody would be hit: the reference's table then says inf, ours that there is none
+        stats = {
+            "min_time_to_collision": least if np.isfinite(least) else None,
+            "time_to_collision_within_bound": good,
+        }
         events = []
         for first, last in zip(*runs(seconds <= c.least_s), strict=True):
             foreseen = np.flatnonzero(hit[first : last + 1] >= 0)

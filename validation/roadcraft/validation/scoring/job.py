@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.errors import PluginError, RoadcraftError, ScenarioError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.hookspecs import PluginRef, extras_of
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Scenario
@@ -22,6 +22,7 @@ from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.metrics.evaluation import challenge_metrics, evaluate
+from roadcraft.validation.metrics.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.simulation.isolation import is_fault, told
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
@@ -135,16 +136,20 @@ class Job:
             if self.debug:
                 raise ScenarioError(f"scenario {item.row.token}, metrics: {e}") from e
             text = "".join(traceback.format_exception(e))
-            return _failed(item, mode, Failure(None, item.row.token, None, "metrics", str(e), text))
+            failed = _failed(item, mode, Failure(None, item.row.token, None, "metrics", str(e), text))
+            return {**failed, "nuplan_score": getattr(e, "nuplan_score", None)}
         return {
             **_identity(item, mode),
             "status": "ok",
             "score": float(judged.score),
+            "nuplan_score": float(judged.nuplan_score),
             "steps": len(result),
             "metrics": [
                 {
                     "name": m.name,
-                    "score": None if m.score is None else float(m.score),
+                    "role": judged.counting[m.name][0],
+                    "weight": judged.counting[m.name][1],
+                    "score": m.score,
                     "stats": dict(m.stats),
                     "events": [
                         [e.step, e.what, None if e.object_id is None else f"{e.object_id:016x}"] for e in m.events
@@ -207,6 +212,10 @@ def _built(kind: str, ref: PluginRef) -> Any:
         made = create(kind, ref.name, ref.params)
         if kind == "planner":
             made.needs()
+        for name, value in extras_of(ref).items():  # a metric's role and weight
+            setattr(made, name, value)
+        if kind == "metric":
+            check_role(ref.name, made)
         return made
     except BaseException as e:
         if isinstance(e, Exception) or not is_fault(e):
@@ -224,6 +233,7 @@ def _failed(item: Item, mode: str, failure: Failure) -> dict[str, Any]:
         **_identity(item, mode),
         "status": "failed",
         "score": 0.0,
+        "nuplan_score": None,
         "steps": failure.step or 0,
         "metrics": [],
         "shares": {},

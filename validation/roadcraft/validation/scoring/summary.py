@@ -156,7 +156,8 @@ def _seconds(step: int | None, interval_s: float) -> float | None:
 def _figures(rows: Sequence[Record]) -> dict[str, Any]:
     logs = [r["log"] for r in rows]
     scores = np.array([r["score"] for r in rows])
-    nuplan = [r.get("nuplan_score", r["score"]) for r in rows if r["status"] == "ok"]
+    # As in the reference, scenarios that nuPlan's own metrics could not judge are left out; one that only a further metric failed on is not.
+    nuplan = [s for r in rows if (s := r.get("nuplan_score", r["score"] if r["status"] == "ok" else None)) is not None]
     ok = np.array([r["status"] == "ok" for r in rows])
     return {
         "score": float(scores.mean()),
