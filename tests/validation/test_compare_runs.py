@@ -226,3 +226,14 @@ def test_other_paths_are_told_with_what_lies_there(made):
     (data,) = compare(a, b)["settings"]
     assert [v.rsplit("/", 1)[1] for v in data["values"]] == ["store-a", "store-b"]
     assert data["note"] == "other drives behind the same tokens"
+
+
+def test_a_long_list_of_tokens_is_not_printed_whole(made):
+    rows = [made.result(i, float(v)) for i, v in enumerate(scores())]
+    listed = f"filter={{scenario_tokens: [{', '.join(r['token'] for r in rows)}]}}"
+    a, b = made.run("a", rows), made.run("b", rows, listed)
+    (line,) = (x for x in lines(roadcraft("compare", a, b).stdout) if x.startswith("suite.filter"))
+    assert line.startswith('suite.filter.scenario_tokens: null / ["0000000000000000", ')
+    assert line.endswith("... (800 characters)")
+    (whole,) = compare(a, b)["settings"]
+    assert len(whole["values"][1]) == 800

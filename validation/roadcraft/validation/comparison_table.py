@@ -11,7 +11,7 @@ from rich.table import Table
 
 from roadcraft.validation.comparison import said_sets
 from roadcraft.validation.run_differences import told
-from roadcraft.validation.scoring.present import number, span
+from roadcraft.validation.scoring.present import number, say, span
 
 _STYLES = {"worse": "red", "better": "green", "undecided": "yellow"}
 _LISTS = {
@@ -27,7 +27,7 @@ def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | N
     console = console or Console(highlight=False)
     print_differences(c, console)
     for ch in c["challenges"].values():
-        _say(
+        say(
             console,
             f"\n{ch['title']}, {ch['scenarios']} scenarios of {ch['logs']} logs in both: {ch['verdict']} ({ch['reason']})",
             f"bold {_STYLES.get(ch['verdict'], '')}".strip(),
@@ -38,27 +38,23 @@ def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | N
                 _print_groups(console, name, ch[key])
         for key, (title, style) in _LISTS.items():
             _print_changed(console, f"{len(ch[key])} {title}", ch[key], ch["roles"], limit, style)
-    _say(console, f"\nverdict on B: {c['verdict']}", _STYLES.get(c["verdict"], "bold"))
+    say(console, f"\nverdict on B: {c['verdict']}", _STYLES.get(c["verdict"], "bold"))
 
 
 def print_differences(c: Mapping[str, Any], console: Console) -> None:
     """The two runs, and all in which they were not driven alike."""
-
-    def say(text: str, style: str = "") -> None:
-        _say(console, text, style)
-
-    say(f"A: {c['a']['planner']} ({c['a']['run']})\nB: {c['b']['planner']} ({c['b']['run']})")
+    say(console, f"A: {c['a']['planner']} ({c['a']['run']})\nB: {c['b']['planner']} ({c['b']['run']})")
     for title, own in (("the planners differ in", True), ("other differences (A / B)", False)):
         lines = [told(d) for d in c["settings"] if d["planner"] == own and d["key"] != "planner.name"]
         if lines:
-            say(f"{title}:\n" + "\n".join(f"  {line}" for line in lines), "" if own else "yellow")
+            say(console, f"{title}:\n" + "\n".join(f"  {line}" for line in lines), "" if own else "yellow")
     for m in c["metric_sets"]:
-        say(f"  metric {m['metric']}: {m['a']} / {m['b']}", "yellow")
+        say(console, f"  metric {m['metric']}: {m['a']} / {m['b']}", "yellow")
     if c["basis"] == "nuplan_score":
-        say("the runs count different metrics: the verdict rests on nuPlan's own score", "yellow")
+        say(console, "the runs count different metrics: the verdict rests on nuPlan's own score", "yellow")
     sets = c["scenario_sets"]
     if sets["only_in_a"] or sets["only_in_b"] or sets["other_window"]:
-        say(f"not the same scenarios: {said_sets(sets)}; only those in both are compared", "yellow")
+        say(console, f"not the same scenarios: {said_sets(sets)}; only those in both are compared", "yellow")
 
 
 def _print_figures(console: Console, ch: Mapping[str, Any], basis: str) -> None:
@@ -83,7 +79,7 @@ def _print_figures(console: Console, ch: Mapping[str, Any], basis: str) -> None:
     console.print(table)
     judged = ch[basis]
     if judged["detectable"] is not None:
-        _say(
+        say(
             console,
             f"smallest difference that could have been seen here: {judged['detectable']:.3f} "
             f"(power 0.8; standard deviation {judged['sd']:.3f}, design effect {judged['design_effect']:.2f})",
@@ -122,7 +118,7 @@ def _print_changed(
     limit: int,
     style: str,
 ) -> None:
-    _say(console, title, style if changed else "")
+    say(console, title, style if changed else "")
     for x in changed[: limit or None]:
         why = ", ".join(
             f"{name} {_short(a)} -> {_short(b)}"
@@ -130,9 +126,9 @@ def _print_changed(
             if a is not None and b is not None and (b < a) == (x["difference"] < 0) and roles.get(name) != "reported"
         )
         fate = f" (could not be driven in {' and '.join(s.upper() for s in x['failed'])})" if x["failed"] else ""
-        _say(console, f"  {x['token']} {x['type']}: {x['a']:.4f} -> {x['b']:.4f}{fate}  {why}".rstrip())
+        say(console, f"  {x['token']} {x['type']}: {x['a']:.4f} -> {x['b']:.4f}{fate}  {why}".rstrip())
     if limit and len(changed) > limit:
-        _say(console, f"  ... and {len(changed) - limit} more (--limit 0 shows all)")
+        say(console, f"  ... and {len(changed) - limit} more (--limit 0 shows all)")
 
 
 def at_underscores(name: str, width: int) -> str:
@@ -143,11 +139,6 @@ def at_underscores(name: str, width: int) -> str:
             lines.append("  ")
         lines[-1] += word
     return "\n".join(lines)
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    """A line as it is, however wide the terminal."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def signed(value: float | None) -> str:

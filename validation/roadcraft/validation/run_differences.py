@@ -16,6 +16,7 @@ Tree = Mapping[str, Any]
 _DATA = "suite.data"
 _SILENT = (*ScoreConfig.FREE, "rollouts")  # none of these can change a score
 _ABSENT = "nothing"
+_LONG = 120
 _OTHER_DRIVES = "other drives behind the same tokens"
 
 
@@ -62,9 +63,10 @@ def _entry(key: str, values: Sequence[Any], note: str = "") -> dict[str, Any]:
 
 
 def told(difference: Mapping[str, Any]) -> str:
-    """``simulation.controller: two_stage / perfect``."""
+    """``simulation.controller: two_stage / perfect``; of a long value the beginning."""
     note = f" ({difference['note']})" if difference["note"] else ""
-    return f"{difference['key']}: {' / '.join(difference['values'])}{note}"
+    values = [v if len(v) <= _LONG else f"{v[:_LONG]}... ({len(v)} characters)" for v in difference["values"]]
+    return f"{difference['key']}: {' / '.join(values)}{note}"
 
 
 def agents_of(tree: Mapping[str, Any]) -> str:

@@ -117,6 +117,11 @@ def _cell(figure: Mapping[str, Any] | None, wide: bool) -> str:
     return number(figure["score"]) + (ci if wide else "")
 
 
+def say(console: Console, text: str, style: str = "") -> None:
+    """A line as it is, however wide the terminal."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+
+
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
