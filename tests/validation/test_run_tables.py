@@ -185,7 +185,7 @@ def test_settings_of_a_further_metric_are_given_beside_it():
         (["hard_braking"], "bound=3", r"metrics\[0\]\.params\.bound \(command line\): unknown key; did you mean 'bound_mps2'\?"),
         (["hard_braking", "ego_jerk"], "bound=3", r"'bound=3' \(command line\): a metric's setting is key=value, or NAME\.key=value, NAME one of hard_braking, ego_jerk"),
         ([], "bound=3", r"'bound=3' \(command line\): .* NAME given by --metric"),
-        (["hard_brakin"], "", r"metrics\[0\]: no metric named 'hard_brakin'; did you mean 'hard_braking'\?"),
+        (["hard_brakin"], "", r"metrics\[0\] \(command line\): no metric named 'hard_brakin'; did you mean 'hard_braking'\?"),
     ],
 )  # fmt: skip
 def test_wrong_settings_of_a_metric_are_told(names, word, said):
