@@ -161,8 +161,9 @@ class _Led(Planner):
     def _copies(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> int:
         """How many moved copies were asked until one ended as the reference did, 0 where none of ``COPIES`` did."""
         for k, shift in enumerate(shifts(int(obs.iteration[0]), COPIES // _BATCH, _BATCH)):
-            many = obs.select(np.zeros(_BATCH, np.int64))
-            many.ego_past[:, -1, : Ego.VX + 1] += shift
+            past = np.repeat(obs.ego_past, _BATCH, axis=0)
+            past[:, -1, : Ego.VX + 1] += shift
+            many = replace(obs.select(np.zeros(_BATCH, np.int64)), ego_past=past)
             plan, _ = self.inner.plan(many, state * _BATCH, np.repeat(keys, _BATCH))
             hits = np.flatnonzero(self._gaps(many, plan) <= self.repeat.step_m)
             if len(hits):
