@@ -126,13 +126,13 @@ def new(
     kind: Annotated[str, typer.Argument(help="planner, metric, encoder or model.")],
     name: Annotated[str, typer.Argument(help="The plugin's name, such as my_planner.")],
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--out",
             help="Folder to write into (default: the name), or one that this command wrote, to add the plugin to it.",
             show_default=False,
         ),
-    ] = Path(),
+    ] = None,
 ) -> None:
     """Write a complete plugin package of your own, tests included, that works as it is.
 
@@ -145,7 +145,7 @@ def new(
     """
     from roadcraft.core.scaffold import write_package
 
-    folder = write_package(kind, name, Path(name) if out == Path() else out)
+    folder = write_package(kind, name, out or Path(name))
     print(
         f"wrote {kind} {name} into {folder}: install it with `pip install -e {folder}`, test it with `pytest {folder}`, "
         f"see it in `roadcraft plugins {kind}`"

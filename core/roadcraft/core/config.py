@@ -7,6 +7,7 @@ they take. Files are data: no environment look-ups, no code. A text field takes 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,8 @@ def value_of(text: str) -> Any:
 
 
 def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[Path, ...]) -> None:
-    if path.resolve() in seen:
+    real = Path(os.path.realpath(path))  # unlike resolve(), at peace with links in a circle
+    if real in seen:
         errors.append(f"{path}: extends itself through {' -> '.join(p.name for p in seen)}")
         return
     if len(layers) >= _MOST_FILES:
@@ -167,7 +169,7 @@ def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[P
     before = len(errors)
     tree = References(raw, str(path), errors).filled()
     for parent in parents:
-        _read_file(path.parent / parent, layers, errors, (*seen, path.resolve()))
+        _read_file(path.parent / parent, layers, errors, (*seen, real))
     if len(errors) == before:
         layers.append(Layer(tree, str(path), path.parent))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
+
 
 @dataclass(frozen=True)
 class LogReplayConfig:
@@ -13,8 +15,7 @@ class LogReplayConfig:
     horizon_s: float = 8.0
 
     def __post_init__(self) -> None:
-        if self.poses < 1 or self.horizon_s <= 0.0:
-            raise ValueError("poses and horizon_s must be positive")
+        check(self, {">= 1": "poses", "> 0": "horizon_s"})
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,11 @@ class ConstantVelocityConfig:
     steering_rad: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.interval_s < 1e-3 or self.horizon_s < self.interval_s:
-            raise ValueError("horizon_s must be at least interval_s, and interval_s at least 1 ms")
+        check(
+            self,
+            {">= 0.001": "interval_s", ">= 0": "max_speed_mps"},
+            ("horizon_s", self.horizon_s >= self.interval_s, f"must be at least interval_s = {self.interval_s}"),
+        )
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,5 @@ class IdmConfig:
     radius_m: float = 40.0
 
     def __post_init__(self) -> None:
-        for name in ("target_speed_mps", "min_gap_m", "max_accel_mps2", "max_decel_mps2", "interval_s", "radius_m"):
-            if getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} must be positive")
-        if self.poses < 1 or self.headway_s < 0.0:
-            raise ValueError("poses must be positive and headway_s not negative")
+        positive = "target_speed_mps min_gap_m max_accel_mps2 max_decel_mps2 interval_s radius_m"
+        check(self, {"> 0": positive, ">= 1": "poses", ">= 0": "headway_s"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.rules import check
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ class PdmClosedConfig:
     brake_below_mps: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("fallback_speed_mps", "min_gap_m", "max_accel_mps2", "max_decel_mps2", "interval_s", "radius_m"):
-            if getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} must be positive")
-        if not self.speed_fractions or min(self.speed_fractions) <= 0.0:
-            raise ValueError("speed_fractions must hold at least one positive number")
-        if not 14 <= self.proposal_steps <= self.plan_steps:
-            raise ValueError("proposal_steps must be at least 14 and at most plan_steps")
+        positive = "fallback_speed_mps min_gap_m max_accel_mps2 max_decel_mps2 interval_s radius_m speed_fractions"
+        check(
+            self,
+            {"> 0": positive, ">= 14": "proposal_steps"},
+            ("speed_fractions", len(self.speed_fractions) > 0, "must hold at least one number"),
+            (
+                "plan_steps",
+                self.plan_steps >= self.proposal_steps,
+                f"must be at least proposal_steps = {self.proposal_steps}",
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,5 @@ class GuardConfig:
     foresee: bool = True
 
     def __post_init__(self) -> None:
-        if not all(0.0 < f <= 1.0 for f in self.slower):
-            raise ValueError("slower must hold shares above 0 and up to 1")
-        if self.most_slowed < 1 or self.most_judged < 1:
-            raise ValueError("most_slowed and most_judged must be at least 1")
-        for name in ("slowing_mps2", "jerk_mps3", "comfort_stop_mps2", "emergency_stop_mps2", "radius_m"):
-            if getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} must be positive")
-        if not 1.5 <= self.horizon_s <= 8.0:
-            raise ValueError("horizon_s must lie between 1.5 and 8")
+        positive = "slowing_mps2 jerk_mps3 comfort_stop_mps2 emergency_stop_mps2 radius_m"
+        check(self, {"(0, 1]": "slower", ">= 1": "most_slowed most_judged", "> 0": positive, "[1.5, 8]": "horizon_s"})

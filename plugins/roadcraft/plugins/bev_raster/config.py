@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
 from roadcraft.plugins.common.seen import SeenConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")
@@ -38,15 +39,14 @@ class BevRasterConfig(SeenConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
-        if not self.channels or any(c < 8 or c % 8 for c in self.channels):
-            raise ValueError("channels must be multiples of 8, one per stage")
-        step = PATCH * 2 ** (len(self.channels) - 1)
-        if self.cells < step or self.cells % step:
-            raise ValueError(f"cells must be a multiple of {step} with {len(self.channels)} stages, not {self.cells}")
-        if not self.cell_m > 0.0:
-            raise ValueError("cell_m must be positive")
-        unknown = set(self.surface) - set(LAYERS)
-        if unknown:
-            raise ValueError(f"unknown surface layers {sorted(unknown)}; known: {', '.join(LAYERS)}")
+        step = PATCH * 2 ** max(len(self.channels) - 1, 0)
+        stages = f"must be a multiple of {step} with {len(self.channels)} stages of channels"
+        check(
+            self,
+            {">= 1": "dim heads layers", "> 0": "cell_m", "[0, 1)": "dropout"},
+            ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
+            ("channels", len(self.channels) > 0, "must name one number per stage"),
+            ("channels", all(c >= 8 and c % 8 == 0 for c in self.channels), "must be multiples of 8"),
+            ("cells", self.cells >= step and self.cells % step == 0, stages),
+            ("surface", set(self.surface) <= set(LAYERS), f"must be among {', '.join(LAYERS)}"),
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.rules import check
 
 EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stood")
 
@@ -24,13 +25,14 @@ class SeenConfig:
     radius_m: float = 80.0
 
     def __post_init__(self) -> None:
-        unknown = (set(self.ego_channels) | set(self.kept_channels)) - set(EGO_CHANNELS)
-        if unknown:
-            raise ValueError(f"unknown ego channels {sorted(unknown)}; known: {', '.join(EGO_CHANNELS)}")
-        if not self.ego_channels:
-            raise ValueError("ego_channels needs at least one")
-        if not 0.0 <= self.state_dropout < 1.0:
-            raise ValueError("state_dropout must be in [0, 1)")
+        known = f"must be among {', '.join(EGO_CHANNELS)}"
+        check(
+            self,
+            {"[0, 1)": "state_dropout", ">= 0": "agents static", ">= 1": "past_steps", "> 0": "radius_m"},
+            ("ego_channels", set(self.ego_channels) <= set(EGO_CHANNELS), known),
+            ("kept_channels", set(self.kept_channels) <= set(EGO_CHANNELS), known),
+            ("ego_channels", len(self.ego_channels) > 0, "must name at least one"),
+        )
 
     def features(self, **more: Any) -> FeatureSpec:
         """Features for an encoder: neither lanes, reference lines nor targets but for what ``more`` says."""

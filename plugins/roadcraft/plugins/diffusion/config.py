@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from roadcraft.core.rules import check
+
 
 @dataclass(frozen=True)
 class GuidanceConfig:
@@ -21,11 +23,7 @@ class GuidanceConfig:
     limit: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("collision", "drivable", "speed", "comfort"):
-            if getattr(self, name) < 0.0:
-                raise ValueError(f"{name} must not be negative")
-        if self.limit <= 0.0:
-            raise ValueError("limit must be positive")
+        check(self, {">= 0": "collision drivable speed comfort", "> 0": "limit"})
 
     @property
     def on(self) -> bool:
@@ -80,18 +78,22 @@ class DiffusionConfig:
     near_s: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("samples", "steps", "blocks", "lines", "words", "draws", "future_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if self.order not in (1, 2):
-            raise ValueError("order must be 1 or 2")
-        if self.temperature < 0.0 or self.emphasis < 0.0:
-            raise ValueError("temperature and emphasis must not be negative")
-        if self.line_points < 4 or self.line_interval_m <= 0.0:
-            raise ValueError("line_points must be at least 4 and line_interval_m positive")
-        for name in ("speed_knots_s", "offset_knots_s"):
-            knots = getattr(self, name)
-            if not knots or list(knots) != sorted(set(knots)) or knots[0] <= 0.0:
-                raise ValueError(f"{name} must be positive and ascending")
-        if self.speed_knots_s[-1] >= 0.1 * self.future_steps:
-            raise ValueError("speed_knots_s must end before the horizon")
+        check(
+            self,
+            {
+                ">= 1": "samples steps blocks heads lines words draws future_steps",
+                "[1, 2]": "order",
+                ">= 0": "temperature emphasis",
+                ">= 4": "line_points",
+                "> 0": "line_interval_m",
+            },
+            *(
+                (name, len(k) > 0 and list(k) == sorted(set(k)) and k[0] > 0.0, "must be positive and ascending")
+                for name, k in (("speed_knots_s", self.speed_knots_s), ("offset_knots_s", self.offset_knots_s))
+            ),
+            (
+                "speed_knots_s",
+                max(self.speed_knots_s, default=0.0) < 0.1 * self.future_steps,
+                "must end before the horizon",
+            ),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
 from roadcraft.plugins.common.seen import SeenMapConfig
 
 
@@ -43,19 +44,9 @@ class HeteroGnnConfig(SeenMapConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
-        heard = (
-            "lane_links",
-            "lane_lanes",
-            "lane_crosswalks",
-            "agent_lanes",
-            "agent_agents",
-            "agent_static",
-            "lane_agents",
+        heard = "lane_links lane_lanes lane_crosswalks agent_lanes agent_agents agent_static lane_agents"
+        check(
+            self,
+            {">= 1": f"dim heads map_layers layers {heard}", "> 0": "near_m reach_m", "[0, 1)": "dropout"},
+            ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
         )
-        for name in ("map_layers", "layers", *heard):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if not self.near_m > 0.0 or not self.reach_m > 0.0:
-            raise ValueError("near_m and reach_m must be positive")

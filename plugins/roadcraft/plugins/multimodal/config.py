@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
+
 
 @dataclass(frozen=True)
 class MultimodalConfig:
@@ -39,14 +41,21 @@ class MultimodalConfig:
     near_s: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("modes", "lines", "layers", "future_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if self.line_points < 4 or self.line_interval_m <= 0.0:
-            raise ValueError("line_points must be at least 4 and line_interval_m positive")
-        for name in ("speed_knots_s", "offset_knots_s"):
-            knots = getattr(self, name)
-            if not knots or list(knots) != sorted(set(knots)) or knots[0] <= 0.0:
-                raise ValueError(f"{name} must be positive and ascending")
-        if self.speed_knots_s[-1] >= 0.1 * self.future_steps:
-            raise ValueError("speed_knots_s must end before the horizon")
+        check(
+            self,
+            {
+                ">= 1": "modes lines layers heads future_steps",
+                ">= 4": "line_points",
+                "> 0": "line_interval_m",
+                "[0, 1)": "dropout",
+            },
+            *(
+                (name, len(k) > 0 and list(k) == sorted(set(k)) and k[0] > 0.0, "must be positive and ascending")
+                for name, k in (("speed_knots_s", self.speed_knots_s), ("offset_knots_s", self.offset_knots_s))
+            ),
+            (
+                "speed_knots_s",
+                max(self.speed_knots_s, default=0.0) < 0.1 * self.future_steps,
+                "must end before the horizon",
+            ),
+        )

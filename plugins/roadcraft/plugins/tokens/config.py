@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
+
 
 @dataclass(frozen=True)
 class TokensConfig:
@@ -53,31 +55,23 @@ class TokensConfig:
     smooth_s: float = 0.35
 
     def __post_init__(self) -> None:
-        for name in ("vehicle_tokens", "pedestrian_tokens", "bicycle_tokens"):
-            if getattr(self, name) < 16:
-                raise ValueError(f"{name} must be at least 16")
-        for name in (
-            "layers",
-            "heads",
-            "relation",
-            "past_tokens",
-            "future_tokens",
-            "taught_tokens",
-            "lines",
-            "vocabulary_batches",
-            "closest_of",
-            "samples",
-            "top_k",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        for name in ("tolerance_m", "temperature", "blend_m", "score_s", "smooth_s", "line_interval_m"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be positive")
-        if not 0.0 <= self.closed_loop <= 1.0 or self.label_spread < 0.0:
-            raise ValueError("closed_loop must be in [0, 1], label_spread not negative")
-        if self.line_points < 4 or self.taught_tokens > self.future_tokens:
-            raise ValueError("line_points must be at least 4, taught_tokens at most future_tokens")
+        counts = "layers heads relation past_tokens future_tokens taught_tokens lines vocabulary_batches closest_of samples top_k"
+        check(
+            self,
+            {
+                ">= 16": "vehicle_tokens pedestrian_tokens bicycle_tokens",
+                ">= 1": counts,
+                "> 0": "tolerance_m temperature blend_m score_s smooth_s line_interval_m",
+                "[0, 1]": "closed_loop",
+                ">= 0": "label_spread",
+                ">= 4": "line_points",
+            },
+            (
+                "taught_tokens",
+                self.taught_tokens <= self.future_tokens,
+                f"must be at most future_tokens = {self.future_tokens}",
+            ),
+        )
 
     @property
     def sizes(self) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roadcraft.core.config import path_field
+from roadcraft.core.rules import check
 
 MOVING = ("vehicle", "pedestrian", "bicycle")
 
@@ -29,14 +30,9 @@ class TokenAgentsConfig:
         read_config(self.checkpoint)
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0.0 or not self.radius_m > 0.0:
-            raise ValueError("temperature and radius_m must be positive")
-        if self.top_k < 1 or self.micro_batch < 1:
-            raise ValueError("top_k and micro_batch must be at least 1")
-        wrong = [k for k in self.driven if k not in MOVING]
-        if wrong or not self.driven:
-            raise ValueError(
-                f"driven: unknown kinds {wrong}; known: {', '.join(MOVING)}"
-                if wrong
-                else "driven needs at least one kind"
-            )
+        check(
+            self,
+            {"> 0": "temperature radius_m", ">= 1": "top_k micro_batch"},
+            ("driven", set(self.driven) <= set(MOVING), f"must be kinds among {', '.join(MOVING)}"),
+            ("driven", len(self.driven) > 0, "must name at least one kind"),
+        )

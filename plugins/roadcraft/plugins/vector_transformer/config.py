@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
 from roadcraft.plugins.common.seen import SeenMapConfig
 
 
@@ -28,5 +29,8 @@ class VectorTransformerConfig(SeenMapConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+        check(
+            self,
+            {">= 1": "dim layers heads feed_forward", "[0, 1)": "dropout"},
+            ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
+
 LICENCE = "Waymo Dataset License Agreement for Non-Commercial Use"
 
 
@@ -27,7 +29,10 @@ class WomdConfig:
     route_ahead_m: float = 100.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_half_width_m <= self.lane_half_width_m <= self.max_half_width_m:
-            raise ValueError("0 < min_half_width_m <= lane_half_width_m <= max_half_width_m must hold")
-        if self.kerb_m < 0 or self.route_ahead_m < 0:
-            raise ValueError("kerb_m and route_ahead_m must not be negative")
+        within = self.min_half_width_m <= self.lane_half_width_m <= self.max_half_width_m
+        bounds = f"must lie between min_half_width_m = {self.min_half_width_m} and max_half_width_m = {self.max_half_width_m}"
+        check(
+            self,
+            {"> 0": "min_half_width_m", ">= 0": "kerb_m route_ahead_m"},
+            ("lane_half_width_m", within, bounds),
+        )

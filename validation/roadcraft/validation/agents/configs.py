@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadcraft.core.rules import check
+
 
 @dataclass(frozen=True)
 class LogAgentsConfig:
@@ -29,10 +31,12 @@ class IdmAgentsConfig:
     replayed: tuple[str, ...] = ("pedestrian", "barrier", "czone_sign", "traffic_cone", "generic_object")
 
     def __post_init__(self) -> None:
-        for name in ("target_speed_mps", "min_gap_m", "max_accel_mps2", "max_decel_mps2", "radius_m"):
-            if getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} must be positive")
         kinds = ("pedestrian", "bicycle", "traffic_cone", "barrier", "czone_sign", "generic_object")
-        wrong = [k for k in self.replayed if k not in kinds]
-        if wrong:
-            raise ValueError(f"replayed: unknown kinds {wrong}; known: {', '.join(kinds)}")
+        check(
+            self,
+            {
+                "> 0": "target_speed_mps min_gap_m max_accel_mps2 max_decel_mps2 radius_m",
+                ">= 0": "headway_s min_path_m",
+            },
+            ("replayed", set(self.replayed) <= set(kinds), f"must be kinds among {', '.join(kinds)}"),
+        )
