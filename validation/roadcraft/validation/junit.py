@@ -71,7 +71,7 @@ def reasons(record: Record) -> list[str]:
     """What cost a scenario its score, one line per event: metric, when, what, object. Metrics that are only reported cost nothing."""
     lines = []
     for m in record["metrics"]:
-        if m["score"] is not None and m["score"] < 1.0 and m.get("role") != "report":
+        if m["score"] is not None and m["score"] < 1.0 and m["role"] != "report":
             lines.append(f"{m['name']}: {m['score']:.4f}")
             for step, what, object_id in m["events"]:
                 said = ": ".join(filter(None, [moment(step, record["interval_s"]), what]))

@@ -130,8 +130,8 @@ def _metric(rows: Sequence[Record], name: str) -> dict[str, Any]:
         "score": float(np.nanmean(values)) if scored else None,
         "ci": _limits(values, [r["log"] for r in rows]) if scored else None,
         "scenarios": int(np.isfinite(values).sum()),
-        "role": mine[0][1].get("role"),
-        "weight": mine[0][1].get("weight"),
+        "role": mine[0][1]["role"],
+        "weight": mine[0][1]["weight"],
         "stats": {
             k: {"mean": float(np.mean(v)), "min": min(v), "max": max(v), "scenarios": len(v)}
             for k, v in sorted(stats.items())
@@ -157,7 +157,7 @@ def _figures(rows: Sequence[Record]) -> dict[str, Any]:
     logs = [r["log"] for r in rows]
     scores = np.array([r["score"] for r in rows])
     # As in the reference, scenarios that nuPlan's own metrics could not judge are left out; one that only a further metric failed on is not.
-    nuplan = [s for r in rows if (s := r.get("nuplan_score", r["score"] if r["status"] == "ok" else None)) is not None]
+    nuplan = [s for r in rows if (s := r["nuplan_score"]) is not None]
     ok = np.array([r["status"] == "ok" for r in rows])
     return {
         "score": float(scores.mean()),

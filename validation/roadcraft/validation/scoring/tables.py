@@ -41,7 +41,7 @@ def scores_table(records: Sequence[Record]) -> pa.Table:
     columns["score"] = pa.array([r["score"] for r in rows], pa.float64())
     columns["steps"] = pa.array([r["steps"] for r in rows], pa.int32())
     columns["interval_s"] = pa.array([r["interval_s"] for r in rows], pa.float64())
-    columns["nuplan_score"] = pa.array([r.get("nuplan_score", r["score"]) for r in rows], pa.float64())
+    columns["nuplan_score"] = pa.array([r["nuplan_score"] for r in rows], pa.float64())
     for name in metric_names(rows):
         columns[name] = pa.array([_score_of(r, name) for r in rows], pa.float64())
     for name in share_names(rows):
@@ -58,8 +58,8 @@ def metrics_table(records: Sequence[Record]) -> pa.Table:
             "challenge": pa.array([r["challenge"] for r, _ in rows], pa.string()),
             "metric": pa.array([m["name"] for _, m in rows], pa.string()),
             "score": pa.array([m["score"] for _, m in rows], pa.float64()),
-            "role": pa.array([m.get("role") for _, m in rows], pa.string()),
-            "weight": pa.array([m.get("weight") for _, m in rows], pa.float64()),
+            "role": pa.array([m["role"] for _, m in rows], pa.string()),
+            "weight": pa.array([m["weight"] for _, m in rows], pa.float64()),
             "stats": pa.array([json.dumps(m["stats"]) for _, m in rows], pa.string()),
             "events": pa.array([json.dumps(m["events"]) for _, m in rows], pa.string()),
         }
