@@ -237,3 +237,14 @@ def test_a_long_list_of_tokens_is_not_printed_whole(made):
     assert line.endswith("... (800 characters)")
     (whole,) = compare(a, b)["settings"]
     assert len(whole["values"][1]) == 800
+
+
+def test_a_mode_that_only_one_run_has_is_no_difference_of_metrics(made):
+    both = [made.result(i, 0.5) for i in range(24)]
+    further = [
+        made.result(i, 0.5, "open_loop", metrics=[made.metric("planner_miss_rate_within_bound", 1.0)])
+        for i in range(24)
+    ]
+    found = compare(made.run("a", both), made.run("b", [*both, *further]), require_same_scenarios=False)
+    assert found["metric_sets"] == []
+    assert found["scenario_sets"] == {"only_in_a": 0, "only_in_b": 24, "in_both": 24, "other_window": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import DataError
+from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.validation import compare, rescore
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.reporting.runs import planner_label
+from roadcraft.validation.reporting.replay import told_by
+from roadcraft.validation.reporting.runs import load_runs, planner_label
 from roadcraft.validation.reporting.scene import pack
 from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.score import score
@@ -200,6 +203,18 @@ def test_what_waymo_does_not_have_is_said(made, tmp_path):
     a = made.scored("a", [0.5] * 4, source="womd")
     (said,) = embedded(report([a], tmp_path / "r.html"), "data")["warnings"]
     assert said.startswith("Waymo's maps have no drivable areas")
+
+
+def test_a_replay_tells_when_the_guard_interfered(runs):
+    (run,) = load_runs(runs[:1])
+    record = run.of("nonreactive")[0]
+    rollout = read_rollout(run.folder.replays("nonreactive"), record["token"])
+    braked = np.zeros((1, len(rollout)))
+    braked[0, 3:7] = braked[0, 9] = 1.0
+    guarded = replace(rollout, channel_names=("guard_braked",), channels=braked)
+    told = told_by(guarded, record)
+    assert told["guard"] == {"guard_braked": [[3, 6], [9, 9]]}
+    assert told["stats"].keys() == {m["name"] for m in record["metrics"] if m["stats"]}
 
 
 @pytest.fixture(scope="module")

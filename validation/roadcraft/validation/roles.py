@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
-
-from roadcraft.core.errors import RoadcraftError
-from roadcraft.core.registry import registry
 
 Role = tuple[str, float]  # 'multiplier', 'weighted' or 'report', and the weight
 
 
 def role_of(metric: Mapping[str, Any]) -> Role:
-    """Of a metric's record, or of its class where the record does not say; 'report' for one that is not installed here."""
-    role, weight = metric.get("role"), metric.get("weight")
-    if role is None:
-        role, weight = _declared(metric["name"])
-    return role, float(weight or 0.0) if role == "weighted" else 0.0
-
-
-@lru_cache(maxsize=512)
-def _declared(name: str) -> Role:
-    try:
-        cls = registry().target("metric", name)
-    except RoadcraftError:
-        return "report", 0.0
-    return cls.role, cls.weight
+    """Of a metric's record; 'report' where the record does not say."""
+    role = metric["role"] or "report"
+    return role, float(metric["weight"]) if role == "weighted" else 0.0
 
 
 def counts(metric: Mapping[str, Any]) -> bool:

@@ -83,20 +83,22 @@ def challenge_title(challenge: str, trees: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
-    """Metrics that only one of two runs has, or that count differently, with ``counts``: whether the score depends on it."""
-    left, right = roles_of(a), roles_of(b)
-    if not left or not right:  # every drive failed: nothing was judged
-        return []
-    return [
-        {
-            "metric": name,
-            "a": role_text(left.get(name)),
-            "b": role_text(right.get(name)),
-            "counts": any(side[name][0] != "report" for side in (left, right) if name in side),
-        }
-        for name in sorted({*left, *right})
-        if left.get(name) != right.get(name)
-    ]
+    """Metrics that only one of two runs has in a challenge of both, or that count differently; ``counts``: whether the score depends on it."""
+    found = {}
+    for challenge in sorted({r["challenge"] for r in a} & {r["challenge"] for r in b}):
+        left, right = (roles_of(r for r in side if r["challenge"] == challenge) for side in (a, b))
+        if not left or not right:  # every drive failed: nothing was judged
+            continue
+        for name in sorted({*left, *right}):
+            roles = left.get(name), right.get(name)
+            if roles[0] != roles[1]:
+                found[name] = {
+                    "metric": name,
+                    "a": role_text(roles[0]),
+                    "b": role_text(roles[1]),
+                    "counts": any(r is not None and r[0] != "report" for r in roles),
+                }
+    return list(found.values())
 
 
 def scenario_differences(a: RunFolder, b: RunFolder, left: Records, right: Records) -> dict[str, int]:

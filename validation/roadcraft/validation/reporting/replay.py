@@ -35,7 +35,7 @@ def replay(runs: Sequence[RunResults], token: str, mode: str) -> dict[str, Any] 
                 "traffic_of": [0] * len(runs),
             }
         record = next(r for r in run.of(mode) if r["token"] == token)
-        scene["drives"][index] = {**drive_layers(rollout, origin), **_told(rollout, record)}
+        scene["drives"][index] = {**drive_layers(rollout, origin), **told_by(rollout, record)}
         traffic = traffic_layers(rollout, origin)
         if mode == "nonreactive" and scene["traffic"]:
             scene["traffic_of"][index] = 0  # the log's traffic is the same for every planner
@@ -55,7 +55,7 @@ def _rollout(run: RunResults, token: str, mode: str) -> Rollout | None:
         return None
 
 
-def _told(rollout: Rollout, record: dict[str, Any]) -> dict[str, Any]:
+def told_by(rollout: Rollout, record: dict[str, Any]) -> dict[str, Any]:
     """waits: step, text and object of each; impacts: speed by "step|object"; guard: stretches of steps by channel; stats: values by metric."""
     impacts = {}
     for m in record["metrics"]:

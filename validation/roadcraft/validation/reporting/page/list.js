@@ -40,9 +40,10 @@ function item(s) {
 for (const id of ["mode", "type", "place", "replayable"]) $(id).onchange = list;
 $("search").oninput = list;
 $("order").onchange = () => {
-  const rows = list();
-  if ($("order").value !== "mean" && R.row && R.row.results[+$("order").value]) { R.shown = D.planners.map(() => false); follow(+$("order").value); link(); }
-  else if (!R.row && rows.length) open(rows[0], { byHand: false });
+  const rows = list(), by = $("order").value;
+  const here = by === "mean" ? R.row : R.row && R.row.results[by];
+  if (!here) rows.length && open(rows[0], { byHand: false });
+  else if (by !== "mean") { R.shown = D.planners.map(() => false); follow(+by); link(); }
   $("list").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
 };
 
