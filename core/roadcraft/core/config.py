@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from roadcraft.core.config_references import References
+from roadcraft.core.config_references import filled
 from roadcraft.core.config_tree import flat, full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
 from roadcraft.core.config_walk import Layer, Walk
 from roadcraft.core.errors import ConfigError, DataError
@@ -167,7 +167,7 @@ def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[P
         errors.append(f"extends ({path}): expected a file or a list of files, got {parents!r}")
         return
     before = len(errors)
-    tree = References(raw, str(path), errors).filled()
+    tree = filled(raw, str(path), errors)
     for parent in parents:
         _read_file(path.parent / parent, layers, errors, (*seen, real))
     if len(errors) == before:
