@@ -54,6 +54,14 @@ class MadeUpSource:
         ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As in training and driving: torch splits sums otherwise on a busy machine than on a free one."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def made_up_source(tiny_world: Any) -> MadeUpSource:
     return MadeUpSource(tiny_world, 6)

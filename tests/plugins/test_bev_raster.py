@@ -14,6 +14,7 @@ from roadcraft.core.driving.features import LogScenes, build_features, scenes_of
 from roadcraft.core.driving.raster import RasterChannel, cell_centres
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.interfaces import TokenKind
 from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
@@ -21,7 +22,6 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.checkpoint import build_network
 from roadcraft.plugins import draw_raster
 from roadcraft.plugins.bev_raster.encoder import look
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run import train
 from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts

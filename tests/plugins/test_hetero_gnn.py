@@ -14,11 +14,11 @@ import torch
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.features import LogScenes, SceneArrays, build_features
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.interfaces import TokenKind
 from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import make_edges, nearest, relative
 from roadcraft.plugins.hetero_gnn.map_part import ARRAYS, ROWS

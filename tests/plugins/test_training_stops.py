@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_gets_into_the_weights(
         train(recipe, source=made_up_source, progress=False)
     run = Path(recipe.out)
     assert str(found.value) == (
-        "training stopped at step 7: the loss term choice is nan (a lower learning_rate or clip helps: they are 0.002 and 1; "
+        "training stopped at step 7, where a value is not finite: the loss term choice is nan (a lower learning_rate or clip helps: they are 0.002 and 1; "
         f"{run}/last holds step 4, {run}/best holds step 4)"
     )
     assert all(bool(v.isfinite().all()) for v in arrays(run).values())
@@ -241,7 +241,10 @@ def test_a_learning_rate_out_of_reason_leaves_no_bad_weights(
     rate: float, accumulate: int, recipe: TrainConfig, made_up_source: Any
 ) -> None:
     recipe = replace(recipe, learning_rate=rate, accumulate=accumulate, steps=60, validate_every=20, warmup=0.0)
-    with pytest.raises(Diverged, match=r"training stopped at step \d+: .* \(a lower learning_rate or clip helps"):
+    with pytest.raises(
+        Diverged,
+        match=r"training stopped at step \d+, where a value is not finite: .* \(a lower learning_rate or clip helps",
+    ):
         train(recipe, source=made_up_source, progress=False)
     for name in ("best", "last"):
         folder = Path(recipe.out) / name
@@ -276,7 +279,7 @@ def test_a_held_out_error_that_is_not_finite_ends_the_run(
 ) -> None:
     plain = TrainModule.validate
     monkeypatch.setattr(TrainModule, "validate", lambda self, parts: {**plain(self, parts), "near_ade_m": math.inf})
-    with pytest.raises(Diverged, match=r"at step 4: held out, near_ade_m is inf \(.*; nothing was stored in"):
+    with pytest.raises(Diverged, match=r"at step 4, where .*: held out, near_ade_m is inf \(.*; nothing was stored in"):
         train(recipe, source=made_up_source, progress=False)
 
 

@@ -22,7 +22,7 @@ _EXPORTS = {
     "roadcraft.core.vehicle": ["RigidUnit", "Vehicle", "load_vehicle", "vehicle_names"],
     "roadcraft.core.interfaces": [
         "AgentPolicy", "BehaviorModel", "Event", "FeatureSpec", "Keys", "Metric", "MetricContext", "MetricResult", "Planner", "PlannerNeeds",
-        "Prediction", "ScenarioRow", "ScenarioSource", "SceneEncoder", "SceneEncoding", "Series", "SinglePlanner", "Tracker", "VehicleModel",
+        "Prediction", "ScenarioRow", "ScenarioSource", "SceneEncoder", "SceneEncoding", "Series", "SinglePlanner", "TokenKind", "Tracker", "VehicleModel",
         "load_planner", "stack_plans",
     ],
     "roadcraft.core.config": ["load_config", "path_field", "to_yaml"],
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         SceneEncoding,
         Series,
         SinglePlanner,
+        TokenKind,
         Tracker,
         VehicleModel,
         load_planner,

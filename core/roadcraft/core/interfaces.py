@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import IntEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -307,10 +308,22 @@ class FeatureSpec:
         return blake2b(repr(sorted(asdict(self).items())).encode(), digest_size=8).hexdigest()
 
 
+class TokenKind(IntEnum):
+    """Codes of ``SceneEncoding.kind``, by which a model knows what a token stands for."""
+
+    EGO = 0
+    AGENT = 1
+    STATIC = 2
+    LANE = 3
+    CROSSWALK = 4
+    GRID = 5
+
+
 @dataclass
 class SceneEncoding:
-    """What an encoder makes of B scenes: tokens (B, N, D); mask (B, N) bool, true where a token is real; pose (B, N, 3) x, y, heading in the ego frame;
-    kind (B, N) int64, the encoder's own codes; ego (B,) int64 index of the ego's token."""
+    """What an encoder makes of B scenes: tokens (B, N, D), finite where real; mask (B, N) bool, true where a token is real; pose (B, N, 3) x, y, heading in the
+    ego frame; kind (B, N) int64, codes of ``TokenKind``, the same in every scene; ego (B,) int64 index of the ego's token, which is real and of kind EGO.
+    Tokens of kind AGENT stand together, row by row those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
 
     tokens: Tensor
     mask: Tensor
@@ -321,8 +334,10 @@ class SceneEncoding:
 
 @dataclass
 class Prediction:
-    """What a model foresees, ego frame: ego (B, K, T, S) with S >= 4 columns x, y, cos, sin of the rear axle (then speed); logits (B, K);
-    agents (B, A, K', T, S) or None; time_s (T,) from now."""
+    """What a model foresees, ego frame. ego (B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit vector), then speed; logits (B, K), finite: a
+    candidate that is none has the lowest number of its type; agents (B, A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None:
+    K' = K where each candidate goes with futures of its own (joint modes), else 1; time_s (T,) from now, rising, T = ``future_steps`` in ``sample``.
+    A model may return a subclass that holds more for its own ``loss``."""
 
     ego: Tensor
     logits: Tensor
@@ -331,7 +346,8 @@ class Prediction:
 
 
 class SceneEncoder(Protocol):
-    """A torch module (so it has parameters()) that encodes features. Constructed as ``Target(config)``."""
+    """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities that ``features()`` asks for, whatever the
+    model beside it asks for; their names, shapes and columns are listed in ``roadcraft.core.driving.features``."""
 
     dim: int
 
@@ -344,7 +360,9 @@ class SceneEncoder(Protocol):
 
 
 class BehaviorModel(Protocol):
-    """A torch module that turns an encoding into behaviour. Constructed as ``Target(config, dim=encoder.dim, features=spec)``."""
+    """A ``torch.nn.Module`` that turns an encoding into behaviour. Constructed as ``Target(config, dim=encoder.dim, features=encoder.features())``. Its arrays have
+    the capacities that its own ``features()`` asks for, usually the encoder's and some more. A class attribute ``learning_rate`` is the peak it is trained with
+    where the configuration gives none."""
 
     def features(self) -> FeatureSpec: ...
 

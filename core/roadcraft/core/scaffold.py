@@ -27,14 +27,14 @@ _KINDS = {
         "roadcraft score planner=idm metrics=[__NAME__] data=PATH/TO/STORE",
     ),
     "encoder": (
-        "Linear tokens, two attention layers",
+        "A token per thing seen, two attention layers",
         "    dim: int = 64",
         "EncoderConformance",
         "roadcraft train encoder=__NAME__ model=multimodal data=PATH/TO/STORE",
     ),
     "model": (
-        "Several trajectories from the ego's token",
-        "    modes: int = 6",
+        "Speed profiles along the lines ahead",
+        "    modes: int = 3  # speed profiles per line",
         "ModelConformance",
         "roadcraft train encoder=vector_transformer model=__NAME__ data=PATH/TO/STORE",
     ),

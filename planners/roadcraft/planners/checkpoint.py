@@ -19,10 +19,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.driving.feature_views import FeatureView
 from roadcraft.core.driving.features import layout_hash, merge_specs
 from roadcraft.core.errors import DataError, DiskError, PluginError
 from roadcraft.core.files import digest_of, disk_error, replacing
-from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import create
 from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
@@ -37,11 +38,25 @@ CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "model.safetensors", "metrics.js
 
 @dataclass(frozen=True)
 class Network:
-    """An encoder and a model that fit each other, and the features both read."""
+    """An encoder and a model that fit each other, and the features that serve both."""
 
     encoder: Any
     model: Any
     features: FeatureSpec
+
+    def __post_init__(self) -> None:
+        for name in ("encoder", "model"):
+            object.__setattr__(self, f"_{name}_view", FeatureView(getattr(self, name).features(), self.features))
+
+    def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
+        """The encoder's answer to a batch of ``features``, of which it sees as much as it asked for."""
+        answer: tuple[SceneEncoding, Any] = self.encoder.encode(self._encoder_view(features), cache)  # type: ignore[attr-defined]
+        return answer
+
+    def for_model(self, features: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """As much of a batch as the model asked for."""
+        seen: Mapping[str, Tensor] = self._model_view(features)  # type: ignore[attr-defined]
+        return seen
 
     def state(self) -> dict[str, Tensor]:
         """Weights by name, ``encoder.*`` and ``model.*``."""

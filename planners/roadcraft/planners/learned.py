@@ -11,7 +11,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.conditions import Conditions, read_instruction
 from roadcraft.core.driving.features import Features, build_features, scenes_of
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
@@ -91,16 +91,21 @@ class Learned(Planner):
         try:
             with torch.inference_mode():
                 tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
-                encoding, cache = self.network.encoder.encode(tensors, _stack(known))
-                prediction = self.network.model.sample(encoding, tensors, keys)
+                encoding, cache = self.network.encode(tensors, _stack(known))
+                prediction = self.network.model.sample(encoding, self.network.for_model(tensors), keys)
                 log_p = prediction.logits.double().log_softmax(-1)
                 log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
-                others = None
+                ego, others = prediction.ego, None
                 if prediction.agents is not None and prediction.agents.shape[1]:
                     others = prediction.agents
-                    best = torch.clamp(log_p.argmax(-1), max=others.shape[2] - 1)
-                    others = others[torch.arange(len(others)), :, best, :, :4].double().numpy()
-                answer = prediction.ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy(), others
+                    if others.shape[2] not in (1, ego.shape[1]):
+                        raise PluginError(
+                            f"{self.config.checkpoint}: Prediction.agents has {others.shape[2]} futures per agent; "
+                            f"there must be 1, or one for each of the {ego.shape[1]} candidates"
+                        )
+                    joint = log_p.argmax(-1) if others.shape[2] > 1 else torch.zeros(len(others), dtype=torch.int64)
+                    others = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
+                answer = ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy(), others
                 return answer, _split(cache, len(known))
         finally:
             torch.set_num_threads(threads)

@@ -132,7 +132,7 @@ def layout_hash(spec: FeatureSpec) -> str:
 
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
-    """The features that serve an encoder ``a`` and a model ``b``: the larger of each capacity; how far the future reaches, which only models foretell, is the
+    """The features that serve an encoder ``a`` and a model ``b``: the larger of each capacity (each then sees its own: ``feature_views``); how far the future reaches, which only models foretell, is the
     model's. Raises PluginError where their grids differ."""
     grid = (
         "past_interval_s",
@@ -142,7 +142,9 @@ def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
         "future_interval_s",
         "raster_cell_m",
     )
-    wrong = [g for g in grid if getattr(a, g) != getattr(b, g)]
+    wrong = [f"{g} is {getattr(a, g)} and {getattr(b, g)}" for g in grid if getattr(a, g) != getattr(b, g)]
+    if a.raster_cells and b.raster_cells and a.raster_cells != b.raster_cells:
+        wrong.append(f"raster_cells is {a.raster_cells} and {b.raster_cells}")
     if wrong:
         raise PluginError(f"encoder and model ask for features on different grids: {', '.join(wrong)}")
     larger = (

@@ -16,12 +16,11 @@ from torch.nn import functional
 
 from roadcraft.core.driving.raster import SIGNED, RasterChannel, cell_centres
 from roadcraft.core.driving.raster_kernels import cells_ahead
-from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
+from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.core.layers import LayerKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
-from roadcraft.plugins.common.tokens import TokenKind
 
 KINDS = 7  # of ObjectKind
 GROUP = 8  # channels that are normalised together
@@ -127,7 +126,7 @@ class BevRaster(nn.Module):
         mask = torch.cat([seen.new_ones(b, 1), seen, seen.new_ones(b, grid.shape[1])], 1)
         counts = torch.tensor([1, agent.shape[1], grid.shape[1]], device=ego.device)
         codes = torch.tensor([TokenKind.EGO, TokenKind.AGENT, TokenKind.GRID], device=ego.device)
-        kind = codes.repeat_interleave(counts).expand(b, -1)
+        kind = codes.repeat_interleave(counts, output_size=mask.shape[1]).expand(b, -1)
         place = self.place(torch.cat([pose[..., :2] / FIELD_M, pose[..., 2:]], -1))
         tokens = torch.cat([ego, agent, grid], 1) + place + self.kind(kind)
         for layer in self.layers:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -63,6 +66,12 @@ class TransformerLayer(nn.Module):
         ):
             x = x + self.dropout(self.attend_cross(self.norm_cross(x), memory, memory_mask))
         return x + self.dropout(self.out(self.norm_out(x)))
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """What is computed inside is not rounded to bfloat16, which at 100 m resolves half a metre."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def into_frame(points: Tensor, pose: Tensor) -> Tensor:

@@ -23,11 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
-from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
 from roadcraft.plugins.diffusion.guidance import bend

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
+from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.common.agents import agent_size, describe_agents
 from roadcraft.plugins.common.ego import EgoStates
 from roadcraft.plugins.common.layers import mlp
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import Edges, RelativePose, make_edges, nearest, relative
 from roadcraft.plugins.hetero_gnn.layers import GraphLayer, Relation, name_of

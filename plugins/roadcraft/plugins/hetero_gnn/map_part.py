@@ -117,7 +117,9 @@ class MapPart(nn.Module):
         some = torch.cat([links >= 0, rank > 0, near_real], -1) & real[..., None]
         counts = torch.tensor([links.shape[-1] - 2, 1, 1, previous.shape[-1], near.shape[-1]], device=links.device)
         codes = torch.tensor([NEXT, LEFT, RIGHT, PREVIOUS, NEAR], device=links.device)
-        attr = self.lane_edge(relative(pose, pose, slots)) + self.relation(codes.repeat_interleave(counts))
+        attr = self.lane_edge(relative(pose, pose, slots)) + self.relation(
+            codes.repeat_interleave(counts, output_size=slots.shape[-1])
+        )
         return make_edges(slots, some, attr, n)
 
     def _crosswalk_edges(self, pose: Tensor, walk_pose: Tensor, real: Tensor, walk_real: Tensor) -> Edges:

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
-from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder
-from roadcraft.plugins.common.layers import TransformerLayer, mlp
+from roadcraft.plugins.common.layers import TransformerLayer, full_precision, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.multimodal.config import MultimodalConfig
 
 AGENT_POSES = 16  # of an agent's future that the head gives; those between are interpolated
@@ -74,7 +73,7 @@ class Multimodal(nn.Module):
         slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
         lines = f["reference"][..., :4].repeat_interleave(c.modes, 1)
         speed, offset, logits = self.speed(x).float(), self.offset(x).float(), self.logit(x)[..., 0].float()
-        with torch.autocast(x.device.type, enabled=False):  # at 100 m bfloat16 resolves half a metre
+        with full_precision(x):
             trajectories = self.decoder(speed, offset, lines, info[..., LATERAL], slope, f["ego"][:, 0])
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
         time_s = INTERVAL_S * torch.arange(1, c.future_steps + 1, device=x.device)
@@ -92,7 +91,7 @@ class Multimodal(nn.Module):
         own = self.agent(encoding.tokens[:, start : start + count]).float().unflatten(-1, (AGENT_POSES, 2)) * 5.0
         turned = torch.stack([c * own[..., 0] - s * own[..., 1], s * own[..., 0] + c * own[..., 1]], 2)
         t = INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=own.device)
-        with torch.autocast(own.device.type, enabled=False):
+        with full_precision(own):
             place = turned @ self.between + (now[..., :2, None] + now[..., 4:, None] * t)
         heading = now[..., None, 2:4].expand(-1, -1, len(t), -1)
         return torch.cat([place.transpose(2, 3), heading], -1)[:, :, None]

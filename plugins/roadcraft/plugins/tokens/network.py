@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.interfaces import SceneEncoding
+from roadcraft.core.interfaces import SceneEncoding, TokenKind
 from roadcraft.plugins.common.layers import mlp
-from roadcraft.plugins.common.tokens import TokenKind
 from roadcraft.plugins.tokens.actors import CLASSES, Actors, actors_of
 from roadcraft.plugins.tokens.around import spread
 from roadcraft.plugins.tokens.config import TokensConfig

@@ -82,15 +82,13 @@ class TokenAgents(AgentPolicy):
         try:
             with torch.inference_mode():
                 tensors = {k: torch.from_numpy(v) for k, v in features.items()}
-                encoding, _ = self.network.encoder.encode(tensors, None)
-                c = self.config
-                drawn = (
-                    self.network.model.next_motions(encoding, tensors, chosen, c.temperature, c.top_k).double().numpy()
-                )
+                encoding, _ = self.network.encode(tensors, None)
+                c, seen = self.config, self.network.for_model(tensors)
+                drawn = self.network.model.next_motions(encoding, seen, chosen, c.temperature, c.top_k).double().numpy()
         finally:
             torch.set_num_threads(threads)
         motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)
-        return features["agent_id"][: len(scenes)], motions[: len(scenes)]
+        return features["agent_id"][: len(scenes), : motions.shape[1]], motions[: len(scenes)]
 
     def _scene(self, obs: ObservationBatch, state: Troupe, b: int, waited: float) -> SceneArrays:
         spec = self.network.features

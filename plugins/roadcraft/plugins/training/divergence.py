@@ -15,7 +15,7 @@ class Diverged(RoadcraftError):
     """Something is not finite any more. ``what`` it is; ``remedy``; sample: (part, row) of the first sample whose features are at fault."""
 
     def __init__(self, step: int, what: str, remedy: str, sample: tuple[int, int] | None = None) -> None:
-        super().__init__(f"training stopped at step {step}: {what} ({remedy})")
+        super().__init__(f"training stopped at step {step}, where a value is not finite: {what} ({remedy})")
         self.step, self.what, self.remedy, self.sample = step, what, remedy, sample
 
 

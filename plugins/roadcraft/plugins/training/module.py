@@ -129,9 +129,10 @@ class TrainModule(pl.LightningModule):
 
     def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
         """Loss terms and the prediction of a batch."""
-        encoding, _ = self.network.encoder.encode(batch, None)
-        prediction = self.network.model(encoding, batch)
-        return self.network.model.loss(prediction, batch), prediction
+        encoding, _ = self.network.encode(batch, None)
+        seen = self.network.for_model(batch)
+        prediction = self.network.model(encoding, seen)
+        return self.network.model.loss(prediction, seen), prediction
 
     def advance(self) -> None:
         """Count a finished step. Called by the run, since Lightning calls callbacks before the module's own hook."""

@@ -93,7 +93,7 @@ def _prepared(
     if resume is None and config.start:
         load_start(network, config)
     elif resume is None and isinstance(network.model, Prepared):
-        network.model.prepare(data.first_batches())
+        network.model.prepare(network.for_model(batch) for batch in data.first_batches())
     keeper = Keeper(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
     if resume is not None:
         keeper.restore()

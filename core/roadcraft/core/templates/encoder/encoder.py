@@ -1,32 +1,70 @@
-"""A scene encoder: one linear layer per kind of token. Small, but complete."""
+"""A scene encoder: one small network per kind of token, mixed by two attention layers. Small, but complete.
+
+The ego's token holds its speed, and of its other states only now and then: a network that sees how it accelerates repeats that instead of looking around.
+"""
 
 import torch
 from torch import nn
 
-from roadcraft.core import FeatureSpec, SceneEncoding
+from roadcraft.core import FeatureSpec, SceneEncoding, TokenKind
+
+STATE_DROPOUT = 0.75  # of the ego's states but its speed, in training
+KINDS, LIGHTS = 7, 5  # of objects (ObjectKind), of lights (LightState, and none)
+
+
+def mlp(inputs, dim):
+    return nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, dim))
 
 
 class __CLASS__(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.dim = config.dim
-        self.spec = FeatureSpec()
-        self.ego = nn.Linear(7, config.dim)
-        self.agent = nn.Linear(6, config.dim)
-        self.lane = nn.Linear(self.spec.lane_points * 6, config.dim)
-        layer = nn.TransformerEncoderLayer(config.dim, 4, 4 * config.dim, batch_first=True, dropout=0.0, norm_first=True)
-        self.mix = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.dim = dim = config.dim
+        self.spec = FeatureSpec(agents=16, static=6, lanes=24, lane_points=10, route_lanes=0, crosswalks=4, reference_lines=0, radius_m=80.0)
+        self.ego, self.agent, self.static = mlp(3 + 4, dim), mlp(8, dim), mlp(6, dim)
+        self.lane_point, self.lane_info, self.crosswalk_point = mlp(6, dim), mlp(4, dim), mlp(2, dim)
+        self.object_kind, self.light = nn.Embedding(KINDS, dim), nn.Embedding(LIGHTS, dim)
+        self.kind = nn.Embedding(len(TokenKind), dim)
+        layer = nn.TransformerEncoderLayer(dim, 4, 2 * dim, batch_first=True, dropout=0.0, norm_first=True)
+        self.mix = nn.TransformerEncoder(layer, 2, nn.LayerNorm(dim), enable_nested_tensor=False)
 
     def features(self):
         return self.spec
 
     def encode(self, features, cache=None):
-        agent, lane = features["agent"][:, :, -1], features["lane"]
-        b = len(agent)
-        tokens = torch.cat([self.ego(features["ego"])[:, None], self.agent(agent), self.lane(lane.flatten(2) / 50.0)], 1)
-        mask = torch.cat([torch.ones(b, 1, dtype=torch.bool), features["agent_valid"][:, :, -1], features["lane_mask"]], 1)
-        pose = torch.zeros(b, tokens.shape[1], 3)
-        pose[:, 1 : 1 + agent.shape[1], :2] = agent[..., :2]
-        kind = torch.cat([torch.full((b, n), i) for i, n in enumerate((1, agent.shape[1], lane.shape[1]))], 1)
-        tokens = self.mix(tokens, src_key_padding_mask=~mask)
-        return SceneEncoding(tokens, mask, pose, kind, torch.zeros(b, dtype=torch.long)), cache
+        f = features
+        now, lane, crosswalk = f["agent"][:, :, -1], f["lane"], f["crosswalk"]
+        place = now.new_tensor([1 / 50, 1 / 50, 1, 1])
+        parts = {
+            TokenKind.EGO: self._ego(f)[:, None],
+            TokenKind.AGENT: self.agent(torch.cat([now[..., :4] * place, now[..., 4:] / 10, f["agent_size"] / 5], -1)) + self.object_kind(f["agent_kind"]),
+            TokenKind.STATIC: self.static(torch.cat([f["static"][..., :4] * place, f["static"][..., 4:] / 5], -1)) + self.object_kind(f["static_kind"]),
+            TokenKind.LANE: self.lane_point(lane / 50).amax(2) + self.lane_info(f["lane_info"] / now.new_tensor([15, 1, 1, 1])) + self.light(f["lane_light"]),
+            TokenKind.CROSSWALK: self.crosswalk_point(crosswalk / 50).amax(2),
+        }
+        ones = torch.ones_like(f["agent_valid"][:, :1, -1])
+        mask = torch.cat([ones, f["agent_valid"][:, :, -1], f["static_mask"], f["lane_mask"], f["crosswalk_mask"]], 1)
+        pose = torch.cat([
+            now.new_zeros(len(now), 1, 3), _pose(now), _pose(f["static"]), _pose(_middle(lane)), _pose(_middle(crosswalk))
+        ], 1)  # fmt: skip
+        kind = torch.cat([torch.full(x.shape[:2], int(k), device=now.device) for k, x in parts.items()], 1)
+        tokens = self.mix(torch.cat(list(parts.values()), 1) + self.kind(kind), src_key_padding_mask=~mask)
+        return SceneEncoding(tokens * mask[..., None], mask, pose, kind, torch.zeros_like(kind[:, 0])), cache
+
+    def _ego(self, f):
+        """Speed, acceleration, seconds for which it has just stood; and the vehicle's size."""
+        state = f["ego"][:, [0, 2, 6]] / 10
+        if self.training:
+            state = state * torch.cat([torch.ones_like(state[:, :1]), (torch.rand_like(state[:, 1:]) >= STATE_DROPOUT) * 1.0], -1)
+        return self.ego(torch.cat([state, f["vehicle"] / 5], -1))
+
+
+def _pose(rows):
+    """x, y, heading of rows x, y, cos, sin, ..."""
+    return torch.cat([rows[..., :2], torch.atan2(rows[..., 3:4], rows[..., 2:3])], -1)
+
+
+def _middle(line):
+    """Middle of lines (B, N, P, ...) and the direction there: x, y, cos, sin (not scaled)."""
+    k = line.shape[2] // 2
+    return torch.cat([line[:, :, k, :2], line[:, :, k, :2] - line[:, :, k - 1, :2]], -1)

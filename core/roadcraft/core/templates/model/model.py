@@ -1,4 +1,10 @@
-"""A behaviour model: several trajectories from the ego's token, the nearest of which learns (winner takes all). Small, but complete."""
+"""A behaviour model: along each line ahead a few speed profiles, the likeliest of which is driven. Small, but complete.
+
+A reference line (own lane, left, right; see ``FeatureSpec``) says where the road goes; the network says how fast. So it steers from the first step of training on
+and learns only when to go, to slow down and to stop.
+"""
+
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -6,35 +12,110 @@ from torch.nn import functional as F
 
 from roadcraft.core import Prediction
 
+POINT_M = 2.0  # between points of a line
+LATERAL, SIN, COS, TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END, LIMIT = range(8)  # columns of the feature reference_info
+FAR_M, FRONT_M, HALF_WIDTH_M = 200.0, 4.0, 1.0  # "nothing ahead"; from the rear axle to the front and to the side of a usual car
+KNOTS = 9  # of a speed profile, evenly over the horizon, with the logit in the place of the first
+
+
+def mlp(inputs, dim, outputs):
+    return nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, outputs))
+
+
+def near(distance):
+    return torch.exp(-distance.clamp_min(0.0) / 10)
+
+
+def urge(gap, speed, closing):
+    """How pressing a gap is: wanted over actual gap, at most 3; the wanted one is the intelligent driver model's."""
+    return ((1.5 + 1.2 * speed + speed * closing / 3.0).clamp_min(0.0) / gap.clamp_min(0.5)).clamp_max(3.0)
+
 
 class __CLASS__(nn.Module):
+    learning_rate = 2e-3  # where the configuration gives none
+
     def __init__(self, config, *, dim, features):
         super().__init__()
-        self.modes, self.spec = config.modes, features
-        self.trajectory = nn.Sequential(nn.Linear(dim, 128), nn.GELU(), nn.Linear(128, config.modes * features.future_steps * 4))
-        self.score = nn.Linear(dim, config.modes)
+        self.modes = config.modes
+        self.spec = replace(features, reference_lines=3, reference_points=80, reference_interval_m=POINT_M, future_steps=80, future_agents=0)
+        self.shape, self.rules = mlp(10, dim, dim), mlp(14, dim, dim)
+        self.beside, self.lead = mlp(10, dim, dim), mlp(6, dim, dim)
+        self.look = nn.MultiheadAttention(dim, 4, batch_first=True)
+        self.norm, self.mode = nn.LayerNorm(dim), nn.Parameter(0.5 * torch.randn(config.modes, dim))
+        self.answer = mlp(dim, 2 * dim, KNOTS)  # changes of speed, and the logit
 
     def features(self):
         return self.spec
 
     def forward(self, encoding, features):
-        ego = encoding.tokens[torch.arange(len(encoding.tokens)), encoding.ego]
-        t = torch.arange(1, self.spec.future_steps + 1) * self.spec.future_interval_s
-        raw = self.trajectory(ego).view(len(ego), self.modes, len(t), 4)
-        straight = features["ego"][:, 0, None, None] * t  # the network learns the difference to going straight on
-        x, y = raw[..., 0] * 10 + straight, raw[..., 1] * 10
-        cos, sin = F.normalize(torch.stack([1 + raw[..., 2], raw[..., 3]], -1), dim=-1).unbind(-1)
-        return Prediction(torch.stack([x, y, cos, sin], -1), self.score(ego), None, t)
+        """K = lines x modes trajectories; a line that does not exist has the lowest logit there is."""
+        f, b = features, len(features["ego"])
+        line, valid, speed = f["reference"], f["reference_valid"], f["ego"][:, :1].clamp_min(0.0)
+        ego = encoding.tokens[torch.arange(b, device=line.device), encoding.ego]
+        scale = line.new_tensor([1 / 50, 1 / 50, 1, 1, 1 / 15, 1, 1, 1, 1, 1])
+        x = ego[:, None] + self.shape(line[:, :, ::4] * scale).amax(2) + self._rules(f, speed) + self._beside(f, speed)
+        x = x + self.look(x, encoding.tokens, encoding.tokens, key_padding_mask=~encoding.mask, need_weights=False)[0]
+        out = self.answer(self.norm(x)[:, :, None] + self.mode)  # (B, R, M, KNOTS)
+        ego = self._drive(out[..., 1:], line, f["reference_info"], speed)
+        logits = out[..., 0].masked_fill(~valid[..., None], torch.finfo(out.dtype).min)
+        time_s = self.spec.future_interval_s * torch.arange(1, self.spec.future_steps + 1, device=line.device)
+        return Prediction(ego.flatten(1, 2), logits.flatten(1), None, time_s)
+
+    def _rules(self, f, speed):
+        """Lines by where the ego is beside them, by lights, stop signs and the route's end ahead, by speed limit: (B, R, D)."""
+        info, speed = f["reference_info"], speed[:, None]
+        ahead = info[..., TO_RED : TO_ROUTE_END + 1]
+        pace = torch.cat([speed, f["ego"][:, None, 6:].clamp_max(5.0)], -1).expand(-1, info.shape[1], -1)
+        rows = [info[..., :COS], info[..., LIMIT:] / 15, (info[..., LIMIT:] > 0) * 1.0, pace / 5, near(ahead), urge(ahead - FRONT_M, speed, speed)]
+        return self.rules(torch.cat(rows, -1))
+
+    def _beside(self, f, speed):
+        """The objects along each line, and the nearest one in the way: (B, R, D)."""
+        rows = torch.cat([f["reference_agent"], f["reference_static"]], 2)
+        real = torch.cat([f["agent_valid"][..., -1], f["static_mask"]], 1)[:, None, :, None]
+        s, d, vs, vd, half_s, half_d = rows.split(1, -1)
+        gap, clear, speed = s - half_s - FRONT_M, d.abs() - half_d - HALF_WIDTH_M, speed[:, None, None]
+        in_way = real & (clear < 0.2) & (s > 0)
+        parts = [s / 50, d / 5, vs / 10, vd / 3, half_s / 5, half_d / 2, near(gap), clear / 3, in_way * 1.0, in_way * urge(gap, speed, speed - vs)]
+        x = self.beside(torch.cat(parts, -1)) * real
+        lead, at = F.pad(gap.masked_fill(~in_way, FAR_M), (0, 0, 0, 1), value=FAR_M).min(2)  # (B, R, 1)
+        pace = F.pad(vs, (0, 0, 0, 1)).gather(2, at[:, :, None])[:, :, 0]
+        speed = speed[:, 0].expand_as(lead)
+        about = torch.cat([lead / 50, near(lead), pace / 10, (speed - pace) / 5, urge(lead, speed, speed - pace), (lead < FAR_M) * 1.0], -1)
+        return F.pad(x, (0, 0, 0, 1)).amax(2) + self.lead(about)
+
+    def _drive(self, raw, line, info, speed):
+        """Trajectories (B, R, M, T, 5) x, y, cos, sin, speed: raw (B, R, M, KNOTS - 1) bends the present speed, the ego's offset from the line dies away."""
+        t = self.spec.future_steps
+        knots = torch.cat([torch.zeros_like(raw[..., :1]), raw], -1)
+        change = F.interpolate(knots.flatten(0, 2)[:, None], t + 1, mode="linear", align_corners=True).view(*raw.shape[:3], t + 1)
+        pace = F.softplus(speed[:, :, None, None] + 4.0 * change - 0.05, beta=4.0)
+        way = ((pace[..., 1:] + pace[..., :-1]) * 0.5 * self.spec.future_interval_s).cumsum(-1)
+        at = (way / POINT_M).clamp_max(line.shape[2] - 1.001)
+        low = at.long()
+        rows = torch.stack([low, low + 1], -1).flatten(2)[..., None].expand(-1, -1, -1, 4)  # (B, R, M T 2, 4)
+        ends = line[..., :4].gather(2, rows).view(*way.shape, 2, 4)
+        here = torch.lerp(ends[..., 0, :], ends[..., 1, :], (at - low)[..., None])
+        ahead = F.normalize(here[..., 2:], dim=-1)
+        beyond = (way - at * POINT_M)[..., None] * ahead
+        off = info[..., LATERAL, None, None] * torch.exp(-way / (4.0 + 1.5 * speed[:, :, None, None]))
+        aside = torch.stack([-ahead[..., 1], ahead[..., 0]], -1) * off[..., None]
+        return torch.cat([here[..., :2] + beyond + aside, ahead, pace[..., 1:, None]], -1)
 
     def loss(self, prediction, targets):
+        """The trajectory nearest to the driven one is brought nearer, and is to be the likeliest (winner takes all). Near poses weigh more: they are driven."""
         goal, valid = targets["ego_future"], targets["ego_future_valid"]  # (B, T, 5), (B, T)
-        count = valid.sum(-1).clamp_min(1)
-        error = ((prediction.ego[..., :2] - goal[:, None, :, :2]).norm(dim=-1) * valid[:, None]).sum(-1) / count[:, None]  # (B, K)
-        best = error.argmin(-1)
-        chosen = prediction.ego[torch.arange(len(best)), best]
+        weight = valid / (1.0 + prediction.time_s / 2.0)
+        weight = (weight / weight.sum(-1, keepdim=True).clamp_min(1e-6))[:, None]
+        real = prediction.logits > torch.finfo(prediction.logits.dtype).min
+        error = ((prediction.ego[..., :2] - goal[:, None, :, :2]).norm(dim=-1) * weight).sum(-1)  # (B, K)
+        best = error.masked_fill(~real, torch.inf).argmin(-1)
+        chosen = prediction.ego[torch.arange(len(best), device=best.device), best]
+        gap = F.smooth_l1_loss(chosen, goal, reduction="none") * goal.new_tensor([1.0, 1.0, 2.0, 2.0, 0.5])
+        some = valid.any(-1)  # where nothing was driven there is nothing to choose
         return {
-            "trajectory": F.smooth_l1_loss(chosen[valid], goal[..., :4][valid]),
-            "choice": F.cross_entropy(prediction.logits, best),
+            "trajectory": (gap.sum(-1) * weight[:, 0]).sum(-1).mean(),
+            "choice": 0.5 * (F.cross_entropy(prediction.logits, best, reduction="none") * some).mean(),
         }
 
     def sample(self, encoding, features, keys):
