@@ -26,9 +26,11 @@ class SameIdError(ValueError):
 
 
 class ObjectStore:
-    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f - ``past``."""
+    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f - ``past``. expected: rows that it will
+    probably hold: growing costs, since what was shown of the old columns keeps them."""
 
-    def __init__(self, scenarios: int, frames: int) -> None:
+    def __init__(self, scenarios: int, frames: int, expected: int = 0) -> None:
+        self.expected = expected
         self.low = np.zeros((scenarios, frames), np.int64)
         self.count = np.zeros((scenarios, frames), np.int64)
         self.used = 0
@@ -50,7 +52,7 @@ class ObjectStore:
         return Objects(np.array(objects.offsets, np.int64), *kept)
 
     def _grow(self, need: int, objects: Objects) -> None:
-        capacity = max(2 * need, 1024)
+        capacity = max(2 * need if self.columns else need, self.expected, 1024)
         for name in _FIELDS:
             value = getattr(objects, name)
             column = np.empty((capacity, *value.shape[1:]), _FIELDS[name])
@@ -70,7 +72,9 @@ class Recorder:
         self.log, self.past, self.plan_every = log, past, plan_every
         scenarios, steps = log.time_us.shape
         self.ahead = max(past - 1, 0)
-        self.objects = ObjectStore(scenarios, self.ahead + steps)
+        frames = [(s, np.concatenate([s.past(self.ahead), s.frames])) for s in log.scenarios]
+        rows = sum(int((o.offsets[f + 1] - o.offsets[f]).sum()) for s, f in frames for o in [s.drive.objects])
+        self.objects = ObjectStore(scenarios, self.ahead + steps, rows)
         self.plans: list[tuple[int, I64, I64, F64, I64]] = []
         self.channels: dict[str, F64] = {}
         if self.ahead:
