@@ -74,6 +74,7 @@ class TestEveryMetric(MetricConformance):
 
     @pytest.fixture
     def metric(self, name: str) -> Metric:
+        self.name = name  # type: ignore[misc]
         found: Metric = create("metric", name)
         return found
 

@@ -49,6 +49,7 @@ class Planner(ABC):
 
     ``start`` is called once per batch with the first observation, ``plan`` once per step with the scenarios that still run. ``state`` is a list with
     one entry per scenario, in the observation's order: returned, never mutated, so that a call that raised can be repeated scenario by scenario.
+    The arrays of an observation are read-only (copy one before writing into it); those of a returned plan are the planner's own to use again.
     """
 
     def needs(self) -> PlannerNeeds:
@@ -115,7 +116,8 @@ def stack_plans(plans: Sequence[Plan]) -> Plan:
 
 
 class AgentPolicy(ABC):
-    """Drives everybody but the ego. Positions it returns are what planners and metrics see."""
+    """Drives everybody but the ego. Positions it returns are what planners and metrics see; boxes are finite, ids of one moment differ. The arrays of
+    scenarios and observations are read-only."""
 
     @abstractmethod
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
@@ -187,7 +189,7 @@ class MetricContext(Protocol):
     def rollout(self) -> Rollout: ...
 
     def shared(self, key: str, compute: Callable[[], Any]) -> Any:
-        """The value stored under ``key``, computed on first use."""
+        """The value stored under ``key``, computed on first use; its arrays are read-only, as the rollout's are."""
 
 
 class Metric(ABC):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from roadcraft.core.arrays import read_only
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.registry import create
@@ -27,12 +28,12 @@ class AgentsConformance:
         return agents
 
     def drive(self, agents: AgentPolicy, tokens: list[str], steps: int = 5) -> list[Objects]:
-        scenarios = [made_up_scenario(t, speed_mps=3.0 + int(t, 16) % 7) for t in tokens]
+        scenarios = read_only([made_up_scenario(t, speed_mps=3.0 + int(t, 16) % 7) for t in tokens])
         keys = np.array([scenario_key(0, t) for t in tokens], np.uint64)
         state, objects = agents.start(scenarios, load_vehicle(), keys)
         frames = [objects]
         for i in range(steps):
-            state, objects = agents.step(scenarios, observe(scenarios, i), state, step_keys(keys, i))
+            state, objects = agents.step(scenarios, read_only(observe(scenarios, i)), state, step_keys(keys, i))
             assert len(state) == len(scenarios)
             frames.append(objects)
         return frames

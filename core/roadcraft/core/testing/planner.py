@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from roadcraft.core.arrays import read_only
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.registry import create
@@ -16,7 +17,8 @@ from roadcraft.core.testing.world import made_up_scenario, observe
 
 
 class PlannerConformance:
-    """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged inputs, reported latency."""
+    """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged inputs (observations are
+    read-only), reported latency."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -33,6 +35,7 @@ class PlannerConformance:
 
     def answer(self, planner: Planner, obs: ObservationBatch) -> Plan:
         keys = np.array([scenario_key(0, t) for t in obs.token], np.uint64)
+        obs = read_only(obs)  # as the simulator shows it
         plan, state = planner.plan(obs, planner.start(obs, keys), step_keys(keys, int(obs.iteration[0])))
         assert len(state) == len(obs), "plan() returns one state per scenario"
         return plan
