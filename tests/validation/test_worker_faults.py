@@ -87,13 +87,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """``roadcraft score`` with a small limit for calls of agents and metrics."""
+    """``roadcraft`` with a small limit for calls of agents and metrics."""
     main = (
         "import sys; import roadcraft.validation.scoring.pool as pool; pool.OTHERS_LIMIT_S = 4.0; "
         "from roadcraft.core.cli import main; main(sys.argv[1:])"
     )
     return subprocess.run(
-        [sys.executable, "-c", main, "score", *words], capture_output=True, text=True, env=environment, timeout=400
+        [sys.executable, "-c", main, *words], capture_output=True, text=True, env=environment, timeout=400
     )
 
 
@@ -109,6 +109,7 @@ def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, e
     others = {tokens[4]: "hang", tokens[6]: "slow"}  # slower than a planner may be, which is no fault of agents
     done = run(
         environment,
+        "score",
         "planner=faulty",
         f"planner.deeds={json.dumps(drives)}",
         f"suite.agents={{name: faulty, deeds: '{json.dumps(others)}'}}",
@@ -139,13 +140,16 @@ def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, e
     assert (challenge["scenarios"], challenge["failed"]) == (8, 6)
     assert challenge["nuplan_score"] > 0.0
     assert "step -1" not in done.stdout + done.stderr
+    words = ("rescore", str(tmp_path / "run"), "--out", str(tmp_path / "again"), "--metric", "faulty", "--json")
+    again = json.loads(run(environment, *words).stdout)
+    assert {f["token"] for f in again["failures"]} == set(tokens[:5]), "what only a metric failed on is judged again"
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_a_planner_that_exits_when_it_is_built_is_told(
     tmp_path: Path, small_store: Path, environment: dict[str, str], debug: list[str]
 ) -> None:
-    words = ("planner=faulty", 'planner.deeds={"exit": 0}', f"data={small_store}", "workers=1")
+    words = ("score", "planner=faulty", 'planner.deeds={"exit": 0}', f"data={small_store}", "workers=1")
     done = run(environment, *words, f"out={tmp_path / 'run'}", *debug)
     assert done.returncode == 2
     assert "planner 'faulty' cannot be built: SystemExit: 0" in done.stderr

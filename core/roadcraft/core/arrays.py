@@ -25,7 +25,7 @@ def read_only(value: T) -> T:
     lists and mappings, at any depth. Nothing is copied, so an array stays writable through other names that it had before. Frozen dataclasses are
     walked once."""
     if isinstance(value, np.ndarray):
-        value.setflags(False)
+        value.setflags(write=False)
     elif isinstance(value, (tuple, list)):
         _lock(value)
     elif is_dataclass(value) and hasattr(value, "__dict__") and not isinstance(value, type):
@@ -42,7 +42,7 @@ def read_only(value: T) -> T:
 def _lock(items: Sequence[Any]) -> None:
     for item in items:
         if isinstance(item, np.ndarray):
-            item.setflags(False)
+            item.setflags(write=False)
         elif not isinstance(item, _PLAIN):
             read_only(item)
 

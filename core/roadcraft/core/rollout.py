@@ -122,7 +122,7 @@ class ObservationBatch:
             self.iteration, self.time_us, self.interval_s, self.ego_past, self.ego_past_us, self.ego_past_valid, self.joints, self.goal,
             self.has_goal, o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity, li.offsets, li.lane, li.state, r.values, r.offsets,
         ):  # fmt: skip
-            a.setflags(False)
+            a.setflags(write=False)
         if self.objects_past is not None:
             read_only(self.objects_past)
         return self

@@ -27,7 +27,7 @@ def rescore(
 ) -> ScoreResult:
     """Judge the stored rollouts of ``run`` again and write a run folder ``out`` (tables and summary; the drives stay where they are).
 
-    metrics: further ones than nuPlan's, by default those of the run. Scenarios that failed then have failed still. Raises DataError where the
+    metrics: further ones than nuPlan's, by default those of the run. Scenarios that could not be driven then have failed still. Raises DataError where the
     rollouts were not kept.
     """
     old, new = RunFolder(run), RunFolder(out)
@@ -54,7 +54,9 @@ def rescore(
             for mode, store in stores.items():
                 for item in items:
                     driven = records.get((item.row.token, mode))
-                    again = driven is None or driven["status"] == "ok"
+                    # a drive that only a metric failed on was kept
+                    judged = driven is None or driven["status"] == "ok"
+                    again = judged or (driven or {}).get("failure", {}).get("stage") == "metrics"
                     part.add(_judge(job, store, item, mode) if again else driven or {})
                     bar.add(1)
             part.commit()

@@ -25,6 +25,6 @@ def frozen(values: Any, dtype: DTypeLike = _FLOAT64) -> NDArray[Any]:
         flags = values.flags
     if flags.writeable:
         values = values.view()
-        values.setflags(False)
+        values.setflags(write=False)
     found: NDArray[Any] = values
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -193,6 +194,7 @@ def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> l
 
 
 def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> None:
+    faulthandler.enable()  # a crash in this process says where it was
     job = Job(config, folder, debug=True)
     with Part(part_path(folder, 0)) as part:
         for item, modes in _pending(config, folder, items):
