@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features import LogScenes, build_features
+from roadcraft.core.driving.feature_views import FeatureView
+from roadcraft.core.driving.features import LogScenes, build_features, merge_specs
+from roadcraft.core.errors import PluginError
 from roadcraft.core.registry import create, registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
@@ -241,3 +244,40 @@ def test_poses_of_agents_are_interpolated() -> None:
     knots[0] = 0.0
     wanted = np.interp(np.linspace(0, 16, 81)[1:], np.arange(17), knots)
     np.testing.assert_allclose(knots[1:] @ between.numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_targets_at_other_times_are_refused(model: str) -> None:
+    encoder = create("encoder", "vector_transformer")
+    slow = replace(encoder.features(), future_interval_s=0.2)
+    with pytest.raises(PluginError, match=r"0\.1 s"):
+        create("model", model, dim=encoder.dim, features=slow)
+
+
+def test_each_part_sees_the_capacities_it_asked_for(tiny_world: Any) -> None:
+    """Beside a partner that asks for more, longer histories among them, an encoder says what it says alone; lanes that follow are forgotten where they are cut."""
+    own = create("encoder", "hetero_gnn", {"agents": 4, "static": 2, "lanes": 6, "crosswalks": 1}).features()
+    more = {
+        "agents": 9,
+        "static": 5,
+        "lanes": 20,
+        "crosswalks": 3,
+        "past_steps": 31,
+        "reference_lines": 3,
+        "reference_points": 40,
+    }
+    merged = merge_specs(own, replace(own, **more))
+    alone, cut = scenes(tiny_world, own, [30, 60]), FeatureView(own, merged)(scenes(tiny_world, merged, [30, 60]))
+    assert alone.keys() == cut.keys()
+    for name in alone:
+        torch.testing.assert_close(cut[name], alone[name], rtol=0, atol=0, msg=name)
+
+
+def test_what_is_no_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import roadcraft.planners.checkpoint as checkpoint
+
+    monkeypatch.setattr(checkpoint, "create", lambda *_, **__: object())
+    with pytest.raises(
+        PluginError, match=r"encoder mine is a object, not a torch\.nn\.Module: its weights could be neither"
+    ):
+        build_network({"name": "mine"}, {"name": "multimodal"})

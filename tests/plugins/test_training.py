@@ -363,3 +363,36 @@ def test_a_short_run_is_validated_and_logged_several_times(recipe: TrainConfig, 
     events = EventAccumulator(str(Path(recipe.out) / "tensorboard"))
     events.Reload()
     assert [e.step for e in events.Scalars("validation/ade_m")] == [2, 4, 6, 8, 10]
+
+
+def test_a_network_that_has_not_learned_is_warned_of(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from roadcraft.plugins.training.card import warning
+
+    held = json.loads((trained / "metrics.json").read_text())["validation"]
+    assert 0.0 < held["constant_velocity_near_ade_m"] < 100.0
+    assert warning({"near_ade_m": 2.0, "constant_velocity_near_ade_m": 1.9}) == ""
+    bad = tmp_path / "bad"
+    shutil.copytree(trained, bad)
+    metrics = json.loads((bad / "metrics.json").read_text())
+    metrics["validation"] |= {"near_ade_m": 31.0, "constant_velocity_near_ade_m": 1.9}
+    (bad / "metrics.json").write_text(json.dumps(metrics))
+    said = "the first 3 s are 31.00 m off, those of driving straight on at constant velocity 1.90 m: this network has not learned to drive"
+    assert said in add_scores(bad, [])
+    assert said not in (trained / "README.md").read_text()
+
+
+def test_logs_at_other_times_than_the_features_ask_for_are_refused(recipe: TrainConfig, made_up_source: Any) -> None:
+    from roadcraft.core.interfaces import FeatureSpec
+    from roadcraft.plugins.training.samples import check_intervals, log_facts
+
+    facts = [replace(log_facts(made_up_source, "tiny-0"), interval_us=us) for us in (50_100, 99_900)]
+    check_intervals(facts, FeatureSpec(), "store")
+    slow = replace(facts[0], interval_us=500_000)
+    with pytest.raises(
+        DataError, match=r"tiny-0 has a frame every 0\.5 s, the network asks for one every 0\.1 s \(past_interval_s\)"
+    ):
+        check_intervals([*facts, slow], FeatureSpec(), "store")
+    with pytest.raises(DataError, match="future_interval_s"):
+        check_intervals(facts, FeatureSpec(future_interval_s=0.25), "store")

@@ -18,7 +18,7 @@ GAP_US = 500_000  # between two iterations: no simulation step is that long
 def cut(drive: Drive, map_data: MapData, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
     """The scenario of ``row``: every ``row.stride``-th frame whose time lies in the inclusive window (reference/nuplan.md, section c).
 
-    Raises DataError when the drive does not hold at least two iterations of the window, or a gap lies between two of them.
+    Raises DataError when the drive does not hold at least three iterations of the window, or a gap lies between two of them.
     """
     inside = np.flatnonzero((drive.time_us >= window_us[0]) & (drive.time_us <= window_us[1]))
     count = (len(inside) + row.stride - 1) // row.stride

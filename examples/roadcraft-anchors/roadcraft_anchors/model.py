@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core import PluginError
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL, LIMIT_HERE, TO_RED, TO_STOP
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft_anchors.plugin import AnchorsConfig
@@ -31,6 +32,10 @@ class Anchors(nn.Module):
     def __init__(self, config: AnchorsConfig, *, dim: int, features: FeatureSpec) -> None:
         super().__init__()
         self.config = config
+        if abs(features.future_interval_s - DT_S) > 1e-9:
+            raise PluginError(
+                f"model anchors foretells a pose every {DT_S} s, not every {features.future_interval_s} s"
+            )
         wanted = {
             "reference_lines": config.lines,
             "reference_points": LINE_POINTS,

@@ -293,7 +293,7 @@ class ModelConformance:
         assert terms, "loss gives at least one named term"
         for name, term in terms.items():
             assert term.dim() == 0, f"the loss term {name} is one number"
-            assert bool(term.isfinite()), f"the loss term {name} is {float(term)}"
+            assert bool(term.isfinite()), f"the loss term {name} is {float(term.detach())}"
         return torch.stack(list(terms.values())).sum()
 
     def test_prediction_keeps_the_contract(self, pair: tuple[Any, Any]) -> None:

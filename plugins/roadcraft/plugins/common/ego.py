@@ -26,7 +26,7 @@ class EgoStates(nn.Module):
         self.attend = Attention(dim, heads)
 
     def forward(self, ego: Tensor, vehicle: Tensor) -> Tensor:
-        """ego (B, 6), vehicle (B, 4) -> (B, D)."""
+        """ego (B, 7), vehicle (B, 4) -> (B, D)."""
         state = ego[:, self.columns] / SPEED_SCALE
         tokens = state[..., None] * self.scale + self.place
         mask = torch.ones(state.shape, dtype=torch.bool, device=state.device)

@@ -13,6 +13,8 @@ from scipy.interpolate import BSpline
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.errors import PluginError
+from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.plugins.common.kernels import array, compiled, drive_along
 
 INTERVAL_S = 0.1
@@ -26,6 +28,15 @@ WAY_WEIGHT, OFFSET_RIDGE, NEAR_S = (
     3e-4,
     1.0,
 )  # of ``fit``; near poses weigh more across, since what a closed loop drives is near
+
+
+def check_interval(model: str, features: FeatureSpec) -> None:
+    """Raises PluginError where the features have targets of another interval than that of these trajectories."""
+    if abs(features.future_interval_s - INTERVAL_S) > 1e-9:
+        raise PluginError(
+            f"model {model} foretells a pose every {INTERVAL_S} s; the encoder's features() ask for "
+            f"future_interval_s = {features.future_interval_s}"
+        )
 
 
 def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
-from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder
+from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, check_interval
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
 from roadcraft.plugins.diffusion.config import DiffusionConfig
@@ -305,6 +305,7 @@ def _approach(decoder: FrenetDecoder) -> Tensor:
 
 
 def _spec(c: DiffusionConfig, features: FeatureSpec) -> FeatureSpec:
+    check_interval("diffusion", features)
     return replace(
         features,
         reference_lines=c.lines,

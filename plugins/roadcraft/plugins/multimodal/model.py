@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
-from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder
+from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder, check_interval
 from roadcraft.plugins.common.layers import TransformerLayer, full_precision, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
 from roadcraft.plugins.multimodal.config import MultimodalConfig
@@ -130,6 +130,7 @@ class Multimodal(nn.Module):
 
 
 def _spec(c: MultimodalConfig, features: FeatureSpec) -> FeatureSpec:
+    check_interval("multimodal", features)
     return replace(
         features,
         reference_lines=c.lines,

@@ -12,6 +12,10 @@ from roadcraft.core.files import write_atomic
 from roadcraft.planners.checkpoint import CARD, METRICS, json_text, read_config, read_metrics
 
 SUMMARY = "summary.json"  # of a run of ``roadcraft score``
+MANY, SOME_M = (
+    1.5,
+    0.5,
+)  # times, and metres more than, the error of constant velocity, from which on a network is warned of
 _TEXT = """# Behaviour model: {model} on {encoder}
 
 Trained by roadcraft {version}; `load_planner("PATH/TO/this folder")` or `planner={{name: learned, params: {{checkpoint: PATH}}}}`.
@@ -26,9 +30,9 @@ Sources: {sources}. Map locations: {maps}. Hash: {hash}.
 {recipe} Everything else is in `config.yaml`; commit {git}.
 
 ## Scores
-Open loop, held-out logs:
+Open loop, {held_out}:
 
-{open_loop}
+{open_loop}{warning}
 
 Closed loop:
 
@@ -70,8 +74,21 @@ def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         seed=training["seed"],
         recipe=_recipe(training),
         git=metrics["git"] or "unknown",
-        open_loop="\n".join(f"- {k}: {v:.3f}" for k, v in sorted(held.items())) or "- none yet",
+        held_out=f"the {training['overfit']} samples trained on" if training["overfit"] else "held-out logs",
+        open_loop="\n".join(f"- {k}: {v:.3f}" for k, v in sorted(held.items()) if v is not None) or "- none yet",
+        warning="\n\n**" + warned + ".**" if (warned := warning(held)) else "",
         closed_loop=_table(metrics.get("closed_loop", [])) or _NO_SCORES,
+    )
+
+
+def warning(held: Mapping[str, float | None]) -> str:
+    """What is to be said of errors far above those of driving straight on at the present speed; nothing where they are not."""
+    near, steady = held.get("near_ade_m"), held.get("constant_velocity_near_ade_m")
+    if near is None or steady is None or near < MANY * steady + SOME_M:
+        return ""
+    return (
+        f"the first 3 s are {near:.2f} m off, those of driving straight on at constant velocity {steady:.2f} m: this network has not learned to drive; "
+        "train it longer, or with a lower learning_rate"
     )
 
 

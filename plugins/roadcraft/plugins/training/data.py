@@ -18,7 +18,7 @@ from roadcraft.plugins.training.augment import draws
 from roadcraft.plugins.training.balance import weigher
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.order import BatchOrder, chunks, split_logs, spread
-from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.samples import Batch, LogFacts, SampleBuilder, check_intervals, find_samples, log_facts
 from roadcraft.plugins.training.stopping import StopRequest
 from roadcraft.plugins.training.stream import Stream, to_torch
 
@@ -40,6 +40,7 @@ class DataModule(pl.LightningDataModule):
         self.builder = SampleBuilder(source, spec, config.drives)
         logs = source.logs()
         facts = {log: log_facts(source, log) for log in logs}
+        check_intervals(list(facts.values()), spec, config.data)
         train_logs, self.held_logs = split_logs(logs, config.validation, config.seed)
         self.samples, self.held = (
             find_samples(part, [facts[log] for log in part], config.every_s, config.min_future_s)

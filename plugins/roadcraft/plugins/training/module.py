@@ -197,7 +197,7 @@ def set_random(*what: str | int) -> None:
 
 def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the likeliest trajectory, near_ade_m
-    of its first NEAR_S seconds, min_ade_m of the best of all."""
+    of its first NEAR_S seconds, min_ade_m of the best of all; constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""
     valid = batch["ego_future_valid"]
     gap = (prediction.ego[..., :2] - batch["ego_future"][:, None, :, :2]).norm(dim=-1) * valid[:, None]
     ade = gap.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)
@@ -206,9 +206,12 @@ def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     best = prediction.logits.argmax(-1)
     near = valid & (prediction.time_s <= NEAR_S + 1e-6)
     real = prediction.logits > torch.finfo(prediction.logits.dtype).min
+    straight = torch.stack([batch["ego"][:, :1] * prediction.time_s, torch.zeros_like(near, dtype=gap.dtype)], -1)
+    steady = (straight - batch["ego_future"][..., :2]).norm(dim=-1)
     return {
         "ade_m": ade[rows, best].mean(),
         "fde_m": gap[rows, best, last].mean(),
         "near_ade_m": (gap[rows, best] * near).sum(-1).div(near.sum(-1).clamp_min(1)).mean(),
+        "constant_velocity_near_ade_m": (steady * near).sum(-1).div(near.sum(-1).clamp_min(1)).mean(),
         "min_ade_m": ade.masked_fill(~real, torch.inf).amin(-1).mean(),
     }

@@ -18,6 +18,7 @@ from roadcraft.core.driving.feature_map import feature_map
 from roadcraft.core.driving.features import Features, LogScenes, allocate, write_features
 from roadcraft.core.driving.mirror import mirror
 from roadcraft.core.driving.standing import WINDOW_S
+from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
@@ -67,6 +68,20 @@ def log_facts(source: ScenarioSource, log: str) -> LogFacts:
         return LogFacts(e.name, e.frames, e.interval_us, e.first_us, e.map_name, e.source, e.licence)
     d: Drive = source.drive(log)
     return LogFacts(d.name, len(d), d.interval_us, int(d.time_us[0]), d.map_name, d.source, d.licence)
+
+
+def check_intervals(facts: Sequence[LogFacts], spec: FeatureSpec, where: str) -> None:
+    """Raises DataError naming a log whose frames do not come at the times that the features ask for, to a tenth of that; they would be taken for others."""
+    for name in ("past_interval_s", "future_interval_s"):
+        wanted_us = getattr(spec, name) * 1e6
+        for f in facts:
+            got_us = max(round(wanted_us / f.interval_us), 1) * f.interval_us
+            if abs(got_us - wanted_us) > 0.1 * wanted_us:
+                raise DataError(
+                    f"{f.name} has a frame every {f.interval_us * 1e-6:g} s, the network asks for one every {wanted_us * 1e-6:g} s ({name})",
+                    where=where,
+                    remedy=f"an encoder or model with another {name}, or logs without this one",
+                )
 
 
 def find_samples(logs: Sequence[str], facts: Sequence[LogFacts], every_s: float, min_future_s: float) -> SampleSet:

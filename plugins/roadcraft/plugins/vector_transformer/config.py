@@ -15,7 +15,8 @@ class VectorTransformerConfig(SeenMapConfig):
 
     dim, layers, heads, feed_forward (times dim), dropout: of the transformer.
 
-    ego_channels: current states of the ego that are read (of vx, vy, ax, ay, steering, yaw_rate; nuPlan's logs hold no steering and no yaw rate, so a
+    ego_channels: current states of the ego that are read (of vx, vy, ax, ay, steering, yaw_rate, and
+    stood: seconds for which it has just stood; nuPlan's logs hold no steering and no yaw rate, so a
     network that reads them learns that they are 0); kept_channels: never dropped; state_dropout: chance that another one is hidden in training, lest
     the network extrapolates its own motion instead of looking around (PlanTF, Cheng et al. 2023).
     agents, static, lanes, lane_points, crosswalks, past_steps, radius_m: capacities of the features.
