@@ -13,12 +13,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import compare, rescore, score
+from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.folder import TABLES, RunFolder
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import path_digest
@@ -115,12 +119,74 @@ def test_a_configuration_that_was_edited_is_told(run):
         RunFolder(run).tree()
 
 
-@pytest.mark.parametrize(("found", "remedy"), [(1, "score again"), (99, "upgrade roadcraft")])
+@pytest.mark.parametrize(("found", "remedy"), [(0, "score again"), (99, "upgrade roadcraft")])
 def test_a_run_of_another_format_is_refused(run, found, remedy):
     listed = json.loads((run / "scenarios.json").read_text())
     (run / "scenarios.json").write_text(json.dumps({**listed, "format": found}))
     with pytest.raises(DataError, match=rf"this run is of format {found}, this roadcraft reads 2 \({remedy}\)"):
         describe_run(run)
+
+
+def as_format_1(run):
+    """The run as a roadcraft wrote it that knew no checksums, roles and digests, its first drive a failed one."""
+    listed = json.loads((run / "scenarios.json").read_text())
+    (run / "scenarios.json").write_text(json.dumps({"format": 1, **{k: listed[k] for k in ("versions", "scenarios")}}))
+    tree = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**tree, "out": "runs/a"}))
+    records = []
+    for part in (run / "parts").glob("*.jsonl"):
+        for record in read_lines(part):
+            bare = {k: v for k, v in record.items() if k not in ("nuplan_score", "interval_s")}
+            bare["metrics"] = [{k: v for k, v in m.items() if k not in ("role", "weight")} for m in record["metrics"]]
+            records.append(bare)
+        part.unlink()
+    fault = {"step": -1, "stage": "planner.plan", "error": "ValueError: no", "traceback": "Traceback: no"}
+    records[0] |= {"status": "failed", "score": 0.0, "metrics": [], "failure": fault}
+    (run / "parts" / "worker0-0.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    for name, gone in (("scores.parquet", ["nuplan_score", "interval_s"]), ("metrics.parquet", ["role", "weight"])):
+        pq.write_table(pq.read_table(run / name).drop_columns(gone), run / name)
+    scores = pq.read_table(run / "scores.parquet").to_pylist()
+    for row in scores:
+        if row["token"] == records[0]["token"]:
+            row |= {"status": "failed", "score": 0.0}
+    pq.write_table(pa.Table.from_pylist(scores), run / "scores.parquet")
+    entry = {k: records[0][k] for k in ("token", "challenge", "type", "log", "failure")}
+    (run / "failures.json").write_text(json.dumps([entry]))
+    (run / "summary.json").write_text(json.dumps({"format": 1}))
+    return records
+
+
+def test_a_run_made_before_checksums_is_read_and_says_that_it_has_none(run, whole, tmp_path, capsys):
+    before = RunFolder(whole).records()
+    records = as_format_1(run)
+    first, *others = [(r["token"], r["mode"]) for r in records]
+    assert {k: v for k, v in RunFolder(run).records().items() if k in others} == {k: before[k] for k in others}
+    found = describe_run(run)
+    assert (
+        capsys.readouterr().err
+        == f"note: {run} is of format 1, which carries no checksums: damage of it is not noticed\n"
+    )
+    (figures,) = found["summary"]["challenges"].values()
+    assert (figures["failed"], figures["scenarios"]) == (1, 8)
+    assert figures["nuplan_score"] == pytest.approx(np.mean([before[k]["nuplan_score"] for k in others]))
+    assert figures["metrics"]["no_ego_at_fault_collisions"]["role"] == "multiplier"
+    assert [f["time_s"] for f in found["summary"]["failures"]] == [None]
+    assert describe_scenario(run, first[0])["results"][0]["failure"]["error"] == "ValueError: no"
+    (same,) = compare(whole, run)["challenges"].values()
+    assert [x["token"] for x in same["newly_failed"]] == [first[0]]
+    assert compare(whole, run)["settings"] == []
+    again = rescore(run, tmp_path / "again")
+    assert again.summary["challenges"]["closed_loop_nonreactive_agents"]["score"] == pytest.approx(figures["score"])
+    report([run], tmp_path / "report.html")
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_only_resuming_refuses_a_run_made_before_checksums(run, small_store):
+    as_format_1(run)
+    with pytest.raises(
+        DataError, match="this run is of format 1, which does not tell what it was begun with: it cannot be resumed"
+    ):
+        run_score(run, small_store, resume=True)
 
 
 def test_a_damaged_line_of_a_part_is_driven_again(run, small_store):
@@ -465,6 +531,24 @@ def test_a_great_many_scenarios_without_a_filter_are_driven_only_when_asked_for(
     )
     assert not (tmp_path / "run").exists()
     assert len(run_score(tmp_path / "run", small_store, at_most=7, filter={"sample": 1}).records) == 1
+
+
+def test_data_that_cannot_be_loaded_stop_the_run_and_count_against_nobody(small_store, tmp_path):
+    store = shutil.copytree(small_store, tmp_path / "store")
+    shard = sorted((store / "drives").glob("*.safetensors"))[-1]
+    good = shard.read_bytes()
+    damage(shard)
+    words = ["score", "planner=constant_velocity", f"data={store}", "workers=1", "batch=2", "--out", tmp_path / "run"]
+    done = roadcraft(*words, code=4)
+    told = rf"^error: {shard}: .*; (\d) of 8 drives are kept \(delete this file and run the same ingest again: .*, then (.*)\)$"
+    found = re.search(told, done.stderr, re.MULTILINE)
+    assert found, done.stderr
+    assert "Traceback" not in done.stderr
+    assert int(found[1]) == len(RunFolder(tmp_path / "run").records())
+    assert all(r["status"] == "ok" for r in RunFolder(tmp_path / "run").records().values())
+    shard.write_bytes(good)
+    roadcraft(*words, *(["--resume"] if int(found[1]) else []))
+    assert RunFolder(tmp_path / "run").read_summary()["challenges"]["closed_loop_nonreactive_agents"]["failed"] == 0
 
 
 def test_a_full_disk_leaves_no_torn_line():

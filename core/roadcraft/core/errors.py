@@ -33,6 +33,10 @@ class DiskError(DataError):
     """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything that follows."""
 
 
+class LoadError(DataError):
+    """A scenario's data could not be loaded: no planner can answer for that."""
+
+
 class ScenarioError(RoadcraftError):
     """One scenario could not be driven or judged, raised where the first such fault is asked for; its cause is what plugin code raised, if that is why."""
 

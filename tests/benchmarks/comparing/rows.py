@@ -14,11 +14,11 @@ from typing import Any
 
 from comparing.machine import provenance
 from comparing.recipe import MODES, digest
+from roadcraft.core.config import flat
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.validation.comparison import compare
 from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.scoring.folder import flatten
 
 NEEDED = ("format", "name", "recipe", "recipe_hash", "parts")
 
@@ -75,7 +75,7 @@ def refuse_other(row: Mapping[str, Any], recipe: Mapping[str, Any], path: Path) 
     """Raise ConfigError, naming what differs, where a row was made by another recipe."""
     if row["recipe_hash"] == digest(recipe):
         return
-    a, b = flatten(row["recipe"]), flatten(recipe)
+    a, b = flat(row["recipe"]), flat(recipe)
     differ = [f"{k}: {a.get(k, 'nothing')} -> {b.get(k, 'nothing')}" for k in sorted({*a, *b}) if a.get(k) != b.get(k)]
     raise ConfigError(
         f"{path} was made by another recipe ({'; '.join(differ)}); delete it to measure again, or choose another --out"

@@ -40,7 +40,8 @@ def rescore(
     items, records, stores = old.items(), old.records(), {m: Store(old.replays(m)) for m in config.suite.modes}
     job = Job(config, None, judge_only=True)
     before, now = old.digests(), digests_of(config, job.source, items)
-    refuse_differences({DATA: before[DATA]}, {DATA: now[DATA]}, old.path, "cannot be judged again")
+    if not old.former:
+        refuse_differences({DATA: before[DATA]}, {DATA: now[DATA]}, old.path, "cannot be judged again")
     with new.lock(), Bar(len(items) * len(stores), progress, "drives") as bar:
         # Planner, agents and vehicle are those that drove; the code that judges is today's.
         new.create(

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from roadcraft.core.config import flat
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.roles import role_text, roles_of
-from roadcraft.validation.scoring.folder import RunFolder, flatten
+from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.suites import scenario_list_hash
 
 Records = Sequence[Mapping[str, Any]]
@@ -25,8 +26,10 @@ def setting_differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
 
     Versions count as settings, and so do the contents of files and folders that a configuration names.
     """
-    trees = [flatten(r.tree()) for r in runs]
+    trees = [flat(r.tree()) for r in runs]
     digests = [r.digests() for r in runs]
+    if any(r.former for r in runs):  # nobody knows what their paths held
+        digests = [{}] * len(runs)
     versions = [{f"version of {k}": v for k, v in r.versions().items()} for r in runs]
     named = set.intersection(*(set(d) for d in digests))
     found = [

@@ -17,11 +17,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.config import flat
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
-from roadcraft.core.yaml_text import parse_yaml, resolved
+from roadcraft.core.yaml_text import parse_yaml, read_yaml, resolved
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import clean
+from roadcraft.validation.scoring import former
 from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
 from roadcraft.validation.suites import Item
 
@@ -99,6 +101,19 @@ class RunFolder:
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
+    @property
+    def former(self) -> bool:
+        """Whether the run is of a format that can be read, but carries no checksums and no digests."""
+        return self.exists and bool(self._listed()["format"] == former.FORMAT)
+
+    def as_today(self, record: dict[str, Any]) -> dict[str, Any]:
+        """A result as this format writes it."""
+        if not self.former:
+            return record
+        if "items" not in self._read:
+            self._read["items"] = {i.row.token: i for i in self.items()}
+        return former.record(record, self._read["items"][record["token"]])
+
     def items(self) -> list[Item]:
         return [Item.from_json(i) for i in self._listed()["scenarios"]]
 
@@ -112,6 +127,8 @@ class RunFolder:
     def tree(self) -> dict[str, Any]:
         """The run's configuration as plain maps. Raises DataError where there is none, or it is not the one that was written."""
         written = self._listed()["config"]
+        if self.former:
+            return former.tree(resolved(read_yaml(self.config)))
         text = self.config.read_bytes()
         if blake2b(text, digest_size=16).hexdigest() != written:
             raise DataError(
@@ -130,15 +147,18 @@ class RunFolder:
                     where=str(self.path),
                     remedy="a run is made by: roadcraft score planner=... data=STORE out=RUN",
                 )
-            self._read["scenarios"] = read_sealed(
-                self.scenarios, FORMAT, "copy it again from where it came, or score again"
-            )
+            remedy = "copy it again from where it came, or score again"
+            data = read_sealed(self.scenarios, FORMAT, remedy, unsealed=former.FORMAT)
+            if data["format"] == former.FORMAT:
+                former.tell(self.path)
+                data = former.listed(data)
+            self._read["scenarios"] = data
         found: dict[str, Any] = self._read["scenarios"]
         return found
 
     def records(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Results so far, by (token, mode)."""
-        return {(r["token"], r["mode"]): r for _, r in self._lines() if r is not None}
+        return {(r["token"], r["mode"]): self.as_today(r) for _, r in self._lines() if r is not None}
 
     def damaged_parts(self) -> dict[str, int]:
         """Damaged lines by file; they count as if they were not there, so that --resume drives their scenarios again."""
@@ -150,7 +170,7 @@ class RunFolder:
 
     def _lines(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
         for part in sorted(self.parts.glob("*.jsonl")):
-            for record in read_lines(part):
+            for record in read_lines(part, checked=not self.former):
                 yield f"parts/{part.name}", record
 
     # ---- a finished run --------------------------------------------------------------------------------------------
@@ -174,18 +194,21 @@ class RunFolder:
         """The content of ``summary.json``. Raises DataError where the run is not finished or the file is damaged."""
         self.require_finished()
         if "summary" not in self._read:
-            self._read["summary"] = read_sealed(self.summary, FORMAT, self._again)
+            self._read["summary"] = (
+                former.summary(self) if self.former else read_sealed(self.summary, FORMAT, self._again)
+            )
         found: dict[str, Any] = self._read["summary"]
         return found
 
     def read_bytes(self, name: str) -> bytes:
         """One of TABLES, compared with the digest in the summary. Raises DataError where it is missing or not what was written."""
-        path, written = self.path / name, self.read_summary()["tables"].get(name)
+        path = self.path / name
+        written = None if self.former else self.read_summary()["tables"].get(name)
         try:
             data = path.read_bytes()
         except OSError as e:
             raise DataError(f"cannot be read: {e.strerror}", where=str(path), remedy=self._again) from e
-        if blake2b(data, digest_size=16).hexdigest() != written:
+        if not self.former and blake2b(data, digest_size=16).hexdigest() != written:
             raise DataError("damaged: not what was written for this run", where=str(path), remedy=self._again)
         return data
 
@@ -217,11 +240,11 @@ class RunFolder:
                 )
             return RunFolder(origin).replays(mode)
         found, written = self.rollouts(mode), self.read_summary()["tables"].get(f"rollouts/{mode}")
-        if written is None or not found.is_dir():
+        if not found.is_dir() or (written is None and not self.former):
             raise DataError(
                 "this run did not keep its rollouts", where=str(found), remedy="score again with rollouts=true"
             )
-        if self.drives_digest(mode) != written:
+        if not self.former and self.drives_digest(mode) != written:
             raise DataError(
                 "these are not the drives that were judged", where=str(found), remedy="copy the whole run again"
             )
@@ -258,7 +281,7 @@ class RunFolder:
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...], where: Path) -> None:
     """Raise ConfigError that names every key in which a resumed run's configuration differs from the one it began with."""
-    a, b = flatten(before), flatten(now)
+    a, b = flat(before), flat(now)
     changed = [
         f"{k}: began with {a.get(k, 'nothing')!r}, now {b.get(k, 'nothing')!r}"
         for k in sorted({*a, *b})
@@ -270,11 +293,4 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tupl
         )
 
 
-def flatten(tree: Mapping[str, Any], at: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for k, v in tree.items():
-        out.update(flatten(v, f"{at}{k}.") if isinstance(v, Mapping) and v else {f"{at}{k}": v})
-    return out
-
-
-__all__ = ["FORMAT", "TABLES", "Part", "RunFolder", "flatten", "refuse_changes"]
+__all__ = ["FORMAT", "TABLES", "Part", "RunFolder", "refuse_changes"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.errors import PluginError, RoadcraftError, ScenarioError
+from roadcraft.core.errors import DataError, LoadError, PluginError, RoadcraftError, ScenarioError
 from roadcraft.core.hookspecs import PluginRef, extras_of
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
@@ -77,11 +77,14 @@ class Job:
         return records
 
     def _load(self, items: Sequence[Item]) -> tuple[dict[int, Scenario], dict[int, Failure]]:
+        """Scenarios, and what their source raised instead, by place. Raises LoadError where the data cannot be read."""
         scenarios: dict[int, Scenario] = {}
         broken: dict[int, Failure] = {}
         for i, item in enumerate(items):
             try:
                 scenarios[i] = self.source.scenario(item.row, item.type, item.window_us)
+            except DataError as e:
+                raise LoadError(e.what, where=e.where, remedy=e.remedy) from e
             except BaseException as e:
                 if not is_fault(e):
                     raise
@@ -257,7 +260,7 @@ def _identity(item: Item, mode: str) -> dict[str, Any]:
         "log": row.log,
         "map": row.map_name,
         "type": item.type,
-        "interval_s": row.interval_us * row.stride * 1e-6,
+        "interval_s": item.interval_s,
     }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from roadcraft.core.errors import ConfigError, DataError, DiskError, PluginError, RoadcraftError
+from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError, PluginError, RoadcraftError
 from roadcraft.validation.suites import Item
 
 WARM_LIMIT_S = 600.0
@@ -198,7 +198,7 @@ class Pool:
             self.events.done(message["done"])
         elif "fatal" in message:
             fault = message["fatal"]
-            kinds = {k.__name__: k for k in (ConfigError, PluginError, DataError, DiskError)}
+            kinds = {k.__name__: k for k in (ConfigError, PluginError, DataError, DiskError, LoadError)}
             if fault["kind"] in kinds:
                 raise kinds[fault["kind"]](fault["error"], **fault.get("of", {}))
             raise RoadcraftError(f"a worker cannot go on: {fault['kind']}: {fault['error']}\n{fault['traceback']}")

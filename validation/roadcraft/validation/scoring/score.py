@@ -15,11 +15,12 @@ from typing import Any
 
 from roadcraft.core.config import Loaded, full_tree, load_config
 from roadcraft.core.cores import usable_cores
-from roadcraft.core.errors import ConfigError, DataError, DiskError
+from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError
 from roadcraft.core.files import write_atomic
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import Missing
 from roadcraft.validation.config import ScoreConfig, SuiteConfig
+from roadcraft.validation.scoring import former
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
@@ -91,16 +92,23 @@ def score(
 
 @contextlib.contextmanager
 def _whole(folder: RunFolder, total: int) -> Iterator[None]:
-    """What is interrupted, or cannot be written, leaves whole files only, and the error says what is kept and how to go on."""
+    """What is interrupted, or cannot be written or loaded, leaves whole files only, and the error says what is kept and how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, DiskError) as e:
+    except (KeyboardInterrupt, DiskError, LoadError) as e:
         folder.clean()
         kept = len(folder.records()) if folder.exists else 0
         how = f"go on with: {folder.resume}" if kept else "run the same command again"
-        if isinstance(e, DiskError):
-            remedy = f"free some space, then {how}" if "full" in e.what else f"then {how}"
-            raise DiskError(f"{e.what}; {kept} of {total} drives are kept", where=e.where, remedy=remedy) from e
+        if isinstance(e, DataError):
+            first = (
+                "free some space, "
+                if "full" in e.what
+                else f"{e.remedy}, "
+                if isinstance(e, LoadError) and e.remedy
+                else ""
+            )
+            what = f"{e.what}; {kept} of {total} drives are kept"
+            raise type(e)(what, where=e.where, remedy=f"{first}then {how}") from e
         said = f"{kept} of {total} drives are kept in {folder.path}{e.args[0] if e.args else ''}; {how}"
         raise KeyboardInterrupt(said) from None
 
@@ -172,6 +180,12 @@ def _begin(
             f"holds results, but {' and '.join(lost)} is missing",
             where=str(folder.path),
             remedy="copy it again from where it came, or choose another out=",
+        )
+    if resume and folder.former:
+        raise DataError(
+            f"this run is of format {former.FORMAT}, which does not tell what it was begun with: it cannot be resumed",
+            where=str(folder.path),
+            remedy="score into another folder",
         )
     if not resume:
         raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
@@ -267,7 +281,7 @@ def finish(
     for mode in config.suite.modes:
         if folder.rollouts(mode).is_dir():
             tables[f"rollouts/{mode}"] = folder.drives_digest(mode)
-    summary = summarise(config, tree, records, scenario_list_hash(items), folder.versions())
+    summary = summarise(tree, records, scenario_list_hash(items), folder.versions())
     summary = {"format": FORMAT, **summary, "missing": dict(missing or {}), "tables": tables}
     write_sealed(folder.summary, summary, indent=1)
     return ScoreResult(folder.path, summary, records)

@@ -22,13 +22,16 @@ def write_sealed(path: Path, content: Mapping[str, Any], indent: int | None = No
     write_atomic(path, json.dumps({**content, "digest": _digest(content)}, indent=indent))
 
 
-def read_sealed(path: Path, format: int, remedy: str) -> dict[str, Any]:
-    """The map. Raises DataError where it cannot be read, is of another ``format``, or is not what was written."""
+def read_sealed(path: Path, format: int, remedy: str, unsealed: int | None = None) -> dict[str, Any]:
+    """The map. unsealed: a former format, whose files carry no digest. Raises DataError where it cannot be read, is of another format, or is not what was
+    written."""
     try:
         data = json.loads(path.read_bytes())
         found = data["format"]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise DataError(f"damaged: {type(e).__name__}: {e}", where=str(path), remedy=remedy) from e
+    if found == unsealed:
+        return dict(data)
     if found != format:
         newer = isinstance(found, int) and found > format
         raise DataError(
@@ -83,10 +86,14 @@ class Part:
         self._file.close()
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any] | None]:
-    """The records of a part; None for a damaged line. A last line without its end was being written when the process was killed: it is left out."""
+def read_lines(path: Path, checked: bool = True) -> Iterator[dict[str, Any] | None]:
+    """The records of a part; None for a damaged line. A last line without its end was being written when the process was killed: it is left out.
+    checked: whether lines carry checksums."""
     *lines, _ = path.read_bytes().split(b"\n")
     for line in lines:
+        if not checked:
+            yield json.loads(line)
+            continue
         head, _, check = line.rpartition(_CRC)
         yield json.loads(head + b"}") if check == f'{crc32(head + b"}"):08x}"}}'.encode() else None
 

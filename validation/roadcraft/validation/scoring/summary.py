@@ -16,7 +16,6 @@ from roadcraft.core._version import __version__
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import registry
-from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, ordered, share_names
 
@@ -66,18 +65,18 @@ def _paths(planner: str) -> list[str]:
 
 
 def summarise(
-    config: ScoreConfig, tree: Mapping[str, Any], records: Sequence[Record], list_hash: str, used: Mapping[str, str]
+    tree: Mapping[str, Any], records: Sequence[Record], list_hash: str, used: Mapping[str, str]
 ) -> dict[str, Any]:
     """The content of ``summary.json``."""
     rows = ordered(records)
     challenges = sorted({r["challenge"] for r in rows})
     return {
-        "planner": planner_label(config.planner.name, config.planner.params),
-        "agents": planner_label(config.suite.agents.name, config.suite.agents.params),
+        "planner": planner_label(tree["planner"]["name"], tree["planner"]["params"]),
+        "agents": planner_label(tree["suite"]["agents"]["name"], tree["suite"]["agents"]["params"]),
         "scenario_list_hash": list_hash,
         "scenarios": len({r["token"] for r in rows}),
         "logs": len({r["log"] for r in rows}),
-        "seed": config.seed,
+        "seed": tree["seed"],
         "interval": {"level": LEVEL, "clusters": "logs", "least_logs": MIN_LOGS},
         "versions": dict(used),
         "challenges": {c: _challenge([r for r in rows if r["challenge"] == c]) for c in challenges},

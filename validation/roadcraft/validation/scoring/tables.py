@@ -99,19 +99,21 @@ def read_records(run: RunFolder | str | Path) -> list[dict[str, Any]]:
         details.setdefault((m["token"], m["challenge"]), []).append(
             {
                 "name": m["metric"],
-                **{k: m[k] for k in ("score", "role", "weight")},
+                **{k: m[k] for k in ("score", "role", "weight") if k in m},
                 "stats": json.loads(m["stats"]),
                 "events": json.loads(m["events"]),
             }
         )
     return [
-        {
-            **{k: row[k] for k in _IDENTITY},
-            "mode": modes[row["challenge"]],
-            "metrics": details.get((row["token"], row["challenge"]), []),
-            "shares": {k: v for k, v in row.items() if k.startswith("guard_") and v is not None},
-            "timings": {},
-        }
+        folder.as_today(
+            {
+                **{k: row[k] for k in _IDENTITY if k in row},
+                "mode": modes[row["challenge"]],
+                "metrics": details.get((row["token"], row["challenge"]), []),
+                "shares": {k: v for k, v in row.items() if k.startswith("guard_") and v is not None},
+                "timings": {},
+            }
+        )
         for row in _read(folder, "scores.parquet")
     ]
 
