@@ -78,7 +78,7 @@ def check_encoding(encoding: Any, features: Mapping[str, Any], dim: int) -> None
     assert torch.isfinite(encoding.tokens[encoding.mask]).all(), "real tokens are finite"
     assert torch.isfinite(encoding.pose[encoding.mask]).all(), "poses of real tokens are finite"
     known = {int(k) for k in TokenKind}
-    assert set(encoding.kind.unique().tolist()) <= known, f"kind holds codes of TokenKind: {sorted(known)}"
+    assert set(encoding.kind.flatten().tolist()) <= known, f"kind holds codes of TokenKind: {sorted(known)}"
     assert (encoding.kind == encoding.kind[:1]).all(), "kind is the same in every scene"
     assert (encoding.kind[rows, encoding.ego] == TokenKind.EGO).all(), "the ego's token is of kind EGO"
     place = (encoding.kind[0] == TokenKind.AGENT).nonzero()[:, 0]
@@ -346,8 +346,7 @@ class ModelConformance:
         check_prediction(self.sample(pair, self.scenes(pair), [0, 1, 2]), pair[1].features(), 3)
 
     def test_it_takes_the_capacities_it_is_told(self) -> None:
-        more = {"agents": 5, "static": 2, "lanes": 3, "crosswalks": 1, "past_steps": 10}
-        pair = self.make(**more)
+        pair = self.make(agents=5, static=2, lanes=3, crosswalks=1, past_steps=10)
         features = self.scenes(pair)
         check_prediction(self.sample(pair, features, [0, 1, 2]), pair[1].features(), 3)
         self.loss(pair, self.targets(pair[1], features)).backward()
