@@ -21,8 +21,8 @@ Mask = NDArray[np.bool_]
 FRAMES = 690  # 34.5 s at 20 Hz
 WARM_UP = 70  # steps before a log may begin
 # Frames of a log that may carry tags: 3 s of past and the 2.2 s more that the reference's reader asks for ahead of it (nuplan-devkit e924167 fails
-# where they are not there), 12 s of scenario and 8 s of future beyond it.
-FIRST_ANCHOR, LAST_ANCHOR = 105, 285
+# where they are not there) and a little more, 12 s of scenario and 8 s of future beyond it.
+FIRST_ANCHOR, LAST_ANCHOR = 110, 285
 SCENE_STARTS = (0, 30, 60, 136, 212, 290, 490)
 
 
