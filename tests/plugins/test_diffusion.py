@@ -300,7 +300,7 @@ def test_config_is_checked() -> None:
     ):
         with pytest.raises(ValueError, match="must"):
             DiffusionConfig(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="speed must be at least 0"):
         GuidanceConfig(speed=-1.0)
 
 
