@@ -81,7 +81,8 @@ def test_equal_values_are_not_certain():
     assert equal_runs.low == -equal_runs.high
     assert equal_runs.high == pytest.approx(1.0 - 0.025 ** (1 / 39))
     assert mean_interval(np.full(39, 3.7), logs) is None, "nothing says how far they could lie apart"
-    assert mean_interval(np.full(39, 0.5), logs, bounds=SCORE) is None
+    halves = mean_interval(np.full(39, 0.5), logs, bounds=SCORE)
+    assert halves.pair == pytest.approx([0.5 - 0.5 * equal_runs.high, 0.5 + 0.5 * equal_runs.high])
 
 
 def test_scenarios_of_one_log_count_as_one_failure():

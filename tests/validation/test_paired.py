@@ -62,6 +62,14 @@ def test_few_logs_give_no_verdict_whatever_the_difference():
     assert (found["ci"], found["worse"], found["detectable"]) == (None, False, None)
 
 
+def test_a_loss_that_is_the_same_everywhere_is_a_loss():
+    logs = [f"log{i}" for i in range(100)]
+    found = paired_figure(np.full(100, 0.5), np.full(100, 0.25), logs)
+    assert (found["verdict"], found["exact"]) == ("worse", True)
+    few = paired_figure(np.full(10, 0.5), np.full(10, 0.25), logs[:10])
+    assert (few["verdict"], few["exact"]) == ("undecided", True)
+
+
 def test_few_changed_scenarios_decide_nothing_however_alike_they_are():
     d = np.zeros(80)
     d[::20] = 0.009

@@ -521,6 +521,34 @@ def test_a_forecast_of_single_scenarios_reaches_the_judge():
     assert plan.select([2]).forecast.length.tolist() == [4]
 
 
+def test_no_forecast_ends_the_simulation_whatever_its_columns_are(few, log_agents):
+    """A loop that drops a scenario picks rows of every array of a plan."""
+
+    def _lists(plan, b):
+        plan.states[b] = np.nan
+
+    class Seer(Faulty):
+        def plan(self, obs, state, keys):
+            plan, after = super().plan(obs, state, keys)
+            b = len(obs)
+            columns = [[0]] * b, [[True]] * b, [[1]] * b, np.zeros((b, 1, 1, 3))
+            return replace(plan, forecast=Forecast(*columns)), after
+
+    got = simulate(few[:2], Seer(few[1].token, _lists), agents=log_agents)
+    assert isinstance(got[0], Rollout)
+    assert "not finite" in got[1].error
+
+
+def test_a_forecasts_length_is_one_per_scenario(few, log_agents):
+    def _length(plan, b):
+        b = len(plan.states)
+        columns = np.zeros((b, 1), np.uint64), np.ones((b, 1), bool), np.ones((b, 1), np.int64), np.zeros((b, 1, 1, 3))
+        object.__setattr__(plan, "forecast", Forecast(*columns, np.int64(1)))
+
+    got = simulate(few[:1], Faulty(few[0].token, _length), agents=log_agents)
+    assert got[0].error == "PluginError: Plan.forecast.length has shape (), expected (1,)"
+
+
 def test_plans_with_and_without_controls_do_not_mix():
     plan = Plan(np.zeros((1, 2), np.int64), np.zeros((1, 1, 2, 10)), np.zeros((1, 1)))
     with pytest.raises(PluginError, match="1 of 2 plans carry controls"):

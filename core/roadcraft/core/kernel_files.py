@@ -33,7 +33,7 @@ class Locator(caching.UserProvidedCacheLocator):
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)
-        if not config.CACHE_DIR:
+        if not _home():
             self._cache_path = ""
 
     def ensure_cache_path(self) -> None:
@@ -55,7 +55,7 @@ class CacheFile(caching.IndexDataCacheFile):
             super().save(key, data)
         except OSError as e:
             _once(
-                f"note: compiled kernels cannot be kept in {config.CACHE_DIR}: {e.strerror or e}; they are compiled again next time"
+                f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next time"
             )
 
     def _load_index(self) -> dict[Any, str]:
@@ -84,8 +84,13 @@ def _is_whole(path: str) -> bool:
         return False
     if _digest(content[:-_DIGEST]) == content[-_DIGEST:]:
         return True
-    _once(f"note: compiled kernels in {config.CACHE_DIR} are damaged; they are compiled anew")
+    _once(f"note: compiled kernels in {_home()} are damaged; they are compiled anew")
     return False
+
+
+def _home() -> str:
+    """NUMBA_CACHE_DIR, as numba has read it."""
+    return str(vars(config)["CACHE_DIR"])
 
 
 def _digest(content: bytes) -> bytes:

@@ -63,7 +63,8 @@ def mean_interval(
     """Two-sided interval of the mean of ``values`` (N,), NaN left out.
 
     logs: of each value (N,); bounds: what the values lie in (``SCORE``, ``DIFFERENCE``), to which the limits are clipped; values that are all 0 or 1
-    are shares and lie in ``SCORE``. None under ``MIN_LOGS`` logs, and where unbounded values are all equal.
+    are shares and lie in ``SCORE``. Where all bounded values are equal, exact limits say how many logs might depart from them. None under ``MIN_LOGS`` logs, and
+    where unbounded values are all equal.
     """
     ok = np.isfinite(values)
     values, logs = values[ok], np.asarray(logs)[ok]
@@ -79,7 +80,7 @@ def mean_interval(
                 return _exact(values, group, level, bounds, home)
     error = standard_error(values, group)
     if error < 1e-12:
-        return None
+        return None if bounds is None else _exact(values, group, level, bounds, float(values[0]))
     reach = stdtrit(count - 1, 0.5 + level / 2) * error
     low, high = values.mean() - reach, values.mean() + reach
     if bounds is not None:

@@ -208,7 +208,8 @@ def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> l
 
 
 def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> None:
-    faulthandler.enable()  # a crash in this process says where it was
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # a crash in this process says where it was, in a notebook as well
     job = Job(config, folder, debug=True)
     with Part(part_path(folder, 0)) as part:
         for item, modes in _pending(config, folder, items):

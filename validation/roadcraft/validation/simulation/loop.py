@@ -359,9 +359,8 @@ class _Run:
 
 def _one_plan(plans: list[Plan]) -> Plan:
     """The plans of all running scenarios as one; what only a judge reads (the forecast) goes no further."""
-    if len(plans) == 1:
-        return plans[0]
-    return contiguous(stack_plans([replace(p, forecast=None) for p in plans]), len(plans))
+    bare = [replace(p, forecast=None) for p in plans]
+    return bare[0] if len(bare) == 1 else contiguous(stack_plans(bare), len(bare))
 
 
 def _some(obs: ObservationBatch, rows: I64 | None) -> tuple[ObservationBatch]:

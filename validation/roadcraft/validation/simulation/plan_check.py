@@ -71,7 +71,14 @@ def _check_extras(plan: Plan, count: int) -> None:
     if not isinstance(f, Forecast):
         raise PluginError(f"Plan.forecast is a {type(f).__name__}, expected a Forecast")
     a, t = np.shape(f.pose)[1:3] if np.ndim(f.pose) == 4 else (0, 0)
-    wanted = {"id": (count, a), "known": (count, a), "time_us": (count, t), "pose": (count, a, t, 3)}
+    wanted: dict[str, tuple[int, ...]] = {
+        "id": (count, a),
+        "known": (count, a),
+        "time_us": (count, t),
+        "pose": (count, a, t, 3),
+    }
+    if f.length is not None:
+        wanted["length"] = (count,)
     for name, shape in wanted.items():
         if np.shape(getattr(f, name)) != shape:
             raise PluginError(f"Plan.forecast.{name} has shape {np.shape(getattr(f, name))}, expected {shape}")
