@@ -185,11 +185,11 @@ def test_everything_in_use_learns(drives: Any) -> None:
     [
         ({"cells": 100}, "multiple of 16"),
         ({"channels": [12]}, "multiples of 8"),
-        ({"channels": []}, "multiples of 8"),
-        ({"surface": ["snow"]}, "unknown surface layers"),
-        ({"cell_m": 0.0}, "cell_m must be positive"),
-        ({"ego_channels": ["vz"]}, "unknown ego channels"),
-        ({"heads": 5}, "not a multiple of heads"),
+        ({"channels": []}, "must name one number per stage"),
+        ({"surface": ["snow"]}, "surface .*must be among grade, friction"),
+        ({"cell_m": 0.0}, "cell_m .*must be above 0, got 0.0"),
+        ({"ego_channels": ["vz"]}, "ego_channels .*must be among vx, vy"),
+        ({"heads": 5}, "dim: must be a multiple of heads = 5, got 64"),
     ],
 )
 def test_settings_that_make_no_sense(params: dict[str, Any], words: str) -> None:
