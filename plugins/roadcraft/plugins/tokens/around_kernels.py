@@ -18,7 +18,7 @@ PLACE = 9  # relation.CHANNELS
 COARSE, FINE, FINEST, NEAR_M = (np.float32(x) for x in (0.02, 0.1, 0.5, 10.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _told(at: F32, x: F32, y: F32, c: F32, s: F32, count: int, told: F32) -> None:
     """Fills told (PLACE, W) with ``relation.channels`` of the first ``count`` poses x, y, c, s (W,), seen from at (4,)."""
     x0, y0, c0, s0 = at[0], at[1], at[2], at[3]
@@ -35,7 +35,7 @@ def _told(at: F32, x: F32, y: F32, c: F32, s: F32, count: int, told: F32) -> Non
         told[8, n] = NEAR_M / (NEAR_M + np.sqrt(ahead * ahead + left * left))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _related(told: F32, weight: F32, bias: F32, count: int, out: F32) -> None:
     """Fills out (R, W): relu of a linear layer of told, weight (R, PLACE), bias (R,)."""
     for r in range(out.shape[0]):
@@ -47,7 +47,7 @@ def _related(told: F32, weight: F32, bias: F32, count: int, out: F32) -> None:
             out[r, n] = max(a, ZERO)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add(out: F32, rows: F32, first: int, share: F32, count: int) -> None:
     """out (W,) += sum over i of share[i] * rows[first + i]."""
     size = len(share)
@@ -65,7 +65,7 @@ def _add(out: F32, rows: F32, first: int, share: F32, count: int) -> None:
         i += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _gather(share: F32, rows: F32, first: int, out: F32, count: int) -> None:
     """out (K,) += rows[first : first + K] times share (W,)."""
     size = len(out)
@@ -106,7 +106,7 @@ def _room_for(size: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _lay_out(
     g: int,
     own: F32,
@@ -144,7 +144,7 @@ def _lay_out(
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def around_into(
     own: F32,
     alive: Bool,
@@ -198,7 +198,7 @@ def around_into(
                 _gather(row, related, 0, got[size + h * rels : size + (h + 1) * rels], count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def around_back(
     own: F32, alive: Bool, pose: F32, scene: F32, real: Bool, still: F32, embed: F32, offset: F32, weigh: F32, shares: F32, slope: F32,
     own_slope: F32, scene_slope: F32, embed_slope: F32, offset_slope: F32, weigh_slope: F32,
