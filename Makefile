@@ -45,7 +45,7 @@ demo: $(STAMP) ## synthesise logs, train, score six planners, write a report (ab
 	$(BIN)/roadcraft demo --out $(DEMO)
 
 test: $(STAMP) ## run the tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto
 
 bench: $(STAMP) ## measure what must be fast
 	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
