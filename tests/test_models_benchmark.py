@@ -56,7 +56,7 @@ def test_every_command_can_be_typed(size: str, tmp_path: Path) -> None:
             case "synth":
                 load_config(SynthConfig, words)
             case "train":
-                config = run_config(list(words))
+                config = run_config(list(words)).config
                 minutes.add(config.minutes)
                 assert config.steps == 10**8, "the clock ends a training"
             case "score":

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="that build samples, per process")
     parser.add_argument("--seconds", type=float, default=5.0, help="for which the data path is measured")
     args = parser.parse_args()
-    config = run_config(args.words)
+    config = run_config(args.words).config
     parameters, flops, memory = weigh(config)
     part, total = config.batch / args.devices / config.accumulate, config.steps * config.batch
     print(

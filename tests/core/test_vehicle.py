@@ -32,7 +32,7 @@ LIMITS = "max_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
     ("text", "message"),
     [
         (f"units: []\n{LIMITS}", "units (FILE): must hold at least one unit, got ()"),
-        (f"units: 3\n{LIMITS}", "units (FILE): expected a list, got '3'; write [3]"),
+        (f"units: 3\n{LIMITS}", "units (FILE): expected a list, got '3'"),
         (f"units: [3]\n{LIMITS}", "units[0].rear_m (FILE): is missing"),
         (f"units: [{UNIT}]\n{LIMITS}wings: 2\n", "wings (FILE): unknown key; known: name, units,"),
         (f"units: [{UNIT.replace('width_m', 'widht_m')}]\n{LIMITS}", "units[0].widht_m (FILE): unknown key; did you mean 'width_m'?"),

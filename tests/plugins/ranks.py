@@ -53,7 +53,7 @@ def main(job: dict[str, Any]) -> None:
         Witness.note = folder / f"{r['name']}.{os.environ['RANK']}.json"
         resume = folder / r["resume"] if r["resume"] else None
         try:
-            run.train(run_config(r["words"], resume), resume=resume, stop_at=r["stop_at"], progress=False)
+            run.train(run_config(r["words"], resume).config, resume=resume, stop_at=r["stop_at"], progress=False)
         except Stopped:
             if not Witness.signal_at:
                 raise

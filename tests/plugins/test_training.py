@@ -256,7 +256,7 @@ def test_wrong_use_is_explained(recipe: TrainConfig, made_up_source: Any, tmp_pa
 
 def test_the_recipe_of_a_run_is_read_back(recipe: TrainConfig, made_up_source: Any) -> None:
     train(replace(recipe, steps=2, validate_every=2), source=made_up_source, progress=False)
-    again = run_config(["steps=9"], Path(recipe.out))
+    again = run_config(["steps=9"], Path(recipe.out)).config
     assert (again.steps, again.batch, again.augment) == (9, recipe.batch, recipe.augment)
     assert dict(again.encoder.params)["dim"] == 32
 
@@ -304,9 +304,9 @@ def test_a_run_may_begin_with_the_weights_of_another(
 
 
 def test_start_takes_the_checkpoints_encoder_and_model(trained: Path) -> None:
-    config = run_config([f"start={trained}", "data=x", "model.params.choice=0.7"])
+    config = run_config([f"start={trained}", "data=x", "model.params.choice=0.7"]).config
     assert (config.encoder.params["dim"], config.model.params["modes"], config.model.params["choice"]) == (32, 2, 0.7)
-    assert dict(run_config([f"start={trained}", "encoder=hetero_gnn"]).encoder.params) == {}
+    assert dict(run_config([f"start={trained}", "encoder=hetero_gnn"]).config.encoder.params) == {}
 
 
 def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, trained: Path) -> None:

@@ -217,7 +217,7 @@ def test_theirs_inside_ours(shared: Path, pattern: str) -> None:
     params = {k: v for k, v in drive.data["planner"]["config"].items() if k != "class"}
     planner = {"IDMPlanner": IDMPlanner, "SimplePlanner": SimplePlanner}[drive.data["planner"]["name"]](**params)
     scenario = drive.scenario(NuplanSource(str(golden / "logs"), str(golden / "maps")))
-    config = SimulationConfig(controller="log" if "_boxes" in pattern else "two_stage", plan_every=1)
+    config = SimulationConfig(controller="log" if "_boxes" in pattern else "two_stage", record_plan_every=1)
     agents = "idm" if "_reactive" in pattern else "log"
     ours = simulate([scenario], devkit.DevkitPlanner(planner, golden / "maps"), config, agents=agents, debug=True)[0]
     rows = compare_steps(drive, ours, repeat_of(drive))

@@ -37,20 +37,20 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["suite.filter.preset=maped"], 2, "suite.filter: filter.preset: no preset 'maped'; did you mean 'mapped'?"),
-        (["vehicle=pacfica"], 2, "vehicle: there is no vehicle 'pacfica'; did you mean 'pacifica'?"),
-        (["vehicle=conf/truck.yaml"], 4, "error: vehicle: DIR/conf/truck.yaml: cannot be read: No such file or directory\n"),
-        (["vehicle=rig.yaml"], 2, "vehicle: 'rig' has 2 units, kinematic_bicycle drives one; choose another simulation.vehicle_model"),
-        (["data=nowhere"], 4, "error: suite.data: DIR/nowhere: there is no such file or folder (accepted: a store"),
-        (["data="], 2, "  - suite.data is missing: say data=STORE"),
-        (["planner=learned"], 4, "error: planner.params: no checkpoint is named (checkpoint=RUN/best, a folder written by: roadcraft train)\n"),
-        (["planner=learned", "planner.checkpoint=none"], 4, "error: planner.params.checkpoint: DIR/none: there is no such file or folder\n"),
-        (["planner=guard", "planner.planner={name: learned, checkpoint: none}"], 4, "error: planner.params.planner.params.checkpoint: DIR/none: there is"),
+        (["suite.filter.preset=maped"], 2, "suite.filter.preset (command line): no preset 'maped'; did you mean 'mapped'?"),
+        (["vehicle=pacfica"], 2, "vehicle (command line): there is no vehicle 'pacfica'; did you mean 'pacifica'?"),
+        (["vehicle=conf/truck.yaml"], 4, "error: vehicle (command line): DIR/conf/truck.yaml: cannot be read: No such file or directory\n"),
+        (["vehicle=rig.yaml"], 2, "vehicle (command line): 'rig' has 2 units, kinematic_bicycle drives one; choose another simulation.vehicle_model"),
+        (["data=nowhere"], 4, "error: suite.data (command line): DIR/nowhere: there is no such file or folder (accepted: a store"),
+        (["data="], 2, "  - suite.data is missing (command line): say data=STORE"),
+        (["planner=learned"], 4, "error: planner.params (command line): no checkpoint is named (checkpoint=RUN/best, a folder written by: roadcraft train)\n"),
+        (["planner=learned", "planner.checkpoint=none"], 4, "error: planner.params.checkpoint (command line): DIR/none: there is no such file or folder\n"),
+        (["planner=guard", "planner.planner={name: learned, checkpoint: none}"], 4, "error: planner.params.planner.params.checkpoint (command line): DIR/none: there is"),
         (["planner=guard", "planner.planner=idm", "planner.fallback=pdm_closd"], 2, "planner.params.fallback (command line): no planner named 'pdm_closd'; did"),
-        (["planner=learned", "planner.checkpoint=."], 4, "error: planner.params: DIR: config.yaml and model.safetensors missing"),
-        (["suite.filter.tokens_file=none.txt"], 4, "error: suite.filter.tokens_file: DIR/none.txt: there is no such file or folder\n"),
-        (["out=rig.yaml"], 2, "  - out: DIR/rig.yaml is a file; name a new folder with out="),
-        (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4, "error: suite.filter: "),
+        (["planner=learned", "planner.checkpoint=."], 4, "error: planner.params (command line): DIR: config.yaml and model.safetensors missing"),
+        (["suite.filter.tokens_file=none.txt"], 4, "error: suite.filter.tokens_file (command line): DIR/none.txt: there is no such file or folder\n"),
+        (["out=rig.yaml"], 2, "  - out (command line): DIR/rig.yaml is a file; name a new folder with out="),
+        (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4, "error: suite.filter (command line): "),
     ],
 )  # fmt: skip
 def test_check_and_score_refuse_the_same_and_leave_nothing_behind(
@@ -95,3 +95,34 @@ def test_a_run_keeps_every_default_and_no_out(tmp_path: Path) -> None:
     assert "out" not in tree
     assert tree["planner"]["params"]["headway_s"] == 1.5
     json.dumps(tree)
+
+
+def test_agents_that_drive_nobody_are_told_before_a_run(run: Run, small_store: Path) -> None:
+    code, _, told = run("config", "check", "planner=idm", f"data={small_store}", "agents=log")
+    assert code == 0
+    assert told == "warning: suite.agents=log drives nobody: suite.modes is ['nonreactive'], without 'reactive'\n"
+
+
+def test_a_runs_own_configuration_warns_of_nothing(run: Run, small_store: Path, tmp_path: Path) -> None:
+    tree = stored_tree(load_score_config(["planner=idm", f"data={small_store}"]).config)
+    (tmp_path / "config.yaml").write_text(json.dumps(tree))
+    code, _, told = run("config", "check", "config.yaml")
+    assert (code, told) == (0, "")
+
+
+def test_the_folder_of_a_run_is_refused_as_what_was_typed(run: Run, small_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, told = run("score", "planner=idm", f"data={small_store}", "--out", "file")
+    assert (code, told.splitlines()[1]) == (2, "  - out (command line): file is a file; name a new folder with out=")
+
+
+def test_a_run_that_goes_on_with_something_else_is_told_what(run: Run, small_store: Path, tmp_path: Path) -> None:
+    assert (
+        run("score", "planner=log_replay", f"data={small_store}", "filter={sample: 1}", "workers=1", "--out", "r")[0]
+        == 0
+    )
+    code, _, told = run("score", "--resume", "--out", "r", "seed=3")
+    assert (code, told) == (
+        2,
+        "error: r cannot be resumed with another configuration:\n  - seed: began with 0, now 3\n",
+    )

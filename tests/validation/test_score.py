@@ -259,12 +259,17 @@ def test_labels_name_the_fallback():
 
 
 def test_changes_that_cannot_matter_are_let_through():
-    before = {"seed": 1, "workers": 2, "simulation": {"batch": 4, "plan_every": 5}}
+    before = {"seed": 1, "workers": 2, "simulation": {"batch": 4, "record_plan_every": 5}}
     refuse_changes(
-        before, {"seed": 1, "workers": 9, "simulation": {"batch": 8, "plan_every": 5}}, ScoreConfig.FREE, Path("x")
+        before,
+        {"seed": 1, "workers": 9, "simulation": {"batch": 8, "record_plan_every": 5}},
+        ScoreConfig.FREE,
+        Path("x"),
     )
-    with pytest.raises(ConfigError, match=r"simulation\.plan_every"):
-        refuse_changes(before, {**before, "simulation": {"batch": 4, "plan_every": 1}}, ScoreConfig.FREE, Path("x"))
+    with pytest.raises(ConfigError, match=r"simulation\.record_plan_every"):
+        refuse_changes(
+            before, {**before, "simulation": {"batch": 4, "record_plan_every": 1}}, ScoreConfig.FREE, Path("x")
+        )
 
 
 def test_junit_tells_zero_scores(tmp_path, finished):

@@ -104,7 +104,7 @@ def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], e
     layers: list[Layer] = []
     for word in args:
         if isinstance(word, Mapping):
-            layers += [Layer(_nested(short.get(k, k), v), "argument", None) for k, v in word.items()]
+            layers += [Layer(_nested(_full(k, short), v), "argument", None) for k, v in word.items()]
             continue
         key, eq, text = word.partition("=")
         if not eq and word.endswith((".yaml", ".yml")):
@@ -115,8 +115,14 @@ def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], e
             errors.append(f"{key} ({COMMAND_LINE}): {text!r} is not filled in here; write the value itself")
         else:
             value = value_of(text)
-            layers.append(Layer(_nested(short.get(key, key), value), COMMAND_LINE, None, (value, text)))
+            layers.append(Layer(_nested(_full(key, short), value), COMMAND_LINE, None, (value, text)))
     return layers
+
+
+def _full(key: str, short: Mapping[str, str]) -> str:
+    """The key with its first part, where that is short for another, spelt out: ``filter.preset`` is ``suite.filter.preset``."""
+    first, dot, rest = key.partition(".")
+    return short.get(first, first) + dot + rest
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

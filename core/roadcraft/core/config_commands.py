@@ -51,10 +51,13 @@ def config_check(words: Words, verb: For = "") -> None:
 
     Exit codes: 0 the command would start; 2 a mistake in the configuration; 4 a file or the data cannot be used.
     """
+    from roadcraft.core.preflight import given_by
+
     name, loaded = _load(words, verb)
     spec = next(c.spec for c in registry().commands() if c.spec.name == name)
     if spec.preflight:
-        load_object(spec.preflight, f"the preflight of {name!r}")(loaded.config)
+        with given_by(loaded.origins):
+            load_object(spec.preflight, f"the preflight of {name!r}")(loaded.config)
     given = [k for k in loaded.origins if not any(o.startswith(f"{k}.") for o in loaded.origins)]
     print(f"ok: a configuration for `roadcraft {name}`, {len(given)} keys given")
 

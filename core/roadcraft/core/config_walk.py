@@ -45,8 +45,7 @@ class Walk:
         self.origins: dict[str, str] = {}
 
     def wrong(self, key: str, what: str) -> None:
-        origin = next((self.origins[k] for k in _prefixes(key) if k in self.origins), "")
-        self.errors.append(f"{key} ({origin}): {what}" if origin else f"{key}: {what}")
+        self.errors.append(f"{key}{origin_of(key, self.origins)}: {what}")
 
     def merge(
         self, schema: type, base: dict[str, Any], over: Mapping[str, Any], layer: Layer, at: str
@@ -61,7 +60,7 @@ class Walk:
             if name in known:
                 out[name] = self._merge_field(known[name], hints[name], out.get(name), value, layer, key)
             else:
-                self.wrong(key, f"unknown key; {_near(str(name), known)}")
+                self.wrong(key, f"unknown key; {_near(str(name), known, hints, at)}")
         return out
 
     def _merge_field(self, f: Field[Any], hint: Any, inherited: Any, value: Any, layer: Layer, key: str) -> Any:
@@ -75,6 +74,7 @@ class Walk:
         ):
             return None
         if kind and _is_sequence(hint):
+            value = _listed(value)
             if not isinstance(value, (list, tuple)):
                 return value
             return [self._merge_ref(kind, None, None, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
@@ -182,7 +182,8 @@ class Walk:
         if not isinstance(given, (list, tuple)):
             self.wrong(key, _expected(f"a list of {kind} names", given))
             return None
-        return tuple(self._ref(kind, g, f"{key}[{i}]") for i, g in enumerate(given))
+        refs = [self._ref(kind, g, f"{key}[{i}]") for i, g in enumerate(given)]
+        return tuple(r for r in refs if r is not None)  # mistakes are told already
 
     def _ref(self, kind: str, given: Any, key: str) -> PluginRef | None:
         """The reference, its params with the types of the plugin's config dataclass."""
@@ -226,6 +227,8 @@ class Walk:
         elif origin is Literal:
             return self._convert_literal(args, value, key)
         elif origin in (tuple, list) or hint in (tuple, list):
+            if not (args and _is_schema(args[0])) and (origin is not tuple or args[-1] is Ellipsis):
+                value = _listed(value)
             if isinstance(value, (list, tuple)):
                 return self._convert_items(origin or hint, args, value, key)
         elif origin is dict or hint is dict:
@@ -349,17 +352,27 @@ def _prefixes(key: str) -> list[str]:
     return [key, *(key[:end] for end in reversed(ends))]
 
 
-def _near(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, 1)
+def origin_of(key: str, origins: Mapping[str, str]) -> str:
+    """`` (FILE)`` or `` (command line)`` behind a key: where it, or the nearest key that it is part of, was given; nothing where none was."""
+    return next((f" ({origins[k]})" for k in _prefixes(key) if origins.get(k)), "")
+
+
+def _near(name: str, known: Mapping[str, Any], hints: Mapping[str, Any], at: str) -> str:
+    """The nearest valid key: one of the same name in a part of the schema, else one spelt alike beside it."""
+    parts = [(k, optional_part(hints[k])) for k in known]
+    deeper = [f"{at}{k}.{name}" for k, part in parts if _is_schema(part) and name in hints_of(part)]
+    near = deeper if len(deeper) == 1 else get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
 
 
+def _listed(value: Any) -> Any:
+    """A value alone, where a list is due, is a list of one."""
+    broken = isinstance(value, bool) or value == "" or (isinstance(value, Plain) and (value.is_null or value.fault))
+    return [value] if isinstance(value, (str, int, float)) and not broken else value
+
+
 def _expected(what: str, value: Any) -> str:
-    """``value`` is not ``what``; where a list is due and one value is given, how to write it."""
-    text = f"expected {what}, got {value!r}"
-    if fault := getattr(value, "fault", ""):
-        return f"{text}, which {fault}"
-    return f"{text}; write [{value}]" if what.startswith("a list") and isinstance(value, (str, int, float)) else text
+    return f"expected {what}, got {value!r}" + (f", which {value.fault}" if getattr(value, "fault", "") else "")
 
 
 def name_of_type(hint: Any) -> str:

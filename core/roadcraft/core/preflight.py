@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from roadcraft.core.config import parts_of, report
 from roadcraft.core.config_tree import params_of
+from roadcraft.core.config_walk import origin_of
 from roadcraft.core.errors import ConfigError, DataError, PluginError, RoadcraftError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import Registry, registry
+
+_ORIGINS: ContextVar[Mapping[str, str]] = ContextVar("origins of keys", default={})  # noqa: B039 (never written into)
+
+
+@contextlib.contextmanager
+def given_by(origins: Mapping[str, str]) -> Iterator[None]:
+    """Within the body, what is found wrong says where its key was given (``Loaded.origins``)."""
+    token = _ORIGINS.set(origins)
+    try:
+        yield
+    finally:
+        _ORIGINS.reset(token)
+
+
+def _told(key: str, text: str) -> str:
+    """The text under its key, or under the longer key that it begins with, and where that was given."""
+    if text.startswith(key):
+        key, _, text = text.partition(": ")
+    return f"{key}{origin_of(key, _ORIGINS.get())}: {text}" if text else key
 
 
 class Faults:
@@ -50,9 +71,10 @@ class Faults:
             return
         (key, first), *others = self.found
         if isinstance(first, DataError) and not others:
-            where = f"{key}: {first.where}" if first.where else key
-            raise type(first)(first.what, where=where, remedy=first.remedy)
-        told = [(k, str(e).replace("\n", "\n    ")) for k, e in self.found]
-        lines = [text if text.startswith(k) else f"{k}: {text}" for k, text in told]
+            place = f"{key}{origin_of(key, _ORIGINS.get())}"
+            raise type(first)(
+                first.what, where=f"{place}: {first.where}" if first.where else place, remedy=first.remedy
+            )
+        lines = [_told(k, str(e).replace("\n", "\n    ")) for k, e in self.found]
         settings = [e for _, e in self.found if isinstance(e, (ConfigError, PluginError))]
         raise ConfigError(report(lines)) if settings else DataError(report(lines, "what is read"))

@@ -26,7 +26,9 @@ def ingest(
     out: Annotated[Path, typer.Option("--out", "-o", help="The store: a new folder, or one to add to.")],
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="Parameters of the source, see: roadcraft plugins source.", metavar="[key=value]..."),
+        typer.Argument(
+            help="Parameters of the source, see: roadcraft plugins source FORMAT.", metavar="[key=value]..."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Processes; 0: one per core.", min=0)] = 0,
     tagged: Annotated[bool, typer.Option("--tagged", help="Index only frames that carry a scenario tag.")] = False,

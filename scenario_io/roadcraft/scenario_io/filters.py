@@ -81,7 +81,7 @@ def resolve(filter: ScenarioFilter) -> ScenarioFilter:
     if not path.is_file() or "/" in filter.preset:
         near = get_close_matches(filter.preset, preset_names(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"filter.preset: no preset {filter.preset!r}; {hint}known: {', '.join(preset_names())}")
+        raise ConfigError(f"no preset {filter.preset!r}; {hint}known: {', '.join(preset_names())}")
     values: dict[str, Any] = {k: v for k, v in (resolved(read_yaml(path)) or {}).items() if k in FIELDS}
     if values.get("scenario_types") == "mapped":
         values["scenario_types"] = type_windows().types

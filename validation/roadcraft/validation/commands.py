@@ -93,22 +93,25 @@ def score(
     """
     from dataclasses import replace
 
+    from roadcraft.core.preflight import given_by
     from roadcraft.validation.scoring.gate import Gate
     from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words
     from roadcraft.validation.scoring.score import score as run_score
 
     given = list(words or [])
-    config = load_score_config(resumed_words(given, out) if resume else given).config
-    config = config if out is None else replace(config, out=str(out))
+    loaded = load_score_config(resumed_words(given, out) if resume else given)
+    config = loaded.config if out is None else replace(loaded.config, out=str(out))
+    origins = loaded.origins if out is None else {**loaded.origins, "out": "command line"}
     gate = Gate(fail_below, tuple(fail_on or ()))
     gate.check(config)
     if junit is not None and junit.is_dir():
         raise ConfigError(f"--junit (command line): {junit} is a folder; name a file")
     if dry_run:
-        _print_dry_run(config, as_json)
+        with given_by(origins):
+            _print_dry_run(config, as_json)
         return
     config = placed(config, resume)
-    with _stoppable():
+    with _stoppable(), given_by(origins):
         try:
             result = run_score(
                 config,

@@ -64,17 +64,17 @@ class SimulationConfig:
     """How a scenario is driven.
 
     controller: ``two_stage`` (tracker, then vehicle model), ``perfect`` (ego is put where the plan says) or ``log`` (ego follows the log: open loop);
-    batch: scenarios that run in lockstep; plan_every: steps between recorded plans (open loop records all).
+    batch: scenarios that run in lockstep; record_plan_every: steps between recorded plans (open loop records all).
     """
 
     controller: Literal["two_stage", "perfect", "log"] = "two_stage"
     tracker: PluginRef = plugin_field("tracker", "lqr")
     vehicle_model: PluginRef = plugin_field("vehicle_model", "kinematic_bicycle")
     batch: int = 64
-    plan_every: int = 5
+    record_plan_every: int = 5
 
     def __post_init__(self) -> None:
-        check(self, {">= 1": "batch plan_every"})
+        check(self, {">= 1": "batch record_plan_every"})
 
 
 @dataclass(frozen=True)

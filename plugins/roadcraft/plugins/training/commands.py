@@ -46,18 +46,20 @@ def train(
 def _train(words: list[str], overfit: int, resume: Path | None) -> None:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+    from roadcraft.core.preflight import given_by
     from roadcraft.plugins.training.card import warning
     from roadcraft.plugins.training.recipe import run_config
     from roadcraft.plugins.training.run import train as run
 
-    config = run_config(words, resume, overfit)
-    done = run(config, resume=resume)
+    loaded = run_config(words, resume, overfit)
+    with given_by(loaded.origins):
+        done = run(loaded.config, resume=resume)
     if rank_zero_only.rank:
         return
     held = done.metrics["validation"]
     print(
         f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
-        f"{'training' if config.overfit else 'held-out'} ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
+        f"{'training' if loaded.config.overfit else 'held-out'} ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
     )
     if said := warning(held):
         print(f"warning: {said}", file=sys.stderr)

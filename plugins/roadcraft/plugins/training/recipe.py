@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from roadcraft.core import __version__
-from roadcraft.core.config import build_params, load_config, to_tree
+from roadcraft.core.config import Loaded, build_params, load_config, to_tree
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import registry
@@ -39,18 +39,18 @@ MAY_CHANGE = (
 )  # fmt: skip
 
 
-def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> TrainConfig:
+def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> Loaded[TrainConfig]:
     """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed, or over the encoder and model of
     the checkpoint that ``start`` names."""
     if resume is None:
         named = [w.removeprefix("start=") for w in words if w.startswith("start=")]
         start = named[-1] if named else load_config(TrainConfig, words).config.start
-        config = load_config(TrainConfig, [*(_parts_of(start) if start else []), *words]).config
-        return replace(config, overfit=overfit) if overfit else config
+        loaded = load_config(TrainConfig, [*(_parts_of(start) if start else []), *words])
+        return replace(loaded, config=replace(loaded.config, overfit=overfit)) if overfit else loaded
     settle_folder(resume / "last")
     tree = read_run(resume)
     stored = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
-    return load_config(TrainConfig, [*_as_words(stored), *words]).config
+    return load_config(TrainConfig, [*_as_words(stored), *words])
 
 
 def read_run(run: Path) -> dict[str, Any]:

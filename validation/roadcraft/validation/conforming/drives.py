@@ -197,7 +197,7 @@ def _explain(rows: Sequence[Comparison]) -> None:
 def _setup(golden: GoldenDrive) -> tuple[SimulationConfig, str]:
     """How the drive is simulated, and who drives the others."""
     challenge = golden.data["challenge"]
-    config = SimulationConfig(controller="log" if challenge == "open_loop_boxes" else "two_stage", plan_every=1)
+    config = SimulationConfig(controller="log" if challenge == "open_loop_boxes" else "two_stage", record_plan_every=1)
     return config, "idm" if challenge == "closed_loop_reactive_agents" else "log"
 
 

@@ -14,8 +14,8 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import Job
-from roadcraft.validation.scoring.preflight import preflight
-from roadcraft.validation.scoring.present import duration
+from roadcraft.validation.scoring.preflight import preflight, warn
+from roadcraft.validation.scoring.present import counted, duration
 from roadcraft.validation.scoring.sealed import Part
 from roadcraft.validation.scoring.worker import one_torch_thread
 from roadcraft.validation.suites import Item
@@ -28,6 +28,7 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
     driven in every mode in this process (kernels compiled before). Raises what ``score`` raises before it begins."""
     ready = preflight(config)
     items, missing = ready.items, ready.missing
+    warn(config, missing)
     drives = len(items) * len(config.suite.modes)
     workers = min(config.workers or usable_cores(), drives)
     seconds, size = _measure(config, items[:: ceil(len(items) / DRIVEN)])
@@ -73,7 +74,8 @@ def print_dry_run(found: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(f"{found['scenarios']} scenarios of {found['logs']} logs, {found['drives']} drives")
+    size = [counted(found[key], key.removesuffix("s")) for key in ("scenarios", "logs", "drives")]
+    console.print("{} of {}, {}".format(*size))
     for head, key in (("scenario type", "types"), ("map", "maps")):
         table = Table()
         table.add_column(head, overflow="fold")
@@ -91,6 +93,6 @@ def estimate_text(found: Mapping[str, Any]) -> str:
     size = e["bytes"] / 1e6
     disk = f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.1f} GB"
     return (
-        f"about {duration(e['seconds'])} on {found['workers']} worker{'s' * (found['workers'] != 1)} and {disk} of disk "
+        f"about {duration(e['seconds'])} on {counted(found['workers'], 'worker')} and {disk} of disk "
         f"(from driving {driven} of them; compiling kernels not counted)"
     )

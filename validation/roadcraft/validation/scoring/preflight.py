@@ -6,14 +6,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from roadcraft.core.config import full_tree
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.preflight import Faults
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
 from roadcraft.scenario_io.filters import resolve
-from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.scoring.present import counted
 from roadcraft.validation.suites import Item, open_data, select_items
 
 
@@ -38,7 +40,7 @@ def preflight(config: ScoreConfig) -> Ready:
     source, items, missing = None, [], []
     with faults.of("suite.data"):
         source = open_data(config.suite)
-    with faults.of("suite.filter"):
+    with faults.of("suite.filter.preset"):
         resolve(config.suite.filter)
     if source is not None and not any(key.startswith("suite.filter") for key, _ in faults.found):
         with faults.of("suite.filter"):
@@ -50,6 +52,17 @@ def preflight(config: ScoreConfig) -> Ready:
     faults.end()
     assert source is not None
     return Ready(source, items, missing)
+
+
+def warn(config: ScoreConfig, missing: Sequence[Missing]) -> None:
+    """Tell on stderr what the filter names and the data lack, and agents that drive nobody."""
+    lines = [str(m) for m in missing]
+    if full_tree(config.suite)["agents"] != full_tree(SuiteConfig())["agents"] and "reactive" not in config.suite.modes:
+        lines.append(
+            f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, without 'reactive'"
+        )
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def _check_vehicle(config: ScoreConfig) -> None:
@@ -72,6 +85,6 @@ def check(config: ScoreConfig) -> None:
     ready = preflight(config)
     Job(config, None)
     make_controller(config.simulation)
-    for line in ready.missing:
-        print(f"warning: {line}", file=sys.stderr)
-    print(f"{len(ready.items)} scenarios, {len(ready.items) * len(config.suite.modes)} drives")
+    warn(config, ready.missing)
+    drives = len(ready.items) * len(config.suite.modes)
+    print(f"{counted(len(ready.items), 'scenario')}, {counted(drives, 'drive')}")

@@ -35,7 +35,8 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
     console = console or Console()
     titles = {c: title(c, summary["agents"]) for c in summary["challenges"]}
     head = Table(
-        title=f"{summary['planner']}: {summary['scenarios']} scenarios of {summary['logs']} logs", title_justify="left"
+        title=f"{summary['planner']}: {counted(summary['scenarios'], 'scenario')} of {counted(summary['logs'], 'log')}",
+        title_justify="left",
     )
     head.add_column("")
     for name in ("score", "95 % interval", "nuPlan's own", "failed"):
@@ -201,6 +202,11 @@ class Bar:
         if now - begun < RATE_S or work <= before:
             return ""
         return f"about {duration((self.total - work) * (now - begun) / (work - before))} left"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 drive``, ``2 drives``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def duration(seconds: float) -> str:

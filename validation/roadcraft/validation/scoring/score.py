@@ -18,13 +18,12 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError
 from roadcraft.core.files import write_atomic
 from roadcraft.scenario_io.filter_config import ScenarioFilter
-from roadcraft.scenario_io.filter_survey import Missing
-from roadcraft.validation.config import ScoreConfig, SuiteConfig
+from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring import former
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
-from roadcraft.validation.scoring.preflight import preflight
+from roadcraft.validation.scoring.preflight import preflight, warn
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
 from roadcraft.validation.scoring.sealed import Part, write_sealed
@@ -78,7 +77,7 @@ def score(
     folder, tree = RunFolder(config.out), stored_tree(config)
     ready = preflight(config)
     items, missing = ready.items, ready.missing
-    _tell_missing(config, missing)
+    warn(config, missing)
     _refuse_crowd(config, len(items), at_most)
     digests = digests_of(config, ready.source, items)
     with folder.lock(), _whole(folder, len(items) * len(config.suite.modes)):
@@ -113,16 +112,6 @@ def _whole(folder: RunFolder, total: int) -> Iterator[None]:
         raise KeyboardInterrupt(said) from None
 
 
-def _tell_missing(config: ScoreConfig, missing: Sequence[Missing]) -> None:
-    lines = [str(m) for m in missing]
-    if config.suite.agents != SuiteConfig().agents and "reactive" not in config.suite.modes:
-        lines.append(
-            f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, without 'reactive'"
-        )
-    for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
-
-
 def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
     if at_most is not None and count > at_most and config.suite.filter == ScenarioFilter():
         raise ConfigError(
@@ -142,11 +131,10 @@ def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
 
 
 def resumed_words(words: Sequence[str], out: Path | None) -> list[str]:
-    """Words of a resumed run: where they say nothing that must stay the same, the run's own configuration comes first."""
+    """Words of a resumed run: where they name neither files nor data, the run's own configuration comes first."""
     keys = {w.partition("=")[0]: w.partition("=")[2] for w in words}
     place = str(out or keys.get("out", ""))
-    free = {*ScoreConfig.FREE, *(short for short, full in ScoreConfig.SHORT.items() if full in ScoreConfig.FREE)}
-    if not place or any("=" not in w for w in words) or not keys.keys() <= free:
+    if not place or any("=" not in w for w in words) or keys.keys() & {"data", "suite", "suite.data"}:
         return list(words)
     folder = RunFolder(place)
     folder.tree()

@@ -138,7 +138,7 @@ class _Run:
         self.scenarios, self.debug = tuple(scenarios), debug
         self.needs = planner.needs()
         self.log = BatchLog(scenarios, vehicle)
-        every = 1 if config.controller == "log" else config.plan_every
+        every = 1 if config.controller == "log" else config.record_plan_every
         self.record = Recorder(self.log, self.needs.object_past, every)
         self.keys = np.array([scenario_key(seed, s.token) for s in scenarios], np.uint64)
         self.agent_keys = np.array([scenario_key(seed, f"{s.token}:agents") for s in scenarios], np.uint64)
