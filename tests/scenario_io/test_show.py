@@ -122,3 +122,16 @@ def test_damage_is_shown(store, capsys):
     print_description(d)
     assert path.name in capsys.readouterr().out.replace("\n", "")
     assert Store(store).verify() == []
+
+
+def test_drives_that_no_index_file_names_are_told(store, capsys):
+    (index,) = (store / "index").iterdir()
+    kept = index.read_bytes()
+    index.unlink()
+    with pytest.raises(SystemExit) as e:
+        main(["show", str(store), "--verify"])
+    index.write_bytes(kept)
+    assert e.value.code == 4
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no index file names it, so its drives are not found" in said
+    assert Store(store).verify() == []

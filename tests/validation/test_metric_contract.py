@@ -70,6 +70,10 @@ def result(score: Any = 0.5, stats: Any = None, events: Any = (), name: Any = "m
         (result(stats={"x": math.inf}), r"stats\['x'\] = inf is no finite number"),
         (result(stats={"x": np.float64("nan")}), r"stats\['x'\] = nan is no finite number"),
         (result(stats={"x": "much"}), r"stats\['x'\] is str 'much', expected a number"),
+        (
+            result(stats={"x": 10**30}),
+            r"stats\['x'\] is a whole number of 100 bits, expected at most 63 \(or a float\)",
+        ),
         (result(stats={3: 1.0}), "stats have the key int 3, expected text"),
         (result(stats=[1.0]), r"stats are list \[1.0\], expected a map of named numbers"),
         (

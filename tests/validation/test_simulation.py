@@ -197,6 +197,39 @@ def test_a_wrong_answer_is_named(few, log_agents, answer):
     assert "Plan" in got.error
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: replace(p, states=p.states + 1j), "Plan.states is complex128, expected float64"),
+        (lambda p: replace(p, states=p.states.astype(str)), "Plan.states is <U32, expected float64"),
+        (lambda p: replace(p, scores=p.scores.astype(bool)), "Plan.scores is bool, expected float64"),
+        (lambda p: replace(p, controls=np.full((len(p), 2), None)), "Plan.controls is object, expected float64"),
+        (lambda p: replace(p, debug={3: np.zeros(len(p))}), "Plan.debug has the key 3, expected text"),
+    ],
+)
+def test_a_plan_of_other_types_is_named_and_not_converted(few, log_agents, change, said):
+    class Wrong(Straight):
+        def plan(self, obs, state, keys):
+            plan, after = super().plan(obs, state, keys)
+            return change(plan), after
+
+    got = simulate(few[:1], Wrong(), agents=log_agents)[0]
+    assert got.error == f"PluginError: {said}"
+
+
+def test_an_exception_that_cannot_say_what_it_is_costs_its_scenario_only(few, log_agents):
+    class MuteError(Exception):
+        def __str__(self):
+            raise KeyError("words")
+
+    def mute(plan, b):
+        raise MuteError
+
+    got = simulate(few[:2], Faulty(few[1].token, mute), agents=log_agents)
+    assert [type(r) for r in got] == [Rollout, Failure]
+    assert got[1].error == "MuteError: (its text cannot be made: KeyError)"
+
+
 def test_a_lost_state_is_named(few, log_agents):
     class Careless(Straight):
         def plan(self, obs, state, keys):

@@ -158,8 +158,11 @@ class Store(ScenarioSource):
         return shard
 
     def verify(self) -> list[str]:
-        """Compare every file with the checksum noted when it was written; one line per damaged file, none if all is well. Reads everything."""
-        faults: list[str] = []
+        """Compare every file with the checksum noted when it was written; one line per damaged file, and per file of drives that no index file names;
+        none if all is well. Reads everything."""
+        unknown = {f"drives/{p.name}" for p in (self.path / "drives").glob("*.safetensors")} - set(self.index.shards)
+        lost = "no index file names it, so its drives are not found (an index file is missing, or an ingest was killed: run the same ingest again)"
+        faults = [f"{self.path / file}: {lost}" for file in sorted(unknown)]
         for file, entry in self.index.shards.items():
             path = self.path / file
             if not path.is_file():

@@ -13,7 +13,6 @@ from roadcraft.core.interfaces import Event, Metric, MetricResult, Series
 
 ROLES = ("multiplier", "weighted", "report")
 _ROUNDING = 1e-9  # by which a score may miss [0, 1]
-_PLAIN = (float, int, bool, type(None))
 
 
 def check_role(name: str, metric: Metric) -> None:
@@ -49,8 +48,6 @@ def checked(name: str, metric: Metric, result: Any, steps: int) -> MetricResult:
 
 
 def _statistic(key: str, value: Any) -> float | int | bool | None:
-    if type(value) in _PLAIN and (type(value) is not float or math.isfinite(value)):
-        return value  # type: ignore[no-any-return]
     return None if value is None else _number(f"stats[{key!r}]", value)
 
 
@@ -67,6 +64,8 @@ def _number(what: str, value: Any) -> float | int | bool:
         raise PluginError(f"{what} is {_said(value)}, expected a number")
     if isinstance(value, float) and not math.isfinite(value):
         raise PluginError(f"{what} = {value!r} is no finite number; None says that there is none")
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:  # what tables hold
+        raise PluginError(f"{what} is a whole number of {value.bit_length()} bits, expected at most 63 (or a float)")
     return value
 
 

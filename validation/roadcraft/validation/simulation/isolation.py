@@ -32,7 +32,10 @@ def is_fault(raised: BaseException) -> bool:
 
 def told(raised: BaseException) -> str:
     """``ZeroDivisionError: division by zero``: one line for what plugin code raised."""
-    words = " ".join(str(raised).split())
+    try:
+        words = " ".join(str(raised).split())
+    except Exception as e:  # an exception's own words are plugin code too
+        words = f"(its text cannot be made: {type(e).__name__})"
     if isinstance(raised, ValueError) and words.endswith("read-only"):  # numpy's own words
         words += " (what a plugin is shown is shared: copy an array before writing into it)"
     return f"{type(raised).__name__}: {words}" if words else type(raised).__name__

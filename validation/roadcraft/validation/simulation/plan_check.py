@@ -48,6 +48,11 @@ def contiguous(plan: Plan, count: int) -> Plan:
         raise PluginError(f"Plan.length is {length.dtype} {length.shape}, expected int64 ({count},)")
     if controls is not None and controls.shape != (count, 2):
         raise PluginError(f"Plan.controls has shape {controls.shape}, expected {(count, 2)}")
+    for name, numbers in (("states", states), ("scores", scores), ("controls", controls)):
+        if (
+            numbers is not None and numbers.dtype.kind not in "fiu"
+        ):  # a conversion would guess, or drop an imaginary part
+            raise PluginError(f"Plan.{name} is {numbers.dtype}, expected float64")
     _check_extras(plan, count)
     return replace(
         plan,
@@ -63,6 +68,8 @@ def _check_extras(plan: Plan, count: int) -> None:
     if not isinstance(plan.debug, Mapping):
         raise PluginError(f"Plan.debug is a {type(plan.debug).__name__}, expected a map of named values")
     for name, value in plan.debug.items():
+        if not isinstance(name, str):
+            raise PluginError(f"Plan.debug has the key {name!r}, expected text")
         if np.shape(value)[:1] != (count,):
             raise PluginError(f"Plan.debug[{name!r}] has shape {np.shape(value)}, expected ({count}, ...)")
     f = plan.forecast
