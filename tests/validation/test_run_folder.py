@@ -301,6 +301,8 @@ def test_drives_of_another_run_are_told(run, small_store, tmp_path):
     shutil.copytree(other / "rollouts" / "nonreactive", rollouts)
     with pytest.raises(DataError, match=r"rollouts/nonreactive: these are not the drives that were judged"):
         rescore(run, tmp_path / "again")
+    (shown,) = describe_scenario(run, read_records(run)[0]["token"])["results"]
+    assert shown["why_not_kept"].startswith(f"{rollouts}: these are not the drives that were judged")
 
 
 def test_a_run_that_only_judged_says_when_the_one_that_drove_is_gone(run, tmp_path):

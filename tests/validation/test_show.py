@@ -100,7 +100,8 @@ def test_a_scenario_is_told_in_seconds_under_headings_with_roles_and_values(run)
         text.index(h) for h in ("what happened", "metrics that count", "metrics that are only reported")
     )
     assert text[events + 1] == (f"   7.8 s  no_ego_at_fault_collisions: hit a vehicle with the front, object {7:016x}")
-    assert "the drive was not kept" in text[events + 2]
+    assert text[events + 2].startswith("  for whom it waited and how hard it hit is not known: ")
+    assert "this run did not keep its rollouts (score again with rollouts=true)" in text[events + 2]
     assert text[counted + 1 : reported] == [
         "  0.0000  no_ego_at_fault_collisions (multiplier)",
         "  1.0000  ego_progress_along_expert_route (weight 5)",

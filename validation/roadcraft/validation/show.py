@@ -173,7 +173,7 @@ def describe_scenario(run: str | Path, token: str, *, challenge: str = "") -> di
 
 def _incidents(folder: RunFolder, r: Record) -> dict[str, Any]:
     """Events in order of time, and waits. Each event: metric, step, seconds, what, object, speed of the impact where it is a collision."""
-    rollout = _rollout(folder, r)
+    rollout, why = _rollout(folder, r)
     events = [
         {
             "metric": m["name"],
@@ -192,18 +192,21 @@ def _incidents(folder: RunFolder, r: Record) -> dict[str, Any]:
         "events": sorted(events, key=lambda e: e["step"]),
         "waits": [] if rollout is None else waits(rollout),
         "kept": rollout is not None,
+        "why_not_kept": why,
     }
 
 
-def _rollout(folder: RunFolder, r: Record) -> Rollout | None:
-    """The drive of a result, or None where it was not kept."""
+def _rollout(folder: RunFolder, r: Record) -> tuple[Rollout | None, str]:
+    """The drive of a result, or None and why there is none."""
     from roadcraft.scenario_io.store.rollouts import read_rollout
     from roadcraft.scenario_io.store.store import Store
 
+    if r["status"] != "ok":
+        return None, "it could not be driven"
     try:
-        return read_rollout(Store(folder.replays(r["mode"])), r["token"]) if r["status"] == "ok" else None
-    except (DataError, KeyError):
-        return None
+        return read_rollout(Store(folder.replays(r["mode"])), r["token"]), ""
+    except DataError as e:
+        return None, str(e)
 
 
 def metrics_by_role(r: Record) -> dict[str, list[Record]]:

@@ -69,7 +69,7 @@ def _print_events(console: Console, r: Mapping[str, Any]) -> None:
     for wait in r["waits"]:
         say(console, f"  {wait_text(wait)}")
     if not r["kept"] and r["status"] == "ok":
-        say(console, "  the drive was not kept: for whom it waited and how hard it hit is not known", "dim")
+        say(console, f"  for whom it waited and how hard it hit is not known: {r['why_not_kept']}", "dim")
 
 
 def _print_metric(console: Console, m: Mapping[str, Any]) -> None:
