@@ -132,6 +132,7 @@ def as_format_1(run):
     listed = json.loads((run / "scenarios.json").read_text())
     (run / "scenarios.json").write_text(json.dumps({"format": 1, **{k: listed[k] for k in ("versions", "scenarios")}}))
     tree = yaml.safe_load((run / "config.yaml").read_text())
+    tree["simulation"]["plan_every"] = tree["simulation"].pop("record_plan_every")
     (run / "config.yaml").write_text(yaml.safe_dump({**tree, "out": "runs/a"}))
     records = []
     for part in (run / "parts").glob("*.jsonl"):
@@ -522,6 +523,17 @@ def test_a_dry_run_tells_the_size_of_a_run_and_writes_nothing(small_store, tmp_p
     assert "8 scenarios of 4 logs, 16 drives" in text
     assert re.search(r"about \d+ s on 2 workers and \d+ MB of disk \(from driving 8 of them", text)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_tells_drives_that_fail(small_store, tmp_path, with_editor):
+    (tmp_path / "file").write_text("")
+    source = EDITOR.replace("        time.sleep(self.pause_s)", "        raise ValueError('not today')")
+    (tmp_path / "site" / "editor_plugin.py").write_text(source)
+    words = ["score", "planner=editor", f"planner.file={tmp_path / 'file'}", f"data={small_store}", "--dry-run"]
+    text = " ".join(roadcraft(*words, env=with_editor).stdout.split())
+    assert re.search(
+        r"warning: 8 drives of these could not be driven, the first: \w{16}, planner.plan: ValueError: not today", text
+    )
 
 
 def test_a_great_many_scenarios_without_a_filter_are_driven_only_when_asked_for(small_store, tmp_path):

@@ -35,7 +35,7 @@ def rescore(
     if new.path.resolve() == old.path.resolve():
         raise DataError("rescore writes a run of its own", where=str(out), remedy="give another folder")
     new.refuse_others()
-    config = load_config(ScoreConfig, [str(old.config)]).config
+    config = load_config(ScoreConfig, [old.tree()]).config
     config = replace(config, metrics=config.metrics if metrics is None else tuple(metrics), out=str(out))
     items, records, stores = old.items(), old.records(), {m: Store(old.replays(m)) for m in config.suite.modes}
     job = Job(config, None, judge_only=True)

@@ -31,7 +31,7 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
     warn(config, missing)
     drives = len(items) * len(config.suite.modes)
     workers = min(config.workers or usable_cores(), drives)
-    seconds, size = _measure(config, items[:: ceil(len(items) / DRIVEN)])
+    seconds, size, failed = _measure(config, items[:: ceil(len(items) / DRIVEN)])
     return {
         "scenarios": len(items),
         "logs": len({i.row.log for i in items}),
@@ -40,6 +40,7 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
         "maps": dict(Counter(i.row.map_name for i in items).most_common()),
         "missing": {m.key: list(m.names) for m in missing},
         "workers": workers,
+        "failed": failed,
         "estimate": {
             "seconds_per_drive": seconds,
             "bytes_per_drive": size,
@@ -49,8 +50,8 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
     }
 
 
-def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float]:
-    """Seconds and bytes of one drive."""
+def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float, list[str]]:
+    """Seconds and bytes of one drive, and why some could not be driven."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
         folder.parts.mkdir(parents=True)
@@ -65,7 +66,8 @@ def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float]:
                 part.add(record)
             part.commit()
         size = sum(p.stat().st_size for p in folder.path.rglob("*") if p.is_file())
-    return seconds, size / len(records)
+    faults = [f"{r['token']}, {r['failure']['stage']}: {r['failure']['error']}" for r in records if "failure" in r]
+    return seconds, size / len(records), faults
 
 
 def print_dry_run(found: Mapping[str, Any]) -> None:
@@ -84,6 +86,9 @@ def print_dry_run(found: Mapping[str, Any]) -> None:
             table.add_row(name, str(count))
         console.print(table)
     console.print(estimate_text(found))
+    if faults := found["failed"]:
+        told = f"warning: {counted(len(faults), 'drive')} of these could not be driven, the first: {faults[0]}"
+        console.print(told, markup=False, soft_wrap=True)
 
 
 def estimate_text(found: Mapping[str, Any]) -> str:

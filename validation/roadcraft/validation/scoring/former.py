@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roadcraft.validation.scoring.folder import RunFolder
 
 FORMAT = 1
+_RENAMED = {"plan_every": "record_plan_every"}  # settings of the simulation
 
 
 @lru_cache
@@ -36,6 +37,8 @@ def listed(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def tree(found: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with every default of its plugins, as it was written where one of them is not installed here."""
+    driven = {_RENAMED.get(k, k): v for k, v in found.get("simulation", {}).items()}
+    found = {**found, "simulation": driven} if driven else found
     with contextlib.suppress(ConfigError, PluginError):
         found = full_tree(load_config(ScoreConfig, [found]).config)
     return {k: v for k, v in found.items() if k != "out"}
