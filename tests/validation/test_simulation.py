@@ -230,6 +230,15 @@ def test_an_exception_that_cannot_say_what_it_is_costs_its_scenario_only(few, lo
     assert got[1].error == "MuteError: (its text cannot be made: KeyError)"
 
 
+def test_an_endless_text_of_an_exception_is_cut_in_the_line_that_tells_it(few, log_agents):
+    def talk(plan, b):
+        raise ValueError("x" * 5000)
+
+    got = simulate(few[:1], Faulty(few[0].token, talk), agents=log_agents)
+    assert got[0].error == f"ValueError: {'x' * 1000}... (5000 characters)"
+    assert "x" * 5000 in got[0].traceback
+
+
 def test_a_lost_state_is_named(few, log_agents):
     class Careless(Straight):
         def plan(self, obs, state, keys):

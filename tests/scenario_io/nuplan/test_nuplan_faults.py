@@ -198,7 +198,12 @@ def test_frames_five_times_a_second_are_refused(world: Any) -> None:
     for i in (1, 2, 3):
         for t in world.drive.time_us[i::4].tolist():
             spoil(world.log, f"DELETE FROM lidar_pc WHERE timestamp = {t}")
-    fault(world, "table lidar_pc", "0.2", "s apart", "a whole number of frames in 0.1 s")
+    fault(world, "table lidar_pc", "0.2", "s apart", "1 to 10 frames in 0.1 s")
+
+
+def test_time_stamps_of_another_unit_are_refused(world: Any) -> None:
+    spoil(world.log, "UPDATE lidar_pc SET timestamp = timestamp / 1000")
+    fault(world, "table lidar_pc", "5e-05 s apart", "time stamps are microseconds")
 
 
 def missing_frames(world: Any, frames: np.ndarray) -> None:

@@ -31,6 +31,7 @@ from roadcraft.scenario_io.nuplan.database import open_database
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
 
 _JITTER = 0.1  # of the nominal time between frames
+_MOST_FRAMES = 10  # in an iteration: more is a log in another unit of time
 FOREVER = (-(2**62), 2**62)
 _FRAMES = """
     SELECT p.timestamp, p.token, p.scene_token, e.x, e.y, e.qw, e.qx, e.qy, e.qz, e.vx, e.vy, e.acceleration_x, e.acceleration_y
@@ -184,9 +185,16 @@ class LogReader:
         if abs(step - schema.INTERVAL_US) < _JITTER * schema.INTERVAL_US:
             return schema.INTERVAL_US
         per_iteration = round(schema.ITERATION_US / max(step, 1.0))
-        if per_iteration < 1 or abs(step * per_iteration - schema.ITERATION_US) > _JITTER * schema.ITERATION_US:
+        if (
+            not 1 <= per_iteration <= _MOST_FRAMES
+            or abs(step * per_iteration - schema.ITERATION_US) > _JITTER * schema.ITERATION_US
+        ):
             what = f"the frames are {step * 1e-6:g} s apart"
-            raise self._fault("lidar_pc", what, "0.05 s, or a whole number of frames in 0.1 s, is expected")
+            raise self._fault(
+                "lidar_pc",
+                what,
+                f"0.05 s, or 1 to {_MOST_FRAMES} frames in 0.1 s, is expected; time stamps are microseconds",
+            )
         return schema.ITERATION_US // per_iteration
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from roadcraft.core.arrays import I64
 
 T = TypeVar("T")
+_WORDS = 1000  # characters of an exception's text in a line; its traceback has it whole
 
 
 class Parts(Generic[T]):
@@ -36,6 +37,8 @@ def told(raised: BaseException) -> str:
         words = " ".join(str(raised).split())
     except Exception as e:  # an exception's own words are plugin code too
         words = f"(its text cannot be made: {type(e).__name__})"
+    if len(words) > _WORDS:
+        words = f"{words[:_WORDS]}... ({len(words)} characters)"
     if isinstance(raised, ValueError) and words.endswith("read-only"):  # numpy's own words
         words += " (what a plugin is shown is shared: copy an array before writing into it)"
     return f"{type(raised).__name__}: {words}" if words else type(raised).__name__
