@@ -532,7 +532,7 @@ def test_a_dry_run_tells_drives_that_fail(small_store, tmp_path, with_editor):
     words = ["score", "planner=editor", f"planner.file={tmp_path / 'file'}", f"data={small_store}", "--dry-run"]
     text = " ".join(roadcraft(*words, env=with_editor).stdout.split())
     assert re.search(
-        r"warning: 8 drives of these could not be driven, the first: \w{16}, planner.plan: ValueError: not today", text
+        r"warning: 8 of these drives could not be driven, the first: \w{16}, planner: ValueError: not today", text
     )
 
 

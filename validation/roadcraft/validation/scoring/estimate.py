@@ -87,7 +87,7 @@ def print_dry_run(found: Mapping[str, Any]) -> None:
         console.print(table)
     console.print(estimate_text(found))
     if faults := found["failed"]:
-        told = f"warning: {counted(len(faults), 'drive')} of these could not be driven, the first: {faults[0]}"
+        told = f"warning: {len(faults)} of these drives could not be driven, the first: {faults[0]}"
         console.print(told, markup=False, soft_wrap=True)
 
 
