@@ -485,6 +485,7 @@ def test_debug_values_of_a_wrong_length_are_named(few, log_agents):
     ("change", "said"),
     [
         (lambda o: (o.box.__setitem__((0, 1), np.nan), o)[1], "the box of object .* is not finite"),
+        (lambda o: replace(o, box=o.box * [1, 1, 1, 1, -1]), "the box of object .* has no size"),
         (lambda o: replace(o, box=o.box[:-1]), r"Objects.box has shape \(\d+, 5\) by Objects.offsets, got float64"),
         (lambda o: replace(o, id=o.id.astype(str)), "Objects.id has shape"),
         (lambda o: replace(o, offsets=o.offsets[:-1]), r"Objects.offsets are \(2,\) int64"),
@@ -533,6 +534,24 @@ def test_trackers_and_vehicle_models_that_answer_nonsense_are_named(few, log_age
     (failure,) = simulate(few[:1], Straight(), agents=log_agents, controller=TwoStage(Broken(), Broken()))
     assert (failure.stage, failure.step) == ("controller", 0)
     assert failure.error == f"PluginError: {said}"
+
+
+@pytest.mark.parametrize("which", ["tracker", "model"])
+@pytest.mark.parametrize("scenarios", [1, 2])
+def test_trackers_and_vehicle_models_cannot_write_into_the_ego(few, log_agents, which, scenarios):
+    class Writes:
+        def track(self, ego, *rest):
+            if which == "tracker":
+                ego[:] = 0.0
+            return np.zeros((len(ego), 2))
+
+        def step(self, ego, joints, controls, dt_s, vehicle):
+            ego[:] = 0.0
+            return ego, joints
+
+    for failure in simulate(few[:scenarios], Straight(), agents=log_agents, controller=TwoStage(Writes(), Writes())):
+        assert (failure.stage, failure.step) == ("controller", 0)
+        assert "read-only (what a plugin is shown is shared" in failure.error
 
 
 def test_a_forecast_of_single_scenarios_reaches_the_judge():

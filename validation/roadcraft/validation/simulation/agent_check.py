@@ -36,6 +36,9 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
     if np.count_nonzero(np.isfinite(objects.box)) < 5 * rows:
         bad = int(np.flatnonzero(~np.isfinite(objects.box).all(axis=1))[0])
         raise PluginError(f"the box of object {int(objects.id[bad]):016x} is not finite: {objects.box[bad].tolist()}")
+    if np.count_nonzero(objects.box[:, 3:] > 0.0) < 2 * rows:
+        bad = int(np.flatnonzero((objects.box[:, 3:] <= 0.0).any(axis=1))[0])
+        raise PluginError(f"the box of object {int(objects.id[bad]):016x} has no size: {objects.box[bad].tolist()}")
     if np.count_nonzero(np.isinf(objects.velocity)):  # not a number is allowed: a log may not know
         bad = int(np.flatnonzero(np.isinf(objects.velocity).any(axis=1))[0])
         raise PluginError(f"the velocity of object {int(objects.id[bad]):016x} is infinite")

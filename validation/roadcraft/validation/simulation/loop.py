@@ -257,7 +257,7 @@ class _Run:
             plan.length,
             plan.controls,
         )
-        parts = isolated(lambda r: self._moved(job if r is None else job.select(r)), len(rows))
+        parts = isolated(lambda r: self._moved(job if r is None else read_only(job.select(r))), len(rows))
         obs = self._survive(parts, obs, i, "controller")
         if parts.parts:
             ego = np.concatenate([e for _, (e, _) in parts.parts])
