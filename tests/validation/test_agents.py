@@ -215,7 +215,7 @@ def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
 
 
 def test_wrong_settings_are_told() -> None:
-    with pytest.raises(ValueError, match="unknown kinds"):
+    with pytest.raises(ValueError, match="replayed must be kinds among pedestrian"):
         IdmAgentsConfig(replayed=("tree",))
     with pytest.raises(ValueError, match="radius_m"):
         IdmAgentsConfig(radius_m=0.0)
