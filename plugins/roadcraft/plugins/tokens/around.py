@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from roadcraft.plugins.common.kernels import array, on_cpu
-from roadcraft.plugins.tokens.around_kernels import around_back, around_into
+from roadcraft.plugins.tokens.around_kernels import around_back, around_into, room_for
 from roadcraft.plugins.tokens.geometry import as_real
 from roadcraft.plugins.tokens.relation import HIDDEN, Relation
 
@@ -93,7 +93,7 @@ class _Look(torch.autograd.Function):
         (moments, actors, size), (heads, rels) = given[0].shape, given[8].shape
         learned = learning and any(ctx.needs_input_grad)
         out = own.new_zeros(moments, actors, size // 3 + heads * rels)
-        share = own.new_zeros(moments, actors, heads, given[3].shape[1] + actors if learned else 0)
+        share = own.new_zeros(moments, actors, heads, room_for(given[3].shape[1] + actors) if learned else 0)
         around_into(*given, out.numpy(), share.numpy())
         if learned:
             ctx.save_for_backward(own, alive, pose, scene, real, still, embed, offset, weigh, share)

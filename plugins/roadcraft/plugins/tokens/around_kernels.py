@@ -1,7 +1,11 @@
 """What the decoder's layers do with their surroundings, in numba on the CPU: only those pairs that see each other are computed, and no array of pairs is made.
 
-Shapes: G moments, A actors, N tokens of each of B scenes (G / B moments each), C = heads * d channels, R channels of a relation, W = N + A. The twins in
-torch are ``relation.around`` and what autograd makes of it.
+Shapes: G moments, A actors, N tokens of each of B scenes (G / B moments each), C = heads * d channels, R channels of a relation, W = room_for(N + A). The twins in
+torch are ``Around.look_slowly`` and what autograd makes of it.
+
+A compiler may not change the order of a sum, so sums are written in an order that it can compute side by side: LANES partial sums, each of its own lane. What is
+summed over all that is seen therefore lies across: in blocks (W, LANES), LANES channels of one key side by side; what is summed over channels lies along:
+(channels, W). What is seen is filled up with zeros to a multiple of LANES.
 """
 
 from __future__ import annotations
@@ -15,7 +19,17 @@ from roadcraft.core.arrays import I64
 from roadcraft.plugins.common.kernels import F32, ONE, ZERO, Bool
 
 PLACE = 9  # relation.CHANNELS
+LANES = 16
+LOWEST = np.float32(-np.inf)
 COARSE, FINE, FINEST, NEAR_M = (np.float32(x) for x in (0.02, 0.1, 0.5, 10.0))
+
+
+def room_for(size: int) -> int:
+    """size, rounded up to a multiple of LANES."""
+    return -(-size // LANES) * LANES
+
+
+_room_for = njit(cache=True, nogil=True, inline="always")(room_for)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -66,44 +80,87 @@ def _add(out: F32, rows: F32, first: int, share: F32, count: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _gather(share: F32, rows: F32, first: int, out: F32, count: int) -> None:
-    """out (K,) += rows[first : first + K] times share (W,)."""
-    size = len(out)
-    i = 0
-    while i + 4 <= size:
-        a, b, c, d = ZERO, ZERO, ZERO, ZERO
-        at = first + i
-        for n in range(count):
-            s = share[n]
-            a += s * rows[at, n]
-            b += s * rows[at + 1, n]
-            c += s * rows[at + 2, n]
-            d += s * rows[at + 3, n]
-        out[i] += a
-        out[i + 1] += b
-        out[i + 2] += c
-        out[i + 3] += d
-        i += 4
-    while i < size:
-        a = ZERO
-        for n in range(count):
-            a += share[n] * rows[first + i, n]
-        out[i] += a
-        i += 1
+def _gather(share: F32, across: F32, block: int, lanes: F32, out: F32, count: int) -> None:
+    """out (K,) += sum over n of share[n] * key n in the blocks (W, LANES) from ``block`` on, which hold K channels."""
+    for first in range(0, len(out), LANES):
+        start = (block + first // LANES) * len(share) * LANES
+        for j in range(LANES):
+            lanes[j] = ZERO
+        for n in range(0, count, 8):
+            a, b, c, d = share[n], share[n + 1], share[n + 2], share[n + 3]
+            e, f, g, h = share[n + 4], share[n + 5], share[n + 6], share[n + 7]
+            keys = across[start + n * LANES : start + (n + 8) * LANES]
+            for j in range(LANES):
+                one = (a * keys[j] + b * keys[LANES + j]) + (c * keys[2 * LANES + j] + d * keys[3 * LANES + j])
+                two = (e * keys[4 * LANES + j] + f * keys[5 * LANES + j]) + (
+                    g * keys[6 * LANES + j] + h * keys[7 * LANES + j]
+                )
+                lanes[j] += one + two
+        for j in range(min(LANES, len(out) - first)):
+            out[first + j] += lanes[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _room_for(size: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, I64]:
-    """What both passes write on, for one moment and actor after the other: keys, values, places and who as of ``_lay_out``, told, related, a row of weights."""
+def _lie_across(along: F32, across: F32, count: int) -> None:
+    """Fills blocks (W, LANES) with along (K, W)."""
+    width = along.shape[1]
+    for k in range(along.shape[0]):
+        start = k // LANES * width * LANES + k % LANES
+        for n in range(count):
+            across[start + n * LANES] = along[k, n]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _sum(row: F32, count: int) -> np.float32:
+    a, b, c, d = ZERO, ZERO, ZERO, ZERO
+    for n in range(0, count, 4):
+        a, b, c, d = a + row[n], b + row[n + 1], c + row[n + 2], d + row[n + 3]
+    return (a + b) + (c + d)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _largest(row: F32, count: int) -> np.float32:
+    a, b, c, d = row[0], row[1], row[2], row[3]
+    for n in range(4, count, 4):
+        a, b, c, d = max(a, row[n]), max(b, row[n + 1]), max(c, row[n + 2]), max(d, row[n + 3])
+    return max(max(a, b), max(c, d))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _blocks(size: int) -> int:
+    return _room_for(size) // LANES
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _desk(heads: int, d: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, F32, F32, I64]:
+    """What both passes write on, for one moment and actor after the other: along, across, places and who as of ``_lay_out``; told, with a row of ones, by which
+    slopes of an offset are those of a weight; related, which lies along and across; a row of weights; lanes."""
+    told = np.ones((PLACE + 1, width), np.float32)
     return (
-        np.empty((size, width), np.float32),
-        np.empty((size, width), np.float32),
+        np.empty((heads * d, width), np.float32),
+        np.zeros(heads * _blocks(d) * width * LANES, np.float32),
         np.empty((4, width), np.float32),
-        np.empty((PLACE, width), np.float32),
+        told,
         np.empty((rels, width), np.float32),
+        np.zeros(_blocks(rels) * width * LANES, np.float32),
         np.empty(width, np.float32),
+        np.empty(LANES, np.float32),
         np.empty(width, np.int64),
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _place(moment: F32, from_along: int, from_across: int, d: int, n: int, along: F32, across: F32) -> None:
+    """Channels of one key, those from from_along on to column n of along (C, W), those from from_across on to row n of the blocks of each head."""
+    size, width = along.shape
+    for i in range(size):
+        along[i, n] = moment[from_along + i]
+    for h in range(size // d):
+        for first in range(0, d, LANES):
+            start = ((h * _blocks(d) + first // LANES) * width + n) * LANES
+            at = from_across + h * d + first
+            for j in range(min(LANES, d - first)):
+                across[start + j] = moment[at + j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -115,32 +172,37 @@ def _lay_out(
     scene: F32,
     real: Bool,
     still: F32,
-    keys: F32,
-    values: F32,
+    d: int,
+    back: int,
+    along: F32,
+    across: F32,
     places: F32,
     who: I64,
 ) -> int:
-    """Gather what is to be seen in moment g: keys, values (C, W), places (4, W), who (W,); returns how many. Tokens of the scene come first, as far as they are
-    real, then the actors that are there."""
+    """Gather what is to be seen in moment g: along (C, W) keys and across values, or the other way round (back 1); places (4, W), who (W,); returns how many.
+    Tokens of the scene come first, as far as they are real, then the actors that are there."""
     b = g // (own.shape[0] // scene.shape[0])
     size = own.shape[2] // 3
     count = 0
     for n in range(scene.shape[1]):
         if real[b, n]:
             who[count] = n
-            for i in range(size):
-                keys[i, count], values[i, count] = scene[b, n, i], scene[b, n, size + i]
+            _place(scene[b, n], back * size, (1 - back) * size, d, count, along, across)
             for i in range(4):
                 places[i, count] = still[b, n, i]
             count += 1
     for a in range(own.shape[1]):
         if alive[g, a]:
             who[count] = scene.shape[1] + a
-            for i in range(size):
-                keys[i, count], values[i, count] = own[g, a, size + i], own[g, a, 2 * size + i]
+            _place(own[g, a], (1 + back) * size, (2 - back) * size, d, count, along, across)
             for i in range(4):
                 places[i, count] = pose[g, a, i]
             count += 1
+    filled, width = _room_for(count), along.shape[1]
+    along[:, count:filled] = ZERO
+    places[:, count:filled] = ZERO
+    for block in range(len(across) // (width * LANES)):
+        across[(block * width + count) * LANES : (block * width + filled) * LANES] = ZERO
     return count
 
 
@@ -163,39 +225,39 @@ def around_into(
     embed (R, PLACE), offset (R,) and weigh (heads, R) of the relation. Rows of those who are not there are left as they are."""
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
-    d, width = size // heads, scene.shape[1] + actors
+    d, width = size // heads, _room_for(scene.shape[1] + actors)
     scale = np.float32(1.0 / math.sqrt(d))
-    keys, values, places, told, related, row, who = _room_for(size, rels, width)
+    keys, values, places, told, related, related_across, row, lanes, who = _desk(heads, d, rels, width)
     query = np.empty(d, np.float32)
     keep = shares.shape[3] > 0
     for g in range(moments):
-        count = _lay_out(g, own, alive, pose, scene, real, still, keys, values, places, who)
+        count = _lay_out(g, own, alive, pose, scene, real, still, d, 0, keys, values, places, who)
+        filled = _room_for(count)
         for a in range(actors):
             if not alive[g, a]:
                 continue
-            _told(pose[g, a], places[0], places[1], places[2], places[3], count, told)
-            _related(told, embed, offset, count, related)
+            _told(pose[g, a], places[0], places[1], places[2], places[3], filled, told)
+            _related(told, embed, offset, filled, related)
+            _lie_across(related, related_across, filled)
             got = out[g, a]
             got[:] = ZERO
             for h in range(heads):
-                row[:count] = ZERO
+                row[:filled] = ZERO
                 for i in range(d):
                     query[i] = scale * own[g, a, h * d + i]
-                _add(row, keys, h * d, query, count)
-                _add(row, related, 0, weigh[h], count)
-                most = row[0]
-                for n in range(count):
-                    most = max(most, row[n])
-                total = ZERO
-                for n in range(count):
+                _add(row, keys, h * d, query, filled)
+                _add(row, related, 0, weigh[h], filled)
+                row[count:filled] = LOWEST
+                most = _largest(row, filled)
+                for n in range(filled):
                     row[n] = math.exp(row[n] - most)
-                    total += row[n]
-                for n in range(count):
+                total = _sum(row, filled)
+                for n in range(filled):
                     row[n] /= total
                 if keep:
-                    shares[g, a, h, :count] = row[:count]
-                _gather(row, values, h * d, got[h * d : (h + 1) * d], count)
-                _gather(row, related, 0, got[size + h * rels : size + (h + 1) * rels], count)
+                    shares[g, a, h, :filled] = row[:filled]
+                _gather(row, values, h * _blocks(d), lanes, got[h * d : (h + 1) * d], filled)
+                _gather(row, related_across, 0, lanes, got[size + h * rels : size + (h + 1) * rels], filled)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -206,56 +268,59 @@ def around_back(
     """The backward pass of ``around_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh are added to the last arrays."""
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
-    d, width = size // heads, scene.shape[1] + actors
+    d, width = size // heads, _room_for(scene.shape[1] + actors)
     scale = np.float32(1.0 / math.sqrt(d))
-    keys, values, places, told, related, row, who = _room_for(size, rels, width)
+    values, keys, places, told, related, related_across, row, lanes, who = _desk(heads, d, rels, width)
+    told_across = np.zeros(_blocks(PLACE + 1) * width * LANES, np.float32)
     key_slope, value_slope = np.empty((size, width), np.float32), np.empty((size, width), np.float32)
     related_slope = np.empty((rels, width), np.float32)
-    query = np.empty(d, np.float32)
+    query, told_slope = np.empty(d, np.float32), np.empty(PLACE + 1, np.float32)
     for g in range(moments):
-        count = _lay_out(g, own, alive, pose, scene, real, still, keys, values, places, who)
-        key_slope[:, :count] = ZERO
-        value_slope[:, :count] = ZERO
+        count = _lay_out(g, own, alive, pose, scene, real, still, d, 1, values, keys, places, who)
+        filled = _room_for(count)
+        key_slope[:, :filled] = ZERO
+        value_slope[:, :filled] = ZERO
         for a in range(actors):
             if not alive[g, a]:
                 continue
-            _told(pose[g, a], places[0], places[1], places[2], places[3], count, told)
-            _related(told, embed, offset, count, related)
-            related_slope[:, :count] = ZERO
+            _told(pose[g, a], places[0], places[1], places[2], places[3], filled, told)
+            _related(told, embed, offset, filled, related)
+            _lie_across(related, related_across, filled)
+            _lie_across(told, told_across, filled)
+            related_slope[:, :filled] = ZERO
             for h in range(heads):
                 share = shares[g, a, h]
                 what, where = slope[g, a, h * d : (h + 1) * d], slope[g, a, size + h * rels : size + (h + 1) * rels]
-                row[:count] = ZERO
-                _add(row, values, h * d, what, count)
-                _add(row, related, 0, where, count)
-                mean = ZERO
-                for n in range(count):
-                    mean += share[n] * row[n]
-                for n in range(count):
-                    row[n] = share[n] * (row[n] - mean)
-                for i in range(d):
-                    query[i] = ZERO
-                _gather(row, keys, h * d, query, count)
-                _gather(row, related, 0, weigh_slope[h], count)
+                row[:filled] = ZERO
+                _add(row, values, h * d, what, filled)
+                _add(row, related, 0, where, filled)
+                for n in range(filled):
+                    row[n] *= share[n]
+                mean = _sum(row, filled)
+                for n in range(filled):
+                    row[n] -= share[n] * mean
+                query[:] = ZERO
+                _gather(row, keys, h * _blocks(d), lanes, query, filled)
+                _gather(row, related_across, 0, lanes, weigh_slope[h], filled)
                 for i in range(d):
                     at = h * d + i
                     own_slope[g, a, at] += scale * query[i]
                     q, w = scale * own[g, a, at], what[i]
-                    for n in range(count):
+                    for n in range(filled):
                         key_slope[at, n] += q * row[n]
                         value_slope[at, n] += w * share[n]
                 for r in range(rels):
                     q, w = weigh[h, r], where[r]
-                    for n in range(count):
+                    for n in range(filled):
                         related_slope[r, n] += q * row[n] + w * share[n]
             for r in range(rels):
-                total = ZERO
-                for n in range(count):
-                    x = related_slope[r, n] if related[r, n] > ZERO else ZERO
-                    related_slope[r, n] = x
-                    total += x
-                offset_slope[r] += total
-                _gather(related_slope[r], told, 0, embed_slope[r], count)
+                for n in range(filled):
+                    related_slope[r, n] = related_slope[r, n] if related[r, n] > ZERO else ZERO
+                told_slope[:] = ZERO
+                _gather(related_slope[r], told_across, 0, lanes, told_slope, filled)
+                for i in range(PLACE):
+                    embed_slope[r, i] += told_slope[i]
+                offset_slope[r] += told_slope[PLACE]
         b = g // (moments // scene.shape[0])
         for n in range(count):
             at = who[n] - scene.shape[1]
