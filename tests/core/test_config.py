@@ -228,7 +228,7 @@ def test_a_text_field_takes_what_was_written(named: Registry, word: str) -> None
 )
 def test_so_does_one_in_a_file_at_any_depth(named: Registry, tmp_path: Path, word: str) -> None:
     (tmp_path / "a.yaml").write_text(
-        f"label: {word}\nseveral: [{word}, '{word}']\nplugin: {{name: named_like, title: {word}}}\ntable: {{{word}: 1}}\nout: {word}\n"
+        f"label: {word}\nseveral: [{word}, '{word}']\nplugin: {{name: named_like, title: {word}}}\ntable: {{{word}: 1}}\nout: '{word}'\n"
     )
     config = fill(named, str(tmp_path / "a.yaml"))
     assert config.label == word
@@ -270,6 +270,7 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
         ("count=2026-11-29", "count (command line): expected a whole number, got '2026-11-29'"),
         ("flag=1", "flag (command line): expected true or false, got '1'"),
         ("mode=fats", "mode (command line): 'fats' is not one of on, off, fast; did you mean 'fast'?"),
+        ("several=a", "several (command line): expected a list, got 'a'; write [a]"),
         ("several=", "several (command line): expected a list, got ''"),
         ("several=null", "several (command line): expected a list, got 'null'"),
         ("several=[a", "several (command line): expected a list, got '[a', which is not valid YAML: line 2, column 1: did not find expected ',' or ']'"),
@@ -310,6 +311,7 @@ def test_what_does_not_fit_is_told_with_key_value_and_rule(named: Registry, word
         ("label: ${maybe}\nmaybe: a${label}\n", "maybe (FILE): ${label} holds a reference itself; write the value"),
         ("label: a${table}\ntable: {a: 1}", "label (FILE): 'a${table}': a map or a list cannot stand within text"),
         ("label: ${oc.env:HOME}", "label (FILE): '${oc.env:HOME}' is refused: only ${KEY} of this file is filled in; write the value itself"),
+        ("out: null", "out (FILE): expected a path, got null; write '' for none, or a folder of that name in quotes"),
         ("out: \"a\\0b\"", "out (FILE): 'a\\x00b' is not a path"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 import yaml
@@ -129,9 +130,9 @@ def test_a_token_goes_by_its_beginning_where_that_is_one(run):
 def test_the_command_that_drives_it_again_names_the_mode(run):
     (one,) = describe_scenario(run, f"{3:016x}", challenge="reactive")["results"]
     assert one["command"] == (
-        f"roadcraft score {run}/config.yaml scenario={3:016x} modes=reactive --debug --out {run}-{3:016x}-reactive"
+        f"roadcraft score {run}/config.yaml scenario={3:016x} 'modes=[reactive]' --debug --out {run}-{3:016x}-reactive"
     )
-    file, _, mode = one["command"].split()[2:5]
+    file, _, mode = shlex.split(one["command"])[2:5]
     assert load_config(ScoreConfig, [file, mode], short=ScoreConfig.SHORT).config.suite.modes == ("reactive",)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated, Any
 
@@ -90,8 +93,31 @@ def _print_version(asked: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the command line. Errors meant for the user are printed without a traceback."""
-    words = sys.argv[1:] if argv is None else argv
+    """Entry point of the command line. Without ``argv`` it ends the process with the exit code; else it raises SystemExit.
+
+    The process ends without taking the interpreter down piece by piece: threads of libraries that still run then could abort it, and the exit code would
+    be theirs.
+    """
+    if argv is not None:
+        _run(argv)
+        return
+    code: Any = None
+    try:
+        _run(sys.argv[1:])
+    except SystemExit as e:
+        code = e.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _run(words: list[str]) -> None:
+    """Errors meant for the user are printed without a traceback."""
     leading = words[: next((i for i, w in enumerate(words) if not w.startswith("-")), len(words))]
     if "--no-plugins" in leading:  # before discovery, and for worker processes too
         os.environ[NO_PLUGINS] = "1"

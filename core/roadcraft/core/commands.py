@@ -61,7 +61,7 @@ def _row(p: Provided) -> dict[str, str]:
 _USE = {
     "planner": "score planner={name} planner.KEY=VALUE",
     "metric": "score metrics=[{{name: {name}, KEY: VALUE}}]",
-    "agents": "score modes=reactive agents={name} agents.KEY=VALUE",
+    "agents": "score modes=[reactive] agents={name} agents.KEY=VALUE",
     "tracker": "score simulation.tracker={name} simulation.tracker.KEY=VALUE",
     "vehicle_model": "score simulation.vehicle_model={name} simulation.vehicle_model.KEY=VALUE",
     "encoder": "train encoder={name} encoder.KEY=VALUE",

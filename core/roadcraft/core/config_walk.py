@@ -74,7 +74,6 @@ class Walk:
         ):
             return None
         if kind and _is_sequence(hint):
-            value = _listed(value)
             if not isinstance(value, (list, tuple)):
                 return value
             return [self._merge_ref(kind, None, None, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
@@ -86,6 +85,8 @@ class Walk:
         if _is_sequence(hint) and _is_schema(item) and isinstance(value, (list, tuple)):
             return [self._merge_part(item, {}, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
         if f.metadata.get("path") and isinstance(value, (str, Path)) and str(value):
+            if layer.base is not None and isinstance(value, Plain) and value.is_null:
+                self.wrong(key, f"expected a path, got {value}; write '' for none, or a folder of that name in quotes")
             if "\0" in str(value):
                 self.wrong(key, f"{value!r} is not a path")
             # absolute, so that a stored configuration means the same wherever it is read from
@@ -227,8 +228,6 @@ class Walk:
         elif origin is Literal:
             return self._convert_literal(args, value, key)
         elif origin in (tuple, list) or hint in (tuple, list):
-            if not (args and _is_schema(args[0])) and (origin is not tuple or args[-1] is Ellipsis):
-                value = _listed(value)
             if isinstance(value, (list, tuple)):
                 return self._convert_items(origin or hint, args, value, key)
         elif origin is dict or hint is dict:
@@ -365,14 +364,13 @@ def _near(name: str, known: Mapping[str, Any], hints: Mapping[str, Any], at: str
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
 
 
-def _listed(value: Any) -> Any:
-    """A value alone, where a list is due, is a list of one."""
-    broken = isinstance(value, bool) or value == "" or (isinstance(value, Plain) and (value.is_null or value.fault))
-    return [value] if isinstance(value, (str, int, float)) and not broken else value
-
-
 def _expected(what: str, value: Any) -> str:
-    return f"expected {what}, got {value!r}" + (f", which {value.fault}" if getattr(value, "fault", "") else "")
+    """``value`` is not ``what``; where a list is due and one value is given, how to write it."""
+    text = f"expected {what}, got {value!r}"
+    if fault := getattr(value, "fault", ""):
+        return f"{text}, which {fault}"
+    alone = isinstance(value, (str, int, float)) and value != "" and not (isinstance(value, Plain) and value.is_null)
+    return f"{text}; write [{value}]" if what.startswith("a list") and alone else text
 
 
 def name_of_type(hint: Any) -> str:

@@ -131,7 +131,7 @@ def command_of(run: str | Path, token: str, mode: str) -> str:
     """What to type to drive one result of a run again, alone and in one process."""
     folder = RunFolder(run)
     again = folder.path.with_name(f"{folder.path.resolve().name}-{token}-{mode}")
-    return f"roadcraft score {folder.config} scenario={token} modes={mode} --debug --out {again}"
+    return f"roadcraft score {folder.config} scenario={token} 'modes=[{mode}]' --debug --out {again}"
 
 
 def describe_scenario(run: str | Path, token: str, *, challenge: str = "") -> dict[str, Any]:
