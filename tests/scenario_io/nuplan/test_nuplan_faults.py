@@ -450,6 +450,14 @@ def test_the_maps_of_the_environment_are_taken_where_none_are_given(
         NuplanSource(NuplanConfig(str(world.logs), str(tmp_path / "nowhere"))).map(world.drive.name)
 
 
+def test_a_suite_on_raw_logs_names_the_folder_of_its_maps(world: Any, tmp_path: Path) -> None:
+    from roadcraft.validation.suites import SuiteConfig, open_data
+
+    world.maps.rename(tmp_path / "elsewhere")
+    suite = SuiteConfig(data=str(world.logs), maps=str(tmp_path / "elsewhere"))
+    assert open_data(suite).map(world.drive.name).name == "us-ma-boston"
+
+
 def test_an_ingest_names_the_log_that_lacks_its_map(
     world: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -113,7 +113,8 @@ class SuiteConfig:
 
     data: a store, or a folder of logs (``format`` names it where it cannot be told); filter: which scenarios; modes: ``nonreactive`` (others follow the
     log), ``reactive`` (others are driven by ``agents``), ``open_loop`` (ego follows the log, plans are compared with it); missing: what to do
-    where the filter names tokens, logs, maps, splits or types that the data lack: ``report`` them and go on, or ``refuse``.
+    where the filter names tokens, logs, maps, splits or types that the data lack: ``report`` them and go on, or ``refuse``; maps: folder of the maps,
+    for raw nuPlan logs that they do not lie beside.
     """
 
     data: str = path_field()
@@ -122,6 +123,7 @@ class SuiteConfig:
     modes: tuple[Mode, ...] = ("nonreactive",)
     agents: PluginRef = plugin_field("agents", "idm")
     missing: Literal["report", "refuse"] = "report"
+    maps: str = path_field()
 
     def __post_init__(self) -> None:
         once = 0 < len(self.modes) == len(set(self.modes))

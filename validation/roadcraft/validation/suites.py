@@ -52,7 +52,7 @@ def open_data(suite: SuiteConfig) -> ScenarioSource:
         raise ConfigError(
             "suite.data is missing: say data=STORE, a folder made by `roadcraft ingest` (or a folder of logs)"
         )
-    return open_source(suite.data, suite.format or None)
+    return open_source(suite.data, suite.format or None, **({"maps_root": suite.maps} if suite.maps else {}))
 
 
 def select_items(suite: SuiteConfig, source: ScenarioSource, token: str = "") -> list[Item]:

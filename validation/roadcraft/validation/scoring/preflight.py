@@ -78,11 +78,13 @@ def _check_vehicle(config: ScoreConfig) -> None:
 
 
 def check(config: ScoreConfig) -> None:
-    """``preflight``, and the planner, agents, metrics and controller are built, weights included. Tells what the filter names and the data lack."""
+    """``preflight``, and the first scenario's map is read, the planner, agents, metrics and controller are built, weights included. Tells what the
+    filter names and the data lack."""
     from roadcraft.validation.scoring.job import Job
     from roadcraft.validation.simulation.loop import make_controller
 
     ready = preflight(config)
+    ready.source.map(ready.items[0].row.log)
     Job(config, None)
     make_controller(config.simulation)
     warn(config, ready.missing)
