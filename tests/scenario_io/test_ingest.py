@@ -38,8 +38,9 @@ def logs(tmp_path_factory, make_drive, make_map, make_rows) -> Path:
 
 
 def contents(path: Path) -> dict[str, bytes]:
+    """Every drive that is found; a killed writer may have left a file whose drives are told as not found, never a damaged one."""
     store = Store(path)
-    assert store.verify() == []
+    assert [f for f in store.verify() if "no index file names it" not in f] == []
     return {k: store.drive(k).objects.box.tobytes() for k in store.logs()}
 
 
@@ -120,6 +121,7 @@ def test_killed_and_repeated(logs, tmp_path, workers, parts):
     time.sleep(1.0)
     ingest("store", logs, out, workers=1)
     assert not list(out.rglob("*.tmp"))
+    assert Store(out).verify() == []
 
 
 def test_interrupted(logs, tmp_path):
