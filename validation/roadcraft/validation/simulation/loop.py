@@ -359,7 +359,7 @@ class _Run:
 
 def _one_plan(plans: list[Plan]) -> Plan:
     """The plans of all running scenarios as one; what only a judge reads (the forecast) goes no further."""
-    bare = [replace(p, forecast=None) for p in plans]
+    bare = [p if p.forecast is None else replace(p, forecast=None) for p in plans]
     return bare[0] if len(bare) == 1 else contiguous(stack_plans(bare), len(bare))
 
 

@@ -40,7 +40,7 @@ def contiguous(plan: Plan, count: int) -> Plan:
     ):
         if got != want or k < 1:
             raise PluginError(f"Plan.{name} has shape {got}, expected {want} (B, K, T with K >= 1)")
-    if not np.issubdtype(time_us.dtype, np.integer):
+    if time_us.dtype.kind not in "iu":
         raise PluginError(f"Plan.time_us is {time_us.dtype}, expected int64 microseconds")
     length = np.full(count, t, np.int64) if plan.length is None else np.asarray(plan.length)
     controls = None if plan.controls is None else np.asarray(plan.controls)
