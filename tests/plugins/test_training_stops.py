@@ -369,10 +369,13 @@ def test_damage_to_a_checkpoint_is_told(recipe: TrainConfig, made_up_source: Any
     def cut(data: bytes) -> bytes:
         return data[: len(data) // 2]
 
+    def cut_at_a_line(data: bytes) -> bytes:
+        return data[: data.index(b"\n", len(data) // 3) + 1]  # whole lines only: still YAML, wherever paths are long
+
     weights = "is not the file that was written: its digest differs"
     for name, change, said in (
         ("model.safetensors", flip, weights), ("model.safetensors", cut, weights), ("model.safetensors", lambda d: b"", weights),
-        ("config.yaml", cut, "missing"), ("config.yaml", lambda d: d[:-20], weights), ("config.yaml", lambda d: b"\xff\xfe", "not valid YAML"),
+        ("config.yaml", cut_at_a_line, "missing"), ("config.yaml", lambda d: d[:-20], weights), ("config.yaml", lambda d: b"\xff\xfe", "not valid YAML"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=rf"{name if said != weights else 'model.safetensors'}.*{said}"):
             load_checkpoint(spoilt(done.best, name, change))
