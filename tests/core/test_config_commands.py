@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 
 from roadcraft.core.cli import main
-from roadcraft.core.parameters import parameters_of, texts_of
+from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.parameters import parameters_of, sections_of, texts_of
 from roadcraft.core.registry import registry
+from roadcraft.core.rules import OneOf, Range, Unit
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -109,9 +112,14 @@ def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run)
     listed = json.loads(out)
     assert code == 0
     assert listed["use"] == "roadcraft score planner=idm planner.KEY=VALUE"
-    assert {"key": "headway_s", "type": "a number", "default": 1.5, "unit": "s", "text": "time gap"} in listed[
-        "parameters"
-    ]
+    assert {
+        "key": "headway_s",
+        "type": "a number",
+        "default": 1.5,
+        "unit": "s",
+        "range": ">= 0",
+        "text": "Time gap to the object ahead; a larger gap brakes earlier.",
+    } in listed["parameters"]
     out = run("plugins", "planner", "guard")[1]
     assert "planner guard: Judges another planner's proposals" in out
     assert "edge_slack_m" in out
@@ -125,40 +133,67 @@ def test_misspelt_kinds_and_names_are_answered_with_the_nearest(run: Run) -> Non
 
 @dataclass(frozen=True)
 class Inner:
-    """width_m: how wide; far (m), near: two bounds,
-    both positive."""
+    """Bounds."""
 
     width_m: float = 1.0
-    far: float = 3.0
-    near: float = 1.0
+    """How wide."""
+    far: Annotated[float, Range("> 0"), Unit("m")] = 3.0
+    """The far bound,
+    in a second line."""
+    near: Annotated[float, Range("[0, 1]")] = 1.0
 
 
 @dataclass(frozen=True)
 class Outer(Inner):
-    """What it is. mode: 'a' or 'b', the pace at which it goes.
+    """What it is."""
 
-    inner: see there. Nothing else
-    is said but that limit_mps2 is never passed.
-    """
-
-    limit_mps2: float = 2.0
-    mode: str = "a"
+    limit_mps2: float | None = None
+    """Never passed."""
+    mode: Literal["a", "b"] = "a"
+    several: Annotated[tuple[str, ...], OneOf("x", "y")] = ("x",)
+    planner: PluginRef = plugin_field("planner", "idm")
     inner: Inner = Inner()
+    """See there."""
+    parts: tuple[Inner, ...] = ()
+    """Several of them."""
 
 
-def test_docstrings_say_what_fields_mean() -> None:
+def test_the_text_under_a_field_says_what_it_means() -> None:
     assert texts_of(Outer) == {
-        "width_m": "how wide",
-        "far": "two bounds, both positive",
-        "near": "two bounds, both positive",
-        "mode": "'a' or 'b', the pace at which it goes",
-        "inner": "see there. Nothing else is said but that limit_mps2 is never passed",
-        "limit_mps2": "Nothing else is said but that limit_mps2 is never passed",
+        "width_m": "How wide.",
+        "far": "The far bound, in a second line.",
+        "near": "",
+        "limit_mps2": "Never passed.",
+        "mode": "",
+        "several": "",
+        "planner": "",
+        "inner": "See there.",
+        "parts": "Several of them.",
     }
-    listed = {p.key: (p.type, p.unit) for p in parameters_of(Outer)}
-    assert listed["limit_mps2"] == ("a number", "m/s²")
-    assert listed["inner.width_m"] == ("a number", "m")
-    assert listed["mode"] == ("text", "")
+    sections = {s.key: s.text for s in sections_of(Outer)}
+    assert sections == {"": "", "inner": "See there.", "parts[]": "Several of them."}
+
+
+def test_a_parameter_has_type_unit_and_range() -> None:
+    listed = {p.key: (p.constraint, p.unit, p.range) for p in parameters_of(Outer)}
+    assert listed == {
+        "width_m": ("a number", "m", ""),
+        "far": ("a number > 0", "m", "> 0"),
+        "near": ("a number in [0, 1]", "", "[0, 1]"),
+        "limit_mps2": ("a number or null", "m/s²", ""),
+        "mode": ("one of a, b", "", ""),
+        "several": ("a list of x, y", "", "x, y"),
+        "planner": ("a planner plugin; see `roadcraft plugins planner`", "", ""),
+        **{f"{at}.width_m": ("a number", "m", "") for at in ("inner", "parts[]")},
+        **{f"{at}.far": ("a number > 0", "m", "> 0") for at in ("inner", "parts[]")},
+        **{f"{at}.near": ("a number in [0, 1]", "", "[0, 1]") for at in ("inner", "parts[]")},
+    }
+    assert [p.default for p in parameters_of(Outer)][:4] == [1.0, 3.0, 1.0, None]
+
+
+def test_a_class_without_source_has_no_texts() -> None:
+    made = make_dataclass("Made", [("speed_mps", float, 1.0)])
+    assert [(p.key, p.unit, p.text) for p in parameters_of(made)] == [("speed_mps", "m/s", "")]
 
 
 @pytest.mark.parametrize("found", registry().plugins(), ids=lambda p: f"{p.spec.kind}-{p.spec.name}")

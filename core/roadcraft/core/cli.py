@@ -52,8 +52,25 @@ def _load_verb(found: Provided) -> Any:
     if isinstance(target, typer.Typer):
         return typer.main.get_group(target) if len(target.registered_commands) != 1 else typer.main.get_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    single.command(name=found.spec.name, help=target.__doc__ and None)(target)
+    cls = _WithSettings if found.spec.config else typer.core.TyperCommand
+    single.command(name=found.spec.name, help=target.__doc__ and None, cls=cls)(target)
     return typer.main.get_command(single)
+
+
+class _WithSettings(typer.core.TyperCommand):
+    """A verb whose ``key=value`` words fill a config dataclass: its help ends with every key."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from roadcraft.core.parameter_table import print_sections
+        from roadcraft.core.parameters import sections_of
+
+        super().format_help(ctx, formatter)
+        found = next(c for c in registry().commands() if c.spec.name == self.name)
+        schema = load_object(found.spec.config, f"the configuration of {self.name!r}")
+        short = ", ".join(f"{k} for {full}" for k, full in getattr(schema, "SHORT", {}).items())
+        print(f"Settings, KEY=VALUE (as a file: roadcraft config show --for {self.name}):")
+        print(f"Short keys: {short}.\n" if short else "")
+        print_sections(sections_of(schema))
 
 
 def _placeholder(found: Provided) -> Any:

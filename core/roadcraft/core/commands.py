@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from roadcraft.core.completion import complete_kind, complete_name
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import KINDS
 from roadcraft.core.registry import Provided, registry
@@ -17,8 +18,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def plugins(
-    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.")] = "",
-    name: Annotated[str, typer.Argument(help="One plugin: its parameters with type, default, unit and meaning.")] = "",
+    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.", autocompletion=complete_kind)] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="One plugin: its settings, with default, unit, range and meaning.", autocompletion=complete_name
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List the installed plugins, who provides each, and what was left out and why; or the parameters of one.
@@ -71,35 +77,22 @@ _USE = {
 
 
 def _plugin(kind: str, name: str, as_json: bool) -> None:
-    from roadcraft.core.parameters import as_rows, parameters_of
+    from roadcraft.core.parameter_table import print_sections
+    from roadcraft.core.parameters import as_rows, parameters_of, sections_of
 
-    found = registry().find(kind, name)
-    parameters = parameters_of(registry().config_class(kind, name))
+    found, schema = registry().find(kind, name), registry().config_class(kind, name)
     use = f"roadcraft {_USE[kind].format(name=name)}"
     if as_json:
-        print(json.dumps({**_row(found), "use": use, "parameters": as_rows(parameters)}, indent=2))
+        print(json.dumps({**_row(found), "use": use, "parameters": as_rows(parameters_of(schema))}, indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
 
+    sections = sections_of(schema)
     console = Console()
     console.print(f"{kind} {name}: {found.spec.summary} ({found.provider} {found.version})", markup=False)
-    console.print(f"{use if parameters else 'Nothing to set.'}\n", markup=False, highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("key", "default", "unit", "meaning"):
-        table.add_column(column, no_wrap=column in ("key", "unit"))
-    for p in parameters:
-        default = json.dumps(p.default, ensure_ascii=False)
-        text = f"{p.text} ({p.type})" if p.text else p.type
-        table.add_row(*(_escape(t) for t in (p.key, default, p.unit, text)))
-    if parameters:
-        console.print(table)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    some = any(s.parameters for s in sections)
+    console.print(f"{use if some else 'Nothing to set.'}\n", markup=False, highlight=False)
+    print_sections(sections)
 
 
 def _print_plugins(rows: list[dict[str, str]]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from roadcraft.core.completion import complete_settings
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.registry import load_object, registry
 
@@ -19,9 +20,11 @@ config = typer.Typer(
     rich_markup_mode="rich",
 )
 Words = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        help="YAML files and key=value words, later ones over earlier ones.", metavar="FILE... key=value..."
+        help="YAML files and key=value words, later ones over earlier ones.",
+        metavar="FILE... key=value...",
+        autocompletion=complete_settings,
     ),
 ]
 For = Annotated[
@@ -31,19 +34,42 @@ _BESIDE = "\0"  # stands for "--", which the parser would swallow
 
 
 @config.command("show")
-def config_show(words: Words, verb: For = "") -> None:
+def config_show(
+    words: Words = None,
+    verb: For = "",
+    comments: Annotated[
+        bool | None,
+        typer.Option(
+            "--comments/--no-comments",
+            help="Say above each key what it does, its unit, range and default. Without FILE and key=value: yes.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Print the whole configuration with every default filled in, those of plugins too, as YAML.
 
-    Example: roadcraft config show my_run.yaml seed=3
-    """
-    from roadcraft.core.config import to_yaml
+    Examples: roadcraft config show my_run.yaml seed=3
 
-    name, loaded = _load(words, verb)
-    print(f"# settings of: roadcraft {name}\n{to_yaml(loaded.tree)}", end="")
+    roadcraft config show --for train encoder=hetero_gnn --comments > my_run.yaml
+    """
+    from roadcraft.core.config import plugins_of, to_yaml
+    from roadcraft.core.parameter_table import commented, comments_of
+    from roadcraft.core.parameters import sections_of
+
+    name, loaded = _load(words or [], verb)
+    if comments is None:
+        comments = not words
+    text = to_yaml(loaded.tree)
+    if comments:
+        sections = sections_of(type(loaded.config))
+        for key, (kind, plugin) in plugins_of(loaded.config).items():
+            sections += sections_of(registry().config_class(kind, plugin), f"{key}.params.")
+        text = commented(loaded.tree, comments_of(sections)) + "\n"
+    print(f"# settings of: roadcraft {name}\n{text}", end="")
 
 
 @config.command("check")
-def config_check(words: Words, verb: For = "") -> None:
+def config_check(words: Words = None, verb: For = "") -> None:
     """Check files as the command they are for would, without doing anything: names, values, paths, data and weights. Every mistake is reported at once,
     with the nearest valid spelling.
 
@@ -53,7 +79,7 @@ def config_check(words: Words, verb: For = "") -> None:
     """
     from roadcraft.core.preflight import given_by
 
-    name, loaded = _load(words, verb)
+    name, loaded = _load(words or [], verb)
     spec = next(c.spec for c in registry().commands() if c.spec.name == name)
     if spec.preflight:
         with given_by(loaded.origins):

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
-from roadcraft.core.rules import RuleError
+from roadcraft.core.rules import RuleError, check, hints_of
 from roadcraft.core.yaml_text import Plain, resolved
 
 _ABSENT = object()
@@ -152,7 +152,9 @@ class Walk:
         if len(self.errors) > before:
             return None
         try:
-            return schema(**values)
+            config = schema(**values)
+            check(config)
+            return config
         except RuleError as e:
             for name, value, rule in e.faults:
                 self.wrong(f"{at}{name}", f"{rule}, got {value!r}")
@@ -306,14 +308,6 @@ def _from_text(hint: Any, text: str) -> Any:
             return _ABSENT
         return number if math.isfinite(number) else _ABSENT
     return _ABSENT
-
-
-def hints_of(schema: Any) -> dict[str, Any]:
-    """The annotations of a config dataclass as types. Raises PluginError where they cannot be read."""
-    try:
-        return get_type_hints(schema)
-    except Exception as e:
-        raise PluginError(f"the types of {schema.__module__}.{schema.__qualname__} cannot be read: {e}") from e
 
 
 def optional_part(hint: Any) -> Any:

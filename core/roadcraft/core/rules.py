@@ -1,15 +1,33 @@
-"""Rules for the values of a config dataclass, so that every refusal names the field, its value and the rule."""
+"""Rules for the values of a config dataclass: written at the field, shown by ``--help`` and the docs, and checked from there.
+
+::
+
+    @dataclass(frozen=True)
+    class CautiousConfig:
+        headway_s: Annotated[float, Range("> 0")] = 2.0
+        \"\"\"Time gap to the object ahead; a larger gap brakes earlier.\"\"\"
+        gain: Annotated[float, Range("[0, 1]"), Unit("1/s")] = 0.5
+        \"\"\"Share of the speed error that is corrected per second.\"\"\"
+
+``load_config`` and ``create`` check these rules of every config dataclass; ``check(self)`` in ``__post_init__`` also checks what Python code builds, and
+takes rules that concern several fields. Every refusal names the field, its value and the rule.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from roadcraft.core.errors import ConfigError
+from roadcraft.core.errors import ConfigError, PluginError
 
 _INTERVAL = re.compile(r"([\[(]) *([-\d.e]+), *([-\d.e]+) *([\])])")
+_BOUND = re.compile(r"(>=?) *([-\d.e]+)")
 
 
 class RuleError(ConfigError, ValueError):
@@ -20,48 +38,128 @@ class RuleError(ConfigError, ValueError):
         super().__init__(f"{owner}: " + "; ".join(f"{name} {rule}, got {value!r}" for name, value, rule in faults))
 
 
-def check(config: Any, ranges: Mapping[str, str], *others: tuple[str, bool, str]) -> None:
-    """For ``__post_init__``: ``check(self, {">= 1": "batch steps", "[0, 1)": "ema"}, ("modes", len(self.modes) > 0, "must name at least one"))``.
+@dataclass(frozen=True)
+class Range:
+    """The values a number takes: a bound (``>= 1``, ``> 0``) or an interval (``[0, 1)``). In a tuple or list it holds for each number."""
 
-    ranges: a bound (``>= 1``, ``> 0``) or an interval (``[0, 1)``) and the fields it holds for, each a number, None (not checked) or a sequence of
-    numbers; others: field, whether its rule holds, the rule. Raises RuleError naming every field that breaks one.
+    text: str
+
+    def __post_init__(self) -> None:
+        _parts(self.text)
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies within the range; infinity and NaN never do."""
+        closed, low, ends, high = _parts(self.text)
+        above = float(low) <= value if closed else float(low) < value
+        return above and math.isfinite(value) and (value <= float(high) if ends else value < float(high))
+
+    def told(self, value: object) -> str:
+        """The rule in words, for the refusal of a value."""
+        closed, low, ends, high = _parts(self.text)
+        least = f"at least {low}" if closed else f"above {low}"
+        if high == "inf":
+            return f"must be {least}"
+        if closed and ends:
+            return f"must be from {low} to {high}"
+        return f"must be {least} and {'at most' if ends else 'below'} {high}"
+
+
+@dataclass(frozen=True, init=False)
+class OneOf:
+    """The texts a field takes, for choices that are no ``Literal`` (``OneOf(*NAMES)``). In a tuple or list it holds for each text."""
+
+    values: tuple[str, ...]
+
+    def __init__(self, *values: str) -> None:
+        object.__setattr__(self, "values", values)
+
+    @property
+    def text(self) -> str:
+        """The choices, separated by commas."""
+        return ", ".join(self.values)
+
+    def holds(self, value: object) -> bool:
+        """Whether a text is one of the choices."""
+        return value in self.values
+
+    def told(self, value: object) -> str:
+        """The rule in words, with the nearest spelling, for the refusal of a value."""
+        near = get_close_matches(str(value), self.values, 1)
+        return f"must be among {self.text}" + (f" (did you mean {near[0]!r}?)" if near else "")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a setting whose name does not end in one (``_s``, ``_mps``, ``_m``, ...)."""
+
+    name: str
+
+
+def check(config: Any, *others: Any) -> None:
+    """For ``__post_init__``: check the rules of all fields, and those of several fields: ``check(self, ("modes", len(self.modes) > 0, "must name one"))``.
+
+    Args:
+        config: an instance of a config dataclass. A field that is None is not checked; of a tuple or list each item is.
+        others: field, whether its rule holds, the rule in words.
+
+    Raises:
+        RuleError: names every field that breaks a rule.
     """
-    faults = []
-    for rule, names in ranges.items():
-        for name in names.split():
-            value = getattr(config, name)
-            several = isinstance(value, (tuple, list))
-            for i, v in enumerate(value if several else [value]):
-                if v is not None and not _holds(rule, v):
-                    faults.append((f"{name}[{i}]" if several else name, v, _told(rule)))
-    broken = {name for name, _, _ in faults}
+    schema: Any = type(config)
+    faults = list(_broken(config, rules_of(schema)))
+    if others and isinstance(others[0], Mapping):
+        named = {n: (Range(text),) for text, names in others[0].items() for n in names.split()}
+        faults, others = [*faults, *_broken(config, named)], others[1:]
+    broken = {name.partition("[")[0] for name, _, _ in faults}
     faults += [(n, getattr(config, n), rule) for n, holds, rule in others if not holds and n not in broken]
     if faults:
         raise RuleError(type(config).__name__, faults)
 
 
+def _broken(config: Any, rules: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, Any, str]]:
+    for name, of_field in rules.items():
+        value = getattr(config, name)
+        several = isinstance(value, (tuple, list))
+        for i, v in enumerate(value if several else [value]):
+            for rule in of_field:
+                if v is not None and not rule.holds(v):
+                    yield f"{name}[{i}]" if several else name, v, rule.told(v)
+
+
+@lru_cache(maxsize=512)
+def rules_of(schema: Any) -> dict[str, tuple[Range | OneOf, ...]]:
+    """The rules of each field that has any."""
+    marks = {name: marks_of(hint) for name, hint in hints_of(schema, marked=True).items()}
+    found = {name: tuple(m for m in of_field if isinstance(m, (Range, OneOf))) for name, of_field in marks.items()}
+    return {name: rules for name, rules in found.items() if rules}
+
+
+def hints_of(schema: Any, marked: bool = False) -> dict[str, Any]:
+    """The annotations of a config dataclass as types; marked: ``Annotated`` ones as they are. Raises PluginError where they cannot be read."""
+    try:
+        return _hints_of(schema, include_extras=marked)
+    except Exception as e:
+        raise PluginError(f"the types of {schema.__module__}.{schema.__qualname__} cannot be read: {e}") from e
+
+
+_hints_of = lru_cache(maxsize=512)(get_type_hints)
+
+
+def marks_of(hint: Any) -> tuple[Any, ...]:
+    """What ``Annotated`` says beside the type: of the field, of X in ``X | None``, of the items of a tuple or list."""
+    if get_origin(hint) is Annotated:
+        return (*get_args(hint)[1:], *marks_of(get_args(hint)[0]))
+    if get_origin(hint) in (Union, types.UnionType, tuple, list):
+        return tuple(m for part in get_args(hint) for m in marks_of(part))
+    return ()
+
+
+@lru_cache
 def _parts(rule: str) -> tuple[bool, str, bool, str]:
     """(low end belongs to it, low, high end belongs to it, high)."""
     if match := _INTERVAL.fullmatch(rule):
         left, low, high, right = match.groups()
         return left == "[", low, right == "]", high
-    sign, low = rule.split()
-    return {">=": True, ">": False}[sign], low, True, "inf"
-
-
-def _holds(rule: str, value: float) -> bool:
-    closed, low, ends, high = _parts(rule)
-    above = float(low) <= value if closed else float(low) < value
-    return above and math.isfinite(value) and (value <= float(high) if ends else value < float(high))
-
-
-def _told(rule: str) -> str:
-    closed, low, ends, high = _parts(rule)
-    least = f"at least {low}" if closed else f"above {low}"
-    if high == "inf":
-        return f"must be {least}"
-    return (
-        f"must be from {low} to {high}"
-        if closed and ends
-        else f"must be {least} and {'at most' if ends else 'below'} {high}"
-    )
+    if match := _BOUND.fullmatch(rule):
+        return match[1] == ">=", match[2], True, "inf"
+    raise ValueError(f"{rule!r} is no range: write a bound (>= 1, > 0) or an interval ([0, 1), (0, 1])")

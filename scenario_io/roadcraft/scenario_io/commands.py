@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roadcraft.core.completion import Found, complete_words, names_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -18,16 +20,31 @@ if TYPE_CHECKING:
 SHOWN = 3  # of lines that say the same
 
 
+def _complete(ctx: typer.Context, incomplete: str) -> Found:
+    """Settings of the source that is named."""
+    from roadcraft.core.registry import registry
+
+    format = ctx.params.get("format") or ""
+    known = format in registry().names("source")
+    return complete_words(ctx, [registry().config_class("source", format)] if known else [], incomplete)
+
+
 def ingest(
     format: Annotated[
-        str, typer.Argument(help="nuplan, womd, store or another source plugin; auto tells it from the files.")
+        str,
+        typer.Argument(
+            help="nuplan, womd, store or another source plugin; auto tells it from the files.",
+            autocompletion=lambda: [("auto", "told from the files"), *names_of("source")],
+        ),
     ],
     path: Annotated[Path, typer.Argument(help="A log, or a folder of logs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The store: a new folder, or one to add to.")],
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Parameters of the source, see: roadcraft plugins source FORMAT.", metavar="[key=value]..."
+            help="Settings of the source, see: roadcraft plugins source FORMAT.",
+            metavar="[key=value]...",
+            autocompletion=_complete,
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Processes; 0: one per core.", min=0)] = 0,

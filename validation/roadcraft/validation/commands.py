@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from roadcraft.core.completion import complete_settings
 from roadcraft.core.errors import ConfigError, RoadcraftError, ScenarioError
 
 MANY = 5000  # scenarios that are driven without a filter only when asked for
@@ -21,6 +22,7 @@ Words = Annotated[
     typer.Argument(
         help="YAML files and key=value words, later ones over earlier ones; `data=` is short for `suite.data=`.",
         metavar="[FILE.yaml]... [key=value]...",
+        autocompletion=complete_settings,
     ),
 ]
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from roadcraft.core.completion import complete_settings
 from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 
@@ -18,6 +19,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE | FILE.yaml]...",
+            autocompletion=complete_settings,
             help="Settings, such as data=STORE encoder=NAME model=NAME out=RUN minutes=5.",
         ),
     ] = None,

@@ -8,14 +8,17 @@ from typing import Annotated
 
 import typer
 
+from roadcraft.core.completion import complete_settings
+
 
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write: logs into splits/, maps into maps/.")],
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="worlds=26 seed=0 processes=0 situations=[...] locations=4 traffic=1 split=synthetic, or a YAML file.",
+            help="Settings, such as worlds=60 seed=7, or a YAML file.",
             metavar="[key=value]...",
+            autocompletion=complete_settings,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,

@@ -1,0 +1,110 @@
+"""Shell completion of ``key=value`` words: keys, the names of plugins, the values of choices, and paths.
+
+Give ``autocompletion=complete_settings`` to the ``typer.Argument`` of a command's words; its ``CommandSpec.config`` says what they fill.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import typer
+
+from roadcraft.core.hookspecs import KINDS
+
+Found = list[tuple[str, str]]
+
+
+def complete_settings(ctx: typer.Context, incomplete: str) -> Found:
+    """Settings of the command in ``ctx``, or of the one that ``--for`` names; where neither is known, of all."""
+    from roadcraft.core.registry import load_object, registry
+
+    specs = [c.spec for c in registry().commands() if c.spec.config]
+    chosen = ctx.params.get("verb") or ctx.info_name
+    mine = [s for s in specs if s.name == chosen] or specs
+    return complete_words(ctx, [load_object(s.config, s.name) for s in mine], incomplete)
+
+
+def complete_kind(incomplete: str) -> Found:
+    """Kinds of plugins."""
+    return list(KINDS.items())
+
+
+def complete_name(ctx: typer.Context, incomplete: str) -> Found:
+    """Plugins of the kind that stands before."""
+    return names_of(ctx.params.get("kind") or "")
+
+
+def names_of(kind: str) -> Found:
+    """The plugins of a kind, with their summaries."""
+    from roadcraft.core.registry import registry
+
+    return [(p.spec.name, p.spec.summary) for p in registry().plugins(kind)]
+
+
+def complete_words(ctx: typer.Context, schemas: Iterable[type], incomplete: str) -> Found:
+    """What a ``key=value`` word of these config dataclasses can go on as."""
+    words = list(ctx.params.get("words") or [])
+    split = words[-1:] == ["="]  # bash hands over key, =, value as three words, and takes the value alone
+    if split:
+        key, value = words[-2] if len(words) > 1 else "", incomplete
+    elif (
+        words
+        and not incomplete
+        and "=" not in words[-1]
+        and words[-2:-1] != ["="]
+        and not words[-1].endswith((".yaml", ".yml"))
+    ):
+        split, key, value = True, words[-1], ""
+    else:
+        key, equals, value = incomplete.partition("=")
+        if not equals:
+            return _keys(schemas, words, incomplete)
+    found = next((p for p, k in _settings(schemas, words, key) if k == key), None)
+    return [] if found is None else [(v if split else f"{key}={v}", told) for v, told in _values(found, value)]
+
+
+def _keys(schemas: Iterable[type], words: list[str], incomplete: str) -> Found:
+    """Keys; of the only one that fits its values too, so that the shell puts no space behind ``key=``."""
+    fit = {k: p for p, k in _settings(schemas, words, incomplete) if k.startswith(incomplete)}
+    files = [(path, "") for path in _paths(incomplete, (".yaml", ".yml"))]
+    if len(fit) != 1:
+        return [(f"{k}=", p.text) for k, p in fit.items()] + files
+    ((key, p),) = fit.items()
+    default = "" if p.default is None or isinstance(p.default, (list, dict)) else str(p.default)
+    values = _values(p, "") or ([(default, "the default")] if default else [])
+    return [(f"{key}=", p.text), *((f"{key}={v}", told) for v, told in values), *files]
+
+
+def _settings(schemas: Iterable[type], words: list[str], typed: str) -> Iterator[tuple[Any, str]]:
+    """Every setting with its key, the short one too; those of a plugin once its key and a dot are typed."""
+    from roadcraft.core.parameters import parameters_of
+    from roadcraft.core.registry import registry
+
+    given = dict(word.split("=", 1) for word in "\n".join(words).replace("\n=\n", "=").split("\n") if "=" in word)
+    for schema in schemas:
+        short = {full: key for key, full in getattr(schema, "SHORT", {}).items()}
+        ahead = [(p, p.key) for p in parameters_of(schema)]
+        while ahead:
+            p, key = ahead.pop(0)
+            keys = [key, *(s + key[len(f) :] for f, s in short.items() if key == f or key.startswith(f"{f}."))]
+            for k in keys:
+                yield p, k
+                name = given.get(k) or p.default
+                if p.kind and typed.startswith(f"{k}.") and isinstance(name, str) and name in registry().names(p.kind):
+                    inner = parameters_of(registry().config_class(p.kind, name))
+                    ahead += [(q, f"{k}.{q.key}") for q in inner]
+
+
+def _values(p: Any, typed: str) -> Iterable[tuple[str, str]]:
+    if p.type.startswith("a path"):
+        return [(path, "") for path in _paths(typed, ("",))]
+    found = names_of(p.kind) if p.kind else [(choice, "") for choice in p.choices]
+    return [(f"[{v}]", told) for v, told in found] if p.type.startswith("a list") else found
+
+
+def _paths(typed: str, ends: tuple[str, ...]) -> list[str]:
+    found = sorted(glob.glob(f"{glob.escape(typed)}*")) if typed else sorted(glob.glob("*"))
+    return [f"{path}/" if os.path.isdir(path) else path for path in found if os.path.isdir(path) or path.endswith(ends)]

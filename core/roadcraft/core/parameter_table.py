@@ -1,0 +1,67 @@
+"""Prints settings: as tables below a command's help and for one plugin, and as comments of a configuration file."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from roadcraft.core.parameters import Parameter, Section
+from roadcraft.core.yaml_text import to_yaml
+
+_WIDTH = 100
+
+
+def print_sections(sections: Iterable[Section]) -> None:
+    """A table for each section: key (without that of the section), default with unit, what the setting does and which values it takes."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for section in sections:
+        if not section.parameters:
+            continue
+        if section.key:
+            console.print(f"\n[bold]{escape(section.key)}.[/] {escape(section.text)}", highlight=False)
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        table.add_column("key", no_wrap=True)
+        table.add_column("default", max_width=18)
+        table.add_column("meaning")
+        for p in section.parameters:
+            key = p.key.removeprefix(f"{section.key}.")
+            table.add_row(
+                escape(key), escape(_default(p)), f"{escape(p.text)} [dim]({escape(p.constraint)})[/]".strip()
+            )
+        console.print(table)
+
+
+def _default(p: Parameter) -> str:
+    written = "''" if p.default == "" else json.dumps(p.default, ensure_ascii=False).strip('"')
+    return f"{written} {p.unit}".strip()
+
+
+def comments_of(sections: Iterable[Section]) -> dict[str, str]:
+    """What to write above each key of a configuration file."""
+    found: dict[str, str] = {}
+    for section in sections:
+        found |= {section.key: section.text} | {p.key: _told(p) for p in section.parameters}
+    return found
+
+
+def _told(p: Parameter) -> str:
+    return f"{p.text} ({p.constraint}; default {_default(p)})".strip()
+
+
+def commented(tree: Mapping[str, Any], comments: Mapping[str, str], at: str = "") -> str:
+    """A configuration as YAML, with its comment above each dotted key that has one."""
+    out = []
+    for name, value in tree.items():
+        key, lead = f"{at}{name}", " " * 2 * at.count(".")
+        out += textwrap.wrap(comments.get(key, ""), _WIDTH, initial_indent=f"{lead}# ", subsequent_indent=f"{lead}# ")
+        if isinstance(value, Mapping) and any(c.startswith(f"{key}.") for c in comments):
+            out += [f"{lead}{name}:", commented(value, comments, f"{key}.")]
+        else:
+            out.append(textwrap.indent(to_yaml({name: value}), lead).rstrip("\n"))
+    return "\n".join(out)
