@@ -1,16 +1,20 @@
-"""The folder of compiled kernels follows the state of the sources."""
+"""The folder of a module's compiled kernels follows the contents of the module and of what it imports."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
+import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import roadcraft
 from roadcraft.core import kernel_cache
-from roadcraft.core.kernel_cache import VARIABLE, use_kernel_cache
+from roadcraft.core.kernel_cache import VARIABLE, drop_old, state_of, use_kernel_cache
 
 
 @pytest.fixture
@@ -20,17 +24,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "roadcraft" / "kernels"
 
 
-def test_another_state_of_the_sources_has_another_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_kernel_cache()
-    first = os.environ[VARIABLE]
-    assert Path(first).parent == cache
-    monkeypatch.setenv(VARIABLE, "")
-    use_kernel_cache()
-    assert os.environ[VARIABLE] == first
-    monkeypatch.setenv(VARIABLE, "")
-    monkeypatch.setattr(kernel_cache, "_state_of_sources", lambda: "edited")
-    use_kernel_cache()
-    assert os.environ[VARIABLE] == str(cache / "edited")
+def test_kernels_are_kept_in_the_users_cache(cache: Path) -> None:
+    assert use_kernel_cache() == ""
+    assert Path(os.environ[VARIABLE]) == cache / "modules"
 
 
 def test_the_users_own_choice_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,13 +35,24 @@ def test_the_users_own_choice_stays(cache: Path, monkeypatch: pytest.MonkeyPatch
     assert os.environ[VARIABLE] == "elsewhere"
 
 
-def test_old_folders_are_dropped(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for k in range(6):
-        folder = cache / f"old{k}"
-        folder.mkdir(parents=True)
-        os.utime(folder, (k, k))
-    use_kernel_cache()
-    assert sorted(p.name for p in cache.iterdir() if p.name.startswith("old")) == ["old4", "old5"]
+def test_of_a_modules_states_the_last_three_stay(tmp_path: Path) -> None:
+    """Checkouts that are used by turns keep theirs, since their folders are touched at use."""
+    hour, now = 3600, time.time()
+    ages = {"acme.a-1": 5 * hour, "acme.a-2": 4 * hour, "acme.a-3": 3 * hour, "acme.a-4": 2 * hour, "acme.a-5": 10}
+    ages |= {"acme.b-1": 9 * hour, "acme.c-1": 31 * 24 * hour}
+    for name, age in ages.items():
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (now - age, now - age))
+    (tmp_path / "acme.a-6").mkdir()
+    drop_old(tmp_path / "acme.a-6")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["acme.a-4", "acme.a-5", "acme.a-6", "acme.b-1"]
+
+
+def test_what_was_used_within_the_hour_stays(tmp_path: Path) -> None:
+    for state in range(8):
+        (tmp_path / f"acme.a-{state}").mkdir()
+    drop_old(tmp_path / "acme.a-7")
+    assert len(list(tmp_path.iterdir())) == 8
 
 
 def test_a_home_that_refuses_is_replaced_by_a_folder_of_the_users_own_and_told(
@@ -56,7 +63,7 @@ def test_a_home_that_refuses_is_replaced_by_a_folder_of_the_users_own_and_told(
     own = cache.parent.parent / f"roadcraft-{os.getuid()}" / "kernels"
     first = Path(__file__) / "roadcraft" / "kernels"
     assert use_kernel_cache() == f"{first} cannot be written; compiled kernels are kept in {own}"
-    assert Path(os.environ[VARIABLE]).parent == own
+    assert Path(os.environ[VARIABLE]) == own / "modules"
     assert own.parent.stat().st_mode & 0o077 == 0
 
 
@@ -67,18 +74,99 @@ def test_where_nothing_can_be_written_there_is_no_folder(cache: Path, monkeypatc
     assert os.environ[VARIABLE] == ""
 
 
-def test_only_what_a_kernel_can_read_changes_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = tmp_path / "roadcraft" / "core"
-    room.mkdir(parents=True)
-    (room / "kernel.py").write_text("from roadcraft.core import limits\n@njit\ndef f(): return limits.X\n")
-    (room / "limits.py").write_text("X = 1\n")
-    (room / "words.py").write_text("TEXT = 'a'\n")
-    monkeypatch.setattr(roadcraft, "__path__", [str(room.parent)])
-    before = kernel_cache._state_of_sources()
-    (room / "words.py").write_text("TEXT = 'b'\n")
-    assert kernel_cache._state_of_sources() == before
-    (room / "limits.py").write_text("X = 2\n")
-    changed = kernel_cache._state_of_sources()
+class Package:
+    """Source files of a package that is found but never imported."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.home = folder / name
+
+    def write(self, **texts: str) -> None:
+        for name, text in texts.items():
+            path = self.home / f"{name if name == '__init__' else name.replace('__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def state(self, module: str) -> str:
+        return state_of(f"{self.home.name}.{module}", str(self.home / f"{module}.py"))
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    name = f"acme_{tmp_path.name}"
+    module = ModuleType(name)
+    module.__path__ = [str(tmp_path / name)]
+    monkeypatch.setitem(sys.modules, name, module)
+    return Package(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "others"),
+    [
+        ("from {p}.limits import X", {}),
+        ("from .limits import X", {}),
+        ("import {p}.limits as l", {}),
+        ("from {p} import limits", {}),
+        ("from {p} import (  # first (of) two\n    words,\n    limits,\n)", {}),
+        ("from {p} import words, \\\n    limits", {}),
+        ("def make():\n    from {p}.limits import X\n", {}),
+        ("from {p}.middle import X", {"middle": "from {p}.limits import X"}),
+        ("from {p}.middle import X", {"middle": "from .limits import *"}),
+        ("from {p} import X", {"__init__": "from {p}.limits import X"}),
+        ("from {p} import X", {"__init__": '_HOME = {{\'X\': 1}}\n_HOME = {{"X": "{p}.limits"}}'}),
+        ("from {p} import X", {"__init__": '_EXPORTS = {{"{p}.limits": [\n    "A", "X",\n]}}'}),
+    ],
+)
+def test_the_state_follows_what_a_module_imports(package: Package, kernel: str, others: dict[str, str]) -> None:
+    name = package.home.name
+    package.write(limits="X = 1", words="TEXT = 'a'", other="import numpy")
+    package.write(kernel=kernel.format(p=name), **{k: text.format(p=name) for k, text in others.items()})
+    before = package.state("kernel")
+    package.write(other="import numpy as np")
+    assert package.state("kernel") == before
+    package.write(limits="X = 23")
+    changed = package.state("kernel")
     assert changed != before
-    (room / "kernel.py").write_text("@njit\ndef f(): return 1\n")
-    assert kernel_cache._state_of_sources() not in (before, changed)
+    package.write(kernel="def f(): return 1")
+    assert package.state("kernel") not in (before, changed)
+
+
+def test_what_is_imported_for_types_alone_does_not_count(package: Package) -> None:
+    text = "if TYPE_CHECKING:\n    from .limits import X\n\n    from .words import Y\nfrom .other import Z\n"
+    package.write(limits="X = 1", words="Y = 1", other="Z = 1", kernel=text)
+    before = package.state("kernel")
+    package.write(limits="X = 23", words="Y = 23")
+    assert package.state("kernel") == before
+    package.write(other="Z = 23")
+    assert package.state("kernel") != before
+
+
+def test_modules_may_import_each_other(package: Package) -> None:
+    package.write(kernel="from . import limits", limits="def f():\n    from . import kernel")
+    before = package.state("kernel"), package.state("limits")
+    package.write(kernel="from . import limits  # and more")
+    assert not {package.state("kernel"), package.state("limits")} & {*before}
+
+
+def test_kernels_of_another_package_follow_our_sources_too(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = Package(package.home.parent, "roadcraft")
+    ours.write(core__boxes="from roadcraft.core.limits import X", core__limits="X = 1")
+    monkeypatch.setattr(roadcraft, "__path__", [str(ours.home)])
+    kernel_cache._file_of.cache_clear()
+    package.write(kernel="from roadcraft.core.boxes import touch")
+    before = package.state("kernel")
+    ours.write(core__limits="X = 23")
+    assert package.state("kernel") != before
+    kernel_cache._file_of.cache_clear()
+
+
+def test_a_copy_of_the_sources_at_another_place_and_time_has_the_same_state(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package.write(limits="X = 1", kernel="from .limits import X")
+    here, name = package.state("kernel"), package.home.name
+    shutil.copytree(package.home, tmp_path / "copy" / name)
+    os.utime(tmp_path / "copy" / name / "limits.py", (1, 1))
+    monkeypatch.setattr(sys.modules[name], "__path__", [str(tmp_path / "copy" / name)])
+    kernel_cache._file_of.cache_clear()
+    kernel_cache._read.cache_clear()
+    assert state_of(f"{name}.kernel", str(tmp_path / "copy" / name / "kernel.py")) == here

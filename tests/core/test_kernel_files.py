@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
 
 import roadcraft
 from roadcraft.core.kernel_cache import LOCATOR, VARIABLE
+from roadcraft.core.kernel_files import CacheFile
 
 KERNEL = """
 from numba import njit
@@ -81,9 +84,72 @@ def test_a_place_that_refuses_is_told_of_once(tmp_path: Path) -> None:
 
 def test_numba_alone_reads_the_files(tmp_path: Path) -> None:
     run(tmp_path, str(tmp_path / "cache"))
+    (folder,) = (tmp_path / "cache").iterdir()
+    folder.rename(folder.with_name(UserProvidedCacheLocator.get_suitable_cache_subpath(str(tmp_path / "kernel.py"))))
     env = {k: v for k, v in os.environ.items() if k != LOCATOR} | {VARIABLE: str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, str(tmp_path / "kernel.py")], capture_output=True, text=True, env=env)
     assert done.stdout.split() == ["42", "1"]
+
+
+MODULES = {
+    "limits": "X = 2\n",
+    "inner": "from numba import njit\n\n@njit(cache=True)\ndef double(x):\n    return 2 * x\n",
+    "outer": """
+from numba import njit
+from roadcraft.probe.inner import double
+from roadcraft.probe.limits import X
+
+@njit(cache=True)
+def four_times(x):
+    return double(X * x)
+""",
+    "other": "from numba import njit\n\n@njit(cache=True)\ndef half(x):\n    return x / 2\n",
+}
+CALLS = """
+from roadcraft.probe.inner import double
+from roadcraft.probe.other import half
+from roadcraft.probe.outer import four_times
+
+for kernel in (double, four_times, half):
+    print(kernel(8), sum(kernel.stats.cache_hits.values()))
+"""
+
+
+def call(sources: Path, cache: Path) -> list[str]:
+    """What the three kernels give and how many were read from files, in a process of its own that finds a sixth room in ``sources``."""
+    path = os.pathsep.join((str(sources), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, VARIABLE: str(cache), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, env=env, check=True)
+    return done.stdout.splitlines()
+
+
+def test_an_edit_compiles_its_module_and_those_that_import_it_and_a_copy_compiles_nothing(tmp_path: Path) -> None:
+    cache, room = tmp_path / "cache", tmp_path / "sources" / "roadcraft" / "probe"
+    room.mkdir(parents=True)
+    for name, text in MODULES.items():
+        (room / f"{name}.py").write_text(text)
+    assert call(tmp_path / "sources", cache) == ["16 0", "32 0", "4.0 0"]
+    shutil.copytree(tmp_path / "sources", tmp_path / "copy")
+    os.utime(tmp_path / "copy" / "roadcraft" / "probe" / "inner.py", (1, 1))
+    assert call(tmp_path / "copy", cache) == ["16 1", "32 1", "4.0 1"]
+    (room / "limits.py").write_text("X = 3\n")
+    assert call(tmp_path / "sources", cache) == ["16 1", "48 0", "4.0 1"]
+    (room / "inner.py").write_text(MODULES["inner"].replace("2 * x", "3 * x"))
+    assert call(tmp_path / "sources", cache) == ["24 0", "72 0", "4.0 1"]
+    assert call(tmp_path / "copy", cache) == ["16 1", "32 1", "4.0 1"]
+    assert call(tmp_path / "sources", cache) == ["24 1", "72 1", "4.0 1"]
+
+
+def test_two_signatures_never_share_a_file(tmp_path: Path) -> None:
+    """Two processes that save at the same time do not see each other's entry in the index."""
+    file = CacheFile(str(tmp_path), "kernel", "state")
+    file.save("first", 1)
+    index = next(tmp_path.glob("*.nbi")).read_bytes()
+    next(tmp_path.glob("*.nbi")).unlink()
+    file.save("second", 2)
+    assert file.load("second") == 2
+    next(tmp_path.glob("*.nbi")).write_bytes(index)
+    assert file.load("first") == 1
 
 
 def test_no_kernel_lets_its_compiler_reorder_sums() -> None:

@@ -12,9 +12,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from numba.core import caching, config
+
+from roadcraft.core.kernel_cache import drop_old, state_of
 
 _DIGEST = 16
 
@@ -26,15 +29,19 @@ def _print(text: str) -> None:
 tell: Callable[[str], None] = _print
 """Who is told of files that cannot be used; a worker puts its own channel here."""
 _told: set[str] = set()
+_folders: dict[str, tuple[Any, str]] = {}
 
 
 class Locator(caching.UserProvidedCacheLocator):
-    """Puts a kernel's files below NUMBA_CACHE_DIR. Where that is unset there is no place for them, and each process compiles what it needs."""
+    """Puts a kernel's files into ``MODULE-STATE`` below NUMBA_CACHE_DIR, where STATE follows the contents of the module and of what it imports.
+
+    A module of another package has numba's own name, made of the folder that it is in. Where NUMBA_CACHE_DIR is unset there is no place for files, and each
+    process compiles what it needs.
+    """
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)
-        if not _home():
-            self._cache_path = ""
+        self._cache_path = _folder(py_func.__module__, py_file) if _home() else ""
 
     def ensure_cache_path(self) -> None:
         """Nothing: whether a file can be written shows when it is, not at every declaration of a kernel."""
@@ -44,6 +51,21 @@ class Locator(caching.UserProvidedCacheLocator):
         return cls(py_func, py_file) if os.path.exists(py_file) else None
 
 
+def _folder(module: str, file: str) -> str:
+    """Where a module's files are; asked for each kernel and found once for each time that the module is loaded."""
+    loaded = getattr(sys.modules.get(module), "__spec__", None)
+    known = _folders.get(file)
+    if loaded and known and known[0] is loaded:
+        return known[1]
+    ours = module.startswith("roadcraft.")
+    name = module if ours else f"{Locator.get_suitable_cache_subpath(file)}.{os.path.basename(file)}"
+    folder = os.path.join(_home(), f"{name}-{state_of(module, file)}")
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # what is used is not old
+    _folders[file] = (loaded, folder)
+    return folder
+
+
 class CacheFile(caching.IndexDataCacheFile):
     """Numba's index and data files with digests. A file that is not whole is as if it were not there."""
 
@@ -51,8 +73,13 @@ class CacheFile(caching.IndexDataCacheFile):
         if not self._cache_path:
             return
         try:
-            os.makedirs(self._cache_path, exist_ok=True)
-            super().save(key, data)
+            if not os.path.isdir(self._cache_path):
+                os.makedirs(self._cache_path, exist_ok=True)
+                drop_old(Path(self._cache_path))
+            # numba counts its files; two processes at once would give one number to two signatures
+            name = self._data_name(int.from_bytes(_digest(repr(key).encode())))
+            self._save_data(name, data)
+            self._save_index(self._load_index() | {key: name})
         except OSError as e:
             _once(
                 f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next time"
