@@ -215,7 +215,7 @@ def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
 
 
 def test_wrong_settings_are_told() -> None:
-    with pytest.raises(ValueError, match="replayed must be kinds among pedestrian"):
+    with pytest.raises(ValueError, match=r"replayed\[0\] must be among pedestrian, bicycle, .*got 'tree'"):
         IdmAgentsConfig(replayed=("tree",))
     with pytest.raises(ValueError, match="radius_m"):
         IdmAgentsConfig(radius_m=0.0)

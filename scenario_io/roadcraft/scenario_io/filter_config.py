@@ -3,76 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 from roadcraft.core.config import path_field
+from roadcraft.core.rules import Range, Unit, check
 
 DEFAULT_TYPE = "unknown"  # type of a frame without (surviving) tags, as nuPlan names it
 
 
 @dataclass(frozen=True)
 class ScenarioFilter:
-    """Every field that is None lets everything pass; a preset fills the fields that were left None (reference: nuplan-devkit e924167, ScenarioFilter).
-
-    preset: name of a file of ``presets/`` (all, challenge, mapped, val14);
-    scenario_types, scenario_tokens, log_names, map_names, splits: what to keep; tokens_file: tokens one per line, a JSON list, or a YAML file with a
-    list ``scenario_tokens``;
-    num_scenarios_per_type: equally spaced (or random with ``shuffle``); limit_total_scenarios: a count >= 1 or a fraction < 1, dropping
-    type 'unknown' first; timestamp_threshold_s: between anchors of one type; remove_invalid_goals: without a mission goal;
-    ego_displacement_minimum_m: driven in the window; ego_start_speed_threshold / ego_stop_speed_threshold (m/s): the ego rises above / falls to it;
-    speed_noise_tolerance (m/s, 0.1): smaller changes do not count; token_set_path and fraction_in_token_set_threshold: share of a
-    scenario's frames whose tokens are listed in that JSON file; ego_route_radius (m): a lane of the route must be that near; sample: that many of what
-    all else leaves, chosen by a hash of the token, so that a smaller sample is part of a larger one; shuffle, seed: order.
-    """
+    """Every field that is None lets everything pass; a preset fills the fields that were left None (reference: nuplan-devkit e924167, ScenarioFilter)."""
 
     preset: str | None = None
+    """Name of a filter that comes with roadcraft (all, challenge, mapped, val14)."""
     scenario_types: tuple[str, ...] | None = None
+    """Scenario types that are kept."""
     scenario_tokens: tuple[str, ...] | None = None
+    """Tokens of the scenarios that are kept."""
     tokens_file: str | None = path_field(None)
+    """File of tokens that are kept: one per line, a JSON list, or a YAML file with a list scenario_tokens."""
     log_names: tuple[str, ...] | None = None
+    """Logs that are kept."""
     map_names: tuple[str, ...] | None = None
+    """Maps that are kept."""
     splits: tuple[str, ...] | None = None
-    num_scenarios_per_type: int | None = None
-    limit_total_scenarios: float | None = None
-    timestamp_threshold_s: float | None = None
+    """Splits that are kept."""
+    num_scenarios_per_type: Annotated[int | None, Range(">= 1")] = None
+    """Scenarios kept of each type, equally spaced, or random with shuffle."""
+    limit_total_scenarios: Annotated[float | None, Range("> 0")] = None
+    """Scenarios kept in all: a count, or below 1 a share; type 'unknown' is dropped first."""
+    timestamp_threshold_s: Annotated[float | None, Range(">= 0")] = None
+    """Least time between the anchors of two scenarios of one type."""
     remove_invalid_goals: bool | None = None
+    """Whether scenarios without a mission goal are dropped."""
     ego_displacement_minimum_m: float | None = None
-    ego_start_speed_threshold: float | None = None
-    ego_stop_speed_threshold: float | None = None
-    speed_noise_tolerance: float | None = None
+    """Least distance that the ego drives in the scenario's window."""
+    ego_start_speed_threshold: Annotated[float | None, Unit("m/s")] = None
+    """Keeps scenarios in which the ego's speed rises above this from at or below it."""
+    ego_stop_speed_threshold: Annotated[float | None, Unit("m/s")] = None
+    """Keeps scenarios in which the ego's speed falls to this or below."""
+    speed_noise_tolerance: Annotated[float | None, Unit("m/s")] = None
+    """Change of speed that does not count as rising above or falling to a threshold (null: 0.1)."""
     token_set_path: str | None = path_field(None)
-    fraction_in_token_set_threshold: float | None = None
-    ego_route_radius: float | None = None
-    sample: int | None = None
+    """JSON file of frame tokens; works together with fraction_in_token_set_threshold."""
+    fraction_in_token_set_threshold: Annotated[float | None, Range("[0, 1]")] = None
+    """Keeps scenarios of whose frames more than this share is listed in token_set_path (1: exactly the listed ones)."""
+    ego_route_radius: Annotated[float | None, Unit("m")] = None
+    """A lane of the route must lie within this distance of the ego."""
+    sample: Annotated[int | None, Range(">= 1")] = None
+    """Scenarios kept of those that pass all else, chosen by a hash of the token: a smaller sample is part of a larger one."""
     shuffle: bool | None = None
+    """Whether the order, and what num_scenarios_per_type and limit_total_scenarios keep, are random."""
     seed: int = 0
+    """Seed of shuffle."""
 
     def __post_init__(self) -> None:
-        wrong = [
-            text
-            for bad, text in (
-                (_below(self.num_scenarios_per_type, 1), "num_scenarios_per_type must be at least 1"),
-                (_below(self.sample, 1), "sample must be at least 1"),
-                (
-                    self.limit_total_scenarios is not None and self.limit_total_scenarios <= 0,
-                    "limit_total_scenarios must be a count >= 1 or a fraction in (0, 1)",
-                ),
-                (
-                    self.limit_total_scenarios is not None
-                    and self.limit_total_scenarios > 1
-                    and self.limit_total_scenarios != int(self.limit_total_scenarios),
-                    "limit_total_scenarios above 1 must be a whole number",
-                ),
-                (_below(self.timestamp_threshold_s, 0), "timestamp_threshold_s must not be negative"),
-                (
-                    self.fraction_in_token_set_threshold is not None
-                    and not 0 <= self.fraction_in_token_set_threshold <= 1,
-                    "fraction_in_token_set_threshold must lie in [0, 1]",
-                ),
-            )
-            if bad
-        ]
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        limit = self.limit_total_scenarios
+        whole = limit is None or limit <= 1 or limit == int(limit)
+        check(self, ("limit_total_scenarios", whole, "must be a whole number, or a fraction of at most 1"))
 
     @property
     def needs_logs(self) -> bool:
@@ -88,7 +77,3 @@ class ScenarioFilter:
 
 
 FIELDS = tuple(f.name for f in fields(ScenarioFilter))
-
-
-def _below(value: float | None, bound: float) -> bool:
-    return value is not None and value < bound

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, Unit, check
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
@@ -23,35 +23,35 @@ CHALLENGES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class LqrConfig:
-    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167, two_stage_controller.yaml).
+    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167, two_stage_controller.yaml)."""
 
-    q_speed, r_accel: longitudinal state and input; q_lateral (m), q_heading (rad), q_steering (rad), r_steering (rad/s): lateral state and input;
-    interval_s: of the resampled plan; horizon: steps of look-ahead; jerk_penalty, curvature_rate_penalty: smoothness of the fitted profiles;
-    stop_gain (1/s) takes over below stop_speed (m/s).
-    """
-
-    q_speed: float = 10.0
-    r_accel: float = 1.0
-    q_lateral: float = 1.0
-    q_heading: float = 10.0
-    q_steering: float = 0.0
-    r_steering: float = 1.0
-    interval_s: float = 0.1
-    horizon: int = 10
-    jerk_penalty: float = 1e-4
-    curvature_rate_penalty: float = 1e-2
-    stop_gain: float = 0.5
-    stop_speed: float = 0.2
+    q_speed: Annotated[float, Range(">= 0")] = 10.0
+    """Weight of the speed error; a larger one follows the plan's speed more closely."""
+    r_accel: Annotated[float, Range("> 0")] = 1.0
+    """Weight of the acceleration; a larger one accelerates and brakes more gently."""
+    q_lateral: Annotated[float, Range(">= 0")] = 1.0
+    """Weight of the lateral error (m)."""
+    q_heading: Annotated[float, Range(">= 0")] = 10.0
+    """Weight of the heading error (rad)."""
+    q_steering: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of the steering angle (rad)."""
+    r_steering: Annotated[float, Range("> 0")] = 1.0
+    """Weight of the steering rate (rad/s); a larger one steers more slowly."""
+    interval_s: Annotated[float, Range("> 0")] = 0.1
+    """Time between poses of the resampled plan, and between steps of the look-ahead."""
+    horizon: Annotated[int, Range(">= 2")] = 10  # steering reaches the lateral error only after two steps
+    """Steps of the look-ahead."""
+    jerk_penalty: Annotated[float, Range("> 0")] = 1e-4
+    """Penalty on jerk in the fit of the speed profile; a larger one smooths more."""
+    curvature_rate_penalty: Annotated[float, Range("> 0")] = 1e-2
+    """Penalty on changes of curvature in the fit of the curvature profile; a larger one smooths more."""
+    stop_gain: Annotated[float, Range("> 0"), Unit("1/s")] = 0.5
+    """Gain of the proportional speed controller that takes over near standstill."""
+    stop_speed: Annotated[float, Range("> 0"), Unit("m/s")] = 0.2
+    """Speed of ego and plan below which stop_gain takes over."""
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            {
-                "> 0": "r_accel r_steering interval_s jerk_penalty curvature_rate_penalty stop_gain stop_speed",
-                ">= 0": "q_speed q_lateral q_heading q_steering",
-                ">= 2": "horizon",  # steering reaches the lateral error only after two steps
-            },
-        )
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -61,29 +61,31 @@ class KinematicBicycleConfig:
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """How a scenario is driven.
-
-    controller: ``two_stage`` (tracker, then vehicle model), ``perfect`` (ego is put where the plan says) or ``log`` (ego follows the log: open loop);
-    batch: scenarios that run in lockstep; record_plan_every: steps between recorded plans (open loop records all).
-    """
+    """How a scenario is driven."""
 
     controller: Literal["two_stage", "perfect", "log"] = "two_stage"
+    """two_stage: tracker, then vehicle model; perfect: the ego is put where the plan says; log: the ego follows the log (open loop)."""
     tracker: PluginRef = plugin_field("tracker", "lqr")
+    """Turns a plan into controls."""
     vehicle_model: PluginRef = plugin_field("vehicle_model", "kinematic_bicycle")
-    batch: int = 64
-    record_plan_every: int = 5
+    """Turns controls into motion."""
+    batch: Annotated[int, Range(">= 1")] = 64
+    """Scenarios that run in lockstep; more are faster and need more memory. Scores do not depend on it."""
+    record_plan_every: Annotated[int, Range(">= 1")] = 5
+    """Steps between recorded plans (open loop records all)."""
 
     def __post_init__(self) -> None:
-        check(self, {">= 1": "batch record_plan_every"})
+        check(self)
 
 
 @dataclass(frozen=True)
 class VehicleRef:
-    """The ego vehicle. name: one that comes with roadcraft (pacifica where neither is given); file: a YAML file of one's own, which also says its name.
-    A text alone is either: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
+    """The ego vehicle. A text alone is a name or a file: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
 
     name: str = ""
+    """A vehicle that comes with roadcraft (pacifica where neither name nor file is given)."""
     file: str = path_field()
+    """YAML file of a vehicle of your own, which also says its name."""
 
     @classmethod
     def from_text(cls, text: str) -> dict[str, str]:
@@ -94,7 +96,7 @@ class VehicleRef:
     def __post_init__(self) -> None:
         own = _name_in(self.file) if self.file else self.name or "pacifica"
         rule = f"must be left out or be {own!r}, which {self.file} says: give a name or a file"
-        check(self, {}, ("name", self.name in ("", own), rule))
+        check(self, ("name", self.name in ("", own), rule))
         object.__setattr__(self, "name", own)
 
 
@@ -109,36 +111,31 @@ def _name_in(file: str) -> str:
 
 @dataclass(frozen=True)
 class SuiteConfig:
-    """What is driven.
-
-    data: a store, or a folder of logs (``format`` names it where it cannot be told); filter: which scenarios; modes: ``nonreactive`` (others follow the
-    log), ``reactive`` (others are driven by ``agents``), ``open_loop`` (ego follows the log, plans are compared with it); missing: what to do
-    where the filter names tokens, logs, maps, splits or types that the data lack: ``report`` them and go on, or ``refuse``; maps: folder of the maps,
-    for raw nuPlan logs that they do not lie beside.
-    """
+    """What is driven."""
 
     data: str = path_field()
+    """A store, or a folder of logs."""
     format: str = ""
+    """Source plugin that reads the data, where the files do not tell ('': told from the files)."""
     filter: ScenarioFilter = field(default_factory=ScenarioFilter)
+    """Which scenarios are driven; what is null lets everything pass."""
     modes: tuple[Mode, ...] = ("nonreactive",)
+    """nonreactive: others follow the log; reactive: others are driven by agents; open_loop: the ego follows the log, plans are compared with it."""
     agents: PluginRef = plugin_field("agents", "idm")
+    """Drives the other road users in mode reactive."""
     missing: Literal["report", "refuse"] = "report"
+    """What to do where the filter names tokens, logs, maps, splits or types that the data lack."""
     maps: str = path_field()
+    """Folder of the maps, for raw nuPlan logs that they do not lie beside."""
 
     def __post_init__(self) -> None:
         once = 0 < len(self.modes) == len(set(self.modes))
-        check(self, {}, ("modes", once, "must name each mode once, and at least one"))
+        check(self, ("modes", once, "must name each mode once, and at least one"))
 
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """A scoring run.
-
-    planner; vehicle; suite; simulation; metrics: further ones beside nuPlan's, each a name or ``{name, params, role, weight}``,
-    where role and weight say how its score counts if not as the metric itself says; seed: of every random draw; workers: processes, 0 for one per core;
-    call_limit_s: a planner call that takes longer is killed and its scenario fails; rollouts: keep the drives (for show, rescore and report);
-    scenario: one token alone; out: the run's folder.
-    """
+    """A scoring run."""
 
     SHORT: ClassVar[dict[str, str]] = {
         "data": "suite.data",
@@ -152,19 +149,29 @@ class ScoreConfig:
     FREE: ClassVar[tuple[str, ...]] = ("workers", "call_limit_s", "simulation.batch", "out")
 
     planner: PluginRef = plugin_field("planner", "idm")
+    """Drives the ego."""
     vehicle: VehicleRef = field(default_factory=VehicleRef)
+    """The ego vehicle; vehicle=NAME or vehicle=FILE.yaml is short for it."""
     suite: SuiteConfig = field(default_factory=SuiteConfig)
+    """What is driven."""
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    """How a scenario is driven."""
     metrics: tuple[MetricRef, ...] = field(default=(), metadata={"kind": "metric"})
-    seed: int = 0
-    workers: int = 0
-    call_limit_s: float = 60.0
+    """Metrics beside nuPlan's: names, or {name, params, role, weight}, where role and weight say how the score counts."""
+    seed: Annotated[int, Range(">= 0")] = 0
+    """Seed of every random draw."""
+    workers: Annotated[int, Range(">= 0")] = 0
+    """Worker processes (0: one per core)."""
+    call_limit_s: Annotated[float, Range("> 0")] = 60.0
+    """A planner call that takes longer is killed, and its scenario fails."""
     rollouts: bool = True
+    """Whether the drives are kept, for show, rescore and report."""
     scenario: str = ""
+    """Token of the only scenario that is driven ('': all that pass the filter)."""
     out: str = path_field(written=True)
+    """Folder of the run ('': runs/PLANNER-TIME)."""
 
     def __post_init__(self) -> None:
         names = [m.name for m in self.metrics]
         twice = next((n for n in names if names.count(n) > 1), "")
-        once = ("metrics", not twice, f"must name each metric once, {twice!r} is there twice")
-        check(self, {">= 0": "seed workers", "> 0": "call_limit_s"}, once)
+        check(self, ("metrics", not twice, f"must name each metric once, {twice!r} is there twice"))

@@ -11,17 +11,17 @@ MAP_VERSION = "nuplan-maps-v1.0"
 
 @dataclass(frozen=True)
 class NuplanConfig:
-    """Where the logs and maps lie, and how much of a log a single scenario holds.
-
-    data_root: one ``.db`` log, a folder of them, or a folder of split folders of them; maps_root: the folder with ``nuplan-maps-v1.0.json``
-    (None: looked for in and beside ``data_root``, else that of the environment variable NUPLAN_MAPS_ROOT); splits: names of the split folders to
-    read (empty: all); past_s, future_s: seconds of the log before and after the window that a scenario read alone brings along; licence: terms of
-    logs that do not state their own.
-    """
+    """Where the logs and maps lie, and how much of a log a single scenario holds."""
 
     data_root: str = path_field()
+    """One .db log, a folder of them, or a folder of split folders of them."""
     maps_root: str | None = path_field(None)
+    """Folder with nuplan-maps-v1.0.json (null: in or beside data_root, else that of the environment variable NUPLAN_MAPS_ROOT)."""
     splits: tuple[str, ...] = ()
+    """Names of the split folders that are read (empty: all)."""
     past_s: float = 2.5
+    """Part of the log before its window that a scenario read alone brings along."""
     future_s: float = 8.5
+    """Part of the log after its window that a scenario read alone brings along."""
     licence: str = "nuPlan dataset licence (non-commercial research use)"
+    """Terms of logs that do not state their own."""

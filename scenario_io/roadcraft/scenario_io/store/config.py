@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StoreConfig:
-    """path: the store's folder."""
+    """A store that ``roadcraft ingest`` wrote."""
 
     path: str = ""
+    """Folder of the store."""

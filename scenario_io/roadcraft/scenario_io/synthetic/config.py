@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import Annotated
+
+from roadcraft.core.rules import OneOf, Range, check
 
 SITUATIONS = (
     "car_following", "slow_lead", "stop_and_go", "signal_straight", "protected_left", "unprotected_left", "right_turn",
@@ -24,33 +26,23 @@ LOCATIONS = {
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """What to make. worlds: how many drives, each on a patch of road of its own; seed: worlds of different seeds share no road, time, token or
-    traffic; processes: worker processes (0: one per core), which never change the result; situations: those that worlds take turns through
-    (empty: all); locations: number of nuPlan locations that the patches are spread over, 1 to 4; traffic: how dense the traffic is beside what a
-    situation itself needs (1: as usual, 2: twice as many cars and pedestrians); split: folder of the logs."""
+    """What to make."""
 
-    worlds: int = 26
-    seed: int = 0
-    processes: int = 0
-    situations: tuple[str, ...] = ()
-    locations: int = 4
-    traffic: float = 1.0
+    worlds: Annotated[int, Range("[1, 100000]")] = 26
+    """Drives, each on a patch of road of its own."""
+    seed: Annotated[int, Range("[0, 9223372036854775807]")] = 0
+    """Worlds of different seeds share no road, time, token or traffic."""
+    processes: Annotated[int, Range("[0, 1024]")] = 0
+    """Worker processes (0: one per core); they never change the result."""
+    situations: Annotated[tuple[str, ...], OneOf(*SITUATIONS)] = ()
+    """Situations that worlds take turns through (empty: all)."""
+    locations: Annotated[int, Range("[1, 4]")] = 4
+    """nuPlan locations over which the patches of road are spread."""
+    traffic: Annotated[float, Range("[0.1, 4]")] = 1.0
+    """Density of the traffic beside what a situation needs; 2 makes twice as many cars and pedestrians."""
     split: str = "synthetic"
+    """Folder of the logs."""
 
     def __post_init__(self) -> None:
-        unknown = [s for s in self.situations if s not in SITUATIONS]
-        if unknown:
-            near = [n for s in unknown for n in get_close_matches(s, SITUATIONS, 1)]
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"situations: there is no {unknown[0]!r}{hint} known: {', '.join(SITUATIONS)}")
-        for name, low, high in (
-            ("worlds", 1, 100_000),
-            ("seed", 0, 2**63 - 1),
-            ("processes", 0, 1024),
-            ("locations", 1, len(LOCATIONS)),
-            ("traffic", 0.1, 4.0),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} = {getattr(self, name)}: it must be from {low} to {high}")
-        if not self.split or "/" in self.split or self.split.startswith("."):
-            raise ValueError(f"split = {self.split!r}: it must be the name of a folder")
+        folder = bool(self.split) and "/" not in self.split and not self.split.startswith(".")
+        check(self, ("split", folder, "must be the name of a folder"))

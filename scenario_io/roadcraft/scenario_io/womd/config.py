@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 
 LICENCE = "Waymo Dataset License Agreement for Non-Commercial Use"
 
 
 @dataclass(frozen=True)
 class WomdConfig:
-    """path: a TFRecord file, or a folder in which all ``*.tfrecord*`` are taken; split: as the index notes it (None: the file's folder);
-    vehicle: vehicle file the ego is taken to be: its box centre stays where the log has it, its size is the vehicle's.
-
-    What the map does not say: lane_half_width_m where neither a boundary nor a parallel lane bounds a lane; min_half_width_m and
-    max_half_width_m bound what is measured; kerb_m: width of the strip behind a road edge that never counts as drivable;
-    route_ahead_m: how far the route goes on beyond the driven lanes.
-    """
+    """Where the scenarios lie, and what is assumed where Waymo's map says nothing."""
 
     path: str = ""
+    """A TFRecord file, or a folder in which all *.tfrecord* files are read."""
     split: str | None = None
+    """Split that the index notes (null: the name of the file's folder)."""
     vehicle: str = "pacifica"
+    """Vehicle that the ego is taken to be: the center of its box is the log's, its size the vehicle's."""
     lane_half_width_m: float = 1.8
-    min_half_width_m: float = 1.2
+    """Half the width of a lane that neither a boundary nor a parallel lane bounds."""
+    min_half_width_m: Annotated[float, Range("> 0")] = 1.2
+    """Least half width that is measured."""
     max_half_width_m: float = 2.5
-    kerb_m: float = 1.0
-    route_ahead_m: float = 100.0
+    """Largest half width that is measured."""
+    kerb_m: Annotated[float, Range(">= 0")] = 1.0
+    """Width of the strip behind a road edge that is never drivable."""
+    route_ahead_m: Annotated[float, Range(">= 0")] = 100.0
+    """Length by which the route goes on beyond the lanes that were driven."""
 
     def __post_init__(self) -> None:
         within = self.min_half_width_m <= self.lane_half_width_m <= self.max_half_width_m
         bounds = f"must lie between min_half_width_m = {self.min_half_width_m} and max_half_width_m = {self.max_half_width_m}"
-        check(
-            self,
-            {"> 0": "min_half_width_m", ">= 0": "kerb_m route_ahead_m"},
-            ("lane_half_width_m", within, bounds),
-        )
+        check(self, ("lane_half_width_m", within, bounds))
