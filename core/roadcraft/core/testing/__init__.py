@@ -7,7 +7,7 @@
     class TestCautious(PlannerConformance):
         name = "cautious"
 
-Each suite checks shapes, determinism and batching, and **reports** latency; nothing is timed as an assertion.
+Each suite checks shapes, determinism and batching; nothing is timed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, ClassVar
@@ -124,7 +123,7 @@ def check_prediction(prediction: Any, spec: FeatureSpec, count: int) -> None:
 
 class EncoderConformance:
     """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the batch, a reload, the device of the features.
-    Latency is reported. ``meta``: why the encoder cannot run on torch's device ``meta``, if it cannot."""
+    ``meta``: why the encoder cannot run on torch's device ``meta``, if it cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -197,18 +196,6 @@ class EncoderConformance:
         encoding, _ = encoder.to("meta").encode(features, None)
         for f in fields(encoding):
             assert getattr(encoding, f.name).device.type == "meta", f"{f.name} is not on the device of the features"
-
-    def test_latency_is_reported(self, encoder: Any, record_property: Any) -> None:
-        import torch
-
-        features = {k: v[:1] for k, v in made_up_features(encoder.features()).items()}
-        times = []
-        with torch.no_grad():
-            for _ in range(5):
-                began = time.perf_counter()
-                encoder.encode(features, None)
-                times.append(time.perf_counter() - began)
-        record_property("latency_ms_batch_1", round(1e3 * float(np.median(times)), 3))
 
 
 class ModelConformance:
@@ -382,6 +369,7 @@ class ModelConformance:
             assert getattr(prediction, name).device.type == "meta", f"{name} is not on the device of the features"
 
     def test_training_lowers_the_loss(self, pair: tuple[Any, Any]) -> None:
+        """By a tenth, so that neither chance nor a small side term alone will do."""
         import torch
 
         targets = self.targets(pair[1], self.scenes(pair))
@@ -393,6 +381,6 @@ class ModelConformance:
             torch.autograd.backward(total)
             optimizer.step()
             losses.append(float(total.detach()))
-        assert max(losses[-3:]) < losses[0], (
-            f"the loss of one batch goes from {losses[0]:.4g} to {losses[-1]:.4g} in 12 steps"
+        assert min(losses[-3:]) < 0.9 * losses[0], (
+            f"the loss of one batch goes from {losses[0]:.4g} to {losses[-1]:.4g} in 12 steps, not down by a tenth"
         )

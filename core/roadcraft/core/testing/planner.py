@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from roadcraft.core.testing.world import made_up_scenario, observe
 
 class PlannerConformance:
     """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged inputs (observations are
-    read-only), reported latency."""
+    read-only)."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -92,14 +91,3 @@ class PlannerConformance:
         )
         for kept, now in zip(before, (obs.ego_past, obs.objects.box, obs.time_us), strict=True):
             np.testing.assert_array_equal(kept, now)
-
-    def test_latency_is_reported(self, planner: Planner, record_property: Any) -> None:
-        obs = self.observe(planner, 1)
-        self.answer(planner, obs)
-        times = []
-        for _ in range(10):
-            began = time.perf_counter()
-            self.answer(planner, obs)
-            times.append(time.perf_counter() - began)
-        record_property("latency_ms_batch_1", round(1e3 * float(np.median(times)), 3))
-        print(f"\n{self.name}: {1e3 * np.median(times):.2f} ms per plan at batch 1")
