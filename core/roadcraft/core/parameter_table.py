@@ -14,7 +14,8 @@ _WIDTH = 100
 
 
 def print_sections(sections: Iterable[Section]) -> None:
-    """A table for each section: key (without that of the section), default with unit, what the setting does and which values it takes."""
+    """A table for each section: key (without that of the section), default with unit, what the setting does and which
+    values it takes."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -31,15 +32,25 @@ def print_sections(sections: Iterable[Section]) -> None:
         table.add_column("meaning")
         for p in section.parameters:
             key = p.key.removeprefix(f"{section.key}.")
-            table.add_row(
-                escape(key), escape(_default(p)), f"{escape(p.text)} [dim]({escape(p.constraint)})[/]".strip()
-            )
+            table.add_row(escape(key), escape(_default(p)), f"{escape(p.text)} [dim]{escape(_values(p))}[/]".strip())
         console.print(table)
 
 
 def _default(p: Parameter) -> str:
     written = "''" if p.default == "" else json.dumps(p.default, ensure_ascii=False).strip('"')
     return f"{written} {p.unit}".strip()
+
+
+def _values(p: Parameter) -> str:
+    """Which values a setting takes, as far as its default does not show it."""
+    if p.kind:
+        return f"(see: roadcraft plugins {p.kind})"
+    if p.choices:
+        return "" if p.default in (True, False) else f"({' | '.join(p.choices)})"
+    if p.range:
+        short = p.range.replace(" ", "")
+        return f"({short} or null)" if p.default is None else short if short[0] in "[(" else f"({short})"
+    return f"({p.type})" if p.default in (None, "") else ""
 
 
 def comments_of(sections: Iterable[Section]) -> dict[str, str]:

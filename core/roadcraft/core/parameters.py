@@ -39,7 +39,8 @@ class Parameter:
     unit: str
     """SI unit; '' for none."""
     range: str
-    """The numbers it takes, as a bound (``> 0``) or an interval (``[0, 1)``), or the texts, separated by commas; '' where nothing is ruled out."""
+    """The numbers it takes, as a bound (``> 0``) or an interval (``[0, 1)``), or the texts, separated by commas; ''
+    where nothing is ruled out."""
     text: str
     """What it does, in a sentence."""
     kind: str = ""
@@ -70,7 +71,8 @@ class Section:
 
 
 def parameters_of(schema: type) -> list[Parameter]:
-    """The settings of a config dataclass at any depth, by dotted key; those of a dataclass within it come after its own."""
+    """The settings of a config dataclass at any depth, by dotted key; those of a dataclass within it come after its
+    own."""
     return [p for section in sections_of(schema) for p in section.parameters]
 
 
@@ -129,7 +131,8 @@ def _choices(hint: Any) -> tuple[str, ...]:
 
 
 def texts_of(schema: type) -> dict[str, str]:
-    """The text under each field of a dataclass, its own or that of the base it comes from; '' where there is none, or no source."""
+    """The text under each field of a dataclass, its own or that of the base it comes from; '' where there is none, or
+    no source."""
     found: dict[str, str] = {}
     for base in reversed(schema.__mro__):
         found |= _own_texts(base) if is_dataclass(base) else {}

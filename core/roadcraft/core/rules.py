@@ -40,7 +40,8 @@ class RuleError(ConfigError, ValueError):
 
 @dataclass(frozen=True)
 class Range:
-    """The values a number takes: a bound (``>= 1``, ``> 0``) or an interval (``[0, 1)``). In a tuple or list it holds for each number."""
+    """The values a number takes: a bound (``>= 1``, ``> 0``) or an interval (``[0, 1)``). In a tuple or list it holds
+    for each number."""
 
     text: str
 
@@ -66,7 +67,8 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class OneOf:
-    """The texts a field takes, for choices that are no ``Literal`` (``OneOf(*NAMES)``). In a tuple or list it holds for each text."""
+    """The texts a field takes, for choices that are no ``Literal`` (``OneOf(*NAMES)``). In a tuple or list it holds for
+    each text."""
 
     values: tuple[str, ...]
 
@@ -135,7 +137,8 @@ def rules_of(schema: Any) -> dict[str, tuple[Range | OneOf, ...]]:
 
 
 def hints_of(schema: Any, marked: bool = False) -> dict[str, Any]:
-    """The annotations of a config dataclass as types; marked: ``Annotated`` ones as they are. Raises PluginError where they cannot be read."""
+    """The annotations of a config dataclass as types; marked: ``Annotated`` ones as they are. Raises PluginError where
+    they cannot be read."""
     try:
         return _hints_of(schema, include_extras=marked)
     except Exception as e:

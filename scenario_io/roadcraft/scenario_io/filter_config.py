@@ -1,4 +1,5 @@
-"""Which scenarios to take: the fields of nuPlan's ScenarioFilter as a light config dataclass (standard library only)."""
+"""Which scenarios to take: the fields of nuPlan's ScenarioFilter as a light config dataclass (standard library
+only)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ DEFAULT_TYPE = "unknown"  # type of a frame without (surviving) tags, as nuPlan 
 
 @dataclass(frozen=True)
 class ScenarioFilter:
-    """Every field that is None lets everything pass; a preset fills the fields that were left None (reference: nuplan-devkit e924167, ScenarioFilter)."""
+    """Every field that is None lets everything pass; a preset fills the fields that were left None (reference:
+    nuplan-devkit e924167, ScenarioFilter)."""
 
     preset: str | None = None
     """Name of a filter that comes with roadcraft (all, challenge, mapped, val14)."""
@@ -52,7 +54,8 @@ class ScenarioFilter:
     ego_route_radius: Annotated[float | None, Unit("m")] = None
     """A lane of the route must lie within this distance of the ego."""
     sample: Annotated[int | None, Range(">= 1")] = None
-    """Scenarios kept of those that pass all else, chosen by a hash of the token: a smaller sample is part of a larger one."""
+    """Scenarios kept of those that pass all else, chosen by a hash of the token: a smaller sample is part of a larger
+    one."""
     shuffle: bool | None = None
     """Whether the order, and what num_scenarios_per_type and limit_total_scenarios keep, are random."""
     seed: int = 0

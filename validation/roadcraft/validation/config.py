@@ -23,7 +23,8 @@ CHALLENGES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class LqrConfig:
-    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167, two_stage_controller.yaml)."""
+    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167,
+    two_stage_controller.yaml)."""
 
     q_speed: Annotated[float, Range(">= 0")] = 10.0
     """Weight of the speed error; a larger one follows the plan's speed more closely."""
@@ -64,7 +65,8 @@ class SimulationConfig:
     """How a scenario is driven."""
 
     controller: Literal["two_stage", "perfect", "log"] = "two_stage"
-    """two_stage: tracker, then vehicle model; perfect: the ego is put where the plan says; log: the ego follows the log (open loop)."""
+    """two_stage: tracker, then vehicle model; perfect: the ego is put where the plan says; log: the ego follows the log
+    (open loop)."""
     tracker: PluginRef = plugin_field("tracker", "lqr")
     """Turns a plan into controls."""
     vehicle_model: PluginRef = plugin_field("vehicle_model", "kinematic_bicycle")
@@ -120,7 +122,8 @@ class SuiteConfig:
     filter: ScenarioFilter = field(default_factory=ScenarioFilter)
     """Which scenarios are driven; what is null lets everything pass."""
     modes: tuple[Mode, ...] = ("nonreactive",)
-    """nonreactive: others follow the log; reactive: others are driven by agents; open_loop: the ego follows the log, plans are compared with it."""
+    """nonreactive: others follow the log; reactive: others are driven by agents; open_loop: the ego follows the log,
+    plans are compared with it."""
     agents: PluginRef = plugin_field("agents", "idm")
     """Drives the other road users in mode reactive."""
     missing: Literal["report", "refuse"] = "report"
@@ -157,7 +160,8 @@ class ScoreConfig:
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     """How a scenario is driven."""
     metrics: tuple[MetricRef, ...] = field(default=(), metadata={"kind": "metric"})
-    """Metrics beside nuPlan's: names, or {name, params, role, weight}, where role and weight say how the score counts."""
+    """Metrics beside nuPlan's: names, or {name, params, role, weight}, where role and weight say how the score
+    counts."""
     seed: Annotated[int, Range(">= 0")] = 0
     """Seed of every random draw."""
     workers: Annotated[int, Range(">= 0")] = 0

@@ -16,7 +16,8 @@ class NuplanConfig:
     data_root: str = path_field()
     """One .db log, a folder of them, or a folder of split folders of them."""
     maps_root: str | None = path_field(None)
-    """Folder with nuplan-maps-v1.0.json (null: in or beside data_root, else that of the environment variable NUPLAN_MAPS_ROOT)."""
+    """Folder with nuplan-maps-v1.0.json (null: in or beside data_root, else that of the environment variable
+    NUPLAN_MAPS_ROOT)."""
     splits: tuple[str, ...] = ()
     """Names of the split folders that are read (empty: all)."""
     past_s: float = 2.5

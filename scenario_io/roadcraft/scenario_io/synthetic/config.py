@@ -21,7 +21,8 @@ LOCATIONS = {
     "us-pa-pittsburgh-hazelwood": 32617,
     "sg-one-north": 32648,
 }
-"""nuPlan's four locations and the EPSG code of their metric frame (reference: nuplan-devkit e924167, map layer ``meta``)."""
+"""nuPlan's four locations and the EPSG code of their metric frame (reference: nuplan-devkit e924167, map layer
+``meta``)."""
 
 
 @dataclass(frozen=True)
