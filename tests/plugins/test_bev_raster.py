@@ -186,9 +186,9 @@ def test_everything_in_use_learns(drives: Any) -> None:
         ({"cells": 100}, "multiple of 16"),
         ({"channels": [12]}, "multiples of 8"),
         ({"channels": []}, "must name one number per stage"),
-        ({"surface": ["snow"]}, "surface .*must be among grade, friction"),
+        ({"surface": ["snow"]}, r"surface\[0\] .*must be among grade, friction"),
         ({"cell_m": 0.0}, "cell_m .*must be above 0, got 0.0"),
-        ({"ego_channels": ["vz"]}, "ego_channels .*must be among vx, vy"),
+        ({"ego_channels": ["vz"]}, r"ego_channels\[0\] .*must be among vx, vy"),
         ({"heads": 5}, "dim: must be a multiple of heads = 5, got 64"),
     ],
 )

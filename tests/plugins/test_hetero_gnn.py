@@ -271,7 +271,7 @@ def test_settings_that_make_no_sense() -> None:
         ({"layers": 0}, "layers must be at least 1"),
         ({"lane_links": 0}, "lane_links"),
         ({"reach_m": 0.0}, "reach_m must be above 0"),
-        ({"ego_channels": ("speed",)}, "ego_channels must be among vx, vy"),
+        ({"ego_channels": ("speed",)}, r"ego_channels\[0\] must be among vx, vy"),
         ({"state_dropout": 1.0}, "state_dropout"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,6 +1,7 @@
 """Shell completion of ``key=value`` words: keys, the names of plugins, the values of choices, and paths.
 
-Give ``autocompletion=complete_settings`` to the ``typer.Argument`` of a command's words; its ``CommandSpec.config`` says what they fill.
+Give ``autocompletion=complete_settings`` to the ``typer.Argument`` of a command's words; its ``CommandSpec.config``
+says what they fill.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The settings of a plugin or command: key, type, default, unit, range and sentence of every field of its config dataclass.
+"""The settings of a plugin or command: key, type, default, unit, range and sentence of every field of its config
+dataclass.
 
-The one table behind ``roadcraft COMMAND --help``, ``roadcraft plugins KIND NAME``, ``roadcraft config show`` and the reference of the docs. The sentence
-is the text under the field, the range and unit stand in its annotation (``core.rules``); a unit that the name ends in (``_s``, ``_mps``) need not be said.
+The one table behind ``roadcraft COMMAND --help``, ``roadcraft plugins KIND NAME``, ``roadcraft config show`` and the
+reference of the docs. The sentence is the text under the field, the range and unit stand in its annotation
+(``core.rules``); a unit that the name ends in (``_s``, ``_mps``) need not be said.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.rules import OneOf, Unit, hints_of, marks_of, rules_of
 
 _UNITS = {
-    "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³", "mps4": "m/s⁴", "rad": "rad",
-    "radps": "rad/s", "deg": "°", "kg": "kg",
+    "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³", "mps4": "m/s⁴",
+    "rad": "rad", "radps": "rad/s", "deg": "°", "kg": "kg",
 }  # fmt: skip
 
 

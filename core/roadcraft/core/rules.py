@@ -1,4 +1,5 @@
-"""Rules for the values of a config dataclass: written at the field, shown by ``--help`` and the docs, and checked from there.
+"""Rules for the values of a config dataclass: written at the field, shown by ``--help`` and the docs, and checked from
+there.
 
 ::
 
@@ -9,8 +10,9 @@
         gain: Annotated[float, Range("[0, 1]"), Unit("1/s")] = 0.5
         \"\"\"Share of the speed error that is corrected per second.\"\"\"
 
-``load_config`` and ``create`` check these rules of every config dataclass; ``check(self)`` in ``__post_init__`` also checks what Python code builds, and
-takes rules that concern several fields. Every refusal names the field, its value and the rule.
+``load_config`` and ``create`` check these rules of every config dataclass; ``check(self)`` in ``__post_init__`` also
+checks what Python code builds, and takes rules that concern several fields. Every refusal names the field, its value
+and the rule.
 """
 
 from __future__ import annotations
@@ -98,7 +100,8 @@ class Unit:
 
 
 def check(config: Any, *others: Any) -> None:
-    """For ``__post_init__``: check the rules of all fields, and those of several fields: ``check(self, ("modes", len(self.modes) > 0, "must name one"))``.
+    """For ``__post_init__``: check the rules that stand at the fields, and others, such as those of several fields:
+    ``check(self, ("modes", len(self.modes) > 0, "must name one"))``.
 
     Args:
         config: an instance of a config dataclass. A field that is None is not checked; of a tuple or list each item is.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core.rules import check
+from roadcraft.core.rules import OneOf, Range, check
 from roadcraft.plugins.common.seen import SeenConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")
@@ -13,29 +14,34 @@ PATCH = 4
 
 @dataclass(frozen=True)
 class BevRasterConfig(SeenConfig):
-    """The defaults are small: they train in minutes on two cores. For a large data set: cells 192, cell_m 0.5, channels [64, 128, 192], dim 128, layers 3,
-    heads 8, feed_forward 4, dropout 0.1, agents 32, static 8.
+    """A bird's-eye raster through a convolutional network; the raster shows everybody in its field, for past_steps
+    frames.
 
-    cells, cell_m: rows (and columns) of the raster and their size; three quarters lie ahead of the ego. channels: of the convolutional stages; the
-    first sees patches of 4 x 4 cells, each further one halves the resolution, and the last one's cells become tokens.
-    surface: raster layers of the ground that are read (of grade, friction, roughness, traversability, occupancy), each with a channel that says where
-    it is known; to a network trained on logs without a layer that layer changes nothing.
-    dim, layers, heads, feed_forward (times dim), dropout: of the transformer that mixes the tokens.
-
-    ego_channels, kept_channels, state_dropout: current states of the ego that are read, those never hidden in training, and the chance that another
-    one is, as in ``vector_transformer``. agents, static, past_steps, radius_m: capacities of the features; the raster shows everybody in its
-    field, for past_steps frames.
+    The defaults are small: they train in minutes on two cores. For a large data set: cells 192, cell_m 0.5, channels
+    [64, 128, 192], dim 128, layers 3, heads 8, feed_forward 4, dropout 0.1, agents 32, static 8.
     """
 
-    cells: int = 128
-    cell_m: float = 0.75
-    channels: tuple[int, ...] = (32, 48, 64)
-    surface: tuple[str, ...] = LAYERS
-    dim: int = 64
-    layers: int = 1
-    heads: int = 4
-    feed_forward: int = 2
-    dropout: float = 0.0
+    cells: Annotated[int, Range(">= 1")] = 128
+    """Rows and columns of the raster, three quarters of them ahead of the ego; a multiple of the last stage's
+    stride."""
+    cell_m: Annotated[float, Range("> 0")] = 0.75
+    """Size of a cell; smaller cells see more detail and less far."""
+    channels: Annotated[tuple[int, ...], Range(">= 8")] = (32, 48, 64)
+    """Channels of the convolutional stages, multiples of 8. The first sees patches of 4 x 4 cells, each further one
+    halves the resolution; cells of the last become tokens."""
+    surface: Annotated[tuple[str, ...], OneOf(*LAYERS)] = LAYERS
+    """Raster layers of the ground that are read, each with a channel that says where it is known; a layer that the
+    training logs lack changes nothing."""
+    dim: Annotated[int, Range(">= 1")] = 64
+    """Width of the scene tokens; a multiple of heads."""
+    layers: Annotated[int, Range(">= 1")] = 1
+    """Layers of the transformer that mixes the tokens."""
+    heads: Annotated[int, Range(">= 1")] = 4
+    """Attention heads."""
+    feed_forward: Annotated[int, Range(">= 1")] = 2
+    """Width of the feed-forward layers, as a multiple of dim."""
+    dropout: Annotated[float, Range("[0, 1)")] = 0.0
+    """Dropout; larger values regularize more, for large data sets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,10 +49,8 @@ class BevRasterConfig(SeenConfig):
         stages = f"must be a multiple of {step} with {len(self.channels)} stages of channels"
         check(
             self,
-            {">= 1": "dim heads layers", "> 0": "cell_m", "[0, 1)": "dropout"},
             ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
             ("channels", len(self.channels) > 0, "must name one number per stage"),
-            ("channels", all(c >= 8 and c % 8 == 0 for c in self.channels), "must be multiples of 8"),
-            ("cells", self.cells >= step and self.cells % step == 0, stages),
-            ("surface", set(self.surface) <= set(LAYERS), f"must be among {', '.join(LAYERS)}"),
+            ("channels", all(c % 8 == 0 for c in self.channels), "must be multiples of 8"),
+            ("cells", self.cells % step == 0, stages),
         )

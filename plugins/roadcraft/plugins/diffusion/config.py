@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 
 
 @dataclass(frozen=True)
 class GuidanceConfig:
-    """How strongly each energy bends a sample while it is drawn; 0 leaves it out, and all 0 costs nothing.
+    """How strongly each energy guides a sample while it is drawn; 0 leaves it out, and all 0 costs nothing."""
 
-    collision: with the agents as foreseen in the same sample; drivable: leaving the lanes ahead; speed: above the limit, and away from a target speed that
-    is told; comfort: accelerations and jerk beyond what passengers bear. limit: a step changes no sample by more (in standard deviations of the data).
-    """
-
-    collision: float = 0.0
-    drivable: float = 0.0
-    speed: float = 0.0
-    comfort: float = 0.0
-    limit: float = 0.5
+    collision: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of collisions with the agents as predicted in the same sample."""
+    drivable: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of leaving the lanes ahead."""
+    speed: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of speed above the limit, and away from a target speed that is given."""
+    comfort: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of accelerations and jerk beyond what passengers bear."""
+    limit: Annotated[float, Range("> 0")] = 0.5
+    """Largest change of a sample per step, in standard deviations of the data."""
 
     def __post_init__(self) -> None:
-        check(self, {">= 0": "collision drivable speed comfort", "> 0": "limit"})
+        check(self)
 
     @property
     def on(self) -> bool:
@@ -32,63 +33,79 @@ class GuidanceConfig:
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The defaults are small and train in minutes on two cores. For a large data set: blocks 3, heads 8, feed_forward 4, dropout 0.1, draws 4.
+    """Samples of trajectories by diffusion or flow matching.
 
-    samples: trajectories in an answer, dealt to the lines ahead; process: 'vp' (diffusion, variance preserving) or 'flow' (flow matching); steps: of the solver;
-    order: 2 (DPM-Solver++ 2M, or Heun for 'flow', which asks the network twice a step but for the last) or 1; temperature: of the noise a sample
-    starts from; emphasis: weight of classifier-free guidance: 0 ignores what is told (command, goal, target speed, style), 1 takes it as learned, more
-    exaggerates it and doubles the cost. guidance: see GuidanceConfig.
-
-    blocks, heads, feed_forward, dropout: of the denoiser; word_dim: of the text encoder; words: longest command; lines, line_points, line_interval_m:
-    reference lines of the features; speed_knots_s, offset_knots_s, slow_mps, future_steps: as of ``multimodal``; future_agents: neighbours denoised with the ego.
-
-    draws: noise levels per training sample.
-    Loss weights: value (of the spline coefficients), regression (of the poses they make; heading, speed within it), choice (of the line), agent; near_s: a
-    pose t seconds ahead weighs 1 / (1 + t / near_s).
+    The defaults are small and train in minutes on two cores. For a large data set: blocks 3, heads 8, feed_forward 4,
+    dropout 0.1, draws 4.
     """
 
-    samples: int = 6
+    samples: Annotated[int, Range(">= 1")] = 6
+    """Trajectories in an answer, shared among the lines ahead."""
     process: Literal["vp", "flow"] = "vp"
-    steps: int = 4
-    order: int = 2
-    temperature: float = 0.7
-    emphasis: float = 1.0
+    """vp: diffusion (variance preserving); flow: flow matching."""
+    steps: Annotated[int, Range(">= 1")] = 4
+    """Steps of the solver; more are more exact and slower."""
+    order: Annotated[int, Range("[1, 2]")] = 2
+    """Order of the solver: 2 is DPM-Solver++ 2M, or for flow Heun, which calls the network twice a step but for the
+    last."""
+    temperature: Annotated[float, Range(">= 0")] = 0.7
+    """Scale of the noise that a sample starts from; larger values give more diverse trajectories."""
+    emphasis: Annotated[float, Range(">= 0")] = 1.0
+    """Weight of classifier-free guidance: 0 ignores command, goal, target speed and style, 1 takes them as learned,
+    more exaggerates them and doubles the cost."""
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
-    blocks: int = 2
-    heads: int = 4
-    feed_forward: int = 2
-    dropout: float = 0.0
-    word_dim: int = 32
-    words: int = 8
-    lines: int = 3
-    line_points: int = 80
-    line_interval_m: float = 2.0
-    speed_knots_s: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
-    offset_knots_s: tuple[float, ...] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
-    slow_mps: float = 5.0
-    future_steps: int = 80
-    future_agents: int = 8
-    draws: int = 2
+    """Energies that guide a sample while it is drawn."""
+    blocks: Annotated[int, Range(">= 1")] = 2
+    """Blocks of the denoiser."""
+    heads: Annotated[int, Range(">= 1")] = 4
+    """Attention heads."""
+    feed_forward: Annotated[int, Range(">= 1")] = 2
+    """Width of the feed-forward layers, as a multiple of dim."""
+    dropout: Annotated[float, Range("[0, 1)")] = 0.0
+    """Dropout; larger values regularize more, for large data sets."""
+    word_dim: Annotated[int, Range(">= 1")] = 32
+    """Width of the text encoder."""
+    words: Annotated[int, Range(">= 1")] = 8
+    """Words of the longest command."""
+    lines: Annotated[int, Range(">= 1")] = 3
+    """Reference lines along the route that are read, at most."""
+    line_points: Annotated[int, Range(">= 4")] = 80
+    """Points of each reference line."""
+    line_interval_m: Annotated[float, Range("> 0")] = 2.0
+    """Distance between the points of a reference line."""
+    speed_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
+    """Times of the knots of the speed spline, ascending."""
+    offset_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
+    """Knots of the lateral spline, ascending, in seconds of travel at the present speed."""
+    slow_mps: Annotated[float, Range("> 0")] = 5.0
+    """Least speed that offset_knots_s are taken at."""
+    future_steps: Annotated[int, Range(">= 1")] = 80
+    """Predicted poses, 0.1 s apart."""
+    future_agents: Annotated[int, Range(">= 0")] = 8
+    """Nearest agents that are denoised together with the ego."""
+    draws: Annotated[int, Range(">= 1")] = 2
+    """Noise levels per training sample."""
     value: float = 0.1
+    """Loss weight of the spline coefficients."""
     regression: float = 1.0
+    """Loss weight of the poses that the splines make."""
     heading: float = 2.0
+    """Weight of the heading within regression."""
     speed: float = 0.5
+    """Weight of the speed within regression."""
     choice: float = 0.5
+    """Loss weight of the choice of line."""
     agent: float = 0.3
+    """Loss weight of the agents."""
     near_s: float = 2.0
+    """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
+    closed loop drives."""
 
     def __post_init__(self) -> None:
         check(
             self,
-            {
-                ">= 1": "samples steps blocks heads lines words draws future_steps",
-                "[1, 2]": "order",
-                ">= 0": "temperature emphasis",
-                ">= 4": "line_points",
-                "> 0": "line_interval_m",
-            },
             *(
-                (name, len(k) > 0 and list(k) == sorted(set(k)) and k[0] > 0.0, "must be positive and ascending")
+                (name, len(k) > 0 and list(k) == sorted(set(k)), "must be positive and ascending")
                 for name, k in (("speed_knots_s", self.speed_knots_s), ("offset_knots_s", self.offset_knots_s))
             ),
             (

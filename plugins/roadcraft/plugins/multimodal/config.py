@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 
 
 @dataclass(frozen=True)
 class MultimodalConfig:
-    """The defaults are small, as the encoder's are. For a large data set: modes 4, layers 2, heads 8, feed_forward 4, dropout 0.1.
+    """Speed profiles along reference lines.
 
-    modes: speed profiles per reference line; lines, line_points, line_interval_m: reference lines of the features; layers, heads, feed_forward,
-    dropout: of the decoder.
-
-    speed_knots_s: times of the knots of the speed spline; offset_knots_s: knots of the lateral spline, in seconds of travel at the present speed (at
-    least slow_mps); future_steps, future_agents: what is predicted, 0.1 s apart.
-    Loss weights: regression (position, heading and speed of the best mode), choice (which line and mode), agents; near_s: a pose t seconds ahead
-    weighs 1 / (1 + t / near_s), since a closed loop drives the first second of every plan.
+    The defaults are small, as the encoder's are. For a large data set: modes 4, layers 2, heads 8, feed_forward 4,
+    dropout 0.1.
     """
 
-    modes: int = 3
-    lines: int = 3
-    line_points: int = 80
-    line_interval_m: float = 2.0
-    layers: int = 1
-    heads: int = 4
-    feed_forward: int = 2
-    dropout: float = 0.0
-    speed_knots_s: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
-    offset_knots_s: tuple[float, ...] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
-    slow_mps: float = 5.0
-    future_steps: int = 80
-    future_agents: int = 10
+    modes: Annotated[int, Range(">= 1")] = 3
+    """Trajectories per reference line."""
+    lines: Annotated[int, Range(">= 1")] = 3
+    """Reference lines along the route that are read, at most."""
+    line_points: Annotated[int, Range(">= 4")] = 80
+    """Points of each reference line."""
+    line_interval_m: Annotated[float, Range("> 0")] = 2.0
+    """Distance between the points of a reference line."""
+    layers: Annotated[int, Range(">= 1")] = 1
+    """Layers of the decoder."""
+    heads: Annotated[int, Range(">= 1")] = 4
+    """Attention heads."""
+    feed_forward: Annotated[int, Range(">= 1")] = 2
+    """Width of the feed-forward layers, as a multiple of dim."""
+    dropout: Annotated[float, Range("[0, 1)")] = 0.0
+    """Dropout; larger values regularize more, for large data sets."""
+    speed_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
+    """Times of the knots of the speed spline, ascending."""
+    offset_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
+    """Knots of the lateral spline, ascending, in seconds of travel at the present speed."""
+    slow_mps: Annotated[float, Range("> 0")] = 5.0
+    """Least speed that offset_knots_s are taken at."""
+    future_steps: Annotated[int, Range(">= 1")] = 80
+    """Predicted poses, 0.1 s apart."""
+    future_agents: Annotated[int, Range(">= 0")] = 10
+    """Nearest agents whose future is predicted."""
     regression: float = 1.0
+    """Loss weight of the best mode's error of position, heading and speed."""
     choice: float = 0.5
+    """Loss weight of the choice of line and mode."""
     agent: float = 0.3
+    """Loss weight of the agents' error of position."""
     heading: float = 2.0
+    """Weight of the heading within regression."""
     speed: float = 0.5
+    """Weight of the speed within regression."""
     near_s: float = 2.0
+    """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
+    closed loop drives."""
 
     def __post_init__(self) -> None:
         check(
             self,
-            {
-                ">= 1": "modes lines layers heads future_steps",
-                ">= 4": "line_points",
-                "> 0": "line_interval_m",
-                "[0, 1)": "dropout",
-            },
             *(
-                (name, len(k) > 0 and list(k) == sorted(set(k)) and k[0] > 0.0, "must be positive and ascending")
+                (name, len(k) > 0 and list(k) == sorted(set(k)), "must be positive and ascending")
                 for name, k in (("speed_knots_s", self.speed_knots_s), ("offset_knots_s", self.offset_knots_s))
             ),
             (

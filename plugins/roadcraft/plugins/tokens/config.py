@@ -3,75 +3,79 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 
 
 @dataclass(frozen=True)
 class TokensConfig:
-    """The defaults are small. For a large data set: layers 6, heads 8, feed_forward 4, relation 64, dropout 0.1, 2048 tokens of each class,
-    vocabulary_batches 512, with an encoder of dim 128; train with closed_loop 0,
-    then a second run with closed_loop 1, a tenth of the learning rate and ``start`` at the first.
+    """Motion tokens of all road users.
 
-    vehicle_tokens, pedestrian_tokens, bicycle_tokens: sizes of the vocabulary; tolerance_m: mean corner distance that a token covers, enlarged until the
-    vocabulary covers what it was built from; vocabulary_batches: training batches it is built from.
-    layers, heads, feed_forward, dropout: of the decoder; relation: channels that say where one thing lies as seen from another; past_tokens: of an
-    agent's history, 0.5 s each; future_tokens: rolled out, 0.5 s each; taught_tokens: of them that training asks for: whoever goes on longer remembers no more
-    than that, and may be asked for any number. lines, line_points, line_interval_m: reference lines of the features, which the ego alone sees.
-    label_spread: the token that was next and those near it share the label, by a normal distribution of so many radii of the vocabulary (0: it alone);
-    closed_loop: share of the batches that are rolled out in training, executing among the ``closest_of`` likeliest tokens the one
-    closest to what happened (CAT-K, Zhang et al. 2024); ego, agent: weights of the loss terms.
-    samples: futures that are rolled out, the first without chance: each time the likeliest token, blended with likely ones within blend_m of it;
-    the others draw from the top_k likeliest, at a temperature; score_s: the ego's first seconds, whose likelihood is the score of a future; smooth_s: swings of
-    the ego's plan that are faster than this are smoothed away.
+    The defaults are small. For a large data set: layers 6, heads 8, feed_forward 4, relation 64, dropout 0.1, 2048
+    tokens of each class, vocabulary_batches 512, with an encoder of dim 128; train with closed_loop 0, then a second
+    run with closed_loop 1, a tenth of the learning rate and ``start`` at the first.
     """
 
-    vehicle_tokens: int = 512
-    pedestrian_tokens: int = 64
-    bicycle_tokens: int = 64
-    tolerance_m: float = 0.05
-    vocabulary_batches: int = 24
-    layers: int = 2
-    heads: int = 4
-    feed_forward: int = 2
-    dropout: float = 0.0
-    relation: int = 16
-    past_tokens: int = 4
-    future_tokens: int = 16
-    taught_tokens: int = 8
-    lines: int = 3
-    line_points: int = 80
-    line_interval_m: float = 2.0
-    label_spread: float = 1.0
-    closed_loop: float = 0.2
-    closest_of: int = 16
+    vehicle_tokens: Annotated[int, Range(">= 16")] = 512
+    """Motion tokens of vehicles."""
+    pedestrian_tokens: Annotated[int, Range(">= 16")] = 64
+    """Motion tokens of pedestrians."""
+    bicycle_tokens: Annotated[int, Range(">= 16")] = 64
+    """Motion tokens of bicycles."""
+    tolerance_m: Annotated[float, Range("> 0")] = 0.05
+    """Mean corner distance that a token covers, enlarged until the vocabulary covers what it was built from."""
+    vocabulary_batches: Annotated[int, Range(">= 1")] = 24
+    """Training batches that the vocabulary is built from."""
+    layers: Annotated[int, Range(">= 1")] = 2
+    """Layers of the decoder."""
+    heads: Annotated[int, Range(">= 1")] = 4
+    """Attention heads."""
+    feed_forward: Annotated[int, Range(">= 1")] = 2
+    """Width of the feed-forward layers, as a multiple of dim."""
+    dropout: Annotated[float, Range("[0, 1)")] = 0.0
+    """Dropout; larger values regularize more, for large data sets."""
+    relation: Annotated[int, Range(">= 1")] = 16
+    """Channels that say where one thing lies as seen from another."""
+    past_tokens: Annotated[int, Range(">= 1")] = 4
+    """Tokens of an agent's history, 0.5 s each."""
+    future_tokens: Annotated[int, Range(">= 1")] = 16
+    """Tokens that are rolled out, 0.5 s each."""
+    taught_tokens: Annotated[int, Range(">= 1")] = 8
+    """Future tokens that the loss covers, and the most that a longer rollout remembers; at most future_tokens."""
+    lines: Annotated[int, Range(">= 1")] = 3
+    """Reference lines along the route that the ego alone reads, at most."""
+    line_points: Annotated[int, Range(">= 4")] = 80
+    """Points of each reference line."""
+    line_interval_m: Annotated[float, Range("> 0")] = 2.0
+    """Distance between the points of a reference line."""
+    label_spread: Annotated[float, Range(">= 0")] = 1.0
+    """The next token shares its label with tokens near it, by a normal distribution of so many radii of the vocabulary
+    (0: no sharing)."""
+    closed_loop: Annotated[float, Range("[0, 1]")] = 0.2
+    """Share of the training batches that are rolled out with the model's own tokens (CAT-K, Zhang et al. 2024)."""
+    closest_of: Annotated[int, Range(">= 1")] = 16
+    """Likeliest tokens among which such a rollout executes the one closest to the log."""
     ego: float = 1.0
+    """Loss weight of the ego's tokens."""
     agent: float = 1.0
-    samples: int = 4
-    temperature: float = 1.0
-    top_k: int = 16
-    blend_m: float = 0.5
-    score_s: float = 3.0
-    smooth_s: float = 0.35
+    """Loss weight of the agents' tokens."""
+    samples: Annotated[int, Range(">= 1")] = 4
+    """Futures that are rolled out: the first takes the likeliest token each time, the others draw."""
+    temperature: Annotated[float, Range("> 0")] = 1.0
+    """Temperature of the draws; larger values give more diverse futures."""
+    top_k: Annotated[int, Range(">= 1")] = 16
+    """Likeliest tokens among which the others draw."""
+    blend_m: Annotated[float, Range("> 0")] = 0.5
+    """The first future blends the likeliest token with likely ones within this distance."""
+    score_s: Annotated[float, Range("> 0")] = 3.0
+    """First part of the ego's future whose likelihood is the score of the future."""
+    smooth_s: Annotated[float, Range("> 0")] = 0.35
+    """Swings of the ego's plan that are faster than this are smoothed away."""
 
     def __post_init__(self) -> None:
-        counts = "layers heads relation past_tokens future_tokens taught_tokens lines vocabulary_batches closest_of samples top_k"
-        check(
-            self,
-            {
-                ">= 16": "vehicle_tokens pedestrian_tokens bicycle_tokens",
-                ">= 1": counts,
-                "> 0": "tolerance_m temperature blend_m score_s smooth_s line_interval_m",
-                "[0, 1]": "closed_loop",
-                ">= 0": "label_spread",
-                ">= 4": "line_points",
-            },
-            (
-                "taught_tokens",
-                self.taught_tokens <= self.future_tokens,
-                f"must be at most future_tokens = {self.future_tokens}",
-            ),
-        )
+        fits = self.taught_tokens <= self.future_tokens
+        check(self, ("taught_tokens", fits, f"must be at most future_tokens = {self.future_tokens}"))
 
     @property
     def sizes(self) -> tuple[int, int, int]:

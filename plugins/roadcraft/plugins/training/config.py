@@ -14,8 +14,8 @@ from roadcraft.core.rules import Range, check
 class AugmentConfig:
     """What is done to samples at random.
 
-    Perturb and recover: the ego is moved off its logged state, and its target leads back onto the logged path by a quintic spline. A displacement that
-    touches another object is not made.
+    Perturb and recover: the ego is moved off its logged state, and its target leads back onto the logged path by a
+    quintic spline. A displacement that touches another object is not made.
     """
 
     probability: Annotated[float, Range("[0, 1]")] = 0.5
