@@ -94,7 +94,12 @@ def main(first: Path, last: Path) -> None:
     for name, words in NETWORKS.items():
         roadcraft(first, "train", *words, f"data={STORE}", f"out={TRAINED / name}")
         shutil.copytree(TRAINED / name / "best", FIXTURES / "checkpoints" / name)
-        drive(first, last, name, f"planner={{name: learned, params: {{checkpoint: {TRAINED / name / 'best'}, micro_batch: 2}}}}")
+        drive(
+            first,
+            last,
+            name,
+            f"planner={{name: learned, params: {{checkpoint: {TRAINED / name / 'best'}, micro_batch: 2}}}}",
+        )
     agents = f"agents={{name: tokens, params: {{checkpoint: {TRAINED / TOKENS / 'best'}, micro_batch: 2}}}}"
     drive(first, last, AGENTS, "planner=idm", "modes=[reactive]", agents)
     half = [*NETWORKS["vector_transformer-multimodal"], f"data={STORE}", f"out={TRAINED / 'half'}"]
@@ -109,7 +114,11 @@ def main(first: Path, last: Path) -> None:
         (FIXTURES / f"settings-{format_}.yaml").write_text(python(checkout, "-c", _SETTINGS))
     pack("runs", RUNS)
     shutil.rmtree(FIXTURES / "roadcraft-anchors", ignore_errors=True)
-    shutil.copytree(first / "examples" / "roadcraft-anchors", FIXTURES / "roadcraft-anchors", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(
+        first / "examples" / "roadcraft-anchors",
+        FIXTURES / "roadcraft-anchors",
+        ignore=shutil.ignore_patterns("__pycache__", ".*"),
+    )
 
 
 def drive(first: Path, last: Path, name: str, *words: str) -> None:
@@ -153,7 +162,9 @@ def roadcraft(checkout: Path, *words: str) -> None:
 
 def python(checkout: Path, *words: str) -> str:
     with environment(checkout) as env:
-        return subprocess.run([sys.executable, *words], cwd=WORK, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run(
+            [sys.executable, *words], cwd=WORK, env=env, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
 
 
 def command(*words: str) -> list[str]:
@@ -163,7 +174,12 @@ def command(*words: str) -> list[str]:
 @contextmanager
 def environment(checkout: Path) -> Iterator[dict[str, str]]:
     path = os.pathsep.join(str(checkout / room) for room in ROOMS)
-    yield {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": f"/tmp/cache/{checkout.name}"}
+    yield {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_CACHE_HOME": f"/tmp/cache/{checkout.name}",
+    }
 
 
 def pack(name: str, folder: Path) -> None:

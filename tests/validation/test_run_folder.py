@@ -130,7 +130,10 @@ def test_a_run_of_another_format_is_refused(run, found, remedy):
 def as_format_1(run):
     """The run as a roadcraft wrote it that knew no checksums, roles and digests, its first drive a failed one."""
     listed = json.loads((run / "scenarios.json").read_text())
-    (run / "scenarios.json").write_text(json.dumps({"format": 1, **{k: listed[k] for k in ("versions", "scenarios")}}))
+    versions = {**listed["versions"], "roadcraft": "0.1.0"}
+    (run / "scenarios.json").write_text(
+        json.dumps({"format": 1, "versions": versions, "scenarios": listed["scenarios"]})
+    )
     tree = yaml.safe_load((run / "config.yaml").read_text())
     tree["simulation"]["plan_every"] = tree["simulation"].pop("record_plan_every")
     (run / "config.yaml").write_text(yaml.safe_dump({**tree, "out": "runs/a"}))
@@ -175,7 +178,7 @@ def test_a_run_made_before_checksums_is_read_and_says_that_it_has_none(run, whol
     assert describe_scenario(run, first[0])["results"][0]["failure"]["error"] == "ValueError: no"
     (same,) = compare(whole, run)["challenges"].values()
     assert [x["token"] for x in same["newly_failed"]] == [first[0]]
-    assert compare(whole, run)["settings"] == []
+    assert [s["key"] for s in compare(whole, run)["settings"]] == ["version of roadcraft"]
     again = rescore(run, tmp_path / "again")
     assert again.summary["challenges"]["closed_loop_nonreactive_agents"]["score"] == pytest.approx(figures["score"])
     report([run], tmp_path / "report.html")
@@ -184,9 +187,7 @@ def test_a_run_made_before_checksums_is_read_and_says_that_it_has_none(run, whol
 
 def test_only_resuming_refuses_a_run_made_before_checksums(run, small_store):
     as_format_1(run)
-    with pytest.raises(
-        DataError, match="this run is of format 1, which does not tell what it was begun with: it cannot be resumed"
-    ):
+    with pytest.raises(DataError, match=r"roadcraft 0\.1\.0 began this run, .* it cannot be resumed"):
         run_score(run, small_store, resume=True)
 
 

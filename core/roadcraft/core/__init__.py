@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from roadcraft.core._version import __version__
 from roadcraft.core.lazy import lazy
+from roadcraft.core.renamed import find_moved_modules
 
 _EXPORTS = {
     "roadcraft.core.errors": ["RoadcraftError", "ConfigError", "DataError", "PluginError"],
@@ -83,3 +84,4 @@ if TYPE_CHECKING:
     from roadcraft.core.vehicle import RigidUnit, Vehicle, load_vehicle, vehicle_names
 
 __getattr__, __dir__ = lazy(__name__, _HOME)
+find_moved_modules()

@@ -143,6 +143,7 @@ def _run(words: list[str]) -> None:
         if note and len(leading) < len(words) and not {"-h", "--help"} & set(words):
             print(f"note: {note}", file=sys.stderr)
         _warn_of_faults()
+        warnings.formatwarning = _warning_text
         _build_app()(args=words, prog_name="roadcraft")
     except RoadcraftError as e:
         sys.exit(_fail(e))
@@ -170,6 +171,17 @@ def _warn_of_faults() -> None:
         faults = registry().faults
     for fault in faults:
         print(f"warning: plugin {fault.entry_point!r} of {fault.provider} was left out: {fault.error}", file=sys.stderr)
+
+
+_format = warnings.formatwarning
+
+
+def _warning_text(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours as one line, any other as Python writes it."""
+    ours = category.__module__.startswith("roadcraft.")
+    return f"warning: {message}\n" if ours else _format(message, category, filename, lineno, line)
 
 
 def _fail(error: RoadcraftError) -> int:

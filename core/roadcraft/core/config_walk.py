@@ -16,6 +16,7 @@ from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
+from roadcraft.core.renamed import current, tell
 from roadcraft.core.rules import RuleError, check, hints_of
 from roadcraft.core.yaml_text import Plain, resolved
 
@@ -54,11 +55,17 @@ class Walk:
         known = {f.name: f for f in fields(schema)}
         hints = hints_of(schema)
         out = dict(base)
-        for name, value in over.items():
+        named, replaced = current(schema, over)
+        for old, new in replaced.items():
+            if old not in named:
+                tell(f"{at}{old} ({layer.origin})", f"{at}{new}")
+        for name, value in named.items():
             key = f"{at}{name}"
             self.origins[key] = layer.origin
             if name in known:
                 out[name] = self._merge_field(known[name], hints[name], out.get(name), value, layer, key)
+            elif name in replaced:
+                self.wrong(key, f"is the old name of {replaced[name]}, which is given as well: leave the old one out")
             else:
                 self.wrong(key, f"unknown key; {_near(str(name), known, hints, at)}")
         return out

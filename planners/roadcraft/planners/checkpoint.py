@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ from roadcraft.core.errors import DataError, DiskError, PluginError
 from roadcraft.core.files import digest_of, disk_error, replacing
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
 from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import create
+from roadcraft.core.registry import create, registry
+from roadcraft.core.renamed import current_tree, current_weights
 from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
 
 if TYPE_CHECKING:
@@ -208,6 +210,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     for part in ("encoder", "model"):
         if not isinstance(tree[part], dict) or not isinstance(tree[part].get("name"), str):
             raise DataError(f"{part} must be a map with a name", where=str(path / CONFIG), remedy=_COPY)
+        with suppress(PluginError):  # told where it is built
+            schema = registry().config_class(part, tree[part]["name"])
+            tree[part]["params"] = current_tree(schema, tree[part].get("params") or {})
     return dict(tree)
 
 
@@ -254,7 +259,8 @@ def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) 
     tree = read_config(folder)
     path = Path(folder)
     if model:
-        tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, model)}
+        named = current_tree(registry().config_class("model", tree["model"]["name"]), model, "params.model")
+        tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, named)}
     network = build_network(tree["encoder"], tree["model"])
     _check_features(network.features, tree, path)
     load_weights(network, path, tree)
@@ -276,6 +282,9 @@ def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> Non
     the network."""
     file = folder / WEIGHTS
     tensors = read_tensors(file, tree.get("weights"))
+    for kind in ("encoder", "model"):
+        names = current_weights(f"{kind} {tree[kind]['name']}", tensors)
+        tensors = {names.get(k, k): v for k, v in tensors.items()}
     expected = network.state()
     wrong = [f"{k} is missing" for k in sorted(expected.keys() - tensors.keys())]
     wrong += [f"{k} is unknown here" for k in sorted(tensors.keys() - expected.keys())]

@@ -54,7 +54,7 @@ def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """The config of a run's last checkpoint. Raises DataError where the folder holds no run."""
+    """The config of a run's last checkpoint. Raises DataError where the folder holds no run, or another version began it."""
     if not (run / "last").is_dir():
         holder = run.parent if (run.parent / "last").is_dir() else None
         raise DataError(
@@ -62,7 +62,15 @@ def read_run(run: Path) -> dict[str, Any]:
             where=str(run),
             remedy=f"--resume {holder}" if holder else "--resume RUN, the folder that was out=RUN",
         )
-    return read_config(run / "last")
+    tree = read_config(run / "last")
+    wrote = tree.get("versions", {}).get("roadcraft")
+    if wrote != __version__:
+        raise DataError(
+            f"roadcraft {wrote} began this run, this is roadcraft {__version__}: it cannot be resumed",
+            where=str(run),
+            remedy=f"finish it with that version, or begin a run of its own with start={run / 'last'}",
+        )
+    return tree
 
 
 def _parts_of(start: str) -> list[str]:

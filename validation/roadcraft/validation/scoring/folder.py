@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core._version import __version__
 from roadcraft.core.config import flat
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
@@ -137,7 +138,17 @@ class RunFolder:
                 remedy="copy it again from where it came, or score again",
             )
         tree: dict[str, Any] = resolved(parse_yaml(text.decode(), str(self.config)))
-        return tree
+        return tree if self.versions().get("roadcraft") == __version__ else former.tree(tree)
+
+    def require_same_version(self) -> None:
+        """Raise DataError where another version of roadcraft began this run."""
+        wrote = self.versions().get("roadcraft")
+        if wrote != __version__:
+            raise DataError(
+                f"roadcraft {wrote} began this run, this is roadcraft {__version__}: it cannot be resumed",
+                where=str(self.path),
+                remedy="finish it with that version, or score into another folder",
+            )
 
     def _listed(self) -> dict[str, Any]:
         if "scenarios" not in self._read:

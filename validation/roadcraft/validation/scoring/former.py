@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from roadcraft.core.config import full_tree, load_config
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.registry import create
+from roadcraft.core.renamed import untold
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.suites import Item, scenario_list_hash
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from roadcraft.validation.scoring.folder import RunFolder
 
 FORMAT = 1
-_RENAMED = {"plan_every": "record_plan_every"}  # settings of the simulation
 
 
 @lru_cache
@@ -36,10 +36,8 @@ def listed(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tree(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with every default of its plugins, as it was written where one of them is not installed here."""
-    driven = {_RENAMED.get(k, k): v for k, v in found.get("simulation", {}).items()}
-    found = {**found, "simulation": driven} if driven else found
-    with contextlib.suppress(ConfigError, PluginError):
+    """A configuration that another version wrote, with today's keys and every default of its plugins; as it was written where one of them is not installed here."""
+    with contextlib.suppress(ConfigError, PluginError), untold():
         found = full_tree(load_config(ScoreConfig, [found]).config)
     return {k: v for k, v in found.items() if k != "out"}
 

@@ -19,7 +19,6 @@ from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError
 from roadcraft.core.files import write_atomic
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring import former
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
 from roadcraft.validation.scoring.pool import Batch, Events, Pool
@@ -137,7 +136,7 @@ def resumed_words(words: Sequence[str], out: Path | None) -> list[str]:
     if not place or any("=" not in w for w in words) or keys.keys() & {"data", "suite", "suite.data"}:
         return list(words)
     folder = RunFolder(place)
-    folder.tree()
+    folder.require_same_version()
     return [str(folder.config), *words]
 
 
@@ -169,14 +168,9 @@ def _begin(
             where=str(folder.path),
             remedy="copy it again from where it came, or choose another out=",
         )
-    if resume and folder.former:
-        raise DataError(
-            f"this run is of format {former.FORMAT}, which does not tell what it was begun with: it cannot be resumed",
-            where=str(folder.path),
-            remedy="score into another folder",
-        )
     if not resume:
         raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
+    folder.require_same_version()
     refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
     refuse_changes({"versions": folder.versions()}, {"versions": versions()}, (), folder.path)
     if scenario_list_hash(folder.items()) != scenario_list_hash(items):

@@ -1,0 +1,186 @@
+"""What had another name in an earlier version, in one place: settings, texts that settings hold, weights of networks, modules.
+
+To rename something that users, their files or their packages name, rename it in the code and add the old name to a table below; nothing else is needed:
+``config_walk`` takes an old key with a RenamedWarning, ``planners`` reads old checkpoints without a word, old modules import with a RenamedWarning, and
+``docs_page`` lists all of it. A new name that is renamed again before a release replaces the old one's entry. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from roadcraft.core.registry import Registry
+
+SINCE, UNTIL = "0.2.0", "0.3.0"  # the version in which these were renamed, and the one in which the old names go
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "SimulationConfig": {"plan_every": "record_plan_every"},
+}
+"""Config dataclass that declares the field (those that inherit it are found): old key to new key."""
+
+VALUES: dict[str, dict[str, dict[str, str]]] = {}
+"""Config dataclass, key: old text to new text."""
+
+WEIGHTS: dict[str, dict[str, str]] = {}
+"""``"KIND NAME"`` of an encoder or model: beginning of a weight's old name to that of its new name, dots included; ``*`` stands for one part."""
+
+MODULES: dict[str, str] = {}
+"""Module that packages made for an earlier version import, and where its names are now."""
+
+
+class RenamedWarning(FutureWarning):
+    """An old name was used. It works until the version that the warning names."""
+
+
+def current(schema: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values of one config dataclass, as ``given``, under today's names, and the old names among them: old to new (``key=text`` for a text).
+
+    A key that stands there under both names keeps both.
+    """
+    keys, values = _of(SETTINGS, schema), _of(VALUES, schema)
+    out: dict[str, Any] = {}
+    replaced: dict[str, str] = {}
+    for key, value in given.items():
+        new = keys.get(key, key)
+        if new != key:
+            replaced[key] = new
+        texts = values.get(new, {})
+        for text in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []:
+            if texts and str(text) in texts:
+                replaced[f"{new}={text}"] = f"{new}={texts[str(text)]}"
+        out[key if new in given else new] = _with(texts, value) if texts else value
+    return out, replaced
+
+
+def _with(texts: Mapping[str, str], value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_with(texts, v) for v in value]
+    return texts.get(str(value), value) if isinstance(value, str) else value
+
+
+def _of(table: Mapping[str, Mapping[str, Any]], schema: type) -> dict[str, Any]:
+    """What a table says of a config dataclass of ours, and of those that it inherits from."""
+    ours = [c for c in reversed(schema.__mro__) if c.__module__.startswith("roadcraft.")]
+    return {old: new for c in ours for old, new in table.get(c.__qualname__, {}).items()}
+
+
+def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> dict[str, Any]:
+    """The same at any depth. Old names are told where an origin is named; what an earlier version wrote is read without a word."""
+    out, replaced = current(schema, given)
+    for old, new in replaced.items() if origin else ():
+        tell(f"{old} ({origin})", new)
+    return out | {k: current_tree(s, out[k], origin) for k, s in _parts(schema) if isinstance(out.get(k), Mapping)}
+
+
+def _parts(schema: type) -> list[tuple[str, type]]:
+    """The fields of a config dataclass that are config dataclasses themselves."""
+    from roadcraft.core.rules import hints_of
+
+    return [(k, h) for k, h in hints_of(schema).items() if isinstance(h, type) and is_dataclass(h)]
+
+
+def tell(old: str, new: str, stacklevel: int = 2) -> None:
+    """The warning: ``old`` is a key with its origin, or a module."""
+    text = f"{old} is called {new} since roadcraft {SINCE}; the old name goes in {UNTIL}"
+    warnings.warn(text, RenamedWarning, stacklevel=stacklevel)
+
+
+@contextmanager
+def untold() -> Iterator[None]:
+    """Read what an earlier version wrote, old names in it included, without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RenamedWarning)
+        yield
+
+
+def current_weights(part: str, names: Iterable[str]) -> dict[str, str]:
+    """Old to new name of those of a network's weights (``model.*``) that had another name in its part ``"model diffusion"``."""
+    prefix = f"{part.partition(' ')[0]}."
+    found = {}
+    for name in names:
+        now = name
+        for old, new in WEIGHTS.get(part, {}).items():
+            pattern = re.escape(prefix + old).replace(r"\*", "([^.]+)")
+            if match := re.match(pattern, now):
+                kept = iter(match.groups())
+                now = prefix + "".join(next(kept) if c == "*" else c for c in new) + now[match.end() :]
+        if now != name:
+            found[name] = now
+    return found
+
+
+class _Moved(MetaPathFinder, Loader):
+    """Imports modules of MODULES: an empty module that looks its names up where they are now."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in MODULES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = MODULES[module.__name__]
+        tell(f"module {module.__name__}", new, stacklevel=3)
+        module.__dict__["__getattr__"] = lambda name: getattr(import_module(new), name)
+
+
+def find_moved_modules() -> None:
+    """Let old modules be imported, after all other ways to find a module."""
+    if not any(isinstance(f, _Moved) for f in sys.meta_path):
+        sys.meta_path.append(_Moved())
+
+
+def docs_page(plugins: Registry | None = None) -> str:
+    """The page "Coming from 0.1" in Markdown, from the tables above."""
+    from roadcraft.core.registry import load_object, registry
+
+    plugins = plugins or registry()
+    owners = [(f"{p.spec.kind} {p.spec.name}", p.spec.config) for p in plugins.plugins() if p.ours]
+    owners = [(c.spec.name, c.spec.config) for c in plugins.commands() if c.ours and c.spec.config] + owners
+    settings = [(where, *r) for where, config in owners for r in _renamed_in(load_object(config, where))]
+    weights = [(part, old, new) for part, names in WEIGHTS.items() for old, new in names.items()]
+    parts = [
+        _PAGE.format(since=SINCE, until=UNTIL),
+        _table("## Settings", ("of", "until then", f"since {SINCE}"), settings),
+        _table("## Weights in checkpoints", ("of", "until then", f"since {SINCE}"), weights),
+        _table("## Modules", ("until then", f"since {SINCE}"), list(MODULES.items())),
+    ]
+    return "\n".join(p for p in parts if p)
+
+
+_PAGE = """# Coming from 0.1
+
+What version 0.1 wrote opens in {since}: stores, runs (`show`, `report`, `compare`, `rescore`) and checkpoints, which drive as they did, to the last bit. An
+unfinished run is the exception: `score --resume` and `train --resume` refuse what another version began, and name both versions.
+
+Some settings have other names since {since}. The old ones still work: each is taken, with one warning that names the file (or the command line), the old key
+and the new one. They go in {until}, and checkpoints with old names then open no more.
+"""
+
+
+def _table(heading: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(f'`{cell}`' for cell in row)} |" for row in rows]
+    return "\n".join([heading, "", *lines, ""])
+
+
+def _renamed_in(schema: type, at: str = "") -> Iterator[tuple[str, str]]:
+    """Old and new keys of a config dataclass, and of those within it."""
+    for old, new in _of(SETTINGS, schema).items():
+        yield f"{at}{old}", f"{at}{new}"
+    for key, texts in _of(VALUES, schema).items():
+        yield from ((f"{at}{key}={old}", f"{at}{key}={new}") for old, new in texts.items())
+    for key, part in _parts(schema):
+        yield from _renamed_in(part, f"{at}{key}.")
