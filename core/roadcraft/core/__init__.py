@@ -27,7 +27,7 @@ _EXPORTS = {
         "load_planner", "stack_plans",
     ],
     "roadcraft.core.config": ["load_config", "path_field", "to_yaml"],
-    "roadcraft.core.rules": ["check"],
+    "roadcraft.core.rules": ["OneOf", "Range", "Unit", "check"],
     "roadcraft.core.hookspecs": ["API_VERSION", "CommandSpec", "PluginRef", "PluginSpec", "hookimpl", "plugin_field"],
     "roadcraft.core.registry": ["Registry", "create"],
 }  # fmt: skip
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
     from roadcraft.core.registry import Registry, create
     from roadcraft.core.rollout import Forecast, Lights, Objects, ObservationBatch, Plan, Rollout
-    from roadcraft.core.rules import check
+    from roadcraft.core.rules import OneOf, Range, Unit, check
     from roadcraft.core.scenario import (
         EGO_SIZE,
         Drive,

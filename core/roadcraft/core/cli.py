@@ -67,10 +67,9 @@ class _WithSettings(typer.core.TyperCommand):
         super().format_help(ctx, formatter)
         found = next(c for c in registry().commands() if c.spec.name == self.name)
         schema = load_object(found.spec.config, f"the configuration of {self.name!r}")
-        short = ", ".join(f"{k} for {full}" for k, full in getattr(schema, "SHORT", {}).items())
-        print(f"Settings, KEY=VALUE (as a file: roadcraft config show --for {self.name}):")
-        print(f"Short keys: {short}.\n" if short else "")
-        print_sections(sections_of(schema))
+        short = ", ".join(f"{key} for {full}" for key, full in getattr(schema, "SHORT", {}).items())
+        head = f"Settings, KEY=VALUE (as a file: roadcraft config show --for {self.name}):"
+        print_sections(sections_of(schema), head, f"Short keys: {short}." if short else "")
 
 
 def _placeholder(found: Provided) -> Any:

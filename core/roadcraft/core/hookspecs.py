@@ -80,12 +80,13 @@ class PluginRef:
 class MetricRef(PluginRef):
     """A reference to a metric that may also say how its score counts: ``{name, params, role, weight}``.
 
-    role: ``multiplier``, ``weighted`` or ``report``, as the metric itself says where it is empty; weight: of a weighted one, as the metric itself says
-    where it is null. A setting of the metric's own that is called role or weight goes under ``params``.
+    A setting of the metric's own that is called role or weight goes under ``params``.
     """
 
     role: Literal["", "multiplier", "weighted", "report"] = ""
+    """How the score counts ('': as the metric itself says)."""
     weight: float | None = None
+    """Weight of a weighted one (null: as the metric itself says)."""
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 0.0 <= self.weight < float("inf"):

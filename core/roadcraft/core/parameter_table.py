@@ -13,14 +13,16 @@ from roadcraft.core.yaml_text import to_yaml
 _WIDTH = 100
 
 
-def print_sections(sections: Iterable[Section]) -> None:
-    """A table for each section: key (without that of the section), default with unit, what the setting does and which
+def print_sections(sections: Iterable[Section], *head: str) -> None:
+    """Lines of text, and a table for each section: key (without that of the section), default with unit, what the setting does and which
     values it takes."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console()
+    for line in filter(None, head):
+        console.print(line, markup=False, highlight=False)
     for section in sections:
         if not section.parameters:
             continue

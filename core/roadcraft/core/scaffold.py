@@ -16,25 +16,25 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _KINDS = {
     "planner": (
         "Keeps its direction and brakes gently",
-        "    deceleration_mps2: float = 1.0",
+        '    deceleration_mps2: Annotated[float, Range("> 0")] = 1.0\n    """Deceleration, positive; a larger one brakes harder."""',
         "PlannerConformance",
         "roadcraft score planner=__NAME__ data=PATH/TO/STORE",
     ),
     "metric": (
         "Share of time below a speed",
-        "    bound_mps: float = 20.0",
+        '    bound_mps: Annotated[float, Range("> 0")] = 20.0\n    """Speed below which time counts."""',
         "MetricConformance",
         "roadcraft score planner=idm metrics=[__NAME__] data=PATH/TO/STORE",
     ),
     "encoder": (
         "A token per thing seen, two attention layers",
-        "    dim: int = 64",
+        '    dim: Annotated[int, Range(">= 4")] = 64\n    """Width of the scene tokens."""',
         "EncoderConformance",
         "roadcraft train encoder=__NAME__ model=multimodal data=PATH/TO/STORE",
     ),
     "model": (
         "Speed profiles along the lines ahead",
-        "    modes: int = 3  # speed profiles per line",
+        '    modes: Annotated[int, Range(">= 1")] = 3\n    """Speed profiles per reference line."""',
         "ModelConformance",
         "roadcraft train encoder=vector_transformer model=__NAME__ data=PATH/TO/STORE",
     ),

@@ -1,4 +1,5 @@
-"""What drives: vehicles as data. Every vehicle constant of the project stands in ``vehicles/*.yaml`` (or a user's own file)."""
+"""What drives: vehicles as data. Every vehicle constant of the project stands in ``vehicles/*.yaml`` (or a user's own
+file)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +15,30 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import read_only
 from roadcraft.core.config import fill
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 from roadcraft.core.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
 class RigidUnit:
-    """One rigid body of a vehicle: the towing unit (row 0) or a trailer. Lengths in metres from its axle reference (the rear axle of unit 0, the
-    axle centre of a trailer), positive forward.
+    """One rigid body of a vehicle: the towing unit (row 0) or a trailer. Lengths are measured from its axle reference
+    (the rear axle of unit 0, the axle center of a trailer), positive forward."""
 
-    front_m: axle to front end; rear_m: axle to rear end (both positive); width_m; height_m;
-    wheel_base_m: unit 0: front to rear axle; a trailer: hitch (kingpin) to axle;
-    hitch_m: the hitch of the **next** unit, measured forward from this unit's axle (a fifth wheel ahead of the axle is positive).
-    """
-
-    front_m: float
-    rear_m: float
-    width_m: float
-    height_m: float
-    wheel_base_m: float
-    hitch_m: float = 0.0
+    front_m: Annotated[float, Range("(0, 100)")]
+    """Distance from the axle to the front end."""
+    rear_m: Annotated[float, Range("[0, 100)")]
+    """Distance from the axle to the rear end, positive."""
+    width_m: Annotated[float, Range("(0, 100)")]
+    """Width."""
+    height_m: Annotated[float, Range("(0, 100)")]
+    """Height."""
+    wheel_base_m: Annotated[float, Range("(0, 100)")]
+    """Distance from the front to the rear axle; of a trailer, from its hitch (kingpin) to its axle."""
+    hitch_m: Annotated[float, Range("(-100, 100)")] = 0.0
+    """Place of the next unit's hitch ahead of this unit's axle; a fifth wheel ahead of the axle is positive."""
 
     def __post_init__(self) -> None:
-        check(
-            self, {"(0, 100)": "front_m width_m height_m wheel_base_m", "[0, 100)": "rear_m", "(-100, 100)": "hitch_m"}
-        )
+        check(self)
 
     @property
     def length_m(self) -> float:
@@ -51,24 +52,23 @@ class RigidUnit:
 
 @dataclass(frozen=True)
 class Vehicle:
-    """An ego vehicle: its units and the limits and lags of its motion.
-
-    max_steering_rad: tire angle; accel_lag_s, steering_lag_s: first-order time constants of the actuators.
-    """
+    """An ego vehicle: its units and the limits and lags of its motion."""
 
     name: str
+    """Name of the vehicle; that of the file where it gives none."""
     units: tuple[RigidUnit, ...]
-    max_steering_rad: float
-    accel_lag_s: float
-    steering_lag_s: float
+    """Its rigid bodies, the towing unit first."""
+    max_steering_rad: Annotated[float, Range("(0, 1.5)")]
+    """Largest tire angle, either way."""
+    accel_lag_s: Annotated[float, Range("[0, 10)")]
+    """Time constant of the first-order lag of the acceleration."""
+    steering_lag_s: Annotated[float, Range("[0, 10)")]
+    """Time constant of the first-order lag of the steering angle."""
     summary: str = ""
+    """A line for listings."""
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            {"(0, 1.5)": "max_steering_rad", "[0, 10)": "accel_lag_s steering_lag_s"},
-            ("units", len(self.units) > 0, "must hold at least one unit"),
-        )
+        check(self, ("units", len(self.units) > 0, "must hold at least one unit"))
 
     @property
     def body(self) -> RigidUnit:
@@ -91,8 +91,8 @@ def vehicle_names() -> list[str]:
 
 
 def load_vehicle(name: str = "pacifica", file: str | None = None) -> Vehicle:
-    """The vehicle of that name, or the one in a user's own YAML file. Raises ConfigError for an unknown name or wrong values, DataError for a file that
-    cannot be read."""
+    """The vehicle of that name, or the one in a user's own YAML file. Raises ConfigError for an unknown name or wrong
+    values, DataError for a file that cannot be read."""
     return read_vehicle(Path(file)) if file else _known(name)
 
 
@@ -108,7 +108,8 @@ def _known(name: str) -> Vehicle:
 
 
 def read_vehicle(path: Path) -> Vehicle:
-    """The vehicle in a YAML file; its name is the file's where it gives none. Raises DataError and ConfigError that name file, unit and key."""
+    """The vehicle in a YAML file; its name is the file's where it gives none. Raises DataError and ConfigError that
+    name file, unit and key."""
     tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise DataError("a vehicle file is a map with a list 'units' of at least one unit", where=str(path))

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core import PluginSpec, hookimpl
+from roadcraft.core import PluginSpec, Range, check, hookimpl
 
 
 @dataclass(frozen=True)
 class AnchorsConfig:
-    """lines: reference lines that are followed; accelerations_mps2: held for hold_s each, then the speed is kept; merge_s: until the ego is on the line.
+    """A fixed vocabulary of anchors: each acceleration, held for each time, along each reference line."""
 
-    width: of the scorer's layers; sharpness_m: an anchor that is so much further from what the expert did than the best one counts e times less as target.
-    """
-
-    lines: int = 3
+    lines: Annotated[int, Range(">= 1")] = 3
+    """Reference lines that are followed."""
     accelerations_mps2: tuple[float, ...] = (-5.0, -3.0, -2.0, -1.2, -0.6, -0.2, 0.0, 0.4, 0.8, 1.4, 2.2)
-    hold_s: tuple[float, ...] = (2.0, 5.0)
-    merge_s: float = 3.5
-    width: int = 64
-    sharpness_m: float = 0.3
+    """Accelerations of the anchors."""
+    hold_s: Annotated[tuple[float, ...], Range("> 0")] = (2.0, 5.0)
+    """Times for which an acceleration is held; then the speed is kept."""
+    merge_s: Annotated[float, Range("> 0")] = 3.5
+    """Time until the ego is on the line."""
+    width: Annotated[int, Range(">= 1")] = 64
+    """Width of the scorer's layers."""
+    sharpness_m: Annotated[float, Range("> 0")] = 0.3
+    """An anchor that is so much farther from the expert than the best one counts e times less as target; smaller values
+    are sharper."""
 
     def __post_init__(self) -> None:
-        if self.lines < 1 or self.width < 1:
-            raise ValueError("lines and width must be at least 1")
-        if not self.accelerations_mps2 or not self.hold_s:
-            raise ValueError("accelerations_mps2 and hold_s need at least one value each")
-        if min(*self.hold_s, self.merge_s, self.sharpness_m) <= 0.0:
-            raise ValueError("hold_s, merge_s and sharpness_m must be positive")
+        check(
+            self,
+            ("accelerations_mps2", len(self.accelerations_mps2) > 0, "must hold at least one value"),
+            ("hold_s", len(self.hold_s) > 0, "must hold at least one value"),
+        )
 
 
 @hookimpl

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core import PluginSpec, hookimpl
+from roadcraft.core import PluginSpec, Range, hookimpl
 
 
 @dataclass(frozen=True)
 class CautiousConfig:
-    """share: of the speed limit that is driven; headway_s: to whatever is ahead; deceleration_mps2, acceleration_mps2: the gentlest that do."""
+    """The text under a field is shown by ``roadcraft plugins planner cautious``; its range is checked when the planner
+    is made."""
 
-    share: float = 0.7
+    share: Annotated[float, Range("(0, 1]")] = 0.7
+    """Share of the speed limit that is driven."""
     headway_s: float = 2.5
+    """Time gap to whatever is ahead; a larger gap brakes earlier."""
     deceleration_mps2: float = 1.5
+    """Comfortable deceleration, positive; a larger one brakes later and harder."""
     acceleration_mps2: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.share <= 1.0:
-            raise ValueError(f"share = {self.share}: a share of the speed limit lies in (0, 1]")
+    """Largest acceleration."""
 
 
 @dataclass(frozen=True)
 class HardBrakingConfig:
-    """bound_mps2: braking harder than this counts."""
+    """What counts as hard braking."""
 
     bound_mps2: float = 3.0
+    """Deceleration from which on braking is hard, positive."""
 
 
 @hookimpl

@@ -3,88 +3,102 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from roadcraft.core.hookspecs import PluginRef, plugin_field
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 
 
 @dataclass(frozen=True)
 class PdmClosedConfig:
-    """PDM-Closed; the defaults are those of tuplan_garage b51d5d0.
-
-    lateral_offsets_m: of the paths beside the centre line, positive to the left; speed_fractions: target speeds as shares of the lane's limit;
-    fallback_speed_mps: where the lane has no limit; min_gap_m, headway_s, max_accel_mps2, max_decel_mps2 (positive): intelligent driver model;
-    interval_s: of proposals and plan; proposal_steps: simulated and scored; plan_steps: of the plan; radius_m: of what is seen around ego's centre;
-    max_vehicles, max_pedestrians, max_bicycles, max_static: nearest objects considered; brake_within_s, brake_below_mps: when the emergency brake
-    steps in.
-    """
+    """PDM-Closed; the defaults are those of tuplan_garage b51d5d0."""
 
     lateral_offsets_m: tuple[float, ...] = (-1.0, 1.0)
-    speed_fractions: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    fallback_speed_mps: float = 15.0
-    min_gap_m: float = 1.0
+    """Offsets of the paths beside the centerline, positive to the left."""
+    speed_fractions: Annotated[tuple[float, ...], Range("> 0")] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    """Target speeds that are tried, as shares of the lane's limit."""
+    fallback_speed_mps: Annotated[float, Range("> 0")] = 15.0
+    """Limit of a lane that has none."""
+    min_gap_m: Annotated[float, Range("> 0")] = 1.0
+    """Gap to the object ahead at standstill (intelligent driver model)."""
     headway_s: float = 1.5
-    max_accel_mps2: float = 1.5
-    max_decel_mps2: float = 3.0
-    interval_s: float = 0.1
-    proposal_steps: int = 40
+    """Time gap to the object ahead; a larger gap brakes earlier."""
+    max_accel_mps2: Annotated[float, Range("> 0")] = 1.5
+    """Largest acceleration."""
+    max_decel_mps2: Annotated[float, Range("> 0")] = 3.0
+    """Comfortable deceleration, positive; a larger one brakes later and harder."""
+    interval_s: Annotated[float, Range("> 0")] = 0.1
+    """Time between steps of proposals and plan."""
+    proposal_steps: Annotated[int, Range(">= 14")] = 40
+    """Steps of a proposal that are simulated and scored; more look further ahead and are slower."""
     plan_steps: int = 80
-    radius_m: float = 50.0
+    """Steps of the plan; at least proposal_steps."""
+    radius_m: Annotated[float, Range("> 0")] = 50.0
+    """Distance from the ego's center up to which objects are considered."""
     max_vehicles: int = 50
+    """Nearest vehicles that are considered."""
     max_pedestrians: int = 25
+    """Nearest pedestrians that are considered."""
     max_bicycles: int = 10
+    """Nearest bicycles that are considered."""
     max_static: int = 50
+    """Nearest static objects that are considered."""
     brake_within_s: float = 2.0
+    """The emergency brake is used where the best proposal collides within this time."""
     brake_below_mps: float = 5.0
+    """The emergency brake is used up to this speed of the ego."""
 
     def __post_init__(self) -> None:
-        positive = "fallback_speed_mps min_gap_m max_accel_mps2 max_decel_mps2 interval_s radius_m speed_fractions"
+        fits = self.plan_steps >= self.proposal_steps
         check(
             self,
-            {"> 0": positive, ">= 14": "proposal_steps"},
             ("speed_fractions", len(self.speed_fractions) > 0, "must hold at least one number"),
-            (
-                "plan_steps",
-                self.plan_steps >= self.proposal_steps,
-                f"must be at least proposal_steps = {self.proposal_steps}",
-            ),
+            ("plan_steps", fits, f"must be at least proposal_steps = {self.proposal_steps}"),
         )
 
 
 @dataclass(frozen=True)
 class GuardConfig:
-    """A planner under supervision.
-
-    planner: whose proposals are judged; fallback: a planner that drives when none of them is safe (null for none: the guard brakes);
-    slower: speeds tried, as shares of a proposal's own (1 is the same way, driven gently); most_slowed: proposals of which such copies are tried;
-    keep_to_centre: whether, of a proposal that leaves the road, copies are tried that keep its speed and follow the route's centre line;
-    most_judged: proposals judged, the planner's best first; learned_weight: of the planner's own score beside the rules' (which lie in 0 .. 1);
-    progress_weight, ttc_weight, speed_limit_weight, comfort_weight: of the rules; comfort_stop_mps2, emergency_stop_mps2: decelerations, both positive;
-    slowing_mps2: of the slower copies; jerk_mps3: of copies and of the comfortable stop; edge_slack_m: corners this far over the road's edge are let
-    pass; horizon_s: simulated; radius_m: of what is seen around ego's centre; foresee: whether vehicles and bicycles go where the planner foresees
-    them, if it does.
-    """
+    """A planner under supervision."""
 
     planner: PluginRef = plugin_field("planner", "learned")
+    """The planner whose proposals are judged."""
     fallback: PluginRef | None = plugin_field("planner", None)
-    slower: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
-    most_slowed: int = 4
+    """A planner that drives where no proposal is safe (null: the guard brakes)."""
+    slower: Annotated[tuple[float, ...], Range("(0, 1]")] = (1.0, 0.75, 0.5, 0.25)
+    """Speeds of slower copies that are tried, as shares of a proposal's own (1: the same way, driven gently)."""
+    most_slowed: Annotated[int, Range(">= 1")] = 4
+    """Proposals of which slower copies are tried, the best first."""
     keep_to_centre: bool = True
-    most_judged: int = 16
+    """Whether copies on the route's centerline are tried of a proposal that leaves the road."""
+    most_judged: Annotated[int, Range(">= 1")] = 16
+    """Proposals that are judged, the planner's best first; more are slower."""
     learned_weight: float = 0.3
+    """Weight of the planner's own score beside that of the rules, which lies in [0, 1]."""
     progress_weight: float = 5.0
+    """Weight of progress in the score of the rules."""
     ttc_weight: float = 5.0
+    """Weight of the time to collision in the score of the rules."""
     speed_limit_weight: float = 4.0
+    """Weight of the speed limit in the score of the rules."""
     comfort_weight: float = 2.0
-    slowing_mps2: float = 2.0
-    jerk_mps3: float = 3.5
-    comfort_stop_mps2: float = 2.5
-    emergency_stop_mps2: float = 6.0
+    """Weight of comfort in the score of the rules."""
+    slowing_mps2: Annotated[float, Range("> 0")] = 2.0
+    """Deceleration of the slower copies, positive."""
+    jerk_mps3: Annotated[float, Range("> 0")] = 3.5
+    """Jerk of the slower copies and of the comfortable stop."""
+    comfort_stop_mps2: Annotated[float, Range("> 0")] = 2.5
+    """Deceleration of the comfortable stop, positive."""
+    emergency_stop_mps2: Annotated[float, Range("> 0")] = 6.0
+    """Deceleration of the emergency stop, positive."""
     edge_slack_m: float = 0.15
-    horizon_s: float = 4.0
-    radius_m: float = 60.0
+    """Distance by which a corner may lie over the road's edge."""
+    horizon_s: Annotated[float, Range("[1.5, 8]")] = 4.0
+    """Time that is simulated; a longer one sees more conflicts and is slower."""
+    radius_m: Annotated[float, Range("> 0")] = 60.0
+    """Distance from the ego's center up to which objects are considered."""
     foresee: bool = True
+    """Whether vehicles and bicycles move as the planner predicts, where it does; else straight on."""
 
     def __post_init__(self) -> None:
-        positive = "slowing_mps2 jerk_mps3 comfort_stop_mps2 emergency_stop_mps2 radius_m"
-        check(self, {"(0, 1]": "slower", ">= 1": "most_slowed most_judged", "> 0": positive, "[1.5, 8]": "horizon_s"})
+        check(self)

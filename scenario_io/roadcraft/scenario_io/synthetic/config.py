@@ -38,7 +38,7 @@ class SynthConfig:
     situations: Annotated[tuple[str, ...], OneOf(*SITUATIONS)] = ()
     """Situations that worlds take turns through (empty: all)."""
     locations: Annotated[int, Range("[1, 4]")] = 4
-    """nuPlan locations over which the patches of road are spread."""
+    """Locations of nuPlan over which the patches of road are spread."""
     traffic: Annotated[float, Range("[0.1, 4]")] = 1.0
     """Density of the traffic beside what a situation needs; 2 makes twice as many cars and pedestrians."""
     split: str = "synthetic"

@@ -1,8 +1,12 @@
-"""Settings of the metrics; the defaults are nuPlan's (reference: nuplan-devkit e924167, config/common/simulation_metric). Standard library only."""
+"""Settings of the metrics; the defaults are nuPlan's (reference: nuplan-devkit e924167,
+config/common/simulation_metric). Standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from roadcraft.core.rules import Unit
 
 
 @dataclass(frozen=True)
@@ -12,146 +16,179 @@ class NoSettings:
 
 @dataclass(frozen=True)
 class LaneChangeConfig:
-    """max_fail_rate: share of failed lane changes that is still fine."""
+    """When lane changes take too long."""
 
     max_fail_rate: float = 0.3
+    """Share of failed lane changes up to which the metric passes."""
 
 
 @dataclass(frozen=True)
 class CollisionConfig:
-    """At-fault collisions that leave a part of the score: allow n, and each costs 1 / (n + 1)."""
+    """At-fault collisions that leave a part of the score: where n are allowed, each costs 1 / (n + 1)."""
 
     allow_vru: int = 0
+    """Collisions with pedestrians and bicycles that leave a part of the score."""
     allow_vehicle: int = 0
+    """Collisions with vehicles that leave a part of the score."""
     allow_object: int = 1
+    """Collisions with other objects that leave a part of the score."""
 
 
 @dataclass(frozen=True)
 class DrivableAreaConfig:
-    """tolerance_m: how far a corner may stand beyond the drivable area."""
+    """When the ego leaves the drivable area."""
 
     tolerance_m: float = 0.3
+    """Distance by which a corner may stand beyond the drivable area."""
 
 
 @dataclass(frozen=True)
 class DrivingDirectionConfig:
-    """Way against the driving direction within horizon_s: below compliance_m scores 1, below violation_m 0.5, else 0."""
+    """Distance driven against the driving direction."""
 
     compliance_m: float = 2.0
+    """Distance within horizon_s below which the score is 1."""
     violation_m: float = 6.0
+    """Distance within horizon_s below which the score is 0.5, else 0."""
     horizon_s: int = 1
+    """Time over which the distance is taken."""
 
 
 @dataclass(frozen=True)
 class ProgressConfig:
-    """min_progress_m: floor of ego's and the expert's progress in their ratio, and how far backwards is noise."""
+    """Progress along the expert's route."""
 
     min_progress_m: float = 2.0
+    """Floor of the ego's and the expert's progress in their ratio; also the distance backwards that is noise."""
 
 
 @dataclass(frozen=True)
 class MakingProgressConfig:
-    """min_ratio: of ego's progress to the expert's."""
+    """Whether the ego makes progress at all."""
 
     min_ratio: float = 0.2
+    """Least ratio of the ego's progress to the expert's that passes."""
 
 
 @dataclass(frozen=True)
 class TimeToCollisionConfig:
-    """Everyone is projected every step_s up to horizon_s; least_s: a time to collision up to this fails."""
+    """Time to collision, everybody going straight on."""
 
     step_s: float = 0.1
+    """Time between projected poses."""
     horizon_s: float = 3.0
+    """Time up to which everybody is projected."""
     least_s: float = 0.95
+    """A time to collision up to this fails."""
 
 
 @dataclass(frozen=True)
 class SpeedLimitConfig:
-    """max_overspeed_mps: mean excess over the whole scenario at which the score reaches 0."""
+    """Speed above the limit."""
 
     max_overspeed_mps: float = 2.23
+    """Mean excess over the whole scenario at which the score reaches 0."""
 
 
 @dataclass(frozen=True)
 class JerkConfig:
-    """Bound of the jerk's magnitude, m/s3."""
+    """Comfort of the jerk."""
 
-    bound: float = 8.37
+    bound: Annotated[float, Unit("m/s³")] = 8.37
+    """Largest magnitude of the jerk that passes."""
 
 
 @dataclass(frozen=True)
 class LonJerkConfig:
-    """Bound of the longitudinal jerk, m/s3."""
+    """Comfort of the longitudinal jerk."""
 
-    bound: float = 4.13
+    bound: Annotated[float, Unit("m/s³")] = 4.13
+    """Largest longitudinal jerk, either way, that passes."""
 
 
 @dataclass(frozen=True)
 class LatAccelerationConfig:
-    """Bound of the lateral acceleration, m/s2."""
+    """Comfort of the lateral acceleration."""
 
-    bound: float = 4.89
+    bound: Annotated[float, Unit("m/s²")] = 4.89
+    """Largest lateral acceleration, either way, that passes."""
 
 
 @dataclass(frozen=True)
 class LonAccelerationConfig:
-    """Bounds of the longitudinal acceleration, m/s2."""
+    """Comfort of the longitudinal acceleration."""
 
-    low: float = -4.05
-    high: float = 2.40
+    low: Annotated[float, Unit("m/s²")] = -4.05
+    """Least longitudinal acceleration (strongest braking) that passes."""
+    high: Annotated[float, Unit("m/s²")] = 2.40
+    """Largest longitudinal acceleration that passes."""
 
 
 @dataclass(frozen=True)
 class YawRateConfig:
-    """Bound of the yaw rate, rad/s."""
+    """Comfort of the yaw rate."""
 
-    bound: float = 0.95
+    bound: Annotated[float, Unit("rad/s")] = 0.95
+    """Largest yaw rate, either way, that passes."""
 
 
 @dataclass(frozen=True)
 class YawAccelerationConfig:
-    """Bound of the yaw acceleration, rad/s2."""
+    """Comfort of the yaw acceleration."""
 
-    bound: float = 1.93
+    bound: Annotated[float, Unit("rad/s²")] = 1.93
+    """Largest yaw acceleration, either way, that passes."""
 
 
 @dataclass(frozen=True)
 class ComfortConfig:
     """Bounds of all six quantities of ``ego_is_comfortable``, strict."""
 
-    jerk: float = 8.37
-    lon_jerk: float = 4.13
-    lat_acceleration: float = 4.89
-    min_lon_acceleration: float = -4.05
-    max_lon_acceleration: float = 2.40
-    yaw_rate: float = 0.95
-    yaw_acceleration: float = 1.93
+    jerk: Annotated[float, Unit("m/s³")] = 8.37
+    """Magnitude of the jerk from which on the ego is uncomfortable."""
+    lon_jerk: Annotated[float, Unit("m/s³")] = 4.13
+    """Longitudinal jerk, either way, from which on the ego is uncomfortable."""
+    lat_acceleration: Annotated[float, Unit("m/s²")] = 4.89
+    """Lateral acceleration, either way, from which on the ego is uncomfortable."""
+    min_lon_acceleration: Annotated[float, Unit("m/s²")] = -4.05
+    """Longitudinal acceleration from which on braking is uncomfortable."""
+    max_lon_acceleration: Annotated[float, Unit("m/s²")] = 2.40
+    """Longitudinal acceleration from which on speeding up is uncomfortable."""
+    yaw_rate: Annotated[float, Unit("rad/s")] = 0.95
+    """Yaw rate, either way, from which on the ego is uncomfortable."""
+    yaw_acceleration: Annotated[float, Unit("rad/s²")] = 1.93
+    """Yaw acceleration, either way, from which on the ego is uncomfortable."""
 
 
 @dataclass(frozen=True)
 class ErrorWithYawConfig:
-    """heading_weight: metres that a radian of heading error counts."""
+    """Displacement and heading errors in one number."""
 
-    heading_weight: float = 2.5
+    heading_weight: Annotated[float, Unit("m/rad")] = 2.5
+    """Meters that a radian of heading error counts."""
 
 
 @dataclass(frozen=True)
 class DisplacementConfig:
-    """max_m: mean error over all horizons and frames at which the score reaches 0."""
+    """Displacement errors against the expert."""
 
     max_m: float = 8.0
+    """Mean error over all horizons and frames at which the score reaches 0."""
 
 
 @dataclass(frozen=True)
 class HeadingConfig:
-    """max_rad: mean error over all horizons and frames at which the score reaches 0."""
+    """Heading errors against the expert."""
 
     max_rad: float = 0.8
+    """Mean error over all horizons and frames at which the score reaches 0."""
 
 
 @dataclass(frozen=True)
 class MissRateConfig:
-    """max_m: largest displacement within 3, 5, 8 s beyond which a frame is a miss; max_rate: share of missed frames that is still fine."""
+    """Frames whose plan misses the expert."""
 
     max_m: tuple[float, float, float] = (6.0, 8.0, 16.0)
+    """Largest displacement within 3, 5, 8 s beyond which a frame is a miss."""
     max_rate: float = 0.3
+    """Share of missed frames up to which the metric passes."""

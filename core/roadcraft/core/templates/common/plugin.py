@@ -1,13 +1,15 @@
 """What this package provides to roadcraft. Imports nothing heavy: the strings are loaded when the plugin is chosen."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from roadcraft.core import PluginSpec, hookimpl
+from roadcraft.core import PluginSpec, Range, hookimpl
 
 
 @dataclass(frozen=True)
 class __CLASS__Config:
-    """Parameters of ``__NAME__``; each is checked, with its type, before anything runs."""
+    """Settings of ``__NAME__``; each is checked, with its type and range, before anything runs, and listed with its
+    text."""
 
 __FIELDS__
 

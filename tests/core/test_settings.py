@@ -1,0 +1,259 @@
+"""Every setting says what it does, where it is used: in the help, in listings, in configuration files, in the shell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from roadcraft.core.config import load_config
+from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.parameters import Section, parameters_of, sections_of
+from roadcraft.core.registry import load_object, registry
+from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.yaml_text import parse_yaml, resolved
+
+HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
+
+
+def all_schemas() -> Iterator[tuple[str, type]]:
+    """Every config dataclass that a plugin or a command of ours names, and the vehicle file."""
+    found = registry()
+    for p in filter(attrgetter("ours"), found.plugins()):
+        yield f"{p.spec.kind} {p.spec.name}", found.config_class(p.spec.kind, p.spec.name)
+    for c in filter(attrgetter("ours"), found.commands()):
+        if c.spec.config:
+            yield f"command {c.spec.name}", load_object(c.spec.config, c.spec.name)
+    yield "vehicle file", Vehicle
+
+
+@pytest.mark.parametrize(("name", "schema"), [pytest.param(*s, id=s[0]) for s in all_schemas()])
+def test_every_field_has_a_sentence(name: str, schema: type) -> None:
+    sections = sections_of(schema)
+    silent = [p.key for p in parameters_of(schema) if not p.text] + [s.key for s in sections[1:] if not s.text]
+    assert silent == [], f"{name}: write a text under each of these fields of its config dataclass"
+    for p in parameters_of(schema):
+        assert p.text[0].isupper() or p.text.startswith(p.choices or ("A",)), f"{name}: {p.key} begins a sentence"
+        assert p.text.endswith("."), f"{name}: {p.key} ends a sentence"
+
+
+@pytest.mark.parametrize(("name", "schema"), [pytest.param(*s, id=s[0]) for s in all_schemas() if s[1] is not Vehicle])
+def test_defaults_keep_their_rules(name: str, schema: type) -> None:
+    check(schema())
+
+
+def run_roadcraft(*words: str, **env: str) -> tuple[str, set[str]]:
+    """What the command line prints, in a process of its own, and the top modules that were imported."""
+    code = (
+        "import sys, atexit\nfrom roadcraft.core.cli import main\n"
+        "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80", "TERM": "dumb", **env},
+    )
+    assert done.returncode == 0, done.stderr
+    out, _, modules = done.stdout.rpartition("\nMODULES")
+    return out, {m.split(".")[0] for m in modules.split()}
+
+
+@pytest.mark.parametrize("verb", [c.spec.name for c in registry().commands() if c.spec.config])
+def test_the_help_of_a_command_lists_every_setting_at_80_columns(verb: str) -> None:
+    out, modules = run_roadcraft(verb, "--help")
+    assert not modules & set(HEAVY)
+    assert max(map(len, out.splitlines())) <= 80
+    spec = next(c.spec for c in registry().commands() if c.spec.name == verb)
+    for section in sections_of(load_object(spec.config, verb)):
+        assert_listed(section, out)
+
+
+def assert_listed(section: Section, out: str) -> None:
+    """Heading, keys and the first words of each text stand in the section's part of a listing."""
+    if not section.parameters:
+        return
+    part = out[out.index(f"\n{section.key}. " if section.key else "Settings, KEY=VALUE") :]
+    for p in section.parameters:
+        key = p.key.removeprefix(f"{section.key}.")
+        row = next(line for line in part.splitlines() if line.startswith(f"{key} "))
+        assert p.text.split()[0] in row
+
+
+def test_no_plugins_config_imports_anything_heavy() -> None:
+    homes = sorted({p.spec.config.partition(":")[0] for p in registry().plugins() if p.ours})
+    code = f"import sys, {', '.join(homes)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {m.split(".")[0] for m in done.stdout.split()} & set(HEAVY)
+
+
+def test_a_plugin_lists_its_settings_and_those_within_them() -> None:
+    out, modules = run_roadcraft("plugins", "model", "diffusion")
+    assert not modules & set(HEAVY)
+    assert "guidance. Energies that guide a sample while it is drawn." in out
+    for section in sections_of(registry().config_class("model", "diffusion")):
+        for p in section.parameters:
+            assert p.key.rpartition(".")[2] in out
+
+
+@pytest.mark.parametrize("verb", [c.spec.name for c in registry().commands() if c.spec.config])
+def test_config_show_writes_a_commented_file_that_reads_back(verb: str, tmp_path: Path) -> None:
+    out, modules = run_roadcraft("config", "show", "--for", verb)
+    assert not modules & set(HEAVY)
+    plain, _ = run_roadcraft("config", "show", "--for", verb, "--no-comments")
+    assert resolved(parse_yaml(out)) == resolved(parse_yaml(plain))
+    assert max(map(len, out.splitlines())) <= 140
+    spec = next(c.spec for c in registry().commands() if c.spec.name == verb)
+    told = " ".join(line.strip().removeprefix("# ") for line in out.splitlines())
+    for p in parameters_of(load_object(spec.config, verb)):
+        assert f"{p.text} ({p.constraint}; default" in told
+    (tmp_path / "run.yaml").write_text(out)
+    again, _ = run_roadcraft("config", "show", str(tmp_path / "run.yaml"), "--for", verb)
+    assert again.replace(f"{tmp_path}/", "") == plain, "paths are absolute once read"
+
+
+def test_config_show_explains_the_settings_of_the_plugins_in_use() -> None:
+    out, _ = run_roadcraft("config", "show", "--for", "score", "--comments", "planner=guard", "planner.planner=idm")
+    assert (
+        "        # Time gap to the object ahead; a larger gap brakes earlier. (a number >= 0; default 1.5 s)\n"
+        "        headway_s: 1.5\n"
+    ) in out
+
+
+# ---- rules --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checked:
+    share: Annotated[float, Range("[0, 1)")] = 0.5
+    knots: Annotated[tuple[float, ...], Range("> 0")] = (1.0,)
+    limit: Annotated[int | None, Range(">= 1")] = None
+    kinds: Annotated[tuple[str, ...], OneOf("car", "truck")] = ("car",)
+
+    def __post_init__(self) -> None:
+        check(self, ("knots", len(self.knots) < 3, "must hold at most two"))
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A third party's, that checks nothing itself."""
+
+    gain: Annotated[float, Range("(0, 2]")] = 1.0
+
+
+def test_the_rules_at_the_fields_are_checked_with_those_of_several() -> None:
+    with pytest.raises(ValueError, match=r"share must be at least 0 and below 1, got 1.0; knots\[1\] must be above 0"):
+        Checked(share=1.0, knots=(1.0, 0.0))
+    with pytest.raises(ValueError, match=r"limit must be at least 1, got 0; kinds\[0\] must be among car, truck"):
+        Checked(limit=0, kinds=("tree",))
+    with pytest.raises(ValueError, match=r"knots must hold at most two, got \(1.0, 2.0, 3.0\)"):
+        Checked(knots=(1.0, 2.0, 3.0))
+    with pytest.raises(ConfigError) as caught:
+        load_config(Checked, ["share=-1", "kinds=[truk]"])
+    assert str(caught.value) == (
+        "2 mistakes in the configuration:\n  - share (command line): must be at least 0 and below 1, got -1.0\n"
+        "  - kinds[0] (command line): must be among car, truck (did you mean 'truck'?), got 'truk'"
+    )
+
+
+def test_a_third_partys_ranges_are_checked_when_it_is_loaded() -> None:
+    assert load_config(Foreign, ["gain=2"]).config == Foreign(2.0)
+    with pytest.raises(ConfigError, match=r"gain \(command line\): must be above 0 and at most 2, got 0.0"):
+        load_config(Foreign, ["gain=0"])
+
+
+@pytest.mark.parametrize("text", ["", "< 1", ">= x", "[0, 1", "0, 1", "(1)"])
+def test_what_is_no_range_is_refused_where_it_is_written(text: str) -> None:
+    with pytest.raises(ValueError, match="is no range"):
+        Range(text)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    speed: "Missing" = 1.0  # type: ignore[name-defined] # noqa: F821, UP037
+
+
+def test_annotations_that_cannot_be_read_are_told() -> None:
+    with pytest.raises(PluginError, match=r"the types of .*Unreadable cannot be read: name 'Missing' is not defined"):
+        parameters_of(Unreadable)
+
+
+# ---- completion ---------------------------------------------------------------------------------------------------
+
+
+def completed(line: str, shell: str = "bash", **env: str) -> list[str]:
+    """What the shell offers for the last word of a command line, by the protocol of its completion script."""
+    words = line.replace("=", " = ").split() if shell == "bash" else line.split()
+    count = len(words) - (not line.endswith(" "))
+    given = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(count), "_TYPER_COMPLETE_ARGS": line}
+    out, modules = run_roadcraft(
+        **given, _ROADCRAFT_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args"
+    )
+    assert not modules & set(HEAVY)
+    return [row.split("\t")[0] for row in out.splitlines() if row]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("roadcraft sco", ["score"]),
+        ("roadcraft score sim", ["simulation.controller=", "simulation.tracker=", "simulation.vehicle_model=", "simulation.batch=", "simulation.record_plan_every="]),
+        ("roadcraft score see", ["seed=", "seed=0"]),
+        ("roadcraft score roll", ["rollouts=", "rollouts=true", "rollouts=false"]),
+        ("roadcraft score planner=pdm", ["pdm_closed"]),
+        ("roadcraft score planner=guard planner.keep", ["planner.keep_to_centre=", "planner.keep_to_centre=true", "planner.keep_to_centre=false"]),
+        ("roadcraft score planner=guard planner.planner=pdm_closed planner.planner.jer", []),
+        ("roadcraft score planner=guard planner.planner=pdm_closed planner.planner.plan_", ["planner.planner.plan_steps=", "planner.planner.plan_steps=80"]),
+        ("roadcraft score simulation.controller=p", ["perfect"]),
+        ("roadcraft score filter.pre", ["filter.preset="]),
+        ("roadcraft train strategy=", ["auto", "ddp", "fsdp"]),
+        ("roadcraft train encoder=het", ["hetero_gnn"]),
+        ("roadcraft train augment.mi", ["augment.min_speed_mps=", "augment.mirror="]),
+        ("roadcraft synth out situations=", ["["]),
+        ("roadcraft config show --for train precision=", ["32-true", "bf16-mixed"]),
+        ("roadcraft ingest wo", ["womd"]),
+        ("roadcraft ingest womd x ker", ["kerb_m=", "kerb_m=1.0"]),
+        ("roadcraft plugins vehicle_", ["vehicle_model"]),
+        ("roadcraft plugins encoder vec", ["vector_transformer"]),
+    ],
+)  # fmt: skip
+def test_bash_completes_verbs_keys_and_values(line: str, offered: list[str], tmp_path: Path) -> None:
+    found = completed(line)
+    if offered == ["["]:
+        assert "[car_following]" in found
+    else:
+        assert found == offered
+
+
+def test_fish_completes_whole_words() -> None:
+    assert completed("roadcraft score planner=pdm", "fish") == ["planner=pdm_closed"]
+    assert completed("roadcraft score suite.missing=", "fish") == ["suite.missing=report", "suite.missing=refuse"]
+
+
+def test_zsh_completes_whole_words_with_their_texts() -> None:
+    assert completed("roadcraft score call", "zsh") == [
+        '_arguments \'*: :(("call_limit_s=":"A planner call that takes longer is killed, and its scenario fails."',
+        '"call_limit_s=60.0":"the default"))\'',
+    ]
+
+
+def test_paths_complete_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "seven.yaml").touch()
+    (tmp_path / "seven.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    assert completed("roadcraft score data=st", "fish") == ["data=stores/"]
+    assert completed("roadcraft score se", "fish") == ["seed=", "seed=0", "seven.yaml"]
+
+
+def test_completion_can_be_installed() -> None:
+    out, _ = run_roadcraft("--help")
+    assert "--install-completion" in out
