@@ -153,7 +153,7 @@ def versions(config: TrainConfig) -> dict[str, str]:
     """What trained: roadcraft, torch, Python, and the distributions that provide encoder and model."""
     found = (registry().find("encoder", config.encoder.name), registry().find("model", config.model.name))
     own = {"roadcraft": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    return own | {p.provider: p.version for p in found}
+    return {p.provider: p.version for p in found} | own
 
 
 def code_digests(config: TrainConfig) -> dict[str, str]:
