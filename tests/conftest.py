@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_world() -> Any:
     """The module ``tiny_world``: a made-up junction with turns, and drives through it."""
-    spec = spec_from_file_location("tiny_world", Path(__file__).with_name("tiny_world.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    import tiny_world
+
+    return tiny_world

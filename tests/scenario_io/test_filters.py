@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from roadcraft.core.arrays import Ragged
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
+from roadcraft.core.scenario import Scenes
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import (
@@ -227,8 +229,10 @@ class OneDrive(ScenarioSource):
 
 @pytest.fixture
 def accelerating(make_drive, make_map, make_rows):
-    """Scenario 'a' stands, then starts in the middle of its window; 'b' drives at 5 m/s."""
+    """Scenario 'a' stands, then starts in the middle of its window; 'b' drives at 5 m/s, and its route is farther on."""
     drive = make_drive(3)
+    scenes = Scenes(np.array([0, 20]), Ragged.build([[71], [72]]), np.zeros((2, 3)), np.ones(2, bool), ("s0", "s1"))
+    drive = replace(drive, scenes=scenes)
     t = 0.05 * np.arange(40)
     drive.ego[:] = 0.0
     drive.ego[:, 3] = np.where(t < 0.5, 0.0, 5.0)

@@ -60,7 +60,7 @@ def test_one_scenario(store, capsys, make_drive, make_rows):
         "key/log_1",
         10,
     )
-    assert d["route_blocks"] == [5, 6]
+    assert d["route_blocks"] == make_drive(1).scenes.route[make_drive(1).scenes.at(10)].tolist()
     print_description(d)
     assert row.token in capsys.readouterr().out
 
@@ -85,8 +85,17 @@ def test_one_map(store, make_map):
         "map",
         make_map(1).content_hash,
         4,
-        0,
-        {"road_segment": 4},
+        2,
+        {
+            "road_segment": 2,
+            "intersection": 1,
+            "crosswalk": 1,
+            "walkway": 1,
+            "carpark": 1,
+            "generic_drivable": 1,
+            "stop": 3,
+            "speed_bump": 1,
+        },
     )
 
 

@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable
-from functools import lru_cache
-from importlib.util import module_from_spec, spec_from_file_location
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import made_runs
 import numpy as np
 import pytest
 
-from roadcraft.core.arrays import Polygons, Polylines, Ragged, offsets_of
+from roadcraft.core.arrays import Ragged, offsets_of
 from roadcraft.core.interfaces import AgentPolicy, SinglePlanner
-from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
 from roadcraft.core.rollout import Objects, Plan
-from roadcraft.core.scenario import Drive, LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Scenes, Tracks
+from roadcraft.core.scenario import Drive, Scenario, Scenes
+from roadcraft.core.testing.world import sketch_map
+from roadcraft.validation.golden import GoldenDrive, lights_of, read_golden
 
 
-def empty_map(name: str = "nowhere") -> MapData:
-    none, lines, areas, rows = np.zeros(0, np.int64), Polylines.build([]), Polygons.build([]), Ragged.build([])
-    u8, flag = np.zeros(0, np.uint8), np.zeros(0, np.bool_)
-    lanes = Lanes(
-        none, u8, none, none, np.zeros(0), flag, flag, areas, lines, lines, lines, rows, rows, rows, none, none
-    )
-    blocks = RoadBlocks(none, u8, areas, rows, rows, rows, none)
-    return MapData(
-        name, "1", "synthetic", "none", 0, lanes, blocks, Areas(none, u8, none, areas), Lines(none, u8, none, lines)
-    )
-
-
-@lru_cache(maxsize=8)
-def read_golden(path: Path) -> dict[str, Any]:
-    drive: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    return drive
-
-
-def scenario_of(golden: dict[str, Any]) -> Scenario:
+def scenario_of(golden: GoldenDrive) -> Scenario:
     """The window of a golden drive as a scenario of its own: no past, the objects of the drive, the last frame's repeated for iteration N - 1."""
-    n = golden["iterations"]
-    expert = np.array([[v or 0.0 for v in row] for row in golden["expert"]])
+    d = golden.data
+    n, expert = d["iterations"], np.array([[v or 0.0 for v in row] for row in d["expert"]])
     ego = np.zeros((n, 10))
     ego[:, :7] = expert[:, 1:]
-    ego[0] = golden["ego"][0][1:11]
-    ids = {token: i for i, token in enumerate(golden["object_types"])}
-    kinds = [ObjectKind[t.upper()] for t in golden["object_types"].values()]
-    frames = [*golden["objects"], golden["objects"][-1]]
-    rows = [row for frame in frames for row in frame]
-    lights, entries = [], dict(golden["traffic_lights"])
-    for i in range(n):
-        lights.append(entries.get(i, lights[-1] if lights else []))
-    tracks = Tracks(
-        np.array([int(t, 16) for t in ids], np.uint64),
-        np.array(kinds, np.uint8),
-        np.arange(len(ids), dtype=np.int64),
-        np.zeros(len(ids), np.uint8),
-        np.full(len(ids), 1.5),
-    )
+    ego[0] = d["ego"][0][1:11]
+    tracks, objects = replace(golden, data={**d, "objects": [*d["objects"], d["objects"][-1]]}).objects()
     drive = Drive(
-        name=golden["log"],
-        map_name=golden["map"],
+        name=d["log"],
+        map_name=d["map"],
         source="golden",
         licence="none",
         vehicle="pacifica",
@@ -71,30 +39,21 @@ def scenario_of(golden: dict[str, Any]) -> Scenario:
         ego=ego,
         joints=np.zeros((n, 0)),
         tracks=tracks,
-        objects=ObjectFrames(
-            offsets_of([len(f) for f in frames]),
-            np.array([ids[r[0]] for r in rows], np.int64),
-            np.array([r[1:6] for r in rows], np.float64).reshape(-1, 5),
-            np.array([[v or 0.0 for v in r[6:8]] for r in rows], np.float64).reshape(-1, 2),
-        ),
-        lights=LightFrames(
-            offsets_of([len(f) for f in lights]),
-            np.array([int(lane) for f in lights for lane, _ in f], np.int64),
-            np.array([LightState[s] for f in lights for _, s in f], np.uint8),
-        ),
+        objects=objects,
+        lights=lights_of(d["traffic_lights"], n),
         scenes=Scenes(
             np.zeros(1, np.int64),
-            Ragged.build([[int(r) for r in golden["route_roadblock_ids"]]]),
+            Ragged.build([[int(r) for r in d["route_roadblock_ids"]]]),
             np.zeros((1, 3)),
             np.zeros(1, np.bool_),
             ("",),
         ),
         tag_frame=np.zeros(1, np.int64),
         tag_type=np.zeros(1, np.int64),
-        tag_names=(golden["scenario_type"],),
+        tag_names=(d["scenario_type"],),
     )
-    token = f"{golden['token']}.{golden['run']}"
-    return Scenario(token, golden["scenario_type"], (), "golden", drive, empty_map(golden["map"]), 0, n - 1, 1)
+    token = f"{d['token']}.{d['run']}"
+    return Scenario(token, d["scenario_type"], (), "golden", drive, sketch_map([], name=d["map"]), 0, n - 1, 1)
 
 
 class LogAgents(AgentPolicy):
@@ -137,8 +96,8 @@ def golden_runs(shared: Path) -> Callable[..., tuple[list[Scenario], Scripted, l
 
     def load(*patterns: str) -> tuple[list[Scenario], Scripted, list[dict[str, Any]]]:
         folder = shared / "golden" / "nuplan" / "drives"
-        drives = [read_golden(p) for pattern in patterns for p in sorted(folder.glob(pattern))]
-        scenarios = [scenario_of(d) for d in drives]
+        golden = [read_golden(p) for pattern in patterns for p in sorted(folder.glob(pattern))]
+        scenarios, drives = [scenario_of(g) for g in golden], [g.data for g in golden]
         plans = {s.token: dict(d["plans"]) for s, d in zip(scenarios, drives, strict=True)}
         return scenarios, Scripted(plans), drives
 
@@ -151,14 +110,9 @@ def log_agents() -> LogAgents:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Any:
-    """Makes run folders with results made up for a test: see ``made_runs.Made``."""
-    spec = spec_from_file_location("made_runs", Path(__file__).with_name("made_runs.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Made(tmp_path)
+def made(tmp_path: Path) -> made_runs.Made:
+    """Makes run folders with results made up for a test."""
+    return made_runs.Made(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.testing.world import sketch_map
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.validation import devkit
 from roadcraft.validation.conforming.repeat import repeat_of
@@ -19,8 +20,6 @@ from roadcraft.validation.conforming.steps import compare_steps
 from roadcraft.validation.devkit.observe import Observer
 from roadcraft.validation.golden import GoldenDrive, read_golden
 from roadcraft.validation.simulation import simulate
-
-from .conftest import empty_map
 
 needs_devkit = pytest.mark.skipif(not devkit.available(), reason="nuplan-devkit is not installed")
 
@@ -68,7 +67,7 @@ def fake_input(states: int = 3) -> Any:
 
 
 def test_observation_of_a_planner_input() -> None:
-    obs = Observer(empty_map(), ["7", "8"], None, load_vehicle(), past=5).observe(fake_input())
+    obs = Observer(sketch_map([]), ["7", "8"], None, load_vehicle(), past=5).observe(fake_input())
     assert obs.ego_past.shape == (1, 22, 10)
     assert obs.ego_past_valid[0].sum() == 3
     assert obs.ego[0].tolist() == [2.0, 2.0, 0.3, 5.0, 0.0, 0.0, 0.0, 0.4, 0.1, 0.2]
@@ -86,13 +85,13 @@ def test_observation_of_a_planner_input() -> None:
 def test_a_history_without_interval() -> None:
     given = fake_input(2)
     given.history.sample_interval = None
-    obs = Observer(empty_map(), [], (1.0, 2.0, 3.0), load_vehicle()).observe(given)
+    obs = Observer(sketch_map([]), [], (1.0, 2.0, 3.0), load_vehicle()).observe(given)
     assert obs.interval_s[0] == pytest.approx(0.1)
     assert obs.goal[0].tolist() == [1.0, 2.0, 3.0]
     lonely = fake_input(1)
     lonely.history.sample_interval = None
     with pytest.raises(DataError, match="no interval"):
-        Observer(empty_map(), [], None, load_vehicle()).observe(lonely)
+        Observer(sketch_map([]), [], None, load_vehicle()).observe(lonely)
 
 
 @pytest.mark.skipif(devkit.available(), reason="nuplan-devkit is installed")

@@ -8,10 +8,9 @@ import pytest
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.scenario_io import ScenarioFilter, find, open_source
+from roadcraft.validation.golden import read_golden
 from roadcraft.validation.metrics.evaluation import evaluate
 from roadcraft.validation.simulation import simulate
-
-from .conftest import read_golden
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,7 @@ def source(shared):
 
 def drive(shared, source, pattern, planner, agents):
     """(golden drive, our rollout) pairs."""
-    golden = [read_golden(p) for p in sorted((shared / "golden" / "nuplan" / "drives").glob(pattern))]
+    golden = [read_golden(p).data for p in sorted((shared / "golden" / "nuplan" / "drives").glob(pattern))]
     chosen = [find(source, ScenarioFilter(scenario_tokens=(g["token"],)))[0] for g in golden]
     scenarios = [source.scenario(*c) for c in chosen]
     return list(zip(golden, simulate(scenarios, create("planner", planner), agents=agents), strict=True))

@@ -70,7 +70,7 @@ class GoldenDrive:
         """The drive as the simulator would have recorded it: its own ego, objects, lights and plans."""
         d, base = self.data, scenario.drive
         ego = np.array(d["ego"], np.float64)
-        tracks, objects = self._objects()
+        tracks, objects = self.objects()
         n = len(ego)
         frames = scenario.frames[:n]
         drive = replace(
@@ -83,13 +83,14 @@ class GoldenDrive:
             joints=np.zeros((n, 0)),
             tracks=tracks,
             objects=objects,
-            lights=_lights(d["traffic_lights"], n),
+            lights=lights_of(d["traffic_lights"], n),
             tag_frame=np.zeros(0, np.int64),
             tag_type=np.zeros(0, np.int64),
         )
         return Rollout(scenario, drive, _plans(d["plans"]), (), np.zeros((0, n)), load_vehicle(base.vehicle))
 
-    def _objects(self) -> tuple[Tracks, ObjectFrames]:
+    def objects(self) -> tuple[Tracks, ObjectFrames]:
+        """Everybody seen, and who was where in each step."""
         steps: Sequence[Sequence[Any]] = self.data["objects"]
         tokens = list(dict.fromkeys(o[0] for step in steps for o in step))
         row = {token: i for i, token in enumerate(tokens)}
@@ -139,7 +140,8 @@ def golden_files(folder: Path) -> list[Path]:
     return files
 
 
-def _lights(changes: Sequence[Any], n: int) -> LightFrames:
+def lights_of(changes: Sequence[Any], n: int) -> LightFrames:
+    """The lights of ``n`` steps by the steps at which they change."""
     held: list[tuple[int, int]] = []
     rows: list[list[tuple[int, int]]] = []
     todo = dict(changes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,79 +33,220 @@ LIMIT_MPS = 13.0
 HISTORY = 22
 
 
-def made_up_map() -> MapData:
-    """A road along +x: blocks 1 (lanes 10 left, 11 right, x 0..100), 2 (connectors 20, 21, x 100..130, with a light), 3 (lanes 30, 31, to x 400)."""
-    stretches = [(0.0, 100.0), (100.0, 130.0), (130.0, 400.0)]
-    order = [
-        (0, 0),
-        (0, 1),
-        (2, 0),
-        (2, 1),
-        (1, 0),
-        (1, 1),
-    ]  # lanes first, then connectors: (stretch, index from the left)
-    row = {key: i for i, key in enumerate(order)}
-    ids = np.array([10, 11, 30, 31, 20, 21], np.int64)
+class LaneSketch(NamedTuple):
+    """What ``sketch_map`` needs of a lane."""
 
-    def line(stretch: int, offset_m: float) -> F64:
-        x = np.arange(stretches[stretch][0], stretches[stretch][1] + 0.5, 1.0)
-        return np.stack([x, np.full(len(x), offset_m)], 1) + ORIGIN
+    id: int
+    block: int
+    """Id of its road block."""
+    line: F64
+    """Center line (P, 2), metres."""
+    successors: tuple[int, ...] = ()
+    """Ids."""
+    connector: bool = False
+    limit_mps: float = float("nan")
+    """NaN: none."""
+    light: bool = False
+    stops: tuple[int, ...] = ()
+    """Rows of areas."""
+    edges: tuple[int, int] = (-1, -1)
+    """Rows of the lines at its left and right, -1: none."""
 
-    def box(stretch: int, low_m: float, high_m: float) -> list[F64]:
-        (a, b), (x, y) = stretches[stretch], ORIGIN
-        low, high = low_m + y, high_m + y
-        return [np.array([[a + x, low], [b + x, low], [b + x, high], [a + x, high], [a + x, low]])]
 
-    def sides(i: int) -> tuple[float, float]:
-        return (0.0, WIDTH_M) if i == 0 else (-WIDTH_M, 0.0)
+def sketch_map(
+    lanes: Sequence[LaneSketch],
+    areas: Sequence[tuple[int, AreaKind, int, list[F64]]] = (),
+    lines: Sequence[tuple[int, F64]] = (),
+    *,
+    width_m: float = WIDTH_M,
+    intersections: Mapping[int, int] = MappingProxyType({}),
+    name: str = "made-up",
+    version: str = "1",
+    epsg: int = 0,
+) -> MapData:
+    """A map by the center lines of its lanes, which are all ``width_m`` wide.
 
-    following = {0: [1], 1: [2], 2: []}
-    before = {0: [], 1: [0], 2: [1]}
-    connector = np.array([s == 1 for s, _ in order])
-    lanes = Lanes(
-        id=ids,
-        kind=np.where(connector, LaneKind.CONNECTOR, LaneKind.LANE).astype(np.uint8),
-        block=np.array([{0: 0, 2: 1, 1: 2}[s] for s, _ in order], np.int64),
-        lane_index=np.array([i for _, i in order], np.int64),
-        speed_limit_mps=np.full(6, LIMIT_MPS),
-        has_speed_limit=np.ones(6, bool),
-        has_light=connector,
-        polygons=Polygons.build([box(s, *sides(i)) for s, i in order]),
-        centerlines=Polylines.build([line(s, sum(sides(i)) / 2) for s, i in order]),
-        left=Polylines.build([line(s, sides(i)[1]) for s, i in order]),
-        right=Polylines.build([line(s, sides(i)[0]) for s, i in order]),
-        successors=Ragged.build([[row[n, i] for n in following[s]] for s, i in order]),
-        predecessors=Ragged.build([[row[n, i] for n in before[s]] for s, i in order]),
-        stops=Ragged.build([[3] if s == 1 else [] for s, _ in order]),
-        left_line=np.array([0 if i == 0 else 1 for _, i in order], np.int64),
-        right_line=np.array([1 if i == 0 else 2 for _, i in order], np.int64),
-    )
-    blocks = RoadBlocks(
-        id=np.array([1, 3, 2], np.int64),
-        kind=np.array([LaneKind.LANE, LaneKind.LANE, LaneKind.CONNECTOR], np.uint8),
-        polygons=Polygons.build([box(s, -WIDTH_M, WIDTH_M) for s in (0, 2, 1)]),
-        lanes=Ragged.build([[0, 1], [2, 3], [4, 5]]),
-        successors=Ragged.build([[2], [], [1]]),
-        predecessors=Ragged.build([[], [2], [0]]),
-        intersection=np.array([-1, -1, 2], np.int64),
-    )
-    stop = [np.array([[97.0, -WIDTH_M], [99.0, -WIDTH_M], [99.0, WIDTH_M], [97.0, WIDTH_M], [97.0, -WIDTH_M]]) + ORIGIN]
-    areas = Areas(
-        id=np.array([500, 503, 501, 502], np.int64),
-        kind=np.array([AreaKind.ROAD_SEGMENT, AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.STOP], np.uint8),
-        subtype=np.array([0, 0, 0, 2], np.int64),
-        polygons=Polygons.build(
-            [box(0, -WIDTH_M, WIDTH_M), box(2, -WIDTH_M, WIDTH_M), box(1, -WIDTH_M, WIDTH_M), stop]
+    Areas are (id, kind, subtype, rings), lines (id, points) of boundaries, ``intersections`` maps ids of blocks to rows of areas.
+    """
+    row = {lane.id: i for i, lane in enumerate(lanes)}
+    blocks = list(dict.fromkeys(lane.block for lane in lanes))
+    left, right = ([_beside(lane.line, side * width_m) for lane in lanes] for side in (0.5, -0.5))
+    members = [[i for i, lane in enumerate(lanes) if lane.block == b] for b in blocks]
+    for rows in members:  # from left to right
+        x, y = left[rows[0]][0] - right[rows[0]][0]
+        rows.sort(key=lambda i: -float(lanes[i].line[0] @ (x, y)))
+    after = [[row[s] for s in lane.successors] for lane in lanes]
+    after_block = [sorted({blocks.index(lanes[s].block) for i in rows for s in after[i]}) for rows in members]
+
+    def outline(first: int, last: int) -> list[F64]:
+        sides = _bends(left[first]), _bends(right[last])[::-1]
+        return [np.concatenate([*sides, sides[0][:1]])]
+
+    return MapData(
+        name=name,
+        version=version,
+        source="made-up",
+        licence="CC0-1.0",
+        epsg=epsg,
+        lanes=Lanes(
+            id=np.array([lane.id for lane in lanes], np.int64),
+            kind=np.array([LaneKind.CONNECTOR if lane.connector else LaneKind.LANE for lane in lanes], np.uint8),
+            block=np.array([blocks.index(lane.block) for lane in lanes], np.int64),
+            lane_index=np.array([members[blocks.index(a.block)].index(i) for i, a in enumerate(lanes)], np.int64),
+            speed_limit_mps=np.nan_to_num([lane.limit_mps for lane in lanes]),
+            has_speed_limit=~np.isnan([lane.limit_mps for lane in lanes]),
+            has_light=np.array([lane.light for lane in lanes], np.bool_),
+            polygons=Polygons.build([outline(i, i) for i in range(len(lanes))]),
+            centerlines=Polylines.build([lane.line for lane in lanes]),
+            left=Polylines.build(left),
+            right=Polylines.build(right),
+            successors=Ragged.build(after),
+            predecessors=Ragged.build(_reversed(after)),
+            stops=Ragged.build([lane.stops for lane in lanes]),
+            left_line=np.array([lane.edges[0] for lane in lanes], np.int64),
+            right_line=np.array([lane.edges[1] for lane in lanes], np.int64),
+        ),
+        blocks=RoadBlocks(
+            id=np.array(blocks, np.int64),
+            kind=np.array([LaneKind.CONNECTOR if lanes[m[0]].connector else LaneKind.LANE for m in members], np.uint8),
+            polygons=Polygons.build([outline(m[0], m[-1]) for m in members]),
+            lanes=Ragged.build([sorted(rows) for rows in members]),
+            successors=Ragged.build(after_block),
+            predecessors=Ragged.build(_reversed(after_block)),
+            intersection=np.array([intersections.get(b, -1) for b in blocks], np.int64),
+        ),
+        areas=Areas(
+            id=np.array([a for a, _, _, _ in areas], np.int64),
+            kind=np.array([kind for _, kind, _, _ in areas], np.uint8),
+            subtype=np.array([subtype for _, _, subtype, _ in areas], np.int64),
+            polygons=Polygons.build([rings for _, _, _, rings in areas]),
+        ),
+        lines=Lines(
+            id=np.array([k for k, _ in lines], np.int64),
+            kind=np.full(len(lines), LineKind.BOUNDARY, np.uint8),
+            subtype=np.zeros(len(lines), np.int64),
+            lines=Polylines.build([points for _, points in lines]),
         ),
     )
-    edges = [np.concatenate([line(s, y) for s in (0, 1, 2)]) for y in (WIDTH_M, 0.0, -WIDTH_M)]
-    lines = Lines(
-        id=np.array([900, 901, 902], np.int64),
-        kind=np.full(3, LineKind.BOUNDARY, np.uint8),
-        subtype=np.zeros(3, np.int64),
-        lines=Polylines.build(edges),
+
+
+def _beside(line: F64, left_m: float) -> F64:
+    """The line moved to the left."""
+    along = np.gradient(line, axis=0)
+    return line + left_m * np.stack([-along[:, 1], along[:, 0]], 1) / np.hypot(*along.T)[:, None]
+
+
+def _bends(line: F64) -> F64:
+    """The line without vertices at which it goes straight on."""
+    (x, y), turns = np.diff(line, axis=0).T, np.ones(len(line), np.bool_)
+    turns[1:-1] = x[:-1] * y[1:] != y[:-1] * x[1:]
+    return line[turns]
+
+
+def _reversed(after: Sequence[Sequence[int]]) -> list[list[int]]:
+    return [[a for a, following in enumerate(after) if b in following] for b in range(len(after))]
+
+
+def rectangle(low: tuple[float, float], high: tuple[float, float]) -> list[F64]:
+    """The closed ring of an upright rectangle, as the rings of an area."""
+    return [np.array([low, (high[0], low[1]), high, (low[0], high[1]), low])]
+
+
+def made_up_map() -> MapData:
+    """A road along +x: blocks 1 (lanes 10 left, 11 right, x 0..100), 2 (connectors 20, 21, x 100..130, with a light), 3 (lanes 30, 31, to x 400)."""
+    x0, y0 = ORIGIN
+    sides = {0: WIDTH_M / 2, 1: -WIDTH_M / 2}
+
+    def line(first: float, last: float, offset_m: float) -> F64:
+        x = np.arange(first, last + 0.5, 1.0)
+        return np.stack([x, np.full(len(x), offset_m)], 1) + ORIGIN
+
+    def road(first: float, last: float) -> list[F64]:
+        return rectangle((first + x0, y0 - WIDTH_M), (last + x0, y0 + WIDTH_M))
+
+    lanes = [
+        *(
+            LaneSketch(10 + k, 1, line(0, 100, y), (20 + k,), False, LIMIT_MPS, edges=(k, k + 1))
+            for k, y in sides.items()
+        ),
+        *(LaneSketch(30 + k, 3, line(130, 400, y), (), False, LIMIT_MPS, edges=(k, k + 1)) for k, y in sides.items()),
+        *(
+            LaneSketch(20 + k, 2, line(100, 130, y), (30 + k,), True, LIMIT_MPS, True, (3,), (k, k + 1))
+            for k, y in sides.items()
+        ),
+    ]
+    areas = [
+        (500, AreaKind.ROAD_SEGMENT, 0, road(0, 100)),
+        (503, AreaKind.ROAD_SEGMENT, 0, road(130, 400)),
+        (501, AreaKind.INTERSECTION, 0, road(100, 130)),
+        (502, AreaKind.STOP, 2, road(97, 99)),
+    ]
+    edges = [np.concatenate([line(0, 100, y), line(100, 130, y), line(130, 400, y)]) for y in (WIDTH_M, 0.0, -WIDTH_M)]
+    return sketch_map(lanes, areas, list(enumerate(edges, 900)), intersections={2: 2}, epsg=32611)
+
+
+def sketch_drive(
+    name: str,
+    map_name: str,
+    ego: F64,
+    kinds: Sequence[ObjectKind],
+    box: F64,
+    velocity: F64,
+    lights: Mapping[int, Any],
+    route: Sequence[int],
+    *,
+    first_token: int = 1,
+    goal: Sequence[float] | None = None,
+    tags: Mapping[int, str] = MappingProxyType({}),
+) -> Drive:
+    """A drive of T frames at 20 Hz in which the same n objects are seen all the time.
+
+    ``ego`` is (T, 10), ``box`` (T, n, 5) and ``velocity`` (T, n, 2). ``lights`` maps ids of lanes to a state, or to one for each frame, ``tags`` frames to
+    types of scenario. ``route`` is ids of blocks; tokens count on from ``first_token``.
+    """
+    frames, n, m = len(ego), len(kinds), len(lights)
+    states = np.stack([np.broadcast_to(state, frames) for state in lights.values()], 1)
+    names = tuple(dict.fromkeys(tags.values()))
+    return Drive(
+        name=name,
+        map_name=map_name,
+        source="made-up",
+        licence="CC0-1.0",
+        vehicle="pacifica",
+        interval_us=50_000,
+        time_us=1_600_000_000_000_000 + 50_000 * np.arange(frames, dtype=np.int64),
+        token=np.arange(frames, dtype=np.uint64) + np.uint64(first_token),
+        ego=ego,
+        joints=np.zeros((frames, 0)),
+        tracks=Tracks(
+            np.arange(1, n + 1, dtype=np.uint64),
+            np.array(kinds, np.uint8),
+            np.arange(n, dtype=np.int64),
+            np.zeros(n, np.uint8),
+            np.full(n, 1.6),
+        ),
+        objects=ObjectFrames(
+            n * np.arange(frames + 1, dtype=np.int64),
+            np.tile(np.arange(n, dtype=np.int64), frames),
+            box.reshape(-1, 5),
+            velocity.reshape(-1, 2),
+        ),
+        lights=LightFrames(
+            m * np.arange(frames + 1, dtype=np.int64),
+            np.tile(np.array(list(lights), np.int64), frames),
+            states.astype(np.uint8).ravel(),
+        ),
+        scenes=Scenes(
+            np.zeros(1, np.int64),
+            Ragged.build([route]),
+            np.array([[0.0, 0.0, 0.0] if goal is None else goal]),
+            np.array([goal is not None]),
+            ("scene-1",),
+        ),
+        tag_frame=np.array(list(tags), np.int64),
+        tag_type=np.array([names.index(t) for t in tags.values()], np.int64),
+        tag_names=names,
     )
-    return MapData("made-up", "1", "made-up", "CC0-1.0", 32611, lanes, blocks, areas, lines)
 
 
 def made_up_scenario(
@@ -121,13 +264,8 @@ def made_up_scenario(
     y = WIDTH_M / 2 if lane == 0 else -WIDTH_M / 2
     ego = np.zeros((frames, EGO_SIZE))
     ego[:, Ego.X], ego[:, Ego.Y], ego[:, Ego.VX] = ORIGIN[0] + 10 + speed_mps * t, ORIGIN[1] + y, speed_mps
-    kinds = [
-        ObjectKind.VEHICLE,
-        ObjectKind.PEDESTRIAN,
-        ObjectKind.BICYCLE,
-        ObjectKind.TRAFFIC_CONE,
-        ObjectKind.TRAFFIC_CONE,
-    ]
+    cone, kind = ObjectKind.TRAFFIC_CONE, "following_lane_with_lead"
+    kinds = [ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN, ObjectKind.BICYCLE, cone, cone]
     n = len(kinds)
     box = np.zeros((frames, n, 5))
     box[:, :, 3:] = [[4.7, 2.0], [0.7, 0.6], [1.8, 0.7], [0.4, 0.4], [0.4, 0.4]]
@@ -135,49 +273,11 @@ def made_up_scenario(
     box[:, :, 1] = np.array([y, -WIDTH_M - 2, -y, -WIDTH_M - 0.3, -WIDTH_M - 0.3]) + ORIGIN[1]
     velocity = np.zeros((frames, n, 2))
     velocity[:, 0, 0], velocity[:, 2, 0] = speed_mps, 5.0
-    drive = Drive(
-        name="made-up-log",
-        map_name="made-up",
-        source="made-up",
-        licence="CC0-1.0",
-        vehicle="pacifica",
-        interval_us=50_000,
-        time_us=1_600_000_000_000_000 + np.arange(frames, dtype=np.int64) * 50_000,
-        token=np.arange(frames, dtype=np.uint64) + np.uint64(int(token, 16)),
-        ego=ego,
-        joints=np.zeros((frames, 0)),
-        tracks=Tracks(
-            np.arange(1, n + 1, dtype=np.uint64),
-            np.array(kinds, np.uint8),
-            np.arange(n, dtype=np.int64),
-            np.zeros(n, np.uint8),
-            np.full(n, 1.6),
-        ),
-        objects=ObjectFrames(
-            np.arange(frames + 1, dtype=np.int64) * n,
-            np.tile(np.arange(n, dtype=np.int64), frames),
-            box.reshape(-1, 5),
-            velocity.reshape(-1, 2),
-        ),
-        lights=LightFrames(
-            np.arange(frames + 1, dtype=np.int64) * 2,
-            np.tile(np.array([20, 21], np.int64), frames),
-            np.full(2 * frames, light, np.uint8),
-        ),
-        scenes=Scenes(
-            np.zeros(1, np.int64),
-            Ragged.build([[1, 2, 3]]),
-            np.array([[ORIGIN[0] + 390, ORIGIN[1] + y, 0.0]]),
-            np.ones(1, bool),
-            ("scene-1",),
-        ),
-        tag_frame=np.array([past], np.int64),
-        tag_type=np.zeros(1, np.int64),
-        tag_names=("following_lane_with_lead",),
-    )
-    return Scenario(
-        token, "following_lane_with_lead", drive.tag_names, "made-up", drive, made_up_map(), past, past + ahead, 2
-    )
+    drive = sketch_drive(
+        "made-up-log", "made-up", ego, kinds, box, velocity, {20: light, 21: light}, [1, 2, 3],
+        first_token=int(token, 16), goal=[ORIGIN[0] + 390, ORIGIN[1] + y, 0.0], tags={past: kind},
+    )  # fmt: skip
+    return Scenario(token, kind, drive.tag_names, "made-up", drive, made_up_map(), past, past + ahead, 2)
 
 
 def observe(
