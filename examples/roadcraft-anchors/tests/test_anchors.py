@@ -60,5 +60,5 @@ def test_the_target_is_the_anchor_that_the_expert_drove() -> None:
 
 @pytest.mark.parametrize("params", [{"hold_s": []}, {"merge_s": 0.0}, {"lines": 0}])
 def test_wrong_settings_are_refused(params: dict[str, object]) -> None:
-    with pytest.raises(Exception, match=r"must be|need at least"):
+    with pytest.raises(Exception, match=r"must be|must hold at least"):
         create("model", "anchors", params, dim=8, features=FeatureSpec())
