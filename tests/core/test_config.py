@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -12,7 +12,7 @@ from roadcraft.core.config import load_config, path_field, paths_of, plugins_of,
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hookspecs import PluginRef, PluginSpec, plugin_field
 from roadcraft.core.registry import Provided, Registry
-from roadcraft.core.rules import check
+from roadcraft.core.rules import Range, check
 from roadcraft.core.yaml_text import parse_yaml, resolved
 
 
@@ -345,17 +345,13 @@ def test_references_that_multiply_are_refused(named: Registry, tmp_path: Path) -
 
 @dataclass(frozen=True)
 class Ruled:
-    low: int = 0
-    share: float = 0.5
-    knots: tuple[float, ...] = (1.0,)
-    other: int | None = None
+    low: Annotated[int, Range(">= 0")] = 0
+    share: Annotated[float, Range("[0, 1)")] = 0.5
+    knots: Annotated[tuple[float, ...], Range("> 0")] = (1.0,)
+    other: Annotated[int | None, Range(">= 0")] = None
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            {">= 0": "low other", "[0, 1)": "share", "> 0": "knots"},
-            ("knots", len(self.knots) > 0, "must hold one"),
-        )
+        check(self, ("knots", len(self.knots) > 0, "must hold one"))
 
 
 def test_every_field_that_breaks_a_rule_is_named_with_value_and_rule(plugins: Registry) -> None:

@@ -17,6 +17,7 @@ from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.parameters import Section, parameters_of, sections_of
 from roadcraft.core.registry import load_object, registry
+from roadcraft.core.renamed import RenamedWarning
 from roadcraft.core.rules import OneOf, Range, check
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.yaml_text import parse_yaml, resolved
@@ -168,6 +169,25 @@ def test_a_third_partys_ranges_are_checked_when_it_is_loaded() -> None:
     assert load_config(Foreign, ["gain=2"]).config == Foreign(2.0)
     with pytest.raises(ConfigError, match=r"gain \(command line\): must be above 0 and at most 2, got 0.0"):
         load_config(Foreign, ["gain=0"])
+
+
+@dataclass(frozen=True)
+class Former:
+    """As version 0.1 wrote it."""
+
+    low: int = 0
+    knots: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        check(self, {">= 0": "low", "> 0": "knots"}, ("knots", len(self.knots) > 0, "must hold one"))
+
+
+def test_ranges_as_version_0_1_wrote_them_are_checked_with_a_warning() -> None:
+    with (
+        pytest.warns(RenamedWarning, match=r"Former: check\(self, {range: fields}\) is called Annotated.*0\.3\.0"),
+        pytest.raises(ValueError, match=r"low must be at least 0, got -1; knots must hold one, got \(\)"),
+    ):
+        Former(-1, ())
 
 
 @pytest.mark.parametrize("text", ["", "< 1", ">= x", "[0, 1", "0, 1", "(1)"])

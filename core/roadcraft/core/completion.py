@@ -47,7 +47,7 @@ def names_of(kind: str) -> Found:
 
 def complete_words(ctx: typer.Context, schemas: Iterable[type], incomplete: str) -> Found:
     """What a ``key=value`` word of these config dataclasses can go on as."""
-    words = list(ctx.params.get("words") or [])
+    words = list(ctx.params.get("words") or ctx.params.get("params") or [])
     split = words[-1:] == ["="]  # bash hands over key, =, value as three words, and takes the value alone
     if split:
         key, value = words[-2] if len(words) > 1 else "", incomplete

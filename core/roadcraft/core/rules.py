@@ -27,6 +27,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.renamed import tell
 
 _INTERVAL = re.compile(r"([\[(]) *([-\d.e]+), *([-\d.e]+) *([\])])")
 _BOUND = re.compile(r"(>=?) *([-\d.e]+)")
@@ -113,6 +114,7 @@ def check(config: Any, *others: Any) -> None:
     schema: Any = type(config)
     faults = list(_broken(config, rules_of(schema)))
     if others and isinstance(others[0], Mapping):
+        tell(f"{schema.__name__}: check(self, {{range: fields}})", "Annotated[type, Range(range)] at each field", 3)
         named = {n: (Range(text),) for text, names in others[0].items() for n in names.split()}
         faults, others = [*faults, *_broken(config, named)], others[1:]
     broken = {name.partition("[")[0] for name, _, _ in faults}

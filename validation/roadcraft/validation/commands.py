@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roadcraft.core.completion import complete_settings
+from roadcraft.core.completion import Found, complete_settings, complete_words, names_of
 from roadcraft.core.errors import ConfigError, RoadcraftError, ScenarioError
 
 MANY = 5000  # scenarios that are driven without a filter only when asked for
@@ -157,15 +157,31 @@ def _print_dry_run(config: Any, as_json: bool) -> None:
         print_dry_run(found)
 
 
+def _complete_metric(ctx: typer.Context, incomplete: str) -> Found:
+    """Settings of the one metric that is named."""
+    from roadcraft.core.registry import registry
+
+    named = ctx.params.get("metric") or []
+    known = len(named) == 1 and named[0] in registry().names("metric")
+    return complete_words(ctx, [registry().config_class("metric", named[0])] if known else [], incomplete)
+
+
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run whose rollouts were kept.", metavar="RUN")],
     params: Annotated[
         list[str] | None,
-        typer.Argument(help="Settings of the further metric; of several, NAME.key=value.", metavar="[key=value]..."),
+        typer.Argument(
+            help="Settings of the further metric (see: roadcraft plugins metric NAME); of several, NAME.key=value.",
+            metavar="[key=value]...",
+            autocompletion=_complete_metric,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the new scores.")] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="A further metric by name; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--metric", help="A further metric by name; may be repeated.", autocompletion=lambda: names_of("metric")
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
