@@ -25,7 +25,7 @@ class LogReplayConfig:
 class ConstantVelocityConfig:
     """Straight on (or along a fixed steering angle) from the present velocity."""
 
-    horizon_s: float = 10.0
+    horizon_s: Annotated[float, Range("> 0")] = 10.0
     """Length of the plan; at least interval_s."""
     interval_s: Annotated[float, Range(">= 0.001")] = 0.25
     """Time between poses of the plan."""

@@ -21,7 +21,7 @@ class PdmClosedConfig:
     """Limit of a lane that has none."""
     min_gap_m: Annotated[float, Range("> 0")] = 1.0
     """Gap to the object ahead at standstill (intelligent driver model)."""
-    headway_s: float = 1.5
+    headway_s: Annotated[float, Range(">= 0")] = 1.5
     """Time gap to the object ahead; a larger gap brakes earlier."""
     max_accel_mps2: Annotated[float, Range("> 0")] = 1.5
     """Largest acceleration."""
@@ -31,21 +31,21 @@ class PdmClosedConfig:
     """Time between steps of proposals and plan."""
     proposal_steps: Annotated[int, Range(">= 14")] = 40
     """Steps of a proposal that are simulated and scored; more look further ahead and are slower."""
-    plan_steps: int = 80
+    plan_steps: Annotated[int, Range(">= 14")] = 80
     """Steps of the plan; at least proposal_steps."""
     radius_m: Annotated[float, Range("> 0")] = 50.0
     """Distance from the ego's center up to which objects are considered."""
-    max_vehicles: int = 50
+    max_vehicles: Annotated[int, Range(">= 0")] = 50
     """Nearest vehicles that are considered."""
-    max_pedestrians: int = 25
+    max_pedestrians: Annotated[int, Range(">= 0")] = 25
     """Nearest pedestrians that are considered."""
-    max_bicycles: int = 10
+    max_bicycles: Annotated[int, Range(">= 0")] = 10
     """Nearest bicycles that are considered."""
-    max_static: int = 50
+    max_static: Annotated[int, Range(">= 0")] = 50
     """Nearest static objects that are considered."""
-    brake_within_s: float = 2.0
+    brake_within_s: Annotated[float, Range(">= 0")] = 2.0
     """The emergency brake is used where the best proposal collides within this time."""
-    brake_below_mps: float = 5.0
+    brake_below_mps: Annotated[float, Range(">= 0")] = 5.0
     """The emergency brake is used up to this speed of the ego."""
 
     def __post_init__(self) -> None:
@@ -73,15 +73,15 @@ class GuardConfig:
     """Whether copies on the route's centerline are tried of a proposal that leaves the road."""
     most_judged: Annotated[int, Range(">= 1")] = 16
     """Proposals that are judged, the planner's best first; more are slower."""
-    learned_weight: float = 0.3
+    learned_weight: Annotated[float, Range(">= 0")] = 0.3
     """Weight of the planner's own score beside that of the rules, which lies in [0, 1]."""
-    progress_weight: float = 5.0
+    progress_weight: Annotated[float, Range(">= 0")] = 5.0
     """Weight of progress in the score of the rules."""
-    ttc_weight: float = 5.0
+    ttc_weight: Annotated[float, Range(">= 0")] = 5.0
     """Weight of the time to collision in the score of the rules."""
-    speed_limit_weight: float = 4.0
+    speed_limit_weight: Annotated[float, Range(">= 0")] = 4.0
     """Weight of the speed limit in the score of the rules."""
-    comfort_weight: float = 2.0
+    comfort_weight: Annotated[float, Range(">= 0")] = 2.0
     """Weight of comfort in the score of the rules."""
     slowing_mps2: Annotated[float, Range("> 0")] = 2.0
     """Deceleration of the slower copies, positive."""
@@ -91,7 +91,7 @@ class GuardConfig:
     """Deceleration of the comfortable stop, positive."""
     emergency_stop_mps2: Annotated[float, Range("> 0")] = 6.0
     """Deceleration of the emergency stop, positive."""
-    edge_slack_m: float = 0.15
+    edge_slack_m: Annotated[float, Range(">= 0")] = 0.15
     """Distance by which a corner may lie over the road's edge."""
     horizon_s: Annotated[float, Range("[1.5, 8]")] = 4.0
     """Time that is simulated; a longer one sees more conflicts and is slower."""

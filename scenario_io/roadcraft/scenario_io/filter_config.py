@@ -39,19 +39,19 @@ class ScenarioFilter:
     """Least time between the anchors of two scenarios of one type."""
     remove_invalid_goals: bool | None = None
     """Whether scenarios without a mission goal are dropped."""
-    ego_displacement_minimum_m: float | None = None
+    ego_displacement_minimum_m: Annotated[float | None, Range(">= 0")] = None
     """Least distance that the ego drives in the scenario's window."""
-    ego_start_speed_threshold: Annotated[float | None, Unit("m/s")] = None
+    ego_start_speed_threshold: Annotated[float | None, Range(">= 0"), Unit("m/s")] = None
     """Keeps scenarios in which the ego's speed rises above this from at or below it."""
-    ego_stop_speed_threshold: Annotated[float | None, Unit("m/s")] = None
+    ego_stop_speed_threshold: Annotated[float | None, Range(">= 0"), Unit("m/s")] = None
     """Keeps scenarios in which the ego's speed falls to this or below."""
-    speed_noise_tolerance: Annotated[float | None, Unit("m/s")] = None
+    speed_noise_tolerance: Annotated[float | None, Range(">= 0"), Unit("m/s")] = None
     """Change of speed that does not count as rising above or falling to a threshold (null: 0.1)."""
     token_set_path: str | None = path_field(None)
     """JSON file of frame tokens; works together with fraction_in_token_set_threshold."""
     fraction_in_token_set_threshold: Annotated[float | None, Range("[0, 1]")] = None
     """Keeps scenarios of whose frames more than this share is listed in token_set_path (1: exactly the listed ones)."""
-    ego_route_radius: Annotated[float | None, Unit("m")] = None
+    ego_route_radius: Annotated[float | None, Range(">= 0"), Unit("m")] = None
     """A lane of the route must lie within this distance of the ego."""
     sample: Annotated[int | None, Range(">= 1")] = None
     """Scenarios kept of those that pass all else, chosen by a hash of the token: a smaller sample is part of a larger

@@ -85,19 +85,19 @@ class DiffusionConfig:
     """Nearest agents that are denoised together with the ego."""
     draws: Annotated[int, Range(">= 1")] = 2
     """Noise levels per training sample."""
-    value: float = 0.1
+    value: Annotated[float, Range(">= 0")] = 0.1
     """Loss weight of the spline coefficients."""
-    regression: float = 1.0
+    regression: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the poses that the splines make."""
-    heading: float = 2.0
+    heading: Annotated[float, Range(">= 0")] = 2.0
     """Weight of the heading within regression."""
-    speed: float = 0.5
+    speed: Annotated[float, Range(">= 0")] = 0.5
     """Weight of the speed within regression."""
-    choice: float = 0.5
+    choice: Annotated[float, Range(">= 0")] = 0.5
     """Loss weight of the choice of line."""
-    agent: float = 0.3
+    agent: Annotated[float, Range(">= 0")] = 0.3
     """Loss weight of the agents."""
-    near_s: float = 2.0
+    near_s: Annotated[float, Range("> 0")] = 2.0
     """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
     closed loop drives."""
 

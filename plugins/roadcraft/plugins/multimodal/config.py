@@ -42,17 +42,17 @@ class MultimodalConfig:
     """Predicted poses, 0.1 s apart."""
     future_agents: Annotated[int, Range(">= 0")] = 10
     """Nearest agents whose future is predicted."""
-    regression: float = 1.0
+    regression: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the best mode's error of position, heading and speed."""
-    choice: float = 0.5
+    choice: Annotated[float, Range(">= 0")] = 0.5
     """Loss weight of the choice of line and mode."""
-    agent: float = 0.3
+    agent: Annotated[float, Range(">= 0")] = 0.3
     """Loss weight of the agents' error of position."""
-    heading: float = 2.0
+    heading: Annotated[float, Range(">= 0")] = 2.0
     """Weight of the heading within regression."""
-    speed: float = 0.5
+    speed: Annotated[float, Range(">= 0")] = 0.5
     """Weight of the speed within regression."""
-    near_s: float = 2.0
+    near_s: Annotated[float, Range("> 0")] = 2.0
     """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
     closed loop drives."""
 

@@ -56,9 +56,9 @@ class TokensConfig:
     """Share of the training batches that are rolled out with the model's own tokens (CAT-K, Zhang et al. 2024)."""
     closest_of: Annotated[int, Range(">= 1")] = 16
     """Likeliest tokens among which such a rollout executes the one closest to the log."""
-    ego: float = 1.0
+    ego: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the ego's tokens."""
-    agent: float = 1.0
+    agent: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the agents' tokens."""
     samples: Annotated[int, Range(">= 1")] = 4
     """Futures that are rolled out: the first takes the likeliest token each time, the others draw."""

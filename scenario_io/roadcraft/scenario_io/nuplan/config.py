@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from roadcraft.core.config import path_field
+from roadcraft.core.rules import Range
 
 MAP_VERSION = "nuplan-maps-v1.0"
 
@@ -20,9 +22,9 @@ class NuplanConfig:
     NUPLAN_MAPS_ROOT)."""
     splits: tuple[str, ...] = ()
     """Names of the split folders that are read (empty: all)."""
-    past_s: float = 2.5
+    past_s: Annotated[float, Range(">= 0")] = 2.5
     """Part of the log before its window that a scenario read alone brings along."""
-    future_s: float = 8.5
+    future_s: Annotated[float, Range(">= 0")] = 8.5
     """Part of the log after its window that a scenario read alone brings along."""
     licence: str = "nuPlan dataset licence (non-commercial research use)"
     """Terms of logs that do not state their own."""

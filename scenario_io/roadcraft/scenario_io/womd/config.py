@@ -20,11 +20,11 @@ class WomdConfig:
     """Split that the index notes (null: the name of the file's folder)."""
     vehicle: str = "pacifica"
     """Vehicle that the ego is taken to be: the center of its box is the log's, its size the vehicle's."""
-    lane_half_width_m: float = 1.8
+    lane_half_width_m: Annotated[float, Range("> 0")] = 1.8
     """Half the width of a lane that neither a boundary nor a parallel lane bounds."""
     min_half_width_m: Annotated[float, Range("> 0")] = 1.2
     """Least half width that is measured."""
-    max_half_width_m: float = 2.5
+    max_half_width_m: Annotated[float, Range("> 0")] = 2.5
     """Largest half width that is measured."""
     kerb_m: Annotated[float, Range(">= 0")] = 1.0
     """Width of the strip behind a road edge that is never drivable."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Unit
+from roadcraft.core.rules import Range, Unit
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class NoSettings:
 class LaneChangeConfig:
     """When lane changes take too long."""
 
-    max_fail_rate: float = 0.3
+    max_fail_rate: Annotated[float, Range("[0, 1]")] = 0.3
     """Share of failed lane changes up to which the metric passes."""
 
 
@@ -26,11 +26,11 @@ class LaneChangeConfig:
 class CollisionConfig:
     """At-fault collisions that leave a part of the score: where n are allowed, each costs 1 / (n + 1)."""
 
-    allow_vru: int = 0
+    allow_vru: Annotated[int, Range(">= 0")] = 0
     """Collisions with pedestrians and bicycles that leave a part of the score."""
-    allow_vehicle: int = 0
+    allow_vehicle: Annotated[int, Range(">= 0")] = 0
     """Collisions with vehicles that leave a part of the score."""
-    allow_object: int = 1
+    allow_object: Annotated[int, Range(">= 0")] = 1
     """Collisions with other objects that leave a part of the score."""
 
 
@@ -38,7 +38,7 @@ class CollisionConfig:
 class DrivableAreaConfig:
     """When the ego leaves the drivable area."""
 
-    tolerance_m: float = 0.3
+    tolerance_m: Annotated[float, Range(">= 0")] = 0.3
     """Distance by which a corner may stand beyond the drivable area."""
 
 
@@ -46,11 +46,11 @@ class DrivableAreaConfig:
 class DrivingDirectionConfig:
     """Distance driven against the driving direction."""
 
-    compliance_m: float = 2.0
+    compliance_m: Annotated[float, Range(">= 0")] = 2.0
     """Distance within horizon_s below which the score is 1."""
-    violation_m: float = 6.0
+    violation_m: Annotated[float, Range(">= 0")] = 6.0
     """Distance within horizon_s below which the score is 0.5, else 0."""
-    horizon_s: int = 1
+    horizon_s: Annotated[int, Range("> 0")] = 1
     """Time over which the distance is taken."""
 
 
@@ -58,7 +58,7 @@ class DrivingDirectionConfig:
 class ProgressConfig:
     """Progress along the expert's route."""
 
-    min_progress_m: float = 2.0
+    min_progress_m: Annotated[float, Range("> 0")] = 2.0
     """Floor of the ego's and the expert's progress in their ratio; also the distance backwards that is noise."""
 
 
@@ -66,7 +66,7 @@ class ProgressConfig:
 class MakingProgressConfig:
     """Whether the ego makes progress at all."""
 
-    min_ratio: float = 0.2
+    min_ratio: Annotated[float, Range(">= 0")] = 0.2
     """Least ratio of the ego's progress to the expert's that passes."""
 
 
@@ -74,11 +74,11 @@ class MakingProgressConfig:
 class TimeToCollisionConfig:
     """Time to collision, everybody going straight on."""
 
-    step_s: float = 0.1
+    step_s: Annotated[float, Range("> 0")] = 0.1
     """Time between projected poses."""
-    horizon_s: float = 3.0
+    horizon_s: Annotated[float, Range("> 0")] = 3.0
     """Time up to which everybody is projected."""
-    least_s: float = 0.95
+    least_s: Annotated[float, Range(">= 0")] = 0.95
     """A time to collision up to this fails."""
 
 
@@ -86,7 +86,7 @@ class TimeToCollisionConfig:
 class SpeedLimitConfig:
     """Speed above the limit."""
 
-    max_overspeed_mps: float = 2.23
+    max_overspeed_mps: Annotated[float, Range("> 0")] = 2.23
     """Mean excess over the whole scenario at which the score reaches 0."""
 
 
@@ -94,7 +94,7 @@ class SpeedLimitConfig:
 class JerkConfig:
     """Comfort of the jerk."""
 
-    bound: Annotated[float, Unit("m/s³")] = 8.37
+    bound: Annotated[float, Range(">= 0"), Unit("m/s³")] = 8.37
     """Largest magnitude of the jerk that passes."""
 
 
@@ -102,7 +102,7 @@ class JerkConfig:
 class LonJerkConfig:
     """Comfort of the longitudinal jerk."""
 
-    bound: Annotated[float, Unit("m/s³")] = 4.13
+    bound: Annotated[float, Range(">= 0"), Unit("m/s³")] = 4.13
     """Largest longitudinal jerk, either way, that passes."""
 
 
@@ -110,7 +110,7 @@ class LonJerkConfig:
 class LatAccelerationConfig:
     """Comfort of the lateral acceleration."""
 
-    bound: Annotated[float, Unit("m/s²")] = 4.89
+    bound: Annotated[float, Range(">= 0"), Unit("m/s²")] = 4.89
     """Largest lateral acceleration, either way, that passes."""
 
 
@@ -128,7 +128,7 @@ class LonAccelerationConfig:
 class YawRateConfig:
     """Comfort of the yaw rate."""
 
-    bound: Annotated[float, Unit("rad/s")] = 0.95
+    bound: Annotated[float, Range(">= 0"), Unit("rad/s")] = 0.95
     """Largest yaw rate, either way, that passes."""
 
 
@@ -136,7 +136,7 @@ class YawRateConfig:
 class YawAccelerationConfig:
     """Comfort of the yaw acceleration."""
 
-    bound: Annotated[float, Unit("rad/s²")] = 1.93
+    bound: Annotated[float, Range(">= 0"), Unit("rad/s²")] = 1.93
     """Largest yaw acceleration, either way, that passes."""
 
 
@@ -144,19 +144,19 @@ class YawAccelerationConfig:
 class ComfortConfig:
     """Bounds of all six quantities of ``ego_is_comfortable``, strict."""
 
-    jerk: Annotated[float, Unit("m/s³")] = 8.37
+    jerk: Annotated[float, Range(">= 0"), Unit("m/s³")] = 8.37
     """Magnitude of the jerk from which on the ego is uncomfortable."""
-    lon_jerk: Annotated[float, Unit("m/s³")] = 4.13
+    lon_jerk: Annotated[float, Range(">= 0"), Unit("m/s³")] = 4.13
     """Longitudinal jerk, either way, from which on the ego is uncomfortable."""
-    lat_acceleration: Annotated[float, Unit("m/s²")] = 4.89
+    lat_acceleration: Annotated[float, Range(">= 0"), Unit("m/s²")] = 4.89
     """Lateral acceleration, either way, from which on the ego is uncomfortable."""
     min_lon_acceleration: Annotated[float, Unit("m/s²")] = -4.05
     """Longitudinal acceleration from which on braking is uncomfortable."""
     max_lon_acceleration: Annotated[float, Unit("m/s²")] = 2.40
     """Longitudinal acceleration from which on speeding up is uncomfortable."""
-    yaw_rate: Annotated[float, Unit("rad/s")] = 0.95
+    yaw_rate: Annotated[float, Range(">= 0"), Unit("rad/s")] = 0.95
     """Yaw rate, either way, from which on the ego is uncomfortable."""
-    yaw_acceleration: Annotated[float, Unit("rad/s²")] = 1.93
+    yaw_acceleration: Annotated[float, Range(">= 0"), Unit("rad/s²")] = 1.93
     """Yaw acceleration, either way, from which on the ego is uncomfortable."""
 
 
@@ -164,7 +164,7 @@ class ComfortConfig:
 class ErrorWithYawConfig:
     """Displacement and heading errors in one number."""
 
-    heading_weight: Annotated[float, Unit("m/rad")] = 2.5
+    heading_weight: Annotated[float, Range(">= 0"), Unit("m/rad")] = 2.5
     """Meters that a radian of heading error counts."""
 
 
@@ -172,7 +172,7 @@ class ErrorWithYawConfig:
 class DisplacementConfig:
     """Displacement errors against the expert."""
 
-    max_m: float = 8.0
+    max_m: Annotated[float, Range("> 0")] = 8.0
     """Mean error over all horizons and frames at which the score reaches 0."""
 
 
@@ -180,7 +180,7 @@ class DisplacementConfig:
 class HeadingConfig:
     """Heading errors against the expert."""
 
-    max_rad: float = 0.8
+    max_rad: Annotated[float, Range("> 0")] = 0.8
     """Mean error over all horizons and frames at which the score reaches 0."""
 
 
@@ -188,7 +188,7 @@ class HeadingConfig:
 class MissRateConfig:
     """Frames whose plan misses the expert."""
 
-    max_m: tuple[float, float, float] = (6.0, 8.0, 16.0)
+    max_m: Annotated[tuple[float, float, float], Range(">= 0")] = (6.0, 8.0, 16.0)
     """Largest displacement within 3, 5, 8 s beyond which a frame is a miss."""
-    max_rate: float = 0.3
+    max_rate: Annotated[float, Range("[0, 1]")] = 0.3
     """Share of missed frames up to which the metric passes."""
