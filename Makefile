@@ -48,14 +48,14 @@ test: $(STAMP) ## run the tests
 	$(BIN)/pytest -q -n auto
 
 bench: $(STAMP) ## measure what must be fast
-	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+	$(BIN)/pytest -q tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/stages.py
 
 bench-suite: $(STAMP) ## score a suite as large as nuPlan's val14 (about 20 minutes, most of it to make it)
 	$(BIN)/python tests/benchmarks/suite.py
 
 bench-json: $(STAMP) ## the same, written to bench.json and stages.json, with what compiling costs
-	$(BIN)/pytest -q tests/benchmarks -o python_files='test_*.py' --benchmark-only --benchmark-json=bench.json
+	$(BIN)/pytest -q tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-json=bench.json
 	$(BIN)/python tests/benchmarks/stages.py --json stages.json --cold
 
 bench-models: $(STAMP) ## train and compare all encoders and models; goes on where it was stopped (hours)

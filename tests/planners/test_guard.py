@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import tiny_world
 
-import roadcraft.planners.guard as module
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.testing import PlannerConformance
+from roadcraft.planners.guard import Guard
 from roadcraft.planners.pdm_configs import GuardConfig
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import tiny_world
 
 KEYS = np.zeros(1, np.uint64)
 
@@ -66,12 +62,8 @@ def scene(speed=8.0, ahead_m=None, count=1):
     return obs
 
 
-def guarded(monkeypatch, inner, **settings):
-    real = module.create
-    monkeypatch.setattr(
-        module, "create", lambda kind, name, params=None: inner if name == "learned" else real(kind, name, params)
-    )
-    return module.Guard(GuardConfig(**settings))
+def guarded(inner, **settings):
+    return Guard(GuardConfig(**settings), inner)
 
 
 def drive(guard, obs):
@@ -79,10 +71,10 @@ def drive(guard, obs):
     return guard.plan(obs, guard.start(obs, keys), keys)[0]
 
 
-def test_a_good_choice_is_left_alone(monkeypatch):
+def test_a_good_choice_is_left_alone():
     inner = Candidates([(8.0, 0.0), (4.0, 0.0)], [1.0, 0.0])
     obs = scene()
-    plan = drive(guarded(monkeypatch, inner), obs)
+    plan = drive(guarded(inner), obs)
     raw, _ = inner.plan(obs, [None], KEYS)
     assert np.array_equal(plan.states[:, 0], raw.states[:, 0])
     assert np.array_equal(plan.time_us, raw.time_us)
@@ -90,9 +82,9 @@ def test_a_good_choice_is_left_alone(monkeypatch):
     assert plan.debug["guard_braked"].tolist() == [0.0]
 
 
-def test_off_the_road_is_not_driven(monkeypatch):
+def test_off_the_road_is_not_driven():
     inner = Candidates([(8.0, -3.0), (8.0, 0.0), (float("nan"), 0.0)], [5.0, 0.0, 9.0])
-    plan = drive(guarded(monkeypatch, inner), scene())
+    plan = drive(guarded(inner), scene())
     assert plan.debug["guard_changed"].tolist() == [1.0]
     assert plan.debug["guard_braked"].tolist() == [0.0]
     n = int(plan.length[0])
@@ -101,9 +93,9 @@ def test_off_the_road_is_not_driven(monkeypatch):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(monkeypatch, keep):
+def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(keep):
     """At its own speed; without such copies only a slower one, or a stop, stays on the road."""
-    plan = drive(guarded(monkeypatch, Candidates([(8.0, -2.0)]), keep_to_centre=keep), scene())
+    plan = drive(guarded(Candidates([(8.0, -2.0)]), keep_to_centre=keep), scene())
     n = int(plan.length[0])
     assert plan.debug["guard_changed"].tolist() == [1.0]
     way = plan.states[0, 0, :n, :2] - plan.states[0, 0, 0, :2]
@@ -115,17 +107,17 @@ def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(monkeypa
         assert way[40, 0] < 16.0
 
 
-def test_a_slow_proposal_does_not_win_because_the_favourite_leaves_the_road(monkeypatch):
+def test_a_slow_proposal_does_not_win_because_the_favourite_leaves_the_road():
     """The favourite's copy on the centre line does, at its speed."""
-    plan = drive(guarded(monkeypatch, Candidates([(8.0, -2.0), (2.0, 0.0)], [1.0, 0.0])), scene())
+    plan = drive(guarded(Candidates([(8.0, -2.0), (2.0, 0.0)], [1.0, 0.0])), scene())
     n = int(plan.length[0])
     assert plan.states[0, 0, 40, 0] - plan.states[0, 0, 0, 0] > 28.0
     assert abs(plan.states[0, 0, :n, 1] - tiny_world.START[1]).max() < 0.05
 
 
 @pytest.mark.parametrize(("count", "step_s"), [(17, 0.5), (41, 0.1), (5, 1.0)])
-def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, count, step_s):
-    plan = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))
+def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(count, step_s):
+    plan = drive(guarded(Candidates([(8.0, 0.0)], count=count, step_s=step_s)), scene(8.0, 36.0))
     assert plan.debug["guard_changed"].tolist() == [1.0]
     n = int(plan.length[0])
     reached = plan.states[0, 0, n - 1, 0] - tiny_world.START[0] - 30.0
@@ -134,37 +126,37 @@ def test_ahead_of_a_parked_car_a_slower_copy_or_a_stop_is_driven(monkeypatch, co
     assert reached >= 0.0
 
 
-def test_before_a_wall_it_brakes(monkeypatch):
-    plan = drive(guarded(monkeypatch, Candidates([(9.0, 0.0), (9.0, 0.4)])), scene(9.0, 19.0))
+def test_before_a_wall_it_brakes():
+    plan = drive(guarded(Candidates([(9.0, 0.0), (9.0, 0.4)])), scene(9.0, 19.0))
     assert plan.debug["guard_braked"].tolist() == [1.0]
     n = int(plan.length[0])
     assert plan.states[0, 0, n - 1, 3] == pytest.approx(0.0, abs=1e-6)
     assert plan.states[0, 0, n - 1, 0] - tiny_world.START[0] - 30.0 < 9.0**2 / (2 * 2.5) + 0.5
 
 
-def test_without_one_usable_candidate_it_stops_straight_on(monkeypatch):
-    plan = drive(guarded(monkeypatch, Candidates([(float("nan"), 0.0)])), scene())
+def test_without_one_usable_candidate_it_stops_straight_on():
+    plan = drive(guarded(Candidates([(float("nan"), 0.0)])), scene())
     assert plan.debug["guard_braked"].tolist() == [1.0]
     assert np.isfinite(plan.states).all()
 
 
-def test_the_fallback_drives_where_nothing_is_safe(monkeypatch):
+def test_the_fallback_drives_where_nothing_is_safe():
     inner = Candidates([(9.0, -4.0)])
-    plan = drive(guarded(monkeypatch, inner, fallback=PluginRef("pdm_closed"), slower=()), scene(9.0, 14.0))
+    plan = drive(guarded(inner, fallback=PluginRef("pdm_closed"), slower=()), scene(9.0, 14.0))
     assert plan.debug["guard_fallback"].tolist() == [1.0]
     assert plan.debug["guard_braked"].tolist() == [0.0]
 
 
-def test_controls_are_kept_unless_the_choice_changes(monkeypatch):
+def test_controls_are_kept_unless_the_choice_changes():
     controls = np.array([[0.7, 0.01]])
-    kept = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], controls=controls)), scene())
+    kept = drive(guarded(Candidates([(8.0, 0.0)], controls=controls)), scene())
     assert np.array_equal(kept.controls, controls)
-    changed = drive(guarded(monkeypatch, Candidates([(8.0, 0.0)], controls=controls)), scene(8.0, 20.0))
+    changed = drive(guarded(Candidates([(8.0, 0.0)], controls=controls)), scene(8.0, 20.0))
     assert changed.controls[0, 0] < 0.0
 
 
-def test_the_verdict_does_not_depend_on_the_batch(monkeypatch):
-    guard = guarded(monkeypatch, Candidates([(8.0, 0.0), (8.0, -1.0)]))
+def test_the_verdict_does_not_depend_on_the_batch():
+    guard = guarded(Candidates([(8.0, 0.0), (8.0, -1.0)]))
     obs = scene(8.0, 30.0, count=3)
     obs.ego_past[1, :, 3] = 4.0
     together = drive(guard, obs)
@@ -216,24 +208,24 @@ def crossing(y, speed):
     return obs
 
 
-def test_others_go_where_the_planner_foresees_them(monkeypatch):
+def test_others_go_where_the_planner_foresees_them():
     obs = crossing(-12.0, 4.5)  # straight on, it will be in the way
     spot = obs.objects.box[obs.objects.offsets[0], :2]
     yields = Foreseeing([(8.0, 0.0)], spot)
-    assert drive(guarded(monkeypatch, Candidates([(8.0, 0.0)])), obs).debug["guard_changed"].tolist() == [1.0]
-    assert drive(guarded(monkeypatch, yields), obs).debug["guard_changed"].tolist() == [0.0]
-    assert drive(guarded(monkeypatch, yields, foresee=False), obs).debug["guard_changed"].tolist() == [1.0]
+    assert drive(guarded(Candidates([(8.0, 0.0)])), obs).debug["guard_changed"].tolist() == [1.0]
+    assert drive(guarded(yields), obs).debug["guard_changed"].tolist() == [0.0]
+    assert drive(guarded(yields, foresee=False), obs).debug["guard_changed"].tolist() == [1.0]
     still = crossing(-12.0, 0.0)
     comes = Foreseeing([(8.0, 0.0)], spot + np.array([0.0, 12.0]))
-    assert drive(guarded(monkeypatch, Candidates([(8.0, 0.0)])), still).debug["guard_changed"].tolist() == [0.0]
-    assert drive(guarded(monkeypatch, comes), still).debug["guard_changed"].tolist() == [1.0]
+    assert drive(guarded(Candidates([(8.0, 0.0)])), still).debug["guard_changed"].tolist() == [0.0]
+    assert drive(guarded(comes), still).debug["guard_changed"].tolist() == [1.0]
 
 
 def test_a_forecast_that_is_no_number_counts_for_nothing_and_one_of_the_past_is_refused(monkeypatch):
     obs = crossing(-12.0, 4.5)
     inner = Foreseeing([(8.0, 0.0)], np.array([np.nan, 0.0]))
-    assert drive(guarded(monkeypatch, inner), obs).debug["guard_changed"].tolist() == [1.0]
-    late = guarded(monkeypatch, inner)
+    assert drive(guarded(inner), obs).debug["guard_changed"].tolist() == [1.0]
+    late = guarded(inner)
     plan, state = inner.plan(obs, [None], KEYS)
     old = replace(plan, forecast=replace(plan.forecast, time_us=plan.forecast.time_us - 10**6))
     monkeypatch.setattr(inner, "plan", lambda *a: (old, state))

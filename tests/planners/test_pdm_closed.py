@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_world
 
 from roadcraft.core.arrays import Ragged
 from roadcraft.core.registry import create
@@ -18,9 +17,6 @@ from roadcraft.core.testing import PlannerConformance
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.pdm.route import corrected_route
 from roadcraft.planners.pdm_configs import PdmClosedConfig
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import tiny_world
 
 DRIVES = [
     "closed_loop_nonreactive_agents.pdm_closed.6d2081228762481c",

@@ -79,9 +79,10 @@ class Guard(Planner):
     """See :class:`roadcraft.planners.pdm_configs.GuardConfig`. Plans have K = 1; debug channels ``guard_changed``, ``guard_braked`` and, with a fallback,
     ``guard_fallback`` are 1 in steps where the wrapped planner's choice was not driven, where ego brakes, and where the fallback drives."""
 
-    def __init__(self, config: GuardConfig) -> None:
+    def __init__(self, config: GuardConfig, planner: Planner | None = None) -> None:
+        """``planner``: the wrapped one, in place of the one that ``config`` names."""
         self.config = config
-        self.inner: Planner = create("planner", config.planner.name, config.planner.params)
+        self.inner: Planner = planner or create("planner", config.planner.name, config.planner.params)
         other = config.fallback
         self.fallback: Planner | None = create("planner", other.name, other.params) if other else None
         self._grounds = Grounds()

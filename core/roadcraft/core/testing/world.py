@@ -133,7 +133,8 @@ def sketch_map(
 def _beside(line: F64, left_m: float) -> F64:
     """The line moved to the left."""
     along = np.gradient(line, axis=0)
-    return line + left_m * np.stack([-along[:, 1], along[:, 0]], 1) / np.hypot(*along.T)[:, None]
+    moved: F64 = line + left_m * np.stack([-along[:, 1], along[:, 0]], 1) / np.hypot(*along.T)[:, None]
+    return moved
 
 
 def _bends(line: F64) -> F64:

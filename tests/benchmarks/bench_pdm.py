@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_world
 
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Objects
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import tiny_world
 
 
 @pytest.fixture(scope="module")

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
+import drive
 import numpy as np
 import pytest
 
 from roadcraft.core.scenario import EGO_SIZE, Ego
-
-FOLDER = Path(__file__).resolve().parents[1] / "examples" / "commands"
-
-
-@pytest.fixture(scope="module")
-def drive() -> Any:
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import drive
-    finally:
-        sys.path.remove(str(FOLDER))
-    return drive
 
 
 def path(heading: float, speed: float, off: float = 0.0) -> np.ndarray:
@@ -36,12 +23,12 @@ def path(heading: float, speed: float, off: float = 0.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("heading", [0.0, 2.5])
-def test_what_lies_to_the_left_is_positive(drive: Any, heading: float) -> None:
+def test_what_lies_to_the_left_is_positive(heading: float) -> None:
     assert drive.aside(path(heading, 10.0), path(heading, 10.0, 3.5)[-1]) == pytest.approx(3.5)
     assert drive.aside(path(heading, 10.0), path(heading, 5.0, -2.0)[-1]) == pytest.approx(-2.0)
 
 
-def test_the_effect_is_seen_beside_the_silent_drives(drive: Any) -> None:
+def test_the_effect_is_seen_beside_the_silent_drives() -> None:
     silent = {"a": path(0.3, 10.0), "b": path(-1.0, 8.0)}
     said = {"a": path(0.3, 10.0, 3.5), "b": path(-1.0, 0.0), "c": path(0.0, 1.0)}
     found = drive.effect(said, silent)
@@ -54,7 +41,7 @@ def test_the_effect_is_seen_beside_the_silent_drives(drive: Any) -> None:
     assert "nothing said | 2 |" in drive.table({drive.SILENT: none})
 
 
-def test_each_command_is_one_run_over_the_same_scenarios(drive: Any, tmp_path: Path) -> None:
+def test_each_command_is_one_run_over_the_same_scenarios(tmp_path: Path) -> None:
     steps = drive.drive_steps(tmp_path / "best", tmp_path / "store", tmp_path, ("stop", "speed up"), 3)
     *runs, report = steps
     assert [s.name for s in runs] == ["nothing-said", "stop", "speed-up"]

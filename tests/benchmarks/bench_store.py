@@ -1,6 +1,6 @@
 """How long a scenario takes to come out of a store: logs of 8 minutes at 20 Hz, 50 objects per frame, page cache warm.
 
-``pytest tests/benchmarks/test_store.py`` prints the table; bytes per scenario stand in its extra_info.
+``pytest tests/benchmarks/bench_store.py`` prints the table; bytes per scenario stand in its extra_info.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a step costs: the IDM planner's plan and the reactive agents' move, in the busiest golden drives, one scenario at a time.
 
-``pytest tests/benchmarks/test_idm.py`` prints the table; the agents (or objects) per scenario stand in its extra_info.
+``pytest tests/benchmarks/bench_idm.py`` prints the table; the agents (or objects) per scenario stand in its extra_info.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_a_model_is_trained_and_driven_by_name(store: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("planner", ["constant_velocity", "idm"])
 def test_a_planner_without_our_simulator(planner: str) -> None:
-    script = Path(__file__).resolve().parents[1] / "examples" / "plan_without_simulator.py"
+    script = Path(__file__).resolve().parents[2] / "examples" / "plan_without_simulator.py"
     done = subprocess.run([sys.executable, str(script), planner], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "t =  0.0 s   x =   0.00 m" in done.stdout

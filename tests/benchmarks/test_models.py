@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-
 import latency
 import models
+import numpy as np
 import open_loop
+import pytest
+import torch
 from comparing import curves, recipe, rows, table
 
 from roadcraft.core.errors import ConfigError, DataError
