@@ -19,7 +19,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.scenario import Ego
 from roadcraft.scenario_io.open import open_source
-from roadcraft.validation.steps import Step, run_steps
+from roadcraft.validation.demonstration.steps import Step, run_steps
 
 SILENT = "nothing said"
 COMMANDS = (

@@ -22,13 +22,13 @@ from roadcraft.core.kernel_cache import use_kernel_cache
 use_kernel_cache()  # before anything imports numba
 
 from roadcraft.core.config import to_tree  # noqa: E402
-from roadcraft.core.driving.features import allocate  # noqa: E402
-from roadcraft.planners.checkpoint import build_network  # noqa: E402
-from roadcraft.plugins.training.augment import draws  # noqa: E402
+from roadcraft.core.driving.features.build import allocate  # noqa: E402
+from roadcraft.planners.learned.checkpoint import build_network  # noqa: E402
+from roadcraft.plugins.training.augment.augment import draws  # noqa: E402
 from roadcraft.plugins.training.config import TrainConfig  # noqa: E402
-from roadcraft.plugins.training.recipe import run_config  # noqa: E402
-from roadcraft.plugins.training.samples import Batch, SampleBuilder, find_samples, log_facts  # noqa: E402
-from roadcraft.plugins.training.stream import Stream  # noqa: E402
+from roadcraft.plugins.training.data.samples import Batch, SampleBuilder, find_samples, log_facts  # noqa: E402
+from roadcraft.plugins.training.data.stream import Stream  # noqa: E402
+from roadcraft.plugins.training.run.resolve import run_config  # noqa: E402
 from roadcraft.scenario_io import open_source  # noqa: E402
 
 BATCH = 4  # samples that are counted at once

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import Polylines
-from roadcraft.core.driving.bicycle import motion_of
-from roadcraft.core.driving.crowd import check_into
-from roadcraft.core.driving.crowd_step import Crowd, CrowdStep
-from roadcraft.core.driving.frozen import frozen
-from roadcraft.core.driving.road_field import field_of_edges
-from roadcraft.core.driving.road_side import RoadEdges, road_edges
+from roadcraft.core.driving.motion.bicycle import motion_of
+from roadcraft.core.driving.multi_agent.collisions import check_into
+from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
+from roadcraft.core.driving.multi_agent.road_grid import field_of_edges
+from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.vehicle import load_vehicle
 
 AGENTS, SEGMENTS, SCENARIOS, RADIUS_M, HALF_WIDTH_M = 32, 2000, 64, 120.0, 7.0

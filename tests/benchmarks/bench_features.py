@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.features import build_features, scenes_of
+from roadcraft.core.driving.features.build import build_features, scenes_of
 from roadcraft.core.interfaces import FeatureSpec
-from roadcraft.plugins.training.augment import draws
+from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts
-from roadcraft.plugins.training.stream import Stream
+from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.data.stream import Stream
 
 FLOOR = 1500
 BATCH, BATCHES = 64, 24

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features import LogScenes, build_features
+from roadcraft.core.driving.features.build import LogScenes, build_features
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.registry import create
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.checkpoint import build_network
+from roadcraft.planners.learned.checkpoint import build_network
 from roadcraft.plugins.hetero_gnn import map_part
-from roadcraft.scenario_io.synthetic.synthesise import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesise
 
 STEPS = 100  # of 0.1 s
 LARGE = {

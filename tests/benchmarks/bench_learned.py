@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from roadcraft.core.interfaces import load_planner
-from roadcraft.planners.checkpoint import build_network, save_checkpoint
+from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
 
 LARGE = {
     "dim": 128,

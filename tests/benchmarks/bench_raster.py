@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
-from roadcraft.core.driving.feature_map import feature_map
-from roadcraft.core.driving.features import LogScenes, SceneArrays, allocate
-from roadcraft.core.driving.raster import write_raster
+from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate
+from roadcraft.core.driving.features.map_tensors import feature_map
+from roadcraft.core.driving.features.raster import write_raster
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.vehicle import load_vehicle

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving import bicycle, tracker
+from roadcraft.core.driving.motion import bicycle
+from roadcraft.core.driving.motion import lqr as tracker
 from roadcraft.core.registry import create
-from roadcraft.scenario_io.synthetic.synthesise import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesise
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
 

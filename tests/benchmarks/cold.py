@@ -36,8 +36,8 @@ def _here(data: str) -> dict[str, Any]:
     from roadcraft.core.config import load_config
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.job import Job
+    from roadcraft.validation.scoring.suites import open_data, select_items
     from roadcraft.validation.scoring.worker import collect_rarely
-    from roadcraft.validation.suites import open_data, select_items
 
     kernels: list[tuple[float, str, str]] = []
     open_calls: list[list[float]] = []

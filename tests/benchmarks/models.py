@@ -45,7 +45,7 @@ from roadcraft.core.errors import RoadcraftError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import registry
-from roadcraft.validation.steps import Step, run_steps
+from roadcraft.validation.demonstration.steps import Step, run_steps
 
 ORDER = (*BASELINES, *(c.name for c in CELLS))
 WHAT = "the comparison"

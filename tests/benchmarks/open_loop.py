@@ -24,7 +24,7 @@ from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source
-from roadcraft.validation.intervals import mean_interval
+from roadcraft.validation.comparing.intervals import mean_interval
 from roadcraft.validation.scoring.score import load_score_config
 
 STEP_US, STEPS = 100_000, 80

@@ -31,7 +31,7 @@ from roadcraft.scenario_io import ScenarioFilter, StoreWriter, find, ingest
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.synthetic.config import SynthConfig
-from roadcraft.scenario_io.synthetic.synthesise import synth
+from roadcraft.scenario_io.synthetic.synthesize import synth
 from roadcraft.validation.config import CHALLENGES, SimulationConfig
 from roadcraft.validation.metrics import challenge_metrics, evaluate
 from roadcraft.validation.simulation import simulate

@@ -19,7 +19,7 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import create, registry
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.testing import made_up_scenario
-from roadcraft.validation.steps import Step
+from roadcraft.validation.demonstration.steps import Step
 
 FULL, QUICK = recipe.SIZES["full"], recipe.SIZES["quick"]
 BASE = recipe.CELLS[0]
@@ -39,7 +39,7 @@ def parsed(step: Step) -> dict[str, Any]:
 @pytest.mark.parametrize("size", ["full", "quick"])
 def test_every_command_can_be_typed(size: str, tmp_path: Path) -> None:
     from roadcraft.core.config import load_config
-    from roadcraft.plugins.training.recipe import run_config
+    from roadcraft.plugins.training.run.resolve import run_config
     from roadcraft.scenario_io.synthetic.config import SynthConfig
     from roadcraft.validation.scoring.score import load_score_config
 

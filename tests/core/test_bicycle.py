@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving import bicycle
+from roadcraft.core.driving.motion import bicycle
 
 PACIFICA = bicycle.motion_of(load_vehicle())
 

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadcraft.core.driving.boxes import (
+from roadcraft.core.driving.geometry.boxes import (
     as_boxes,
     convex_distance,
     corners,
@@ -20,7 +20,7 @@ from roadcraft.core.driving.boxes import (
     segment_touches,
     wrap,
 )
-from roadcraft.core.driving.exact import fma, orientation
+from roadcraft.core.driving.geometry.exact import fma, orientation
 from roadcraft.core.vehicle import load_vehicle
 
 UTM = np.array([664_000.0, 3_997_000.0, 0.0, 0.0, 0.0])

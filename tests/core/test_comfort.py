@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from roadcraft.core.driving.comfort import savgol
+from roadcraft.core.driving.motion.savitzky_golay import savgol
 
 
 @pytest.mark.parametrize(

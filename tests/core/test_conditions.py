@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.conditions import (
+from roadcraft.core.driving.features.build import allocate, build_features, layout_hash, scenes_of
+from roadcraft.core.driving.features.conditions import (
     PHRASES,
     STYLES,
     UNKNOWN,
@@ -21,7 +22,6 @@ from roadcraft.core.driving.conditions import (
     word_ids,
     words_of,
 )
-from roadcraft.core.driving.features import allocate, build_features, layout_hash, scenes_of
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing.world import made_up_scenario, observe
 

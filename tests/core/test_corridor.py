@@ -9,8 +9,9 @@ import pytest
 import shapely
 
 from roadcraft.core.arrays import Polygons
-from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.capsules import (
+from roadcraft.core.driving.geometry.arc_path import build_rail, cut_rail, pose_at, rest_of_rail, vertex_headings
+from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.geometry.capsules import (
     MARGIN,
     box_capsule,
     capsule_gap,
@@ -18,8 +19,8 @@ from roadcraft.core.driving.capsules import (
     footprint_capsule,
     near_corridor,
 )
-from roadcraft.core.driving.corridor import exact_corridor, folded_ends, one_chord, piece, square_ends
-from roadcraft.core.driving.corridor_gap import (
+from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends, one_chord, piece, square_ends
+from roadcraft.core.driving.geometry.corridor_distance import (
     bounds_of,
     choose_nearest,
     distance_of_corridors,
@@ -29,14 +30,13 @@ from roadcraft.core.driving.corridor_gap import (
     separation_from_polygon,
     separation_of_corridors,
 )
-from roadcraft.core.driving.lane_route import (
+from roadcraft.planners.idm.route import (
     join_centerlines,
     lanes_of_blocks,
     route_blocks,
     search_lanes,
     starting_lane,
 )
-from roadcraft.core.driving.rail import build_rail, cut_rail, pose_at, rest_of_rail, vertex_headings
 
 FAR = 1e30
 UTM = np.array([6.6e5, 3.99e6])

@@ -11,13 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.bicycle import motion_of, step
-from roadcraft.core.driving.boxes import corners, ego_box, overlap_matrix
-from roadcraft.core.driving.crowd import check_crowd
-from roadcraft.core.driving.crowd_step import Crowd, CrowdStep
-from roadcraft.core.driving.lanes import build_layer, inside_any
-from roadcraft.core.driving.road_field import RoadField, field_of_edges, field_of_layer, join, off_road, road_field
-from roadcraft.core.driving.road_side import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap_matrix
+from roadcraft.core.driving.map_index.index import build_layer, inside_any
+from roadcraft.core.driving.motion.bicycle import motion_of, step
+from roadcraft.core.driving.multi_agent.collisions import check_crowd
+from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.driving.multi_agent.road_grid import (
+    RoadField,
+    field_of_edges,
+    field_of_layer,
+    join,
+    off_road,
+    road_field,
+)
+from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.vehicle import load_vehicle
 

@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.lanes import build_layer, inside_any
-from roadcraft.core.driving.road_field import CELL_M, RoadField, field_of_edges, field_of_layer, off_road, road_field
-from roadcraft.core.driving.road_side import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.driving.map_index.index import build_layer, inside_any
+from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.driving.multi_agent.road_grid import (
+    CELL_M,
+    RoadField,
+    field_of_edges,
+    field_of_layer,
+    off_road,
+    road_field,
+)
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import LineKind, MapData
 from roadcraft.core.testing import made_up_map

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadcraft.core.driving.facing import relative_angle
-from roadcraft.core.driving.reference_trig import cosine, sine
+from roadcraft.core.driving.geometry.facing import relative_angle
+from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 
 
 @given(st.floats(-20.0, 20.0))

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.driving.feature_map import feature_map
-from roadcraft.core.driving.features import (
+from roadcraft.core.driving.features.build import (
     LogScenes,
     agent_targets,
     build_features,
@@ -20,7 +19,15 @@ from roadcraft.core.driving.features import (
     merge_specs,
     scenes_of,
 )
-from roadcraft.core.driving.reference_lines import FAR_M, HEADING_SIN, LATERAL, LIMIT_HERE, TO_RED, TO_ROUTE_END
+from roadcraft.core.driving.features.map_tensors import feature_map
+from roadcraft.core.driving.features.reference_lines import (
+    FAR_M,
+    HEADING_SIN,
+    LATERAL,
+    LIMIT_HERE,
+    TO_RED,
+    TO_ROUTE_END,
+)
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing import made_up_scenario

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadcraft.core.driving.idm import idm_acceleration, idm_advance
+from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 
 LAW = (1.0, 1.5, 1.0, 2.0)  # min gap, headway, accel, decel
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.driving.feature_map import feature_map
-from roadcraft.core.driving.features import LogScenes, allocate, build_features
-from roadcraft.core.driving.lane_graph import build_lane_graph, lane_graph
+from roadcraft.core.driving.features.build import LogScenes, allocate, build_features
+from roadcraft.core.driving.features.lane_graph import build_lane_graph, lane_graph
+from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.vehicle import load_vehicle

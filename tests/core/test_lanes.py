@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.arrays import Polygons, from_arrays, to_arrays
-from roadcraft.core.driving import lanes
-from roadcraft.core.driving.lanes import Layer, MapIndex, build_layer, containing, distance, distance_to_any, inside_any
+from roadcraft.core.driving.map_index import index as lanes
+from roadcraft.core.driving.map_index.index import (
+    Layer,
+    MapIndex,
+    build_layer,
+    containing,
+    distance,
+    distance_to_any,
+    inside_any,
+)
 from roadcraft.core.testing import made_up_map
 
 ORIGIN = np.array([664_000.0, 3_997_000.0])

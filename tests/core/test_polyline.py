@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadcraft.core.driving.polyline import (
+from roadcraft.core.driving.geometry.polyline import (
     arc_lengths,
     interpolate,
     interpolate_many,

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
-from roadcraft.core.driving import raster_kernels as k
-from roadcraft.core.driving.features import LogScenes, SceneArrays, allocate, build_features, scenes_of
-from roadcraft.core.driving.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centres, raster_map
+from roadcraft.core.driving.features import raster_kernels as k
+from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate, build_features, scenes_of
+from roadcraft.core.driving.features.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centres, raster_map
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import Grid, LayerKind, RasterLayers

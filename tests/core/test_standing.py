@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from roadcraft.core.driving.standing import STANDING_MPS, WINDOW_S, stood, stood_lately
+from roadcraft.core.driving.features.stopped_time import STANDING_MPS, WINDOW_S, stood, stood_lately
 from roadcraft.core.scenario import Ego
 from roadcraft.core.testing.world import made_up_scenario, observe
 

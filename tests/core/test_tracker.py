@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving import bicycle, tracker
+from roadcraft.core.driving.motion import bicycle
+from roadcraft.core.driving.motion import lqr as tracker
 
 MOTION = bicycle.motion_of(load_vehicle())
 WHEEL_BASE = MOTION[0]

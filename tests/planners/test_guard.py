@@ -14,8 +14,8 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.testing import PlannerConformance
-from roadcraft.planners.guard import Guard
-from roadcraft.planners.pdm_configs import GuardConfig
+from roadcraft.planners.guard.config import GuardConfig
+from roadcraft.planners.guard.planner import Guard
 
 KEYS = np.zeros(1, np.uint64)
 

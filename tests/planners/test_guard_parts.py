@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.comfort import savgol
-from roadcraft.core.driving.forecast import drift
-from roadcraft.planners.pdm import scorer
+from roadcraft.core.driving.motion.savitzky_golay import savgol
+from roadcraft.planners.guard.comfort import PAST, driven_before, ride_tables, score_ride
+from roadcraft.planners.guard.retime import SETTLE_M, centred, paced
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
-from roadcraft.planners.pdm.copies import SETTLE_M, centred, paced
-from roadcraft.planners.pdm.paths import Path, make_path
-from roadcraft.planners.pdm.ride import PAST, driven_before, ride_tables, score_ride
-from roadcraft.planners.pdm.world import foresee, observe
+from roadcraft.planners.trajectory_scoring import scorer
+from roadcraft.planners.trajectory_scoring.forecast import drift
+from roadcraft.planners.trajectory_scoring.paths import Path, make_path
+from roadcraft.planners.trajectory_scoring.traffic import foresee, observe
 
 DT, REACH = 0.1, 1.461
 LIMITS = np.array([50, 25, 10, 50])

@@ -18,8 +18,8 @@ from roadcraft.core.registry import create
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners import idm
-from roadcraft.planners.basic_configs import IdmConfig
+from roadcraft.planners.idm import planner as idm
+from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.scenario_io.nuplan import NuplanSource
 
 KEYS = np.zeros(0, np.uint64)

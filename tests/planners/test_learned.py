@@ -18,7 +18,7 @@ from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import load_planner
 from roadcraft.core.registry import create
 from roadcraft.core.testing import PlannerConformance
-from roadcraft.planners.checkpoint import build_network, load_checkpoint, save_checkpoint
+from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
 
 ENCODER = {"name": "vector_transformer", "params": {"dim": 32, "layers": 1, "heads": 4, "agents": 8, "lanes": 12}}
 GRAPH = {

@@ -15,8 +15,8 @@ from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.core.vehicle import load_vehicle
+from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.route import corrected_route
-from roadcraft.planners.pdm_configs import PdmClosedConfig
 
 DRIVES = [
     "closed_loop_nonreactive_agents.pdm_closed.6d2081228762481c",

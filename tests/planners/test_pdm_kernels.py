@@ -10,19 +10,19 @@ import shapely
 from scipy.signal import savgol_filter
 
 from roadcraft.core.arrays import Polygons
-from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.cell_edges import cell_edges, rows_in_cell
-from roadcraft.core.driving.forecast import boxes_at, drift
-from roadcraft.core.driving.lanes import build_layer, containing
-from roadcraft.planners.pdm import scorer
-from roadcraft.planners.pdm.areas import patch_around
+from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.map_index.cell_edges import cell_edges, rows_in_cell
+from roadcraft.core.driving.map_index.index import build_layer, containing
+from roadcraft.planners.guard.retime import resample
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_comfort
-from roadcraft.planners.pdm.copies import resample
-from roadcraft.planners.pdm.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
-from roadcraft.planners.pdm.paths import interpolate, make_path, project
-from roadcraft.planners.pdm.tree_order import tree_order
-from roadcraft.planners.pdm.way import ground_of
-from roadcraft.planners.pdm.world import box_distance, box_ring_distance, box_within_ring, observe
+from roadcraft.planners.trajectory_scoring import scorer
+from roadcraft.planners.trajectory_scoring.area_checks import patch_around
+from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
+from roadcraft.planners.trajectory_scoring.forecast import boxes_at, drift
+from roadcraft.planners.trajectory_scoring.paths import interpolate, make_path, project
+from roadcraft.planners.trajectory_scoring.route_path import ground_of
+from roadcraft.planners.trajectory_scoring.traffic import box_distance, box_ring_distance, box_within_ring, observe
+from roadcraft.planners.trajectory_scoring.tree_order import tree_order
 
 HALF = 1.15
 ORIGIN = np.array([331_000.0, 4_690_000.0])

@@ -97,7 +97,7 @@ def recipe(tmp_path: Path) -> TrainConfig:
 @pytest.fixture(scope="session")
 def trained(made_up_source: MadeUpSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a few steps."""
-    from roadcraft.plugins.training.run import train
+    from roadcraft.plugins.training.run.fit import train
 
     config = TrainConfig(
         encoder=PluginRef("vector_transformer", ENCODER),

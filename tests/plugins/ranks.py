@@ -19,11 +19,11 @@ from roadcraft.core.kernel_cache import use_kernel_cache
 
 use_kernel_cache()
 
-from roadcraft.plugins.training import run  # noqa: E402
-from roadcraft.plugins.training.keeper import Keeper  # noqa: E402
-from roadcraft.plugins.training.recipe import run_config  # noqa: E402
-from roadcraft.plugins.training.sharding import whole  # noqa: E402
-from roadcraft.plugins.training.stopping import Stopped  # noqa: E402
+from roadcraft.plugins.training.run.checkpointing import Keeper  # noqa: E402
+from roadcraft.plugins.training.run.distributed import whole  # noqa: E402
+from roadcraft.plugins.training.run.fit import train as run  # noqa: E402
+from roadcraft.plugins.training.run.resolve import run_config  # noqa: E402
+from roadcraft.plugins.training.run.stopping import Stopped  # noqa: E402
 
 
 class Witness(Keeper):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features import LogScenes, build_features, scenes_of
-from roadcraft.core.driving.raster import RasterChannel, cell_centres
+from roadcraft.core.driving.features.build import LogScenes, build_features, scenes_of
+from roadcraft.core.driving.features.raster import RasterChannel, cell_centres
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import TokenKind
@@ -19,12 +19,12 @@ from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.checkpoint import build_network
+from roadcraft.planners.learned.checkpoint import build_network
 from roadcraft.plugins import draw_raster
 from roadcraft.plugins.bev_raster.encoder import look
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.run import train
-from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.run.fit import train
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.simulation.batch_log import BatchLog

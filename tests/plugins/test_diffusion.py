@@ -13,22 +13,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from roadcraft.core.driving.conditions import PHRASES, Manoeuvre, read_instruction
-from roadcraft.core.driving.features import merge_specs
+from roadcraft.core.driving.features.build import merge_specs
+from roadcraft.core.driving.features.conditions import PHRASES, Manoeuvre, read_instruction
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import create
 from roadcraft.core.testing import ModelConformance
 from roadcraft.core.testing.network import made_up_features
-from roadcraft.planners.checkpoint import load_checkpoint
+from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.diffusion import guidance
+from roadcraft.plugins.diffusion.condition_encoder import TextEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig, GuidanceConfig
-from roadcraft.plugins.diffusion.neighbours import Neighbours
+from roadcraft.plugins.diffusion.neighbors import Neighbours
 from roadcraft.plugins.diffusion.schedule import Process, signal_and_noise, solve
-from roadcraft.plugins.diffusion.told import TextEncoder
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.run import train
+from roadcraft.plugins.training.run.fit import train
 
 ALL = {"collision": 1.0, "drivable": 1.0, "speed": 1.0, "comfort": 1.0}
 
@@ -329,7 +329,7 @@ def test_commands_reach_the_network_from_params_and_observations(
 ) -> None:
     from roadcraft.core.errors import ConfigError
     from roadcraft.core.interfaces import load_planner
-    from roadcraft.planners.checkpoint import build_network, save_checkpoint
+    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
 
     encoder, model, _ = _network(samples=3)
     about = {

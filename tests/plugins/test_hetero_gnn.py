@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.features import LogScenes, SceneArrays, build_features
+from roadcraft.core.driving.features.build import LogScenes, SceneArrays, build_features
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import TokenKind
 from roadcraft.core.registry import create
@@ -23,7 +23,7 @@ from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import make_edges, nearest, relative
 from roadcraft.plugins.hetero_gnn.map_part import ARRAYS, ROWS
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.run import train
+from roadcraft.plugins.training.run.fit import train
 
 SMALL = {"dim": 32, "edge_dim": 16, "heads": 4, "agents": 6, "static": 3, "lanes": 12, "crosswalks": 2}
 Tensors = dict[str, torch.Tensor]

@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.conditions import PHRASES, STYLES, Manoeuvre, mirrored_words, read_instruction, word_ids
-from roadcraft.core.driving.features import FeatureSpec
-from roadcraft.core.driving.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
-from roadcraft.plugins.training.asked import obey
-from roadcraft.plugins.training.augment import draws
+from roadcraft.core.driving.features.build import FeatureSpec
+from roadcraft.core.driving.features.conditions import (
+    PHRASES,
+    STYLES,
+    Manoeuvre,
+    mirrored_words,
+    read_instruction,
+    word_ids,
+)
+from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
+from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.maneuvers import manoeuvres, put_into_words
+from roadcraft.plugins.training.augment.synthetic_commands import obey
 from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.manoeuvres import manoeuvres, put_into_words
-from roadcraft.plugins.training.samples import SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 
 POINTS, STEPS, DT = 60, 80, 0.1
 M = Manoeuvre

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.feature_views import FeatureView
-from roadcraft.core.driving.features import LogScenes, build_features, merge_specs
+from roadcraft.core.driving.features.build import LogScenes, build_features, merge_specs
+from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
 from roadcraft.core.registry import create, registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.checkpoint import build_network
-from roadcraft.plugins.common.agents import agent_size, describe_agents, described
+from roadcraft.planners.learned.checkpoint import build_network
+from roadcraft.plugins.common.agent_motion import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
 from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
@@ -274,7 +274,7 @@ def test_each_part_sees_the_capacities_it_asked_for(tiny_world: Any) -> None:
 
 
 def test_what_is_no_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import roadcraft.planners.checkpoint as checkpoint
+    import roadcraft.planners.learned.checkpoint as checkpoint
 
     monkeypatch.setattr(checkpoint, "create", lambda *_, **__: object())
     with pytest.raises(

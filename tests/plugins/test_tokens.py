@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.boxes import box_corners
+from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key, step_keys
@@ -21,20 +21,20 @@ from roadcraft.core.testing.agents import AgentsConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.checkpoint import build_network, load_checkpoint, save_checkpoint
-from roadcraft.plugins.tokens import entropy
+from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
 from roadcraft.plugins.tokens.actors import ego_centre, ego_rear, goals_of
-from roadcraft.plugins.tokens.around import Around, Still
-from roadcraft.plugins.tokens.chance import uniform
-from roadcraft.plugins.tokens.choice import blended, drawn
+from roadcraft.plugins.tokens.agents.policy import TokenAgents
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_distance, relative
-from roadcraft.plugins.tokens.lessons import closest, logged
-from roadcraft.plugins.tokens.policy import TokenAgents
-from roadcraft.plugins.tokens.relation import Relation
-from roadcraft.plugins.tokens.smooth import Smoother
+from roadcraft.plugins.tokens.network import entropy
+from roadcraft.plugins.tokens.network.relation import Relation
+from roadcraft.plugins.tokens.network.scene_attention import Around, Still
+from roadcraft.plugins.tokens.sampling.choice import blended, drawn
+from roadcraft.plugins.tokens.sampling.rng import uniform
+from roadcraft.plugins.tokens.sampling.smooth import Smoother
+from roadcraft.plugins.tokens.targets import closest, logged
 from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, labels, made_up, match, roll
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.run import train
+from roadcraft.plugins.training.run.fit import train
 
 ENCODER = {"name": "vector_transformer", "params": {"dim": 32, "layers": 1}}
 SMALL: dict[str, Any] = {

@@ -13,12 +13,12 @@ import torch
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.planners.checkpoint import load_checkpoint, read_tensors
-from roadcraft.plugins.training.card import add_scores
+from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, TrainConfig
-from roadcraft.plugins.training.order import split_logs
-from roadcraft.plugins.training.recipe import run_config
-from roadcraft.plugins.training.run import train
+from roadcraft.plugins.training.data.order import split_logs
+from roadcraft.plugins.training.run.card import add_scores
+from roadcraft.plugins.training.run.fit import train
+from roadcraft.plugins.training.run.resolve import run_config
 
 
 def equal_weights(a: Path, b: Path) -> bool:
@@ -161,7 +161,7 @@ def test_the_best_driver_is_best_where_asked(
     recipe: TrainConfig, made_up_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second validation and the last are driven; the folder kept is the one that drove best."""
-    from roadcraft.plugins.training.closed_loop import HeldOutDrives
+    from roadcraft.plugins.training.run.closed_loop import HeldOutDrives
 
     driven = []
     scored = HeldOutDrives.score
@@ -327,8 +327,8 @@ def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, traine
 def test_the_learning_rate_is_the_models_own_and_lower_for_trained_weights(
     recipe: TrainConfig, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roadcraft.planners.checkpoint import build_network
-    from roadcraft.plugins.training.recipe import with_rate
+    from roadcraft.planners.learned.checkpoint import build_network
+    from roadcraft.plugins.training.run.resolve import with_rate
 
     network = build_network({"name": "vector_transformer"}, {"name": "multimodal"})
     assert with_rate(recipe, network.model).learning_rate == 2e-3
@@ -341,7 +341,7 @@ def test_the_learning_rate_is_the_models_own_and_lower_for_trained_weights(
 def test_code_that_changed_since_training_is_told_and_not_resumed(
     recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import roadcraft.planners.checkpoint as checkpoint
+    import roadcraft.planners.learned.checkpoint as checkpoint
 
     done = train(replace(recipe, steps=2), source=made_up_source, progress=False)
     load_checkpoint(done.best)
@@ -368,7 +368,7 @@ def test_a_short_run_is_validated_and_logged_several_times(recipe: TrainConfig, 
 def test_a_network_that_has_not_learned_is_warned_of(trained: Path, tmp_path: Path) -> None:
     import shutil
 
-    from roadcraft.plugins.training.card import warning
+    from roadcraft.plugins.training.run.card import warning
 
     held = json.loads((trained / "metrics.json").read_text())["validation"]
     assert 0.0 < held["constant_velocity_near_ade_m"] < 100.0
@@ -385,7 +385,7 @@ def test_a_network_that_has_not_learned_is_warned_of(trained: Path, tmp_path: Pa
 
 def test_logs_at_other_times_than_the_features_ask_for_are_refused(recipe: TrainConfig, made_up_source: Any) -> None:
     from roadcraft.core.interfaces import FeatureSpec
-    from roadcraft.plugins.training.samples import check_intervals, log_facts
+    from roadcraft.plugins.training.data.samples import check_intervals, log_facts
 
     facts = [replace(log_facts(made_up_source, "tiny-0"), interval_us=us) for us in (50_100, 99_900)]
     check_intervals(facts, FeatureSpec(), "store")

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.features import FeatureSpec
-from roadcraft.core.driving.mirror import MIRROR, mirror
-from roadcraft.core.driving.standing import STANDING_MPS
+from roadcraft.core.driving.features.build import FeatureSpec
+from roadcraft.core.driving.features.mirror import MIRROR, mirror
+from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.plugins.training.augment import DRAWS, displace, draws, limits, recover, touches
+from roadcraft.plugins.training.augment.augment import DRAWS, displace, draws, limits, recover, touches
+from roadcraft.plugins.training.augment.late_start import grown, latest_stand
 from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.late_start import grown, latest_stand
-from roadcraft.plugins.training.samples import SampleBuilder, SampleSet, find_samples, log_facts
+from roadcraft.plugins.training.data.samples import SampleBuilder, SampleSet, find_samples, log_facts
 
 SPEC = FeatureSpec(
     agents=4, static=2, lanes=12, lane_points=10, route_lanes=4, crosswalks=1, reference_points=30, future_agents=3
@@ -266,7 +266,7 @@ def test_every_array_has_a_rule_or_is_refused(made_up_source: Any) -> None:
     samples = found(made_up_source, 3.0)
     spec = replace(SPEC, lane_links=2, raster_cells=16, instruction_words=4)
     out = SampleBuilder(made_up_source, spec).batch(samples, np.arange(2))
-    assert not out.keys() - MIRROR.keys(), "say in core/driving/mirror.py what a mirror does to it"
+    assert not out.keys() - MIRROR.keys(), "say in core/driving/features/mirror.py what a mirror does to it"
     with pytest.raises(PluginError, match=r"no rule.*shiny.*mirror\.py"):
         mirror({**out, "shiny": np.zeros((2, 3))}, np.arange(2))
 

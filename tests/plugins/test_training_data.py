@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.scenario import Ego
-from roadcraft.plugins.training.augment import draws
-from roadcraft.plugins.training.balance import PATTERNS, patterns, scenario_weights, weigher
+from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig
-from roadcraft.plugins.training.order import ROUNDS, BatchOrder, chunks, split_logs, spread, systematic
-from roadcraft.plugins.training.samples import SampleBuilder, SampleSet, find_samples, log_facts
-from roadcraft.plugins.training.stream import Stream
+from roadcraft.plugins.training.data.balance import PATTERNS, patterns, scenario_weights, weigher
+from roadcraft.plugins.training.data.order import ROUNDS, BatchOrder, chunks, split_logs, spread, systematic
+from roadcraft.plugins.training.data.samples import SampleBuilder, SampleSet, find_samples, log_facts
+from roadcraft.plugins.training.data.stream import Stream
 from roadcraft.scenario_io import Store
 
 SPEC = FeatureSpec(

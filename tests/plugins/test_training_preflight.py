@@ -9,7 +9,7 @@ import pytest
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.preflight import check, preflight
+from roadcraft.plugins.training.run.preflight import check, preflight
 
 
 def test_every_mistake_is_told_at_once_and_nothing_is_written(recipe: TrainConfig, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ import torch
 
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import ConfigError
-from roadcraft.planners.checkpoint import load_checkpoint, read_tensors, settle_folder
+from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors, settle_folder
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.recipe import described
-from roadcraft.plugins.training.run import train
+from roadcraft.plugins.training.run.fit import train
+from roadcraft.plugins.training.run.resolve import described
 
 RANKS = Path(__file__).with_name("ranks.py")
 STATE = "training.safetensors"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from roadcraft.core.config import load_config
-from roadcraft.plugins.training.recipe import described, run_config
+from roadcraft.plugins.training.run.resolve import described, run_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "training"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

@@ -22,16 +22,16 @@ import torch
 
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import DataError, DiskError
-from roadcraft.planners.checkpoint import read_tensors
+from roadcraft.planners.learned.checkpoint import read_tensors
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.divergence import Diverged
-from roadcraft.plugins.training.keeper import Keeper
-from roadcraft.plugins.training.module import TrainModule
-from roadcraft.plugins.training.recipe import described
-from roadcraft.plugins.training.run import train
-from roadcraft.plugins.training.samples import SampleBuilder
-from roadcraft.plugins.training.stopping import Stopped, StopRequest
-from roadcraft.plugins.training.stream import Stream
+from roadcraft.plugins.training.data.samples import SampleBuilder
+from roadcraft.plugins.training.data.stream import Stream
+from roadcraft.plugins.training.run.checkpointing import Keeper
+from roadcraft.plugins.training.run.divergence import Diverged
+from roadcraft.plugins.training.run.fit import train
+from roadcraft.plugins.training.run.module import TrainModule
+from roadcraft.plugins.training.run.resolve import described
+from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
 
 FILES = {"model.safetensors", "training.safetensors"}
 
@@ -160,7 +160,7 @@ def test_a_run_stopped_while_it_is_prepared_leaves_nothing(
 
 def test_the_third_signal_ends_a_process_that_does_not_stop() -> None:
     code = (
-        "import os, signal, time\nfrom roadcraft.plugins.training.stopping import StopRequest\nr = StopRequest()\n"
+        "import os, signal, time\nfrom roadcraft.plugins.training.run.stopping import StopRequest\nr = StopRequest()\n"
         "with r.listening(), r.waiting(patient=True):\n    for _ in range(3):\n        os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 143
@@ -351,8 +351,8 @@ def test_a_disk_that_is_full_from_the_first_event_on(recipe: TrainConfig, made_u
 def test_damage_to_a_checkpoint_is_told(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
     import shutil
 
-    from roadcraft.planners.checkpoint import load_checkpoint
-    from roadcraft.plugins.training.card import add_scores
+    from roadcraft.planners.learned.checkpoint import load_checkpoint
+    from roadcraft.plugins.training.run.card import add_scores
 
     done = train(replace(recipe, steps=2, validate_every=2), source=made_up_source, progress=False)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import shapely
 
-from roadcraft.core.driving.feature_map import MOUTH_M, STOP_SIGN, stop_signs
-from roadcraft.core.driving.features import LogScenes, build_features
-from roadcraft.core.driving.reference_lines import FAR_M, TO_STOP
+from roadcraft.core.driving.features.build import LogScenes, build_features
+from roadcraft.core.driving.features.map_tensors import MOUTH_M, STOP_SIGN, stop_signs
+from roadcraft.core.driving.features.reference_lines import FAR_M, TO_STOP
 from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.map import AreaKind, LaneKind
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.scenario_io.synthetic.synthesise import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesise
 
 SPEC = FeatureSpec(reference_lines=1, reference_points=40, reference_interval_m=2.0)
 

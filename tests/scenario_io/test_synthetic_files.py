@@ -18,7 +18,7 @@ from roadcraft.core.errors import ConfigError
 from roadcraft.scenario_io import NuplanSource
 from roadcraft.scenario_io.nuplan.config import NuplanConfig
 from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
-from roadcraft.scenario_io.synthetic.synthesise import synth, synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synth, synthesise
 
 CHOSEN = ("slow_lead", "fast_curve", "unprotected_left")
 

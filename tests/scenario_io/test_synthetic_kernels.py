@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.scenario import LightState
-from roadcraft.scenario_io.synthetic import drivers as dr
-from roadcraft.scenario_io.synthetic.curves import bends, headings, lengths, offset, resample, smoothstep, turn
-from roadcraft.scenario_io.synthetic.paths import STEP, _slow_before
-from roadcraft.scenario_io.synthetic.stage import STEPS, Stage, signal_program
-from roadcraft.scenario_io.synthetic.tags import conditions
+from roadcraft.scenario_io.synthetic.recording.tags import conditions
+from roadcraft.scenario_io.synthetic.roads.curves import bends, headings, lengths, offset, resample, smoothstep, turn
+from roadcraft.scenario_io.synthetic.roads.paths import STEP, _slow_before
+from roadcraft.scenario_io.synthetic.situations.stage import STEPS, Stage, signal_program
+from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.world import build
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import shapely
 
-from roadcraft.core.driving.boxes import corners, ego_box
+from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.map import AreaKind, LaneKind, content_hash
 from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import type_windows
-from roadcraft.scenario_io.synthetic import check
 from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
-from roadcraft.scenario_io.synthetic.synthesise import synthesise
-from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, LAST_ANCHOR
+from roadcraft.scenario_io.synthetic.recording import check
+from roadcraft.scenario_io.synthetic.recording.tags import FIRST_ANCHOR, LAST_ANCHOR
+from roadcraft.scenario_io.synthetic.synthesize import synthesise
 from roadcraft.scenario_io.synthetic.world import World, make_world, own_map, situation_of
 
 SEED = 20

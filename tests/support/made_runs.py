@@ -13,8 +13,8 @@ from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import part_path
 from roadcraft.validation.scoring.score import finish
 from roadcraft.validation.scoring.sealed import Part
+from roadcraft.validation.scoring.suites import Item
 from roadcraft.validation.scoring.summary import versions
-from roadcraft.validation.suites import Item
 
 
 def metric(

@@ -16,7 +16,7 @@ from roadcraft.core.interfaces import AgentPolicy, SinglePlanner
 from roadcraft.core.rollout import Objects, Plan
 from roadcraft.core.scenario import Drive, Scenario, Scenes
 from roadcraft.core.testing.world import sketch_map
-from roadcraft.validation.golden import GoldenDrive, lights_of, read_golden
+from roadcraft.validation.golden.files import GoldenDrive, lights_of, read_golden
 
 
 def scenario_of(golden: GoldenDrive) -> Scenario:
@@ -120,7 +120,7 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of eight short scenarios in four made-up logs."""
     from roadcraft.core.interfaces import ScenarioRow
     from roadcraft.scenario_io import StoreWriter
-    from roadcraft.scenario_io.synthetic.synthesise import synthesise
+    from roadcraft.scenario_io.synthetic.synthesize import synthesise
 
     path = tmp_path_factory.mktemp("small") / "store"
     with StoreWriter(path) as out:

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from roadcraft.core.errors import DataError
 from roadcraft.validation import compare, rescore, score
+from roadcraft.validation.inspection.show import describe_run, describe_scenario
 from roadcraft.validation.scoring.present import print_summary
 from roadcraft.validation.scoring.tables import read_records
-from roadcraft.validation.show import describe_run, describe_scenario
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from roadcraft.core.errors import DataError
 from roadcraft.validation import conformance
-from roadcraft.validation.conforming.drives import judge
-from roadcraft.validation.conforming.repeat import REPEATED, repeat_of
-from roadcraft.validation.conforming.run import Report
-from roadcraft.validation.conforming.table import collapse, print_report, to_json
-from roadcraft.validation.golden import GoldenDrive, read_golden
+from roadcraft.validation.golden.drives import judge
+from roadcraft.validation.golden.files import GoldenDrive, read_golden
+from roadcraft.validation.golden.repeat import REPEATED, repeat_of
+from roadcraft.validation.golden.run import Report
+from roadcraft.validation.golden.table import collapse, print_report, to_json
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -278,7 +278,7 @@ def test_an_unreadable_source_is_an_error_of_the_drive(golden: Path, name: str) 
 def test_command(golden: Path, tmp_path: Path) -> None:
     import typer
 
-    from roadcraft.validation.conforming.commands import conformance as command
+    from roadcraft.validation.golden.commands import conformance as command
 
     app = typer.Typer()
     app.command()(command)

@@ -20,7 +20,7 @@ MODEL = {"name": "multimodal", "params": {"modes": 2, "layers": 1, "heads": 4}}
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network: what it does is poor, but it does it as a trained one would. One encoder keeps a cache across steps."""
     torch = pytest.importorskip("torch")
-    from roadcraft.planners.checkpoint import build_network, save_checkpoint
+    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
 
     torch.manual_seed(0)
     encoder = {"name": request.param, "params": ENCODERS[request.param]}

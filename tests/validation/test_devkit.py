@@ -15,10 +15,10 @@ from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.testing.world import sketch_map
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.validation import devkit
-from roadcraft.validation.conforming.repeat import repeat_of
-from roadcraft.validation.conforming.steps import compare_steps
 from roadcraft.validation.devkit.observe import Observer
-from roadcraft.validation.golden import GoldenDrive, read_golden
+from roadcraft.validation.golden.files import GoldenDrive, read_golden
+from roadcraft.validation.golden.repeat import repeat_of
+from roadcraft.validation.golden.steps import compare_steps
 from roadcraft.validation.simulation import simulate
 
 needs_devkit = pytest.mark.skipif(not devkit.available(), reason="nuplan-devkit is not installed")

@@ -8,8 +8,8 @@ import pytest
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.scenario_io import ScenarioFilter, find, open_source
-from roadcraft.validation.golden import read_golden
-from roadcraft.validation.metrics.evaluation import evaluate
+from roadcraft.validation.golden.files import read_golden
+from roadcraft.validation.metrics.common.evaluation import evaluate
 from roadcraft.validation.simulation import simulate
 
 

@@ -11,8 +11,8 @@ from roadcraft.core.arrays import Polylines, Ragged, offsets_of
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Drive, LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Scenes, Tracks
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.scenario_io.synthetic.synthesise import synthesise
-from roadcraft.validation.incidents import impact_speed, wait_text, waits
+from roadcraft.scenario_io.synthetic.synthesize import synthesise
+from roadcraft.validation.inspection.incidents import impact_speed, wait_text, waits
 
 N = 60  # steps of 0.1 s
 PACIFICA = load_vehicle("pacifica")

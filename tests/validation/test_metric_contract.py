@@ -18,8 +18,8 @@ from roadcraft.core.registry import create
 from roadcraft.core.testing import made_up_rollout
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.metrics import RolloutContext, evaluate
-from roadcraft.validation.metrics.evaluation import MetricError
-from roadcraft.validation.metrics.result_check import check_role
+from roadcraft.validation.metrics.common.evaluation import MetricError
+from roadcraft.validation.metrics.common.result_check import check_role
 
 CLOSED = "closed_loop_nonreactive_agents"
 

@@ -9,9 +9,9 @@ import pytest
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.nuplan.source import NuplanSource
 from roadcraft.validation import conformance
-from roadcraft.validation.conforming.difference import Comparison, difference
-from roadcraft.validation.conforming.run import Report
-from roadcraft.validation.golden import golden_files, read_golden
+from roadcraft.validation.golden.difference import Comparison, difference
+from roadcraft.validation.golden.files import golden_files, read_golden
+from roadcraft.validation.golden.run import Report
 
 
 @pytest.fixture(scope="module")

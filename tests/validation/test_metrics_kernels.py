@@ -10,14 +10,14 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadcraft.core.driving.boxes import corners
-from roadcraft.core.driving.frozen import frozen
-from roadcraft.validation.metrics.collisions import in_collision
-from roadcraft.validation.metrics.corner_kernels import APART, COMMON, OUTSIDE, common_or_connected, corner_route
-from roadcraft.validation.metrics.dynamics import p90
-from roadcraft.validation.metrics.events import runs
-from roadcraft.validation.metrics.progress import _pairs
-from roadcraft.validation.metrics.route_kernels import _thin
+from roadcraft.core.driving.geometry.boxes import corners
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.validation.metrics.common.collisions import in_collision
+from roadcraft.validation.metrics.common.dynamics import p90
+from roadcraft.validation.metrics.common.events import runs
+from roadcraft.validation.metrics.common.progress import _pairs
+from roadcraft.validation.metrics.kernels.corners import APART, COMMON, OUTSIDE, common_or_connected, corner_route
+from roadcraft.validation.metrics.kernels.routes import _thin
 
 
 def ragged(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,9 +18,9 @@ from roadcraft.core.testing import MetricConformance, made_up_rollout, made_up_s
 from roadcraft.core.testing.world import LIMIT_MPS, ORIGIN
 from roadcraft.validation import metrics
 from roadcraft.validation.metrics import RolloutContext, aggregate, evaluate, scenario_score
-from roadcraft.validation.metrics.aggregation import Entry
-from roadcraft.validation.metrics.challenges import CHALLENGE_METRICS
-from roadcraft.validation.metrics.specs import metric_specs
+from roadcraft.validation.metrics.common.aggregation import Entry
+from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
+from roadcraft.validation.metrics.common.specs import metric_specs
 
 CLOSED, OPEN = "closed_loop_nonreactive_agents", "open_loop_boxes"
 NAMES = [s.name for s in metric_specs()]

@@ -22,13 +22,13 @@ import yaml
 from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import compare, rescore, score
+from roadcraft.validation.inspection.show import describe_run, describe_scenario
 from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.folder import TABLES, RunFolder
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import path_digest
 from roadcraft.validation.scoring.sealed import Part, read_lines
 from roadcraft.validation.scoring.tables import read_records
-from roadcraft.validation.show import describe_run, describe_scenario
 
 
 def run_score(out, store, **settings):

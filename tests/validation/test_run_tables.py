@@ -11,11 +11,11 @@ from rich.console import Console
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import ScoreConfig, SuiteConfig
-from roadcraft.validation.junit import write_junit
-from roadcraft.validation.rescoring import metric_refs
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.gate import Gate
+from roadcraft.validation.scoring.junit import write_junit
 from roadcraft.validation.scoring.present import print_summary
+from roadcraft.validation.scoring.rescore import metric_refs
 from roadcraft.validation.scoring.tables import moment, read_records
 
 COLLISIONS = "no_ego_at_fault_collisions"

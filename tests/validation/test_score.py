@@ -19,9 +19,9 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.validation import score, write_junit
 from roadcraft.validation.config import ScoreConfig
+from roadcraft.validation.inspection.show import describe_run, describe_scenario
 from roadcraft.validation.scoring.folder import RunFolder, refuse_changes
 from roadcraft.validation.scoring.summary import planner_label
-from roadcraft.validation.show import describe_run, describe_scenario
 
 PLUGIN = '''
 import os, time

@@ -13,7 +13,7 @@ from roadcraft.core.cli import _build_app
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.show import describe_run, describe_scenario, token_list
+from roadcraft.validation.inspection.show import describe_run, describe_scenario, token_list
 
 
 def roadcraft(*words, width="80"):

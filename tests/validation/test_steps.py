@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.validation.demonstration import SIZES
 from roadcraft.validation.demonstration import steps as demo_steps
-from roadcraft.validation.steps import Step, run_steps
+from roadcraft.validation.demonstration.run import SIZES
+from roadcraft.validation.demonstration.steps import Step, run_steps
 
 SCRIPT = """
 import sys

@@ -12,7 +12,7 @@ from roadcraft.scenario_io import Store
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.validation import score
 from roadcraft.validation.config import SuiteConfig
-from roadcraft.validation.suites import select_items
+from roadcraft.validation.scoring.suites import select_items
 
 
 def run_score(out, store, **settings):

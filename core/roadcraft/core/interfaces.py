@@ -349,7 +349,7 @@ class Prediction:
 
 class SceneEncoder(Protocol):
     """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities that ``features()`` asks for, whatever the
-    model beside it asks for; their names, shapes and columns are listed in ``roadcraft.core.driving.features``."""
+    model beside it asks for; their names, shapes and columns are listed in ``roadcraft.core.driving.features.build``."""
 
     dim: int
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import I64, Polygons, Polylines, Ragged, read_only, to_arrays
 
 if TYPE_CHECKING:
-    from roadcraft.core.driving.lanes import MapIndex
+    from roadcraft.core.driving.map_index.index import MapIndex
 
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
@@ -181,7 +181,7 @@ class MapData:
     @cached_property
     def index(self) -> MapIndex:
         """The map's spatial index, built on first use (a store keeps it beside the map)."""
-        from roadcraft.core.driving.lanes import build_index
+        from roadcraft.core.driving.map_index.index import build_index
 
         return read_only(build_index(self))
 

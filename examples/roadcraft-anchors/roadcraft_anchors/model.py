@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core import PluginError
-from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL, LIMIT_HERE, TO_RED, TO_STOP
+from roadcraft.core.driving.features.reference_lines import (
+    HEADING_COS,
+    HEADING_SIN,
+    LATERAL,
+    LIMIT_HERE,
+    TO_RED,
+    TO_STOP,
+)
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary

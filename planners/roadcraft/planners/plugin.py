@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
+from roadcraft.core.hookspecs import PluginSpec, hookimpl
 
 
 @hookimpl
@@ -20,8 +20,8 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "planner",
             "idm",
             "Intelligent driver model along the route's lanes",
-            f"{configs}:IdmConfig",
-            f"{here}.idm:Idm",
+            f"{here}.idm.config:IdmConfig",
+            f"{here}.idm.planner:Idm",
         ),
         PluginSpec(
             "planner",
@@ -34,26 +34,21 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "planner",
             "pdm_closed",
             "Five speeds on three paths, simulated and scored; the best is driven",
-            "roadcraft.planners.pdm_configs:PdmClosedConfig",
-            f"{here}.pdm_closed:PdmClosed",
+            f"{here}.pdm.config:PdmClosedConfig",
+            f"{here}.pdm.planner:PdmClosed",
         ),
         PluginSpec(
             "planner",
             "guard",
             "Judges another planner's proposals, drives the best or a slower copy, brakes when none is safe",
-            "roadcraft.planners.pdm_configs:GuardConfig",
-            f"{here}.guard:Guard",
+            f"{here}.guard.config:GuardConfig",
+            f"{here}.guard.planner:Guard",
         ),
         PluginSpec(
             "planner",
             "learned",
             "Drives by a trained network (checkpoint=RUN/best)",
-            f"{here}.learned_config:LearnedConfig",
-            f"{here}.learned:Learned",
+            f"{here}.learned.config:LearnedConfig",
+            f"{here}.learned.planner:Learned",
         ),
     ]
-
-
-@hookimpl
-def roadcraft_commands() -> list[CommandSpec]:
-    return []

@@ -7,7 +7,7 @@ from roadcraft.core.lazy import lazy
 _HOME: dict[str, str] = {  # public name -> module that defines it
     "TrainConfig": "roadcraft.plugins.training.config",
     "draw_raster": "roadcraft.plugins.bev_raster.picture",
-    "train": "roadcraft.plugins.training.run",
+    "train": "roadcraft.plugins.training.run.fit",
 }
 
 __all__ = list(_HOME)

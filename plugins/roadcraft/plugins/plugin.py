@@ -48,8 +48,8 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "agents",
             "tokens",
             "Road users driven by a trained model of motion tokens",
-            f"{here}.tokens.policy_config:TokenAgentsConfig",
-            f"{here}.tokens.policy:TokenAgents",
+            f"{here}.tokens.agents.config:TokenAgentsConfig",
+            f"{here}.tokens.agents.policy:TokenAgents",
         ),
         PluginSpec(
             "model",
@@ -70,7 +70,7 @@ def roadcraft_commands() -> list[CommandSpec]:
             "Train an encoder and a behaviour model from a store",
             f"{here}.commands:train",
             f"{here}.config:TrainConfig",
-            preflight=f"{here}.preflight:check",
+            preflight=f"{here}.run.preflight:check",
         ),
         CommandSpec("card", "Put closed-loop scores into a checkpoint's model card", f"{here}.commands:card"),
     ]

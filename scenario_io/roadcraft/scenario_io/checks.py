@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roadcraft.core.driving.lanes import inside_any
+from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData

@@ -13,7 +13,7 @@ from roadcraft.core.config import build_params, load_config, to_tree
 from roadcraft.core.errors import RoadcraftError
 from roadcraft.core.registry import registry
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.validation.steps import Step
+from roadcraft.validation.demonstration.steps import Step
 
 FORMAT = 1  # of a row; raise it when a part's meaning changes
 TRAIN_SEED, HELD_OUT_SEED = 101, 202

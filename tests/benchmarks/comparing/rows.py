@@ -17,7 +17,7 @@ from comparing.recipe import MODES, digest
 from roadcraft.core.config import flat
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.validation.comparison import compare
+from roadcraft.validation.comparing.compare import compare
 from roadcraft.validation.config import CHALLENGES
 
 NEEDED = ("format", "name", "recipe", "recipe_hash", "parts")

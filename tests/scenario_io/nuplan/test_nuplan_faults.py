@@ -451,7 +451,7 @@ def test_the_maps_of_the_environment_are_taken_where_none_are_given(
 
 
 def test_a_suite_on_raw_logs_names_the_folder_of_its_maps(world: Any, tmp_path: Path) -> None:
-    from roadcraft.validation.suites import SuiteConfig, open_data
+    from roadcraft.validation.scoring.suites import SuiteConfig, open_data
 
     world.maps.rename(tmp_path / "elsewhere")
     suite = SuiteConfig(data=str(world.logs), maps=str(tmp_path / "elsewhere"))

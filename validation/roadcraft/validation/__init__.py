@@ -7,18 +7,18 @@ from roadcraft.core.lazy import lazy
 _HOME: dict[str, str] = {  # public name -> module that defines it
     "Failure": "roadcraft.validation.simulation.loop",
     "SimulationConfig": "roadcraft.validation.config",
-    "demo": "roadcraft.validation.demonstration",
+    "demo": "roadcraft.validation.demonstration.run",
     "report": "roadcraft.validation.reporting.write",
-    "compare": "roadcraft.validation.comparison",
-    "rescore": "roadcraft.validation.rescoring",
+    "compare": "roadcraft.validation.comparing.compare",
+    "rescore": "roadcraft.validation.scoring.rescore",
     "score": "roadcraft.validation.scoring.score",
-    "write_junit": "roadcraft.validation.junit",
+    "write_junit": "roadcraft.validation.scoring.junit",
     "ScoreConfig": "roadcraft.validation.config",
-    "describe_run": "roadcraft.validation.show",
+    "describe_run": "roadcraft.validation.inspection.show",
     "simulate": "roadcraft.validation.simulation.loop",
-    "evaluate": "roadcraft.validation.metrics.evaluation",
-    "conformance": "roadcraft.validation.conforming.run",
-    "aggregate": "roadcraft.validation.metrics.aggregation",
+    "evaluate": "roadcraft.validation.metrics.common.evaluation",
+    "conformance": "roadcraft.validation.golden.run",
+    "aggregate": "roadcraft.validation.metrics.common.aggregation",
 }
 
 __all__ = list(_HOME)

@@ -130,7 +130,7 @@ def score(
                 raise typer.Exit(1) from None
             raise
     if junit is not None:
-        from roadcraft.validation.junit import write_junit
+        from roadcraft.validation.scoring.junit import write_junit
 
         write_junit(result.records, junit, gate, result.summary)
     refused = gate.reasons(result.summary, result.records)
@@ -191,9 +191,9 @@ def rescore(
 
     Exit codes: 0 done; 1 some scenarios could not be judged; 2 an unknown metric or setting; 4 the run or its rollouts cannot be read.
     """
-    from roadcraft.validation.rescoring import metric_refs
-    from roadcraft.validation.rescoring import rescore as run_rescore
     from roadcraft.validation.scoring.present import print_summary
+    from roadcraft.validation.scoring.rescore import metric_refs
+    from roadcraft.validation.scoring.rescore import rescore as run_rescore
 
     if out is None:
         raise ConfigError("--out is missing: say where the new scores go, --out FOLDER")
@@ -233,13 +233,13 @@ def compare(
     Exit codes: 0 equal, better, or not worse (a loss of --margin is excluded at 95 %); 1 a challenge is worse beyond its 95 % interval;
     4 a run cannot be read, or the runs did not drive the same scenarios; 5 undecided.
     """
-    from roadcraft.validation.comparison import EXIT_CODES
-    from roadcraft.validation.comparison import compare as run_compare
-    from roadcraft.validation.comparison_table import print_comparison
+    from roadcraft.validation.comparing.compare import EXIT_CODES
+    from roadcraft.validation.comparing.compare import compare as run_compare
+    from roadcraft.validation.comparing.table import print_comparison
 
     found = run_compare(a, b, require_same_scenarios=same, margin=margin)
     if junit is not None:
-        from roadcraft.validation.comparison_junit import write_comparison
+        from roadcraft.validation.comparing.junit import write_comparison
 
         write_comparison(found, junit)
     if as_json:
@@ -282,8 +282,8 @@ def show(
 
     Exit codes: 0 done; 2 a name that the run does not know, or an option without effect; 4 nothing of the kind is there.
     """
-    from roadcraft.validation.show import describe_run, describe_scenario, is_run, token_list
-    from roadcraft.validation.show_table import print_run, print_scenario
+    from roadcraft.validation.inspection.show import describe_run, describe_scenario, is_run, token_list
+    from roadcraft.validation.inspection.show_table import print_run, print_scenario
 
     of_run: dict[str, Any] = {"challenge": challenge, "metric": metric, "below": below, "failed": failed}
     of_list: dict[str, Any] = {"type": type, "location": location}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
-from roadcraft.validation.metrics.specs import metric_specs
+from roadcraft.validation.metrics.common.specs import metric_specs
 
 
 @hookimpl
@@ -57,7 +57,7 @@ def roadcraft_commands() -> list[CommandSpec]:
         CommandSpec(
             "conformance",
             "Compare with the reference simulator, number by number.",
-            "roadcraft.validation.conforming.commands:conformance",
+            "roadcraft.validation.golden.commands:conformance",
         ),
         CommandSpec("compare", "Say how one run differs from another, scenario by scenario.", f"{commands}:compare"),
         CommandSpec(

@@ -29,7 +29,7 @@ def made_up_features(spec: FeatureSpec, count: int = 3) -> dict[str, Any]:
     """Tensors of ``count`` made-up scenes, built by the one feature builder."""
     import torch
 
-    from roadcraft.core.driving.features import build_features, scenes_of
+    from roadcraft.core.driving.features.build import build_features, scenes_of
 
     scenarios = [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(count)]
     arrays = build_features(spec, scenes_of(observe(scenarios, 30), spec))
@@ -227,15 +227,15 @@ class ModelConformance:
 
     def scenes(self, pair: tuple[Any, Any], count: int = 3) -> dict[str, Any]:
         """Features that serve both."""
-        from roadcraft.core.driving.features import merge_specs
+        from roadcraft.core.driving.features.build import merge_specs
 
         encoder, model = pair
         return made_up_features(merge_specs(encoder.features(), model.features()), count)
 
     def views(self, pair: tuple[Any, Any], features: Mapping[str, Any]) -> tuple[SceneEncoding, Mapping[str, Any]]:
         """What the encoder makes of a batch, and what the model sees of it."""
-        from roadcraft.core.driving.feature_views import FeatureView
-        from roadcraft.core.driving.features import merge_specs
+        from roadcraft.core.driving.features.build import merge_specs
+        from roadcraft.core.driving.features.views import FeatureView
 
         encoder, model = pair
         merged = merge_specs(encoder.features(), model.features())

@@ -12,11 +12,11 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.kernels import leaf
-from roadcraft.planners.pdm.corridor import box_in_strip, ends, piece, ring_in_strip, span
-from roadcraft.planners.pdm.paths import CHUNK, Path, interpolate, project
-from roadcraft.planners.pdm.tree_order import tree_order
-from roadcraft.planners.pdm.world import World, box_distance, box_ring_distance
+from roadcraft.core.driving.jit import leaf
+from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, piece, ring_in_strip, span
+from roadcraft.planners.trajectory_scoring.paths import CHUNK, Path, interpolate, project
+from roadcraft.planners.trajectory_scoring.traffic import World, box_distance, box_ring_distance
+from roadcraft.planners.trajectory_scoring.tree_order import tree_order
 
 REFRESH = 2  # steps between two looks at what is ahead, and between two states of the forecast
 _EXPONENT = 10

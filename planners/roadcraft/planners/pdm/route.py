@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.lanes import cell_of
+from roadcraft.core.driving.map_index.index import cell_of
 from roadcraft.core.map import LaneKind, MapData
 
 _NEAR_M, _HEADING_RAD, _DISPLACEMENT_M = 1.0, 0.25 * math.pi, 3.0

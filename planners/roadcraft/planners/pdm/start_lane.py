@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.cell_edges import rows_in_cell
-from roadcraft.planners.pdm.areas import Ground
-from roadcraft.planners.pdm.world import box_ring_distance
+from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
+from roadcraft.planners.trajectory_scoring.area_checks import Ground
+from roadcraft.planners.trajectory_scoring.traffic import box_ring_distance
 
 
 @njit(cache=True, nogil=True)

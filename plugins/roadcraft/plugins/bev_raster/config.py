@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import OneOf, Range, check
-from roadcraft.plugins.common.seen import SeenConfig
+from roadcraft.plugins.common.scene_features import SeenConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")
 PATCH = 4

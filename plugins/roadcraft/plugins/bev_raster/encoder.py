@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.driving.raster import SIGNED, RasterChannel, cell_centres
-from roadcraft.core.driving.raster_kernels import cells_ahead
+from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centres
+from roadcraft.core.driving.features.raster_kernels import cells_ahead
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.core.layers import LayerKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig

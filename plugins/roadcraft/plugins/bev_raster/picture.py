@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.driving.raster import RasterChannel
+from roadcraft.core.driving.features.raster import RasterChannel
 
 # later ones lie above earlier ones
 COLOURS = (

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.plugins.common.layers import Attention, mlp
-from roadcraft.plugins.common.seen import EGO_CHANNELS
+from roadcraft.plugins.common.scene_features import EGO_CHANNELS
 
 SPEED_SCALE = 10.0
 

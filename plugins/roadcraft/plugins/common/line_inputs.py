@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from roadcraft.core.driving.reference_lines import (
+from roadcraft.core.driving.features.reference_lines import (
     HEADING_COS,
     HEADING_SIN,
     LATERAL,

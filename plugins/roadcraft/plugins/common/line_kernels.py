@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from roadcraft.core.driving.reference_lines import (
+from roadcraft.core.driving.features.reference_lines import (
     HEADING_COS,
     HEADING_SIN,
     LATERAL,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from roadcraft.core.driving.reference_lines import LIMIT_HERE
+from roadcraft.core.driving.features.reference_lines import LIMIT_HERE
 from roadcraft.plugins.common.frenet import INTERVAL_S
 from roadcraft.plugins.diffusion.config import GuidanceConfig
 

@@ -22,17 +22,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.driving.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
+from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, check_interval
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
+from roadcraft.plugins.diffusion.condition_encoder import Told
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
 from roadcraft.plugins.diffusion.guidance import bend
-from roadcraft.plugins.diffusion.neighbours import Neighbours
+from roadcraft.plugins.diffusion.neighbors import Neighbours
 from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
-from roadcraft.plugins.diffusion.told import Told
 
 KINDS = 7  # of ObjectKind
 APPROACH_S = 3.0  # of travel, in which a car that is off its line comes back onto it

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import Range, check
-from roadcraft.plugins.common.seen import SeenMapConfig
+from roadcraft.plugins.common.scene_features import SeenMapConfig
 
 
 @dataclass(frozen=True)

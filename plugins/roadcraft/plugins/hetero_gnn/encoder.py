@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
-from roadcraft.plugins.common.agents import agent_size, describe_agents
+from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import EgoStates
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig

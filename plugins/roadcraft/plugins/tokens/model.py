@@ -19,14 +19,14 @@ from torch.nn import functional
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft.plugins.tokens.actors import Goals, actors_of, ego_rear, goals_of
-from roadcraft.plugins.tokens.chance import uniform
-from roadcraft.plugins.tokens.choice import blended, drawn
 from roadcraft.plugins.tokens.config import TokensConfig
-from roadcraft.plugins.tokens.entropy import cross_entropy
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
-from roadcraft.plugins.tokens.lessons import Lesson, closest, logged, shares
-from roadcraft.plugins.tokens.network import NEVER, Scene, TokenNetwork
-from roadcraft.plugins.tokens.smooth import Smoother
+from roadcraft.plugins.tokens.network.entropy import cross_entropy
+from roadcraft.plugins.tokens.network.network import NEVER, Scene, TokenNetwork
+from roadcraft.plugins.tokens.sampling.choice import blended, drawn
+from roadcraft.plugins.tokens.sampling.rng import uniform
+from roadcraft.plugins.tokens.sampling.smooth import Smoother
+from roadcraft.plugins.tokens.targets import Lesson, closest, logged, shares
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from roadcraft.core.completion import complete_settings
-from roadcraft.plugins.training.stopping import Stopped, StopRequest
+from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
 
 
 def train(
@@ -49,9 +49,9 @@ def _train(words: list[str], overfit: int, resume: Path | None) -> None:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     from roadcraft.core.preflight import given_by
-    from roadcraft.plugins.training.card import warning
-    from roadcraft.plugins.training.recipe import run_config
-    from roadcraft.plugins.training.run import train as run
+    from roadcraft.plugins.training.run.card import warning
+    from roadcraft.plugins.training.run.fit import train as run
+    from roadcraft.plugins.training.run.resolve import run_config
 
     loaded = run_config(words, resume, overfit)
     with given_by(loaded.origins):
@@ -77,6 +77,6 @@ def card(
 
     Example: roadcraft card runs/a/best runs/score-raw runs/score-guarded
     """
-    from roadcraft.plugins.training.card import add_scores
+    from roadcraft.plugins.training.run.card import add_scores
 
     print(add_scores(checkpoint, runs))

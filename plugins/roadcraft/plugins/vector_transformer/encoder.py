@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
-from roadcraft.plugins.common.agents import agent_size, describe_agents
+from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
 from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig

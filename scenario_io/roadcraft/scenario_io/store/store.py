@@ -203,7 +203,7 @@ def load_map(path: Path, content_hash: str) -> MapData:
         raise DataError("the contents differ from what was written (content hash)", where=str(path), remedy=ANEW)
     out.__dict__["content_hash"] = content_hash
     if shard.checked and "index" in shard:
-        from roadcraft.core.driving import lanes
+        from roadcraft.core.driving.map_index import index as lanes
 
         if shard.meta("index").get("layout") == index_layout():
             out.__dict__["index"] = shard.load("index", lanes.MapIndex)
@@ -215,7 +215,7 @@ def index_layout() -> str:
     from dataclasses import fields, is_dataclass
     from typing import get_type_hints
 
-    from roadcraft.core.driving import lanes
+    from roadcraft.core.driving.map_index import index as lanes
 
     def names(kind: type) -> list[Any]:
         hints = get_type_hints(kind)

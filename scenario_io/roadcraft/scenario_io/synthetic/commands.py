@@ -33,7 +33,7 @@ def synth(
 
     from roadcraft.core.config import load_config
     from roadcraft.scenario_io.synthetic.config import SynthConfig
-    from roadcraft.scenario_io.synthetic.synthesise import synth as run
+    from roadcraft.scenario_io.synthetic.synthesize import synth as run
 
     config = load_config(SynthConfig, words or []).config
     if as_json:

@@ -11,14 +11,24 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key
 from roadcraft.core.scenario import Drive
-from roadcraft.scenario_io.synthetic import junction_situations, merge_situations, obstacle_situations, road_situations
-from roadcraft.scenario_io.synthetic.assemble import Patch, Place, build_map
-from roadcraft.scenario_io.synthetic.check import faults
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS
-from roadcraft.scenario_io.synthetic.record import Identity, record
-from roadcraft.scenario_io.synthetic.stage import STEPS, Stage
-from roadcraft.scenario_io.synthetic.tags import FIRST_ANCHOR, FRAMES, LAST_ANCHOR, WARM_UP, conditions, view_of
-from roadcraft.scenario_io.synthetic.traffic import Motion
+from roadcraft.scenario_io.synthetic.recording.check import faults
+from roadcraft.scenario_io.synthetic.recording.record import Identity, record
+from roadcraft.scenario_io.synthetic.recording.tags import (
+    FIRST_ANCHOR,
+    FRAMES,
+    LAST_ANCHOR,
+    WARM_UP,
+    conditions,
+    view_of,
+)
+from roadcraft.scenario_io.synthetic.roads.assemble import Patch, Place, build_map
+from roadcraft.scenario_io.synthetic.situations import at_junctions as junction_situations
+from roadcraft.scenario_io.synthetic.situations import merges as merge_situations
+from roadcraft.scenario_io.synthetic.situations import obstacles as obstacle_situations
+from roadcraft.scenario_io.synthetic.situations import on_roads as road_situations
+from roadcraft.scenario_io.synthetic.situations.stage import STEPS, Stage
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 Mask = NDArray[np.bool_]
 ATTEMPTS = 60

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import U8
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.boxes import corners, ego_box
-from roadcraft.core.driving.capsules import box_capsule
+from roadcraft.core.driving.geometry.boxes import corners, ego_box
+from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.interfaces import AgentPolicy, Keys
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario

@@ -11,9 +11,9 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.capsules import CHUNK, corridor_capsules, near_corridor
-from roadcraft.core.driving.corridor import exact_corridor
-from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
+from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
+from roadcraft.core.driving.geometry.capsules import CHUNK, corridor_capsules, near_corridor
+from roadcraft.core.driving.geometry.corridor import exact_corridor
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads
 from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL

@@ -10,9 +10,10 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.capsules import MARGIN, capsule_gap, corridor_capsules, near_corridor
-from roadcraft.core.driving.corridor import folded_ends, unfolded_span
-from roadcraft.core.driving.corridor_gap import (
+from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
+from roadcraft.core.driving.geometry.capsules import MARGIN, capsule_gap, corridor_capsules, near_corridor
+from roadcraft.core.driving.geometry.corridor import folded_ends, unfolded_span
+from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
     TIE,
@@ -25,8 +26,7 @@ from roadcraft.core.driving.corridor_gap import (
     separation_from_polygon,
     separation_of_corridors,
 )
-from roadcraft.core.driving.kernels import leaf
-from roadcraft.core.driving.rail import clamp_progress, rest_of_rail
+from roadcraft.core.driving.jit import leaf
 from roadcraft.validation.agents.fleet import Around, Fleet, Roads
 
 DONE, UNCLEAR = 0, 2

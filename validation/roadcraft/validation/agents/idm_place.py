@@ -11,12 +11,12 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
-from roadcraft.core.driving.boxes import box_corners, overlap
-from roadcraft.core.driving.capsules import box_capsule
-from roadcraft.core.driving.corridor_gap import BOX, bounds_of
-from roadcraft.core.driving.lanes import containing, inside_any
-from roadcraft.core.driving.polyline import arc_lengths, nearest_pose, project_point
-from roadcraft.core.driving.rail import build_rail, clamp_progress, pose_at, vertex_headings
+from roadcraft.core.driving.geometry.arc_path import build_rail, clamp_progress, pose_at, vertex_headings
+from roadcraft.core.driving.geometry.boxes import box_corners, overlap
+from roadcraft.core.driving.geometry.capsules import box_capsule
+from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
+from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
+from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.map import LaneKind, MapData
 from roadcraft.validation.agents.fleet import MAX_ROUTE, Fleet, Roads
 

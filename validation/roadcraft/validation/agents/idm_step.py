@@ -12,14 +12,21 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.boxes import box_corners
-from roadcraft.core.driving.capsules import box_capsule, corridor_capsules, footprint_capsule
-from roadcraft.core.driving.corridor import one_chord, piece
-from roadcraft.core.driving.corridor_gap import BOX, bounds_of
-from roadcraft.core.driving.idm import idm_acceleration, idm_advance
-from roadcraft.core.driving.kernels import leaf
-from roadcraft.core.driving.polyline import arc_lengths, interpolate
-from roadcraft.core.driving.rail import build_rail, clamp_progress, cut_rail, pose_at, rest_of_rail, vertex_headings
+from roadcraft.core.driving.geometry.arc_path import (
+    build_rail,
+    clamp_progress,
+    cut_rail,
+    pose_at,
+    rest_of_rail,
+    vertex_headings,
+)
+from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsules, footprint_capsule
+from roadcraft.core.driving.geometry.corridor import one_chord, piece
+from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
+from roadcraft.core.driving.geometry.polyline import arc_lengths, interpolate
+from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 from roadcraft.validation.agents.fleet import MAX_ROUTE, Around, Fleet, Law, Roads
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from roadcraft.core.lazy import lazy
 
 _HOME: dict[str, str] = {  # public name -> module that defines it
-    "aggregate": "roadcraft.validation.metrics.aggregation",
-    "Entry": "roadcraft.validation.metrics.aggregation",
-    "Table": "roadcraft.validation.metrics.aggregation",
-    "evaluate": "roadcraft.validation.metrics.evaluation",
-    "ScenarioResult": "roadcraft.validation.metrics.evaluation",
-    "challenge_metrics": "roadcraft.validation.metrics.evaluation",
-    "scenario_score": "roadcraft.validation.metrics.evaluation",
-    "RolloutContext": "roadcraft.validation.metrics.context",
-    "CHALLENGE_METRICS": "roadcraft.validation.metrics.challenges",
+    "aggregate": "roadcraft.validation.metrics.common.aggregation",
+    "Entry": "roadcraft.validation.metrics.common.aggregation",
+    "Table": "roadcraft.validation.metrics.common.aggregation",
+    "evaluate": "roadcraft.validation.metrics.common.evaluation",
+    "ScenarioResult": "roadcraft.validation.metrics.common.evaluation",
+    "challenge_metrics": "roadcraft.validation.metrics.common.evaluation",
+    "scenario_score": "roadcraft.validation.metrics.common.evaluation",
+    "RolloutContext": "roadcraft.validation.metrics.common.context",
+    "CHALLENGE_METRICS": "roadcraft.validation.metrics.common.challenges",
 }
 
 __all__ = list(_HOME)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult, Series
-from roadcraft.validation.metrics.configs import NoSettings
-from roadcraft.validation.metrics.drivable import departures
-from roadcraft.validation.metrics.frames import frames
+from roadcraft.validation.metrics.common.configs import NoSettings
+from roadcraft.validation.metrics.common.drivable import departures
+from roadcraft.validation.metrics.common.frames import frames
 
 
 class CornersInDrivableArea(Metric):

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import DrivableAreaConfig
-from roadcraft.validation.metrics.drivable import departures
-from roadcraft.validation.metrics.events import runs, span_text
+from roadcraft.validation.metrics.common.configs import DrivableAreaConfig
+from roadcraft.validation.metrics.common.drivable import departures
+from roadcraft.validation.metrics.common.events import runs, span_text
 
 _CORNERS = ("front left", "rear left", "rear right", "front right")
 

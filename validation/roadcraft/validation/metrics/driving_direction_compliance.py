@@ -8,12 +8,12 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.frozen import frozen
-from roadcraft.core.driving.polyline import project_row
+from roadcraft.core.driving.geometry.polyline import project_row
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
-from roadcraft.validation.metrics.configs import DrivingDirectionConfig
-from roadcraft.validation.metrics.frames import frames
-from roadcraft.validation.metrics.routes import ego_route
+from roadcraft.validation.metrics.common.configs import DrivingDirectionConfig
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import ego_route
 
 
 class DrivingDirectionCompliance(Metric):

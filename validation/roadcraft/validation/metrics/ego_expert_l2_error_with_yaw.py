@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import ErrorWithYawConfig
-from roadcraft.validation.metrics.expert_error import error_result, expert_errors
+from roadcraft.validation.metrics.common.configs import ErrorWithYawConfig
+from roadcraft.validation.metrics.common.expert_error import error_result, expert_errors
 
 
 class EgoExpertL2ErrorWithYaw(Metric):

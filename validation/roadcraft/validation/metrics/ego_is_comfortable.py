@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.bounded import excesses
-from roadcraft.validation.metrics.configs import ComfortConfig
-from roadcraft.validation.metrics.dynamics import acceleration, jerk, within, yaw_acceleration, yaw_rate
+from roadcraft.validation.metrics.common.bounded import excesses
+from roadcraft.validation.metrics.common.configs import ComfortConfig
+from roadcraft.validation.metrics.common.dynamics import acceleration, jerk, within, yaw_acceleration, yaw_rate
 
 
 class EgoIsComfortable(Metric):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import MakingProgressConfig, ProgressConfig
-from roadcraft.validation.metrics.progress import progress
+from roadcraft.validation.metrics.common.configs import MakingProgressConfig, ProgressConfig
+from roadcraft.validation.metrics.common.progress import progress
 
 
 class EgoIsMakingProgress(Metric):

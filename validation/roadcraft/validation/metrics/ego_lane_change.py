@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import LaneChangeConfig
-from roadcraft.validation.metrics.corner_kernels import APART, COMMON
-from roadcraft.validation.metrics.events import span_text
-from roadcraft.validation.metrics.frames import frames
-from roadcraft.validation.metrics.routes import CornerRoute, Graph, corners, graph
+from roadcraft.validation.metrics.common.configs import LaneChangeConfig
+from roadcraft.validation.metrics.common.events import span_text
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import CornerRoute, Graph, corners, graph
+from roadcraft.validation.metrics.kernels.corners import APART, COMMON
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.bounded import bounded
-from roadcraft.validation.metrics.configs import LatAccelerationConfig
-from roadcraft.validation.metrics.dynamics import acceleration
+from roadcraft.validation.metrics.common.bounded import bounded
+from roadcraft.validation.metrics.common.configs import LatAccelerationConfig
+from roadcraft.validation.metrics.common.dynamics import acceleration
 
 
 class EgoLatAcceleration(Metric):

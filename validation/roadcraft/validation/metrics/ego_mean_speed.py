@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import NoSettings
-from roadcraft.validation.metrics.frames import frames
+from roadcraft.validation.metrics.common.configs import NoSettings
+from roadcraft.validation.metrics.common.frames import frames
 
 
 class EgoMeanSpeed(Metric):

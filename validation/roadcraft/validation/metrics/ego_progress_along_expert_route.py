@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
-from roadcraft.validation.metrics.configs import ProgressConfig
-from roadcraft.validation.metrics.frames import frames
-from roadcraft.validation.metrics.progress import progress
+from roadcraft.validation.metrics.common.configs import ProgressConfig
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.progress import progress
 
 
 class EgoProgressAlongExpertRoute(Metric):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.bounded import bounded
-from roadcraft.validation.metrics.configs import YawRateConfig
-from roadcraft.validation.metrics.dynamics import yaw_rate
+from roadcraft.validation.metrics.common.bounded import bounded
+from roadcraft.validation.metrics.common.configs import YawRateConfig
+from roadcraft.validation.metrics.common.dynamics import yaw_rate
 
 
 class EgoYawRate(Metric):

@@ -9,9 +9,9 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
 from roadcraft.core.scenario import ObjectKind
-from roadcraft.validation.metrics.collisions import CollisionType, collisions
-from roadcraft.validation.metrics.configs import CollisionConfig
-from roadcraft.validation.metrics.events import object_event
+from roadcraft.validation.metrics.common.collisions import CollisionType, collisions
+from roadcraft.validation.metrics.common.configs import CollisionConfig
+from roadcraft.validation.metrics.common.events import object_event
 
 _SAID = {
     CollisionType.STOPPED_TRACK: "drove into a standing {kind}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import HeadingConfig
-from roadcraft.validation.metrics.open_loop import errors, horizon_result
+from roadcraft.validation.metrics.common.configs import HeadingConfig
+from roadcraft.validation.metrics.common.open_loop import errors, horizon_result
 
 
 class FinalHeadingError(Metric):

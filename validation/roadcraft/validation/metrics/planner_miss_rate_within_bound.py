@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
-from roadcraft.validation.metrics.configs import MissRateConfig
-from roadcraft.validation.metrics.open_loop import HORIZONS, errors
+from roadcraft.validation.metrics.common.configs import MissRateConfig
+from roadcraft.validation.metrics.common.open_loop import HORIZONS, errors
 
 
 class MissRate(Metric):

@@ -9,10 +9,10 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
-from roadcraft.validation.metrics.configs import SpeedLimitConfig
-from roadcraft.validation.metrics.events import runs, span_text
-from roadcraft.validation.metrics.frames import frames
-from roadcraft.validation.metrics.speed_limits import speed_limits
+from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
+from roadcraft.validation.metrics.common.events import runs, span_text
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.speed_limits import speed_limits
 
 
 class SpeedLimitCompliance(Metric):

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
-from roadcraft.validation.metrics.collisions import collisions
-from roadcraft.validation.metrics.configs import TimeToCollisionConfig
-from roadcraft.validation.metrics.events import object_event, runs, span_text
-from roadcraft.validation.metrics.frames import frames
-from roadcraft.validation.metrics.routes import corners
-from roadcraft.validation.metrics.ttc_kernel import time_to_collision
+from roadcraft.validation.metrics.common.collisions import collisions
+from roadcraft.validation.metrics.common.configs import TimeToCollisionConfig
+from roadcraft.validation.metrics.common.events import object_event, runs, span_text
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import corners
+from roadcraft.validation.metrics.kernels.ttc import time_to_collision
 
 
 class TimeToCollisionWithinBound(Metric):

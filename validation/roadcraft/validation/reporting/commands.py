@@ -45,6 +45,6 @@ def demo(
 
     About ten minutes on two cores. A demo that was stopped goes on where it was. Every step is a command you can type yourself.
     """
-    from roadcraft.validation.demonstration import demo as run
+    from roadcraft.validation.demonstration.run import demo as run
 
     run(out, size="quick" if quick else "full")

@@ -9,8 +9,8 @@ import numpy as np
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.rollout import Rollout
-from roadcraft.validation.incidents import impact_speed, is_impact, wait_text, waits
-from roadcraft.validation.metrics.events import runs as stretches
+from roadcraft.validation.inspection.incidents import impact_speed, is_impact, wait_text, waits
+from roadcraft.validation.metrics.common.events import runs as stretches
 from roadcraft.validation.reporting.runs import RunResults
 from roadcraft.validation.reporting.scene import UNIT_M, drive_layers, map_layers, traffic_layers
 

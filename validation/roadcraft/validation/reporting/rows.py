@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.validation.reporting.runs import RunResults
-from roadcraft.validation.roles import costs
+from roadcraft.validation.scoring.roles import costs
 
 Row = dict[str, Any]
 Key = tuple[str, str]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.run_differences import (
+from roadcraft.validation.comparing.run_differences import (
     agents_of,
     challenge_title,
     metric_differences,
     setting_differences,
     told,
 )
+from roadcraft.validation.config import CHALLENGES
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.tables import read_records
 

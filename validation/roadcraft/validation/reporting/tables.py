@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.validation.intervals import SCORE, count_logs, mean_interval, no_interval
-from roadcraft.validation.paired import paired_figure
+from roadcraft.validation.comparing.intervals import SCORE, count_logs, mean_interval, no_interval
+from roadcraft.validation.comparing.paired import paired_figure
 from roadcraft.validation.reporting.runs import RunResults, modes_of
-from roadcraft.validation.roles import role_text, roles_of
+from roadcraft.validation.scoring.roles import role_text, roles_of
 
 
 def score_table(runs: Sequence[RunResults]) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from roadcraft.validation.scoring.job import Job
 from roadcraft.validation.scoring.preflight import preflight, warn
 from roadcraft.validation.scoring.present import counted, duration
 from roadcraft.validation.scoring.sealed import Part
+from roadcraft.validation.scoring.suites import Item
 from roadcraft.validation.scoring.worker import one_torch_thread
-from roadcraft.validation.suites import Item
 
 DRIVEN = 8  # scenarios, evenly spread over the list
 

@@ -26,7 +26,7 @@ from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring import former
 from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
-from roadcraft.validation.suites import Item
+from roadcraft.validation.scoring.suites import Item
 
 FORMAT = 2
 TABLES = ("scores.parquet", "metrics.parquet", "timings.parquet", "failures.json")

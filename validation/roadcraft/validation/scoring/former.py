@@ -14,7 +14,7 @@ from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.registry import create
 from roadcraft.core.renamed import untold
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.suites import Item, scenario_list_hash
+from roadcraft.validation.scoring.suites import Item, scenario_list_hash
 
 if TYPE_CHECKING:
     from roadcraft.validation.scoring.folder import RunFolder

@@ -9,7 +9,7 @@ from typing import Any
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
-from roadcraft.validation.metrics.challenges import CHALLENGE_METRICS
+from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
 
 
 @dataclass(frozen=True)

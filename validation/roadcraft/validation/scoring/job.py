@@ -21,12 +21,12 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
-from roadcraft.validation.metrics.evaluation import challenge_metrics, evaluate
-from roadcraft.validation.metrics.result_check import check_role
+from roadcraft.validation.metrics.common.evaluation import challenge_metrics, evaluate
+from roadcraft.validation.metrics.common.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
+from roadcraft.validation.scoring.suites import Item, open_data
 from roadcraft.validation.simulation.isolation import is_fault, told
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
-from roadcraft.validation.suites import Item, open_data
 
 WARM_STEPS = 5
 

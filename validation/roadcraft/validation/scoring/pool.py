@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError, PluginError, RoadcraftError
-from roadcraft.validation.suites import Item
+from roadcraft.validation.scoring.suites import Item
 
 WARM_LIMIT_S = 600.0
 OTHERS_LIMIT_S = 300.0  # a call of agents or metrics, whatever the planner's limit is

@@ -16,7 +16,7 @@ from roadcraft.core.registry import Provided, registry
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.suites import Item
+from roadcraft.validation.scoring.suites import Item
 
 DATA = "suite.data"
 _CHECKPOINT = ("config.yaml", "model.safetensors")

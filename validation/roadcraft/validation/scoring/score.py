@@ -26,9 +26,9 @@ from roadcraft.validation.scoring.preflight import preflight, warn
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
 from roadcraft.validation.scoring.sealed import Part, write_sealed
+from roadcraft.validation.scoring.suites import Item, scenario_list_hash
 from roadcraft.validation.scoring.summary import planner_label, summarise, versions
 from roadcraft.validation.scoring.tables import metrics_table, ordered, scores_table, timings_table, write_table
-from roadcraft.validation.suites import Item, scenario_list_hash
 
 BATCHES_PER_WORKER = 4  # enough that workers end together and a kill loses little
 SMALLEST_BATCH = 16

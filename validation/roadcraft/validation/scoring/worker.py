@@ -54,7 +54,7 @@ def serve(run: str, index: int, say: Any) -> None:
     from roadcraft.validation.scoring.folder import Part, RunFolder
     from roadcraft.validation.scoring.job import Job, part_path
     from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
-    from roadcraft.validation.suites import Item
+    from roadcraft.validation.scoring.suites import Item
 
     collect_rarely()
     _announce_compiling(say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.bicycle import motion_of, step
+from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import VehicleModel
 from roadcraft.core.vehicle import Vehicle

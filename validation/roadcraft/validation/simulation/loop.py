@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, read_only
-from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError, ScenarioError
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
 from roadcraft.core.random import scenario_key, step_keys

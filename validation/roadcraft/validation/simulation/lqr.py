@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.tracker import Gains, track
+from roadcraft.core.driving.motion.lqr import Gains, track
 from roadcraft.core.interfaces import Tracker
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.config import LqrConfig

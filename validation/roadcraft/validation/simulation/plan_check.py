@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.frozen import frozen
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
 from roadcraft.core.rollout import Forecast, Plan
 from roadcraft.core.scenario import EGO_SIZE

@@ -1,0 +1,159 @@
+"""The feature ``raster``: a bird's-eye picture of one scene in the ego frame, uint8 (channels, cells, cells).
+
+The ego looks up: row 0 lies furthest ahead, column 0 furthest to the left. Its rear axle is in the middle of the columns and a quarter of the rows from the
+lower rim (``cell_centres``). The channels are in the manner of CaRL (Jaeger et al. 2025), with history, directions and the ground added.
+
+A cell belongs to a polygon, a line or a box if its centre lies inside. Lines are one cell thick. Boxes are drawn at least sqrt(2) cells long and wide, so
+that a pedestrian covers a cell wherever it stands. Where shapes of one channel overlap the larger code stands; of directions and velocities the last drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64, Polygons
+from roadcraft.core.driving.features import raster_kernels as k
+from roadcraft.core.driving.features.kernels import candidates
+from roadcraft.core.driving.features.map_tensors import STOP_SIGN, CellIndex, FeatureMap, cell_index
+from roadcraft.core.layers import LayerKind
+from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.scenario import Ego
+
+if TYPE_CHECKING:
+    from roadcraft.core.driving.features.build import SceneArrays
+
+U8 = NDArray[np.uint8]
+SPEED_MPS = 40.0
+
+
+class RasterChannel(IntEnum):
+    """Channels and their codes. *Mask*: 255 inside, 0 outside. *Signed*: 128 is 0, 1 and 255 are the limits; 128 where nothing is drawn."""
+
+    DRIVABLE = k.DRIVABLE  # mask: drivable area
+    ROUTE = k.ROUTE  # mask: surface of the lanes on the route
+    SPEED_LIMIT = k.SPEED_LIMIT  # surface of lanes: 255 is 40 m/s; 0 where unknown
+    LANE = k.LANE  # mask: centre lines of lanes and connectors
+    LANE_COS = k.LANE_COS  # signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centre lines
+    LANE_SIN = k.LANE_SIN  # likewise its sine
+    LANE_EDGE = k.LANE_EDGE  # mask: edges of lanes, not of connectors
+    CROSSWALK = k.CROSSWALK  # mask
+    STOP = k.STOP  # areas to stop in: 255 stop signs, 128 all others
+    LIGHT_STOP = k.LIGHT_STOP  # centre lines, two cells thick, of connectors whose light is red (255) or yellow (128)
+    LIGHT_GO = k.LIGHT_GO  # mask: likewise, green
+    VEHICLE = k.VEHICLE  # boxes of all frames of the past: 255 now, 64 the oldest
+    PEDESTRIAN = k.PEDESTRIAN  # likewise
+    BICYCLE = k.BICYCLE  # likewise
+    VELOCITY_X = k.VELOCITY_X  # signed, 30 m/s: forward velocity (ego axes, over ground) of the boxes of now
+    VELOCITY_Y = k.VELOCITY_Y  # likewise to the left
+    STATIC = k.STATIC  # mask: cones, barriers and other things that never move
+    GRADE = k.FIRST_LAYER  # signed, 0.25 (rise over run): raster layer ``LayerKind.GRADE``
+    FRICTION = k.FIRST_LAYER + 1  # 255 is 1
+    ROUGHNESS = k.FIRST_LAYER + 2  # 255 is 0.2 m
+    TRAVERSABILITY = k.FIRST_LAYER + 3  # 255 is 1
+    OCCUPANCY = k.FIRST_LAYER + 4  # 255 is 1
+    GRADE_KNOWN = k.FIRST_LAYER + 5  # mask: where the layer says something; elsewhere its code is that of 0
+    FRICTION_KNOWN = k.FIRST_LAYER + 6  # mask
+    ROUGHNESS_KNOWN = k.FIRST_LAYER + 7  # mask
+    TRAVERSABILITY_KNOWN = k.FIRST_LAYER + 8  # mask
+    OCCUPANCY_KNOWN = k.FIRST_LAYER + 9  # mask
+
+
+CHANNELS = len(RasterChannel)
+SIGNED = (
+    RasterChannel.LANE_COS,
+    RasterChannel.LANE_SIN,
+    RasterChannel.VELOCITY_X,
+    RasterChannel.VELOCITY_Y,
+    RasterChannel.GRADE,
+)
+LAYER_RANGE = {
+    LayerKind.GRADE: (-0.25, 0.25),
+    LayerKind.FRICTION: (0.0, 1.0),
+    LayerKind.ROUGHNESS: (0.0, 0.2),
+    LayerKind.TRAVERSABILITY: (0.0, 1.0),
+    LayerKind.OCCUPANCY: (0.0, 1.0),
+}
+
+
+def cell_centres(cells: int, cell_m: float) -> tuple[F64, F64]:
+    """Ego frame: x of the rows (cells,) and y of the columns (cells,), m."""
+    step = np.arange(cells, dtype=np.float64)
+    x: F64 = (k.cells_ahead(cells) - 0.5 - step) * cell_m
+    y: F64 = (0.5 * cells - 0.5 - step) * cell_m
+    return x, y
+
+
+@dataclass(frozen=True)
+class RasterMap:
+    """The polygons of a map that are drawn: drivable areas, crosswalks, stop areas and lane surfaces.
+
+    polygons (N); channel (N,), value (N,) uint8: what is drawn where; lane (N,) int64: row of Lanes, -1 for areas; cells: polygons by cell.
+    """
+
+    polygons: Polygons
+    channel: U8
+    value: U8
+    lane: I64
+    cells: CellIndex
+
+
+def raster_map(map_data: MapData) -> RasterMap:
+    """The polygons of ``map_data``, put together on first use and kept with the map."""
+    found: RasterMap | None = vars(map_data).get("_raster_map")
+    if found is None:
+        found = vars(map_data)["_raster_map"] = build_raster_map(map_data)
+    return found
+
+
+def build_raster_map(map_data: MapData) -> RasterMap:
+    """Put the polygons together."""
+    areas, lanes = map_data.areas, map_data.lanes
+    crosswalks, stops = areas.of(AreaKind.CROSSWALK), areas.of(AreaKind.STOP)
+    rings = [areas.polygons[int(r)] for rows in (map_data.drivable, crosswalks, stops) for r in rows]
+    rings += [lanes.polygons[i] for i in range(len(lanes))]
+    counts = (len(map_data.drivable), len(crosswalks), len(stops), len(lanes))
+    channels = (k.DRIVABLE, k.CROSSWALK, k.STOP, k.SPEED_LIMIT)
+    limit = np.where(lanes.has_speed_limit, np.nan_to_num(lanes.speed_limit_mps), 0.0)
+    value = np.full(len(rings), 255, np.uint8)
+    value[sum(counts[:2]) : sum(counts[:3])] = np.where(areas.subtype[stops] == STOP_SIGN, 255, 128)
+    value[sum(counts[:3]) :] = np.clip(np.round(limit / SPEED_MPS * 255.0), 0, 255)
+    lane = np.concatenate([np.full(sum(counts[:3]), -1, np.int64), np.arange(len(lanes), dtype=np.int64)])
+    some = np.array([i for i, r in enumerate(rings) if r and len(r[0])], np.int64)
+    polygons = Polygons.build([rings[int(i)] for i in some])
+    channel = np.repeat(np.array(channels, np.uint8), counts)
+    corners = [np.concatenate(rings[int(i)]) for i in some]
+    boxes = np.array([[c.min(0), c.max(0)] for c in corners]).reshape(-1, 2, 2)
+    return RasterMap(polygons, channel[some], value[some], lane[some], cell_index(boxes))
+
+
+def write_raster(
+    scene: SceneArrays, fm: FeatureMap, route: I64, light_lane: I64, cell_m: float, out: NDArray[np.uint8], b: int
+) -> None:
+    """Draw a scene into row ``b`` of out (B, channels, cells, cells). route: rows of RoadBlocks; light_lane: rows of Lanes of the scene's lights."""
+    rm, ego, cells = raster_map(scene.map), scene.ego, out.shape[2]
+    picture = out[b]
+    picture[:] = 0
+    for channel in SIGNED:
+        picture[channel] = 128
+    ahead = (k.cells_ahead(cells) - 0.5 * cells) * cell_m
+    reach = float(np.sqrt(0.5)) * cells * cell_m
+    x, y = ego[Ego.X] + ahead * np.cos(ego[Ego.HEADING]), ego[Ego.Y] + ahead * np.sin(ego[Ego.HEADING])
+    areas = candidates(x, y, reach, rm.cells.origin, rm.cells.shape, rm.cells.offsets, rm.cells.items)
+    k.draw_areas(
+        picture, ego, cell_m, areas, rm.polygons.points, rm.polygons.rings, rm.polygons.offsets, rm.channel, rm.value,
+        rm.lane, fm.block, route,
+    )  # fmt: skip
+    pieces = candidates(x, y, reach, fm.cells.origin, fm.cells.shape, fm.cells.offsets, fm.cells.items)
+    k.draw_lanes(
+        picture, ego, cell_m, pieces, fm.pieces, fm.piece_lane, fm.block, fm.connector, route, light_lane,
+        scene.light_state,
+    )  # fmt: skip
+    k.draw_objects(picture, ego, cell_m, scene.kind, scene.box, scene.velocity, scene.frames)
+    for i in range(len(scene.layers)):
+        kind, grid = LayerKind(int(scene.layers.kind[i])), scene.layers[i]
+        k.draw_grid(picture, ego, cell_m, int(kind), scene.layers.pose[i], grid.cell_m, grid.values, *LAYER_RANGE[kind])

@@ -1,0 +1,188 @@
+"""Oriented boxes: corners, overlap, distance. A box is (5,) float64: centre x, y, heading (global frame), length, width; m, rad.
+
+Overlap is that of closed convex sets (touching counts). Separating axes decide wherever the gap is clear of rounding; the rest is settled by
+exact orientation signs of the rounded corners, as GEOS does for the reference's ``polygon.intersects``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.driving.geometry.exact import orientation
+from roadcraft.core.driving.jit import leaf
+
+F64 = NDArray[np.float64]
+
+_CLEAR_M = 1e-6  # gaps beyond this are far above the rounding of coordinates up to 1e7 m
+_HALF_PI = math.pi / 2.0
+
+
+@njit(cache=True, nogil=True)
+def wrap(angle: float) -> float:
+    """The angle in [-pi, pi), as nuplan-devkit's ``principal_value`` rounds it. Scalars and arrays."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+@njit(cache=True, nogil=True)
+def box_corners(x: float, y: float, heading: float, length: float, width: float) -> F64:
+    """Corners (4, 2) of one box in nuPlan's order: front left, rear left, rear right, front right."""
+    out = np.empty((4, 2))
+    c, s = math.cos(heading), math.sin(heading)
+    cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
+    lon, lat = length / 2.0, width / 2.0
+    for k in range(4):
+        front = lon if k == 0 or k == 3 else -lon
+        left = lat if k < 2 else -lat
+        # the association of nuplan-devkit's translate_longitudinally_and_laterally, so that corners agree to the last bit
+        out[k, 0] = x + (left * cl + front * c)
+        out[k, 1] = y + (left * sl + front * s)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def corners(boxes: F64) -> F64:
+    """Corners (N, 4, 2) of boxes (N, 5), order front left, rear left, rear right, front right."""
+    out = np.empty((len(boxes), 4, 2))
+    for i in range(len(boxes)):
+        own = box_corners(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4])
+        for k in range(4):
+            out[i, k, 0], out[i, k, 1] = own[k, 0], own[k, 1]
+    return out
+
+
+def ego_box(ego: F64, vehicle_box: F64) -> F64:
+    """Boxes (..., 5) of unit 0 from rear-axle states (..., 10). vehicle_box (3,): rear axle to box centre, length, width."""
+    out = np.empty((*ego.shape[:-1], 5))
+    heading = ego[..., 2]
+    out[..., 0] = ego[..., 0] + vehicle_box[0] * np.cos(heading)
+    out[..., 1] = ego[..., 1] + vehicle_box[0] * np.sin(heading)
+    out[..., 2], out[..., 3], out[..., 4] = heading, vehicle_box[1], vehicle_box[2]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def overlap(a: F64, b: F64) -> bool:
+    """Whether boxes a (5,) and b (5,) share a point."""
+    return boxes_touch(a[0], a[1], a[2], a[3], a[4], b[0], b[1], b[2], b[3], b[4])
+
+
+@njit(cache=True, nogil=True)
+def overlap_matrix(a: F64, b: F64) -> NDArray[np.bool_]:
+    """Which of the boxes a (N, 5) share a point with which of b (M, 5): (N, M) bool."""
+    out = np.zeros((len(a), len(b)), np.bool_)
+    for i in range(len(a)):
+        for j in range(len(b)):
+            out[i, j] = boxes_touch(
+                a[i, 0], a[i, 1], a[i, 2], a[i, 3], a[i, 4], b[j, 0], b[j, 1], b[j, 2], b[j, 3], b[j, 4]
+            )
+    return out
+
+
+@njit(cache=True, nogil=True)
+def boxes_touch(
+    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
+) -> bool:
+    """``overlap`` of two boxes given as numbers."""
+    dx, dy = bx - ax, by - ay
+    reach = 0.5 * (al + aw + bl + bw) + _CLEAR_M
+    if dx * dx + dy * dy > reach * reach:
+        return False
+    ac, asn, bc, bs = math.cos(ah), math.sin(ah), math.cos(bh), math.sin(bh)
+    gap = separation(dx, dy, ac, asn, al, aw, bc, bs, bl, bw)
+    if gap > _CLEAR_M:
+        return False
+    if gap < -_CLEAR_M:
+        return True
+    return convex_touch(box_corners(ax, ay, ah, al, aw), box_corners(bx, by, bh, bl, bw))
+
+
+@leaf
+def separation(
+    dx: float, dy: float, ac: float, asn: float, al: float, aw: float, bc: float, bs: float, bl: float, bw: float
+) -> float:
+    """Largest gap of two boxes over their four axes: negative iff they overlap. (dx, dy) from a's centre to b's, cosine and sine of the
+    headings, lengths and widths."""
+    cc, cs = abs(ac * bc + asn * bs), abs(ac * bs - asn * bc)
+    g = abs(dx * ac + dy * asn) - 0.5 * (al + bl * cc + bw * cs)
+    g = max(g, abs(dy * ac - dx * asn) - 0.5 * (aw + bl * cs + bw * cc))
+    g = max(g, abs(dx * bc + dy * bs) - 0.5 * (bl + al * cc + aw * cs))
+    return max(g, abs(dy * bc - dx * bs) - 0.5 * (bw + al * cs + aw * cc))
+
+
+@leaf
+def segments_touch(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float) -> bool:
+    """Whether the closed segments a-b and c-d share a point (exact signs)."""
+    if max(ax, bx) < min(cx, dx) or max(cx, dx) < min(ax, bx) or max(ay, by) < min(cy, dy) or max(cy, dy) < min(ay, by):
+        return False
+    o1, o2 = orientation(ax, ay, bx, by, cx, cy), orientation(ax, ay, bx, by, dx, dy)
+    if o1 * o2 > 0:
+        return False
+    # collinear segments reach here with overlapping bounding boxes, which for them means a common point
+    return orientation(cx, cy, dx, dy, ax, ay) * orientation(cx, cy, dx, dy, bx, by) <= 0
+
+
+@njit(cache=True, nogil=True)
+def convex_touch(a: F64, b: F64) -> bool:
+    """Whether two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order share a point (exact signs)."""
+    for i in range(len(a)):
+        k = (i + 1) % len(a)
+        if segment_touches(a[i, 0], a[i, 1], a[k, 0], a[k, 1], b):
+            return True
+    return _holds(a, b[0])
+
+
+@njit(cache=True, nogil=True)
+def segment_touches(ax: float, ay: float, bx: float, by: float, polygon: F64) -> bool:
+    """Whether the closed segment a-b shares a point with a convex polygon (N, 2), not closed, counter-clockwise (exact signs)."""
+    for j in range(len(polygon)):
+        r, s = polygon[j], polygon[(j + 1) % len(polygon)]
+        if segments_touch(ax, ay, bx, by, r[0], r[1], s[0], s[1]):
+            return True
+    return _holds(polygon, np.array([ax, ay]))
+
+
+@leaf
+def _holds(polygon: F64, point: F64) -> bool:
+    for i in range(len(polygon)):
+        p, q = polygon[i], polygon[(i + 1) % len(polygon)]
+        if orientation(p[0], p[1], q[0], q[1], point[0], point[1]) < 0:
+            return False
+    return True
+
+
+@leaf
+def point_segment_distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
+    """Distance of a point to a closed segment, with the operations of GEOS' ``Distance::pointToSegment``."""
+    dx, dy = bx - ax, by - ay
+    length2 = dx * dx + dy * dy
+    r = ((px - ax) * dx + (py - ay) * dy) / length2 if length2 > 0.0 else 0.0
+    if r <= 0.0:
+        return math.sqrt((px - ax) * (px - ax) + (py - ay) * (py - ay))
+    if r >= 1.0:
+        return math.sqrt((px - bx) * (px - bx) + (py - by) * (py - by))
+    return abs(((ay - py) * dx - (ax - px) * dy) / length2) * math.sqrt(length2)
+
+
+@njit(cache=True, nogil=True)
+def convex_distance(a: F64, b: F64) -> float:
+    """Distance of two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order; 0 where they touch."""
+    if convex_touch(a, b):
+        return 0.0
+    best = math.inf
+    for i in range(len(a)):
+        k = (i + 1) % len(a)
+        for j in range(len(b)):
+            m = (j + 1) % len(b)
+            best = min(best, point_segment_distance(a[i, 0], a[i, 1], b[j, 0], b[j, 1], b[m, 0], b[m, 1]))
+            best = min(best, point_segment_distance(b[j, 0], b[j, 1], a[i, 0], a[i, 1], a[k, 0], a[k, 1]))
+    return best
+
+
+def as_boxes(values: Any) -> F64:
+    """Contiguous float64 boxes (N, 5) from anything array-like, for the kernels."""
+    return np.ascontiguousarray(values, np.float64).reshape(-1, 5)

@@ -1,0 +1,94 @@
+"""Capsules around corridors and boxes: an axis x0, y0, x1, y1 and a radius, (5,) float64. Cheap to compare, they tell what need not be looked at."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.jit import leaf
+
+MARGIN = 1e-6
+"""m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""
+CHUNK = 8
+"""Segments of a corridor that share one capsule."""
+
+
+@leaf
+def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) -> None:
+    """Capsule (axis x0, y0, x1, y1 and radius) around a corridor's vertices first .. last: out (5,)."""
+    ax, ay, bx, by = points[first, 0], points[first, 1], points[last, 0], points[last, 1]
+    off = 0.0
+    for i in range(first + 1, last):
+        off = max(off, point_segment_distance(points[i, 0], points[i, 1], ax, ay, bx, by))
+    out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, off + half_width
+
+
+@leaf
+def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> int:
+    """Capsules of the corridor's chunks of ``CHUNK`` segments: out (>= count / CHUNK + 1, 5); returns their number."""
+    n = 0
+    for first in range(0, count - 1, CHUNK):
+        capsule_of(points, first, min(first + CHUNK, count - 1), half_width, out[n])
+        n += 1
+    return n
+
+
+@leaf
+def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out: F64) -> None:
+    """Capsule around a footprint, a corridor of ``count`` >= 2 points and a box (4, 2) of corners: out (5,)."""
+    capsule_of(points, np.int64(0), count - 1, half_width, out)
+    for k in range(4):
+        out[4] = max(out[4], point_segment_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
+
+
+@leaf
+def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
+    """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks, or come too close to call."""
+    for c in range((count + CHUNK - 2) // CHUNK):  # noqa: SIM110 (numba compiles no generators)
+        if capsule_gap(capsules[c], bounds[row]) <= 3.0 * MARGIN:
+            return True
+    return False
+
+
+@leaf
+def box_capsule(x: float, y: float, heading: float, length: float, width: float, out: F64) -> None:
+    """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
+    c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length
+    out[0], out[1], out[2], out[3], out[4] = x - c, y - s, x + c, y + s, 0.5 * width
+
+
+@leaf
+def capsule_gap(a: F64, b: F64) -> float:
+    """Distance of two capsules (negative: they overlap): a lower bound of the distance of what they hold."""
+    ax, ay, bx, by = a[0], a[1], a[2], a[3]
+    cx, cy, dx, dy = b[0], b[1], b[2], b[3]
+    reach = a[4] + b[4]
+    # A cheap bound by the axes' bounding boxes settles most pairs.
+    gx = max(min(ax, bx) - max(cx, dx), min(cx, dx) - max(ax, bx))
+    gy = max(min(ay, by) - max(cy, dy), min(cy, dy) - max(ay, by))
+    rough = max(gx, gy) - reach
+    if rough > MARGIN:
+        return rough
+    side1 = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    side2 = (bx - ax) * (dy - ay) - (by - ay) * (dx - ax)
+    side3 = (dx - cx) * (ay - cy) - (dy - cy) * (ax - cx)
+    side4 = (dx - cx) * (by - cy) - (dy - cy) * (bx - cx)
+    if side1 * side2 < 0.0 and side3 * side4 < 0.0:
+        return -reach
+    near = min(point_segment_distance(ax, ay, cx, cy, dx, dy), point_segment_distance(bx, by, cx, cy, dx, dy))
+    near = min(near, point_segment_distance(cx, cy, ax, ay, bx, by))
+    near = min(near, point_segment_distance(dx, dy, ax, ay, bx, by))
+    return near - reach
+
+
+@leaf
+def polygon_capsule(polygon: F64, count: int, out: F64) -> None:
+    """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line: out (5,)."""
+    half = count // 2
+    out[0], out[1], out[2], out[3], out[4] = polygon[0, 0], polygon[0, 1], polygon[half, 0], polygon[half, 1], 0.0
+    for i in range(count):
+        off = point_segment_distance(polygon[i, 0], polygon[i, 1], out[0], out[1], out[2], out[3])
+        out[4] = max(out[4], off)

@@ -1,0 +1,320 @@
+"""Where corridors and other shapes meet, and how far apart they are.
+
+A *shape* in these kernels is a corridor, or a convex polygon, or both together (a vehicle's footprint along its path). ``separation`` answers how far
+apart (positive: separated along some axis by that much; negative: they overlap), ``distance`` the true distance, 0 where they touch.
+A separation within ``MARGIN`` of 0 is too close to call: callers ask ``exact_corridor`` (GEOS) then.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
+from roadcraft.core.driving.geometry.corridor import piece
+from roadcraft.core.driving.jit import leaf
+
+TIE = 1e-7
+"""m; nearest objects that differ by less are told apart by exact geometry."""
+LEAF = 10
+"""Objects in one leaf of the reference's search tree (shapely's STRtree)."""
+BOX, EDGE = np.int64(4), np.int64(2)
+"""Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call spells out."""
+_FAR = 1e30
+_MAX_VERTICES = 40
+
+
+@leaf
+def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
+    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
+    their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
+    (not both may be segments)."""
+    best = -_FAR
+    for turn in range(2):
+        p, k = (a, n) if turn == 0 else (b, m)
+        edges = k if k > 2 else 1
+        for i in range(edges):
+            j = (i + 1) % k
+            ox, oy = p[i, 0], p[i, 1]
+            ex, ey = p[j, 0] - ox, p[j, 1] - oy
+            length = math.sqrt(ex * ex + ey * ey)
+            if length < 1e-9:
+                continue
+            nx, ny = -ey / length, ex / length
+            low_a, high_a = _FAR, -_FAR
+            for q in range(n):
+                t = (a[q, 0] - ox) * nx + (a[q, 1] - oy) * ny
+                low_a, high_a = min(low_a, t), max(high_a, t)
+            low_b, high_b = _FAR, -_FAR
+            for q in range(m):
+                t = (b[q, 0] - ox) * nx + (b[q, 1] - oy) * ny
+                low_b, high_b = min(low_b, t), max(high_b, t)
+            best = max(best, max(low_a - high_b, low_b - high_a))
+            if best > limit:
+                return best
+    return best
+
+
+@leaf
+def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
+    """min(best, distance of two convex polygons a (>= n, 2), b (>= m, 2)); 0 where they touch."""
+    apart = convex_separation(a, n, b, m, max(best, 0.0))
+    if apart <= 0.0:
+        return 0.0
+    if apart >= best:
+        return best
+    for i in range(n):
+        k = (i + 1) % n
+        for j in range(m):
+            q = (j + 1) % m
+            best = min(best, point_segment_distance(a[i, 0], a[i, 1], b[j, 0], b[j, 1], b[q, 0], b[q, 1]))
+            best = min(best, point_segment_distance(b[j, 0], b[j, 1], a[i, 0], a[i, 1], a[k, 0], a[k, 1]))
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _meet(
+    points: F64,
+    count: int,
+    half_width: float,
+    capsules: F64,
+    polygon: F64,
+    vertices: int,
+    bound: F64,
+    true_distance: bool,
+    best: float,
+) -> float:
+    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon.
+
+    ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call spells out.
+    """
+    scratch = np.empty((_MAX_VERTICES, 2))
+    own = np.empty(5)
+    segments = count - 1
+    for c in range((segments + CHUNK - 1) // CHUNK):
+        if capsule_gap(capsules[c], bound) > min(best, _FAR) + (0.0 if true_distance else MARGIN):
+            continue
+        for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
+            own[0], own[1], own[2], own[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            own[4] = half_width
+            if capsule_gap(own, bound) > best + (0.0 if true_distance else MARGIN):
+                continue
+            for k in (2 * i, 2 * i + 1):
+                n = piece(points, count, half_width, k, scratch)
+                if n == 0:
+                    continue
+                if true_distance:
+                    best = polygon_distance(scratch, n, polygon, vertices, best)
+                    if best == 0.0:
+                        return 0.0
+                else:
+                    best = min(best, convex_separation(scratch, n, polygon, vertices, best))
+                    if best < -MARGIN:
+                        return best
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _meet_corridors(
+    points: F64,
+    count: int,
+    half_width: float,
+    capsules: F64,
+    other: F64,
+    other_count: int,
+    other_half_width: float,
+    other_capsules: F64,
+    true_distance: bool,
+    best: float,
+) -> float:
+    """Smallest separation (or distance) below ``best`` of two corridors' pieces."""
+    scratch = np.empty((_MAX_VERTICES, 2))
+    bound = np.empty(5)
+    slack = 0.0 if true_distance else MARGIN
+    chunks, segments = (count - 2) // CHUNK + 1, other_count - 1
+    for c in range((segments + CHUNK - 1) // CHUNK):
+        near = False
+        for d in range(chunks):
+            if capsule_gap(capsules[d], other_capsules[c]) <= best + slack:
+                near = True
+                break
+        if not near:
+            continue
+        for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
+            bound[0], bound[1], bound[2], bound[3] = other[i, 0], other[i, 1], other[i + 1, 0], other[i + 1, 1]
+            bound[4] = other_half_width
+            for k in (2 * i, 2 * i + 1):
+                n = piece(other, other_count, other_half_width, k, scratch)
+                if n == 0:
+                    continue
+                best = _meet(points, count, half_width, capsules, scratch, n, bound, true_distance, best)
+                if best <= 0.0 and (true_distance or best < -MARGIN):
+                    return best
+    return best
+
+
+@leaf
+def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
+    """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
+    best = _FAR
+    for i in range(n):
+        for j in range(m):
+            dx, dy = a[i, 0] - b[j, 0], a[i, 1] - b[j, 1]
+            best = min(best, dx * dx + dy * dy)
+    return math.sqrt(best)
+
+
+@njit(cache=True, nogil=True)
+def separation_from_polygon(
+    points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64
+) -> float:
+    """Separation of a corridor and a convex polygon, clipped to +MARGIN*2 when clearly apart.
+
+    points (>= count, 2) with count >= 2; capsules from ``corridor_capsules``; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
+    """
+    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
+
+
+@njit(cache=True, nogil=True)
+def separation_of_corridors(
+    points: F64,
+    count: int,
+    half_width: float,
+    capsules: F64,
+    other: F64,
+    other_count: int,
+    other_half_width: float,
+    other_capsules: F64,
+) -> float:
+    """Separation of two corridors (counts >= 2), clipped to +MARGIN*2 when clearly apart."""
+    return _meet_corridors(
+        points,
+        count,
+        half_width,
+        capsules,
+        other,
+        other_count,
+        other_half_width,
+        other_capsules,
+        np.bool_(False),
+        2.0 * MARGIN,
+    )
+
+
+@njit(cache=True, nogil=True)
+def distance_to_polygon(
+    points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64, best: float
+) -> float:
+    """min(best, distance of a corridor and a convex polygon)."""
+    best = min(best, _vertex_distance(points, count, polygon, vertices))
+    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(True), best)
+
+
+@njit(cache=True, nogil=True)
+def distance_of_corridors(
+    points: F64,
+    count: int,
+    half_width: float,
+    capsules: F64,
+    other: F64,
+    other_count: int,
+    other_half_width: float,
+    other_capsules: F64,
+    best: float,
+) -> float:
+    """min(best, distance of two corridors)."""
+    best = min(best, _vertex_distance(points, count, other, other_count))
+    return _meet_corridors(
+        points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, np.bool_(True), best
+    )
+
+
+@leaf
+def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
+    """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
+    odd = False
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ay, by = points[i, 1], points[i + 1, 1]
+            if (ay > y) != (by > y):
+                ax, bx = points[i, 0], points[i + 1, 0]
+                if x < (bx - ax) * (y - ay) / (by - ay) + ax:
+                    odd = not odd
+    return odd
+
+
+@leaf
+def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
+    """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
+    out[0], out[1], out[2], out[3] = _FAR, _FAR, -_FAR, -_FAR
+    for i in range(count):
+        out[0], out[2] = min(out[0], points[i, 0] - margin), max(out[2], points[i, 0] + margin)
+        out[1], out[3] = min(out[1], points[i, 1] - margin), max(out[3], points[i, 1] + margin)
+
+
+@leaf
+def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
+    """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when clearly apart.
+
+    bounds (4,): the convex polygon's bounding box, widened by at least MARGIN.
+    """
+    gap = 2.0 * MARGIN
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
+            off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
+            if max(off_x, off_y) <= 0.0:
+                gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], EDGE, gap))
+                if gap < -MARGIN:
+                    return gap
+    if gap > MARGIN and inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+        return -1.0
+    return gap
+
+
+@leaf
+def ring_distance(
+    points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
+) -> float:
+    """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for ``ring_separation``."""
+    if inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+        return 0.0
+    for r in range(offsets[row], offsets[row + 1]):
+        for i in range(rings[r], rings[r + 1] - 1):
+            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
+            off_y = max(min(ay, by) - bounds[3], bounds[1] - max(ay, by))
+            if max(off_x, off_y) < best:
+                best = polygon_distance(polygon, vertices, points[i : i + 2], EDGE, best)
+                if best == 0.0:
+                    return 0.0
+    return best
+
+
+@leaf
+def choose_nearest(far: F64, middle: F64, count: int) -> int:
+    """Index of the nearest of ``count`` >= 1 objects at distances ``far``; -1 where that is too close to call.
+
+    Of several that touch (distance 0), the one whose extent in y has the lowest middle (``middle``, read for those alone): the reference's search
+    tree keeps up to 10 objects in one leaf in that order and answers the first of equally near ones.
+    """
+    best, zeros = 0, 0
+    for i in range(count):
+        zeros += far[i] == 0.0
+        if far[i] < far[best] or (far[i] == 0.0 and far[best] == 0.0 and middle[i] < middle[best]):
+            best = i
+    if zeros > 1 and count > LEAF:
+        return -1
+    for i in range(count):
+        if i == best:
+            continue
+        if zeros > 1 and far[i] == 0.0 and abs(middle[i] - middle[best]) <= TIE:
+            return -1
+        if zeros == 0 and far[i] - far[best] <= TIE:
+            return -1
+    return best

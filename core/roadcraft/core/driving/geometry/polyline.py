@@ -1,0 +1,136 @@
+"""Polylines: arc length, projection, interpolation. points (P, 2) float64 m, P >= 2; ``s`` (P,) are their ``arc_lengths``.
+
+Projection and interpolation follow shapely's ``LineString.project`` and ``interpolate`` operation by operation (GEOS' length indexing), so that
+arc lengths agree with the reference's to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.readonly import Index
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def arc_lengths(points: F64) -> F64:
+    """Distance along the line from its first point to each of its points, (P,)."""
+    out = np.zeros(len(points))
+    for i in range(1, len(points)):
+        dx, dy = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        out[i] = out[i - 1] + math.sqrt(dx * dx + dy * dy)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def length_row(points: F64, first: Index, last: Index) -> float:
+    """Length of the line ``points[first:last]``."""
+    length = 0.0
+    for i in range(first + 1, last):
+        dx, dy = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
+        length += math.sqrt(dx * dx + dy * dy)
+    return length
+
+
+@njit(cache=True, nogil=True)
+def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float, int]:
+    """``project`` of the point (x, y), for use inside kernels."""
+    best, segment = math.inf, 0
+    for i in range(len(points) - 1):
+        d = point_segment_distance(x, y, points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1])
+        if d < best:
+            best, segment = d, i
+    ax, ay, bx, by = points[segment, 0], points[segment, 1], points[segment + 1, 0], points[segment + 1, 1]
+    dx, dy = bx - ax, by - ay
+    length2 = dx * dx + dy * dy
+    factor = 0.0
+    if x == bx and y == by and length2 > 0.0:
+        factor = 1.0
+    elif length2 > 0.0:
+        factor = ((x - ax) * dx + (y - ay) * dy) / length2
+    arc = s[segment]
+    if factor > 0.0:
+        arc += math.sqrt(length2) * min(factor, 1.0)
+    side = dx * (y - ay) - dy * (x - ax)
+    return arc, best if side >= 0.0 else -best, segment
+
+
+@njit(cache=True, nogil=True)
+def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> float:
+    """Arc length of the projection of (x, y) on the line ``points[first:last]``, without its arc lengths at hand."""
+    best, arc, begin = math.inf, 0.0, 0.0
+    for i in range(first, last - 1):
+        ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+        length2 = (bx - ax) * (bx - ax) + (by - ay) * (by - ay)
+        length = math.sqrt(length2)
+        d = point_segment_distance(x, y, ax, ay, bx, by)
+        if d < best:
+            best, factor = d, 0.0
+            if length2 > 0.0:
+                factor = 1.0 if x == bx and y == by else ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2
+            arc = begin + (min(factor, 1.0) * length if factor > 0.0 else 0.0)
+        begin += length
+    return arc
+
+
+@njit(cache=True, nogil=True)
+def project(points: F64, s: F64, xy: F64) -> tuple[float, float, int]:
+    """Nearest place on the line to xy (2,): arc length m, distance m (positive to the left of the segment), row of the segment.
+
+    Of several nearest segments the first counts.
+    """
+    return project_point(points, s, xy[0], xy[1])
+
+
+@njit(cache=True, nogil=True)
+def project_many(points: F64, s: F64, xy: F64) -> tuple[F64, F64, I64]:
+    """``project`` of M points xy (M, 2): arc (M,), lateral (M,), segment (M,)."""
+    n = len(xy)
+    arc, lateral, segment = np.empty(n), np.empty(n), np.empty(n, np.int64)
+    for k in range(n):
+        arc[k], lateral[k], segment[k] = project_point(points, s, xy[k, 0], xy[k, 1])
+    return arc, lateral, segment
+
+
+@njit(cache=True, nogil=True)
+def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
+    """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment that starts there)."""
+    i = max(min(int(np.searchsorted(s, arc, side="right")), len(points) - 1) - 1, 0)
+    dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
+    length = math.sqrt(dx * dx + dy * dy)
+    heading = math.atan2(dy, dx)
+    fraction = (arc - s[i]) / length if length > 0.0 else 0.0
+    if fraction <= 0.0:
+        return points[i, 0], points[i, 1], heading
+    if fraction >= 1.0:
+        return points[i + 1, 0], points[i + 1, 1], heading
+    return dx * fraction + points[i, 0], dy * fraction + points[i, 1], heading
+
+
+@njit(cache=True, nogil=True)
+def interpolate_many(points: F64, s: F64, arc: F64) -> F64:
+    """``interpolate`` at arc lengths (M,): x, y, heading (M, 3)."""
+    out = np.empty((len(arc), 3))
+    for k in range(len(arc)):
+        out[k, 0], out[k, 1], out[k, 2] = interpolate(points, s, arc[k])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def nearest_pose(points: F64, s: F64, x: float, y: float) -> tuple[float, float, float]:
+    """nuPlan's nearest pose on a baseline: the projection of (x, y), heading towards the point 0.5 m further on (at the very end, from the
+    point 0.5 m before). Reference: nuplan-devkit, ``get_nearest_pose_from_position``."""
+    arc = project_point(points, s, x, y)[0]
+    px, py, _ = interpolate(points, s, arc)
+    qx, qy, _ = interpolate(points, s, arc + 0.5)
+    if px == qx and py == qy:
+        qx, qy, _ = interpolate(points, s, arc - 0.5)
+        return px, py, math.atan2(py - qy, px - qx)
+    return px, py, math.atan2(qy - py, qx - px)

@@ -1,0 +1,74 @@
+"""Savitzky-Golay filters as fixed linear maps: what nuPlan's comfort metrics and PDM's own comfort test smooth and differentiate with.
+
+Equal to scipy's ``savgol_filter(..., mode="interp")``: inside, a polynomial is fitted to the window around each sample and evaluated at its centre;
+at both ends the first and last windows' polynomials are evaluated at the samples themselves. With an even window the centre lies half a sample
+after the sample, which nuPlan's window of 8 does.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.readonly import frozen
+
+
+def savgol(values: F64, window: int, order: int, derivative: int = 0, spacing: float = 1.0) -> F64:
+    """Filter values (..., n) over the last axis. spacing: between samples, in the unit of the derivative.
+
+    The window shrinks to n where there are fewer samples, as nuPlan's callers do. Raises ValueError when it does not exceed the order.
+    """
+    n = values.shape[-1]
+    window = min(window, n)
+    if window <= order:
+        raise ValueError(f"{n} samples are too few for a polynomial of order {order}")
+    inner, left, right = filters(window, order, derivative)
+    flat = frozen(values.reshape(-1, n))
+    return np.asarray(_apply(flat, inner, left, right, spacing**-derivative)).reshape(values.shape)
+
+
+@lru_cache(maxsize=64)
+def filters(window: int, order: int, derivative: int) -> tuple[F64, F64, F64]:
+    """Weights for unit spacing: inner (window,) for output i over the window that starts at sample i - (window - 1) // 2; left (h, window),
+    h = window // 2, for the first h outputs over the first window; right (window - h, window) for the last h outputs (its last h rows) over the
+    last window."""
+    h = window // 2
+    places = np.arange(window, dtype=np.float64)
+    # fitted around the middle of the window, where the normal matrix is well conditioned
+    middle = (window - 1) / 2.0
+    vandermonde = (places - middle)[:, None] ** np.arange(order + 1)
+    fit = np.linalg.pinv(vandermonde)
+
+    def at(where: F64) -> F64:
+        powers = np.arange(order + 1)
+        factor = np.ones(order + 1)
+        for d in range(derivative):
+            factor *= powers - d
+        exponent = np.maximum(powers - derivative, 0)
+        return frozen(((where - middle)[:, None] ** exponent * factor) @ fit)
+
+    return frozen(at(np.array([middle]))[0]), at(places[:h]), at(places[h:])
+
+
+@njit(cache=True, nogil=True)
+def _apply(values: F64, inner: F64, left: F64, right: F64, scale: float) -> F64:
+    rows, n = values.shape
+    window, h = len(inner), len(left)
+    out = np.empty((rows, n))
+    for r in range(rows):
+        for i in range(n):
+            total = 0.0
+            if i < h:
+                for k in range(window):
+                    total += left[i, k] * values[r, k]
+            elif i >= n - h:
+                for k in range(window):
+                    total += right[i - n + window - h, k] * values[r, n - window + k]
+            else:
+                for k in range(window):
+                    total += inner[k] * values[r, i - (window - 1) // 2 + k]
+            out[r, i] = total * scale
+    return out

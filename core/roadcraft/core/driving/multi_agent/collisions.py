@@ -1,0 +1,93 @@
+"""What must not happen to any of N agents: touching another one, or having a corner off the road. Exact, for every agent at once.
+
+Two boxes touch as ``boxes.overlap`` defines it, by circles around them first, then separating axes, then exact signs; units of one vehicle never touch
+each other. Corners are those of ``boxes.corners``, to the last bit; ``road_field`` says what is off the road.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.boxes import _CLEAR_M, _HALF_PI, convex_touch, separation
+from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
+from roadcraft.core.driving.readonly import frozen
+
+
+def check_crowd(
+    boxes: F64, vehicle: I64, valid: NDArray[np.bool_], field: RoadField, place: int = 0
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Whom each of N agents touches, and which of its corners are off the road.
+
+    boxes (N, 5): centre x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid (N,) bool: agents that are there;
+    field, place: the road, and which of its maps. Returns touched (N,) int32, the lowest row of an agent that it touches or -1, and
+    off (N, 4) bool in the order of ``boxes.corners``. An agent that is not there touches nothing and is on the road.
+    """
+    n = len(boxes)
+    touched, off = np.empty(n, np.int32), np.empty((n, 4), np.bool_)
+    there = frozen(valid, np.bool_)
+    check_into(
+        frozen(boxes),
+        frozen(vehicle, np.int64),
+        there,
+        field,
+        place,
+        np.empty((n, 4, 2)),
+        np.empty((n, 3)),
+        touched,
+        off,
+    )
+    return touched, off
+
+
+@njit(cache=True, nogil=True)
+def check_into(boxes, vehicle, valid, field, place, corners, scratch, touched, off):  # type: ignore[no-untyped-def]
+    """``check_crowd`` into arrays that are there; corners (N, 4, 2) are filled too, where valid; scratch (N, 3)."""
+    n = len(boxes)
+    for i in range(n):
+        touched[i] = -1
+        if valid[i]:
+            _place_corners(boxes, i, corners, scratch)
+    off_road_into(field, place, corners, valid, off)
+    for i in range(n):
+        if not valid[i]:
+            continue
+        x, y, reach = boxes[i, 0], boxes[i, 1], scratch[i, 2] + _CLEAR_M
+        for j in range(i + 1, n):
+            dx, dy, r = boxes[j, 0] - x, boxes[j, 1] - y, reach + scratch[j, 2]
+            near = dx * dx + dy * dy <= r * r
+            if near and valid[j] and vehicle[i] != vehicle[j] and _touch(boxes, corners, scratch, i, j):
+                if touched[i] < 0:
+                    touched[i] = j
+                if touched[j] < 0:
+                    touched[j] = i
+
+
+@njit(cache=True, nogil=True)
+def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
+    """Corners of box i; cosine and sine of its heading, and its radius. The operations of ``boxes.box_corners``: equal to the last bit."""
+    x, y, heading, lon, lat = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
+    c, s = math.cos(heading), math.sin(heading)
+    cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
+    for k in range(4):
+        front = lon if k == 0 or k == 3 else -lon
+        left = lat if k < 2 else -lat
+        corners[i, k, 0] = x + (left * cl + front * c)
+        corners[i, k, 1] = y + (left * sl + front * s)
+    scratch[i, 0], scratch[i, 1], scratch[i, 2] = c, s, math.sqrt(lon * lon + lat * lat)
+
+
+@njit(cache=True, nogil=True)
+def _touch(boxes, corners, scratch, i, j):  # type: ignore[no-untyped-def]
+    gap = separation(
+        boxes[j, 0] - boxes[i, 0], boxes[j, 1] - boxes[i, 1],
+        scratch[i, 0], scratch[i, 1], boxes[i, 3], boxes[i, 4],
+        scratch[j, 0], scratch[j, 1], boxes[j, 3], boxes[j, 4],
+    )  # fmt: skip
+    if abs(gap) > _CLEAR_M:
+        return gap < 0.0
+    return convex_touch(corners[i], corners[j])

@@ -1,0 +1,342 @@
+"""Checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the model card). Nothing in it is code.
+
+config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``data`` (sources, licences, hashes), ``training`` (the recipe),
+``versions``, ``code`` (digests of the plugins' sources), ``features`` (their capacities) and ``features_hash`` (of the layout they were built with), and last
+``weights``, the digest of model.safetensors, so that a file that is damaged or cut off is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roadcraft.core.driving.features.build import layout_hash, merge_specs
+from roadcraft.core.driving.features.views import FeatureView
+from roadcraft.core.errors import DataError, DiskError, PluginError
+from roadcraft.core.files import digest_of, disk_error, replacing
+from roadcraft.core.interfaces import FeatureSpec, SceneEncoding
+from roadcraft.core.provenance import code_digest
+from roadcraft.core.registry import create, registry
+from roadcraft.core.renamed import current_tree, current_weights
+from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+_COPY = "the file is damaged or cut off: copy the whole checkpoint folder again"
+CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "model.safetensors", "metrics.json", "README.md"
+
+
+@dataclass(frozen=True)
+class Network:
+    """An encoder and a model that fit each other, and the features that serve both."""
+
+    encoder: Any
+    model: Any
+    features: FeatureSpec
+
+    def __post_init__(self) -> None:
+        for name in ("encoder", "model"):
+            object.__setattr__(self, f"_{name}_view", FeatureView(getattr(self, name).features(), self.features))
+
+    def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
+        """The encoder's answer to a batch of ``features``, of which it sees as much as it asked for."""
+        answer: tuple[SceneEncoding, Any] = self.encoder.encode(self._encoder_view(features), cache)  # type: ignore[attr-defined]
+        return answer
+
+    def for_model(self, features: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """As much of a batch as the model asked for."""
+        seen: Mapping[str, Tensor] = self._model_view(features)  # type: ignore[attr-defined]
+        return seen
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights by name, ``encoder.*`` and ``model.*``."""
+        parts = (("encoder", self.encoder), ("model", self.model))
+        return {f"{part}.{k}": v for part, module in parts for k, v in module.state_dict().items()}
+
+
+def build_network(encoder: Mapping[str, Any], model: Mapping[str, Any]) -> Network:
+    """The plugins of the given ``{name, params}``, put together. Raises PluginError or ConfigError."""
+    enc = _module("encoder", encoder["name"], create("encoder", encoder["name"], encoder.get("params") or {}))
+    offered = enc.features()
+    made = create("model", model["name"], model.get("params") or {}, dim=enc.dim, features=offered)
+    mod = _module("model", model["name"], made)
+    return Network(enc, mod, merge_specs(offered, mod.features()))
+
+
+def _module(kind: str, name: str, made: Any) -> Any:
+    from torch import nn
+
+    if not isinstance(made, nn.Module):
+        raise PluginError(
+            f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained nor stored"
+        )
+    return made
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint can be used, but not all about it is as it was."""
+
+
+def save_checkpoint(
+    folder: Path,
+    network: Network,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    card: str,
+    state: Mapping[str, Any] | None = None,
+    extra: Callable[[Path], None] | None = None,
+) -> None:
+    """Write a checkpoint folder; an existing one is replaced only when the new one is complete.
+
+    config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's own; extra: writes further
+    files into the folder it is given. Raises DiskError naming the file that could not be written; nothing of the new folder is then left.
+    """
+    scratch = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        write_tensors(scratch / WEIGHTS, state or network.state())
+        tree = {
+            "format": FORMAT,
+            **config,
+            "features": asdict(network.features),
+            "features_hash": layout_hash(network.features),
+            "weights": digest_of(scratch / WEIGHTS),
+        }
+        write_text(scratch / CONFIG, to_yaml(json.loads(json.dumps(tree))))
+        write_text(scratch / METRICS, json_text(metrics))
+        write_text(scratch / CARD, card)
+        if extra is not None:
+            extra(scratch)
+        scratch.chmod(0o755)
+        replace_folder(scratch, folder)
+    except DiskError as e:
+        raise DiskError(e.what, where=str(folder / Path(e.where).name), remedy=e.remedy) from e
+    except OSError as e:
+        raise disk_error(e, folder) from e
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of a folder that is not in its place yet."""
+    with replacing(path) as tmp:
+        tmp.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write arrays as safetensors. Raises DiskError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replacing(path) as tmp:
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, tmp)
+        except SafetensorError as e:  # tells of a full disk in words only
+            found = re.search(r"os error (\d+)", str(e))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from e
+
+
+def json_text(tree: Mapping[str, Any]) -> str:
+    """JSON that every reader takes: numbers that are not finite are null."""
+    return json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` in the place of ``folder``; both lie in the same parent."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def settle_folder(folder: Path) -> None:
+    """Put back the old folder if ``replace_folder`` was killed between taking it away and putting the new one in its place."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.is_dir() and not folder.exists():
+        os.replace(old, folder)
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """``config.yaml`` of a checkpoint, checked. Raises DataError naming the file and what is wrong with it."""
+    path = Path(folder)
+    if not str(folder) or not path.is_dir():
+        raise DataError(
+            "there is no such checkpoint folder" if str(folder) else "no checkpoint is named",
+            where=str(folder),
+            remedy="checkpoint=RUN/best, a folder written by: roadcraft train",
+        )
+    missing = [name for name in (CONFIG, WEIGHTS) if not (path / name).is_file()]
+    if missing:
+        inside = [path / name for name in ("best", "last") if (path / name / CONFIG).is_file()]
+        remedy = f"name a checkpoint of this run: {inside[0]}" if inside else "copy the whole checkpoint folder"
+        raise DataError(f"{' and '.join(missing)} missing", where=str(path), remedy=remedy)
+    tree = resolved(read_yaml(path / CONFIG, _COPY))
+    needed = ("format", "encoder", "model", "features", "features_hash")
+    absent = [k for k in needed if not isinstance(tree, dict) or k not in tree]
+    if absent:
+        raise DataError(f"keys {', '.join(absent)} missing", where=str(path / CONFIG), remedy=_COPY)
+    if tree["format"] != FORMAT:
+        raise DataError(
+            f"checkpoint format {tree['format']}, this roadcraft reads {FORMAT}",
+            where=str(path / CONFIG),
+            remedy="use the roadcraft version that wrote it, or train again",
+        )
+    for part in ("encoder", "model"):
+        if not isinstance(tree[part], dict) or not isinstance(tree[part].get("name"), str):
+            raise DataError(f"{part} must be a map with a name", where=str(path / CONFIG), remedy=_COPY)
+        with suppress(PluginError):  # told where it is built
+            schema = registry().config_class(part, tree[part]["name"])
+            tree[part]["params"] = current_tree(schema, tree[part].get("params") or {})
+    return dict(tree)
+
+
+def read_metrics(folder: str | Path) -> dict[str, Any]:
+    """``metrics.json`` of a checkpoint. Raises DataError when it is missing or damaged."""
+    path = Path(folder) / METRICS
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise DataError(
+            f"cannot be read: {e.strerror}", where=str(path), remedy="copy the whole checkpoint folder"
+        ) from e
+    except ValueError as e:
+        raise DataError(f"not valid JSON: {e}", where=str(path), remedy=_COPY) from e
+    if not isinstance(tree, dict):
+        raise DataError("not a map", where=str(path), remedy=_COPY)
+    return tree
+
+
+def changed_code(tree: Mapping[str, Any]) -> list[str]:
+    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for its encoder and one for its model. Raises
+    PluginError where one is not installed."""
+    out = []
+    for kind in ("encoder", "model"):
+        name = tree[kind]["name"]
+        stored = (tree.get("code") or {}).get(f"{kind} {name}")
+        if stored is not None and stored != code_digest(kind, name):
+            out.append(f"{kind} {name}: its source changed since training")
+    return out
+
+
+def warn_of_changes(folder: str | Path, tree: Mapping[str, Any]) -> None:
+    """A CheckpointWarning where ``changed_code`` has something to say."""
+    changes = changed_code(tree)
+    if changes:
+        warnings.warn(f"{folder}: {'; '.join(changes)}", CheckpointWarning, stacklevel=3)
+
+
+def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) -> tuple[Network, dict[str, Any]]:
+    """The network of a checkpoint in evaluation mode, and its config. model: params of the model that replace stored ones (maps are merged).
+
+    Raises DataError for a damaged or foreign folder, PluginError where its encoder or model is not installed.
+    """
+    tree = read_config(folder)
+    path = Path(folder)
+    if model:
+        named = current_tree(registry().config_class("model", tree["model"]["name"]), model, "params.model")
+        tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, named)}
+    network = build_network(tree["encoder"], tree["model"])
+    _check_features(network.features, tree, path)
+    load_weights(network, path, tree)
+    warn_of_changes(path, tree)
+    network.encoder.eval()
+    network.model.eval()
+    return network, tree
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for k, v in over.items():
+        out[k] = _merged(out[k], v) if isinstance(v, Mapping) and isinstance(out.get(k), Mapping) else v
+    return out
+
+
+def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> None:
+    """Fill a network with the weights of a checkpoint folder whose config is ``tree``. Raises DataError when the file is damaged or its arrays are not those of
+    the network."""
+    file = folder / WEIGHTS
+    tensors = read_tensors(file, tree.get("weights"))
+    for kind in ("encoder", "model"):
+        names = current_weights(f"{kind} {tree[kind]['name']}", tensors)
+        tensors = {names.get(k, k): v for k, v in tensors.items()}
+    expected = network.state()
+    wrong = [f"{k} is missing" for k in sorted(expected.keys() - tensors.keys())]
+    wrong += [f"{k} is unknown here" for k in sorted(tensors.keys() - expected.keys())]
+    wrong += [
+        f"{k} is {tuple(tensors[k].shape)}, here {tuple(expected[k].shape)}"
+        for k in sorted(expected.keys() & tensors.keys())
+        if expected[k].shape != tensors[k].shape
+    ]
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} weights do not fit {described_parts(tree)}: {'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}",
+            where=str(file),
+            remedy="; ".join(changed_code(tree))
+            or "config.yaml and model.safetensors must come from the same run and version",
+        )
+    for part, module in (("encoder", network.encoder), ("model", network.model)):
+        module.load_state_dict({k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")})
+
+
+def described_parts(tree: Mapping[str, Any]) -> str:
+    """A network in words: names of its encoder and model."""
+    return f"encoder {tree['encoder']['name']} and model {tree['model']['name']}"
+
+
+def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:
+    """All arrays of a safetensors file. Raises DataError when it is damaged, or is not the one with the given digest."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if digest is not None and digest_of(file) != digest:
+            raise DataError("is not the file that was written: its digest differs", where=str(file), remedy=_COPY)
+        return load_file(file)
+    except (SafetensorError, OSError) as e:
+        raise DataError(f"cannot be read: {e}", where=str(file), remedy=_COPY) from e
+
+
+def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:
+    stored = tree["features"] if isinstance(tree["features"], dict) else {}
+    reach = stored.get("future_steps", spec.future_steps)  # of targets, which only training reads
+    here = layout_hash(replace(spec, future_steps=reach))
+    if here == tree["features_hash"]:
+        return
+    differ = [
+        f"{f.name} {stored.get(f.name)} -> {getattr(spec, f.name)}"
+        for f in fields(spec)
+        if stored.get(f.name) != getattr(spec, f.name)
+    ]
+    raise DataError(
+        f"was trained on features of another layout (hash {tree['features_hash']}, here {here}"
+        + (f"; {', '.join(differ)}" if differ else "; same capacities, the meaning of the arrays has changed")
+        + ")",
+        where=str(path / CONFIG),
+        remedy="use the roadcraft version that trained it, or train again",
+    )

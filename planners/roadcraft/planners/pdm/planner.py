@@ -1,0 +1,111 @@
+"""PDM-Closed: five speeds on three paths, simulated, scored by nuPlan-like rules; the best is driven, or the emergency brake.
+
+Source: Dauner et al., "Parting with Misconceptions about Learning-based Vehicle Motion Planning" (CoRL 2023); tuplan_garage b51d5d0 (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from roadcraft.core.arrays import I64
+from roadcraft.core.driving.motion.bicycle import motion_of
+from roadcraft.core.driving.motion.lqr import NUPLAN
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import Keys, Planner
+from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.scenario import EGO_SIZE, U64, LightState
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
+from roadcraft.planners.pdm.config import PdmClosedConfig
+from roadcraft.planners.pdm.proposals import REFRESH, Driver
+from roadcraft.planners.pdm.propose import Setup, Traffic, Way, step
+from roadcraft.planners.trajectory_scoring.route_path import Grounds, way_of
+from roadcraft.planners.trajectory_scoring.scorer import Rules
+
+_TTC_STEPS = np.array([0, 3, 6, 9])
+
+
+@dataclass(frozen=True)
+class _State:
+    """way: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors that ego stood in; both are
+    ignored from then on."""
+
+    way: Way
+    collided: U64
+    passed: I64
+
+
+class PdmClosed(Planner):
+    """PDM-Closed, with the constants of the observation's vehicle. Plans have K = 1 and ``plan_steps + 1`` states: x, y, heading and, of the
+    intelligent driver model, the speed; the first is ego's projection on the path driven, not ego itself, which is what the tracker is meant to see.
+
+    Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (path by path, slowest first), -1 when braking.
+    """
+
+    def __init__(self, config: PdmClosedConfig) -> None:
+        self.config = config
+        self._grounds = Grounds()
+        self._setups: dict[Vehicle, Setup] = {}
+
+    def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
+        """Routes and paths. Raises DataError on a map without road blocks."""
+        return [self._start(obs, b) for b in range(len(obs))]
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
+        """Plans of ``plan_steps * interval_s`` seconds."""
+        c, setup, count = self.config, self._setup(obs.vehicle), len(obs)
+        time_us = obs.time_us[:, None] + int(c.interval_s * 1e6) * np.arange(c.plan_steps + 1, dtype=np.int64)
+        states = np.empty((count, 1, c.plan_steps + 1, EGO_SIZE))
+        scores, proposal = np.zeros((count, 1)), np.zeros(count)
+        red = obs.lights.state == LightState.RED
+        after = []
+        for b in range(count):
+            s, m, rows, lights = state[b], obs.maps[b], obs.objects.rows(b), obs.lights.rows(b)
+            reds = m.lane_rows(obs.lights.lane[lights][red[lights]])
+            traffic = Traffic(
+                frozen(obs.objects.id[rows], np.uint64),
+                frozen(obs.objects.kind[rows], np.uint8),
+                frozen(obs.objects.box[rows]),
+                frozen(obs.objects.velocity[rows]),
+                reds[reds >= 0],
+                s.collided,
+                s.passed,
+            )
+            hits, passed, best, values, _ = step(
+                np.ascontiguousarray(obs.ego[b]), traffic, self._grounds(m), s.way, setup, states[b, 0]
+            )
+            if len(hits) or len(passed):
+                s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))
+            after.append(s)
+            scores[b, 0], proposal[b] = values.max(), best
+        debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
+        return Plan(time_us, states, scores, None, None, debug), after
+
+    def _start(self, obs: ObservationBatch, b: int) -> _State:
+        m, ego = obs.maps[b], np.ascontiguousarray(obs.ego[b])
+        way = way_of(m, self._grounds(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
+        return _State(way, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+
+    def _setup(self, vehicle: Vehicle) -> Setup:
+        c = self.config
+        if vehicle not in self._setups:
+            self._setups[vehicle] = Setup(
+                Driver(c.min_gap_m, c.headway_s, c.max_accel_mps2, c.max_decel_mps2, c.interval_s),
+                Rules(c.interval_s, REFRESH, _TTC_STEPS, (2.0, 6.0), (5.0, 5.0, 2.0, 0.0), 0.1),
+                comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),
+                NUPLAN._replace(interval_s=c.interval_s),
+                np.array(c.speed_fractions),
+                c.fallback_speed_mps,
+                c.radius_m,
+                np.array([c.max_vehicles, c.max_pedestrians, c.max_bicycles, c.max_static]),
+                vehicle.box,
+                motion_of(vehicle),
+                c.proposal_steps,
+                c.plan_steps,
+                c.brake_within_s,
+                c.brake_below_mps,
+            )
+        return self._setups[vehicle]

@@ -1,0 +1,224 @@
+"""One step of PDM-Closed for one scenario: a few compiled kernels in a row."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
+from roadcraft.core.driving.motion.lqr import rollout_proposals
+from roadcraft.core.scenario import U8, U64
+from roadcraft.planners.pdm.brake import emergency_plan
+from roadcraft.planners.pdm.comfort import Comfort, score_comfort
+from roadcraft.planners.pdm.proposals import Driver, Reds, unroll
+from roadcraft.planners.pdm.start_lane import starting_lane
+from roadcraft.planners.trajectory_scoring.area_checks import Ground, classify, patch_around
+from roadcraft.planners.trajectory_scoring.paths import Path, interpolate, project
+from roadcraft.planners.trajectory_scoring.scorer import (
+    COLLISION_STEP,
+    SHEET,
+    Rules,
+    score_areas,
+    score_progress,
+    score_traffic,
+    total,
+)
+from roadcraft.planners.trajectory_scoring.traffic import World, box_within_ring, observe
+
+
+class Way(NamedTuple):
+    """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first; lights (C,) rows of the
+    route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths' strips, one after the other, meet them."""
+
+    lanes: I64
+    on_route: Any
+    paths: tuple[Path, ...]
+    lights: I64
+    rings: tuple[F64, ...]
+    marks: I64
+
+
+class Setup(NamedTuple):
+    """The planner's constants for one vehicle: see ``PdmClosedConfig``."""
+
+    driver: Driver
+    rules: Rules
+    comfort: Comfort
+    gains: Any
+    fractions: F64
+    fallback_mps: float
+    radius_m: float
+    limits: I64
+    vehicle_box: F64
+    motion: F64
+    proposal_steps: int
+    plan_steps: int
+    brake_within_s: float
+    brake_below_mps: float
+
+
+class Traffic(NamedTuple):
+    """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes (Q,) rows of connectors whose light
+    is red; and of earlier steps collided (C,) identities and passed (P,) rows of connectors."""
+
+    identity: U64
+    kind: U8
+    box: F64
+    velocity: F64
+    red_lanes: I64
+    collided: U64
+    passed: I64
+
+
+class Proposals(NamedTuple):
+    """N proposals, path by path: progress, speed (N, T), pose (N, T, 3), lead (N, 3); strips (L, 2) arc lengths within which traffic is looked for."""
+
+    progress: F64
+    speed: F64
+    pose: F64
+    lead: F64
+    strips: F64
+
+
+class Outcome(NamedTuple):
+    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake); scores (N,); sheet (N, SHEET)."""
+
+    hits: U64
+    passed: I64
+    proposal: int
+    scores: F64
+    sheet: F64
+
+
+def step(ego: F64, traffic: Traffic, ground: Ground, way: Way, setup: Setup, out: F64) -> Outcome:
+    """Writes the plan's rear-axle states to out (plan_steps + 1, 10). ego (10,)."""
+    vb = setup.vehicle_box
+    body = ego_box(ego, vb)
+    world = observe(
+        body,
+        setup.radius_m,
+        setup.limits,
+        traffic.identity,
+        traffic.kind,
+        traffic.box,
+        traffic.velocity,
+        traffic.collided,
+    )
+    reds, passed = _reds(way, traffic, body)
+    targets = setup.fractions * _limit(ego, ground, way, setup)
+    made = _propose(ego, targets, world, reds, way, setup)
+    driven = rollout_proposals(
+        ego, made.pose[:, : setup.proposal_steps + 1], setup.driver.dt, setup.motion, setup.gains
+    )
+    sheet = _scored(driven, world, ground, way, setup)
+    scores = total(sheet, setup.rules)
+    best = int(np.argmax(scores))
+    hits = traffic.identity[world.row[world.ignored]]
+    soon = sheet[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
+    if soon and np.hypot(ego[3], ego[4]) <= setup.brake_below_mps:
+        emergency_plan(ego, vb[0], setup.driver.dt, out)
+        return Outcome(hits, passed, -1, scores, sheet)
+    _extend(best, targets, made, world, reds, way, setup)
+    out[:] = 0.0
+    out[:, :3], out[:, 3] = made.pose[best], made.speed[best]
+    return Outcome(hits, passed, best, scores, sheet)
+
+
+def _limit(ego: F64, ground: Ground, way: Way, setup: Setup) -> float:
+    lane = starting_lane(ego, setup.vehicle_box, ground, way.lanes, way.on_route)
+    known = lane >= 0 and ground.has_speed_limit[lane] and ground.speed_limit[lane] > 0.0
+    return float(ground.speed_limit[lane]) if known else setup.fallback_mps
+
+
+def _reds(way: Way, traffic: Traffic, body: F64) -> tuple[Reds, I64]:
+    """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for the first time."""
+    found = [int(c) for row in traffic.red_lanes for c in np.flatnonzero(way.lights == row)]
+    rows = way.lights[found] if found else np.zeros(0, np.int64)
+    rings = [way.rings[c] for c in found]
+    points = np.concatenate(rings) if rings else np.zeros((0, 2))
+    at = np.cumsum([0] + [len(r) for r in rings])
+    marks = way.marks[found] if found else np.zeros((0, way.marks.shape[1]), np.int64)
+    ignored = np.isin(rows, traffic.passed)
+    now: list[int] = []
+    if found:
+        corners = box_corners(*body)
+        for k in np.flatnonzero(~ignored):
+            if box_within_ring(corners, rings[k]):
+                ignored[k] = True
+                now.append(int(rows[k]))
+    return Reds(points, at, marks, ignored), np.array(now, np.int64)
+
+
+def _propose(ego: F64, targets: F64, world: World, reds: Reds, way: Way, setup: Setup) -> Proposals:
+    q, paths, more = len(targets), len(way.paths), setup.plan_steps
+    made = Proposals(
+        np.zeros((q * paths, more + 1)),
+        np.zeros((q * paths, more + 1)),
+        np.zeros((q * paths, more + 1, 3)),
+        np.zeros((q * paths, 3)),
+        np.empty((paths, 2)),
+    )
+    reach = abs(float(targets.max())) * more * setup.driver.dt
+    begin = 0
+    for k, path in enumerate(way.paths):
+        rows = slice(k * q, (k + 1) * q)
+        start = project(path, ego[0], ego[1], 0)[0]
+        made.strips[k] = start, start + reach
+        made.progress[rows, 0], made.speed[rows, 0] = start, ego[3]
+        made.pose[rows, 0] = interpolate(path, start)
+        _unroll(path, begin, k, rows, (1, setup.proposal_steps), targets, made, world, reds, setup)
+        begin += len(path.xy)
+    return made
+
+
+def _extend(best: int, targets: F64, made: Proposals, world: World, reds: Reds, way: Way, setup: Setup) -> None:
+    """Drives the best proposal on to the end of the plan."""
+    q = len(targets)
+    k = best // q
+    begin = sum(len(p.xy) for p in way.paths[:k])
+    steps = (setup.proposal_steps + 1, setup.plan_steps)
+    own = targets[best % q : best % q + 1]
+    _unroll(way.paths[k], begin, k, slice(best, best + 1), steps, own, made, world, reds, setup)
+
+
+def _unroll(
+    path: Path,
+    begin: int,
+    k: int,
+    rows: slice,
+    steps: tuple[int, int],
+    targets: F64,
+    made: Proposals,
+    world: World,
+    reds: Reds,
+    setup: Setup,
+) -> None:
+    unroll(
+        path,
+        begin,
+        (made.strips[k, 0], made.strips[k, 1]),
+        targets,
+        setup.driver,
+        setup.vehicle_box,
+        world,
+        reds,
+        steps,
+        made.progress[rows],
+        made.speed[rows],
+        made.pose[rows],
+        made.lead[rows],
+    )
+
+
+def _scored(driven: F64, world: World, ground: Ground, way: Way, setup: Setup) -> F64:
+    vb, rules = setup.vehicle_box, setup.rules
+    flags, sheet = np.empty(driven.shape[:2], np.int64), np.ones((len(driven), SHEET))
+    patch = patch_around(driven[0, 0], vb, setup.radius_m)
+    classify(driven, vb, ground, way.on_route, patch, flags)
+    score_traffic(driven, flags, ground, patch, vb, world, rules, sheet)
+    score_areas(driven, flags, vb, rules, sheet)
+    score_progress(driven, vb, way.paths[0], sheet)
+    score_comfort(driven, setup.comfort, sheet)
+    return sheet

@@ -1,0 +1,94 @@
+"""Paths to follow: polylines with headings, projected on and interpolated along at any length in about a microsecond.
+
+Chunks of ``CHUNK`` segments carry bounding boxes, so that a projection looks at few segments of a long path and still returns exactly what a search
+over all of them would.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.jit import leaf
+
+CHUNK = 16
+
+
+class Path(NamedTuple):
+    """xy (P, 2) m; heading (P,) rad, unwrapped; arc (P,) m from the start; chunk (C, 4) bounds min x, min y, max x, max y of each CHUNK segments.
+
+    Points may repeat (where lanes join); the heading then jumps there.
+    """
+
+    xy: F64
+    heading: F64
+    arc: F64
+    chunk: F64
+
+
+def make_path(xy: F64, heading: F64) -> Path:
+    """A path from points (P, 2), P >= 2, and their headings (P,)."""
+    xy = np.ascontiguousarray(xy, np.float64)
+    steps = np.diff(xy, axis=0)
+    arc = np.concatenate([[0.0], np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))])
+    starts = range(0, max(len(xy) - 1, 1), CHUNK)
+    chunk = np.array([[*xy[i : i + CHUNK + 1].min(0), *xy[i : i + CHUNK + 1].max(0)] for i in starts])
+    return Path(xy, np.unwrap(np.asarray(heading, np.float64)), arc, chunk)
+
+
+def offset_path(xy: F64, heading: F64, offset_m: float) -> Path:
+    """The path shifted to its left by ``offset_m``, point by point along the normals of ``heading`` (P,)."""
+    normal = np.asarray(heading) + 0.5 * math.pi
+    return make_path(xy + offset_m * np.stack([np.cos(normal), np.sin(normal)], -1), heading)
+
+
+@leaf
+def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
+    """Squared distance of a point to rectangle c of ``chunk`` (C, 4)."""
+    dx = max(chunk[c, 0] - x, 0.0, x - chunk[c, 2])
+    dy = max(chunk[c, 1] - y, 0.0, y - chunk[c, 3])
+    return dx * dx + dy * dy
+
+
+@leaf
+def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
+    """Arc length of the point of the path nearest to (x, y), and its segment: the first of equals, as shapely's ``LineString.project``.
+
+    near: a segment to begin with (any; a good one saves time).
+    """
+    xy, chunk, arc = path.xy, path.chunk, path.arc
+    last = len(xy) - 2
+    best, at = math.inf, 0
+    home = min(max(near, 0), last) // CHUNK
+    for turn in range(len(chunk) + 1):
+        c = home if turn == 0 else turn - 1
+        if turn > 0 and (c == home or bounds_distance2(chunk, c, x, y) > best * best * (1.0 + 1e-12)):
+            continue
+        for i in range(c * CHUNK, min((c + 1) * CHUNK, last + 1)):
+            d = point_segment_distance(x, y, xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1])
+            if d < best or (d == best and i < at):
+                best, at = d, i
+    dx, dy = xy[at + 1, 0] - xy[at, 0], xy[at + 1, 1] - xy[at, 1]
+    length2 = dx * dx + dy * dy
+    share = ((x - xy[at, 0]) * dx + (y - xy[at, 1]) * dy) / length2 if length2 > 0.0 else 0.0
+    return arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
+
+
+@leaf
+def interpolate(path: Path, arc: float) -> tuple[float, float, float]:
+    """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0, PDMPath.interpolate."""
+    s, xy, heading = path.arc, path.xy, path.heading
+    a = min(max(arc, 1e-5), s[-1])
+    j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
+    span = s[j] - s[j - 1]
+    if span == 0.0:
+        return xy[j, 0], xy[j, 1], math.atan2(math.sin(heading[j]), math.cos(heading[j]))
+    # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and that decides which is best
+    x = (xy[j, 0] - xy[j - 1, 0]) / span * (a - s[j - 1]) + xy[j - 1, 0]
+    y = (xy[j, 1] - xy[j - 1, 1]) / span * (a - s[j - 1]) + xy[j - 1, 1]
+    h = (heading[j] - heading[j - 1]) / span * (a - s[j - 1]) + heading[j - 1]
+    return x, y, math.atan2(math.sin(h), math.cos(h))

@@ -1,0 +1,115 @@
+"""The agent policy ``tokens``: all road users react, driven by a trained model of motion tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.features.build import SceneArrays, build_features, vehicle_row
+from roadcraft.core.driving.features.stopped_time import stood_lately
+from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import AgentPolicy, Keys
+from roadcraft.core.rollout import Objects, ObservationBatch
+from roadcraft.core.scenario import ObjectKind, Scenario
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.learned.checkpoint import load_checkpoint
+from roadcraft.plugins.tokens.agents.agent_states import Troupe, advance, assemble, columns, take
+from roadcraft.plugins.tokens.agents.config import TokenAgentsConfig
+from roadcraft.plugins.tokens.model import Tokens
+from roadcraft.validation.agents.logged import stack_objects
+
+
+class TokenAgents(AgentPolicy):
+    """Made from the road users of the first frame, wherever they stand (nuPlan's reactive agents are the cars on lanes only); whoever appears later does not exist.
+
+    Each half second the scene around ego is encoded once, and the network draws the next motion of all agents within its capacity (nearest first). Who has never been
+    within it follows the log, and ends with it; who has been and is no longer keeps speed and heading. Trailers hang on what tows them. Raises DataError where the
+    checkpoint cannot be used.
+    """
+
+    def __init__(self, config: TokenAgentsConfig) -> None:
+        self.config = config
+        self.network, _ = load_checkpoint(config.checkpoint)
+        if not isinstance(self.network.model, Tokens):
+            raise DataError(
+                "the checkpoint's model is not tokens", where=config.checkpoint, remedy="roadcraft train model=tokens"
+            )
+        self._kinds = [ObjectKind[k.upper()] for k in config.driven]
+
+    def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
+        """The objects at iteration 0 are the logged ones."""
+        state = [assemble(s, self._kinds, self._frames(s.interval_s)) for s in scenarios]
+        return list(state), stack_objects([columns(s, 0) for s in state])
+
+    def step(
+        self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
+    ) -> tuple[list[Any], Objects]:
+        """Moves everybody once; a new half second begins with what was to be seen before the step."""
+        after: list[Troupe] = list(state)
+        due = [b for b, s in enumerate(after) if s.due and s.alive.any()]
+        for first in range(0, len(due), self.config.micro_batch):
+            group = due[first : first + self.config.micro_batch]
+            ids, motions = self._motions(obs, [after[b] for b in group], group, keys)
+            for k, b in enumerate(group):
+                rows, at = _rows(after[b], ids[k])
+                after[b] = take(after[b], rows, motions[k, at])
+        ego = obs.ego[:, :2]
+        for b, s in enumerate(scenarios):
+            i = int(obs.iteration[b])
+            dt = float(s.time_us[i + 1] - s.time_us[i]) * 1e-6
+            after[b] = advance(after[b], i + 1, dt, ego[b], self.config.radius_m)
+        return list(after), stack_objects([s.past[-1] for s in after])
+
+    def _frames(self, interval_s: float) -> int:
+        spec = self.network.features
+        return (spec.past_steps - 1) * max(round(spec.past_interval_s / interval_s), 1) + 1
+
+    def _motions(
+        self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
+    ) -> tuple[I64, F64]:
+        """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
+        stood_s = stood_lately(obs)
+        scenes = [self._scene(obs, s, b, float(stood_s[b])) for s, b in zip(states, rows, strict=True)]
+        missing = self.config.micro_batch - len(scenes)
+        features = build_features(self.network.features, [*scenes, *[scenes[-1]] * missing])
+        chosen = np.concatenate([keys[list(rows)], np.repeat(keys[rows[-1:]], missing)])
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                tensors = {k: torch.from_numpy(v) for k, v in features.items()}
+                encoding, _ = self.network.encode(tensors, None)
+                c, seen = self.config, self.network.for_model(tensors)
+                drawn = self.network.model.next_motions(encoding, seen, chosen, c.temperature, c.top_k).double().numpy()
+        finally:
+            torch.set_num_threads(threads)
+        motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)
+        return features["agent_id"][: len(scenes), : motions.shape[1]], motions[: len(scenes)]
+
+    def _scene(self, obs: ObservationBatch, state: Troupe, b: int, waited: float) -> SceneArrays:
+        spec = self.network.features
+        step = max(round(spec.past_interval_s / float(obs.interval_s[b])), 1)
+        past = state.past[::-1][::step][::-1]
+        ends = np.cumsum([len(f[0]) for f in past])
+        frames = np.stack([np.concatenate([[0], ends[:-1]]), ends], 1).astype(np.int64)
+        id, kind, box, velocity = (np.concatenate([f[c] for f in past]) for c in (0, 1, 4, 5))
+        lights = obs.lights.rows(b)
+        return SceneArrays(
+            obs.ego[b], id.view(np.int64), kind, box, velocity, frames, obs.lights.lane[lights], obs.lights.state[lights],
+            obs.route[b], obs.maps[b], vehicle_row(obs.vehicle), stood_s=waited,
+        )  # fmt: skip
+
+
+def _rows(state: Troupe, ids: I64) -> tuple[I64, I64]:
+    """Rows of the cast that the network may drive, and where they stand among ``ids`` (A,)."""
+    own = state.cast.id.view(np.int64)
+    free = state.alive & (state.cast.towed_by < 0)
+    order = np.argsort(own, kind="stable")
+    place = np.minimum(np.searchsorted(own[order], ids), len(own) - 1)
+    row = order[place]
+    good = (ids != 0) & (own[row] == ids) & free[row]
+    return row[good], np.flatnonzero(good)

@@ -1,0 +1,123 @@
+"""What is around an actor: the scene, which stands still, and the others at the same moment.
+
+Attention whose keys are also weighed by where they are as seen from who looks, and which tells where it looked. Shapes: G moments, A actors, N tokens of each of
+B scenes (G / B moments each, side by side), C channels, H heads, R channels of a relation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from roadcraft.plugins.common.kernels import array, on_cpu
+from roadcraft.plugins.tokens.geometry import as_real
+from roadcraft.plugins.tokens.network.relation import HIDDEN, Relation
+from roadcraft.plugins.tokens.network.scene_attention_kernels import around_back, around_into, room_for
+
+
+@dataclass
+class Still:
+    """What stands still while scenes go on. memory: per layer, keys and values (B, N, 2 * C); pose (B, N, 2) complex; mask (B, N) bool."""
+
+    memory: list[Tensor]
+    pose: Tensor
+    mask: Tensor
+
+
+class Around:
+    """The surroundings in G moments, which all layers look at. pose (G, A, 2) complex; alive (G, A) bool: who is there."""
+
+    def __init__(self, relation: Relation, still: Still, pose: Tensor, alive: Tensor) -> None:
+        self.relation, self.still, self.pose, self.alive = relation, still, pose, alive
+        self._seen: tuple[Tensor, Tensor] | None = None
+
+    def look(self, own: Tensor, layer: int, weigh: Tensor) -> Tensor:
+        """own (G, A, 3 * C) queries, keys and values; weigh (H, R) -> (G, A, C + H * R): what each actor gathers, and where that is; 0 for those who are not there."""
+        scene = self.still.memory[layer]
+        if not (on_cpu(own) and on_cpu(scene) and on_cpu(weigh)):
+            return self.look_slowly(own, scene, weigh)
+        embed = self.relation.embed
+        poses = as_real(self.pose), as_real(self.still.pose)
+        seen: Tensor = _Look.apply(
+            torch.is_grad_enabled(),
+            own,
+            self.alive,
+            poses[0],
+            scene,
+            self.still.mask,
+            poses[1],
+            embed.weight,
+            embed.bias,
+            weigh,
+        )
+        return seen
+
+    def look_slowly(self, own: Tensor, scene: Tensor, weigh: Tensor) -> Tensor:
+        """The same in torch."""
+        rows, heads = len(own) // len(scene), len(weigh)
+        if self._seen is None:
+            places = torch.cat([spread(self.still.pose, rows), self.pose], 1)
+            there = torch.cat([spread(self.still.mask, rows), self.alive], 1)
+            self._seen = self.relation(self.pose, places), hide(there)[:, None, None]
+        relation, hidden = self._seen
+        query, key, value = own.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        still = spread(scene.unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4), rows, 1)
+        key, value = torch.cat([still[0], key], 2), torch.cat([still[1], value], 2)
+        bias = (relation @ weigh.T).permute(0, 3, 1, 2) + hidden
+        what, share = attend(query * query.shape[-1] ** -0.5, key, value, bias)
+        where = (share.transpose(1, 2) @ relation).flatten(2)
+        return torch.cat([what, where], -1) * self.alive[..., None]
+
+
+class _Look(torch.autograd.Function):
+    """``around_into`` and ``around_back``. learning: whether gradients are recorded, which cannot be told from within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        learning: bool,
+        own: Tensor,
+        alive: Tensor,
+        pose: Tensor,
+        scene: Tensor,
+        real: Tensor,
+        still: Tensor,
+        embed: Tensor,
+        offset: Tensor,
+        weigh: Tensor,
+    ) -> Tensor:
+        given = [array(x) for x in (own, alive, pose, scene, real, still, embed, offset, weigh)]
+        (moments, actors, size), (heads, rels) = given[0].shape, given[8].shape
+        learned = learning and any(ctx.needs_input_grad)
+        out = own.new_zeros(moments, actors, size // 3 + heads * rels)
+        share = own.new_zeros(moments, actors, heads, room_for(given[3].shape[1] + actors) if learned else 0)
+        around_into(*given, out.numpy(), share.numpy())
+        if learned:
+            ctx.save_for_backward(own, alive, pose, scene, real, still, embed, offset, weigh, share)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        own, _, _, scene, _, _, embed, offset, weigh, _ = saved = ctx.saved_tensors
+        made = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (own, scene, embed, offset, weigh)]
+        around_back(*(array(x) for x in saved), array(slopes[0]), *(x.numpy() for x in made))
+        return None, made[0], None, None, made[1], None, None, made[2], made[3], made[4]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """query (G, H, Q, d), scaled; key, value (G, H, N, d); bias (G or 1, H or 1, Q or 1, N) -> gathered values (G, Q, H * d), weights (G, H, Q, N)."""
+    share = (query @ key.transpose(-1, -2) + bias).softmax(-1)
+    return (share @ value).transpose(1, 2).flatten(2), share
+
+
+def hide(seen: Tensor) -> Tensor:
+    """What is added to a weight: 0 where something is seen, HIDDEN elsewhere."""
+    return (~seen).float() * HIDDEN
+
+
+def spread(x: Tensor, rows: int, dim: int = 0) -> Tensor:
+    """(B, ...) -> (B * rows, ...), those of a scene side by side."""
+    return x if rows == 1 else x.repeat_interleave(rows, dim)

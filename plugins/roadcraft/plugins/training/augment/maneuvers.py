@@ -1,0 +1,252 @@
+"""Conditions for training samples, from what the driver of the log went on to do: manoeuvres put into words, style, target speed, goal.
+
+Everything is read off one sample: its features and its targets, in the ego frame. Rules (the future is what is logged of the horizon, at least 3 s; line 0 is
+the centreline ahead of the ego's lane, lines 1 and 2 those of the lanes to its left and right; lateral offsets are of the rear axle, left positive):
+
+==============  =====================================================================================================================================
+change_left     ends within 1 m of line 1, looking along it (0.5 rad), more than 1.5 m to the left of line 0; change_right likewise
+turn_left       passes a connector and turns by more than 0.6 rad to the left; turn_right likewise
+go_straight     passes a connector, turns by less than 0.25 rad and goes at least 10 m
+stop            ends slower than 0.3 m/s (a car that keeps standing keeps the command)
+pull_over       stops after at least 3 m, more than 0.8 m to the right of line 0 and not on line 2
+follow          moves, has a moving vehicle ahead on line 0 within 3 s (at least 10 m) both now and at the end, and stays within 1.5 m of the line
+follow_truck    the same behind a vehicle longer than 7 m (then not ``follow``)
+keep_lane       goes at least 10 m within 1 m of line 0 although there is a lane beside it
+slow_down       ends at least 2 m/s slower, without stopping; speed_up likewise faster
+==============  =====================================================================================================================================
+
+Several may hold; one is drawn, rarer ones more often, and put into one of its wordings. Style: assertive where accelerations exceed 2 m/s2 along or
+2.5 m/s2 across, or speed the limit by 5 %; calm below 1 m/s2, 1.2 m/s2 and 90 % of the limit; else normal; none for a car that stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.features.build import Features, LogScenes
+from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditions, Manoeuvre, write_conditions
+from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
+from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.plugins.training.augment.synthetic_commands import obey
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# how often each condition is told, and so how often a network learns to do without
+ASKED = 0.4  # of the samples are asked for a drive that obeys a command for no other reason; about a third of them can
+TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE = 0.5, 0.5, 0.2, 0.3
+LATER_GOAL = 0.5  # of the goals: a place further on in the log instead of the mission's
+SPEED_NOISE_MPS = 0.5
+MIN_S = 3.0
+WEIGHT = np.array([6, 6, 3, 3, 1, 2, 6, 1, 3, 1, 1, 1], np.float64)  # of each manoeuvre when one is drawn
+
+_LEFT, _RIGHT, _TURN_LEFT, _TURN_RIGHT, _STRAIGHT, _STOP, _PULL_OVER, _FOLLOW, _TRUCK, _KEEP, _SLOW, _FAST = (
+    1 << int(m) for m in Manoeuvre
+)
+_NONE, _CALM, _NORMAL, _ASSERTIVE = range(4)
+_FRONT_M = 4.0  # rear axle to front end of a usual car
+
+
+@njit(cache=True, nogil=True)
+def _beside(line: F32, x: float, y: float) -> tuple[int, float, float]:
+    """The nearest point of a line (P, 10), and along and across it where (x, y) lies."""
+    best, j = np.inf, 0
+    for k in range(len(line)):
+        d2 = (line[k, X] - x) ** 2 + (line[k, Y] - y) ** 2
+        if d2 < best:
+            best, j = d2, k
+    dx, dy = x - line[j, X], y - line[j, Y]
+    return j, line[j, COS] * dx + line[j, SIN] * dy, line[j, COS] * dy - line[j, SIN] * dx
+
+
+@njit(cache=True, nogil=True)
+def _turned(future: F32, count: int) -> float:
+    """The sum of all turning, left positive, while the car moves."""
+    total, c, s = 0.0, 1.0, 0.0
+    for t in range(count):
+        total += np.arctan2(c * future[t, 3] - s * future[t, 2], c * future[t, 2] + s * future[t, 3])
+        c, s = future[t, 2], future[t, 3]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _on_line(line: F32, future: F32, t: int) -> tuple[float, bool]:
+    """Lateral offset of a pose beside a line, and whether it looks along it."""
+    j, along, across = _beside(line, future[t, 0], future[t, 1])
+    ahead = line[j, COS] * future[t, 2] + line[j, SIN] * future[t, 3]
+    return across, ahead > np.cos(0.5) and abs(along) < 3.0
+
+
+@njit(cache=True, nogil=True)
+def _lead(
+    beside: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32
+) -> int:
+    """Row of the vehicle that is followed, or -1. beside (A, 6): objects along line 0; last (5,): the ego's last pose."""
+    row, nearest = -1, np.inf
+    for a in range(len(beside)):
+        s, d, half = beside[a, 0], beside[a, 1], beside[a, 4]
+        if present[a] and s - half > 0.0 and abs(d) < 1.5 and s - half < nearest:
+            row, nearest = a, s - half
+    if row < 0 or beside[row, 2] < 1.0 or nearest - _FRONT_M > max(10.0, 3.0 * speed):
+        return -1
+    if row >= len(agent_future) or not seen[row, end]:
+        return -1
+    dx, dy = agent_future[row, end, 0] - last[0], agent_future[row, end, 1] - last[1]
+    along, across = last[2] * dx + last[3] * dy, last[2] * dy - last[3] * dx
+    gap = along - 0.5 * size[row, 0] - _FRONT_M
+    return row if along > 0.0 and abs(across) < max(2.0, 0.3 * along) and gap < max(10.0, 3.0 * last[4]) else -1
+
+
+@njit(cache=True, nogil=True)
+def _style(future: F32, count: int, speed: float, limit: float, interval_s: float) -> int:
+    """Place in STYLES."""
+    width = max(round(0.5 / interval_s), 1)
+    along, across, top = 0.0, 0.0, speed
+    for t in range(width - 1, count):
+        before = speed if t < width else future[t - width, 4]
+        c, s = (1.0, 0.0) if t < width else (future[t - width, 2], future[t - width, 3])
+        turn = np.arctan2(c * future[t, 3] - s * future[t, 2], c * future[t, 2] + s * future[t, 3])
+        along = max(along, abs(future[t, 4] - before) / (width * interval_s))
+        across = max(across, abs(turn) / (width * interval_s) * future[t, 4])
+        top = max(top, future[t, 4])
+    if top < 1.0:
+        return _NONE
+    share = top / limit if limit > 0.0 else 0.95
+    if along > 2.0 or across > 2.5 or share > 1.05:
+        return _ASSERTIVE
+    return _CALM if along < 1.0 and across < 1.2 and share < 0.9 else _NORMAL
+
+
+@njit(cache=True, nogil=True)
+def manoeuvres(
+    reference: F32, reference_mask: Mask, reference_valid: Mask, beside: F32, speed: float, limit: float, size: F32, present: Mask,
+    future: F32, valid: Mask, agent_future: F32, agent_seen: Mask, interval_s: float,
+) -> tuple[int, int, float]:  # fmt: skip
+    """Manoeuvres that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is logged).
+
+    reference (R, P, 10), reference_mask (R, P), reference_valid (R,); beside (A, 6) of line 0; speed, limit m/s now; size (A, 2); present (A,);
+    future (T, 5), valid (T,); agent_future (F, T, 4), agent_seen (F, T).
+    """
+    count = 0
+    while count < len(valid) and valid[count]:
+        count += 1
+    if count * interval_s < MIN_S:
+        return 0, _NONE, -1.0
+    end = count - 1
+    last = future[end]
+    mean = 0.0
+    for t in range(count):
+        mean += future[t, 4] / count
+    found, stopped = 0, last[4] < 0.3
+    if stopped:
+        found |= _STOP
+    elif last[4] < speed - 2.0:
+        found |= _SLOW
+    elif last[4] > speed + 2.0:
+        found |= _FAST
+    if len(reference) and reference_valid[0] and reference_mask[0].any():
+        found |= _beside_lines(
+            reference, reference_mask, reference_valid, beside, speed, size, present, future, count, stopped, mean * count * interval_s,
+            agent_future, agent_seen,
+        )  # fmt: skip
+    return found, _style(future, count, speed, limit, interval_s), mean
+
+
+@njit(cache=True, nogil=True)
+def _beside_lines(
+    reference: F32, mask: Mask, valid: Mask, beside: F32, speed: float, size: F32, present: Mask, future: F32, count: int,
+    stopped: bool, way: float, agent_future: F32, agent_seen: Mask,
+) -> int:  # fmt: skip
+    """Those manoeuvres that are told by the lines ahead."""
+    found, end = 0, count - 1
+    left, right = len(valid) > 1 and valid[1], len(valid) > 2 and valid[2]
+    across, along_line = _on_line(reference[0], future, end)
+    widest, goal = 0.0, 0
+    for t in range(0, count, 5):
+        widest = max(widest, abs(_on_line(reference[0], future, t)[0]))
+    on_right = False
+    for r in range(1, 3):
+        if not (left if r == 1 else right):
+            continue
+        offset, looks = _on_line(reference[r], future, end)
+        on_right = on_right or (r == 2 and abs(offset) < 1.0)
+        if abs(offset) < 1.0 and looks and (across > 1.5 if r == 1 else across < -1.5):
+            found |= _LEFT if r == 1 else _RIGHT
+            goal = r
+    crosses = False
+    for t in range(0, count, 5):
+        j, along, offset = _beside(reference[goal], future[t, 0], future[t, 1])
+        crosses = crosses or (
+            mask[goal, j] and reference[goal, j, CONNECTOR] > 0.5 and abs(offset) < 3.0 and abs(along) < 3.0
+        )
+    turn = _turned(future, count)
+    if crosses and way > 3.0:
+        if turn > 0.6:
+            found |= _TURN_LEFT
+        elif turn < -0.6:
+            found |= _TURN_RIGHT
+        elif abs(turn) < 0.25 and way > 10.0:
+            found |= _STRAIGHT
+    if stopped and way > 3.0 and across < -0.8 and not on_right:
+        found |= _PULL_OVER
+    if goal == 0 and along_line and widest < 1.5 and way > 5.0 and speed > 1.0:
+        row = _lead(beside, size, present, speed, end, agent_future, agent_seen, future[end])
+        if row >= 0:
+            found |= _TRUCK if size[row, 0] > 7.0 else _FOLLOW
+    if goal == 0 and widest < 1.0 and way > 10.0 and (left or right):
+        found |= _KEEP
+    return found
+
+
+def tell(
+    spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator
+) -> None:
+    """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees it.
+
+    A share of the samples is given another target, which obeys a command that the log's driver was not given (``asked``); it is always told.
+    """
+    asked = obey(out, b, spec.reference_interval_m, spec.future_interval_s, rng) if rng.random() < ASKED else None
+    found, style, mean = manoeuvres(
+        out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
+        float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b], out["agent_valid"][b, :, -1],
+        out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b], spec.future_interval_s,
+    )  # fmt: skip
+    said = rng.random(4) < (TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE)
+    if asked is not None:
+        found, said = 1 << asked, np.array([True, False, False, said[3]])
+    told = Conditions(
+        instruction=put_into_words(found, rng) if said[0] else "",
+        goal=_goal(scenes, frame, rng) if said[1] else None,
+        target_speed_mps=max(mean + SPEED_NOISE_MPS * rng.standard_normal(), 0.0) if said[2] and mean >= 0.0 else None,
+        style=STYLES[style] if said[3] else "none",
+    )
+    write_conditions(told, ego, out, b)
+
+
+def put_into_words(found: int, rng: np.random.Generator) -> str:
+    """One of the manoeuvres of a set in one of its wordings; empty where the set is."""
+    some = [m for m in Manoeuvre if found >> m & 1]
+    if not some:
+        return ""
+    weight = WEIGHT[some]
+    phrases = PHRASES[some[int(rng.choice(len(some), p=weight / weight.sum()))]]
+    return phrases[int(rng.integers(len(phrases)))]
+
+
+def _goal(scenes: LogScenes, frame: int, rng: np.random.Generator) -> tuple[float, float, float] | None:
+    """The mission's goal, or where the log goes on to within its next 15 s."""
+    d: Any = scenes.drive
+    if rng.random() < LATER_GOAL:
+        ahead = round(15e6 / d.interval_us)
+        later = min(frame + int(rng.integers(ahead // 3, ahead + 1)), len(d) - 1)
+        return float(d.ego[later, 0]), float(d.ego[later, 1]), float(d.ego[later, 2])
+    scene = d.scenes.at(frame)
+    if scene < 0 or not d.scenes.has_goal[scene]:
+        return None
+    x, y, heading = (float(v) for v in d.scenes.goal[scene])
+    return x, y, heading

@@ -1,0 +1,172 @@
+"""Training samples: frames of drives, turned into features and targets by the builder that also serves driving."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.features.build import Features, LogScenes, allocate, write_features
+from roadcraft.core.driving.features.conditions import mirrored_words
+from roadcraft.core.driving.features.kernels import agent_targets_into
+from roadcraft.core.driving.features.map_tensors import feature_map
+from roadcraft.core.driving.features.mirror import mirror
+from roadcraft.core.driving.features.stopped_time import WINDOW_S
+from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
+from roadcraft.core.scenario import Drive
+from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.plugins.training.augment.agent_dropout import thin_out
+from roadcraft.plugins.training.augment.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future
+from roadcraft.plugins.training.augment.late_start import stand_before
+from roadcraft.plugins.training.augment.maneuvers import tell
+from roadcraft.plugins.training.config import AugmentConfig
+
+Batch = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Samples by log and frame: ``logs[log[i]]``, ``frame[i]`` (int32); ordered by log."""
+
+    logs: tuple[str, ...]
+    log: NDArray[np.int32]
+    frame: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.log)
+
+    def take(self, rows: I64) -> SampleSet:
+        """Some of the samples."""
+        return SampleSet(self.logs, self.log[rows], self.frame[rows])
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What is known of a log without reading its frames."""
+
+    name: str
+    frames: int
+    interval_us: int
+    first_us: int
+    map_name: str
+    source: str
+    licence: str
+
+
+def log_facts(source: ScenarioSource, log: str) -> LogFacts:
+    """From the index of a store, from the drive itself elsewhere."""
+    entry = getattr(source, "entry", None)
+    if entry is not None:
+        e = entry(log)
+        return LogFacts(e.name, e.frames, e.interval_us, e.first_us, e.map_name, e.source, e.licence)
+    d: Drive = source.drive(log)
+    return LogFacts(d.name, len(d), d.interval_us, int(d.time_us[0]), d.map_name, d.source, d.licence)
+
+
+def check_intervals(facts: Sequence[LogFacts], spec: FeatureSpec, where: str) -> None:
+    """Raises DataError naming a log whose frames do not come at the times that the features ask for, to a tenth of that; they would be taken for others."""
+    for name in ("past_interval_s", "future_interval_s"):
+        wanted_us = getattr(spec, name) * 1e6
+        for f in facts:
+            got_us = max(round(wanted_us / f.interval_us), 1) * f.interval_us
+            if abs(got_us - wanted_us) > 0.1 * wanted_us:
+                raise DataError(
+                    f"{f.name} has a frame every {f.interval_us * 1e-6:g} s, the network asks for one every {wanted_us * 1e-6:g} s ({name})",
+                    where=where,
+                    remedy=f"an encoder or model with another {name}, or logs without this one",
+                )
+
+
+def find_samples(logs: Sequence[str], facts: Sequence[LogFacts], every_s: float, min_future_s: float) -> SampleSet:
+    """One sample every ``every_s`` of each log, as long as ``min_future_s`` of its future is logged."""
+    frames = []
+    for f in facts:
+        step = max(round(every_s * 1e6 / f.interval_us), 1)
+        frames.append(np.arange(0, max(f.frames - round(min_future_s * 1e6 / f.interval_us), 0), step, dtype=np.int32))
+    log = np.repeat(np.arange(len(logs), dtype=np.int32), [len(f) for f in frames])
+    return SampleSet(tuple(logs), log, np.concatenate([np.zeros(0, np.int32), *frames]))
+
+
+class SampleBuilder:
+    """Builds batches of features and targets from a source, keeping the ``keep`` drives used last in memory. Several threads may build at once.
+
+    Targets, besides the features: ego_future (B, T, 5) float32 x, y, cos, sin, speed of the rear axle in the ego frame, ego_future_valid (B, T);
+    agent_future (B, A, T, 4), agent_future_valid (B, A, T) of the first ``future_agents`` agents.
+    """
+
+    def __init__(self, source: ScenarioSource, spec: FeatureSpec, keep: int = 512) -> None:
+        self.source, self.spec, self.keep = source, spec, keep
+        self._kept: OrderedDict[str, tuple[LogScenes, Vehicle]] = OrderedDict()
+        self._lock = Lock()
+
+    def scenes(self, log: str) -> tuple[LogScenes, Vehicle]:
+        """A log's scenes and its vehicle, from memory if it was used lately."""
+        with self._lock:
+            if log not in self._kept:
+                drive, map_data = self.source.drive(log), self.source.map(log)
+                feature_map(map_data, self.spec.lane_points)  # kept with the map, so that no two threads compute it
+                vehicle = load_vehicle(drive.vehicle)
+                self._kept[log] = LogScenes(drive, map_data, vehicle, self.spec), vehicle
+                while len(self._kept) > self.keep:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(log)
+            return self._kept[log]
+
+    def batch(
+        self, samples: SampleSet, rows: I64, augment: AugmentConfig | None = None, draws: F64 | None = None
+    ) -> Batch:
+        """Features and targets of the given rows. ``draws`` (len(rows), DRAWS) decides whatever ``augment`` leaves to chance, sample by sample."""
+        s, count = self.spec, len(rows)
+        out: Features = allocate(s, count)
+        out["ego_future"] = np.zeros((count, s.future_steps, 5), np.float32)
+        out["ego_future_valid"] = np.zeros((count, s.future_steps), np.bool_)
+        out["agent_future"] = np.zeros((count, s.future_agents, s.future_steps, 4), np.float32)
+        out["agent_future_valid"] = np.zeros((count, s.future_agents, s.future_steps), np.bool_)
+        draws = np.ones((count, DRAWS)) if draws is None else draws
+        limit = limits(augment)
+        back = round(augment.recovery_s / s.future_interval_s) if augment is not None else 0
+        for b, row in enumerate(rows):
+            scenes, vehicle = self.scenes(samples.logs[samples.log[row]])
+            self._write(out, b, scenes, vehicle, int(samples.frame[row]), augment, limit, back, draws[b])
+        if augment is not None:
+            mirrored = np.flatnonzero(draws[:, MIRRORED] < augment.mirror)
+            if len(mirrored):
+                mirror(out, mirrored, mirrored_words)
+        return out
+
+    def _write(
+        self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None, limit: F64,
+        back: int, draw: F64,
+    ) -> None:  # fmt: skip
+        s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
+        start, stood_s = frame, None
+        if augment is not None and draw[LATE] < augment.late_start:
+            start = stand_before(scenes, vehicle, frame, augment.late_s)
+        if start < frame:  # it stands there still
+            late_s = (frame - start) * drive.interval_us * 1e-6
+            limit, stood_s = limits(None), min(float(scenes.stood[start]) + late_s, WINDOW_S)
+        ego = write_ego_future(
+            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride, s.future_interval_s, back,
+            limit, draw, vehicle.box, objects.box, objects.offsets,
+        )  # fmt: skip
+        scene = scenes.at(frame, ego, stood_s)
+        if augment is not None and augment.drop_agents > 0.0:
+            scene = thin_out(scenes, scene, frame, augment, float(draw[DROPPED]))
+        write_features(s, scene, out, b)
+        if s.future_agents:
+            index, valid = scenes.future(frame)
+            frames = np.empty((len(index), 2), np.int64)
+            frames[:, 0], frames[:, 1] = objects.offsets[index], np.where(valid, objects.offsets[index + 1], 0)
+            ids = out["agent_id"][b, : s.future_agents]
+            agent_targets_into(
+                out["agent_future"][b], out["agent_future_valid"][b], ego, scenes.key, objects.box, frames, ids
+            )
+        if s.instruction_words and augment is not None:  # in validation a command would give the future away
+            tell(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))

@@ -1,0 +1,167 @@
+"""``train``: from a configuration and a store to a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from roadcraft.core.config import to_tree
+from roadcraft.core.errors import DataError, DiskError
+from roadcraft.core.interfaces import Prepared, ScenarioSource
+from roadcraft.planners.learned.checkpoint import build_network, read_metrics, settle_folder
+from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.data.data import DataModule
+from roadcraft.plugins.training.run.checkpointing import Keeper
+from roadcraft.plugins.training.run.distributed import places
+from roadcraft.plugins.training.run.divergence import Diverged
+from roadcraft.plugins.training.run.module import TrainModule
+from roadcraft.plugins.training.run.preflight import preflight
+from roadcraft.plugins.training.run.progress import ProgressBar
+from roadcraft.plugins.training.run.resolve import check_same, load_start, with_rate
+from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: best and last checkpoint folders, and the metrics of the best."""
+
+    best: Path
+    last: Path
+    metrics: dict[str, Any]
+
+
+def train(
+    config: TrainConfig,
+    *,
+    resume: Path | None = None,
+    stop_at: int = 0,
+    source: ScenarioSource | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Train as ``config`` says into ``config.out``: ``best`` and ``last`` checkpoints and TensorBoard logs.
+
+    resume: a run's folder to go on with; its recipe must be the same (``recipe.MAY_CHANGE`` says what may differ). The weights are then those of a run that
+    was never interrupted, bit for bit; on another number of devices or with other accumulation, up to rounding as long as devices x accumulate is the same.
+    stop_at: stop at that step, as if interrupted (0: run to the end). source: instead of ``config.data``.
+
+    SIGINT and SIGTERM end it after the step at hand, with ``last`` written: Stopped, a KeyboardInterrupt, says so. Raises Diverged where the loss, a held-out
+    error or a weight is not finite, before that is stored; DiskError, ConfigError, DataError, PluginError.
+    """
+    out, request = resume or Path(config.out), StopRequest()
+    keeper = None
+    try:
+        with request.listening():
+            keeper = _prepared(config, out, resume, stop_at, source, request)
+            with request.waiting(patient=True):
+                _fit(keeper, progress)
+            if keeper.module.stopping:  # as the processes agreed
+                raise Stopped(keeper.module.stopping)
+    except Stopped as e:
+        raise Stopped(e.number, _told_to_stop(e.number, out, keeper)) from None
+    except Diverged as e:
+        sample = f", the first is {keeper.data.sample(e.step - 1, *e.sample)}" if keeper and e.sample else ""
+        raise Diverged(e.step, e.what + sample, f"{e.remedy}; {kept(out)}") from e
+    except DiskError as e:
+        raise DiskError(e.what, where=e.where, remedy=f"{_after_full_disk(out, e)}; {kept(out)}") from e
+    return Trained(out / "best", out / "last", read_metrics(out / "best"))
+
+
+def _prepared(
+    config: TrainConfig, out: Path, resume: Path | None, stop_at: int, source: ScenarioSource | None, stop: StopRequest
+) -> Keeper:
+    """Network, data and what goes with them, as far as a run that goes on had got."""
+    settle_folder(out / "last")
+    settle_folder(out / "best")
+    source = preflight(config, resume, source)
+    if resume is not None:
+        check_same(config, resume)
+    pl.seed_everything(config.seed, verbose=False)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    network = build_network(to_tree(config.encoder), to_tree(config.model))
+    config = with_rate(config, network.model, resume)
+    data = DataModule(config, source, network.features, stop)
+    if resume is None and config.start:
+        load_start(network, config)
+    elif resume is None and isinstance(network.model, Prepared):
+        network.model.prepare(network.for_model(batch) for batch in data.first_batches())
+    keeper = Keeper(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
+    if resume is not None:
+        keeper.restore()
+    return keeper
+
+
+def _fit(keeper: Keeper, progress: bool) -> None:
+    config = keeper.config
+    with _quiet():
+        trainer = pl.Trainer(
+            accelerator="auto",
+            **places(config),
+            precision=config.precision,
+            max_steps=-1,
+            max_epochs=1,
+            accumulate_grad_batches=config.accumulate,
+            logger=False,
+            callbacks=[keeper, *([ProgressBar()] if progress else [])],
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(keeper.module, datamodule=keeper.data)
+
+
+# ---- a run that ends before its time -------------------------------------------------------------------------------
+
+
+def kept(out: Path) -> str:
+    """What a run's folder holds, in words."""
+    found = []
+    for name in ("last", "best"):
+        try:
+            found.append(f"{out / name} holds step {read_metrics(out / name)['step']}")
+        except (DataError, KeyError):
+            continue
+    return ", ".join(found) or f"nothing was stored in {out} before"
+
+
+def _told_to_stop(number: int, out: Path, keeper: Keeper | None) -> str:
+    name = signal.Signals(number).name
+    if keeper is None or keeper.saved != keeper.module.done:
+        return f"stopped by {name} before the first step; {kept(out)}; run the same command again"
+    best = "" if (out / "best").is_dir() else f"; {out / 'best'} is written at the first validation"
+    return (
+        f"stopped by {name} at step {keeper.module.done}; {kept(out)}{best}; go on with: roadcraft train --resume {out}"
+    )
+
+
+def _after_full_disk(out: Path, e: DiskError) -> str:
+    go_on = f"roadcraft train --resume {out}" if (out / "last").is_dir() else "the same command"
+    return (
+        f"free some space and go on with: {go_on}"
+        if "full" in e.what
+        else f"make {out} writable and go on with: {go_on}"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice on workers, loggers and services that this data path does not use."""
+    chatty = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = chatty.level
+    chatty.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        chatty.setLevel(level)

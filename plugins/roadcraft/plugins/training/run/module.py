@@ -1,0 +1,217 @@
+"""The one Lightning module that trains every encoder with every model."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from roadcraft.planners.learned.checkpoint import Network
+from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.run.distributed import agreed, largest, shard, summed
+from roadcraft.plugins.training.run.divergence import Diverged, FiniteCheck
+from roadcraft.plugins.training.run.stopping import StopRequest
+
+NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
+FLOOR = 0.01  # of the learning rate at the end
+TICK = 10  # steps between two looks at the clock where processes have to agree on it
+Terms = dict[str, Tensor]
+
+
+class TrainModule(pl.LightningModule):
+    """Minimises the sum of the model's loss terms. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
+
+    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``). Before each part of
+    a batch the random state is set from (seed, step, part), so that dropout and noise are the same wherever the part is trained and whenever a run goes on.
+    """
+
+    def __init__(self, network: Network, config: TrainConfig, stop_at: int, stop: StopRequest | None = None) -> None:
+        super().__init__()
+        self.network, self.config, self.stop = network, config, stop or StopRequest()
+        assert config.learning_rate is not None  # ``recipe.with_rate``
+        self.peak = config.learning_rate
+        self.finite, self.stopping = FiniteCheck(self.peak, config.clip), 0
+        self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
+        self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
+        self.average: dict[str, Tensor] | None = None
+        self.latest: Terms = {}
+        self.norm = torch.zeros(())  # of the gradient, before it was cut
+        self.scores: dict[str, float] = {}
+        self.compute: Callable[[dict[str, Tensor]], tuple[Terms, Any]] = self.terms
+        self._begun = 0.0
+
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            assert self.device_mesh is not None
+            shard(self.network, self.device_mesh["data_parallel"])
+        if self.config.compile:
+            self.compute = torch.compile(self.terms)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        matrices = [p for p in self.parts.parameters() if p.dim() > 1]
+        rest = [p for p in self.parts.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.peak, fused=True)
+
+    # ---- the clock ------------------------------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        self._begun = time.monotonic()
+        self.clock = self.spent
+        self.parts.train(not self.config.overfit)  # dropout would keep a handful of samples from being learned by heart
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training over all sittings, of this process."""
+        return self.spent + (time.monotonic() - self._begun if self._begun else 0.0)
+
+    def tick(self) -> None:
+        """Look at the clock, at the signals and, where that is not done at every step, for what is not finite: all processes decide by the same ``clock`` and by
+        the same ``stopping``, the signal that ends the run. Raises Diverged."""
+        if self.trainer.world_size == 1:
+            self.clock = self.elapsed
+        if self.done % TICK:
+            return
+        fault, wrong = self.finite.found(self.done), 0.0
+        if self.trainer.world_size > 1:
+            self.clock = agreed(self.elapsed, self.device)
+            stopping, wrong = largest([float(self.stop.asked), float(fault is not None)], self.device)
+            self.stopping = int(stopping)
+        if fault is not None or wrong:
+            raise fault or Diverged(self.done, "another process found a value that is not finite", self.finite.remedy)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done: by steps, or by the clock where that is further."""
+        limit = self.config.minutes * 60.0
+        return max(self.done / self.config.steps, self.clock / limit if limit else 0.0)
+
+    def rate(self) -> float:
+        """Learning rate now: a linear rise, then a cosine."""
+        c, p = self.config, min(self.progress, 1.0)
+        if self.done / c.steps < c.warmup and p < c.warmup:
+            return self.peak * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup, 0.01)
+        wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup) / (1.0 - c.warmup)))
+        return self.peak * (FLOOR + (1.0 - FLOOR) * wave)
+
+    # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        part = batch_idx % self.config.accumulate
+        if part == 0:
+            self.tick()
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = self.rate()
+        set_random("train", self.config.seed, self.done, part * self.trainer.world_size + self.global_rank)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        terms, _ = self.compute(batch)
+        self.latest = {k: v.detach() for k, v in terms.items()}
+        self.finite.look_at_loss(terms, batch, self.done + 1, batch_idx % self.config.accumulate)
+        return torch.stack(list(terms.values())).sum()
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
+        self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.clip)
+        if isinstance(self.norm, DTensor):
+            return
+        wrong = self.finite.look_at_gradient(self.norm, self.done + 1)
+        if self.finite.trouble and (wrong or self.trainer.world_size == 1):
+            raise self.finite.trouble
+
+    def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
+        """Loss terms and the prediction of a batch."""
+        encoding, _ = self.network.encode(batch, None)
+        seen = self.network.for_model(batch)
+        prediction = self.network.model(encoding, seen)
+        return self.network.model.loss(prediction, seen), prediction
+
+    def advance(self) -> None:
+        """Count a finished step. Called by the run, since Lightning calls callbacks before the module's own hook."""
+        self.done += 1
+        if self.config.ema:
+            self._average()
+        if self.trainer.world_size == 1:
+            self.stopping = self.stop.asked
+        if self.stopping or self.done >= self.stop_at or self.progress >= 1.0:
+            self.trainer.should_stop = True
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        now = {k: v.detach() for k, v in self.network.state().items()}
+        if self.average is None:
+            self.average = {k: v.clone() for k, v in now.items()}
+        decay = min(self.config.ema, (1.0 + self.done) / (10.0 + self.done))
+        for k, v in now.items():
+            self.average[k].lerp_(v, 1.0 - decay) if v.is_floating_point() else self.average[k].copy_(v)
+
+    # ---- validation -----------------------------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def validate(self, parts: Iterable[tuple[int, int, dict[str, Tensor]]]) -> dict[str, float]:
+        """Mean loss terms and displacement errors (``errors``) over the held-out samples of all processes, by the averaged weights where there are some.
+        ``parts``: index, how many samples count, batch."""
+        training = self.parts.training
+        self.parts.eval()
+        kept = self._swap(self.average)
+        sums: dict[str, float] = {"count": 0.0}
+        try:
+            for index, size, batch in parts:
+                set_random("validate", self.config.seed, 0, index)
+                batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
+                terms, prediction = self.terms(batch)
+                values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
+                sums["count"] += size
+                for k, v in values.items():
+                    sums[k] = sums.get(k, 0.0) + float(v) * size
+        finally:
+            self._swap(kept)
+            self.parts.train(training)
+        sums = summed(sums, self.device)
+        count = sums.pop("count")
+        return {k: v / max(count, 1.0) for k, v in sums.items()}
+
+    def _swap(self, state: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Put other weights in place and give back those that were there."""
+        if state is None:
+            return None
+        now = self.network.state()
+        kept = {k: v.detach().clone() for k, v in now.items()}
+        for k, v in now.items():
+            v.copy_(state[k])
+        return kept
+
+
+def set_random(*what: str | int) -> None:
+    """Make torch's random state a function of what is about to happen."""
+    torch.manual_seed(int.from_bytes(blake2b(repr(what).encode(), digest_size=7).digest(), "little"))
+
+
+def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the likeliest trajectory, near_ade_m
+    of its first NEAR_S seconds, min_ade_m of the best of all; constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""
+    valid = batch["ego_future_valid"]
+    gap = (prediction.ego[..., :2] - batch["ego_future"][:, None, :, :2]).norm(dim=-1) * valid[:, None]
+    ade = gap.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)
+    last = (valid.sum(-1) - 1).clamp_min(0)
+    rows = torch.arange(len(valid), device=valid.device)
+    best = prediction.logits.argmax(-1)
+    near = valid & (prediction.time_s <= NEAR_S + 1e-6)
+    real = prediction.logits > torch.finfo(prediction.logits.dtype).min
+    straight = torch.stack([batch["ego"][:, :1] * prediction.time_s, torch.zeros_like(near, dtype=gap.dtype)], -1)
+    steady = (straight - batch["ego_future"][..., :2]).norm(dim=-1)
+    return {
+        "ade_m": ade[rows, best].mean(),
+        "fde_m": gap[rows, best, last].mean(),
+        "near_ade_m": (gap[rows, best] * near).sum(-1).div(near.sum(-1).clamp_min(1)).mean(),
+        "constant_velocity_near_ade_m": (steady * near).sum(-1).div(near.sum(-1).clamp_min(1)).mean(),
+        "min_ade_m": ade.masked_fill(~real, torch.inf).amin(-1).mean(),
+    }

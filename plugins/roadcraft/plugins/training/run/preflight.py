@@ -1,0 +1,72 @@
+"""What would stop a training run, found before anything is written (``roadcraft train`` and ``roadcraft config check``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from roadcraft.core.errors import ConfigError
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.preflight import Faults
+from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.scenario_io.open import open_source
+
+
+def preflight(config: TrainConfig, resume: Path | None = None, source: ScenarioSource | None = None) -> ScenarioSource:
+    """Paths, plugins' own checks, the run's folder and data. Returns the data; raises ConfigError or DataError that name every mistake. resume: a run that
+    goes on, which no longer reads what it was started from."""
+    faults = Faults()
+    faults.of_parts(config if resume is None else replace(config, start=""), skip=("data",))
+    if resume is None:
+        with faults.of("out"):
+            _check_out(Path(config.out))
+        with faults.of("start"):
+            _check_start(config.start)
+    devices = int(os.environ.get("WORLD_SIZE") or max(config.devices, 1) * config.nodes)  # as torchrun says
+    parts = config.accumulate * devices
+    with faults.of("batch"):
+        if config.batch % parts:
+            raise ConfigError(
+                f"{config.batch} cannot be cut into {parts} equal parts (accumulate={config.accumulate} on {devices} devices); "
+                f"nearest: {max(round(config.batch / parts), 1) * parts}"
+            )
+    with faults.of("data"):
+        if source is None:
+            if not config.data:
+                raise ConfigError("not given; data=STORE names the store to train on")
+            source = open_source(config.data, config.format)
+    faults.end()
+    assert source is not None
+    return source
+
+
+def _check_out(out: Path) -> None:
+    if not str(out) or out.is_file():
+        raise ConfigError(f"{out} is a file; name a new folder with out=")
+    if (out / "store.json").is_file():
+        raise ConfigError(f"{out} is a store; name a new folder with out=")
+    if (out / "last").exists():
+        raise ConfigError(f"{out} already holds a run; choose another out=, or go on with it: --resume {out}")
+
+
+def _check_start(start: str) -> None:
+    from roadcraft.planners.learned.checkpoint import read_config
+
+    if start and Path(start).exists():
+        read_config(start)
+
+
+def check(config: TrainConfig) -> None:
+    """``preflight``, and the network and the samples are built, the weights to start from included."""
+    from roadcraft.core.config import to_tree
+    from roadcraft.planners.learned.checkpoint import build_network
+    from roadcraft.plugins.training.data.data import DataModule
+    from roadcraft.plugins.training.run.resolve import load_start
+
+    source = preflight(config)
+    network = build_network(to_tree(config.encoder), to_tree(config.model))
+    data = DataModule(config, source, network.features)
+    if config.start:
+        load_start(network, config)
+    print(f"{len(data.samples)} samples to train on, {len(data.held)} held out")

@@ -1,0 +1,174 @@
+"""The recipe of a run: from words and files, out of a checkpoint, and compared when a run goes on."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from roadcraft.core import __version__
+from roadcraft.core.config import Loaded, build_params, load_config, to_tree
+from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.provenance import code_digest
+from roadcraft.core.registry import registry
+from roadcraft.planners.learned.checkpoint import (
+    Network,
+    changed_code,
+    described_parts,
+    load_weights,
+    read_config,
+    settle_folder,
+    warn_of_changes,
+)
+from roadcraft.plugins.training.config import TrainConfig
+
+LEARNING_RATE, TUNED = (
+    2e-3,
+    0.1,
+)  # where neither the configuration nor the model says one; share of it to go on with trained weights
+# What a run that goes on may change: how long it goes, where and how fast it runs, and what is looked at on the way.
+MAY_CHANGE = (
+    "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select", "out", "data", "format",
+    "devices", "nodes", "accumulate", "strategy", "compile", "workers", "threads", "drives",
+)  # fmt: skip
+
+
+def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> Loaded[TrainConfig]:
+    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed, or over the encoder and model of
+    the checkpoint that ``start`` names."""
+    if resume is None:
+        named = [w.removeprefix("start=") for w in words if w.startswith("start=")]
+        start = named[-1] if named else load_config(TrainConfig, words).config.start
+        loaded = load_config(TrainConfig, [*(_parts_of(start) if start else []), *words])
+        return replace(loaded, config=replace(loaded.config, overfit=overfit)) if overfit else loaded
+    settle_folder(resume / "last")
+    tree = read_run(resume)
+    stored = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
+    return load_config(TrainConfig, [*_as_words(stored), *words])
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """The config of a run's last checkpoint. Raises DataError where the folder holds no run, or another version began it."""
+    if not (run / "last").is_dir():
+        holder = run.parent if (run.parent / "last").is_dir() else None
+        raise DataError(
+            "holds no run that could go on: it has no folder last",
+            where=str(run),
+            remedy=f"--resume {holder}" if holder else "--resume RUN, the folder that was out=RUN",
+        )
+    tree = read_config(run / "last")
+    wrote = tree.get("versions", {}).get("roadcraft")
+    if wrote != __version__:
+        raise DataError(
+            f"roadcraft {wrote} began this run, this is roadcraft {__version__}: it cannot be resumed",
+            where=str(run),
+            remedy=f"finish it with that version, or begin a run of its own with start={run / 'last'}",
+        )
+    return tree
+
+
+def _parts_of(start: str) -> list[str]:
+    tree = read_config(start)
+    return _as_words({"encoder": tree["encoder"], "model": tree["model"]})
+
+
+def load_start(network: Network, config: TrainConfig) -> None:
+    """Fill a network with the weights of the checkpoint ``config.start``. Raises ConfigError where that has another encoder or model, DataError where its weights
+    do not fit, naming both sides."""
+    tree, here = read_config(config.start), described(config)
+    if any(tree[kind]["name"] != here[kind]["name"] for kind in ("encoder", "model")):
+        raise ConfigError(
+            f"start: {config.start} holds {described_parts(tree)}, this run asks for {described_parts(here)}; "
+            "leave encoder and model out to take the checkpoint's"
+        )
+    try:
+        load_weights(network, Path(config.start), tree)
+    except DataError as e:
+        differ = [
+            f"{kind}.params.{k} is {stored!r} in the checkpoint, {here[kind]['params'][k]!r} here"
+            for kind in ("encoder", "model")
+            for k, stored in (tree[kind].get("params") or {}).items()
+            if k in here[kind]["params"] and here[kind]["params"][k] != stored
+        ]
+        remedy = "; ".join([*differ, "leave encoder and model out to take the checkpoint's"]) if differ else e.remedy
+        raise DataError(e.what, where=e.where, remedy=remedy) from e
+    warn_of_changes(config.start, tree)
+
+
+def with_rate(config: TrainConfig, model: Any, resume: Path | None = None) -> TrainConfig:
+    """The configuration with its learning rate as a number: what it says, else that of the run that goes on, else the model's own, a tenth of it where the weights
+    are those of another run."""
+    if config.learning_rate is not None:
+        return config
+    if resume is not None:
+        return replace(config, learning_rate=float(read_run(resume)["training"]["learning_rate"]))
+    rate = float(getattr(model, "learning_rate", LEARNING_RATE))
+    return replace(config, learning_rate=rate * TUNED if config.start else rate)
+
+
+def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
+    words: list[str] = []
+    for k, v in tree.items():
+        if isinstance(v, dict) and v and k not in ("params", "tags"):
+            words += _as_words(v, f"{prefix}{k}.")
+        elif v is not None:
+            words.append(f"{prefix}{k}={json.dumps(v)}")
+    return words
+
+
+def check_same(config: TrainConfig, resume: Path) -> None:
+    """Raises ConfigError where the run in ``resume`` had another recipe, or other code."""
+    tree = read_run(resume)
+    changed = changed_code(tree)
+    if changed:
+        raise ConfigError(
+            f"{resume}: {'; '.join(changed)}; a resumed run keeps its code: put the source back, or begin a run of its own with start={resume / 'last'}"
+        )
+    old = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
+    new = json.loads(json.dumps(described(config)))
+    if new["learning_rate"] is None:
+        new["learning_rate"] = old.get("learning_rate")
+    differ = [k for k in new if k not in MAY_CHANGE and old.get(k) != new[k]]
+    if differ:
+        raise ConfigError(f"{resume} was trained with another {', '.join(differ)}; a resumed run keeps its recipe")
+
+
+def described(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as a tree, with every param of encoder and model spelt out, so that a checkpoint outlives a change of defaults."""
+    tree = to_tree(config)
+    for kind in ("encoder", "model"):
+        ref = tree[kind]
+        params = to_tree(build_params(registry(), kind, ref["name"], ref["params"]))
+        tree[kind] = {"name": ref["name"], "params": params}
+    return tree
+
+
+def versions(config: TrainConfig) -> dict[str, str]:
+    """What trained: roadcraft, torch, Python, and the distributions that provide encoder and model."""
+    found = (registry().find("encoder", config.encoder.name), registry().find("model", config.model.name))
+    own = {"roadcraft": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {p.provider: p.version for p in found} | own
+
+
+def code_digests(config: TrainConfig) -> dict[str, str]:
+    """Digests of the sources of encoder and model."""
+    parts = (("encoder", config.encoder.name), ("model", config.model.name))
+    return {f"{kind} {name}": code_digest(kind, name) for kind, name in parts}
+
+
+def git_commit() -> str:
+    """Commit of the working tree this package lies in, with ``-dirty`` where files were changed since; empty where there is none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

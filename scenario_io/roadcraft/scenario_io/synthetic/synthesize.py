@@ -1,0 +1,110 @@
+"""Worlds by the dozen: in memory, or written as nuPlan logs and maps."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadcraft.core.cores import usable_cores
+from roadcraft.core.map import MapData
+from roadcraft.core.scenario import Drive
+from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS, SynthConfig
+from roadcraft.scenario_io.synthetic.roads.assemble import Patch, build_map
+from roadcraft.scenario_io.synthetic.world import World, make_world, map_version, own_map
+from roadcraft.scenario_io.workers import worker_pool
+
+
+@dataclass(frozen=True)
+class SynthReport:
+    """What was written: logs and maps folders, worlds, tagged frames, worlds per situation, draws needed, seconds."""
+
+    logs: str
+    maps: str
+    worlds: int
+    tagged_frames: int
+    situations: dict[str, int]
+    draws: int
+    seconds: float
+
+
+def synthesise(
+    seed: int = 0, worlds: int = len(SITUATIONS), situations: tuple[str, ...] = (), locations: int = 4
+) -> list[tuple[Drive, MapData]]:
+    """``worlds`` drives of a seed, each with the map of its location, which holds the patches of all of them. Nothing is written.
+
+    Raises ValueError for settings that make no sense (see SynthConfig).
+    """
+    config = SynthConfig(worlds, seed, 1, situations, locations)
+    made = [make_world(seed, k, config.situations or SITUATIONS, locations) for k in range(worlds)]
+    maps = _maps([(w.location, w.patch) for w in made], seed)
+    return [(w.drive, maps[w.location]) for w in made]
+
+
+def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], None] | None = None) -> SynthReport:
+    """Write the worlds of ``config`` as ``out/splits/<split>/<log>.db`` and their maps under ``out/maps``.
+
+    Every file depends on the settings only, never on ``processes``. ``progress`` is called with (worlds done, worlds).
+    """
+    from roadcraft.scenario_io.nuplan.map_writer import write_maps
+
+    begin = time.monotonic()
+    root = Path(out)
+    folder = root / "splits" / config.split
+    done: dict[int, _Made] = {}
+    for made in _each(config, folder):
+        done[made.number] = made
+        if progress:
+            progress(len(done), config.worlds)
+    rows = [done[k] for k in sorted(done)]
+    maps = _maps([(r.location, r.patch) for r in rows], config.seed)
+    write_maps(maps.values(), root / "maps")
+    return SynthReport(
+        str(folder), str(root / "maps"), len(rows), sum(r.tagged for r in rows),
+        dict(sorted(Counter(r.situation for r in rows).items())), sum(r.attempts for r in rows), time.monotonic() - begin,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What comes back from a worker: all but the drive, which it has written."""
+
+    number: int
+    patch: Patch
+    situation: str
+    location: str
+    attempts: int
+    tagged: int
+
+
+def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
+    from roadcraft.scenario_io.nuplan.log_writer import write_drive
+
+    w: World = make_world(config.seed, number, config.situations or SITUATIONS, config.locations, config.traffic)
+    write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")
+    return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())))
+
+
+def _each(config: SynthConfig, folder: Path) -> Iterator[_Made]:
+    workers = min(config.processes or usable_cores(), config.worlds)
+    if workers == 1:
+        for k in range(config.worlds):
+            yield _make(config, k, folder)
+        return
+    yield _make(config, 0, folder)  # compiles and caches the kernels before the workers need them
+    with worker_pool(workers, str(folder)) as pool:
+        for job in as_completed([pool.submit(_make, config, k, folder) for k in range(1, config.worlds)]):
+            yield job.result()
+
+
+def _maps(patches: list[tuple[str, Patch]], seed: int) -> dict[str, MapData]:
+    found: dict[str, list[Patch]] = {}
+    for location, patch in patches:
+        found.setdefault(location, []).append(patch)
+    return {
+        name: build_map(name, map_version(seed), LOCATIONS[name], sorted(rows, key=lambda p: p.number))
+        for name, rows in sorted(found.items())
+    }

@@ -1,0 +1,144 @@
+"""First contacts of ego with every track, their type and fault (reference: nuplan-devkit e924167, no_ego_at_fault_collisions.py, collision_utils.py)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.boxes import box_corners, boxes_touch, segment_touches
+from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
+from roadcraft.core.driving.geometry.reference_trig import cosine, sine
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.scenario import U8, ObjectKind
+from roadcraft.validation.metrics.common.frames import Frames, frames
+from roadcraft.validation.metrics.common.routes import corners
+
+_STOPPED_MPS = 0.05
+
+
+class CollisionType(IntEnum):
+    STOPPED_EGO = 0
+    STOPPED_TRACK = 1
+    ACTIVE_FRONT = 2
+    ACTIVE_REAR = 3
+    ACTIVE_LATERAL = 4
+
+
+@dataclass(frozen=True)
+class Collisions:
+    """C contacts in order of step, then of row. step (C,); row (C,) of the objects; type (C,) CollisionType; kind (C,) ObjectKind; delta_v (C,) m/s;
+    at_fault (C,) bool; first (T,) step of first contact of each track, n where there is none; step_at_fault (n,) bool."""
+
+    step: I64
+    row: I64
+    type: NDArray[np.int8]
+    kind: U8
+    delta_v: F64
+    at_fault: NDArray[np.bool_]
+    first: I64
+    step_at_fault: NDArray[np.bool_]
+
+
+def collisions(context: MetricContext) -> Collisions:
+    """All collisions of the context's rollout. A track counts once, at its first contact."""
+    found: Collisions = context.shared("collisions", lambda: _collisions(context))
+    return found
+
+
+def _collisions(context: MetricContext) -> Collisions:
+    f, in_common = frames(context), corners(context).in_common
+    step, row, kinds, first = _contacts(
+        f.ego,
+        f.box,
+        f.corners,
+        f.speed,
+        f.offsets,
+        f.track,
+        f.kind,
+        f.object_box,
+        f.object_speed,
+        len(context.rollout.drive.tracks),
+    )
+    at_fault = (
+        (kinds == CollisionType.ACTIVE_FRONT)
+        | (kinds == CollisionType.STOPPED_TRACK)
+        | ((kinds == CollisionType.ACTIVE_LATERAL) & ~in_common[step])
+    )
+    hit = np.zeros(len(f), np.bool_)
+    hit[step[at_fault]] = True
+    return Collisions(step, row, kinds, f.kind[row], _delta_v(f, step, row), at_fault, first, hit)
+
+
+def _delta_v(f: Frames, step: I64, row: I64) -> F64:
+    """Ego's loss of speed if both had one mass and stuck together (``ego_delta_v_collision``)."""
+    ve = f.speed[step]
+    vo = np.where(f.kind[row] <= ObjectKind.BICYCLE, f.object_speed[row], 0.0)
+    square = ve**2 + vo**2 - 2.0 * ve * vo * np.cos(f.ego[step, 2] - f.object_box[row, 2])
+    return 0.5 * np.sqrt(np.maximum(square, 0.0))
+
+
+@njit(cache=True, nogil=True)
+def in_collision(
+    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
+) -> bool:
+    """Whether two boxes touch and their centres are closer than their half diagonals together (strictly, as the reference's quick check)."""
+    if not math.hypot(bx - ax, by - ay) < (math.hypot(aw, al) + math.hypot(bw, bl)) / 2.0:
+        return False
+    return boxes_touch(ax, ay, ah, al, aw, bx, by, bh, bl, bw)
+
+
+@njit(cache=True, nogil=True)
+def _contacts(
+    ego: F64,
+    box: F64,
+    ego_corners: F64,
+    speed: F64,
+    offsets: I64,
+    track: I64,
+    kind: U8,
+    object_box: F64,
+    object_speed: F64,
+    tracks: int,
+) -> tuple[I64, I64, NDArray[np.int8], I64]:
+    """Step, object row and CollisionType of every first contact, and the step of first contact of every track (n where there is none)."""
+    n = len(ego)
+    first = np.full(tracks, n, np.int64)
+    steps, rows = np.empty(tracks, np.int64), np.empty(tracks, np.int64)
+    types = np.empty(tracks, np.int8)
+    count = 0
+    for i in range(n):
+        x, y, h, length, width = box[i, 0], box[i, 1], box[i, 2], box[i, 3], box[i, 4]
+        for r in range(offsets[i], offsets[i + 1]):
+            if first[track[r]] < n:
+                continue
+            ox, oy, oh, ol, ow = (
+                object_box[r, 0],
+                object_box[r, 1],
+                object_box[r, 2],
+                object_box[r, 3],
+                object_box[r, 4],
+            )
+            if not in_collision(x, y, h, length, width, ox, oy, oh, ol, ow):
+                continue
+            first[track[r]] = i
+            c = ego_corners[i]
+            angle = relative_angle(ego[i, 0], ego[i, 1], cosine(h), sine(h), ox, oy)
+            if speed[i] <= _STOPPED_MPS:
+                what = 0
+            elif kind[r] > 2 or object_speed[r] <= _STOPPED_MPS:
+                what = 1
+            elif angle > BEHIND_RAD:
+                what = 3
+            elif segment_touches(c[0, 0], c[0, 1], c[3, 0], c[3, 1], box_corners(ox, oy, oh, ol, ow)):
+                what = 2
+            else:
+                what = 4
+            steps[count], rows[count], types[count] = i, r, what
+            count += 1
+    return steps[:count], rows[:count], types[:count], first

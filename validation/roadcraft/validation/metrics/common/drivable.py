@@ -1,0 +1,65 @@
+"""Which corners of ego leave the drivable area, and whether far (reference: nuplan-devkit e924167, drivable_area_compliance.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.map_index.index import LayerArrays, in_any, nearest_distance, row_distance
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import corners, ego_route
+
+
+@dataclass(frozen=True)
+class Departures:
+    """outside (n, 4) bool: the corner has neither a lane nor drivable area under it; distance (n, 4) m of such a corner to the nearest drivable
+    area or to a lane of ego's own route, whichever is nearer, else 0."""
+
+    outside: NDArray[np.bool_]
+    distance: F64
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """(n,) whether all corners are on the drivable area or on a lane."""
+        return np.asarray(~self.outside.any(axis=1))
+
+
+def departures(context: MetricContext) -> Departures:
+    found: Departures = context.shared("departures", lambda: _departures(context))
+    return found
+
+
+def _departures(context: MetricContext) -> Departures:
+    index, route = context.rollout.scenario.map.index, ego_route(context)
+    outside, distance = _distances(
+        frames(context).corners,
+        frozen(corners(context).count, np.int64),
+        frozen(route.rows, np.int64),
+        frozen(route.count, np.int64),
+        index.lanes.arrays,
+        index.drivable.arrays,
+    )
+    return Departures(outside, distance)
+
+
+@njit(cache=True, nogil=True)
+def _distances(
+    corner: F64, corner_count: I64, rows: I64, count: I64, lanes: LayerArrays, drivable: LayerArrays
+) -> tuple[NDArray[np.bool_], F64]:
+    outside, out = np.zeros((len(corner), 4), np.bool_), np.zeros((len(corner), 4))
+    for i in range(len(corner)):
+        for c in range(4):
+            x, y = corner[i, c, 0], corner[i, c, 1]
+            if corner_count[i, c] > 0 or in_any(drivable, x, y):
+                continue
+            d = nearest_distance(drivable, x, y)
+            for k in range(count[i]):
+                d = min(d, row_distance(lanes, rows[i, k], x, y))
+            outside[i, c], out[i, c] = True, d
+    return outside, out

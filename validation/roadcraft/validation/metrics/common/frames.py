@@ -1,0 +1,68 @@
+"""A rollout as the arrays that metric kernels take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.boxes import corners, ego_box
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.scenario import Ego
+
+
+@dataclass(frozen=True)
+class Frames:
+    """n simulated steps. time_us (n,); ego (n, 10); box (n, 5) of unit 0; corners (n, 4, 2) front left, rear left, rear right, front right;
+    speed (n,) m/s at the rear axle. Objects, ragged rows ``offsets[i]:offsets[i + 1]``: track (R,) row of Tracks, kind (R,), object_box (R, 5),
+    object_speed (R,) m/s, not a number where the log has none."""
+
+    time_us: I64
+    ego: F64
+    box: F64
+    corners: F64
+    speed: F64
+    offsets: I64
+    track: I64
+    kind: NDArray[np.uint8]
+    object_box: F64
+    object_speed: F64
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+def frames(context: MetricContext) -> Frames:
+    """The frames of the context's rollout."""
+    found: Frames = context.shared("frames", lambda: _build(context))
+    return found
+
+
+def _build(context: MetricContext) -> Frames:
+    rollout = context.rollout
+    drive, objects = rollout.drive, rollout.drive.objects
+    ego = frozen(drive.ego)
+    box = ego_box(ego, rollout.vehicle.box)
+    return Frames(
+        frozen(drive.time_us, np.int64),
+        ego,
+        frozen(box),
+        frozen(corners(frozen(box))),
+        frozen(np.hypot(ego[:, Ego.VX], ego[:, Ego.VY])),
+        frozen(objects.offsets, np.int64),
+        frozen(objects.track, np.int64),
+        frozen(drive.tracks.kind[objects.track], np.uint8),
+        frozen(objects.box),
+        frozen(np.hypot(objects.velocity[:, 0], objects.velocity[:, 1])),
+    )
+
+
+def expert_boxes(context: MetricContext) -> F64:
+    """Boxes (N, 5) of the logged ego, placed with the simulated vehicle's dimensions, at all N iterations."""
+    found: F64 = context.shared(
+        "expert boxes", lambda: frozen(ego_box(context.rollout.scenario.expert, context.rollout.vehicle.box))
+    )
+    return found

@@ -1,0 +1,115 @@
+"""Ego's and the expert's progress along the expert's route (reference: nuplan-devkit e924167, ego_progress_along_expert_route.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.polyline import length_row, project_row
+from roadcraft.core.driving.map_index.index import LayerArrays, holds
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.validation.metrics.common.frames import expert_boxes, frames
+from roadcraft.validation.metrics.common.routes import expert_route
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Progress per step, m: ego (n,), expert (N,); None where the expert never was on a lane."""
+
+    ego: F64 | None
+    expert: F64 | None
+
+    @property
+    def totals(self) -> tuple[float, float]:
+        """Ego's and the expert's progress over the whole scenario."""
+        assert self.ego is not None
+        assert self.expert is not None
+        return float(np.sum(self.ego)), float(np.sum(self.expert))
+
+    def ratio(self, floor_m: float) -> float:
+        """Ego's share of the expert's progress, in [0, 1]: 1 without a route, 0 for more than floor_m backwards."""
+        if self.ego is None:
+            return 1.0
+        ego, expert = self.totals
+        return 0.0 if ego < -floor_m else min(1.0, max(ego, floor_m) / max(expert, floor_m))
+
+
+def progress(context: MetricContext) -> Progress:
+    found: Progress = context.shared("progress", lambda: _progress(context))
+    return found
+
+
+def _progress(context: MetricContext) -> Progress:
+    map_data, route = context.rollout.scenario.map, expert_route(context)
+    pairs = _pairs(frozen(route.rows, np.int64), frozen(route.count, np.int64), frozen(map_data.lanes.block, np.int64))
+    if not len(pairs):
+        return Progress(None, None)
+    lines, blocks = map_data.lanes.centerlines, map_data.index.blocks.arrays
+    points, offsets = frozen(lines.points), frozen(lines.offsets, np.int64)
+    pairs = frozen(pairs, np.int64)
+    ego = _along(frames(context).box, pairs, blocks, points, offsets)
+    return Progress(ego, _along(expert_boxes(context), pairs, blocks, points, offsets))
+
+
+@njit(cache=True, nogil=True)
+def _pairs(rows: I64, count: I64, block: I64) -> I64:
+    """(block, lane) rows of the route, one per change of block: of each entry that shares nothing with the one before, the first object
+    (``get_route_simplified``, ``get_route_baseline_roadblock_linkedlist``)."""
+    out = np.empty((len(rows), 2), np.int64)
+    held, pairs = -1, 0
+    for i in range(len(rows)):
+        if count[i] == 0:
+            continue
+        fresh = True
+        if held >= 0:
+            for a in range(count[held]):
+                for b in range(count[i]):
+                    if rows[held, a] == rows[i, b]:
+                        fresh = False
+        if fresh:
+            held = i
+            own = block[rows[i, 0]]
+            if pairs == 0 or own != out[pairs - 1, 0]:
+                out[pairs, 0], out[pairs, 1] = own, rows[i, 0]
+                pairs += 1
+    return out[:pairs]
+
+
+@njit(cache=True, nogil=True)
+def _along(box: F64, pairs: I64, blocks: LayerArrays, points: F64, offsets: I64) -> F64:
+    """Progress per pose. In the current block it is the change of arc length; otherwise the following blocks are tried in order, and the first that
+    holds the pose adds the rest of the old baseline, the way on the new one and that of the skipped ones. A pose in none of them adds nothing and
+    changes nothing, so that a later return jumps (``PerFrameProgressAlongRouteComputer``)."""
+    out = np.zeros(len(box))
+    now = 0
+    first, last = offsets[pairs[0, 1]], offsets[pairs[0, 1] + 1]
+    before = project_row(points, first, last, box[0, 0], box[0, 1])
+    for i in range(1, len(box)):
+        x, y = box[i, 0], box[i, 1]
+        first, last = offsets[pairs[now, 1]], offsets[pairs[now, 1] + 1]
+        if pairs[now, 0] >= 0 and holds(blocks, pairs[now, 0], x, y):
+            arc = project_row(points, first, last, x, y)
+            out[i] = arc - before
+            before = arc
+            continue
+        skipped, end = 0.0, last - 1
+        for k in range(now + 1, len(pairs)):
+            a, b = offsets[pairs[k, 1]], offsets[pairs[k, 1] + 1]
+            if pairs[k, 0] >= 0 and holds(blocks, pairs[k, 0], x, y):
+                length = length_row(points, first, last)
+                arc = project_row(points, a, b, x, y)
+                joined = project_row(points, a, b, points[last - 1, 0], points[last - 1, 1])
+                out[i] = (length - before) + (arc - joined) + skipped
+                now, before = k, arc
+                break
+            if k + 1 < len(pairs):
+                following = offsets[pairs[k + 1, 1]]
+                leaves = project_row(points, a, b, points[following, 0], points[following, 1])
+                enters = project_row(points, a, b, points[end, 0], points[end, 1])
+                skipped += leaves - enters
+                end = b - 1
+    return out

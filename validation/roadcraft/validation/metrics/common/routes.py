@@ -1,0 +1,139 @@
+"""The routes that the metrics share: lanes and connectors under ego's centre, under its corners, and under the expert's centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.map_index.index import containing_many
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.map import MapData
+from roadcraft.validation.metrics.common.frames import expert_boxes, frames
+from roadcraft.validation.metrics.kernels.corners import COMMON, common_or_connected, corner_route
+from roadcraft.validation.metrics.kernels.routes import point_route
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The lane graph as kernels take it: kind (L,), and successors and predecessors as ragged rows."""
+
+    kind: NDArray[np.uint8]
+    next_values: I64
+    next_offsets: I64
+    before_values: I64
+    before_offsets: I64
+
+
+@dataclass(frozen=True)
+class Route:
+    """Rows of Lanes under a point at each of n steps, in the reference's order: rows (n, K) int64 padded with -1, count (n,)."""
+
+    rows: I64
+    count: I64
+
+    def at(self, step: int) -> I64:
+        return self.rows[step, : self.count[step]]
+
+
+@dataclass(frozen=True)
+class CornerRoute:
+    """The same for four corners, and how they go together.
+
+    rows (n, 4, K), count (n, 4); state (n,): APART, OUTSIDE or COMMON (``corner_kernels``); common rows of step i are
+    ``common[offsets[i]:offsets[i + 1]]``.
+    """
+
+    rows: I64
+    count: I64
+    state: NDArray[np.int8]
+    common: I64
+    offsets: I64
+
+    @property
+    def in_common(self) -> NDArray[np.bool_]:
+        """(n,) whether all corners are in one lane or in connected ones."""
+        return np.asarray(self.state == COMMON)
+
+
+def graph(context: MetricContext) -> Graph:
+    found: Graph = context.shared("graph", lambda: _graph(context.rollout.scenario.map))
+    return found
+
+
+def _graph(map_data: MapData) -> Graph:
+    lanes = map_data.lanes
+    return Graph(
+        frozen(lanes.kind, np.uint8),
+        frozen(lanes.successors.values, np.int64),
+        frozen(lanes.successors.offsets, np.int64),
+        frozen(lanes.predecessors.values, np.int64),
+        frozen(lanes.predecessors.offsets, np.int64),
+    )
+
+
+def ego_route(context: MetricContext) -> Route:
+    """Route of ego's box centre over the n simulated steps."""
+    found: Route = context.shared("ego route", lambda: _route(context, frames(context).box[:, :2], "ego"))
+    return found
+
+
+def expert_route(context: MetricContext) -> Route:
+    """Route of the expert's box centre over all N iterations."""
+    found: Route = context.shared("expert route", lambda: _route(context, expert_boxes(context)[:, :2], "the expert"))
+    return found
+
+
+def _route(context: MetricContext, points: F64, who: str) -> Route:
+    g, index = graph(context), context.rollout.scenario.map.index
+    points = frozen(points)
+    values, offsets = containing_many(index.lanes.arrays, points)
+    rows, count, fault = point_route(
+        points,
+        frozen(values, np.int64),
+        frozen(offsets, np.int64),
+        index.lanes.arrays,
+        index.intersections.arrays,
+        g.kind,
+        g.next_values,
+        g.next_offsets,
+        g.before_values,
+        g.before_offsets,
+    )
+    if fault >= 0:
+        raise overlapping_lanes(context, fault, who)
+    return Route(rows, count)
+
+
+def corners(context: MetricContext) -> CornerRoute:
+    """Route of the four corners of ego's box over the n simulated steps."""
+    found: CornerRoute = context.shared("corner route", lambda: _corners(context))
+    return found
+
+
+def _corners(context: MetricContext) -> CornerRoute:
+    g, index = graph(context), context.rollout.scenario.map.index
+    values, offsets = containing_many(index.lanes.arrays, frozen(frames(context).corners.reshape(-1, 2)))
+    rows, count, fault = corner_route(
+        frozen(values, np.int64), frozen(offsets, np.int64), g.kind, g.next_values, g.next_offsets
+    )
+    if fault >= 0:
+        raise overlapping_lanes(context, fault, "a corner of ego")
+    state, common, ends = common_or_connected(
+        rows, count, g.next_values, g.next_offsets, g.before_values, g.before_offsets
+    )
+    return CornerRoute(rows, count, state, common, ends)
+
+
+def overlapping_lanes(context: MetricContext, step: int, who: str) -> DataError:
+    """The reference raises where two lane polygons hold one point (``get_one_map_object``), and the scenario fails."""
+    scenario = context.rollout.scenario
+    return DataError(
+        f"two lanes overlap under {who} at step {step}",
+        where=f"map {scenario.map.name}, scenario {scenario.token}",
+        remedy="lane polygons must not overlap; connectors may",
+    )

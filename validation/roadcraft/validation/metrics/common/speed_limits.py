@@ -1,0 +1,85 @@
+"""The speed limit that holds for ego at each step (reference: nuplan-devkit e924167, speed_limit_compliance.py, ``_get_speed_limit_violation``)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.errors import DataError
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.scenario import U8
+from roadcraft.validation.metrics.common.routes import ego_route, graph
+
+
+def speed_limits(context: MetricContext) -> F64:
+    """Limit m/s at each of n steps, infinite where none holds: that of the lane, or the largest of the lanes that ego's connectors join, whose own
+    limits do not count. One missing (or zero) limit among them means no limit."""
+    found: F64 = context.shared("speed limits", lambda: _speed_limits(context))
+    return found
+
+
+def _speed_limits(context: MetricContext) -> F64:
+    scenario, route, g = context.rollout.scenario, ego_route(context), graph(context)
+    lanes = scenario.map.lanes
+    limit, fault = _limits(
+        frozen(route.rows, np.int64),
+        frozen(route.count, np.int64),
+        g.kind,
+        frozen(lanes.speed_limit_mps),
+        frozen(lanes.has_speed_limit, np.bool_),
+        g.next_values,
+        g.next_offsets,
+        g.before_values,
+        g.before_offsets,
+    )
+    if fault >= 0:
+        raise DataError(
+            f"connector {lanes.id[fault]} joins no lanes, so no speed limit can be told",
+            where=f"map {scenario.map.name}, scenario {scenario.token}",
+            remedy="a connector needs a lane it comes from or leads to",
+        )
+    return limit
+
+
+@njit(cache=True, nogil=True)
+def _limits(
+    rows: I64,
+    count: I64,
+    kind: U8,
+    limit: F64,
+    known: NDArray[np.bool_],
+    next_values: I64,
+    next_offsets: I64,
+    before_values: I64,
+    before_offsets: I64,
+) -> tuple[F64, int]:
+    """Limits (n,) and -1, or the row of a connector without any lane (where the reference raises)."""
+    out = np.full(len(rows), math.inf)
+    for i in range(len(rows)):
+        if count[i] == 0:
+            continue
+        best, missing, lanes = -math.inf, False, 0
+        if kind[rows[i, 0]] == 0:
+            row = rows[i, 0]
+            best, missing, lanes = limit[row], not known[row] or limit[row] == 0.0, 1
+        else:
+            for k in range(count[i]):
+                row = rows[i, k]
+                for e in range(next_offsets[row], next_offsets[row + 1]):
+                    lane = next_values[e]
+                    missing = missing or not known[lane] or limit[lane] == 0.0
+                    best, lanes = max(best, limit[lane]), lanes + 1
+                for e in range(before_offsets[row], before_offsets[row + 1]):
+                    lane = before_values[e]
+                    missing = missing or not known[lane] or limit[lane] == 0.0
+                    best, lanes = max(best, limit[lane]), lanes + 1
+        if lanes == 0:
+            return out, rows[i, 0]
+        if not missing:
+            out[i] = best
+    return out, -1

@@ -1,0 +1,165 @@
+"""The lanes and connectors under the four corners of ego's box, and whether they are common or connected (reference: nuplan-devkit e924167,
+metrics/utils/route_extractor.py)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from roadcraft.core.arrays import I64
+from roadcraft.core.scenario import U8
+from roadcraft.validation.metrics.kernels.routes import among, keep_or_follow, search
+
+APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference
+
+
+@njit(cache=True, nogil=True)
+def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_offsets: I64) -> tuple[I64, I64, int]:
+    """``extract_corners_route``; values and offsets: the Lanes rows that hold each of the 4 n corners, step by step. Returns rows (n, 4, K),
+    count (n, 4) and -1, or the step at which two lanes overlap."""
+    n = (len(offsets) - 1) // 4
+    most = 1
+    for i in range(4 * n):
+        most = max(most, offsets[i + 1] - offsets[i])
+    rows, count = np.full((n, 4, most), -1, np.int64), np.zeros((n, 4), np.int64)
+    here, there = np.empty(8 * most, np.int64), np.empty(8 * most, np.int64)
+    none = np.int64(0)  # a literal 0 would have numba compile what it is passed to once more
+    candidates = none
+    for i in range(n):
+        following = none
+        for c in range(4):
+            first, last = offsets[4 * i + c], offsets[4 * i + c + 1]
+            k = 0
+            if candidates > 0:
+                k = keep_or_follow(here, candidates, values, first, last, next_values, next_offsets, rows[i, c])
+            if k == 0:
+                k = search(kind, values, first, last, rows[i, c])
+                if k < 0:
+                    return rows, count, i
+                if i == 1:  # at the second step what one corner finds is a candidate for the next corner
+                    for j in range(k):
+                        if not among(rows[i, c, j], here, none, candidates):
+                            here[candidates] = rows[i, c, j]
+                            candidates += 1
+            count[i, c] = k
+            for j in range(k):
+                if not among(rows[i, c, j], there, none, following):
+                    there[following] = rows[i, c, j]
+                    following += 1
+        here, there, candidates = there, here, following
+    return rows, count, -1
+
+
+@njit(cache=True, nogil=True)
+def common_or_connected(
+    rows: I64, count: I64, next_values: I64, next_offsets: I64, before_values: I64, before_offsets: I64
+) -> tuple[NDArray[np.int8], I64, I64]:
+    """``extract_common_or_connecting_route_objs`` of every step: state (n,) APART, OUTSIDE or COMMON, and the common or connecting rows as ragged
+    values and offsets (n + 1,)."""
+    n = len(rows)
+    state, offsets = np.zeros(n, np.int8), np.zeros(n + 1, np.int64)
+    values = np.empty(4 * n + 64, np.int64)
+    none = np.int64(0)
+    end = none
+    for i in range(n):
+        outside = 0
+        for c in range(4):
+            if count[i, c] == 0:
+                outside += 1
+        if outside == 4:
+            state[i] = OUTSIDE
+        elif outside == 0:
+            begin = end
+            for k in range(count[i, 0]):
+                row, shared = rows[i, 0, k], True
+                for c in range(1, 4):
+                    shared = shared and among(row, rows[i, c], none, count[i, c])
+                if shared:
+                    values, end = _append(values, begin, end, row)
+            if end == begin and _rear_connected(rows[i], count[i], next_values, next_offsets):
+                for k in range(count[i, 0]):
+                    row = rows[i, 0, k]
+                    values, end = _connecting(
+                        row,
+                        rows[i],
+                        count[i],
+                        next_values,
+                        next_offsets,
+                        before_values,
+                        before_offsets,
+                        values,
+                        begin,
+                        end,
+                    )
+                    for b in range(before_offsets[row], before_offsets[row + 1]):
+                        values, end = _connecting(
+                            before_values[b],
+                            rows[i],
+                            count[i],
+                            next_values,
+                            next_offsets,
+                            before_values,
+                            before_offsets,
+                            values,
+                            begin,
+                            end,
+                        )
+            state[i] = COMMON if end > begin else APART
+        offsets[i + 1] = end
+    return state, values[:end], offsets
+
+
+@njit(cache=True, nogil=True)
+def _append(values: I64, begin: int, end: int, row: int) -> tuple[I64, int]:
+    if among(row, values, begin, end):
+        return values, end
+    if end == len(values):
+        grown = np.empty(2 * end, np.int64)
+        for k in range(end):
+            grown[k] = values[k]
+        values = grown
+    values[end] = row
+    return values, end + 1
+
+
+@njit(cache=True, nogil=True)
+def _self_or_edge(row: int, list_rows: I64, count: int, edge_values: I64, edge_offsets: I64) -> bool:
+    """Whether ``row`` is in the list or an edge (successor or predecessor) of one in it."""
+    for k in range(count):
+        own = list_rows[k]
+        if own == row or among(row, edge_values, edge_offsets[own], edge_offsets[own + 1]):
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _rear_connected(rows: I64, count: I64, next_values: I64, next_offsets: I64) -> bool:
+    for a, b in ((1, 2), (2, 1)):
+        for k in range(count[a]):
+            if _self_or_edge(rows[a, k], rows[b], count[b], next_values, next_offsets):
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _connecting(
+    row: int,
+    rows: I64,
+    count: I64,
+    next_values: I64,
+    next_offsets: I64,
+    before_values: I64,
+    before_offsets: I64,
+    values: I64,
+    begin: int,
+    end: int,
+) -> tuple[I64, int]:
+    """Append ``row``, which is under the front left corner or leads there, if it also joins the other corners crosswise."""
+    if (
+        _self_or_edge(row, rows[2], count[2], next_values, next_offsets)
+        and _self_or_edge(row, rows[3], count[3], before_values, before_offsets)
+        and _self_or_edge(row, rows[1], count[1], next_values, next_offsets)
+    ):
+        return _append(values, begin, end, row)
+    return values, end
