@@ -76,20 +76,22 @@ class Registry:
         commands: list[Provided] = []
         faults: list[Fault] = []
         for ep in sorted(entry_points(group=GROUP), key=lambda e: (not _ours(e), e.name)):
-            if _ours(ep) or third_party:
+            ours = _ours(ep)
+            if ours or third_party:
+                provider = _provider(ep)
                 try:
                     specs = _specs_of(ep.name, ep.load())
                 except KeyboardInterrupt:
                     raise
                 except BaseException as e:  # sys.exit() as well
-                    faults.append(_fault(*_provider(ep), ep.name, f"{type(e).__name__}: {e}"))
+                    faults.append(_fault(*provider, ep.name, f"{type(e).__name__}: {e}"))
                     continue
                 for spec in specs:
                     if why := _unusable(spec):
-                        faults.append(_fault(*_provider(ep), ep.name, why))
+                        faults.append(_fault(*provider, ep.name, why))
                     else:
                         kept = commands if isinstance(spec, CommandSpec) else plugins
-                        kept.append(Provided(spec, *_provider(ep), _ours(ep)))
+                        kept.append(Provided(spec, *provider, ours))
         return cls(plugins, commands, faults)
 
     @property
