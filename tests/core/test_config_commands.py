@@ -171,7 +171,7 @@ def test_the_text_under_a_field_says_what_it_means() -> None:
         "parts": "Several of them.",
     }
     sections = {s.key: s.text for s in sections_of(Outer)}
-    assert sections == {"": "", "inner": "See there.", "parts[]": "Several of them."}
+    assert sections == {"": "What it is.", "inner": "See there.", "parts[]": "Several of them."}
 
 
 def test_a_parameter_has_type_unit_and_range() -> None:

@@ -99,6 +99,7 @@ def test_no_plugins_config_imports_anything_heavy() -> None:
 def test_a_plugin_lists_its_settings_and_those_within_them() -> None:
     out, modules = run_roadcraft("plugins", "model", "diffusion")
     assert not modules & set(HEAVY)
+    assert "\nSamples of trajectories by diffusion or flow matching.\n" in out
     assert "guidance. Energies that guide a sample while it is drawn." in out
     for section in sections_of(registry().config_class("model", "diffusion")):
         for p in section.parameters:

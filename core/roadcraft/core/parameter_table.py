@@ -14,8 +14,8 @@ _WIDTH = 100
 
 
 def print_sections(sections: Iterable[Section], *head: str) -> None:
-    """Lines of text, and a table for each section: key (without that of the section), default with unit, what the setting does and which
-    values it takes."""
+    """Lines of text, and for each section its text and a table: key (without that of the section), default with unit,
+    what the setting does and which values it takes."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -26,8 +26,11 @@ def print_sections(sections: Iterable[Section], *head: str) -> None:
     for section in sections:
         if not section.parameters:
             continue
+        text = "\n".join(" ".join(p.split()) for p in section.text.replace("``", "`").split("\n\n"))
         if section.key:
-            console.print(f"\n[bold]{escape(section.key)}.[/] {escape(section.text)}", highlight=False)
+            console.print(f"\n[bold]{escape(section.key)}.[/] {escape(text)}", highlight=False)
+        elif text:
+            console.print(f"{text}\n", markup=False, highlight=False)
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         table.add_column("key", no_wrap=True)
         table.add_column("default", max_width=18)

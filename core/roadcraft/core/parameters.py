@@ -67,7 +67,7 @@ class Section:
     key: str
     """Dotted key of the field that holds the dataclass; '' for the outermost."""
     text: str
-    """What the field is for."""
+    """What the field is for; of the outermost, the docstring of the dataclass."""
     parameters: tuple[Parameter, ...]
     """Its settings, in the order of the fields."""
 
@@ -91,7 +91,9 @@ def sections_of(schema: type, at: str = "", text: str = "") -> list[Section]:
             deeper += sections_of(item, f"{key}.", texts[f.name])
         else:
             own.append(_parameter(schema, f, at, texts[f.name]))
-    return [Section(at.rstrip("."), text, tuple(own)), *deeper]
+    doc = inspect.cleandoc(schema.__doc__ or "")
+    made = doc.startswith(f"{schema.__name__}(")  # by dataclass(), where the class has none
+    return [Section(at.rstrip("."), text if at or made else doc, tuple(own)), *deeper]
 
 
 def _parameter(schema: type, f: Field[Any], at: str, text: str) -> Parameter:
