@@ -1,8 +1,9 @@
 """Configuration: dataclasses filled from YAML files and ``key=value`` words, with every mistake reported at once.
 
-A config dataclass needs the standard library only. Its fields are numbers, strings, bools, ``Literal``, ``X | None``, tuples, lists, dicts, other
-dataclasses, ``PluginRef`` (declared by ``plugin_field``) and paths (declared by ``path_field``); ``rules.check`` in its ``__post_init__`` says what values
-they take. Files are data: no environment look-ups, no code. A text field takes what was written: ``out=007`` writes to ``007``.
+A config dataclass needs the standard library only. Its fields are numbers, strings, bools, ``Literal``, ``X | None``,
+tuples, lists, dicts, other dataclasses, ``PluginRef`` (declared by ``plugin_field``) and paths (declared by
+``path_field``); a text under each says what it does, and a ``rules.Range`` which values it takes. Files are data: no
+environment look-ups, no code. A text field takes what was written: ``out=007`` writes to ``007``.
 """
 
 from __future__ import annotations
