@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import typer
@@ -45,29 +46,25 @@ def names_of(kind: str) -> Found:
     return [(p.spec.name, p.spec.summary) for p in registry().plugins(kind)]
 
 
-def complete_words(ctx: typer.Context, schemas: Iterable[type], incomplete: str) -> Found:
+def complete_words(ctx: typer.Context, schemas: Sequence[type], incomplete: str) -> Found:
     """What a ``key=value`` word of these config dataclasses can go on as."""
-    words = list(ctx.params.get("words") or ctx.params.get("params") or [])
-    split = words[-1:] == ["="]  # bash hands over key, =, value as three words, and takes the value alone
-    if split:
-        key, value = words[-2] if len(words) > 1 else "", incomplete
-    elif (
-        words
-        and not incomplete
-        and "=" not in words[-1]
-        and words[-2:-1] != ["="]
-        and not words[-1].endswith((".yaml", ".yml"))
-    ):
-        split, key, value = True, words[-1], ""
+    given = ctx.params.get("words") or ctx.params.get("params") or []
+    words = re.sub(r"\n=(\n|$)", "=", "\n".join(given)).split("\n")  # bash hands over key, =, value as three words
+    last = words[-1]
+    if "=" in incomplete:
+        key, _, value = incomplete.partition("=")
+        lead = f"{key}="
+    elif last.endswith("="):
+        key, lead, value = last[:-1], "", incomplete  # and takes the value alone
+    elif not incomplete and any(k == last for _, k in _settings(schemas, words, last)):
+        key, lead, value = last, "", ""  # nor does it say that the word ends in =
     else:
-        key, equals, value = incomplete.partition("=")
-        if not equals:
-            return _keys(schemas, words, incomplete)
+        return _keys(schemas, words, incomplete)
     found = next((p for p, k in _settings(schemas, words, key) if k == key), None)
-    return [] if found is None else [(v if split else f"{key}={v}", told) for v, told in _values(found, value)]
+    return [] if found is None else [(f"{lead}{v}", told) for v, told in _values(found, value)]
 
 
-def _keys(schemas: Iterable[type], words: list[str], incomplete: str) -> Found:
+def _keys(schemas: Sequence[type], words: Sequence[str], incomplete: str) -> Found:
     """Keys; of the only one that fits its values too, so that the shell puts no space behind ``key=``."""
     fit = {k: p for p, k in _settings(schemas, words, incomplete) if k.startswith(incomplete)}
     files = [(path, "") for path in _paths(incomplete, (".yaml", ".yml"))]
@@ -79,12 +76,12 @@ def _keys(schemas: Iterable[type], words: list[str], incomplete: str) -> Found:
     return [(f"{key}=", p.text), *((f"{key}={v}", told) for v, told in values), *files]
 
 
-def _settings(schemas: Iterable[type], words: list[str], typed: str) -> Iterator[tuple[Any, str]]:
+def _settings(schemas: Sequence[type], words: Sequence[str], typed: str) -> Iterator[tuple[Any, str]]:
     """Every setting with its key, the short one too; those of a plugin once its key and a dot are typed."""
     from roadcraft.core.parameters import parameters_of
     from roadcraft.core.registry import registry
 
-    given = dict(word.split("=", 1) for word in "\n".join(words).replace("\n=\n", "=").split("\n") if "=" in word)
+    given = dict(word.split("=", 1) for word in words if "=" in word)
     for schema in schemas:
         short = {full: key for key, full in getattr(schema, "SHORT", {}).items()}
         ahead = [(p, p.key) for p in parameters_of(schema)]

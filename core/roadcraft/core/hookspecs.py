@@ -54,10 +54,11 @@ class PluginSpec:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its module must import
-    nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the command's ``key=value`` words fill, if any, so that
-    ``roadcraft config`` can check files for it; ``preflight`` a function that is called with it and raises ConfigError or DataError for all that would
-    stop the command."""
+    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its
+    module must import nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the
+    command's ``key=value`` words fill, if any, so that ``--help`` lists its settings and ``roadcraft config`` can check
+    files for it; ``preflight`` a function that is called with it and raises ConfigError or DataError for all that would
+    stop the command. ``core.completion`` completes the words in the shell."""
 
     name: str
     help: str
