@@ -179,7 +179,7 @@ def environment(checkout: Path) -> Iterator[dict[str, str]]:
         **os.environ,
         "PYTHONPATH": path,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "XDG_CACHE_HOME": f"/tmp/cache/{checkout.name}",
+        "XDG_CACHE_HOME": f"{WORK}-cache/{checkout.name}",
     }
 
 
