@@ -70,7 +70,9 @@ def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, i
     source = open_source(config.data, config.format)
     spec = build_network(to_tree(config.encoder), to_tree(config.model)).features
     logs = source.logs()
-    samples = find_samples(logs, [log_facts(source, log) for log in logs], config.every_s, config.min_future_s)
+    samples = find_samples(
+        logs, [log_facts(source, log) for log in logs], config.sample_interval_s, config.min_future_s
+    )
     some = np.random.default_rng(0).choice(np.flatnonzero(samples.log < 64), 4096)
     builder = SampleBuilder(source, spec)
 

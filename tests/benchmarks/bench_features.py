@@ -44,7 +44,7 @@ def test_features_of_an_observation(benchmark: Any, tiny_world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "augment", [AugmentConfig(), AugmentConfig(mirror=0.5, drop_agents=0.2)], ids=["perturbed", "all"]
+    "augment", [AugmentConfig(), AugmentConfig(mirror=0.5, agent_dropout=0.2)], ids=["perturbed", "all"]
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_training_samples(benchmark: Any, tiny_world: Any, workers: int, augment: AugmentConfig) -> None:

@@ -122,7 +122,7 @@ def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run)
     } in listed["parameters"]
     out = run("plugins", "planner", "guard")[1]
     assert "planner guard: Judges another planner's proposals" in out
-    assert "edge_slack_m" in out
+    assert "drivable_area_tolerance_m" in out
     assert run("plugins", "agents", "log")[1].rstrip().endswith("Nothing to set.")
 
 

@@ -252,7 +252,7 @@ def completed(line: str, shell: str = "bash", **env: str) -> list[str]:
         ("roadcraft synth out situations=[stop_s", ["[stop_sign]", "[stop_sign_alone]"]),
         ("roadcraft config show --for train precision=", ["32-true", "bf16-mixed"]),
         ("roadcraft ingest wo", ["womd"]),
-        ("roadcraft ingest womd x ker", ["kerb_m=", "kerb_m=1.0"]),
+        ("roadcraft ingest womd x cur", ["curb_m=", "curb_m=1.0"]),
         ("roadcraft plugins vehicle_", ["vehicle_model"]),
         ("roadcraft plugins encoder vec", ["vector_transformer"]),
     ],
@@ -268,8 +268,8 @@ def test_fish_completes_whole_words() -> None:
 
 def test_zsh_completes_whole_words_with_their_texts() -> None:
     assert completed("roadcraft score call", "zsh") == [
-        '_arguments \'*: :(("call_limit_s=":"A planner call that takes longer is killed, and its scenario fails."',
-        '"call_limit_s=60.0":"the default"))\'',
+        '_arguments \'*: :(("call_timeout_s=":"A planner call that takes longer is killed, and its scenario fails."',
+        '"call_timeout_s=60.0":"the default"))\'',
     ]
 
 

@@ -95,7 +95,7 @@ def test_off_the_road_is_not_driven():
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(keep):
     """At its own speed; without such copies only a slower one, or a stop, stays on the road."""
-    plan = drive(guarded(Candidates([(8.0, -2.0)]), keep_to_centre=keep), scene())
+    plan = drive(guarded(Candidates([(8.0, -2.0)]), follow_centerline=keep), scene())
     n = int(plan.length[0])
     assert plan.debug["guard_changed"].tolist() == [1.0]
     way = plan.states[0, 0, :n, :2] - plan.states[0, 0, 0, :2]
@@ -142,7 +142,7 @@ def test_without_one_usable_candidate_it_stops_straight_on():
 
 def test_the_fallback_drives_where_nothing_is_safe():
     inner = Candidates([(9.0, -4.0)])
-    plan = drive(guarded(inner, fallback=PluginRef("pdm_closed"), slower=()), scene(9.0, 14.0))
+    plan = drive(guarded(inner, fallback=PluginRef("pdm_closed"), speed_fractions=()), scene(9.0, 14.0))
     assert plan.debug["guard_fallback"].tolist() == [1.0]
     assert plan.debug["guard_braked"].tolist() == [0.0]
 
@@ -173,8 +173,8 @@ class TestContract(PlannerConformance):
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="slower"):
-        GuardConfig(slower=(1.5,))
+    with pytest.raises(ValueError, match="speed_fractions"):
+        GuardConfig(speed_fractions=(1.5,))
     with pytest.raises(ValueError, match="horizon_s"):
         GuardConfig(horizon_s=0.5)
 
@@ -214,7 +214,7 @@ def test_others_go_where_the_planner_foresees_them():
     yields = Foreseeing([(8.0, 0.0)], spot)
     assert drive(guarded(Candidates([(8.0, 0.0)])), obs).debug["guard_changed"].tolist() == [1.0]
     assert drive(guarded(yields), obs).debug["guard_changed"].tolist() == [0.0]
-    assert drive(guarded(yields, foresee=False), obs).debug["guard_changed"].tolist() == [1.0]
+    assert drive(guarded(yields, use_forecast=False), obs).debug["guard_changed"].tolist() == [1.0]
     still = crossing(-12.0, 0.0)
     comes = Foreseeing([(8.0, 0.0)], spot + np.array([0.0, 12.0]))
     assert drive(guarded(Candidates([(8.0, 0.0)])), still).debug["guard_changed"].tolist() == [0.0]

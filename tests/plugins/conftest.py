@@ -22,7 +22,7 @@ ENCODER = {
     "lane_points": 10,
     "crosswalks": 2,
 }
-MODEL = {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "line_points": 40}
+MODEL = {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "reference_points": 40}
 
 
 class MadeUpSource:

@@ -30,7 +30,7 @@ from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.simulation.batch_log import BatchLog
 
 SMALL = {"cells": 64, "cell_m": 1.0, "channels": [16, 16, 32], "dim": 32, "heads": 4, "agents": 6, "static": 3}
-MODEL = {"modes": 2, "layers": 1, "heads": 4, "line_points": 40}
+MODEL = {"modes": 2, "layers": 1, "heads": 4, "reference_points": 40}
 
 
 class TestBevRaster(EncoderConformance):
@@ -115,7 +115,7 @@ def test_bits_do_not_depend_on_the_neighbours(drives: Any) -> None:
 
 
 def test_layers_are_read_where_they_are_known(drives: Any) -> None:
-    net, blind = network(), network(surface=[])
+    net, blind = network(), network(raster_layers=[])
     torch.nn.init.normal_(net.encoder.stages[0].down.weight, std=0.05)
     x, y = drives[1][0].ego[60, :2]
     plain, known = batch(drives, net.features, [60]), batch(drives, net.features, [60], ground(x, y))
@@ -140,7 +140,7 @@ def test_layers_that_no_training_log_had_change_nothing(drives: Any) -> None:
 
 
 def test_one_layer_alone(drives: Any) -> None:
-    net = network(surface=["grade"])
+    net = network(raster_layers=["grade"])
     torch.nn.init.normal_(net.encoder.stages[0].down.weight, std=0.05)
     x, y = drives[1][0].ego[60, :2]
     f = batch(drives, net.features, [60], ground(x, y))
@@ -157,7 +157,7 @@ def test_one_layer_alone(drives: Any) -> None:
 
 def test_the_patches_are_a_convolution_of_the_numbers() -> None:
     """Words, views and folded scales against the plain way."""
-    net = network(surface=["friction"])
+    net = network(raster_layers=["friction"])
     patches = net.encoder.stages[0].down
     torch.nn.init.normal_(patches.weight, std=0.05)
     raster = torch.randint(0, 256, (2, len(RasterChannel), 64, 64), dtype=torch.uint8)
@@ -186,7 +186,7 @@ def test_everything_in_use_learns(drives: Any) -> None:
         ({"cells": 100}, "multiple of 16"),
         ({"channels": [12]}, "multiples of 8"),
         ({"channels": []}, "must name one number per stage"),
-        ({"surface": ["snow"]}, r"surface\[0\] .*must be among grade, friction"),
+        ({"raster_layers": ["snow"]}, r"raster_layers\[0\] .*must be among grade, friction"),
         ({"cell_m": 0.0}, "cell_m .*must be above 0, got 0.0"),
         ({"ego_channels": ["vz"]}, r"ego_channels\[0\] .*must be among vx, vy"),
         ({"heads": 5}, "dim: must be a multiple of heads = 5, got 64"),

@@ -39,7 +39,7 @@ class TestDiffusion(ModelConformance):
 
 class TestFlow(ModelConformance):
     name = "diffusion"
-    params: ClassVar[dict[str, Any]] = {"process": "flow", "emphasis": 2.0, "guidance": ALL}
+    params: ClassVar[dict[str, Any]] = {"process": "flow", "guidance_scale": 2.0, "guidance": ALL}
 
 
 # ---- solvers ----------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _pick(features: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:
     return {k: v[rows] for k, v in features.items()}
 
 
-@pytest.mark.parametrize("params", [{}, {"guidance": ALL, "emphasis": 1.5}, {"future_agents": 0}])
+@pytest.mark.parametrize("params", [{}, {"guidance": ALL, "guidance_scale": 1.5}, {"future_agents": 0}])
 def test_samples_depend_on_the_key_alone(params: dict[str, Any]) -> None:
     encoder, model, features = _network(**params)
     whole = _sample(encoder, model, features, [5, 6, 7])
@@ -204,7 +204,7 @@ def test_samples_are_dealt_to_the_lines_there_are() -> None:
 def test_emphasis_goes_from_deaf_to_loud() -> None:
     told: dict[float, Any] = {}
     for w in (0.0, 1.0, 2.0):
-        encoder, model, features = _network(emphasis=w)
+        encoder, model, features = _network(guidance_scale=w)
         features["goal_valid"] = torch.zeros(3, dtype=torch.bool)
         loud = _say(features, "stop")
         told[w] = _sample(encoder, model, loud, [1, 2, 3])
@@ -293,10 +293,10 @@ def test_wordings_of_one_command_come_to_lie_together() -> None:
 def test_config_is_checked() -> None:
     for wrong in (
         {"samples": 0},
-        {"order": 3},
+        {"solver_order": 3},
         {"temperature": -1.0},
         {"speed_knots_s": (1.0, 0.5)},
-        {"line_points": 2},
+        {"reference_points": 2},
     ):
         with pytest.raises(ValueError, match="must"):
             DiffusionConfig(**wrong)  # type: ignore[arg-type]
@@ -305,7 +305,7 @@ def test_config_is_checked() -> None:
 
 
 def test_eight_samples_are_learned_by_heart(recipe: TrainConfig, made_up_source: Any) -> None:
-    small = PluginRef("diffusion", {"line_points": 40, "future_agents": 2, "samples": 2, "heads": 4})
+    small = PluginRef("diffusion", {"reference_points": 40, "future_agents": 2, "samples": 2, "heads": 4})
     config = replace(recipe, model=small, overfit=8, steps=200, validate_every=200, learning_rate=3e-3)
     held = train(config, source=made_up_source, progress=False).metrics["validation"]
     assert held["ade_m"] < 0.3, held
@@ -313,7 +313,7 @@ def test_eight_samples_are_learned_by_heart(recipe: TrainConfig, made_up_source:
 
 def test_sampling_is_chosen_when_driving(recipe: TrainConfig, made_up_source: Any) -> None:
     """Params of the model can be replaced at driving time, as long as the weights fit."""
-    small = PluginRef("diffusion", {"line_points": 40, "future_agents": 2})
+    small = PluginRef("diffusion", {"reference_points": 40, "future_agents": 2})
     done = train(replace(recipe, model=small, steps=2, validate_every=2), source=made_up_source, progress=False)
     network, about = load_checkpoint(done.best, {"steps": 2, "guidance": {"collision": 0.5}})
     assert network.model.config.steps == 2

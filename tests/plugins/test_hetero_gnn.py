@@ -223,7 +223,7 @@ def test_an_object_far_away_changes_no_other_token(encoder: Any, at: Any) -> Non
     more["agent_valid"][0, row] = True
     lanes = more["lane"][0, more["lane_mask"][0], 5, :2]
     near = (lanes - torch.tensor([-70.0, 30.0])).norm(dim=-1).min()
-    assert near > HeteroGnnConfig().reach_m
+    assert near > HeteroGnnConfig().agent_radius_m
     a, b = encode(encoder, features)[0][0], encode(encoder, more)[0][0]
     others = torch.arange(len(a)) != 1 + row
     assert torch.equal(b[others], a[others])
@@ -269,8 +269,8 @@ def test_settings_that_make_no_sense() -> None:
     for wrong, message in (
         ({"dim": 30}, "multiple of heads"),
         ({"layers": 0}, "layers must be at least 1"),
-        ({"lane_links": 0}, "lane_links"),
-        ({"reach_m": 0.0}, "reach_m must be above 0"),
+        ({"lane_successors": 0}, "lane_successors"),
+        ({"agent_radius_m": 0.0}, "agent_radius_m must be above 0"),
         ({"ego_channels": ("speed",)}, r"ego_channels\[0\] must be among vx, vy"),
         ({"state_dropout": 1.0}, "state_dropout"),
     ):
@@ -344,7 +344,7 @@ def test_lanes_hear_along_links_that_lead_out_of_reach(encoder: Any, at: Any) ->
 def test_learns_a_handful_of_samples_by_heart(made_up_source: Any, tmp_path: Any) -> None:
     config = TrainConfig(
         encoder=PluginRef("hetero_gnn", SMALL),
-        model=PluginRef("multimodal", {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "line_points": 40}),
+        model=PluginRef("multimodal", {"modes": 2, "layers": 1, "heads": 4, "feed_forward": 2, "reference_points": 40}),
         out=str(tmp_path / "run"),
         overfit=8,
         steps=150,

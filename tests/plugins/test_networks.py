@@ -99,7 +99,9 @@ def test_state_dropout_only_in_training(tiny_world: Any) -> None:
     moving = [encoder.encode(batch)[0].tokens for _ in range(8)]
     assert any(not torch.equal(moving[0], m) for m in moving[1:])
     kept = create(
-        "encoder", "vector_transformer", {**SMALL["vector_transformer"], "dropout": 0.0, "kept_channels": ["vx", "ax"]}
+        "encoder",
+        "vector_transformer",
+        {**SMALL["vector_transformer"], "dropout": 0.0, "undropped_channels": ["vx", "ax"]},
     )
     kept.train()
     assert torch.equal(kept.encode(batch)[0].tokens, kept.encode(batch)[0].tokens)

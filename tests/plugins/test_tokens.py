@@ -50,7 +50,9 @@ BOX = np.array([[4.8, 2.0]], np.float32)
 
 class TestTokens(ModelConformance):
     name = "tokens"
-    params: ClassVar[dict[str, Any]] = {"closed_loop": 0.0}  # a batch's loss falls when the next step asks the same
+    params: ClassVar[dict[str, Any]] = {
+        "closed_loop_fraction": 0.0
+    }  # a batch's loss falls when the next step asks the same
 
 
 def poses(rng: np.random.Generator, *shape: int, reach: float = 5.0) -> torch.Tensor:
@@ -356,7 +358,7 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
 def test_a_future_goes_on_after_what_was_taught() -> None:
     """The number of half seconds that are rolled out is no part of the weights, and the first ones do not depend on it."""
     torch.manual_seed(0)
-    short, long = (network(taught_tokens=4, future_tokens=n) for n in (4, 16))
+    short, long = (network(training_tokens=4, future_tokens=n) for n in (4, 16))
     long.model.load_state_dict(short.model.state_dict())
     long.encoder.load_state_dict(short.encoder.state_dict())
     batch, keys = batch_of(long), np.array([5, 6, 7], np.uint64)
@@ -379,7 +381,7 @@ def test_the_future_is_not_seen() -> None:
 
 
 def test_it_learns_a_handful_by_heart() -> None:
-    net, batch = prepared(label_spread=0.0, closed_loop=0.2)
+    net, batch = prepared(label_smoothing=0.0, closed_loop_fraction=0.2)
     optimiser = torch.optim.AdamW([*net.encoder.parameters(), *net.model.parameters()], lr=5e-3)
     net.model.train()
     for _ in range(100):
@@ -412,7 +414,7 @@ def test_all_parts_learn(with_targets: bool) -> None:
 
 
 def test_gradients_are_finite_where_nobody_is() -> None:
-    net, batch = prepared(closed_loop=0.5)
+    net, batch = prepared(closed_loop_fraction=0.5)
     batch["agent_valid"][1] = False
     batch["agent_future_valid"][2, :, 7:30] = False
     batch["ego_future_valid"][2] = False
@@ -565,7 +567,7 @@ def test_a_checkpoint_brings_its_vocabulary(checkpoint: Path) -> None:
     short, _ = load_checkpoint(checkpoint, {"future_tokens": 8, "samples": 1})
     assert (short.features.future_steps, short.model.config.samples) == (40, 1)
     with pytest.raises(DataError, match="layout"):
-        load_checkpoint(checkpoint, {"line_points": 60})
+        load_checkpoint(checkpoint, {"reference_points": 60})
     assert torch.equal(again.model.used, net.model.used)
 
 
@@ -717,7 +719,9 @@ def test_a_trailer_hangs_on_its_tractor(checkpoint: Path) -> None:
 
 
 def test_eight_samples_are_overfitted(recipe: TrainConfig, made_up_source: Any) -> None:
-    ours = replace(recipe, model=PluginRef("tokens", {**SMALL, "closed_loop": 0.0}), overfit=8, learning_rate=5e-3)
+    ours = replace(
+        recipe, model=PluginRef("tokens", {**SMALL, "closed_loop_fraction": 0.0}), overfit=8, learning_rate=5e-3
+    )
     done = train(replace(ours, steps=100, validate_every=100), source=made_up_source, progress=False)
     held = done.metrics["validation"]
     assert held["ego"] < 1.0, held
@@ -728,7 +732,11 @@ def test_eight_samples_are_overfitted(recipe: TrainConfig, made_up_source: Any) 
 def test_training_prepares_once_and_goes_on_from_there(
     recipe: TrainConfig, made_up_source: Any, tmp_path: Path
 ) -> None:
-    ours = replace(recipe, model=PluginRef("tokens", {**SMALL, "vocabulary_batches": 2, "closed_loop": 0.5}), ema=0.9)
+    ours = replace(
+        recipe,
+        model=PluginRef("tokens", {**SMALL, "vocabulary_batches": 2, "closed_loop_fraction": 0.5}),
+        ema_decay=0.9,
+    )
     whole = train(replace(ours, out=str(tmp_path / "whole")), source=made_up_source, progress=False)
     parts = replace(ours, out=str(tmp_path / "parts"))
     train(parts, source=made_up_source, stop_at=3, progress=False)

@@ -28,7 +28,7 @@ def equal_weights(a: Path, b: Path) -> bool:
 
 def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
     """Stopped between two validations and inside an epoch, with dropout, state dropout, augmentation and averaged weights."""
-    recipe = replace(recipe, ema=0.9)
+    recipe = replace(recipe, ema_decay=0.9)
     whole = train(recipe, source=made_up_source, progress=False)
     parts = replace(recipe, out=str(tmp_path / "parts"))
     train(parts, source=made_up_source, stop_at=7, progress=False)
@@ -46,7 +46,7 @@ def test_going_on_inside_an_accumulated_curriculum(recipe: TrainConfig, made_up_
     """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers; validation at other steps."""
     recipe = replace(
         recipe, accumulate=2, balance=BalanceConfig(pattern=1.0, curriculum=1.0), workers=3,
-        augment=AugmentConfig(mirror=0.5, drop_agents=0.5, keep_m=6.0),
+        augment=AugmentConfig(mirror=0.5, agent_dropout=0.5, agent_dropout_distance_m=6.0),
     )  # fmt: skip
     whole = train(recipe, source=made_up_source, progress=False)
     parts = replace(recipe, out=str(tmp_path / "parts"), workers=1, validate_every=5)
@@ -123,7 +123,9 @@ def test_what_is_logged(recipe: TrainConfig, made_up_source: Any) -> None:
 
 
 def test_bf16_with_accumulation_learns(recipe: TrainConfig, made_up_source: Any) -> None:
-    done = train(replace(recipe, precision="bf16-mixed", accumulate=2, ema=0.9), source=made_up_source, progress=False)
+    done = train(
+        replace(recipe, precision="bf16-mixed", accumulate=2, ema_decay=0.9), source=made_up_source, progress=False
+    )
     assert np.isfinite(done.metrics["validation"]["loss"])
     assert all(t.dtype == torch.float32 for t in read_tensors(done.best / "model.safetensors").values())
 
@@ -304,7 +306,7 @@ def test_a_run_may_begin_with_the_weights_of_another(
 
 
 def test_start_takes_the_checkpoints_encoder_and_model(trained: Path) -> None:
-    config = run_config([f"start={trained}", "data=x", "model.params.choice=0.7"]).config
+    config = run_config([f"start={trained}", "data=x", "model.params.classification_weight=0.7"]).config
     assert (config.encoder.params["dim"], config.model.params["modes"], config.model.params["choice"]) == (32, 2, 0.7)
     assert dict(run_config([f"start={trained}", "encoder=hetero_gnn"]).config.encoder.params) == {}
 

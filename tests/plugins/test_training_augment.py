@@ -33,7 +33,7 @@ def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
     samples = found(made_up_source, 8.5)
     rows = np.arange(min(40, len(samples)))
     plain = builder.batch(samples, rows)
-    moved = builder.batch(samples, rows, AugmentConfig(probability=1.0), draws(1, 0, len(rows)))
+    moved = builder.batch(samples, rows, AugmentConfig(perturbation=1.0), draws(1, 0, len(rows)))
     turn = moved["ego_future"][:, :, :2] - plain["ego_future"][:, :, :2]
     changed = np.abs(turn[:, 0]).sum(-1) > 1e-3
     assert changed.mean() > 0.5
@@ -131,7 +131,7 @@ def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any, t
     for source, moves in ((crowded, False), (made_up_source, True)):
         builder, rows = SampleBuilder(source, SPEC), np.zeros(1, np.int64)
         plain = builder.batch(samples, rows)
-        drawn = [builder.batch(samples, rows, AugmentConfig(probability=1.0), draws(k, 0, 1)) for k in range(5)]
+        drawn = [builder.batch(samples, rows, AugmentConfig(perturbation=1.0), draws(k, 0, 1)) for k in range(5)]
         assert any(not np.array_equal(plain["ego_future"], d["ego_future"]) for d in drawn) == moves
 
 
@@ -168,10 +168,10 @@ def test_a_late_start_is_the_logged_start_from_where_the_log_stood(made_up_sourc
     samples = SampleSet((drive.name,), np.zeros(len(frames), np.int32), frames)
     builder, rows = SampleBuilder(_One(made_up_source, drive), SPEC), np.arange(len(frames))  # type: ignore[arg-type]
     plain = builder.batch(samples, rows)
-    none = AugmentConfig(probability=0.0, late_start=0.0)
+    none = AugmentConfig(perturbation=0.0, late_start=0.0)
     for k, v in builder.batch(samples, rows, none, draws(0, 0, len(rows))).items():
         np.testing.assert_array_equal(v, plain[k])
-    late = builder.batch(samples, rows, AugmentConfig(late_start=1.0, late_s=3.0), draws(0, 0, len(rows)))
+    late = builder.batch(samples, rows, AugmentConfig(late_start=1.0, late_start_s=3.0), draws(0, 0, len(rows)))
     # standing, standing, 0.2, 1.0 and 2.95 s after the start, too long after it
     started = np.array([False, False, True, True, True, False])
     c, s = np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])
@@ -316,7 +316,7 @@ def test_only_agents_without_a_say_are_dropped(made_up_source: Any) -> None:
     rows = np.arange(0, len(samples), 7)
     builder = SampleBuilder(made_up_source, SPEC)
     plain = builder.batch(samples, rows)
-    config = AugmentConfig(probability=0.0, drop_agents=1.0, keep_m=6.0)
+    config = AugmentConfig(perturbation=0.0, agent_dropout=1.0, agent_dropout_distance_m=6.0)
     thinned = builder.batch(samples, rows, config, draws(0, 0, len(rows)))
     gone = 0
     for b, row in enumerate(rows):
@@ -345,7 +345,7 @@ def test_agents_are_dropped_as_often_as_asked(made_up_source: Any) -> None:
     builder = SampleBuilder(made_up_source, SPEC)
 
     def present(share: float) -> int:
-        config = AugmentConfig(probability=0.0, drop_agents=share, keep_m=6.0)
+        config = AugmentConfig(perturbation=0.0, agent_dropout=share, agent_dropout_distance_m=6.0)
         return int((builder.batch(samples, rows, config, draws(0, 0, len(rows)))["agent_id"] != 0).sum())
 
     none, some, every = present(0.0), present(0.3), present(1.0)
@@ -358,6 +358,6 @@ def test_a_source_may_be_asked_for_no_chance_at_all(made_up_source: Any) -> None
     builder = SampleBuilder(made_up_source, SPEC)
     rows = np.arange(5)
     a = builder.batch(samples, rows)
-    b = builder.batch(samples, rows, AugmentConfig(probability=0.0), np.zeros((5, DRAWS)))
+    b = builder.batch(samples, rows, AugmentConfig(perturbation=0.0), np.zeros((5, DRAWS)))
     for k in a:
         np.testing.assert_array_equal(a[k], b[k], err_msg=k)

@@ -86,7 +86,7 @@ def test_batches_depend_on_seed_and_step_alone(made_up_source: Any) -> None:
     epoch = np.concatenate(forward[: one.per_round])
     assert len(set(epoch.tolist())) == len(epoch)
     assert not np.array_equal(forward[0], forward[one.per_round])
-    config = AugmentConfig(mirror=0.5, drop_agents=0.5)
+    config = AugmentConfig(mirror=0.5, agent_dropout=0.5)
     a, b = (
         SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], config, draws(0, 5, 16))
         for _ in range(2)
@@ -105,7 +105,7 @@ def test_few_logs_are_in_use_at_a_time(made_up_source: Any) -> None:
 def test_parts_of_a_batch_are_the_batch(made_up_source: Any) -> None:
     """What a sample becomes does not depend on the part of the batch it is built in."""
     samples = found(made_up_source)
-    rows, config, random = np.arange(12), AugmentConfig(mirror=0.5, drop_agents=0.5), draws(0, 7, 12)
+    rows, config, random = np.arange(12), AugmentConfig(mirror=0.5, agent_dropout=0.5), draws(0, 7, 12)
     builder = SampleBuilder(made_up_source, SPEC)
     whole = builder.batch(samples, rows, config, random)
     halves = [builder.batch(samples, rows[k : k + 6], config, random[k : k + 6]) for k in (0, 6)]

@@ -72,7 +72,7 @@ def test_two_processes_train_as_one(recipe: TrainConfig, made_up_store: Path, tm
     """With dropout, augmentation and averaged weights. The single process cuts its batches into the same two parts by accumulation: both add up the same two
     gradients and halve them, which is exact, so DDP gives the same bits. FSDP sums the gradients' norm shard by shard: the last bit of it may differ, and
     weights that change nothing (the bias of all logits, of all keys) are then moved by Adam's quotient of two roundings."""
-    base = replace(recipe, data=str(made_up_store), steps=6, ema=0.9, workers=2, save_every=3)
+    base = replace(recipe, data=str(made_up_store), steps=6, ema_decay=0.9, workers=2, save_every=3)
     runs: list[dict[str, Any]] = []
 
     def add(name: str, resume: str | None = None, stop_at: int = 0, signal_at: int = 0, **settings: Any) -> None:

@@ -73,7 +73,7 @@ def test_the_estimate_counts(made_up_store: Path) -> None:
         str(FOLDER / "estimate.py"),
         str(FOLDER / "nuplan.yaml"),
         f"data={made_up_store}",
-        "every_s=0.05",
+        "sample_interval_s=0.05",
     ]
     words += ["encoder.layers=1", "--seconds", "0.1"]
     said = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)

@@ -80,7 +80,7 @@ def twice(module: TrainModule, number: int) -> None:
 def test_a_run_told_to_stop_stores_its_step_and_goes_on_bit_for_bit(
     number: signal.Signals, code: int, recipe: TrainConfig, made_up_source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    recipe = replace(recipe, accumulate=2, ema=0.9)
+    recipe = replace(recipe, accumulate=2, ema_decay=0.9)
     whole = train(replace(recipe, out=str(tmp_path / "whole")), source=made_up_source, progress=False)
     with monkeypatch.context() as patch:
         at_step(patch, 6, lambda module: twice(module, number))
@@ -240,7 +240,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_gets_into_the_weights(
 def test_a_learning_rate_out_of_reason_leaves_no_bad_weights(
     rate: float, accumulate: int, recipe: TrainConfig, made_up_source: Any
 ) -> None:
-    recipe = replace(recipe, learning_rate=rate, accumulate=accumulate, steps=60, validate_every=20, warmup=0.0)
+    recipe = replace(
+        recipe, learning_rate=rate, accumulate=accumulate, steps=60, validate_every=20, warmup_fraction=0.0
+    )
     with pytest.raises(
         Diverged,
         match=r"training stopped at step \d+, where a value is not finite: .* \(a lower learning_rate or clip helps",

@@ -188,7 +188,7 @@ def test_a_fault_costs_one_scenario(tmp_path, small_store, environment, deed, st
         *words,
         f"out={tmp_path / 'run'}",
         "workers=1",
-        "call_limit_s=1.5",
+        "call_timeout_s=1.5",
         "--json",
         f"--junit={tmp_path / 'j.xml'}",
         code=1,

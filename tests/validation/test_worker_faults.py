@@ -117,7 +117,7 @@ def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, e
         f"data={small_store}",
         "modes=[reactive]",
         "workers=1",
-        "call_limit_s=1.5",
+        "call_timeout_s=1.5",
         f"out={tmp_path / 'run'}",
         "--json",
     )

@@ -44,6 +44,7 @@ class Walk:
     def __init__(self, plugins: Registry, errors: list[str]) -> None:
         self.plugins, self.errors = plugins, errors
         self.origins: dict[str, str] = {}
+        self.names: dict[tuple[str, str], str] = {}  # how a key was written, by key and origin
 
     def wrong(self, key: str, what: str) -> None:
         self.errors.append(f"{key}{origin_of(key, self.origins)}: {what}")
@@ -55,17 +56,16 @@ class Walk:
         known = {f.name: f for f in fields(schema)}
         hints = hints_of(schema)
         out = dict(base)
-        named, replaced = current(schema, over)
-        for old, new in replaced.items():
-            if old not in named:
-                tell(f"{at}{old} ({layer.origin})", f"{at}{new}")
-        for name, value in named.items():
+        for given, name, value in current(schema, over):
             key = f"{at}{name}"
+            tell(at, given, name, over[given], value, layer.origin)
+            if self.names.setdefault((key, layer.origin), given) != given:
+                self.wrong(
+                    key, f"is given twice, as {given} and as {self.names[key, layer.origin]}, its old and new name"
+                )
             self.origins[key] = layer.origin
             if name in known:
                 out[name] = self._merge_field(known[name], hints[name], out.get(name), value, layer, key)
-            elif name in replaced:
-                self.wrong(key, f"is the old name of {replaced[name]}, which is given as well: leave the old one out")
             else:
                 self.wrong(key, f"unknown key; {_near(str(name), known, hints, at)}")
         return out

@@ -24,8 +24,80 @@ if TYPE_CHECKING:
 
 SINCE, UNTIL = "0.2.0", "0.3.0"  # the version in which these were renamed, and the one in which the old names go
 
+_DECODER = {
+    "lines": "reference_lines",
+    "line_points": "reference_points",
+    "line_interval_m": "reference_interval_m",
+}
+_IMITATION = {
+    "slow_mps": "min_knot_speed_mps",
+    "regression": "regression_weight",
+    "heading": "heading_weight",
+    "speed": "speed_weight",
+    "choice": "classification_weight",
+    "agent": "agent_weight",
+    "near_s": "time_discount_s",
+}
 SETTINGS: dict[str, dict[str, str]] = {
+    "AugmentConfig": {
+        "probability": "perturbation",
+        "late_s": "late_start_s",
+        "drop_agents": "agent_dropout",
+        "keep_m": "agent_dropout_distance_m",
+    },
+    "BevRasterConfig": {"surface": "raster_layers"},
+    "DiffusionConfig": {
+        **_DECODER,
+        **_IMITATION,
+        "emphasis": "guidance_scale",
+        "draws": "noise_levels",
+        "order": "solver_order",
+        "words": "max_words",
+        "value": "coefficient_weight",
+    },
+    "GuardConfig": {
+        "slower": "speed_fractions",
+        "most_slowed": "max_slowed_proposals",
+        "most_judged": "max_proposals",
+        "keep_to_centre": "follow_centerline",
+        "learned_weight": "planner_score_weight",
+        "edge_slack_m": "drivable_area_tolerance_m",
+        "foresee": "use_forecast",
+    },
+    "HeteroGnnConfig": {
+        "lane_links": "lane_successors",
+        "lane_lanes": "lane_neighbors",
+        "near_m": "map_radius_m",
+        "reach_m": "agent_radius_m",
+    },
+    "MultimodalConfig": {**_DECODER, **_IMITATION},
+    "NuplanConfig": {"licence": "license"},
+    "ScoreConfig": {"call_limit_s": "call_timeout_s"},
+    "SeenConfig": {"kept_channels": "undropped_channels"},
     "SimulationConfig": {"plan_every": "record_plan_every"},
+    "TimeToCollisionConfig": {"least_s": "min_ttc_s"},
+    "TokensConfig": {
+        **_DECODER,
+        "relation": "relation_dim",
+        "taught_tokens": "training_tokens",
+        "label_spread": "label_smoothing",
+        "closed_loop": "closed_loop_fraction",
+        "closest_of": "cat_k",
+        "ego": "ego_weight",
+        "agent": "agent_weight",
+        "blend_m": "blend_radius_m",
+        "score_s": "score_horizon_s",
+        "smooth_s": "smoothing_s",
+    },
+    "TrainConfig": {
+        "warmup": "warmup_fraction",
+        "clip": "max_gradient_norm",
+        "ema": "ema_decay",
+        "every_s": "sample_interval_s",
+        "validation": "validation_fraction",
+        "drives": "cached_drives",
+    },
+    "WomdConfig": {"kerb_m": "curb_m"},
 }
 """Config dataclass that declares the field (those that inherit it are found): old key to new key."""
 
@@ -43,24 +115,12 @@ class RenamedWarning(FutureWarning):
     """An old name was used. It works until the version that the warning names."""
 
 
-def current(schema: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values of one config dataclass, as ``given``, under today's names, and the old names among them: old to new (``key=text`` for a text).
-
-    A key that stands there under both names keeps both.
-    """
-    keys, values = _of(SETTINGS, schema), _of(VALUES, schema)
-    out: dict[str, Any] = {}
-    replaced: dict[str, str] = {}
+def current(schema: type, given: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """The values of one config dataclass: each key as given, the same under today's name, and its value in today's texts."""
+    keys, texts = _of(SETTINGS, schema), _of(VALUES, schema)
     for key, value in given.items():
         new = keys.get(key, key)
-        if new != key:
-            replaced[key] = new
-        texts = values.get(new, {})
-        for text in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []:
-            if texts and str(text) in texts:
-                replaced[f"{new}={text}"] = f"{new}={texts[str(text)]}"
-        out[key if new in given else new] = _with(texts, value) if texts else value
-    return out, replaced
+        yield key, new, _with(texts[new], value) if new in texts else value
 
 
 def _with(texts: Mapping[str, str], value: Any) -> Any:
@@ -77,9 +137,11 @@ def _of(table: Mapping[str, Mapping[str, Any]], schema: type) -> dict[str, Any]:
 
 def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> dict[str, Any]:
     """The same at any depth. Old names are told where an origin is named; what an earlier version wrote is read without a word."""
-    out, replaced = current(schema, given)
-    for old, new in replaced.items() if origin else ():
-        tell(f"{old} ({origin})", new)
+    out = {}
+    for old, new, value in current(schema, given):
+        out[new] = value
+        if origin:
+            tell("", old, new, given[old], value, origin)
     return out | {k: current_tree(s, out[k], origin) for k, s in _parts(schema) if isinstance(out.get(k), Mapping)}
 
 
@@ -90,10 +152,17 @@ def _parts(schema: type) -> list[tuple[str, type]]:
     return [(k, h) for k, h in hints_of(schema).items() if isinstance(h, type) and is_dataclass(h)]
 
 
-def tell(old: str, new: str, stacklevel: int = 2) -> None:
-    """The warning: ``old`` is a key with its origin, or a module."""
+def tell(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
+    """A RenamedWarning where a key (``old`` to ``new``) or the texts of its value (``before`` to ``value``) had another name; at: what the key is part of."""
+    if old != new:
+        _warn(f"{at}{old} ({origin})", f"{at}{new}")
+    if before != value:
+        _warn(f"{at}{new}: {before} ({origin})", str(value))
+
+
+def _warn(old: str, new: str, stacklevel: int = 1) -> None:
     text = f"{old} is called {new} since roadcraft {SINCE}; the old name goes in {UNTIL}"
-    warnings.warn(text, RenamedWarning, stacklevel=stacklevel)
+    warnings.warn(text, RenamedWarning, stacklevel=stacklevel + 1)
 
 
 @contextmanager
@@ -130,7 +199,7 @@ class _Moved(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         new = MODULES[module.__name__]
-        tell(f"module {module.__name__}", new, stacklevel=3)
+        _warn(f"module {module.__name__}", new, stacklevel=2)
         module.__dict__["__getattr__"] = lambda name: getattr(import_module(new), name)
 
 

@@ -23,7 +23,7 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 WOMD = SCRIPTS.parents[1].parent / "shared" / "data" / "womd"
 # The clock ends a training, never the number of steps; slow models too shall leave checkpoints to go on from, and points of a curve.
 # Averaged weights at the end of the run drive better than those with the smallest open-loop error.
-COMMON = ("steps=100000000", "validate_every=400", "ema=0.99", "select.by=last")
+COMMON = ("steps=100000000", "validate_every=400", "ema_decay=0.99", "select.by=last")
 
 
 @dataclass(frozen=True)

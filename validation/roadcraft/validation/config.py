@@ -149,7 +149,7 @@ class ScoreConfig:
         "batch": "simulation.batch",
     }
     # What may differ between a run and its resumption: none of these can change a score.
-    FREE: ClassVar[tuple[str, ...]] = ("workers", "call_limit_s", "simulation.batch", "out")
+    FREE: ClassVar[tuple[str, ...]] = ("workers", "call_timeout_s", "simulation.batch", "out")
 
     planner: PluginRef = plugin_field("planner", "idm")
     """Drives the ego."""
@@ -166,7 +166,7 @@ class ScoreConfig:
     """Seed of every random draw."""
     workers: Annotated[int, Range(">= 0")] = 0
     """Worker processes (0: one per core)."""
-    call_limit_s: Annotated[float, Range("> 0")] = 60.0
+    call_timeout_s: Annotated[float, Range("> 0")] = 60.0
     """A planner call that takes longer is killed, and its scenario fails."""
     rollouts: bool = True
     """Whether the drives are kept, for show, rescore and report."""

@@ -17,15 +17,15 @@ class GuardConfig:
     """The planner whose proposals are judged."""
     fallback: PluginRef | None = plugin_field("planner", None)
     """A planner that drives where no proposal is safe (null: the guard brakes)."""
-    slower: Annotated[tuple[float, ...], Range("(0, 1]")] = (1.0, 0.75, 0.5, 0.25)
+    speed_fractions: Annotated[tuple[float, ...], Range("(0, 1]")] = (1.0, 0.75, 0.5, 0.25)
     """Speeds of slower copies that are tried, as shares of a proposal's own (1: the same way, driven gently)."""
-    most_slowed: Annotated[int, Range(">= 1")] = 4
+    max_slowed_proposals: Annotated[int, Range(">= 1")] = 4
     """Proposals of which slower copies are tried, the best first."""
-    keep_to_centre: bool = True
+    follow_centerline: bool = True
     """Whether copies on the route's centerline are tried of a proposal that leaves the road."""
-    most_judged: Annotated[int, Range(">= 1")] = 16
+    max_proposals: Annotated[int, Range(">= 1")] = 16
     """Proposals that are judged, the planner's best first; more are slower."""
-    learned_weight: Annotated[float, Range(">= 0")] = 0.3
+    planner_score_weight: Annotated[float, Range(">= 0")] = 0.3
     """Weight of the planner's own score beside that of the rules, which lies in [0, 1]."""
     progress_weight: Annotated[float, Range(">= 0")] = 5.0
     """Weight of progress in the score of the rules."""
@@ -43,13 +43,13 @@ class GuardConfig:
     """Deceleration of the comfortable stop, positive."""
     emergency_stop_mps2: Annotated[float, Range("> 0")] = 6.0
     """Deceleration of the emergency stop, positive."""
-    edge_slack_m: Annotated[float, Range(">= 0")] = 0.15
+    drivable_area_tolerance_m: Annotated[float, Range(">= 0")] = 0.15
     """Distance by which a corner may lie over the road's edge."""
     horizon_s: Annotated[float, Range("[1.5, 8]")] = 4.0
     """Time that is simulated; a longer one sees more conflicts and is slower."""
     radius_m: Annotated[float, Range("> 0")] = 60.0
     """Distance from the ego's center up to which objects are considered."""
-    foresee: bool = True
+    use_forecast: bool = True
     """Whether vehicles and bicycles move as the planner predicts, where it does; else straight on."""
 
     def __post_init__(self) -> None:

@@ -126,7 +126,7 @@ class Guard(Planner):
                 NUPLAN._replace(interval_s=_DT_S),
                 vehicle.box,
                 motion_of(vehicle),
-                c.edge_slack_m,
+                c.drivable_area_tolerance_m,
                 c.radius_m,
             )
         return self._benches[vehicle]
@@ -149,7 +149,7 @@ class Guard(Planner):
             frozen(obs.objects.velocity[rows]),
             state.collided,
         )
-        if plan.forecast is not None and self.config.foresee and _times(plan.forecast, b):
+        if plan.forecast is not None and self.config.use_forecast and _times(plan.forecast, b):
             world = world._replace(path=self._foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
         court = _Court(self, obs, b, ego, world, state.guide)
         return court.decide(plan), identity[world.row[world.ignored]]
@@ -210,20 +210,20 @@ class _Court:
         if not len(rows):
             return self._brake(self._straight_on()[None])
         opinion = plan.scores[self.b, rows]
-        learned = c.learned_weight * np.exp(opinion - opinion.max())
+        learned = c.planner_score_weight * np.exp(opinion - opinion.max())
         sheet = self.sheet(poses)
         value = self._values(sheet, learned)
         best = int(np.argmax(value))
-        row, astray = sheet[best], c.keep_to_centre & (sheet[:, DRIVABLE] == 0.0)
+        row, astray = sheet[best], c.follow_centerline & (sheet[:, DRIVABLE] == 0.0)
         good = _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0
         if good and not (astray & (learned > learned[best])).any():
             return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
-        tried = np.argsort(-value, kind="stable")[: c.most_slowed]
+        tried = np.argsort(-value, kind="stable")[: c.max_slowed_proposals]
         kept, of = self._centred(poses[tried], astray[tried])
         paths, favour = np.concatenate([poses[tried], kept]), np.concatenate([learned[tried], learned[tried][of]])
-        copies = self._copies(paths, c.slower, c.slowing_mps2, c.jerk_mps3)
+        copies = self._copies(paths, c.speed_fractions, c.slowing_mps2, c.jerk_mps3)
         both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
-        value = self._values(both, np.concatenate([learned, np.repeat(favour, len(c.slower))]))
+        value = self._values(both, np.concatenate([learned, np.repeat(favour, len(c.speed_fractions))]))
         best = int(np.argmax(value))
         if not _safe(both)[best]:
             return self._brake(paths)
@@ -243,7 +243,7 @@ class _Court:
         rows = []
         for k in (int(i) for i in order if np.isfinite(scores[i])):
             states_k = np.ascontiguousarray(states[k])
-            if len(rows) < self.config.most_judged and resample(
+            if len(rows) < self.config.max_proposals and resample(
                 time_us, states_k, length, self.now, _STEP_US, poses[len(rows)]
             ):
                 rows.append(k)

@@ -29,7 +29,7 @@ class BevRasterConfig(SeenConfig):
     channels: Annotated[tuple[int, ...], Range(">= 8")] = (32, 48, 64)
     """Channels of the convolutional stages, multiples of 8. The first sees patches of 4 x 4 cells, each further one
     halves the resolution; cells of the last become tokens."""
-    surface: Annotated[tuple[str, ...], OneOf(*LAYERS)] = LAYERS
+    raster_layers: Annotated[tuple[str, ...], OneOf(*LAYERS)] = LAYERS
     """Raster layers of the ground that are read, each with a channel that says where it is known; a layer that the
     training logs lack changes nothing."""
     dim: Annotated[int, Range(">= 1")] = 64

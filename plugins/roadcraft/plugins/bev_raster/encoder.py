@@ -86,11 +86,11 @@ class BevRaster(nn.Module):
         super().__init__()
         self.config = c = config
         dim = self.dim = c.dim
-        first = Stage(Patches(c.surface, c.channels[0]), c.channels[0])
+        first = Stage(Patches(c.raster_layers, c.channels[0]), c.channels[0])
         later = [Stage(nn.Conv2d(a, b, 3, 2, padding=1), b) for a, b in pairwise(c.channels)]
         self.stages = nn.ModuleList([first, *later])
         self.cell = nn.Linear(c.channels[-1], dim)
-        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.kept_channels, c.state_dropout)
+        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
         self.agent, self.seen = mlp(5, dim, dim), nn.Linear(sum(c.channels), dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.place = mlp(4, dim, dim)

@@ -56,7 +56,7 @@ class FrenetDecoder(nn.Module):
         offset_knots_s: tuple[float, ...],
         steps: int,
         interval_m: float,
-        slow_mps: float,
+        min_knot_speed_mps: float,
     ) -> None:
         super().__init__()
         horizon = steps * INTERVAL_S
@@ -73,7 +73,7 @@ class FrenetDecoder(nn.Module):
         both = np.concatenate([speed[::10][1:, 1:], WAY_WEIGHT * way[::10][1:, 1:]])
         self.speed_fit: Tensor
         self.register_buffer("speed_fit", torch.tensor(np.linalg.pinv(both), dtype=torch.float32), persistent=False)
-        self.interval_m, self.slow_mps = interval_m, slow_mps
+        self.interval_m, self.min_knot_speed_mps = interval_m, min_knot_speed_mps
         self.speed_basis: Tensor
         self.way_basis: Tensor
         self.offset_table: Tensor
@@ -102,7 +102,7 @@ class FrenetDecoder(nn.Module):
 
     def _shift(self, offset: Tensor, points: int, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
         """Metres (B, K, P) to the left of the line's points."""
-        scale = now.clamp_min(self.slow_mps)
+        scale = now.clamp_min(self.min_knot_speed_mps)
         basis = self._offset_basis(torch.arange(points, device=now.device) * self.interval_m / scale[:, None])
         second = lateral + slope * scale[:, None] * (self.first_knot / 3.0)
         control = torch.cat([lateral[..., None], second[..., None], OFFSET_SCALE * offset], -1)
@@ -136,7 +136,7 @@ class FrenetDecoder(nn.Module):
         )
         control = (rest @ self.speed_fit.T).clamp_min(STAND_MPS)
         bent = control + torch.log(-torch.expm1(-SHARPNESS * control)) / SHARPNESS  # the reverse of softplus
-        scale = now.clamp_min(self.slow_mps)
+        scale = now.clamp_min(self.min_knot_speed_mps)
         along, across = self._beside(future[..., :2], line)
         basis = self._offset_basis(along / scale[:, None])
         second = lateral + slope * scale * (self.first_knot / 3.0)

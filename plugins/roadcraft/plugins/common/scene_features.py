@@ -20,7 +20,7 @@ class SeenConfig:
     ego_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx", "ax")
     """Current states of the ego that are read; stood is how long it has just stood (s). nuPlan's logs hold neither
     steering nor yaw rate (they are 0)."""
-    kept_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx",)
+    undropped_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx",)
     """Ego channels that state_dropout never hides."""
     state_dropout: Annotated[float, Range("[0, 1)")] = 0.75
     """Probability that another ego channel is hidden in training; larger values look around more and extrapolate the

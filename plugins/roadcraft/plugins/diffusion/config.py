@@ -36,7 +36,7 @@ class DiffusionConfig:
     """Samples of trajectories by diffusion or flow matching.
 
     The defaults are small and train in minutes on two cores. For a large data set: blocks 3, heads 8, feed_forward 4,
-    dropout 0.1, draws 4.
+    dropout 0.1, noise_levels 4.
     """
 
     samples: Annotated[int, Range(">= 1")] = 6
@@ -45,12 +45,12 @@ class DiffusionConfig:
     """vp: diffusion (variance preserving); flow: flow matching."""
     steps: Annotated[int, Range(">= 1")] = 4
     """Steps of the solver; more are more exact and slower."""
-    order: Annotated[int, Range("[1, 2]")] = 2
+    solver_order: Annotated[int, Range("[1, 2]")] = 2
     """Order of the solver: 2 is DPM-Solver++ 2M, or for flow Heun, which calls the network twice a step but for the
     last."""
     temperature: Annotated[float, Range(">= 0")] = 0.7
     """Scale of the noise that a sample starts from; larger values give more diverse trajectories."""
-    emphasis: Annotated[float, Range(">= 0")] = 1.0
+    guidance_scale: Annotated[float, Range(">= 0")] = 1.0
     """Weight of classifier-free guidance: 0 ignores command, goal, target speed and style, 1 takes them as learned,
     more exaggerates them and doubles the cost."""
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
@@ -65,41 +65,41 @@ class DiffusionConfig:
     """Dropout; larger values regularize more, for large data sets."""
     word_dim: Annotated[int, Range(">= 1")] = 32
     """Width of the text encoder."""
-    words: Annotated[int, Range(">= 1")] = 8
+    max_words: Annotated[int, Range(">= 1")] = 8
     """Words of the longest command."""
-    lines: Annotated[int, Range(">= 1")] = 3
+    reference_lines: Annotated[int, Range(">= 1")] = 3
     """Reference lines along the route that are read, at most."""
-    line_points: Annotated[int, Range(">= 4")] = 80
+    reference_points: Annotated[int, Range(">= 4")] = 80
     """Points of each reference line."""
-    line_interval_m: Annotated[float, Range("> 0")] = 2.0
+    reference_interval_m: Annotated[float, Range("> 0")] = 2.0
     """Distance between the points of a reference line."""
     speed_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5)
     """Times of the knots of the speed spline, ascending."""
     offset_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
     """Knots of the lateral spline, ascending, in seconds of travel at the present speed."""
-    slow_mps: Annotated[float, Range("> 0")] = 5.0
+    min_knot_speed_mps: Annotated[float, Range("> 0")] = 5.0
     """Least speed that offset_knots_s are taken at."""
     future_steps: Annotated[int, Range(">= 1")] = 80
     """Predicted poses, 0.1 s apart."""
     future_agents: Annotated[int, Range(">= 0")] = 8
     """Nearest agents that are denoised together with the ego."""
-    draws: Annotated[int, Range(">= 1")] = 2
+    noise_levels: Annotated[int, Range(">= 1")] = 2
     """Noise levels per training sample."""
-    value: Annotated[float, Range(">= 0")] = 0.1
+    coefficient_weight: Annotated[float, Range(">= 0")] = 0.1
     """Loss weight of the spline coefficients."""
-    regression: Annotated[float, Range(">= 0")] = 1.0
+    regression_weight: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the poses that the splines make."""
-    heading: Annotated[float, Range(">= 0")] = 2.0
-    """Weight of the heading within regression."""
-    speed: Annotated[float, Range(">= 0")] = 0.5
-    """Weight of the speed within regression."""
-    choice: Annotated[float, Range(">= 0")] = 0.5
+    heading_weight: Annotated[float, Range(">= 0")] = 2.0
+    """Weight of the heading within regression_weight."""
+    speed_weight: Annotated[float, Range(">= 0")] = 0.5
+    """Weight of the speed within regression_weight."""
+    classification_weight: Annotated[float, Range(">= 0")] = 0.5
     """Loss weight of the choice of line."""
-    agent: Annotated[float, Range(">= 0")] = 0.3
+    agent_weight: Annotated[float, Range(">= 0")] = 0.3
     """Loss weight of the agents."""
-    near_s: Annotated[float, Range("> 0")] = 2.0
-    """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
-    closed loop drives."""
+    time_discount_s: Annotated[float, Range("> 0")] = 2.0
+    """A pose t seconds ahead weighs 1 / (1 + t / time_discount_s) in the loss; a smaller value favors the first second,
+    which a closed loop drives."""
 
     def __post_init__(self) -> None:
         check(

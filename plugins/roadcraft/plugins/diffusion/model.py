@@ -71,13 +71,18 @@ class Diffusion(nn.Module):
         self.config, self.dim = config, dim
         c = config
         self.spec = _spec(c, features)
-        self.lines, self.told = LineEncoder(dim), Told(c.words, c.word_dim, dim)
+        self.lines, self.told = LineEncoder(dim), Told(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.rank, self.wish = nn.Parameter(torch.randn(c.lines, dim) * 0.3), nn.Parameter(torch.zeros(c.lines, dim))
+        self.rank, self.wish = (
+            nn.Parameter(torch.randn(c.reference_lines, dim) * 0.3),
+            nn.Parameter(torch.zeros(c.reference_lines, dim)),
+        )
         self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
         self.norm, self.logit = nn.LayerNorm(dim), mlp(dim, dim, 1)
         self.agent, self.agent_kind, self.agent_token = mlp(8, dim, dim), nn.Embedding(KINDS, dim), nn.Linear(dim, dim)
-        self.decoder = FrenetDecoder(c.speed_knots_s, c.offset_knots_s, c.future_steps, c.line_interval_m, c.slow_mps)
+        self.decoder = FrenetDecoder(
+            c.speed_knots_s, c.offset_knots_s, c.future_steps, c.reference_interval_m, c.min_knot_speed_mps
+        )
         self.neighbours = Neighbours(c.future_steps)
         size = self.decoder.speed_size + self.decoder.offset_size
         self.denoiser = Denoiser(dim, size, self.neighbours.size, c.blocks, c.heads, c.feed_forward, c.dropout)
@@ -137,7 +142,7 @@ class Diffusion(nn.Module):
         return replace(denoised, ego=answer.ego, logits=answer.logits, agents=answer.agents)
 
     def _denoise_targets(self, scene: Scene, f: Mapping[str, Tensor]) -> Denoised:
-        b, m = len(scene.logits), self.config.draws
+        b, m = len(scene.logits), self.config.noise_levels
         agents, size, device = self.spec.future_agents, self.neighbours.size, scene.logits.device
         if "ego_future" in f:
             line = nearest_line(f)
@@ -186,20 +191,22 @@ class Diffusion(nn.Module):
         goal, valid = targets["ego_future"], targets["ego_future_valid"]
         values, others, known = self._wanted(targets, p.line)
         some = valid.any(-1).to(p.values.dtype)[:, None]
-        weight = valid / (1.0 + p.time_s / c.near_s)
+        weight = valid / (1.0 + p.time_s / c.time_discount_s)
         weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
         error = functional.smooth_l1_loss(p.drive, goal[:, None].expand_as(p.drive), reduction="none")
-        regression = error[..., :2].sum(-1) + c.heading * error[..., 2:4].sum(-1) + c.speed * error[..., 4]
+        regression = (
+            error[..., :2].sum(-1) + c.heading_weight * error[..., 2:4].sum(-1) + c.speed_weight * error[..., 4]
+        )
         miss = (p.values - values[:, None]).square().mean(-1)
         terms = {
-            "value": c.value * (miss * some).mean(),
-            "regression": c.regression * (regression * weight[:, None]).sum(-1).mean(),
-            "choice": c.choice * functional.cross_entropy(p.line_logits, nearest_line(targets)),
+            "value": c.coefficient_weight * (miss * some).mean(),
+            "regression": c.regression_weight * (regression * weight[:, None]).sum(-1).mean(),
+            "choice": c.classification_weight * functional.cross_entropy(p.line_logits, nearest_line(targets)),
         }
         if self.spec.future_agents:
             off = functional.smooth_l1_loss(p.others, others[:, None].expand_as(p.others), reduction="none")
             seen = known[:, None].expand_as(off)
-            terms["agent"] = c.agent * (off * seen).sum() / seen.sum().clamp_min(1)
+            terms["agent"] = c.agent_weight * (off * seen).sum() / seen.sum().clamp_min(1)
         return terms
 
     # ---- sampling ----------------------------------------------------------------------------------------------------
@@ -208,16 +215,16 @@ class Diffusion(nn.Module):
         """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise depends on ``keys`` (B,) alone."""
         c, f = self.config, features
         told = self.told(f)
-        scenes = [self._scene(encoding, f, told)] if c.emphasis else []
-        if c.emphasis != 1.0:
+        scenes = [self._scene(encoding, f, told)] if c.guidance_scale else []
+        if c.guidance_scale != 1.0:
             scenes.append(self._scene(encoding, f, torch.zeros_like(told)))
-        weights = [c.emphasis, 1.0 - c.emphasis] if len(scenes) == 2 else [1.0]
+        weights = [c.guidance_scale, 1.0 - c.guidance_scale] if len(scenes) == 2 else [1.0]
         log_p = torch.stack([w * s.logits.log_softmax(-1) for w, s in zip(weights, scenes, strict=True)]).sum(0)
         log_p = log_p.masked_fill(~f["reference_valid"], torch.finfo(log_p.dtype).min).log_softmax(-1)
         line, first = _deal(log_p, f["reference_valid"], c.samples)
         noise = self._noise(keys, first)
         size = len(self.scale)
-        z = solve(c.process, c.order, partial(self._clean, scenes, weights, line, f), noise, times(c.steps))
+        z = solve(c.process, c.solver_order, partial(self._clean, scenes, weights, line, f), noise, times(c.steps))
         drive, others = self._decode(line, z[..., :size], f), self._split(z)
         logits = log_p.gather(1, line) + _nearness(drive, line, first, self._times(z))
         return Prediction(drive, logits, self._futures(others, f).transpose(1, 2), self._times(z))
@@ -308,10 +315,10 @@ def _spec(c: DiffusionConfig, features: FeatureSpec) -> FeatureSpec:
     check_interval("diffusion", features)
     return replace(
         features,
-        reference_lines=c.lines,
-        reference_points=c.line_points,
-        reference_interval_m=c.line_interval_m,
+        reference_lines=c.reference_lines,
+        reference_points=c.reference_points,
+        reference_interval_m=c.reference_interval_m,
         future_steps=c.future_steps,
         future_agents=min(c.future_agents, features.agents),
-        instruction_words=c.words,
+        instruction_words=c.max_words,
     )

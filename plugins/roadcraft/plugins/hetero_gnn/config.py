@@ -12,7 +12,7 @@ from roadcraft.plugins.common.scene_features import SeenMapConfig
 @dataclass(frozen=True)
 class HeteroGnnConfig(SeenMapConfig):
     """A graph of agents, lanes and crosswalks. An edge leads from each of the nearest ones, those of the map within
-    near_m, the others within reach_m.
+    map_radius_m, the others within agent_radius_m.
 
     The defaults are small: they train in minutes on two cores. For a large data set: dim 128, edge_dim 64, map_layers
     3, layers 3, heads 8, feed_forward 4, dropout 0.1, agents 32, static 8, lanes 70, lane_points 20, crosswalks 8,
@@ -33,9 +33,9 @@ class HeteroGnnConfig(SeenMapConfig):
     """Width of the feed-forward layers, as a multiple of dim."""
     dropout: Annotated[float, Range("[0, 1)")] = 0.0
     """Dropout; larger values regularize more, for large data sets."""
-    lane_links: Annotated[int, Range(">= 1")] = 2
+    lane_successors: Annotated[int, Range(">= 1")] = 2
     """Lanes that follow a lane, and as many before it, that it hears."""
-    lane_lanes: Annotated[int, Range(">= 1")] = 4
+    lane_neighbors: Annotated[int, Range(">= 1")] = 4
     """Other lanes nearby that a lane hears."""
     lane_crosswalks: Annotated[int, Range(">= 1")] = 2
     """Crosswalks that a lane hears."""
@@ -47,9 +47,9 @@ class HeteroGnnConfig(SeenMapConfig):
     """Static objects that an agent or the ego hears."""
     lane_agents: Annotated[int, Range(">= 1")] = 4
     """Agents that a lane hears."""
-    near_m: Annotated[float, Range("> 0")] = 30.0
+    map_radius_m: Annotated[float, Range("> 0")] = 30.0
     """Longest edge within the map."""
-    reach_m: Annotated[float, Range("> 0")] = 50.0
+    agent_radius_m: Annotated[float, Range("> 0")] = 50.0
     """Longest edge from or to an agent."""
 
     def __post_init__(self) -> None:

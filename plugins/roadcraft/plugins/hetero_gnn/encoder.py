@@ -32,7 +32,7 @@ class HeteroGnn(nn.Module):
         super().__init__()
         self.config = c = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.kept_channels, c.state_dropout)
+        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
         self.agent = mlp(agent_size(c.past_steps), dim, dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.static = mlp(2, dim, dim)
@@ -46,7 +46,7 @@ class HeteroGnn(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def features(self) -> FeatureSpec:
-        return self.config.features(lane_links=self.config.lane_links)
+        return self.config.features(lane_links=self.config.lane_successors)
 
     def encode(
         self, features: Mapping[str, Tensor], cache: Mapping[str, Tensor] | None = None
@@ -106,7 +106,7 @@ class HeteroGnn(nn.Module):
             allowed = mask[receiver][..., None] & mask[sender][:, None]
             if sender == receiver:
                 allowed = allowed & ~torch.eye(allowed.shape[1], dtype=torch.bool, device=allowed.device)
-            slots, real = nearest(pose[receiver], pose[sender], allowed, count, c.reach_m)
+            slots, real = nearest(pose[receiver], pose[sender], allowed, count, c.agent_radius_m)
             attr = self.edge[name_of((sender, receiver))](relative(pose[receiver], pose[sender], slots))
             edges[sender, receiver] = make_edges(slots, real, attr, pose[sender].shape[1])
         return edges

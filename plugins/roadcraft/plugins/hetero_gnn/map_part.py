@@ -109,10 +109,10 @@ class MapPart(nn.Module):
         follows = links[..., None, :-2] == torch.arange(n, device=links.device)[:, None]  # (B, N, N, L)
         before = follows.any(-1).transpose(1, 2)
         first = torch.arange(n, 0, -1, device=links.device)
-        rank, previous = (before * first).topk(min(c.lane_links, n), -1)
+        rank, previous = (before * first).topk(min(c.lane_successors, n), -1)
         linked = (links[..., None, :] == torch.arange(n, device=links.device)[:, None]).any(-1) | before
         own = torch.eye(n, dtype=torch.bool, device=links.device)
-        near, near_real = nearest(pose, pose, real[:, None] & ~linked & ~own, c.lane_lanes, c.near_m)
+        near, near_real = nearest(pose, pose, real[:, None] & ~linked & ~own, c.lane_neighbors, c.map_radius_m)
         slots = torch.cat([links.clamp_min(0), previous, near], -1)
         some = torch.cat([links >= 0, rank > 0, near_real], -1) & real[..., None]
         counts = torch.tensor([links.shape[-1] - 2, 1, 1, previous.shape[-1], near.shape[-1]], device=links.device)
@@ -125,7 +125,7 @@ class MapPart(nn.Module):
     def _crosswalk_edges(self, pose: Tensor, walk_pose: Tensor, real: Tensor, walk_real: Tensor) -> Edges:
         c = self.config
         allowed = real[..., None] & walk_real[:, None]
-        slots, some = nearest(pose, walk_pose, allowed, c.lane_crosswalks, c.near_m)
+        slots, some = nearest(pose, walk_pose, allowed, c.lane_crosswalks, c.map_radius_m)
         return make_edges(slots, some, self.crosswalk_edge(relative(pose, walk_pose, slots)), walk_pose.shape[1])
 
 

@@ -18,11 +18,11 @@ class MultimodalConfig:
 
     modes: Annotated[int, Range(">= 1")] = 3
     """Trajectories per reference line."""
-    lines: Annotated[int, Range(">= 1")] = 3
+    reference_lines: Annotated[int, Range(">= 1")] = 3
     """Reference lines along the route that are read, at most."""
-    line_points: Annotated[int, Range(">= 4")] = 80
+    reference_points: Annotated[int, Range(">= 4")] = 80
     """Points of each reference line."""
-    line_interval_m: Annotated[float, Range("> 0")] = 2.0
+    reference_interval_m: Annotated[float, Range("> 0")] = 2.0
     """Distance between the points of a reference line."""
     layers: Annotated[int, Range(">= 1")] = 1
     """Layers of the decoder."""
@@ -36,25 +36,25 @@ class MultimodalConfig:
     """Times of the knots of the speed spline, ascending."""
     offset_knots_s: Annotated[tuple[float, ...], Range("> 0")] = (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
     """Knots of the lateral spline, ascending, in seconds of travel at the present speed."""
-    slow_mps: Annotated[float, Range("> 0")] = 5.0
+    min_knot_speed_mps: Annotated[float, Range("> 0")] = 5.0
     """Least speed that offset_knots_s are taken at."""
     future_steps: Annotated[int, Range(">= 1")] = 80
     """Predicted poses, 0.1 s apart."""
     future_agents: Annotated[int, Range(">= 0")] = 10
     """Nearest agents whose future is predicted."""
-    regression: Annotated[float, Range(">= 0")] = 1.0
+    regression_weight: Annotated[float, Range(">= 0")] = 1.0
     """Loss weight of the best mode's error of position, heading and speed."""
-    choice: Annotated[float, Range(">= 0")] = 0.5
+    classification_weight: Annotated[float, Range(">= 0")] = 0.5
     """Loss weight of the choice of line and mode."""
-    agent: Annotated[float, Range(">= 0")] = 0.3
+    agent_weight: Annotated[float, Range(">= 0")] = 0.3
     """Loss weight of the agents' error of position."""
-    heading: Annotated[float, Range(">= 0")] = 2.0
-    """Weight of the heading within regression."""
-    speed: Annotated[float, Range(">= 0")] = 0.5
-    """Weight of the speed within regression."""
-    near_s: Annotated[float, Range("> 0")] = 2.0
-    """A pose t seconds ahead weighs 1 / (1 + t / near_s) in the loss; a smaller near_s favors the first second, which a
-    closed loop drives."""
+    heading_weight: Annotated[float, Range(">= 0")] = 2.0
+    """Weight of the heading within regression_weight."""
+    speed_weight: Annotated[float, Range(">= 0")] = 0.5
+    """Weight of the speed within regression_weight."""
+    time_discount_s: Annotated[float, Range("> 0")] = 2.0
+    """A pose t seconds ahead weighs 1 / (1 + t / time_discount_s) in the loss; a smaller value favors the first second,
+    which a closed loop drives."""
 
     def __post_init__(self) -> None:
         check(

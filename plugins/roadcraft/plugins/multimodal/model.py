@@ -34,13 +34,15 @@ class Multimodal(nn.Module):
         self.spec = _spec(c, features)
         self.lines = LineEncoder(dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.rank = nn.Parameter(torch.randn(c.lines, 1, dim) * 0.1)
+        self.rank = nn.Parameter(torch.randn(c.reference_lines, 1, dim) * 0.1)
         self.mode = nn.Parameter(torch.randn(1, c.modes, dim) * 0.5)
         self.layers = nn.ModuleList(
             TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True) for _ in range(c.layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self.decoder = FrenetDecoder(c.speed_knots_s, c.offset_knots_s, c.future_steps, c.line_interval_m, c.slow_mps)
+        self.decoder = FrenetDecoder(
+            c.speed_knots_s, c.offset_knots_s, c.future_steps, c.reference_interval_m, c.min_knot_speed_mps
+        )
         self.speed = mlp(dim, dim, self.decoder.speed_size)
         self.offset = mlp(dim, dim, self.decoder.offset_size)
         self.logit = mlp(dim, dim, 1)
@@ -106,26 +108,28 @@ class Multimodal(nn.Module):
         c = self.config
         b = len(prediction.ego)
         goal, valid = targets["ego_future"], targets["ego_future_valid"]
-        ego = prediction.ego.unflatten(1, (c.lines, c.modes))
+        ego = prediction.ego.unflatten(1, (c.reference_lines, c.modes))
         line = nearest_line(targets)
         mine = ego[torch.arange(b), line]
-        weight = valid / (1.0 + prediction.time_s / c.near_s)
+        weight = valid / (1.0 + prediction.time_s / c.time_discount_s)
         weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
         gap = (mine[..., :2] - goal[:, None, :, :2]).norm(dim=-1)
         mode = (gap.detach() * weight[:, None]).sum(-1).argmin(-1)
         best = mine[torch.arange(b), mode]
         error = functional.smooth_l1_loss(best, goal, reduction="none")
-        regression = error[..., :2].sum(-1) + c.heading * error[..., 2:4].sum(-1) + c.speed * error[..., 4]
+        regression = (
+            error[..., :2].sum(-1) + c.heading_weight * error[..., 2:4].sum(-1) + c.speed_weight * error[..., 4]
+        )
         terms = {
-            "regression": c.regression * (regression * weight).sum(-1).mean(),
-            "choice": c.choice * functional.cross_entropy(prediction.logits, line * c.modes + mode),
+            "regression": c.regression_weight * (regression * weight).sum(-1).mean(),
+            "choice": c.classification_weight * functional.cross_entropy(prediction.logits, line * c.modes + mode),
         }
         if prediction.agents is not None and "agent_future" in targets:
             seen = targets["agent_future_valid"][:, : prediction.agents.shape[1]]
             miss = functional.smooth_l1_loss(
                 prediction.agents[:, :, 0, :, :2], targets["agent_future"][:, : seen.shape[1], :, :2], reduction="none"
             )
-            terms["agent"] = c.agent * (miss.sum(-1) * seen).sum() / seen.sum().clamp_min(1)
+            terms["agent"] = c.agent_weight * (miss.sum(-1) * seen).sum() / seen.sum().clamp_min(1)
         return terms
 
 
@@ -133,9 +137,9 @@ def _spec(c: MultimodalConfig, features: FeatureSpec) -> FeatureSpec:
     check_interval("multimodal", features)
     return replace(
         features,
-        reference_lines=c.lines,
-        reference_points=c.line_points,
-        reference_interval_m=c.line_interval_m,
+        reference_lines=c.reference_lines,
+        reference_points=c.reference_points,
+        reference_interval_m=c.reference_interval_m,
         future_steps=c.future_steps,
         future_agents=min(c.future_agents, features.agents),
     )

@@ -49,15 +49,15 @@ class Tokens(TokenNetwork):
             features,
             future_steps=c.future_tokens * POSES,
             future_agents=features.agents,
-            reference_lines=c.lines,
-            reference_points=c.line_points,
-            reference_interval_m=c.line_interval_m,
+            reference_lines=c.reference_lines,
+            reference_points=c.reference_points,
+            reference_interval_m=c.reference_interval_m,
         )
         self.stride = round(TOKEN_S / features.past_interval_s)
         fits = abs(self.stride * features.past_interval_s - TOKEN_S) < 1e-6
         if not fits or abs(features.future_interval_s - POSE_S) > 1e-6:
             raise PluginError(f"model tokens needs a history that divides {TOKEN_S} s, and targets every {POSE_S} s")
-        self.smoother = Smoother(self.spec.future_steps, config.smooth_s)
+        self.smoother = Smoother(self.spec.future_steps, config.smoothing_s)
 
     def features(self) -> FeatureSpec:
         return self.spec
@@ -94,7 +94,7 @@ class Tokens(TokenNetwork):
     @torch.no_grad()
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
         """K futures of the ego and of everybody: ego columns x, y, cos, sin, speed, smoothed; agents (B, A, K, T, 4); logits the log-likelihood of the
-        ego's tokens in the first ``score_s`` seconds. Equal keys give equal futures."""
+        ego's tokens in the first ``score_horizon_s`` seconds. Equal keys give equal futures."""
         return self._futures(self.scene(encoding, features, self.stride), features, keys)
 
     @torch.no_grad()
@@ -103,7 +103,7 @@ class Tokens(TokenNetwork):
         pose, chance = self.roll_out(scene, keys, c.future_tokens, c.samples, c.temperature, c.top_k)
         rear = as_real(ego_rear(pose[:, :, 0], features["vehicle"]))
         ego = self.smoother(rear, features["ego"][:, 0], features["ego"][:, 2])
-        score = chance[:, :, : max(round(c.score_s / TOKEN_S), 1)].sum(-1)
+        score = chance[:, :, : max(round(c.score_horizon_s / TOKEN_S), 1)].sum(-1)
         times = POSE_S * torch.arange(1, ego.shape[2] + 1, device=ego.device)
         return TokenPrediction(ego, score, as_real(pose[:, :, 1:].transpose(1, 2)), times, scene)
 
@@ -129,7 +129,7 @@ class Tokens(TokenNetwork):
             top, token = logits.topk(min(top_k, logits.shape[-1]))
             motion = words[token].unflatten(0, (b, samples))
             rows = top.unflatten(0, (b, samples))
-            parts = [blended(rows[:, 0], motion[:, 0], self.config.blend_m)] if greedy else []
+            parts = [blended(rows[:, 0], motion[:, 0], self.config.blend_radius_m)] if greedy else []
             for k in range(first, samples):
                 parts.append(drawn(rows[:, k], motion[:, k], luck[:, k, step], temperature))
             chosen, pick = (torch.stack(p, 1).flatten(0, 1) for p in zip(*parts, strict=True))
@@ -146,8 +146,8 @@ class Tokens(TokenNetwork):
         if not torch.is_grad_enabled() or "ego_future" not in features:
             return self._futures(scene, features, np.zeros(len(features["ego"]), np.uint64))
         goals = self._asked(scene, features)
-        if float(torch.rand(())) < self.config.closed_loop:
-            lesson = closest(self, scene, goals, self.config.closest_of)
+        if float(torch.rand(())) < self.config.closed_loop_fraction:
+            lesson = closest(self, scene, goals, self.config.cat_k)
         else:
             lesson = logged(self, scene, goals)
         shown = lesson.pose[:, :, None, 1:]
@@ -164,11 +164,11 @@ class Tokens(TokenNetwork):
         wrong, counts = self.surprise(scene, lesson), lesson.counts
         ego = wrong[:, 0].sum() / counts[:, 0].sum().clamp_min(1)
         agent = wrong[:, 1:].sum() / counts[:, 1:].sum().clamp_min(1)
-        return {"ego": c.ego * ego, "agent": c.agent * agent}
+        return {"ego": c.ego_weight * ego, "agent": c.agent_weight * agent}
 
     def _asked(self, scene: Scene, targets: Mapping[str, Tensor]) -> Goals:
         """What the actors did in the moments that are taught."""
-        return goals_of(scene.actors, targets, POSES).first(self.config.taught_tokens)
+        return goals_of(scene.actors, targets, POSES).first(self.config.training_tokens)
 
     def surprise(self, scene: Scene, lesson: Lesson) -> Tensor:
         """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
@@ -176,7 +176,7 @@ class Tokens(TokenNetwork):
         answer = self.answer(self.at_once(scene, lesson.pose, asked)[asked])
         kind = scene.actors.kind[..., None].expand(asked.shape)[asked]
         offset = self.word_bias + (1.0 - self.used) * NEVER
-        spread = self.training and self.config.label_spread > 0.0
+        spread = self.training and self.config.label_smoothing > 0.0
         hit = torch.zeros_like(answer[:, 0], dtype=torch.float32)
         for k, (first, last) in enumerate(self.bounds):
             rows = (kind == k).nonzero()[:, 0]

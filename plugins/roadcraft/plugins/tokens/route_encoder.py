@@ -19,7 +19,7 @@ class Way(nn.Module):
         super().__init__()
         c = config
         self.lines = LineEncoder(dim)
-        self.rank = nn.Parameter(torch.randn(c.lines, dim) * 0.3)
+        self.rank = nn.Parameter(torch.randn(c.reference_lines, dim) * 0.3)
         self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
         self.norm, self.likely, self.out = nn.LayerNorm(dim), nn.Linear(dim, 1), nn.Linear(dim, dim)
 

@@ -85,7 +85,7 @@ def shares(network: TokenNetwork, scene: Scene, lesson: Lesson, kind: int) -> Te
     """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of the class."""
     a = scene.actors
     asked = lesson.counts & (a.kind == kind)[..., None]
-    wide = network.config.label_spread * network.radius[kind].clamp_min(network.config.tolerance_m)
+    wide = network.config.label_smoothing * network.radius[kind].clamp_min(network.config.tolerance_m)
     first, last = network.bounds[kind]
     found = labels(
         _plain(as_real(lesson.pose[:, :, :-1][asked])),

@@ -18,7 +18,7 @@ class AugmentConfig:
     quintic spline. A displacement that touches another object is not made.
     """
 
-    probability: Annotated[float, Range("[0, 1]")] = 0.5
+    perturbation: Annotated[float, Range("[0, 1]")] = 0.5
     """Probability with which the ego is moved off its logged state."""
     x_m: Annotated[float, Range(">= 0")] = 1.0
     """Largest displacement forward and back (uniform, in the ego frame)."""
@@ -34,14 +34,15 @@ class AugmentConfig:
     """Time within which the target leads back onto the logged path; a longer one recovers more gently."""
     late_start: Annotated[float, Range("[0, 1]")] = 0.5
     """Probability with which a sample shortly after a start is seen from where the ego stood."""
-    late_s: Annotated[float, Range(">= 0")] = 3.0
+    late_start_s: Annotated[float, Range(">= 0")] = 3.0
     """Time after a start up to which late_start applies."""
     mirror: Annotated[float, Range("[0, 1]")] = 0.0
     """Probability with which the world is reflected left to right; traffic then keeps to the other side of the road."""
-    drop_agents: Annotated[float, Range("[0, 1]")] = 0.0
-    """Probability with which each agent is taken away that stays farther than keep_m from the ego's path."""
-    keep_m: Annotated[float, Range(">= 0")] = 20.0
-    """Distance from the ego's path within which drop_agents takes no agent away."""
+    agent_dropout: Annotated[float, Range("[0, 1]")] = 0.0
+    """Probability with which each agent is taken away that stays farther than agent_dropout_distance_m from the ego's
+    path."""
+    agent_dropout_distance_m: Annotated[float, Range(">= 0")] = 20.0
+    """Distance from the ego's path within which agent_dropout takes no agent away."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -84,8 +85,8 @@ class SelectConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run. Where it runs (devices, nodes, strategy, workers, threads, drives) changes nothing of what is
-    learned but for rounding."""
+    """A training run. Where it runs (devices, nodes, strategy, workers, threads, cached_drives) changes nothing of what
+    is learned but for rounding."""
 
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")
     """Turns features into scene tokens."""
@@ -112,23 +113,23 @@ class TrainConfig:
     learning_rate: Annotated[float | None, Range("> 0")] = None
     """Peak learning rate, after warmup (null: the model's own, else 2e-3; with start a tenth of that); a cosine leads
     down to a hundredth of it."""
-    warmup: Annotated[float, Range("[0, 1)")] = 0.05
+    warmup_fraction: Annotated[float, Range("[0, 1)")] = 0.05
     """Share of the run in which the learning rate rises to its peak."""
     weight_decay: Annotated[float, Range(">= 0")] = 0.05
     """Weight decay of the optimizer; larger values regularize more."""
-    clip: Annotated[float, Range("> 0")] = 1.0
+    max_gradient_norm: Annotated[float, Range("> 0")] = 1.0
     """Largest norm of the gradient; longer ones are scaled down to it."""
-    ema: Annotated[float, Range("[0, 1)")] = 0.0
+    ema_decay: Annotated[float, Range("[0, 1)")] = 0.0
     """Decay of the averaged weights that are validated and stored (0: none); larger values average over more steps."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Number format: float32, or bfloat16 where it is safe, which is faster on a GPU."""
     compile: bool = False
     """Whether torch.compile compiles the network."""
-    every_s: Annotated[float, Range("> 0")] = 0.25
+    sample_interval_s: Annotated[float, Range("> 0")] = 0.25
     """Time between the frames of a log that become samples; smaller values give more, more alike samples."""
     min_future_s: Annotated[float, Range(">= 0")] = 3.0
     """Frames with a shorter logged future are left out."""
-    validation: Annotated[float, Range("(0, 1)")] = 0.1
+    validation_fraction: Annotated[float, Range("(0, 1)")] = 0.1
     """Share of the logs that is held out."""
     validation_batches: Annotated[int, Range(">= 1")] = 16
     """Batches of held-out logs per validation, at most."""
@@ -154,7 +155,7 @@ class TrainConfig:
     """Threads that build batches (0: one per core and at most 4, shared among the processes of a node)."""
     threads: Annotated[int, Range(">= 0")] = 1
     """Threads of torch (0: all cores); small networks train fastest on one."""
-    drives: Annotated[int, Range(">= 1")] = 512
+    cached_drives: Annotated[int, Range(">= 1")] = 512
     """Logs held in memory at a time; more mix samples better and need more memory."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """What is done to samples at random."""

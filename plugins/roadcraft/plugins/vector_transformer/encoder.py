@@ -29,7 +29,7 @@ class VectorTransformer(nn.Module):
         super().__init__()
         self.config = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.kept_channels, config.state_dropout)
+        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.undropped_channels, config.state_dropout)
         self.agent = mlp(agent_size(config.past_steps), dim, dim)
         self.object_kind = nn.Embedding(KINDS, dim)
         self.static = mlp(2, dim, dim)

@@ -26,5 +26,5 @@ class NuplanConfig:
     """Part of the log before its window that a scenario read alone brings along."""
     future_s: Annotated[float, Range(">= 0")] = 8.5
     """Part of the log after its window that a scenario read alone brings along."""
-    licence: str = "nuPlan dataset licence (non-commercial research use)"
+    license: str = "nuPlan dataset licence (non-commercial research use)"
     """Terms of logs that do not state their own."""

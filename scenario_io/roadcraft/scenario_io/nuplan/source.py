@@ -138,7 +138,7 @@ class NuplanSource(ScenarioSource):
             if log in self._open:
                 self._open.move_to_end(log)
             else:
-                self._open[log] = LogReader(self._file(log), self.config.licence)
+                self._open[log] = LogReader(self._file(log), self.config.license)
                 if len(self._open) > _OPEN:
                     # Closed when nobody uses it any more: another thread may be reading.
                     self._open.popitem(last=False)

@@ -26,7 +26,7 @@ class WomdConfig:
     """Least half width that is measured."""
     max_half_width_m: Annotated[float, Range("> 0")] = 2.5
     """Largest half width that is measured."""
-    kerb_m: Annotated[float, Range(">= 0")] = 1.0
+    curb_m: Annotated[float, Range(">= 0")] = 1.0
     """Width of the strip behind a road edge that is never drivable."""
     route_ahead_m: Annotated[float, Range(">= 0")] = 100.0
     """Length by which the route goes on beyond the lanes that were driven."""

@@ -146,7 +146,7 @@ def _areas(
     """Road segments are the blocks of lanes, intersections what connectors cover; what else lies between the road edges, and driveways, is generic."""
     segments = [shapely.unary_union([shapes[i] for i in g]) for g in groups if g[0] < first]
     ids = [min(raw[i].id for i in g) for g in groups if g[0] < first]
-    faces = drivable_faces(features.road_edges, raw, shapely.unary_union(list(shapes)), config.kerb_m)
+    faces = drivable_faces(features.road_edges, raw, shapely.unary_union(list(shapes)), config.curb_m)
     kinds: list[tuple[AreaKind, list[int], list[int], list[list[F64]]]] = [
         (AreaKind.ROAD_SEGMENT, ids, [0] * len(ids), [rings_of(s) for s in segments]),
         (AreaKind.INTERSECTION, list(range(len(junctions))), [0] * len(junctions), [rings_of(s) for s in junctions]),

@@ -78,12 +78,12 @@ def successors_of(lanes: Sequence[RawLane]) -> tuple[list[list[int]], list[list[
 
 
 def drivable_faces(
-    edges: Sequence[RawLine], lanes: Sequence[RawLane], lane_area: BaseGeometry, kerb_m: float
+    edges: Sequence[RawLine], lanes: Sequence[RawLane], lane_area: BaseGeometry, curb_m: float
 ) -> list[Any]:
     """Polygons of the ground that the road edges enclose and that is road.
 
     The edges and the border of the map cut the plane into faces. A face is road when a lane runs through it, or when more of the edges around it
-    turn their left (drivable) side to it. Where edges end in the open, road and not-road form one face: there only a strip of ``kerb_m``
+    turn their left (drivable) side to it. Where edges end in the open, road and not-road form one face: there only a strip of ``curb_m``
     behind the edges is taken out again.
     """
     if not edges:
@@ -101,7 +101,7 @@ def drivable_faces(
     on_lane, on_left, on_right = (np.bincount(f[f >= 0], minlength=len(faces)) for f in inside)
     road = (on_lane >= 5) | (on_left > on_right)
     kept = shapely.unary_union([f for f, r in zip(faces, road, strict=True) if r])
-    behind = _kerbs(edges, inside[2], road, kerb_m)
+    behind = _kerbs(edges, inside[2], road, curb_m)
     if behind is not None:
         kept = kept.difference(behind.difference(lane_area))
     return [p for p in shapely.get_parts(kept) if p.geom_type == "Polygon" and p.area > 0.5]
@@ -144,15 +144,15 @@ def _face_of(tree: shapely.STRtree, points: F64, faces: int) -> I64:
     return out
 
 
-def _kerbs(edges: Sequence[RawLine], right_face: I64, road: Any, kerb_m: float) -> Any:
+def _kerbs(edges: Sequence[RawLine], right_face: I64, road: Any, curb_m: float) -> Any:
     """Strips behind the segments that have a road face on their wrong side."""
     quads, at = [], 0
     for e in edges:
         line = dense(e.line, 1.0)
         d = np.diff(line, axis=0)
-        n = kerb_m * np.stack([-d[:, 1], d[:, 0]], 1) / np.linalg.norm(d, axis=1, keepdims=True)
+        n = curb_m * np.stack([-d[:, 1], d[:, 0]], 1) / np.linalg.norm(d, axis=1, keepdims=True)
         face = right_face[at : at + len(d)]
         at += len(d)
         for i in np.flatnonzero((face >= 0) & road[face]):
             quads.append(shapely.Polygon([line[i], line[i + 1], line[i + 1] - n[i], line[i] - n[i]]))
-    return shapely.unary_union(quads) if quads and kerb_m > 0 else None
+    return shapely.unary_union(quads) if quads and curb_m > 0 else None

@@ -17,7 +17,7 @@ from roadcraft.validation.metrics.kernels.ttc import time_to_collision
 
 
 class TimeToCollisionWithinBound(Metric):
-    """Weight 5. 1 where the time to collision stays above ``least_s`` at every step (0 at the step of a collision at fault), else 0."""
+    """Weight 5. 1 where the time to collision stays above ``min_ttc_s`` at every step (0 at the step of a collision at fault), else 0."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0
@@ -43,7 +43,7 @@ class TimeToCollisionWithinBound(Metric):
             c.step_s,
             c.horizon_s,
         )
-        good = bool((seconds > c.least_s).all())
+        good = bool((seconds > c.min_ttc_s).all())
         least = float(
             seconds.min()
         )  # infinite where nobody would be hit: the reference's table then says inf, ours that there is none
@@ -52,7 +52,7 @@ class TimeToCollisionWithinBound(Metric):
             "time_to_collision_within_bound": good,
         }
         events = []
-        for first, last in zip(*runs(seconds <= c.least_s), strict=True):
+        for first, last in zip(*runs(seconds <= c.min_ttc_s), strict=True):
             foreseen = np.flatnonzero(hit[first : last + 1] >= 0)
             step = int(first) + (int(foreseen[0]) if len(foreseen) else 0)
             if len(foreseen):

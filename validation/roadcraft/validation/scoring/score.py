@@ -225,7 +225,7 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
             lost=gone,
         )
         steps = max((i.window_us[1] - i.window_us[0]) // max(i.row.interval_us * i.row.stride, 1) for i in items)
-        with Pool(folder.path, min(workers, max(len(batches), 1)), config.call_limit_s, events, int(steps)) as pool:
+        with Pool(folder.path, min(workers, max(len(batches), 1)), config.call_timeout_s, events, int(steps)) as pool:
             try:
                 pool.run(batches)
             except KeyboardInterrupt:

@@ -41,9 +41,9 @@ class Layer(nn.Module):
         self.norm, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.own = nn.Linear(dim, 6 * dim)  # query, keys and values of the past; query, keys and values of the others
         self.scene = nn.Linear(dim, 2 * dim)
-        self.ago = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.taught_tokens - 1))
-        self.bias = nn.Linear(c.relation, c.heads, bias=False)
-        self.gather = nn.Linear(2 * dim + c.heads * c.relation, dim)
+        self.ago = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.training_tokens - 1))
+        self.bias = nn.Linear(c.relation_dim, c.heads, bias=False)
+        self.gather = nn.Linear(2 * dim + c.heads * c.relation_dim, dim)
         self.think = mlp(dim, c.feed_forward * dim, dim)
         self.dropout = nn.Dropout(c.dropout)
 
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
 
     def __init__(self, dim: int, config: TokensConfig) -> None:
         super().__init__()
-        self.relation = Relation(config.relation)
+        self.relation = Relation(config.relation_dim)
         self.layers = nn.ModuleList(Layer(dim, config) for _ in range(config.layers))
         self.norm, self.scene_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
 

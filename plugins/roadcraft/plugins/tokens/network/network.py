@@ -59,7 +59,7 @@ class TokenNetwork(nn.Module):
         self.register_buffer("radius", torch.zeros(CLASSES))
         self.motion = mlp(MOTION, dim, dim)
         self.size, self.kind = mlp(3, dim), nn.Embedding(CLASSES, dim)
-        self.role, self.moment = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.taught_tokens - 1, dim)
+        self.role, self.moment = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.training_tokens - 1, dim)
         self.seen, self.way = nn.Linear(dim, dim), Way(dim, c)
         self.decoder = Decoder(dim, c)
         self.word, self.word_own = mlp(MOTION, dim, dim), nn.Parameter(torch.zeros(len(words), dim))
@@ -136,7 +136,7 @@ class TokenNetwork(nn.Module):
 
     def _moments(self, steps: int) -> Tensor:
         """What each of the steps from now on is (steps, D); those after all that were taught are as the last of these."""
-        step = torch.arange(steps, device=self.moment.weight.device).clamp_max(self.config.taught_tokens - 1)
+        step = torch.arange(steps, device=self.moment.weight.device).clamp_max(self.config.training_tokens - 1)
         return self.moment(self.config.past_tokens - 1 + step)
 
 

@@ -1,6 +1,6 @@
 """Smooths the ego's way. Tokens are coarse: a vehicle that followed them as they are would jerk along.
 
-The smoothed path p minimises the squared distance to the path of the tokens plus smooth_s^6 times the squared third derivative (jerk), and it starts with the
+The smoothed path p minimises the squared distance to the path of the tokens plus smoothing_s^6 times the squared third derivative (jerk), and it starts with the
 ego's present position, speed and acceleration. That is a linear problem with one matrix for all (Whittaker-Henderson smoothing of third order).
 """
 
@@ -18,17 +18,17 @@ SLOW_MPS, FAST_MPS = 0.5, 1.5  # below the first the heading is the tokens', abo
 class Smoother(nn.Module):
     """A fixed linear operator over ``steps`` poses 0.1 s apart."""
 
-    def __init__(self, steps: int, smooth_s: float) -> None:
+    def __init__(self, steps: int, smoothing_s: float) -> None:
         super().__init__()
         third = np.zeros((steps, steps + 3))  # differences of the three poses before the first step, then of the steps
         for i in range(steps):
             third[i, i : i + 4] = (-1.0, 3.0, -3.0, 1.0)
         third /= POSE_S**3
         own, before = third[:, 3:], third[:, :3]
-        inverse = np.linalg.inv(np.eye(steps) + smooth_s**6 * own.T @ own)
+        inverse = np.linalg.inv(np.eye(steps) + smoothing_s**6 * own.T @ own)
         t = POSE_S * np.array([-2.0, -1.0, 0.0])
         speed, force = before @ t, before @ (0.5 * t * t)
-        pull = -(smooth_s**6) * inverse @ own.T
+        pull = -(smoothing_s**6) * inverse @ own.T
         self.of_path: Tensor
         self.of_speed: Tensor
         self.of_force: Tensor

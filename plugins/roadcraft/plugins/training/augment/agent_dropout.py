@@ -26,14 +26,14 @@ _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
 
 
 def thin_out(scenes: LogScenes, scene: SceneArrays, frame: int, config: AugmentConfig, draw: float) -> SceneArrays:
-    """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability ``config.drop_agents``, decided by
+    """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability ``config.agent_dropout``, decided by
     ``draw`` in [0, 1) and its track."""
     drive = scenes.drive
     every = max(round(LOOK_S * 1e6 / drive.interval_us), 1)
     last = min(frame + scenes.future_stride * scenes.spec.future_steps, len(drive) - 1)
     gone = chosen(
-        scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every, config.keep_m,
-        config.drop_agents, draw,
+        scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every, config.agent_dropout_distance_m,
+        config.agent_dropout, draw,
     )  # fmt: skip
     if len(gone) == 0:
         return scene

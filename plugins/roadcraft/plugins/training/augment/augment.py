@@ -32,8 +32,8 @@ def draws(seed: int, step: int, count: int) -> F64:
 
 def limits(config: AugmentConfig | None) -> F64:
     """The settings of perturb and recover as the kernel takes them; None displaces nothing."""
-    c = config or AugmentConfig(probability=0.0)
-    return np.array([c.probability, c.x_m, c.y_m, c.heading_rad, c.speed_mps, c.min_speed_mps])
+    c = config or AugmentConfig(perturbation=0.0)
+    return np.array([c.perturbation, c.x_m, c.y_m, c.heading_rad, c.speed_mps, c.min_speed_mps])
 
 
 @njit(cache=True, nogil=True)

@@ -44,13 +44,13 @@ class DataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.config, self.source, self.stop = config, source, stop or StopRequest()
-        self.builder = SampleBuilder(source, spec, config.drives)
+        self.builder = SampleBuilder(source, spec, config.cached_drives)
         logs = source.logs()
         facts = {log: log_facts(source, log) for log in logs}
         check_intervals(list(facts.values()), spec, config.data)
-        train_logs, self.held_logs = split_logs(logs, config.validation, config.seed)
+        train_logs, self.held_logs = split_logs(logs, config.validation_fraction, config.seed)
         self.samples, self.held = (
-            find_samples(part, [facts[log] for log in part], config.every_s, config.min_future_s)
+            find_samples(part, [facts[log] for log in part], config.sample_interval_s, config.min_future_s)
             for part in (train_logs, self.held_logs)
         )
         for name, part in (("training", self.samples), ("validation", self.held)):
@@ -74,7 +74,7 @@ class DataModule(pl.LightningDataModule):
     def first_batches(self) -> Iterator[dict[str, Tensor]]:
         """Whole batches of training samples, the same on every rank, without end: for a model that looks at them before it is trained."""
         c, size = self.config, min(self.config.batch, len(self.samples))
-        order = BatchOrder(self.samples, size, c.seed, max(c.drives // 2, 1), None, c.steps)
+        order = BatchOrder(self.samples, size, c.seed, max(c.cached_drives // 2, 1), None, c.steps)
         for step in count():
             random = draws(c.seed, step, size)
             yield to_torch(self.builder.batch(self.samples, order.rows(step), self.augment, random))
@@ -94,7 +94,9 @@ class DataModule(pl.LightningDataModule):
             raise DataError(f"{len(self.samples)} samples are too few for {parts} parts of a batch", where=c.data)
         batch = min(c.batch, len(self.samples) // parts * parts)
         weights = weigher(c.balance, self.source, self.samples)
-        group = max(c.drives // 2, 1)  # so that the group that ends and the one that begins are in memory together
+        group = max(
+            c.cached_drives // 2, 1
+        )  # so that the group that ends and the one that begins are in memory together
         self.order = BatchOrder(self.samples, batch, c.seed, group, weights, c.steps)
         self.size = batch // parts
 

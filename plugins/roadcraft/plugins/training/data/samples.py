@@ -148,7 +148,7 @@ class SampleBuilder:
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
         start, stood_s = frame, None
         if augment is not None and draw[LATE] < augment.late_start:
-            start = stand_before(scenes, vehicle, frame, augment.late_s)
+            start = stand_before(scenes, vehicle, frame, augment.late_start_s)
         if start < frame:  # it stands there still
             late_s = (frame - start) * drive.interval_us * 1e-6
             limit, stood_s = limits(None), min(float(scenes.stood[start]) + late_s, WINDOW_S)
@@ -157,7 +157,7 @@ class SampleBuilder:
             limit, draw, vehicle.box, objects.box, objects.offsets,
         )  # fmt: skip
         scene = scenes.at(frame, ego, stood_s)
-        if augment is not None and augment.drop_agents > 0.0:
+        if augment is not None and augment.agent_dropout > 0.0:
             scene = thin_out(scenes, scene, frame, augment, float(draw[DROPPED]))
         write_features(s, scene, out, b)
         if s.future_agents:

@@ -9,7 +9,9 @@ from typing import Any
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
+from roadcraft.core.renamed import current_tree
 from roadcraft.planners.learned.checkpoint import CARD, METRICS, json_text, read_config, read_metrics
+from roadcraft.plugins.training.config import TrainConfig
 
 SUMMARY = "summary.json"  # of a run of ``roadcraft score``
 MANY, SOME_M = (
@@ -47,7 +49,7 @@ _NO_SCORES = "None yet. `roadcraft score planner=learned planner.checkpoint=PATH
 
 def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Markdown text from a checkpoint's config and metrics."""
-    data, training = config["data"], config["training"]
+    data, training = config["data"], current_tree(TrainConfig, config["training"])
     held = metrics.get("validation", {})
     many = 20  # a Waymo store has a map per scenario
     return _TEXT.format(
@@ -59,7 +61,7 @@ def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         train_logs=data["train_logs"],
         validation_logs=data["validation_logs"],
         samples=data["samples"],
-        every_s=training["every_s"],
+        every_s=training["sample_interval_s"],
         sources=", ".join(data["sources"]),
         maps=", ".join(data["maps"][:many])
         + (f" and {len(data['maps']) - many} more" if len(data["maps"]) > many else ""),
@@ -97,9 +99,9 @@ def _recipe(training: Mapping[str, Any]) -> str:
     parts = [
         f"Peak learning rate {training['learning_rate']}",
         training["precision"],
-        f"averaged with decay {training['ema']}" if training["ema"] else "not averaged",
+        f"averaged with decay {training['ema_decay']}" if training["ema"] else "not averaged",
         f"perturbed and recovered with probability {a['probability']}, started late with {a['late_start']}, mirrored with {a['mirror']}, "
-        f"agents dropped with {a['drop_agents']}",
+        f"agents dropped with {a['agent_dropout']}",
         f"balanced by pattern with {b['pattern']}" if b["pattern"] else "all samples equally often",
         f"best by {training['select']['by']}",
     ]

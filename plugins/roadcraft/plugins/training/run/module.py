@@ -38,7 +38,7 @@ class TrainModule(pl.LightningModule):
         self.network, self.config, self.stop = network, config, stop or StopRequest()
         assert config.learning_rate is not None  # ``recipe.with_rate``
         self.peak = config.learning_rate
-        self.finite, self.stopping = FiniteCheck(self.peak, config.clip), 0
+        self.finite, self.stopping = FiniteCheck(self.peak, config.max_gradient_norm), 0
         self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
         self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
         self.average: dict[str, Tensor] | None = None
@@ -97,9 +97,9 @@ class TrainModule(pl.LightningModule):
     def rate(self) -> float:
         """Learning rate now: a linear rise, then a cosine."""
         c, p = self.config, min(self.progress, 1.0)
-        if self.done / c.steps < c.warmup and p < c.warmup:
-            return self.peak * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup, 0.01)
-        wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup) / (1.0 - c.warmup)))
+        if self.done / c.steps < c.warmup_fraction and p < c.warmup_fraction:
+            return self.peak * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup_fraction, 0.01)
+        wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup_fraction) / (1.0 - c.warmup_fraction)))
         return self.peak * (FLOOR + (1.0 - FLOOR) * wave)
 
     # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class TrainModule(pl.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
-        self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.clip)
+        self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.max_gradient_norm)
         if isinstance(self.norm, DTensor):
             return
         wrong = self.finite.look_at_gradient(self.norm, self.done + 1)
@@ -137,7 +137,7 @@ class TrainModule(pl.LightningModule):
     def advance(self) -> None:
         """Count a finished step. Called by the run, since Lightning calls callbacks before the module's own hook."""
         self.done += 1
-        if self.config.ema:
+        if self.config.ema_decay:
             self._average()
         if self.trainer.world_size == 1:
             self.stopping = self.stop.asked
@@ -149,7 +149,7 @@ class TrainModule(pl.LightningModule):
         now = {k: v.detach() for k, v in self.network.state().items()}
         if self.average is None:
             self.average = {k: v.clone() for k, v in now.items()}
-        decay = min(self.config.ema, (1.0 + self.done) / (10.0 + self.done))
+        decay = min(self.config.ema_decay, (1.0 + self.done) / (10.0 + self.done))
         for k, v in now.items():
             self.average[k].lerp_(v, 1.0 - decay) if v.is_floating_point() else self.average[k].copy_(v)
 

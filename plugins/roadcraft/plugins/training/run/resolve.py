@@ -35,7 +35,7 @@ LEARNING_RATE, TUNED = (
 # What a run that goes on may change: how long it goes, where and how fast it runs, and what is looked at on the way.
 MAY_CHANGE = (
     "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select", "out", "data", "format",
-    "devices", "nodes", "accumulate", "strategy", "compile", "workers", "threads", "drives",
+    "devices", "nodes", "accumulate", "strategy", "compile", "workers", "threads", "cached_drives",
 )  # fmt: skip
 
 

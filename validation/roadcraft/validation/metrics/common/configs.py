@@ -78,7 +78,7 @@ class TimeToCollisionConfig:
     """Time between projected poses."""
     horizon_s: Annotated[float, Range("> 0")] = 3.0
     """Time up to which everybody is projected."""
-    least_s: Annotated[float, Range(">= 0")] = 0.95
+    min_ttc_s: Annotated[float, Range(">= 0")] = 0.95
     """A time to collision up to this fails."""
 
 
