@@ -16,7 +16,7 @@ from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
-from roadcraft.core.renamed import current, tell
+from roadcraft.core.renamed import current, tell_key
 from roadcraft.core.rules import RuleError, check, hints_of
 from roadcraft.core.yaml_text import Plain, resolved
 
@@ -58,7 +58,7 @@ class Walk:
         out = dict(base)
         for given, name, value in current(schema, over):
             key = f"{at}{name}"
-            tell(at, given, name, over[given], value, layer.origin)
+            tell_key(at, given, name, over[given], value, layer.origin)
             if self.names.setdefault((key, layer.origin), given) != given:
                 self.wrong(
                     key, f"is given twice, as {given} and as {self.names[key, layer.origin]}, its old and new name"

@@ -141,7 +141,7 @@ def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> di
     for old, new, value in current(schema, given):
         out[new] = value
         if origin:
-            tell("", old, new, given[old], value, origin)
+            tell_key("", old, new, given[old], value, origin)
     return out | {k: current_tree(s, out[k], origin) for k, s in _parts(schema) if isinstance(out.get(k), Mapping)}
 
 
@@ -152,17 +152,18 @@ def _parts(schema: type) -> list[tuple[str, type]]:
     return [(k, h) for k, h in hints_of(schema).items() if isinstance(h, type) and is_dataclass(h)]
 
 
-def tell(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
+def tell_key(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
     """A RenamedWarning where a key (``old`` to ``new``) or the texts of its value (``before`` to ``value``) had another name; at: what the key is part of."""
     if old != new:
-        _warn(f"{at}{old} ({origin})", f"{at}{new}")
+        tell(f"{at}{old} ({origin})", f"{at}{new}")
     if before != value:
-        _warn(f"{at}{new}: {before} ({origin})", str(value))
+        tell(f"{at}{new}: {before} ({origin})", str(value))
 
 
-def _warn(old: str, new: str, stacklevel: int = 1) -> None:
+def tell(old: str, new: str, stacklevel: int = 2) -> None:
+    """The RenamedWarning for what was called ``old``."""
     text = f"{old} is called {new} since roadcraft {SINCE}; the old name goes in {UNTIL}"
-    warnings.warn(text, RenamedWarning, stacklevel=stacklevel + 1)
+    warnings.warn(text, RenamedWarning, stacklevel=stacklevel)
 
 
 @contextmanager
@@ -199,7 +200,7 @@ class _Moved(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         new = MODULES[module.__name__]
-        _warn(f"module {module.__name__}", new, stacklevel=2)
+        tell(f"module {module.__name__}", new, stacklevel=3)
         module.__dict__["__getattr__"] = lambda name: getattr(import_module(new), name)
 
 
