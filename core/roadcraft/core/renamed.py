@@ -107,7 +107,10 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {}
 WEIGHTS: dict[str, dict[str, str]] = {}
 """``"KIND NAME"`` of an encoder or model: beginning of a weight's old name to that of its new name, dots included; ``*`` stands for one part."""
 
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "roadcraft.core.driving.reference_lines": "roadcraft.core.driving.features.reference_lines",
+    "roadcraft.planners.checkpoint": "roadcraft.planners.learned.checkpoint",
+}
 """Module that packages made for an earlier version import, and where its names are now."""
 
 
