@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from roadcraft.core import Ego, create
-from roadcraft.core.interfaces import load_planner
+from roadcraft.core import Ego, create, load_planner
 from roadcraft.core.testing import made_up_scenario, observe
 
 name = sys.argv[1] if len(sys.argv) > 1 else "constant_velocity"

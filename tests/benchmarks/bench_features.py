@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from roadcraft.core.driving.features.build import build_features, scenes_of
-from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts

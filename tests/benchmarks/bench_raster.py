@@ -12,8 +12,8 @@ from roadcraft.core.arrays import Polygons, Polylines, Ragged
 from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.raster import write_raster
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import Grid, RasterLayers
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 
 SIZES = {"128 cells": (128, 0.75), "192 cells": (192, 0.5)}

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged, offsets_of
-from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
+from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, window_of
 
 FRAMES, OBJECTS, LOGS = 9600, 50, 4

@@ -22,8 +22,8 @@ from roadcraft.core.driving.features.conditions import (
     word_ids,
     words_of,
 )
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing.world import made_up_scenario, observe
+from roadcraft.core.types import FeatureSpec
 
 SPEC = FeatureSpec(agents=4, static=2, lanes=4, lane_points=10, route_lanes=0, crosswalks=1, instruction_words=8)
 

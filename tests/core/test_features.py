@@ -29,9 +29,9 @@ from roadcraft.core.driving.features.reference_lines import (
     TO_ROUTE_END,
 )
 from roadcraft.core.errors import PluginError
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing import observe as observe_scenarios
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 
 SPEC = FeatureSpec(agents=6, static=3, lanes=12, lane_points=10, route_lanes=5, crosswalks=2, reference_points=40)

@@ -12,8 +12,8 @@ from roadcraft.core.arrays import Ragged
 from roadcraft.core.driving.features.build import LogScenes, allocate, build_features
 from roadcraft.core.driving.features.lane_graph import build_lane_graph, lane_graph
 from roadcraft.core.driving.features.map_tensors import feature_map
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.testing import made_up_scenario
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 
 SPEC = FeatureSpec(

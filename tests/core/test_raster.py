@@ -16,9 +16,9 @@ from roadcraft.core.driving.features import raster_kernels as k
 from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate, build_features, scenes_of
 from roadcraft.core.driving.features.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centres, raster_map
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import Grid, LayerKind, RasterLayers
 from roadcraft.core.map import MapData
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 
 CELLS, CELL_M = 64, 0.75

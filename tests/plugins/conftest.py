@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.interfaces import ScenarioRow
+from roadcraft.core.types import ScenarioRow
 from roadcraft.plugins.training.config import TrainConfig
 
 ENCODER = {

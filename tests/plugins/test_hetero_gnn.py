@@ -14,10 +14,10 @@ import torch
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.features.build import LogScenes, SceneArrays, build_features
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.interfaces import TokenKind
 from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.testing.network import made_up_features
+from roadcraft.core.types import TokenKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import make_edges, nearest, relative

@@ -386,7 +386,7 @@ def test_a_network_that_has_not_learned_is_warned_of(trained: Path, tmp_path: Pa
 
 
 def test_logs_at_other_times_than_the_features_ask_for_are_refused(recipe: TrainConfig, made_up_source: Any) -> None:
-    from roadcraft.core.interfaces import FeatureSpec
+    from roadcraft.core.types import FeatureSpec
     from roadcraft.plugins.training.data.samples import check_intervals, log_facts
 
     facts = [replace(log_facts(made_up_source, "tiny-0"), interval_us=us) for us in (50_100, 99_900)]

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.scenario import Ego
+from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig
 from roadcraft.plugins.training.data.balance import PATTERNS, patterns, scenario_weights, weigher

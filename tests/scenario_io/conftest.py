@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import random_logs
 
-from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive
+from roadcraft.core.types import ScenarioRow
 
 
 @pytest.fixture(scope="session")

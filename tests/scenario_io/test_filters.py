@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from roadcraft.core.arrays import Ragged
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Scenes
+from roadcraft.core.types import ScenarioRow
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import (

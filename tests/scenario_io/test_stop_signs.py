@@ -11,9 +11,9 @@ import shapely
 from roadcraft.core.driving.features.build import LogScenes, build_features
 from roadcraft.core.driving.features.map_tensors import MOUTH_M, STOP_SIGN, stop_signs
 from roadcraft.core.driving.features.reference_lines import FAR_M, TO_STOP
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.map import AreaKind, LaneKind
 from roadcraft.core.scenario import Ego
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.synthesize import synthesise
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.config import load_config, to_tree
-from roadcraft.core.interfaces import ScenarioRow
+from roadcraft.core.types import ScenarioRow
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import part_path

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from roadcraft.core.interfaces import PlannerNeeds
 from roadcraft.core.map import AreaKind, MapData
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Drive, LightState, ObjectKind, Scenario
 from roadcraft.core.testing import world
 from roadcraft.core.testing.world import LaneSketch, rectangle, sketch_drive, sketch_map
+from roadcraft.core.types import PlannerNeeds
 
 WIDTH = 3.5
 START = np.array([331_000.0, 4_690_000.0])  # UTM-like, so that float32 would not do

@@ -118,7 +118,7 @@ def made(tmp_path: Path) -> made_runs.Made:
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of eight short scenarios in four made-up logs."""
-    from roadcraft.core.interfaces import ScenarioRow
+    from roadcraft.core.types import ScenarioRow
     from roadcraft.scenario_io import StoreWriter
     from roadcraft.scenario_io.synthetic.synthesize import synthesise
 

@@ -10,12 +10,13 @@ import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.registry import create, registry
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Ego, ObjectFrames, ObjectKind
 from roadcraft.core.testing import MetricConformance, made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import LIMIT_MPS, ORIGIN
+from roadcraft.core.types import MetricResult
 from roadcraft.validation import metrics
 from roadcraft.validation.metrics import RolloutContext, aggregate, evaluate, scenario_score
 from roadcraft.validation.metrics.common.aggregation import Entry

@@ -12,11 +12,12 @@ import pytest
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.errors import ConfigError, PluginError, RoadcraftError
-from roadcraft.core.interfaces import Planner, PlannerNeeds, SinglePlanner, stack_plans
+from roadcraft.core.interfaces import Planner, SinglePlanner, stack_plans
 from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.rollout import Forecast, Plan, Rollout
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import observe
+from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import KinematicBicycleConfig, SimulationConfig
 from roadcraft.validation.simulation import Failure, simulate

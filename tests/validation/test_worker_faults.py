@@ -15,7 +15,8 @@ import ctypes, json, os, sys, time
 from dataclasses import dataclass
 import numpy as np
 from roadcraft.core.hookspecs import PluginSpec, hookimpl
-from roadcraft.core.interfaces import AgentPolicy, Metric, MetricResult, Planner
+from roadcraft.core.interfaces import AgentPolicy, Metric, Planner
+from roadcraft.core.types import MetricResult
 from roadcraft.core.registry import create
 
 @dataclass(frozen=True)

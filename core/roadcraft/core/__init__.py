@@ -22,9 +22,11 @@ _EXPORTS = {
     "roadcraft.core.rollout": ["Forecast", "Lights", "Objects", "ObservationBatch", "Plan", "Rollout"],
     "roadcraft.core.vehicle": ["RigidUnit", "Vehicle", "load_vehicle", "vehicle_names"],
     "roadcraft.core.interfaces": [
-        "AgentPolicy", "BehaviorModel", "Event", "FeatureSpec", "Keys", "Metric", "MetricContext", "MetricResult", "Planner", "PlannerNeeds",
-        "Prediction", "ScenarioRow", "ScenarioSource", "SceneEncoder", "SceneEncoding", "Series", "SinglePlanner", "TokenKind", "Tracker", "VehicleModel",
+        "AgentPolicy", "BehaviorModel", "Metric", "MetricContext", "Planner", "ScenarioSource", "SceneEncoder", "SinglePlanner", "Tracker", "VehicleModel",
         "load_planner", "stack_plans",
+    ],
+    "roadcraft.core.types": [
+        "Event", "FeatureSpec", "Keys", "MetricResult", "PlannerNeeds", "Prediction", "ScenarioRow", "SceneEncoding", "Series", "TokenKind",
     ],
     "roadcraft.core.config": ["load_config", "path_field", "to_yaml"],
     "roadcraft.core.rules": ["OneOf", "Range", "Unit", "check"],
@@ -43,22 +45,12 @@ if TYPE_CHECKING:
     from roadcraft.core.interfaces import (
         AgentPolicy,
         BehaviorModel,
-        Event,
-        FeatureSpec,
-        Keys,
         Metric,
         MetricContext,
-        MetricResult,
         Planner,
-        PlannerNeeds,
-        Prediction,
-        ScenarioRow,
         ScenarioSource,
         SceneEncoder,
-        SceneEncoding,
-        Series,
         SinglePlanner,
-        TokenKind,
         Tracker,
         VehicleModel,
         load_planner,
@@ -80,6 +72,18 @@ if TYPE_CHECKING:
         Scenario,
         Scenes,
         Tracks,
+    )
+    from roadcraft.core.types import (
+        Event,
+        FeatureSpec,
+        Keys,
+        MetricResult,
+        PlannerNeeds,
+        Prediction,
+        ScenarioRow,
+        SceneEncoding,
+        Series,
+        TokenKind,
     )
     from roadcraft.core.vehicle import RigidUnit, Vehicle, load_vehicle, vehicle_names
 

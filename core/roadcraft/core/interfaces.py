@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import IntEnum
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.errors import PluginError
+from roadcraft.core.renamed import moved_names
 from roadcraft.core.rollout import Forecast, Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.core.types import FeatureSpec, Keys, MetricResult, PlannerNeeds, Prediction, ScenarioRow, SceneEncoding
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.windows import cut
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,20 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from roadcraft.core.errors import DataError
-
-Keys = NDArray[np.uint64]
-
+else:
+    __getattr__ = moved_names(__name__)
 
 # ---- planners -------------------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PlannerNeeds:
-    """What a planner asks of the simulator. object_past: frames of object history, the current one included (0: none);
-    log: the logged scenario itself (oracles only)."""
-
-    object_past: int = 0
-    log: bool = False
 
 
 class Planner(ABC):
@@ -150,38 +139,6 @@ class VehicleModel(ABC):
 # ---- metrics --------------------------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Series:
-    """A metric over time. time_us (n,) int64, values (n,) or (n, C) float64."""
-
-    time_us: I64
-    values: F64
-    unit: str = ""
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Event:
-    """What cost a scenario its score: the step, in words what happened, and the object (track id) if one is involved."""
-
-    step: int
-    what: str
-    object_id: int | None = None
-
-
-@dataclass(frozen=True)
-class MetricResult:
-    """One metric of one rollout. name: the metric's own; score in [0, 1] or None (none at this rollout; a metric that is only reported may give any finite
-    number); stats: named values, each a finite number, true, false, or None where there is no such value (nobody to collide with, say);
-    events: what cost the score, each at a step of the rollout."""
-
-    name: str
-    score: float | None
-    stats: Mapping[str, float | int | bool | None] = field(default_factory=dict)
-    series: Series | None = None
-    events: tuple[Event, ...] = ()
-
-
 class MetricContext(Protocol):
     """What a metric gets: the rollout, and a memo by which metrics share intermediate results."""
 
@@ -204,30 +161,6 @@ class Metric(ABC):
 
 
 # ---- logs -----------------------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ScenarioRow:
-    """One row of a scenario index: enough to filter by, without opening the log.
-
-    token: of the anchor frame; tags: of the anchor frame, sorted; log, split, map_name, source, licence; anchor_us: time of the anchor frame;
-    first_us, last_us: the window if the source fixes it (else None: it follows from the type, nuPlan's rule); has_goal; interval_us: of the log;
-    stride: log frames per iteration.
-    """
-
-    token: str
-    tags: tuple[str, ...]
-    log: str
-    split: str
-    map_name: str
-    source: str
-    licence: str
-    anchor_us: int
-    interval_us: int
-    stride: int
-    has_goal: bool
-    first_us: int | None = None
-    last_us: int | None = None
 
 
 class ScenarioSource(ABC):
@@ -261,8 +194,6 @@ class ScenarioSource(ABC):
 
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
         """One scenario; sources that can read a window alone override this."""
-        from roadcraft.core.windows import cut
-
         return cut(self.drive(row.log), self.map(row.log), row, type, window_us)
 
     def iter_rows(self) -> Iterator[ScenarioRow]:
@@ -271,80 +202,6 @@ class ScenarioSource(ABC):
 
 
 # ---- learned behaviour (torch is imported by implementations only) ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """Fixed capacities of the features a network reads; never the batch's maximum, so that a result cannot depend on its neighbours.
-
-    agents: nearest moving objects; past_steps: frames of their history, the current one included, ``past_interval_s`` apart; static: nearest static
-    objects; lanes: nearest lanes and connectors, each of ``lane_points`` points; route_lanes: lanes of the route, by distance; crosswalks;
-    reference_lines: centrelines along the route from the ego onward (its own lane, left, right), each of ``reference_points`` points
-    ``reference_interval_m`` apart; radius_m: around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with
-    targets; lane_links: successors kept per piece of lane (0: no lane graph); raster_cells: rows and columns of a bird's-eye raster (0: none) with
-    cells of ``raster_cell_m``; instruction_words: words of a text command (0: neither commands nor other conditions are read).
-    """
-
-    agents: int = 32
-    past_steps: int = 21
-    past_interval_s: float = 0.1
-    static: int = 8
-    lanes: int = 70
-    lane_points: int = 20
-    route_lanes: int = 20
-    crosswalks: int = 8
-    reference_lines: int = 3
-    reference_points: int = 80
-    reference_interval_m: float = 2.0
-    radius_m: float = 100.0
-    future_steps: int = 80
-    future_interval_s: float = 0.1
-    future_agents: int = 10
-    lane_links: int = 0
-    raster_cells: int = 0
-    raster_cell_m: float = 0.5
-    instruction_words: int = 0
-
-    def schema_hash(self) -> str:
-        """Identifies the layout of the features; stored in checkpoints and compared when they are loaded."""
-        return blake2b(repr(sorted(asdict(self).items())).encode(), digest_size=8).hexdigest()
-
-
-class TokenKind(IntEnum):
-    """Codes of ``SceneEncoding.kind``, by which a model knows what a token stands for."""
-
-    EGO = 0
-    AGENT = 1
-    STATIC = 2
-    LANE = 3
-    CROSSWALK = 4
-    GRID = 5
-
-
-@dataclass
-class SceneEncoding:
-    """What an encoder makes of B scenes: tokens (B, N, D), finite where real; mask (B, N) bool, true where a token is real; pose (B, N, 3) x, y, heading in the
-    ego frame; kind (B, N) int64, codes of ``TokenKind``, the same in every scene; ego (B,) int64 index of the ego's token, which is real and of kind EGO.
-    Tokens of kind AGENT stand together, row by row those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
-
-    tokens: Tensor
-    mask: Tensor
-    pose: Tensor
-    kind: Tensor
-    ego: Tensor
-
-
-@dataclass
-class Prediction:
-    """What a model foresees, ego frame. ego (B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit vector), then speed; logits (B, K), finite: a
-    candidate that is none has the lowest number of its type; agents (B, A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None:
-    K' = K where each candidate goes with futures of its own (joint modes), else 1; time_s (T,) from now, rising, T = ``future_steps`` in ``sample``.
-    A model may return a subclass that holds more for its own ``loss``."""
-
-    ego: Tensor
-    logits: Tensor
-    agents: Tensor | None
-    time_s: Tensor
 
 
 class SceneEncoder(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from importlib import import_module
@@ -113,6 +113,21 @@ MODULES: dict[str, str] = {
 }
 """Module that packages made for an earlier version import, and where its names are now."""
 
+NAMES: dict[str, str] = {
+    f"roadcraft.core.interfaces.{name}": f"roadcraft.core.{name}"
+    for name in (
+        "Event",
+        "FeatureSpec",
+        "MetricResult",
+        "PlannerNeeds",
+        "Prediction",
+        "ScenarioRow",
+        "SceneEncoding",
+        "Series",
+    )
+}
+"""Name that packages made for an earlier version import from a module, and where it is now."""
+
 
 class RenamedWarning(FutureWarning):
     """An old name was used. It works until the version that the warning names."""
@@ -213,6 +228,20 @@ def find_moved_modules() -> None:
         sys.meta_path.append(_Moved())
 
 
+def moved_names(module: str) -> Callable[[str], Any]:
+    """``__getattr__`` of a module that some names have left for another."""
+
+    def load(name: str) -> Any:
+        new = NAMES.get(f"{module}.{name}")
+        if new is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        tell(f"{module}.{name}", new, stacklevel=3)
+        home, _, name = new.rpartition(".")
+        return getattr(import_module(home), name)
+
+    return load
+
+
 def docs_page(plugins: Registry | None = None) -> str:
     """The page "Coming from 0.1" in Markdown, from the tables above."""
     from roadcraft.core.registry import load_object, registry
@@ -226,7 +255,7 @@ def docs_page(plugins: Registry | None = None) -> str:
         _PAGE.format(since=SINCE, until=UNTIL),
         _table("## Settings", ("of", "until then", f"since {SINCE}"), settings),
         _table("## Weights in checkpoints", ("of", "until then", f"since {SINCE}"), weights),
-        _table("## Modules", ("until then", f"since {SINCE}"), list(MODULES.items())),
+        _table("## Modules and names", ("until then", f"since {SINCE}"), list((MODULES | NAMES).items())),
     ]
     return "\n".join(p for p in parts if p)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from roadcraft.core.arrays import I64, Ragged
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes
+from roadcraft.core.types import ScenarioRow
 
 GAP_US = 500_000  # between two iterations: no simulation step is that long
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core import PluginError
+from roadcraft.core import FeatureSpec, Keys, PluginError, Prediction, SceneEncoding
 from roadcraft.core.driving.features.reference_lines import (
     HEADING_COS,
     HEADING_SIN,
@@ -22,7 +22,6 @@ from roadcraft.core.driving.features.reference_lines import (
     TO_RED,
     TO_STOP,
 )
-from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 

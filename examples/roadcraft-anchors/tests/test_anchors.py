@@ -3,8 +3,7 @@ import torch
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
-from roadcraft.core import create
-from roadcraft.core.interfaces import FeatureSpec, Prediction
+from roadcraft.core import FeatureSpec, Prediction, create
 from roadcraft.core.testing import ModelConformance
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core import Ego, Metric, MetricResult
-from roadcraft.core.interfaces import Event, Series
+from roadcraft.core import Ego, Event, Metric, MetricResult, Series
 from roadcraft_cautious.plugin import HardBrakingConfig
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.interfaces import Keys, Planner
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE
+from roadcraft.core.types import Keys
 from roadcraft.planners.basic_configs import ConstantVelocityConfig
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polylines, offsets_of
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames
+from roadcraft.core.types import ScenarioRow
 from roadcraft.core.windows import select_scenes
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE
 from roadcraft.scenario_io.filters import window_of

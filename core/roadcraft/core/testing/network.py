@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from roadcraft.core.interfaces import FeatureSpec, Prediction, SceneEncoding, TokenKind
 from roadcraft.core.registry import create
 from roadcraft.core.testing.world import made_up_scenario, observe
+from roadcraft.core.types import FeatureSpec, Prediction, SceneEncoding, TokenKind
 
 TERMS_SEED = 1
 KEPT = (

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged, offsets_of
-from roadcraft.core.interfaces import PlannerNeeds
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch, PlanLog, Rollout
 from roadcraft.core.scenario import (
@@ -25,6 +24,7 @@ from roadcraft.core.scenario import (
     Scenes,
     Tracks,
 )
+from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 
 ORIGIN = (664_000.0, 3_997_000.0)  # positions as large as real ones, so that a kernel in float32 shows

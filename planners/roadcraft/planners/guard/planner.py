@@ -18,10 +18,11 @@ from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, track
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, U8, U64, Ego
+from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.guard.comfort import driven_before, ride_tables
 from roadcraft.planners.guard.config import GuardConfig

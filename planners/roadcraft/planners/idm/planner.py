@@ -13,10 +13,11 @@ from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.polyline import arc_lengths
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import Keys, Planner
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind
+from roadcraft.core.types import Keys
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
 from roadcraft.planners.idm.kernel import Law, Seen, Way, map_red_lanes, plan_along, rail_capsules

@@ -12,9 +12,10 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.features.build import Features, build_features, scenes_of
 from roadcraft.core.driving.features.conditions import Conditions, read_instruction
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.interfaces import Keys, Planner, PlannerNeeds
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
+from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.planners.learned.config import LearnedConfig
 

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centres
 from roadcraft.core.driving.features.raster_kernels import cells_ahead
-from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.core.layers import LayerKind
+from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core.errors import PluginError
-from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.common.kernels import array, compiled, drive_along
 
 INTERVAL_S = 0.1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from roadcraft.core.rules import OneOf, Range, check
 
 if TYPE_CHECKING:
-    from roadcraft.core.interfaces import FeatureSpec
+    from roadcraft.core.types import FeatureSpec
 
 EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stood")
 
@@ -39,7 +39,7 @@ class SeenConfig:
 
     def features(self, **more: Any) -> FeatureSpec:
         """Features for an encoder: neither lanes, reference lines nor targets but for what ``more`` says."""
-        from roadcraft.core.interfaces import FeatureSpec
+        from roadcraft.core.types import FeatureSpec
 
         nothing = dict.fromkeys(
             ("lanes", "crosswalks", "route_lanes", "reference_lines", "reference_points", "future_agents"), 0

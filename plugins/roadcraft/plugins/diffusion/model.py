@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
-from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
+from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, check_interval
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from roadcraft.core.errors import PluginError
-from roadcraft.core.interfaces import FeatureSpec, Keys, Prediction, SceneEncoding
+from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft.plugins.tokens.actors import Goals, actors_of, ego_rear, goals_of
 from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.interfaces import FeatureSpec, SceneEncoding, TokenKind
+from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp

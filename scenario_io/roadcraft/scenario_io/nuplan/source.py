@@ -9,9 +9,10 @@ from threading import Lock
 from typing import ClassVar
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.core.types import ScenarioRow
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.faults import gaps_of, without_gaps
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION, NuplanConfig

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.interfaces import ScenarioRow
+from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 VERSION = 1

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Scenario
+from roadcraft.core.types import ScenarioRow
 from roadcraft.core.vehicle import RigidUnit, Vehicle
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import disk_error, write_atomic
-from roadcraft.core.interfaces import ScenarioRow
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive
+from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.store.index import (
     VERSION,
     DriveEntry,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import ScenarioRow, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.core.types import ScenarioRow
 from roadcraft.core.windows import cut
 from roadcraft.scenario_io.faults import gaps_of, mended, without_gaps
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig

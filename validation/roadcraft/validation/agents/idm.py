@@ -11,9 +11,10 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.capsules import box_capsule
-from roadcraft.core.interfaces import AgentPolicy, Keys
+from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario
+from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.fleet import Around, Fleet, Law, Roads, copy_fleet, own_rails_of, roads_of, widen_fleet

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from roadcraft.core.interfaces import AgentPolicy, Keys
+from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import ObjectKind, Scenario
+from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.configs import LogAgentsConfig
 from roadcraft.validation.agents.logged import logged_objects, stack_objects

@@ -24,9 +24,10 @@ from nuplan.planning.simulation.planner.abstract_planner import PlannerInitializ
 from nuplan.planning.simulation.simulation_time_controller.simulation_iteration import SimulationIteration  # type: ignore
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import PlannerNeeds, SinglePlanner
+from roadcraft.core.interfaces import SinglePlanner
 from roadcraft.core.rollout import Objects, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, LightState, ObjectKind
+from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.devkit.observe import ego_row
 from roadcraft.validation.devkit.outward import ego_state

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import DataError, RoadcraftError
-from roadcraft.core.interfaces import Metric, ScenarioRow, ScenarioSource
+from roadcraft.core.interfaces import Metric, ScenarioSource
 from roadcraft.core.registry import create, registry
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.core.types import ScenarioRow
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.golden.difference import TOLERANCE, Comparison
 from roadcraft.validation.golden.files import GoldenDrive, read_golden

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import Keys, Planner
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
+from roadcraft.core.types import Keys
 from roadcraft.validation.golden.files import GoldenDrive
 
 _STRAIGHT_M, _CORRIDOR_M = 1e-6, 1e-5  # a gap to a buffered corridor is only defined to about 1e-6 m

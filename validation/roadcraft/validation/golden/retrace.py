@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.interfaces import Keys, Planner
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Ego
+from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.golden.difference import Comparison

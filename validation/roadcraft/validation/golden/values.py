@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from roadcraft.core.interfaces import Metric, MetricResult
+from roadcraft.core.interfaces import Metric
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.types import MetricResult
 from roadcraft.validation.golden.difference import TOLERANCE, Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.metrics.common.aggregation import Entry, aggregate

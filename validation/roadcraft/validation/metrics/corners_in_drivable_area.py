@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import MetricResult, Series
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.drivable import departures
 from roadcraft.validation.metrics.common.frames import frames

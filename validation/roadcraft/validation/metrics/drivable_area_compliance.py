@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import DrivableAreaConfig
 from roadcraft.validation.metrics.common.drivable import departures
 from roadcraft.validation.metrics.common.events import runs, span_text

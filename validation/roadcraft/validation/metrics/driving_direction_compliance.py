@@ -10,7 +10,8 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.polyline import project_row
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.configs import DrivingDirectionConfig
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.bounded import excesses
 from roadcraft.validation.metrics.common.configs import ComfortConfig
 from roadcraft.validation.metrics.common.dynamics import acceleration, jerk, within, yaw_acceleration, yaw_rate

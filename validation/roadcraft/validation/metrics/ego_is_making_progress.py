@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import MakingProgressConfig, ProgressConfig
 from roadcraft.validation.metrics.common.progress import progress
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import LaneChangeConfig
 from roadcraft.validation.metrics.common.events import span_text
 from roadcraft.validation.metrics.common.frames import frames

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 

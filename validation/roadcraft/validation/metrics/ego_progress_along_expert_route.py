@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.configs import ProgressConfig
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.progress import progress

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.bounded import bounded
 from roadcraft.validation.metrics.common.configs import YawRateConfig
 from roadcraft.validation.metrics.common.dynamics import yaw_rate

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.collisions import CollisionType, collisions
 from roadcraft.validation.metrics.common.configs import CollisionConfig
 from roadcraft.validation.metrics.common.events import object_event

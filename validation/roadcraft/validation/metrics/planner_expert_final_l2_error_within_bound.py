@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from roadcraft.core.interfaces import Metric, MetricContext, MetricResult
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.configs import DisplacementConfig
 from roadcraft.validation.metrics.common.open_loop import errors, horizon_result
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.interfaces import Event, Metric, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.collisions import collisions
 from roadcraft.validation.metrics.common.configs import TimeToCollisionConfig
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text

@@ -91,11 +91,11 @@ from roadcraft.core.driving.features.raster import CHANNELS, write_raster
 from roadcraft.core.driving.features.reference_lines import INFO_SIZE, POINT_SIZE, write_references
 from roadcraft.core.driving.features.stopped_time import CREEPING_MPS, STANDING_MPS, stood, stood_lately
 from roadcraft.core.errors import DataError, PluginError
-from roadcraft.core.interfaces import FeatureSpec
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Drive, Ego
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import Vehicle
 
 LAYOUT = 3  # raise when an array's meaning changes: old checkpoints are then refused

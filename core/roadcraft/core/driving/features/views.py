@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.types import FeatureSpec
 
 _LATEST = "past_steps"  # the one capacity that is cut from the front
 _LINKS = ("lane_next", "lane_side")  # hold rows of lanes

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from roadcraft.core import Ego, Metric, MetricResult
-from roadcraft.core.interfaces import Event, Series
+from roadcraft.core import Ego, Event, Metric, MetricResult, Series
 
 
 class __CLASS__(Metric):

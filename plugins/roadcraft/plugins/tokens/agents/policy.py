@@ -12,9 +12,10 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.build import SceneArrays, build_features, vehicle_row
 from roadcraft.core.driving.features.stopped_time import stood_lately
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import AgentPolicy, Keys
+from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import ObjectKind, Scenario
+from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.tokens.agents.agent_states import Troupe, advance, assemble, columns, take

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.interfaces import SceneEncoding, TokenKind
+from roadcraft.core.types import SceneEncoding, TokenKind
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.tokens.actors import CLASSES, Actors, actors_of
 from roadcraft.plugins.tokens.config import TokensConfig

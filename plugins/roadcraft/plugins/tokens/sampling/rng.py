@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.interfaces import Keys
 from roadcraft.core.random import step_keys
+from roadcraft.core.types import Keys
 from roadcraft.plugins.tokens.vocabulary import F32
 
 

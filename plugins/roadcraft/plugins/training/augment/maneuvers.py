@@ -31,7 +31,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.features.build import Features, LogScenes
 from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditions, Manoeuvre, write_conditions
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
-from roadcraft.core.interfaces import FeatureSpec
+from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.synthetic_commands import obey
 
 F32 = NDArray[np.float32]

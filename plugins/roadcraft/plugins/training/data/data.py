@@ -13,7 +13,8 @@ from torch import Tensor
 
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.balance import weigher

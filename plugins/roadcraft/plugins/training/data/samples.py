@@ -19,8 +19,9 @@ from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.mirror import mirror
 from roadcraft.core.driving.features.stopped_time import WINDOW_S
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import FeatureSpec, ScenarioSource
+from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Drive
+from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment.agent_dropout import thin_out
 from roadcraft.plugins.training.augment.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future

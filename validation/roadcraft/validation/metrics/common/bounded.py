@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.interfaces import Event, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.dynamics import p90, within
 from roadcraft.validation.metrics.common.frames import frames
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
-from roadcraft.core.interfaces import Event, MetricContext
+from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.types import Event
 from roadcraft.validation.metrics.common.frames import frames
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.interfaces import MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.types import MetricResult, Series
 from roadcraft.validation.metrics.common.dynamics import p90
 from roadcraft.validation.metrics.common.frames import expert_boxes, frames
 

@@ -15,8 +15,9 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import ego_box, wrap
 from roadcraft.core.driving.readonly import Index, frozen
 from roadcraft.core.errors import DataError
-from roadcraft.core.interfaces import Event, MetricContext, MetricResult, Series
+from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
 
 HORIZONS = (3, 5, 8)

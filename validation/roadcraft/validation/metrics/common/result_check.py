@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import PluginError
-from roadcraft.core.interfaces import Event, Metric, MetricResult, Series
+from roadcraft.core.interfaces import Metric
+from roadcraft.core.types import Event, MetricResult, Series
 
 ROLES = ("multiplier", "weighted", "report")
 _ROUNDING = 1e-9  # by which a score may miss [0, 1]
