@@ -181,7 +181,7 @@ def test_a_parameter_has_type_unit_and_range() -> None:
         "far": ("a number > 0", "m", "> 0"),
         "near": ("a number in [0, 1]", "", "[0, 1]"),
         "limit_mps2": ("a number or null", "m/s²", ""),
-        "mode": ("one of a, b", "", ""),
+        "mode": ("one of a, b", "", "a, b"),
         "several": ("a list of x, y", "", "x, y"),
         "planner": ("a planner plugin; see `roadcraft plugins planner`", "", ""),
         **{f"{at}.width_m": ("a number", "m", "") for at in ("inner", "parts[]")},

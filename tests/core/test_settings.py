@@ -15,8 +15,9 @@ import pytest
 
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.hookspecs import PluginSpec
 from roadcraft.core.parameters import Section, parameters_of, sections_of
-from roadcraft.core.registry import load_object, registry
+from roadcraft.core.registry import Provided, Registry, load_object, registry
 from roadcraft.core.renamed import RenamedWarning
 from roadcraft.core.rules import OneOf, Range, check
 from roadcraft.core.vehicle import Vehicle
@@ -170,6 +171,11 @@ def test_a_third_partys_ranges_are_checked_when_it_is_loaded() -> None:
     assert load_config(Foreign, ["gain=2"]).config == Foreign(2.0)
     with pytest.raises(ConfigError, match=r"gain \(command line\): must be above 0 and at most 2, got 0.0"):
         load_config(Foreign, ["gain=0"])
+    home = f"{__name__}:Foreign"
+    sys.modules.setdefault(__name__, sys.modules[Foreign.__module__])
+    plugins = Registry([Provided(PluginSpec("planner", "foreign", "", home, home), "here", "1", False)], [], [])
+    with pytest.raises(ConfigError, match=r"gain must be above 0 and at most 2, got 3.0"):
+        plugins.create("planner", "foreign", Foreign(3.0))
 
 
 @dataclass(frozen=True)

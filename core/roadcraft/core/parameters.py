@@ -97,21 +97,19 @@ def sections_of(schema: type, at: str = "", text: str = "") -> list[Section]:
 
 
 def _parameter(schema: type, f: Field[Any], at: str, text: str) -> Parameter:
-    hint, marks, kind = (
-        hints_of(schema)[f.name],
-        marks_of(hints_of(schema, marked=True)[f.name]),
-        f.metadata.get("kind", ""),
-    )
+    hint, kind = hints_of(schema)[f.name], f.metadata.get("kind", "")
     plain, rules = optional_part(hint), rules_of(schema).get(f.name, ())
     choices = next((r.values for r in rules if isinstance(r, OneOf)), _choices(plain))
     several = get_origin(plain) in (tuple, list)
+    range_ = ", ".join(r.text for r in rules)
     if kind:
         one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} plugin"
         type_ = f"a list of {kind} plugins" if several else one
     elif f.metadata.get("path"):
         type_ = "a path"
     elif choices and plain is not bool:
-        type_ = f"{'a list' if several else 'one'} of {', '.join(c or repr(c) for c in choices)}"
+        range_ = ", ".join(c or repr(c) for c in choices)
+        type_ = f"{'a list' if several else 'one'} of {range_}"
     else:
         type_ = name_of_type(plain)
     if plain is not hint:
@@ -120,10 +118,10 @@ def _parameter(schema: type, f: Field[Any], at: str, text: str) -> Parameter:
     if isinstance(default, PluginRef) and not default.params:
         default = default.name
     shown = "" if default is MISSING else to_tree({"": default})[""]
-    unit = next((m.name for m in marks if isinstance(m, Unit)), None)
-    if unit is None:
-        unit = _UNITS.get(f.name.rpartition("_")[2], "") if type_.startswith(("a number", "a list of")) else ""
-    return Parameter(f"{at}{f.name}", type_, shown, unit, ", ".join(r.text for r in rules), text, kind, choices)
+    by_name = _UNITS.get(f.name.rpartition("_")[2], "") if type_.startswith(("a number", "a list of")) else ""
+    marks = marks_of(hints_of(schema, marked=True)[f.name])
+    unit = next((m.name for m in marks if isinstance(m, Unit)), by_name)
+    return Parameter(f"{at}{f.name}", type_, shown, unit, range_, text, kind, choices)
 
 
 def _choices(hint: Any) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import pluggy
 
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.hookspecs import API_VERSION, GROUP, KINDS, CommandSpec, Hooks, PluginSpec
+from roadcraft.core.rules import check
 
 NO_PLUGINS = "ROADCRAFT_NO_PLUGINS"
 _NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -150,6 +151,7 @@ class Registry:
         if isinstance(params, cls) and more:
             raise ConfigError(f"{kind} {name}: give a {cls.__name__} or single params ({', '.join(more)}), not both")
         config = params if isinstance(params, cls) else build_params(self, kind, name, {**(params or {}), **more})
+        check(config)
         return target(config, **context)
 
 
