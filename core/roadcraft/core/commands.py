@@ -116,7 +116,7 @@ def _print_plugins(rows: list[dict[str, str]]) -> None:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(help="planner, metric, encoder or model.")],
+    kind: Annotated[str, typer.Argument(help="Kind of plugin, as `roadcraft plugins` lists them, or command.")],
     name: Annotated[str, typer.Argument(help="The plugin's name, such as my_planner.")],
     out: Annotated[
         Path | None,

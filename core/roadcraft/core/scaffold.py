@@ -7,36 +7,62 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.files import write_atomic
 
 _ENTRY_POINTS = "[project.entry-points.roadcraft]"
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+class _Kind(NamedTuple):
+    """What the files of a kind's package hold beside ``templates/KIND/KIND.py``: the line of its listing, the fields of its
+    config dataclass, its conformance suite, how it is used. A folder that has a ``plugin.py`` or ``test.py`` of its own needs
+    no such texts."""
+
+    use: str
+    summary: str = ""
+    fields: str = ""
+    suite: str = ""
+
+
 _KINDS = {
-    "planner": (
-        "Keeps its direction and brakes gently",
-        '    deceleration_mps2: Annotated[float, Range("> 0")] = 1.0\n    """Deceleration, positive; a larger one brakes harder."""',
-        "PlannerConformance",
+    "planner": _Kind(
         "roadcraft score planner=__NAME__ data=PATH/TO/STORE",
+        "Keeps its direction and brakes gently",
+        '''
+    deceleration_mps2: Annotated[float, Range("> 0")] = 1.0
+    """Deceleration, positive; a larger one brakes harder."""
+''',
+        "PlannerConformance",
     ),
-    "metric": (
-        "Share of time below a speed",
-        '    bound_mps: Annotated[float, Range("> 0")] = 20.0\n    """Speed below which time counts."""',
-        "MetricConformance",
+    "metric": _Kind(
         "roadcraft score planner=idm metrics=[__NAME__] data=PATH/TO/STORE",
+        "Share of time below a speed",
+        '''
+    bound_mps: Annotated[float, Range("> 0")] = 20.0
+    """Speed below which time counts."""
+''',
+        "MetricConformance",
     ),
-    "encoder": (
-        "A token per thing seen, two attention layers",
-        '    dim: Annotated[int, Range(">= 4")] = 64\n    """Width of the scene tokens."""',
-        "EncoderConformance",
+    "encoder": _Kind(
         "roadcraft train encoder=__NAME__ model=multimodal data=PATH/TO/STORE",
+        "A token per thing seen, two attention layers",
+        '''
+    dim: Annotated[int, Range(">= 4")] = 64
+    """Width of the scene tokens."""
+''',
+        "EncoderConformance",
     ),
-    "model": (
-        "Speed profiles along the lines ahead",
-        '    modes: Annotated[int, Range(">= 1")] = 3\n    """Speed profiles per reference line."""',
-        "ModelConformance",
+    "model": _Kind(
         "roadcraft train encoder=vector_transformer model=__NAME__ data=PATH/TO/STORE",
+        "Speed profiles along the lines ahead",
+        '''
+    modes: Annotated[int, Range(">= 1")] = 3
+    """Speed profiles per reference line."""
+''',
+        "ModelConformance",
     ),
 }
 
@@ -57,11 +83,11 @@ def write_package(kind: str, name: str, folder: Path) -> Path:
         return _add(kind, plugin, folder)
     home = f"roadcraft_{plugin}"
     texts = {
-        "common/pyproject.toml": "pyproject.toml",
-        "common/README.md": "README.md",
-        "common/plugin.py": f"{home}/plugin.py",
-        f"{kind}/{kind}.py": f"{home}/{kind}.py",
-        "common/test.py": f"tests/test_{plugin}.py",
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        "plugin.py": f"{home}/plugin.py",
+        f"{kind}.py": f"{home}/{kind}.py",
+        "test.py": f"tests/test_{plugin}.py",
     }
     _write(folder, {target: _rendered(source, kind, plugin, home) for source, target in texts.items()})
     _write(folder, {f"{home}/__init__.py": f'"""The roadcraft {kind} {plugin!r}."""\n'})
@@ -80,9 +106,9 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
         )
     home = entry.group(1)
     new = {
-        f"{home}/{plugin}_plugin.py": _rendered("common/plugin.py", kind, plugin, home),
-        f"{home}/{plugin}.py": _rendered(f"{kind}/{kind}.py", kind, plugin, home),
-        f"tests/test_{plugin}.py": _rendered("common/test.py", kind, plugin, home),
+        f"{home}/{plugin}_plugin.py": _rendered("plugin.py", kind, plugin, home),
+        f"{home}/{plugin}.py": _rendered(f"{kind}.py", kind, plugin, home),
+        f"tests/test_{plugin}.py": _rendered("test.py", kind, plugin, home),
     }
     for target in new:
         if (folder / target).exists():
@@ -96,19 +122,21 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
 
 
 def _rendered(source: str, kind: str, plugin: str, home: str) -> str:
-    summary, config_fields, suite, use = _KINDS[kind]
+    """A template of the kind, or the common one of that name, with this plugin's names."""
+    row = _KINDS[kind]
     words = {
-        "__FIELDS__": config_fields + "\n",
-        "__SUMMARY__": summary,
-        "__SUITE__": suite,
-        "__USE__": use,
+        "__FIELDS__": row.fields.strip("\n"),
+        "__SUMMARY__": row.summary,
+        "__SUITE__": row.suite,
+        "__USE__": row.use,
         "__KIND__": kind,
         "__CLASS__": "".join(part.capitalize() for part in plugin.split("_")),
         "__DIST__": f"roadcraft-{plugin.replace('_', '-')}",
         "__PACKAGE__": home,
         "__NAME__": plugin,
     }
-    text = (_TEMPLATES / source).read_text(encoding="utf-8")
+    own = _TEMPLATES / kind / source
+    text = (own if own.is_file() else _TEMPLATES / "common" / source).read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(word, value)
     return text

@@ -13,8 +13,9 @@ class __CLASS__Config:
 
 __FIELDS__
 
+
 @hookimpl
-def roadcraft_plugins():
+def roadcraft_plugins() -> list[PluginSpec]:
     return [
         PluginSpec(
             kind="__KIND__",
