@@ -99,8 +99,8 @@ def _recipe(training: Mapping[str, Any]) -> str:
     parts = [
         f"Peak learning rate {training['learning_rate']}",
         training["precision"],
-        f"averaged with decay {training['ema_decay']}" if training["ema"] else "not averaged",
-        f"perturbed and recovered with probability {a['probability']}, started late with {a['late_start']}, mirrored with {a['mirror']}, "
+        f"averaged with decay {training['ema_decay']}" if training["ema_decay"] else "not averaged",
+        f"perturbed and recovered with probability {a['perturbation']}, started late with {a['late_start']}, mirrored with {a['mirror']}, "
         f"agents dropped with {a['agent_dropout']}",
         f"balanced by pattern with {b['pattern']}" if b["pattern"] else "all samples equally often",
         f"best by {training['select']['by']}",
