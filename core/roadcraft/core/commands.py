@@ -116,7 +116,13 @@ def _print_plugins(rows: list[dict[str, str]]) -> None:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(help="Kind of plugin, as `roadcraft plugins` lists them, or command.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="Kind of plugin, as `roadcraft plugins` lists them, or command.",
+            autocompletion=lambda: [*KINDS.items(), ("command", "a command of roadcraft")],
+        ),
+    ],
     name: Annotated[str, typer.Argument(help="The plugin's name, such as my_planner.")],
     out: Annotated[
         Path | None,

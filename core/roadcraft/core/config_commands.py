@@ -28,7 +28,12 @@ Words = Annotated[
     ),
 ]
 For = Annotated[
-    str, typer.Option("--for", help="The verb the file is for (score, train, ...); found from its keys if not given.")
+    str,
+    typer.Option(
+        "--for",
+        help="The verb the file is for (score, train, ...); found from its keys if not given.",
+        autocompletion=lambda: [(c.spec.name, c.spec.help) for c in registry().commands() if c.spec.config],
+    ),
 ]
 _BESIDE = "\0"  # stands for "--", which the parser would swallow
 
@@ -102,6 +107,7 @@ def config_diff(
         typer.Argument(
             help="One file (compared with the defaults), two files, or files and key=value words on both sides of a --.",
             metavar="A.yaml [B.yaml] | A.yaml... [key=value]... -- B.yaml... [key=value]...",
+            autocompletion=complete_settings,
         ),
     ],
     verb: For = "",
