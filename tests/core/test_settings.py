@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import pytest
 
+from roadcraft.core.cli import main
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.hookspecs import PluginSpec
@@ -52,27 +53,54 @@ def test_defaults_keep_their_rules(name: str, schema: type) -> None:
     check(schema())
 
 
-def run_roadcraft(*words: str, **env: str) -> tuple[str, set[str]]:
-    """What the command line prints, in a process of its own, and the top modules that were imported."""
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """What the command line prints, 80 columns wide, in a folder of its own; keywords are environment variables."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, **env: str) -> str:
+        with monkeypatch.context() as m:
+            for name, value in {"COLUMNS": "80", "TERM": "dumb", **env}.items():
+                m.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main(list(words))
+        out, err = capsys.readouterr()
+        assert ended.value.code in (0, None), err
+        return out
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        (("plugins", "model", "diffusion"), {}),
+        (("config", "show", "--for", "train"), {}),
+        (("config", "show", "--for", "score", "--comments", "planner=guard"), {}),
+        ((), {"_ROADCRAFT_COMPLETE": "complete_bash", "COMP_WORDS": "roadcraft\nscore\nplanner\n=", "COMP_CWORD": "3"}),
+    ],
+)
+def test_what_shows_settings_imports_nothing_heavy(words: tuple[str, ...], env: dict[str, str]) -> None:
+    """``--help`` of every command: ``test_cli``."""
     code = (
         "import sys, atexit\nfrom roadcraft.core.cli import main\n"
         "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "80", "TERM": "dumb", **env},
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env={**os.environ, **env}
     )
     assert done.returncode == 0, done.stderr
     out, _, modules = done.stdout.rpartition("\nMODULES")
-    return out, {m.split(".")[0] for m in modules.split()}
+    assert out
+    assert not {m.split(".")[0] for m in modules.split()} & set(HEAVY)
 
 
 @pytest.mark.parametrize("verb", [c.spec.name for c in registry().commands() if c.spec.config])
-def test_the_help_of_a_command_lists_every_setting_at_80_columns(verb: str) -> None:
-    out, modules = run_roadcraft(verb, "--help")
-    assert not modules & set(HEAVY)
+def test_the_help_of_a_command_lists_every_setting_at_80_columns(verb: str, run: Run) -> None:
+    out = run(verb, "--help")
     assert max(map(len, out.splitlines())) <= 80
     spec = next(c.spec for c in registry().commands() if c.spec.name == verb)
     for section in sections_of(load_object(spec.config, verb)):
@@ -97,9 +125,8 @@ def test_no_plugins_config_imports_anything_heavy() -> None:
     assert not {m.split(".")[0] for m in done.stdout.split()} & set(HEAVY)
 
 
-def test_a_plugin_lists_its_settings_and_those_within_them() -> None:
-    out, modules = run_roadcraft("plugins", "model", "diffusion")
-    assert not modules & set(HEAVY)
+def test_a_plugin_lists_its_settings_and_those_within_them(run: Run) -> None:
+    out = run("plugins", "model", "diffusion")
     assert "\nSamples of trajectories by diffusion or flow matching.\n" in out
     assert "guidance. Energies that guide a sample while it is drawn." in out
     for section in sections_of(registry().config_class("model", "diffusion")):
@@ -108,10 +135,9 @@ def test_a_plugin_lists_its_settings_and_those_within_them() -> None:
 
 
 @pytest.mark.parametrize("verb", [c.spec.name for c in registry().commands() if c.spec.config])
-def test_config_show_writes_a_commented_file_that_reads_back(verb: str, tmp_path: Path) -> None:
-    out, modules = run_roadcraft("config", "show", "--for", verb)
-    assert not modules & set(HEAVY)
-    plain, _ = run_roadcraft("config", "show", "--for", verb, "--no-comments")
+def test_config_show_writes_a_commented_file_that_reads_back(verb: str, tmp_path: Path, run: Run) -> None:
+    out = run("config", "show", "--for", verb)
+    plain = run("config", "show", "--for", verb, "--no-comments")
     assert resolved(parse_yaml(out)) == resolved(parse_yaml(plain))
     assert max(map(len, out.splitlines())) <= 140
     spec = next(c.spec for c in registry().commands() if c.spec.name == verb)
@@ -119,12 +145,12 @@ def test_config_show_writes_a_commented_file_that_reads_back(verb: str, tmp_path
     for p in parameters_of(load_object(spec.config, verb)):
         assert f"{p.text} ({p.constraint}; default" in told
     (tmp_path / "run.yaml").write_text(out)
-    again, _ = run_roadcraft("config", "show", str(tmp_path / "run.yaml"), "--for", verb)
+    again = run("config", "show", str(tmp_path / "run.yaml"), "--for", verb)
     assert again.replace(f"{tmp_path}/", "") == plain, "paths are absolute once read"
 
 
-def test_config_show_explains_the_settings_of_the_plugins_in_use() -> None:
-    out, _ = run_roadcraft("config", "show", "--for", "score", "--comments", "planner=guard", "planner.planner=idm")
+def test_config_show_explains_the_settings_of_the_plugins_in_use(run: Run) -> None:
+    out = run("config", "show", "--for", "score", "--comments", "planner=guard", "planner.planner=idm")
     assert (
         "        # Time gap to the object ahead; a larger gap brakes earlier. (a number >= 0; default 1.5 s)\n"
         "        headway_s: 1.5\n"
@@ -216,16 +242,26 @@ def test_annotations_that_cannot_be_read_are_told() -> None:
 # ---- completion ---------------------------------------------------------------------------------------------------
 
 
-def completed(line: str, shell: str = "bash", **env: str) -> list[str]:
+Complete = Callable[..., list[str]]
+
+
+@pytest.fixture
+def completed(run: Run) -> Complete:
     """What the shell offers for the last word of a command line, by the protocol of its completion script."""
-    words = line.replace("=", " = ").split() if shell == "bash" else line.split()
-    count = len(words) - (not line.endswith(" "))
-    given = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(count), "_TYPER_COMPLETE_ARGS": line}
-    out, modules = run_roadcraft(
-        **given, _ROADCRAFT_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args"
-    )
-    assert not modules & set(HEAVY)
-    return [row.split("\t")[0] for row in out.splitlines() if row]
+
+    def call(line: str, shell: str = "bash") -> list[str]:
+        words = line.replace("=", " = ").split()
+        count = str(len(words) - (not line.endswith(" ")))
+        out = run(
+            _ROADCRAFT_COMPLETE=f"complete_{shell}",
+            COMP_WORDS="\n".join(words),
+            COMP_CWORD=count,
+            _TYPER_COMPLETE_ARGS=line,
+            _TYPER_COMPLETE_FISH_ACTION="get-args",
+        )
+        return [row.split("\t")[0] for row in out.splitlines() if row]
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -266,31 +302,29 @@ def completed(line: str, shell: str = "bash", **env: str) -> list[str]:
         ("roadcraft plugins encoder vec", ["vector_transformer"]),
     ],
 )
-def test_bash_completes_verbs_keys_and_values(line: str, offered: list[str], tmp_path: Path) -> None:
+def test_bash_completes_verbs_keys_and_values(line: str, offered: list[str], completed: Complete) -> None:
     assert completed(line) == offered
 
 
-def test_fish_completes_whole_words() -> None:
+def test_fish_completes_whole_words(completed: Complete) -> None:
     assert completed("roadcraft score planner=pdm", "fish") == ["planner=pdm_closed"]
     assert completed("roadcraft score suite.missing=", "fish") == ["suite.missing=report", "suite.missing=refuse"]
 
 
-def test_zsh_completes_whole_words_with_their_texts() -> None:
+def test_zsh_completes_whole_words_with_their_texts(completed: Complete) -> None:
     assert completed("roadcraft score call", "zsh") == [
         '_arguments \'*: :(("call_timeout_s=":"A planner call that takes longer is killed, and its scenario fails."',
         '"call_timeout_s=60.0":"the default"))\'',
     ]
 
 
-def test_paths_complete_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_complete_from_the_working_directory(tmp_path: Path, completed: Complete) -> None:
     (tmp_path / "stores").mkdir()
     (tmp_path / "seven.yaml").touch()
     (tmp_path / "seven.txt").touch()
-    monkeypatch.chdir(tmp_path)
     assert completed("roadcraft score data=st", "fish") == ["data=stores/"]
     assert completed("roadcraft score se", "fish") == ["seed=", "seed=0", "seven.yaml"]
 
 
-def test_completion_can_be_installed() -> None:
-    out, _ = run_roadcraft("--help")
-    assert "--install-completion" in out
+def test_completion_can_be_installed(run: Run) -> None:
+    assert "--install-completion" in run("--help")
