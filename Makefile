@@ -18,11 +18,11 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-suite bench-models bench-json lint check clean clean-kernels
+.PHONY: help install demo test test-fast measure-tests bench bench-suite bench-models bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.11 to 3.13 (Debian: apt install python3 python3-venv), or say \
@@ -44,8 +44,14 @@ install: $(STAMP) ## install into .venv (TORCH_INDEX=URL chooses where torch com
 demo: $(STAMP) ## synthesise logs, train, score six planners, write a report (about 10 minutes)
 	$(BIN)/roadcraft demo --out $(DEMO)
 
-test: $(STAMP) ## run the tests
+test: $(STAMP) ## run all tests
 	$(BIN)/pytest -q -n auto
+
+test-fast: $(STAMP) ## run the tests that take little time (those not listed in tests/slow.txt), in less than a minute
+	$(BIN)/pytest -q -n auto -m "not slow"
+
+measure-tests: $(STAMP) ## run all tests and write which of them are slow into tests/slow.txt
+	$(BIN)/pytest -q -n auto --measure
 
 bench: $(STAMP) ## measure what must be fast
 	$(BIN)/pytest -q tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name

@@ -100,7 +100,6 @@ def test_new_adds_to_a_package_that_it_wrote(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (2, "error: other/notes.txt is a file; choose another with --out\n")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["encoder", "model"])
 def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("torch")
