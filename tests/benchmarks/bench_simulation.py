@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving.motion import bicycle
-from roadcraft.core.driving.motion import lqr as tracker
+from roadcraft.core.driving.motion import bicycle, lqr as tracker
 from roadcraft.core.registry import create
 from roadcraft.scenario_io.synthetic.synthesize import synthesise
 from roadcraft.validation.config import SimulationConfig

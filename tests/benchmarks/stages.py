@@ -19,8 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from cold import measure as measure_cold
-from cold import show as show_cold
+from cold import measure as measure_cold, show as show_cold
 from comparing.machine import machine
 
 from roadcraft.core.arrays import F64

@@ -6,8 +6,7 @@ from math import pi
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.driving.motion import bicycle

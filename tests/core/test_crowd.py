@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap_matrix

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.map_index.index import build_layer, inside_any

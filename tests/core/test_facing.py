@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.geometry.facing import relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine

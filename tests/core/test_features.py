@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Ragged
 from roadcraft.core.driving.features.build import (
@@ -29,8 +28,7 @@ from roadcraft.core.driving.features.reference_lines import (
     TO_ROUTE_END,
 )
 from roadcraft.core.errors import PluginError
-from roadcraft.core.testing import made_up_scenario
-from roadcraft.core.testing import observe as observe_scenarios
+from roadcraft.core.testing import made_up_scenario, observe as observe_scenarios
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 

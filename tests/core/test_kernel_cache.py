@@ -82,7 +82,8 @@ class Package:
 
     def write(self, **texts: str) -> None:
         for name, text in texts.items():
-            path = self.home / f"{name if name == '__init__' else name.replace('__', '/')}.py"
+            file = {"__init__": "__init__.py", "stub": "__init__.pyi"}.get(name, f"{name.replace('__', '/')}.py")
+            path = self.home / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
@@ -112,8 +113,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
         ("from {p}.middle import X", {"middle": "from {p}.limits import X"}),
         ("from {p}.middle import X", {"middle": "from .limits import *"}),
         ("from {p} import X", {"__init__": "from {p}.limits import X"}),
-        ("from {p} import X", {"__init__": '_HOME = {{\'X\': 1}}\n_HOME = {{"X": "{p}.limits"}}'}),
-        ("from {p} import X", {"__init__": '_EXPORTS = {{"{p}.limits": [\n    "A", "X",\n]}}'}),
+        ("from {p} import X", {"__init__": "", "stub": "from {p}.limits import A as A, X as X"}),
     ],
 )
 def test_the_state_follows_what_a_module_imports(package: Package, kernel: str, others: dict[str, str]) -> None:

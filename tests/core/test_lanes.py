@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons, from_arrays, to_arrays
 from roadcraft.core.driving.map_index import index as lanes

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.geometry.polyline import (
     arc_lengths,

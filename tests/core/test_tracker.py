@@ -8,13 +8,11 @@ from math import pi
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.interpolate import interp1d
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving.motion import bicycle
-from roadcraft.core.driving.motion import lqr as tracker
+from roadcraft.core.driving.motion import bicycle, lqr as tracker
 
 MOTION = bicycle.motion_of(load_vehicle())
 WHEEL_BASE = MOTION[0]

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.readonly import frozen

@@ -18,6 +18,8 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from roadcraft.core.lazy import listed
+
 VARIABLE, LOCATOR = "NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"
 _LOCATOR = "roadcraft.core.kernel_files.Locator"
 _KEPT, _IN_USE_S, _FORGOTTEN_S = 3, 3600.0, 30 * 86400.0
@@ -129,10 +131,10 @@ def _absolute(name: str, package: str) -> str:
 
 
 def _lazily(package: str, name: bytes) -> list[str]:
-    """The module that a package loads a public name from on first use: ``"NAME": "MODULE"`` or ``"MODULE": [.., "NAME", ..]`` in its source."""
+    """The module that a package loads a public name from on first use, if its stub says one."""
     path = _file_of(package)
-    quoted = rb'"%s"\s*:\s*"([\w.]+)"|"([\w.]+)"\s*:\s*\[[^\]]*"%s"' % (name, name)
-    return [(a or b).decode() for a, b in re.findall(quoted, Path(path).read_bytes())] if path else []
+    homes = listed(path) if path and Path(path).with_suffix(".pyi").is_file() else {}
+    return [homes[name.decode()]] if name.decode() in homes else []
 
 
 @cache

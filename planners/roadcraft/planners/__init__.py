@@ -1,11 +1,5 @@
 """Public names of this room, loaded on first use (PEP 562)."""
 
-from __future__ import annotations
-
 from roadcraft.core.lazy import lazy
 
-_HOME: dict[str, str] = {}  # public name -> module that defines it
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy(__name__, __file__)

@@ -97,8 +97,7 @@ def score(
 
     from roadcraft.core.preflight import given_by
     from roadcraft.validation.scoring.gate import Gate
-    from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words
-    from roadcraft.validation.scoring.score import score as run_score
+    from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words, score as run_score
 
     given = list(words or [])
     loaded = load_score_config(resumed_words(given, out) if resume else given)
@@ -192,8 +191,7 @@ def rescore(
     Exit codes: 0 done; 1 some scenarios could not be judged; 2 an unknown metric or setting; 4 the run or its rollouts cannot be read.
     """
     from roadcraft.validation.scoring.present import print_summary
-    from roadcraft.validation.scoring.rescore import metric_refs
-    from roadcraft.validation.scoring.rescore import rescore as run_rescore
+    from roadcraft.validation.scoring.rescore import metric_refs, rescore as run_rescore
 
     if out is None:
         raise ConfigError("--out is missing: say where the new scores go, --out FOLDER")
@@ -233,8 +231,7 @@ def compare(
     Exit codes: 0 equal, better, or not worse (a loss of --margin is excluded at 95 %); 1 a challenge is worse beyond its 95 % interval;
     4 a run cannot be read, or the runs did not drive the same scenarios; 5 undecided.
     """
-    from roadcraft.validation.comparing.compare import EXIT_CODES
-    from roadcraft.validation.comparing.compare import compare as run_compare
+    from roadcraft.validation.comparing.compare import EXIT_CODES, compare as run_compare
     from roadcraft.validation.comparing.table import print_comparison
 
     found = run_compare(a, b, require_same_scenarios=same, margin=margin)

@@ -23,10 +23,12 @@ from roadcraft.scenario_io.synthetic.recording.tags import (
     view_of,
 )
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, Place, build_map
-from roadcraft.scenario_io.synthetic.situations import at_junctions as junction_situations
-from roadcraft.scenario_io.synthetic.situations import merges as merge_situations
-from roadcraft.scenario_io.synthetic.situations import obstacles as obstacle_situations
-from roadcraft.scenario_io.synthetic.situations import on_roads as road_situations
+from roadcraft.scenario_io.synthetic.situations import (
+    at_junctions as junction_situations,
+    merges as merge_situations,
+    obstacles as obstacle_situations,
+    on_roads as road_situations,
+)
 from roadcraft.scenario_io.synthetic.situations.stage import STEPS, Stage
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 

@@ -23,18 +23,11 @@ from typing import Any
 
 from roadcraft.core.lazy import lazy
 
-_HOME = {
-    "RoadcraftPlanner": "roadcraft.validation.devkit.outward",
-    "RoadcraftOracle": "roadcraft.validation.devkit.outward",
-    "DevkitPlanner": "roadcraft.validation.devkit.inward",
-}
-
-__all__ = list(_HOME)
-_load, __dir__ = lazy(__name__, _HOME)
+_load, __dir__, __all__ = lazy(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME and not available():
+    if name in __all__ and not available():
         from roadcraft.core.errors import PluginError
 
         raise PluginError(

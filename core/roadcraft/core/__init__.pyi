@@ -1,0 +1,106 @@
+"""Public names of ``roadcraft.core``, each with the module that it is loaded from on first use."""
+
+from roadcraft.core._version import __version__ as __version__
+from roadcraft.core.arrays import (
+    F64 as F64,
+    I64 as I64,
+    Polygons as Polygons,
+    Polylines as Polylines,
+    Ragged as Ragged,
+    from_arrays as from_arrays,
+    read_only as read_only,
+    to_arrays as to_arrays,
+)
+from roadcraft.core.config import load_config as load_config, path_field as path_field, to_yaml as to_yaml
+from roadcraft.core.errors import (
+    ConfigError as ConfigError,
+    DataError as DataError,
+    PluginError as PluginError,
+    RoadcraftError as RoadcraftError,
+    ScenarioError as ScenarioError,
+)
+from roadcraft.core.hookspecs import (
+    API_VERSION as API_VERSION,
+    KINDS as KINDS,
+    CommandSpec as CommandSpec,
+    MetricRef as MetricRef,
+    PluginRef as PluginRef,
+    PluginSpec as PluginSpec,
+    hookimpl as hookimpl,
+    plugin_field as plugin_field,
+)
+from roadcraft.core.interfaces import (
+    AgentPolicy as AgentPolicy,
+    BehaviorModel as BehaviorModel,
+    Metric as Metric,
+    MetricContext as MetricContext,
+    Planner as Planner,
+    Prepared as Prepared,
+    ScenarioSource as ScenarioSource,
+    SceneEncoder as SceneEncoder,
+    SinglePlanner as SinglePlanner,
+    Tracker as Tracker,
+    VehicleModel as VehicleModel,
+    load_planner as load_planner,
+    stack_plans as stack_plans,
+)
+from roadcraft.core.kernel_cache import use_kernel_cache as use_kernel_cache
+from roadcraft.core.layers import Grid as Grid, LayerKind as LayerKind, RasterLayers as RasterLayers
+from roadcraft.core.map import (
+    AreaKind as AreaKind,
+    Areas as Areas,
+    LaneKind as LaneKind,
+    Lanes as Lanes,
+    LineKind as LineKind,
+    Lines as Lines,
+    MapData as MapData,
+    RoadBlocks as RoadBlocks,
+)
+from roadcraft.core.random import scenario_key as scenario_key, step_keys as step_keys
+from roadcraft.core.registry import (
+    PluginWarning as PluginWarning,
+    Registry as Registry,
+    create as create,
+    registry as registry,
+)
+from roadcraft.core.renamed import RenamedWarning as RenamedWarning
+from roadcraft.core.rollout import (
+    Forecast as Forecast,
+    Lights as Lights,
+    Objects as Objects,
+    ObservationBatch as ObservationBatch,
+    Plan as Plan,
+    PlanLog as PlanLog,
+    Rollout as Rollout,
+)
+from roadcraft.core.rules import OneOf as OneOf, Range as Range, Unit as Unit, check as check
+from roadcraft.core.scenario import (
+    EGO_SIZE as EGO_SIZE,
+    Drive as Drive,
+    Ego as Ego,
+    LightFrames as LightFrames,
+    LightState as LightState,
+    ObjectFrames as ObjectFrames,
+    ObjectKind as ObjectKind,
+    Scenario as Scenario,
+    Scenes as Scenes,
+    Tracks as Tracks,
+)
+from roadcraft.core.types import (
+    Event as Event,
+    FeatureSpec as FeatureSpec,
+    Keys as Keys,
+    MetricResult as MetricResult,
+    PlannerNeeds as PlannerNeeds,
+    Prediction as Prediction,
+    ScenarioRow as ScenarioRow,
+    SceneEncoding as SceneEncoding,
+    Series as Series,
+    TokenKind as TokenKind,
+)
+from roadcraft.core.vehicle import (
+    RigidUnit as RigidUnit,
+    Vehicle as Vehicle,
+    load_vehicle as load_vehicle,
+    vehicle_names as vehicle_names,
+)

@@ -1,0 +1,7 @@
+"""Public names of ``roadcraft.plugins``, each with the module that it is loaded from on first use."""
+
+from roadcraft.plugins.bev_raster.picture import draw_raster as draw_raster
+from roadcraft.plugins.training.config import AugmentConfig as AugmentConfig, TrainConfig as TrainConfig
+from roadcraft.plugins.training.data.samples import SampleBuilder as SampleBuilder, SampleSet as SampleSet
+from roadcraft.plugins.training.run.fit import train as train
+from roadcraft.plugins.training.run.module import errors as errors

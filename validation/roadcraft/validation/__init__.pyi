@@ -1,0 +1,18 @@
+"""Public names of ``roadcraft.validation``, each with the module that it is loaded from on first use."""
+
+from roadcraft.validation.comparing.compare import compare as compare
+from roadcraft.validation.config import ScoreConfig as ScoreConfig, SimulationConfig as SimulationConfig
+from roadcraft.validation.demonstration.run import demo as demo
+from roadcraft.validation.golden.run import conformance as conformance
+from roadcraft.validation.inspection.show import describe_run as describe_run
+from roadcraft.validation.metrics.common.aggregation import aggregate as aggregate
+from roadcraft.validation.metrics.common.evaluation import (
+    MetricError as MetricError,
+    ScenarioResult as ScenarioResult,
+    evaluate as evaluate,
+)
+from roadcraft.validation.reporting.write import report as report
+from roadcraft.validation.scoring.junit import write_junit as write_junit
+from roadcraft.validation.scoring.rescore import rescore as rescore
+from roadcraft.validation.scoring.score import score as score
+from roadcraft.validation.simulation.loop import Failure as Failure, simulate as simulate
