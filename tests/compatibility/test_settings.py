@@ -176,6 +176,12 @@ def test_old_modules_import_with_a_warning(monkeypatch):
     monkeypatch.delitem(sys.modules, "roadcraft.core.former_rules")
 
 
+def test_a_renamed_channel_reads_the_same_column():
+    with pytest.warns(RenamedWarning, match=r"ego_channels: \['vx', 'stood'\] .* is called \['vx', 'stopped_time_s'\]"):
+        config: Any = build_params(registry(), "encoder", "vector_transformer", {"ego_channels": ["vx", "stood"]})
+    assert config.ego_channels == ("vx", "stopped_time_s")
+
+
 def test_the_page_lists_every_old_name():
     page = docs_page()
     rows = [line for line in page.splitlines() if line.startswith("| `")]

@@ -101,7 +101,10 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 """Config dataclass that declares the field (those that inherit it are found): old key to new key."""
 
-VALUES: dict[str, dict[str, dict[str, str]]] = {}
+_CHANNELS = {"stood": "stopped_time_s"}
+VALUES: dict[str, dict[str, dict[str, str]]] = {
+    "SeenConfig": {"ego_channels": _CHANNELS, "undropped_channels": _CHANNELS},
+}
 """Config dataclass, key: old text to new text."""
 
 WEIGHTS: dict[str, dict[str, str]] = {}
@@ -283,6 +286,6 @@ def _renamed_in(schema: type, at: str = "") -> Iterator[tuple[str, str]]:
     for old, new in _of(SETTINGS, schema).items():
         yield f"{at}{old}", f"{at}{new}"
     for key, texts in _of(VALUES, schema).items():
-        yield from ((f"{at}{key}={old}", f"{at}{key}={new}") for old, new in texts.items())
+        yield from ((f"{at}{key}: {old}", f"{at}{key}: {new}") for old, new in texts.items())
     for key, part in _parts(schema):
         yield from _renamed_in(part, f"{at}{key}.")

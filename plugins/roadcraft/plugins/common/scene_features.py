@@ -10,7 +10,7 @@ from roadcraft.core.rules import OneOf, Range, check
 if TYPE_CHECKING:
     from roadcraft.core.types import FeatureSpec
 
-EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stood")
+EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stopped_time_s")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class SeenConfig:
     """What an encoder sees of a scene, but for the map."""
 
     ego_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx", "ax")
-    """Current states of the ego that are read; stood is how long it has just stood (s). nuPlan's logs hold neither
+    """Current states of the ego that are read; stopped_time_s is how long it has just stood. nuPlan's logs hold neither
     steering nor yaw rate (they are 0)."""
     undropped_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx",)
     """Ego channels that state_dropout never hides."""
