@@ -18,7 +18,7 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast measure-tests bench bench-suite bench-models bench-json lint check clean clean-kernels
+.PHONY: help install demo test test-fast measure-tests docs bench bench-suite bench-models bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
@@ -53,6 +53,9 @@ test-fast: $(STAMP) ## run the tests that take little time (those not listed in 
 measure-tests: $(STAMP) ## run all tests and write which of them are slow into tests/slow.txt
 	$(BIN)/pytest -q -n auto --measure
 
+docs: $(STAMP) ## build the documentation into build/docs, links and anchors checked (without network)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(STAMP) ## measure what must be fast
 	$(BIN)/pytest -q tests/benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/stages.py
@@ -74,7 +77,7 @@ lint: $(STAMP) ## style, types and layers
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-check: lint test ## everything CI runs
+check: lint docs test ## everything CI runs
 
 clean-kernels: ## forget compiled kernels beside the sources
 	find core scenario_io planners validation plugins -name "*.nb[ic]" -delete

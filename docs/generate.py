@@ -1,0 +1,336 @@
+"""A hook of mkdocs: writes the pages of the reference and of the API from the code, at build time, so that none of them is kept by hand.
+
+A page may also ask for a table by a comment of its own line: ``<!-- settings KIND NAME -->`` (of a plugin) or ``<!-- features -->``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from roadcraft.core import __version__
+from roadcraft.core.hookspecs import KINDS
+from roadcraft.core.parameters import parameters_of, texts_of
+from roadcraft.core.registry import Provided, load_object, registry
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")
+PAGES: dict[str, Callable[[], str]] = {}  # path in docs -> what writes it
+PICTURES = {"assets/curves.png": "tests/benchmarks/results/curves.png"}
+MADE = f"*Written from the code of version {__version__} when these pages were built.*"
+
+
+def page(path: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
+    def keep(write: Callable[[], str]) -> Callable[[], str]:
+        PAGES[path] = write
+        return write
+
+    return keep
+
+
+# ---- hooks of mkdocs ------------------------------------------------------------------------------------------------
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for path, write in PAGES.items():
+        files.append(File.generated(config, path, content=write()))
+    for path, source in PICTURES.items():
+        files.append(File.generated(config, path, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    def table(asked: re.Match[str]) -> str:
+        return settings_of(registry().config_class(asked[1], asked[2]))
+
+    return re.sub(r"^<!-- settings (\w+) (\w+) -->$", table, markdown, flags=re.MULTILINE)
+
+
+# ---- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in markdown; '' where there are no rows."""
+    names = list(head)
+    lines = [f"| {' | '.join(cell(c) for c in row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(names)} |", "|" + "---|" * len(names), *lines]) if lines else ""
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def settings_of(cls: type) -> str:
+    """The settings of a config dataclass as a table."""
+    rows = []
+    for p in parameters_of(cls):
+        default = code(json.dumps(p.default, ensure_ascii=False)) if p.default != "" else ""
+        rows.append((code(p.key), f"{default} {p.unit}", f"{p.text} ({p.type})" if p.text else p.type))
+    return table(("setting", "default", "meaning"), rows) or "There is nothing to set."
+
+
+def ours(kind: str) -> list[Provided]:
+    return [p for p in registry().plugins(kind) if p.ours]
+
+
+def doc_of(obj: Any) -> str:
+    """A docstring with its literal blocks as fenced ones."""
+    text = (obj.__doc__ or "").strip("\n")
+    first, *rest = text.split("\n")
+    indent = min((len(r) - len(r.lstrip()) for r in rest if r.strip()), default=0)
+    return "\n".join([first, *(r[indent:] for r in rest)]).replace("``", "`")
+
+
+def fields_of(cls: Any) -> str:
+    """The fields of a dataclass, as its docstring tells them."""
+    texts = texts_of(cls)
+    rows = [(code(f.name), code(str(f.type)), texts.get(f.name, "").replace("``", "`")) for f in fields(cls)]
+    return table(("field", "type", "content"), rows)
+
+
+# ---- reference ------------------------------------------------------------------------------------------------------
+
+
+@page("reference/settings.md")
+def settings() -> str:
+    text = [
+        "# Settings of commands",
+        MADE,
+        "Every setting is a word `key=value` on the command line or a key of a YAML file; a dot leads into a group, so that "
+        "`suite.filter.preset=val14` is the key `preset` in `filter` in `suite`. Settings of plugins (`planner.KEY=VALUE`, `model.KEY=VALUE`) "
+        "are listed under [plugins](plugins.md). `roadcraft config show` prints a whole configuration with every default filled in.",
+    ]
+    for found in sorted((c for c in registry().commands() if c.ours and c.spec.config), key=lambda c: c.spec.name):
+        cls = load_object(found.spec.config, f"command {found.spec.name}")
+        text += [f"## `roadcraft {found.spec.name}`", found.spec.help, settings_of(cls)]
+    return "\n\n".join(text)
+
+
+@page("reference/plugins.md")
+def plugins() -> str:
+    text = [
+        "# Plugins and their settings",
+        MADE,
+        "`roadcraft plugins` lists what is installed, third parties' included; `roadcraft plugins KIND NAME` prints the table of one plugin. "
+        "Metrics have [a page of their own](metrics.md).",
+        table(("kind", "what it does", "names"), _kinds()),
+    ]
+    for kind, what in KINDS.items():
+        if kind == "metric":
+            continue
+        text += [f"## {kind.capitalize().replace('_', ' ')}", f"A {kind} {what}." if kind != "agents" else f"Agents: {what}."]
+        for p in ours(kind):
+            text += [f"### {kind} `{p.spec.name}` {{#{kind}-{p.spec.name}}}", f"{p.spec.summary}.", _where(p, kind)]
+            text += [settings_of(registry().config_class(kind, p.spec.name))]
+    return "\n\n".join(text)
+
+
+def _kinds() -> Iterator[tuple[str, str, str]]:
+    for kind, what in KINDS.items():
+        names = (f"[`{p.spec.name}`](#{kind}-{p.spec.name})" for p in ours(kind)) if kind != "metric" else ["[metrics](metrics.md)"]
+        yield f"[`{kind}`](../extend/{kind}.md)", what, ", ".join(names)
+
+
+def _where(p: Provided, kind: str) -> str:
+    folder = {"encoder": "encoders", "model": "models", "planner": "planners"}.get(kind)
+    return f"[About it](../{folder}/{p.spec.name}.md)." if folder else ""
+
+
+@page("reference/metrics.md")
+def metrics() -> str:
+    rows, text = [], []
+    for p in ours("metric"):
+        cls = registry().target("metric", p.spec.name)
+        metric = registry().create("metric", p.spec.name)
+        weight = f"{metric.weight:g}" if metric.role == "weighted" else ""
+        rows.append((f"[`{p.spec.name}`](#{p.spec.name.lower()})", metric.role, weight, p.spec.summary))
+        module = importlib.import_module(cls.__module__)
+        text += [f"### `{p.spec.name}` {{#{p.spec.name.lower()}}}", f"{p.spec.summary}.", doc_of(module), doc_of(cls) if cls.__doc__ != module.__doc__ else ""]
+        config = registry().config_class("metric", p.spec.name)
+        text += [settings_of(config)] if parameters_of(config) else []
+    head = [
+        "# Metrics",
+        MADE,
+        "A scenario's score is the product of its multipliers times the weighted mean of its weighted metrics, as in nuPlan. A metric with the role `report` "
+        "costs nothing. Role and weight can be set anew: `metrics=[{name: ego_jerk, role: weighted, weight: 2}]`. Scores go from 0 to 1.",
+        table(("metric", "role", "weight", "what it says"), rows),
+        "## One by one",
+    ]
+    return "\n\n".join([*head, *text])
+
+
+@page("reference/commands.md")
+def commands() -> str:
+    text = ["# Commands", MADE, "`roadcraft VERB --help` says the same on the terminal. " + _exit_codes()]
+    for found in sorted((c for c in registry().commands() if c.ours), key=lambda c: c.spec.name):
+        text += _command(f"roadcraft {found.spec.name}", _click(found), 2)
+        if found.spec.config:
+            text.append(f"[Its settings](settings.md#roadcraft-{found.spec.name})")
+    return "\n\n".join(text)
+
+
+def _exit_codes() -> str:
+    from roadcraft.core.cli import EXIT_CODES
+
+    return EXIT_CODES
+
+
+def _click(found: Provided) -> Any:
+    target = load_object(found.spec.target, f"command {found.spec.name}")
+    if not isinstance(target, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command(name=found.spec.name)(target)
+        target = app
+    return typer.main.get_command(target)
+
+
+def _command(name: str, command: Any, level: int) -> list[str]:
+    text = [f"{'#' * level} `{name}`", _help(command.help or "")]
+    rows = []
+    for p in command.params:
+        if p.name in ("help", "install_completion", "show_completion"):
+            continue
+        label = ", ".join(p.opts + p.secondary_opts) if p.param_type_name == "option" else (p.metavar or p.name)
+        default = "" if p.default in (None, False, "") or callable(p.default) or p.required else str(p.default)
+        rows.append((code(label), getattr(p, "help", "") or "", code(default)))
+    if rows:
+        text.append(table(("argument or option", "meaning", "default"), rows))
+    for sub, child in getattr(command, "commands", {}).items():
+        text += _command(f"{name} {sub}", child, level + 1)
+    return text
+
+
+def _help(text: str) -> str:
+    """A docstring of a command: what begins with an example becomes a block of code."""
+    done = []
+    for part in re.split(r"\n\s*\n", text):
+        line = " ".join(part.split())
+        done.append(re.sub(r"^(Examples?:) (.*)$", r"\1 `\2`", line) if line.startswith("Example") else (f"`{line}`" if line.startswith("roadcraft ") else line))
+    return "\n\n".join(done)
+
+
+@page("reference/features.md")
+def features() -> str:
+    from roadcraft.core import FeatureSpec
+    from roadcraft.core.driving import features as module
+
+    text = doc_of(module)
+    return "\n\n".join(["# Features", MADE, _grids(text), "## Capacities", settings_of(FeatureSpec)])
+
+
+def _grids(text: str) -> str:
+    """Tables drawn with === lines become tables of markdown."""
+    out: list[str] = []
+    state, spans = 0, []
+    for line in text.split("\n"):
+        if re.fullmatch(r"=+( +=+)+", line):
+            state = (state + 1) % 3
+            spans = [m.span() for m in re.finditer("=+", line)]
+        elif state and line.strip():
+            parts = [line[a : (spans[i + 1][0] if i + 1 < len(spans) else None)].strip() for i, (a, _) in enumerate(spans)]
+            if parts[0]:
+                parts = [*parts] if state == 1 else [code(parts[0]), *parts[1:]]
+                out.append("| " + " | ".join(p.replace("|", "\\|") for p in parts) + " |")
+                out += ["|" + "---|" * len(spans)] if state == 1 else []
+            else:
+                out[-1] = out[-1][:-2] + " " + parts[-1] + " |"
+        else:
+            out.append(line)
+    return "\n".join(out)
+
+
+@page("reference/store-format.md")
+def store_format() -> str:
+    from roadcraft.core import to_arrays
+    from roadcraft.core.testing import made_up_map, made_up_scenario
+    from roadcraft.scenario_io import Shard, save_drive
+    from roadcraft.scenario_io.store import index, shard
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "drive.safetensors"
+        save_drive(file, made_up_scenario().drive)
+        raw = file.read_bytes()
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        header.pop("__metadata__")
+    drive = [(code(k), v["dtype"], str(tuple(v["shape"]))) for k, v in sorted(header.items())]
+    arrays = to_arrays(made_up_map())
+    found = arrays[0] if isinstance(arrays, tuple) else arrays
+    map_rows = [(code(k), str(v.dtype), str(v.shape)) for k, v in sorted(found.items())]
+    columns = [(code(f.name), str(f.type)) for f in index._SCHEMA]
+    return "\n\n".join(
+        [
+            "# The store on disk",
+            MADE,
+            doc_of(index),
+            doc_of(shard),
+            f"Version of the index: {index.VERSION}; of the arrays: {shard.SCHEMA}.",
+            "```text\nstore.json            marks the folder as a store, with its version\nindex/*.parquet       one row per scenario; the metadata of a part names its shards and drives\n"
+            "drives/*.safetensors  arrays of many drives\nmaps/*.safetensors    one file per map, named by its content\n```",
+            "## Columns of the index",
+            table(("column", "type"), columns),
+            "## Arrays of a drive",
+            "As a shard holds them; the shapes are those of a small drive. The dataclasses of the same names say what each column means: "
+            "[`Drive`](../api/core.md), `Ego`, `Tracks`, `ObjectFrames`, `LightFrames`, `Scenes`.",
+            table(("array", "type", "shape here"), drive),
+            "## Arrays of a map",
+            table(("array", "type", "shape here"), map_rows),
+        ]
+    )
+
+
+@page("reference/plan-and-rollout.md")
+def plan_and_rollout() -> str:
+    from roadcraft import core
+    from roadcraft.core import Ego
+
+    shown = ("ObservationBatch", "Objects", "Lights", "Plan", "Forecast", "Rollout", "Scenario", "Drive", "Prediction", "SceneEncoding", "MetricResult", "Event", "Series", "ScenarioRow")
+    text = [
+        "# Plans, rollouts and what else passes between parts",
+        MADE,
+        "Shapes: B scenarios, K candidates or modes, T times, A agents, R rows of a ragged batch, N tokens, D features.",
+        "## Columns of an ego state",
+        doc_of(Ego),
+        table(("column", "index"), ((code(f"Ego.{e.name}"), str(int(e))) for e in Ego)),
+    ]
+    for name in shown:
+        cls: Any = getattr(core, name)
+        text += [f"## `{name}`", doc_of(cls).split("\n\n")[0]]
+        if is_dataclass(cls):
+            text.append(fields_of(cls))
+    return "\n\n".join(text)
+
+
+# ---- API ------------------------------------------------------------------------------------------------------------
+
+
+def _api(room: str, title: str, module_name: str) -> Callable[[], str]:
+    def write() -> str:
+        module = importlib.import_module(module_name)
+        homes: dict[str, str] = vars(module)["_HOME"]
+        text = [f"# {title}", f"Names of `{module_name}`, loaded on first use. " + (doc_of(module).split("\n\n")[0] if room != "x" else "")]
+        for name in sorted(homes, key=str.lower):
+            text.append(f'::: {homes[name]}.{name}\n    options:\n      heading: "{name}"\n      toc_label: "{name}"')
+        return "\n\n".join(text)
+
+    return write
+
+
+for _room in ROOMS:
+    PAGES[f"api/{_room}.md"] = _api(_room, f"`roadcraft.{_room}`", f"roadcraft.{_room}")
+PAGES["api/testing.md"] = _api("testing", "`roadcraft.core.testing`", "roadcraft.core.testing")
+PAGES["changelog.md"] = lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+PAGES["contributing.md"] = lambda: (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

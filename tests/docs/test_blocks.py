@@ -1,0 +1,212 @@
+"""Every ``python`` and ``console`` block of the documentation and of README.md runs, page by page, in one store that is made once.
+
+How a page is read:
+
+- ``python``: runs in the namespace of its page; a block ``text title="prints"`` after it is what it printed.
+- ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print; each must end with exit code 0, and the
+  lines shown must appear in this order. ``...`` stands for what is left out, within a line or between lines.
+- any block with ``title="PATH"``: a file that is written for the blocks after it.
+- ``yaml`` and ``toml``: are read, whether they have a title or not.
+- ``text``: what cannot run here, and pictures made of letters; ``TEXT`` counts them page by page.
+
+The quickstart comes first, and every other page goes on where it ends: ``stores/train``, ``stores/test`` and the runs are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import traceback
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sybil import Document, Example, Region, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {str(p.relative_to(ROOT)): p for p in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]}
+FIRST = "docs/quickstart.md"
+INFO = re.compile(r' *(?P<language>\w*)(?:[^\n]*?title="(?P<title>[^"]*)")?[^\n]*\n')
+TEXT: dict[str, int] = {}
+PRINTS = "prints"
+
+
+class Blocks:
+    """A parser of sybil: every fenced block of a page, with its language and title."""
+
+    def __call__(self, document: Document) -> Iterator[Region]:
+        for region in RawFencedCodeBlockLexer(INFO)(document):
+            region.parsed, region.evaluator = region.lexemes["source"], lambda example: None
+            yield region
+
+
+def blocks_of(page: Path) -> list[Example]:
+    return list(Sybil(parsers=[Blocks()]).parse(page).examples())
+
+
+@dataclass
+class Runner:
+    """Runs the blocks of one page in ``folder``."""
+
+    folder: Path
+    env: dict[str, str]
+    printed: str = ""
+
+    def run(self, example: Example) -> None:
+        language, title = example.region.lexemes["language"], example.region.lexemes["title"]
+        if title == PRINTS:
+            self.prints(example)
+        elif title:
+            target = self.folder / title
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(str(example.parsed), encoding="utf-8")
+        elif language == "python":
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.chdir(self.folder):
+                PythonEvaluator()(example)
+            self.printed += out.getvalue()
+        elif language == "console":
+            self.console(example)
+        if language == "yaml":
+            yaml.safe_load(example.parsed)
+        elif language == "toml":
+            tomllib.loads(example.parsed)
+
+    def prints(self, example: Example) -> None:
+        problem = missing(str(example.parsed).splitlines(), self.printed)
+        assert not problem, f"{example.path}:{example.line}: {problem}\nprinted was:\n{self.printed}"
+        self.printed = ""
+
+    def console(self, example: Example) -> None:
+        for command, shown in commands_of(str(example.parsed)):
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+            )
+            where = f"{example.path}:{example.line}: $ {command}\n"
+            assert done.returncode == 0, f"{where}exit code {done.returncode}\n{done.stdout}"
+            problem = missing(shown, done.stdout)
+            assert not problem, f"{where}{problem}\nprinted was:\n{done.stdout}"
+
+
+def commands_of(text: str) -> list[tuple[str, list[str]]]:
+    """Commands of a console block, each with the lines shown after it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif line.startswith("> "):
+            found[-1] = (f"{found[-1][0]}\n{line[2:]}", [])
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def missing(shown: list[str], printed: str) -> str:
+    """What is wrong where a shown line does not come, in this order, among the printed ones; else ''."""
+    rest = iter(" ".join(line.split()) for line in printed.splitlines())
+    for line in shown:
+        want = " ".join(line.split())
+        pattern = re.compile(r".*".join(re.escape(part.strip()) if part != "..." else "" for part in re.split(r"(\.\.\.)", want)).replace(r".*.*", ".*"))
+        if want.strip(" .") and not any(pattern.fullmatch(got) or pattern.fullmatch(got.replace(" ", "")) for got in rest):
+            return f"is not printed: {line!r}"
+    return ""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a page's commands: a virtual environment of its own over the one that runs the tests, in which pip asks nobody else."""
+    home = folder / ".venv"
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(home)
+    site = home / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    outer = [p for p in sys.path if p.endswith("site-packages")]
+    (site / "outer.pth").write_text("".join(f"import site; site.addsitedir({p!r})\n" for p in outer))
+    for name, module in {"pip": "pip", "pytest": "pytest", "roadcraft": "roadcraft.core.cli"}.items():
+        script = home / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec "{home}/bin/python" -m {module} "$@"\n')
+        script.chmod(0o755)
+    path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {
+        **os.environ, "PATH": path, "COLUMNS": "100", "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
+    }  # fmt: skip
+
+
+def run_page(page: str, folder: Path) -> None:
+    (folder / "examples").symlink_to(ROOT / "examples")
+    runner = Runner(folder, environment(folder))
+    for example in blocks_of(PAGES[page]):
+        runner.run(example)
+
+
+@pytest.fixture(scope="session")
+def finished_quickstart(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder in which the quickstart ran: once per test run, whichever process comes first. What went wrong there is told to all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "quickstart"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wrong = folder / "wrong"
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                run_page(FIRST, folder)
+            except Exception:
+                wrong.write_text(traceback.format_exc())
+    if wrong.exists():
+        pytest.fail(f"{FIRST}:\n{wrong.read_text()}", pytrace=False)
+    return folder
+
+
+def runs(example: Example) -> bool:
+    return example.region.lexemes["language"] in ("python", "console") and example.region.lexemes["title"] is None
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", [p for p, path in PAGES.items() if any(map(runs, blocks_of(path))) and p != FIRST])
+def test_every_block_of_the_page_runs(page: str, finished_quickstart: Path, tmp_path: Path) -> None:
+    for name in ("stores", "logs"):
+        (tmp_path / name).symlink_to(finished_quickstart / name)
+    (tmp_path / "runs").mkdir()
+    for run in (finished_quickstart / "runs").iterdir():
+        (tmp_path / "runs" / run.name).symlink_to(run)
+    run_page(page, tmp_path)
+
+
+def test_the_quickstart_runs(finished_quickstart: Path) -> None:
+    assert (finished_quickstart / "report.html").is_file()
+
+
+def kinds_of(page: Path) -> dict[str, int]:
+    """How many blocks of a page run, are files or data that is read, or are text."""
+    count = {"run": 0, "read": 0, "text": 0}
+    for example in blocks_of(page):
+        language, title = example.region.lexemes["language"], example.region.lexemes["title"]
+        assert language in ("python", "console", "text", "yaml", "toml"), f"{page}:{example.line}: tag the block: {language!r}"
+        count["run" if runs(example) else "text" if language == "text" and title is None else "read"] += 1
+    return count
+
+
+def test_blocks_that_do_not_run_are_counted(record_property: Any) -> None:
+    counts = {page: kinds_of(path) for page, path in PAGES.items()}
+    sums = {kind: sum(c[kind] for c in counts.values()) for kind in ("run", "read", "text")}
+    for kind, n in sums.items():
+        record_property(f"blocks_{kind}", n)
+    print("\n" + "\n".join(f"{page}: {c['run']} run, {c['read']} read, {c['text']} text" for page, c in counts.items()), f"\nall: {sums}")
+    assert {page: c["text"] for page, c in counts.items() if c["text"]} == TEXT
+
+
+def test_a_line_that_is_not_printed_is_found() -> None:
+    assert missing(["a 1", "...", "c ... 3"], "a   1\nb\nc 2 3\n") == ""
+    assert missing(["c", "a"], "a\nc\n") == "is not printed: 'a'"
+    assert missing(["score 0.9"], "score 0.91\n") == "is not printed: 'score 0.9'"
