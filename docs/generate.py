@@ -20,7 +20,7 @@ from mkdocs.structure.files import File, Files
 
 from roadcraft.core import __version__
 from roadcraft.core.hookspecs import KINDS
-from roadcraft.core.parameters import parameters_of, texts_of
+from roadcraft.core.parameters import Parameter, parameters_of, sections_of, texts_of
 from roadcraft.core.registry import Provided, load_object, registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,12 +75,17 @@ def code(text: str) -> str:
 
 
 def settings_of(cls: type) -> str:
-    """The settings of a config dataclass as a table."""
-    rows = []
-    for p in parameters_of(cls):
-        default = code(json.dumps(p.default, ensure_ascii=False)) if p.default != "" else ""
-        rows.append((code(p.key), f"{default} {p.unit}", f"{p.text} ({p.type})" if p.text else p.type))
-    return table(("setting", "default", "meaning"), rows) or "There is nothing to set."
+    """The settings of a config dataclass: a table for itself and one for each dataclass within it."""
+    parts = []
+    for section in sections_of(cls):
+        rows = [(code(p.key), f"{_default(p)} {p.unit}", f"{p.text} *{p.constraint}*") for p in section.parameters]
+        head = f"`{section.key}`: {section.text}" if section.key else ""
+        parts += [head, table(("setting", "default", "meaning"), rows)] if rows else []
+    return "\n\n".join(parts).strip() or "There is nothing to set."
+
+
+def _default(p: Parameter) -> str:
+    return code(json.dumps(p.default, ensure_ascii=False)) if p.default != "" else ""
 
 
 def ours(kind: str) -> list[Provided]:

@@ -36,7 +36,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {str(p.relative_to(ROOT)): p for p in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]}
+PAGES = {str(p.relative_to(ROOT)): p for p in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]}
 FIRST = "docs/quickstart.md"
 INFO = re.compile(r' *(?P<language>\w*)(?:[^\n]*?title="(?P<title>[^"]*)")?[^\n]*\n')
 TEXT: dict[str, int] = {}
