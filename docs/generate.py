@@ -20,8 +20,10 @@ from mkdocs.structure.files import File, Files
 
 from roadcraft.core import __version__
 from roadcraft.core.hookspecs import KINDS
+from roadcraft.core.lazy import listed
 from roadcraft.core.parameters import Parameter, parameters_of, sections_of, texts_of
 from roadcraft.core.registry import Provided, load_object, registry
+from roadcraft.core.renamed import docs_page
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")
@@ -137,7 +139,10 @@ def plugins() -> str:
     for kind, what in KINDS.items():
         if kind == "metric":
             continue
-        text += [f"## {kind.capitalize().replace('_', ' ')}", f"A {kind} {what}." if kind != "agents" else f"Agents: {what}."]
+        text += [
+            f"## {kind.capitalize().replace('_', ' ')}",
+            f"A {kind} {what}." if kind != "agents" else f"Agents: {what}.",
+        ]
         for p in ours(kind):
             text += [f"### {kind} `{p.spec.name}` {{#{kind}-{p.spec.name}}}", f"{p.spec.summary}.", _where(p, kind)]
             text += [settings_of(registry().config_class(kind, p.spec.name))]
@@ -146,8 +151,8 @@ def plugins() -> str:
 
 def _kinds() -> Iterator[tuple[str, str, str]]:
     for kind, what in KINDS.items():
-        names = (f"[`{p.spec.name}`](#{kind}-{p.spec.name})" for p in ours(kind)) if kind != "metric" else ["[metrics](metrics.md)"]
-        yield f"[`{kind}`](../extend/{kind}.md)", what, ", ".join(names)
+        names = ", ".join(f"[`{p.spec.name}`](#{kind}-{p.spec.name})" for p in ours(kind))
+        yield f"[`{kind}`](../extend/{kind}.md)", what, "[metrics](metrics.md)" if kind == "metric" else names
 
 
 def _where(p: Provided, kind: str) -> str:
@@ -164,7 +169,12 @@ def metrics() -> str:
         weight = f"{metric.weight:g}" if metric.role == "weighted" else ""
         rows.append((f"[`{p.spec.name}`](#{p.spec.name.lower()})", metric.role, weight, p.spec.summary))
         module = importlib.import_module(cls.__module__)
-        text += [f"### `{p.spec.name}` {{#{p.spec.name.lower()}}}", f"{p.spec.summary}.", doc_of(module), doc_of(cls) if cls.__doc__ != module.__doc__ else ""]
+        text += [
+            f"### `{p.spec.name}` {{#{p.spec.name.lower()}}}",
+            f"{p.spec.summary}.",
+            doc_of(module),
+            doc_of(cls) if cls.__doc__ != module.__doc__ else "",
+        ]
         config = registry().config_class("metric", p.spec.name)
         text += [settings_of(config)] if parameters_of(config) else []
     head = [
@@ -224,14 +234,14 @@ def _help(text: str) -> str:
     done = []
     for part in re.split(r"\n\s*\n", text):
         line = " ".join(part.split())
-        done.append(re.sub(r"^(Examples?:) (.*)$", r"\1 `\2`", line) if line.startswith("Example") else (f"`{line}`" if line.startswith("roadcraft ") else line))
+        done.append(re.sub(r"^(Examples?: )?(roadcraft .*)$", r"\1`\2`", line))
     return "\n\n".join(done)
 
 
 @page("reference/features.md")
 def features() -> str:
     from roadcraft.core import FeatureSpec
-    from roadcraft.core.driving import features as module
+    from roadcraft.core.driving.features import build as module
 
     text = doc_of(module)
     return "\n\n".join(["# Features", MADE, _grids(text), "## Capacities", settings_of(FeatureSpec)])
@@ -246,7 +256,9 @@ def _grids(text: str) -> str:
             state = (state + 1) % 3
             spans = [m.span() for m in re.finditer("=+", line)]
         elif state and line.strip():
-            parts = [line[a : (spans[i + 1][0] if i + 1 < len(spans) else None)].strip() for i, (a, _) in enumerate(spans)]
+            parts = [
+                line[a : (spans[i + 1][0] if i + 1 < len(spans) else None)].strip() for i, (a, _) in enumerate(spans)
+            ]
             if parts[0]:
                 parts = [*parts] if state == 1 else [code(parts[0]), *parts[1:]]
                 out.append("| " + " | ".join(p.replace("|", "\\|") for p in parts) + " |")
@@ -262,7 +274,7 @@ def _grids(text: str) -> str:
 def store_format() -> str:
     from roadcraft.core import to_arrays
     from roadcraft.core.testing import made_up_map, made_up_scenario
-    from roadcraft.scenario_io import Shard, save_drive
+    from roadcraft.scenario_io import save_drive
     from roadcraft.scenario_io.store import index, shard
 
     with tempfile.TemporaryDirectory() as folder:
@@ -302,7 +314,22 @@ def plan_and_rollout() -> str:
     from roadcraft import core
     from roadcraft.core import Ego
 
-    shown = ("ObservationBatch", "Objects", "Lights", "Plan", "Forecast", "Rollout", "Scenario", "Drive", "Prediction", "SceneEncoding", "MetricResult", "Event", "Series", "ScenarioRow")
+    shown = [
+        "ObservationBatch",
+        "Objects",
+        "Lights",
+        "Plan",
+        "Forecast",
+        "Rollout",
+        "Scenario",
+        "Drive",
+        "ScenarioRow",
+        "SceneEncoding",
+        "Prediction",
+        "MetricResult",
+        "Event",
+        "Series",
+    ]
     text = [
         "# Plans, rollouts and what else passes between parts",
         MADE,
@@ -322,11 +349,11 @@ def plan_and_rollout() -> str:
 # ---- API ------------------------------------------------------------------------------------------------------------
 
 
-def _api(room: str, title: str, module_name: str) -> Callable[[], str]:
+def _api(title: str, module_name: str) -> Callable[[], str]:
     def write() -> str:
         module = importlib.import_module(module_name)
-        homes: dict[str, str] = vars(module)["_HOME"]
-        text = [f"# {title}", f"Names of `{module_name}`, loaded on first use. " + (doc_of(module).split("\n\n")[0] if room != "x" else "")]
+        homes = listed(str(module.__file__))
+        text = [f"# {title}", doc_of(module).split("\n\n")[0]]
         for name in sorted(homes, key=str.lower):
             text.append(f'::: {homes[name]}.{name}\n    options:\n      heading: "{name}"\n      toc_label: "{name}"')
         return "\n\n".join(text)
@@ -335,7 +362,8 @@ def _api(room: str, title: str, module_name: str) -> Callable[[], str]:
 
 
 for _room in ROOMS:
-    PAGES[f"api/{_room}.md"] = _api(_room, f"`roadcraft.{_room}`", f"roadcraft.{_room}")
-PAGES["api/testing.md"] = _api("testing", "`roadcraft.core.testing`", "roadcraft.core.testing")
+    PAGES[f"api/{_room}.md"] = _api(f"`roadcraft.{_room}`", f"roadcraft.{_room}")
+PAGES["api/testing.md"] = _api("`roadcraft.core.testing`", "roadcraft.core.testing")
+PAGES["coming-from-0.1.md"] = docs_page
 PAGES["changelog.md"] = lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 PAGES["contributing.md"] = lambda: (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
