@@ -22,9 +22,9 @@ BATCH, BATCHES = 64, 24
 
 
 class _Source:
-    def __init__(self, world: Any) -> None:
-        self._map = world.make_map()
-        self._drives = {f"tiny-{k}": world.make_drive(self._map, k) for k in range(6)}
+    def __init__(self, traffic: Any) -> None:
+        self._map = traffic.make_map()
+        self._drives = {f"tiny-{k}": traffic.make_drive(self._map, k) for k in range(6)}
 
     def logs(self) -> list[str]:
         return list(self._drives)
@@ -37,8 +37,8 @@ class _Source:
 
 
 def test_features_of_an_observation(benchmark: Any, tiny_world: Any) -> None:
-    world = tiny_world.make_map()
-    obs = tiny_world.observe([tiny_world.make_drive(world, 0)], world, [100])
+    traffic = tiny_world.make_map()
+    obs = tiny_world.observe([tiny_world.make_drive(traffic, 0)], traffic, [100])
     spec = FeatureSpec()
     benchmark(lambda: build_features(spec, scenes_of(obs, spec)))
 

@@ -14,7 +14,7 @@ from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import build_network
 from roadcraft.plugins.hetero_gnn import map_part
-from roadcraft.scenario_io.synthetic.synthesize import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesize
 
 STEPS = 100  # of 0.1 s
 LARGE = {
@@ -38,7 +38,7 @@ Tensors = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def drives() -> list[tuple[Any, Any]]:
-    return list(synthesise(5, 8, ("car_following", "cut_in"), locations=2))
+    return list(synthesize(5, 8, ("car_following", "cut_in"), locations=2))
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def _one_thread() -> Any:
 
 def steps_of(drives: list[tuple[Any, Any]], spec: FeatureSpec, batch: int) -> list[Tensors]:
     """Features of ``batch`` scenes along ``STEPS`` steps."""
-    logs = [LogScenes(drive, world, load_vehicle(), spec) for drive, world in drives]
+    logs = [LogScenes(drive, traffic, load_vehicle(), spec) for drive, traffic in drives]
     starts = [60 + 7 * b for b in range(batch)]
     out = []
     for k in range(STEPS):

@@ -38,9 +38,9 @@ def test_plan(benchmark: Any, tiny_world: Any, tmp_path: Path, size: str, count:
     )
     save_checkpoint(tmp_path / "best", build_network(encoder, model), {"encoder": encoder, "model": model}, {}, "")
     planner = load_planner(tmp_path / "best", micro_batch=micro_batch)
-    world = tiny_world.make_map()
-    drives = [tiny_world.make_drive(world, k) for k in range(3)]
-    obs = tiny_world.observe([drives[i % 3] for i in range(count)], world, [40 + 3 * (i % 60) for i in range(count)])
+    traffic = tiny_world.make_map()
+    drives = [tiny_world.make_drive(traffic, k) for k in range(3)]
+    obs = tiny_world.observe([drives[i % 3] for i in range(count)], traffic, [40 + 3 * (i % 60) for i in range(count)])
     keys = np.zeros(count, np.uint64)
     planner.plan(obs, [None] * count, keys)
     benchmark.pedantic(lambda: planner.plan(obs, [None] * count, keys), rounds=5, iterations=1)

@@ -15,8 +15,8 @@ from roadcraft.core.rollout import Objects
 @pytest.fixture(scope="module")
 def obs():
     """Ego on a two-lane road among 40 cars at various speeds."""
-    world = tiny_world.make_map()
-    one = tiny_world.observe([tiny_world.make_drive(world, 0)], world, [60])
+    traffic = tiny_world.make_map()
+    one = tiny_world.observe([tiny_world.make_drive(traffic, 0)], traffic, [60])
     rng, count = np.random.default_rng(0), 40
     ego = one.ego[0]
     box = np.zeros((count, 5))

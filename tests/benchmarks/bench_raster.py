@@ -25,10 +25,10 @@ def spec_of(size: str) -> FeatureSpec:
     return FeatureSpec(lane_points=10, raster_cells=cells, raster_cell_m=cell_m)
 
 
-def tiled(world: Any, side: int) -> Any:
+def tiled(traffic: Any, side: int) -> Any:
     """The junction ``side`` x ``side`` times, 350 m apart: a map as large as a town, alike everywhere."""
     shifts = [np.array([350.0 * (i - side // 2), 350.0 * (j - side // 2)]) for i in range(side) for j in range(side)]
-    n, la, ar = len(shifts), world.lanes, world.areas
+    n, la, ar = len(shifts), traffic.lanes, traffic.areas
 
     def polygons(p: Any) -> Any:
         return Polygons.build([[r + s for r in p[i]] for s in shifts for i in range(len(p))])
@@ -39,7 +39,7 @@ def tiled(world: Any, side: int) -> Any:
     def rows(p: Any, of: int) -> Any:
         return Ragged.build([p[i] + of * t for t in range(n) for i in range(len(p))])
 
-    count, blocks = len(la), len(world.blocks)
+    count, blocks = len(la), len(traffic.blocks)
     lanes = replace(
         la, **{k: np.tile(getattr(la, k), n) for k in ("kind", "lane_index", "speed_limit_mps", "has_speed_limit", "has_light", "left_line", "right_line")},
         id=np.arange(n * count), block=(la.block + blocks * np.arange(n)[:, None]).ravel(), polygons=polygons(la.polygons),
@@ -55,10 +55,12 @@ def tiled(world: Any, side: int) -> Any:
     )
     order = np.argsort(areas.kind, kind="stable")
     areas = replace(areas, kind=areas.kind[order], polygons=Polygons.build([areas.polygons[int(i)] for i in order]))
-    return replace(world, lanes=lanes, areas=areas, blocks=replace(world.blocks, lanes=rows(world.blocks.lanes, count)))
+    return replace(
+        traffic, lanes=lanes, areas=areas, blocks=replace(traffic.blocks, lanes=rows(traffic.blocks.lanes, count))
+    )
 
 
-def busy(tiny_world: Any, world: Any, spec: FeatureSpec) -> SceneArrays:
+def busy(tiny_world: Any, traffic: Any, spec: FeatureSpec) -> SceneArrays:
     """A scene at the junction with 32 vehicles around the ego, each with 21 frames of history."""
     junction = tiny_world.make_map()
     drive = tiny_world.make_drive(junction, 1)
@@ -71,7 +73,7 @@ def busy(tiny_world: Any, world: Any, spec: FeatureSpec) -> SceneArrays:
     box[:, :, 2], box[:, :, 3:] = heading, (4.7, 1.9)
     first = AGENTS * np.arange(PAST)
     return replace(
-        scene, map=world, key=np.tile(np.arange(AGENTS), PAST), kind=np.zeros(PAST * AGENTS, np.uint8), box=box.reshape(-1, 5),
+        scene, map=traffic, key=np.tile(np.arange(AGENTS), PAST), kind=np.zeros(PAST * AGENTS, np.uint8), box=box.reshape(-1, 5),
         velocity=np.tile(velocity, (PAST, 1)), frames=np.stack([first, first + AGENTS], 1),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from roadcraft.core import load_vehicle
 from roadcraft.core.driving.motion import bicycle, lqr as tracker
 from roadcraft.core.registry import create
-from roadcraft.scenario_io.synthetic.synthesize import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
 
@@ -21,7 +21,7 @@ def scenarios():
     """64 windows of 15 s of made-up traffic, each with a token of its own."""
     from roadcraft.core.scenario import Scenario
 
-    worlds = synthesise(5, 4, ("dense_traffic", "cut_in"), locations=1)
+    worlds = synthesize(5, 4, ("dense_traffic", "cut_in"), locations=1)
     return [
         Scenario(f"{i:016x}", "bench", (), "test", *worlds[i % len(worlds)], first=60 + i, last=360 + i, stride=2)
         for i in range(SCENARIOS)

@@ -12,8 +12,8 @@ from hypothesis import given, settings, strategies as st
 from roadcraft.core.arrays import Polygons, from_arrays, to_arrays
 from roadcraft.core.driving.map_index import index as lanes
 from roadcraft.core.driving.map_index.index import (
-    Layer,
     MapIndex,
+    PolygonLayer,
     build_layer,
     containing,
     distance,
@@ -109,7 +109,7 @@ def test_index_of_a_map_is_stored_as_arrays() -> None:
     for a in arrays.values():
         a.flags.writeable = False  # as a store hands them out
     again = from_arrays(MapIndex, arrays, meta)
-    assert isinstance(again.lanes, Layer)
+    assert isinstance(again.lanes, PolygonLayer)
     points = np.array([[50.0, 1.0], [50.0, -1.0], [115.0, 1.0], [115.0, 30.0]]) + ORIGIN
     for layer in ("lanes", "blocks", "drivable", "intersections", "crosswalks", "stops"):
         a, b = containing(getattr(index, layer), points), containing(getattr(again, layer), points)

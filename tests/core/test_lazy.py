@@ -27,6 +27,14 @@ def test_every_public_name_loads(room: str) -> None:
     assert all(getattr(package, name) is not None for name in package.__all__)
 
 
+def test_a_name_of_the_version_before_loads_with_a_warning() -> None:
+    package = importlib.import_module("roadcraft.scenario_io")
+    with pytest.warns(
+        FutureWarning, match=r"roadcraft.scenario_io.synthesise is called roadcraft.scenario_io.synthesize"
+    ):
+        assert package.synthesise is package.synthesize
+
+
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(
         AttributeError, match=r"module 'roadcraft.core' has no attribute 'Rollot'; did you mean 'Rollout'\?"

@@ -44,13 +44,13 @@ class Candidates(Planner):
 
 def scene(speed=8.0, ahead_m=None, count=1):
     """Ego in the right lane of the tiny world, the road to itself but for a parked car ``ahead_m`` metres in front."""
-    world = tiny_world.make_map()
+    traffic = tiny_world.make_map()
     # the tiny world is drivable everywhere; here only its lanes are
     far = tiny_world.START + 900.0 + np.array([[0, 0], [1, 0], [1, 1], [0, 0]])
-    away = Polygons.build([[far]] * len(world.areas))
-    world = replace(world, areas=replace(world.areas, polygons=away))
-    drives = [tiny_world.make_drive(world, 0) for _ in range(count)]
-    obs = tiny_world.observe(drives, world, [60] * count)
+    away = Polygons.build([[far]] * len(traffic.areas))
+    traffic = replace(traffic, areas=replace(traffic.areas, polygons=away))
+    drives = [tiny_world.make_drive(traffic, 0) for _ in range(count)]
+    obs = tiny_world.observe(drives, traffic, [60] * count)
     ego = np.zeros(10)
     ego[:2], ego[3] = (tiny_world.START[0] + 30.0, tiny_world.START[1]), speed
     obs.ego_past[:] = ego
@@ -98,13 +98,13 @@ def test_a_proposal_that_leaves_the_road_is_led_back_to_the_centre_line(keep):
     plan = drive(guarded(Candidates([(8.0, -2.0)]), follow_centerline=keep), scene())
     n = int(plan.length[0])
     assert plan.debug["guard_changed"].tolist() == [1.0]
-    way = plan.states[0, 0, :n, :2] - plan.states[0, 0, 0, :2]
+    driven_m = plan.states[0, 0, :n, :2] - plan.states[0, 0, 0, :2]
     if keep:
         assert plan.debug["guard_braked"].tolist() == [0.0]
         assert abs(plan.states[0, 0, :n, 1] - tiny_world.START[1]).max() < 0.05
-        assert way[40, 0] > 28.0
+        assert driven_m[40, 0] > 28.0
     else:
-        assert way[40, 0] < 16.0
+        assert driven_m[40, 0] < 16.0
 
 
 def test_a_slow_proposal_does_not_win_because_the_favourite_leaves_the_road():
@@ -149,8 +149,8 @@ def test_the_fallback_drives_where_nothing_is_safe():
 
 def test_controls_are_kept_unless_the_choice_changes():
     controls = np.array([[0.7, 0.01]])
-    kept = drive(guarded(Candidates([(8.0, 0.0)], controls=controls)), scene())
-    assert np.array_equal(kept.controls, controls)
+    moved = drive(guarded(Candidates([(8.0, 0.0)], controls=controls)), scene())
+    assert np.array_equal(moved.controls, controls)
     changed = drive(guarded(Candidates([(8.0, 0.0)], controls=controls)), scene(8.0, 20.0))
     assert changed.controls[0, 0] < 0.0
 

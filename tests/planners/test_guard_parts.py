@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from roadcraft.core.driving.motion.savitzky_golay import savgol
-from roadcraft.planners.guard.comfort import PAST, driven_before, ride_tables, score_ride
-from roadcraft.planners.guard.retime import SETTLE_M, centred, paced
+from roadcraft.planners.guard.comfort import PAST, comfort_filters, driven_before, score_comfort
+from roadcraft.planners.guard.retime import SETTLE_M, moved_to_centerline, retimed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.forecast import drift
-from roadcraft.planners.trajectory_scoring.paths import Path, make_path
-from roadcraft.planners.trajectory_scoring.traffic import foresee, observe
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path
+from roadcraft.planners.trajectory_scoring.traffic import forecast_paths, observe
 
 DT, REACH = 0.1, 1.461
 LIMITS = np.array([50, 25, 10, 50])
@@ -61,12 +61,14 @@ def test_comfort_is_the_metric_s_over_what_was_and_what_will_be_driven(driven, b
     drives[..., 6] = rng.normal(0, 0.3, (count, 1))
     heading = 3.1 + np.cumsum(np.cumsum(rng.normal(0, 0.004, size), 1), 1) * scale
     drives[..., 2] = np.arctan2(np.sin(heading), np.cos(heading))
-    ride = ride_tables(DT, REACH, NUPLAN_BOUNDS)
+    comfort = comfort_filters(DT, REACH, NUPLAN_BOUNDS)
     got, want = [], []
     for d in drives:
-        sheet = np.ones((1, scorer.SHEET))
-        score_ride(np.ascontiguousarray(d[:driven]), begin, np.ascontiguousarray(d[None, driven:]), ride, sheet)
-        got.append(sheet[0, scorer.COMFORT] == 1.0)
+        score_table = np.ones((1, scorer.SCORE_COLUMNS))
+        score_comfort(
+            np.ascontiguousarray(d[:driven]), begin, np.ascontiguousarray(d[None, driven:]), comfort, score_table
+        )
+        got.append(score_table[0, scorer.COMFORT] == 1.0)
         want.append(whole_drive(d, begin, driven))
     assert 20 < sum(want) < count - 20
     if begin:
@@ -96,10 +98,10 @@ def test_what_was_driven_reaches_back_to_a_gap_or_the_drive_s_start():
 @pytest.mark.parametrize("factor", [1.0, 0.5, 0.0])
 def test_copies_keep_to_the_path_and_their_limits(factor):
     t = np.arange(81) * DT
-    way = 8.0 * t + 0.7 * t * t
-    poses = np.stack([30 * np.sin(way / 30), 30 * (1 - np.cos(way / 30)), way / 30], -1)
+    driven_m = 8.0 * t + 0.7 * t * t
+    poses = np.stack([30 * np.sin(driven_m / 30), 30 * (1 - np.cos(driven_m / 30)), driven_m / 30], -1)
     out = np.empty_like(poses)
-    paced(poses, 8.0, -1.0, factor, 2.0, 2.5, 3.5, DT, out)
+    retimed(poses, 8.0, -1.0, factor, 2.0, 2.5, 3.5, DT, out)
     speed = np.hypot(*np.diff(out[:, :2], axis=0).T) / DT
     accel = np.diff(speed) / DT
     # two straight steps around a corner of the path are shorter than the way along it
@@ -118,7 +120,7 @@ def test_an_emergency_stop_takes_speed_squared_over_twice_the_deceleration():
     t = np.arange(81) * DT
     poses = np.stack([10 * t, 0 * t, 0 * t], -1)
     out = np.empty_like(poses)
-    paced(poses, 10.0, 1.5, 0.0, 2.0, 6.0, math.inf, DT, out)
+    retimed(poses, 10.0, 1.5, 0.0, 2.0, 6.0, math.inf, DT, out)
     assert out[-1, 0] == pytest.approx(10.0**2 / 12.0, abs=0.05)
 
 
@@ -129,13 +131,15 @@ def world_of(rng, count=12):
     )
     velocity = rng.normal(0, 5, (count, 2)) * (kind < 3)[:, None]
     identity = rng.permutation(1000)[:count].astype(np.uint64)
-    world = observe(np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, identity, kind, box, velocity, np.zeros(0, np.uint64))
-    return world, identity, kind, box, velocity
+    traffic = observe(
+        np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, identity, kind, box, velocity, np.zeros(0, np.uint64)
+    )
+    return traffic, identity, kind, box, velocity
 
 
 def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     rng = np.random.default_rng(3)
-    world, identity, kind, box, velocity = world_of(rng)
+    traffic, identity, kind, box, velocity = world_of(rng)
     time_s = np.arange(1, 81) * DT
     who = identity[rng.permutation(12)[:7]]
     known = np.arange(7) != 2
@@ -143,10 +147,10 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     for a, i in enumerate(who):
         start = box[identity.tolist().index(i), :2]
         pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
-    path = foresee(world, identity, kind, who, known, time_s, pose, 0.2, 42)
+    path = forecast_paths(traffic, identity, kind, who, known, time_s, pose, 0.2, 42)
     moved = drift(box, velocity, kind)
     assert path.shape[1] == 42
-    for j, row in enumerate(world.row):
+    for j, row in enumerate(traffic.row):
         at = np.arange(42) * 0.2
         np.testing.assert_allclose(np.hypot(path[j, :, 2], path[j, :, 3]), 1.0)
         a = [n for n in range(7) if who[n] == identity[row] and known[n]]
@@ -163,14 +167,14 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
 def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
     who = np.array([5], np.uint64)
-    world = observe(
+    traffic = observe(
         np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, np.zeros(1, np.uint8), box, np.zeros((1, 2)), np.zeros(0, np.uint64)
     )  # fmt: skip
     time_s = np.arange(1, 41) * DT
-    for way, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
+    for driven_m, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
         pose = np.zeros((1, 40, 3))
-        pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(way)
-        path = foresee(world, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2, 22)
+        pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(driven_m)
+        path = forecast_paths(traffic, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2, 22)
         np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)
 
 
@@ -178,12 +182,12 @@ def test_beyond_its_end_a_forecast_goes_straight_on():
     box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
     who, kind = np.array([5], np.uint64), np.zeros(1, np.uint8)
     nobody = np.zeros(0, np.uint64)
-    world = observe(np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, kind, box, np.zeros((1, 2)), nobody)
+    traffic = observe(np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, kind, box, np.zeros((1, 2)), nobody)
     for steps in (1, 7):
         time_s = np.arange(1, steps + 1) * DT
         pose = np.zeros((1, steps, 3))
         pose[0, :, 0] = 10.0 + 3.0 * time_s
-        path = foresee(world, who, kind, who, np.ones(1, bool), time_s, pose, 0.2, 22)
+        path = forecast_paths(traffic, who, kind, who, np.ones(1, bool), time_s, pose, 0.2, 22)
         np.testing.assert_allclose(path[0, :, 0], 10.0 + 3.0 * 0.2 * np.arange(22), atol=1e-9)
 
 
@@ -194,7 +198,7 @@ def test_a_copy_on_a_line_keeps_the_speed_and_settles_smoothly():
     t = 0.1 * np.arange(41)
     poses = np.stack([1.0 + 5.0 * t * np.cos(0.2), 1.0 + 5.0 * t * np.sin(0.2), np.full(41, 0.2)], -1)
     out = np.empty_like(poses)
-    assert centred(poses, line, out)
+    assert moved_to_centerline(poses, line, out)
     assert np.array_equal(out[0], poses[0])
     radius = np.hypot(out[:, 0], out[:, 1] - 20.0)
     assert abs(radius - 20.0)[5.0 * t > SETTLE_M].max() < 0.01
@@ -210,6 +214,6 @@ def test_a_copy_on_a_line_keeps_the_speed_and_settles_smoothly():
 def test_no_copy_on_a_line_that_is_not_ones_own(first):
     line = make_path(np.array([[0.0, 0.0], [50.0, 0.0]]), np.zeros(2))
     poses = np.array(first) + np.array([1.0, 0.0, 0.0]) * np.arange(5)[:, None]
-    assert not centred(poses, line, np.empty_like(poses))
-    nowhere = Path(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
-    assert not centred(np.zeros((5, 3)), nowhere, np.empty((5, 3)))
+    assert not moved_to_centerline(poses, line, np.empty_like(poses))
+    nowhere = ArcPath(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
+    assert not moved_to_centerline(np.zeros((5, 3)), nowhere, np.empty((5, 3)))

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import shapely
 import tiny_world
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box

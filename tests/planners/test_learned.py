@@ -70,9 +70,9 @@ class TestLearnedWithACache(PlannerConformance):
 
 
 def observation(tiny_world: Any, count: int) -> Any:
-    world = tiny_world.make_map()
-    drives = [tiny_world.make_drive(world, k) for k in range(3)]
-    return tiny_world.observe([drives[i % 3] for i in range(count)], world, [40 + 3 * (i % 60) for i in range(count)])
+    traffic = tiny_world.make_map()
+    drives = [tiny_world.make_drive(traffic, k) for k in range(3)]
+    return tiny_world.observe([drives[i % 3] for i in range(count)], traffic, [40 + 3 * (i % 60) for i in range(count)])
 
 
 @pytest.mark.parametrize("micro_batch", [1, 8, 32])
@@ -99,12 +99,12 @@ def test_plans_do_not_depend_on_the_batch(checkpoint: Path, tiny_world: Any, mic
 def test_a_cache_is_kept_scene_by_scene(caching: Path, tiny_world: Any, micro_batch: int) -> None:
     """Along ten steps of 9 scenes that end one by one: plans are those of a planner that forgets, in any batch, bit for bit."""
     planner = load_planner(caching, micro_batch=micro_batch)
-    world = tiny_world.make_map()
-    drives = [tiny_world.make_drive(world, k) for k in range(3)]
+    traffic = tiny_world.make_map()
+    drives = [tiny_world.make_drive(traffic, k) for k in range(3)]
     state: dict[int, dict[int, Any]] = {size: dict.fromkeys(range(9)) for size in (1, 7, 64)}
     for step in range(10):
         alive = list(range(max(step - 2, 0), 9))
-        obs = tiny_world.observe([drives[i % 3] for i in alive], world, [6 * step + 15 * i for i in alive])
+        obs = tiny_world.observe([drives[i % 3] for i in alive], traffic, [6 * step + 15 * i for i in alive])
         keys = np.array(alive, np.uint64)
         fresh, _ = planner.plan(obs, [None] * len(alive), keys)
         for size, known in state.items():

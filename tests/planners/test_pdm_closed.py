@@ -97,9 +97,9 @@ class TestContract(PlannerConformance):
 
 
 def test_results_do_not_depend_on_the_batch():
-    world = tiny_world.make_map()
-    drives = [tiny_world.make_drive(world, seed) for seed in range(4)]
-    obs = tiny_world.observe(drives, world, [60, 100, 40, 80])
+    traffic = tiny_world.make_map()
+    drives = [tiny_world.make_drive(traffic, seed) for seed in range(4)]
+    obs = tiny_world.observe(drives, traffic, [60, 100, 40, 80])
     planner, keys = create("planner", "pdm_closed"), np.zeros(4, np.uint64)
     start = planner.start(obs, keys)
     together, after = planner.plan(obs, start, keys)
@@ -115,9 +115,9 @@ def test_results_do_not_depend_on_the_batch():
 
 
 def test_it_drives_without_a_route_and_joins_one():
-    world = tiny_world.make_map()
-    drive = tiny_world.make_drive(world, 0)
-    obs = tiny_world.observe([drive], world, [60])
+    traffic = tiny_world.make_map()
+    drive = tiny_world.make_drive(traffic, 0)
+    obs = tiny_world.observe([drive], traffic, [60])
     keys = np.zeros(1, np.uint64)
     for route in ([], [502], [999_999]):
         blind = ObservationBatch(**{**obs.__dict__, "route": Ragged.build([route])})
@@ -128,14 +128,14 @@ def test_it_drives_without_a_route_and_joins_one():
 
 
 def test_a_route_is_joined_backwards_and_linked():
-    world = tiny_world.make_map()
+    traffic = tiny_world.make_map()
     pose = np.array([tiny_world.START[0] + 50.0, tiny_world.START[1], 0.0])
-    straight = world.block_rows(np.array(next(iter(tiny_world.ROUTES.values()))[1]))
+    straight = traffic.block_rows(np.array(next(iter(tiny_world.ROUTES.values()))[1]))
     first, middle, last = (int(r) for r in straight)
-    assert corrected_route(world, [first, middle, last], pose) == [first, middle, last]
-    assert corrected_route(world, [last], pose) == [first, middle, last]
-    assert corrected_route(world, [first, last], pose) == [first, middle, last]
-    assert corrected_route(world, [], pose)[0] == first
+    assert corrected_route(traffic, [first, middle, last], pose) == [first, middle, last]
+    assert corrected_route(traffic, [last], pose) == [first, middle, last]
+    assert corrected_route(traffic, [first, last], pose) == [first, middle, last]
+    assert corrected_route(traffic, [], pose)[0] == first
 
 
 def test_bad_settings_are_refused():

@@ -20,7 +20,7 @@ from roadcraft.planners.trajectory_scoring.area_checks import patch_around
 from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
 from roadcraft.planners.trajectory_scoring.forecast import boxes_at, drift
 from roadcraft.planners.trajectory_scoring.paths import interpolate, make_path, project
-from roadcraft.planners.trajectory_scoring.route_path import ground_of
+from roadcraft.planners.trajectory_scoring.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.traffic import box_distance, box_ring_distance, box_within_ring, observe
 from roadcraft.planners.trajectory_scoring.tree_order import tree_order
 
@@ -117,7 +117,7 @@ def test_centroids_are_those_of_geos_to_the_last_bit():
 @pytest.mark.parametrize(("heading", "low", "high"), [(1.8368477891243318, 0.6, 1.0), (0.5, 0.0, 0.1)])
 def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_world, heading, low, high):
     """In the reference's arithmetic the first heading's vector is longer than one, so that what is straight ahead is neither ahead nor behind."""
-    ground, count = ground_of(tiny_world.make_map()), 400
+    map_arrays, count = map_arrays_of(tiny_world.make_map()), 400
     along = np.array([math.cos(heading), math.sin(heading)])
     car = np.array([[365_035.0, 143_600.0, heading, 4.6, 1.9]])
     states = np.zeros((count, 1, 10))
@@ -126,12 +126,14 @@ def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_worl
     body, one = np.array([1.46, 5.18, 2.3]), np.array([1], np.uint64)
     ego = np.array([*states[0, 0, :2], heading, *body[1:]])
     kind, still = np.zeros(1, np.uint8), np.zeros((1, 2))
-    world = observe(ego, 50.0, np.array([50, 25, 10, 50]), one, kind, car, still, one[:0])
+    traffic = observe(ego, 50.0, np.array([50, 25, 10, 50]), one, kind, car, still, one[:0])
     rules = scorer.Rules(0.1, 2, np.array([0, 3, 6, 9]), (2.0, 6.0), (5.0, 5.0, 2.0, 0.0), 0.1)
-    sheet = np.ones((count, scorer.SHEET))
+    score_table = np.ones((count, scorer.SCORE_COLUMNS))
     flags = np.zeros((count, 1), np.int64)
-    scorer.score_traffic(states, flags, ground, patch_around(states[0, 0], body, 50.0), body, world, rules, sheet)
-    assert low <= sheet[:, scorer.TTC].mean() <= high
+    scorer.score_traffic(
+        states, flags, map_arrays, patch_around(states[0, 0], body, 50.0), body, traffic, rules, score_table
+    )
+    assert low <= score_table[:, scorer.TTC].mean() <= high
 
 
 def test_the_tree_hands_out_items_as_geos_does():
@@ -181,11 +183,11 @@ def test_comfort_equals_the_filters_it_stands_for(count):
     states[:, 0, 6] = rng.normal(0, 1, 200)
     turn = np.cumsum(np.cumsum(rng.normal(0, 0.012, (200, count)), 1), 1) * scale
     states[..., 2] = np.arctan2(np.sin(turn + 3.1), np.cos(turn + 3.1))
-    sheet = np.ones((200, scorer.SHEET))
-    score_comfort(states, tables, sheet)
+    score_table = np.ones((200, scorer.SCORE_COLUMNS))
+    score_comfort(states, tables, score_table)
     want = [_comfortable(s, count) for s in states]
     assert 10 < sum(want) < 190
-    assert np.array_equal(sheet[:, scorer.COMFORT] > 0, want)
+    assert np.array_equal(score_table[:, scorer.COMFORT] > 0, want)
 
 
 def _comfortable(state, count):
@@ -216,14 +218,14 @@ def test_objects_seen_are_the_nearest_of_each_kind():
     ego = np.array([*ORIGIN, 0.3, 5.0, 2.0])
     limits = np.array([5, 2, 1, 4])
     gone = identity[[3, 8]]
-    world = observe(ego, 40.0, limits, identity, kind, box, velocity, gone)
+    traffic = observe(ego, 40.0, limits, identity, kind, box, velocity, gone)
     gap = np.hypot(*(box[:, :2] - ORIGIN).T)
     want = []
     for group, limit in ((3, 4), (0, 5), (1, 2), (2, 1)):
         rows = [i for i in np.argsort(gap) if min(kind[i], 3) == group and gap[i] <= 40 and identity[i] not in gone]
         want += rows[:limit]
-    assert world.row.tolist() == want
-    assert world.ignored.tolist() == [bool(polygon(ego).intersects(polygon(box[i]))) for i in want]
+    assert traffic.row.tolist() == want
+    assert traffic.ignored.tolist() == [bool(polygon(ego).intersects(polygon(box[i]))) for i in want]
 
 
 def test_trajectories_are_resampled():

@@ -94,10 +94,10 @@ def test_smaller_samples_are_parts_of_larger_ones():
 
 def test_a_store_knows_its_names_from_its_index(tmp_path):
     from roadcraft.scenario_io import Store, StoreWriter
-    from roadcraft.scenario_io.synthetic.synthesize import synthesise
+    from roadcraft.scenario_io.synthetic.synthesize import synthesize
 
     with StoreWriter(tmp_path / "store") as out:
-        for drive, map_data in synthesise(11, 2, ("car_following",), locations=1):
+        for drive, map_data in synthesize(11, 2, ("car_following",), locations=1):
             rows = [
                 replace(r, log=drive.name, token=drive.name + r.token, anchor_us=int(drive.time_us[0])) for r in ROWS
             ]

@@ -15,14 +15,14 @@ from roadcraft.core.map import AreaKind, LaneKind
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.scenario_io.synthetic.synthesize import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesize
 
 SPEC = FeatureSpec(reference_lines=1, reference_points=40, reference_interval_m=2.0)
 
 
 @pytest.fixture(scope="module")
 def world() -> tuple[Any, Any]:
-    return next(iter(synthesise(7, 1, ("stop_sign_alone",), locations=1)))
+    return next(iter(synthesize(7, 1, ("stop_sign_alone",), locations=1)))
 
 
 def slow_stop_signs(m: Any) -> np.ndarray:

@@ -36,7 +36,7 @@ from roadcraft.scenario_io.store.index import (
     to_rows,
     write_part,
 )
-from roadcraft.scenario_io.store.shard import Item, Shard, load_drive, save_drive, write_shard
+from roadcraft.scenario_io.store.shard import Shard, ShardMember, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter, clean, compact, exclusive
 
@@ -438,7 +438,7 @@ def test_a_full_disk_loses_nothing(store, make_drive, make_map, monkeypatch):
 
 
 def test_what_a_killed_writer_left_is_ignored_and_cleaned(store, make_drive):
-    write_shard(store / "drives" / "orphan.safetensors", [Item("x", make_drive(1))])
+    write_shard(store / "drives" / "orphan.safetensors", [ShardMember("x", make_drive(1))])
     (store / "drives" / ".y.tmp").write_bytes(b"half")
     assert Store(store).logs() == [f"log_{i}" for i in range(5)]
     with exclusive(store):

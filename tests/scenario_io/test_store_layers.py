@@ -15,7 +15,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.layers import NO_LAYERS, Grid, RasterLayers
 from roadcraft.core.scenario import Drive
 from roadcraft.core.windows import window
-from roadcraft.scenario_io.store.shard import Item, load_drive, save_drive, write_shard
+from roadcraft.scenario_io.store.shard import ShardMember, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter
 
@@ -64,6 +64,6 @@ def test_damaged_layers_are_told_with_their_file(tmp_path: Path, make_drive: Cal
     drive = replace(make_drive(0), layers=layers(0))
     cut = replace(drive, layers=layers(0))
     object.__setattr__(cut.layers, "values", cut.layers.values[:-1])  # as no constructor would let it be
-    write_shard(tmp_path / "d.safetensors", [Item("log", cut)])
+    write_shard(tmp_path / "d.safetensors", [ShardMember("log", cut)])
     with pytest.raises(DataError, match=r"d\.safetensors: log_?\d*: raster layers: .*more than there are values"):
         load_drive(tmp_path / "d.safetensors")

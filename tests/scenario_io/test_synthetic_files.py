@@ -18,7 +18,7 @@ from roadcraft.core.errors import ConfigError
 from roadcraft.scenario_io import NuplanSource
 from roadcraft.scenario_io.nuplan.config import NuplanConfig
 from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
-from roadcraft.scenario_io.synthetic.synthesize import synth, synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synth, synthesize
 
 CHOSEN = ("slow_lead", "fast_curve", "unprotected_left")
 
@@ -49,7 +49,7 @@ def written(tmp_path_factory) -> Path:
 
 def test_what_is_written_reads_back(written):
     source = NuplanSource(NuplanConfig(data_root=str(written)))
-    made = synthesise(seed=11, worlds=3, situations=CHOSEN, locations=2)
+    made = synthesize(seed=11, worlds=3, situations=CHOSEN, locations=2)
     assert source.logs() == sorted(d.name for d, _ in made)
     for drive, m in made:
         back, map_back = source.drive(drive.name), source.map(drive.name)

@@ -10,7 +10,7 @@ from roadcraft.core.scenario import LightState
 from roadcraft.scenario_io.synthetic.recording.tags import conditions
 from roadcraft.scenario_io.synthetic.roads.curves import bends, headings, lengths, offset, resample, smoothstep, turn
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, _slow_before
-from roadcraft.scenario_io.synthetic.situations.stage import STEPS, Stage, signal_program
+from roadcraft.scenario_io.synthetic.situations.scene import STEPS, SyntheticScene, signal_program
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.world import build
 
@@ -125,9 +125,9 @@ def test_sideways_slope_is_the_derivative():
 
 
 def _played(situation: str, seed: int):
-    stage = Stage(np.random.default_rng(seed))
-    build(stage, situation)
-    return stage, stage.run()
+    scene = SyntheticScene(np.random.default_rng(seed))
+    build(scene, situation)
+    return scene, scene.run()
 
 
 @pytest.mark.parametrize("situation", ["car_following", "signal_straight", "dense_traffic"])
@@ -145,22 +145,22 @@ def test_traffic_moves_like_cars(situation):
 
 
 def test_nobody_drives_past_a_stop_sign():
-    stage, m = _played("stop_sign", 1)
-    assert stage.ego_path is not None
+    scene, m = _played("stop_sign", 1)
+    assert scene.ego_path is not None
     entry = next(
         a
-        for a, k in zip(stage.ego_path.starts, stage.ego_path.route.segments, strict=False)
-        if stage.sketch.segments[k].source >= 0
+        for a, k in zip(scene.ego_path.starts, scene.ego_path.route.segments, strict=False)
+        if scene.sketch.segments[k].source >= 0
     )
-    before = (m.s[:, 0] + stage.consts[0][dr.FRONT] > entry - 4.0) & (
-        m.s[:, 0] + stage.consts[0][dr.FRONT] < entry + 0.2
+    before = (m.s[:, 0] + scene.consts[0][dr.FRONT] > entry - 4.0) & (
+        m.s[:, 0] + scene.consts[0][dr.FRONT] < entry + 0.2
     )
     assert m.speed[before, 0].min() < 0.15
 
 
 def test_running_a_stage_twice_is_the_same():
     _, a = _played("unprotected_left", 2)
-    stage, b = _played("unprotected_left", 2)
+    scene, b = _played("unprotected_left", 2)
     assert np.array_equal(a.box, b.box)
     assert np.array_equal(a.walker, b.walker)
-    assert set(conditions(stage, b))
+    assert set(conditions(scene, b))

@@ -19,14 +19,14 @@ from roadcraft.scenario_io.filters import type_windows
 from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
 from roadcraft.scenario_io.synthetic.recording import check
 from roadcraft.scenario_io.synthetic.recording.tags import FIRST_ANCHOR, LAST_ANCHOR
-from roadcraft.scenario_io.synthetic.synthesize import synthesise
-from roadcraft.scenario_io.synthetic.world import World, make_world, own_map, situation_of
+from roadcraft.scenario_io.synthetic.synthesize import synthesize
+from roadcraft.scenario_io.synthetic.world import SyntheticWorld, make_world, own_map, situation_of
 
 SEED = 20
 
 
 @pytest.fixture(scope="module")
-def worlds() -> dict[str, World]:
+def worlds() -> dict[str, SyntheticWorld]:
     return {name: make_world(SEED, k, (name,), 1) for k, name in enumerate(SITUATIONS)}
 
 
@@ -233,7 +233,7 @@ def test_worlds_take_turns_through_the_situations():
 
 
 def test_one_map_holds_the_patches_of_its_location():
-    made = synthesise(seed=6, worlds=3, situations=("free_road", "fast_curve", "slow_lead"), locations=2)
+    made = synthesize(seed=6, worlds=3, situations=("free_road", "fast_curve", "slow_lead"), locations=2)
     assert [m.name for _, m in made] == ["us-nv-las-vegas-strip", "us-ma-boston", "us-nv-las-vegas-strip"]
     assert made[0][1] is made[2][1]
     for drive, m in made:

@@ -12,8 +12,8 @@ from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import part_path
 from roadcraft.validation.scoring.score import finish
-from roadcraft.validation.scoring.sealed import Part
-from roadcraft.validation.scoring.suites import Item
+from roadcraft.validation.scoring.sealed import RecordFile
+from roadcraft.validation.scoring.suites import SuiteScenario
 from roadcraft.validation.scoring.summary import versions
 
 
@@ -60,7 +60,7 @@ def make_run(
     folder, tree = RunFolder(path), to_tree(config)
     first = {r["token"]: r for r in records}
     items = [
-        Item(
+        SuiteScenario(
             ScenarioRow(
                 token=r["token"], tags=(r["type"],), log=r["log"], split="test", map_name=r["map"], source=r.get("source", "made up"),
                 licence="none", anchor_us=0, interval_us=50_000, stride=2, has_goal=True, first_us=0, last_us=10_000_000,
@@ -71,7 +71,7 @@ def make_run(
         for r in first.values()
     ]  # fmt: skip
     folder.create(tree, items, versions(), {} if digests is None else digests)
-    with Part(part_path(folder, 0)) as part:
+    with RecordFile(part_path(folder, 0)) as part:
         for r in records:
             part.add(r)
         part.commit()

@@ -120,11 +120,11 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of eight short scenarios in four made-up logs."""
     from roadcraft.core.types import ScenarioRow
     from roadcraft.scenario_io import StoreWriter
-    from roadcraft.scenario_io.synthetic.synthesize import synthesise
+    from roadcraft.scenario_io.synthetic.synthesize import synthesize
 
     path = tmp_path_factory.mktemp("small") / "store"
     with StoreWriter(path) as out:
-        for drive, map_data in synthesise(11, 4, ("car_following", "cut_in"), locations=1):
+        for drive, map_data in synthesize(11, 4, ("car_following", "cut_in"), locations=1):
             rows = [
                 ScenarioRow(
                     token=f"{drive.token[frame]:016x}",

@@ -99,7 +99,7 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
     """Step for step in the busiest drives: where the kernel is sure, exact geometry agrees."""
     agreed, left_open = 0, 0
 
-    def both(fleet, size, roads, around, law, first, lead, gap, own_rails):
+    def both(fleet, size, roads, surroundings, params, first, lead, gap, own_rails):
         nonlocal agreed, left_open
         if not own_rails:
             return idm_step.WANTS_RAILS, first
@@ -108,18 +108,18 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
         for a in range(first, len(fleet.alive)):
             if not fleet.alive[a]:
                 continue
-            if idm_step._plan_route(fleet, roads, around, law, a, own_rails) < 0:
+            if idm_step._plan_route(fleet, roads, surroundings, params, a, own_rails) < 0:
                 return idm_step.WANTS_ROOM, a
-            lead, gap = exact_lead(fleet, size, roads, around, a)
-            status, sure, far = idm_lead.find_lead(fleet, size, roads, around, a, *scratch)
+            lead, gap = exact_lead(fleet, size, roads, surroundings, a)
+            status, sure, far = idm_lead.find_lead(fleet, size, roads, surroundings, a, *scratch)
             if status == idm_lead.DONE:
                 # GEOS may drop an end segment shorter than a thousandth of the half width
                 assert (sure, far) == (lead, pytest.approx(gap, abs=1e-4))
                 agreed += 1
             else:
                 left_open += 1
-            idm_step._follow(fleet, size, roads, around, law, a, lead, gap)
-            if not idm_step.sweep(fleet, size, law.headway, a):
+            idm_step._follow(fleet, size, roads, surroundings, params, a, lead, gap)
+            if not idm_step.sweep(fleet, size, params.headway, a):
                 return idm_step.WANTS_SWEEP, a
         return idm_lead.DONE, len(fleet.alive)
 
@@ -141,10 +141,10 @@ def test_results_do_not_depend_on_the_batch_and_states_are_never_changed(golden)
     together, _ = policy.start(scenarios, PACIFICA, KEYS)
     alone = [policy.start([s], PACIFICA, KEYS)[0] for s in scenarios]
     for i in range(19):
-        before = [[a.copy() for a in s.fleet] for s in together]
+        before = [[a.copy() for a in s.agents] for s in together]
         after, objects = policy.step(scenarios, Seen(np.full(len(pairs), i), egos[:, i]), together, KEYS)
         for s, kept in zip(together, before, strict=True):
-            assert all((a == b).all() for a, b in zip(s.fleet, kept, strict=True))
+            assert all((a == b).all() for a, b in zip(s.agents, kept, strict=True))
         for b, s in enumerate(scenarios):
             alone[b], single = policy.step([s], Seen(np.array([i]), egos[b : b + 1, i]), alone[b], KEYS)
             assert single.box.tobytes() == objects.box[objects.rows(b)].tobytes()
@@ -198,7 +198,7 @@ def test_a_car_of_unknown_speed_drives_as_fast_as_ego(tiny_world) -> None:
         tiny_world, objects=replace(s.drive.objects, velocity=np.full_like(s.drive.objects.velocity, np.nan))
     )
     state, _ = create("agents", "idm").start([unknown], PACIFICA, KEYS)
-    assert state[0].fleet.speed == pytest.approx(np.hypot(s.expert[0, 3], s.expert[0, 4]))
+    assert state[0].agents.speed == pytest.approx(np.hypot(s.expert[0, 3], s.expert[0, 4]))
 
 
 def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
@@ -206,11 +206,11 @@ def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
     s = tiny_scenario(tiny_world)
     policy = create("agents", "idm", {"target_speed_mps": 30.0, "headway_s": 8.0, "radius_m": 1e4})
     state, objects = policy.start([s], PACIFICA, KEYS)
-    room = state[0].fleet.rail_points.shape[1]
+    room = state[0].agents.rail_points.shape[1]
     for i in range(99):
         state, objects = policy.step([s], Seen(np.array([i]), s.expert[i : i + 1]), state, KEYS)
     assert np.isfinite(objects.box).all()
-    assert state[0].fleet.rail_points.shape[1] >= room
+    assert state[0].agents.rail_points.shape[1] >= room
     assert to_arrays(s.drive)[0]
 
 

@@ -11,7 +11,7 @@ from roadcraft.core.arrays import Polylines, Ragged, offsets_of
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Drive, LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Scenes, Tracks
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.scenario_io.synthetic.synthesize import synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation.inspection.incidents import impact_speed, wait_text, waits
 
 N = 60  # steps of 0.1 s
@@ -21,7 +21,7 @@ FRONT = PACIFICA.body.axle_to_center_m + PACIFICA.body.length_m / 2
 
 @pytest.fixture(scope="module")
 def any_map():
-    return next(iter(synthesise(11, 1, ("car_following",), locations=1)))[1]
+    return next(iter(synthesize(11, 1, ("car_following",), locations=1)))[1]
 
 
 def rollout(map_data, boxes, kinds, *, speed=None, velocity=None, lights=(), plan=None):

@@ -27,7 +27,7 @@ from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.folder import TABLES, RunFolder
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import path_digest
-from roadcraft.validation.scoring.sealed import Part, read_lines
+from roadcraft.validation.scoring.sealed import RecordFile, read_lines
 from roadcraft.validation.scoring.tables import read_records
 
 
@@ -203,7 +203,7 @@ def test_a_damaged_line_of_a_part_is_driven_again(run, small_store):
 
 
 def test_a_torn_last_line_is_as_if_it_were_not_there(tmp_path):
-    with Part(tmp_path / "p.jsonl") as part:
+    with RecordFile(tmp_path / "p.jsonl") as part:
         for i in range(3):
             part.add({"i": i})
         part.commit()
@@ -567,7 +567,7 @@ def test_data_that_cannot_be_loaded_stop_the_run_and_count_against_nobody(small_
 
 
 def test_a_full_disk_leaves_no_torn_line():
-    with Part(Path("/dev/full")) as part:
+    with RecordFile(Path("/dev/full")) as part:
         part.add({"a": 1})
         with pytest.raises(DiskError, match="/dev/full: the disk is full"):
             part.commit()

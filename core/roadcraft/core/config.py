@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from roadcraft.core.config_references import filled
 from roadcraft.core.config_tree import flat, full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
-from roadcraft.core.config_walk import Layer, Walk
+from roadcraft.core.config_walk import ConfigLayer, Walk
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import Registry, registry
 from roadcraft.core.yaml_text import Plain, parse_yaml, read_yaml
@@ -84,7 +84,7 @@ def fill(schema: type[T], tree: Mapping[str, Any], origin: str, plugins: Registr
     """An instance of a config dataclass from a map that came from ``origin``. Raises ConfigError that lists every mistake."""
     errors: list[str] = []
     walk = Walk(plugins or registry(), errors)
-    config = walk.build(schema, walk.merge(schema, {}, tree, Layer({}, origin, None), ""), "")
+    config = walk.build(schema, walk.merge(schema, {}, tree, ConfigLayer({}, origin, None), ""), "")
     if errors:
         raise ConfigError(report(errors, origin))
     filled: T = config
@@ -101,11 +101,11 @@ def report(errors: Sequence[str], where: str = "the configuration") -> str:
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], errors: list[str]) -> list[Layer]:
-    layers: list[Layer] = []
+def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], errors: list[str]) -> list[ConfigLayer]:
+    layers: list[ConfigLayer] = []
     for word in args:
         if isinstance(word, Mapping):
-            layers += [Layer(_nested(_full(k, short), v), "argument", None) for k, v in word.items()]
+            layers += [ConfigLayer(_nested(_full(k, short), v), "argument", None) for k, v in word.items()]
             continue
         key, eq, text = word.partition("=")
         if not eq and word.endswith((".yaml", ".yml")):
@@ -116,7 +116,7 @@ def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], e
             errors.append(f"{key} ({COMMAND_LINE}): {text!r} is not filled in here; write the value itself")
         else:
             value = value_of(text)
-            layers.append(Layer(_nested(_full(key, short), value), COMMAND_LINE, None, (value, text)))
+            layers.append(ConfigLayer(_nested(_full(key, short), value), COMMAND_LINE, None, (value, text)))
     return layers
 
 
@@ -148,7 +148,7 @@ def value_of(text: str) -> Any:
     return plain
 
 
-def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[Path, ...]) -> None:
+def _read_file(path: Path, layers: list[ConfigLayer], errors: list[str], seen: tuple[Path, ...]) -> None:
     real = Path(os.path.realpath(path))  # unlike resolve(), at peace with links in a circle
     if real in seen:
         errors.append(f"{path}: extends itself through {' -> '.join(p.name for p in seen)}")
@@ -178,7 +178,7 @@ def _read_file(path: Path, layers: list[Layer], errors: list[str], seen: tuple[P
     for parent in parents:
         _read_file(path.parent / parent, layers, errors, (*seen, real))
     if len(errors) == before:
-        layers.append(Layer(tree, str(path), path.parent))
+        layers.append(ConfigLayer(tree, str(path), path.parent))
 
 
 __all__ = [

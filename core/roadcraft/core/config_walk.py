@@ -28,7 +28,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
-class Layer:
+class ConfigLayer:
     """One source of values: a file, or the command line (base None). word: value of a ``key=value`` word, and its text as it was typed."""
 
     tree: dict[str, Any]
@@ -50,7 +50,7 @@ class Walk:
         self.errors.append(f"{key}{origin_of(key, self.origins)}: {what}")
 
     def merge(
-        self, schema: type, base: dict[str, Any], over: Mapping[str, Any], layer: Layer, at: str
+        self, schema: type, base: dict[str, Any], over: Mapping[str, Any], layer: ConfigLayer, at: str
     ) -> dict[str, Any]:
         """``base`` with the values of ``over``; unknown keys are reported and left out."""
         known = {f.name: f for f in fields(schema)}
@@ -70,7 +70,7 @@ class Walk:
                 self.wrong(key, f"unknown key; {_near(str(name), known, hints, at)}")
         return out
 
-    def _merge_field(self, f: Field[Any], hint: Any, inherited: Any, value: Any, layer: Layer, key: str) -> Any:
+    def _merge_field(self, f: Field[Any], hint: Any, inherited: Any, value: Any, layer: ConfigLayer, key: str) -> Any:
         optional, hint, kind = type(None) in get_args(hint), optional_part(hint), f.metadata.get("kind")
         if hint is str and value is layer.word[0] and not isinstance(value, str):
             value = Plain(layer.word[1])  # text that looks like a list or a map is text all the same
@@ -100,7 +100,7 @@ class Walk:
             return os.path.abspath((layer.base or Path()) / os.path.expanduser(value))
         return _deep(inherited, value)
 
-    def _merge_part(self, schema: type, base: dict[str, Any], value: Any, layer: Layer, key: str) -> Any:
+    def _merge_part(self, schema: type, base: dict[str, Any], value: Any, layer: ConfigLayer, key: str) -> Any:
         """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its ``from_text`` says."""
         if isinstance(value, str) and not (isinstance(value, Plain) and value.is_null):
             short = getattr(schema, "from_text", None)
@@ -111,7 +111,7 @@ class Walk:
             return base
         return self.merge(schema, base, value, layer, f"{key}.")
 
-    def _merge_ref(self, kind: str, default: Any, base: Any, value: Any, layer: Layer, key: str) -> Any:
+    def _merge_ref(self, kind: str, default: Any, base: Any, value: Any, layer: ConfigLayer, key: str) -> Any:
         """A plugin reference in canonical form ``{name, params}`` (and what references of its kind say besides); other keys are short for params."""
         if isinstance(value, PluginRef):
             value = {"name": value.name, "params": value.params, **extras_of(value)}
@@ -181,7 +181,7 @@ class Walk:
             self.wrong(at.rstrip(".") or ", ".join(named) or "configuration", f"{why} ({given})" if given else why)
 
     def _canonical(self, kind: str, ref: PluginRef, key: str) -> Any:
-        layer = Layer({}, self.origins.get(key, ""), None)
+        layer = ConfigLayer({}, self.origins.get(key, ""), None)
         return Walk(self.plugins, [])._merge_ref(kind, None, None, ref, layer, "") or {"name": ref.name, "params": {}}
 
     def _refs(self, kind: str, hint: Any, given: Any, key: str) -> Any:

@@ -13,12 +13,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.renamed import NAMES, moved_names
+
 
 def lazy(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` of a package: ``lazy(__name__, __file__)``."""
     homes = listed(file)
 
     def load(name: str) -> Any:
+        if f"{package}.{name}" in NAMES:
+            return moved_names(package)(name)
         if name in homes:
             return getattr(import_module(homes[name]), name)
         near = get_close_matches(name, homes, 1)

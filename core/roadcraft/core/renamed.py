@@ -128,7 +128,7 @@ NAMES: dict[str, str] = {
         "SceneEncoding",
         "Series",
     )
-}
+} | {"roadcraft.scenario_io.synthesise": "roadcraft.scenario_io.synthesize"}
 """Name that packages made for an earlier version import from a module, and where it is now."""
 
 

@@ -23,4 +23,4 @@ from roadcraft.scenario_io.store.shard import Shard as Shard, load_drive as load
 from roadcraft.scenario_io.store.store import Store as Store
 from roadcraft.scenario_io.store.writer import StoreWriter as StoreWriter
 from roadcraft.scenario_io.synthetic.config import SynthConfig as SynthConfig
-from roadcraft.scenario_io.synthetic.synthesize import synth as synth, synthesise as synthesise
+from roadcraft.scenario_io.synthetic.synthesize import synth as synth, synthesize as synthesize

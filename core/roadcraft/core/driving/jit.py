@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from numba import njit
 
-leaf = njit(cache=True, nogil=True, _nrt=False)
+small_njit = njit(cache=True, nogil=True, _nrt=False)
 """For kernels that allocate no array and return none: numba then does not count references. Counting costs two locked instructions per array argument,
 some 60 ns a call, which is more than most of these kernels take. An allocation in such a kernel does not compile."""

@@ -30,7 +30,7 @@ class Taps(NamedTuple):
     left: F64
 
 
-class Ride(NamedTuple):
+class ComfortFilters(NamedTuple):
     """Filters for states ``dt`` s apart and the bounds. smooth: accelerations; jerk: smoothed ones, differentiated; turn, twist: yaw rate and acceleration of
     headings; reach: from the rear axle to the box centre, m; bounds (7,): least and largest longitudinal acceleration, then largest magnitudes of lateral
     acceleration, jerk, longitudinal jerk, yaw acceleration, yaw rate."""
@@ -43,14 +43,14 @@ class Ride(NamedTuple):
     bounds: F64
 
 
-def ride_tables(dt: float, reach: float, bounds: F64) -> Ride:
+def comfort_filters(dt: float, reach: float, bounds: F64) -> ComfortFilters:
     """Filters for states ``dt`` s apart."""
 
     def taps(window: int, order: int, derivative: int) -> Taps:
         inner, left, _ = filters(window, order, derivative)
         return Taps(frozen(inner / dt**derivative), frozen(left / dt**derivative))
 
-    return Ride(
+    return ComfortFilters(
         taps(_SMOOTH, 2, 0),
         taps(_JERK, 2, 1),
         taps(_TURN, 2, 1),
@@ -102,13 +102,13 @@ def _within(values: F64, first: int, last: int, low: float, high: float) -> bool
 
 
 @njit(cache=True, nogil=True)
-def score_ride(past: F64, begin: bool, states: F64, ride: Ride, sheet: F64) -> None:
-    """1 or 0 per trajectory of states (N, T, 10), the first of which is now, after past (P, 10); written to ``sheet``.
+def score_comfort(past: F64, begin: bool, states: F64, comfort: ComfortFilters, score_table: F64) -> None:
+    """1 or 0 per trajectory of states (N, T, 10), the first of which is now, after past (P, 10); written to ``score_table``.
 
     begin: the first of all these states is the drive's first, where the metric begins. Judged is whatever a state to come has a part in, and half a
     window before the end.
     """
-    p, b = len(past), ride.bounds
+    p, b = len(past), comfort.bounds
     count = p + states.shape[1]
     raw, smooth, jerk = np.empty(count), np.empty(count), np.empty(count)
     for n in range(len(states)):
@@ -117,7 +117,7 @@ def score_ride(past: F64, begin: bool, states: F64, ride: Ride, sheet: F64) -> N
             for t in range(count):
                 s = past[t] if t < p else states[n, t - p]
                 if what == 0:
-                    raw[t] = s[Ego.AX] + ride.reach * (s[Ego.YAW_RATE] ** 2 + s[Ego.YAW_ACCEL])
+                    raw[t] = s[Ego.AX] + comfort.reach * (s[Ego.YAW_RATE] ** 2 + s[Ego.YAW_ACCEL])
                 elif what == 1:
                     raw[t] = math.sqrt(s[Ego.AX] ** 2 + s[Ego.AY] ** 2)
                 elif what == 2:
@@ -128,20 +128,20 @@ def score_ride(past: F64, begin: bool, states: F64, ride: Ride, sheet: F64) -> N
                         d = raw[t] - raw[t - 1]
                         raw[t] -= 2.0 * math.pi * np.rint(d / (2.0 * math.pi))
             if what < 3:
-                first = _filtered(raw, 0, ride.smooth, begin, smooth)
+                first = _filtered(raw, 0, comfort.smooth, begin, smooth)
                 start = 0 if begin and p < 8 else max(first, p - 3)
                 low, high = (b[0], b[1]) if what == 0 else (-b[2], b[2])
                 ok = ok and (what == 1 or _within(smooth, start, count - 4, low, high))
             if what < 2:
-                first = _filtered(smooth[: count - 4], first, ride.jerk, begin, jerk)
+                first = _filtered(smooth[: count - 4], first, comfort.jerk, begin, jerk)
                 start = 0 if begin and p < 19 else max(first, p - 10)
                 most = b[4] if what == 0 else b[3]
                 ok = ok and _within(jerk, start, count - 11, -most, most)
             if what == 3:
-                for taps, most in ((ride.twist, b[5]), (ride.turn, b[6])):
+                for taps, most in ((comfort.twist, b[5]), (comfort.turn, b[6])):
                     first = _filtered(raw, 0, taps, begin, smooth)
                     start = 0 if begin and p < 5 else max(first, p - 1)
                     ok = ok and _within(smooth, start, count - 2, -most, most)
             if not ok:
                 break
-        sheet[n, COMFORT] = 1.0 if ok else 0.0
+        score_table[n, COMFORT] = 1.0 if ok else 0.0

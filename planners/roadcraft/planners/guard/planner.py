@@ -24,14 +24,14 @@ from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, U8, U64, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.planners.guard.comfort import driven_before, ride_tables
+from roadcraft.planners.guard.comfort import comfort_filters, driven_before
 from roadcraft.planners.guard.config import GuardConfig
-from roadcraft.planners.guard.retime import centred, paced, resample
-from roadcraft.planners.guard.simulate_and_score import Bench, judge
+from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed
+from roadcraft.planners.guard.simulate_and_score import ScoringSetup, simulate_and_score
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.pdm.proposals import REFRESH
-from roadcraft.planners.trajectory_scoring.paths import Path
-from roadcraft.planners.trajectory_scoring.route_path import Grounds, guide_of
+from roadcraft.planners.trajectory_scoring.paths import ArcPath
+from roadcraft.planners.trajectory_scoring.route_path import MapArraysCache, route_path_of
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
     COMFORT,
@@ -43,7 +43,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     Rules,
     total,
 )
-from roadcraft.planners.trajectory_scoring.traffic import World, foresee, observe
+from roadcraft.planners.trajectory_scoring.traffic import Traffic, forecast_paths, observe
 
 _DT_S = 0.1
 _STEP_US = 100_000
@@ -54,14 +54,14 @@ _NOBODY = np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True)
-class _State:
+class _GuardState:
     inner: Any
-    guide: Path
+    route_path: ArcPath
     collided: U64
     fallback: Any = None
 
 
-class _Verdict(NamedTuple):
+class _Decision(NamedTuple):
     """What is driven: candidate of the wrapped planner as it is (>= 0), or -1 and poses (T, 3); value; whether ego brakes."""
 
     candidate: int
@@ -86,8 +86,8 @@ class Guard(Planner):
         self.inner: Planner = planner or create("planner", config.planner.name, config.planner.params)
         other = config.fallback
         self.fallback: Planner | None = create("planner", other.name, other.params) if other else None
-        self._grounds = Grounds()
-        self._benches: dict[Vehicle, Bench] = {}
+        self._map_arrays = MapArraysCache()
+        self._scoring_setups: dict[Vehicle, ScoringSetup] = {}
 
     def needs(self) -> PlannerNeeds:
         """Those of the wrapped planner and of the fallback."""
@@ -101,46 +101,46 @@ class Guard(Planner):
         for b in range(len(obs)):
             m = obs.maps[b]
             ego = np.ascontiguousarray(obs.ego[b])
-            guide = guide_of(m, self._grounds(m), obs.route[b], ego, obs.vehicle.box)
-            out.append(_State(inner[b], guide, _NOBODY))
+            route_path = route_path_of(m, self._map_arrays(m), obs.route[b], ego, obs.vehicle.box)
+            out.append(_GuardState(inner[b], route_path, _NOBODY))
         return out
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """The wrapped planner's plans, judged."""
         plan, inner = self.inner.plan(obs, [s.inner for s in state], keys)
-        after, verdicts = [], []
+        after, decisions = [], []
         for b in range(len(obs)):
-            verdict, hits = self._judge_one(obs, b, plan, state[b])
+            decision, hits = self._judge_one(obs, b, plan, state[b])
             collided = np.concatenate([state[b].collided, hits]) if len(hits) else state[b].collided
             after.append(replace(state[b], inner=inner[b], collided=collided))
-            verdicts.append(verdict)
-        out = _assemble(obs, plan, verdicts)
-        return self._fall_back(obs, out, after, verdicts, keys) if self.fallback is not None else (out, after)
+            decisions.append(decision)
+        out = _assemble(obs, plan, decisions)
+        return self._fall_back(obs, out, after, decisions, keys) if self.fallback is not None else (out, after)
 
-    def _bench(self, vehicle: Vehicle) -> Bench:
+    def _scoring_setup(self, vehicle: Vehicle) -> ScoringSetup:
         c = self.config
-        if vehicle not in self._benches:
+        if vehicle not in self._scoring_setups:
             weights = (c.progress_weight, c.ttc_weight, c.comfort_weight, c.speed_limit_weight)
-            self._benches[vehicle] = Bench(
+            self._scoring_setups[vehicle] = ScoringSetup(
                 Rules(_DT_S, REFRESH, np.array([0, 3, 6, 9]), (2.0, 6.0), weights, 0.1),
-                ride_tables(_DT_S, vehicle.box[0], NUPLAN_BOUNDS),
+                comfort_filters(_DT_S, vehicle.box[0], NUPLAN_BOUNDS),
                 NUPLAN._replace(interval_s=_DT_S),
                 vehicle.box,
                 motion_of(vehicle),
                 c.drivable_area_tolerance_m,
                 c.radius_m,
             )
-        return self._benches[vehicle]
+        return self._scoring_setups[vehicle]
 
     @property
     def _count(self) -> int:
         return round(self.config.horizon_s / _DT_S) + 1
 
-    def _judge_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _State) -> tuple[_Verdict, U64]:
+    def _judge_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _GuardState) -> tuple[_Decision, U64]:
         rows = obs.objects.rows(b)
         ego, box = np.ascontiguousarray(obs.ego[b]), obs.vehicle.box
         identity, kind = frozen(obs.objects.id[rows], np.uint64), frozen(obs.objects.kind[rows], np.uint8)
-        world = observe(
+        traffic = observe(
             ego_box(ego, box),
             self.config.radius_m,
             _LIMITS,
@@ -151,11 +151,15 @@ class Guard(Planner):
             state.collided,
         )
         if plan.forecast is not None and self.config.use_forecast and _times(plan.forecast, b):
-            world = world._replace(path=self._foreseen(plan.forecast, b, int(obs.time_us[b]), world, identity, kind))
-        court = _Court(self, obs, b, ego, world, state.guide)
-        return court.decide(plan), identity[world.row[world.ignored]]
+            traffic = traffic._replace(
+                path=self._forecast_paths(plan.forecast, b, int(obs.time_us[b]), traffic, identity, kind)
+            )
+        evaluation = _Evaluation(self, obs, b, ego, traffic, state.route_path)
+        return evaluation.decide(plan), identity[traffic.row[traffic.ignored]]
 
-    def _foreseen(self, forecast: Forecast, b: int, now_us: int, world: World, identity: U64, kind: U8) -> F64:
+    def _forecast_paths(
+        self, forecast: Forecast, b: int, now_us: int, traffic: Traffic, identity: U64, kind: U8
+    ) -> F64:
         """Paths of the world's objects over the horizon and one step more, after which the last one's speed is known."""
         n = _times(forecast, b)
         time_s = (forecast.time_us[b, :n] - now_us) * 1e-6
@@ -163,13 +167,13 @@ class Guard(Planner):
             raise ValueError("the planner's forecast must begin after now, and its times must increase")
         who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b, :, :n])
         count = (self._count - 1) // REFRESH + 2
-        return foresee(world, identity, kind, who, known, time_s, pose, REFRESH * _DT_S, count)
+        return forecast_paths(traffic, identity, kind, who, known, time_s, pose, REFRESH * _DT_S, count)
 
     def _fall_back(
-        self, obs: ObservationBatch, out: Plan, state: list[Any], verdicts: list[_Verdict], keys: Keys
+        self, obs: ObservationBatch, out: Plan, state: list[Any], decisions: list[_Decision], keys: Keys
     ) -> tuple[Plan, list[Any]]:
         assert self.fallback is not None
-        rows = [b for b, v in enumerate(verdicts) if v.braked]
+        rows = [b for b, v in enumerate(decisions) if v.braked]
         fell = np.zeros(len(obs))
         if rows:
             some, k = obs.select(rows), keys[rows]
@@ -187,50 +191,60 @@ class Guard(Planner):
         return replace(out, debug=debug), state
 
 
-class _Court:
+class _Evaluation:
     """Judgement of one scenario's proposals at one step."""
 
-    def __init__(self, guard: Guard, obs: ObservationBatch, b: int, ego: F64, world: World, guide: Path) -> None:
-        self.config, self.count, self.bench = guard.config, guard._count, guard._bench(obs.vehicle)
-        self.now, self.b, self.ego, self.world, self.guide = int(obs.time_us[b]), b, ego, world, guide
+    def __init__(
+        self, guard: Guard, obs: ObservationBatch, b: int, ego: F64, traffic: Traffic, route_path: ArcPath
+    ) -> None:
+        self.config, self.count, self.setup = guard.config, guard._count, guard._scoring_setup(obs.vehicle)
+        self.now, self.b, self.ego, self.traffic, self.route_path = int(obs.time_us[b]), b, ego, traffic, route_path
         self.past, self.begin = driven_before(
             obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
         )
-        self.ground = guard._grounds(obs.maps[b])
+        self.map_arrays = guard._map_arrays(obs.maps[b])
         self.drivable = obs.maps[b].index.drivable.arrays
 
-    def sheet(self, poses: F64) -> F64:
+    def score_table(self, poses: F64) -> F64:
         shown = np.ascontiguousarray(poses[:, : self.count])
-        return judge(
-            self.past, self.begin, self.ego, shown, self.world, self.ground, self.drivable, self.guide, self.bench
+        return simulate_and_score(
+            self.past,
+            self.begin,
+            self.ego,
+            shown,
+            self.traffic,
+            self.map_arrays,
+            self.drivable,
+            self.route_path,
+            self.setup,
         )
 
-    def decide(self, plan: Plan) -> _Verdict:
+    def decide(self, plan: Plan) -> _Decision:
         c = self.config
         rows, poses = self._proposals(plan)
         if not len(rows):
             return self._brake(self._straight_on()[None])
         opinion = plan.scores[self.b, rows]
         learned = c.planner_score_weight * np.exp(opinion - opinion.max())
-        sheet = self.sheet(poses)
-        value = self._values(sheet, learned)
+        score_table = self.score_table(poses)
+        value = self._values(score_table, learned)
         best = int(np.argmax(value))
-        row, astray = sheet[best], c.follow_centerline & (sheet[:, DRIVABLE] == 0.0)
-        good = _safe(sheet)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0
-        if good and not (astray & (learned > learned[best])).any():
-            return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
+        row, off_road = score_table[best], c.follow_centerline & (score_table[:, DRIVABLE] == 0.0)
+        good = _safe(score_table)[best] and row[TTC] == 1.0 and row[SPEED_LIMIT] > 0.999 and row[COMFORT] == 1.0
+        if good and not (off_road & (learned > learned[best])).any():
+            return _Decision(int(rows[best]), poses[best], float(value[best]), False)
         tried = np.argsort(-value, kind="stable")[: c.max_slowed_proposals]
-        kept, of = self._centred(poses[tried], astray[tried])
-        paths, favour = np.concatenate([poses[tried], kept]), np.concatenate([learned[tried], learned[tried][of]])
+        moved, of = self._moved_to_centerline(poses[tried], off_road[tried])
+        paths, bonus = np.concatenate([poses[tried], moved]), np.concatenate([learned[tried], learned[tried][of]])
         copies = self._copies(paths, c.speed_fractions, c.slowing_mps2, c.jerk_mps3)
-        both = np.concatenate([sheet, self.sheet(copies)]) if len(copies) else sheet
-        value = self._values(both, np.concatenate([learned, np.repeat(favour, len(c.speed_fractions))]))
+        both = np.concatenate([score_table, self.score_table(copies)]) if len(copies) else score_table
+        value = self._values(both, np.concatenate([learned, np.repeat(bonus, len(c.speed_fractions))]))
         best = int(np.argmax(value))
         if not _safe(both)[best]:
             return self._brake(paths)
         if best < len(rows):
-            return _Verdict(int(rows[best]), poses[best], float(value[best]), False)
-        return _Verdict(-1, copies[best - len(rows)], float(value[best]), False)
+            return _Decision(int(rows[best]), poses[best], float(value[best]), False)
+        return _Decision(-1, copies[best - len(rows)], float(value[best]), False)
 
     def _proposals(self, plan: Plan) -> tuple[I64, F64]:
         """Candidates that can be judged, the planner's best first, and their poses (N, T, 3) every 0.1 s."""
@@ -267,39 +281,39 @@ class _Court:
         out = np.empty((len(poses) * len(factors), *poses.shape[1:]))
         for i, p in enumerate(poses):
             for j, factor in enumerate(factors):
-                paced(p, speed, accel, factor, _SPEEDING_MPS2, decel, jerk, _DT_S, out[i * len(factors) + j])
+                retimed(p, speed, accel, factor, _SPEEDING_MPS2, decel, jerk, _DT_S, out[i * len(factors) + j])
         return out
 
-    def _centred(self, poses: F64, wanted: Any) -> tuple[F64, I64]:
+    def _moved_to_centerline(self, poses: F64, wanted: Any) -> tuple[F64, I64]:
         """Copies of the wanted ones of poses (N, T, 3) on the route's centre line, as far as they can be made, and the rows that they are of."""
-        out, rows = np.empty_like(poses), []
+        out, rows = np.empty_like(poses), list[int]()
         for n in np.flatnonzero(wanted):
-            if centred(poses[n], self.guide, out[len(rows)]):
+            if moved_to_centerline(poses[n], self.route_path, out[len(rows)]):
                 rows.append(n)
         return out[: len(rows)], np.array(rows, np.int64)
 
-    def _values(self, sheet: F64, learned: F64) -> F64:
+    def _values(self, score_table: F64, learned: F64) -> F64:
         """Rules plus opinion; what breaks a rule that multiplies stands below all that does not."""
-        return np.asarray(total(sheet, self.bench.rules) + learned - 2.0 * ~_safe(sheet))
+        return np.asarray(total(score_table, self.setup.rules) + learned - 2.0 * ~_safe(score_table))
 
-    def _brake(self, poses: F64) -> _Verdict:
+    def _brake(self, poses: F64) -> _Decision:
         """Stops along the given paths: the best comfortable one that is safe and stays away from others, else the best hard one, or at least a safe one; else the
         hardest, along the path where the worst comes last."""
         c, found = self.config, None
         for decel, jerk in ((c.comfort_stop_mps2, c.jerk_mps3), (c.emergency_stop_mps2, np.inf)):
             copies = self._copies(poses, (0.0,), decel, jerk)
-            sheet = self.sheet(copies)
-            value = self._values(sheet, np.zeros(len(sheet)))
+            score_table = self.score_table(copies)
+            value = self._values(score_table, np.zeros(len(score_table)))
             best = int(np.argmax(value))
-            if _safe(sheet)[best] and (found is None or sheet[best, TTC] > found.ttc):
-                found = _Stop(copies[best], float(value[best]), float(sheet[best, TTC]))
+            if _safe(score_table)[best] and (found is None or score_table[best, TTC] > found.ttc):
+                found = _Stop(copies[best], float(value[best]), float(score_table[best, TTC]))
             if found is not None and found.ttc == 1.0:
                 break
         if found is None:
-            order = np.lexsort((sheet[:, DRIVABLE], sheet[:, NO_COLLISION], sheet[:, COLLISION_STEP]))
+            order = np.lexsort((score_table[:, DRIVABLE], score_table[:, NO_COLLISION], score_table[:, COLLISION_STEP]))
             best = int(order[-1])
             found = _Stop(copies[best], float(value[best]), 0.0)
-        return _Verdict(-1, found.poses, found.value, True)
+        return _Decision(-1, found.poses, found.value, True)
 
 
 def _times(forecast: Forecast, b: int) -> int:
@@ -307,18 +321,18 @@ def _times(forecast: Forecast, b: int) -> int:
     return forecast.time_us.shape[1] if forecast.length is None else int(forecast.length[b])
 
 
-def _safe(sheet: F64) -> Any:
-    return sheet[:, NO_COLLISION] * sheet[:, DRIVABLE] * sheet[:, DIRECTION] > 0.0
+def _safe(score_table: F64) -> Any:
+    return score_table[:, NO_COLLISION] * score_table[:, DRIVABLE] * score_table[:, DIRECTION] > 0.0
 
 
-def _assemble(obs: ObservationBatch, plan: Plan, verdicts: list[_Verdict]) -> Plan:
+def _assemble(obs: ObservationBatch, plan: Plan, decisions: list[_Decision]) -> Plan:
     """The driven trajectories as a Plan with K = 1, each on its own time grid."""
     count, own = len(obs), plan.states.shape[2]
-    longest = max([own, *(len(v.poses) for v in verdicts if v.candidate < 0)])
+    longest = max([own, *(len(v.poses) for v in decisions if v.candidate < 0)])
     time_us, length = np.zeros((count, longest), np.int64), np.zeros(count, np.int64)
     states = np.zeros((count, 1, longest, EGO_SIZE))
     changed = np.ones(count)
-    for b, v in enumerate(verdicts):
+    for b, v in enumerate(decisions):
         if v.candidate >= 0:
             n = own if plan.length is None else int(plan.length[b])
             time_us[b, :n], states[b, 0, :n] = plan.time_us[b, :n], plan.states[b, v.candidate, :n]
@@ -333,9 +347,9 @@ def _assemble(obs: ObservationBatch, plan: Plan, verdicts: list[_Verdict]) -> Pl
     debug = {
         **{k: d for k, d in plan.debug.items() if len(d) == count},
         "guard_changed": changed,
-        "guard_braked": np.array([float(v.braked) for v in verdicts]),
+        "guard_braked": np.array([float(v.braked) for v in decisions]),
     }
-    scores = np.array([[v.value] for v in verdicts])
+    scores = np.array([[v.value] for v in decisions])
     controls = _controls(obs, plan, time_us, states, length, changed)
     return Plan(time_us, states, scores, length, controls, debug)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.planners.trajectory_scoring.paths import Path, interpolate, project
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 
 FARTHEST_M, MOST_TURNED_RAD = 3.0, 0.8  # of a pose from a line that is its own
 SETTLE_M = 12.0  # of way on which a copy comes onto its line
@@ -44,7 +44,7 @@ def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int
 
 
 @njit(cache=True, nogil=True)
-def paced(
+def retimed(
     poses: F64, speed: float, accel: float, factor: float, most: float, decel: float, jerk: float, dt: float, out: F64
 ) -> None:
     """A copy out (T, 3) of poses (T, 3) along the same path at ``factor`` times its speed; factor 0 comes to a stop.
@@ -80,7 +80,7 @@ def paced(
 
 
 @njit(cache=True, nogil=True)
-def centred(poses: F64, line: Path, out: F64) -> bool:
+def moved_to_centerline(poses: F64, line: ArcPath, out: F64) -> bool:
     """A copy out (T, 3) of poses (T, 3), as far along ``line`` at each time as the original has come on its own way, and on the line itself after SETTLE_M.
     False, and nothing in ``out``, where the first pose is not about on the line, or the line has no points."""
     if len(line.xy) < 2:
@@ -92,17 +92,17 @@ def centred(poses: F64, line: Path, out: F64) -> bool:
     turned = math.atan2(math.sin(poses[0, 2] - heading), math.cos(poses[0, 2] - heading))
     if math.sqrt(dx * dx + dy * dy) > FARTHEST_M or abs(turned) > MOST_TURNED_RAD:
         return False
-    slope, way = math.tan(turned), 0.0
+    slope, driven_m = math.tan(turned), 0.0
     out[0] = poses[0]
     for t in range(1, len(poses)):
         dx, dy = poses[t, 0] - poses[t - 1, 0], poses[t, 1] - poses[t - 1, 1]
-        way += math.sqrt(dx * dx + dy * dy)
+        driven_m += math.sqrt(dx * dx + dy * dy)
         # a cubic from the offset and slope now to none at SETTLE_M
-        u = min(way / SETTLE_M, 1.0)
+        u = min(driven_m / SETTLE_M, 1.0)
         rest = 1.0 - u
         aside = off * rest * rest * (1.0 + 2.0 * u) + slope * SETTLE_M * u * rest * rest
         steep = -6.0 * off / SETTLE_M * u * rest + slope * rest * (1.0 - 3.0 * u)
-        x, y, heading = interpolate(line, start + way)
+        x, y, heading = interpolate(line, start + driven_m)
         out[t, 0], out[t, 1] = x - aside * math.sin(heading), y + aside * math.cos(heading)
         out[t, 2] = heading + math.atan(steep)
     return True

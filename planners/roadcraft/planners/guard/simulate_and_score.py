@@ -12,30 +12,30 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.lqr import rollout_proposals
-from roadcraft.planners.guard.comfort import Ride, score_ride
-from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, Ground, patch_around
-from roadcraft.planners.trajectory_scoring.paths import Path
+from roadcraft.planners.guard.comfort import ComfortFilters, score_comfort
+from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, MapArrays, patch_around
+from roadcraft.planners.trajectory_scoring.paths import ArcPath
 from roadcraft.planners.trajectory_scoring.scorer import (
     PROGRESS_M,
-    SHEET,
+    SCORE_COLUMNS,
     SPEED_LIMIT,
     Rules,
     score_areas,
     score_progress,
     score_traffic,
 )
-from roadcraft.planners.trajectory_scoring.traffic import World
+from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 _MOST = 32
 _OVERSPEED_MPS = 2.23  # nuPlan's: this much too fast all the time scores 0
 
 
-class Bench(NamedTuple):
+class ScoringSetup(NamedTuple):
     """The judge's constants for one vehicle: rules, comfort filters, tracker gains, vehicle_box (3,) and motion (4,) of the vehicle; slack_m: corners
     this far over the edge are let pass; radius_m: of where road blocks and objects count."""
 
     rules: Rules
-    ride: Ride
+    comfort: ComfortFilters
     gains: Any
     vehicle_box: F64
     motion: F64
@@ -56,16 +56,18 @@ def _lane_heading(points: F64, a: int, b: int, x: float, y: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def survey(states: F64, bench: Bench, ground: Ground, drivable: LayerArrays, flags: I64, sheet: F64) -> None:
+def check_areas(
+    states: F64, setup: ScoringSetup, map_arrays: MapArrays, drivable: LayerArrays, flags: I64, score_table: F64
+) -> None:
     """Flags (N, T) of the poses of states (N, T, 10), and the speed-limit score.
 
     OFF_ROAD: a corner of the footprint, ``slack_m`` less on all sides, lies in no lane and no drivable area; it is not held against a trajectory until
     it has been on the road once. ONCOMING: the centre lies in lanes, all of which run the other way.
     """
-    box = bench.vehicle_box
-    hl, hw = max(0.5 * box[1] - bench.slack_m, 0.0), max(0.5 * box[2] - bench.slack_m, 0.0)
+    box = setup.vehicle_box
+    hl, hw = max(0.5 * box[1] - setup.slack_m, 0.0), max(0.5 * box[2] - setup.slack_m, 0.0)
     rows = np.empty(_MOST, np.int64)
-    lanes = ground.lanes
+    lanes = map_arrays.lanes
     for n in range(states.shape[0]):
         entered, over = False, 0.0
         for t in range(states.shape[1]):
@@ -86,51 +88,56 @@ def survey(states: F64, bench: Bench, ground: Ground, drivable: LayerArrays, fla
             for i in range(count):
                 row = rows[i]
                 if against:
-                    off = _lane_heading(ground.line_points, ground.line_at[row], ground.line_at[row + 1], x, y) - s[2]
+                    off = (
+                        _lane_heading(
+                            map_arrays.line_points, map_arrays.line_at[row], map_arrays.line_at[row + 1], x, y
+                        )
+                        - s[2]
+                    )
                     against = math.cos(off) < 0.0
-                limit = max(limit, ground.speed_limit[row] if ground.has_speed_limit[row] else math.inf)
+                limit = max(limit, map_arrays.speed_limit[row] if map_arrays.has_speed_limit[row] else math.inf)
             if limit > 0.0 and limit < math.inf:
                 over += max(math.sqrt(s[3] * s[3] + s[4] * s[4]) - limit, 0.0)
             flags[n, t] = flag | (ONCOMING if against else 0)
-        sheet[n, SPEED_LIMIT] = max(0.0, 1.0 - over / (_OVERSPEED_MPS * states.shape[1]))
+        score_table[n, SPEED_LIMIT] = max(0.0, 1.0 - over / (_OVERSPEED_MPS * states.shape[1]))
 
 
 @njit(cache=True, nogil=True)
-def _distance_driven(states: F64, sheet: F64) -> None:
+def _distance_driven(states: F64, score_table: F64) -> None:
     for n in range(states.shape[0]):
         total = 0.0
         for t in range(1, states.shape[1]):
             dx, dy = states[n, t, 0] - states[n, t - 1, 0], states[n, t, 1] - states[n, t - 1, 1]
             total += math.sqrt(dx * dx + dy * dy)
-        sheet[n, PROGRESS_M] = total
+        score_table[n, PROGRESS_M] = total
 
 
-def judge(
+def simulate_and_score(
     past: F64,
     begin: bool,
     ego: F64,
     poses: F64,
-    world: World,
-    ground: Ground,
+    traffic: Traffic,
+    map_arrays: MapArrays,
     drivable: LayerArrays,
-    guide: Path,
-    bench: Bench,
+    route_path: ArcPath,
+    setup: ScoringSetup,
 ) -> F64:
     """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P, 10) behind it, would follow them.
     begin: these are all that it drove.
 
-    guide: the path along which progress counts; the distance driven does where it has fewer than two points.
+    route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
-    states = rollout_proposals(ego, poses, bench.rules.dt, bench.motion, bench.gains)
-    sheet = np.ones((len(states), SHEET))
+    states = rollout_proposals(ego, poses, setup.rules.dt, setup.motion, setup.gains)
+    score_table = np.ones((len(states), SCORE_COLUMNS))
     flags = np.zeros(states.shape[:2], np.int64)
-    survey(states, bench, ground, drivable, flags, sheet)
-    patch = patch_around(states[0, 0], bench.vehicle_box, bench.radius_m)
-    score_traffic(states, flags, ground, patch, bench.vehicle_box, world, bench.rules, sheet)
-    score_areas(states, flags, bench.vehicle_box, bench.rules, sheet)
-    if len(guide.xy) >= 2:
-        score_progress(states, bench.vehicle_box, guide, sheet)
+    check_areas(states, setup, map_arrays, drivable, flags, score_table)
+    patch = patch_around(states[0, 0], setup.vehicle_box, setup.radius_m)
+    score_traffic(states, flags, map_arrays, patch, setup.vehicle_box, traffic, setup.rules, score_table)
+    score_areas(states, flags, setup.vehicle_box, setup.rules, score_table)
+    if len(route_path.xy) >= 2:
+        score_progress(states, setup.vehicle_box, route_path, score_table)
     else:
-        _distance_driven(states, sheet)
-    score_ride(past, begin, states, bench.ride, sheet)
-    return sheet
+        _distance_driven(states, score_table)
+    score_comfort(past, begin, states, setup.comfort, score_table)
+    return score_table

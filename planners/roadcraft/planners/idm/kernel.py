@@ -48,7 +48,7 @@ _CAP_ROOM = 0.6  # m by which a square cap may reach beyond the corridor it clos
 _NONE, _OUT = -1, -2
 
 
-class Way(NamedTuple):
+class IdmPath(NamedTuple):
     """A path for kernels. line (Q, 2) and arcs (Q,): all vertices of the lanes, for projection; progress (P,), points (P, 2), heading (P,): the rail;
     capsules: of its chunks; target: m/s; half_width: m; lanes (C,): rows of the lanes that may turn red, whose surfaces are polygons
     area_points, area_rings, area_offsets; red_count (C, 2, P + 1): how many segments (vertices, for their joins) before each meet the surface;
@@ -70,7 +70,7 @@ class Way(NamedTuple):
     red_near: NDArray[np.bool_]
 
 
-class Seen(NamedTuple):
+class IdmObservation(NamedTuple):
     """What is around. box (K, 5), corners (K, 4, 2), velocity (K, 2), still (K,) bool: static kinds; red (C,) bool: lanes that are red now."""
 
     box: F64
@@ -80,7 +80,7 @@ class Seen(NamedTuple):
     red: NDArray[np.bool_]
 
 
-class Law(NamedTuple):
+class IdmParams(NamedTuple):
     """Parameters of the driver model (see ``IdmConfig``); horizon = poses * interval, s."""
 
     min_gap: float
@@ -141,7 +141,7 @@ def _last_met(
 def map_red_lanes(
     points: F64, half_width: float, capsules: F64, area_points: F64, rings: I64, offsets: I64, lanes: I64
 ) -> tuple[I64, NDArray[np.bool_]]:
-    """``Way.red_count`` and ``Way.red_near`` of lanes (C,)."""
+    """``IdmPath.red_count`` and ``IdmPath.red_near`` of lanes (C,)."""
     count = np.zeros((len(lanes), 2, len(points) + 1), np.int64)
     near = np.zeros(len(lanes), np.bool_)
     for k in range(len(lanes)):
@@ -183,37 +183,41 @@ def _mark_edge(points: F64, half_width: float, capsules: F64, edge: F64, marks: 
 
 
 @njit(cache=True, nogil=True)
-def plan_along(way: Way, seen: Seen, law: Law, ego: F64, ego_box: F64, vehicle_box: F64, out: F64) -> bool:
-    """Fill out (T, 10) with ego's projection on the way and its next T - 1 states, ``law.interval`` apart; False where a decision is too close to call.
+def plan_along(
+    path: IdmPath, seen: IdmObservation, params: IdmParams, ego: F64, ego_box: F64, vehicle_box: F64, out: F64
+) -> bool:
+    """Fill out (T, 10) with ego's projection on the way and its next T - 1 states, ``params.interval`` apart; False where a decision is too close to call.
 
     ego (10,) rear-axle state; ego_box (5,); vehicle_box (3,): rear axle to box centre, length, width.
     """
-    count = len(way.progress)
+    count = len(path.progress)
     x, y, heading = ego_box[0], ego_box[1], ego_box[2]
-    s, _, _ = project_point(way.line, way.arcs, x, y)
+    s, _, _ = project_point(path.line, path.arcs, x, y)
     speed = ego[3]
-    met, extents, clear = _survey(way, seen, x, y, law.radius, s)
+    met, extents, clear = _survey(path, seen, x, y, params.radius, s)
     if not clear:
         return False
     ends = np.empty((3, 4, 2))
     for k in range(len(out)):
         if k > 0:
             edges = box_corners(x, y, heading, vehicle_box[1], vehicle_box[2])
-            clear, lead, gap = _find_lead(way, seen, law, s, edges, met, extents, ends)
+            clear, lead, gap = _find_lead(path, seen, params, s, edges, met, extents, ends)
             if not clear:
                 return False
             lead_speed = 0.0
             if lead == _NONE:
-                gap = way.progress[count - 1] - s - 0.5 * vehicle_box[1]
+                gap = path.progress[count - 1] - s - 0.5 * vehicle_box[1]
             elif lead < len(seen.box) and not seen.still[lead]:
                 lead_speed = math.hypot(seen.velocity[lead, 0], seen.velocity[lead, 1])
                 lead_speed *= math.cos(seen.box[lead, 2] - heading)
             accel = idm_acceleration(
-                speed, way.target, gap, lead_speed, law.min_gap, law.headway, law.max_accel, law.max_decel
+                speed, path.target, gap, lead_speed, params.min_gap, params.headway, params.max_accel, params.max_decel
             )
-            moved, speed = idm_advance(speed, accel, law.interval)
+            moved, speed = idm_advance(speed, accel, params.interval)
             s += moved
-        x, y, heading = pose_at(way.progress, way.points, way.heading, count, clamp_progress(way.progress, count, s))
+        x, y, heading = pose_at(
+            path.progress, path.points, path.heading, count, clamp_progress(path.progress, count, s)
+        )
         out[k, 0] = x - vehicle_box[0] * math.cos(heading)
         out[k, 1] = y - vehicle_box[0] * math.sin(heading)
         out[k, 2], out[k, 3] = heading, speed
@@ -223,12 +227,12 @@ def plan_along(way: Way, seen: Seen, law: Law, ego: F64, ego_box: F64, vehicle_b
 
 
 @njit(cache=True, nogil=True)
-def _survey(way: Way, seen: Seen, x: float, y: float, radius: float, s: float) -> tuple[I64, F64, bool]:
+def _survey(path: IdmPath, seen: IdmObservation, x: float, y: float, radius: float, s: float) -> tuple[I64, F64, bool]:
     """Of each object: where it meets the rail ahead (see ``_last_met``; -2: out of the radius) and its bounding box; and whether all is clear."""
-    objects, count = len(seen.box), len(way.progress)
+    objects, count = len(seen.box), len(path.progress)
     met, extents, bound = np.full((objects, 3), _NONE), np.empty((objects, 4)), np.empty(5)
-    first = max(segment_of(way.progress, count, clamp_progress(way.progress, count, s)) - 2, 0)
-    points, half_width, capsules, boxes, corners = way.points, way.half_width, way.capsules, seen.box, seen.corners
+    first = max(segment_of(path.progress, count, clamp_progress(path.progress, count, s)) - 2, 0)
+    points, half_width, capsules, boxes, corners = path.points, path.half_width, path.capsules, seen.box, seen.corners
     for o in range(objects):
         dx, dy = boxes[o, 0] - x, boxes[o, 1] - y
         if not math.sqrt(dx * dx + dy * dy) < radius:
@@ -274,15 +278,15 @@ def _open_ends(progress: F64, points: F64, half_width: float, start: float, end:
 
 @njit(cache=True, nogil=True)
 def _find_lead(
-    way: Way, seen: Seen, law: Law, s: float, edges: F64, met: I64, extents: F64, ends: F64
+    path: IdmPath, seen: IdmObservation, params: IdmParams, s: float, edges: F64, met: I64, extents: F64, ends: F64
 ) -> tuple[bool, int, float]:
     """Whether all is clear, the lead (object, or K + lane, or -1) and its distance from ego's footprint ``edges`` (4, 2)."""
-    count, objects = len(way.progress), len(seen.box)
-    corners, red, red_count, red_near = seen.corners, seen.red, way.red_count, way.red_near
-    points, rings, offsets, lanes = way.area_points, way.area_rings, way.area_offsets, way.lanes
-    start = clamp_progress(way.progress, count, s)
-    end = clamp_progress(way.progress, count, s + abs(way.target) * law.horizon)
-    first, final = _open_ends(way.progress, way.points, way.half_width, start, end, ends)
+    count, objects = len(path.progress), len(seen.box)
+    corners, red, red_count, red_near = seen.corners, seen.red, path.red_count, path.red_near
+    points, rings, offsets, lanes = path.area_points, path.area_rings, path.area_offsets, path.lanes
+    start = clamp_progress(path.progress, count, s)
+    end = clamp_progress(path.progress, count, s + abs(path.target) * params.horizon)
+    first, final = _open_ends(path.progress, path.points, path.half_width, start, end, ends)
     parts, reach = 3 if final > first else 2, np.empty((3, 4))
     ends[0] = edges
     for k in range(parts):
@@ -309,7 +313,7 @@ def _find_lead(
                 gap = min(gap, convex_separation(ends[k], BOX, corners[e], BOX, gap))
         if gap >= -MARGIN and met[e, 2] == 1 and (met[e, 0] >= final or met[e, 1] > final):
             # What it meets beyond the end says nothing about what it meets before.
-            gap = min(gap, _meets_whole(way, corners[e], start, end))
+            gap = min(gap, _meets_whole(path, corners[e], start, end))
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
@@ -342,12 +346,12 @@ def _find_lead(
 
 
 @njit(cache=True, nogil=True)
-def _meets_whole(way: Way, polygon: F64, start: float, end: float) -> float:
+def _meets_whole(path: IdmPath, polygon: F64, start: float, end: float) -> float:
     """Separation of the whole corridor from start to end and a box (4, 2)."""
-    scratch = np.empty((len(way.progress) + 2, 2))
-    n = cut_rail(way.progress, way.points, way.heading, len(way.progress), start, end, scratch)
-    square_ends(scratch, n, way.half_width)
+    scratch = np.empty((len(path.progress) + 2, 2))
+    n = cut_rail(path.progress, path.points, path.heading, len(path.progress), start, end, scratch)
+    square_ends(scratch, n, path.half_width)
     capsules, bound = np.empty((n // CHUNK + 1, 5)), np.empty(5)
-    corridor_capsules(scratch, n, way.half_width, capsules)
+    corridor_capsules(scratch, n, path.half_width, capsules)
     polygon_capsule(polygon, 4, bound)
-    return separation_from_polygon(scratch, n, way.half_width, capsules, polygon, BOX, bound)
+    return separation_from_polygon(scratch, n, path.half_width, capsules, polygon, BOX, bound)

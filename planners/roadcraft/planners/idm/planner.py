@@ -20,7 +20,7 @@ from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind
 from roadcraft.core.types import Keys
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
-from roadcraft.planners.idm.kernel import Law, Seen, Way, map_red_lanes, plan_along, rail_capsules
+from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, plan_along, rail_capsules
 from roadcraft.planners.idm.route import (
     join_centerlines,
     lanes_of_blocks,
@@ -32,10 +32,10 @@ from roadcraft.planners.idm.route import (
 
 @dataclass(frozen=True)
 class IdmState:
-    """State of one scenario. way: the path and what lies on it, made at the start and never changed; lanes (C,) int64 rows of the route's lanes,
+    """State of one scenario. path: the path and what lies on it, made at the start and never changed; lanes (C,) int64 rows of the route's lanes,
     ids (C,) int64 of the same; exact: how many plans were left to exact geometry so far."""
 
-    way: Way
+    path: IdmPath
     lanes: I64
     ids: I64
     exact: int = 0
@@ -50,7 +50,7 @@ class Idm(Planner):
 
     def __init__(self, config: IdmConfig) -> None:
         self.config = config
-        self._law = Law(
+        self._params = IdmParams(
             config.min_gap_m,
             config.headway_s,
             config.max_accel_mps2,
@@ -77,15 +77,15 @@ class Idm(Planner):
         for b, s in enumerate(state):
             r, lit = obs.objects.rows(b), obs.lights.rows(b)
             red = np.isin(s.ids, obs.lights.lane[lit][obs.lights.state[lit] == LightState.RED])
-            seen = Seen(obs.objects.box[r], edges[r], obs.objects.velocity[r], still[r], red)
+            seen = IdmObservation(obs.objects.box[r], edges[r], obs.objects.velocity[r], still[r], red)
             out = states[b, 0]
-            if plan_along(s.way, seen, self._law, ego[b], ego_boxes[b], box, out):
+            if plan_along(s.path, seen, self._params, ego[b], ego_boxes[b], box, out):
                 after.append(s)
                 continue
             lanes = s.lanes[red]
             surfaces = [obs.maps[b].lanes.polygons[int(lane)] for lane in lanes]
-            exact_plan(s.way, seen, surfaces, self._law, ego[b], ego_boxes[b], box, out)
-            after.append(IdmState(s.way, s.lanes, s.ids, s.exact + 1))
+            exact_plan(s.path, seen, surfaces, self._params, ego[b], ego_boxes[b], box, out)
+            after.append(IdmState(s.path, s.lanes, s.ids, s.exact + 1))
         return Plan(obs.time_us[:, None] + steps, states, np.zeros((n, 1))), after
 
     def _start(self, obs: ObservationBatch, b: int, box: F64) -> IdmState:
@@ -104,13 +104,15 @@ class Idm(Planner):
         ego = obs.ego[b]
         speed = float(np.hypot(ego[Ego.VX], ego[Ego.VY]))
         limit = float(m.lanes.speed_limit_mps[chain[0]]) if m.lanes.has_speed_limit[chain[0]] else 0.0
-        way = make_way(m, chain, lanes, max(limit or self.config.target_speed_mps, speed), float(obs.vehicle.box[2]))
-        if len(way.progress) < 2:
+        path = make_idm_path(
+            m, chain, lanes, max(limit or self.config.target_speed_mps, speed), float(obs.vehicle.box[2])
+        )
+        if len(path.progress) < 2:
             raise DataError("the route's lanes have no centre lines", where=where)
-        return IdmState(way, lanes, m.lanes.id[lanes])
+        return IdmState(path, lanes, m.lanes.id[lanes])
 
 
-def make_way(map_data: MapData, chain: list[int], lanes: I64, target: float, width: float) -> Way:
+def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float, width: float) -> IdmPath:
     """The path along a chain of lanes for a vehicle of the given width, and where the surfaces of ``lanes`` (C,) meet it."""
     points, heading = join_centerlines(map_data, chain)
     line = points.copy()
@@ -122,7 +124,7 @@ def make_way(map_data: MapData, chain: list[int], lanes: I64, target: float, wid
     polygons = map_data.lanes.polygons
     areas = frozen(polygons.points), frozen(polygons.rings, np.int64), frozen(polygons.offsets, np.int64)
     red = map_red_lanes(points, half, capsules, *areas, lanes)
-    return Way(
+    return IdmPath(
         line,
         arc_lengths(line),
         progress,

@@ -108,9 +108,9 @@ def _comfortable(states: F64, tables: Comfort, ax: F64, ay: F64, size: F64, head
 
 
 @njit(cache=True, nogil=True)
-def score_comfort(states: F64, tables: Comfort, sheet: F64) -> None:
-    """1 or 0 per trajectory of (N, T, 10), T being the tables', written to ``sheet``."""
+def score_comfort(states: F64, tables: Comfort, score_table: F64) -> None:
+    """1 or 0 per trajectory of (N, T, 10), T being the tables', written to ``score_table``."""
     count = states.shape[1]
     ax, ay, size, heading = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
     for n in range(len(states)):
-        sheet[n, COMFORT] = 1.0 if _comfortable(states[n], tables, ax, ay, size, heading) else 0.0
+        score_table[n, COMFORT] = 1.0 if _comfortable(states[n], tables, ax, ay, size, heading) else 0.0

@@ -22,19 +22,19 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
-from roadcraft.planners.pdm.propose import Setup, Traffic, Way, step
-from roadcraft.planners.trajectory_scoring.route_path import Grounds, way_of
+from roadcraft.planners.pdm.propose import RoutePlan, Setup, TrafficObservation, step
+from roadcraft.planners.trajectory_scoring.route_path import MapArraysCache, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 
 _TTC_STEPS = np.array([0, 3, 6, 9])
 
 
 @dataclass(frozen=True)
-class _State:
-    """way: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors that ego stood in; both are
+class _PdmState:
+    """route: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors that ego stood in; both are
     ignored from then on."""
 
-    way: Way
+    route: RoutePlan
     collided: U64
     passed: I64
 
@@ -48,7 +48,7 @@ class PdmClosed(Planner):
 
     def __init__(self, config: PdmClosedConfig) -> None:
         self.config = config
-        self._grounds = Grounds()
+        self._map_arrays = MapArraysCache()
         self._setups: dict[Vehicle, Setup] = {}
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
@@ -66,7 +66,7 @@ class PdmClosed(Planner):
         for b in range(count):
             s, m, rows, lights = state[b], obs.maps[b], obs.objects.rows(b), obs.lights.rows(b)
             reds = m.lane_rows(obs.lights.lane[lights][red[lights]])
-            traffic = Traffic(
+            observation = TrafficObservation(
                 frozen(obs.objects.id[rows], np.uint64),
                 frozen(obs.objects.kind[rows], np.uint8),
                 frozen(obs.objects.box[rows]),
@@ -76,7 +76,7 @@ class PdmClosed(Planner):
                 s.passed,
             )
             hits, passed, best, values, _ = step(
-                np.ascontiguousarray(obs.ego[b]), traffic, self._grounds(m), s.way, setup, states[b, 0]
+                np.ascontiguousarray(obs.ego[b]), observation, self._map_arrays(m), s.route, setup, states[b, 0]
             )
             if len(hits) or len(passed):
                 s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))
@@ -85,10 +85,10 @@ class PdmClosed(Planner):
         debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
         return Plan(time_us, states, scores, None, None, debug), after
 
-    def _start(self, obs: ObservationBatch, b: int) -> _State:
+    def _start(self, obs: ObservationBatch, b: int) -> _PdmState:
         m, ego = obs.maps[b], np.ascontiguousarray(obs.ego[b])
-        way = way_of(m, self._grounds(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
-        return _State(way, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        route = route_plan_of(m, self._map_arrays(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
+        return _PdmState(route, np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
     def _setup(self, vehicle: Vehicle) -> Setup:
         c = self.config

@@ -12,10 +12,10 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, piece, ring_in_strip, span
-from roadcraft.planners.trajectory_scoring.paths import CHUNK, Path, interpolate, project
-from roadcraft.planners.trajectory_scoring.traffic import World, box_distance, box_ring_distance
+from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, interpolate, project
+from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_distance, box_ring_distance
 from roadcraft.planners.trajectory_scoring.tree_order import tree_order
 
 REFRESH = 2  # steps between two looks at what is ahead, and between two states of the forecast
@@ -44,11 +44,11 @@ class Reds(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def in_the_way(
-    path: Path,
+    path: ArcPath,
     first: int,
     last: int,
     half_width: float,
-    world: World,
+    traffic: Traffic,
     time_s: float,
     fixed: I64,
     near: I64,
@@ -64,7 +64,7 @@ def in_the_way(
     if tips[0] < 0:
         return 0
     n = 0
-    box, boxes, moved, ignored = np.empty(6), world.box, world.moved, world.ignored
+    box, boxes, moved, ignored = np.empty(6), traffic.box, traffic.moved, traffic.ignored
     for j in range(len(boxes)):
         if ignored[j] or fixed[j] < 0:
             continue
@@ -86,16 +86,16 @@ def in_the_way(
     return n
 
 
-@leaf
+@small_njit
 def beside_the_way(
-    path: Path, first: int, last: int, half_width: float, world: World, until_s: float, fixed: I64
+    path: ArcPath, first: int, last: int, half_width: float, traffic: Traffic, until_s: float, fixed: I64
 ) -> None:
     """Marks with -1 in ``fixed`` (M,) the objects that from now to ``until_s`` stay clear of the boxes around the strip's chunks."""
     chunk = path.chunk
-    for j in range(len(world.box)):
-        x, y = world.box[j, 0], world.box[j, 1]
-        reach = 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2) + 1.5 * half_width
-        dx, dy = until_s * world.moved[j, 0], until_s * world.moved[j, 1]
+    for j in range(len(traffic.box)):
+        x, y = traffic.box[j, 0], traffic.box[j, 1]
+        reach = 0.5 * math.sqrt(traffic.box[j, 4] ** 2 + traffic.box[j, 5] ** 2) + 1.5 * half_width
+        dx, dy = until_s * traffic.moved[j, 0], until_s * traffic.moved[j, 1]
         left, right = min(x, x + dx) - reach, max(x, x + dx) + reach
         low, high = min(y, y + dy) - reach, max(y, y + dy) + reach
         clear = True
@@ -109,7 +109,7 @@ def beside_the_way(
 
 @njit(cache=True, nogil=True)
 def reds_in_the_way(
-    path: Path, begin: int, first: int, last: int, half_width: float, reds: Reds, arcs: F64, out: I64
+    path: ArcPath, begin: int, first: int, last: int, half_width: float, reds: Reds, arcs: F64, out: I64
 ) -> int:
     """Red lights whose connector touches the strip, as :func:`in_the_way`; they do not move. begin: the path's first row in ``reds.marks``."""
     tips = ends(path, first, last)
@@ -128,7 +128,7 @@ def reds_in_the_way(
     return n
 
 
-@leaf
+@small_njit
 def _centroid(ring: F64) -> tuple[float, float]:
     """Centroid of the area inside a closed ring."""
     ox, oy = ring[0, 0], ring[0, 1]
@@ -149,7 +149,7 @@ def _first_touched(
     box: F64,
     progress: float,
     time_s: float,
-    world: World,
+    traffic: Traffic,
     objects: I64,
     object_arcs: F64,
     reds: Reds,
@@ -157,11 +157,11 @@ def _first_touched(
     red_arcs: F64,
 ) -> tuple[int, bool]:
     """Of several objects and red lights that ``box`` touches, the one that the source's search tree hands out first, and whether it is a light."""
-    count = len(world.box)
+    count = len(traffic.box)
     bounds = np.empty((count + len(reds.ignored), 4))
     for j in range(count):
-        b = world.box[j]
-        x, y = b[0] + time_s * world.moved[j, 0], b[1] + time_s * world.moved[j, 1]
+        b = traffic.box[j]
+        x, y = b[0] + time_s * traffic.moved[j, 0], b[1] + time_s * traffic.moved[j, 1]
         hx, hy = 0.5 * (abs(b[2]) * b[4] + abs(b[3]) * b[5]), 0.5 * (abs(b[3]) * b[4] + abs(b[2]) * b[5])
         bounds[j, 0], bounds[j, 1], bounds[j, 2], bounds[j, 3] = x - hx, y - hy, x + hx, y + hy
     for k in range(len(reds.ignored)):
@@ -175,8 +175,11 @@ def _first_touched(
         if i < count:
             for j in objects:
                 if j == i and object_arcs[j] > progress:
-                    x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
-                    if box_distance(box, x, y, world.box[j]) == 0.0:
+                    x, y = (
+                        traffic.box[j, 0] + time_s * traffic.moved[j, 0],
+                        traffic.box[j, 1] + time_s * traffic.moved[j, 1],
+                    )
+                    if box_distance(box, x, y, traffic.box[j]) == 0.0:
                         return j, False
         else:
             for k in red_rows:
@@ -192,7 +195,7 @@ def _look_ahead(
     progress: float,
     time_s: float,
     vehicle_box: F64,
-    world: World,
+    traffic: Traffic,
     objects: I64,
     object_arcs: F64,
     reds: Reds,
@@ -214,12 +217,12 @@ def _look_ahead(
     for j in objects:
         if object_arcs[j] <= progress:
             continue
-        x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+        x, y = traffic.box[j, 0] + time_s * traffic.moved[j, 0], traffic.box[j, 1] + time_s * traffic.moved[j, 1]
         least = math.sqrt((x - box[0]) ** 2 + (y - box[1]) ** 2) - own
-        least -= 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2)
+        least -= 0.5 * math.sqrt(traffic.box[j, 4] ** 2 + traffic.box[j, 5] ** 2)
         if least > gap:
             continue
-        d = box_distance(box, x, y, world.box[j])
+        d = box_distance(box, x, y, traffic.box[j])
         tied = d == gap or (tied and d > gap)
         if d < gap:
             nearest, gap = j, d
@@ -234,13 +237,13 @@ def _look_ahead(
         return False
     lead[0] = progress + gap
     if tied and gap == 0.0:
-        nearest, red = _first_touched(box, progress, time_s, world, objects, object_arcs, reds, red_rows, red_arcs)
+        nearest, red = _first_touched(box, progress, time_s, traffic, objects, object_arcs, reds, red_rows, red_arcs)
     if not red:
-        lead[1] = world.speed[nearest] * math.cos(world.heading[nearest] - pose[2])
+        lead[1] = traffic.speed[nearest] * math.cos(traffic.heading[nearest] - pose[2])
     return True
 
 
-@leaf
+@small_njit
 def _advance(progress: float, speed: float, lead: F64, target: float, driver: Driver) -> tuple[float, float]:
     """One step of the intelligent driver model: new arc length and speed (which may become negative)."""
     wanted = driver.min_gap + speed * driver.headway
@@ -253,13 +256,13 @@ def _advance(progress: float, speed: float, lead: F64, target: float, driver: Dr
 
 @njit(cache=True, nogil=True)
 def unroll(
-    path: Path,
+    path: ArcPath,
     begin: int,
     strip: tuple[float, float],
     targets: F64,
     driver: Driver,
     vehicle_box: F64,
-    world: World,
+    traffic: Traffic,
     reds: Reds,
     steps: tuple[int, int],
     progress: F64,
@@ -279,9 +282,9 @@ def unroll(
         path, begin = piece(whole, strip[0], strip[1]), -1
         first, last = 0, 1
     half_width = 0.5 * vehicle_box[2]
-    fixed, near = np.zeros(len(world.box), np.int64), np.full(len(world.box), first)
-    beside_the_way(path, first, last, half_width, world, steps[1] * driver.dt, fixed)
-    object_arcs, found = np.empty(len(world.box)), np.empty(len(world.box), np.int64)
+    fixed, near = np.zeros(len(traffic.box), np.int64), np.full(len(traffic.box), first)
+    beside_the_way(path, first, last, half_width, traffic, steps[1] * driver.dt, fixed)
+    object_arcs, found = np.empty(len(traffic.box)), np.empty(len(traffic.box), np.int64)
     red_arcs, red_found = np.empty(len(reds.ignored)), np.empty(len(reds.ignored), np.int64)
     red_count = reds_in_the_way(path, begin, first, last, half_width, reds, red_arcs, red_found)
     if begin < 0:
@@ -293,11 +296,14 @@ def unroll(
     for t in range(steps[0], steps[1] + 1):
         if t % REFRESH == 0:
             time_s = t // REFRESH * REFRESH * driver.dt
-            count = in_the_way(path, first, last, half_width, world, time_s, fixed, near, object_arcs, found)
+            count = in_the_way(path, first, last, half_width, traffic, time_s, fixed, near, object_arcs, found)
             if begin < 0:
                 for k in range(count):
                     j = found[k]
-                    x, y = world.box[j, 0] + time_s * world.moved[j, 0], world.box[j, 1] + time_s * world.moved[j, 1]
+                    x, y = (
+                        traffic.box[j, 0] + time_s * traffic.moved[j, 0],
+                        traffic.box[j, 1] + time_s * traffic.moved[j, 1],
+                    )
                     object_arcs[j] = project(whole, x, y, np.int64(0))[0]
             shared[0] = shared[1] = shared[2] = 0.0
             for q in range(len(targets)):
@@ -306,7 +312,7 @@ def unroll(
                     progress[q, t - 1],
                     time_s,
                     vehicle_box,
-                    world,
+                    traffic,
                     found[:count],
                     object_arcs,
                     reds,

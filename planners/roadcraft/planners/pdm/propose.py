@@ -14,27 +14,27 @@ from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, Reds, unroll
 from roadcraft.planners.pdm.start_lane import starting_lane
-from roadcraft.planners.trajectory_scoring.area_checks import Ground, classify, patch_around
-from roadcraft.planners.trajectory_scoring.paths import Path, interpolate, project
+from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, classify, patch_around
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
-    SHEET,
+    SCORE_COLUMNS,
     Rules,
     score_areas,
     score_progress,
     score_traffic,
     total,
 )
-from roadcraft.planners.trajectory_scoring.traffic import World, box_within_ring, observe
+from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_within_ring, observe
 
 
-class Way(NamedTuple):
+class RoutePlan(NamedTuple):
     """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first; lights (C,) rows of the
     route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths' strips, one after the other, meet them."""
 
     lanes: I64
     on_route: Any
-    paths: tuple[Path, ...]
+    paths: tuple[ArcPath, ...]
     lights: I64
     rings: tuple[F64, ...]
     marks: I64
@@ -59,7 +59,7 @@ class Setup(NamedTuple):
     brake_below_mps: float
 
 
-class Traffic(NamedTuple):
+class TrafficObservation(NamedTuple):
     """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes (Q,) rows of connectors whose light
     is red; and of earlier steps collided (C,) identities and passed (P,) rows of connectors."""
 
@@ -83,64 +83,66 @@ class Proposals(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake); scores (N,); sheet (N, SHEET)."""
+    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake); scores (N,); score_table (N, SHEET)."""
 
     hits: U64
     passed: I64
     proposal: int
     scores: F64
-    sheet: F64
+    score_table: F64
 
 
-def step(ego: F64, traffic: Traffic, ground: Ground, way: Way, setup: Setup, out: F64) -> Outcome:
+def step(
+    ego: F64, observation: TrafficObservation, map_arrays: MapArrays, route: RoutePlan, setup: Setup, out: F64
+) -> Outcome:
     """Writes the plan's rear-axle states to out (plan_steps + 1, 10). ego (10,)."""
     vb = setup.vehicle_box
     body = ego_box(ego, vb)
-    world = observe(
+    traffic = observe(
         body,
         setup.radius_m,
         setup.limits,
-        traffic.identity,
-        traffic.kind,
-        traffic.box,
-        traffic.velocity,
-        traffic.collided,
+        observation.identity,
+        observation.kind,
+        observation.box,
+        observation.velocity,
+        observation.collided,
     )
-    reds, passed = _reds(way, traffic, body)
-    targets = setup.fractions * _limit(ego, ground, way, setup)
-    made = _propose(ego, targets, world, reds, way, setup)
+    reds, passed = _reds(route, observation, body)
+    targets = setup.fractions * _limit(ego, map_arrays, route, setup)
+    made = _propose(ego, targets, traffic, reds, route, setup)
     driven = rollout_proposals(
         ego, made.pose[:, : setup.proposal_steps + 1], setup.driver.dt, setup.motion, setup.gains
     )
-    sheet = _scored(driven, world, ground, way, setup)
-    scores = total(sheet, setup.rules)
+    score_table = _scored(driven, traffic, map_arrays, route, setup)
+    scores = total(score_table, setup.rules)
     best = int(np.argmax(scores))
-    hits = traffic.identity[world.row[world.ignored]]
-    soon = sheet[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
+    hits = observation.identity[traffic.row[traffic.ignored]]
+    soon = score_table[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
     if soon and np.hypot(ego[3], ego[4]) <= setup.brake_below_mps:
         emergency_plan(ego, vb[0], setup.driver.dt, out)
-        return Outcome(hits, passed, -1, scores, sheet)
-    _extend(best, targets, made, world, reds, way, setup)
+        return Outcome(hits, passed, -1, scores, score_table)
+    _extend(best, targets, made, traffic, reds, route, setup)
     out[:] = 0.0
     out[:, :3], out[:, 3] = made.pose[best], made.speed[best]
-    return Outcome(hits, passed, best, scores, sheet)
+    return Outcome(hits, passed, best, scores, score_table)
 
 
-def _limit(ego: F64, ground: Ground, way: Way, setup: Setup) -> float:
-    lane = starting_lane(ego, setup.vehicle_box, ground, way.lanes, way.on_route)
-    known = lane >= 0 and ground.has_speed_limit[lane] and ground.speed_limit[lane] > 0.0
-    return float(ground.speed_limit[lane]) if known else setup.fallback_mps
+def _limit(ego: F64, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> float:
+    lane = starting_lane(ego, setup.vehicle_box, map_arrays, route.lanes, route.on_route)
+    known = lane >= 0 and map_arrays.has_speed_limit[lane] and map_arrays.speed_limit[lane] > 0.0
+    return float(map_arrays.speed_limit[lane]) if known else setup.fallback_mps
 
 
-def _reds(way: Way, traffic: Traffic, body: F64) -> tuple[Reds, I64]:
+def _reds(route: RoutePlan, observation: TrafficObservation, body: F64) -> tuple[Reds, I64]:
     """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for the first time."""
-    found = [int(c) for row in traffic.red_lanes for c in np.flatnonzero(way.lights == row)]
-    rows = way.lights[found] if found else np.zeros(0, np.int64)
-    rings = [way.rings[c] for c in found]
+    found = [int(c) for row in observation.red_lanes for c in np.flatnonzero(route.lights == row)]
+    rows = route.lights[found] if found else np.zeros(0, np.int64)
+    rings = [route.rings[c] for c in found]
     points = np.concatenate(rings) if rings else np.zeros((0, 2))
     at = np.cumsum([0] + [len(r) for r in rings])
-    marks = way.marks[found] if found else np.zeros((0, way.marks.shape[1]), np.int64)
-    ignored = np.isin(rows, traffic.passed)
+    marks = route.marks[found] if found else np.zeros((0, route.marks.shape[1]), np.int64)
+    ignored = np.isin(rows, observation.passed)
     now: list[int] = []
     if found:
         corners = box_corners(*body)
@@ -151,8 +153,8 @@ def _reds(way: Way, traffic: Traffic, body: F64) -> tuple[Reds, I64]:
     return Reds(points, at, marks, ignored), np.array(now, np.int64)
 
 
-def _propose(ego: F64, targets: F64, world: World, reds: Reds, way: Way, setup: Setup) -> Proposals:
-    q, paths, more = len(targets), len(way.paths), setup.plan_steps
+def _propose(ego: F64, targets: F64, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup) -> Proposals:
+    q, paths, more = len(targets), len(route.paths), setup.plan_steps
     made = Proposals(
         np.zeros((q * paths, more + 1)),
         np.zeros((q * paths, more + 1)),
@@ -162,36 +164,38 @@ def _propose(ego: F64, targets: F64, world: World, reds: Reds, way: Way, setup: 
     )
     reach = abs(float(targets.max())) * more * setup.driver.dt
     begin = 0
-    for k, path in enumerate(way.paths):
+    for k, path in enumerate(route.paths):
         rows = slice(k * q, (k + 1) * q)
         start = project(path, ego[0], ego[1], 0)[0]
         made.strips[k] = start, start + reach
         made.progress[rows, 0], made.speed[rows, 0] = start, ego[3]
         made.pose[rows, 0] = interpolate(path, start)
-        _unroll(path, begin, k, rows, (1, setup.proposal_steps), targets, made, world, reds, setup)
+        _unroll(path, begin, k, rows, (1, setup.proposal_steps), targets, made, traffic, reds, setup)
         begin += len(path.xy)
     return made
 
 
-def _extend(best: int, targets: F64, made: Proposals, world: World, reds: Reds, way: Way, setup: Setup) -> None:
+def _extend(
+    best: int, targets: F64, made: Proposals, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup
+) -> None:
     """Drives the best proposal on to the end of the plan."""
     q = len(targets)
     k = best // q
-    begin = sum(len(p.xy) for p in way.paths[:k])
+    begin = sum(len(p.xy) for p in route.paths[:k])
     steps = (setup.proposal_steps + 1, setup.plan_steps)
     own = targets[best % q : best % q + 1]
-    _unroll(way.paths[k], begin, k, slice(best, best + 1), steps, own, made, world, reds, setup)
+    _unroll(route.paths[k], begin, k, slice(best, best + 1), steps, own, made, traffic, reds, setup)
 
 
 def _unroll(
-    path: Path,
+    path: ArcPath,
     begin: int,
     k: int,
     rows: slice,
     steps: tuple[int, int],
     targets: F64,
     made: Proposals,
-    world: World,
+    traffic: Traffic,
     reds: Reds,
     setup: Setup,
 ) -> None:
@@ -202,7 +206,7 @@ def _unroll(
         targets,
         setup.driver,
         setup.vehicle_box,
-        world,
+        traffic,
         reds,
         steps,
         made.progress[rows],
@@ -212,13 +216,13 @@ def _unroll(
     )
 
 
-def _scored(driven: F64, world: World, ground: Ground, way: Way, setup: Setup) -> F64:
+def _scored(driven: F64, traffic: Traffic, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> F64:
     vb, rules = setup.vehicle_box, setup.rules
-    flags, sheet = np.empty(driven.shape[:2], np.int64), np.ones((len(driven), SHEET))
+    flags, score_table = np.empty(driven.shape[:2], np.int64), np.ones((len(driven), SCORE_COLUMNS))
     patch = patch_around(driven[0, 0], vb, setup.radius_m)
-    classify(driven, vb, ground, way.on_route, patch, flags)
-    score_traffic(driven, flags, ground, patch, vb, world, rules, sheet)
-    score_areas(driven, flags, vb, rules, sheet)
-    score_progress(driven, vb, way.paths[0], sheet)
-    score_comfort(driven, setup.comfort, sheet)
-    return sheet
+    classify(driven, vb, map_arrays, route.on_route, patch, flags)
+    score_traffic(driven, flags, map_arrays, patch, vb, traffic, rules, score_table)
+    score_areas(driven, flags, vb, rules, score_table)
+    score_progress(driven, vb, route.paths[0], score_table)
+    score_comfort(driven, setup.comfort, score_table)
+    return score_table

@@ -13,7 +13,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.cell_edges import CellEdges, one_in_cell, rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays
 from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
@@ -22,7 +22,7 @@ OFF_ROAD, ONCOMING = 1, 2
 _MOST = 32  # polygons over one another that are told apart
 
 
-class Ground(NamedTuple):
+class MapArrays(NamedTuple):
     """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the lanes' road blocks (L,), their
     centre lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
 
@@ -37,7 +37,7 @@ class Ground(NamedTuple):
     has_speed_limit: Any
 
 
-@leaf
+@small_njit
 def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> bool:
     for r in range(first, last):  # noqa: SIM110 (numba compiles no generators)
         if convex_meets_ring(patch, points[rings[r] : rings[r + 1]]):
@@ -45,7 +45,7 @@ def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> 
     return False
 
 
-@leaf
+@small_njit
 def _keep_seen(
     points: F64, rings: I64, offsets: I64, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
 ) -> int:
@@ -69,31 +69,31 @@ def _keep_seen(
     return kept
 
 
-@leaf
-def _lanes_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
-    count = rows_in_cell(ground.lanes, x, y, out, 0)
-    b = ground.blocks
-    return _keep_seen(b.points, b.rings, b.offsets, ground.block, patch, memo, x, y, out, count)
+@small_njit
+def _lanes_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
+    count = rows_in_cell(map_arrays.lanes, x, y, out, 0)
+    b = map_arrays.blocks
+    return _keep_seen(b.points, b.rings, b.offsets, map_arrays.block, patch, memo, x, y, out, count)
 
 
 @njit(cache=True, nogil=True)
-def _parks_at(ground: Ground, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
-    count = rows_in_cell(ground.parks, x, y, out, 0)
+def _parks_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
+    count = rows_in_cell(map_arrays.parks, x, y, out, 0)
     if count == 0:
         return 0
-    p = ground.parks
-    return _keep_seen(p.points, p.rings, p.offsets, ground.block[:0], patch, memo, x, y, out, count)
+    p = map_arrays.parks
+    return _keep_seen(p.points, p.rings, p.offsets, map_arrays.block[:0], patch, memo, x, y, out, count)
 
 
-@leaf
-def _several(held: I64, many: I64) -> bool:
-    """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, many (4,) how many."""
+@small_njit
+def _several(held: I64, counts: I64) -> bool:
+    """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, counts (4,) how many."""
     different = 0
     for i in range(4):
-        for j in range(many[i]):
+        for j in range(counts[i]):
             p, seen, holds = held[i, j], False, 1
             for a in range(4):
-                for b in range(many[a]):
+                for b in range(counts[a]):
                     if held[a, b] == p:
                         seen = seen or a < i
                         holds += 1 if a != i else 0
@@ -118,26 +118,26 @@ def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def straddles(state: F64, vehicle_box: F64, ground: Ground, patch: F64) -> bool:
+def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -> bool:
     """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state (10,); patch: where to look."""
-    held, many, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
+    held, counts, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
     corners = box_corners(x, y, state[2], vehicle_box[1], vehicle_box[2])
     for i in range(4):
         cx, cy = corners[i, 0], corners[i, 1]
-        m = _lanes_at(ground, patch, blocks, cx, cy, held[i])
-        if len(ground.parks.offsets) > 1:
-            for j in range(_parks_at(ground, patch, parks, cx, cy, rows)):
+        m = _lanes_at(map_arrays, patch, blocks, cx, cy, held[i])
+        if len(map_arrays.parks.offsets) > 1:
+            for j in range(_parks_at(map_arrays, patch, parks, cx, cy, rows)):
                 if m < _MOST:
                     held[i, m] = -1 - rows[j]
                     m += 1
-        many[i] = m
-    return _several(held, many)
+        counts[i] = m
+    return _several(held, counts)
 
 
 @njit(cache=True, nogil=True)
-def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch: F64, flags: I64) -> None:
+def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any, patch: F64, flags: I64) -> None:
     """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING (centre in no lane of the route).
 
     on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is looked for where the corner of the
@@ -145,7 +145,7 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
     """
     rows = np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
-    lanes, hint, bare = ground.lanes, np.full(5, -1, np.int64), len(ground.parks.offsets) < 2
+    lanes, hint, bare = map_arrays.lanes, np.full(5, -1, np.int64), len(map_arrays.parks.offsets) < 2
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
     tiles, starts, entries, points, edge_at, edge, odd = (
         lanes.tiles,
@@ -193,7 +193,7 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
                         py,
                     )
                 else:
-                    m = _lanes_at(ground, patch, blocks, px, py, rows)
+                    m = _lanes_at(map_arrays, patch, blocks, px, py, rows)
                     hint[i] = -1
                     for j in range(m):
                         if i < 4 or on_route[rows[j]]:
@@ -202,6 +202,6 @@ def classify(states: F64, vehicle_box: F64, ground: Ground, on_route: Any, patch
                     continue
                 if i == 4:
                     flag |= ONCOMING
-                elif bare or _parks_at(ground, patch, parks, px, py, rows) == 0:
+                elif bare or _parks_at(map_arrays, patch, parks, px, py, rows) == 0:
                     flag |= OFF_ROAD
             flags[n, t] = flag

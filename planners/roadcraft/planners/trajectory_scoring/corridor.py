@@ -13,15 +13,15 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, segments_touch, separation
-from roadcraft.core.driving.jit import leaf
-from roadcraft.planners.trajectory_scoring.paths import CHUNK, Path, bounds_distance2, interpolate
+from roadcraft.core.driving.jit import small_njit
+from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, bounds_distance2, interpolate
 
 _SLACK_M = 1e-6
 _ARC_STEP = 0.5 * math.pi / 16  # GEOS rounds a corner with 16 chords per quarter
 
 
-@leaf
-def span(path: Path, start: float, end: float) -> tuple[int, int]:
+@small_njit
+def span(path: ArcPath, start: float, end: float) -> tuple[int, int]:
     """First and last vertex with ``start <= arc <= end``, both clipped to the path; first > last where there is none."""
     s = path.arc
     start, end = min(max(start, 0.0), s[-1]), min(max(end, 0.0), s[-1])
@@ -29,7 +29,7 @@ def span(path: Path, start: float, end: float) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def piece(path: Path, start: float, end: float) -> Path:
+def piece(path: ArcPath, start: float, end: float) -> ArcPath:
     """The path between two arc lengths as a path of two points, for stretches that hold fewer than two vertices."""
     a = interpolate(path, start)
     b = interpolate(path, end)
@@ -39,11 +39,11 @@ def piece(path: Path, start: float, end: float) -> Path:
     arc[1] = math.sqrt((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2)
     chunk[0, 0], chunk[0, 1] = min(a[0], b[0]), min(a[1], b[1])
     chunk[0, 2], chunk[0, 3] = max(a[0], b[0]), max(a[1], b[1])
-    return Path(xy, heading, arc, chunk)
+    return ArcPath(xy, heading, arc, chunk)
 
 
-@leaf
-def ends(path: Path, first: int, last: int) -> tuple[int, int]:
+@small_njit
+def ends(path: ArcPath, first: int, last: int) -> tuple[int, int]:
     """The first and the last segment of some length between two vertices; -1, -1 where all points coincide."""
     a, b = -1, -1
     for i in range(first, last):
@@ -57,8 +57,8 @@ def ends(path: Path, first: int, last: int) -> tuple[int, int]:
     return a, b
 
 
-@leaf
-def strip_box(path: Path, i: int, half_width: float, before: float, after: float, out: F64) -> None:
+@small_njit
+def strip_box(path: ArcPath, i: int, half_width: float, before: float, after: float, out: F64) -> None:
     """The rectangle of segment i, lengthened by ``before`` and ``after``: out (6,) x, y, cos, sin, length, width."""
     d = path.arc[i + 1] - path.arc[i]
     c, s = (path.xy[i + 1, 0] - path.xy[i, 0]) / d, (path.xy[i + 1, 1] - path.xy[i, 1]) / d
@@ -67,8 +67,8 @@ def strip_box(path: Path, i: int, half_width: float, before: float, after: float
     out[4], out[5] = d + before + after, 2.0 * half_width
 
 
-@leaf
-def wedge(path: Path, i: int, k: int, half_width: float, part: int, out: F64) -> int:
+@small_njit
+def wedge(path: ArcPath, i: int, k: int, half_width: float, part: int, out: F64) -> int:
     """Triangle ``part`` of the outer corner where segment i ends and segment k begins: out (3, 2), counter-clockwise. Returns the number of parts."""
     di, dk = path.arc[i + 1] - path.arc[i], path.arc[k + 1] - path.arc[k]
     ci, si = (path.xy[i + 1, 0] - path.xy[i, 0]) / di, (path.xy[i + 1, 1] - path.xy[i, 1]) / di
@@ -88,8 +88,8 @@ def wedge(path: Path, i: int, k: int, half_width: float, part: int, out: F64) ->
     return parts
 
 
-@leaf
-def next_segment(path: Path, i: int, last: int) -> int:
+@small_njit
+def next_segment(path: ArcPath, i: int, last: int) -> int:
     """The next segment of some length after i and before vertex ``last``, or -1."""
     for k in range(i + 1, last):
         if path.arc[k + 1] > path.arc[k]:
@@ -98,7 +98,7 @@ def next_segment(path: Path, i: int, last: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def box_in_strip(path: Path, first: int, last: int, tips: tuple[int, int], half_width: float, box: F64) -> bool:
+def box_in_strip(path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, box: F64) -> bool:
     """Whether an oriented box touches the strip between two vertices. box (6,): x, y, cos, sin, length, width; tips of :func:`ends`."""
     xy, arc, chunk = path.xy, path.arc, path.chunk
     x, y, length, width = box[0], box[1], box[4], box[5]
@@ -125,7 +125,7 @@ def box_in_strip(path: Path, first: int, last: int, tips: tuple[int, int], half_
 
 
 @njit(cache=True, nogil=True)
-def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64, reach: float) -> bool:
+def _box_in_wedge(path: ArcPath, first: int, last: int, half_width: float, box: F64, reach: float) -> bool:
     xy, arc, chunk = path.xy, path.arc, path.chunk
     corners, triangle = box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5]), np.empty((3, 2))
     for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
@@ -151,7 +151,7 @@ def _box_in_wedge(path: Path, first: int, last: int, half_width: float, box: F64
     return False
 
 
-@leaf
+@small_njit
 def convex_meets_ring(shape: F64, ring: F64) -> bool:
     """Whether a convex polygon (N, 2) and the area inside a closed ring (V, 2) share a point."""
     lo_x, hi_x, lo_y, hi_y = shape[0, 0], shape[0, 0], shape[0, 1], shape[0, 1]
@@ -175,7 +175,7 @@ def convex_meets_ring(shape: F64, ring: F64) -> bool:
     return inside
 
 
-@leaf
+@small_njit
 def _in_convex(shape: F64, x: float, y: float) -> bool:
     for k in range(len(shape)):
         m = (k + 1) % len(shape)
@@ -185,7 +185,7 @@ def _in_convex(shape: F64, x: float, y: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def strip_marks(path: Path, half_width: float, ring: F64) -> I64:
+def strip_marks(path: ArcPath, half_width: float, ring: F64) -> I64:
     """Marks (P - 1,) int64 of each segment's rectangle (bit 0) and of the wedge at its end (bit 1) that meet the area inside a closed ring."""
     out = np.zeros(len(path.xy) - 1, np.int64)
     lo_x, hi_x, lo_y, hi_y = math.inf, -math.inf, math.inf, -math.inf
@@ -219,7 +219,7 @@ def _corners(strip: F64) -> F64:
 
 @njit(cache=True, nogil=True)
 def ring_in_strip(
-    path: Path, first: int, last: int, tips: tuple[int, int], half_width: float, ring: F64, marks: I64
+    path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, ring: F64, marks: I64
 ) -> bool:
     """Whether the area inside a closed ring meets the strip between two vertices. marks (P - 1,) of :func:`strip_marks` for the same ring."""
     for i in range(first, last):

@@ -13,12 +13,12 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 CHUNK = 16
 
 
-class Path(NamedTuple):
+class ArcPath(NamedTuple):
     """xy (P, 2) m; heading (P,) rad, unwrapped; arc (P,) m from the start; chunk (C, 4) bounds min x, min y, max x, max y of each CHUNK segments.
 
     Points may repeat (where lanes join); the heading then jumps there.
@@ -30,23 +30,23 @@ class Path(NamedTuple):
     chunk: F64
 
 
-def make_path(xy: F64, heading: F64) -> Path:
+def make_path(xy: F64, heading: F64) -> ArcPath:
     """A path from points (P, 2), P >= 2, and their headings (P,)."""
     xy = np.ascontiguousarray(xy, np.float64)
     steps = np.diff(xy, axis=0)
     arc = np.concatenate([[0.0], np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))])
     starts = range(0, max(len(xy) - 1, 1), CHUNK)
     chunk = np.array([[*xy[i : i + CHUNK + 1].min(0), *xy[i : i + CHUNK + 1].max(0)] for i in starts])
-    return Path(xy, np.unwrap(np.asarray(heading, np.float64)), arc, chunk)
+    return ArcPath(xy, np.unwrap(np.asarray(heading, np.float64)), arc, chunk)
 
 
-def offset_path(xy: F64, heading: F64, offset_m: float) -> Path:
+def offset_path(xy: F64, heading: F64, offset_m: float) -> ArcPath:
     """The path shifted to its left by ``offset_m``, point by point along the normals of ``heading`` (P,)."""
     normal = np.asarray(heading) + 0.5 * math.pi
     return make_path(xy + offset_m * np.stack([np.cos(normal), np.sin(normal)], -1), heading)
 
 
-@leaf
+@small_njit
 def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
     """Squared distance of a point to rectangle c of ``chunk`` (C, 4)."""
     dx = max(chunk[c, 0] - x, 0.0, x - chunk[c, 2])
@@ -54,8 +54,8 @@ def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
     return dx * dx + dy * dy
 
 
-@leaf
-def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
+@small_njit
+def project(path: ArcPath, x: float, y: float, near: int) -> tuple[float, int]:
     """Arc length of the point of the path nearest to (x, y), and its segment: the first of equals, as shapely's ``LineString.project``.
 
     near: a segment to begin with (any; a good one saves time).
@@ -78,8 +78,8 @@ def project(path: Path, x: float, y: float, near: int) -> tuple[float, int]:
     return arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
 
 
-@leaf
-def interpolate(path: Path, arc: float) -> tuple[float, float, float]:
+@small_njit
+def interpolate(path: ArcPath, arc: float) -> tuple[float, float, float]:
     """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0, PDMPath.interpolate."""
     s, xy, heading = path.arc, path.xy, path.heading
     a = min(max(arc, 1e-5), s[-1])

@@ -13,21 +13,21 @@ from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, LaneKind, MapData
-from roadcraft.planners.pdm.propose import Way
+from roadcraft.planners.pdm.propose import RoutePlan
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
 from roadcraft.planners.pdm.start_lane import starting_lane
-from roadcraft.planners.trajectory_scoring.area_checks import Ground
+from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.corridor import strip_marks
-from roadcraft.planners.trajectory_scoring.paths import Path, make_path, offset_path
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, offset_path
 
 _KEPT_MAPS = 8
 
 
-def ground_of(map_data: MapData) -> Ground:
+def map_arrays_of(map_data: MapData) -> MapArrays:
     """The layers and lane attributes of a map."""
     lanes, index = map_data.lanes, map_data.index
     parks = build_layer(map_data.areas.polygons, map_data.areas.of(AreaKind.CARPARK))
-    return Ground(
+    return MapArrays(
         cell_edges(index.lanes),
         index.blocks.arrays,
         cell_edges(parks),
@@ -40,16 +40,16 @@ def ground_of(map_data: MapData) -> Ground:
     )
 
 
-class Grounds:
+class MapArraysCache:
     """The grounds of the maps last used, so that each map is prepared once."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[MapData, Ground]] = {}
+        self._kept: dict[int, tuple[MapData, MapArrays]] = {}
 
-    def __call__(self, map_data: MapData) -> Ground:
+    def __call__(self, map_data: MapData) -> MapArrays:
         found = self._kept.get(id(map_data))
         if found is None:
-            found = (map_data, ground_of(map_data))
+            found = (map_data, map_arrays_of(map_data))
             while len(self._kept) >= _KEPT_MAPS:
                 del self._kept[next(iter(self._kept))]
             self._kept[id(map_data)] = found
@@ -57,7 +57,7 @@ class Grounds:
 
 
 def lanes_ahead(
-    map_data: MapData, ground: Ground, route_ids: I64, ego: F64, vehicle_box: F64
+    map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64
 ) -> tuple[I64, Any, list[int]]:
     """Rows of the route's lanes in order, which lanes of the map are among them (L,) bool, and the rows to follow from ``ego`` (10,).
 
@@ -70,7 +70,7 @@ def lanes_ahead(
     lanes = np.array([int(lane) for b in route for lane in map_data.blocks.lanes[b]], np.int64)
     on_route = np.zeros(len(map_data.lanes), np.bool_)
     on_route[lanes] = True
-    start = starting_lane(ego, vehicle_box, ground, lanes, on_route)
+    start = starting_lane(ego, vehicle_box, map_arrays, lanes, on_route)
     if start < 0:
         raise DataError("the road blocks of the route hold no lanes", where=map_data.name)
     return lanes, on_route, centerline(map_data, route, int(start))
@@ -82,21 +82,21 @@ def line_of(map_data: MapData, chain: Sequence[int]) -> tuple[F64, F64]:
     return np.concatenate(lines), np.concatenate([headings(p) for p in lines])
 
 
-def guide_of(map_data: MapData, ground: Ground, route_ids: I64, ego: F64, vehicle_box: F64) -> Path:
+def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64) -> ArcPath:
     """The route's centre line from ``ego``; a path without points where the map or the log gives no route."""
     if len(route_ids):
         try:
-            return make_path(*line_of(map_data, lanes_ahead(map_data, ground, route_ids, ego, vehicle_box)[2]))
+            return make_path(*line_of(map_data, lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)[2]))
         except DataError:
             pass
-    return Path(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
+    return ArcPath(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
 
 
-def way_of(
-    map_data: MapData, ground: Ground, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
-) -> Way:
+def route_plan_of(
+    map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
+) -> RoutePlan:
     """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside the centre line."""
-    lanes, on_route, chain = lanes_ahead(map_data, ground, route_ids, ego, vehicle_box)
+    lanes, on_route, chain = lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)
     xy, heading = line_of(map_data, chain)
     paths = (make_path(xy, heading), *(offset_path(xy, heading, o) for o in offsets_m))
     lights = lanes[map_data.lanes.kind[lanes] == LaneKind.CONNECTOR]
@@ -107,4 +107,4 @@ def way_of(
         for path in paths if len(ring) else ():
             marks[c, at : at + len(path.xy) - 1] = strip_marks(path, 0.5 * vehicle_box[2], ring)
             at += len(path.xy)
-    return Way(lanes, on_route, paths, lights, rings, marks)
+    return RoutePlan(lanes, on_route, paths, lights, rings, marks)

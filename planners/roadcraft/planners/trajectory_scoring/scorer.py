@@ -15,18 +15,18 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, segments_touch, separation
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.index import in_any
-from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, Ground, straddles
-from roadcraft.planners.trajectory_scoring.paths import Path, project
-from roadcraft.planners.trajectory_scoring.traffic import World
+from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, MapArrays, straddles
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, project
+from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 STOPPED_MPS, PROJECTED_MPS = 0.05, 0.005
 _CLEAR_M = 1e-6
 
 # columns of a score sheet
 NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
-SHEET = 9
+SCORE_COLUMNS = 9
 
 
 class Rules(NamedTuple):
@@ -91,13 +91,13 @@ def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
 
 @njit(cache=True, nogil=True)
 def _at_fault(
-    angle: float, ego: F64, speed: float, world: World, j: int, ox: float, oy: float, box: F64, spread: bool
+    angle: float, ego: F64, speed: float, traffic: Traffic, j: int, ox: float, oy: float, box: F64, spread: bool
 ) -> bool:
     """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; angle between ego's heading and the way to it; spread: ego
     straddles lanes or is off the road."""
     if speed <= STOPPED_MPS:
         return False
-    if not world.moving[j] or world.speed[j] <= STOPPED_MPS:
+    if not traffic.moving[j] or traffic.speed[j] <= STOPPED_MPS:
         return True
     if angle > BEHIND_RAD:
         return False
@@ -106,25 +106,32 @@ def _at_fault(
 
 @njit(cache=True, nogil=True)
 def score_traffic(
-    states: F64, flags: I64, ground: Ground, patch: F64, vehicle_box: F64, world: World, rules: Rules, sheet: F64
+    states: F64,
+    flags: I64,
+    map_arrays: MapArrays,
+    patch: F64,
+    vehicle_box: F64,
+    traffic: Traffic,
+    rules: Rules,
+    score_table: F64,
 ) -> None:
-    """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``sheet`` (N, SHEET).
+    """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``score_table`` (N, SHEET).
 
     flags (N, T) and patch (4, 2): of ``areas``. An object matters at its first contact only: whatever it is found to be then, it is not looked
     at again, and of the first contact at fault the step is kept.
     """
-    count = len(world.box)
+    count = len(traffic.box)
     radius = np.empty(count)
     own = 0.5 * math.sqrt(vehicle_box[1] ** 2 + vehicle_box[2] ** 2)
     for j in range(count):
-        radius[j] = own + 0.5 * math.sqrt(world.box[j, 4] ** 2 + world.box[j, 5] ** 2)
+        radius[j] = own + 0.5 * math.sqrt(traffic.box[j, 4] ** 2 + traffic.box[j, 5] ** 2)
     ego, other = np.empty(6), np.empty(6)
     ego[4], ego[5] = vehicle_box[1], vehicle_box[2]
-    foreseen = world.path.shape[1]
+    forecast_steps = traffic.path.shape[1]
     hit, near = np.empty(count, np.bool_), np.empty(count, np.bool_)
     for n in range(len(states)):
-        hit[:] = world.ignored
-        near[:] = world.ignored
+        hit[:] = traffic.ignored
+        near[:] = traffic.ignored
         collision, collided_at, ttc, ttc_at = 1.0, math.inf, 1.0, math.inf
         for t in range(states.shape[1]):
             state = states[n, t]
@@ -142,43 +149,43 @@ def score_traffic(
                 for j in range(count):
                     if (near[j] or not looking) and (hit[j] or rules.ahead[f] > 0):
                         continue
-                    if foreseen > 0:
+                    if forecast_steps > 0:
                         # from where it will be at t, it is taken to go on as it moves then: so the metric looks at it
                         at, then = (
-                            world.path[j, min(t // rules.refresh, foreseen - 2)],
+                            traffic.path[j, min(t // rules.refresh, forecast_steps - 2)],
                             lead_s / (rules.refresh * rules.dt),
                         )
-                        after = world.path[j, min(t // rules.refresh, foreseen - 2) + 1]
+                        after = traffic.path[j, min(t // rules.refresh, forecast_steps - 2) + 1]
                         ox, oy = at[0] + then * (after[0] - at[0]), at[1] + then * (after[1] - at[1])
                     else:
-                        at = world.box[j]
-                        ox, oy = at[0] + time_s * world.moved[j, 0], at[1] + time_s * world.moved[j, 1]
+                        at = traffic.box[j]
+                        ox, oy = at[0] + time_s * traffic.moved[j, 0], at[1] + time_s * traffic.moved[j, 1]
                     dx, dy = ox - x, oy - y
                     if dx * dx + dy * dy > radius[j] * radius[j]:
                         continue
-                    other[2], other[3], other[4], other[5] = at[2], at[3], world.box[j, 4], world.box[j, 5]
+                    other[2], other[3], other[4], other[5] = at[2], at[3], traffic.box[j, 4], traffic.box[j, 5]
                     if not _touching(ego, x, y, ox, oy, other):
                         continue
                     if not (spread or known):
-                        spread, known = straddles(state, vehicle_box, ground, patch), True
+                        spread, known = straddles(state, vehicle_box, map_arrays, patch), True
                     mx, my = ox, oy
-                    if foreseen == 0:
-                        dx, dy = time_s * world.moved[j, 0], time_s * world.moved[j, 1]
-                        mx, my = centroid(at[0], at[1], world.heading[j], at[4], at[5], dx, dy)
+                    if forecast_steps == 0:
+                        dx, dy = time_s * traffic.moved[j, 0], time_s * traffic.moved[j, 1]
+                        mx, my = centroid(at[0], at[1], traffic.heading[j], at[4], at[5], dx, dy)
                     angle = relative_angle(state[0], state[1], c, s, mx, my)
                     if rules.ahead[f] == 0 and not hit[j]:
                         hit[j] = True
-                        if _at_fault(angle, ego, speed, world, j, ox, oy, other, spread):
-                            collision = min(collision, 0.0 if world.moving[j] else 0.5)
+                        if _at_fault(angle, ego, speed, traffic, j, ox, oy, other, spread):
+                            collision = min(collision, 0.0 if traffic.moving[j] else 0.5)
                             collided_at = min(collided_at, float(t))
                     if looking and not near[j]:
                         near[j] = True
                         if angle < AHEAD_RAD or (
-                            not angle > BEHIND_RAD and (spread or in_any(ground.crossings, state[0], state[1]))
+                            not angle > BEHIND_RAD and (spread or in_any(map_arrays.crossings, state[0], state[1]))
                         ):
                             ttc, ttc_at = 0.0, float(t)
                             looking = False
-        sheet[n, NO_COLLISION], sheet[n, COLLISION_STEP], sheet[n, TTC], sheet[n, TTC_STEP] = (
+        score_table[n, NO_COLLISION], score_table[n, COLLISION_STEP], score_table[n, TTC], score_table[n, TTC_STEP] = (
             collision,
             collided_at,
             ttc,
@@ -186,8 +193,8 @@ def score_traffic(
         )
 
 
-@leaf
-def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, sheet: F64) -> None:
+@small_njit
+def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, score_table: F64) -> None:
     """Drivable area and driving direction. flags (N, T) of ``areas``; the way driven outside the route's lanes counts per uninterrupted stretch."""
     for n in range(len(states)):
         drivable, stretch, worst = 1.0, 0.0, 0.0
@@ -203,36 +210,43 @@ def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, sheet: 
                 stretch += math.sqrt((x - px) ** 2 + (y - py) ** 2)
                 worst = max(worst, stretch)
             px, py = x, y
-        sheet[n, DRIVABLE] = drivable
-        sheet[n, DIRECTION] = 1.0 if worst < rules.direction_m[0] else (0.5 if worst < rules.direction_m[1] else 0.0)
+        score_table[n, DRIVABLE] = drivable
+        score_table[n, DIRECTION] = (
+            1.0 if worst < rules.direction_m[0] else (0.5 if worst < rules.direction_m[1] else 0.0)
+        )
 
 
-@leaf
-def score_progress(states: F64, vehicle_box: F64, path: Path, sheet: F64) -> None:
+@small_njit
+def score_progress(states: F64, vehicle_box: F64, path: ArcPath, score_table: F64) -> None:
     """Metres gained along ``path`` by the box centre from the first to the last state, not below 0."""
     for n in range(len(states)):
         a, b = states[n, 0], states[n, -1]
         ax, ay = a[0] + vehicle_box[0] * math.cos(a[2]), a[1] + vehicle_box[0] * math.sin(a[2])
         bx, by = b[0] + vehicle_box[0] * math.cos(b[2]), b[1] + vehicle_box[0] * math.sin(b[2])
         start, near = project(path, ax, ay, np.int64(0))
-        sheet[n, PROGRESS_M] = max(project(path, bx, by, near)[0] - start, 0.0)
+        score_table[n, PROGRESS_M] = max(project(path, bx, by, near)[0] - start, 0.0)
 
 
 @njit(cache=True, nogil=True)
-def total(sheet: F64, rules: Rules) -> F64:
-    """Scores (N,) in [0, 1] from a sheet: product of the yes-or-no terms times the weighted mean of the others."""
-    product, raw, out = np.empty(len(sheet)), np.empty(len(sheet)), np.empty(len(sheet))
+def total(score_table: F64, rules: Rules) -> F64:
+    """Scores (N,) in [0, 1] from a score_table: product of the yes-or-no terms times the weighted mean of the others."""
+    product, raw, out = np.empty(len(score_table)), np.empty(len(score_table)), np.empty(len(score_table))
     most = 0.0
-    for n in range(len(sheet)):
-        product[n] = sheet[n, NO_COLLISION] * sheet[n, DRIVABLE] * sheet[n, DIRECTION]
-        raw[n] = sheet[n, PROGRESS_M] * product[n]
+    for n in range(len(score_table)):
+        product[n] = score_table[n, NO_COLLISION] * score_table[n, DRIVABLE] * score_table[n, DIRECTION]
+        raw[n] = score_table[n, PROGRESS_M] * product[n]
         most = max(most, raw[n])
     w = rules.weights
-    for n in range(len(sheet)):
+    for n in range(len(score_table)):
         if most > rules.progress_floor_m:
             progress = raw[n] / most
         else:
             progress = 0.0 if product[n] == 0.0 else 1.0
-        mean = progress * w[0] + sheet[n, TTC] * w[1] + sheet[n, COMFORT] * w[2] + sheet[n, SPEED_LIMIT] * w[3]
+        mean = (
+            progress * w[0]
+            + score_table[n, TTC] * w[1]
+            + score_table[n, COMFORT] * w[2]
+            + score_table[n, SPEED_LIMIT] * w[3]
+        )
         out[n] = product[n] * (mean / (w[0] + w[1] + w[2] + w[3]))
     return out

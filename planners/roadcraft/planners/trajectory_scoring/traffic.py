@@ -10,7 +10,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, separation
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.scenario import U8, U64
 from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
 from roadcraft.planners.trajectory_scoring.forecast import drift
@@ -19,7 +19,7 @@ STATIC, VEHICLE, PEDESTRIAN, BICYCLE = 3, 0, 1, 2
 _CLEAR_M = 1e-6
 
 
-class World(NamedTuple):
+class Traffic(NamedTuple):
     """M objects, static ones first, then vehicles, pedestrians and bicycles, nearest first.
 
     row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; moved (M, 2) m/s along the heading; heading (M,); speed (M,);
@@ -37,7 +37,7 @@ class World(NamedTuple):
     path: F64
 
 
-@leaf
+@small_njit
 def _contains(values: U64, wanted: np.uint64) -> bool:
     for v in values:  # noqa: SIM110 (numba compiles no generators)
         if v == wanted:
@@ -48,7 +48,7 @@ def _contains(values: U64, wanted: np.uint64) -> bool:
 @njit(cache=True, nogil=True)
 def observe(
     ego_box: F64, radius: float, limits: I64, identity: U64, kind: U8, box: F64, velocity: F64, collided: U64
-) -> World:
+) -> Traffic:
     """The objects within ``radius`` of ego's centre, by kind and distance, at most ``limits`` (4,) vehicles, pedestrians, bicycles, static.
 
     ego_box (5,); identity, kind (R,), box (R, 5), velocity (R, 2) as observed; collided (C,) identities of objects that overlapped ego at earlier
@@ -99,12 +99,12 @@ def observe(
             ignored[j] = True
         elif g <= _CLEAR_M:
             ignored[j] = convex_touch(ego, box_corners(b[0], b[1], b[2], b[3], b[4]))
-    return World(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
+    return Traffic(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
 
 
 @njit(cache=True, nogil=True)
-def foresee(
-    world: World,
+def forecast_paths(
+    traffic: Traffic,
     identity: U64,
     kind: U8,
     who: U64,
@@ -120,25 +120,25 @@ def foresee(
     that is not finite, and all that are neither vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken
     at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
-    out = np.empty((len(world.row), count, 4))
-    for j in range(len(world.row)):
+    out = np.empty((len(traffic.row), count, 4))
+    for j in range(len(traffic.row)):
         found = -1
         for a in range(len(who)):
             if (
                 known[a]
                 and np.isfinite(pose[a, :, :2]).all()
-                and (kind[world.row[j]] == VEHICLE or kind[world.row[j]] == BICYCLE)
-                and who[a] == identity[world.row[j]]
+                and (kind[traffic.row[j]] == VEHICLE or kind[traffic.row[j]] == BICYCLE)
+                and who[a] == identity[traffic.row[j]]
             ):
                 found = a
-        b = world.box[j]
+        b = traffic.box[j]
         out[j, 0] = b[:4]
         k, px, py, pt = 0, b[0], b[1], 0.0
         for s in range(1, count):
             t = s * step_s
             out[j, s, 2], out[j, s, 3] = out[j, s - 1, 2], out[j, s - 1, 3]
             if found < 0:
-                out[j, s, 0], out[j, s, 1] = b[0] + t * world.moved[j, 0], b[1] + t * world.moved[j, 1]
+                out[j, s, 0], out[j, s, 1] = b[0] + t * traffic.moved[j, 0], b[1] + t * traffic.moved[j, 1]
                 continue
             while k < len(time_s) - 1 and time_s[k] < t:
                 px, py, pt = pose[found, k, 0], pose[found, k, 1], time_s[k]
@@ -154,7 +154,7 @@ def foresee(
     return out
 
 
-@leaf
+@small_njit
 def box_within_ring(corners: F64, ring: F64) -> bool:
     """Whether a convex shape (N, 2) lies inside a closed ring (V, 2): all corners inside and no edge of the ring through it."""
     for k in range(len(corners)):
@@ -172,7 +172,7 @@ def box_within_ring(corners: F64, ring: F64) -> bool:
     return convex_meets_ring(corners, ring)
 
 
-@leaf
+@small_njit
 def point_in_ring(ring: F64, x: float, y: float) -> bool:
     """Even-odd containment in a closed ring (V, 2)."""
     inside = False
@@ -183,7 +183,7 @@ def point_in_ring(ring: F64, x: float, y: float) -> bool:
     return inside
 
 
-@leaf
+@small_njit
 def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
     """Distance of an oriented box (6,) x, y, cos, sin, length, width to the area inside a closed ring; 0 where they touch, inf beyond ``limit``."""
     hl, hw = 0.5 * box[4], 0.5 * box[5]
@@ -209,7 +209,7 @@ def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
     return best if best < limit else math.inf
 
 
-@leaf
+@small_njit
 def _segment_rectangle(ax: float, ay: float, bx: float, by: float, hl: float, hw: float) -> float:
     """Distance of a segment to the rectangle [-hl, hl] x [-hw, hw]."""
     lo, hi = 0.0, 1.0
@@ -232,14 +232,14 @@ def _segment_rectangle(ax: float, ay: float, bx: float, by: float, hl: float, hw
     return math.sqrt(best)
 
 
-@leaf
+@small_njit
 def _point_rectangle(x: float, y: float, hl: float, hw: float) -> float:
     """Squared distance of a point to the rectangle."""
     dx, dy = max(abs(x) - hl, 0.0), max(abs(y) - hw, 0.0)
     return dx * dx + dy * dy
 
 
-@leaf
+@small_njit
 def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
     """Distance of two oriented boxes (6,) x, y, cos, sin, length, width, the second moved to (bx, by); 0 where they touch."""
     dx, dy = bx - a[0], by - a[1]
@@ -248,7 +248,7 @@ def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
     return math.sqrt(min(_corners_to_box(dx, dy, a, b), _corners_to_box(-dx, -dy, b, a)))
 
 
-@leaf
+@small_njit
 def _corners_to_box(dx: float, dy: float, a: F64, b: F64) -> float:
     """Least squared distance of b's corners to a, b's centre being (dx, dy) from a's. Apart, two boxes are nearest at a corner of either."""
     best = math.inf

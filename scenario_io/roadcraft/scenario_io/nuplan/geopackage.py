@@ -43,7 +43,7 @@ _SYSTEM: Final = (
 
 
 @dataclass(frozen=True)
-class Layer:
+class FeatureLayer:
     """N features: fid (N,) int64; geometry (N,) object array of shapely geometries, in lon/lat; columns by name, as Python values."""
 
     fid: I64
@@ -66,7 +66,7 @@ def create(db: sqlite3.Connection) -> None:
 
 
 def add_layer(
-    db: sqlite3.Connection, name: str, kind: str, layer: Layer, types: Mapping[str, str], srs_id: int = 4326
+    db: sqlite3.Connection, name: str, kind: str, layer: FeatureLayer, types: Mapping[str, str], srs_id: int = 4326
 ) -> None:
     """Add a layer of POLYGON, MULTIPOLYGON or LINESTRING features whose columns have the given SQL types."""
     fields = ", ".join(f'"{c}" {t}' for c, t in types.items())
@@ -127,7 +127,7 @@ class GeoPackage:
             raise DataError("the layer has no coordinate system", where=f"{self.path}: layer {name}")
         return f"{rows[0][0]}:{rows[0][1]}"
 
-    def layer(self, name: str, columns: Sequence[str]) -> Layer:
+    def layer(self, name: str, columns: Sequence[str]) -> FeatureLayer:
         """A layer with the named columns."""
         found = self._all(
             name, f"SELECT column_name FROM gpkg_geometry_columns WHERE table_name = '{name}'", "gpkg_geometry_columns"
@@ -145,7 +145,7 @@ class GeoPackage:
         rows = self._all(name, f'SELECT rowid, "{found[0][0]}"{fields} FROM "{name}" ORDER BY rowid')
         values = list(zip(*rows, strict=True)) if rows else [()] * (len(columns) + 2)
         geometry = self._geometry(name, values[0], values[1])
-        return Layer(np.array(values[0], np.int64), geometry, dict(zip(columns, values[2:], strict=True)))
+        return FeatureLayer(np.array(values[0], np.int64), geometry, dict(zip(columns, values[2:], strict=True)))
 
     def _geometry(self, name: str, fids: Sequence[int], blobs: Sequence[Any]) -> NDArray[Any]:
         wkb = []

@@ -17,7 +17,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
 from roadcraft.scenario_io.faults import repeated
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
-from roadcraft.scenario_io.nuplan.geopackage import GeoPackage, Layer
+from roadcraft.scenario_io.nuplan.geopackage import FeatureLayer, GeoPackage
 from roadcraft.scenario_io.nuplan.layers import AREAS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.projection import Transform, transform_between
 
@@ -103,7 +103,7 @@ class _Projector:
         self.path, self.frame = path, frame
         self._transformers: dict[str, Transform] = {}
 
-    def __call__(self, name: str, crs: str, layer: Layer) -> Layer:
+    def __call__(self, name: str, crs: str, layer: FeatureLayer) -> FeatureLayer:
         if crs not in self._transformers:
             self._transformers[crs] = transform_between(crs, self.frame, f"{self.path}: layer {name}")
         points = shapely.get_coordinates(layer.geometry)
@@ -116,7 +116,7 @@ class _Projector:
             bad = layer.fid[owner[~np.isfinite(xy).all(axis=1)]]
             raise DataError("coordinates are not on the globe", where=f"{self.path}: layer {name}, fid {bad[0]}")
         flat = shapely.force_2d(layer.geometry) if shapely.has_z(layer.geometry).any() else layer.geometry.copy()
-        return Layer(layer.fid, shapely.set_coordinates(flat, xy), layer.columns)
+        return FeatureLayer(layer.fid, shapely.set_coordinates(flat, xy), layer.columns)
 
 
 @dataclass
@@ -125,7 +125,7 @@ class _Builder:
     are one vertex. ``told`` says how many there were."""
 
     path: Path
-    layers: dict[str, Layer]
+    layers: dict[str, FeatureLayer]
     told: list[DataError]
 
     def __post_init__(self) -> None:
@@ -237,14 +237,14 @@ class _Builder:
             polygons=_polygons(np.concatenate([layer.geometry for layer in present.values()])),
         )
 
-    def _centerlines(self) -> Layer:
+    def _centerlines(self) -> FeatureLayer:
         """The baseline of every lane, then of every connector."""
         name, path = "baseline_paths", self.layers["baseline_paths"]
         lanes, connectors = self.layers["lanes_polygons"].fid, self.layers["lane_connectors"].fid
         of_lane = self._find(name, self._ints(name, "lane_fid"), lanes)
         of_connector = self._find(name, self._ints(name, "lane_connector_fid"), connectors)
         rows = np.concatenate([of_lane, of_connector])
-        return Layer(path.fid[rows], path.geometry[rows], {})
+        return FeatureLayer(path.fid[rows], path.geometry[rows], {})
 
     def _stops(self, texts: Sequence[str], baselines: NDArray[Any]) -> list[list[int]]:
         """Rows of the stop areas of each connector: those listed that its baseline touches, else the one nearest to its start."""
@@ -267,7 +267,7 @@ class _Builder:
         self._tell("lane_connectors", np.array(lost, np.int64), what)
         return out
 
-    def _same_fid(self, lanes: Layer) -> None:
+    def _same_fid(self, lanes: FeatureLayer) -> None:
         wrong = np.flatnonzero(self._ints("lanes_polygons", "lane_fid") != lanes.fid)
         if len(wrong):
             raise DataError(
@@ -311,7 +311,7 @@ class _Builder:
             raise DataError(f"column {column} holds an impossible number", where=f"{self.path}: layer {name}")
         return out
 
-    def _check_polygons(self, name: str, layer: Layer) -> None:
+    def _check_polygons(self, name: str, layer: FeatureLayer) -> None:
         kinds = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
         wrong = ~np.isin(shapely.get_type_id(layer.geometry), kinds) | shapely.is_empty(layer.geometry)
         if wrong.any():
@@ -321,7 +321,7 @@ class _Builder:
             name, crossed, f"{len(crossed)} polygons cross themselves: what their rings enclose twice is outside"
         )
 
-    def _line_points(self, name: str, layer: Layer) -> tuple[F64, I64]:
+    def _line_points(self, name: str, layer: FeatureLayer) -> tuple[F64, I64]:
         wrong = np.flatnonzero(shapely.get_type_id(layer.geometry) != shapely.GeometryType.LINESTRING)
         if len(wrong):
             raise DataError(

@@ -18,7 +18,7 @@ from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.scenario_io.nuplan import geopackage
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.database import new_database
-from roadcraft.scenario_io.nuplan.geopackage import Layer
+from roadcraft.scenario_io.nuplan.geopackage import FeatureLayer
 from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
 from roadcraft.scenario_io.nuplan.projection import transform_between
@@ -134,14 +134,14 @@ def _check_shapes(m: MapData, require: Require) -> None:
         require(np.isfinite(part.points).all(), "coordinates are not finite")
 
 
-def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
+def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, FeatureLayer]]:
     boundaries = _Boundaries(m)
     left = [boundaries.fid(m.lanes.left_line[i], m.lanes.left[i]) for i in range(len(m.lanes))]
     right = [boundaries.fid(m.lanes.right_line[i], m.lanes.right[i]) for i in range(len(m.lanes))]
     yield from _lane_layers(m, project, {"left_boundary_fid": left, "right_boundary_fid": right})
     edges = _lines(Polylines.build(boundaries.lines), project)
     columns = {"boundary_type_fid": boundaries.types, "is_ground_truth": [0] * len(boundaries.ids)}
-    yield "boundaries", "LINESTRING", Layer(np.array(boundaries.ids, np.int64), edges, columns)
+    yield "boundaries", "LINESTRING", FeatureLayer(np.array(boundaries.ids, np.int64), edges, columns)
     yield from _block_layers(m, project)
     shapes = _shapes(m.areas.polygons, project)
     for kind, name in AREAS.items():
@@ -152,7 +152,7 @@ def _layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
         yield name, *_polygon_layer(m.areas.id[rows], shapes[rows], _columns(name, values, rows))
 
 
-def _lane_layers(m: MapData, project: Project, edges: dict[str, list[int]]) -> Iterable[tuple[str, str, Layer]]:
+def _lane_layers(m: MapData, project: Project, edges: dict[str, list[int]]) -> Iterable[tuple[str, str, FeatureLayer]]:
     is_lane = m.lanes.kind == LaneKind.LANE
     lanes, connectors = np.flatnonzero(is_lane), np.flatnonzero(~is_lane)
     block = _ids(m.blocks.id, m.lanes.block)
@@ -175,13 +175,13 @@ def _lane_layers(m: MapData, project: Project, edges: dict[str, list[int]]) -> I
     for name, rows in (("lanes_polygons", lanes), ("gen_lane_connectors_scaled_width_polygons", connectors)):
         yield name, *_polygon_layer(m.lanes.id[rows], shapes[rows], _columns(name, values, rows))
     name, rows = "lane_connectors", connectors
-    yield name, "LINESTRING", Layer(m.lanes.id[rows], centers[rows], _columns(name, values, rows))
+    yield name, "LINESTRING", FeatureLayer(m.lanes.id[rows], centers[rows], _columns(name, values, rows))
     name, rows = "baseline_paths", np.arange(len(m.lanes))
     owner = {"lane_fid": _float_ids(m.lanes.id, is_lane), "lane_connector_fid": _float_ids(m.lanes.id, ~is_lane)}
-    yield name, "LINESTRING", Layer(rows + 1, centers, _columns(name, owner, rows))
+    yield name, "LINESTRING", FeatureLayer(rows + 1, centers, _columns(name, owner, rows))
 
 
-def _block_layers(m: MapData, project: Project) -> Iterable[tuple[str, str, Layer]]:
+def _block_layers(m: MapData, project: Project) -> Iterable[tuple[str, str, FeatureLayer]]:
     values = {
         "from_lane_group_fid": _first(m.blocks.id, m.blocks.predecessors),
         "to_lane_group_fid": _first(m.blocks.id, m.blocks.successors),
@@ -282,6 +282,6 @@ def _nested(rings: NDArray[Any], outlines: NDArray[Any]) -> Any:
     return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
 
 
-def _polygon_layer(ids: I64, shapes: NDArray[Any], columns: dict[str, Sequence[Any]]) -> tuple[str, Layer]:
+def _polygon_layer(ids: I64, shapes: NDArray[Any], columns: dict[str, Sequence[Any]]) -> tuple[str, FeatureLayer]:
     several = bool(np.any(shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON)) if len(shapes) else False
-    return "MULTIPOLYGON" if several else "POLYGON", Layer(ids, shapes, columns)
+    return "MULTIPOLYGON" if several else "POLYGON", FeatureLayer(ids, shapes, columns)

@@ -80,7 +80,7 @@ class DriveEntry:
 
 
 @dataclass(frozen=True)
-class Part:
+class IndexPart:
     """Shards, drives and scenario rows, of one index file or of all."""
 
     shards: dict[str, ShardEntry]
@@ -118,7 +118,7 @@ def _check(about: dict[str, Any]) -> str:
     return _digest(json.dumps(about, sort_keys=True).encode())
 
 
-def read_part(path: Path) -> Part:
+def read_part(path: Path) -> IndexPart:
     """Raises DataError naming the file when it is damaged or of another version; FileNotFoundError when it is gone."""
     try:
         data = path.read_bytes()
@@ -140,7 +140,7 @@ def read_part(path: Path) -> Part:
         shards = {s["file"]: ShardEntry(**s) for s in about["shards"]}
         drives = {d["key"]: DriveEntry(**d) for d in about["drives"]}
         table = table.replace_schema_metadata(None)
-        return Part(shards, drives, table if table.schema.equals(_SCHEMA) else table.cast(_SCHEMA))
+        return IndexPart(shards, drives, table if table.schema.equals(_SCHEMA) else table.cast(_SCHEMA))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as e:
@@ -151,7 +151,7 @@ def read_part(path: Path) -> Part:
         ) from e
 
 
-def read_index(folder: Path) -> Part:
+def read_index(folder: Path) -> IndexPart:
     """All parts of a store as one. A folder that is compacted meanwhile is read again."""
     for attempt in range(5):
         try:
@@ -163,7 +163,7 @@ def read_index(folder: Path) -> Part:
     return merge(parts)
 
 
-def merge(parts: Sequence[Part]) -> Part:
+def merge(parts: Sequence[IndexPart]) -> IndexPart:
     """One part of many. A part all of whose shards another one lists too is left out."""
     listed = sorted(parts, key=lambda p: -len(p.shards))
     shards: dict[str, ShardEntry] = {}
@@ -178,7 +178,7 @@ def merge(parts: Sequence[Part]) -> Part:
         tables.append(part.table)
         at += len(part.table)
     table = pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
-    return Part(shards, dict(sorted(drives.items())), table)
+    return IndexPart(shards, dict(sorted(drives.items())), table)
 
 
 def compact(folder: Path) -> None:
@@ -241,7 +241,7 @@ def unique_names(column: pa.ChunkedArray) -> set[str]:
     return set(column.unique().to_pylist())
 
 
-def narrow(part: Part, f: ScenarioFilter) -> pa.Table:
+def narrow(part: IndexPart, f: ScenarioFilter) -> pa.Table:
     """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass, by drive key, then as the source had them."""
     table = part.table
     keep = np.ones(len(table), np.bool_)
@@ -278,7 +278,7 @@ def _tagged(column: pa.ChunkedArray, types: Sequence[str]) -> NDArray[np.bool_]:
     return out
 
 
-def _by_key(part: Part, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _by_key(part: IndexPart, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows ordered by the key of their drive: tables keep the order in which drives were written, which differs between runs of an ingest."""
     drives = [d for d in part.drives.values() if d.rows]
     if not drives:
@@ -289,7 +289,7 @@ def _by_key(part: Part, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[np.lexsort((rows, rank))]
 
 
-class Tokens:
+class TokenIndex:
     """Finds the row of a token in microseconds, 12 bytes per row.
 
     Rows are sorted by 64 bits of a hash; a hit is confirmed with the token itself. Tokens that are not 16 bytes long, as those of nuPlan and Waymo

@@ -41,7 +41,7 @@ ANEW = "delete this file and run the same ingest again: its drives are read anew
 
 
 @dataclass(frozen=True)
-class Item:
+class ShardMember:
     """One member of a shard: a domain dataclass under a key, with extra arrays (plans, channels) and JSON-able meta."""
 
     key: str
@@ -58,7 +58,7 @@ class ShardInfo:
     digest: str
 
 
-def write_shard(path: Path, items: Sequence[Item]) -> ShardInfo:
+def write_shard(path: Path, items: Sequence[ShardMember]) -> ShardInfo:
     """Write a shard atomically. Raises DataError (disk), TypeError for an array that safetensors cannot hold."""
     arrays: dict[str, NDArray[Any]] = {}
     members: list[dict[str, Any]] = []
@@ -243,7 +243,7 @@ def save_drive(
     meta: Mapping[str, Any] | None = None,
 ) -> None:
     """One drive in a file of its own (a shard of one), with extra arrays (any numeric dtype and shape) and JSON-able meta. Atomic."""
-    write_shard(Path(path), [Item(drive.name, drive, extra or {}, meta or {})])
+    write_shard(Path(path), [ShardMember(drive.name, drive, extra or {}, meta or {})])
 
 
 def load_drive(path: str | Path) -> tuple[Drive, dict[str, NDArray[Any]], dict[str, Any]]:

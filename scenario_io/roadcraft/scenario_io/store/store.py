@@ -23,8 +23,8 @@ from roadcraft.scenario_io.store.config import StoreConfig
 from roadcraft.scenario_io.store.index import (
     VERSION,
     DriveEntry,
-    Part,
-    Tokens,
+    IndexPart,
+    TokenIndex,
     narrow,
     read_index,
     to_rows,
@@ -56,7 +56,7 @@ class Store(ScenarioSource):
         return Store, (str(self.path),)
 
     @cached_property
-    def index(self) -> Part:
+    def index(self) -> IndexPart:
         """Shards, drives and the table of scenario rows."""
         return read_index(self.path / "index")
 
@@ -92,8 +92,8 @@ class Store(ScenarioSource):
         return unique_names(self.index.table.column(column))
 
     @cached_property
-    def _tokens(self) -> Tokens:
-        return Tokens(self.index.table.column("token"))
+    def _tokens(self) -> TokenIndex:
+        return TokenIndex(self.index.table.column("token"))
 
     def row(self, token: str) -> ScenarioRow:
         """The index row of a scenario. Raises DataError for an unknown token."""

@@ -29,7 +29,7 @@ from roadcraft.scenario_io.store.index import (
     scenario_table,
     write_part,
 )
-from roadcraft.scenario_io.store.shard import Item, write_shard
+from roadcraft.scenario_io.store.shard import ShardMember, write_shard
 from roadcraft.scenario_io.store.store import MARKER, check_marker, index_layout, map_path
 
 SHARD_BYTES = 128 << 20
@@ -60,7 +60,7 @@ class StoreWriter:
         self._limits, self._spatial_index = (shard_bytes, shard_drives), spatial_index
         create_store(self.path)
         self.done: set[str] = set(read_index(self.path / "index").drives) if check_existing else set()
-        self._items: list[tuple[Item, str, Sequence[ScenarioRow]]] = []
+        self._items: list[tuple[ShardMember, str, Sequence[ScenarioRow]]] = []
         self._bytes = 0
         self._maps: dict[int, tuple[MapData, str]] = {}
 
@@ -82,7 +82,7 @@ class StoreWriter:
         wrong = next((r for r in rows if r.log != key), None)
         if wrong is not None:
             raise DataError(f"scenario {wrong.token} is of log {wrong.log!r}, not {key!r}", where=str(self.path))
-        item = Item(key, drive, extra or {}, meta or {})
+        item = ShardMember(key, drive, extra or {}, meta or {})
         self._items.append((item, self._put_map(map_data), rows))
         self.done.add(key)
         self._bytes += drive.objects.box.nbytes * 2 + drive.ego.nbytes * 2 + drive.layers.values.nbytes
@@ -121,9 +121,9 @@ class StoreWriter:
         content_hash = map_data.content_hash
         path = map_path(self.path, content_hash)
         if not path.exists():
-            items = [Item("map", map_data, meta={"content_hash": content_hash})]
+            items = [ShardMember("map", map_data, meta={"content_hash": content_hash})]
             if self._spatial_index:
-                items.append(Item("index", map_data.index, meta={"layout": index_layout()}))
+                items.append(ShardMember("index", map_data.index, meta={"layout": index_layout()}))
             with _locked(self.path / WRITING, fcntl.LOCK_SH):
                 write_shard(path, items)
         self._maps[id(map_data)] = (map_data, content_hash)
@@ -132,7 +132,7 @@ class StoreWriter:
         return content_hash
 
 
-def _entry(item: Item, file: str, map_hash: str, row: int, rows: int) -> DriveEntry:
+def _entry(item: ShardMember, file: str, map_hash: str, row: int, rows: int) -> DriveEntry:
     d: Drive = item.value
     first, last = (int(d.time_us[0]), int(d.time_us[-1])) if len(d) else (0, 0)
     return DriveEntry(

@@ -14,7 +14,7 @@ from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS, SynthConfig
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, build_map
-from roadcraft.scenario_io.synthetic.world import World, make_world, map_version, own_map
+from roadcraft.scenario_io.synthetic.world import SyntheticWorld, make_world, map_version, own_map
 from roadcraft.scenario_io.workers import worker_pool
 
 
@@ -31,7 +31,7 @@ class SynthReport:
     seconds: float
 
 
-def synthesise(
+def synthesize(
     seed: int = 0, worlds: int = len(SITUATIONS), situations: tuple[str, ...] = (), locations: int = 4
 ) -> list[tuple[Drive, MapData]]:
     """``worlds`` drives of a seed, each with the map of its location, which holds the patches of all of them. Nothing is written.
@@ -83,7 +83,9 @@ class _Made:
 def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
     from roadcraft.scenario_io.nuplan.log_writer import write_drive
 
-    w: World = make_world(config.seed, number, config.situations or SITUATIONS, config.locations, config.traffic)
+    w: SyntheticWorld = make_world(
+        config.seed, number, config.situations or SITUATIONS, config.locations, config.traffic
+    )
     write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")
     return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())))
 

@@ -29,7 +29,7 @@ from roadcraft.scenario_io.synthetic.situations import (
     obstacles as obstacle_situations,
     on_roads as road_situations,
 )
-from roadcraft.scenario_io.synthetic.situations.stage import STEPS, Stage
+from roadcraft.scenario_io.synthetic.situations.scene import STEPS, SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 Mask = NDArray[np.bool_]
@@ -59,7 +59,7 @@ EPOCH_US = 1_640_995_200_000_000  # 2022-01-01
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticWorld:
     """A drive, the patch of road it was made on, and how many draws it took."""
 
     drive: Drive
@@ -78,7 +78,7 @@ def situation_of(seed: int, number: int, situations: tuple[str, ...]) -> str:
 
 def make_world(
     seed: int, number: int, situations: tuple[str, ...] = SITUATIONS, locations: int = 4, traffic: float = 1.0
-) -> World:
+) -> SyntheticWorld:
     """World ``number`` of a seed and these settings; depends on nothing else. Raises DataError when no draw is good (which does not happen with
     the situations that come with roadcraft)."""
     situation = situation_of(seed, number, situations)
@@ -86,32 +86,32 @@ def make_world(
     why: list[str] = []
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([scenario_key(seed, f"world {number}"), attempt])
-        stage = Stage(rng, traffic=traffic)
-        build(stage, situation)
-        motion = stage.run()
-        plan = lay_window(stage, motion)
+        scene = SyntheticScene(rng, traffic=traffic)
+        build(scene, situation)
+        motion = scene.run()
+        plan = lay_window(scene, motion)
         if plan is None:
             why.append("it did not happen")
             continue
-        patch = _patch(stage, seed, number // locations, location, rng)
+        patch = _patch(scene, seed, number // locations, location, rng)
         if patch is None:
             why.append("its road does not fit into a cell")
             continue
         who = Identity(f"synthetic_{seed}_{number:05d}_{situation}", seed, location, _start_us(seed, number))
-        drive = record(stage, motion, plan[0], plan[1], who, patch)
+        drive = record(scene, motion, plan[0], plan[1], who, patch)
         wrong = faults(drive, own_map(patch, location, seed))
         if not wrong:
-            return World(drive, patch, situation, location, attempt + 1)
+            return SyntheticWorld(drive, patch, situation, location, attempt + 1)
         why += wrong
     raise DataError(
         f"no good draw of {situation!r} in {ATTEMPTS}", where=f"seed {seed}, world {number}", remedy="; ".join(why[-3:])
     )
 
 
-def build(stage: Stage, situation: str) -> None:
+def build(scene: SyntheticScene, situation: str) -> None:
     """Sets a stage up for a situation of config.SITUATIONS."""
     modules = (road_situations, obstacle_situations, merge_situations, junction_situations)
-    getattr(next(m for m in modules if hasattr(m, situation)), situation)(stage)
+    getattr(next(m for m in modules if hasattr(m, situation)), situation)(scene)
 
 
 def own_map(patch: Patch, location: str, seed: int) -> MapData:
@@ -123,15 +123,15 @@ def map_version(seed: int) -> str:
     return f"synthetic.{seed}"
 
 
-def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str, ...]]]] | None:
+def lay_window(scene: SyntheticScene, m: Motion) -> tuple[int, list[tuple[int, tuple[str, ...]]]] | None:
     """First step of the log and its tagged frames, or None if what the world is about does not happen in time."""
-    holds = conditions(stage, m)
-    main = holds.get(stage.tag)
+    holds = conditions(scene, m)
+    main = holds.get(scene.tag)
     if main is None:
         return None
-    main = main & (m.s[:, 0] >= stage.focus[0]) & (m.s[:, 0] <= stage.focus[1])
-    if stage.cutter >= 0:  # from when it moves over
-        main = main & (m.path[:, stage.cutter] != m.path[0, stage.cutter])
+    main = main & (m.s[:, 0] >= scene.focus[0]) & (m.s[:, 0] <= scene.focus[1])
+    if scene.cutter >= 0:  # from when it moves over
+        main = main & (m.path[:, scene.cutter] != m.path[0, scene.cutter])
     on = m.active[:, 0]
     alive = int(on.sum()) if on.all() else int(np.flatnonzero(~on)[0])
     low, high = WARM_UP + FIRST_ANCHOR, min(alive, STEPS) - (FRAMES - LAST_ANCHOR)
@@ -140,31 +140,31 @@ def lay_window(stage: Stage, m: Motion) -> tuple[int, list[tuple[int, tuple[str,
     runs = [(max(a, low), min(b, high)) for a, b in runs if min(b, high) > max(a, low)]
     if not runs:
         return None
-    a, b = runs[int(stage.rng.integers(min(2, len(runs))))]
-    view = view_of(stage, m)
+    a, b = runs[int(scene.rng.integers(min(2, len(runs))))]
+    view = view_of(scene, m)
     bent = np.abs(view.lat) > 0.2 * np.maximum(
         view.v, 0.1
     )  # yaw rate beyond 0.2 rad/s: a bad start, as logged states carry no steering
     late = min(b - 1, a + 80)
-    event = a if "starting" in stage.tag or "stopping" in stage.tag else int(stage.rng.integers(a, late + 1))
-    first = event - int(20 * stage.rng.uniform(*stage.before))
+    event = a if "starting" in scene.tag or "stopping" in scene.tag else int(scene.rng.integers(a, late + 1))
+    first = event - int(20 * scene.rng.uniform(*scene.before))
     first = int(np.clip(first, max(WARM_UP, event - LAST_ANCHOR), min(event - FIRST_ANCHOR, alive - FRAMES)))
     if bent[event - SCENARIO_PAST]:
         return None
     if first < WARM_UP or not FIRST_ANCHOR <= event - first <= LAST_ANCHOR:
         return None
-    return first, _anchors(stage, holds, bent, first, event)
+    return first, _anchors(scene, holds, bent, first, event)
 
 
 def _anchors(
-    stage: Stage, holds: dict[str, Mask], bent: Mask, first: int, event: int
+    scene: SyntheticScene, holds: dict[str, Mask], bent: Mask, first: int, event: int
 ) -> list[tuple[int, tuple[str, ...]]]:
     """The world's own frame, and one more at least 4 s away, if possible where something happens. The type of a scenario is the
     alphabetically last of its tags: the world's own frame carries none that comes after its own."""
-    tags = {t for t, mask in holds.items() if mask[event] and t <= stage.tag}
-    anchors = [(event - first, tuple(sorted(tags | {stage.tag, *stage.extra})))]
+    tags = {t for t, mask in holds.items() if mask[event] and t <= scene.tag}
+    anchors = [(event - first, tuple(sorted(tags | {scene.tag, *scene.extra})))]
     spare: tuple[int, tuple[str, ...]] | None = None
-    for f in stage.rng.permutation(np.arange(FIRST_ANCHOR, LAST_ANCHOR, 7)).tolist():
+    for f in scene.rng.permutation(np.arange(FIRST_ANCHOR, LAST_ANCHOR, 7)).tolist():
         here = tuple(sorted(t for t, mask in holds.items() if mask[first + f]))
         if not here or abs(f - anchors[0][0]) < 80 or bent[first + f - SCENARIO_PAST]:
             continue
@@ -177,9 +177,9 @@ def _anchors(
     return sorted(anchors)
 
 
-def _patch(stage: Stage, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch | None:
+def _patch(scene: SyntheticScene, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch | None:
     """The sketch in its cell of the location, turned some way that fits; None if it is too large for a cell."""
-    points = np.concatenate([s.center for s in stage.sketch.segments])[::5]
+    points = np.concatenate([s.center for s in scene.sketch.segments])[::5]
     shift = np.random.default_rng([scenario_key(seed, location)]).uniform(0.0, 20_000.0, 2)
     row, column = divmod(number, COLUMNS)
     x, y = ORIGINS[location]
@@ -189,7 +189,7 @@ def _patch(stage: Stage, seed: int, number: int, location: str, rng: np.random.G
         low, high = turned.min(0), turned.max(0)
         if (high - low < np.asarray(CELL_M) - MARGIN_M).all():
             center = Place((0.0, 0.0), -angle, (0.0, 0.0)).move(0.5 * (low + high))
-            return Patch(number, stage.sketch, Place(origin, angle, (float(center[0]), float(center[1]))))
+            return Patch(number, scene.sketch, Place(origin, angle, (float(center[0]), float(center[1]))))
     return None
 
 

@@ -16,8 +16,17 @@ from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.agents.agent_batch import (
+    AgentBatch,
+    IdmAgentParams,
+    Roads,
+    Surroundings,
+    copy_batch,
+    roads_of,
+    widen_batch,
+    with_own_paths,
+)
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.fleet import Around, Fleet, Law, Roads, copy_fleet, own_rails_of, roads_of, widen_fleet
 from roadcraft.validation.agents.idm_exact import exact_lead
 from roadcraft.validation.agents.idm_lead import DONE, UNCLEAR
 from roadcraft.validation.agents.idm_place import lanes_under, place
@@ -26,7 +35,7 @@ from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, st
 
 
 @dataclass(frozen=True)
-class Cast:
+class AgentConstants:
     """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2), capsules (R, 5) and extents (R, 4), the agents'
     identities (A,) and size (A, 2), the lights of all iterations (lane rows, states, offsets), the times (N,) s."""
 
@@ -46,11 +55,11 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class IdmState:
+class IdmAgentsState:
     """State of one scenario. exact: how many decisions were left to exact geometry so far."""
 
-    cast: Cast
-    fleet: Fleet
+    constants: AgentConstants
+    agents: AgentBatch
     exact: int = 0
 
 
@@ -63,7 +72,7 @@ class IdmAgents(AgentPolicy):
     def __init__(self, config: IdmAgentsConfig) -> None:
         self.config = config
         self._kinds = [ObjectKind[k.upper()] for k in config.replayed]
-        self._law = Law(
+        self._params = IdmAgentParams(
             config.min_gap_m,
             config.headway_s,
             config.max_accel_mps2,
@@ -89,7 +98,7 @@ class IdmAgents(AgentPolicy):
             moved.append(self._step(s, boxes[b], edges[b], float(speed[b]), int(obs.iteration[b])))
         return moved, stack_objects([_columns(s, int(i) + 1) for s, i in zip(moved, obs.iteration, strict=True)])
 
-    def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmState:
+    def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmAgentsState:
         drive = scenario.drive
         roads = roads_of(scenario.map)
         replayed = logged_objects(scenario, self._kinds)
@@ -114,7 +123,7 @@ class IdmAgents(AgentPolicy):
         lo, hi = lights.offsets[frames], lights.offsets[frames + 1]
         offsets = np.concatenate([[0], np.cumsum(hi - lo)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], hi - lo)
-        cast = Cast(
+        constants = AgentConstants(
             roads,
             replayed,
             edges,
@@ -129,51 +138,55 @@ class IdmAgents(AgentPolicy):
             offsets,
             scenario.time_us * 1e-6,
         )
-        return IdmState(cast, placed.fleet)
+        return IdmAgentsState(constants, placed.agents)
 
-    def _step(self, state: IdmState, ego: F64, ego_corners: F64, ego_speed: float, iteration: int) -> IdmState:
-        cast, law, after = state.cast, self._law, iteration + 1
-        here, lit = cast.replayed.rows(after), slice(*cast.light_offsets[after : after + 2])
+    def _step(
+        self, state: IdmAgentsState, ego: F64, ego_corners: F64, ego_speed: float, iteration: int
+    ) -> IdmAgentsState:
+        constants, params, after = state.constants, self._params, iteration + 1
+        here, lit = constants.replayed.rows(after), slice(*constants.light_offsets[after : after + 2])
         capsule = np.empty(5)
         box_capsule(ego[0], ego[1], ego[2], ego[3], ego[4], capsule)
-        around = Around(
+        surroundings = Surroundings(
             np.array([ego[0], ego[1], ego[2], ego_speed]),
             ego_corners,
             capsule,
-            cast.corners[here],
-            cast.capsules[here],
-            cast.extents[here],
-            cast.light_lane[lit],
-            cast.light_state[lit],
-            float(cast.time_s[after] - cast.time_s[iteration]),
+            constants.corners[here],
+            constants.capsules[here],
+            constants.extents[here],
+            constants.light_lane[lit],
+            constants.light_state[lit],
+            float(constants.time_s[after] - constants.time_s[iteration]),
         )
-        fleet, own_rails, exact, first, lead, gap = copy_fleet(state.fleet), False, state.exact, 0, 0, -1.0
+        agents, own_rails, exact, first, lead, gap = copy_batch(state.agents), False, state.exact, 0, 0, -1.0
         while True:
-            status, first = step_agents(fleet, cast.size, cast.roads, around, law, first, lead, gap, own_rails)
+            status, first = step_agents(
+                agents, constants.size, constants.roads, surroundings, params, first, lead, gap, own_rails
+            )
             if status == DONE:
-                return replace(state, fleet=fleet, exact=exact)
+                return replace(state, agents=agents, exact=exact)
             gap = -1.0
             if status == UNCLEAR:
-                lead, gap = exact_lead(fleet, cast.size, cast.roads, around, first)
+                lead, gap = exact_lead(agents, constants.size, constants.roads, surroundings, first)
                 exact += 1
             elif status == WANTS_RAILS:
-                fleet, own_rails = own_rails_of(fleet), True
+                agents, own_rails = with_own_paths(agents), True
             else:
-                fleet = widen_fleet(fleet)
+                agents = widen_batch(agents)
                 if status == WANTS_SWEEP:
-                    sweep(fleet, cast.size, law.headway, first)
+                    sweep(agents, constants.size, params.headway, first)
                     first += 1
 
 
-def _columns(state: IdmState, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:
+def _columns(state: IdmAgentsState, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:
     """Agents in the order of their placement, then the replayed objects of the iteration."""
-    cast, fleet = state.cast, state.fleet
-    alive = fleet.alive
-    pose, speed = fleet.pose[alive], fleet.speed[alive]
-    box = np.concatenate([pose, cast.size[alive]], axis=1)
+    constants, agents = state.constants, state.agents
+    alive = agents.alive
+    pose, speed = agents.pose[alive], agents.speed[alive]
+    box = np.concatenate([pose, constants.size[alive]], axis=1)
     velocity = speed[:, None] * np.stack([np.cos(pose[:, 2]), np.sin(pose[:, 2])], axis=1)
     kind = np.full(len(pose), ObjectKind.VEHICLE, np.uint8)
-    agents = cast.id[alive], kind, cast.vehicle[alive], cast.unit[alive], box, velocity
-    replayed = cast.replayed.columns(iteration)
-    id, kinds, vehicle, unit, boxes, velocities = (np.concatenate(p) for p in zip(agents, replayed, strict=True))
+    driven = constants.id[alive], kind, constants.vehicle[alive], constants.unit[alive], box, velocity
+    replayed = constants.replayed.columns(iteration)
+    id, kinds, vehicle, unit, boxes, velocities = (np.concatenate(p) for p in zip(driven, replayed, strict=True))
     return id, kinds, vehicle, unit, boxes, velocities

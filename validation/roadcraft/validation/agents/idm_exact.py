@@ -15,32 +15,32 @@ from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rai
 from roadcraft.core.driving.geometry.capsules import CHUNK, corridor_capsules, near_corridor
 from roadcraft.core.driving.geometry.corridor import exact_corridor
 from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.fleet import Around, Fleet, Roads
+from roadcraft.validation.agents.agent_batch import AgentBatch, Roads, Surroundings
 from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL
 
 
-def exact_lead(fleet: Fleet, size: F64, roads: Roads, around: Around, a: int) -> tuple[int, float]:
+def exact_lead(agents: AgentBatch, size: F64, roads: Roads, surroundings: Surroundings, a: int) -> tuple[int, float]:
     """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as the reference builds them."""
-    count = int(fleet.rail_count[a])
+    count = int(agents.rail_count[a])
     rest, heading = np.empty((count + 1, 2)), np.empty(count + 1)
-    rail = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
-    n = rest_of_rail(*rail, count, clamp_progress(rail[0], count, fleet.progress[a]), rest, heading)
+    rail = agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a]
+    n = rest_of_rail(*rail, count, clamp_progress(rail[0], count, agents.progress[a]), rest, heading)
     path = exact_corridor(rest[:n], 0.5 * size[a, 1])
-    near = fleet.alive & _overlapping(fleet.extent, path.bounds)
+    near = agents.alive & _overlapping(agents.extent, path.bounds)
     near[a] = False
     capsules = np.empty((n // CHUNK + 2, 5))
     corridor_capsules(rest, n, 0.5 * size[a, 1], capsules)
-    close = [int(e) for e in np.flatnonzero(near) if near_corridor(capsules, n, fleet.hull, int(e))]
-    shapes = {e: _footprint(fleet, size, e) for e in close}
-    shapes[EGO] = shapely.Polygon(around.ego_corners)
-    for k in np.flatnonzero(_overlapping(around.extents, path.bounds)):
-        shapes[STILL - int(k)] = shapely.Polygon(around.corners[k])
-    for area in _red_stops(fleet, roads, around, a):
-        shapes[STILL - len(around.corners) - int(area)] = _area(roads, int(area))
+    close = [int(e) for e in np.flatnonzero(near) if near_corridor(capsules, n, agents.hull, int(e))]
+    shapes = {e: _footprint(agents, size, e) for e in close}
+    shapes[EGO] = shapely.Polygon(surroundings.ego_corners)
+    for k in np.flatnonzero(_overlapping(surroundings.extents, path.bounds)):
+        shapes[STILL - int(k)] = shapely.Polygon(surroundings.corners[k])
+    for area in _red_stops(agents, roads, surroundings, a):
+        shapes[STILL - len(surroundings.corners) - int(area)] = _area(roads, int(area))
     met = {e: s for e, s in shapes.items() if s.intersects(path)}
     if not met:
         return FREE, 0.0
-    own = _footprint(fleet, size, a)
+    own = _footprint(agents, size, a)
     nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
     return max(nearest, STILL), float(own.distance(met[nearest]))
 
@@ -52,15 +52,15 @@ def _overlapping(extents: F64, bounds: tuple[float, float, float, float]) -> Any
     return low & (extents[:, 2] >= x0 - 1e-3) & (extents[:, 3] >= y0 - 1e-3)
 
 
-def _footprint(fleet: Fleet, size: F64, e: int) -> Any:
-    box = shapely.Polygon(fleet.box_corners[e])
-    n = int(fleet.foot_count[e])
-    return shapely.union(exact_corridor(fleet.foot_points[e, :n], 0.5 * size[e, 1]), box) if n > 1 else box
+def _footprint(agents: AgentBatch, size: F64, e: int) -> Any:
+    box = shapely.Polygon(agents.box_corners[e])
+    n = int(agents.foot_count[e])
+    return shapely.union(exact_corridor(agents.foot_points[e, :n], 0.5 * size[e, 1]), box) if n > 1 else box
 
 
-def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> I64:
-    red = around.light_lane[around.light_state == LightState.RED]
-    route = fleet.route[a, : fleet.route_length[a]]
+def _red_stops(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> I64:
+    red = surroundings.light_lane[surroundings.light_state == LightState.RED]
+    route = agents.route[a, : agents.route_length[a]]
     parts = [roads.stop_values[roads.stop_offsets[r] : roads.stop_offsets[r + 1]] for r in route[np.isin(route, red)]]
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 

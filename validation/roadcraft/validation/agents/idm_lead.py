@@ -26,8 +26,8 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     separation_from_polygon,
     separation_of_corridors,
 )
-from roadcraft.core.driving.jit import leaf
-from roadcraft.validation.agents.fleet import Around, Fleet, Roads
+from roadcraft.core.driving.jit import small_njit
+from roadcraft.validation.agents.agent_batch import AgentBatch, Roads, Surroundings
 
 DONE, UNCLEAR = 0, 2
 FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
@@ -37,28 +37,35 @@ _FAR = 1e30
 
 @njit(cache=True, nogil=True)
 def find_lead(
-    fleet: Fleet, size: F64, roads: Roads, around: Around, a: int, rest: F64, heading: F64, capsules: F64
+    agents: AgentBatch,
+    size: F64,
+    roads: Roads,
+    surroundings: Surroundings,
+    a: int,
+    rest: F64,
+    heading: F64,
+    capsules: F64,
 ) -> tuple[int, int, float]:
     """The nearest object that meets the path to go: status, lead, distance from the agent's footprint."""
-    count = fleet.rail_count[a]
-    now = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
-    n = rest_of_rail(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, now, rest, heading)
+    count = agents.rail_count[a]
+    now = clamp_progress(agents.rail_progress[a], count, agents.progress[a])
+    n = rest_of_rail(agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a], count, now, rest, heading)
     half, reach = 0.5 * size[a, 1], np.empty(4)
     corridor_capsules(rest, n, half, capsules)
     bounds_of(rest, n, half + MARGIN, reach)
-    agents, others = len(fleet.alive), len(around.corners)
-    stops = _red_stops(fleet, roads, around, a)
-    room = agents + 1 + others + len(stops)
+    driven, others = len(agents.alive), len(surroundings.corners)
+    stops = _red_stops(agents, roads, surroundings, a)
+    room = driven + 1 + others + len(stops)
     hit, which = np.empty(room, np.int64), np.full(room, -1)
     far, middle = np.empty(room), np.empty(room)
     # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
-    alive, extents, box, box_capsules = fleet.alive, fleet.extent, fleet.box_corners, fleet.box_capsule
-    feet, foot_count, foot_capsules = fleet.foot_points, fleet.foot_count, fleet.foot_capsules
-    hulls = fleet.hull
-    corners, other_extents, other_capsules = around.corners, around.extents, around.capsules
+    alive, extents, box, box_capsules = agents.alive, agents.extent, agents.box_corners, agents.box_capsule
+    feet, foot_count, foot_capsules = agents.foot_points, agents.foot_count, agents.foot_capsules
+    hulls = agents.hull
+    corners, other_extents, other_capsules = surroundings.corners, surroundings.extents, surroundings.capsules
     foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
     hits, best = np.int64(0), _FAR
-    for e in range(agents):
+    for e in range(driven):
         if e == a or not alive[e] or _beyond(extents, e, reach) or not near_corridor(capsules, n, hulls, e):
             continue
         other_half = 0.5 * size[e, 1]
@@ -88,8 +95,8 @@ def find_lead(
     for k in range(-1, others):
         if k >= 0 and _beyond(other_extents, k, reach):
             continue
-        polygon = around.ego_corners if k < 0 else corners[k]
-        bound = around.ego_capsule if k < 0 else other_capsules[k]
+        polygon = surroundings.ego_corners if k < 0 else corners[k]
+        bound = surroundings.ego_capsule if k < 0 else other_capsules[k]
         gap = separation_from_polygon(rest, n, half, capsules, polygon, BOX, bound)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
@@ -97,7 +104,7 @@ def find_lead(
             d = _footprint_distance(
                 foot, foot_n, half, foot_bound, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE
             )
-            hit[hits], which[hits], far[hits] = EGO if k < 0 else STILL, agents + 1 + k, d
+            hit[hits], which[hits], far[hits] = EGO if k < 0 else STILL, driven + 1 + k, d
             middle[hits] = 0.5 * (polygon[:, 1].min() + polygon[:, 1].max())
             best, hits = min(best, d), hits + 1
     for i in range(len(stops)):
@@ -125,41 +132,49 @@ def find_lead(
     chosen = choose_nearest(far, middle, hits)
     if chosen < 0 or folded_ends(rest, n, half):
         return UNCLEAR, FREE, 0.0
-    if _folds_matter(fleet, size, around, a, which[chosen], far[chosen], rest, n, capsules):
+    if _folds_matter(agents, size, surroundings, a, which[chosen], far[chosen], rest, n, capsules):
         return UNCLEAR, FREE, 0.0
     return DONE, hit[chosen], far[chosen]
 
 
 @njit(cache=True, nogil=True)
 def _folds_matter(
-    fleet: Fleet, size: F64, around: Around, a: int, e: int, far: float, rest: F64, n: int, capsules: F64
+    agents: AgentBatch,
+    size: F64,
+    surroundings: Surroundings,
+    a: int,
+    e: int,
+    far: float,
+    rest: F64,
+    n: int,
+    capsules: F64,
 ) -> bool:
     """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a footprint is folded.
 
     Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they do not matter. e: an
     agent, A for ego, A + 1 + k for replayed object k, -1 for a stop area.
     """
-    agents = len(fleet.alive)
-    low, high = unfolded_span(fleet.foot_points[a], fleet.foot_count[a], 0.5 * size[a, 1])
-    own_folded = low > 0 or high < fleet.foot_count[a] - 1
-    lead_folded = 0 <= e < agents and folded_ends(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    driven = len(agents.alive)
+    low, high = unfolded_span(agents.foot_points[a], agents.foot_count[a], 0.5 * size[a, 1])
+    own_folded = low > 0 or high < agents.foot_count[a] - 1
+    lead_folded = 0 <= e < driven and folded_ends(agents.foot_points[e], agents.foot_count[e], 0.5 * size[e, 1])
     if not own_folded and not lead_folded:
         return False
     if e < 0:
         return True
     half, count = 0.5 * size[a, 1], max(high - low + 1, 0)
-    foot, bounds = fleet.foot_points[a][low : high + 1], np.empty((count // 8 + 2, 5))
+    foot, bounds = agents.foot_points[a][low : high + 1], np.empty((count // 8 + 2, 5))
     corridor_capsules(foot, count, half, bounds)
-    box, box_bound, reach = fleet.box_corners[a], fleet.box_capsule[a], far + 1.0
-    if e >= agents:
-        polygon = around.ego_corners if e == agents else around.corners[e - agents - 1]
-        bound = around.ego_capsule if e == agents else around.capsules[e - agents - 1]
+    box, box_bound, reach = agents.box_corners[a], agents.box_capsule[a], far + 1.0
+    if e >= driven:
+        polygon = surroundings.ego_corners if e == driven else surroundings.corners[e - driven - 1]
+        bound = surroundings.ego_capsule if e == driven else surroundings.capsules[e - driven - 1]
         return _footprint_distance(foot, count, half, bounds, box, box_bound, polygon, bound, reach) > far + 1e-9
-    low, high = unfolded_span(fleet.foot_points[e], fleet.foot_count[e], 0.5 * size[e, 1])
+    low, high = unfolded_span(agents.foot_points[e], agents.foot_count[e], 0.5 * size[e, 1])
     other_half, others = 0.5 * size[e, 1], max(high - low + 1, 0)
-    other, other_bounds = fleet.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
+    other, other_bounds = agents.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
     corridor_capsules(other, others, other_half, other_bounds)
-    other_box, other_bound = fleet.box_corners[e], fleet.box_capsule[e]
+    other_box, other_bound = agents.box_corners[e], agents.box_capsule[e]
     met = separation_from_polygon(rest, n, half, capsules, other_box, BOX, other_bound) < -MARGIN
     if not met and others > 1:
         met = separation_of_corridors(rest, n, half, capsules, other, others, other_half, other_bounds) < -MARGIN
@@ -171,7 +186,7 @@ def _folds_matter(
     return not met or d > far + 1e-9
 
 
-@leaf
+@small_njit
 def _beyond(extents: F64, e: int, reach: F64) -> bool:
     """Whether bounding box e lies clear of another one."""
     return bool(
@@ -180,14 +195,14 @@ def _beyond(extents: F64, e: int, reach: F64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _red_stops(fleet: Fleet, roads: Roads, around: Around, a: int) -> I64:
+def _red_stops(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> I64:
     """Rows of the stop areas of red lanes on the agent's route, each once."""
     found = np.empty(16, np.int64)
     n = 0
-    for r in range(fleet.route_length[a]):
-        lane = fleet.route[a, r]
-        for t in range(len(around.light_lane)):
-            if around.light_lane[t] != lane or around.light_state[t] != _RED:
+    for r in range(agents.route_length[a]):
+        lane = agents.route[a, r]
+        for t in range(len(surroundings.light_lane)):
+            if surroundings.light_lane[t] != lane or surroundings.light_state[t] != _RED:
                 continue
             for i in range(roads.stop_offsets[lane], roads.stop_offsets[lane + 1]):
                 known = n == len(found)

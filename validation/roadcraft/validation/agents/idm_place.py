@@ -18,16 +18,16 @@ from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.map import LaneKind, MapData
-from roadcraft.validation.agents.fleet import MAX_ROUTE, Fleet, Roads
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, Roads
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; fleet: their state."""
+    """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; agents: their state."""
 
     row: I64
     size: F64
-    fleet: Fleet
+    agents: AgentBatch
 
 
 def lanes_under(map_data: MapData, centers: F64) -> Ragged:
@@ -63,7 +63,7 @@ def place(
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
     room, foot_room = longest + 64, 48
-    fleet = Fleet(
+    agents = AgentBatch(
         alive=np.zeros(n, np.bool_),
         progress=np.zeros(n),
         speed=np.zeros(n),
@@ -83,15 +83,15 @@ def place(
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )
-    _place(fleet, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
-    row = np.flatnonzero(fleet.alive).astype(np.int64)
-    kept = Fleet(*(np.ascontiguousarray(v[row]) for v in fleet))
+    _place(agents, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
+    row = np.flatnonzero(agents.alive).astype(np.int64)
+    kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
     return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept)
 
 
 @njit(cache=True, nogil=True)
 def _place(
-    fleet: Fleet,
+    agents: AgentBatch,
     roads: Roads,
     lanes: I64,
     offsets: I64,
@@ -119,12 +119,12 @@ def _place(
         for k in range(len(obstacles)):
             free = free and not overlap(snapped[v], obstacles[k])
         for k in range(v):
-            free = free and not (fleet.alive[k] and overlap(snapped[v], snapped[k]))
+            free = free and not (agents.alive[k] and overlap(snapped[v], snapped[k]))
         if not free:
             continue
         line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
         n = len(line)
-        progress, points, heading = fleet.rail_progress[v], fleet.rail_points[v], fleet.rail_heading[v]
+        progress, points, heading = agents.rail_progress[v], agents.rail_points[v], agents.rail_heading[v]
         points[:n] = line
         vertex_headings(line, n, heading)
         count = build_rail(points, heading, n, progress)
@@ -133,13 +133,13 @@ def _place(
         speed = np.hypot(velocity[v, 0], velocity[v, 1])
         if roads.limit[lane] > 0.0:
             target = roads.limit[lane]
-        fleet.alive[v], fleet.route[v, 0], fleet.rail_count[v], fleet.target[v] = True, lane, count, target
-        fleet.speed[v] = ego_speed if np.isnan(speed) else speed
-        fleet.progress[v], _, _ = project_point(line, arc_lengths(line), boxes[v, 0], boxes[v, 1])
-        s = clamp_progress(progress, count, fleet.progress[v])
-        fleet.pose[v, 0], fleet.pose[v, 1], fleet.pose[v, 2] = pose_at(progress, points, heading, count, s)
+        agents.alive[v], agents.route[v, 0], agents.rail_count[v], agents.target[v] = True, lane, count, target
+        agents.speed[v] = ego_speed if np.isnan(speed) else speed
+        agents.progress[v], _, _ = project_point(line, arc_lengths(line), boxes[v, 0], boxes[v, 1])
+        s = clamp_progress(progress, count, agents.progress[v])
+        agents.pose[v, 0], agents.pose[v, 1], agents.pose[v, 2] = pose_at(progress, points, heading, count, s)
         x, y, h, length, width = snapped[v, 0], snapped[v, 1], snapped[v, 2], snapped[v, 3], snapped[v, 4]
-        fleet.box_corners[v] = box_corners(x, y, h, length, width)
-        box_capsule(x, y, h, length, width, fleet.box_capsule[v])
-        fleet.hull[v] = fleet.box_capsule[v]
-        bounds_of(fleet.box_corners[v], BOX, 0.0, fleet.extent[v])
+        agents.box_corners[v] = box_corners(x, y, h, length, width)
+        box_capsule(x, y, h, length, width, agents.box_capsule[v])
+        agents.hull[v] = agents.box_capsule[v]
+        bounds_of(agents.box_corners[v], BOX, 0.0, agents.extent[v])

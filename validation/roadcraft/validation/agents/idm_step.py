@@ -25,9 +25,9 @@ from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsu
 from roadcraft.core.driving.geometry.corridor import one_chord, piece
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, interpolate
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
-from roadcraft.validation.agents.fleet import MAX_ROUTE, Around, Fleet, Law, Roads
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAgentParams, Roads, Surroundings
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
 
 WANTS_ROOM, WANTS_SWEEP, WANTS_RAILS = 1, 3, 4
@@ -35,65 +35,73 @@ _GREEN, _RED = 0, 2
 _FAR = 1e30
 
 
-@leaf
-def _remove_far(fleet: Fleet, x: float, y: float, radius: float) -> None:
+@small_njit
+def _remove_far(agents: AgentBatch, x: float, y: float, radius: float) -> None:
     """Agents farther than ``radius`` from (x, y) leave for good."""
-    for a in range(len(fleet.alive)):
-        dx, dy = fleet.pose[a, 0] - x, fleet.pose[a, 1] - y
+    for a in range(len(agents.alive)):
+        dx, dy = agents.pose[a, 0] - x, agents.pose[a, 1] - y
         if math.sqrt(dx * dx + dy * dy) > radius:
-            fleet.alive[a] = False
+            agents.alive[a] = False
 
 
 @njit(cache=True, nogil=True)
 def step_agents(
-    fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, first: int, lead: int, gap: float, own_rails: bool
+    agents: AgentBatch,
+    size: F64,
+    roads: Roads,
+    surroundings: Surroundings,
+    params: IdmAgentParams,
+    first: int,
+    lead: int,
+    gap: float,
+    own_rails: bool,
 ) -> tuple[int, int]:
-    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``law.radius`` leave for good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
+    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``params.radius`` leave for good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
     row or FREE, EGO, STILL. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and rails may not: ``own_rails``), WANTS_ROOM
     (it needs wider arrays) and UNCLEAR (its lead must be found by exact geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after it."""
-    room = fleet.rail_points.shape[1]
+    room = agents.rail_points.shape[1]
     rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
     capsules = np.empty((room // 8 + 2, 5))
     if first == 0:
-        _remove_far(fleet, around.ego[0], around.ego[1], law.radius)
-    for a in range(first, len(fleet.alive)):
-        if not fleet.alive[a]:
+        _remove_far(agents, surroundings.ego[0], surroundings.ego[1], params.radius)
+    for a in range(first, len(agents.alive)):
+        if not agents.alive[a]:
             continue
         longer = 1  # unknown, where the caller settled the lead
         if a > first or gap < 0.0:
-            longer = _plan_route(fleet, roads, around, law, a, own_rails)
+            longer = _plan_route(agents, roads, surroundings, params, a, own_rails)
             if longer < 0:
                 return (WANTS_ROOM if own_rails else WANTS_RAILS), a
-            status, lead, gap = find_lead(fleet, size, roads, around, a, rest, heading, capsules)
+            status, lead, gap = find_lead(agents, size, roads, surroundings, a, rest, heading, capsules)
             if status != DONE:
                 return status, a
-        stood = fleet.speed[a] == 0.0 and fleet.foot_count[a] > 0 and longer == 0
-        _follow(fleet, size, roads, around, law, a, lead, gap)
-        if stood and fleet.speed[a] == 0.0:
+        stood = agents.speed[a] == 0.0 and agents.foot_count[a] > 0 and longer == 0
+        _follow(agents, size, roads, surroundings, params, a, lead, gap)
+        if stood and agents.speed[a] == 0.0:
             continue  # nothing about it has changed
-        if not sweep(fleet, size, law.headway, a):
+        if not sweep(agents, size, params.headway, a):
             return WANTS_SWEEP, a
-    return DONE, len(fleet.alive)
+    return DONE, len(agents.alive)
 
 
-@leaf
-def _short(fleet: Fleet, law: Law, a: int) -> bool:
-    left = fleet.rail_progress[a, fleet.rail_count[a] - 1] - fleet.progress[a]
-    return bool(left < law.min_path + fleet.target[a] * law.headway)
+@small_njit
+def _short(agents: AgentBatch, params: IdmAgentParams, a: int) -> bool:
+    left = agents.rail_progress[a, agents.rail_count[a] - 1] - agents.progress[a]
+    return bool(left < params.min_path + agents.target[a] * params.headway)
 
 
 @njit(cache=True, nogil=True)
-def _next_lane(fleet: Fleet, roads: Roads, around: Around, a: int) -> int:
+def _next_lane(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> int:
     """The straightest lane that leads on and whose light lets the agent pass; -1 where there is none."""
-    end = fleet.route[a, fleet.route_length[a] - 1]
+    end = agents.route[a, agents.route_length[a] - 1]
     best, chosen = _FAR, -1
     for i in range(roads.next_offsets[end], roads.next_offsets[end + 1]):
         lane = roads.next_values[i]
         green, red = False, False
-        for t in range(len(around.light_lane)):
-            if around.light_lane[t] == lane:
-                green |= around.light_state[t] == _GREEN
-                red |= around.light_state[t] == _RED
+        for t in range(len(surroundings.light_lane)):
+            if surroundings.light_lane[t] == lane:
+                green |= surroundings.light_state[t] == _GREEN
+                red |= surroundings.light_state[t] == _RED
         if (roads.has_light[lane] and not green) or (not roads.has_light[lane] and red):
             continue
         bend = _bend(roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]])
@@ -120,85 +128,103 @@ def _bend(line: F64) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _plan_route(fleet: Fleet, roads: Roads, around: Around, law: Law, a: int, own_rails: bool) -> int:
+def _plan_route(
+    agents: AgentBatch, roads: Roads, surroundings: Surroundings, params: IdmAgentParams, a: int, own_rails: bool
+) -> int:
     """Extend the rail while it is short and a lane leads on: how many were added, -1 where the rails may not be changed or are too narrow for it."""
     added = 0
-    while _short(fleet, law, a):
-        lane = _next_lane(fleet, roads, around, a)
+    while _short(agents, params, a):
+        lane = _next_lane(agents, roads, surroundings, a)
         if lane < 0:
             return added
         line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
-        count = fleet.rail_count[a]
-        if not own_rails or count + 1 + len(line) > fleet.rail_points.shape[1]:
+        count = agents.rail_count[a]
+        if not own_rails or count + 1 + len(line) > agents.rail_points.shape[1]:
             return -1
-        progress, points, heading = fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a]
+        progress, points, heading = agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a]
         joined, joined_heading = np.empty((count + 1 + len(line), 2)), np.empty(count + 1 + len(line))
-        now = clamp_progress(progress, count, fleet.progress[a])
+        now = clamp_progress(progress, count, agents.progress[a])
         n = rest_of_rail(progress, points, heading, count, now, joined, joined_heading)
         joined[n : n + len(line)] = line
         vertex_headings(line, len(line), joined_heading[n : n + len(line)])
         n += len(line)
         points[:n], heading[:n] = joined[:n], joined_heading[:n]
-        fleet.rail_count[a] = build_rail(points, heading, n, progress)
-        fleet.progress[a] = 0.0
-        if fleet.route_length[a] == MAX_ROUTE:
+        agents.rail_count[a] = build_rail(points, heading, n, progress)
+        agents.progress[a] = 0.0
+        if agents.route_length[a] == MAX_ROUTE:
             for i in range(MAX_ROUTE - 1):
-                fleet.route[a, i] = fleet.route[a, i + 1]
-            fleet.route_length[a] = MAX_ROUTE - 1
-        fleet.route[a, fleet.route_length[a]] = lane
-        fleet.route_length[a] += 1
+                agents.route[a, i] = agents.route[a, i + 1]
+            agents.route_length[a] = MAX_ROUTE - 1
+        agents.route[a, agents.route_length[a]] = lane
+        agents.route_length[a] += 1
         added += 1
     return added
 
 
-@leaf
-def _follow(fleet: Fleet, size: F64, roads: Roads, around: Around, law: Law, a: int, lead: int, gap: float) -> None:
+@small_njit
+def _follow(
+    agents: AgentBatch,
+    size: F64,
+    roads: Roads,
+    surroundings: Surroundings,
+    params: IdmAgentParams,
+    a: int,
+    lead: int,
+    gap: float,
+) -> None:
     """Accelerate behind the lead and move along the rail."""
-    count = fleet.rail_count[a]
-    lead_speed, lead_heading = 0.0, fleet.pose[a, 2]
+    count = agents.rail_count[a]
+    lead_speed, lead_heading = 0.0, agents.pose[a, 2]
     if lead == EGO:
-        lead_speed, lead_heading = around.ego[3], around.ego[2]
+        lead_speed, lead_heading = surroundings.ego[3], surroundings.ego[2]
     elif lead >= 0:
-        lead_speed, lead_heading = fleet.speed[lead], fleet.pose[lead, 2]
+        lead_speed, lead_heading = agents.speed[lead], agents.pose[lead, 2]
     elif lead == FREE:
-        gap = fleet.rail_progress[a, count - 1] - fleet.progress[a] - 0.5 * size[a, 0]
-    projected = lead_speed * math.cos(lead_heading - fleet.pose[a, 2])
-    limit = roads.limit[fleet.route[a, fleet.route_length[a] - 1]]
+        gap = agents.rail_progress[a, count - 1] - agents.progress[a] - 0.5 * size[a, 0]
+    projected = lead_speed * math.cos(lead_heading - agents.pose[a, 2])
+    limit = roads.limit[agents.route[a, agents.route_length[a] - 1]]
     if limit > 0.0:
-        fleet.target[a] = limit
+        agents.target[a] = limit
     accel = idm_acceleration(
-        fleet.speed[a], fleet.target[a], gap, projected, law.min_gap, law.headway, law.max_accel, law.max_decel
+        agents.speed[a],
+        agents.target[a],
+        gap,
+        projected,
+        params.min_gap,
+        params.headway,
+        params.max_accel,
+        params.max_decel,
     )
-    moved, fleet.speed[a] = idm_advance(fleet.speed[a], accel, around.dt)
-    fleet.progress[a] += moved
-    s = clamp_progress(fleet.rail_progress[a], count, fleet.progress[a])
-    x, y, h = pose_at(fleet.rail_progress[a], fleet.rail_points[a], fleet.rail_heading[a], count, s)
-    fleet.pose[a, 0], fleet.pose[a, 1], fleet.pose[a, 2] = x, y, h
+    moved, agents.speed[a] = idm_advance(agents.speed[a], accel, surroundings.dt)
+    agents.progress[a] += moved
+    s = clamp_progress(agents.rail_progress[a], count, agents.progress[a])
+    x, y, h = pose_at(agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a], count, s)
+    agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2] = x, y, h
 
 
 @njit(cache=True, nogil=True)
-def sweep(fleet: Fleet, size: F64, headway: float, a: int) -> bool:
+def sweep(agents: AgentBatch, size: F64, headway: float, a: int) -> bool:
     """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way; False: too little room."""
     progress, points, heading, count = (
-        fleet.rail_progress[a],
-        fleet.rail_points[a],
-        fleet.rail_heading[a],
-        fleet.rail_count[a],
+        agents.rail_progress[a],
+        agents.rail_points[a],
+        agents.rail_heading[a],
+        agents.rail_count[a],
     )
     half = 0.5 * size[a, 0]
-    start = clamp_progress(progress, count, fleet.progress[a] - half)
-    end = clamp_progress(progress, count, fleet.progress[a] + half + fleet.speed[a] * headway)
+    start = clamp_progress(progress, count, agents.progress[a] - half)
+    end = clamp_progress(progress, count, agents.progress[a] + half + agents.speed[a] * headway)
     between = np.searchsorted(progress[:count], end) - np.searchsorted(progress[:count], start) + 4
-    if between > fleet.foot_points.shape[1]:
+    if between > agents.foot_points.shape[1]:
         return False
-    n = cut_rail(progress, points, heading, count, start, end, fleet.foot_points[a])
-    fleet.foot_count[a] = n
-    corridor_capsules(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.foot_capsules[a])
-    x, y, h = fleet.pose[a, 0], fleet.pose[a, 1], fleet.pose[a, 2]
-    fleet.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
-    box_capsule(x, y, h, size[a, 0], size[a, 1], fleet.box_capsule[a])
-    extent_of(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.box_corners[a], fleet.extent[a])
-    footprint_capsule(fleet.foot_points[a], n, 0.5 * size[a, 1], fleet.box_corners[a], fleet.hull[a])
+    n = cut_rail(progress, points, heading, count, start, end, agents.foot_points[a])
+    agents.foot_count[a] = n
+    corridor_capsules(agents.foot_points[a], n, 0.5 * size[a, 1], agents.foot_capsules[a])
+    x, y, h = agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2]
+    agents.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
+    box_capsule(x, y, h, size[a, 0], size[a, 1], agents.box_capsule[a])
+    extent_of(agents.foot_points[a], n, 0.5 * size[a, 1], agents.box_corners[a], agents.extent[a])
+    footprint_capsule(agents.foot_points[a], n, 0.5 * size[a, 1], agents.box_corners[a], agents.hull[a])
     return True
 
 

@@ -27,7 +27,7 @@ from roadcraft.validation.metrics.common.aggregation import Entry
 from roadcraft.validation.metrics.common.evaluation import ScenarioResult, challenge_metrics
 from roadcraft.validation.simulation.loop import Failure, simulate
 
-_KEPT = 3  # logs in memory
+_CACHED_LOGS = 3  # logs in memory
 _APART = ("ego position", "ego heading", "agent position", "agent heading")
 
 
@@ -47,7 +47,7 @@ class Judged:
     partings: list[Parting] = field(default_factory=list)
 
 
-class Kept(ScenarioSource):
+class CachedSource(ScenarioSource):
     """A source that remembers the last logs: a golden set holds many drives of few logs."""
 
     name = "kept"
@@ -76,16 +76,16 @@ class Kept(ScenarioSource):
 
 def _put(memo: OrderedDict[str, Any], key: str, value: Any) -> None:
     memo[key] = value
-    if len(memo) > _KEPT:
+    if len(memo) > _CACHED_LOGS:
         memo.popitem(last=False)
 
 
 @lru_cache(maxsize=1)
-def _source(logs: Path, maps: Path) -> Kept:
+def _source(logs: Path, maps: Path) -> CachedSource:
     """This process's reader of a set: tasks of one log follow one another."""
     from roadcraft.scenario_io import NuplanSource
 
-    return Kept(NuplanSource(str(logs), str(maps)))
+    return CachedSource(NuplanSource(str(logs), str(maps)))
 
 
 def judge_files(logs: Path, maps: Path, files: Sequence[Path], loop: bool) -> list[Judged]:

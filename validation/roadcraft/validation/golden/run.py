@@ -17,7 +17,7 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.validation.golden.difference import Comparison
-from roadcraft.validation.golden.drives import Judged, Kept, judge, judge_files
+from roadcraft.validation.golden.drives import CachedSource, Judged, judge, judge_files
 from roadcraft.validation.golden.files import golden_files
 from roadcraft.validation.golden.values import compare_run, missing_of
 from roadcraft.validation.golden.verdicts import Verdict, verdict_of
@@ -96,7 +96,7 @@ def conformance(
     judged: list[Judged] = []
     with Bar(len(files), progress, "drives") as bar:
         if source is not None:
-            kept = Kept(source)
+            kept = CachedSource(source)
             found: Iterator[list[Judged]] = ([judge(f, kept, loop)] for task in tasks for f in task)
         else:
             found = _spread(tasks, size, logs or base / "logs", maps or base / "maps", loop)

@@ -16,8 +16,8 @@ from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import Job
 from roadcraft.validation.scoring.preflight import preflight, warn
 from roadcraft.validation.scoring.present import counted, duration
-from roadcraft.validation.scoring.sealed import Part
-from roadcraft.validation.scoring.suites import Item
+from roadcraft.validation.scoring.sealed import RecordFile
+from roadcraft.validation.scoring.suites import SuiteScenario
 from roadcraft.validation.scoring.worker import one_torch_thread
 
 DRIVEN = 8  # scenarios, evenly spread over the list
@@ -50,7 +50,7 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
     }
 
 
-def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float, list[str]]:
+def _measure(config: ScoreConfig, items: Sequence[SuiteScenario]) -> tuple[float, float, list[str]]:
     """Seconds and bytes of one drive, and why some could not be driven."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
@@ -61,7 +61,7 @@ def _measure(config: ScoreConfig, items: Sequence[Item]) -> tuple[float, float, 
         begun = perf_counter()
         records = job.run(items, [config.suite.modes] * len(items))
         seconds = (perf_counter() - begun) / len(records)
-        with Part(folder.parts / "sample.jsonl") as part:
+        with RecordFile(folder.parts / "sample.jsonl") as part:
             for record in records:
                 part.add(record)
             part.commit()

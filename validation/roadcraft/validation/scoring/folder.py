@@ -25,8 +25,8 @@ from roadcraft.core.yaml_text import parse_yaml, read_yaml, resolved
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring import former
-from roadcraft.validation.scoring.sealed import Part, read_lines, read_sealed, write_sealed
-from roadcraft.validation.scoring.suites import Item
+from roadcraft.validation.scoring.sealed import RecordFile, read_lines, read_sealed, write_sealed
+from roadcraft.validation.scoring.suites import SuiteScenario
 
 FORMAT = 2
 TABLES = ("scores.parquet", "metrics.parquet", "timings.parquet", "failures.json")
@@ -71,7 +71,7 @@ class RunFolder:
     def create(
         self,
         tree: Mapping[str, Any],
-        items: Sequence[Item],
+        items: Sequence[SuiteScenario],
         versions: Mapping[str, str],
         digests: Mapping[str, str],
         driven_in: Path | None = None,
@@ -115,8 +115,8 @@ class RunFolder:
             self._read["items"] = {i.row.token: i for i in self.items()}
         return former.record(record, self._read["items"][record["token"]])
 
-    def items(self) -> list[Item]:
-        return [Item.from_json(i) for i in self._listed()["scenarios"]]
+    def items(self) -> list[SuiteScenario]:
+        return [SuiteScenario.from_json(i) for i in self._listed()["scenarios"]]
 
     def versions(self) -> dict[str, str]:
         return dict(self._listed()["versions"])
@@ -304,4 +304,4 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tupl
         )
 
 
-__all__ = ["FORMAT", "TABLES", "Part", "RunFolder", "refuse_changes"]
+__all__ = ["FORMAT", "TABLES", "RecordFile", "RunFolder", "refuse_changes"]

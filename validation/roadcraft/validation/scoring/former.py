@@ -14,7 +14,7 @@ from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.registry import create
 from roadcraft.core.renamed import untold
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring.suites import Item, scenario_list_hash
+from roadcraft.validation.scoring.suites import SuiteScenario, scenario_list_hash
 
 if TYPE_CHECKING:
     from roadcraft.validation.scoring.folder import RunFolder
@@ -42,7 +42,7 @@ def tree(found: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k != "out"}
 
 
-def record(found: Mapping[str, Any], item: Item) -> dict[str, Any]:
+def record(found: Mapping[str, Any], item: SuiteScenario) -> dict[str, Any]:
     """A result. All metrics counted by their own roles then, so that nuPlan's own score is the score."""
     ok, more = found["status"] == "ok", {}
     if "failure" in found:
@@ -52,7 +52,7 @@ def record(found: Mapping[str, Any], item: Item) -> dict[str, Any]:
     return {**found, "interval_s": item.interval_s, "nuplan_score": nuplan_score, "metrics": metrics, **more}
 
 
-def failure(found: Mapping[str, Any], item: Item) -> dict[str, Any]:
+def failure(found: Mapping[str, Any], item: SuiteScenario) -> dict[str, Any]:
     """Why a scenario could not be driven."""
     step = found["step"] if found["step"] >= 0 else None
     return {**found, "step": step, "time_s": None if step is None else round(step * item.interval_s, 6)}
@@ -60,12 +60,12 @@ def failure(found: Mapping[str, Any], item: Item) -> dict[str, Any]:
 
 def summary(run: RunFolder) -> dict[str, Any]:
     """The content of ``summary.json``, from the tables."""
-    from roadcraft.validation.scoring.summary import summarise
+    from roadcraft.validation.scoring.summary import summarize
     from roadcraft.validation.scoring.tables import read_records
 
     failures = {(f["token"], f["challenge"]): {"failure": f["failure"]} for f in run.read_failures()}
     records = [{**r, **failures.get((r["token"], r["challenge"]), {})} for r in read_records(run)]
-    found = summarise(run.tree(), records, scenario_list_hash(run.items()), run.versions())
+    found = summarize(run.tree(), records, scenario_list_hash(run.items()), run.versions())
     return {"format": FORMAT, **found, "missing": {}, "tables": {}}
 
 

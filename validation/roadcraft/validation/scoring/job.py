@@ -24,7 +24,7 @@ from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.metrics.common.evaluation import challenge_metrics, evaluate
 from roadcraft.validation.metrics.common.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
-from roadcraft.validation.scoring.suites import Item, open_data
+from roadcraft.validation.scoring.suites import SuiteScenario, open_data
 from roadcraft.validation.simulation.isolation import is_fault, told
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
 
@@ -57,7 +57,7 @@ class Job:
 
     def run(
         self,
-        items: Sequence[Item],
+        items: Sequence[SuiteScenario],
         todo: Sequence[Sequence[str]],
         on_call: Callable[[str, int | None], None] | None = None,
     ) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ class Job:
             writer.flush()
         return records
 
-    def _load(self, items: Sequence[Item]) -> tuple[dict[int, Scenario], dict[int, Failure]]:
+    def _load(self, items: Sequence[SuiteScenario]) -> tuple[dict[int, Scenario], dict[int, Failure]]:
         """Scenarios, and what their source raised instead, by place. Raises LoadError where the data cannot be read."""
         scenarios: dict[int, Scenario] = {}
         broken: dict[int, Failure] = {}
@@ -96,7 +96,7 @@ class Job:
 
     def _drive(
         self,
-        items: Sequence[Item],
+        items: Sequence[SuiteScenario],
         scenarios: Sequence[Scenario],
         mode: str,
         load_s: float,
@@ -129,7 +129,7 @@ class Job:
             records.append(record)
         return records
 
-    def judge(self, item: Item, result: Rollout | Failure, mode: str) -> dict[str, Any]:
+    def judge(self, item: SuiteScenario, result: Rollout | Failure, mode: str) -> dict[str, Any]:
         """The record of one result; metrics that raise make the scenario a failed one."""
         if isinstance(result, Failure):
             return _failed(item, mode, result)
@@ -163,7 +163,7 @@ class Job:
             "shares": shares(result),
         }
 
-    def _keep(self, rollout: Rollout, item: Item, mode: str) -> None:
+    def _keep(self, rollout: Rollout, item: SuiteScenario, mode: str) -> None:
         assert self.folder is not None
         writer = self._writers.get(mode)
         if writer is None:
@@ -172,7 +172,7 @@ class Job:
         if item.row.token not in writer.done:
             write_rollout(writer, rollout, log=item.row.log)
 
-    def warm_up(self, item: Item) -> None:
+    def warm_up(self, item: SuiteScenario) -> None:
         """Drive a few steps of one scenario in every mode, so that kernels are compiled (or loaded) before anything is timed or guarded."""
         scenarios, _ = self._load([item])
         if not scenarios:  # told when its turn comes
@@ -226,12 +226,14 @@ def _built(kind: str, ref: PluginRef) -> Any:
         raise PluginError(f"{kind} {ref.name!r} cannot be built: {told(e)}") from e
 
 
-def failed_record(item: Item, mode: str, step: int | None, stage: str, error: str, text: str = "") -> dict[str, Any]:
+def failed_record(
+    item: SuiteScenario, mode: str, step: int | None, stage: str, error: str, text: str = ""
+) -> dict[str, Any]:
     """The record of a scenario that could not be driven: score 0."""
     return _failed(item, mode, Failure(None, item.row.token, step, stage, error, text))
 
 
-def _failed(item: Item, mode: str, failure: Failure) -> dict[str, Any]:
+def _failed(item: SuiteScenario, mode: str, failure: Failure) -> dict[str, Any]:
     return {
         **_identity(item, mode),
         "status": "failed",
@@ -251,7 +253,7 @@ def _failed(item: Item, mode: str, failure: Failure) -> dict[str, Any]:
     }
 
 
-def _identity(item: Item, mode: str) -> dict[str, Any]:
+def _identity(item: SuiteScenario, mode: str) -> dict[str, Any]:
     row = item.row
     return {
         "token": row.token,

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError, PluginError, RoadcraftError
-from roadcraft.validation.scoring.suites import Item
+from roadcraft.validation.scoring.suites import SuiteScenario
 
 WARM_LIMIT_S = 600.0
 OTHERS_LIMIT_S = 300.0  # a call of agents or metrics, whatever the planner's limit is
@@ -28,7 +28,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 class Batch:
     """Scenarios that one worker drives together, with the modes still wanted of each."""
 
-    items: tuple[Item, ...]
+    items: tuple[SuiteScenario, ...]
     todo: tuple[tuple[str, ...], ...]
 
     def order(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Events:
     note: Callable[[str], None] = lambda _: None  # what workers have to say to the user, each text once
     progress: Callable[[float], None] = lambda _: None
     done: Callable[[list[list[str]]], None] = lambda _: None
-    lost: Callable[[Item, str, int | None, str, str, str], None] = lambda *_: None
+    lost: Callable[[SuiteScenario, str, int | None, str, str, str], None] = lambda *_: None
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Pool:
         self.compiled = False
         self.noted: set[str] = set()
         self.stillborn = 0
-        self.warm: Item | None = None  # what every new worker drives first; None where that went wrong
+        self.warm: SuiteScenario | None = None  # what every new worker drives first; None where that went wrong
 
     def __enter__(self) -> Pool:
         return self
@@ -141,7 +141,7 @@ class Pool:
         with contextlib.suppress(OSError):  # a worker that died is found by its end of output
             worker.process.stdin.write(json.dumps(order).encode() + b"\n")
 
-    def _warm_up(self, worker: _Worker, item: Item) -> None:
+    def _warm_up(self, worker: _Worker, item: SuiteScenario) -> None:
         """Kernels are compiled, or loaded, and a planner's first call is made before anything counts against its limit."""
         worker.warmed = True
         self._send(worker, {"warm": item.to_json()}, None, self._limit("warm"), "warm")

@@ -16,7 +16,7 @@ from roadcraft.scenario_io.filters import resolve
 from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.present import counted
-from roadcraft.validation.scoring.suites import Item, open_data, select_items
+from roadcraft.validation.scoring.suites import SuiteScenario, open_data, select_items
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Ready:
     """What a run begins with: the data, its scenarios, and what the filter names that the data lack."""
 
     source: ScenarioSource
-    items: list[Item]
+    items: list[SuiteScenario]
     missing: Sequence[Missing]
 
 

@@ -16,7 +16,7 @@ from roadcraft.core.registry import Provided, registry
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.scoring.suites import Item
+from roadcraft.validation.scoring.suites import SuiteScenario
 
 DATA = "suite.data"
 _CHECKPOINT = ("config.yaml", "model.safetensors")
@@ -28,7 +28,7 @@ _BLOCK, _BLOCKS, _LOG_BLOCKS = (
 )  # bytes of a block; blocks read of a longer file, and of each of many logs
 
 
-def digests_of(config: ScoreConfig, source: ScenarioSource, items: Sequence[Item]) -> dict[str, str]:
+def digests_of(config: ScoreConfig, source: ScenarioSource, items: Sequence[SuiteScenario]) -> dict[str, str]:
     """Digest of everything that a configuration only names, by dotted key: each path at any depth, ``suite.data`` (the drives and maps of these
     scenarios), ``code.roadcraft`` and ``code.<distribution>`` of every plugin from elsewhere. Raises DataError for what cannot be read."""
     named = paths_of(config)
@@ -94,7 +94,7 @@ def _blocks(path: Path, whole: int, blocks: int) -> Iterable[bytes]:
             yield f.read(_BLOCK)
 
 
-def _drives(store: Store, items: Sequence[Item]) -> str:
+def _drives(store: Store, items: Sequence[SuiteScenario]) -> str:
     """From the store's index: checksums of the shards, and content hashes of the maps, of these scenarios' drives."""
     logs = sorted({i.row.log for i in items})
     lines = [f"{log}|{store.index.shards[e.shard].digest}|{e.map}" for log in logs for e in [store.entry(log)]]

@@ -18,7 +18,7 @@ from roadcraft.validation.scoring.job import Job, part_path
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import DATA, digests_of, refuse_differences
 from roadcraft.validation.scoring.score import ScoreResult, finish, stored_tree
-from roadcraft.validation.scoring.sealed import Part
+from roadcraft.validation.scoring.sealed import RecordFile
 from roadcraft.validation.scoring.summary import versions
 
 
@@ -51,7 +51,7 @@ def rescore(
             {**before, **_judging(now)},
             old.replays(config.suite.modes[0]).parents[1],
         )
-        with Part(part_path(new, 0)) as part:
+        with RecordFile(part_path(new, 0)) as part:
             for mode, store in stores.items():
                 for item in items:
                     driven = records.get((item.row.token, mode))

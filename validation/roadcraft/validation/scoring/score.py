@@ -25,9 +25,9 @@ from roadcraft.validation.scoring.pool import Batch, Events, Pool
 from roadcraft.validation.scoring.preflight import preflight, warn
 from roadcraft.validation.scoring.present import Bar
 from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
-from roadcraft.validation.scoring.sealed import Part, write_sealed
-from roadcraft.validation.scoring.suites import Item, scenario_list_hash
-from roadcraft.validation.scoring.summary import planner_label, summarise, versions
+from roadcraft.validation.scoring.sealed import RecordFile, write_sealed
+from roadcraft.validation.scoring.suites import SuiteScenario, scenario_list_hash
+from roadcraft.validation.scoring.summary import planner_label, summarize, versions
 from roadcraft.validation.scoring.tables import metrics_table, ordered, scores_table, timings_table, write_table
 
 BATCHES_PER_WORKER = 4  # enough that workers end together and a kill loses little
@@ -156,7 +156,7 @@ def default_out(config: ScoreConfig) -> Path:
 
 
 def _begin(
-    folder: RunFolder, tree: Mapping[str, Any], items: Sequence[Item], digests: Mapping[str, str], resume: bool
+    folder: RunFolder, tree: Mapping[str, Any], items: Sequence[SuiteScenario], digests: Mapping[str, str], resume: bool
 ) -> None:
     """A new folder is filled, an old one is checked against what is asked now."""
     if not folder.records():  # a run that never got a result may be begun anew
@@ -183,24 +183,26 @@ def _begin(
     folder.clean()
 
 
-def _pending(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> list[tuple[Item, tuple[str, ...]]]:
+def _pending(
+    config: ScoreConfig, folder: RunFolder, items: Sequence[SuiteScenario]
+) -> list[tuple[SuiteScenario, tuple[str, ...]]]:
     done = folder.records()
     todo = [(i, tuple(m for m in config.suite.modes if (i.row.token, m) not in done)) for i in items]
     return [(i, modes) for i, modes in todo if modes]
 
 
-def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[Item]) -> None:
+def _drive_here(config: ScoreConfig, folder: RunFolder, items: Sequence[SuiteScenario]) -> None:
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # a crash in this process says where it was, in a notebook as well
     job = Job(config, folder, debug=True)
-    with Part(part_path(folder, 0)) as part:
+    with RecordFile(part_path(folder, 0)) as part:
         for item, modes in _pending(config, folder, items):
             for record in job.run([item], [modes]):
                 part.add(record)
             part.commit()
 
 
-def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progress: bool) -> None:
+def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[SuiteScenario], progress: bool) -> None:
     pending = _pending(config, folder, items)
     workers = config.workers or usable_cores()
     size = min(config.simulation.batch, max(SMALLEST_BATCH, ceil(len(pending) / (workers * BATCHES_PER_WORKER))))
@@ -210,8 +212,8 @@ def _drive(config: ScoreConfig, folder: RunFolder, items: Sequence[Item], progre
     ]
     total = len(items) * len(config.suite.modes)
 
-    def gone(item: Item, mode: str, step: int | None, stage: str, error: str, text: str) -> None:
-        with Part(part_path(folder, LOST)) as part:
+    def gone(item: SuiteScenario, mode: str, step: int | None, stage: str, error: str, text: str) -> None:
+        with RecordFile(part_path(folder, LOST)) as part:
             part.add(failed_record(item, mode, step, stage, error, text))
             part.commit()
         bar.add(1)
@@ -237,7 +239,7 @@ def finish(
     config: ScoreConfig,
     tree: Mapping[str, Any],
     folder: RunFolder,
-    items: Sequence[Item],
+    items: Sequence[SuiteScenario],
     missing: Mapping[str, list[str]] | None = None,
 ) -> ScoreResult:
     """Write the tables, then the summary with their digests, from the parts. missing: names of the filter that the data lack, by field.
@@ -264,7 +266,7 @@ def finish(
     for mode in config.suite.modes:
         if folder.rollouts(mode).is_dir():
             tables[f"rollouts/{mode}"] = folder.drives_digest(mode)
-    summary = summarise(tree, records, scenario_list_hash(items), folder.versions())
+    summary = summarize(tree, records, scenario_list_hash(items), folder.versions())
     summary = {"format": FORMAT, **summary, "missing": dict(missing or {}), "tables": tables}
     write_sealed(folder.summary, summary, indent=1)
     return ScoreResult(folder.path, summary, records)

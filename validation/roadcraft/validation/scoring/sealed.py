@@ -49,7 +49,7 @@ def _digest(content: Mapping[str, Any]) -> str:
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-class Part:
+class RecordFile:
     """An append-only file of results. ``add`` then ``commit``: what was committed survives a kill, what cannot be written leaves no trace.
 
     ``commit`` raises DiskError when the disk is full.
@@ -79,7 +79,7 @@ class Part:
                 os.ftruncate(self._file.fileno(), before)
             raise disk_error(e, self.path) from e
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> RecordFile:
         return self
 
     def __exit__(self, *_: object) -> None:

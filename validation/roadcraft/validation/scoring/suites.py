@@ -18,7 +18,7 @@ from roadcraft.validation.config import SuiteConfig
 
 
 @dataclass(frozen=True)
-class Item:
+class SuiteScenario:
     """One scenario of a suite, told well enough to open it again: its index row, the type it counts under, its window in microseconds."""
 
     row: ScenarioRow
@@ -38,7 +38,7 @@ class Item:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Item:
+    def from_json(cls, data: dict[str, Any]) -> SuiteScenario:
         row = data["row"]
         return cls(
             ScenarioRow(**{**row, "tags": tuple(row["tags"])}),
@@ -56,7 +56,7 @@ def open_data(suite: SuiteConfig) -> ScenarioSource:
     return open_source(suite.data, suite.format or None, **({"maps_root": suite.maps} if suite.maps else {}))
 
 
-def select_items(suite: SuiteConfig, source: ScenarioSource, token: str = "") -> list[Item]:
+def select_items(suite: SuiteConfig, source: ScenarioSource, token: str = "") -> list[SuiteScenario]:
     """The suite's scenarios by map, log and time; one alone where ``token`` (or the beginning of one) names it.
 
     Raises DataError when none is left, with what takes the last away, or where one token stands for two scenarios.
@@ -71,7 +71,7 @@ def select_items(suite: SuiteConfig, source: ScenarioSource, token: str = "") ->
             where=suite.data,
             remedy="`roadcraft show` lists a store's scenarios; suite.filter says which to take",
         )
-    items = [Item(s.row, s.type, (int(s.window_us[0]), int(s.window_us[1]))) for s in chosen]
+    items = [SuiteScenario(s.row, s.type, (int(s.window_us[0]), int(s.window_us[1]))) for s in chosen]
     _refuse_twins(items, suite.data)
     return sorted(items, key=lambda i: (i.row.map_name, i.row.log, i.row.anchor_us, i.row.token))
 
@@ -88,9 +88,9 @@ def _one(suite: SuiteConfig, source: ScenarioSource, token: str) -> Selected:
     return (passed or find(source, ScenarioFilter(scenario_tokens=(fitting[0],))))[0]
 
 
-def _refuse_twins(items: Sequence[Item], data: str) -> None:
+def _refuse_twins(items: Sequence[SuiteScenario], data: str) -> None:
     """Results are kept by token: of two scenarios with one token, the second would take the first one's place."""
-    seen: dict[str, Item] = {}
+    seen: dict[str, SuiteScenario] = {}
     for item in items:
         other = seen.setdefault(item.row.token, item)
         if other is not item:
@@ -101,7 +101,7 @@ def _refuse_twins(items: Sequence[Item], data: str) -> None:
             )
 
 
-def scenario_list_hash(items: Sequence[Item]) -> str:
+def scenario_list_hash(items: Sequence[SuiteScenario]) -> str:
     """16 hex digits over log, token, type and window of every scenario, whatever their order."""
     lines = sorted(f"{i.row.log}|{i.row.token}|{i.type}|{i.window_us[0]}|{i.window_us[1]}" for i in items)
     return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()

@@ -64,7 +64,7 @@ def _paths(planner: str) -> list[str]:
     return ["checkpoint"]  # of a package that is not installed here
 
 
-def summarise(
+def summarize(
     tree: Mapping[str, Any], records: Sequence[Record], list_hash: str, used: Mapping[str, str]
 ) -> dict[str, Any]:
     """The content of ``summary.json``."""

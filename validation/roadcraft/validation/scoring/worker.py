@@ -51,10 +51,10 @@ def serve(run: str, index: int, say: Any) -> None:
 
     from roadcraft.core.config import load_config
     from roadcraft.validation.config import ScoreConfig
-    from roadcraft.validation.scoring.folder import Part, RunFolder
+    from roadcraft.validation.scoring.folder import RecordFile, RunFolder
     from roadcraft.validation.scoring.job import Job, part_path
     from roadcraft.validation.scoring.provenance import digests_of, refuse_differences
-    from roadcraft.validation.scoring.suites import Item
+    from roadcraft.validation.scoring.suites import SuiteScenario
 
     collect_rarely()
     _announce_compiling(say)
@@ -64,7 +64,7 @@ def serve(run: str, index: int, say: Any) -> None:
     # After everything is loaded: a checkpoint that is replaced while the run goes on must not drive a part of it.
     refuse_differences(folder.digests(), digests_of(config, job.source, folder.items()), folder.path, "cannot go on")
     one_torch_thread()
-    part: Part | None = None
+    part: RecordFile | None = None
     say({"ready": True})
 
     def on_call(stage: str, step: int | None) -> None:
@@ -74,12 +74,12 @@ def serve(run: str, index: int, say: Any) -> None:
         order = json.loads(line)
         if "warm" in order:
             say({"call": "warm", "step": None})
-            job.warm_up(Item.from_json(order["warm"]))
+            job.warm_up(SuiteScenario.from_json(order["warm"]))
             say({"ready": True})
             continue
-        items = [Item.from_json(i) for i in order["items"]]
+        items = [SuiteScenario.from_json(i) for i in order["items"]]
         records = job.run(items, order["todo"], on_call)
-        part = part or Part(part_path(folder, index))
+        part = part or RecordFile(part_path(folder, index))
         for record in records:
             part.add(record)
         part.commit()

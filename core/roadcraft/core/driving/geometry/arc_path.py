@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 _SAME = 1e-8  # successive vertices nearer than this count as one
 
 
-@leaf
+@small_njit
 def vertex_headings(points: F64, count: int, out: F64) -> None:
     """Heading of each vertex towards its successor; the last repeats the one before. points (>= count, 2), out (>= count,)."""
     for i in range(count - 1):
@@ -23,7 +23,7 @@ def vertex_headings(points: F64, count: int, out: F64) -> None:
         out[count - 1] = out[count - 2]
 
 
-@leaf
+@small_njit
 def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     """Turn ``count`` vertices into a rail, in place; returns its number of vertices.
 
@@ -54,19 +54,19 @@ def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     return kept
 
 
-@leaf
+@small_njit
 def clamp_progress(progress: F64, count: int, s: float) -> float:
     """``s`` limited to the rail."""
     return max(progress[0], min(s, progress[count - 1]))
 
 
-@leaf
+@small_njit
 def segment_of(progress: F64, count: int, s: float) -> int:
     """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before ``s``."""
     return min(max(int(np.searchsorted(progress[:count], s)), 1), count - 1) - 1
 
 
-@leaf
+@small_njit
 def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> tuple[float, float, float]:
     """x, y and heading in [-pi, pi) at ``s``, which must lie on the rail."""
     i = segment_of(progress, count, s)
@@ -77,7 +77,7 @@ def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> t
     return x, y, (h + np.pi) % (2.0 * np.pi) - np.pi
 
 
-@leaf
+@small_njit
 def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float, out: F64, out_heading: F64) -> int:
     """The rail from ``s`` to its end: interpolated start, then the vertices beyond; at the very end its last two vertices.
 
@@ -96,7 +96,7 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
     return n
 
 
-@leaf
+@small_njit
 def cut_rail(progress: F64, points: F64, heading: F64, count: int, start: float, end: float, out: F64) -> int:
     """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (>= count + 2, 2); returns their number.
 

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.geometry.exact import orientation
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 F64 = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def boxes_touch(
     return convex_touch(box_corners(ax, ay, ah, al, aw), box_corners(bx, by, bh, bl, bw))
 
 
-@leaf
+@small_njit
 def separation(
     dx: float, dy: float, ac: float, asn: float, al: float, aw: float, bc: float, bs: float, bl: float, bw: float
 ) -> float:
@@ -114,7 +114,7 @@ def separation(
     return max(g, abs(dy * bc - dx * bs) - 0.5 * (bw + al * cs + aw * cc))
 
 
-@leaf
+@small_njit
 def segments_touch(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float) -> bool:
     """Whether the closed segments a-b and c-d share a point (exact signs)."""
     if max(ax, bx) < min(cx, dx) or max(cx, dx) < min(ax, bx) or max(ay, by) < min(cy, dy) or max(cy, dy) < min(ay, by):
@@ -146,7 +146,7 @@ def segment_touches(ax: float, ay: float, bx: float, by: float, polygon: F64) ->
     return _holds(polygon, np.array([ax, ay]))
 
 
-@leaf
+@small_njit
 def _holds(polygon: F64, point: F64) -> bool:
     for i in range(len(polygon)):
         p, q = polygon[i], polygon[(i + 1) % len(polygon)]
@@ -155,7 +155,7 @@ def _holds(polygon: F64, point: F64) -> bool:
     return True
 
 
-@leaf
+@small_njit
 def point_segment_distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Distance of a point to a closed segment, with the operations of GEOS' ``Distance::pointToSegment``."""
     dx, dy = bx - ax, by - ay

@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 MARGIN = 1e-6
 """m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""
@@ -16,7 +16,7 @@ CHUNK = 8
 """Segments of a corridor that share one capsule."""
 
 
-@leaf
+@small_njit
 def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) -> None:
     """Capsule (axis x0, y0, x1, y1 and radius) around a corridor's vertices first .. last: out (5,)."""
     ax, ay, bx, by = points[first, 0], points[first, 1], points[last, 0], points[last, 1]
@@ -26,7 +26,7 @@ def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) 
     out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, off + half_width
 
 
-@leaf
+@small_njit
 def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> int:
     """Capsules of the corridor's chunks of ``CHUNK`` segments: out (>= count / CHUNK + 1, 5); returns their number."""
     n = 0
@@ -36,7 +36,7 @@ def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> i
     return n
 
 
-@leaf
+@small_njit
 def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out: F64) -> None:
     """Capsule around a footprint, a corridor of ``count`` >= 2 points and a box (4, 2) of corners: out (5,)."""
     capsule_of(points, np.int64(0), count - 1, half_width, out)
@@ -44,7 +44,7 @@ def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out:
         out[4] = max(out[4], point_segment_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
 
 
-@leaf
+@small_njit
 def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
     """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks, or come too close to call."""
     for c in range((count + CHUNK - 2) // CHUNK):  # noqa: SIM110 (numba compiles no generators)
@@ -53,14 +53,14 @@ def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
     return False
 
 
-@leaf
+@small_njit
 def box_capsule(x: float, y: float, heading: float, length: float, width: float, out: F64) -> None:
     """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
     c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length
     out[0], out[1], out[2], out[3], out[4] = x - c, y - s, x + c, y + s, 0.5 * width
 
 
-@leaf
+@small_njit
 def capsule_gap(a: F64, b: F64) -> float:
     """Distance of two capsules (negative: they overlap): a lower bound of the distance of what they hold."""
     ax, ay, bx, by = a[0], a[1], a[2], a[3]
@@ -84,7 +84,7 @@ def capsule_gap(a: F64, b: F64) -> float:
     return near - reach
 
 
-@leaf
+@small_njit
 def polygon_capsule(polygon: F64, count: int, out: F64) -> None:
     """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line: out (5,)."""
     half = count // 2

@@ -15,20 +15,20 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 _ARC = math.pi / 32.0
 _SLIGHT = 0.14  # tangent of a bend a little below 1.5 _ARC
 _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles beside it
 
 
-@leaf
+@small_njit
 def one_chord(cross: float, dot: float) -> bool:
     """Whether a bend, by the products of the segments before and after it, is so slight that its join surely has one chord."""
     return abs(cross) < _SLIGHT * dot
 
 
-@leaf
+@small_njit
 def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
     """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after it.
 
@@ -72,7 +72,7 @@ def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
     return chords + 2
 
 
-@leaf
+@small_njit
 def square_ends(points: F64, count: int, half_width: float) -> None:
     """Lengthen the path by half the width at both ends, in place: its flat caps are then the square caps of the path as it was."""
     for first, second in ((0, 1), (count - 1, count - 2)):

@@ -16,7 +16,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import piece
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 TIE = 1e-7
 """m; nearest objects that differ by less are told apart by exact geometry."""
@@ -28,7 +28,7 @@ _FAR = 1e30
 _MAX_VERTICES = 40
 
 
-@leaf
+@small_njit
 def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
     """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
     their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
@@ -59,7 +59,7 @@ def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
     return best
 
 
-@leaf
+@small_njit
 def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
     """min(best, distance of two convex polygons a (>= n, 2), b (>= m, 2)); 0 where they touch."""
     apart = convex_separation(a, n, b, m, max(best, 0.0))
@@ -157,7 +157,7 @@ def _meet_corridors(
     return best
 
 
-@leaf
+@small_njit
 def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
     """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
     best = _FAR
@@ -233,7 +233,7 @@ def distance_of_corridors(
     )
 
 
-@leaf
+@small_njit
 def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
     """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
     odd = False
@@ -247,7 +247,7 @@ def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y:
     return odd
 
 
-@leaf
+@small_njit
 def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
     """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
     out[0], out[1], out[2], out[3] = _FAR, _FAR, -_FAR, -_FAR
@@ -256,7 +256,7 @@ def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
         out[1], out[3] = min(out[1], points[i, 1] - margin), max(out[3], points[i, 1] + margin)
 
 
-@leaf
+@small_njit
 def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
     """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when clearly apart.
 
@@ -277,7 +277,7 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
     return gap
 
 
-@leaf
+@small_njit
 def ring_distance(
     points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
 ) -> float:
@@ -296,7 +296,7 @@ def ring_distance(
     return best
 
 
-@leaf
+@small_njit
 def choose_nearest(far: F64, middle: F64, count: int) -> int:
     """Index of the nearest of ``count`` >= 1 objects at distances ``far``; -1 where that is too close to call.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numba import types
 from numba.extending import intrinsic
 
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 if TYPE_CHECKING:
 
@@ -30,7 +30,7 @@ else:
         return types.float64(types.float64, types.float64, types.float64), codegen
 
 
-@leaf
+@small_njit
 def orientation(ax: float, ay: float, bx: float, by: float, cx: float, cy: float) -> int:
     """1 where c lies left of the line a -> b, -1 right of it, 0 on it: exact up to 106 bits, as GEOS decides it (CGAlgorithmsDD)."""
     left, right = (ax - cx) * (by - cy), (ay - cy) * (bx - cx)
@@ -49,7 +49,7 @@ def orientation(ax: float, ay: float, bx: float, by: float, cx: float, cy: float
     return 1 if value > 0.0 else (-1 if value < 0.0 else 0)
 
 
-@leaf
+@small_njit
 def _difference(a: float, b: float) -> tuple[float, float]:
     """a - b and its rounding error (two-sum)."""
     s = a - b

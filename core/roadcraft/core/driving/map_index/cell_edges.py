@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.exact import orientation
-from roadcraft.core.driving.jit import leaf
-from roadcraft.core.driving.map_index.index import TILE, Layer, LayerArrays, cell_at
+from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.map_index.index import TILE, LayerArrays, PolygonLayer, cell_at
 from roadcraft.core.driving.readonly import frozen
 
 _MARGIN_M = 1e-3  # an edge this near to a cell is listed in it, as in ``grid``
@@ -44,19 +44,19 @@ class CellEdges(NamedTuple):
     odd: NDArray[np.bool_]
 
 
-def cell_edges(layer: Layer) -> CellEdges:
+def cell_edges(layer: PolygonLayer) -> CellEdges:
     """The edges by cell of a layer. Takes about 0.1 us per edge and cell, once per map."""
     edge_at, edge, odd = _fill(layer.arrays)
     return CellEdges(*layer.arrays, frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_))
 
 
-@leaf
+@small_njit
 def _right(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether an edge that spans the height y passes to the right of the cell border's point (x, y)."""
     return _left(ax, ay, bx, by, x, y) == (by > ay)
 
 
-@leaf
+@small_njit
 def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the point lay a hair higher and a
     smaller hair to the right, for every count alike: maps drawn on whole metres have vertices at the corners of cells."""
@@ -66,7 +66,7 @@ def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> boo
     return side > 0.0
 
 
-@leaf
+@small_njit
 def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
     """First and last grid row of the cells of a column that edge i comes near; first > last where it does not."""
     ax, ay, bx, by = layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
@@ -87,7 +87,7 @@ def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
     return max(int(low), 0), min(int(high), layer.ny - 1)
 
 
-@leaf
+@small_njit
 def _corner(layer: LayerArrays, cell: int) -> tuple[float, float]:
     """Lower left corner of a cell."""
     tile, across = layer.tile_at[cell // (TILE * TILE)], (layer.nx + TILE - 1) // TILE
@@ -95,7 +95,7 @@ def _corner(layer: LayerArrays, cell: int) -> tuple[float, float]:
     return layer.x + column * layer.cell, layer.y + line * layer.cell
 
 
-@leaf
+@small_njit
 def _entry_of(layer: LayerArrays, cell: int, row: int) -> int:
     for k in range(layer.starts[cell], layer.starts[cell + 1]):
         if layer.entries[k] == 2 * row:
@@ -154,7 +154,7 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]
     return edge_at, edge, odd
 
 
-@leaf
+@small_njit
 def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
     """Positive where (x, y) lies left of a -> b, negative right of it, 0 on it; exact."""
     left, right = (ax - x) * (by - y), (ay - y) * (bx - x)
@@ -163,7 +163,7 @@ def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> flo
     return float(orientation(ax, ay, bx, by, x, y))
 
 
-@leaf
+@small_njit
 def _holds(
     points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, cx: float, cy: float, x: float, y: float
 ) -> bool:
@@ -189,7 +189,7 @@ def _holds(
     return odd
 
 
-@leaf
+@small_njit
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
     """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
     column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
@@ -208,7 +208,7 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     return at
 
 
-@leaf
+@small_njit
 def one_in_cell(
     x0: float,
     y0: float,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.exact import orientation
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.grid import fill_cells
 from roadcraft.core.driving.readonly import frozen
 
@@ -51,7 +51,7 @@ class LayerArrays(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layer:
+class PolygonLayer:
     """K polygons and their grid. rows (K,) int64: row of each in the map's own table (Lanes, RoadBlocks or Areas); polygons (K);
     origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m.
 
@@ -95,12 +95,12 @@ class Layer:
 class MapIndex:
     """lanes: lanes and connectors (layer row = row of Lanes); blocks: road blocks (row of RoadBlocks); drivable, intersections, crosswalks, stops: areas."""
 
-    lanes: Layer
-    blocks: Layer
-    drivable: Layer
-    intersections: Layer
-    crosswalks: Layer
-    stops: Layer
+    lanes: PolygonLayer
+    blocks: PolygonLayer
+    drivable: PolygonLayer
+    intersections: PolygonLayer
+    crosswalks: PolygonLayer
+    stops: PolygonLayer
 
 
 def build_index(map_data: MapData) -> MapIndex:
@@ -118,7 +118,7 @@ def build_index(map_data: MapData) -> MapIndex:
     )
 
 
-def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CELL_M) -> Layer:
+def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CELL_M) -> PolygonLayer:
     """A layer of the given rows of ``polygons`` (all where None)."""
     if rows is None:
         rows = np.arange(len(polygons), dtype=np.int64)
@@ -127,7 +127,7 @@ def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CE
     points = polygons.points
     if not len(points):
         none = np.zeros(0, np.int32)
-        return Layer(
+        return PolygonLayer(
             rows, polygons, np.zeros(2), np.zeros(2, np.int64), cell_m, none, none, np.zeros(1, np.int32), none
         )
     low, high = points.min(axis=0) - 1.0, points.max(axis=0) + 1.0
@@ -154,7 +154,7 @@ def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CE
     starts = np.zeros(len(tile_at) * TILE * TILE + 1, np.int32)
     np.cumsum(np.bincount(place, minlength=len(starts) - 1), out=starts[1:])
     order = np.argsort(place, kind="stable")
-    return Layer(rows, polygons, low, shape, cell, tiles, tile_at.astype(np.int32), starts, entries[order])
+    return PolygonLayer(rows, polygons, low, shape, cell, tiles, tile_at.astype(np.int32), starts, entries[order])
 
 
 def _bounds_area(polygons: Polygons) -> float:
@@ -168,31 +168,31 @@ def _bounds_area(polygons: Polygons) -> float:
 # ---- queries --------------------------------------------------------------------------------------------------------------------------------------
 
 
-def containing(layer: Layer, points: F64) -> Ragged:
+def containing(layer: PolygonLayer, points: F64) -> Ragged:
     """Layer rows that hold each of M points (M, 2), ascending: M ragged rows. A point on an edge is outside."""
     values, offsets = containing_many(layer.arrays, frozen(points))
     return Ragged(values, offsets)
 
 
-def inside_any(layer: Layer, points: F64) -> NDArray[np.bool_]:
+def inside_any(layer: PolygonLayer, points: F64) -> NDArray[np.bool_]:
     """Whether any polygon of the layer holds each of M points (M, 2): (M,) bool."""
     return np.asarray(_inside_any_many(layer.arrays, frozen(points)))
 
 
-def distance(layer: Layer, rows: I64, points: F64) -> F64:
+def distance(layer: PolygonLayer, rows: I64, points: F64) -> F64:
     """Distance m of M points (M, 2) to the polygons of layer rows (M,): (M,) float64, 0 inside."""
     return np.asarray(_distance_many(layer.arrays, frozen(rows, np.int64), frozen(points)))
 
 
-def distance_to_any(layer: Layer, points: F64) -> F64:
+def distance_to_any(layer: PolygonLayer, points: F64) -> F64:
     """Distance m of M points (M, 2) to the nearest polygon of the layer: (M,) float64, 0 inside, infinite where the layer is empty."""
     return np.asarray(_distance_to_any_many(layer.arrays, frozen(points)))
 
 
-# ---- kernels: their first argument is ``Layer.arrays`` -----------------------------------------------------------------------------------------------
+# ---- kernels: their first argument is ``PolygonLayer.arrays`` -----------------------------------------------------------------------------------------------
 
 
-@leaf
+@small_njit
 def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
     """Whether polygon ``row`` strictly contains (x, y), by the even-odd rule over its rings (GEOS' ray crossings with exact signs)."""
     odd = False
@@ -215,14 +215,14 @@ def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
     return odd
 
 
-@leaf
+@small_njit
 def cell_at(tiles: NDArray[np.int32], nx: int, column: int, row: int) -> int:
     """Number of a cell of the grid, whose columns are ``nx``; -1 in a tile that holds nothing."""
     tile = tiles[row // TILE * ((nx + TILE - 1) // TILE) + column // TILE]
     return -1 if tile < 0 else (tile * TILE + row % TILE) * TILE + column % TILE
 
 
-@leaf
+@small_njit
 def cell_of(layer: LayerArrays, x: float, y: float) -> int:
     """Cell that holds (x, y), or -1 where nothing is near."""
     column, row = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
@@ -231,7 +231,7 @@ def cell_of(layer: LayerArrays, x: float, y: float) -> int:
     return -1
 
 
-@leaf
+@small_njit
 def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
     """Write the rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
     cell = cell_of(layer, x, y)
@@ -244,7 +244,7 @@ def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
     return at
 
 
-@leaf
+@small_njit
 def in_any(layer: LayerArrays, x: float, y: float) -> bool:
     """Whether any polygon holds (x, y)."""
     cell = cell_of(layer, x, y)
@@ -256,7 +256,7 @@ def in_any(layer: LayerArrays, x: float, y: float) -> bool:
     return False
 
 
-@leaf
+@small_njit
 def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
     """Distance of (x, y) to polygon ``row``, 0 inside."""
     best = math.inf

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.driving.jit import leaf
+from roadcraft.core.driving.jit import small_njit
 
 
-@leaf
+@small_njit
 def idm_acceleration(
     speed: float,
     target: float,
@@ -31,7 +31,7 @@ def idm_acceleration(
     return min(accel, max_accel)
 
 
-@leaf
+@small_njit
 def idm_advance(speed: float, accel: float, dt: float) -> tuple[float, float]:
     """Distance driven with the old speed, and the new speed (never negative) after ``dt`` seconds: forward Euler."""
     return dt * speed, max(speed + dt * accel, 0.0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.map_index.cell_edges import _holds, cell_edges
-from roadcraft.core.driving.map_index.index import TILE, Layer, build_layer
+from roadcraft.core.driving.map_index.index import TILE, PolygonLayer, build_layer
 from roadcraft.core.driving.multi_agent.road_edges import (
     RoadEdges,
     right_of_all,
@@ -96,7 +96,7 @@ def field_of_edges(edges: RoadEdges, cell_m: float = CELL_M) -> RoadField:
     return _one(True, (low[0], low[1], cell), (nx, ny), head, first, asked, edges=edges)
 
 
-def field_of_layer(layer: Layer) -> RoadField:
+def field_of_layer(layer: PolygonLayer) -> RoadField:
     """The field of one map's drivable area (or any layer of polygons): on the road is what a polygon strictly contains."""
     if len(layer.starts) > 1 and int(layer.shape.prod()) > _MAX_CELLS:
         layer = build_layer(layer.polygons, cell_m=layer.cell_m * math.sqrt(int(layer.shape.prod()) / _MAX_CELLS))
@@ -113,7 +113,7 @@ def field_of_layer(layer: Layer) -> RoadField:
     return _one(False, grid, (cells.nx, cells.ny), head, first, asked, polygons=polygons)
 
 
-def _dense(layer: Layer) -> tuple[I64, NDArray[np.int32]]:
+def _dense(layer: PolygonLayer) -> tuple[I64, NDArray[np.int32]]:
     """How many entries each cell of the whole grid has, row-major, and the numbers of the entries in that order."""
     count = np.diff(layer.starts).astype(np.int64)
     tile, place = np.divmod(np.arange(len(count)), TILE * TILE)

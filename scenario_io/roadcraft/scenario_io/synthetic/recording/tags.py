@@ -12,7 +12,7 @@ from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.scenario_io.synthetic.roads.curves import wrap
 from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.roads.paths import STEP
-from roadcraft.scenario_io.synthetic.situations.stage import Stage
+from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
 
 F64 = NDArray[np.float64]
@@ -44,9 +44,9 @@ class View:
     there: Mask
 
 
-def view_of(stage: Stage, m: Motion) -> View:
+def view_of(scene: SyntheticScene, m: Motion) -> View:
     """The ego's view of a motion."""
-    path = stage.ego_path
+    path = scene.ego_path
     assert path is not None
     s, v = m.s[:, 0], m.speed[:, 0]
     k = np.clip((s / STEP).astype(int), 0, len(path.heading) - 2)
@@ -60,20 +60,20 @@ def view_of(stage: Stage, m: Motion) -> View:
     )  # fmt: skip
 
 
-def conditions(stage: Stage, m: Motion) -> dict[str, Mask]:
+def conditions(scene: SyntheticScene, m: Motion) -> dict[str, Mask]:
     """Each tag's mask over the steps."""
-    w = view_of(stage, m)
-    out = _following(stage, w)
-    out.update(_junctions(stage, w))
-    out.update(_neighbours(stage, w))
-    out.update(_people_and_things(stage, w, m))
+    w = view_of(scene, m)
+    out = _following(scene, w)
+    out.update(_junctions(scene, w))
+    out.update(_neighbors(scene, w))
+    out.update(_people_and_things(scene, w, m))
     v = w.v
     out["high_magnitude_speed"], out["low_magnitude_speed"] = v > 11.0, (v > 0.3) & (v < 1.3)
     out["medium_magnitude_speed"] = (v > 4.0) & (v < 9.0)
     out["high_lateral_acceleration"] = np.abs(w.lat) > 1.6
     out["stationary"] = v < 0.05
-    if stage.lane_change is not None:
-        begin, end, side = stage.lane_change
+    if scene.lane_change is not None:
+        begin, end, side = scene.lane_change
         on = (w.s > begin + 0.2 * (end - begin)) & (w.s < begin + 0.8 * (end - begin)) & (v > 2)
         out["changing_lane"], out["changing_lane_to_left"], out["changing_lane_to_right"] = (
             on,
@@ -83,17 +83,17 @@ def conditions(stage: Stage, m: Motion) -> dict[str, Mask]:
     return out
 
 
-def _following(stage: Stage, w: View) -> dict[str, Mask]:
-    n = len(stage.kinds)
-    kind = np.array([int(k) for k in stage.kinds] + [int(ObjectKind.PEDESTRIAN)] * len(stage.ways) + [-1])
-    length = np.array([c[0] for c in stage.consts] + [0.6] * len(stage.ways) + [0.0])
+def _following(scene: SyntheticScene, w: View) -> dict[str, Mask]:
+    n = len(scene.kinds)
+    kind = np.array([int(k) for k in scene.kinds] + [int(ObjectKind.PEDESTRIAN)] * len(scene.ways) + [-1])
+    length = np.array([c[0] for c in scene.consts] + [0.6] * len(scene.ways) + [0.0])
     lead_kind, lead_length = kind[w.lead], length[w.lead]
     row = np.clip(w.lead, 0, n - 1)
     lead_v = np.where((w.lead >= 0) & (w.lead < n), w.speed[np.arange(len(w.v)), row], 0.0)
     car = (lead_kind == ObjectKind.VEHICLE) & (w.lead >= 0)
     near = car & (w.gap < np.maximum(12.0, 3.0 * w.v))
     v = w.v
-    bike = np.array([k == ObjectKind.BICYCLE for k in stage.kinds])
+    bike = np.array([k == ObjectKind.BICYCLE for k in scene.kinds])
     queue = near & (w.gap < 9.0) & (v < 0.1)
     return {
         "following_lane_with_lead": near & (v > 3.0) & (lead_v > 2.0),
@@ -108,18 +108,18 @@ def _following(stage: Stage, w: View) -> dict[str, Mask]:
     }
 
 
-def _turn_of(stage: Stage, seg: int) -> str:
+def _turn_of(scene: SyntheticScene, seg: int) -> str:
     """'left', 'right' or 'straight' of a connector."""
-    c = stage.sketch.segments[seg].center
+    c = scene.sketch.segments[seg].center
     angle = wrap(np.arctan2(*(c[-1] - c[-2])[::-1]) - np.arctan2(*(c[1] - c[0])[::-1]))
     return "left" if angle > 0.6 else ("right" if angle < -0.6 else "straight")
 
 
-def _junctions(stage: Stage, w: View) -> dict[str, Mask]:
-    path, sketch = stage.ego_path, stage.sketch
+def _junctions(scene: SyntheticScene, w: View) -> dict[str, Mask]:
+    path, sketch = scene.ego_path, scene.sketch
     assert path is not None
     out: dict[str, Mask] = {}
-    body = stage.consts[0][2]
+    body = scene.consts[0][2]
     for seg, start in zip(path.route.segments, path.starts, strict=False):
         x = sketch.segments[seg]
         if x.kind != LaneKind.CONNECTOR or x.priority == 0:
@@ -129,11 +129,11 @@ def _junctions(stage: Stage, w: View) -> dict[str, Mask]:
         inside = (d < -2.0) & (d > -x.length)
         near = (d > 0.5) & (d < 22.0)
         alone = w.gap > d + 12.0
-        turn, light = _turn_of(stage, seg), x.control == Control.LIGHT
+        turn, light = _turn_of(scene, seg), x.control == Control.LIGHT
         out["on_intersection"] = out["traversing_intersection"] = inside & (v > 0.5)
         red = np.zeros(len(v), bool)
-        if light and stage.lights is not None:
-            red = stage.lights[: len(v), x.light] == int(LightState.RED)
+        if light and scene.lights is not None:
+            red = scene.lights[: len(v), x.light] == int(LightState.RED)
             out["traversing_traffic_light_intersection"] = out["on_traffic_light_intersection"] = inside & (v > 0.5)
             out["stopping_at_traffic_light_without_lead"] = near & alone & (w.a < -0.4) & (v > 0.5) & (v < 7) & red
             out["stopping_at_traffic_light_with_lead"] = (
@@ -158,7 +158,7 @@ def _junctions(stage: Stage, w: View) -> dict[str, Mask]:
     return out
 
 
-def _neighbours(stage: Stage, w: View) -> dict[str, Mask]:
+def _neighbors(scene: SyntheticScene, w: View) -> dict[str, Mask]:
     others = w.there.copy()
     others[:, 0] = False
     distance = np.hypot(w.along, w.across)
@@ -167,11 +167,11 @@ def _neighbours(stage: Stage, w: View) -> dict[str, Mask]:
     return {
         "near_multiple_vehicles": ((moving & (distance < 20.0)).sum(1) >= 4) & (w.v > 2.0),
         "near_high_speed_vehicle": ((others & (distance < 22.0) & (w.speed > 11.0)).sum(1) >= 1) & (w.v > 3.0),
-        "changing_lane_with_trail": trail.any(1) & (w.v > 2.0) & (stage.merge_lane >= 0),
+        "changing_lane_with_trail": trail.any(1) & (w.v > 2.0) & (scene.merge_lane >= 0),
     }
 
 
-def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
+def _people_and_things(scene: SyntheticScene, w: View, m: Motion) -> dict[str, Mask]:
     out: dict[str, Mask] = {}
     x, y, h = m.box[:, 0, 0], m.box[:, 0, 1], m.box[:, 0, 2]
 
@@ -180,11 +180,11 @@ def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
         c, s = np.cos(h)[:, None], np.sin(h)[:, None]
         return c * dx + s * dy, c * dy - s * dx
 
-    crossing = [q for q, way in enumerate(stage.ways) if way["walk"] >= 0]
+    crossing = [q for q, way in enumerate(scene.ways) if way["walk"] >= 0]
     if crossing:
-        legs = np.array([stage.ways[q]["curb"] for q in crossing])
-        pace = np.array([stage.ways[q]["speed"] for q in crossing])
-        start = np.array([stage.ways[q]["start"] for q in crossing])
+        legs = np.array([scene.ways[q]["curb"] for q in crossing])
+        pace = np.array([scene.ways[q]["speed"] for q in crossing])
+        start = np.array([scene.ways[q]["start"] for q in crossing])
         done = start + np.cumsum(m.walker_speed[:, crossing], 0) * DT
         on = (done > legs[:, 0] - 0.3) & (done < legs[:, 1]) & (m.walker_speed[:, crossing] > 0.3 * pace)
         ahead, aside = relative(m.walker[:, crossing, 0], m.walker[:, crossing, 1])
@@ -196,8 +196,8 @@ def _people_and_things(stage: Stage, w: View, m: Motion) -> dict[str, Mask]:
         ("near_trafficcone_on_driveable", ObjectKind.TRAFFIC_CONE, 0.0, 14.0, 5.0),
         ("traversing_pickup_dropoff", ObjectKind.VEHICLE, -2.0, 14.0, 5.0),
     ):
-        rows = np.array([box for k, box, _ in stage.statics if k == kind])
-        if len(rows) and (tag != "traversing_pickup_dropoff" or stage.tag == tag):
+        rows = np.array([box for k, box, _ in scene.statics if k == kind])
+        if len(rows) and (tag != "traversing_pickup_dropoff" or scene.tag == tag):
             ahead, aside = relative(rows[None, :, 0], rows[None, :, 1])
             close = (ahead > low) & (ahead < high) & (np.abs(aside) < wide)
             out[tag] = np.asarray(close.any(1)) & (w.v > 1.0)

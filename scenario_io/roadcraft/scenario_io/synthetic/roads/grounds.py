@@ -13,7 +13,7 @@ from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
 from roadcraft.scenario_io.synthetic.roads.curves import bends
 from roadcraft.scenario_io.synthetic.roads.junction import Arm, Control, Crosswalk, lay_junction, movement
 from roadcraft.scenario_io.synthetic.roads.paths import make_path
-from roadcraft.scenario_io.synthetic.situations.stage import Stage
+from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 
 F64 = NDArray[np.float64]
 CITY = (8.94, 11.18, 11.18, 13.41)  # 20, 25, 30 mph
@@ -42,9 +42,9 @@ def road_length(limit: float) -> float:
     return 70.0 * limit + 260.0
 
 
-def start_arc(stage: Stage) -> float:
+def start_arc(scene: SyntheticScene) -> float:
     """Where the ego starts: far enough along that others can be behind it."""
-    return float(stage.rng.uniform(90, 130))
+    return float(scene.rng.uniform(90, 130))
 
 
 def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 60.0) -> Chain:
@@ -60,52 +60,52 @@ def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 
 
 
 def lay_out_road(
-    stage: Stage, *, length: float, limit: float, forward: int = 2, backward: int = 2, bend: float = 1 / 400,
+    scene: SyntheticScene, *, length: float, limit: float, forward: int = 2, backward: int = 2, bend: float = 1 / 400,
     cuts: tuple[float, ...] = (), shoulder: float = 0.6, median: float = 0.0, walkway: bool = True, width: float = 0.0,
     chain: Chain | None = None, posted: float = 0.88,
 ) -> Road:  # fmt: skip
     """A road with connectors of 12 m around each of ``cuts``. The limit is posted with probability ``posted``."""
-    rng = stage.rng
+    rng = scene.rng
     chain = chain or winding(rng, length, bend)
     parking = walkway and shoulder == 0.6 and chain.length > 0 and rng.random() < 0.55
     shoulder = 2.5 if parking else shoulder
     profile = Profile(width or float(rng.uniform(3.4, 3.75)), forward, backward, median, shoulder, 0.6, walkway)
     sign = limit if rng.random() < posted else float("nan")
     spans = [(c - 6.0, c + 6.0) for c in (cuts or (0.45 * chain.length,))]
-    f, b = lay_road(stage.sketch, chain, profile, spans, (0.0, chain.length), sign)
-    _beside(stage, chain, profile)
+    f, b = lay_road(scene.sketch, chain, profile, spans, (0.0, chain.length), sign)
+    _beside(scene, chain, profile)
     if parking:
-        _kerbside(stage, chain, profile)
-    stage.find_routes()
+        _kerbside(scene, chain, profile)
+    scene.find_routes()
     road = Road(
-        chain, profile, limit, [stage.path_from(x) for x in f[0]], [stage.path_from(x) for x in b[0]] if b else [], f
+        chain, profile, limit, [scene.path_from(x) for x in f[0]], [scene.path_from(x) for x in b[0]] if b else [], f
     )
     return road
 
 
-def _kerbside(stage: Stage, chain: Chain, profile: Profile) -> None:
+def _kerbside(scene: SyntheticScene, chain: Chain, profile: Profile) -> None:
     """Cars parked on the strip right of the lanes, clear of them."""
-    rng, s = stage.rng, float(stage.rng.uniform(20, 60))
+    rng, s = scene.rng, float(scene.rng.uniform(20, 60))
     while s < chain.length - 40.0:
         d = profile.right + 1.05 + float(rng.uniform(0.0, 0.12))
         h = float(np.interp(s, np.arange(len(chain.heading)) * chain.ds, chain.heading))
         length = float(rng.uniform(4.2, 5.2))
-        stage.thing(
+        scene.thing(
             ObjectKind.VEHICLE, chain.at(np.array([s]), d)[0], h + float(rng.normal(0, 0.01)), length, 1.85, 1.6
         )
         s += float(rng.uniform(6.5, 10.0)) if rng.random() < 0.6 else float(rng.uniform(18, 70))
 
 
-def _beside(stage: Stage, chain: Chain, profile: Profile) -> None:
+def _beside(scene: SyntheticScene, chain: Chain, profile: Profile) -> None:
     """Now and then a parking lot beyond the walkway, with parked cars."""
-    rng = stage.rng
+    rng = scene.rng
     if rng.random() < 0.45 and profile.walkway:
         s, d = float(rng.uniform(120, max(130, 0.5 * chain.length))), profile.right - 2.6
-        stage.sketch.area(AreaKind.CARPARK, chain.strip(s, s + 60.0, d - 18.0, d))
+        scene.sketch.area(AreaKind.CARPARK, chain.strip(s, s + 60.0, d - 18.0, d))
         for k in range(int(rng.integers(3, 10))):
             at = chain.at(np.array([s + 4.0 + 5.0 * k]), d - 14.0)[0]
             h = float(np.interp(s + 4.0 + 5.0 * k, np.arange(len(chain.heading)) * chain.ds, chain.heading))
-            stage.thing(
+            scene.thing(
                 ObjectKind.VEHICLE,
                 at,
                 h + np.pi / 2 + float(rng.normal(0, 0.03)),
@@ -116,12 +116,19 @@ def _beside(stage: Stage, chain: Chain, profile: Profile) -> None:
 
 
 def ego_on(
-    stage: Stage, path: int, s: float, v: float, *, lat_accel: float = 2.0, shift: F64 | None = None, **more: float
+    scene: SyntheticScene,
+    path: int,
+    s: float,
+    v: float,
+    *,
+    lat_accel: float = 2.0,
+    shift: F64 | None = None,
+    **more: float,
 ) -> None:
     """Puts the ego on one of the traffic's paths."""
-    stage.ego_path = make_path(stage.sketch, stage.paths[path].route, lat_accel=lat_accel, decel=1.2, shift=shift)
-    stage.reserve(stage.ego_path, s, 26.0, 26.0)
-    stage.ego(s, v, **more)
+    scene.ego_path = make_path(scene.sketch, scene.paths[path].route, lat_accel=lat_accel, decel=1.2, shift=shift)
+    scene.reserve(scene.ego_path, s, 26.0, 26.0)
+    scene.ego(s, v, **more)
 
 
 @dataclass
@@ -135,11 +142,11 @@ class Cross:
 
 
 def lay_out_cross(
-    stage: Stage, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18, minor: tuple[int, ...] = (),
+    scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18, minor: tuple[int, ...] = (),
     protected: bool = False, three: bool = False, crosswalks: bool = True,
 ) -> Cross:  # fmt: skip
     """A junction of four arms (or three: the arm that the ego does not need is left out). lanes: per direction on the ego's axis and across."""
-    rng = stage.rng
+    rng = scene.rng
     out = {"right": 1, "straight": 2, "left": 3}[turn]
     numbers = [0, 1, 2, 3]
     if three:
@@ -159,31 +166,31 @@ def lay_out_cross(
         posted = limit if rng.random() < 0.9 else float("nan")
         cuts = ((250.0, 262.0),) if k == out else ()
         arms.append(Arm(Chain(points, chain.heading + heading), profiles[k], posted, cuts))
-    stage.walks = lay_junction(
-        stage.sketch, arms, control, minor=minor, protected=protected, crosswalks=crosswalks,
+    scene.walks = lay_junction(
+        scene.sketch, arms, control, minor=minor, protected=protected, crosswalks=crosswalks,
         turn_limit=limit if rng.random() < 0.5 else float("nan"),
     )  # fmt: skip
-    stage.find_routes()
-    return Cross(arms, stage.walks, 0, numbers.index(out))
+    scene.find_routes()
+    return Cross(arms, scene.walks, 0, numbers.index(out))
 
 
-def cross_path(stage: Stage, cross: Cross, arm_in: int, arm_out: int, lane: int | None = None) -> int:
+def cross_path(scene: SyntheticScene, cross: Cross, arm_in: int, arm_out: int, lane: int | None = None) -> int:
     """The traffic's path from one arm to another."""
     a, b = cross.arms[arm_in], cross.arms[arm_out]
     kind = movement(a, b)
     lane = lane if lane is not None else {"left": 0, "right": len(a.inbound) - 1, "straight": len(a.inbound) - 1}[kind]
     out = set(b.outbound)
-    for i, r in enumerate(stage.routes):
+    for i, r in enumerate(scene.routes):
         if r.segments[0] == a.pieces_in[0][lane] and out & set(r.segments):
             return i
     raise LookupError("no such movement")
 
 
-def cross_paths(stage: Stage, cross: Cross) -> dict[int, list[int]]:
+def cross_paths(scene: SyntheticScene, cross: Cross) -> dict[int, list[int]]:
     """Paths by the arm they come from (lanes that nothing leads into are nobody's way)."""
     first = {x: k for k, arm in enumerate(cross.arms) for x in (arm.pieces_in[0] if arm.pieces_in else [])}
     found: dict[int, list[int]] = {}
-    for i, r in enumerate(stage.routes):
+    for i, r in enumerate(scene.routes):
         if r.segments[0] in first:
             found.setdefault(first[r.segments[0]], []).append(i)
     return found

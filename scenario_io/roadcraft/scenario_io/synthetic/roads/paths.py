@@ -22,17 +22,17 @@ NO_GATE, WALK_GATE = 0, 9
 
 
 @dataclass(frozen=True)
-class Route:
+class SegmentRoute:
     """Segments in driving order."""
 
     segments: tuple[int, ...]
 
 
 @dataclass
-class Path:
+class DriverPath:
     """A route as driven: xy (n, 2) every STEP metres, heading (n,), speed cap (n,), start arc of each segment of the route."""
 
-    route: Route
+    route: SegmentRoute
     xy: F64
     heading: F64
     cap: F64
@@ -50,7 +50,7 @@ class PathTable:
     off (P + 1,) rows of xy (Q, 2), heading (Q,), cap (Q,); left, right (P,) path in the neighbouring lane or -1; gate_off (P + 1,) rows of
     gate_s, gate_kind, gate_light, gate_conn, gate_walk, gate_xy; conn_s (P, C) arc at which a path enters a connector, -1 where it does not;
     conf_in, conf_out (C, C): stretch of connector c that conflicts with d (in = inf: none); priority (C,); conn_light (C,);
-    conn_control (C,); merge_s (P,) arc of the merge, inf where none; seg_of (P, S) arcs of segments are kept by ``Path``.
+    conn_control (C,); merge_s (P,) arc of the merge, inf where none; seg_of (P, S) arcs of segments are kept by ``DriverPath``.
     """
 
     off: I64
@@ -75,7 +75,7 @@ class PathTable:
     merge_s: F64
 
 
-def routes_of(sketch: Sketch) -> list[Route]:
+def routes_of(sketch: Sketch) -> list[SegmentRoute]:
     """Every route from a lane that nothing leads into, to a lane that leads nowhere."""
     out: dict[int, list[int]] = {}
     entered = set()
@@ -83,11 +83,11 @@ def routes_of(sketch: Sketch) -> list[Route]:
         if seg.kind == LaneKind.CONNECTOR:
             out.setdefault(seg.source, []).append(k)
             entered.add(seg.target)
-    found: list[Route] = []
+    found: list[SegmentRoute] = []
 
     def follow(lane: int, way: tuple[int, ...]) -> None:
         if lane not in out:
-            found.append(Route(way))
+            found.append(SegmentRoute(way))
         for c in out.get(lane, []):
             follow(sketch.segments[c].target, (*way, c, sketch.segments[c].target))
 
@@ -99,14 +99,14 @@ def routes_of(sketch: Sketch) -> list[Route]:
 
 def make_path(
     sketch: Sketch,
-    route: Route,
+    route: SegmentRoute,
     *,
     lat_accel: float = 2.2,
     decel: float = 1.4,
     default_limit: float = 13.0,
     shift: F64 | None = None,
     xy: F64 | None = None,
-) -> Path:
+) -> DriverPath:
     """Samples a route. shift (k, 2): (arc, offset to the left) support points of a smooth sideways profile; xy overrides the line itself."""
     parts = [sketch.segments[k].center for k in route.segments]
     line = np.concatenate([parts[0], *[p[1:] for p in parts[1:]]])
@@ -128,7 +128,7 @@ def make_path(
     )
     row = np.clip(np.searchsorted(starts, s, side="right") - 1, 0, len(limits) - 1)
     cap = np.minimum(limits[row], np.sqrt(lat_accel / np.maximum(curvature, 1e-6)))
-    return Path(route, line, h, _slow_before(cap, decel), starts)
+    return DriverPath(route, line, h, _slow_before(cap, decel), starts)
 
 
 def _even(line: F64) -> F64:
@@ -147,7 +147,7 @@ def _slow_before(cap: F64, decel: float) -> F64:
 
 
 def make_table(
-    sketch: Sketch, paths: Sequence[Path], walks: Sequence[Crosswalk], common: int, merge_lane: int = -1
+    sketch: Sketch, paths: Sequence[DriverPath], walks: Sequence[Crosswalk], common: int, merge_lane: int = -1
 ) -> PathTable:
     """The kernel's form of all paths of a world; lanes are changed among the first ``common`` paths only."""
     conns = [k for k, seg in enumerate(sketch.segments) if seg.kind == LaneKind.CONNECTOR and seg.priority > 0]
@@ -172,7 +172,7 @@ def make_table(
     flat = [g for rows in gates for g in rows]
     cols = np.array(flat, float).reshape(-1, 7)
     conf_in, conf_out = _conflicts(sketch, conns)
-    left, right = _neighbours(sketch, paths, common)
+    left, right = _neighbors(sketch, paths, common)
     return PathTable(
         off=np.concatenate([[0], np.cumsum([len(p.xy) for p in paths])]).astype(np.int64),
         xy=np.concatenate([p.xy for p in paths]),
@@ -222,7 +222,7 @@ def _conflicts(sketch: Sketch, conns: list[int], reach: float = 2.7) -> tuple[F6
     return conf_in, conf_out
 
 
-def _neighbours(sketch: Sketch, paths: Sequence[Path], common: int) -> tuple[I64, I64]:
+def _neighbors(sketch: Sketch, paths: Sequence[DriverPath], common: int) -> tuple[I64, I64]:
     """For each path, the path through the same road blocks one lane to the left and to the right."""
     key = [tuple(sketch.segments[k].block for k in p.route.segments) for p in paths]
     index = [np.array([sketch.segments[k].index for k in p.route.segments]) for p in paths]

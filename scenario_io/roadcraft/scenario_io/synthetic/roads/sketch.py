@@ -40,7 +40,7 @@ class Segment:
 
 
 @dataclass
-class Block:
+class BlockSketch:
     """A road block: its segments from left to right, its outline, and the intersection (area number) that holds it, or -1."""
 
     kind: LaneKind
@@ -54,7 +54,7 @@ class Sketch:
     """Everything of a patch, in drawing order; numbers are positions in these lists. limit NaN: none is posted."""
 
     segments: list[Segment] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[BlockSketch] = field(default_factory=list)
     areas: list[tuple[AreaKind, int, F64]] = field(default_factory=list)
     lines: list[tuple[int, F64]] = field(default_factory=list)
 
@@ -78,7 +78,7 @@ class Sketch:
                     LaneKind.LANE, center, numbers[k], numbers[k + 1], ring_of(edges[k], edges[k + 1]), block, k, limit
                 )
             )
-        self.blocks.append(Block(LaneKind.LANE, rows, ring_of(edges[0], edges[-1])))
+        self.blocks.append(BlockSketch(LaneKind.LANE, rows, ring_of(edges[0], edges[-1])))
         return rows
 
     def connectors(
@@ -94,7 +94,7 @@ class Sketch:
                     source, target,
                 )
             )  # fmt: skip
-        self.blocks.append(Block(LaneKind.CONNECTOR, rows, ring_of(strips[0][0], strips[-1][2]), intersection))
+        self.blocks.append(BlockSketch(LaneKind.CONNECTOR, rows, ring_of(strips[0][0], strips[-1][2]), intersection))
         return rows
 
 

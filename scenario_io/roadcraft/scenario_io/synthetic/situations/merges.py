@@ -8,16 +8,16 @@ from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.chain import Edge, blend, lay_lanes, lay_links
 from roadcraft.scenario_io.synthetic.roads.grounds import HIGHWAY, ego_on, road_length, start_arc, winding
-from roadcraft.scenario_io.synthetic.situations.stage import Stage
+from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 
 
-def cones_lane_drop(stage: Stage) -> None:
-    rng = stage.rng
+def cones_lane_drop(scene: SyntheticScene) -> None:
+    rng = scene.rng
     limit, n, width = float(rng.choice((11.18, 13.41, 15.65))), int(rng.integers(2, 4)), float(rng.uniform(3.4, 3.7))
     chain = winding(rng, road_length(limit), 1 / 700, calm=260.0)
-    s0, taper = start_arc(stage), float(rng.uniform(55, 80))
+    s0, taper = start_arc(scene), float(rng.uniform(55, 80))
     a = s0 + limit * float(rng.uniform(9, 12))
-    b, end, sk = a + taper, chain.length, stage.sketch
+    b, end, sk = a + taper, chain.length, scene.sketch
     edges = [-k * width for k in range(n + 1)]
     before = lay_lanes(sk, chain, 0.0, a, edges, limit)
     after = lay_lanes(sk, chain, b, end, edges[:-1], limit)
@@ -30,28 +30,28 @@ def cones_lane_drop(stage: Stage) -> None:
     sk.area(AreaKind.ROAD_SEGMENT, chain.strip(0.0, a, right, 0.6))
     sk.area(AreaKind.ROAD_SEGMENT, chain.strip(b, end, edges[n - 1] - 0.6, 0.6))
     sk.area(AreaKind.GENERIC_DRIVABLE, chain.strip(b, b + 140.0, right, edges[n - 1] - 0.6))
-    stage.find_routes()
-    stage.merge_lane = after[n - 2]
-    paths = [stage.path_from(x) for x in before]
+    scene.find_routes()
+    scene.merge_lane = after[n - 2]
+    paths = [scene.path_from(x) for x in before]
     spots = [(s, float(lower(np.array([s]))[0]) - 0.45) for s in np.arange(a + 6, b, 7.0)]  # type: ignore[operator]
     spots += [(s, edges[n - 1] - 0.35 + float(rng.uniform(0, 0.15))) for s in np.arange(b, b + 110, 8.0)]
     for s, d in spots:
-        stage.thing(ObjectKind.TRAFFIC_CONE, chain.at(np.array([s]), d)[0], 0.0, 0.4, 0.4, 0.75)
+        scene.thing(ObjectKind.TRAFFIC_CONE, chain.at(np.array([s]), d)[0], 0.0, 0.4, 0.4, 0.75)
     h = float(np.interp(b + 30, np.arange(len(chain.heading)) * chain.ds, chain.heading))
-    stage.thing(ObjectKind.CZONE_SIGN, chain.at(np.array([a - 10]), right - 0.8)[0], h, 0.3, 1.0, 1.6)
-    stage.thing(ObjectKind.BARRIER, chain.at(np.array([b + 30]), edges[n - 1] - 2.2)[0], h + np.pi / 2, 2.4, 0.5, 1.0)
+    scene.thing(ObjectKind.CZONE_SIGN, chain.at(np.array([a - 10]), right - 0.8)[0], h, 0.3, 1.0, 1.6)
+    scene.thing(ObjectKind.BARRIER, chain.at(np.array([b + 30]), edges[n - 1] - 2.2)[0], h + np.pi / 2, 2.4, 0.5, 1.0)
     lane = n - 1 if rng.random() < 0.6 else n - 2
-    ego_on(stage, paths[lane], s0, 0.8 * limit)
-    stage.fill(paths, float(rng.uniform(60, 100)), factor=0.8)
-    stage.tag = "near_trafficcone_on_driveable"
+    ego_on(scene, paths[lane], s0, 0.8 * limit)
+    scene.fill(paths, float(rng.uniform(60, 100)), factor=0.8)
+    scene.tag = "near_trafficcone_on_driveable"
 
 
-def on_ramp_merge(stage: Stage) -> None:
-    rng = stage.rng
+def on_ramp_merge(scene: SyntheticScene) -> None:
+    rng = scene.rng
     limit, n, width = float(rng.choice((20.12, *HIGHWAY[:2]))), int(rng.integers(2, 4)), float(rng.uniform(3.5, 3.75))
     chain = winding(rng, 60.0 * limit + 260, 1 / 1500, calm=560.0)
-    s0, b, taper = start_arc(stage), float(rng.uniform(330, 380)), float(rng.uniform(90, 120))
-    e, end, sk = b + taper, chain.length, stage.sketch
+    s0, b, taper = start_arc(scene), float(rng.uniform(330, 380)), float(rng.uniform(90, 120))
+    e, end, sk = b + taper, chain.length, scene.sketch
     edges = [-k * width for k in range(n + 1)]
     main = lay_lanes(sk, chain, 0.0, b, edges, limit)
     after = lay_lanes(sk, chain, e, end, edges, limit)
@@ -66,10 +66,10 @@ def on_ramp_merge(stage: Stage) -> None:
     sk.area(AreaKind.ROAD_SEGMENT, chain.strip(0.0, b, edges[n] - 0.02, 1.0))
     sk.area(AreaKind.ROAD_SEGMENT, chain.strip(0.0, b, lambda s: low(s) - 1.0, top))  # type: ignore[operator]
     sk.area(AreaKind.ROAD_SEGMENT, chain.strip(e, end, edges[n] - 1.0, 1.0))
-    stage.find_routes()
-    stage.merge_lane = after[n - 1]
-    mains, ramps = [stage.path_from(x) for x in main], stage.path_from(ramp[0])
-    ego_on(stage, ramps, s0, 0.85 * limit)
-    stage.fill([ramps], 110, factor=0.85)
-    stage.fill(mains, float(rng.uniform(75, 120)), factor=0.85, trucks=0.04)
-    stage.tag, stage.focus, stage.zipper = "near_high_speed_vehicle", (b - 70.0, e), 210.0
+    scene.find_routes()
+    scene.merge_lane = after[n - 1]
+    mains, ramps = [scene.path_from(x) for x in main], scene.path_from(ramp[0])
+    ego_on(scene, ramps, s0, 0.85 * limit)
+    scene.fill([ramps], 110, factor=0.85)
+    scene.fill(mains, float(rng.uniform(75, 120)), factor=0.85, trucks=0.04)
+    scene.tag, scene.focus, scene.zipper = "near_high_speed_vehicle", (b - 70.0, e), 210.0

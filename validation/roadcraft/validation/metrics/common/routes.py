@@ -30,7 +30,7 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Route:
+class LaneRoute:
     """Rows of Lanes under a point at each of n steps, in the reference's order: rows (n, K) int64 padded with -1, count (n,)."""
 
     rows: I64
@@ -76,19 +76,21 @@ def _graph(map_data: MapData) -> Graph:
     )
 
 
-def ego_route(context: MetricContext) -> Route:
+def ego_route(context: MetricContext) -> LaneRoute:
     """Route of ego's box centre over the n simulated steps."""
-    found: Route = context.shared("ego route", lambda: _route(context, frames(context).box[:, :2], "ego"))
+    found: LaneRoute = context.shared("ego route", lambda: _route(context, frames(context).box[:, :2], "ego"))
     return found
 
 
-def expert_route(context: MetricContext) -> Route:
+def expert_route(context: MetricContext) -> LaneRoute:
     """Route of the expert's box centre over all N iterations."""
-    found: Route = context.shared("expert route", lambda: _route(context, expert_boxes(context)[:, :2], "the expert"))
+    found: LaneRoute = context.shared(
+        "expert route", lambda: _route(context, expert_boxes(context)[:, :2], "the expert")
+    )
     return found
 
 
-def _route(context: MetricContext, points: F64, who: str) -> Route:
+def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
     g, index = graph(context), context.rollout.scenario.map.index
     points = frozen(points)
     values, offsets = containing_many(index.lanes.arrays, points)
@@ -106,7 +108,7 @@ def _route(context: MetricContext, points: F64, who: str) -> Route:
     )
     if fault >= 0:
         raise overlapping_lanes(context, fault, who)
-    return Route(rows, count)
+    return LaneRoute(rows, count)
 
 
 def corners(context: MetricContext) -> CornerRoute:

@@ -32,7 +32,7 @@ class Roads(NamedTuple):
     area_offsets: I64
 
 
-class Fleet(NamedTuple):
+class AgentBatch(NamedTuple):
     """State of A agents in the order in which they were placed, the order in which they move.
 
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on the rail;
@@ -61,7 +61,7 @@ class Fleet(NamedTuple):
     hull: F64
 
 
-class Around(NamedTuple):
+class Surroundings(NamedTuple):
     """What surrounds the agents in one step. ego (4,): centre x, y, heading, speed; ego_corners (4, 2), ego_capsule (5,): before its own step;
     corners (K, 4, 2), capsules (K, 5), extents (K, 4): replayed objects of the next iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState;
     dt: seconds."""
@@ -77,7 +77,7 @@ class Around(NamedTuple):
     dt: float
 
 
-class Law(NamedTuple):
+class IdmAgentParams(NamedTuple):
     """Parameters of the driver model (see ``IdmAgentsConfig``)."""
 
     min_gap: float
@@ -110,22 +110,22 @@ RAILS = ("rail_progress", "rail_points", "rail_heading")
 FEET = ("foot_points", "foot_capsules")
 
 
-def copy_fleet(fleet: Fleet) -> Fleet:
+def copy_batch(agents: AgentBatch) -> AgentBatch:
     """A copy that may be changed, but for its rails, which are shared."""
-    return Fleet(*(v if n in RAILS else v.copy() for n, v in zip(Fleet._fields, fleet, strict=True)))
+    return AgentBatch(*(v if n in RAILS else v.copy() for n, v in zip(AgentBatch._fields, agents, strict=True)))
 
 
-def own_rails_of(fleet: Fleet) -> Fleet:
-    """The same fleet with rails that may be changed."""
-    return fleet._replace(**{n: getattr(fleet, n).copy() for n in RAILS})
+def with_own_paths(agents: AgentBatch) -> AgentBatch:
+    """The same agents with rails that may be changed."""
+    return agents._replace(**{n: getattr(agents, n).copy() for n in RAILS})
 
 
-def widen_fleet(fleet: Fleet) -> Fleet:
+def widen_batch(agents: AgentBatch) -> AgentBatch:
     """The same state with twice the room for vertices of rails and footprints."""
     grown = {}
     for name in RAILS + FEET:
-        old = getattr(fleet, name)
+        old = getattr(agents, name)
         new = np.zeros((old.shape[0], 2 * old.shape[1], *old.shape[2:]))
         new[:, : old.shape[1]] = old
         grown[name] = new
-    return fleet._replace(**grown)
+    return agents._replace(**grown)

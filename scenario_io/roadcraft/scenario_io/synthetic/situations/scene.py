@@ -1,4 +1,4 @@
-"""A stage: one patch of road with everybody on it, before the clock starts. Situations (situations.py) set it up."""
+"""A scene: one patch of road with everybody on it, before the clock starts. Situations (situations.py) set it up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
-from roadcraft.scenario_io.synthetic.roads.paths import STEP, Path, Route, make_path, make_table, routes_of
+from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath, SegmentRoute, make_path, make_table, routes_of
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion, Walkers, drive
@@ -22,7 +22,7 @@ STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around w
 
 
 @dataclass
-class Stage:
+class SyntheticScene:
     """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state, const, kind);
     statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps; lane_change: (arc0, arc1, side) of
     the ego; tag: what the world is about; extra: tags that go with it;
@@ -32,9 +32,9 @@ class Stage:
     rng: np.random.Generator
     sketch: Sketch = field(default_factory=Sketch)
     walks: list[Crosswalk] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    ego_path: Path | None = None
+    routes: list[SegmentRoute] = field(default_factory=list)
+    paths: list[DriverPath] = field(default_factory=list)
+    ego_path: DriverPath | None = None
     path_of: list[int] = field(default_factory=list)
     states: list[F64] = field(default_factory=list)
     consts: list[F64] = field(default_factory=list)
@@ -122,13 +122,13 @@ class Stage:
         seg, arc = self.segment_at(self.paths[path], s)
         self.taken.setdefault(seg, []).append((arc - 0.5 * length, arc + 0.5 * length))
 
-    def reserve(self, path: Path, s: float, behind: float, ahead: float) -> None:
+    def reserve(self, path: DriverPath, s: float, behind: float, ahead: float) -> None:
         """Keeps a stretch of a path's lane free of ``fill``."""
         seg, arc = self.segment_at(path, s)
         self.taken.setdefault(seg, []).append((arc - behind, arc + ahead))
 
     @staticmethod
-    def segment_at(path: Path, s: float) -> tuple[int, float]:
+    def segment_at(path: DriverPath, s: float) -> tuple[int, float]:
         k = int(np.clip(np.searchsorted(path.starts, s, side="right") - 1, 0, len(path.route.segments) - 1))
         return path.route.segments[k], s - float(path.starts[k])
 
@@ -151,7 +151,7 @@ class Stage:
                     self.driver(p, 4.0, v, spawn=time)
                     time += max(2.5, float(rng.exponential(spacing / max(v, 3.0))))
 
-    def _pace(self, path: Path, s: float, factor: float) -> float:
+    def _pace(self, path: DriverPath, s: float, factor: float) -> float:
         return float(path.cap[min(int(s / STEP), len(path.cap) - 1)]) * factor * float(self.rng.uniform(0.85, 1.0))
 
     def _room(self, path: int, s: float, need: float) -> bool:
