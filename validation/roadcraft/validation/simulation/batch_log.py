@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64, Ragged, offsets_of, read_only
+from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
+from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
 from roadcraft.core.vehicle import Vehicle
@@ -18,6 +21,18 @@ HISTORY_S = 2.0
 def history_size(interval_s: float) -> int:
     """States in the history buffer, the current one included: 22 at 10 Hz (reference: nuplan-devkit e924167, SimulationHistoryBuffer)."""
     return int((HISTORY_S + interval_s) / interval_s) + 1
+
+
+class _Lasting(NamedTuple):
+    """What an observation holds of its scenarios that no step changes; it is gathered again when a scenario ends."""
+
+    scenarios: tuple[Scenario, ...]
+    token: tuple[str, ...]
+    maps: tuple[MapData, ...]
+    interval_s: F64
+    route: Ragged
+    goal: F64
+    has_goal: NDArray[np.bool_]
 
 
 class BatchLog:
@@ -45,6 +60,8 @@ class BatchLog:
         self.has_layers = any(len(s.drive.layers) for s in scenarios)
         self._pack_lights()
         self._pack_missions()
+        self._running = np.arange(b)  # the rows that ``_lasting`` is of, the very array
+        self._lasting = self._gather(self._running)
 
     def _fill(self, i: int, s: Scenario, most: int) -> None:
         frames = np.concatenate([s.frames, np.full(most - len(s), s.last, np.int64)])
@@ -91,31 +108,51 @@ class BatchLog:
     ) -> ObservationBatch:
         """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the simulation."""
         window = slice(iteration, iteration + self.size)
-        pick = rows.tolist()
-        scenarios = self.scenarios if len(pick) == len(self.scenarios) else tuple(self.scenarios[b] for b in pick)
-        offsets, index = ranges(self.route_low[rows], self.route_low[rows + 1] - self.route_low[rows])
+        lasting = self._lasting_of(rows)
         return ObservationBatch(
-            token=tuple(s.token for s in scenarios),
+            token=lasting.token,
             iteration=np.full(len(rows), iteration, np.int64),
             time_us=self.time_us[rows, iteration],
-            interval_s=self.interval_s[rows],
+            interval_s=lasting.interval_s,
             ego_past=self.ego[rows, window],
             ego_past_us=self.ego_us[rows, window],
             ego_past_valid=self.ego_valid[rows, window],
             joints=self.joints[rows, iteration],
             objects=objects,
             lights=self.lights(rows, iteration),
-            maps=tuple(s.map for s in scenarios),
-            route=Ragged(self.route_values[index], offsets),
-            goal=self.goal[rows],
-            has_goal=self.has_goal[rows],
+            maps=lasting.maps,
+            route=lasting.route,
+            goal=lasting.goal,
+            has_goal=lasting.has_goal,
             vehicle=self.vehicle,
             objects_past=past,
-            scenarios=scenarios if with_log else None,
-            layers=tuple(read_only(s.drive.layers.at(int(s.frames[iteration]))) for s in scenarios)
+            scenarios=lasting.scenarios if with_log else None,
+            layers=tuple(read_only(s.drive.layers.at(int(s.frames[iteration]))) for s in lasting.scenarios)
             if self.has_layers
             else (),
         ).locked()
+
+    def running(self, rows: I64) -> tuple[Scenario, ...]:
+        """The scenarios of ``rows``."""
+        return self._lasting_of(rows).scenarios
+
+    def _lasting_of(self, rows: I64) -> _Lasting:
+        if rows is not self._running:
+            self._running, self._lasting = rows, self._gather(rows)
+        return self._lasting
+
+    def _gather(self, rows: I64) -> _Lasting:
+        some = tuple(self.scenarios[b] for b in rows.tolist())
+        offsets, index = ranges(self.route_low[rows], self.route_low[rows + 1] - self.route_low[rows])
+        return _Lasting(
+            some,
+            tuple(s.token for s in some),
+            tuple(s.map for s in some),
+            self.interval_s[rows],
+            Ragged(self.route_values[index], offsets),
+            self.goal[rows],
+            self.has_goal[rows],
+        )
 
     def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:
         """Ego's states at the next iteration."""

@@ -22,6 +22,7 @@ from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Scenario
+from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.agent_check import checked
@@ -140,10 +141,10 @@ class _Run:
         self.log = BatchLog(scenarios, vehicle)
         every = 1 if config.controller == "log" else config.record_plan_every
         self.record = Recorder(self.log, self.needs.object_past, every)
-        self.keys = np.array([scenario_key(seed, s.token) for s in scenarios], np.uint64)
-        self.agent_keys = np.array([scenario_key(seed, f"{s.token}:agents") for s in scenarios], np.uint64)
-        for keys in (self.keys, self.agent_keys):
-            read_only(keys)
+        steps = np.arange(self.log.time_us.shape[1])[:, None]
+        # (N_max, B): the keys of every step, of the planner and of the agents
+        self.keys = read_only(step_keys([scenario_key(seed, s.token) for s in scenarios], steps))
+        self.agent_keys = read_only(step_keys([scenario_key(seed, f"{s.token}:agents") for s in scenarios], steps))
         self.failures: dict[int, Failure] = {}
         self.rows = np.arange(len(scenarios), dtype=np.int64)
         self.state: list[Any] = []
@@ -180,6 +181,9 @@ class _Run:
                 self._fail(b, e.step, "agents", str(e))
         return self.failures[b]
 
+    def _of_running(self, keys: Keys) -> Keys:
+        return keys if len(self.rows) == len(keys) else read_only(keys[self.rows])
+
     # ---- one step ------------------------------------------------------------------------------------------------
 
     def _observe(self, i: int) -> ObservationBatch:
@@ -190,7 +194,7 @@ class _Run:
 
     def _start_planner(self, obs: ObservationBatch) -> ObservationBatch:
         self.watch.call("planner.start", None)
-        keys = read_only(step_keys(self.keys[self.rows], 0))
+        keys = self._of_running(self.keys[0])
         parts = isolated(
             lambda r: self._states(self.planner.start(*_some(obs, r), keys if r is None else keys[r]), r),
             len(self.rows),
@@ -203,7 +207,7 @@ class _Run:
     def _plan(self, obs: ObservationBatch, i: int) -> tuple[ObservationBatch, Plan | None, F64]:
         self.watch.call("planner.plan", i)
         self.watch.scenario_steps += len(self.rows)
-        keys = read_only(step_keys(self.keys[self.rows], i))
+        keys = self._of_running(self.keys[i])
         before, begun, rows = self.state, perf_counter(), self.rows
 
         def call(r: I64 | None) -> tuple[Plan, list[Any]]:
@@ -276,7 +280,7 @@ class _Run:
 
     def _start_agents(self) -> None:
         self.watch.call("agents.start", None)
-        keys = read_only(step_keys(self.agent_keys, 0))
+        keys = self.agent_keys[0]
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             some = self.scenarios if r is None else tuple(self.scenarios[b] for b in r)
@@ -287,8 +291,8 @@ class _Run:
 
     def _move_agents(self, obs: ObservationBatch, i: int) -> None:
         self.watch.call("agents.step", i)
-        keys = read_only(step_keys(self.agent_keys[self.rows], i + 1))
-        scenarios = tuple(self.scenarios[b] for b in self.rows.tolist())
+        keys = self._of_running(self.agent_keys[i + 1])
+        scenarios = self.log.running(self.rows)
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             if r is None:

@@ -47,7 +47,7 @@ class ObjectStore:
             column[:] = getattr(objects, name)
             kept.append(column)
         self.low[rows, frame] = objects.offsets[:-1] + self.used
-        self.count[rows, frame] = np.diff(objects.offsets)
+        self.count[rows, frame] = objects.offsets[1:] - objects.offsets[:-1]
         self.used = need
         return Objects(np.array(objects.offsets, np.int64), *kept)
 
