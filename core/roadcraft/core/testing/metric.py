@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,21 +11,9 @@ from roadcraft.core.arrays import read_only
 from roadcraft.core.interfaces import Metric
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.testing.world import made_up_rollout, made_up_scenario
 from roadcraft.core.types import MetricResult
-
-
-class Context:
-    """A MetricContext with a memo and nothing else."""
-
-    def __init__(self, rollout: Rollout) -> None:
-        self.rollout = rollout
-        self._memo: dict[str, Any] = {}
-
-    def shared(self, key: str, compute: Callable[[], Any]) -> Any:
-        if key not in self._memo:
-            self._memo[key] = compute()
-        return self._memo[key]
 
 
 class MetricConformance:
@@ -43,7 +30,7 @@ class MetricConformance:
 
     def context(self, rollout: Rollout) -> Any:
         """What the metric is given; override where it needs more than the rollout and a memo."""
-        return Context(rollout)
+        return RolloutContext(rollout)
 
     @pytest.mark.parametrize("sideways_m", [0.0, 2.0, 30.0])
     def test_result_keeps_the_contract(self, metric: Metric, sideways_m: float) -> None:

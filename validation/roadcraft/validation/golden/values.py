@@ -8,13 +8,13 @@ from typing import Any
 
 from roadcraft.core.interfaces import Metric
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.golden.difference import TOLERANCE, Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.metrics.common.aggregation import Entry, aggregate
 from roadcraft.validation.metrics.common.collisions import CollisionType, collisions
-from roadcraft.validation.metrics.common.context import RolloutContext
 from roadcraft.validation.metrics.common.evaluation import ScenarioResult, evaluate
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import corners, ego_route

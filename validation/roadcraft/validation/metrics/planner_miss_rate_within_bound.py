@@ -12,7 +12,7 @@ from roadcraft.validation.metrics.common.configs import MissRateConfig
 from roadcraft.validation.metrics.common.open_loop import HORIZONS, errors
 
 
-class MissRate(Metric):
+class PlannerMissRateWithinBound(Metric):
     """Multiplier. 1 where at each horizon at most ``max_rate`` of the plans stray further than ``max_m``, else 0."""
 
     role: ClassVar[str] = "multiplier"

@@ -10,9 +10,9 @@ from roadcraft.core.errors import DataError, RoadcraftError
 from roadcraft.core.interfaces import Metric
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
-from roadcraft.validation.metrics.common.context import RolloutContext
 from roadcraft.validation.metrics.common.result_check import check_role, checked
 from roadcraft.validation.simulation.isolation import is_fault, told
 
