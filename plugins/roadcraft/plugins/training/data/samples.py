@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,9 @@ class SampleBuilder:
     Targets, besides the features: ego_future (B, T, 5) float32 x, y, cos, sin, speed of the rear axle in the ego frame, ego_future_valid (B, T);
     agent_future (B, A, T, 4), agent_future_valid (B, A, T) of the first ``future_agents`` agents.
     """
+
+    draws: ClassVar[int] = DRAWS
+    """Random numbers that ``batch`` takes for each sample."""
 
     def __init__(self, source: ScenarioSource, spec: FeatureSpec, keep: int = 512) -> None:
         self.source, self.spec, self.keep = source, spec, keep
