@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 T = TypeVar("T")
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
 _PLAIN = (str, int, float, type(None))
 _WALKED = "_read_only"
 

@@ -15,10 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.arrays import F32, F64, I64, offsets_of
 from roadcraft.core.errors import DataError
-
-F32 = NDArray[np.float32]
 
 
 class LayerKind(IntEnum):

@@ -14,15 +14,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64, Polygons, Polylines, Ragged, read_only, to_arrays
+from roadcraft.core.arrays import F64, I64, U8, Mask, Polygons, Polylines, Ragged, read_only, to_arrays
 
 if TYPE_CHECKING:
     from roadcraft.core.driving.map_index.index import MapIndex
-
-F64 = NDArray[np.float64]
-U8 = NDArray[np.uint8]
 
 
 class LaneKind(IntEnum):
@@ -79,8 +75,8 @@ class Lanes:
     block: I64
     lane_index: I64
     speed_limit_mps: F64
-    has_speed_limit: NDArray[np.bool_]
-    has_light: NDArray[np.bool_]
+    has_speed_limit: Mask
+    has_light: Mask
     polygons: Polygons
     centerlines: Polylines
     left: Polylines

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
+from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, offsets_of, read_only
 from roadcraft.core.layers import RasterLayers
 from roadcraft.core.map import MapData
-from roadcraft.core.scenario import U8, U64, Drive, Scenario
+from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.vehicle import Vehicle
 
 
@@ -93,14 +93,14 @@ class ObservationBatch:
     interval_s: F64
     ego_past: F64
     ego_past_us: I64
-    ego_past_valid: NDArray[np.bool_]
+    ego_past_valid: Mask
     joints: F64
     objects: Objects
     lights: Lights
     maps: tuple[MapData, ...]
     route: Ragged
     goal: F64
-    has_goal: NDArray[np.bool_]
+    has_goal: Mask
     vehicle: Vehicle
     objects_past: Objects | None = None
     scenarios: tuple[Scenario, ...] | None = None
@@ -165,7 +165,7 @@ class Forecast:
     (what lies beyond is ignored)."""
 
     id: U64
-    known: NDArray[np.bool_]
+    known: Mask
     time_us: I64
     pose: F64
     length: I64 | None = None

@@ -7,14 +7,10 @@ from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Ragged, read_only
+from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, read_only
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
-
-U8 = NDArray[np.uint8]
-U64 = NDArray[np.uint64]
 
 
 class Ego(IntEnum):
@@ -117,7 +113,7 @@ class Scenes:
     first: I64
     route: Ragged
     goal: F64
-    has_goal: NDArray[np.bool_]
+    has_goal: Mask
     names: tuple[str, ...]
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Polylines, offsets_of
+from roadcraft.core.arrays import F64, I64, Mask, Polylines, offsets_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames
@@ -20,7 +20,6 @@ from roadcraft.core.windows import select_scenes
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE
 from roadcraft.scenario_io.filters import window_of
 
-Mask = NDArray[np.bool_]
 GAP_S = 0.25  # a longer step between two frames is a hole
 IRREGULAR = 0.1  # share of steps off by more than half of the nominal one: single frames may be missing
 JUMP_M = 50.0  # the ego does not move that far between two frames

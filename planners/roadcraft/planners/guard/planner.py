@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, track
@@ -21,7 +21,7 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.registry import create
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, U8, U64, Ego
+from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.guard.comfort import comfort_filters, driven_before

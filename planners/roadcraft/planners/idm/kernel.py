@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, cut_rail, pose_at, segment_of
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.geometry.capsules import (
@@ -67,7 +66,7 @@ class IdmPath(NamedTuple):
     area_rings: I64
     area_offsets: I64
     red_count: I64
-    red_near: NDArray[np.bool_]
+    red_near: Mask
 
 
 class IdmObservation(NamedTuple):
@@ -76,8 +75,8 @@ class IdmObservation(NamedTuple):
     box: F64
     corners: F64
     velocity: F64
-    still: NDArray[np.bool_]
-    red: NDArray[np.bool_]
+    still: Mask
+    red: Mask
 
 
 class IdmParams(NamedTuple):
@@ -140,7 +139,7 @@ def _last_met(
 @njit(cache=True, nogil=True)
 def map_red_lanes(
     points: F64, half_width: float, capsules: F64, area_points: F64, rings: I64, offsets: I64, lanes: I64
-) -> tuple[I64, NDArray[np.bool_]]:
+) -> tuple[I64, Mask]:
     """``IdmPath.red_count`` and ``IdmPath.red_near`` of lanes (C,)."""
     count = np.zeros((len(lanes), 2, len(points) + 1), np.int64)
     near = np.zeros(len(lanes), np.bool_)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import I64
+from roadcraft.core.arrays import I64, U64
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, U64, LightState
+from roadcraft.core.scenario import EGO_SIZE, LightState
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
 from roadcraft.core.driving.motion.lqr import rollout_proposals
-from roadcraft.core.scenario import U8, U64
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, Reds, unroll

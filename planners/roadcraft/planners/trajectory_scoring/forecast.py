@@ -11,8 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
-from roadcraft.core.scenario import U8
+from roadcraft.core.arrays import F64, U8
 
 LAST_MOVING_KIND = 2  # ObjectKind.BICYCLE: kinds up to here have a velocity
 

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, separation
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.core.scenario import U8, U64
 from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
 from roadcraft.planners.trajectory_scoring.forecast import drift
 

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Polygons, Polylines
+from roadcraft.core.arrays import F64, I64, Mask, Polygons, Polylines
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
@@ -242,7 +242,7 @@ def _first(ids: I64, ragged: Any) -> list[int]:
     return [int(ids[ragged[i][0]]) if len(ragged[i]) else 0 for i in range(len(ragged))]
 
 
-def _float_ids(ids: I64, where: NDArray[np.bool_]) -> list[float | None]:
+def _float_ids(ids: I64, where: Mask) -> list[float | None]:
     # The reference reads these columns as floats, since one of the two is null in every row.
     return [float(i) if here else None for i, here in zip(ids.tolist(), where.tolist(), strict=True)]
 

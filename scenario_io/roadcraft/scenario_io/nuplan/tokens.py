@@ -5,9 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
-U64 = NDArray[np.uint64]
+from roadcraft.core.arrays import U64
 
 
 def blobs(ids: U64) -> list[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import Mask
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key
@@ -32,7 +32,6 @@ from roadcraft.scenario_io.synthetic.situations import (
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS, SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
-Mask = NDArray[np.bool_]
 ATTEMPTS = 60
 CELL_M = (2100.0, 800.0)  # of the grid of patches
 MARGIN_M = 60.0  # between the lanes of neighbouring patches

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import MapData
-from roadcraft.core.scenario import U8
 
 MAX_ROUTE = 5  # segments an agent remembers
 
@@ -25,7 +23,7 @@ class Roads(NamedTuple):
     next_offsets: I64
     stop_values: I64
     stop_offsets: I64
-    has_light: NDArray[np.bool_]
+    has_light: Mask
     limit: F64
     area_points: F64
     area_rings: I64
@@ -41,7 +39,7 @@ class AgentBatch(NamedTuple):
     foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
     """
 
-    alive: NDArray[np.bool_]
+    alive: Mask
     progress: F64
     speed: F64
     target: F64

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
-from roadcraft.core.scenario import U8, U64, Ego, ObjectKind, Scenario
+from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.agent_batch import (

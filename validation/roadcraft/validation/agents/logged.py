@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.arrays import F64, I64, U8, U64, offsets_of
 from roadcraft.core.rollout import Objects
-from roadcraft.core.scenario import U8, U64, ObjectKind, Scenario
+from roadcraft.core.scenario import ObjectKind, Scenario
 
 
 @dataclass(frozen=True)

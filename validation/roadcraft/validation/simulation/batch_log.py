@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
+from roadcraft.core.arrays import F64, I64, Mask, Ragged, offsets_of, read_only
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
@@ -32,7 +31,7 @@ class _Lasting(NamedTuple):
     interval_s: F64
     route: Ragged
     goal: F64
-    has_goal: NDArray[np.bool_]
+    has_goal: Mask
 
 
 class BatchLog:

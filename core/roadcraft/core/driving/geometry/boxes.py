@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import small_njit
-
-F64 = NDArray[np.float64]
 
 _CLEAR_M = 1e-6  # gaps beyond this are far above the rounding of coordinates up to 1e7 m
 _HALF_PI = math.pi / 2.0
@@ -72,7 +70,7 @@ def overlap(a: F64, b: F64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def overlap_matrix(a: F64, b: F64) -> NDArray[np.bool_]:
+def overlap_matrix(a: F64, b: F64) -> Mask:
     """Which of the boxes a (N, 5) share a point with which of b (M, 5): (N, M) bool."""
     out = np.zeros((len(a), len(b)), np.bool_)
     for i in range(len(a)):

@@ -10,13 +10,10 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.readonly import Index
-
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)

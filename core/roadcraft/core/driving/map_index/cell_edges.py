@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.index import TILE, LayerArrays, PolygonLayer, cell_at
@@ -41,7 +41,7 @@ class CellEdges(NamedTuple):
     offsets: I64
     edge_at: I64
     edge: NDArray[np.int32]
-    odd: NDArray[np.bool_]
+    odd: Mask
 
 
 def cell_edges(layer: PolygonLayer) -> CellEdges:
@@ -104,7 +104,7 @@ def _entry_of(layer: LayerArrays, cell: int, row: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], NDArray[np.bool_]]:
+def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], Mask]:
     entries = len(layer.entries)
     edge_at = np.zeros(entries + 1, np.int64)
     edge = np.empty(0, np.int32)
@@ -221,8 +221,8 @@ def one_in_cell(
     points: F64,
     edge_at: I64,
     edge: NDArray[np.int32],
-    odd: NDArray[np.bool_],
-    wanted: NDArray[np.bool_],
+    odd: Mask,
+    wanted: Mask,
     choosy: bool,
     hint: int,
     x: float,

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.readonly import Index
 
 _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
@@ -87,7 +87,7 @@ def _mark(
     ny: int,
     c0: int,
     r0: int,
-    crossed: NDArray[np.bool_],
+    crossed: Mask,
 ) -> None:
     """Mark the cells that the edge from point i crosses: column by column, the rows between where the edge enters and leaves the column."""
     ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Polygons, Ragged
+from roadcraft.core.arrays import F64, I64, Mask, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import small_njit
@@ -174,7 +174,7 @@ def containing(layer: PolygonLayer, points: F64) -> Ragged:
     return Ragged(values, offsets)
 
 
-def inside_any(layer: PolygonLayer, points: F64) -> NDArray[np.bool_]:
+def inside_any(layer: PolygonLayer, points: F64) -> Mask:
     """Whether any polygon of the layer holds each of M points (M, 2): (M,) bool."""
     return np.asarray(_inside_any_many(layer.arrays, frozen(points)))
 
@@ -324,7 +324,7 @@ def containing_many(layer: LayerArrays, points: F64) -> tuple[I64, I64]:
 
 
 @njit(cache=True, nogil=True)
-def _inside_any_many(layer: LayerArrays, points: F64) -> NDArray[np.bool_]:
+def _inside_any_many(layer: LayerArrays, points: F64) -> Mask:
     out = np.empty(len(points), np.bool_)
     for m in range(len(points)):
         out[m] = in_any(layer, points[m, 0], points[m, 1])

@@ -12,15 +12,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.boxes import _CLEAR_M, _HALF_PI, convex_touch, separation
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
 
 
 def check_crowd(
-    boxes: F64, vehicle: I64, valid: NDArray[np.bool_], field: RoadField, place: int = 0
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    boxes: F64, vehicle: I64, valid: Mask, field: RoadField, place: int = 0
+) -> tuple[NDArray[np.int32], Mask]:
     """Whom each of N agents touches, and which of its corners are off the road.
 
     boxes (N, 5): centre x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid (N,) bool: agents that are there;

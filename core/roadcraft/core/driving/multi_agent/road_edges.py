@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, Polylines
+from roadcraft.core.arrays import F64, Mask, Polylines
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.readonly import frozen
 
@@ -29,7 +29,7 @@ class RoadEdges(NamedTuple):
 
     ends: F64
     link: NDArray[np.int32]
-    bends_left: NDArray[np.bool_]
+    bends_left: Mask
 
 
 def road_edges(lines: Polylines) -> RoadEdges:
@@ -57,13 +57,13 @@ def road_edges(lines: Polylines) -> RoadEdges:
     return RoadEdges(frozen(all_ends), frozen(all_links, np.int32), frozen(bends, np.bool_))
 
 
-def off_road_slow(edges: RoadEdges, points: F64) -> NDArray[np.bool_]:
+def off_road_slow(edges: RoadEdges, points: F64) -> Mask:
     """Which of M points (M, 2) are off the road, every segment asked: (M,) bool. Without segments none is."""
     return np.asarray(_off_road_slow(*edges, frozen(points)))
 
 
 @njit(cache=True, nogil=True)
-def _off_road_slow(ends: F64, link: NDArray[np.int32], bends_left: NDArray[np.bool_], points: F64) -> NDArray[np.bool_]:
+def _off_road_slow(ends: F64, link: NDArray[np.int32], bends_left: Mask, points: F64) -> Mask:
     out = np.zeros(len(points), np.bool_)
     for m in range(len(points)):
         out[m] = right_of_all(ends, link, bends_left, 0, len(ends), points[m, 0], points[m, 1])
@@ -72,7 +72,7 @@ def _off_road_slow(ends: F64, link: NDArray[np.int32], bends_left: NDArray[np.bo
 
 @njit(cache=True, nogil=True)
 def right_of_all(
-    ends: F64, link: NDArray[np.int32], bends_left: NDArray[np.bool_], first: int, last: int, x: float, y: float
+    ends: F64, link: NDArray[np.int32], bends_left: Mask, first: int, last: int, x: float, y: float
 ) -> bool:
     """Whether (x, y) is off the road by segments ``first`` to ``last - 1``."""
     best, nearest = math.inf, -1
@@ -111,7 +111,7 @@ def squared_distance(ends: F64, i: int, x: float, y: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def right_of(ends: F64, link: NDArray[np.int32], bends_left: NDArray[np.bool_], i: int, x: float, y: float) -> bool:
+def right_of(ends: F64, link: NDArray[np.int32], bends_left: Mask, i: int, x: float, y: float) -> bool:
     """Whether (x, y) is off the road, given that segment i is the nearest."""
     ax, ay, bx, by = ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3]
     off = orientation(ax, ay, bx, by, x, y) < 0

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.map_index.cell_edges import _holds, cell_edges
 from roadcraft.core.driving.map_index.index import TILE, PolygonLayer, build_layer
 from roadcraft.core.driving.multi_agent.road_edges import (
@@ -46,7 +46,7 @@ class RoadField(NamedTuple):
     (first of two ``points``) and odd[e], whether the cell's corner is inside.
     """
 
-    by_edges: NDArray[np.bool_]
+    by_edges: Mask
     grid: F64
     shape: I64
     head_at: I64
@@ -56,11 +56,11 @@ class RoadField(NamedTuple):
     segment_at: I64
     ends: F64
     link: NDArray[np.int32]
-    bends_left: NDArray[np.bool_]
+    bends_left: Mask
     points: F64
     edge_at: I64
     edge: NDArray[np.int32]
-    odd: NDArray[np.bool_]
+    odd: Mask
 
 
 def road_field(maps: Sequence[MapData]) -> RoadField:
@@ -175,7 +175,7 @@ def join(fields: Sequence[RoadField]) -> RoadField:
     return RoadField(**joined)
 
 
-def off_road(field: RoadField, place: int, points: F64) -> NDArray[np.bool_]:
+def off_road(field: RoadField, place: int, points: F64) -> Mask:
     """Which of M points (M, 2) are off the road of the field's map ``place``: (M,) bool. A point that is not finite is off it."""
     out = np.empty((len(points), 1), np.bool_)
     off_road_into(field, place, frozen(points)[:, None], frozen(np.ones(len(points)), np.bool_), out)
@@ -230,7 +230,7 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
 def _bake(
     ends: F64,
     link: NDArray[np.int32],
-    bends_left: NDArray[np.bool_],
+    bends_left: Mask,
     x0: float,
     y0: float,
     cell: float,

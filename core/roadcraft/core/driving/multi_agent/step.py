@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.motion.bicycle import advance
 from roadcraft.core.driving.multi_agent.collisions import check_into
 from roadcraft.core.driving.multi_agent.road_grid import RoadField
@@ -29,7 +28,7 @@ class Crowd:
     body: F64
     motion: F64
     vehicle: I64
-    valid: NDArray[np.bool_]
+    valid: Mask
     field: RoadField
     place: I64
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import shapely
 from numba import njit
-from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, separation
@@ -16,7 +15,6 @@ from roadcraft.core.scenario import Drive, Ego, LightState
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.recording.tags import FRAMES
 
-F64 = NDArray[np.float64]
 CLEARANCE, TTC_S, TTC_STEP = 0.25, 1.2, 0.1
 
 

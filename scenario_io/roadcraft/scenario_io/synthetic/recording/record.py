@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import Ragged, offsets_of
+from roadcraft.core.arrays import F64, Ragged, offsets_of
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
 from roadcraft.core.vehicle import load_vehicle
@@ -18,7 +18,6 @@ from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
 
-F64 = NDArray[np.float64]
 SIGHT = 100.0  # metres within which the ego's log holds an object
 INTERVAL_US = 50_000
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.map import LaneKind
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.scenario_io.synthetic.roads.curves import wrap
@@ -14,9 +15,6 @@ from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.roads.paths import STEP
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
-
-F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 FRAMES = 690  # 34.5 s at 20 Hz
 WARM_UP = 70  # steps before a log may begin

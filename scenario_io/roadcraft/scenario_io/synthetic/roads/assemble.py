@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import Polygons, Polylines, Ragged
+from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 LICENCE = "CC0-1.0 (synthetic)"
 PATCH_IDS = 10_000  # ids of patch n start at (n + 1) * PATCH_IDS
 

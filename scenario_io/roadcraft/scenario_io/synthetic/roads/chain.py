@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.scenario_io.synthetic.roads.curves import smoothstep
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch, ring_of
 
-F64 = NDArray[np.float64]
 Edge = float | Callable[[F64], F64]
 
 

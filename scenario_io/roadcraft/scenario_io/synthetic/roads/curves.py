@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from roadcraft.core.arrays import F64
 
 
 def smoothstep(u: F64) -> F64:

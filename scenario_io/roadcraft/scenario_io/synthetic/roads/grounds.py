@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
@@ -15,7 +15,6 @@ from roadcraft.scenario_io.synthetic.roads.junction import Arm, Control, Crosswa
 from roadcraft.scenario_io.synthetic.roads.paths import make_path
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 
-F64 = NDArray[np.float64]
 CITY = (8.94, 11.18, 11.18, 13.41)  # 20, 25, 30 mph
 ARTERIAL = (13.41, 15.65, 17.88)  # 30 to 40 mph
 HIGHWAY = (22.35, 24.59, 29.06)  # 50 to 65 mph

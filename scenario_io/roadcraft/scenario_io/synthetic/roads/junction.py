@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
 from roadcraft.scenario_io.synthetic.roads.curves import offset, turn, wrap
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
-
-F64 = NDArray[np.float64]
 
 
 class Control(IntEnum):

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.map import LaneKind
 from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths
 from roadcraft.scenario_io.synthetic.roads.junction import Control, Crosswalk
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
 STEP = 0.5  # metres between path points
 NO_GATE, WALK_GATE = 0, 9
 

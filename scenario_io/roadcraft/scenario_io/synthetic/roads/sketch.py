@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind, LaneKind
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
-
-F64 = NDArray[np.float64]
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
@@ -17,7 +18,6 @@ from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion, Walkers, drive
 
-F64 = NDArray[np.float64]
 STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around what happens
 
 

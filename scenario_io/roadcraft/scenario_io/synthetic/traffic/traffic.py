@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from roadcraft.core.arrays import F64, Mask
 from roadcraft.scenario_io.synthetic.roads.paths import PathTable
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.traffic.drivers import (
@@ -49,7 +50,6 @@ from roadcraft.scenario_io.synthetic.traffic.drivers import (
     V,
 )  # fmt: skip
 
-F64 = NDArray[np.float64]
 DT = 0.05
 
 
@@ -75,7 +75,7 @@ class Motion:
     box: F64
     speed: F64
     accel: F64
-    active: NDArray[np.bool_]
+    active: Mask
     path: NDArray[np.int64]
     s: F64
     gap: F64

@@ -10,12 +10,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.geometry.boxes import box_corners, boxes_touch, segment_touches
 from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import U8, ObjectKind
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.routes import corners
 
@@ -40,9 +40,9 @@ class Collisions:
     type: NDArray[np.int8]
     kind: U8
     delta_v: F64
-    at_fault: NDArray[np.bool_]
+    at_fault: Mask
     first: I64
-    step_at_fault: NDArray[np.bool_]
+    step_at_fault: Mask
 
 
 def collisions(context: MetricContext) -> Collisions:

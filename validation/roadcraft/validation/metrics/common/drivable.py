@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any, nearest_distance, row_distance
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
@@ -21,11 +20,11 @@ class Departures:
     """outside (n, 4) bool: the corner has neither a lane nor drivable area under it; distance (n, 4) m of such a corner to the nearest drivable
     area or to a lane of ego's own route, whichever is nearer, else 0."""
 
-    outside: NDArray[np.bool_]
+    outside: Mask
     distance: F64
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Mask:
         """(n,) whether all corners are on the drivable area or on a lane."""
         return np.asarray(~self.outside.any(axis=1))
 
@@ -51,7 +50,7 @@ def _departures(context: MetricContext) -> Departures:
 @njit(cache=True, nogil=True)
 def _distances(
     corner: F64, corner_count: I64, rows: I64, count: I64, lanes: LayerArrays, drivable: LayerArrays
-) -> tuple[NDArray[np.bool_], F64]:
+) -> tuple[Mask, F64]:
     outside, out = np.zeros((len(corner), 4), np.bool_), np.zeros((len(corner), 4))
     for i in range(len(corner)):
         for c in range(4):

@@ -6,9 +6,8 @@ Each series is rounded to 8 decimals, the filtered acceleration also before it i
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.motion.savitzky_golay import savgol
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
@@ -78,7 +77,7 @@ def _filter(context: MetricContext, values: F64, window: int, order: int, deriva
     return np.asarray(np.round(savgol(values, window, order, derivative, spacing), _DECIMALS))
 
 
-def within(values: F64, low: float, high: float) -> NDArray[np.bool_]:
+def within(values: F64, low: float, high: float) -> Mask:
     """(n,) whether values lie strictly between the bounds."""
     return np.asarray((values > low) & (values < high))
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64
+from roadcraft.core.arrays import I64, Mask
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import Event
 from roadcraft.validation.metrics.common.frames import frames
 
 
-def runs(flags: NDArray[np.bool_]) -> tuple[I64, I64]:
+def runs(flags: Mask) -> tuple[I64, I64]:
     """First and last index of every stretch of true values."""
     edges = np.diff(flags.astype(np.int8), prepend=0, append=0)
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.map_index.index import containing_many
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
@@ -55,7 +55,7 @@ class CornerRoute:
     offsets: I64
 
     @property
-    def in_common(self) -> NDArray[np.bool_]:
+    def in_common(self) -> Mask:
         """(n,) whether all corners are in one lane or in connected ones."""
         return np.asarray(self.state == COMMON)
 

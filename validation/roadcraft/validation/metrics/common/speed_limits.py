@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import U8
 from roadcraft.validation.metrics.common.routes import ego_route, graph
 
 
@@ -52,7 +50,7 @@ def _limits(
     count: I64,
     kind: U8,
     limit: F64,
-    known: NDArray[np.bool_],
+    known: Mask,
     next_values: I64,
     next_offsets: I64,
     before_values: I64,

@@ -7,8 +7,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64
-from roadcraft.core.scenario import U8
+from roadcraft.core.arrays import I64, U8
 from roadcraft.validation.metrics.kernels.routes import among, keep_or_follow, search
 
 APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference

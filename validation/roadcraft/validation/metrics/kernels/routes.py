@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any, row_distance
 from roadcraft.core.driving.readonly import Index
-from roadcraft.core.scenario import U8
 
 _NEAR_M = 5.0
 

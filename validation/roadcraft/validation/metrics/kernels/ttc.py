@@ -6,13 +6,11 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.core.scenario import U8
 from roadcraft.validation.metrics.common.collisions import in_collision
 
 _STOPPED_MPS = 0.005
@@ -29,8 +27,8 @@ def time_to_collision(
     object_box: F64,
     object_speed: F64,
     first_contact: I64,
-    step_at_fault: NDArray[np.bool_],
-    in_common: NDArray[np.bool_],
+    step_at_fault: Mask,
+    in_common: Mask,
     intersections: LayerArrays,
     dt: float,
     horizon: float,
