@@ -152,7 +152,8 @@ def plugins() -> str:
 def _kinds() -> Iterator[tuple[str, str, str]]:
     for kind, what in KINDS.items():
         names = ", ".join(f"[`{p.spec.name}`](#{kind}-{p.spec.name})" for p in ours(kind))
-        yield f"[`{kind}`](../extend/{kind}.md)", what, "[metrics](metrics.md)" if kind == "metric" else names
+        link = f"[`{kind}`](../extend/{kind}.md)" if (ROOT / f"docs/extend/{kind}.md").is_file() else code(kind)
+        yield link, what, "[metrics](metrics.md)" if kind == "metric" else names
 
 
 def _where(p: Provided, kind: str) -> str:
