@@ -1,6 +1,6 @@
-"""A hook of mkdocs: writes the pages of the reference and of the API from the code, at build time, so that none of them is kept by hand.
+"""A hook of mkdocs: writes the pages of the reference and of the API from the code, when the site is built.
 
-A page may also ask for a table by a comment of its own line: ``<!-- settings KIND NAME -->`` (of a plugin) or ``<!-- features -->``.
+A page asks for the settings of a plugin by a comment on a line of its own: ``<!-- settings KIND NAME -->``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")
 PAGES: dict[str, Callable[[], str]] = {}  # path in docs -> what writes it
 PICTURES = {"assets/curves.png": "tests/benchmarks/results/curves.png"}
+STORE = """```text
+store.json            marks the folder as a store, with its version
+index/*.parquet       one row per scenario; the metadata of a part names its shards and drives
+drives/*.safetensors  arrays of many drives
+maps/*.safetensors    one file per map, named by its content
+```"""
 MADE = f"*Written from the code of version {__version__} when these pages were built.*"
 
 
@@ -117,9 +123,10 @@ def settings() -> str:
     text = [
         "# Settings of commands",
         MADE,
-        "Every setting is a word `key=value` on the command line or a key of a YAML file; a dot leads into a group, so that "
-        "`suite.filter.preset=val14` is the key `preset` in `filter` in `suite`. Settings of plugins (`planner.KEY=VALUE`, `model.KEY=VALUE`) "
-        "are listed under [plugins](plugins.md). `roadcraft config show` prints a whole configuration with every default filled in.",
+        "Every setting is a word `key=value` on the command line or a key of a YAML file; a dot leads into a group, so "
+        "that `suite.filter.preset=val14` is the key `preset` in `filter` in `suite`. Settings of plugins "
+        "(`planner.KEY=VALUE`, `model.KEY=VALUE`) are listed under [plugins](plugins.md). `roadcraft config show` "
+        "prints a whole configuration with every default filled in.",
     ]
     for found in sorted((c for c in registry().commands() if c.ours and c.spec.config), key=lambda c: c.spec.name):
         cls = load_object(found.spec.config, f"command {found.spec.name}")
@@ -132,7 +139,8 @@ def plugins() -> str:
     text = [
         "# Plugins and their settings",
         MADE,
-        "`roadcraft plugins` lists what is installed, third parties' included; `roadcraft plugins KIND NAME` prints the table of one plugin. "
+        "`roadcraft plugins` lists what is installed, third parties' included; `roadcraft plugins KIND NAME` prints "
+        "the table of one plugin. "
         "Metrics have [a page of their own](metrics.md).",
         table(("kind", "what it does", "names"), _kinds()),
     ]
@@ -181,8 +189,9 @@ def metrics() -> str:
     head = [
         "# Metrics",
         MADE,
-        "A scenario's score is the product of its multipliers times the weighted mean of its weighted metrics, as in nuPlan. A metric with the role `report` "
-        "costs nothing. Role and weight can be set anew: `metrics=[{name: ego_jerk, role: weighted, weight: 2}]`. Scores go from 0 to 1.",
+        "A scenario's score is the product of its multipliers times the weighted mean of its weighted metrics, as in "
+        "nuPlan. A metric with the role `report` costs nothing. Role and weight can be set anew: "
+        "`metrics=[{name: ego_jerk, role: weighted, weight: 2}]`. Scores go from 0 to 1.",
         table(("metric", "role", "weight", "what it says"), rows),
         "## One by one",
     ]
@@ -222,9 +231,9 @@ def _command(name: str, command: Any, level: int) -> list[str]:
             continue
         label = ", ".join(p.opts + p.secondary_opts) if p.param_type_name == "option" else (p.metavar or p.name)
         default = "" if p.default in (None, False, "") or callable(p.default) or p.required else str(p.default)
-        rows.append((code(label), getattr(p, "help", "") or "", code(default)))
+        rows.append((code(label), code(default), getattr(p, "help", "") or ""))
     if rows:
-        text.append(table(("argument or option", "meaning", "default"), rows))
+        text.append(table(("argument or option", "default", "meaning"), rows))
     for sub, child in getattr(command, "commands", {}).items():
         text += _command(f"{name} {sub}", child, level + 1)
     return text
@@ -296,12 +305,12 @@ def store_format() -> str:
             doc_of(index),
             doc_of(shard),
             f"Version of the index: {index.VERSION}; of the arrays: {shard.SCHEMA}.",
-            "```text\nstore.json            marks the folder as a store, with its version\nindex/*.parquet       one row per scenario; the metadata of a part names its shards and drives\n"
-            "drives/*.safetensors  arrays of many drives\nmaps/*.safetensors    one file per map, named by its content\n```",
+            STORE,
             "## Columns of the index",
             table(("column", "type"), columns),
             "## Arrays of a drive",
-            "As a shard holds them; the shapes are those of a small drive. The dataclasses of the same names say what each column means: "
+            "As a shard holds them; the shapes are those of a small drive. The dataclasses of the same names say what "
+            "each column means: "
             "[`Drive`](../api/core.md), `Ego`, `Tracks`, `ObjectFrames`, `LightFrames`, `Scenes`.",
             table(("array", "type", "shape here"), drive),
             "## Arrays of a map",
@@ -334,7 +343,7 @@ def plan_and_rollout() -> str:
     text = [
         "# Plans, rollouts and what else passes between parts",
         MADE,
-        "Shapes: B scenarios, K candidates or modes, T times, A agents, R rows of a ragged batch, N tokens, D features.",
+        "Shapes: B scenarios, K candidates or modes, T times, A agents, R rows of a ragged batch, N tokens, D columns.",
         "## Columns of an ego state",
         doc_of(Ego),
         table(("column", "index"), ((code(f"Ego.{e.name}"), str(int(e))) for e in Ego)),

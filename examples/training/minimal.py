@@ -2,8 +2,8 @@
 
     python examples/training/minimal.py stores/train stores/test --steps 2000
 
-It uses public names only and leaves out what `roadcraft train` does besides (resuming, averaging, several devices, balancing, logs of every kind), so that the loop
-can be read, copied and changed.
+It uses public names only and leaves out what `roadcraft train` does besides (resuming, averaging, several devices,
+balancing, logs), so that the loop can be read, copied and changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Batch = dict[str, torch.Tensor]
 
 
 def samples_of(source: ScenarioSource, logs: list[str], every_s: float = 0.5, future_s: float = 3.0) -> SampleSet:
-    """The frames that are trained on: one every ``every_s`` of each log, as long as ``future_s`` of its future is logged."""
+    """The frames that are trained on: one every ``every_s`` of each log, where ``future_s`` of its future is logged."""
     log, frame = [], []
     for i, name in enumerate(logs):
         drive = source.drive(name)
@@ -69,7 +69,7 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 
 def train(network: Network, source: ScenarioSource, steps: int, batch: int, seed: int) -> float:
-    """Fit the network to the logs of ``source``; a tenth of them, and at least one, is held out. Returns the held-out error in metres."""
+    """Fit the network to the logs of ``source``, of which a tenth is held out. Returns the held-out error in meters."""
     chance = np.random.default_rng(seed)
     torch.manual_seed(seed)
     logs = source.logs()
@@ -102,7 +102,7 @@ def train(network: Network, source: ScenarioSource, steps: int, batch: int, seed
 
 
 def score(checkpoint: Path, source: ScenarioSource) -> tuple[float, int]:
-    """Mean closed-loop score of the tagged scenarios of ``source``, others as logged; and how many there are. One that cannot be driven counts 0."""
+    """Mean closed-loop score of the tagged scenarios, others as logged, and their number. A failed one counts 0."""
     found = find(source, ScenarioFilter(preset="mapped"))
     scenarios = [source.scenario(chosen.row, chosen.type, chosen.window_us) for chosen in found]
     driven = simulate(scenarios, load_planner(checkpoint))

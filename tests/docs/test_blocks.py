@@ -1,15 +1,16 @@
-"""Every ``python`` and ``console`` block of the documentation and of README.md runs, page by page, in one store that is made once.
+"""Every ``python`` and ``console`` block of the documentation and of README.md runs, on one store that is made once.
 
 How a page is read:
 
 - ``python``: runs in the namespace of its page; a block ``text title="prints"`` after it is what it printed.
-- ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print; each must end with exit code 0, and the
-  lines shown must appear in this order. ``...`` stands for what is left out, within a line or between lines.
+- ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print. Each
+  must end with exit code 0, and the lines shown must appear in this order. ``...`` stands for what is left out, within a
+  line or between lines.
 - any block with ``title="PATH"``: a file that is written for the blocks after it.
 - ``yaml`` and ``toml``: are read, whether they have a title or not.
 - ``text``: what cannot run here, and pictures made of letters; ``TEXT`` counts them page by page.
 
-The quickstart comes first, and every other page goes on where it ends: ``stores/train``, ``stores/test`` and the runs are there.
+The quickstart comes first, and every other page goes on where it ends: its stores and runs are there.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ PAGES = {str(p.relative_to(ROOT)): p for p in DOCS}
 FIRST = "docs/quickstart.md"
 INFO = re.compile(r' *(?P<language>\w*)(?:[^\n]*?title="(?P<title>[^"]*)")?[^\n]*\n')
 TEXT = {
-    "CONTRIBUTING.md": 2, "README.md": 2, "docs/guides/distributed.md": 3, "docs/guides/evaluation.md": 1, "docs/guides/training.md": 1,
-    "docs/index.md": 1, "docs/install.md": 5, "docs/models/diffusion.md": 1, "docs/models/tokens.md": 1, "docs/results/exactness.md": 1,
+    "CONTRIBUTING.md": 2, "README.md": 2, "docs/guides/distributed.md": 3, "docs/guides/training.md": 1,
+    "docs/index.md": 1, "docs/install.md": 5, "docs/models/diffusion.md": 1,
+    "docs/models/tokens.md": 1, "docs/results/exactness.md": 1,
 }  # fmt: skip
 PRINTS = "prints"
 LANGUAGES = ("python", "console", "text", "yaml", "toml")
@@ -132,7 +134,7 @@ def missing(shown: list[str], printed: str) -> str:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment of a page's commands: a virtual environment of its own over the one that runs the tests, in which pip asks nobody else."""
+    """Of a page's commands: a virtual environment of its own over that of the tests, in which pip asks nobody else."""
     home = folder / ".venv"
     venv.EnvBuilder(symlinks=True, with_pip=False).create(home)
     site = home / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -144,8 +146,8 @@ def environment(folder: Path) -> dict[str, str]:
         script.chmod(0o755)
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return {
-        **os.environ, "PATH": path, "COLUMNS": "100", "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
+        **os.environ, "PATH": path, "COLUMNS": "100", "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
     }  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def run_page(page: str, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def finished_quickstart(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The folder in which the quickstart ran: once per test run, whichever process comes first. What went wrong there is told to all."""
+    """The folder in which the quickstart ran, once per test run. What went wrong there is told to every page."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "quickstart"
     with open(f"{folder}.lock", "w") as lock:
