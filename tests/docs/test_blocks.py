@@ -4,8 +4,8 @@ How a page is read:
 
 - ``python``: runs in the namespace of its page; a block ``text title="prints"`` after it is what it printed.
 - ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print. Each
-  must end with exit code 0, and the lines shown must appear in this order. ``...`` stands for what is left out, within a
-  line or between lines.
+  must end with exit code 0, and the lines shown must appear in this order. ``...`` stands for what is left out,
+  within a line or between lines.
 - any block with ``title="PATH"``: a file that is written for the blocks after it.
 - ``yaml`` and ``toml``: are read, whether they have a title or not.
 - ``text``: what cannot run here, and pictures made of letters; ``TEXT`` counts them page by page.
