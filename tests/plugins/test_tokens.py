@@ -338,7 +338,7 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
         scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
         lesson = logged(net.model, scene, goals_of(scene.actors, batch, POSES))
         together, steps = [], []
-        hook = net.model.answer.register_forward_hook(lambda _m, _i, out: together.append(out))
+        hook = net.model.output.register_forward_hook(lambda _m, _i, out: together.append(out))
         net.model.surprise(scene, lesson)
         hook.remove()
 

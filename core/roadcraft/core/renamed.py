@@ -107,7 +107,20 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {
 }
 """Config dataclass, key: old text to new text."""
 
-WEIGHTS: dict[str, dict[str, str]] = {}
+WEIGHTS: dict[str, dict[str, str]] = {
+    "model diffusion": {"told.": "condition_encoder.", "lines.beside.": "lines.objects."},
+    "model multimodal": {"lines.beside.": "lines.objects."},
+    "model tokens": {
+        "way.likely.": "route_encoder.logit.",
+        "way.lines.beside.": "route_encoder.lines.objects.",
+        "way.": "route_encoder.",
+        "answer.": "output.",
+        "moment.": "step_embedding.",
+        "seen.": "scene_input.",
+        "decoder.layers.*.ago": "decoder.layers.*.age_bias",
+        "decoder.layers.*.think.": "decoder.layers.*.feed_forward.",
+    },
+}
 """``"KIND NAME"`` of an encoder or model: beginning of a weight's old name to that of its new name, dots included; ``*`` stands for one part."""
 
 MODULES: dict[str, str] = {

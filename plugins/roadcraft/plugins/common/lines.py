@@ -25,7 +25,7 @@ class LineEncoder(nn.Module):
         self.point, self.shape = mlp(11, dim, dim), nn.Linear(dim, dim)
         self.info = mlp(INFO_COLUMNS, dim, dim)
         self.lead = mlp(8, dim, dim)
-        self.beside, self.kind = mlp(17, dim, dim), nn.Embedding(KINDS, dim)
+        self.objects, self.kind = mlp(17, dim, dim), nn.Embedding(KINDS, dim)
         self.object = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
 
@@ -57,7 +57,7 @@ class LineEncoder(nn.Module):
             beside_into(*map(array, (beside, real, speed, f["vehicle"])), rows.numpy(), lead.numpy())
         else:
             rows, lead = describe_beside(beside, real, speed, f["vehicle"])
-        tokens = self.beside(rows) + kind.masked_fill(~real[..., None], NEVER)[:, None]
+        tokens = self.objects(rows) + kind.masked_fill(~real[..., None], NEVER)[:, None]
         top = tokens.amax(2) * real.any(-1)[:, None, None]
         return self.object(top) + self.lead(lead)
 

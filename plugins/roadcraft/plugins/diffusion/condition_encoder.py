@@ -31,7 +31,7 @@ class TextEncoder(nn.Module):
         return self.out(mean) * some
 
 
-class Told(nn.Module):
+class ConditionEncoder(nn.Module):
     """All conditions as one vector per reference line, since a goal means another thing for each."""
 
     def __init__(self, words: int, word_dim: int, dim: int) -> None:

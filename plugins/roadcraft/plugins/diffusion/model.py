@@ -27,7 +27,7 @@ from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, T
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, check_interval
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, nearest_line
-from roadcraft.plugins.diffusion.condition_encoder import Told
+from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
 from roadcraft.plugins.diffusion.guidance import bend
@@ -71,7 +71,7 @@ class Diffusion(nn.Module):
         self.config, self.dim = config, dim
         c = config
         self.spec = _spec(c, features)
-        self.lines, self.told = LineEncoder(dim), Told(c.max_words, c.word_dim, dim)
+        self.lines, self.condition_encoder = LineEncoder(dim), ConditionEncoder(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.rank, self.wish = (
             nn.Parameter(torch.randn(c.reference_lines, dim) * 0.3),
@@ -133,7 +133,7 @@ class Diffusion(nn.Module):
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
         """Where gradients are recorded: M drives denoised from noised training targets, with equal logits; torch's generator draws the noise. Where
         ``features`` holds no targets they start from noise alone. Else: ``sample`` with fixed keys, and the denoised drives, from fixed noise, for the loss."""
-        scene = self._scene(encoding, features, self.told(features))
+        scene = self._scene(encoding, features, self.condition_encoder(features))
         denoised = self._denoise_targets(scene, features)
         if torch.is_grad_enabled():
             return denoised
@@ -214,7 +214,7 @@ class Diffusion(nn.Module):
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
         """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise depends on ``keys`` (B,) alone."""
         c, f = self.config, features
-        told = self.told(f)
+        told = self.condition_encoder(f)
         scenes = [self._scene(encoding, f, told)] if c.guidance_scale else []
         if c.guidance_scale != 1.0:
             scenes.append(self._scene(encoding, f, torch.zeros_like(told)))

@@ -173,7 +173,7 @@ class Tokens(TokenNetwork):
     def surprise(self, scene: Scene, lesson: Lesson) -> Tensor:
         """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
         asked, words = lesson.counts, self.words()
-        answer = self.answer(self.at_once(scene, lesson.pose, asked)[asked])
+        answer = self.output(self.at_once(scene, lesson.pose, asked)[asked])
         kind = scene.actors.kind[..., None].expand(asked.shape)[asked]
         offset = self.word_bias + (1.0 - self.used) * NEVER
         spread = self.training and self.config.label_smoothing > 0.0

@@ -12,7 +12,7 @@ from roadcraft.plugins.common.lines import LineEncoder
 from roadcraft.plugins.tokens.config import TokensConfig
 
 
-class Way(nn.Module):
+class RouteEncoder(nn.Module):
     """One vector of all lines, each weighed by how likely it is to be taken."""
 
     def __init__(self, dim: int, config: TokensConfig) -> None:
@@ -21,12 +21,12 @@ class Way(nn.Module):
         self.lines = LineEncoder(dim)
         self.rank = nn.Parameter(torch.randn(c.reference_lines, dim) * 0.3)
         self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
-        self.norm, self.likely, self.out = nn.LayerNorm(dim), nn.Linear(dim, 1), nn.Linear(dim, dim)
+        self.norm, self.logit, self.out = nn.LayerNorm(dim), nn.Linear(dim, 1), nn.Linear(dim, dim)
 
     def forward(self, ego: Tensor, f: Mapping[str, Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
         """ego (B, D), the features, the scene's tokens (B, N, D) and their mask (B, N) -> (B, D)."""
         real = f["reference_valid"]
         x = self.norm(self.context(self.lines(f) + ego[:, None] + self.rank, real, tokens, mask))
-        share = self.likely(x)[..., 0].masked_fill(~real, torch.finfo(x.dtype).min).softmax(-1)
+        share = self.logit(x)[..., 0].masked_fill(~real, torch.finfo(x.dtype).min).softmax(-1)
         out: Tensor = self.out((share[:, None] @ x)[:, 0])
         return out

@@ -41,10 +41,10 @@ class Layer(nn.Module):
         self.norm, self.norm_out = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.own = nn.Linear(dim, 6 * dim)  # query, keys and values of the past; query, keys and values of the others
         self.scene = nn.Linear(dim, 2 * dim)
-        self.ago = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.training_tokens - 1))
+        self.age_bias = nn.Parameter(torch.zeros(c.heads, c.past_tokens + c.training_tokens - 1))
         self.bias = nn.Linear(c.relation_dim, c.heads, bias=False)
         self.gather = nn.Linear(2 * dim + c.heads * c.relation_dim, dim)
-        self.think = mlp(dim, c.feed_forward * dim, dim)
+        self.feed_forward = mlp(dim, c.feed_forward * dim, dim)
         self.dropout = nn.Dropout(c.dropout)
 
     def past_memory(self, steps: Tensor) -> Memory:
@@ -64,7 +64,7 @@ class Layer(nn.Module):
         seen = around.look(others.transpose(1, 2).reshape(m * t, a, 3 * d), index, self.bias.weight)
         seen = seen.view(m, t, a, -1).transpose(1, 2)
         x = x + self.dropout(self.gather(torch.cat([told.view(m, a, t, d), seen], -1)))
-        return x + self.dropout(self.think(self.norm_out(x))), memory
+        return x + self.dropout(self.feed_forward(self.norm_out(x))), memory
 
     def _parts(self, x: Tensor) -> Tensor:
         """Query (scaled), keys and values (3, G, H, T, D / H) of (G, T, 3 * D)."""
@@ -77,9 +77,9 @@ class Layer(nn.Module):
 
     def _ago(self, now: int, steps: int) -> Tensor:
         """How much a step counts by its age (H, now, steps); the future is hidden, and what is older than any step in training."""
-        step = torch.arange(steps, device=self.ago.device)
-        age, most = step[steps - now :, None] - step, self.ago.shape[1] - 1
-        return self.ago[:, age.clamp(0, most)].masked_fill((age < 0) | (age > most), HIDDEN)
+        step = torch.arange(steps, device=self.age_bias.device)
+        age, most = step[steps - now :, None] - step, self.age_bias.shape[1] - 1
+        return self.age_bias[:, age.clamp(0, most)].masked_fill((age < 0) | (age > most), HIDDEN)
 
 
 class Decoder(nn.Module):

@@ -17,7 +17,7 @@ from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, relative
 from roadcraft.plugins.tokens.network.decoder import Decoder
 from roadcraft.plugins.tokens.network.scene_attention import spread
-from roadcraft.plugins.tokens.route_encoder import Way
+from roadcraft.plugins.tokens.route_encoder import RouteEncoder
 from roadcraft.plugins.tokens.vocabulary import F32, made_up
 
 LENGTHS_M = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of the waves by which motions are told apart; sideways a quarter of them
@@ -59,12 +59,12 @@ class TokenNetwork(nn.Module):
         self.register_buffer("radius", torch.zeros(CLASSES))
         self.motion = mlp(MOTION, dim, dim)
         self.size, self.kind = mlp(3, dim), nn.Embedding(CLASSES, dim)
-        self.role, self.moment = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.training_tokens - 1, dim)
-        self.seen, self.way = nn.Linear(dim, dim), Way(dim, c)
+        self.role, self.step_embedding = nn.Embedding(2, dim), nn.Embedding(c.past_tokens + c.training_tokens - 1, dim)
+        self.scene_input, self.route_encoder = nn.Linear(dim, dim), RouteEncoder(dim, c)
         self.decoder = Decoder(dim, c)
         self.word, self.word_own = mlp(MOTION, dim, dim), nn.Parameter(torch.zeros(len(words), dim))
         self.word_bias = nn.Parameter(torch.zeros(len(words)))
-        self.answer = nn.Linear(dim, dim)
+        self.output = nn.Linear(dim, dim)
 
     def ends(self) -> F32:
         """Last poses (V, 4) of the tokens, those out of use out of reach."""
@@ -86,11 +86,11 @@ class TokenNetwork(nn.Module):
         own[:, 1 : 1 + len(agents)] = encoding.tokens[:, agents]
         role = (torch.arange(count, device=device) == 0).long()
         shape = torch.cat([actors.size / 5.0, actors.size.prod(-1, keepdim=True) / 10.0], -1)
-        start = self.seen(own) + self.size(shape) + self.kind(actors.kind) + self.role(role)
-        way = self.way(start[:, 0], f, encoding.tokens, encoding.mask)
+        start = self.scene_input(own) + self.size(shape) + self.kind(actors.kind) + self.role(role)
+        way = self.route_encoder(start[:, 0], f, encoding.tokens, encoding.mask)
         start = torch.cat([start[:, :1] + way[:, None], start[:, 1:]], 1)
         ago = torch.arange(self.config.past_tokens - 1, device=device)
-        past = self.motion(motion_channels(actors.moved[:, :, :-1])) + self.moment(ago) + start[:, :, None]
+        past = self.motion(motion_channels(actors.moved[:, :, :-1])) + self.step_embedding(ago) + start[:, :, None]
         hidden = torch.full((CLASSES, len(self.vocabulary)), NEVER, device=device)
         for k, (first, last) in enumerate(self.bounds):
             hidden[k, first:last] = (1.0 - self.used[first:last]) * NEVER
@@ -129,15 +129,15 @@ class TokenNetwork(nn.Module):
         for step in range(steps):
             x = self.motion(motion_channels(moved)) + moments[step] + start
             y, kept = self.decoder.step(x, pose, kept, still)
-            motion = choose(self.answer(y) @ words + hidden, pose, step)
+            motion = choose(self.output(y) @ words + hidden, pose, step)
             path.append(compose(pose[:, :, None], motion))
             pose, moved = path[-1][:, :, -1], motion[:, :, -1]
         return path
 
     def _moments(self, steps: int) -> Tensor:
         """What each of the steps from now on is (steps, D); those after all that were taught are as the last of these."""
-        step = torch.arange(steps, device=self.moment.weight.device).clamp_max(self.config.training_tokens - 1)
-        return self.moment(self.config.past_tokens - 1 + step)
+        step = torch.arange(steps, device=self.step_embedding.weight.device).clamp_max(self.config.training_tokens - 1)
+        return self.step_embedding(self.config.past_tokens - 1 + step)
 
 
 def motion_channels(moved: Tensor) -> Tensor:
