@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import savgol_filter
 
-from roadcraft.core.driving.motion.savitzky_golay import savgol
 from roadcraft.planners.guard.comfort import PAST, comfort_filters, driven_before, score_comfort
 from roadcraft.planners.guard.retime import SETTLE_M, moved_to_centerline, retimed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
@@ -21,19 +21,19 @@ LIMITS = np.array([50, 25, 10, 50])
 
 
 def whole_drive(states, begin, now):
-    """The slow twin: the metric's filters over everything, then a look at the outputs that states after ``now`` have a part in."""
+    """The slow twin: scipy's filters, as the metric has them, over everything, then a look at the outputs that states after ``now`` have a part in."""
     count = len(states)
     ax, ay, rate, accel = states[:, 5], states[:, 6], states[:, 8], states[:, 9]
     heading = np.unwrap(states[:, 2])
-    along, across = savgol(ax + REACH * (rate**2 + accel), 8, 2), savgol(ay, 8, 2)
+    along, across = savgol_filter(ax + REACH * (rate**2 + accel), 8, 2), savgol_filter(ay, 8, 2)
     low, high, side, jerk, lon_jerk, twist, turn = NUPLAN_BOUNDS
     series = [
         (along, low, high, 4, 4, 3),
         (across, -side, side, 4, 4, 3),
-        (savgol(along, 15, 2, 1, DT), -lon_jerk, lon_jerk, 11, 11, 10),
-        (savgol(savgol(np.hypot(ax, ay), 8, 2), 15, 2, 1, DT), -jerk, jerk, 11, 11, 10),
-        (savgol(heading, 5, 3, 2, DT), -twist, twist, 2, 2, 2),
-        (savgol(heading, 5, 2, 1, DT), -turn, turn, 2, 2, 2),
+        (savgol_filter(along, 15, 2, 1, DT), -lon_jerk, lon_jerk, 11, 11, 10),
+        (savgol_filter(savgol_filter(np.hypot(ax, ay), 8, 2), 15, 2, 1, DT), -jerk, jerk, 11, 11, 10),
+        (savgol_filter(heading, 5, 3, 2, DT), -twist, twist, 2, 2, 2),
+        (savgol_filter(heading, 5, 2, 1, DT), -turn, turn, 2, 2, 2),
     ]
     for values, least, most, ahead, end, lead in series:
         for i in range(count - end):

@@ -162,10 +162,10 @@ def test_a_faultless_favourite_is_never_changed(speed: float, faster: float) -> 
 
 @settings(max_examples=40, deadline=None)
 @given(scenes())
-def test_a_worse_proposal_more_takes_no_good_one_away(scene: Scene) -> None:
-    """A proposal that leaves the road at once, and is liked least, never makes the guard brake where it did not."""
-    more = [*scene.candidates, (8.0, -0.8, -5.0)]
-    before, after = driven(scene), driven(scene, more)
+def test_a_bad_proposal_more_takes_no_good_one_away(scene: Scene) -> None:
+    """One that leaves the road at once never makes the guard brake where it did not, however well it is liked."""
+    more = [*scene.candidates, (8.0, -0.8, 5.0)]
+    before, after = (driven(scene, c, planner_score_weight=1.9) for c in (scene.candidates, more))
     assert after.debug["guard_braked"][0] <= before.debug["guard_braked"][0]
 
 
@@ -176,10 +176,10 @@ def test_opinions_count_by_their_differences_alone(scene: Scene, shift: float) -
     assert driven(scene).states.tobytes() == driven(scene, moved).states.tobytes()
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.9])
 @settings(max_examples=30, deadline=None)
 @given(scenes(car=True))
 def test_no_opinion_outweighs_a_collision(weight: float, scene: Scene) -> None:
-    """Whatever the weight below one, what is driven without braking keeps clear of the car."""
+    """Whatever the weight below two, what is driven without braking keeps clear of the car."""
     plan = driven(scene, planner_score_weight=weight)
     assert plan.debug["guard_braked"][0] == 1.0 or not hits(scene, poses(plan))
