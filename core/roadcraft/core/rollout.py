@@ -18,19 +18,22 @@ from roadcraft.core.vehicle import Vehicle
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects of M frames (or scenarios), ragged; rows of frame m are ``offsets[m]:offsets[m + 1]``.
-
-    offsets (M + 1,) int64; id (R,) uint64 track token; kind (R,) uint8 ObjectKind; vehicle (R,) int64 and unit (R,) uint8 as in Tracks;
-    box (R, 5) float64 centre x, y, heading, length, width (global frame); velocity (R, 2) float64 global frame, 0 for static kinds.
-    """
+    """Objects of M frames (or scenarios), ragged: rows of frame m are ``offsets[m]:offsets[m + 1]``."""
 
     offsets: I64
+    """(M + 1,) int64."""
     id: U64
+    """(R,) uint64 track token."""
     kind: U8
+    """(R,) uint8 ``ObjectKind``."""
     vehicle: I64
+    """(R,) int64: equal for the units of one vehicle, as in ``Tracks``."""
     unit: U8
+    """(R,) uint8: 0 for the towing unit or a lone vehicle."""
     box: F64
+    """(R, 5) float64: center x, y, heading, length, width; global frame."""
     velocity: F64
+    """(R, 2) float64: global frame, 0 for static kinds."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -56,11 +59,14 @@ class Objects:
 
 @dataclass(frozen=True)
 class Lights:
-    """Traffic lights of B scenarios. offsets (B + 1,) int64; lane (R,) int64 id of the governed connector; state (R,) uint8 LightState."""
+    """Traffic lights of B scenarios, ragged: rows of scenario b are ``offsets[b]:offsets[b + 1]``."""
 
     offsets: I64
+    """(B + 1,) int64."""
     lane: I64
+    """(R,) int64 id of the governed connector."""
     state: U8
+    """(R,) uint8 ``LightState``."""
 
     def rows(self, b: int) -> slice:
         return slice(int(self.offsets[b]), int(self.offsets[b + 1]))
@@ -74,38 +80,48 @@ class Lights:
 
 @dataclass(frozen=True)
 class ObservationBatch:
-    """What a planner sees of B running scenarios at one step.
-
-    token (B) scenario tokens; iteration (B,) int64; time_us (B,) int64; interval_s (B,) float64 nominal step;
-    ego_past (B, H, 10) float64 columns ``Ego``, oldest first, the current state last, with ego_past_us (B, H) int64 and ego_past_valid (B, H) bool
-    (H = 22 at 10 Hz; rows before the log's start are invalid); joints (B, J) articulation angles now;
-    objects: now, one frame per scenario; objects_past: None, or B * P frames, frame ``b * P + p`` holding scenario b, p oldest first and p = P - 1
-    now (given when the planner's ``needs().object_past`` is P > 0; frames before the log's start are empty);
-    lights; maps (B); route (B): ids of road blocks; goal (B, 3) x, y, heading where has_goal (B,) bool; vehicle: the ego's;
-    scenarios: the logs themselves, only for planners whose ``needs().log`` is true (oracles such as log replay);
-    instruction (B): text or None; layers (B): raster layers (grade, friction, occupancy, ...) known now, empty where there are none at all. Grids that
-    a perception stack made in the ego frame go in with the pose they were made at (``core.layers``).
-    """
+    """What a planner sees of B running scenarios at one step."""
 
     token: tuple[str, ...]
+    """(B) scenario tokens."""
     iteration: I64
+    """(B,) int64: the step, from 0."""
     time_us: I64
+    """(B,) int64: now."""
     interval_s: F64
+    """(B,) float64: nominal time to the next step."""
     ego_past: F64
+    """(B, H, 10) float64, columns ``Ego``, oldest first, the present state last; H = 22 at 10 Hz."""
     ego_past_us: I64
+    """(B, H) int64: their times."""
     ego_past_valid: Mask
+    """(B, H) bool: false before the log's start."""
     joints: F64
+    """(B, J) float64: articulation angles now, J = 0 for a car."""
     objects: Objects
+    """The objects now, one frame per scenario."""
     lights: Lights
+    """The traffic lights now."""
     maps: tuple[MapData, ...]
+    """(B) the map of each scenario."""
     route: Ragged
+    """(B) ids of the road blocks to drive through, in order."""
     goal: F64
+    """(B, 3) float64: x, y, heading, where there is one."""
     has_goal: Mask
+    """(B,) bool."""
     vehicle: Vehicle
+    """The ego's vehicle."""
     objects_past: Objects | None = None
+    """None, or B * P frames: frame ``b * P + p`` holds scenario b, p oldest first and p = P - 1 now. Given where the
+    planner's ``needs().object_past`` is P > 0; frames before the log's start are empty."""
     scenarios: tuple[Scenario, ...] | None = None
+    """The logs themselves, only for planners whose ``needs().log`` is true (oracles such as log replay)."""
     instruction: tuple[str | None, ...] | None = None
+    """(B) a text command or None, or None where there is none at all."""
     layers: tuple[RasterLayers, ...] = ()
+    """(B) raster layers (grade, friction, occupancy, ...) known now, empty where there are none at all. Grids that a
+    perception stack made in the ego frame go in with the pose they were made at (``RasterLayers``)."""
 
     def __len__(self) -> int:
         return len(self.token)
@@ -160,15 +176,18 @@ class ObservationBatch:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Where a planner expects others to be. id (B, A) uint64 track tokens, known (B, A) bool; time_us (B, T) int64 strictly increasing, after the
-    observation's; pose (B, A, T, 3) float64 x, y, heading of the box centres, global frame; length (B,) int64 valid times per scenario, T where None
-    (what lies beyond is ignored)."""
+    """Where a planner expects A others to be."""
 
     id: U64
+    """(B, A) uint64 track tokens."""
     known: Mask
+    """(B, A) bool: false in rows without an object."""
     time_us: I64
+    """(B, T) int64, strictly increasing, after the observation's."""
     pose: F64
+    """(B, A, T, 3) float64: x, y, heading of the boxes' centers; global frame."""
     length: I64 | None = None
+    """(B,) int64 valid times per scenario, T where None; what lies beyond is ignored."""
 
     @classmethod
     def stack(cls, parts: Sequence[Forecast | None]) -> Forecast | None:
@@ -201,24 +220,26 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a planner answers for B scenarios: K candidate trajectories of up to T states each.
-
-    time_us (B, T) int64 strictly increasing, the first equal to the observation's; states (B, K, T, 10) float64 columns ``Ego``, global frame, the
-    first the current state (a planner that knows no better leaves velocities consistent with the positions and the rest 0);
-    scores (B, K) float64, higher is better: the best is driven. ``guard`` takes them for log-probabilities up to a constant: it judges the 16 best and
-    weighs each by exp(score - best score), so give costs or rewards in units in which a difference of 1 means e times as likely; length (B,) int64 valid states per scenario, T where None (rows beyond are
-    ignored); controls (B, 2) float64 acceleration m/s2 and steering rate rad/s, which bypass the tracker, or None;
-    debug: named per-scenario values, each with leading dimension B; scalars (B,) are recorded step by step in the rollout's channels;
-    forecast: what others are expected to do, where the planner knows; whoever judges the plan may read it.
-    """
+    """What a planner answers for B scenarios: K candidate trajectories of up to T states each."""
 
     time_us: I64
+    """(B, T) int64, strictly increasing, the first equal to the observation's."""
     states: F64
+    """(B, K, T, 10) float64, columns ``Ego``, global frame; the first is the present state. A planner that knows no
+    better leaves velocities consistent with the positions and the rest 0."""
     scores: F64
+    """(B, K) float64, higher is better: the best is driven. ``guard`` takes them for log-probabilities up to a
+    constant: it judges the best and weighs each by exp(score - best score), so give costs or rewards in units in which
+    a difference of 1 means e times as likely."""
     length: I64 | None = None
+    """(B,) int64 valid states per scenario, T where None; rows beyond are ignored."""
     controls: F64 | None = None
+    """(B, 2) float64: acceleration m/s2 and steering rate rad/s, which bypass the tracker, or None."""
     debug: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Named values per scenario, each with leading dimension B; those of shape (B,) are recorded step by step in the
+    rollout's channels."""
     forecast: Forecast | None = None
+    """What others are expected to do, where the planner knows; whoever judges the plan may read it."""
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -241,29 +262,34 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlanLog:
-    """The driven trajectories of a rollout at some of its steps. step (P,) int64; offsets (P + 1,) int64; time_us (Q,) int64;
-    states (Q, 4) float64: x, y, heading, speed of the rear axle, global frame."""
+    """The driven trajectories of a rollout at P of its steps: rows of step p are ``offsets[p]:offsets[p + 1]``."""
 
     step: I64
+    """(P,) int64."""
     offsets: I64
+    """(P + 1,) int64."""
     time_us: I64
+    """(Q,) int64."""
     states: F64
+    """(Q, 4) float64: x, y, heading, speed of the rear axle; global frame."""
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """The record of one simulated scenario, which metrics and the report read.
-
-    drive: n = N - 1 simulated frames (the last iteration is never simulated), ego and objects as driven; plans; channels: names and values
-    (C, n) float64 of the planner's per-step debug scalars; vehicle: the ego's.
-    """
+    """The record of one simulated scenario, which metrics and the report read."""
 
     scenario: Scenario
+    """What was simulated: log, map, expert."""
     drive: Drive
+    """What was driven: n = N - 1 frames (the last iteration is never simulated), ego and objects."""
     plans: PlanLog
+    """The driven candidates at some of the steps."""
     channel_names: tuple[str, ...]
+    """(C) names of the planner's values that were recorded at each step."""
     channels: F64
+    """(C, n) float64: the values."""
     vehicle: Vehicle
+    """The ego's vehicle."""
 
     def __len__(self) -> int:
         return len(self.drive)

@@ -53,18 +53,18 @@ class LightState(IntEnum):
 
 @dataclass(frozen=True)
 class Tracks:
-    """N tracked rigid units, in order of first appearance.
-
-    id (N,) uint64: the source's track token (nuPlan: the 8-byte token, big-endian; ``f"{id:016x}"`` is its text);
-    kind (N,) uint8 ObjectKind; vehicle (N,) int64: equal for the units of one vehicle (a tractor and its trailers), by default the row itself;
-    unit (N,) uint8: 0 for the towing unit or a lone vehicle; height_m (N,) float64.
-    """
+    """N tracked rigid units, in order of first appearance."""
 
     id: U64
+    """(N,) uint64: the source's track token (nuPlan: the 8-byte token, big-endian; ``f"{id:016x}"`` is its text)."""
     kind: U8
+    """(N,) uint8 ``ObjectKind``."""
     vehicle: I64
+    """(N,) int64: equal for the units of one vehicle (a tractor and its trailers), by default the row itself."""
     unit: U8
+    """(N,) uint8: 0 for the towing unit or a lone vehicle."""
     height_m: F64
+    """(N,) float64."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -72,16 +72,16 @@ class Tracks:
 
 @dataclass(frozen=True)
 class ObjectFrames:
-    """Objects of F frames; ``slice(offsets[f], offsets[f + 1])`` are the rows of frame f, in the source's row order.
-
-    offsets (F + 1,) int64; track (R,) int64 row of Tracks; box (R, 5) float64: centre x, y, heading (global), length, width;
-    velocity (R, 2) float64 global frame, 0 for static kinds.
-    """
+    """Objects of F frames: rows of frame f are ``offsets[f]:offsets[f + 1]``, in the source's row order."""
 
     offsets: I64
+    """(F + 1,) int64."""
     track: I64
+    """(R,) int64: row of ``Tracks``."""
     box: F64
+    """(R, 5) float64: center x, y, heading, length, width; global frame."""
     velocity: F64
+    """(R, 2) float64: global frame, 0 for static kinds."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -92,11 +92,14 @@ class ObjectFrames:
 
 @dataclass(frozen=True)
 class LightFrames:
-    """Traffic lights of F frames. offsets (F + 1,) int64; lane (R,) int64 **id** of the governed lane connector; state (R,) uint8 LightState."""
+    """Traffic lights of F frames: rows of frame f are ``offsets[f]:offsets[f + 1]``."""
 
     offsets: I64
+    """(F + 1,) int64."""
     lane: I64
+    """(R,) int64 **id** of the governed lane connector."""
     state: U8
+    """(R,) uint8 ``LightState``."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -107,14 +110,18 @@ class LightFrames:
 
 @dataclass(frozen=True)
 class Scenes:
-    """S stretches of a drive that share a mission. first (S,) int64 first frame; route (S): **ids** of road blocks in driving order;
-    goal (S, 3) float64 x, y, heading, meaningful where has_goal (S,) bool; names: the source's scene names."""
+    """S stretches of a drive that share a mission."""
 
     first: I64
+    """(S,) int64: first frame."""
     route: Ragged
+    """(S) **ids** of road blocks in driving order."""
     goal: F64
+    """(S, 3) float64: x, y, heading, where there is one."""
     has_goal: Mask
+    """(S,) bool."""
     names: tuple[str, ...]
+    """(S) the source's scene names."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -126,33 +133,44 @@ class Scenes:
 
 @dataclass(frozen=True)
 class Drive:
-    """A continuous log segment at the log's own rate: F frames. Simulated rollouts are drives too.
-
-    name: the log's name; map_name: location; source: format ('nuplan', 'womd', 'synthetic', 'simulation'); licence: the data's terms;
-    vehicle: name of the ego vehicle file; interval_us: nominal frame interval;
-    time_us (F,) int64; token (F,) uint64 of each frame; ego (F, 10) float64, columns ``Ego``; joints (F, J) float64 articulation angles, J = 0
-    for a car; tracks; objects (F); lights (F); scenes; tag_frame (G,) int64 and tag_type (G,) int64 into ``tag_names``: the log's scenario tags;
-    layers: grade, friction, occupancy, ... where the log supplies them.
-    """
+    """A continuous log segment at the log's own rate: F frames. Simulated rollouts are drives too."""
 
     name: str
+    """The log's name."""
     map_name: str
+    """Location."""
     source: str
+    """Format: nuplan, womd, synthetic, simulation, ..."""
     licence: str
+    """The data's terms."""
     vehicle: str
+    """Name of the ego's vehicle file."""
     interval_us: int
+    """Nominal time between frames."""
     time_us: I64
+    """(F,) int64."""
     token: U64
+    """(F,) uint64 of each frame."""
     ego: F64
+    """(F, 10) float64, columns ``Ego``."""
     joints: F64
+    """(F, J) float64 articulation angles, J = 0 for a car."""
     tracks: Tracks
+    """What is tracked."""
     objects: ObjectFrames
+    """Where it is, frame by frame."""
     lights: LightFrames
+    """Traffic lights, frame by frame."""
     scenes: Scenes
+    """Routes and goals."""
     tag_frame: I64
+    """(G,) int64: frames of the log's scenario tags."""
     tag_type: I64
+    """(G,) int64: their types, rows of ``tag_names``."""
     tag_names: tuple[str, ...]
+    """Scenario types that occur."""
     layers: RasterLayers = NO_LAYERS
+    """Grade, friction, occupancy, ... where the log supplies them."""
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -162,19 +180,27 @@ class Drive:
 class Scenario:
     """A window of a drive that is simulated, trained on or drawn: every ``stride``-th frame from ``first`` to ``last`` inclusive.
 
-    token: the anchor frame's token as text; type: the one scenario type it is counted under; tags: all tags of the anchor frame.
-    The drive may hold frames before ``first`` (the past) and after ``last``. ``split`` is the folder or split the log came from.
+    The drive may hold frames before ``first`` (the past) and after ``last``.
     """
 
     token: str
+    """The anchor frame's token as text."""
     type: str
+    """The one scenario type it is counted under."""
     tags: tuple[str, ...]
+    """All tags of the anchor frame."""
     split: str
+    """The folder or split that the log came from."""
     drive: Drive
+    """The drive."""
     map: MapData
+    """Its map."""
     first: int
+    """First frame."""
     last: int
+    """Last frame."""
     stride: int
+    """Frames per iteration."""
 
     @cached_property
     def frames(self) -> I64:

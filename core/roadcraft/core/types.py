@@ -24,67 +24,87 @@ Keys = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class PlannerNeeds:
-    """What a planner asks of the simulator. object_past: frames of object history, the current one included (0: none);
-    log: the logged scenario itself (oracles only)."""
+    """What a planner asks of the simulator."""
 
     object_past: int = 0
+    """Frames of object history, the present one included; 0: none."""
     log: bool = False
+    """The logged scenario itself (oracles only)."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """A metric over time. time_us (n,) int64, values (n,) or (n, C) float64."""
+    """A metric over time."""
 
     time_us: I64
+    """(n,) int64."""
     values: F64
+    """(n,) or (n, C) float64."""
     unit: str = ""
+    """Their unit."""
     names: tuple[str, ...] = ()
+    """(C) names of the columns, where there are several."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What cost a scenario its score: the step, in words what happened, and the object (track id) if one is involved."""
+    """What cost a scenario its score."""
 
     step: int
+    """The step of the rollout."""
     what: str
+    """What happened, in words."""
     object_id: int | None = None
+    """Track id of the object involved, if there is one."""
 
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One metric of one rollout. name: the metric's own; score in [0, 1] or None (none at this rollout; a metric that is only reported may give any finite
-    number); stats: named values, each a finite number, true, false, or None where there is no such value (nobody to collide with, say);
-    events: what cost the score, each at a step of the rollout."""
+    """One metric of one rollout."""
 
     name: str
+    """The metric's own name."""
     score: float | None
+    """In [0, 1], or None where this rollout has none; of a metric that is only reported any finite number."""
     stats: Mapping[str, float | int | bool | None] = field(default_factory=dict)
+    """Named values, each a finite number, true, false, or None where there is no such value (nobody to collide with,
+    say)."""
     series: Series | None = None
+    """The metric over time, for the report."""
     events: tuple[Event, ...] = ()
+    """What cost the score, each at a step of the rollout."""
 
 
 @dataclass(frozen=True)
 class ScenarioRow:
-    """One row of a scenario index: enough to filter by, without opening the log.
-
-    token: of the anchor frame; tags: of the anchor frame, sorted; log, split, map_name, source, licence; anchor_us: time of the anchor frame;
-    first_us, last_us: the window if the source fixes it (else None: it follows from the type, nuPlan's rule); has_goal; interval_us: of the log;
-    stride: log frames per iteration.
-    """
+    """One row of a scenario index: enough to filter by, without opening the log."""
 
     token: str
+    """Of the anchor frame."""
     tags: tuple[str, ...]
+    """Of the anchor frame, sorted."""
     log: str
+    """Key of the log."""
     split: str
+    """Folder or split of the log."""
     map_name: str
+    """Location."""
     source: str
+    """Format."""
     licence: str
+    """The data's terms."""
     anchor_us: int
+    """Time of the anchor frame."""
     interval_us: int
+    """Nominal time between frames of the log."""
     stride: int
+    """Frames of the log per iteration."""
     has_goal: bool
+    """Whether the mission has a goal."""
     first_us: int | None = None
+    """Begin of the window, where the source fixes it; None: it follows from the type, by nuPlan's rule."""
     last_us: int | None = None
+    """End of the window, likewise."""
 
 
 @dataclass(frozen=True)
