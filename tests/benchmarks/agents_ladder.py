@@ -17,8 +17,8 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import ego_box, overlap_matrix
 from roadcraft.core.driving.map_index.index import inside_any
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
 from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.types import Keys

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from roadcraft.core.driving.features.build import LogScenes, build_features
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import build_network

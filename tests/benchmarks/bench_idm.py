@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.scenario import Scenario
 from roadcraft.scenario_io.nuplan import NuplanSource
 from roadcraft.validation.config import SimulationConfig

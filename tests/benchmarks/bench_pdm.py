@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny_world
 
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.rollout import Objects
 
 

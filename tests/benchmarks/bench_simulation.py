@@ -7,7 +7,7 @@ import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.driving.motion import bicycle, lqr as tracker
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate

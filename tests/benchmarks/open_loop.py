@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source
-from roadcraft.validation.comparing.intervals import mean_interval
+from roadcraft.validation.intervals import mean_interval
 from roadcraft.validation.scoring.score import load_score_config
 
 STEP_US, STEPS = 100_000, 80

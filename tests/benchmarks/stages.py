@@ -23,8 +23,8 @@ from cold import measure as measure_cold, show as show_cold
 from comparing.machine import machine
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.scenario_io import ScenarioFilter, StoreWriter, find, ingest
 from roadcraft.scenario_io.open import open_source

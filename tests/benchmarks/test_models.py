@@ -16,7 +16,8 @@ import torch
 from comparing import curves, recipe, rows, table
 
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.registry import create, registry
+from roadcraft.core.factory import create
+from roadcraft.core.registry import registry
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.validation.demonstration.steps import Step

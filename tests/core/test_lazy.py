@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 
@@ -33,6 +34,14 @@ def test_a_name_of_the_version_before_loads_with_a_warning() -> None:
         FutureWarning, match=r"roadcraft.scenario_io.synthesise is called roadcraft.scenario_io.synthesize"
     ):
         assert package.synthesise is package.synthesize
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_public_name_is_that_of_a_module(room: str) -> None:
+    """Importing the module would put it in the place of the name."""
+    package = importlib.import_module(room)
+    modules = {m.name for m in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(package.__all__)
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:

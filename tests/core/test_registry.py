@@ -13,6 +13,7 @@ import pytest
 
 from roadcraft.core import registry as registry_module
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.factory import create_from
 from roadcraft.core.hookspecs import API_VERSION, KINDS, CommandSpec, PluginSpec, hookimpl
 from roadcraft.core.registry import PluginWarning, Provided, Registry, registry
 
@@ -175,14 +176,14 @@ def test_create_takes_params_as_a_map_or_by_keyword() -> None:
     found = Registry(
         [Provided(PluginSpec("planner", "x", "", f"{monk}:Settings", f"{monk}:Built"), "first", "1", False)], [], []
     )
-    assert found.create("planner", "x", pace=2).config == Settings(2.0)
-    assert found.create("planner", "x", {"pace": 2}, dim=8).dim == 8
+    assert create_from(found, "planner", "x", pace=2).config == Settings(2.0)
+    assert create_from(found, "planner", "x", {"pace": 2}, dim=8).dim == 8
     with pytest.raises(
         ConfigError, match=r"1 mistake in planner x:\n  - pase \(planner x\): unknown key; did you mean 'pace'\?"
     ):
-        found.create("planner", "x", pase=2)
+        create_from(found, "planner", "x", pase=2)
     with pytest.raises(ConfigError, match=r"give a Settings or single params \(pace\), not both"):
-        found.create("planner", "x", Settings(), pace=2)
+        create_from(found, "planner", "x", Settings(), pace=2)
 
 
 def test_a_misspelt_hookimpl_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from roadcraft.core.cli import main
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.factory import create_from
 from roadcraft.core.hookspecs import PluginSpec
 from roadcraft.core.parameters import Section, parameters_of, sections_of
 from roadcraft.core.registry import Provided, Registry, load_object, registry
@@ -201,7 +202,7 @@ def test_a_third_partys_ranges_are_checked_when_it_is_loaded() -> None:
     sys.modules.setdefault(__name__, sys.modules[Foreign.__module__])
     plugins = Registry([Provided(PluginSpec("planner", "foreign", "", home, home), "here", "1", False)], [], [])
     with pytest.raises(ConfigError, match=r"gain must be above 0 and at most 2, got 3.0"):
-        plugins.create("planner", "foreign", Foreign(3.0))
+        create_from(plugins, "planner", "foreign", Foreign(3.0))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pytest
 
 from roadcraft.core.arrays import Polylines, Ragged, offsets_of
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.map import MapData
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle

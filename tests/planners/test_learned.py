@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from roadcraft.core.errors import DataError, PluginError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.registry import create
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
 
@@ -269,7 +269,7 @@ import sys
 for name in ("pyogrio", "pyproj", "shapely", "pytorch_lightning", "google.protobuf", "pyarrow"):
     sys.modules[name] = None
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.testing.world import made_up_scenario, observe
 import numpy as np
 planner = load_planner({str(checkpoint)!r})

@@ -10,7 +10,7 @@ import pytest
 import tiny_world
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.testing import PlannerConformance

@@ -15,12 +15,12 @@ from roadcraft.core.driving.map_index.cell_edges import cell_edges, rows_in_cell
 from roadcraft.core.driving.map_index.index import build_layer, containing
 from roadcraft.planners.guard.retime import resample
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_comfort
+from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.area_checks import patch_around
 from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
 from roadcraft.planners.trajectory_scoring.forecast import boxes_at, drift
 from roadcraft.planners.trajectory_scoring.paths import interpolate, make_path, project
-from roadcraft.planners.trajectory_scoring.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.traffic import box_distance, box_ring_distance, box_within_ring, observe
 from roadcraft.planners.trajectory_scoring.tree_order import tree_order
 

@@ -23,7 +23,7 @@ from roadcraft.plugins.training.run.checkpointing import Keeper  # noqa: E402
 from roadcraft.plugins.training.run.distributed import whole  # noqa: E402
 from roadcraft.plugins.training.run.fit import train as run  # noqa: E402
 from roadcraft.plugins.training.run.resolve import run_config  # noqa: E402
-from roadcraft.plugins.training.run.stopping import Stopped  # noqa: E402
+from roadcraft.plugins.training.stopping import Stopped  # noqa: E402
 
 
 class Witness(Keeper):

@@ -13,9 +13,9 @@ import torch
 from roadcraft.core.driving.features.build import LogScenes, build_features, scenes_of
 from roadcraft.core.driving.features.raster import RasterChannel, cell_centres
 from roadcraft.core.errors import ConfigError
+from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.layers import Grid, RasterLayers
-from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
 from roadcraft.core.types import TokenKind
 from roadcraft.core.vehicle import load_vehicle

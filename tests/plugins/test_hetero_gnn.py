@@ -13,8 +13,8 @@ import torch
 
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.features.build import LogScenes, SceneArrays, build_features
+from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.registry import create
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.types import TokenKind
@@ -281,7 +281,8 @@ def test_settings_that_make_no_sense() -> None:
 def test_geometric_is_imported_only_with_the_encoder() -> None:
     code = """
 import sys
-from roadcraft.core.registry import create, registry
+from roadcraft.core.factory import create
+from roadcraft.core.registry import registry
 registry().names("encoder")
 create("encoder", "vector_transformer", {})
 assert "torch_geometric" not in sys.modules

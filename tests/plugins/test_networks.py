@@ -12,7 +12,8 @@ import torch
 from roadcraft.core.driving.features.build import LogScenes, build_features, merge_specs
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
-from roadcraft.core.registry import create, registry
+from roadcraft.core.factory import create
+from roadcraft.core.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import build_network

@@ -12,9 +12,9 @@ import torch
 
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.registry import create
 from roadcraft.core.scenario import ObjectFrames, Scenario, Tracks
 from roadcraft.core.testing import ModelConformance
 from roadcraft.core.testing.agents import AgentsConformance

@@ -31,7 +31,7 @@ from roadcraft.plugins.training.run.divergence import Diverged
 from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.resolve import described
-from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
+from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 FILES = {"model.safetensors", "training.safetensors"}
 
@@ -160,7 +160,7 @@ def test_a_run_stopped_while_it_is_prepared_leaves_nothing(
 
 def test_the_third_signal_ends_a_process_that_does_not_stop() -> None:
     code = (
-        "import os, signal, time\nfrom roadcraft.plugins.training.run.stopping import StopRequest\nr = StopRequest()\n"
+        "import os, signal, time\nfrom roadcraft.plugins.training.stopping import StopRequest\nr = StopRequest()\n"
         "with r.listening(), r.waiting(patient=True):\n    for _ in range(3):\n        os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 143

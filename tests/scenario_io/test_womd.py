@@ -14,8 +14,8 @@ import shapely
 
 from roadcraft.core.cli import main
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.map import AreaKind, LaneKind, LineKind
-from roadcraft.core.registry import create
 from roadcraft.core.scenario import Ego, LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import find

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import to_arrays
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.nuplan import NuplanSource

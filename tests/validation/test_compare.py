@@ -11,6 +11,7 @@ from rich.console import Console
 from roadcraft.core.errors import DataError
 from roadcraft.validation import compare, rescore, score
 from roadcraft.validation.inspection.show import describe_run, describe_scenario
+from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.present import print_summary
 from roadcraft.validation.scoring.tables import read_records
 
@@ -71,7 +72,7 @@ def test_rescore_needs_rollouts(tmp_path, small_store):
 
 def test_records_come_back_from_tables(runs):
     for run in runs:
-        back = {(r["token"], r["challenge"]): r for r in read_records(run.run)}
+        back = {(r["token"], r["challenge"]): r for r in read_records(RunFolder(run.run))}
         for r in run.records:
             b = back[r["token"], r["challenge"]]
             assert b["score"] == r["score"]

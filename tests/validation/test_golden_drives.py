@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.scenario_io import ScenarioFilter, find, open_source
 from roadcraft.validation.golden.files import read_golden

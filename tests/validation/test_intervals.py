@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from roadcraft.validation.comparing.intervals import (
+from roadcraft.validation.intervals import (
     DIFFERENCE,
     MIN_LOGS,
     SCORE,

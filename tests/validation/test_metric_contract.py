@@ -12,9 +12,9 @@ import pytest
 
 from roadcraft.core.config import load_config, to_tree
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import MetricRef
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.registry import create
 from roadcraft.core.testing import made_up_rollout
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.config import ScoreConfig

@@ -11,10 +11,10 @@ from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.validation.metrics.common.collisions import in_collision
 from roadcraft.validation.metrics.common.dynamics import p90
 from roadcraft.validation.metrics.common.events import runs
 from roadcraft.validation.metrics.common.progress import _pairs
+from roadcraft.validation.metrics.kernels.contacts import in_collision
 from roadcraft.validation.metrics.kernels.corners import APART, COMMON, OUTSIDE, common_or_connected, corner_route
 from roadcraft.validation.metrics.kernels.routes import _thin
 

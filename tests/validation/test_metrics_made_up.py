@@ -10,8 +10,9 @@ import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.registry import create, registry
+from roadcraft.core.registry import registry
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Ego, ObjectFrames, ObjectKind
 from roadcraft.core.testing import MetricConformance, made_up_rollout, made_up_scenario

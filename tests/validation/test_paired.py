@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadcraft.validation.comparing.intervals import DIFFERENCE, mean_interval
 from roadcraft.validation.comparing.paired import paired_figure
+from roadcraft.validation.intervals import DIFFERENCE, mean_interval
 
 LOGS = [f"log{i // 2}" for i in range(80)]
 

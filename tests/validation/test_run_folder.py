@@ -82,7 +82,7 @@ def test_a_damaged_table_is_told_with_what_makes_it_again(run, small_store, name
     before = (run / name).read_bytes()
     damage(run / name)
     with pytest.raises(DataError) as e:
-        read_records(run)
+        read_records(RunFolder(run))
     assert str(e.value) == (
         f"{run / name}: damaged: not what was written for this run "
         f"(make it again from parts/ with: roadcraft score --resume --out {run})"
@@ -101,7 +101,7 @@ def test_a_table_of_another_run_is_told(run, small_store, tmp_path):
 def test_damaged_failures_are_told(run):
     (run / "failures.json").write_text("[")
     with pytest.raises(DataError, match=r"failures\.json: damaged"):
-        describe_scenario(run, read_records(run)[0]["token"])
+        describe_scenario(run, read_records(RunFolder(run))[0]["token"])
 
 
 @pytest.mark.parametrize("name", ["summary.json", "scenarios.json"])
@@ -303,7 +303,7 @@ def test_drives_of_another_run_are_told(run, small_store, tmp_path):
     shutil.copytree(other / "rollouts" / "nonreactive", rollouts)
     with pytest.raises(DataError, match=r"rollouts/nonreactive: these are not the drives that were judged"):
         rescore(run, tmp_path / "again")
-    (shown,) = describe_scenario(run, read_records(run)[0]["token"])["results"]
+    (shown,) = describe_scenario(run, read_records(RunFolder(run))[0]["token"])["results"]
     assert shown["why_not_kept"].startswith(f"{rollouts}: these are not the drives that were judged")
 
 
@@ -380,7 +380,7 @@ import os, time
 from dataclasses import dataclass
 from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginSpec, hookimpl
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 
 @dataclass(frozen=True)
 class Config:

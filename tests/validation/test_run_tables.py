@@ -67,7 +67,7 @@ def test_nuplans_own_score_is_that_of_its_own_metrics(made):
     run = made.run("own", [made.result(0, 0.5, nuplan_score=0.9), made.result(1, 0.0, status="failed")])
     figures = RunFolder(run).read_summary()["challenges"][NONREACTIVE]
     assert (figures["score"], figures["nuplan_score"]) == (0.25, 0.9)
-    assert [r["nuplan_score"] for r in read_records(run)] == [0.9, None]
+    assert [r["nuplan_score"] for r in read_records(RunFolder(run))] == [0.9, None]
 
 
 def printed(run, width=120):
@@ -103,7 +103,7 @@ def test_steps_are_told_as_seconds():
 
 
 def reasons(run, **rules):
-    return Gate(**rules).reasons(RunFolder(run).read_summary(), read_records(run))
+    return Gate(**rules).reasons(RunFolder(run).read_summary(), read_records(RunFolder(run)))
 
 
 def test_a_gate_holds_a_run_back_for_its_score_or_for_a_metric(mixed):

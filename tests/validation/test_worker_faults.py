@@ -17,7 +17,7 @@ import numpy as np
 from roadcraft.core.hookspecs import PluginSpec, hookimpl
 from roadcraft.core.interfaces import AgentPolicy, Metric, Planner
 from roadcraft.core.types import MetricResult
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 
 @dataclass(frozen=True)
 class Config:

@@ -19,6 +19,7 @@ from roadcraft.core.errors import (
     RoadcraftError as RoadcraftError,
     ScenarioError as ScenarioError,
 )
+from roadcraft.core.factory import create as create
 from roadcraft.core.hookspecs import (
     API_VERSION as API_VERSION,
     KINDS as KINDS,
@@ -57,12 +58,7 @@ from roadcraft.core.map import (
     RoadBlocks as RoadBlocks,
 )
 from roadcraft.core.random import scenario_key as scenario_key, step_keys as step_keys
-from roadcraft.core.registry import (
-    PluginWarning as PluginWarning,
-    Registry as Registry,
-    create as create,
-    registry as registry,
-)
+from roadcraft.core.registry import PluginWarning as PluginWarning, Registry as Registry
 from roadcraft.core.renamed import RenamedWarning as RenamedWarning
 from roadcraft.core.rollout import (
     Forecast as Forecast,

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from roadcraft.core.config_plugins import build_params, fill, full_tree, parts_of, paths_of, plugins_of, report
 from roadcraft.core.config_references import filled
-from roadcraft.core.config_tree import flat, full_tree, parts_of, paths_of, plugins_of, to_tree, to_yaml
+from roadcraft.core.config_tree import flat, to_tree, to_yaml
 from roadcraft.core.config_walk import ConfigLayer, Walk
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.registry import Registry, registry
@@ -73,29 +74,6 @@ def given_keys(args: Sequence[str | Mapping[str, Any]]) -> list[str]:
     if errors:
         raise ConfigError(report(errors))
     return list(dict.fromkeys(key for layer in layers for key in layer.tree))
-
-
-def build_params(plugins: Registry, kind: str, name: str, params: Mapping[str, Any]) -> Any:
-    """An instance of the plugin's config dataclass from a mapping. Raises ConfigError that lists every mistake."""
-    return fill(plugins.config_class(kind, name), params, f"{kind} {name}", plugins)
-
-
-def fill(schema: type[T], tree: Mapping[str, Any], origin: str, plugins: Registry | None = None) -> T:
-    """An instance of a config dataclass from a map that came from ``origin``. Raises ConfigError that lists every mistake."""
-    errors: list[str] = []
-    walk = Walk(plugins or registry(), errors)
-    config = walk.build(schema, walk.merge(schema, {}, tree, ConfigLayer({}, origin, None), ""), "")
-    if errors:
-        raise ConfigError(report(errors, origin))
-    filled: T = config
-    return filled
-
-
-def report(errors: Sequence[str], where: str = "the configuration") -> str:
-    """Mistakes as one text."""
-    unique = list(dict.fromkeys(errors))
-    head = f"1 mistake in {where}:" if len(unique) == 1 else f"{len(unique)} mistakes in {where}:"
-    return "\n".join([head, *(f"  - {e}" for e in unique)])
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from roadcraft.core.config_tree import given_only
 from roadcraft.core.errors import PluginError
+from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
 from roadcraft.core.renamed import current, tell_key
-from roadcraft.core.rules import RuleError, check, hints_of
+from roadcraft.core.rules import RuleError, check
 from roadcraft.core.yaml_text import Plain, resolved
 
 _ABSENT = object()

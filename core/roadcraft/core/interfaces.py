@@ -244,7 +244,7 @@ class Prepared(Protocol):
 
 def load_planner(path: str | Path, **params: Any) -> Planner:
     """A planner from a checkpoint folder, ready to ``plan``: ``load_planner("runs/a/best")``. Extra params go to the ``learned`` planner."""
-    from roadcraft.core.registry import create
+    from roadcraft.core.factory import create
 
     planner: Planner = create("planner", "learned", {"checkpoint": str(path), **params})
     return planner

@@ -179,7 +179,14 @@ class MapData:
         """The map's spatial index, built on first use (a store keeps it beside the map)."""
         from roadcraft.core.driving.map_index.index import build_index
 
-        return read_only(build_index(self))
+        areas = self.areas
+        rows = {
+            "drivable": self.drivable,
+            "intersections": areas.of(AreaKind.INTERSECTION),
+            "crosswalks": areas.of(AreaKind.CROSSWALK),
+            "stops": areas.of(AreaKind.STOP),
+        }
+        return read_only(build_index(self.lanes.polygons, self.blocks.polygons, areas.polygons, rows))
 
     @cached_property
     def content_hash(self) -> str:

@@ -19,8 +19,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from roadcraft.core.config_tree import to_tree
 from roadcraft.core.config_walk import name_of_type, optional_part
+from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.rules import OneOf, Unit, hints_of, marks_of, rules_of
+from roadcraft.core.rules import OneOf, Unit, marks_of, rules_of
 
 _UNITS = {
     "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³", "mps4": "m/s⁴",

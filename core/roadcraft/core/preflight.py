@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from roadcraft.core.config import parts_of, report
-from roadcraft.core.config_tree import params_of
+from roadcraft.core.config_plugins import params_of, parts_of, report
 from roadcraft.core.config_walk import origin_of
 from roadcraft.core.errors import ConfigError, DataError, PluginError, RoadcraftError
 from roadcraft.core.hookspecs import PluginRef

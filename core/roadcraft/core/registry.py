@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import warnings
@@ -17,9 +16,8 @@ from typing import Any
 
 import pluggy
 
-from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import API_VERSION, GROUP, KINDS, CommandSpec, Hooks, PluginSpec
-from roadcraft.core.rules import check
 
 NO_PLUGINS = "ROADCRAFT_NO_PLUGINS"
 _NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -141,19 +139,6 @@ class Registry:
         p = self.find(kind, name)
         return _load(p, p.spec.target)
 
-    def create(self, kind: str, name: str, params: Any = None, **more: Any) -> Any:
-        """Build a plugin: ``params`` (a mapping, checked against its config dataclass, or an instance of it); ``more`` holds further params, and what
-        the kind hands to every plugin (``dim`` and ``features`` of a model). Raises PluginError and ConfigError."""
-        from roadcraft.core.config import build_params
-
-        cls, target = self.config_class(kind, name), self.target(kind, name)
-        context = {k: more.pop(k) for k in list(more) if k in _context_of(target)}
-        if isinstance(params, cls) and more:
-            raise ConfigError(f"{kind} {name}: give a {cls.__name__} or single params ({', '.join(more)}), not both")
-        config = params if isinstance(params, cls) else build_params(self, kind, name, {**(params or {}), **more})
-        check(config)
-        return target(config, **context)
-
 
 def registry() -> Registry:
     """The plugins of this process's environment; discovery runs once and is read-only afterwards.
@@ -166,11 +151,6 @@ def registry() -> Registry:
 @lru_cache(maxsize=2)
 def _discovered(third_party: bool) -> Registry:
     return Registry.discover(third_party)
-
-
-def create(kind: str, name: str, params: Any = None, **more: Any) -> Any:
-    """``registry().create(...)``: build the plugin of that kind and name, such as ``create("planner", "idm", headway_s=2.0)``."""
-    return registry().create(kind, name, params, **more)
 
 
 def _ours(ep: EntryPoint) -> bool:
@@ -191,15 +171,6 @@ def _only(found: Sequence[Provided], what: str) -> Provided:
         both = " and ".join(f"{p.provider} {p.version}" for p in found)
         raise PluginError(f"{what} is provided by {both}; uninstall one, or switch third parties off with --no-plugins")
     return found[0]
-
-
-def _context_of(target: Any) -> set[str]:
-    """The names of what a target takes beside its config."""
-    try:
-        parameters = list(inspect.signature(target).parameters.values())[1:]
-    except (TypeError, ValueError):
-        return set()
-    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def _specs_of(name: str, module: ModuleType) -> list[Any]:

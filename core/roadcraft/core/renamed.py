@@ -19,6 +19,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.hints import hints_of
+
 if TYPE_CHECKING:
     from roadcraft.core.registry import Registry
 
@@ -181,8 +183,6 @@ def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> di
 
 def _parts(schema: type) -> list[tuple[str, type]]:
     """The fields of a config dataclass that are config dataclasses themselves."""
-    from roadcraft.core.rules import hints_of
-
     return [(k, h) for k, h in hints_of(schema).items() if isinstance(h, type) and is_dataclass(h)]
 
 

@@ -24,9 +24,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.errors import ConfigError
+from roadcraft.core.hints import hints_of
 from roadcraft.core.renamed import tell
 
 _INTERVAL = re.compile(r"([\[(]) *([-\d.e]+), *([-\d.e]+) *([\])])")
@@ -139,18 +140,6 @@ def rules_of(schema: Any) -> dict[str, tuple[Range | OneOf, ...]]:
     marks = {name: marks_of(hint) for name, hint in hints_of(schema, marked=True).items()}
     found = {name: tuple(m for m in of_field if isinstance(m, (Range, OneOf))) for name, of_field in marks.items()}
     return {name: rules for name, rules in found.items() if rules}
-
-
-def hints_of(schema: Any, marked: bool = False) -> dict[str, Any]:
-    """The annotations of a config dataclass as types; marked: ``Annotated`` ones as they are. Raises PluginError where
-    they cannot be read."""
-    try:
-        return _hints_of(schema, include_extras=marked)
-    except Exception as e:
-        raise PluginError(f"the types of {schema.__module__}.{schema.__qualname__} cannot be read: {e}") from e
-
-
-_hints_of = lru_cache(maxsize=512)(get_type_hints)
 
 
 def marks_of(hint: Any) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.registry import registry
 from roadcraft.scenario_io.store.store import Store, is_store
@@ -34,7 +35,7 @@ def open_source(path: str | Path, format: str | None = None, **params: Any) -> S
             raise DataError(f"a store takes no parameters, got {sorted(params)}", where=str(path))
         return Store(root)
     first = fields(registry().config_class("source", format))[0].name
-    source: ScenarioSource = registry().create("source", format, {first: str(root), **params})
+    source: ScenarioSource = create("source", format, {first: str(root), **params})
     return source
 
 

@@ -17,8 +17,8 @@ from hypothesis import assume, example, given, strategies as st
 
 from roadcraft.core.arrays import Polylines, Ragged
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.map import MapData, content_hash
-from roadcraft.core.registry import create
 from roadcraft.core.scenario import Drive
 from roadcraft.core.testing import SourceConformance
 from roadcraft.core.windows import cut, window

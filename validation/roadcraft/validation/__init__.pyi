@@ -1,5 +1,10 @@
 """Public names of ``roadcraft.validation``, each with the module that it is loaded from on first use."""
 
+from roadcraft.validation.agents.logged import (
+    LoggedObjects as LoggedObjects,
+    logged_objects as logged_objects,
+    stack_objects as stack_objects,
+)
 from roadcraft.validation.comparing.compare import compare as compare
 from roadcraft.validation.config import ScoreConfig as ScoreConfig, SimulationConfig as SimulationConfig
 from roadcraft.validation.demonstration.run import demo as demo

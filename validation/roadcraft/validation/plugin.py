@@ -67,6 +67,6 @@ def roadcraft_commands() -> list[CommandSpec]:
             "report", "Write runs as one HTML page with replays.", "roadcraft.validation.reporting.commands:report"
         ),
         CommandSpec(
-            "demo", "The whole path, from made-up logs to a report.", "roadcraft.validation.reporting.commands:demo"
+            "demo", "The whole path, from made-up logs to a report.", "roadcraft.validation.demonstration.commands:demo"
         ),
     ]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Tracker, VehicleModel
-from roadcraft.core.registry import create
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.vehicle import load_vehicle
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.types import FeatureSpec, Prediction, SceneEncoding, TokenKind
 

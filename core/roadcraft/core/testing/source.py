@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.registry import create
 
 
 class SourceConformance:

@@ -18,8 +18,8 @@ from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, track
 from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
@@ -30,8 +30,8 @@ from roadcraft.planners.guard.retime import moved_to_centerline, resample, retim
 from roadcraft.planners.guard.simulate_and_score import ScoringSetup, simulate_and_score
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.pdm.proposals import REFRESH
+from roadcraft.planners.pdm.route_path import MapArraysCache, route_path_of
 from roadcraft.planners.trajectory_scoring.paths import ArcPath
-from roadcraft.planners.trajectory_scoring.route_path import MapArraysCache, route_path_of
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
     COMFORT,

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from roadcraft.core.driving.features.build import layout_hash, merge_specs
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import DataError, DiskError, PluginError
+from roadcraft.core.factory import create
 from roadcraft.core.files import digest_of, disk_error, replacing
 from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import create, registry
+from roadcraft.core.registry import registry
 from roadcraft.core.renamed import current_tree, current_weights
 from roadcraft.core.types import FeatureSpec, SceneEncoding
 from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml

@@ -23,7 +23,7 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
 from roadcraft.planners.pdm.propose import RoutePlan, Setup, TrafficObservation, step
-from roadcraft.planners.trajectory_scoring.route_path import MapArraysCache, route_plan_of
+from roadcraft.planners.pdm.route_path import MapArraysCache, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 
 _TTC_STEPS = np.array([0, 3, 6, 9])

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from roadcraft.core.completion import complete_settings
-from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
+from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 
 def train(

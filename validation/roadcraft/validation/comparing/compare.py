@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
-from roadcraft.validation.comparing.intervals import LEVEL, MIN_LOGS
 from roadcraft.validation.comparing.paired import MARGIN, TOLERANCE, paired_figure
 from roadcraft.validation.comparing.run_differences import (
     challenge_title,
@@ -17,6 +16,7 @@ from roadcraft.validation.comparing.run_differences import (
     scenario_differences,
     setting_differences,
 )
+from roadcraft.validation.intervals import LEVEL, MIN_LOGS
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.roles import role_text, roles_of
 from roadcraft.validation.scoring.summary import metric_values, planner_label

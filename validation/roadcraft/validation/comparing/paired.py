@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.validation.comparing.intervals import (
+from roadcraft.validation.intervals import (
     DIFFERENCE,
     MIN_LOGS,
     count_logs,

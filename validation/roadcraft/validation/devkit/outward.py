@@ -16,10 +16,10 @@ from nuplan.planning.simulation.trajectory.interpolated_trajectory import Interp
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.errors import DataError, PluginError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.registry import create
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.validation.devkit.observe import Observer

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.errors import DataError, RoadcraftError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric, ScenarioSource
-from roadcraft.core.registry import create, registry
+from roadcraft.core.registry import registry
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.types import ScenarioRow

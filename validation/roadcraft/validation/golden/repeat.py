@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.errors import DataError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys

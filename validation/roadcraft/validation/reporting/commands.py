@@ -1,4 +1,4 @@
-"""The verbs ``report`` and ``demo``."""
+"""The verb ``report``."""
 
 from __future__ import annotations
 
@@ -35,16 +35,3 @@ def report(
             progress=lambda done, total: bar.update(task, completed=done, total=max(total, 1)),
         )
     print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser")
-
-
-def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("runs/demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="A small one, to see that everything works.")] = False,
-) -> None:
-    """Synthesise logs, ingest them, train a transformer, score six planners on held-out worlds, write a report.
-
-    About ten minutes on two cores. A demo that was stopped goes on where it was. Every step is a command you can type yourself.
-    """
-    from roadcraft.validation.demonstration.run import demo as run
-
-    run(out, size="quick" if quick else "full")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.validation.comparing.intervals import SCORE, count_logs, mean_interval, no_interval
 from roadcraft.validation.comparing.paired import paired_figure
+from roadcraft.validation.intervals import SCORE, count_logs, mean_interval, no_interval
 from roadcraft.validation.reporting.runs import RunResults, modes_of
 from roadcraft.validation.scoring.roles import role_text, roles_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roadcraft.core.config import full_tree, load_config
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.registry import create
+from roadcraft.core.factory import create
 from roadcraft.core.renamed import untold
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import SuiteScenario, scenario_list_hash

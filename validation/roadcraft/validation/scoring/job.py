@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.errors import DataError, LoadError, PluginError, RoadcraftError, ScenarioError
+from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef, extras_of
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.vehicle import load_vehicle

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from roadcraft.validation.comparing.intervals import no_interval
+from roadcraft.validation.intervals import no_interval
 
 PLAIN_EVERY_S = 10.0
 WINDOW_S, RATE_S = 60.0, 5.0  # of progress that tell the pace: at most, and at least

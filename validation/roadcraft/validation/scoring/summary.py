@@ -16,7 +16,7 @@ from roadcraft.core._version import __version__
 from roadcraft.core.errors import PluginError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.registry import registry
-from roadcraft.validation.comparing.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
+from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, ordered, share_names
 
 _PACKAGES = ("numpy", "numba", "scipy", "shapely", "pyarrow", "torch")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from roadcraft.core.files import write_atomic
 from roadcraft.validation.config import CHALLENGES
-from roadcraft.validation.scoring.folder import RunFolder
+
+if TYPE_CHECKING:
+    from roadcraft.validation.scoring.folder import RunFolder
 
 Record = Mapping[str, Any]
 
@@ -87,12 +89,11 @@ def write_table(table: pa.Table, path: Path) -> str:
     return write_atomic(path, [memoryview(sink.getvalue())])[1]
 
 
-def read_records(run: RunFolder | str | Path) -> list[dict[str, Any]]:
+def read_records(folder: RunFolder) -> list[dict[str, Any]]:
     """Records as far as the tables of a finished run hold them (no timings, no tracebacks).
 
     Raises DataError where the run is not finished, or a table is missing, damaged or of another run.
     """
-    folder = run if isinstance(run, RunFolder) else RunFolder(run)
     modes = {challenge: mode for mode, challenge in CHALLENGES.items()}
     details: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for m in _read(folder, "metrics.parquet"):

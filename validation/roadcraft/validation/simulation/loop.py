@@ -17,9 +17,9 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64, read_only
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError, ScenarioError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys

@@ -8,9 +8,10 @@ shapely's ``contains`` of a point: a point on an edge is outside. Distances are 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,9 +23,6 @@ from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.grid import fill_cells
 from roadcraft.core.driving.readonly import frozen
-
-if TYPE_CHECKING:
-    from roadcraft.core.map import MapData
 
 _CELL_M = 4.0
 TILE = 32  # cells along the side of a tile
@@ -103,19 +101,11 @@ class MapIndex:
     stops: PolygonLayer
 
 
-def build_index(map_data: MapData) -> MapIndex:
-    """The index of a map; ``map_data.index`` keeps it."""
-    from roadcraft.core.map import AreaKind
-
-    areas = map_data.areas
-    return MapIndex(
-        build_layer(map_data.lanes.polygons),
-        build_layer(map_data.blocks.polygons),
-        build_layer(areas.polygons, map_data.drivable),
-        build_layer(areas.polygons, areas.of(AreaKind.INTERSECTION)),
-        build_layer(areas.polygons, areas.of(AreaKind.CROSSWALK)),
-        build_layer(areas.polygons, areas.of(AreaKind.STOP)),
-    )
+def build_index(lanes: Polygons, blocks: Polygons, areas: Polygons, rows: Mapping[str, I64]) -> MapIndex:
+    """The index of a map (``map_data.index`` keeps it): of its lanes, its road blocks, and the given rows of its areas,
+    by the name of their layer."""
+    layers = {name: build_layer(areas, of_layer) for name, of_layer in rows.items()}
+    return MapIndex(build_layer(lanes), build_layer(blocks), **layers)
 
 
 def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CELL_M) -> PolygonLayer:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.scenario import U8, U64, ObjectKind, Scenario
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S
-from roadcraft.validation.agents.logged import LoggedObjects, logged_objects
+from roadcraft.validation import LoggedObjects, logged_objects
 
 Bool = NDArray[np.bool_]
 Frame = tuple[U64, U8, I64, U8, F64, F64]  # columns of ``Objects``

@@ -21,7 +21,7 @@ from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.tokens.agents.agent_states import Troupe, advance, assemble, columns, take
 from roadcraft.plugins.tokens.agents.config import TokenAgentsConfig
 from roadcraft.plugins.tokens.model import Tokens
-from roadcraft.validation.agents.logged import stack_objects
+from roadcraft.validation import stack_objects
 
 
 class TokenAgents(AgentPolicy):

@@ -28,7 +28,7 @@ from roadcraft.plugins.training.data.samples import (
     log_facts,
 )
 from roadcraft.plugins.training.data.stream import Stream, to_torch
-from roadcraft.plugins.training.run.stopping import StopRequest
+from roadcraft.plugins.training.stopping import StopRequest
 
 MOST_WORKERS = 4  # more would wait for Python's lock
 

@@ -20,8 +20,8 @@ from roadcraft.plugins.training.run.events import EventLog
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.resolve import code_digests, described, git_commit, versions
 from roadcraft.plugins.training.run.resume import gather_state, load_counters, load_state, save_state
-from roadcraft.plugins.training.run.stopping import Stopped
 from roadcraft.plugins.training.run.usage import Mark, mark, usage
+from roadcraft.plugins.training.stopping import Stopped
 
 LOG_STEPS, LOG_SHARE = 50, 0.01  # steps between two entries in the log, and share of the run, whichever is less
 VALIDATE_STEPS, VALIDATE_SHARE = 500, 0.2  # likewise between two validations, unless validate_every says otherwise

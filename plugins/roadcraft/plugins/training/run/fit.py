@@ -27,7 +27,7 @@ from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.preflight import preflight
 from roadcraft.plugins.training.run.progress import ProgressBar
 from roadcraft.plugins.training.run.resolve import check_same, load_start, with_rate
-from roadcraft.plugins.training.run.stopping import Stopped, StopRequest
+from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from roadcraft.planners.learned.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.distributed import agreed, largest, shard, summed
 from roadcraft.plugins.training.run.divergence import Diverged, FiniteCheck
-from roadcraft.plugins.training.run.stopping import StopRequest
+from roadcraft.plugins.training.stopping import StopRequest
 
 NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
 FLOOR = 0.01  # of the learning rate at the end

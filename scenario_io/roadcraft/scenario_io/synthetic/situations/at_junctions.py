@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.scenario_io.synthetic.roads.grounds import CITY, Cross, cross_path, cross_paths, ego_on, lay_out_cross
 from roadcraft.scenario_io.synthetic.roads.junction import Control
+from roadcraft.scenario_io.synthetic.situations.grounds import (
+    CITY,
+    Cross,
+    cross_path,
+    cross_paths,
+    ego_on,
+    lay_out_cross,
+)
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene, signal_program
 
 

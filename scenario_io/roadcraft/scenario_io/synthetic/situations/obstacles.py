@@ -6,9 +6,9 @@ import numpy as np
 
 from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import ObjectKind
-from roadcraft.scenario_io.synthetic.roads.grounds import CITY, ego_on, lay_out_road, road_length, start_arc
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import make_path
+from roadcraft.scenario_io.synthetic.situations.grounds import CITY, ego_on, lay_out_road, road_length, start_arc
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, blend
 from roadcraft.scenario_io.synthetic.roads.curves import bends, smoothstep
-from roadcraft.scenario_io.synthetic.roads.grounds import (
+from roadcraft.scenario_io.synthetic.roads.paths import make_path
+from roadcraft.scenario_io.synthetic.situations.grounds import (
     ARTERIAL,
     CITY,
     HIGHWAY,
@@ -16,7 +17,6 @@ from roadcraft.scenario_io.synthetic.roads.grounds import (
     road_length,
     start_arc,
 )
-from roadcraft.scenario_io.synthetic.roads.paths import make_path
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS, SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT
 

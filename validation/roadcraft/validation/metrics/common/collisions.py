@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,13 +10,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
-from roadcraft.core.driving.geometry.boxes import box_corners, boxes_touch, segment_touches
+from roadcraft.core.driving.geometry.boxes import box_corners, segment_touches
 from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.routes import corners
+from roadcraft.validation.metrics.kernels.contacts import in_collision
 
 _STOPPED_MPS = 0.05
 
@@ -81,16 +81,6 @@ def _delta_v(f: Frames, step: I64, row: I64) -> F64:
     vo = np.where(f.kind[row] <= ObjectKind.BICYCLE, f.object_speed[row], 0.0)
     square = ve**2 + vo**2 - 2.0 * ve * vo * np.cos(f.ego[step, 2] - f.object_box[row, 2])
     return 0.5 * np.sqrt(np.maximum(square, 0.0))
-
-
-@njit(cache=True, nogil=True)
-def in_collision(
-    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
-) -> bool:
-    """Whether two boxes touch and their centres are closer than their half diagonals together (strictly, as the reference's quick check)."""
-    if not math.hypot(bx - ax, by - ay) < (math.hypot(aw, al) + math.hypot(bw, bl)) / 2.0:
-        return False
-    return boxes_touch(ax, ay, ah, al, aw, bx, by, bh, bl, bw)
 
 
 @njit(cache=True, nogil=True)

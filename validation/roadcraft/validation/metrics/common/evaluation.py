@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from roadcraft.core.arrays import read_only
 from roadcraft.core.errors import DataError, RoadcraftError
+from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.registry import create
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.types import MetricResult

@@ -11,7 +11,7 @@ from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.validation.metrics.common.collisions import in_collision
+from roadcraft.validation.metrics.kernels.contacts import in_collision
 
 _STOPPED_MPS = 0.005
 
