@@ -5,12 +5,16 @@ A page asks for the settings of a plugin by a comment on a line of its own: ``<!
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import json
 import re
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +117,18 @@ def fields_of(cls: Any) -> str:
     texts = texts_of(cls)
     rows = [(code(f.name), code(str(f.type)), texts.get(f.name, "").replace("``", "`")) for f in fields(cls)]
     return table(("field", "type", "content"), rows)
+
+
+def members_of(enum: Any) -> str:
+    """The members of an enumeration, with the text under each."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(enum))).body[0].body
+    texts = {
+        a.targets[0].id: " ".join(b.value.value.split())
+        for a, b in pairwise(body)
+        if isinstance(a, ast.Assign) and isinstance(b, ast.Expr)
+    }
+    rows = [(code(f"{enum.__name__}.{m.name}"), str(int(m)), texts.get(m.name, "")) for m in enum]
+    return table(("name", "code", "meaning"), rows)
 
 
 # ---- reference ------------------------------------------------------------------------------------------------------
@@ -322,7 +338,7 @@ def store_format() -> str:
 @page("reference/plan-and-rollout.md")
 def plan_and_rollout() -> str:
     from roadcraft import core
-    from roadcraft.core import Ego
+    from roadcraft.core import AreaKind, Ego, LaneKind, LightState, LineKind, ObjectKind, TokenKind
 
     shown = [
         "ObservationBatch",
@@ -346,7 +362,13 @@ def plan_and_rollout() -> str:
         "Shapes: B scenarios, K candidates or modes, T times, A agents, R rows of a ragged batch, N tokens, D columns.",
         "## Columns of an ego state",
         doc_of(Ego),
-        table(("column", "index"), ((code(f"Ego.{e.name}"), str(int(e))) for e in Ego)),
+        members_of(Ego),
+        "## Codes",
+        *(
+            part
+            for enum in (ObjectKind, LightState, TokenKind, LaneKind, LineKind, AreaKind)
+            for part in (f"### `{enum.__name__}`", doc_of(enum), members_of(enum))
+        ),
     ]
     for name in shown:
         cls: Any = getattr(core, name)

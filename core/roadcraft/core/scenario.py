@@ -14,37 +14,58 @@ from roadcraft.core.map import MapData
 
 
 class Ego(IntEnum):
-    """Columns of an ego state (..., 10): pose of the rear axle (of unit 0) in the global frame; velocity and acceleration at the rear axle in
-    the body frame (x forward, y left); tire steering angle (positive left); yaw rate and its derivative. SI units, radians."""
+    """Columns of an ego state (..., 10). The pose is that of the rear axle (of unit 0) in the global frame; velocity and
+    acceleration are those of the rear axle in the body frame (x forward, y left).
+    """
 
     X = 0
+    """m, global frame."""
     Y = 1
+    """m, global frame."""
     HEADING = 2
+    """rad, global frame, counterclockwise from x."""
     VX = 3
+    """m/s, forward."""
     VY = 4
+    """m/s, to the left."""
     AX = 5
+    """m/s2, forward."""
     AY = 6
+    """m/s2, to the left."""
     STEERING = 7
+    """rad, angle of the tires, positive to the left."""
     YAW_RATE = 8
+    """rad/s."""
     YAW_ACCEL = 9
+    """rad/s2."""
 
 
 EGO_SIZE = len(Ego)
 
 
 class ObjectKind(IntEnum):
-    """Kinds of tracked objects. The first three move (``kind <= BICYCLE``); the others are static and have no velocity."""
+    """Kinds of tracked objects. The first three move (``kind <= BICYCLE``); the others are static and have no
+    velocity."""
 
     VEHICLE = 0
+    """Vehicles of four or more wheels, and trailers."""
     PEDESTRIAN = 1
+    """People on foot."""
     BICYCLE = 2
+    """Bicycles, motorcycles and tricycles."""
     TRAFFIC_CONE = 3
+    """Traffic cones."""
     BARRIER = 4
+    """Barriers."""
     CZONE_SIGN = 5
+    """Temporary signs of construction zones."""
     GENERIC_OBJECT = 6
+    """Debris, animals, poles and whatever else stands."""
 
 
 class LightState(IntEnum):
+    """States of a traffic light."""
+
     GREEN = 0
     YELLOW = 1
     RED = 2
