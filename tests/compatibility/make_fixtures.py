@@ -45,7 +45,8 @@ NETWORKS = {
     "vector_transformer-anchors": [*VECTOR, "model=anchors", "model.lines=2", "model.width=16"],
 }  # fmt: skip
 TOKENS, AGENTS = "vector_transformer-tokens", "tokens-agents"
-OF_LAST = (TOKENS, AGENTS)  # made with kernels without fastmath, which moved activations by 2e-5 within 0.1.0, on purpose
+# made with kernels without fastmath, which moved activations by 2e-5 within 0.1.0, on purpose
+OF_LAST = (TOKENS, AGENTS)
 
 _STATES = """
 import sys
