@@ -12,6 +12,7 @@ import shapely
 import tiny_world
 from hypothesis import assume, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
+from roadcraft.planners.trajectory_scoring.route_path import map_arrays_of
 
 from roadcraft.core import AreaKind, Polygons, load_vehicle
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
@@ -23,7 +24,6 @@ from roadcraft.planners.guard.simulate_and_score import check_areas
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, classify
 from roadcraft.planners.trajectory_scoring.paths import make_path
-from roadcraft.planners.trajectory_scoring.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.scorer import SCORE_COLUMNS, Rules, score_progress, total
 
 WORLD, (X0, Y0) = tiny_world.make_map(), tiny_world.START
