@@ -11,11 +11,9 @@ from hypothesis import given, settings, strategies as st
 from roadcraft.core.driving.geometry.polyline import (
     arc_lengths,
     interpolate,
-    interpolate_many,
     length_row,
     nearest_pose,
-    project,
-    project_many,
+    project_point,
     project_row,
 )
 
@@ -32,12 +30,10 @@ def random_line(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_projection_is_shapelys(seed: int) -> None:
     points, where = random_line(seed)
     s, line = arc_lengths(points), shapely.LineString(points)
-    arc, lateral, segment = project_many(points, s, where)
+    arc, lateral, segment = (np.array(v) for v in zip(*(project_point(points, s, x, y) for x, y in where), strict=True))
     np.testing.assert_array_equal(arc, shapely.line_locate_point(line, shapely.points(where)))
     np.testing.assert_array_equal(np.abs(lateral), shapely.distance(line, shapely.points(where)))
     assert ((s[segment] <= arc) & (arc <= s[segment + 1])).all()
-    k = seed % 50
-    assert project(points, s, where[k]) == (arc[k], lateral[k], segment[k])
     assert [project_row(points, 0, len(points), x, y) for x, y in where] == arc.tolist()
     assert length_row(points, 0, len(points)) == line.length
 
@@ -48,7 +44,7 @@ def test_interpolation_is_shapelys(seed: int) -> None:
     points, _ = random_line(seed)
     s = arc_lengths(points)
     arc = np.random.default_rng(seed).uniform(0, s[-1] + 1, 50)
-    poses = interpolate_many(points, s, arc)
+    poses = np.array([interpolate(points, s, a) for a in arc])
     expected = shapely.get_coordinates(shapely.line_interpolate_point(shapely.LineString(points), arc))
     np.testing.assert_array_equal(poses[:, :2], expected)
     assert interpolate(points, s, -1.0)[:2] == tuple(points[0])
@@ -57,8 +53,8 @@ def test_interpolation_is_shapelys(seed: int) -> None:
 def test_sides_and_headings() -> None:
     points = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0]])
     s = arc_lengths(points)
-    assert project(points, s, np.array([5.0, 2.0])) == (5.0, 2.0, 0)
-    assert project(points, s, np.array([5.0, -2.0])) == (5.0, -2.0, 0)
+    assert project_point(points, s, 5.0, 2.0) == (5.0, 2.0, 0)
+    assert project_point(points, s, 5.0, -2.0) == (5.0, -2.0, 0)
     assert interpolate(points, s, 10.0) == (10.0, 0.0, math.pi / 2)
     # half a metre further on, round the corner
     assert nearest_pose(points, s, 9.75, -1.0)[2] == math.atan2(0.25, 0.25)

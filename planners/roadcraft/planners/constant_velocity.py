@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE
@@ -62,7 +63,7 @@ def _roll(
             x += vx * np.cos(heading) * dt
             y += vx * np.sin(heading) * dt
             heading += vx * np.tan(angle) / wheel_base * dt
-            heading = (heading + np.pi) % (2.0 * np.pi) - np.pi
+            heading = wrap(heading)
             vx += ax * dt
             vy = 0.0
             angle = min(max(angle, -max_steering), max_steering)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 
 FARTHEST_M, MOST_TURNED_RAD = 3.0, 0.8  # of a pose from a line that is its own
@@ -37,7 +38,7 @@ def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int
         share = (now - time_us[j - 1]) / (time_us[j] - time_us[j - 1])
         dx, dy = states[j, 0] - states[j - 1, 0], states[j, 1] - states[j - 1, 1]
         turn = states[j, 2] - states[j - 1, 2]
-        turn = math.atan2(math.sin(turn), math.cos(turn))
+        turn = normalize(turn)
         out[t, 0], out[t, 1] = states[j - 1, 0] + share * dx, states[j - 1, 1] + share * dy
         out[t, 2] = states[j - 1, 2] + min(max(share, 0.0), 1.0) * turn
     return True
@@ -73,7 +74,7 @@ def retimed(
         step = arc[j] - arc[j - 1]
         share = min(max((along - arc[j - 1]) / step, 0.0), 1.0) if step > 0.0 else 0.0
         turn = poses[j, 2] - poses[j - 1, 2]
-        turn = math.atan2(math.sin(turn), math.cos(turn))
+        turn = normalize(turn)
         out[t, 0] = poses[j - 1, 0] + share * (poses[j, 0] - poses[j - 1, 0])
         out[t, 1] = poses[j - 1, 1] + share * (poses[j, 1] - poses[j - 1, 1])
         out[t, 2] = poses[j - 1, 2] + share * turn
@@ -89,7 +90,7 @@ def moved_to_centerline(poses: F64, line: ArcPath, out: F64) -> bool:
     x, y, heading = interpolate(line, start)
     dx, dy = poses[0, 0] - x, poses[0, 1] - y
     off = dy * math.cos(heading) - dx * math.sin(heading)
-    turned = math.atan2(math.sin(poses[0, 2] - heading), math.cos(poses[0, 2] - heading))
+    turned = normalize(poses[0, 2] - heading)
     if math.sqrt(dx * dx + dy * dy) > FARTHEST_M or abs(turned) > MOST_TURNED_RAD:
         return False
     slope, driven_m = math.tan(turned), 0.0

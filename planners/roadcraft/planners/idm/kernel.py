@@ -33,16 +33,16 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     bounds_of,
     choose_nearest,
     convex_separation,
-    inside_polygon,
     polygon_distance,
     ring_distance,
     ring_separation,
     separation_from_polygon,
 )
+from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.polyline import project_point
+from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 
-_FAR = 1e30
 _CAP_ROOM = 0.6  # m by which a square cap may reach beyond the corridor it closes
 _NONE, _OUT = -1, -2
 
@@ -152,7 +152,7 @@ def map_red_lanes(
                 close = _mark_edge(points, half_width, capsules, area_points[i : i + 2], count[k])
                 near[k] = near[k] or close
         for i in range(len(points) - 1):
-            if near[k] and inside_polygon(area_points, rings, offsets, lane, points[i, 0], points[i, 1]):
+            if near[k] and inside(area_points, rings, offsets[lane], offsets[lane + 1], points[i, 0], points[i, 1]):
                 count[k, 0, i + 1] = 1
         for j in range(2):
             for i in range(len(points)):
@@ -295,7 +295,7 @@ def _find_lead(
         np.empty(objects + len(red)),
         np.empty(objects + len(red)),
     )
-    hits, best = np.int64(0), _FAR
+    hits, best = np.int64(0), FAR
     for e in range(objects):
         if met[e, 0] == _OUT:
             continue
@@ -316,7 +316,7 @@ def _find_lead(
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
-            hit[hits], far[hits] = e, polygon_distance(edges, BOX, corners[e], BOX, _FAR)
+            hit[hits], far[hits] = e, polygon_distance(edges, BOX, corners[e], BOX, FAR)
             middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
             best, hits = min(best, far[hits]), hits + 1
     for c in range(len(red)):

@@ -10,7 +10,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import vertex_headings
-from roadcraft.core.driving.geometry.corridor_distance import inside_polygon
+from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.map import MapData
 
 
@@ -33,7 +33,7 @@ def starting_lane(map_data: MapData, lanes: I64, center: F64, footprint: F64) ->
     """
     polygons = map_data.lanes.polygons
     for lane in lanes:
-        if inside_polygon(polygons.points, polygons.rings, polygons.offsets, int(lane), center[0], center[1]):
+        if inside(polygons.points, polygons.rings, *polygons.offsets[int(lane) : int(lane) + 2], center[0], center[1]):
             return int(lane)
     if len(lanes) == 0:
         return -1

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.map_index.index import cell_of
 from roadcraft.core.map import LaneKind, MapData
 
@@ -99,7 +100,7 @@ def _block_under(map_data: MapData, pose: F64, route: set[int]) -> tuple[int, li
             k = int(gap2.argmin())
             gap, off = math.sqrt(gap2[k]), headings(line)[k] - pose[2]
             least = min(least, gap)
-            if abs(math.atan2(math.sin(off), math.cos(off))) < _HEADING_RAD and gap < _DISPLACEMENT_M:
+            if abs(normalize(off)) < _HEADING_RAD and gap < _DISPLACEMENT_M:
                 (on_route if b in route else others).append((gap, b))
         closest.append((least, b))
     found = on_route or others or closest
@@ -222,4 +223,4 @@ def _turn(map_data: MapData, block: int) -> float:
         return math.inf
     h = headings(map_data.lanes.centerlines[int(rows[0])])
     off = h[-1] - h[0]
-    return abs(math.atan2(math.sin(off), math.cos(off)))
+    return abs(normalize(off))

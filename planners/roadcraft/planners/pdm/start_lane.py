@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.traffic import box_ring_distance
@@ -28,7 +29,7 @@ def heading_error(map_arrays: MapArrays, row: int, x: float, y: float, heading: 
         map_arrays.line_points[at + 1, 1] - map_arrays.line_points[at, 1],
         map_arrays.line_points[at + 1, 0] - map_arrays.line_points[at, 0],
     )
-    return abs(math.atan2(math.sin(along - heading), math.cos(along - heading)))
+    return abs(normalize(along - heading))
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, U8
+from roadcraft.core.driving.geometry.angles import normalize
 
 LAST_MOVING_KIND = 2  # ObjectKind.BICYCLE: kinds up to here have a velocity
 
@@ -26,21 +27,9 @@ def drift(box: F64, velocity: F64, kind: U8) -> F64:
         vx, vy, heading = velocity[i, 0], velocity[i, 1], box[i, 2]
         speed = math.sqrt(vx * vx + vy * vy)
         off = heading - math.atan2(vy, vx)
-        off = abs(math.atan2(math.sin(off), math.cos(off)))
+        off = abs(normalize(off))
         if off >= 0.5 * math.pi:
-            heading = math.atan2(math.sin(heading + math.pi), math.cos(heading + math.pi))
+            heading = normalize(heading + math.pi)
         out[i, 0] = math.cos(heading) * speed
         out[i, 1] = math.sin(heading) * speed
-    return out
-
-
-@njit(cache=True, nogil=True)
-def boxes_at(box: F64, moved: F64, time_s: F64) -> F64:
-    """Boxes (T, M, 5) at ``time_s`` (T,) seconds from now: box (M, 5) and moved (M, 2) as of :func:`drift`."""
-    out = np.empty((len(time_s), len(box), 5))
-    for t in range(len(time_s)):
-        for i in range(len(box)):
-            out[t, i, 0] = box[i, 0] + time_s[t] * moved[i, 0]
-            out[t, i, 1] = box[i, 1] + time_s[t] * moved[i, 1]
-            out[t, i, 2], out[t, i, 3], out[t, i, 4] = box[i, 2], box[i, 3], box[i, 4]
     return out

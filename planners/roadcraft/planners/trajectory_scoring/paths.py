@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.jit import small_njit
 
@@ -86,9 +87,9 @@ def interpolate(path: ArcPath, arc: float) -> tuple[float, float, float]:
     j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
     span = s[j] - s[j - 1]
     if span == 0.0:
-        return xy[j, 0], xy[j, 1], math.atan2(math.sin(heading[j]), math.cos(heading[j]))
+        return xy[j, 0], xy[j, 1], normalize(heading[j])
     # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and that decides which is best
     x = (xy[j, 0] - xy[j - 1, 0]) / span * (a - s[j - 1]) + xy[j - 1, 0]
     y = (xy[j, 1] - xy[j - 1, 1]) / span * (a - s[j - 1]) + xy[j - 1, 1]
     h = (heading[j] - heading[j - 1]) / span * (a - s[j - 1]) + heading[j - 1]
-    return x, y, math.atan2(math.sin(h), math.cos(h))
+    return x, y, normalize(h)

@@ -15,6 +15,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, segments_touch, separation
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.index import in_any
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, MapArrays, straddles
@@ -22,7 +23,6 @@ from roadcraft.planners.trajectory_scoring.paths import ArcPath, project
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 STOPPED_MPS, PROJECTED_MPS = 0.05, 0.005
-_CLEAR_M = 1e-6
 
 # columns of a score sheet
 NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
@@ -65,9 +65,9 @@ def centroid(
 def _touching(ego: F64, x: float, y: float, ox: float, oy: float, box: F64) -> bool:
     """Whether ego (6,) moved to (x, y) touches a box (6,) moved to (ox, oy)."""
     g = separation(ox - x, oy - y, ego[2], ego[3], ego[4], ego[5], box[2], box[3], box[4], box[5])
-    if g > _CLEAR_M:
+    if g > CLEAR_M:
         return False
-    if g < -_CLEAR_M:
+    if g < -CLEAR_M:
         return True
     a = box_corners(x, y, math.atan2(ego[3], ego[2]), ego[4], ego[5])
     return convex_touch(a, box_corners(ox, oy, math.atan2(box[3], box[2]), box[4], box[5]))

@@ -10,12 +10,13 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, separation
+from roadcraft.core.driving.geometry.polygons import inside_ring
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
 from roadcraft.planners.trajectory_scoring.forecast import drift
 
 STATIC, VEHICLE, PEDESTRIAN, BICYCLE = 3, 0, 1, 2
-_CLEAR_M = 1e-6
 
 
 class Traffic(NamedTuple):
@@ -94,9 +95,9 @@ def observe(
         g = separation(
             b[0] - ego_box[0], b[1] - ego_box[1], ec, es, ego_box[3], ego_box[4], out[j, 2], out[j, 3], b[3], b[4]
         )
-        if g < -_CLEAR_M:
+        if g < -CLEAR_M:
             ignored[j] = True
-        elif g <= _CLEAR_M:
+        elif g <= CLEAR_M:
             ignored[j] = convex_touch(ego, box_corners(b[0], b[1], b[2], b[3], b[4]))
     return Traffic(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
 
@@ -157,7 +158,7 @@ def forecast_paths(
 def box_within_ring(corners: F64, ring: F64) -> bool:
     """Whether a convex shape (N, 2) lies inside a closed ring (V, 2): all corners inside and no edge of the ring through it."""
     for k in range(len(corners)):
-        if not point_in_ring(ring, corners[k, 0], corners[k, 1]):
+        if not inside_ring(ring, 0, len(ring), corners[k, 0], corners[k, 1]):
             return False
     for e in range(len(ring) - 1):
         inside = True
@@ -169,17 +170,6 @@ def box_within_ring(corners: F64, ring: F64) -> bool:
         if inside:
             return False
     return convex_meets_ring(corners, ring)
-
-
-@small_njit
-def point_in_ring(ring: F64, x: float, y: float) -> bool:
-    """Even-odd containment in a closed ring (V, 2)."""
-    inside = False
-    for e in range(len(ring) - 1):
-        ax, ay, bx, by = ring[e, 0], ring[e, 1], ring[e + 1, 0], ring[e + 1, 1]
-        if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
-            inside = not inside
-    return inside
 
 
 @small_njit

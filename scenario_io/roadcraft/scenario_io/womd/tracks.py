@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.errors import DataError
 from roadcraft.core.scenario import (
     EGO_SIZE,
@@ -133,7 +134,7 @@ def ego_states(box: F64, time_us: I64, axle_to_center_m: float) -> F64:
     acceleration = np.gradient(velocity, t, axis=0)
     ego = np.zeros((len(t), EGO_SIZE))
     ego[:, : Ego.HEADING] = axle
-    ego[:, Ego.HEADING] = (heading + np.pi) % (2 * np.pi) - np.pi
+    ego[:, Ego.HEADING] = wrap_array(heading)
     ego[:, Ego.VX], ego[:, Ego.VY] = (velocity * forward).sum(1), (velocity * left).sum(1)
     ego[:, Ego.AX], ego[:, Ego.AY] = (acceleration * forward).sum(1), (acceleration * left).sum(1)
     ego[:, Ego.YAW_RATE], ego[:, Ego.YAW_ACCEL] = yaw_rate, np.gradient(yaw_rate, t)

@@ -21,18 +21,19 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     choose_nearest,
     distance_of_corridors,
     distance_to_polygon,
-    inside_polygon,
     polygon_distance,
     separation_from_polygon,
     separation_of_corridors,
 )
+from roadcraft.core.driving.geometry.polygons import inside
+from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import AgentBatch, Roads, Surroundings
 
 DONE, UNCLEAR = 0, 2
 FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
-_RED = 2
-_FAR = 1e30
+_RED = int(LightState.RED)
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +65,7 @@ def find_lead(
     hulls = agents.hull
     corners, other_extents, other_capsules = surroundings.corners, surroundings.extents, surroundings.capsules
     foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
-    hits, best = np.int64(0), _FAR
+    hits, best = np.int64(0), FAR
     for e in range(driven):
         if e == a or not alive[e] or _beyond(extents, e, reach) or not near_corridor(capsules, n, hulls, e):
             continue
@@ -251,18 +252,18 @@ def _stop_ahead(
 ) -> tuple[float, float, float]:
     """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of its extent in y."""
     points, rings, offsets = roads.area_points, roads.area_rings, roads.area_offsets
-    gap, low, high, bound = 2.0 * MARGIN, _FAR, -_FAR, np.zeros(5)
+    gap, low, high, bound = 2.0 * MARGIN, FAR, -FAR, np.zeros(5)
     for r in range(offsets[area], offsets[area + 1]):
         for i in range(rings[r], rings[r + 1] - 1):
             edge = points[i : i + 2]
             low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, EDGE, bound))
-    if gap > MARGIN and inside_polygon(points, rings, offsets, area, path[0, 0], path[0, 1]):
+    if gap > MARGIN and inside(points, rings, offsets[area], offsets[area + 1], path[0, 0], path[0, 1]):
         gap = -1.0
     if gap >= 0.0:
         return gap, best, 0.0
-    if inside_polygon(points, rings, offsets, area, box[0, 0], box[0, 1]):
+    if inside(points, rings, offsets[area], offsets[area + 1], box[0, 0], box[0, 1]):
         best = 0.0
     for r in range(offsets[area], offsets[area + 1]):
         for i in range(rings[r], rings[r + 1] - 1):

@@ -25,14 +25,15 @@ from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsu
 from roadcraft.core.driving.geometry.corridor import one_chord, piece
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, interpolate
+from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
+from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAgentParams, Roads, Surroundings
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
 
 WANTS_ROOM, WANTS_SWEEP, WANTS_RAILS = 1, 3, 4
-_GREEN, _RED = 0, 2
-_FAR = 1e30
+_GREEN, _RED = int(LightState.GREEN), int(LightState.RED)
 
 
 @small_njit
@@ -94,7 +95,7 @@ def _short(agents: AgentBatch, params: IdmAgentParams, a: int) -> bool:
 def _next_lane(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> int:
     """The straightest lane that leads on and whose light lets the agent pass; -1 where there is none."""
     end = agents.route[a, agents.route_length[a] - 1]
-    best, chosen = _FAR, -1
+    best, chosen = FAR, -1
     for i in range(roads.next_offsets[end], roads.next_offsets[end + 1]):
         lane = roads.next_values[i]
         green, red = False, False
@@ -114,7 +115,7 @@ def _next_lane(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: 
 def _bend(line: F64) -> float:
     """Absolute curvature 1/m at the start of a line, through three points 2 m apart (less on short lines)."""
     if len(line) < 2:
-        return 0.5 * _FAR
+        return 0.5 * FAR
     s = arc_lengths(line)
     reach = 2.0 if s[-1] >= 4.0 else s[-1] / 2.0
     x0, y0, _ = interpolate(line, s, 0.0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.validation.golden.difference import Comparison
@@ -127,5 +128,5 @@ def _plans(golden: GoldenDrive, ours: Rollout, repeat: Repeat) -> list[Compariso
 
 def turned(angle: F64) -> F64:
     """Absolute differences of angles, around the circle."""
-    out: F64 = np.abs((angle + np.pi) % (2.0 * np.pi) - np.pi)
+    out: F64 = np.abs(wrap_array(angle))
     return out

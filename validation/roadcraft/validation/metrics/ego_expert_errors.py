@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import MetricResult, Series
 from roadcraft.validation.metrics.common.configs import ErrorWithYawConfig, NoSettings
@@ -27,7 +28,7 @@ class EgoExpertL2Error(Metric):
         c, ego = self.config, frames(context).box
         heading_weight = c.heading_weight if isinstance(c, ErrorWithYawConfig) else 0.0
         off = ego[:, :3] - expert_boxes(context)[: len(ego), :3]
-        turn = np.abs((off[:, 2] + np.pi) % (2.0 * np.pi) - np.pi)
+        turn = np.abs(wrap_array(off[:, 2]))
         values = np.hypot(off[:, 0], off[:, 1]) + heading_weight * turn
         found = {"max": float(values.max()), "avg": float(np.mean(values)), "p90": p90(values)}
         stats = {f"{statistic}_{self.name}": value for statistic, value in found.items()}

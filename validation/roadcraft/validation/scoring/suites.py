@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -105,8 +105,3 @@ def scenario_list_hash(items: Sequence[SuiteScenario]) -> str:
     """16 hex digits over log, token, type and window of every scenario, whatever their order."""
     lines = sorted(f"{i.row.log}|{i.row.token}|{i.type}|{i.window_us[0]}|{i.window_us[1]}" for i in items)
     return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
-
-
-def with_token(suite: SuiteConfig, token: str) -> SuiteConfig:
-    """The suite cut down to one scenario."""
-    return replace(suite, filter=ScenarioFilter(scenario_tokens=(token,)))

@@ -28,19 +28,6 @@ def ranges(low: I64, count: I64) -> tuple[I64, I64]:
     return offsets, rows
 
 
-def empty_objects(frames: int) -> Objects:
-    """``frames`` frames without objects."""
-    return Objects(
-        np.zeros(frames + 1, np.int64),
-        np.zeros(0, np.uint64),
-        np.zeros(0, np.uint8),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.uint8),
-        np.zeros((0, 5)),
-        np.zeros((0, 2)),
-    )
-
-
 def concat_objects(parts: Sequence[Objects]) -> Objects:
     """The frames of all parts, one after the other."""
     if len(parts) == 1:

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
-from roadcraft.core.driving.geometry.corridor_distance import inside_polygon
+from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend
@@ -140,7 +140,7 @@ def _any_inside(mouths: F64, signs: I64, points: F64, rings: I64, offsets: I64) 
             if out[i] or x < x0 - MOUTH_M or x > x1 + MOUTH_M or y < y0 - MOUTH_M or y > y1 + MOUTH_M:
                 continue
             for k in range(mouths.shape[1]):
-                if inside_polygon(points, rings, offsets, row, mouths[i, k, 0], mouths[i, k, 1]):
+                if inside(points, rings, offsets[row], offsets[row + 1], mouths[i, k, 0], mouths[i, k, 1]):
                     out[i] = True
                     break
     return out

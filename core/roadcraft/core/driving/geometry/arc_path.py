@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import small_njit
 
 _SAME = 1e-8  # successive vertices nearer than this count as one
@@ -47,7 +48,7 @@ def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     for i in range(1, kept):
         turn = heading[i] - heading[i - 1]
         if abs(turn) >= np.pi:
-            turned = (turn + np.pi) % (2.0 * np.pi) - np.pi
+            turned = wrap(turn)
             if turned == -np.pi and turn > 0.0:
                 turned = np.pi
             heading[i] = heading[i - 1] + turned
@@ -74,7 +75,7 @@ def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> t
     x = (points[i + 1, 0] - points[i, 0]) / length * ahead + points[i, 0]
     y = (points[i + 1, 1] - points[i, 1]) / length * ahead + points[i, 1]
     h = (heading[i + 1] - heading[i]) / length * ahead + heading[i]
-    return x, y, (h + np.pi) % (2.0 * np.pi) - np.pi
+    return x, y, wrap(h)
 
 
 @small_njit

@@ -7,23 +7,17 @@ exact orientation signs of the rounded corners, as GEOS does for the reference's
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.driving.geometry.exact import orientation
+from roadcraft.core.driving.geometry.polygons import convex_holds
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
 
-_CLEAR_M = 1e-6  # gaps beyond this are far above the rounding of coordinates up to 1e7 m
 _HALF_PI = math.pi / 2.0
-
-
-@njit(cache=True, nogil=True)
-def wrap(angle: float) -> float:
-    """The angle in [-pi, pi), as nuplan-devkit's ``principal_value`` rounds it. Scalars and arrays."""
-    return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
 @njit(cache=True, nogil=True)
@@ -87,14 +81,14 @@ def boxes_touch(
 ) -> bool:
     """``overlap`` of two boxes given as numbers."""
     dx, dy = bx - ax, by - ay
-    reach = 0.5 * (al + aw + bl + bw) + _CLEAR_M
+    reach = 0.5 * (al + aw + bl + bw) + CLEAR_M
     if dx * dx + dy * dy > reach * reach:
         return False
     ac, asn, bc, bs = math.cos(ah), math.sin(ah), math.cos(bh), math.sin(bh)
     gap = separation(dx, dy, ac, asn, al, aw, bc, bs, bl, bw)
-    if gap > _CLEAR_M:
+    if gap > CLEAR_M:
         return False
-    if gap < -_CLEAR_M:
+    if gap < -CLEAR_M:
         return True
     return convex_touch(box_corners(ax, ay, ah, al, aw), box_corners(bx, by, bh, bl, bw))
 
@@ -131,7 +125,7 @@ def convex_touch(a: F64, b: F64) -> bool:
         k = (i + 1) % len(a)
         if segment_touches(a[i, 0], a[i, 1], a[k, 0], a[k, 1], b):
             return True
-    return _holds(a, b[0])
+    return convex_holds(a, b[0, 0], b[0, 1])
 
 
 @njit(cache=True, nogil=True)
@@ -141,16 +135,7 @@ def segment_touches(ax: float, ay: float, bx: float, by: float, polygon: F64) ->
         r, s = polygon[j], polygon[(j + 1) % len(polygon)]
         if segments_touch(ax, ay, bx, by, r[0], r[1], s[0], s[1]):
             return True
-    return _holds(polygon, np.array([ax, ay]))
-
-
-@small_njit
-def _holds(polygon: F64, point: F64) -> bool:
-    for i in range(len(polygon)):
-        p, q = polygon[i], polygon[(i + 1) % len(polygon)]
-        if orientation(p[0], p[1], q[0], q[1], point[0], point[1]) < 0:
-            return False
-    return True
+    return convex_holds(polygon, ax, ay)
 
 
 @small_njit
@@ -164,23 +149,3 @@ def point_segment_distance(px: float, py: float, ax: float, ay: float, bx: float
     if r >= 1.0:
         return math.sqrt((px - bx) * (px - bx) + (py - by) * (py - by))
     return abs(((ay - py) * dx - (ax - px) * dy) / length2) * math.sqrt(length2)
-
-
-@njit(cache=True, nogil=True)
-def convex_distance(a: F64, b: F64) -> float:
-    """Distance of two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order; 0 where they touch."""
-    if convex_touch(a, b):
-        return 0.0
-    best = math.inf
-    for i in range(len(a)):
-        k = (i + 1) % len(a)
-        for j in range(len(b)):
-            m = (j + 1) % len(b)
-            best = min(best, point_segment_distance(a[i, 0], a[i, 1], b[j, 0], b[j, 1], b[m, 0], b[m, 1]))
-            best = min(best, point_segment_distance(b[j, 0], b[j, 1], a[i, 0], a[i, 1], a[k, 0], a[k, 1]))
-    return best
-
-
-def as_boxes(values: Any) -> F64:
-    """Contiguous float64 boxes (N, 5) from anything array-like, for the kernels."""
-    return np.ascontiguousarray(values, np.float64).reshape(-1, 5)

@@ -16,6 +16,8 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import piece
+from roadcraft.core.driving.geometry.polygons import inside
+from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import small_njit
 
 TIE = 1e-7
@@ -24,7 +26,6 @@ LEAF = 10
 """Objects in one leaf of the reference's search tree (shapely's STRtree)."""
 BOX, EDGE = np.int64(4), np.int64(2)
 """Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call spells out."""
-_FAR = 1e30
 _MAX_VERTICES = 40
 
 
@@ -33,7 +34,7 @@ def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
     """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
     their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
     (not both may be segments)."""
-    best = -_FAR
+    best = -FAR
     for turn in range(2):
         p, k = (a, n) if turn == 0 else (b, m)
         edges = k if k > 2 else 1
@@ -45,11 +46,11 @@ def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
             if length < 1e-9:
                 continue
             nx, ny = -ey / length, ex / length
-            low_a, high_a = _FAR, -_FAR
+            low_a, high_a = FAR, -FAR
             for q in range(n):
                 t = (a[q, 0] - ox) * nx + (a[q, 1] - oy) * ny
                 low_a, high_a = min(low_a, t), max(high_a, t)
-            low_b, high_b = _FAR, -_FAR
+            low_b, high_b = FAR, -FAR
             for q in range(m):
                 t = (b[q, 0] - ox) * nx + (b[q, 1] - oy) * ny
                 low_b, high_b = min(low_b, t), max(high_b, t)
@@ -96,7 +97,7 @@ def _meet(
     own = np.empty(5)
     segments = count - 1
     for c in range((segments + CHUNK - 1) // CHUNK):
-        if capsule_gap(capsules[c], bound) > min(best, _FAR) + (0.0 if true_distance else MARGIN):
+        if capsule_gap(capsules[c], bound) > min(best, FAR) + (0.0 if true_distance else MARGIN):
             continue
         for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
             own[0], own[1], own[2], own[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
@@ -160,7 +161,7 @@ def _meet_corridors(
 @small_njit
 def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
     """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
-    best = _FAR
+    best = FAR
     for i in range(n):
         for j in range(m):
             dx, dy = a[i, 0] - b[j, 0], a[i, 1] - b[j, 1]
@@ -234,23 +235,9 @@ def distance_of_corridors(
 
 
 @small_njit
-def inside_polygon(points: F64, rings: I64, offsets: I64, row: int, x: float, y: float) -> bool:
-    """Whether (x, y) lies in polygon ``row`` of a ``Polygons`` (points, rings, offsets), by the even-odd rule over its rings."""
-    odd = False
-    for r in range(offsets[row], offsets[row + 1]):
-        for i in range(rings[r], rings[r + 1] - 1):
-            ay, by = points[i, 1], points[i + 1, 1]
-            if (ay > y) != (by > y):
-                ax, bx = points[i, 0], points[i + 1, 0]
-                if x < (bx - ax) * (y - ay) / (by - ay) + ax:
-                    odd = not odd
-    return odd
-
-
-@small_njit
 def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
     """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
-    out[0], out[1], out[2], out[3] = _FAR, _FAR, -_FAR, -_FAR
+    out[0], out[1], out[2], out[3] = FAR, FAR, -FAR, -FAR
     for i in range(count):
         out[0], out[2] = min(out[0], points[i, 0] - margin), max(out[2], points[i, 0] + margin)
         out[1], out[3] = min(out[1], points[i, 1] - margin), max(out[3], points[i, 1] + margin)
@@ -272,7 +259,7 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
                 gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], EDGE, gap))
                 if gap < -MARGIN:
                     return gap
-    if gap > MARGIN and inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+    if gap > MARGIN and inside(points, rings, offsets[row], offsets[row + 1], polygon[0, 0], polygon[0, 1]):
         return -1.0
     return gap
 
@@ -282,7 +269,7 @@ def ring_distance(
     points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
 ) -> float:
     """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for ``ring_separation``."""
-    if inside_polygon(points, rings, offsets, row, polygon[0, 0], polygon[0, 1]):
+    if inside(points, rings, offsets[row], offsets[row + 1], polygon[0, 0], polygon[0, 1]):
         return 0.0
     for r in range(offsets[row], offsets[row + 1]):
         for i in range(rings[r], rings[r + 1] - 1):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.readonly import Index
 
@@ -38,7 +38,10 @@ def length_row(points: F64, first: Index, last: Index) -> float:
 
 @njit(cache=True, nogil=True)
 def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float, int]:
-    """``project`` of the point (x, y), for use inside kernels."""
+    """Nearest place on the line to (x, y): arc length m, distance m (positive to the left of the segment), row of the segment.
+
+    Of several nearest segments the first counts.
+    """
     best, segment = math.inf, 0
     for i in range(len(points) - 1):
         d = point_segment_distance(x, y, points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1])
@@ -78,25 +81,6 @@ def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> f
 
 
 @njit(cache=True, nogil=True)
-def project(points: F64, s: F64, xy: F64) -> tuple[float, float, int]:
-    """Nearest place on the line to xy (2,): arc length m, distance m (positive to the left of the segment), row of the segment.
-
-    Of several nearest segments the first counts.
-    """
-    return project_point(points, s, xy[0], xy[1])
-
-
-@njit(cache=True, nogil=True)
-def project_many(points: F64, s: F64, xy: F64) -> tuple[F64, F64, I64]:
-    """``project`` of M points xy (M, 2): arc (M,), lateral (M,), segment (M,)."""
-    n = len(xy)
-    arc, lateral, segment = np.empty(n), np.empty(n), np.empty(n, np.int64)
-    for k in range(n):
-        arc[k], lateral[k], segment[k] = project_point(points, s, xy[k, 0], xy[k, 1])
-    return arc, lateral, segment
-
-
-@njit(cache=True, nogil=True)
 def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
     """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment that starts there)."""
     i = max(min(int(np.searchsorted(s, arc, side="right")), len(points) - 1) - 1, 0)
@@ -109,15 +93,6 @@ def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
     if fraction >= 1.0:
         return points[i + 1, 0], points[i + 1, 1], heading
     return dx * fraction + points[i, 0], dy * fraction + points[i, 1], heading
-
-
-@njit(cache=True, nogil=True)
-def interpolate_many(points: F64, s: F64, arc: F64) -> F64:
-    """``interpolate`` at arc lengths (M,): x, y, heading (M, 3)."""
-    out = np.empty((len(arc), 3))
-    for k in range(len(arc)):
-        out[k, 0], out[k, 1], out[k, 2] = interpolate(points, s, arc[k])
-    return out
 
 
 @njit(cache=True, nogil=True)

@@ -164,7 +164,7 @@ def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> flo
 
 
 @small_njit
-def _holds(
+def holds_from_corner(
     points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, cx: float, cy: float, x: float, y: float
 ) -> bool:
     """Whether a polygon strictly contains (x, y), given whether it does (cx, cy), the lower left corner of the cell, and its edges in the cell.
@@ -202,7 +202,9 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     entries, points, edge, edge_at, odd = cells.entries, cells.points, cells.edge, cells.edge_at, cells.odd
     for k in range(cells.starts[cell], cells.starts[cell + 1]):
         e = entries[k]
-        if at < len(out) and (e & 1 or _holds(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y)):
+        if at < len(out) and (
+            e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y)
+        ):
             out[at] = e >> 1
             at += 1
     return at
@@ -244,12 +246,12 @@ def one_in_cell(
     for k in range(first, last):
         if entries[k] >> 1 == hint:
             asked = k
-            if entries[k] & 1 or _holds(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
+            if entries[k] & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
                 return hint
     for k in range(first, last):
         e = entries[k]
         if k == asked or (choosy and not wanted[e >> 1]):
             continue
-        if e & 1 or _holds(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
+        if e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
             return int(e >> 1)
     return -1

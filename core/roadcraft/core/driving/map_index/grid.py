@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.readonly import Index
 
 _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
@@ -43,7 +44,7 @@ def fill_cells(
                     known = False
                 elif not known:
                     x, y = x0 + (column + 0.5) * cell, y0 + (row + 0.5) * cell
-                    covered, known = _odd(points, rings, offsets[p], offsets[p + 1], x, y), True
+                    covered, known = inside(points, rings, offsets[p], offsets[p + 1], x, y), True
                 if covered or not known:
                     cells[count], entries[count] = row * nx + column, 2 * p + (1 if known else 0)
                     count += 1
@@ -106,15 +107,3 @@ def _mark(
         low, high = _span(min(ya, yb), max(ya, yb), y0, cell, ny)
         for row in range(low, high + 1):
             crossed[row - r0, column - c0] = True
-
-
-@njit(cache=True, nogil=True)
-def _odd(points: F64, rings: I64, first: int, last: int, x: float, y: float) -> bool:
-    """Even-odd rule for a point that is clear of every edge."""
-    odd = False
-    for r in range(first, last):
-        for i in range(rings[r], rings[r + 1] - 1):
-            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
-            if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
-                odd = not odd
-    return odd

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.geometry.exact import orientation
+from roadcraft.core.driving.geometry.polygons import strictly_inside
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.grid import fill_cells
 from roadcraft.core.driving.readonly import frozen
@@ -184,25 +184,8 @@ def distance_to_any(layer: PolygonLayer, points: F64) -> F64:
 
 @small_njit
 def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
-    """Whether polygon ``row`` strictly contains (x, y), by the even-odd rule over its rings (GEOS' ray crossings with exact signs)."""
-    odd = False
-    for r in range(layer.offsets[row], layer.offsets[row + 1]):
-        for i in range(layer.rings[r], layer.rings[r + 1] - 1):
-            ax, ay, bx, by = layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
-            if ax < x and bx < x:
-                continue
-            if bx == x and by == y:
-                return False
-            if ay == y and by == y:
-                if min(ax, bx) <= x <= max(ax, bx):
-                    return False
-            elif (ay > y and by <= y) or (by > y and ay <= y):
-                side = orientation(ax, ay, bx, by, x, y)
-                if side == 0:
-                    return False
-                if (side > 0) == (by > ay):
-                    odd = not odd
-    return odd
+    """Whether polygon ``row`` strictly contains (x, y)."""
+    return strictly_inside(layer.points, layer.rings, layer.offsets[row], layer.offsets[row + 1], x, y)
 
 
 @small_njit

@@ -11,13 +11,14 @@ increments with a dense pseudo-inverse; here the unknowns are the profile's own 
 
 from __future__ import annotations
 
-from math import atan2, cos, pi, sin
+from math import cos, sin
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
 from roadcraft.core.driving.motion.bicycle import advance
 
 INITIAL_CURVATURE_PENALTY = 1e-10
@@ -45,16 +46,6 @@ class Gains(NamedTuple):
 
 
 NUPLAN = Gains()
-
-
-@njit(cache=True, nogil=True)
-def _wrap(angle):  # type: ignore[no-untyped-def]
-    return (angle + pi) % (2.0 * pi) - pi
-
-
-@njit(cache=True, nogil=True)
-def _normalize(angle):  # type: ignore[no-untyped-def]
-    return atan2(sin(angle), cos(angle))
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +137,7 @@ def _sample(t, times, states, headings, j):  # type: ignore[no-untyped-def]
     x = (states[j, 0] - states[j - 1, 0]) / span * dx + states[j - 1, 0]
     y = (states[j, 1] - states[j - 1, 1]) / span * dx + states[j - 1, 1]
     h = (headings[j] - headings[j - 1]) / span * dx + headings[j - 1]
-    return x, y, _wrap(h)
+    return x, y, wrap(h)
 
 
 @njit(cache=True, nogil=True)
@@ -168,8 +159,8 @@ def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains): 
         a01 += a
         a12 += b
     e0 = lateral + a01 * heading + a02 * steering + g0
-    e1 = _wrap(heading + a12 * steering + g1)
-    e2 = _wrap(steering)
+    e1 = wrap(heading + a12 * steering + g1)
+    e2 = wrap(steering)
     cost = gains.q_lateral * b0 * b0 + gains.q_heading * b1 * b1 + gains.q_steering * b2 * b2 + gains.r_steering
     return -(gains.q_lateral * b0 * e0 + gains.q_heading * b1 * e1 + gains.q_steering * b2 * e2) / cost
 
@@ -178,21 +169,6 @@ def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains): 
 def _accelerate(speed, reference, gains):  # type: ignore[no-untyped-def]
     reach = gains.horizon * gains.interval_s
     return -1.0 / (reach * gains.q_speed * reach + gains.r_accel) * reach * gains.q_speed * (speed - reference)
-
-
-@njit(cache=True, nogil=True)
-def _unwrap(headings, n, out):  # type: ignore[no-untyped-def]
-    """numpy.unwrap of the first n headings."""
-    out[0] = headings[0]
-    shift = 0.0
-    for k in range(1, n):
-        d = headings[k] - headings[k - 1]
-        if abs(d) >= pi:
-            wrapped = _wrap(d)
-            if wrapped == -pi and d > 0.0:
-                wrapped = pi
-            shift += wrapped - d
-        out[k] = headings[k] + shift
 
 
 @njit(cache=True, nogil=True)
@@ -206,7 +182,7 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
     tick = int(gains.interval_s * 1e6)
     dt = gains.interval_s
     headings, along, turn, v, s, profile, seconds = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
-    _unwrap(states[:n, 2], n, headings)
+    unwrap(states[:n, 2], n, headings)
     m = _resampled(times[0], times[n - 1], tick) - 1
     j = 1
     px, py, ph = _sample(times[0], times, states, headings, np.int64(1))  # a literal would be compiled for apart
@@ -216,7 +192,7 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
             j += 1
         x, y, h = _sample(t, times, states, headings, j)
         along[k] = cos(ph) * (x - px) + sin(ph) * (y - py)
-        turn[k] = _wrap(h - ph)
+        turn[k] = wrap(h - ph)
         seconds[k] = (t - tick) / 1e6
         px, py, ph = x, y, h
     _fit_speed(along, factors, dt, m, v)
@@ -227,7 +203,7 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
         j += 1
     rx, ry, rh = _sample(now, times, states, headings, j)
     lateral = -(ego[0] - rx) * sin(rh) + (ego[1] - ry) * cos(rh)
-    heading = _wrap(ego[2] - rh)
+    heading = wrap(ego[2] - rh)
     # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the look-ahead falls beside a knot now and
     # then, which moves the reference speed by 1e-6 m/s. Its rounding is kept.
     clock = now * 1e-6
@@ -307,7 +283,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
         for k in range(m):
             h = pose[k, 2]
             along[k] = cos(h) * (pose[k + 1, 0] - pose[k, 0]) + sin(h) * (pose[k + 1, 1] - pose[k, 1])
-            turn[k] = _normalize(pose[k + 1, 2] - h)
+            turn[k] = normalize(pose[k + 1, 2] - h)
         _fit_speed(along, factors, dt, m, v)
         _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
         out[p, 0] = ego
@@ -315,7 +291,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
             now = out[p, i]
             h = pose[i, 2]
             lateral = -(now[0] - pose[i, 0]) * sin(h) + (now[1] - pose[i, 1]) * cos(h)
-            heading = _normalize(now[2] - h)
+            heading = normalize(now[2] - h)
             # PDM reads its profiles by index, not by time: the last entry serves every look-ahead beyond it.
             last = min(i + gains.horizon, m - 1)
             if v[last] <= gains.stop_speed and now[3] <= gains.stop_speed:

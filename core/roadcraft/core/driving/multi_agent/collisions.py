@@ -13,7 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.driving.geometry.boxes import _CLEAR_M, _HALF_PI, convex_touch, separation
+from roadcraft.core.driving.geometry.boxes import _HALF_PI, convex_touch, separation
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
 
@@ -56,7 +57,7 @@ def check_into(boxes, vehicle, valid, field, place, corners, scratch, touched, o
     for i in range(n):
         if not valid[i]:
             continue
-        x, y, reach = boxes[i, 0], boxes[i, 1], scratch[i, 2] + _CLEAR_M
+        x, y, reach = boxes[i, 0], boxes[i, 1], scratch[i, 2] + CLEAR_M
         for j in range(i + 1, n):
             dx, dy, r = boxes[j, 0] - x, boxes[j, 1] - y, reach + scratch[j, 2]
             near = dx * dx + dy * dy <= r * r
@@ -88,6 +89,6 @@ def _touch(boxes, corners, scratch, i, j):  # type: ignore[no-untyped-def]
         scratch[i, 0], scratch[i, 1], boxes[i, 3], boxes[i, 4],
         scratch[j, 0], scratch[j, 1], boxes[j, 3], boxes[j, 4],
     )  # fmt: skip
-    if abs(gap) > _CLEAR_M:
+    if abs(gap) > CLEAR_M:
         return gap < 0.0
     return convex_touch(corners[i], corners[j])

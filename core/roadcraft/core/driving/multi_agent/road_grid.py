@@ -17,7 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.driving.map_index.cell_edges import _holds, cell_edges
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.map_index.cell_edges import cell_edges, holds_from_corner
 from roadcraft.core.driving.map_index.index import TILE, PolygonLayer, build_layer
 from roadcraft.core.driving.multi_agent.road_edges import (
     RoadEdges,
@@ -33,7 +34,6 @@ from roadcraft.core.map import LineKind, MapData
 CELL_M = 1.0
 _AROUND_M = 64.0
 _MAX_CELLS = 1 << 22
-_CLEAR_M = 1e-6  # far above the rounding of coordinates up to 1e7 m, far below a cell
 ON, OFF = -1, -2
 
 
@@ -218,7 +218,7 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
                 out[i, k] = True
                 for n in range(first[known], first[known + 1]):
                     e = asked[n]
-                    if _holds(points_of, edge, edge_at[e], edge_at[e + 1], odd[e], cx, cy, x, y):
+                    if holds_from_corner(points_of, edge, edge_at[e], edge_at[e + 1], odd[e], cx, cy, x, y):
                         out[i, k] = False
                         break
 
@@ -312,7 +312,7 @@ def _keep_near(
     for k in range(count):
         distances[k] = math.sqrt(squared_distance(ends, before[k], cx, cy))
         least = min(least, distances[k])
-    bound, kept = least + 2.0 * math.sqrt(2.0) * half + _CLEAR_M, 0
+    bound, kept = least + 2.0 * math.sqrt(2.0) * half + CLEAR_M, 0
     for k in range(count):
         if distances[k] <= bound:
             out[kept] = before[k]
@@ -335,7 +335,7 @@ def _common_side(
         dx, dy = ends[i, 2] - ends[i, 0], ends[i, 3] - ends[i, 1]
         length = math.sqrt(dx * dx + dy * dy)
         along = ((cx - ends[i, 0]) * dx + (cy - ends[i, 1]) * dy) / length
-        reach = half * (abs(dx) + abs(dy)) / length + _CLEAR_M
+        reach = half * (abs(dx) + abs(dy)) / length + CLEAR_M
         if link[i, 0] >= 0 and along - reach < 0.0 and _side(ends, link[i, 0], cx, cy, half) != common:
             return 0
         if link[i, 1] >= 0 and along + reach > length and _side(ends, link[i, 1], cx, cy, half) != common:
@@ -349,5 +349,5 @@ def _side(ends: F64, i: int, cx: float, cy: float, half: float) -> int:
     dx, dy = ends[i, 2] - ends[i, 0], ends[i, 3] - ends[i, 1]
     length = math.sqrt(dx * dx + dy * dy)
     right = ((cx - ends[i, 0]) * dy - (cy - ends[i, 1]) * dx) / length
-    reach = half * (abs(dx) + abs(dy)) / length + _CLEAR_M
+    reach = half * (abs(dx) + abs(dy)) / length + CLEAR_M
     return 1 if right > reach else (-1 if right < -reach else 0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Ragged, offsets_of
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
 from roadcraft.core.vehicle import load_vehicle
@@ -58,7 +59,7 @@ def record(
     window = slice(first, first + FRAMES)
     ego = ego_states(scene.ego_path, m.s[window, 0], m.speed[window, 0], m.accel[window, 0])
     ego[:, :2] = patch.place.move(ego[:, :2])
-    ego[:, Ego.HEADING] = _wrap(ego[:, Ego.HEADING] + patch.place.angle)
+    ego[:, Ego.HEADING] = wrap_array(ego[:, Ego.HEADING] + patch.place.angle)
     tracks, objects = _objects(scene, m, window, who, patch)
     names = tuple(sorted({t for _, ts in tags for t in ts}))
     pairs = [(f, names.index(t)) for f, ts in sorted(tags) for t in sorted(ts)]
@@ -69,10 +70,6 @@ def record(
         lights=_lights(scene, window, patch), scenes=_scenes(scene, m, first, ego, who, patch),
         tag_frame=np.array([f for f, _ in pairs], np.int64), tag_type=np.array([t for _, t in pairs], np.int64), tag_names=names,
     )  # fmt: skip
-
-
-def _wrap(angle: F64) -> F64:
-    return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def _keys(who: Identity, what: str, count: int) -> NDArray[np.uint64]:
@@ -107,7 +104,7 @@ def _objects(
     frame, column = np.nonzero(seen[:, kept])
     rows = box[:, kept][frame, column].copy()
     rows[:, :2] = patch.place.move(rows[:, :2])
-    rows[:, 2] = _wrap(rows[:, 2] + patch.place.angle)
+    rows[:, 2] = wrap_array(rows[:, 2] + patch.place.angle)
     v = speed[:, kept][frame, column]
     velocity = np.stack([v * np.cos(rows[:, 2]), v * np.sin(rows[:, 2])], 1)
     ids = _keys(who, "tracks", len(kinds))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.map import LaneKind
 from roadcraft.core.scenario import LightState, ObjectKind
-from roadcraft.scenario_io.synthetic.roads.curves import wrap
 from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.roads.paths import STEP
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
@@ -109,7 +109,7 @@ def _following(scene: SyntheticScene, w: View) -> dict[str, Mask]:
 def _turn_of(scene: SyntheticScene, seg: int) -> str:
     """'left', 'right' or 'straight' of a connector."""
     c = scene.sketch.segments[seg].center
-    angle = wrap(np.arctan2(*(c[-1] - c[-2])[::-1]) - np.arctan2(*(c[1] - c[0])[::-1]))
+    angle = wrap_array(np.arctan2(*(c[-1] - c[-2])[::-1]) - np.arctan2(*(c[1] - c[0])[::-1]))
     return "left" if angle > 0.6 else ("right" if angle < -0.6 else "straight")
 
 

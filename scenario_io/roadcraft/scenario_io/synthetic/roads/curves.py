@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import wrap_array
 
 
 def smoothstep(u: F64) -> F64:
@@ -33,15 +34,10 @@ def bends(pieces: Sequence[tuple[float, float]], ds: float = 0.5, ramp: float = 
     return integrate(smooth, ds)
 
 
-def wrap(angle: float) -> float:
-    """To [-pi, pi)."""
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
-
-
 def turn(start: F64, heading0: float, end: F64, heading1: float, step: float = 0.5) -> F64:
     """A curve (n, 2) from one pose to another with no curvature at its ends: clothoid - arc - clothoid and a straight run where the
     poses' tangents meet at an angle, else a quintic."""
-    angle = wrap(heading1 - heading0)
+    angle = wrap_array(heading1 - heading0)
     t0, t1 = np.array([np.cos(heading0), np.sin(heading0)]), np.array([np.cos(heading1), np.sin(heading1)])
     gap = end - start
     cross = t0[0] * t1[1] - t0[1] * t1[0]

@@ -8,9 +8,10 @@ from enum import IntEnum
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.map import AreaKind
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
-from roadcraft.scenario_io.synthetic.roads.curves import offset, turn, wrap
+from roadcraft.scenario_io.synthetic.roads.curves import offset, turn
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
 
@@ -57,7 +58,7 @@ class Crosswalk:
 
 def movement(arm_in: Arm, arm_out: Arm) -> str:
     """'left', 'straight' or 'right'."""
-    angle = wrap(arm_out.heading - (arm_in.heading + np.pi))
+    angle = wrap_array(arm_out.heading - (arm_in.heading + np.pi))
     return "straight" if abs(angle) < 0.8 else ("left" if angle > 0 else "right")
 
 

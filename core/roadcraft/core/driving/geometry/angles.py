@@ -1,0 +1,44 @@
+"""Angles: two ways to bring one into a turn around 0. They round differently, and each reference has its own, so both stand here.
+
+``wrap`` is nuplan-devkit's ``principal_value`` (a remainder); ``normalize`` is tuplan_garage's and the tracker's of proposals (an arctangent).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def wrap(angle):  # type: ignore[no-untyped-def]
+    """The angle in [-pi, pi), for kernels. Scalars and arrays."""
+    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+
+
+def wrap_array(angle: Any) -> Any:
+    """``wrap`` outside kernels: of a number or of an array of any shape."""
+    return (angle + np.pi) % (2.0 * np.pi) - np.pi
+
+
+@njit(cache=True, nogil=True)
+def normalize(angle):  # type: ignore[no-untyped-def]
+    """The angle in [-pi, pi], for kernels; other bits than ``wrap``."""
+    return math.atan2(math.sin(angle), math.cos(angle))
+
+
+@njit(cache=True, nogil=True)
+def unwrap(angles, count, out):  # type: ignore[no-untyped-def]
+    """``numpy.unwrap`` of the first ``count`` angles, into ``out``."""
+    out[0] = angles[0]
+    shift = 0.0
+    for k in range(1, count):
+        turn = angles[k] - angles[k - 1]
+        if abs(turn) >= math.pi:
+            wrapped = wrap(turn)
+            if wrapped == -math.pi and turn > 0.0:
+                wrapped = math.pi
+            shift += wrapped - turn
+        out[k] = angles[k] + shift
