@@ -1,7 +1,8 @@
 """Ragged arrays, polylines and polygons, and the flat form in which every domain type is stored.
 
-All domain types are frozen dataclasses of numpy arrays, strings, numbers and one another. ``to_arrays`` turns one into a flat
-``{"lanes.polygons.points": array}`` plus JSON-able ``meta``; ``from_arrays`` is its inverse. The store writes exactly that.
+All domain types are frozen dataclasses of numpy arrays, strings, numbers and one another. ``to_arrays`` turns one into
+a flat ``{"lanes.polygons.points": array}`` plus JSON-able ``meta``; ``from_arrays`` is its inverse. The store writes
+exactly that.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ _WALKED = "_read_only"
 
 
 def read_only(value: T) -> T:
-    """``value`` itself, with every array that it holds marked read-only: arrays, and those in dataclasses (what they have cached included), tuples,
-    lists and mappings, at any depth. Nothing is copied, so an array stays writable through other names that it had before. Frozen dataclasses are
-    walked once."""
+    """``value`` itself, with every array that it holds marked read-only: arrays, and those in dataclasses (what they
+    have cached included), tuples, lists and mappings, at any depth. Nothing is copied, so an array stays writable
+    through other names that it had before. Frozen dataclasses are walked once."""
     if isinstance(value, np.ndarray):
         value.setflags(write=False)
     elif isinstance(value, (tuple, list)):
@@ -103,7 +104,8 @@ class Polylines:
 
 @dataclass(frozen=True)
 class Polygons:
-    """N polygons with holes or several parts, all rings alike; a point is inside by the even-odd rule over a polygon's rings.
+    """N polygons with holes or several parts, all rings alike; a point is inside by the even-odd rule over a polygon's
+    rings.
 
     points (P, 2) float64 m: the vertices of all rings, each ring closed (its first vertex repeated at its end);
     rings (R + 1,) int64: vertex offsets of the rings; offsets (N + 1,) int64: ring offsets of the polygons.
@@ -131,7 +133,8 @@ class Polygons:
 
 
 def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. A part that is its field's default is left out."""
+    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. A part that is
+    its field's default is left out."""
     arrays: dict[str, NDArray[Any]] = {}
     meta: dict[str, Any] = {}
     for f in fields(value):

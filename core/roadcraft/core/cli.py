@@ -1,4 +1,5 @@
-"""The ``roadcraft`` command: every verb comes from a plugin (``CommandSpec``) and is loaded when it is called, not before."""
+"""The ``roadcraft`` command: every verb comes from a plugin (``CommandSpec``) and is loaded when it is called, not
+before."""
 
 from __future__ import annotations
 
@@ -111,10 +112,11 @@ def _print_version(asked: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the command line. Without ``argv`` it ends the process with the exit code; else it raises SystemExit.
+    """Entry point of the command line. Without ``argv`` it ends the process with the exit code; else it raises
+    SystemExit.
 
-    The process ends without taking the interpreter down piece by piece: threads of libraries that still run then could abort it, and the exit code would
-    be theirs.
+    The process ends without taking the interpreter down piece by piece: threads of libraries that still run then could
+    abort it, and the exit code would be theirs.
     """
     if argv is not None:
         _run(argv)

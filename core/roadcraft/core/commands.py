@@ -139,8 +139,8 @@ def new(
 
     roadcraft new model my_model --out mine && roadcraft new encoder my_encoder --out mine
 
-    A package may bring commands of its own: a hook roadcraft_commands beside roadcraft_plugins, which returns CommandSpec("name", "help",
-    "package.module:function"); `python -m pydoc roadcraft.core.hookspecs` says more.
+    A package may bring commands of its own: a hook roadcraft_commands beside roadcraft_plugins, which returns
+    CommandSpec("name", "help", "package.module:function"); `python -m pydoc roadcraft.core.hookspecs` says more.
     """
     from roadcraft.core.scaffold import write_package
 

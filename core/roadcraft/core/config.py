@@ -28,15 +28,15 @@ _MOST_FILES = 200
 
 
 def path_field(default: str | None = "", *, written: bool = False) -> Any:
-    """A string field that holds a path: relative to the file it is written in, or to the working directory on the command line; absolute once
-    loaded. written: a place to write to, which need not exist."""
+    """A string field that holds a path: relative to the file it is written in, or to the working directory on the
+    command line; absolute once loaded. written: a place to write to, which need not exist."""
     return field(default=default, metadata={"path": "write" if written else "read"})
 
 
 @dataclass(frozen=True)
 class Loaded(Generic[T]):
-    """A configuration that passed every check: the dataclass, the same as a plain tree with every default of its plugins, and where each given key
-    came from."""
+    """A configuration that passed every check: the dataclass, the same as a plain tree with every default of its
+    plugins, and where each given key came from."""
 
     config: T
     tree: dict[str, Any]
@@ -52,8 +52,8 @@ def load_config(
 ) -> Loaded[T]:
     """Fill ``schema`` from YAML files (``*.yaml`` words), ``key=value`` words and maps, later ones over earlier ones.
 
-    ``short`` maps a short key to the full one (``{"data": "suite.data"}``). Raises ConfigError that lists every mistake with full key, origin and
-    nearest valid spelling.
+    ``short`` maps a short key to the full one (``{"data": "suite.data"}``). Raises ConfigError that lists every mistake
+    with full key, origin and nearest valid spelling.
     """
     errors: list[str] = []
     plugins = plugins or registry()
@@ -68,7 +68,8 @@ def load_config(
 
 
 def given_keys(args: Sequence[str | Mapping[str, Any]]) -> list[str]:
-    """The keys of the first level that files and words give, short ones as they are. Raises ConfigError where one cannot be read."""
+    """The keys of the first level that files and words give, short ones as they are. Raises ConfigError where one
+    cannot be read."""
     errors: list[str] = []
     layers = _layers(args, {}, errors)
     if errors:
@@ -99,7 +100,8 @@ def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], e
 
 
 def _full(key: str, short: Mapping[str, str]) -> str:
-    """The key with its first part, where that is short for another, spelt out: ``filter.preset`` is ``suite.filter.preset``."""
+    """The key with its first part, where that is short for another, spelt out: ``filter.preset`` is
+    ``suite.filter.preset``."""
     first, dot, rest = key.partition(".")
     return short.get(first, first) + dot + rest
 
@@ -112,7 +114,8 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """What a word's text says: a list or a map where it is written as one, text without its quotes where it is quoted, else the text itself."""
+    """What a word's text says: a list or a map where it is written as one, text without its quotes where it is quoted,
+    else the text itself."""
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     plain = Plain(text)
     if quoted or text[:1] in ("[", "{"):

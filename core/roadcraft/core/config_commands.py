@@ -75,8 +75,8 @@ def config_show(
 
 @config.command("check")
 def config_check(words: Words = None, verb: For = "") -> None:
-    """Check files as the command they are for would, without doing anything: names, values, paths, data and weights. Every mistake is reported at once,
-    with the nearest valid spelling.
+    """Check files as the command they are for would, without doing anything: names, values, paths, data and weights.
+    Every mistake is reported at once, with the nearest valid spelling.
 
     Example: roadcraft config check my_run.yaml
 
@@ -169,7 +169,8 @@ def _load(words: Sequence[str], verb: str) -> tuple[str, Any]:
 
 
 def _verb_of(keys: Sequence[str], schemas: dict[str, Any]) -> str:
-    """The command most of whose keys are given, misspelt ones for half. Raises ConfigError where that leaves more than one."""
+    """The command most of whose keys are given, misspelt ones for half. Raises ConfigError where that leaves more than
+    one."""
     from dataclasses import fields
 
     marks: dict[str, float] = {}

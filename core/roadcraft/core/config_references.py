@@ -1,5 +1,6 @@
-"""``${key}`` within a configuration file: OmegaConf puts in the value of another key of the same file. Resolvers, which could read the environment or run
-code, are refused, and so are references to references, which could multiply without end."""
+"""``${key}`` within a configuration file: OmegaConf puts in the value of another key of the same file. Resolvers, which
+could read the environment or run code, are refused, and so are references to references, which could multiply without
+end."""
 
 from __future__ import annotations
 

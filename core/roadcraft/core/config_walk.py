@@ -1,4 +1,5 @@
-"""Merges layers of configuration values and builds dataclasses from them, gathering every mistake on the way (used by ``config``)."""
+"""Merges layers of configuration values and builds dataclasses from them, gathering every mistake on the way (used by
+``config``)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class ConfigLayer:
-    """One source of values: a file, or the command line (base None). word: value of a ``key=value`` word, and its text as it was typed."""
+    """One source of values: a file, or the command line (base None). word: value of a ``key=value`` word, and its text
+    as it was typed."""
 
     tree: dict[str, Any]
     origin: str
@@ -39,8 +41,8 @@ class ConfigLayer:
 
 
 class Walk:
-    """One pass over schema and values that gathers every mistake. Merging knows the schema, so that a plugin of another name drops the params of the
-    one before, and paths become relative to their own file."""
+    """One pass over schema and values that gathers every mistake. Merging knows the schema, so that a plugin of another
+    name drops the params of the one before, and paths become relative to their own file."""
 
     def __init__(self, plugins: Registry, errors: list[str]) -> None:
         self.plugins, self.errors = plugins, errors
@@ -102,7 +104,8 @@ class Walk:
         return _deep(inherited, value)
 
     def _merge_part(self, schema: type, base: dict[str, Any], value: Any, layer: ConfigLayer, key: str) -> Any:
-        """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its ``from_text`` says."""
+        """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its
+        ``from_text`` says."""
         if isinstance(value, str) and not (isinstance(value, Plain) and value.is_null):
             short = getattr(schema, "from_text", None)
             value = short(value) if short else {fields(schema)[0].name: value}
@@ -113,7 +116,8 @@ class Walk:
         return self.merge(schema, base, value, layer, f"{key}.")
 
     def _merge_ref(self, kind: str, default: Any, base: Any, value: Any, layer: ConfigLayer, key: str) -> Any:
-        """A plugin reference in canonical form ``{name, params}`` (and what references of its kind say besides); other keys are short for params."""
+        """A plugin reference in canonical form ``{name, params}`` (and what references of its kind say besides); other
+        keys are short for params."""
         if isinstance(value, PluginRef):
             value = {"name": value.name, "params": value.params, **extras_of(value)}
         if not isinstance(value, (str, Mapping)):
@@ -354,7 +358,8 @@ def _prefixes(key: str) -> list[str]:
 
 
 def origin_of(key: str, origins: Mapping[str, str]) -> str:
-    """`` (FILE)`` or `` (command line)`` behind a key: where it, or the nearest key that it is part of, was given; nothing where none was."""
+    """`` (FILE)`` or `` (command line)`` behind a key: where it, or the nearest key that it is part of, was given;
+    nothing where none was."""
     return next((f" ({origins[k]})" for k in _prefixes(key) if origins.get(k)), "")
 
 

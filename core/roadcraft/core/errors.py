@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class RoadcraftError(Exception):
-    """Base of all errors that are meant for the person at the keyboard; the command line prints them without a traceback."""
+    """Base of all errors that are meant for the person at the keyboard; the command line prints them without a
+    traceback."""
 
 
 class ConfigError(RoadcraftError):
@@ -30,7 +31,8 @@ def _rebuild_data_error(cls: type[DataError], what: str, where: str, remedy: str
 
 
 class DiskError(DataError):
-    """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything that follows."""
+    """A file could not be written: the disk is full, or the folder refuses. Unlike a bad log it concerns everything
+    that follows."""
 
 
 class LoadError(DataError):
@@ -38,7 +40,8 @@ class LoadError(DataError):
 
 
 class ScenarioError(RoadcraftError):
-    """One scenario could not be driven or judged, raised where the first such fault is asked for; its cause is what plugin code raised, if that is why."""
+    """One scenario could not be driven or judged, raised where the first such fault is asked for; its cause is what
+    plugin code raised, if that is why."""
 
 
 class PluginError(RoadcraftError):

@@ -16,8 +16,8 @@ from roadcraft.core.errors import DiskError
 def write_atomic(path: Path, content: str | Iterable[Any]) -> tuple[int, str]:
     """Write text (UTF-8) or chunks (bytes-like) to ``path`` and return (size in bytes, 32 hex digits of BLAKE2).
 
-    A reader sees the old file or the new one; whoever is killed in between leaves at most a ``*.tmp`` that nobody reads. Raises DiskError when the
-    disk is full or the folder cannot be written, leaving what was there before.
+    A reader sees the old file or the new one; whoever is killed in between leaves at most a ``*.tmp`` that nobody
+    reads. Raises DiskError when the disk is full or the folder cannot be written, leaving what was there before.
     """
     digest, size = blake2b(digest_size=16), 0
     with replacing(path) as tmp, tmp.open("wb") as f:
@@ -31,9 +31,11 @@ def write_atomic(path: Path, content: str | Iterable[Any]) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` for a library that writes by itself; on leaving, the file is synced and takes its final name.
+    """A temporary path beside ``path`` for a library that writes by itself; on leaving, the file is synced and takes
+    its final name.
 
-    Where the body raises, nothing is left under either name that was not there before; an OSError comes out as DiskError that names ``path``.
+    Where the body raises, nothing is left under either name that was not there before; an OSError comes out as
+    DiskError that names ``path``.
     """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:

@@ -39,9 +39,11 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @dataclass(frozen=True)
 class PluginSpec:
-    """One plugin. ``target`` is called with an instance of the dataclass ``config``; both are ``"package.module:Name"`` strings.
+    """One plugin. ``target`` is called with an instance of the dataclass ``config``; both are ``"package.module:Name"``
+    strings.
 
-    kind: one of ``KINDS``; name: what users write in a config; summary: one line for listings; api_version: of the interface it was written for.
+    kind: one of ``KINDS``; name: what users write in a config; summary: one line for listings; api_version: of the
+    interface it was written for.
     """
 
     kind: str
@@ -54,8 +56,8 @@ class PluginSpec:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command; its
-    module must import nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the
+    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command;
+    its module must import nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the
     command's ``key=value`` words fill, if any, so that ``--help`` lists its settings and ``roadcraft config`` can check
     files for it; ``preflight`` a function that is called with it and raises ConfigError or DataError for all that would
     stop the command. ``core.completion`` completes the words in the shell."""
@@ -71,7 +73,8 @@ class CommandSpec:
 @dataclass(frozen=True)
 class PluginRef:
     """A reference to a plugin inside a config dataclass: ``{name, params}``, or its bare name. Declare the field with
-    ``plugin_field("planner", "idm")`` so that the name and the params are checked with the rest of the configuration."""
+    ``plugin_field("planner", "idm")`` so that the name and the params are checked with the rest of the configuration.
+    """
 
     name: str
     params: dict[str, Any] = field(default_factory=dict)
@@ -105,8 +108,8 @@ def extras_of(ref: PluginRef) -> dict[str, Any]:
 
 
 def plugin_field(kind: str, name: str | None, **params: Any) -> Any:
-    """A dataclass field that holds a PluginRef of the given kind, by default ``name`` with ``params``; None for a plugin that need not be there
-    (annotated ``PluginRef | None``)."""
+    """A dataclass field that holds a PluginRef of the given kind, by default ``name`` with ``params``; None for a
+    plugin that need not be there (annotated ``PluginRef | None``)."""
     if name is None:
         return field(default=None, metadata={"kind": kind})
     return field(default_factory=lambda: PluginRef(name, dict(params)), metadata={"kind": kind})
@@ -123,7 +126,8 @@ class Hooks:
 
             @hookimpl
             def roadcraft_plugins():
-                return [PluginSpec("metric", "braking", "Hard braking per minute", "pkg.config:BrakingConfig", "pkg.braking:Braking")]
+                return [PluginSpec("metric", "braking", "Hard braking per minute", "pkg.config:BrakingConfig",
+                "pkg.braking:Braking")]
 
         .. versionadded:: 0.1
         """

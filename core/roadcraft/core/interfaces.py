@@ -1,7 +1,8 @@
 """The interfaces that plugins implement. All are batch first; state and randomness are explicit.
 
-A plugin's target is called with its config (and, where the class says so, a keyword context) and returns an object that keeps one of these
-contracts. Shapes: B scenarios, K candidates or modes, T times, A agents, N tokens, D features; ego states have the 10 columns of ``Ego``.
+A plugin's target is called with its config (and, where the class says so, a keyword context) and returns an object that
+keeps one of these contracts. Shapes: B scenarios, K candidates or modes, T times, A agents, N tokens, D features; ego
+states have the 10 columns of ``Ego``.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ if TYPE_CHECKING:
 else:
     __getattr__ = moved_names(__name__)
 
-# ---- planners -------------------------------------------------------------------------------------------------------------------------------------
+# ---- planners ------------------------------------------------------------------------
 
 
 class Planner(ABC):
     """Drives the ego vehicle of many scenarios at once.
 
-    ``start`` is called once per batch with the first observation, ``plan`` once per step with the scenarios that still run. ``state`` is a list with
-    one entry per scenario, in the observation's order: returned, never mutated, so that a call that raised can be repeated scenario by scenario.
-    The arrays of an observation are read-only (copy one before writing into it); those of a returned plan are the planner's own to use again.
+    ``start`` is called once per batch with the first observation, ``plan`` once per step with the scenarios that still
+    run. ``state`` is a list with one entry per scenario, in the observation's order: returned, never mutated, so that a
+    call that raised can be repeated scenario by scenario. The arrays of an observation are read-only (copy one before
+    writing into it); those of a returned plan are the planner's own to use again.
     """
 
     def needs(self) -> PlannerNeeds:
@@ -50,11 +52,13 @@ class Planner(ABC):
 
     @abstractmethod
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
-        """Plans for all scenarios of ``obs``, and their next states. ``keys`` (B,) uint64 derive from (seed, token, step)."""
+        """Plans for all scenarios of ``obs``, and their next states. ``keys`` (B,) uint64 derive from (seed, token,
+        step)."""
 
 
 class SinglePlanner(Planner):
-    """Helper for planners that think of one scenario at a time: implement ``plan_one``; ``obs`` then holds one scenario."""
+    """Helper for planners that think of one scenario at a time: implement ``plan_one``; ``obs`` then holds one
+    scenario."""
 
     def start_one(self, obs: ObservationBatch, key: int) -> Any:
         return None
@@ -72,8 +76,9 @@ class SinglePlanner(Planner):
 
 
 def stack_plans(plans: Sequence[Plan]) -> Plan:
-    """One Plan of B scenarios from B plans of one; shorter ones are padded and carry their ``length``, fewer candidates score -inf; debug values that not all
-    have in one shape are left out. Raises PluginError where some plans carry controls and others none."""
+    """One Plan of B scenarios from B plans of one; shorter ones are padded and carry their ``length``, fewer candidates
+    score -inf; debug values that not all have in one shape are left out. Raises PluginError where some plans carry
+    controls and others none."""
     k = max(p.states.shape[1] for p in plans)
     t = max(p.states.shape[2] for p in plans)
     b = len(plans)
@@ -101,12 +106,12 @@ def stack_plans(plans: Sequence[Plan]) -> Plan:
     )
 
 
-# ---- simulation -----------------------------------------------------------------------------------------------------------------------------------
+# ---- simulation ----------------------------------------------------------------------
 
 
 class AgentPolicy(ABC):
-    """Drives everybody but the ego. Positions it returns are what planners and metrics see; boxes are finite, ids of one moment differ. The arrays of
-    scenarios and observations are read-only."""
+    """Drives everybody but the ego. Positions it returns are what planners and metrics see; boxes are finite, ids of
+    one moment differ. The arrays of scenarios and observations are read-only."""
 
     @abstractmethod
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
@@ -116,7 +121,8 @@ class AgentPolicy(ABC):
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
-        """Next states and the objects at iteration ``obs.iteration + 1``; ``obs`` is what the planner saw (the ego before its own step)."""
+        """Next states and the objects at iteration ``obs.iteration + 1``; ``obs`` is what the planner saw (the ego
+        before its own step)."""
 
 
 class Tracker(ABC):
@@ -124,8 +130,8 @@ class Tracker(ABC):
 
     @abstractmethod
     def track(self, ego: F64, time_us: I64, plan_time_us: I64, plan_states: F64, length: I64, vehicle: Vehicle) -> F64:
-        """Controls (B, 2): acceleration m/s2, steering rate rad/s. ego (B, 10); time_us (B,); plan_time_us (B, T); plan_states (B, T, 10);
-        length (B,)."""
+        """Controls (B, 2): acceleration m/s2, steering rate rad/s. ego (B, 10); time_us (B,); plan_time_us (B, T);
+        plan_states (B, T, 10); length (B,)."""
 
 
 class VehicleModel(ABC):
@@ -136,7 +142,7 @@ class VehicleModel(ABC):
         """Ego states (B, 10) and joint angles (B, J) after dt_s (B,)."""
 
 
-# ---- metrics --------------------------------------------------------------------------------------------------------------------------------------
+# ---- metrics -------------------------------------------------------------------------
 
 
 class MetricContext(Protocol):
@@ -150,7 +156,8 @@ class MetricContext(Protocol):
 
 
 class Metric(ABC):
-    """Judges a finished rollout. ``role``: 'multiplier' (the scenario score is multiplied by it), 'weighted' (by ``weight``), or 'report'."""
+    """Judges a finished rollout. ``role``: 'multiplier' (the scenario score is multiplied by it), 'weighted' (by
+    ``weight``), or 'report'."""
 
     role: ClassVar[str] = "report"
     weight: ClassVar[float] = 1.0
@@ -160,7 +167,7 @@ class Metric(ABC):
         """The result for ``context.rollout``."""
 
 
-# ---- logs -----------------------------------------------------------------------------------------------------------------------------------------
+# ---- logs ----------------------------------------------------------------------------
 
 
 class ScenarioSource(ABC):
@@ -201,49 +208,54 @@ class ScenarioSource(ABC):
             yield from self.rows(log)
 
 
-# ---- learned behaviour (torch is imported by implementations only) ----------------------------------------------------------------------------------
+# ---- learned behaviour (torch is imported by implementations only) -------------------
 
 
 class SceneEncoder(Protocol):
-    """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities that ``features()`` asks for, whatever the
-    model beside it asks for; their names, shapes and columns are listed in ``roadcraft.core.driving.features.build``."""
+    """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities
+    that ``features()`` asks for, whatever the model beside it asks for; their names, shapes and columns are listed in
+    ``roadcraft.core.driving.features.build``."""
 
     dim: int
 
     def features(self) -> FeatureSpec: ...
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
-        """``cache`` keeps the static map part across the steps of a closed loop: None, or named tensors with leading dimension B, as returned one step
-        earlier. A planner keeps its rows scene by scene and stacks them anew as scenes come and go; a row of zeros means that nothing is known yet.
-        An encoder without a cache returns None."""
+        """``cache`` keeps the static map part across the steps of a closed loop: None, or named tensors with leading
+        dimension B, as returned one step earlier. A planner keeps its rows scene by scene and stacks them anew as
+        scenes come and go; a row of zeros means that nothing is known yet. An encoder without a cache returns None."""
 
 
 class BehaviorModel(Protocol):
-    """A ``torch.nn.Module`` that turns an encoding into behaviour. Constructed as ``Target(config, dim=encoder.dim, features=encoder.features())``. Its arrays have
-    the capacities that its own ``features()`` asks for, usually the encoder's and some more. A class attribute ``learning_rate`` is the peak it is trained with
-    where the configuration gives none."""
+    """A ``torch.nn.Module`` that turns an encoding into behaviour. Constructed as ``Target(config, dim=encoder.dim,
+    features=encoder.features())``. Its arrays have the capacities that its own ``features()`` asks for, usually the
+    encoder's and some more. A class attribute ``learning_rate`` is the peak it is trained with where the configuration
+    gives none."""
 
     def features(self) -> FeatureSpec: ...
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction: ...
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named terms, each already weighted; training minimises their sum. ``targets`` holds the features, and ego_future (B, T, 5) x, y, cos, sin,
-        speed in the ego frame, ego_future_valid (B, T), agent_future (B, A, T, 4), agent_future_valid (B, A, T)."""
+        """Named terms, each already weighted; training minimises their sum. ``targets`` holds the features, and
+        ego_future (B, T, 5) x, y, cos, sin, speed in the ego frame, ego_future_valid (B, T), agent_future (B, A, T, 4),
+        agent_future_valid (B, A, T)."""
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction: ...
 
 
 @runtime_checkable
 class Prepared(Protocol):
-    """What a BehaviorModel may offer besides: ``prepare`` is called once, before the first step of a fresh run and never when one is resumed, with the
-    batches of that run from its beginning on. What it learns from them belongs into buffers, so that a checkpoint holds it."""
+    """What a BehaviorModel may offer besides: ``prepare`` is called once, before the first step of a fresh run and
+    never when one is resumed, with the batches of that run from its beginning on. What it learns from them belongs into
+    buffers, so that a checkpoint holds it."""
 
     def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None: ...
 
 
 def load_planner(path: str | Path, **params: Any) -> Planner:
-    """A planner from a checkpoint folder, ready to ``plan``: ``load_planner("runs/a/best")``. Extra params go to the ``learned`` planner."""
+    """A planner from a checkpoint folder, ready to ``plan``: ``load_planner("runs/a/best")``. Extra params go to the
+    ``learned`` planner."""
     from roadcraft.core.factory import create
 
     planner: Planner = create("planner", "learned", {"checkpoint": str(path), **params})

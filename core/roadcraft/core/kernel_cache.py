@@ -1,8 +1,10 @@
-"""Where compiled kernels are kept: those of each module in a folder named by the contents of the module and of what it imports.
+"""Where compiled kernels are kept: those of each module in a folder named by the contents of the module and of what it
+imports.
 
-Numba's own cache asks only whether a kernel's own file has changed; a kernel that inlines one from another file would go on with old machine code after an
-upgrade or an edit, and give old answers. Here an edit compiles the kernels of that module and of those that import it, and no others; a copy of the sources
-at another place finds what is compiled already.
+Numba's own cache asks only whether a kernel's own file has changed; a kernel that inlines one from another file would
+go on with old machine code after an upgrade or an edit, and give old answers. Here an edit compiles the kernels of that
+module and of those that import it, and no others; a copy of the sources at another place finds what is compiled
+already.
 """
 
 from __future__ import annotations
@@ -30,10 +32,11 @@ _FOR_TYPES = re.compile(rb"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE
 
 
 def use_kernel_cache() -> str:
-    """Point numba (in this process and its children) to the user's compiled kernels, unless the user names a folder in NUMBA_CACHE_DIR.
+    """Point numba (in this process and its children) to the user's compiled kernels, unless the user names a folder in
+    NUMBA_CACHE_DIR.
 
-    Call it before numba is imported. Where the user's cache folder cannot be written, one below the temporary folder serves, or none. Returns what a person
-    should know of that, "" where all is well.
+    Call it before numba is imported. Where the user's cache folder cannot be written, one below the temporary folder
+    serves, or none. Returns what a person should know of that, "" where all is well.
     """
     os.environ.setdefault(LOCATOR, _LOCATOR)
     if os.environ.get(VARIABLE):
@@ -75,8 +78,8 @@ def _make_own(folder: Path) -> bool:
 def drop_old(folder: Path) -> None:
     """Make room for a new folder ``MODULE-STATE`` beside the others of its home.
 
-    Of a module's states the three used last stay, as does what was used within the hour, since checkouts with different sources may share a home. What no
-    process has used for a month goes, whichever module it is of.
+    Of a module's states the three used last stay, as does what was used within the hour, since checkouts with different
+    sources may share a home. What no process has used for a month goes, whichever module it is of.
     """
     module, now = folder.name.rpartition("-")[0], time.time()
     with contextlib.suppress(OSError):
@@ -90,7 +93,8 @@ def drop_old(folder: Path) -> None:
 def state_of(module: str, file: str) -> str:
     """16 hex digits over the sources that compiled code of a module can depend on.
 
-    These are the module's own ``file`` and what it imports of its own package and of ours, at its head or within functions, directly or not.
+    These are the module's own ``file`` and what it imports of its own package and of ours, at its head or within
+    functions, directly or not.
     """
     contents: dict[str, bytes] = {}
     ahead = [(module, file)]
@@ -108,7 +112,8 @@ def state_of(module: str, file: str) -> str:
 
 @cache
 def _read(module: str, path: str, mtime_ns: int, size: int) -> tuple[bytes, list[tuple[str, str]]]:
-    """A digest of a source file, and the modules that it imports. Its time and size are arguments since a file may change while a process runs."""
+    """A digest of a source file, and the modules that it imports. Its time and size are arguments since a file may
+    change while a process runs."""
     text = Path(path).read_bytes()
     package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
     followed = ("roadcraft", module.partition(".")[0])

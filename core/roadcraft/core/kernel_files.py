@@ -1,7 +1,9 @@
-"""How numba reads and writes the files of compiled kernels: what is damaged is compiled anew, and a disk that refuses costs no run.
+"""How numba reads and writes the files of compiled kernels: what is damaged is compiled anew, and a disk that refuses
+costs no run.
 
-Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is declared. Every file ends with a digest
-of what stands before it; pickle stops reading where its own stream ends, so numba alone reads these files as well.
+Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is
+declared. Every file ends with a digest of what stands before it; pickle stops reading where its own stream ends, so
+numba alone reads these files as well.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ _folders: dict[str, tuple[Any, str]] = {}
 
 
 class Locator(caching.UserProvidedCacheLocator):
-    """Puts a kernel's files into ``MODULE-STATE`` below NUMBA_CACHE_DIR, where STATE follows the contents of the module and of what it imports.
+    """Puts a kernel's files into ``MODULE-STATE`` below NUMBA_CACHE_DIR, where STATE follows the contents of the module
+    and of what it imports.
 
-    A module of another package has numba's own name, made of the folder that it is in. Where NUMBA_CACHE_DIR is unset there is no place for files, and each
-    process compiles what it needs.
+    A module of another package has numba's own name, made of the folder that it is in. Where NUMBA_CACHE_DIR is unset
+    there is no place for files, and each process compiles what it needs.
     """
 
     def __init__(self, py_func: Any, py_file: str) -> None:

@@ -1,8 +1,10 @@
-"""Raster layers: what was measured of the ground and the space above it, as grids that lie anywhere in the global frame.
+"""Raster layers: what was measured of the ground and the space above it, as grids that lie anywhere in the global
+frame.
 
-They are the one door for terrain and occupancy. A surveyed layer of a road is a grid with heading 0 that holds from frame 0; the output of a perception
-stack is a grid in the ego frame, and so has the pose it was made at and the frame from which it is known. A ``Drive`` carries them, the store keeps them,
-an ``ObservationBatch`` holds those that are known, and the feature ``raster`` (``core.driving.raster``) shows them to a network.
+They are the one door for terrain and occupancy. A surveyed layer of a road is a grid with heading 0 that holds from
+frame 0; the output of a perception stack is a grid in the ego frame, and so has the pose it was made at and the frame
+from which it is known. A ``Drive`` carries them, the store keeps them, an ``ObservationBatch`` holds those that are
+known, and the feature ``raster`` (``core.driving.raster``) shows them to a network.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from roadcraft.core.errors import DataError
 
 
 class LayerKind(IntEnum):
-    """What a grid says of a place. GRADE: rise over run along the direction of travel, uphill positive; FRICTION: coefficient between tyre and road;
-    ROUGHNESS: standard deviation of the height within a cell, m; TRAVERSABILITY: 0 (never) to 1 (freely); OCCUPANCY: probability in [0, 1]."""
+    """What a grid says of a place. GRADE: rise over run along the direction of travel, uphill positive; FRICTION:
+    coefficient between tyre and road; ROUGHNESS: standard deviation of the height within a cell, m; TRAVERSABILITY: 0
+    (never) to 1 (freely); OCCUPANCY: probability in [0, 1]."""
 
     GRADE = 0
     FRICTION = 1
@@ -32,8 +35,9 @@ class LayerKind(IntEnum):
 
 @dataclass(frozen=True)
 class Grid:
-    """One grid. values (H, W) float32, NaN where unknown; cell_m; pose: x, y, heading (global frame) of its corner. In the frame of that pose the
-    centre of ``values[r, c]`` lies at x = (c + 0.5) cell_m, y = (r + 0.5) cell_m; frame: of the drive, from which it is known."""
+    """One grid. values (H, W) float32, NaN where unknown; cell_m; pose: x, y, heading (global frame) of its corner. In
+    the frame of that pose the centre of ``values[r, c]`` lies at x = (c + 0.5) cell_m, y = (r + 0.5) cell_m; frame: of
+    the drive, from which it is known."""
 
     values: F32
     cell_m: float
@@ -45,8 +49,9 @@ class Grid:
 class RasterLayers:
     """N grids, ragged. A grid holds from its frame until the next one of its kind.
 
-    kind (N,) uint8 LayerKind; frame (N,) int64; pose (N, 3) float64; cell_m (N,) float64; shape (N, 2) int64 rows, columns; first (N,) int64: where
-    the grid starts in values (V,) float32, row-major. Raises DataError where these do not fit each other.
+    kind (N,) uint8 LayerKind; frame (N,) int64; pose (N, 3) float64; cell_m (N,) float64; shape (N, 2) int64 rows,
+    columns; first (N,) int64: where the grid starts in values (V,) float32, row-major. Raises DataError where these do
+    not fit each other.
     """
 
     kind: NDArray[np.uint8]
@@ -89,7 +94,8 @@ class RasterLayers:
 
     @classmethod
     def build(cls, grids: Mapping[str, Grid | list[Grid]]) -> RasterLayers:
-        """From grids by the name of their kind: ``{"friction": Grid(values, 0.5, (x, y, 0.0))}``; several of one kind follow each other in time.
+        """From grids by the name of their kind: ``{"friction": Grid(values, 0.5, (x, y, 0.0))}``; several of one kind
+        follow each other in time.
 
         Raises DataError naming the layer.
         """

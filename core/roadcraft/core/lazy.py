@@ -1,7 +1,7 @@
 """Public names of a package that are loaded on first use (PEP 562).
 
-The stub ``__init__.pyi`` beside the package lists them, ``from MODULE import NAME as NAME``: once for type checkers, and
-here.
+The stub ``__init__.pyi`` beside the package lists them, ``from MODULE import NAME as NAME``: once for type checkers,
+and here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The vector map: lanes, road blocks, areas and lines as structs of arrays, in the log's own metric frame.
 
-One ``MapData`` serves every source. The terms follow nuPlan's: a *lane* is a stretch of road between junctions, a *connector* joins two lanes
-(inside a junction, or where lane counts change); both are rows of ``Lanes``. A *road block* groups parallel lanes (or connectors).
-Ids are the source's own integers, unique over lanes and connectors together. Rows keep the source's order.
+One ``MapData`` serves every source. The terms follow nuPlan's: a *lane* is a stretch of road between junctions, a
+*connector* joins two lanes (inside a junction, or where lane counts change); both are rows of ``Lanes``. A *road block*
+groups parallel lanes (or connectors). Ids are the source's own integers, unique over lanes and connectors together.
+Rows keep the source's order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class LaneKind(IntEnum):
 
 
 class AreaKind(IntEnum):
-    """Rows of ``Areas.kind``. ROAD_SEGMENT, INTERSECTION, GENERIC_DRIVABLE and CARPARK together are the drivable area."""
+    """Rows of ``Areas.kind``. ROAD_SEGMENT, INTERSECTION, GENERIC_DRIVABLE and CARPARK together are the drivable
+    area."""
 
     ROAD_SEGMENT = 0
     INTERSECTION = 1
@@ -42,7 +44,8 @@ class AreaKind(IntEnum):
 
 
 class LineKind(IntEnum):
-    """Rows of ``Lines.kind``: lane boundaries (what nuPlan calls boundaries), painted lines, and physical road edges."""
+    """Rows of ``Lines.kind``: lane boundaries (what nuPlan calls boundaries), painted lines, and physical road
+    edges."""
 
     BOUNDARY = 0
     ROAD_LINE = 1
@@ -50,7 +53,8 @@ class LineKind(IntEnum):
 
 
 def index_of(ids: I64, wanted: I64) -> I64:
-    """Row of each wanted id, -1 where there is none. ids (N,) int64 unique in any order, wanted (M,) int64 -> (M,) int64."""
+    """Row of each wanted id, -1 where there is none. ids (N,) int64 unique in any order, wanted (M,) int64 -> (M,)
+    int64."""
     if len(ids) == 0:
         return np.full(len(wanted), -1, np.int64)
     order = np.argsort(ids, kind="stable")
@@ -63,11 +67,12 @@ def index_of(ids: I64, wanted: I64) -> I64:
 class Lanes:
     """L lanes and connectors: all lanes first, then all connectors, each in the source's row order.
 
-    id (L,) int64; kind (L,) uint8 LaneKind; block (L,) int64 row of RoadBlocks or -1; lane_index (L,) int64 position in its block, 0 = leftmost
-    (-1 unknown); speed_limit_mps (L,) float64, meaningful where has_speed_limit (L,) bool; has_light (L,) bool: governed by a traffic light;
-    polygons (L): surface; centerlines (L): driven direction; left / right (L): edges as seen when driving, possibly empty rows;
-    successors / predecessors (L): rows of Lanes; stops (L): rows of Areas (kind STOP) that govern a connector;
-    left_line / right_line (L,) int64: row of Lines that bounds it, or -1.
+    id (L,) int64; kind (L,) uint8 LaneKind; block (L,) int64 row of RoadBlocks or -1; lane_index (L,) int64 position in
+    its block, 0 = leftmost (-1 unknown); speed_limit_mps (L,) float64, meaningful where has_speed_limit (L,) bool;
+    has_light (L,) bool: governed by a traffic light; polygons (L): surface; centerlines (L): driven direction; left /
+    right (L): edges as seen when driving, possibly empty rows; successors / predecessors (L): rows of Lanes; stops (L):
+    rows of Areas (kind STOP) that govern a connector; left_line / right_line (L,) int64: row of Lines that bounds it,
+    or -1.
     """
 
     id: I64
@@ -115,8 +120,8 @@ class RoadBlocks:
 class Areas:
     """A areas, grouped by kind in ascending AreaKind order, each kind in the source's row order.
 
-    id (A,) int64, unique within a kind; kind (A,) uint8 AreaKind; subtype (A,) int64: for STOP 0 pedestrian crossing, 1 stop sign, 2 traffic
-    light, 3 turn stop, 4 yield, 5 unknown; else 0; polygons (A).
+    id (A,) int64, unique within a kind; kind (A,) uint8 AreaKind; subtype (A,) int64: for STOP 0 pedestrian crossing, 1
+    stop sign, 2 traffic light, 3 turn stop, 4 yield, 5 unknown; else 0; polygons (A).
     """
 
     id: I64
@@ -147,7 +152,8 @@ class Lines:
 
 @dataclass(frozen=True)
 class MapData:
-    """One location's map. ``name`` is the location ('us-ma-boston'), ``version`` the source's version, ``epsg`` its metric frame (0: local)."""
+    """One location's map. ``name`` is the location ('us-ma-boston'), ``version`` the source's version, ``epsg`` its
+    metric frame (0: local)."""
 
     name: str
     version: str
@@ -169,7 +175,8 @@ class MapData:
 
     @cached_property
     def drivable(self) -> I64:
-        """Rows of Areas that make up the drivable area, in nuPlan's order: road segments, intersections, generic, carparks."""
+        """Rows of Areas that make up the drivable area, in nuPlan's order: road segments, intersections, generic,
+        carparks."""
         return read_only(
             self.areas.of(AreaKind.ROAD_SEGMENT, AreaKind.INTERSECTION, AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK)
         )

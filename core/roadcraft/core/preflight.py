@@ -49,7 +49,8 @@ class Faults:
             self.found.append((key, e))
 
     def of_parts(self, config: Any, skip: tuple[str, ...] = (), plugins: Registry | None = None) -> None:
-        """Paths that are read must exist, but for the keys ``skip``; and each plugin's config dataclass says by a method ``preflight()`` what else."""
+        """Paths that are read must exist, but for the keys ``skip``; and each plugin's config dataclass says by a
+        method ``preflight()`` what else."""
         plugins = plugins or registry()
         refs = []
         for key, f, value in parts_of(config, plugins):

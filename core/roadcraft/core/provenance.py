@@ -10,8 +10,9 @@ from roadcraft.core.registry import registry
 
 
 def code_digest(kind: str, name: str) -> str:
-    """16 hex digits of the source files of a plugin: those of the folder its target's module lies in, of a module outside any package that file alone.
-    Raises PluginError where there is no such plugin; the digest of nothing where its sources are not files."""
+    """16 hex digits of the source files of a plugin: those of the folder its target's module lies in, of a module
+    outside any package that file alone. Raises PluginError where there is no such plugin; the digest of nothing where
+    its sources are not files."""
     module = registry().find(kind, name).spec.target.partition(":")[0]
     spec, digest = find_spec(module), blake2b(digest_size=8)
     if spec is not None and spec.origin and spec.has_location:

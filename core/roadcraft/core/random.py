@@ -1,4 +1,5 @@
-"""Explicit randomness: every random draw comes from a key that is derived from (seed, scenario token, step), never from the batch."""
+"""Explicit randomness: every random draw comes from a key that is derived from (seed, scenario token, step), never from
+the batch."""
 
 from __future__ import annotations
 

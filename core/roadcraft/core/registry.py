@@ -48,7 +48,8 @@ class PluginWarning(UserWarning):
 
 
 class Registry:
-    """All plugins and commands that were found. ``faults`` lists what was left out; ``conflicts`` kind/name pairs with two providers."""
+    """All plugins and commands that were found. ``faults`` lists what was left out; ``conflicts`` kind/name pairs with
+    two providers."""
 
     def __init__(self, plugins: Iterable[Provided], commands: Iterable[Provided], faults: Iterable[Fault]) -> None:
         self.faults = list(faults)
@@ -56,7 +57,8 @@ class Registry:
         self._commands = self._by_name((f"command {c.spec.name}", c) for c in commands)
 
     def _by_name(self, offered: Iterable[tuple[str, Provided]]) -> dict[str, list[Provided]]:
-        """Who provides each name. What is ours stays ours: a third party's of that name is left out, and so is a second one of one distribution."""
+        """Who provides each name. What is ours stays ours: a third party's of that name is left out, and so is a second
+        one of one distribution."""
         found: dict[str, list[Provided]] = {}
         for key, p in offered:
             others = found.setdefault(key, [])
@@ -70,7 +72,8 @@ class Registry:
 
     @classmethod
     def discover(cls, third_party: bool = True) -> Registry:
-        """Load every entry point of the group, each on its own; a failing one becomes a fault and a warning, never a crash."""
+        """Load every entry point of the group, each on its own; a failing one becomes a fault and a warning, never a
+        crash."""
         plugins: list[Provided] = []
         commands: list[Provided] = []
         faults: list[Fault] = []
@@ -116,7 +119,8 @@ class Registry:
         return _only(found, f"command {name!r}") if found else None
 
     def find(self, kind: str, name: str) -> Provided:
-        """The plugin of that kind and name. Raises PluginError that names the nearest spelling, or both providers of an ambiguous name."""
+        """The plugin of that kind and name. Raises PluginError that names the nearest spelling, or both providers of an
+        ambiguous name."""
         if found := self._plugins.get(f"{kind} {name}", []):
             return _only(found, f"{kind} {name!r}")
         if kind not in KINDS:
@@ -174,7 +178,8 @@ def _only(found: Sequence[Provided], what: str) -> Provided:
 
 
 def _specs_of(name: str, module: ModuleType) -> list[Any]:
-    """Specs of one plugin module, through a pluggy manager of its own so that a misspelt hook fails there and nowhere else."""
+    """Specs of one plugin module, through a pluggy manager of its own so that a misspelt hook fails there and nowhere
+    else."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Hooks)
     manager.register(module, name=name)

@@ -1,8 +1,10 @@
-"""What had another name in an earlier version, in one place: settings, texts that settings hold, weights of networks, modules.
+"""What had another name in an earlier version, in one place: settings, texts that settings hold, weights of networks,
+modules.
 
-To rename something that users, their files or their packages name, rename it in the code and add the old name to a table below; nothing else is needed:
-``config_walk`` takes an old key with a RenamedWarning, ``planners`` reads old checkpoints without a word, old modules import with a RenamedWarning, and
-``docs_page`` lists all of it. A new name that is renamed again before a release replaces the old one's entry. Standard library only.
+To rename something that users, their files or their packages name, rename it in the code and add the old name to a
+table below; nothing else is needed: ``config_walk`` takes an old key with a RenamedWarning, ``planners`` reads old
+checkpoints without a word, old modules import with a RenamedWarning, and ``docs_page`` lists all of it. A new name that
+is renamed again before a release replaces the old one's entry. Standard library only.
 """
 
 from __future__ import annotations
@@ -123,7 +125,8 @@ WEIGHTS: dict[str, dict[str, str]] = {
         "decoder.layers.*.think.": "decoder.layers.*.feed_forward.",
     },
 }
-"""``"KIND NAME"`` of an encoder or model: beginning of a weight's old name to that of its new name, dots included; ``*`` stands for one part."""
+"""``"KIND NAME"`` of an encoder or model: beginning of a weight's old name to that of its new name, dots included;
+``*`` stands for one part."""
 
 MODULES: dict[str, str] = {
     "roadcraft.core.driving.reference_lines": "roadcraft.core.driving.features.reference_lines",
@@ -152,7 +155,8 @@ class RenamedWarning(FutureWarning):
 
 
 def current(schema: type, given: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """The values of one config dataclass: each key as given, the same under today's name, and its value in today's texts."""
+    """The values of one config dataclass: each key as given, the same under today's name, and its value in today's
+    texts."""
     keys, texts = _of(SETTINGS, schema), _of(VALUES, schema)
     for key, value in given.items():
         new = keys.get(key, key)
@@ -172,7 +176,8 @@ def _of(table: Mapping[str, Mapping[str, Any]], schema: type) -> dict[str, Any]:
 
 
 def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> dict[str, Any]:
-    """The same at any depth. Old names are told where an origin is named; what an earlier version wrote is read without a word."""
+    """The same at any depth. Old names are told where an origin is named; what an earlier version wrote is read without
+    a word."""
     out = {}
     for old, new, value in current(schema, given):
         out[new] = value
@@ -187,7 +192,8 @@ def _parts(schema: type) -> list[tuple[str, type]]:
 
 
 def tell_key(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
-    """A RenamedWarning where a key (``old`` to ``new``) or the texts of its value (``before`` to ``value``) had another name; at: what the key is part of."""
+    """A RenamedWarning where a key (``old`` to ``new``) or the texts of its value (``before`` to ``value``) had another
+    name; at: what the key is part of."""
     if old != new:
         tell(f"{at}{old} ({origin})", f"{at}{new}")
     if before != value:
@@ -209,7 +215,8 @@ def untold() -> Iterator[None]:
 
 
 def current_weights(part: str, names: Iterable[str]) -> dict[str, str]:
-    """Old to new name of those of a network's weights (``model.*``) that had another name in its part ``"model diffusion"``."""
+    """Old to new name of those of a network's weights (``model.*``) that had another name in its part ``"model
+    diffusion"``."""
     prefix = f"{part.partition(' ')[0]}."
     found = {}
     for name in names:

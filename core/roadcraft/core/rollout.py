@@ -132,7 +132,8 @@ class ObservationBatch:
         return self.ego_past[:, -1]
 
     def locked(self) -> ObservationBatch:
-        """The observation itself, its arrays marked read-only (maps and logs are so already where the simulator hands them out)."""
+        """The observation itself, its arrays marked read-only (maps and logs are so already where the simulator hands
+        them out)."""
         o, li, r = self.objects, self.lights, self.route
         for a in (
             self.iteration, self.time_us, self.interval_s, self.ego_past, self.ego_past_us, self.ego_past_valid, self.joints, self.goal,
@@ -191,7 +192,8 @@ class Forecast:
 
     @classmethod
     def stack(cls, parts: Sequence[Forecast | None]) -> Forecast | None:
-        """The forecasts of B scenarios from B of one each, padded to the largest; a scenario without one has length 0, all without give None."""
+        """The forecasts of B scenarios from B of one each, padded to the largest; a scenario without one has length 0,
+        all without give None."""
         found = [p for p in parts if p is not None]
         if not found:
             return None

@@ -10,7 +10,8 @@ from roadcraft.core.rollout import Rollout
 
 
 class RolloutContext:
-    """A :class:`roadcraft.core.interfaces.MetricContext`: one rollout, and values computed on first use, whose arrays are read-only. Lives as long as one evaluation."""
+    """A :class:`roadcraft.core.interfaces.MetricContext`: one rollout, and values computed on first use, whose arrays
+    are read-only. Lives as long as one evaluation."""
 
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout

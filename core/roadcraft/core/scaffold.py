@@ -17,9 +17,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class _Kind(NamedTuple):
-    """What the files of a kind's package hold beside ``templates/KIND/KIND.py``: the line of its listing, the fields of its
-    config dataclass, its conformance suite, how it is used. A folder that has a ``plugin.py`` or ``test.py`` of its own needs
-    no such texts."""
+    """What the files of a kind's package hold beside ``templates/KIND/KIND.py``: the line of its listing, the fields of
+    its config dataclass, its conformance suite, how it is used. A folder that has a ``plugin.py`` or ``test.py`` of its
+    own needs no such texts."""
 
     use: str
     summary: str = ""
@@ -68,8 +68,8 @@ _KINDS = {
 
 
 def write_package(kind: str, name: str, folder: Path) -> Path:
-    """Write the package of a plugin into ``folder``, or add the plugin to the package of ``roadcraft new`` that is there. Raises ConfigError for a bad kind,
-    name or folder."""
+    """Write the package of a plugin into ``folder``, or add the plugin to the package of ``roadcraft new`` that is
+    there. Raises ConfigError for a bad kind, name or folder."""
     if kind not in _KINDS:
         near = get_close_matches(kind, _KINDS, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,4 +1,5 @@
-"""What was driven: a continuous log segment (``Drive``) and the window of it that is simulated or trained on (``Scenario``)."""
+"""What was driven: a continuous log segment (``Drive``) and the window of it that is simulated or trained on
+(``Scenario``)."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from roadcraft.core.map import MapData
 
 
 class Ego(IntEnum):
-    """Columns of an ego state (..., 10). The pose is that of the rear axle (of unit 0) in the global frame; velocity and
-    acceleration are those of the rear axle in the body frame (x forward, y left).
+    """Columns of an ego state (..., 10). The pose is that of the rear axle (of unit 0) in the global frame; velocity
+    and acceleration are those of the rear axle in the body frame (x forward, y left).
     """
 
     X = 0
@@ -199,7 +200,8 @@ class Drive:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A window of a drive that is simulated, trained on or drawn: every ``stride``-th frame from ``first`` to ``last`` inclusive.
+    """A window of a drive that is simulated, trained on or drawn: every ``stride``-th frame from ``first`` to ``last``
+    inclusive.
 
     The drive may hold frames before ``first`` (the past) and after ``last``.
     """
@@ -250,13 +252,15 @@ class Scenario:
         return read_only(self.drive.ego[self.frames])
 
     def past(self, steps: int) -> I64:
-        """Drive frames of up to ``steps`` iterations before the first, oldest first (fewer where the drive starts later)."""
+        """Drive frames of up to ``steps`` iterations before the first, oldest first (fewer where the drive starts
+        later)."""
         n = min(steps, self.first // self.stride)
         return self.first - self.stride * np.arange(n, 0, -1, dtype=np.int64)
 
     @cached_property
     def anchor(self) -> int:
-        """Drive frame that bears the scenario's token (nuPlan's tagged frame), the first iteration's where none does."""
+        """Drive frame that bears the scenario's token (nuPlan's tagged frame), the first iteration's where none
+        does."""
         try:
             found = np.flatnonzero(self.drive.token == np.uint64(int(self.token, 16)))
         except (ValueError, OverflowError):
@@ -265,9 +269,11 @@ class Scenario:
 
     @cached_property
     def route(self) -> I64:
-        """Ids of the road blocks of the mission at the anchor frame, in driving order (R,) int64; empty where there is none.
+        """Ids of the road blocks of the mission at the anchor frame, in driving order (R,) int64; empty where there is
+        none.
 
-        Reference: nuplan-devkit e924167, route and goal belong to the tagged frame's scene, though a window may start in the scene before.
+        Reference: nuplan-devkit e924167, route and goal belong to the tagged frame's scene, though a window may start
+        in the scene before.
         """
         s = self.drive.scenes.at(self.anchor)
         return read_only(self.drive.scenes.route[s] if s >= 0 else np.zeros(0, np.int64))

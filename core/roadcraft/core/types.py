@@ -1,4 +1,5 @@
-"""What passes through the interfaces of plugins: scenario rows, results of metrics, features, scene encodings and predictions.
+"""What passes through the interfaces of plugins: scenario rows, results of metrics, features, scene encodings and
+predictions.
 
 Shapes: B scenarios, K candidates or modes, T times, A agents, N tokens, D features, S columns of a state.
 """
@@ -109,14 +110,17 @@ class ScenarioRow:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Fixed capacities of the features a network reads; never the batch's maximum, so that a result cannot depend on its neighbours.
+    """Fixed capacities of the features a network reads; never the batch's maximum, so that a result cannot depend on
+    its neighbours.
 
-    agents: nearest moving objects; past_steps: frames of their history, the current one included, ``past_interval_s`` apart; static: nearest static
-    objects; lanes: nearest lanes and connectors, each of ``lane_points`` points; route_lanes: lanes of the route, by distance; crosswalks;
-    reference_lines: centrelines along the route from the ego onward (its own lane, left, right), each of ``reference_points`` points
-    ``reference_interval_m`` apart; radius_m: around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with
-    targets; lane_links: successors kept per piece of lane (0: no lane graph); raster_cells: rows and columns of a bird's-eye raster (0: none) with
-    cells of ``raster_cell_m``; instruction_words: words of a text command (0: neither commands nor other conditions are read).
+    agents: nearest moving objects; past_steps: frames of their history, the current one included, ``past_interval_s``
+    apart; static: nearest static objects; lanes: nearest lanes and connectors, each of ``lane_points`` points;
+    route_lanes: lanes of the route, by distance; crosswalks; reference_lines: centrelines along the route from the ego
+    onward (its own lane, left, right), each of ``reference_points`` points ``reference_interval_m`` apart; radius_m:
+    around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with targets;
+    lane_links: successors kept per piece of lane (0: no lane graph); raster_cells: rows and columns of a bird's-eye
+    raster (0: none) with cells of ``raster_cell_m``; instruction_words: words of a text command (0: neither commands
+    nor other conditions are read).
     """
 
     agents: int = 32
@@ -157,9 +161,10 @@ class TokenKind(IntEnum):
 
 @dataclass
 class SceneEncoding:
-    """What an encoder makes of B scenes: tokens (B, N, D), finite where real; mask (B, N) bool, true where a token is real; pose (B, N, 3) x, y, heading in the
-    ego frame; kind (B, N) int64, codes of ``TokenKind``, the same in every scene; ego (B,) int64 index of the ego's token, which is real and of kind EGO.
-    Tokens of kind AGENT stand together, row by row those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
+    """What an encoder makes of B scenes: tokens (B, N, D), finite where real; mask (B, N) bool, true where a token is
+    real; pose (B, N, 3) x, y, heading in the ego frame; kind (B, N) int64, codes of ``TokenKind``, the same in every
+    scene; ego (B,) int64 index of the ego's token, which is real and of kind EGO. Tokens of kind AGENT stand together,
+    row by row those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
 
     tokens: Tensor
     mask: Tensor
@@ -170,10 +175,11 @@ class SceneEncoding:
 
 @dataclass
 class Prediction:
-    """What a model foresees, ego frame. ego (B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit vector), then speed; logits (B, K), finite: a
-    candidate that is none has the lowest number of its type; agents (B, A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None:
-    K' = K where each candidate goes with futures of its own (joint modes), else 1; time_s (T,) from now, rising, T = ``future_steps`` in ``sample``.
-    A model may return a subclass that holds more for its own ``loss``."""
+    """What a model foresees, ego frame. ego (B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit
+    vector), then speed; logits (B, K), finite: a candidate that is none has the lowest number of its type; agents (B,
+    A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None: K' = K where each candidate
+    goes with futures of its own (joint modes), else 1; time_s (T,) from now, rising, T = ``future_steps`` in
+    ``sample``. A model may return a subclass that holds more for its own ``loss``."""
 
     ego: Tensor
     logits: Tensor

@@ -16,9 +16,11 @@ GAP_US = 500_000  # between two iterations: no simulation step is that long
 
 
 def cut(drive: Drive, map_data: MapData, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
-    """The scenario of ``row``: every ``row.stride``-th frame whose time lies in the inclusive window (reference/nuplan.md, section c).
+    """The scenario of ``row``: every ``row.stride``-th frame whose time lies in the inclusive window
+    (reference/nuplan.md, section c).
 
-    Raises DataError when the drive does not hold at least three iterations of the window, or a gap lies between two of them.
+    Raises DataError when the drive does not hold at least three iterations of the window, or a gap lies between two of
+    them.
     """
     inside = np.flatnonzero((drive.time_us >= window_us[0]) & (drive.time_us <= window_us[1]))
     count = (len(inside) + row.stride - 1) // row.stride
@@ -42,7 +44,8 @@ def cut(drive: Drive, map_data: MapData, row: ScenarioRow, type: str, window_us:
 
 
 def window(drive: Drive, first: int, last: int) -> Drive:
-    """Frames first .. last (inclusive) of a drive as a drive of their own. Tracks keep their rows; scenes and tags are shifted."""
+    """Frames first .. last (inclusive) of a drive as a drive of their own. Tracks keep their rows; scenes and tags are
+    shifted."""
     o, li = drive.objects.offsets[first : last + 2], drive.lights.offsets[first : last + 2]
     rows = slice(o[0], o[-1])
     objects = ObjectFrames(o - o[0], drive.objects.track[rows], drive.objects.box[rows], drive.objects.velocity[rows])

@@ -1,6 +1,8 @@
-"""Reads YAML without guessing: scalars stay the text that was written, so that whoever knows what a field holds decides whether ``007`` is a number.
+"""Reads YAML without guessing: scalars stay the text that was written, so that whoever knows what a field holds decides
+whether ``007`` is a number.
 
-The one reader of every YAML file: a key that stands twice in a map, tags, and aliases that would fill the memory are refused, with file and line.
+The one reader of every YAML file: a key that stands twice in a map, tags, and aliases that would fill the memory are
+refused, with file and line.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class Plain(str):
-    """A scalar written without quotes: text, or a number, a truth value or null where the field is one. fault: why it was not read as the list or map
-    that it looks like."""
+    """A scalar written without quotes: text, or a number, a truth value or null where the field is one. fault: why it
+    was not read as the list or map that it looks like."""
 
     fault = ""
 
@@ -33,8 +35,8 @@ class Plain(str):
 
 
 def read_yaml(path: Path, remedy: str = "") -> Any:
-    """Maps, lists and text (``Plain`` where unquoted) of a file; ``Plain("")`` for an empty one. remedy: what to do where it is damaged. Raises DataError
-    naming file and line."""
+    """Maps, lists and text (``Plain`` where unquoted) of a file; ``Plain("")`` for an empty one. remedy: what to do
+    where it is damaged. Raises DataError naming file and line."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as e:
@@ -60,7 +62,8 @@ def parse_yaml(text: str, where: str = "", remedy: str = "") -> Any:
 
 
 def resolved(value: Any) -> Any:
-    """What was read, with unquoted scalars as numbers, truth values and None where they are written as JSON writes them (``007`` stays text)."""
+    """What was read, with unquoted scalars as numbers, truth values and None where they are written as JSON writes them
+    (``007`` stays text)."""
     if isinstance(value, dict):
         return {k: resolved(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -79,7 +82,8 @@ def resolved(value: Any) -> Any:
 
 
 def to_yaml(tree: Any) -> str:
-    """Plain maps, lists and scalars as YAML text; reading it gives the same values, with a schema or by ``resolved``."""
+    """Plain maps, lists and scalars as YAML text; reading it gives the same values, with a schema or by
+    ``resolved``."""
     import yaml
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]
@@ -96,7 +100,8 @@ def to_yaml(tree: Any) -> str:
 
 @dataclass
 class _Open:
-    """A map or list that is being filled. first: values counted before it; lines: of each key; key: the one whose value comes next."""
+    """A map or list that is being filled. first: values counted before it; lines: of each key; key: the one whose value
+    comes next."""
 
     value: Any
     anchor: str | None
@@ -145,7 +150,8 @@ class _Tree:
             self.put(done.value, line, done.anchor, 1, self.count - done.first)
 
     def put(self, value: Any, line: int, anchor: str | None, size: int, within: int = 0) -> None:
-        """A finished value: into the map or list that is open. size: values it adds; within: those of its own that are counted already."""
+        """A finished value: into the map or list that is open. size: values it adds; within: those of its own that are
+        counted already."""
         self.count += size
         if self.count > MOST_VALUES:
             raise self.wrong("its aliases stand for too many values", line, "write them out")

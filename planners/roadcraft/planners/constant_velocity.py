@@ -17,7 +17,8 @@ from roadcraft.planners.basic_configs import ConstantVelocityConfig
 
 
 class ConstantVelocity(Planner):
-    """A kinematic bicycle with constant acceleration and steering; above the speed limit it loses (speed - limit) m/s per second.
+    """A kinematic bicycle with constant acceleration and steering; above the speed limit it loses (speed - limit) m/s
+    per second.
 
     Source: nuplan-devkit e924167, SimplePlanner.
     """

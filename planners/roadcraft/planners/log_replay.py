@@ -29,7 +29,8 @@ class LogReplay(Planner):
         return PlannerNeeds(log=True)
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
-        """Plans with K = 1. Raises DataError when the observation lacks the log, or the log has nothing after the present frame."""
+        """Plans with K = 1. Raises DataError when the observation lacks the log, or the log has nothing after the
+        present frame."""
         if obs.scenarios is None:
             raise DataError("log_replay needs the log", remedy="simulate it, or set the observation's 'scenarios'")
         parts = [self._follow(s, int(i)) for s, i in zip(obs.scenarios, obs.iteration, strict=True)]
@@ -51,7 +52,8 @@ class LogReplay(Planner):
         rows = rows[rows < end]
         if len(rows) > 1:
             return drive.time_us[rows], drive.ego[rows]
-        # At the very end of a log no sample is left: its last frame, then straight on as long as a sample would have lasted.
+        # At the very end of a log no sample is left: its last frame, then straight on as long as a sample would have
+        # lasted.
         if now + 1 >= end:
             raise DataError(
                 f"the log ends at iteration {iteration}",

@@ -17,8 +17,8 @@ BEFORE_US, AFTER_US = 5_200_000, 15_000_000  # of log around a tagged frame
 
 
 def check_drive(drive: Drive, map_data: MapData, where: str) -> None:
-    """Raises DataError naming the place: no frames, times that do not increase, poses or boxes that are not finite, offsets or rows that point
-    nowhere, a map without lanes."""
+    """Raises DataError naming the place: no frames, times that do not increase, poses or boxes that are not finite,
+    offsets or rows that point nowhere, a map without lanes."""
     n = len(drive)
     if n < 2:
         raise DataError(f"the log is too short: {n} frames", where=where, remedy="at least 2 are needed")
@@ -39,7 +39,8 @@ def check_drive(drive: Drive, map_data: MapData, where: str) -> None:
 
 
 def check_place(drive: Drive, map_data: MapData, where: str) -> list[DataError]:
-    """A warning where the ego is off the map in most frames. Raises DataError where it is on no lane and no drivable area in any frame."""
+    """A warning where the ego is off the map in most frames. Raises DataError where it is on no lane and no drivable
+    area in any frame."""
     frames = np.linspace(0, len(drive) - 1, min(len(drive), LOOKED_AT)).astype(int)
     at, index = np.ascontiguousarray(drive.ego[frames, :2]), map_data.index
     on = inside_any(index.lanes, at) | inside_any(index.drivable, at)
@@ -53,7 +54,8 @@ def check_place(drive: Drive, map_data: MapData, where: str) -> list[DataError]:
 
 
 def check_room(drive: Drive, rows: Sequence[ScenarioRow], where: str) -> list[DataError]:
-    """A warning where tagged frames have not the log around them that their scenarios, and the reference's reader, ask for."""
+    """A warning where tagged frames have not the log around them that their scenarios, and the reference's reader, ask
+    for."""
     tagged = [r for r in rows if r.tags and r.first_us is None]
     early = sum(r.anchor_us - int(drive.time_us[0]) < BEFORE_US for r in tagged)
     late = sum(int(drive.time_us[-1]) - r.anchor_us < AFTER_US for r in tagged)

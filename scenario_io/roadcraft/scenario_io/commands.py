@@ -53,7 +53,8 @@ def ingest(
 ) -> None:
     """Read driving logs into a store. A run that was killed goes on where it stopped when repeated.
 
-    Logs that cannot be read are skipped, impossible parts of the others left out; both are listed, and the exit code is then 3.
+    Logs that cannot be read are skipped, impossible parts of the others left out; both are listed, and the exit code is
+    then 3.
 
     Example: roadcraft ingest nuplan PATH/TO/splits/mini --out stores/mini maps_root=PATH/TO/maps
     """
@@ -113,7 +114,8 @@ def last_line(report: IngestReport) -> str:
 
 
 def parse_params(words: list[str]) -> dict[str, object]:
-    """``key=value`` words as a mapping; the source's config dataclass decides on their types. Raises ConfigError for a word without '='."""
+    """``key=value`` words as a mapping; the source's config dataclass decides on their types. Raises ConfigError for a
+    word without '='."""
     from roadcraft.core.config import value_of
     from roadcraft.core.errors import ConfigError
 

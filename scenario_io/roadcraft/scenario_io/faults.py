@@ -1,4 +1,5 @@
-"""What a log may get wrong without being useless: impossible frames and boxes are left out, and nothing spans a hole in time.
+"""What a log may get wrong without being useless: impossible frames and boxes are left out, and nothing spans a hole in
+time.
 
 All of it is told: one DataError per kind of fault, which says how many there were and where the first one is.
 """
@@ -33,7 +34,8 @@ FAR = 1e9  # no coordinate in metres is larger
 
 @dataclass(frozen=True)
 class Gap:
-    """A hole between the frames at ``first_us`` and ``last_us``, or a jump of the ego; ``what`` says which, and how large."""
+    """A hole between the frames at ``first_us`` and ``last_us``, or a jump of the ego; ``what`` says which, and how
+    large."""
 
     first_us: int
     last_us: int
@@ -41,7 +43,8 @@ class Gap:
 
 
 def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
-    """The drive without frames whose ego state, and boxes whose pose or size, is impossible; missing velocities taken from the next frame beside.
+    """The drive without frames whose ego state, and boxes whose pose or size, is impossible; missing velocities taken
+    from the next frame beside.
 
     Everything is told in the list. A drive without faults is returned as it is.
     """
@@ -75,14 +78,16 @@ def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
 
 
 def repeated(points: F64, owner: I64) -> Mask:
-    """Vertices (P,) of lines that repeat the one before on their line ``owner`` (P,): what lies between has no direction."""
+    """Vertices (P,) of lines that repeat the one before on their line ``owner`` (P,): what lies between has no
+    direction."""
     again = np.zeros(len(points), np.bool_)
     again[1:] = (np.abs(np.diff(points, axis=0)) < SAME_M).all(1) & (owner[1:] == owner[:-1])
     return again
 
 
 def mended_map(m: MapData, where: str) -> tuple[MapData, list[DataError]]:
-    """The map without repeated vertices in its centre lines, and how many there were. Raises DataError for a centre line without length."""
+    """The map without repeated vertices in its centre lines, and how many there were. Raises DataError for a centre
+    line without length."""
     lines = m.lanes.centerlines
     lane = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
     again = repeated(lines.points, lane)
@@ -104,7 +109,8 @@ def sound_poses(ego: F64) -> Mask:
 
 
 def gaps_of(time_us: I64, xy: F64, interval_us: int, where: str) -> list[Gap]:
-    """The holes of a log, and the ego's jumps. Raises DataError where so many frames are missing that no stretch is like the log it claims to be."""
+    """The holes of a log, and the ego's jumps. Raises DataError where so many frames are missing that no stretch is
+    like the log it claims to be."""
     step_s, move_m = np.diff(time_us) * 1e-6, np.hypot(*np.diff(xy, axis=0).T)
     irregular = _irregular(time_us, interval_us)
     if irregular.sum() > max(IRREGULAR * len(irregular), 2):
@@ -126,7 +132,8 @@ def gaps_of(time_us: I64, xy: F64, interval_us: int, where: str) -> list[Gap]:
 def without_gaps(
     rows: Sequence[ScenarioRow], time_us: I64, interval_us: int, gaps: Sequence[Gap], where: str
 ) -> tuple[list[ScenarioRow], list[DataError]]:
-    """The scenarios whose windows, and the PAST_S before them, span no gap and hold nearly all frames; what was left out, per gap."""
+    """The scenarios whose windows, and the PAST_S before them, span no gap and hold nearly all frames; what was left
+    out, per gap."""
     lost = np.concatenate([[0], np.cumsum(_irregular(time_us, interval_us))])
     if not gaps and lost[-1] == 0:
         return list(rows), []

@@ -23,7 +23,8 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Missing:
-    """Names of one field of a filter that no scenario of the data bears. names: as they were listed; of: how many were; near: the nearest name of each."""
+    """Names of one field of a filter that no scenario of the data bears. names: as they were listed; of: how many were;
+    near: the nearest name of each."""
 
     key: str
     names: tuple[str, ...]
@@ -40,7 +41,8 @@ class Missing:
 
 
 def names_of(source: ScenarioSource, key: str) -> set[str]:
-    """Every name that a field of NAMED could find in the data: a store looks them up in its index, others read their rows."""
+    """Every name that a field of NAMED could find in the data: a store looks them up in its index, others read their
+    rows."""
     ask: Callable[[str], set[str]] | None = getattr(source, "names", None)
     if ask is not None:
         return ask(NAMED[key])
@@ -48,7 +50,8 @@ def names_of(source: ScenarioSource, key: str) -> set[str]:
 
 
 def missing_names(source: ScenarioSource, filter: ScenarioFilter) -> list[Missing]:
-    """What the filter names and the data lack, field by field. A preset's own lists say what may be there, not what must be: they are not asked."""
+    """What the filter names and the data lack, field by field. A preset's own lists say what may be there, not what
+    must be: they are not asked."""
     asked = replace(filter, scenario_tokens=listed_tokens(filter))
     found = []
     for key in NAMED:
@@ -60,7 +63,8 @@ def missing_names(source: ScenarioSource, filter: ScenarioFilter) -> list[Missin
 
 
 def _near(key: str, names: Sequence[str], known: set[str]) -> dict[str, str]:
-    """The nearest name there is, of as many as are shown. A token is near only as one that begins so: any two of them look alike."""
+    """The nearest name there is, of as many as are shown. A token is near only as one that begins so: any two of them
+    look alike."""
     types = set(type_windows().types) if key == "scenario_types" else set()
     near = {}
     for name in (
@@ -76,8 +80,8 @@ def _near(key: str, names: Sequence[str], known: set[str]) -> dict[str, str]:
 
 
 def why_none(source: ScenarioSource, filter: ScenarioFilter) -> str:
-    """``690 scenarios; log_names leaves 120; scenario_types leaves 0: ...``: how many scenarios each field in turn leaves, up to the one that takes the
-    last, and what would be right there."""
+    """``690 scenarios; log_names leaves 120; scenario_types leaves 0: ...``: how many scenarios each field in turn
+    leaves, up to the one that takes the last, and what would be right there."""
     rows = list(source.iter_rows())
     asked = resolve(filter)
     asked = replace(asked, scenario_tokens=listed_tokens(asked), tokens_file=None)

@@ -1,8 +1,9 @@
 """Selects scenarios with the semantics of nuPlan's ScenarioFilter, and says which window of the log each one covers.
 
-Source: reference nuplan-devkit e924167, scenario_builder (order of the filters, equal spacing, what is dropped first) and nuplan_scenario_mapping
-(windows). nuPlan's quirks are kept: a frame with several tags counts under the alphabetically last of those that the type filter lets pass, and
-``timestamp_threshold_s`` compares anchors of one type across all logs.
+Source: reference nuplan-devkit e924167, scenario_builder (order of the filters, equal spacing, what is dropped first)
+and nuplan_scenario_mapping (windows). nuPlan's quirks are kept: a frame with several tags counts under the
+alphabetically last of those that the type filter lets pass, and ``timestamp_threshold_s`` compares anchors of one type
+across all logs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _HERE = Path(__file__).parent
 
 
 class Selected(NamedTuple):
-    """A chosen scenario: its index row, the type it counts under, and the inclusive window (first, last) in microseconds of log time."""
+    """A chosen scenario: its index row, the type it counts under, and the inclusive window (first, last) in
+    microseconds of log time."""
 
     row: ScenarioRow
     type: str
@@ -61,7 +63,8 @@ def type_windows() -> TypeWindows:
 
 
 def window_of(row: ScenarioRow, type: str) -> tuple[int, int]:
-    """The inclusive window of a scenario: the source's own if it fixes one, else by type (15 s from -3 s if mapped, 20 s from 0 otherwise)."""
+    """The inclusive window of a scenario: the source's own if it fixes one, else by type (15 s from -3 s if mapped, 20
+    s from 0 otherwise)."""
     if row.first_us is not None and row.last_us is not None:
         return row.first_us, row.last_us
     windows = type_windows()
@@ -75,7 +78,8 @@ def preset_names() -> list[str]:
 
 
 def resolve(filter: ScenarioFilter) -> ScenarioFilter:
-    """The filter with its preset's values in the fields that were left None. Raises ConfigError for an unknown preset."""
+    """The filter with its preset's values in the fields that were left None. Raises ConfigError for an unknown
+    preset."""
     if filter.preset is None:
         return filter
     path = _HERE / "presets" / f"{filter.preset}.yaml"
@@ -95,8 +99,9 @@ def select(
 ) -> list[Selected]:
     """The scenarios of ``rows`` that pass, ordered by token (or shuffled by seed).
 
-    ``source`` is asked for the drives when the filter looks at what the ego does, at frames' tokens, or at the route (``filter.needs_logs``).
-    Raises ConfigError (unknown preset, such a filter without source) or DataError (a token file that cannot be read).
+    ``source`` is asked for the drives when the filter looks at what the ego does, at frames' tokens, or at the route
+    (``filter.needs_logs``). Raises ConfigError (unknown preset, such a filter without source) or DataError (a token
+    file that cannot be read).
     """
     f = resolve(filter or ScenarioFilter())
     if f.needs_logs and source is None:
@@ -125,7 +130,8 @@ def select(
 
 
 def _draw(token: str) -> bytes:
-    """Where a scenario stands in an order that looks random and is the same in any data, so that smaller samples are parts of larger ones."""
+    """Where a scenario stands in an order that looks random and is the same in any data, so that smaller samples are
+    parts of larger ones."""
     return blake2b(token.encode(), digest_size=8).digest()
 
 
@@ -174,7 +180,8 @@ def listed_tokens(f: ScenarioFilter) -> tuple[str, ...] | None:
 
 
 def read_tokens(path: Path) -> tuple[str, ...]:
-    """Tokens of a text file (one per line, # starts a comment), a JSON list, or a YAML file with a list ``scenario_tokens``."""
+    """Tokens of a text file (one per line, # starts a comment), a JSON list, or a YAML file with a list
+    ``scenario_tokens``."""
     if path.suffix in (".yaml", ".yml", ".json"):
         data = read_yaml(path)
     else:
@@ -255,7 +262,8 @@ def displacement_m(s: Scenario) -> float:
 
 
 def speed_edges(speed: np.ndarray, threshold: float, noise: float) -> tuple[bool, bool]:
-    """Whether the speeds (N,) m/s rise above the threshold, and whether they fall to it, by more than ``noise`` each."""
+    """Whether the speeds (N,) m/s rise above the threshold, and whether they fall to it, by more than ``noise``
+    each."""
     rises = falls = False
     high = low = float(speed[0])
     for v in map(float, speed[1:]):

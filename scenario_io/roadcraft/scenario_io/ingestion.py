@@ -31,7 +31,8 @@ TASKS_PER_WORKER = 8
 
 @dataclass(frozen=True)
 class Skipped:
-    """A log, or a part of one, that could not be read: the log's key, what was wrong, where, and what would be right."""
+    """A log, or a part of one, that could not be read: the log's key, what was wrong, where, and what would be
+    right."""
 
     log: str
     what: str
@@ -41,8 +42,9 @@ class Skipped:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall clock; skipped: logs that could not
-    be read; left_out: parts of the others that could not (scenes, scenarios, frames, boxes); warnings: what is odd, though nothing is missing."""
+    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall
+    clock; skipped: logs that could not be read; left_out: parts of the others that could not (scenes, scenarios,
+    frames, boxes); warnings: what is odd, though nothing is missing."""
 
     store: str
     drives: int
@@ -96,11 +98,13 @@ def ingest(
     tagged_only: bool = False,
     progress: bool = False,
 ) -> IngestReport:
-    """Read every log below ``path`` into the store ``out``, leaving out those that are in it already (so a killed run is continued by repeating it).
+    """Read every log below ``path`` into the store ``out``, leaving out those that are in it already (so a killed run
+    is continued by repeating it).
 
-    format: name of a source plugin, told by the files where None; params: of that source's config; workers: processes (0: one per core);
-    tagged_only: leave frames without a scenario tag out of the index; progress: draw a bar on stderr. A log that cannot be read is skipped
-    and listed in the report. Raises DataError when the path holds no logs, another ingest is running, or the disk is full.
+    format: name of a source plugin, told by the files where None; params: of that source's config; workers: processes
+    (0: one per core); tagged_only: leave frames without a scenario tag out of the index; progress: draw a bar on
+    stderr. A log that cannot be read is skipped and listed in the report. Raises DataError when the path holds no logs,
+    another ingest is running, or the disk is full.
     """
     started = time.monotonic()
     job = _Job(format, str(path), tuple(sorted(_hashable(params or {}).items())), str(out), tagged_only)

@@ -23,8 +23,8 @@ ACCEPTED = (
 def open_source(path: str | Path, format: str | None = None, **params: Any) -> ScenarioSource:
     """The scenarios in ``path``: a store, or raw logs of a format that is told by the files' names.
 
-    format: name of a source plugin ('store', 'nuplan', 'womd', or a third party's), looked for where None; params: of that source's config
-    dataclass, whose first field is the path. Raises DataError that says what is accepted.
+    format: name of a source plugin ('store', 'nuplan', 'womd', or a third party's), looked for where None; params: of
+    that source's config dataclass, whose first field is the path. Raises DataError that says what is accepted.
     """
     root = Path(path).expanduser()
     if not root.exists():

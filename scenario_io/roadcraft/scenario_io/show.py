@@ -1,4 +1,5 @@
-"""Describes what a store (or any source) holds: in numbers, scenario by scenario, or one scenario, drive or map in detail."""
+"""Describes what a store (or any source) holds: in numbers, scenario by scenario, or one scenario, drive or map in
+detail."""
 
 from __future__ import annotations
 
@@ -32,9 +33,9 @@ def describe_store(
 ) -> dict[str, Any]:
     """What a store holds, as JSON-able data with a key ``kind`` ('store', 'scenario', 'drive' or 'map').
 
-    token: of a scenario, the key of a drive, or (the beginning of) a map's hash: describe that one. filter: count and list only what passes it;
-    logs: list the drives as well; limit: scenarios and drives listed (0: all); verify: compare every file with its checksum.
-    Raises DataError for a path that is no store or a name that it does not hold.
+    token: of a scenario, the key of a drive, or (the beginning of) a map's hash: describe that one. filter: count and
+    list only what passes it; logs: list the drives as well; limit: scenarios and drives listed (0: all); verify:
+    compare every file with its checksum. Raises DataError for a path that is no store or a name that it does not hold.
     """
     store = Store(path)
     if token is not None:

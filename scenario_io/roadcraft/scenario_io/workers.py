@@ -19,8 +19,8 @@ from roadcraft.core.errors import DataError
 
 
 class _Pool(ProcessPoolExecutor):
-    """Workers do not run the caller's script again: what they are given lives in importable modules, and a script of three lines, or one read from
-    standard input, need not guard itself by ``if __name__ == "__main__"``."""
+    """Workers do not run the caller's script again: what they are given lives in importable modules, and a script of
+    three lines, or one read from standard input, need not guard itself by ``if __name__ == "__main__"``."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         # Spawned processes are told to import the file of whatever stands as __main__ in the moment they are started.
@@ -33,7 +33,8 @@ class _Pool(ProcessPoolExecutor):
 
 @contextmanager
 def worker_pool(count: int, where: str) -> Iterator[ProcessPoolExecutor]:
-    """A pool of ``count`` processes; leaving it drops what has not begun and waits for the rest. Raises DataError where a process was killed."""
+    """A pool of ``count`` processes; leaving it drops what has not begun and waits for the rest. Raises DataError where
+    a process was killed."""
     pool = _Pool(count, mp_context=get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
     try:
         yield pool

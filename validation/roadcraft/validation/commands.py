@@ -88,10 +88,12 @@ def score(
 
     roadcraft score planner=idm data=STORE scenario=TOKEN --debug
 
-    roadcraft score suites/mini.yaml planner=idm --fail-below 0.9 --fail-on no_ego_at_fault_collisions --junit results.xml
+    roadcraft score suites/mini.yaml planner=idm --fail-below 0.9 --fail-on no_ego_at_fault_collisions --junit
+    results.xml
 
-    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed), or --fail-below or --fail-on is not met;
-    2 wrong configuration; 3 all were driven, but suite.filter names some that the data lack; 4 the data cannot be used, or the disk is full; 130 or 143 interrupted (--resume goes on).
+    Exit codes: 0 every scenario was driven; 1 some could not be driven (they score 0 and are listed), or --fail-below
+    or --fail-on is not met; 2 wrong configuration; 3 all were driven, but suite.filter names some that the data lack; 4
+    the data cannot be used, or the disk is full; 130 or 143 interrupted (--resume goes on).
     """
     from dataclasses import replace
 
@@ -188,7 +190,8 @@ def rescore(
 
     Example: roadcraft rescore runs/a --out runs/a2 --metric hard_braking bound_mps2=3.5
 
-    Exit codes: 0 done; 1 some scenarios could not be judged; 2 an unknown metric or setting; 4 the run or its rollouts cannot be read.
+    Exit codes: 0 done; 1 some scenarios could not be judged; 2 an unknown metric or setting; 4 the run or its rollouts
+    cannot be read.
     """
     from roadcraft.validation.scoring.present import print_summary
     from roadcraft.validation.scoring.rescore import metric_refs, rescore as run_rescore
@@ -222,14 +225,15 @@ def compare(
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the comparison as JUnit XML.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How run B differs from run A on the same scenarios: a verdict, paired differences with intervals, and which scenarios changed.
+    """How run B differs from run A on the same scenarios: a verdict, paired differences with intervals, and which
+    scenarios changed.
 
     What else differs between the runs (controller, vehicle, agents, seed, version, data, metrics) comes first.
 
     Example: roadcraft compare runs/before runs/after
 
-    Exit codes: 0 equal, better, or not worse (a loss of --margin is excluded at 95 %); 1 a challenge is worse beyond its 95 % interval;
-    4 a run cannot be read, or the runs did not drive the same scenarios; 5 undecided.
+    Exit codes: 0 equal, better, or not worse (a loss of --margin is excluded at 95 %); 1 a challenge is worse beyond
+    its 95 % interval; 4 a run cannot be read, or the runs did not drive the same scenarios; 5 undecided.
     """
     from roadcraft.validation.comparing.compare import EXIT_CODES, compare as run_compare
     from roadcraft.validation.comparing.table import print_comparison
@@ -277,7 +281,8 @@ def show(
 
     roadcraft show runs/a --below 0.5 --tokens > bad.yaml; roadcraft score bad.yaml planner=pdm_closed
 
-    Exit codes: 0 done; 2 a name that the run does not know, or an option without effect; 4 nothing of the kind is there.
+    Exit codes: 0 done; 2 a name that the run does not know, or an option without effect; 4 nothing of the kind is
+    there.
     """
     from roadcraft.validation.inspection.show import describe_run, describe_scenario, is_run, token_list
     from roadcraft.validation.inspection.show_table import print_run, print_scenario

@@ -1,7 +1,9 @@
-"""Confidence intervals of means over scenarios. Scenarios of one log share weather, traffic and map, so it is the logs that count as independent.
+"""Confidence intervals of means over scenarios. Scenarios of one log share weather, traffic and map, so it is the logs
+that count as independent.
 
-Cluster-robust (CR1) standard error with Student's t on logs - 1 degrees of freedom; where nearly every log holds one and the same value (all scores
-1, a rare failure, two equal runs) that error says nothing, and exact (Clopper-Pearson) limits of the share of logs that depart from it are given.
+Cluster-robust (CR1) standard error with Student's t on logs - 1 degrees of freedom; where nearly every log holds one
+and the same value (all scores 1, a rare failure, two equal runs) that error says nothing, and exact (Clopper-Pearson)
+limits of the share of logs that depart from it are given.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def no_interval(logs: int) -> str:
 
 
 def standard_error(values: Values, logs: Logs) -> float:
-    """CR1 standard error of the mean of finite ``values`` (N,) with ``logs`` (N,) as clusters. At least two logs are needed."""
+    """CR1 standard error of the mean of finite ``values`` (N,) with ``logs`` (N,) as clusters. At least two logs are
+    needed."""
     _, group = np.unique(np.asarray(logs), return_inverse=True)
     sums = np.bincount(group, weights=values - values.mean())
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.sum(sums**2)) / len(values))
@@ -62,9 +65,10 @@ def mean_interval(
 ) -> Interval | None:
     """Two-sided interval of the mean of ``values`` (N,), NaN left out.
 
-    logs: of each value (N,); bounds: what the values lie in (``SCORE``, ``DIFFERENCE``), to which the limits are clipped; values that are all 0 or 1
-    are shares and lie in ``SCORE``. Where all bounded values are equal, exact limits say how many logs might depart from them. None under ``MIN_LOGS`` logs, and
-    where unbounded values are all equal.
+    logs: of each value (N,); bounds: what the values lie in (``SCORE``, ``DIFFERENCE``), to which the limits are
+    clipped; values that are all 0 or 1 are shares and lie in ``SCORE``. Where all bounded values are equal, exact
+    limits say how many logs might depart from them. None under ``MIN_LOGS`` logs, and where unbounded values are all
+    equal.
     """
     ok = np.isfinite(values)
     values, logs = values[ok], np.asarray(logs)[ok]
@@ -89,7 +93,8 @@ def mean_interval(
 
 
 def detectable(values: Values, logs: Logs, level: float = LEVEL) -> float | None:
-    """The smallest true mean that a sample like ``values`` would have told from 0 with power 0.8; None where there is no t interval."""
+    """The smallest true mean that a sample like ``values`` would have told from 0 with power 0.8; None where there is
+    no t interval."""
     interval = mean_interval(values, logs, level, DIFFERENCE)
     if interval is None or interval.exact:
         return None
@@ -102,8 +107,8 @@ def detectable(values: Values, logs: Logs, level: float = LEVEL) -> float | None
 def _exact(
     values: Values, group: NDArray[np.int64], level: float, bounds: tuple[float, float], home: float
 ) -> Interval:
-    """Limits where few logs depart from the value ``home``: by at most the whole range each, and by how much was seen at the end where
-    nothing can pull the other way."""
+    """Limits where few logs depart from the value ``home``: by at most the whole range each, and by how much was seen
+    at the end where nothing can pull the other way."""
     count = int(group.max()) + 1
     tail = 0.5 - level / 2
 

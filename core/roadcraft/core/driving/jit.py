@@ -5,5 +5,6 @@ from __future__ import annotations
 from numba import njit
 
 small_njit = njit(cache=True, nogil=True, _nrt=False)
-"""For kernels that allocate no array and return none: numba then does not count references. Counting costs two locked instructions per array argument,
-some 60 ns a call, which is more than most of these kernels take. An allocation in such a kernel does not compile."""
+"""For kernels that allocate no array and return none: numba then does not count references. Counting costs two locked
+instructions per array argument, some 60 ns a call, which is more than most of these kernels take. An allocation in such
+a kernel does not compile."""

@@ -1,6 +1,7 @@
 """One array type for every kernel: contiguous, read-only views.
 
-numba compiles a kernel anew for read-only arrays, and a store hands out read-only memory maps while a simulation hands out ordinary arrays.
+numba compiles a kernel anew for read-only arrays, and a store hands out read-only memory maps while a simulation hands
+out ordinary arrays.
 """
 
 from __future__ import annotations

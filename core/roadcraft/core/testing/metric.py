@@ -17,8 +17,9 @@ from roadcraft.core.types import MetricResult
 
 
 class MetricConformance:
-    """Subclass it, set ``name`` (and ``params``): a score in [0, 1] (any finite number where it is only reported) or None, finite statistics, a series
-    as long as the rollout, determinism, and a rollout left as it was (it is read-only)."""
+    """Subclass it, set ``name`` (and ``params``): a score in [0, 1] (any finite number where it is only reported) or
+    None, finite statistics, a series as long as the rollout, determinism, and a rollout left as it was (it is
+    read-only)."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}

@@ -24,7 +24,8 @@ def _egos(count: int) -> F64:
 
 
 class TrackerConformance:
-    """Subclass it, set ``name``: a straight plan at the present speed asks for nearly nothing; rows do not depend on one another."""
+    """Subclass it, set ``name``: a straight plan at the present speed asks for nearly nothing; rows do not depend on
+    one another."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -55,7 +56,8 @@ class TrackerConformance:
 
 
 class VehicleModelConformance:
-    """Subclass it, set ``name``: without controls a straight-driving vehicle keeps speed and direction; rows do not depend on one another."""
+    """Subclass it, set ``name``: without controls a straight-driving vehicle keeps speed and direction; rows do not
+    depend on one another."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}

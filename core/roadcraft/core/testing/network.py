@@ -122,8 +122,9 @@ def check_prediction(prediction: Any, spec: FeatureSpec, count: int) -> None:
 
 
 class EncoderConformance:
-    """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the batch, a reload, the device of the features.
-    ``meta``: why the encoder cannot run on torch's device ``meta``, if it cannot."""
+    """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the
+    batch, a reload, the device of the features. ``meta``: why the encoder cannot run on torch's device ``meta``, if it
+    cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -188,7 +189,8 @@ class EncoderConformance:
         torch.testing.assert_close(one, two, rtol=0, atol=0, msg="a reloaded encoder says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, encoder: Any) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it would on a GPU."""
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
+        as it would on a GPU."""
 
         if self.meta:
             pytest.skip(self.meta)
@@ -199,9 +201,10 @@ class EncoderConformance:
 
 
 class ModelConformance:
-    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit headings, times, finiteness (of logits, loss and
-    gradients, with nobody around, without a target), independence of the batch, other capacities, a reload, the device of the features; training lowers the loss.
-    ``meta``: why the model cannot run on torch's device ``meta``, if it cannot."""
+    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit
+    headings, times, finiteness (of logits, loss and gradients, with nobody around, without a target), independence of
+    the batch, other capacities, a reload, the device of the features; training lowers the loss. ``meta``: why the model
+    cannot run on torch's device ``meta``, if it cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -349,8 +352,9 @@ class ModelConformance:
             torch.testing.assert_close(a, b, rtol=0, atol=0, msg="a reloaded model says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, pair: tuple[Any, Any]) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it would on a GPU. ``kind`` alone may be
-        looked into, to find the tokens of a kind; where a model does so it is given on the CPU."""
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
+        as it would on a GPU. ``kind`` alone may be looked into, to find the tokens of a kind; where a model does so it
+        is given on the CPU."""
         import torch
 
         if self.meta:

@@ -16,8 +16,8 @@ from roadcraft.core.testing.world import made_up_scenario, observe
 
 
 class PlannerConformance:
-    """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged inputs (observations are
-    read-only)."""
+    """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch, unchanged
+    inputs (observations are read-only)."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}

@@ -12,7 +12,8 @@ from roadcraft.core.interfaces import ScenarioSource
 
 
 class SourceConformance:
-    """Subclass it, set ``name`` and ``params`` (or override ``source``) so that it opens a small log: rows, drives and windows agree."""
+    """Subclass it, set ``name`` and ``params`` (or override ``source``) so that it opens a small log: rows, drives and
+    windows agree."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}

@@ -1,4 +1,5 @@
-"""A small made-up world for tests: two lanes, a junction with a light, two lanes again, some traffic. Small enough to reason about by hand."""
+"""A small made-up world for tests: two lanes, a junction with a light, two lanes again, some traffic. Small enough to
+reason about by hand."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def sketch_map(
 ) -> MapData:
     """A map by the center lines of its lanes, which are all ``width_m`` wide.
 
-    Areas are (id, kind, subtype, rings), lines (id, points) of boundaries, ``intersections`` maps ids of blocks to rows of areas.
+    Areas are (id, kind, subtype, rings), lines (id, points) of boundaries, ``intersections`` maps ids of blocks to rows
+    of areas.
     """
     row = {lane.id: i for i, lane in enumerate(lanes)}
     blocks = list(dict.fromkeys(lane.block for lane in lanes))
@@ -154,7 +156,8 @@ def rectangle(low: tuple[float, float], high: tuple[float, float]) -> list[F64]:
 
 
 def made_up_map() -> MapData:
-    """A road along +x: blocks 1 (lanes 10 left, 11 right, x 0..100), 2 (connectors 20, 21, x 100..130, with a light), 3 (lanes 30, 31, to x 400)."""
+    """A road along +x: blocks 1 (lanes 10 left, 11 right, x 0..100), 2 (connectors 20, 21, x 100..130, with a light), 3
+    (lanes 30, 31, to x 400)."""
     x0, y0 = ORIGIN
     sides = {0: WIDTH_M / 2, 1: -WIDTH_M / 2}
 
@@ -202,8 +205,9 @@ def sketch_drive(
 ) -> Drive:
     """A drive of T frames at 20 Hz in which the same n objects are seen all the time.
 
-    ``ego`` is (T, 10), ``box`` (T, n, 5) and ``velocity`` (T, n, 2). ``lights`` maps ids of lanes to a state, or to one for each frame, ``tags`` frames to
-    types of scenario. ``route`` is ids of blocks; tokens count on from ``first_token``.
+    ``ego`` is (T, 10), ``box`` (T, n, 5) and ``velocity`` (T, n, 2). ``lights`` maps ids of lanes to a state, or to one
+    for each frame, ``tags`` frames to types of scenario. ``route`` is ids of blocks; tokens count on from
+    ``first_token``.
     """
     frames, n, m = len(ego), len(kinds), len(lights)
     states = np.stack([np.broadcast_to(state, frames) for state in lights.values()], 1)
@@ -257,8 +261,9 @@ def made_up_scenario(
     seconds: float = 15.0,
     light: LightState = LightState.GREEN,
 ) -> Scenario:
-    """The ego drives at constant speed along ``lane`` (0 left, 1 right) from x = 10 m; a car leads 25 m ahead at the same speed, a cyclist
-    rides on the other lane, a pedestrian stands beside the road, two cones stand on its edge. 20 Hz, 3 s of past, 10 s of future."""
+    """The ego drives at constant speed along ``lane`` (0 left, 1 right) from x = 10 m; a car leads 25 m ahead at the
+    same speed, a cyclist rides on the other lane, a pedestrian stands beside the road, two cones stand on its edge. 20
+    Hz, 3 s of past, 10 s of future."""
     past, ahead = 60, round(seconds * 20)
     frames = past + ahead + 1 + 200
     t = (np.arange(frames) - past) * 0.05
@@ -284,7 +289,8 @@ def made_up_scenario(
 def observe(
     scenarios: Sequence[Scenario], iteration: int = 0, needs: PlannerNeeds | None = None, vehicle: Vehicle | None = None
 ) -> ObservationBatch:
-    """What a planner would see at an iteration if everybody, the ego included, had driven as logged. Slow and obvious."""
+    """What a planner would see at an iteration if everybody, the ego included, had driven as logged. Slow and
+    obvious."""
     needs = needs or PlannerNeeds(object_past=21)
     histories = [_history(s, iteration, HISTORY) for s in scenarios]
     lights = [s.drive.lights.rows(int(s.frames[iteration])) for s in scenarios]

@@ -1,8 +1,10 @@
-"""Whether a trajectory keeps a drive within nuPlan's comfort bounds, as the metric will find it: with the same filters, and with what was driven before.
+"""Whether a trajectory keeps a drive within nuPlan's comfort bounds, as the metric will find it: with the same filters,
+and with what was driven before.
 
-A metric that looks at a drive as a whole smooths over 1.5 s, so what ego did up to now and what it does next are judged together: two gentle plans that
-brake and accelerate by turns are not comfortable. PDM's own test (``comfort``) fits one parabola through the next 4 s and sees neither.
-Source: the definitions of nuplan-devkit e924167 (metrics/utils/state_extractors.py), as in ``validation/metrics/dynamics``.
+A metric that looks at a drive as a whole smooths over 1.5 s, so what ego did up to now and what it does next are judged
+together: two gentle plans that brake and accelerate by turns are not comfortable. PDM's own test (``comfort``) fits one
+parabola through the next 4 s and sees neither. Source: the definitions of nuplan-devkit e924167
+(metrics/utils/state_extractors.py), as in ``validation/metrics/dynamics``.
 """
 
 from __future__ import annotations
@@ -24,16 +26,18 @@ _SMOOTH, _JERK, _TURN = 8, 15, 5  # states that a filter takes in
 
 
 class Taps(NamedTuple):
-    """A Savitzky-Golay filter: inner (w,) weights of a window, left (w // 2, w) those of the first outputs of a series over its first window."""
+    """A Savitzky-Golay filter: inner (w,) weights of a window, left (w // 2, w) those of the first outputs of a series
+    over its first window."""
 
     inner: F64
     left: F64
 
 
 class ComfortFilters(NamedTuple):
-    """Filters for states ``dt`` s apart and the bounds. smooth: accelerations; jerk: smoothed ones, differentiated; turn, twist: yaw rate and acceleration of
-    headings; reach: from the rear axle to the box centre, m; bounds (7,): least and largest longitudinal acceleration, then largest magnitudes of lateral
-    acceleration, jerk, longitudinal jerk, yaw acceleration, yaw rate."""
+    """Filters for states ``dt`` s apart and the bounds. smooth: accelerations; jerk: smoothed ones, differentiated;
+    turn, twist: yaw rate and acceleration of headings; reach: from the rear axle to the box centre, m; bounds (7,):
+    least and largest longitudinal acceleration, then largest magnitudes of lateral acceleration, jerk, longitudinal
+    jerk, yaw acceleration, yaw rate."""
 
     smooth: Taps
     jerk: Taps
@@ -61,8 +65,8 @@ def comfort_filters(dt: float, reach: float, bounds: F64) -> ComfortFilters:
 
 
 def driven_before(past: F64, past_us: I64, valid: np.ndarray, dt: float, iteration: int) -> tuple[F64, bool]:
-    """The states (P, 10), at most PAST, before the last of ``past`` (H, 10) that belong to a drive of so many steps and follow one another every ``dt`` s, to a
-    tenth; and whether they begin with the drive's first."""
+    """The states (P, 10), at most PAST, before the last of ``past`` (H, 10) that belong to a drive of so many steps and
+    follow one another every ``dt`` s, to a tenth; and whether they begin with the drive's first."""
     step = np.abs(np.diff(past_us) * 1e-6 - dt) < 0.1 * dt
     broken = np.flatnonzero(~(step & valid[:-1] & valid[1:]))
     first = int(broken[-1]) + 1 if len(broken) else 0
@@ -72,8 +76,9 @@ def driven_before(past: F64, past_us: I64, valid: np.ndarray, dt: float, iterati
 
 @njit(cache=True, nogil=True)
 def _filtered(values: F64, first: int, taps: Taps, begin: bool, out: F64) -> int:
-    """Filter values[first:] into ``out``; the place of the first output, the last being half a window before the end. begin: the series starts with
-    values[first], so that the first window's polynomial serves for the outputs before its middle, as in the metric."""
+    """Filter values[first:] into ``out``; the place of the first output, the last being half a window before the end.
+    begin: the series starts with values[first], so that the first window's polynomial serves for the outputs before its
+    middle, as in the metric."""
     inner, left = taps
     width, h = len(inner), len(left)
     lead = (width - 1) // 2
@@ -103,10 +108,11 @@ def _within(values: F64, first: int, last: int, low: float, high: float) -> bool
 
 @njit(cache=True, nogil=True)
 def score_comfort(past: F64, begin: bool, states: F64, comfort: ComfortFilters, score_table: F64) -> None:
-    """1 or 0 per trajectory of states (N, T, 10), the first of which is now, after past (P, 10); written to ``score_table``.
+    """1 or 0 per trajectory of states (N, T, 10), the first of which is now, after past (P, 10); written to
+    ``score_table``.
 
-    begin: the first of all these states is the drive's first, where the metric begins. Judged is whatever a state to come has a part in, and half a
-    window before the end.
+    begin: the first of all these states is the drive's first, where the metric begins. Judged is whatever a state to
+    come has a part in, and half a window before the end.
     """
     p, b = len(past), comfort.bounds
     count = p + states.shape[1]

@@ -1,9 +1,11 @@
 """A planner under supervision: only the wrapped planner's own proposals, copies of them, and braking along them.
 
-Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight on, and scored as nuPlan scores a drive:
-comfort over what was driven and what will be. The best by rules plus the planner's own opinion is driven. Where it has a flaw, gentler and slower copies
-compete, and where one leaves the road, copies of it that keep to the route's centre line; where nothing is safe, ego brakes along a proposal's path, comfortably if that is safe, else as hard as it may.
-Source: the scoring of PDM-Closed (tuplan_garage b51d5d0) and of PLUTO's post-processing (Cheng et al., 2024: rules + 0.3 learned).
+Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight
+on, and scored as nuPlan scores a drive: comfort over what was driven and what will be. The best by rules plus the
+planner's own opinion is driven. Where it has a flaw, gentler and slower copies compete, and where one leaves the road,
+copies of it that keep to the route's centre line; where nothing is safe, ego brakes along a proposal's path,
+comfortably if that is safe, else as hard as it may. Source: the scoring of PDM-Closed (tuplan_garage b51d5d0) and of
+PLUTO's post-processing (Cheng et al., 2024: rules + 0.3 learned).
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class _GuardState:
 
 
 class _Decision(NamedTuple):
-    """What is driven: candidate of the wrapped planner as it is (>= 0), or -1 and poses (T, 3); value; whether ego brakes."""
+    """What is driven: candidate of the wrapped planner as it is (>= 0), or -1 and poses (T, 3); value; whether ego
+    brakes."""
 
     candidate: int
     poses: F64
@@ -77,8 +80,9 @@ class _Stop(NamedTuple):
 
 
 class Guard(Planner):
-    """See :class:`roadcraft.planners.guard.config.GuardConfig`. Plans have K = 1; debug channels ``guard_changed``, ``guard_braked`` and, with a fallback,
-    ``guard_fallback`` are 1 in steps where the wrapped planner's choice was not driven, where ego brakes, and where the fallback drives."""
+    """See :class:`roadcraft.planners.guard.config.GuardConfig`. Plans have K = 1; debug channels ``guard_changed``,
+    ``guard_braked`` and, with a fallback, ``guard_fallback`` are 1 in steps where the wrapped planner's choice was not
+    driven, where ego brakes, and where the fallback drives."""
 
     def __init__(self, config: GuardConfig, planner: Planner | None = None) -> None:
         """``planner``: the wrapped one, in place of the one that ``config`` names."""
@@ -160,7 +164,8 @@ class Guard(Planner):
     def _forecast_paths(
         self, forecast: Forecast, b: int, now_us: int, traffic: Traffic, identity: U64, kind: U8
     ) -> F64:
-        """Paths of the world's objects over the horizon and one step more, after which the last one's speed is known."""
+        """Paths of the world's objects over the horizon and one step more, after which the last one's speed is
+        known."""
         n = _times(forecast, b)
         time_s = (forecast.time_us[b, :n] - now_us) * 1e-6
         if time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
@@ -285,7 +290,8 @@ class _Evaluation:
         return out
 
     def _moved_to_centerline(self, poses: F64, wanted: Any) -> tuple[F64, I64]:
-        """Copies of the wanted ones of poses (N, T, 3) on the route's centre line, as far as they can be made, and the rows that they are of."""
+        """Copies of the wanted ones of poses (N, T, 3) on the route's centre line, as far as they can be made, and the
+        rows that they are of."""
         out, rows = np.empty_like(poses), list[int]()
         for n in np.flatnonzero(wanted):
             if moved_to_centerline(poses[n], self.route_path, out[len(rows)]):
@@ -297,8 +303,8 @@ class _Evaluation:
         return np.asarray(total(score_table, self.setup.rules) + learned - 2.0 * ~_safe(score_table))
 
     def _brake(self, poses: F64) -> _Decision:
-        """Stops along the given paths: the best comfortable one that is safe and stays away from others, else the best hard one, or at least a safe one; else the
-        hardest, along the path where the worst comes last."""
+        """Stops along the given paths: the best comfortable one that is safe and stays away from others, else the best
+        hard one, or at least a safe one; else the hardest, along the path where the worst comes last."""
         c, found = self.config, None
         for decel, jerk in ((c.comfort_stop_mps2, c.jerk_mps3), (c.emergency_stop_mps2, np.inf)):
             copies = self._copies(poses, (0.0,), decel, jerk)
@@ -355,7 +361,8 @@ def _assemble(obs: ObservationBatch, plan: Plan, decisions: list[_Decision]) -> 
 
 
 def _controls(obs: ObservationBatch, plan: Plan, time_us: I64, states: F64, length: I64, changed: F64) -> F64 | None:
-    """The wrapped planner's controls where its choice is driven, the tracker's for the others; None where it gives none."""
+    """The wrapped planner's controls where its choice is driven, the tracker's for the others; None where it gives
+    none."""
     if plan.controls is None:
         return None
     ego = np.ascontiguousarray(obs.ego)

@@ -1,4 +1,5 @@
-"""A planner's trajectories on a common time grid, gentler and slower copies of them along their own path, and copies that keep to a line."""
+"""A planner's trajectories on a common time grid, gentler and slower copies of them along their own path, and copies
+that keep to a line."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ SETTLE_S = 0.3  # in which a gentle copy takes on the speed that it wants
 
 @njit(cache=True, nogil=True)
 def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int, out: F64) -> bool:
-    """Poses out (T, 3) x, y, heading every ``step_us`` from ``start_us`` of a trajectory states (T', >= 3) at time_us (T',), ``length`` of them valid.
+    """Poses out (T, 3) x, y, heading every ``step_us`` from ``start_us`` of a trajectory states (T', >= 3) at time_us
+    (T',), ``length`` of them valid.
 
-    Beyond its end a trajectory goes straight on at its last speed. False, and nothing of use in ``out``, where a value is not finite or fewer than
-    two states are valid.
+    Beyond its end a trajectory goes straight on at its last speed. False, and nothing of use in ``out``, where a value
+    is not finite or fewer than two states are valid.
     """
     if length < 2:
         return False
@@ -50,8 +52,9 @@ def retimed(
 ) -> None:
     """A copy out (T, 3) of poses (T, 3) along the same path at ``factor`` times its speed; factor 0 comes to a stop.
 
-    The copy goes on from ``speed`` (m/s) and ``accel`` (m/s2) now, speeds up by ``most`` and slows down by ``decel`` m/s2 at most, and changes its
-    acceleration by ``jerk`` m/s3 at most (inf: at once). It ends where the original does, at the latest.
+    The copy goes on from ``speed`` (m/s) and ``accel`` (m/s2) now, speeds up by ``most`` and slows down by ``decel``
+    m/s2 at most, and changes its acceleration by ``jerk`` m/s3 at most (inf: at once). It ends where the original does,
+    at the latest.
     """
     count = len(poses)
     arc = np.zeros(count)
@@ -82,8 +85,9 @@ def retimed(
 
 @njit(cache=True, nogil=True)
 def moved_to_centerline(poses: F64, line: ArcPath, out: F64) -> bool:
-    """A copy out (T, 3) of poses (T, 3), as far along ``line`` at each time as the original has come on its own way, and on the line itself after SETTLE_M.
-    False, and nothing in ``out``, where the first pose is not about on the line, or the line has no points."""
+    """A copy out (T, 3) of poses (T, 3), as far along ``line`` at each time as the original has come on its own way,
+    and on the line itself after SETTLE_M. False, and nothing in ``out``, where the first pose is not about on the line,
+    or the line has no points."""
     if len(line.xy) < 2:
         return False
     start, _ = project(line, poses[0, 0], poses[0, 1], 0)

@@ -1,4 +1,5 @@
-"""The guard's judgement of trajectories: simulated, then scored by the engine that pdm_closed uses, with areas read as nuPlan's metrics read them."""
+"""The guard's judgement of trajectories: simulated, then scored by the engine that pdm_closed uses, with areas read as
+nuPlan's metrics read them."""
 
 from __future__ import annotations
 
@@ -31,8 +32,9 @@ _OVERSPEED_MPS = 2.23  # nuPlan's: this much too fast all the time scores 0
 
 
 class ScoringSetup(NamedTuple):
-    """The judge's constants for one vehicle: rules, comfort filters, tracker gains, vehicle_box (3,) and motion (4,) of the vehicle; slack_m: corners
-    this far over the edge are let pass; radius_m: of where road blocks and objects count."""
+    """The judge's constants for one vehicle: rules, comfort filters, tracker gains, vehicle_box (3,) and motion (4,) of
+    the vehicle; slack_m: corners this far over the edge are let pass; radius_m: of where road blocks and objects count.
+    """
 
     rules: Rules
     comfort: ComfortFilters
@@ -61,8 +63,9 @@ def check_areas(
 ) -> None:
     """Flags (N, T) of the poses of states (N, T, 10), and the speed-limit score.
 
-    OFF_ROAD: a corner of the footprint, ``slack_m`` less on all sides, lies in no lane and no drivable area; it is not held against a trajectory until
-    it has been on the road once. ONCOMING: the centre lies in lanes, all of which run the other way.
+    OFF_ROAD: a corner of the footprint, ``slack_m`` less on all sides, lies in no lane and no drivable area; it is not
+    held against a trajectory until it has been on the road once. ONCOMING: the centre lies in lanes, all of which run
+    the other way.
     """
     box = setup.vehicle_box
     hl, hw = max(0.5 * box[1] - setup.slack_m, 0.0), max(0.5 * box[2] - setup.slack_m, 0.0)
@@ -123,8 +126,8 @@ def simulate_and_score(
     route_path: ArcPath,
     setup: ScoringSetup,
 ) -> F64:
-    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P, 10) behind it, would follow them.
-    begin: these are all that it drove.
+    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P,
+    10) behind it, would follow them. begin: these are all that it drove.
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """

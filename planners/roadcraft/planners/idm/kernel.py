@@ -1,9 +1,10 @@
 """Rolls the intelligent driver model forward along a fixed path among objects that stand where they are seen.
 
-Reference: nuplan-devkit e924167, AbstractIDMPlanner. The path to go is a corridor with square caps united with ego's footprint; the lead is the object
-nearest to ego's footprint among those that meet it. The path never changes, so what meets its interior is found once per plan (once
-per scenario for the surfaces of lanes); only what touches the corridor near its moving ends is examined anew for each pose. Decisions too close to call
-(``capsules.MARGIN``) make ``plan_along`` answer False: the caller then plans with GEOS.
+Reference: nuplan-devkit e924167, AbstractIDMPlanner. The path to go is a corridor with square caps united with ego's
+footprint; the lead is the object nearest to ego's footprint among those that meet it. The path never changes, so what
+meets its interior is found once per plan (once per scenario for the surfaces of lanes); only what touches the corridor
+near its moving ends is examined anew for each pose. Decisions too close to call (``capsules.MARGIN``) make
+``plan_along`` answer False: the caller then plans with GEOS.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ _NONE, _OUT = -1, -2
 
 
 class IdmPath(NamedTuple):
-    """A path for kernels. line (Q, 2) and arcs (Q,): all vertices of the lanes, for projection; progress (P,), points (P, 2), heading (P,): the rail;
-    capsules: of its chunks; target: m/s; half_width: m; lanes (C,): rows of the lanes that may turn red, whose surfaces are polygons
-    area_points, area_rings, area_offsets; red_count (C, 2, P + 1): how many segments (vertices, for their joins) before each meet the surface;
-    red_near (C,) bool: it comes so near the path that a cap may meet it."""
+    """A path for kernels. line (Q, 2) and arcs (Q,): all vertices of the lanes, for projection; progress (P,), points
+    (P, 2), heading (P,): the rail; capsules: of its chunks; target: m/s; half_width: m; lanes (C,): rows of the lanes
+    that may turn red, whose surfaces are polygons area_points, area_rings, area_offsets; red_count (C, 2, P + 1): how
+    many segments (vertices, for their joins) before each meet the surface; red_near (C,) bool: it comes so near the
+    path that a cap may meet it."""
 
     line: F64
     arcs: F64
@@ -70,7 +72,8 @@ class IdmPath(NamedTuple):
 
 
 class IdmObservation(NamedTuple):
-    """What is around. box (K, 5), corners (K, 4, 2), velocity (K, 2), still (K,) bool: static kinds; red (C,) bool: lanes that are red now."""
+    """What is around. box (K, 5), corners (K, 4, 2), velocity (K, 2), still (K,) bool: static kinds; red (C,) bool:
+    lanes that are red now."""
 
     box: F64
     corners: F64
@@ -103,10 +106,11 @@ def rail_capsules(points: F64, half_width: float) -> F64:
 def _last_met(
     points: F64, half_width: float, capsules: F64, first: int, polygon: F64, vertices: int, bound: F64, met: I64
 ) -> bool:
-    """Where a convex polygon meets the corridor of the rail from segment ``first`` on; False where a decision is too close to call.
+    """Where a convex polygon meets the corridor of the rail from segment ``first`` on; False where a decision is too
+    close to call.
 
-    met (3,) int64, raised, never lowered: last segment whose rectangle it meets, last vertex whose join it meets, and 1 where it comes so near that
-    a square cap might meet it.
+    met (3,) int64, raised, never lowered: last segment whose rectangle it meets, last vertex whose join it meets, and 1
+    where it comes so near that a square cap might meet it.
     """
     scratch, own = np.empty((40, 2)), np.empty(5)
     own[4] = half_width
@@ -162,7 +166,8 @@ def map_red_lanes(
 
 @njit(cache=True, nogil=True)
 def _mark_edge(points: F64, half_width: float, capsules: F64, edge: F64, marks: I64) -> bool:
-    """Mark (2, P + 1), shifted by one, the segments and vertices (joins) that an edge surely meets; whether it comes near the corridor at all."""
+    """Mark (2, P + 1), shifted by one, the segments and vertices (joins) that an edge surely meets; whether it comes
+    near the corridor at all."""
     scratch, own = np.empty((40, 2)), np.empty(5)
     bound = np.array([edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0])
     own[4] = half_width
@@ -185,7 +190,8 @@ def _mark_edge(points: F64, half_width: float, capsules: F64, edge: F64, marks: 
 def plan_along(
     path: IdmPath, seen: IdmObservation, params: IdmParams, ego: F64, ego_box: F64, vehicle_box: F64, out: F64
 ) -> bool:
-    """Fill out (T, 10) with ego's projection on the way and its next T - 1 states, ``params.interval`` apart; False where a decision is too close to call.
+    """Fill out (T, 10) with ego's projection on the way and its next T - 1 states, ``params.interval`` apart; False
+    where a decision is too close to call.
 
     ego (10,) rear-axle state; ego_box (5,); vehicle_box (3,): rear axle to box centre, length, width.
     """
@@ -227,7 +233,8 @@ def plan_along(
 
 @njit(cache=True, nogil=True)
 def _survey(path: IdmPath, seen: IdmObservation, x: float, y: float, radius: float, s: float) -> tuple[I64, F64, bool]:
-    """Of each object: where it meets the rail ahead (see ``_last_met``; -2: out of the radius) and its bounding box; and whether all is clear."""
+    """Of each object: where it meets the rail ahead (see ``_last_met``; -2: out of the radius) and its bounding box;
+    and whether all is clear."""
     objects, count = len(seen.box), len(path.progress)
     met, extents, bound = np.full((objects, 3), _NONE), np.empty((objects, 4)), np.empty(5)
     first = max(segment_of(path.progress, count, clamp_progress(path.progress, count, s)) - 2, 0)
@@ -246,8 +253,8 @@ def _survey(path: IdmPath, seen: IdmObservation, x: float, y: float, radius: flo
 
 @njit(cache=True, nogil=True)
 def _open_ends(progress: F64, points: F64, half_width: float, start: float, end: float, out: F64) -> tuple[int, int]:
-    """Rail segments that hold the start and the end of a corridor with square caps, and its pieces on them: out[1] and out[2] (4, 2), the same
-    where both lie on one segment."""
+    """Rail segments that hold the start and the end of a corridor with square caps, and its pieces on them: out[1] and
+    out[2] (4, 2), the same where both lie on one segment."""
     count = len(progress)
     if start >= progress[count - 1]:
         start = progress[count - 2]
@@ -279,7 +286,8 @@ def _open_ends(progress: F64, points: F64, half_width: float, start: float, end:
 def _find_lead(
     path: IdmPath, seen: IdmObservation, params: IdmParams, s: float, edges: F64, met: I64, extents: F64, ends: F64
 ) -> tuple[bool, int, float]:
-    """Whether all is clear, the lead (object, or K + lane, or -1) and its distance from ego's footprint ``edges`` (4, 2)."""
+    """Whether all is clear, the lead (object, or K + lane, or -1) and its distance from ego's footprint ``edges`` (4,
+    2)."""
     count, objects = len(path.progress), len(seen.box)
     corners, red, red_count, red_near = seen.corners, seen.red, path.red_count, path.red_near
     points, rings, offsets, lanes = path.area_points, path.area_rings, path.area_offsets, path.lanes

@@ -1,4 +1,5 @@
-"""The intelligent driver model along the lanes of the route: keeps its lane, its speed limit and its distance (nuPlan's IDM planner)."""
+"""The intelligent driver model along the lanes of the route: keeps its lane, its speed limit and its distance (nuPlan's
+IDM planner)."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ from roadcraft.planners.idm.route import (
 
 @dataclass(frozen=True)
 class IdmState:
-    """State of one scenario. path: the path and what lies on it, made at the start and never changed; lanes (C,) int64 rows of the route's lanes,
-    ids (C,) int64 of the same; exact: how many plans were left to exact geometry so far."""
+    """State of one scenario. path: the path and what lies on it, made at the start and never changed; lanes (C,) int64
+    rows of the route's lanes, ids (C,) int64 of the same; exact: how many plans were left to exact geometry so far."""
 
     path: IdmPath
     lanes: I64
@@ -42,10 +43,11 @@ class IdmState:
 
 
 class Idm(Planner):
-    """Plans ``poses`` states along the path that was chosen at the start; an object ahead that meets the path, or a red light, is the lead.
+    """Plans ``poses`` states along the path that was chosen at the start; an object ahead that meets the path, or a red
+    light, is the lead.
 
-    Where ego starts off the route, the nearest of its first lanes is taken; where no chain of lanes reaches the route's end, the longest found.
-    Source: nuplan-devkit e924167, IDMPlanner; Treiber, Hennecke, Helbing (2000).
+    Where ego starts off the route, the nearest of its first lanes is taken; where no chain of lanes reaches the route's
+    end, the longest found. Source: nuplan-devkit e924167, IDMPlanner; Treiber, Hennecke, Helbing (2000).
     """
 
     def __init__(self, config: IdmConfig) -> None:
@@ -113,7 +115,8 @@ class Idm(Planner):
 
 
 def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float, width: float) -> IdmPath:
-    """The path along a chain of lanes for a vehicle of the given width, and where the surfaces of ``lanes`` (C,) meet it."""
+    """The path along a chain of lanes for a vehicle of the given width, and where the surfaces of ``lanes`` (C,) meet
+    it."""
     points, heading = join_centerlines(map_data, chain)
     line = points.copy()
     progress = np.zeros(len(points))

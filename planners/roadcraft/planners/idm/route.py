@@ -1,7 +1,8 @@
-"""Routes over the lane graph: which lanes a mission allows, where ego starts, and the chain of lanes that leads to the last road block.
+"""Routes over the lane graph: which lanes a mission allows, where ego starts, and the chain of lanes that leads to the
+last road block.
 
-Rows are rows of ``map.lanes`` or ``map.blocks``; a route is given as ids of road blocks in driving order. The searches run once per scenario.
-Reference: nuplan-devkit e924167, BreadthFirstSearch and IDMPlanner.
+Rows are rows of ``map.lanes`` or ``map.blocks``; a route is given as ids of road blocks in driving order. The searches
+run once per scenario. Reference: nuplan-devkit e924167, BreadthFirstSearch and IDMPlanner.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ def starting_lane(map_data: MapData, lanes: I64, center: F64, footprint: F64) ->
 
 
 def search_lanes(map_data: MapData, start: int, allowed: I64, target_block: int, depth: int) -> tuple[list[int], bool]:
-    """Breadth-first search from lane ``start`` over ``allowed`` lanes for a lane of ``target_block`` at exactly ``depth`` lanes from the start.
+    """Breadth-first search from lane ``start`` over ``allowed`` lanes for a lane of ``target_block`` at exactly
+    ``depth`` lanes from the start.
 
-    Returns the chain of lane rows from the start, and whether the target was reached; where it was not, the chain ends at the lane that
-    the search came upon last (the reference calls it the longest route). depth counts the start as 1.
+    Returns the chain of lane rows from the start, and whether the target was reached; where it was not, the chain ends
+    at the lane that the search came upon last (the reference calls it the longest route). depth counts the start as 1.
     """
     lanes = map_data.lanes
     free = {int(lane) for lane in allowed}
@@ -75,7 +77,8 @@ def search_lanes(map_data: MapData, start: int, allowed: I64, target_block: int,
 
 
 def join_centerlines(map_data: MapData, lanes: list[int]) -> tuple[F64, F64]:
-    """All vertices of the lanes' centre lines one after the other, points (P, 2), and each vertex's heading (P,) within its own lane."""
+    """All vertices of the lanes' centre lines one after the other, points (P, 2), and each vertex's heading (P,) within
+    its own lane."""
     lines = [map_data.lanes.centerlines[lane] for lane in lanes]
     points = np.concatenate(lines)
     heading = np.zeros(len(points))

@@ -1,8 +1,10 @@
-"""Checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the model card). Nothing in it is code.
+"""Checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the model
+card). Nothing in it is code.
 
-config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``data`` (sources, licences, hashes), ``training`` (the recipe),
-``versions``, ``code`` (digests of the plugins' sources), ``features`` (their capacities) and ``features_hash`` (of the layout they were built with), and last
-``weights``, the digest of model.safetensors, so that a file that is damaged or cut off is noticed.
+config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``data`` (sources, licences,
+hashes), ``training`` (the recipe), ``versions``, ``code`` (digests of the plugins' sources), ``features`` (their
+capacities) and ``features_hash`` (of the layout they were built with), and last ``weights``, the digest of
+model.safetensors, so that a file that is damaged or cut off is noticed.
 """
 
 from __future__ import annotations
@@ -101,8 +103,9 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint folder; an existing one is replaced only when the new one is complete.
 
-    config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's own; extra: writes further
-    files into the folder it is given. Raises DiskError naming the file that could not be written; nothing of the new folder is then left.
+    config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's
+    own; extra: writes further files into the folder it is given. Raises DiskError naming the file that could not be
+    written; nothing of the new folder is then left.
     """
     scratch = None
     try:
@@ -177,7 +180,8 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 def settle_folder(folder: Path) -> None:
-    """Put back the old folder if ``replace_folder`` was killed between taking it away and putting the new one in its place."""
+    """Put back the old folder if ``replace_folder`` was killed between taking it away and putting the new one in its
+    place."""
     old = folder.with_name(f".{folder.name}.old")
     if old.is_dir() and not folder.exists():
         os.replace(old, folder)
@@ -234,8 +238,8 @@ def read_metrics(folder: str | Path) -> dict[str, Any]:
 
 
 def changed_code(tree: Mapping[str, Any]) -> list[str]:
-    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for its encoder and one for its model. Raises
-    PluginError where one is not installed."""
+    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for its
+    encoder and one for its model. Raises PluginError where one is not installed."""
     out = []
     for kind in ("encoder", "model"):
         name = tree[kind]["name"]
@@ -253,7 +257,8 @@ def warn_of_changes(folder: str | Path, tree: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) -> tuple[Network, dict[str, Any]]:
-    """The network of a checkpoint in evaluation mode, and its config. model: params of the model that replace stored ones (maps are merged).
+    """The network of a checkpoint in evaluation mode, and its config. model: params of the model that replace stored
+    ones (maps are merged).
 
     Raises DataError for a damaged or foreign folder, PluginError where its encoder or model is not installed.
     """
@@ -279,8 +284,8 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> None:
-    """Fill a network with the weights of a checkpoint folder whose config is ``tree``. Raises DataError when the file is damaged or its arrays are not those of
-    the network."""
+    """Fill a network with the weights of a checkpoint folder whose config is ``tree``. Raises DataError when the file
+    is damaged or its arrays are not those of the network."""
     file = folder / WEIGHTS
     tensors = read_tensors(file, tree.get("weights"))
     for kind in ("encoder", "model"):
@@ -311,7 +316,8 @@ def described_parts(tree: Mapping[str, Any]) -> str:
 
 
 def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:
-    """All arrays of a safetensors file. Raises DataError when it is damaged, or is not the one with the given digest."""
+    """All arrays of a safetensors file. Raises DataError when it is damaged, or is not the one with the given
+    digest."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

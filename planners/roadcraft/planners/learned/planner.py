@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 
 class Learned(Planner):
-    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the present one. A scenario's state is its row
-    of the encoder's cache, None before the first step and where the encoder has none.
+    """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the
+    present one. A scenario's state is its row of the encoder's cache, None before the first step and where the encoder
+    has none.
 
-    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
-    Raises DataError when the checkpoint cannot be used, ConfigError where conditions are given to a network that reads none.
+    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on
+    its neighbours, bit for bit. Raises DataError when the checkpoint cannot be used, ConfigError where conditions are
+    given to a network that reads none.
     """
 
     def __init__(self, config: LearnedConfig) -> None:
@@ -83,8 +85,9 @@ class Learned(Planner):
     def _predict(
         self, features: Features, keys: Keys, known: Sequence[Any]
     ) -> tuple[tuple[F64, F64, F64, F64 | None], list[Any]]:
-        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), the futures of others (B, A, T, 4) that go with the likeliest
-        trajectory or None, as float64; and the rows of the encoder's cache, from those of the step before."""
+        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), the futures of others (B,
+        A, T, 4) that go with the likeliest trajectory or None, as float64; and the rows of the encoder's cache, from
+        those of the step before."""
         import torch
 
         threads = torch.get_num_threads()
@@ -113,8 +116,9 @@ class Learned(Planner):
 
 
 def _keep_memory() -> None:
-    """Let the C library keep what a network's run gives back: glibc maps large blocks anew each time, and the next run pays for thousands of page faults, until a
-    block has come and gone that is just below the 32 MiB from which on it always does (mallopt(3), M_MMAP_THRESHOLD)."""
+    """Let the C library keep what a network's run gives back: glibc maps large blocks anew each time, and the next run
+    pays for thousands of page faults, until a block has come and gone that is just below the 32 MiB from which on it
+    always does (mallopt(3), M_MMAP_THRESHOLD)."""
     import torch
 
     torch.empty(31 * 2**18)
@@ -136,7 +140,8 @@ def _split(cache: Mapping[str, Tensor] | None, count: int) -> list[Any]:
 
 
 def _to_global(ego: F64, poses: F64) -> F64:
-    """Poses (B, ..., 3) x, y, heading in the global frame of poses (B, ..., >= 4) x, y, cos, sin in the frame of ego (B, 10)."""
+    """Poses (B, ..., 3) x, y, heading in the global frame of poses (B, ..., >= 4) x, y, cos, sin in the frame of ego
+    (B, 10)."""
     x, y, h = (ego[:, i].reshape(-1, *(1,) * (poses.ndim - 2)) for i in (Ego.X, Ego.Y, Ego.HEADING))
     c, s = np.cos(h), np.sin(h)
     return np.stack(

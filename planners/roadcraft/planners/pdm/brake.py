@@ -19,7 +19,8 @@ _SLOW_MPS = 0.2
 def emergency_plan(ego: F64, axle_to_center: float, dt: float, out: F64) -> None:
     """Rear-axle states out (T, 10) every ``dt`` s: poses along ego's heading, everything else 0.
 
-    Above 0.2 m/s the poses run backwards at 1.1 (v - 4.05) m/s or so: not a motion to be had, but the reference speed that makes nuPlan's tracker brake.
+    Above 0.2 m/s the poses run backwards at 1.1 (v - 4.05) m/s or so: not a motion to be had, but the reference speed
+    that makes nuPlan's tracker brake.
     """
     speed = ego[3]
     if speed > _SLOW_MPS:

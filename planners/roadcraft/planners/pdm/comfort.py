@@ -1,7 +1,8 @@
 """Whether simulated trajectories stay within nuPlan's comfort bounds, by Savitzky-Golay fits over the whole horizon.
 
-Source: tuplan_garage b51d5d0 (Apache-2.0), pdm_comfort_metrics. Its filters are linear and its windows mostly as long as the trajectory, so each is a
-small table that is computed once: a parabola through all accelerations, the two ends of the (straight) jerk, five-point stencils of the heading.
+Source: tuplan_garage b51d5d0 (Apache-2.0), pdm_comfort_metrics. Its filters are linear and its windows mostly as long
+as the trajectory, so each is a small table that is computed once: a parabola through all accelerations, the two ends of
+the (straight) jerk, five-point stencils of the heading.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ NUPLAN_BOUNDS = np.array([-4.05, 2.40, 4.89, 8.37, 4.13, 1.93, 0.95])
 
 
 class Comfort(NamedTuple):
-    """Tables for T states: parabola (3, T) coefficients and basis (T, 3); jerk (2, T): at the first and last state; turn, twist (T, 5): yaw rate and
-    acceleration at each state from the five headings from ``min(max(t - 2, 0), T - 5)`` on. bounds (7,): least and largest longitudinal acceleration,
-    then largest magnitudes of lateral acceleration, jerk, longitudinal jerk, yaw acceleration, yaw rate."""
+    """Tables for T states: parabola (3, T) coefficients and basis (T, 3); jerk (2, T): at the first and last state;
+    turn, twist (T, 5): yaw rate and acceleration at each state from the five headings from ``min(max(t - 2, 0), T -
+    5)`` on. bounds (7,): least and largest longitudinal acceleration, then largest magnitudes of lateral acceleration,
+    jerk, longitudinal jerk, yaw acceleration, yaw rate."""
 
     parabola: F64
     basis: F64

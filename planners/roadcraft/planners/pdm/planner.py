@@ -1,6 +1,8 @@
-"""PDM-Closed: five speeds on three paths, simulated, scored by nuPlan-like rules; the best is driven, or the emergency brake.
+"""PDM-Closed: five speeds on three paths, simulated, scored by nuPlan-like rules; the best is driven, or the emergency
+brake.
 
-Source: Dauner et al., "Parting with Misconceptions about Learning-based Vehicle Motion Planning" (CoRL 2023); tuplan_garage b51d5d0 (Apache-2.0).
+Source: Dauner et al., "Parting with Misconceptions about Learning-based Vehicle Motion Planning" (CoRL 2023);
+tuplan_garage b51d5d0 (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ _TTC_STEPS = np.array([0, 3, 6, 9])
 
 @dataclass(frozen=True)
 class _PdmState:
-    """route: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors that ego stood in; both are
-    ignored from then on."""
+    """route: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors
+    that ego stood in; both are ignored from then on."""
 
     route: RoutePlan
     collided: U64
@@ -40,10 +42,12 @@ class _PdmState:
 
 
 class PdmClosed(Planner):
-    """PDM-Closed, with the constants of the observation's vehicle. Plans have K = 1 and ``plan_steps + 1`` states: x, y, heading and, of the
-    intelligent driver model, the speed; the first is ego's projection on the path driven, not ego itself, which is what the tracker is meant to see.
+    """PDM-Closed, with the constants of the observation's vehicle. Plans have K = 1 and ``plan_steps + 1`` states: x,
+    y, heading and, of the intelligent driver model, the speed; the first is ego's projection on the path driven, not
+    ego itself, which is what the tracker is meant to see.
 
-    Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (path by path, slowest first), -1 when braking.
+    Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (path by path, slowest first),
+    -1 when braking.
     """
 
     def __init__(self, config: PdmClosedConfig) -> None:

@@ -1,6 +1,7 @@
 """PDM's proposals: the intelligent driver model at several target speeds along several paths.
 
-Source: tuplan_garage b51d5d0 (Apache-2.0), PDMGenerator and BatchIDMPolicy; reproduced with their quirks, each named where it stands.
+Source: tuplan_garage b51d5d0 (Apache-2.0), PDMGenerator and BatchIDMPolicy; reproduced with their quirks, each named
+where it stands.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Driver(NamedTuple):
 
 
 class Reds(NamedTuple):
-    """C red lights on the route: the rings of their connectors, ``points[at[c]:at[c + 1]]`` closed; marks (C, P) int64 of the strips along all paths
-    one after the other (see ``corridor.strip_marks``); ignored (C,) bool."""
+    """C red lights on the route: the rings of their connectors, ``points[at[c]:at[c + 1]]`` closed; marks (C, P) int64
+    of the strips along all paths one after the other (see ``corridor.strip_marks``); ignored (C,) bool."""
 
     points: F64
     at: I64
@@ -55,10 +56,11 @@ def in_the_way(
     arcs: F64,
     out: I64,
 ) -> int:
-    """Objects that touch the strip at ``time_s``: their indices in ``out``, their centres' arc lengths in ``arcs`` (M,). Returns how many.
+    """Objects that touch the strip at ``time_s``: their indices in ``out``, their centres' arc lengths in ``arcs``
+    (M,). Returns how many.
 
-    fixed (M,): 0 unknown, 1 stands in the strip, -1 never comes near it; remembered for objects that do not move. near (M,): where on the path
-    each was last found, which saves time.
+    fixed (M,): 0 unknown, 1 stands in the strip, -1 never comes near it; remembered for objects that do not move. near
+    (M,): where on the path each was last found, which saves time.
     """
     tips = ends(path, first, last)
     if tips[0] < 0:
@@ -90,7 +92,8 @@ def in_the_way(
 def beside_the_way(
     path: ArcPath, first: int, last: int, half_width: float, traffic: Traffic, until_s: float, fixed: I64
 ) -> None:
-    """Marks with -1 in ``fixed`` (M,) the objects that from now to ``until_s`` stay clear of the boxes around the strip's chunks."""
+    """Marks with -1 in ``fixed`` (M,) the objects that from now to ``until_s`` stay clear of the boxes around the
+    strip's chunks."""
     chunk = path.chunk
     for j in range(len(traffic.box)):
         x, y = traffic.box[j, 0], traffic.box[j, 1]
@@ -111,7 +114,8 @@ def beside_the_way(
 def reds_in_the_way(
     path: ArcPath, begin: int, first: int, last: int, half_width: float, reds: Reds, arcs: F64, out: I64
 ) -> int:
-    """Red lights whose connector touches the strip, as :func:`in_the_way`; they do not move. begin: the path's first row in ``reds.marks``."""
+    """Red lights whose connector touches the strip, as :func:`in_the_way`; they do not move. begin: the path's first
+    row in ``reds.marks``."""
     tips = ends(path, first, last)
     if tips[0] < 0:
         return 0
@@ -156,7 +160,8 @@ def _first_touched(
     red_rows: I64,
     red_arcs: F64,
 ) -> tuple[int, bool]:
-    """Of several objects and red lights that ``box`` touches, the one that the source's search tree hands out first, and whether it is a light."""
+    """Of several objects and red lights that ``box`` touches, the one that the source's search tree hands out first,
+    and whether it is a light."""
     count = len(traffic.box)
     bounds = np.empty((count + len(reds.ignored), 4))
     for j in range(count):
@@ -205,8 +210,8 @@ def _look_ahead(
 ) -> bool:
     """Writes the leader's arc length and speed to ``lead`` (3,); False where nothing is ahead of ``progress``.
 
-    Nearest by the distance of the shapes, ahead by the arc length of the centre; a red light leaves the speed as it is (it may still be the
-    previous proposal's: the source's array is shared, and so is ours).
+    Nearest by the distance of the shapes, ahead by the arc length of the centre; a red light leaves the speed as it is
+    (it may still be the previous proposal's: the source's array is shared, and so is ours).
     """
     box = np.empty(6)
     c, s = math.cos(pose[2]), math.sin(pose[2])
@@ -272,9 +277,9 @@ def unroll(
 ) -> None:
     """Drive Q proposals along one path from step ``steps[0]`` to ``steps[1]`` inclusive.
 
-    strip: arc lengths between which traffic is looked for; targets (Q,) m/s; progress, speed (Q, T), pose (Q, T, 3) and lead (Q, 3) hold the state
-    at ``steps[0] - 1`` and are filled on. At step 1 nothing has been looked for yet and the leader is the zeros ``lead`` starts with, so that every
-    proposal brakes in its first step, as the source's does.
+    strip: arc lengths between which traffic is looked for; targets (Q,) m/s; progress, speed (Q, T), pose (Q, T, 3) and
+    lead (Q, 3) hold the state at ``steps[0] - 1`` and are filled on. At step 1 nothing has been looked for yet and the
+    leader is the zeros ``lead`` starts with, so that every proposal brakes in its first step, as the source's does.
     """
     first, last = span(path, strip[0], strip[1])
     whole = path

@@ -28,8 +28,9 @@ from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_within_ri
 
 
 class RoutePlan(NamedTuple):
-    """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first; lights (C,) rows of the
-    route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths' strips, one after the other, meet them."""
+    """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first;
+    lights (C,) rows of the route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths'
+    strips, one after the other, meet them."""
 
     lanes: I64
     on_route: Any
@@ -59,8 +60,9 @@ class Setup(NamedTuple):
 
 
 class TrafficObservation(NamedTuple):
-    """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes (Q,) rows of connectors whose light
-    is red; and of earlier steps collided (C,) identities and passed (P,) rows of connectors."""
+    """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes
+    (Q,) rows of connectors whose light is red; and of earlier steps collided (C,) identities and passed (P,) rows of
+    connectors."""
 
     identity: U64
     kind: U8
@@ -72,7 +74,8 @@ class TrafficObservation(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """N proposals, path by path: progress, speed (N, T), pose (N, T, 3), lead (N, 3); strips (L, 2) arc lengths within which traffic is looked for."""
+    """N proposals, path by path: progress, speed (N, T), pose (N, T, 3), lead (N, 3); strips (L, 2) arc lengths within
+    which traffic is looked for."""
 
     progress: F64
     speed: F64
@@ -82,7 +85,8 @@ class Proposals(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake); scores (N,); score_table (N, SHEET)."""
+    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake);
+    scores (N,); score_table (N, SHEET)."""
 
     hits: U64
     passed: I64
@@ -134,7 +138,8 @@ def _limit(ego: F64, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> f
 
 
 def _reds(route: RoutePlan, observation: TrafficObservation, body: F64) -> tuple[Reds, I64]:
-    """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for the first time."""
+    """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for
+    the first time."""
     found = [int(c) for row in observation.red_lanes for c in np.flatnonzero(route.lights == row)]
     rows = route.lights[found] if found else np.zeros(0, np.int64)
     rings = [route.rings[c] for c in found]

@@ -1,7 +1,7 @@
 """From the mission's road blocks to a centre line: what happens once, at a scenario's first step.
 
-Source: tuplan_garage b51d5d0 (Apache-2.0), route_utils, BreadthFirstSearchRoadBlock, Dijkstra; in each search the order in which equals are met is
-the source's own, since it decides between them.
+Source: tuplan_garage b51d5d0 (Apache-2.0), route_utils, BreadthFirstSearchRoadBlock, Dijkstra; in each search the order
+in which equals are met is the source's own, since it decides between them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def headings(points: F64) -> F64:
 
 
 def corrected_route(map_data: MapData, route: Sequence[int], pose: F64) -> list[int]:
-    """Rows of the road blocks to follow from ``pose`` (3,) x, y, heading of the rear axle: the given ones (rows), joined to where ego is, with
-    missing links found and loops cut. Without any, a route straight ahead."""
+    """Rows of the road blocks to follow from ``pose`` (3,) x, y, heading of the rear axle: the given ones (rows),
+    joined to where ego is, with missing links found and loops cut. Without any, a route straight ahead."""
     near, candidates = _block_under(map_data, pose, set(route))
     if not route:
         return _ahead(map_data, near)
@@ -41,7 +41,8 @@ def corrected_route(map_data: MapData, route: Sequence[int], pose: F64) -> list[
 
 
 def centerline(map_data: MapData, route: Sequence[int], start: int) -> list[int]:
-    """Rows of the lanes from lane ``start`` to the end of the route (30 blocks at most), shortest first; the deepest way where none gets there."""
+    """Rows of the lanes from lane ``start`` to the end of the route (30 blocks at most), shortest first; the deepest
+    way where none gets there."""
     lanes = map_data.lanes
     allowed = {int(r) for b in route for r in map_data.blocks.lanes[b]}
     block = int(lanes.block[start])
@@ -108,7 +109,8 @@ def _block_under(map_data: MapData, pose: F64, route: set[int]) -> tuple[int, li
 
 
 def blocks_in_box(map_data: MapData, x: float, y: float, half_m: float) -> list[int]:
-    """Rows of the road blocks that touch the axis-parallel square around a point: blocks of lanes first, in row order."""
+    """Rows of the road blocks that touch the axis-parallel square around a point: blocks of lanes first, in row
+    order."""
     import shapely
 
     patch = shapely.box(x - half_m, y - half_m, x + half_m, y + half_m)
@@ -143,10 +145,11 @@ def _polygon(rings: list[F64]) -> Any:
 
 
 def _search(map_data: MapData, start: int, targets: Sequence[int], forward: bool, max_depth: int) -> list[int]:
-    """Breadth-first over road blocks: rows from start to the first target met (reversed when searching backwards), [] where none is.
+    """Breadth-first over road blocks: rows from start to the first target met (reversed when searching backwards), []
+    where none is.
 
-    The source keeps every way to a block in its queue, and the last one that reached it becomes the parent; a level's blocks in order of first and
-    of last arrival carry the same information without growing exponentially.
+    The source keeps every way to a block in its queue, and the last one that reached it becomes the parent; a level's
+    blocks in order of first and of last arrival carry the same information without growing exponentially.
     """
     edges = map_data.blocks.successors if forward else map_data.blocks.predecessors
     first, last = [start], [start]

@@ -59,7 +59,8 @@ class MapArraysCache:
 def lanes_ahead(
     map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64
 ) -> tuple[I64, Any, list[int]]:
-    """Rows of the route's lanes in order, which lanes of the map are among them (L,) bool, and the rows to follow from ``ego`` (10,).
+    """Rows of the route's lanes in order, which lanes of the map are among them (L,) bool, and the rows to follow from
+    ``ego`` (10,).
 
     route_ids: of road blocks; unknown ones are left out. Raises DataError on a map without road blocks or lanes.
     """
@@ -95,7 +96,8 @@ def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego:
 def route_plan_of(
     map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
 ) -> RoutePlan:
-    """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside the centre line."""
+    """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside
+    the centre line."""
     lanes, on_route, chain = lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)
     xy, heading = line_of(map_data, chain)
     paths = (make_path(xy, heading), *(offset_path(xy, heading, o) for o in offsets_m))

@@ -34,7 +34,8 @@ def heading_error(map_arrays: MapArrays, row: int, x: float, y: float, heading: 
 
 @njit(cache=True, nogil=True)
 def starting_lane(ego: F64, vehicle_box: F64, map_arrays: MapArrays, route: I64, on_route: Any) -> int:
-    """Row of the route's lane under the rear axle that ego is best aligned with; else the first under its centre; else the nearest; -1 without any.
+    """Row of the route's lane under the rear axle that ego is best aligned with; else the first under its centre; else
+    the nearest; -1 without any.
 
     ego (10,); route (R,) rows in the route's order; on_route (L,) bool.
     """
@@ -56,7 +57,8 @@ def starting_lane(ego: F64, vehicle_box: F64, map_arrays: MapArrays, route: I64,
                 return row
     lanes = map_arrays.lanes
     for row in route:
-        # a ring at a time: the distance to a polygon is the least over its rings unless the box lies in a hole, which no lane has
+        # a ring at a time: the distance to a polygon is the least over its rings unless the box lies in a hole, which
+        # no lane has
         for r in range(lanes.offsets[row], lanes.offsets[row + 1]):
             d = box_ring_distance(box, lanes.points[lanes.rings[r] : lanes.rings[r + 1]], least)
             if d < least:

@@ -23,8 +23,8 @@ _MOST = 32  # polygons over one another that are told apart
 
 
 class MapArrays(NamedTuple):
-    """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the lanes' road blocks (L,), their
-    centre lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
+    """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the
+    lanes' road blocks (L,), their centre lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
 
     lanes: CellEdges
     blocks: LayerArrays
@@ -49,9 +49,11 @@ def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> 
 def _keep_seen(
     points: F64, rings: I64, offsets: I64, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
 ) -> int:
-    """Drop from rows[:count], polygons that hold (x, y), those whose owner among the given polygons lies outside the square ``patch`` (4, 2).
+    """Drop from rows[:count], polygons that hold (x, y), those whose owner among the given polygons lies outside the
+    square ``patch`` (4, 2).
 
-    owner: of each row; empty where rows are their own owners. memo (K, 2): owners asked lately, counted from 1, and 1 or 0: in or out.
+    owner: of each row; empty where rows are their own owners. memo (K, 2): owners asked lately, counted from 1, and 1
+    or 0: in or out.
     """
     if patch[1, 0] <= x <= patch[0, 0] and patch[2, 1] <= y <= patch[0, 1]:
         return count
@@ -87,7 +89,8 @@ def _parks_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, 
 
 @small_njit
 def _several(held: I64, counts: I64) -> bool:
-    """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, counts (4,) how many."""
+    """Whether the corners touch several polygons of which none holds all four. held (4, M) polygons by corner, counts
+    (4,) how many."""
     different = 0
     for i in range(4):
         for j in range(counts[i]):
@@ -119,7 +122,8 @@ def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
 
 @njit(cache=True, nogil=True)
 def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -> bool:
-    """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state (10,); patch: where to look."""
+    """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state
+    (10,); patch: where to look."""
     held, counts, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
@@ -138,10 +142,11 @@ def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -
 
 @njit(cache=True, nogil=True)
 def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any, patch: F64, flags: I64) -> None:
-    """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING (centre in no lane of the route).
+    """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING
+    (centre in no lane of the route).
 
-    on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is looked for where the corner of the
-    pose before was found.
+    on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is
+    looked for where the corner of the pose before was found.
     """
     rows = np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)

@@ -1,7 +1,8 @@
 """The strip a vehicle sweeps along a path, and what touches it.
 
-The strip is the path's part between two of its vertices, widened by ``half_width`` to both sides: a rectangle per segment, a wedge on the outer side
-of each vertex and square ends, which is the region that GEOS' buffer encloses (reference: tuplan_garage b51d5d0, PDMGenerator._get_driving_corridor).
+The strip is the path's part between two of its vertices, widened by ``half_width`` to both sides: a rectangle per
+segment, a wedge on the outer side of each vertex and square ends, which is the region that GEOS' buffer encloses
+(reference: tuplan_garage b51d5d0, PDMGenerator._get_driving_corridor).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _ARC_STEP = 0.5 * math.pi / 16  # GEOS rounds a corner with 16 chords per quarte
 
 @small_njit
 def span(path: ArcPath, start: float, end: float) -> tuple[int, int]:
-    """First and last vertex with ``start <= arc <= end``, both clipped to the path; first > last where there is none."""
+    """First and last vertex with ``start <= arc <= end``, both clipped to the path; first > last where there is
+    none."""
     s = path.arc
     start, end = min(max(start, 0.0), s[-1]), min(max(end, 0.0), s[-1])
     return np.searchsorted(s, start), np.searchsorted(s, end, side="right") - 1
@@ -69,7 +71,8 @@ def strip_box(path: ArcPath, i: int, half_width: float, before: float, after: fl
 
 @small_njit
 def wedge(path: ArcPath, i: int, k: int, half_width: float, part: int, out: F64) -> int:
-    """Triangle ``part`` of the outer corner where segment i ends and segment k begins: out (3, 2), counter-clockwise. Returns the number of parts."""
+    """Triangle ``part`` of the outer corner where segment i ends and segment k begins: out (3, 2), counter-clockwise.
+    Returns the number of parts."""
     di, dk = path.arc[i + 1] - path.arc[i], path.arc[k + 1] - path.arc[k]
     ci, si = (path.xy[i + 1, 0] - path.xy[i, 0]) / di, (path.xy[i + 1, 1] - path.xy[i, 1]) / di
     ck, sk = (path.xy[k + 1, 0] - path.xy[k, 0]) / dk, (path.xy[k + 1, 1] - path.xy[k, 1]) / dk
@@ -99,7 +102,8 @@ def next_segment(path: ArcPath, i: int, last: int) -> int:
 
 @njit(cache=True, nogil=True)
 def box_in_strip(path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, box: F64) -> bool:
-    """Whether an oriented box touches the strip between two vertices. box (6,): x, y, cos, sin, length, width; tips of :func:`ends`."""
+    """Whether an oriented box touches the strip between two vertices. box (6,): x, y, cos, sin, length, width; tips of
+    :func:`ends`."""
     xy, arc, chunk = path.xy, path.arc, path.chunk
     x, y, length, width = box[0], box[1], box[4], box[5]
     reach = 0.5 * math.sqrt(length * length + width * width) + 1.5 * half_width
@@ -186,7 +190,8 @@ def _in_convex(shape: F64, x: float, y: float) -> bool:
 
 @njit(cache=True, nogil=True)
 def strip_marks(path: ArcPath, half_width: float, ring: F64) -> I64:
-    """Marks (P - 1,) int64 of each segment's rectangle (bit 0) and of the wedge at its end (bit 1) that meet the area inside a closed ring."""
+    """Marks (P - 1,) int64 of each segment's rectangle (bit 0) and of the wedge at its end (bit 1) that meet the area
+    inside a closed ring."""
     out = np.zeros(len(path.xy) - 1, np.int64)
     lo_x, hi_x, lo_y, hi_y = math.inf, -math.inf, math.inf, -math.inf
     for e in range(len(ring)):
@@ -221,7 +226,8 @@ def _corners(strip: F64) -> F64:
 def ring_in_strip(
     path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, ring: F64, marks: I64
 ) -> bool:
-    """Whether the area inside a closed ring meets the strip between two vertices. marks (P - 1,) of :func:`strip_marks` for the same ring."""
+    """Whether the area inside a closed ring meets the strip between two vertices. marks (P - 1,) of :func:`strip_marks`
+    for the same ring."""
     for i in range(first, last):
         if marks[i] & 1 or (marks[i] & 2 and next_segment(path, i, last) >= 0):
             return True

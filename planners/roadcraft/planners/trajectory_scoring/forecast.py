@@ -1,7 +1,7 @@
 """Constant-velocity forecasts of other traffic as oriented boxes.
 
-A forecast moves a box along its own heading (forwards or backwards, whichever its velocity is nearer to) at its present speed; its heading and
-size stay. Source: tuplan_garage b51d5d0 (Apache-2.0), PDMObjectManager.
+A forecast moves a box along its own heading (forwards or backwards, whichever its velocity is nearer to) at its present
+speed; its heading and size stay. Source: tuplan_garage b51d5d0 (Apache-2.0), PDMObjectManager.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ LAST_MOVING_KIND = 2  # ObjectKind.BICYCLE: kinds up to here have a velocity
 
 @njit(cache=True, nogil=True)
 def drift(box: F64, velocity: F64, kind: U8) -> F64:
-    """Velocities (M, 2) m/s along the boxes' headings: box (M, 5), velocity (M, 2) global frame, kind (M,) ObjectKind. Static kinds stand still."""
+    """Velocities (M, 2) m/s along the boxes' headings: box (M, 5), velocity (M, 2) global frame, kind (M,) ObjectKind.
+    Static kinds stand still."""
     out = np.zeros((len(box), 2))
     for i in range(len(box)):
         if kind[i] > LAST_MOVING_KIND:

@@ -1,7 +1,7 @@
 """Paths to follow: polylines with headings, projected on and interpolated along at any length in about a microsecond.
 
-Chunks of ``CHUNK`` segments carry bounding boxes, so that a projection looks at few segments of a long path and still returns exactly what a search
-over all of them would.
+Chunks of ``CHUNK`` segments carry bounding boxes, so that a projection looks at few segments of a long path and still
+returns exactly what a search over all of them would.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ CHUNK = 16
 
 
 class ArcPath(NamedTuple):
-    """xy (P, 2) m; heading (P,) rad, unwrapped; arc (P,) m from the start; chunk (C, 4) bounds min x, min y, max x, max y of each CHUNK segments.
+    """xy (P, 2) m; heading (P,) rad, unwrapped; arc (P,) m from the start; chunk (C, 4) bounds min x, min y, max x, max
+    y of each CHUNK segments.
 
     Points may repeat (where lanes join); the heading then jumps there.
     """
@@ -57,7 +58,8 @@ def bounds_distance2(chunk: F64, c: int, x: float, y: float) -> float:
 
 @small_njit
 def project(path: ArcPath, x: float, y: float, near: int) -> tuple[float, int]:
-    """Arc length of the point of the path nearest to (x, y), and its segment: the first of equals, as shapely's ``LineString.project``.
+    """Arc length of the point of the path nearest to (x, y), and its segment: the first of equals, as shapely's
+    ``LineString.project``.
 
     near: a segment to begin with (any; a good one saves time).
     """
@@ -81,14 +83,16 @@ def project(path: ArcPath, x: float, y: float, near: int) -> tuple[float, int]:
 
 @small_njit
 def interpolate(path: ArcPath, arc: float) -> tuple[float, float, float]:
-    """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0, PDMPath.interpolate."""
+    """x, y and heading (in [-pi, pi]) at an arc length, which is clipped to the path. Source: tuplan_garage b51d5d0,
+    PDMPath.interpolate."""
     s, xy, heading = path.arc, path.xy, path.heading
     a = min(max(arc, 1e-5), s[-1])
     j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
     span = s[j] - s[j - 1]
     if span == 0.0:
         return xy[j, 0], xy[j, 1], normalize(heading[j])
-    # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and that decides which is best
+    # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and
+    # that decides which is best
     x = (xy[j, 0] - xy[j - 1, 0]) / span * (a - s[j - 1]) + xy[j - 1, 0]
     y = (xy[j, 1] - xy[j - 1, 1]) / span * (a - s[j - 1]) + xy[j - 1, 1]
     h = (heading[j] - heading[j - 1]) / span * (a - s[j - 1]) + heading[j - 1]

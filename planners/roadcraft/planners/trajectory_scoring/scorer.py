@@ -1,6 +1,8 @@
-"""The scoring engine that pdm_closed and guard share: how a simulated trajectory fares, in the manner of nuPlan's closed-loop metrics.
+"""The scoring engine that pdm_closed and guard share: how a simulated trajectory fares, in the manner of nuPlan's
+closed-loop metrics.
 
-Source: tuplan_garage b51d5d0 (Apache-2.0), PDMScorer; the nuPlan metrics of the same names are computed differently (see validation/metrics).
+Source: tuplan_garage b51d5d0 (Apache-2.0), PDMScorer; the nuPlan metrics of the same names are computed differently
+(see validation/metrics).
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ SCORE_COLUMNS = 9
 
 
 class Rules(NamedTuple):
-    """dt s between states; refresh: steps between two states of the forecast; ahead (F,) int64 steps of the time-to-collision projections;
-    direction_m: against traffic, from where 0.5 and 0 are given; weights of progress, time to collision, comfort, speed limit; progress_floor_m: below it,
-    all progress is equal."""
+    """dt s between states; refresh: steps between two states of the forecast; ahead (F,) int64 steps of the
+    time-to-collision projections; direction_m: against traffic, from where 0.5 and 0 are given; weights of progress,
+    time to collision, comfort, speed limit; progress_floor_m: below it, all progress is equal."""
 
     dt: float
     refresh: int
@@ -46,8 +48,8 @@ class Rules(NamedTuple):
 def centroid(
     x: float, y: float, heading: float, length: float, width: float, dx: float, dy: float
 ) -> tuple[float, float]:
-    """Centroid of a box moved corner by corner by (dx, dy), with GEOS' operations: up to 1e-10 m from (x + dx, y + dy), which may decide whether an object
-    on ego's axis is ahead of it."""
+    """Centroid of a box moved corner by corner by (dx, dy), with GEOS' operations: up to 1e-10 m from (x + dx, y + dy),
+    which may decide whether an object on ego's axis is ahead of it."""
     p = box_corners(x, y, heading, length, width)
     for k in range(4):
         p[k, 0] += dx
@@ -93,8 +95,8 @@ def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
 def _at_fault(
     angle: float, ego: F64, speed: float, traffic: Traffic, j: int, ox: float, oy: float, box: F64, spread: bool
 ) -> bool:
-    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; angle between ego's heading and the way to it; spread: ego
-    straddles lanes or is off the road."""
+    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; angle between ego's heading
+    and the way to it; spread: ego straddles lanes or is off the road."""
     if speed <= STOPPED_MPS:
         return False
     if not traffic.moving[j] or traffic.speed[j] <= STOPPED_MPS:
@@ -117,8 +119,8 @@ def score_traffic(
 ) -> None:
     """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``score_table`` (N, SHEET).
 
-    flags (N, T) and patch (4, 2): of ``areas``. An object matters at its first contact only: whatever it is found to be then, it is not looked
-    at again, and of the first contact at fault the step is kept.
+    flags (N, T) and patch (4, 2): of ``areas``. An object matters at its first contact only: whatever it is found to be
+    then, it is not looked at again, and of the first contact at fault the step is kept.
     """
     count = len(traffic.box)
     radius = np.empty(count)
@@ -195,7 +197,8 @@ def score_traffic(
 
 @small_njit
 def score_areas(states: F64, flags: I64, vehicle_box: F64, rules: Rules, score_table: F64) -> None:
-    """Drivable area and driving direction. flags (N, T) of ``areas``; the way driven outside the route's lanes counts per uninterrupted stretch."""
+    """Drivable area and driving direction. flags (N, T) of ``areas``; the way driven outside the route's lanes counts
+    per uninterrupted stretch."""
     for n in range(len(states)):
         drivable, stretch, worst = 1.0, 0.0, 0.0
         px = py = 0.0
@@ -229,7 +232,8 @@ def score_progress(states: F64, vehicle_box: F64, path: ArcPath, score_table: F6
 
 @njit(cache=True, nogil=True)
 def total(score_table: F64, rules: Rules) -> F64:
-    """Scores (N,) in [0, 1] from a score_table: product of the yes-or-no terms times the weighted mean of the others."""
+    """Scores (N,) in [0, 1] from a score_table: product of the yes-or-no terms times the weighted mean of the
+    others."""
     product, raw, out = np.empty(len(score_table)), np.empty(len(score_table)), np.empty(len(score_table))
     most = 0.0
     for n in range(len(score_table)):

@@ -1,4 +1,5 @@
-"""What PDM sees of one scenario at one step: the nearest objects as drifting boxes, and red lights on the route as areas."""
+"""What PDM sees of one scenario at one step: the nearest objects as drifting boxes, and red lights on the route as
+areas."""
 
 from __future__ import annotations
 
@@ -22,9 +23,10 @@ STATIC, VEHICLE, PEDESTRIAN, BICYCLE = 3, 0, 1, 2
 class Traffic(NamedTuple):
     """M objects, static ones first, then vehicles, pedestrians and bicycles, nearest first.
 
-    row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; moved (M, 2) m/s along the heading; heading (M,); speed (M,);
-    moving (M,) bool: of a kind that has a velocity; ignored (M,) bool: overlapped ego at some step up to now; path (M, S, 4) x, y, cos, sin at the
-    steps of a forecast, the first now; S = 0 where nothing is foreseen but drifting.
+    row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; moved (M, 2) m/s along the heading;
+    heading (M,); speed (M,); moving (M,) bool: of a kind that has a velocity; ignored (M,) bool: overlapped ego at some
+    step up to now; path (M, S, 4) x, y, cos, sin at the steps of a forecast, the first now; S = 0 where nothing is
+    foreseen but drifting.
     """
 
     row: I64
@@ -49,10 +51,12 @@ def _contains(values: U64, wanted: np.uint64) -> bool:
 def observe(
     ego_box: F64, radius: float, limits: I64, identity: U64, kind: U8, box: F64, velocity: F64, collided: U64
 ) -> Traffic:
-    """The objects within ``radius`` of ego's centre, by kind and distance, at most ``limits`` (4,) vehicles, pedestrians, bicycles, static.
+    """The objects within ``radius`` of ego's centre, by kind and distance, at most ``limits`` (4,) vehicles,
+    pedestrians, bicycles, static.
 
-    ego_box (5,); identity, kind (R,), box (R, 5), velocity (R, 2) as observed; collided (C,) identities of objects that overlapped ego at earlier
-    steps, which are left out. Objects that overlap ego now are kept but marked ``ignored`` (source: tuplan_garage b51d5d0, PDMObservation).
+    ego_box (5,); identity, kind (R,), box (R, 5), velocity (R, 2) as observed; collided (C,) identities of objects that
+    overlapped ego at earlier steps, which are left out. Objects that overlap ego now are kept but marked ``ignored``
+    (source: tuplan_garage b51d5d0, PDMObservation).
     """
     count = len(kind)
     gap, order = np.empty(count), np.empty(count, np.int64)
@@ -114,11 +118,13 @@ def forecast_paths(
     step_s: float,
     count: int,
 ) -> F64:
-    """Paths (M, S, 4) of the world's objects at ``count`` = S moments, every ``step_s`` s from now on; beyond its end a forecast goes straight on.
+    """Paths (M, S, 4) of the world's objects at ``count`` = S moments, every ``step_s`` s from now on; beyond its end a
+    forecast goes straight on.
 
-    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that have none or one
-    that is not finite, and all that are neither vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken
-    at her word. A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
+    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that
+    have none or one that is not finite, and all that are neither vehicle nor bicycle, drift: a pedestrian at the kerb
+    stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than
+    0.5 m/s, so that one that turns is not taken to slide.
     """
     out = np.empty((len(traffic.row), count, 4))
     for j in range(len(traffic.row)):
@@ -156,7 +162,8 @@ def forecast_paths(
 
 @small_njit
 def box_within_ring(corners: F64, ring: F64) -> bool:
-    """Whether a convex shape (N, 2) lies inside a closed ring (V, 2): all corners inside and no edge of the ring through it."""
+    """Whether a convex shape (N, 2) lies inside a closed ring (V, 2): all corners inside and no edge of the ring
+    through it."""
     for k in range(len(corners)):
         if not inside_ring(ring, 0, len(ring), corners[k, 0], corners[k, 1]):
             return False
@@ -174,7 +181,8 @@ def box_within_ring(corners: F64, ring: F64) -> bool:
 
 @small_njit
 def box_ring_distance(box: F64, ring: F64, limit: float) -> float:
-    """Distance of an oriented box (6,) x, y, cos, sin, length, width to the area inside a closed ring; 0 where they touch, inf beyond ``limit``."""
+    """Distance of an oriented box (6,) x, y, cos, sin, length, width to the area inside a closed ring; 0 where they
+    touch, inf beyond ``limit``."""
     hl, hw = 0.5 * box[4], 0.5 * box[5]
     best = limit
     inside = False
@@ -230,7 +238,8 @@ def _point_rectangle(x: float, y: float, hl: float, hw: float) -> float:
 
 @small_njit
 def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
-    """Distance of two oriented boxes (6,) x, y, cos, sin, length, width, the second moved to (bx, by); 0 where they touch."""
+    """Distance of two oriented boxes (6,) x, y, cos, sin, length, width, the second moved to (bx, by); 0 where they
+    touch."""
     dx, dy = bx - a[0], by - a[1]
     if separation(dx, dy, a[2], a[3], a[4], a[5], b[2], b[3], b[4], b[5]) <= 0.0:
         return 0.0
@@ -239,7 +248,8 @@ def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
 
 @small_njit
 def _corners_to_box(dx: float, dy: float, a: F64, b: F64) -> float:
-    """Least squared distance of b's corners to a, b's centre being (dx, dy) from a's. Apart, two boxes are nearest at a corner of either."""
+    """Least squared distance of b's corners to a, b's centre being (dx, dy) from a's. Apart, two boxes are nearest at a
+    corner of either."""
     best = math.inf
     for k in range(4):
         u = 0.5 * b[4] if k == 0 or k == 3 else -0.5 * b[4]

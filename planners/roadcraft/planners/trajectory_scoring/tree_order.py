@@ -1,7 +1,7 @@
 """The order in which GEOS' STR tree hands out its items.
 
-The source asks such a tree which objects lie on a path and, of those that ego overlaps (all at distance 0), takes the first it is given. Packing rule:
-GEOS TemplateSTRtree, 10 children per node; checked against shapely in the tests.
+The source asks such a tree which objects lie on a path and, of those that ego overlaps (all at distance 0), takes the
+first it is given. Packing rule: GEOS TemplateSTRtree, 10 children per node; checked against shapely in the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _CAPACITY = 10
 
 @njit(cache=True, nogil=True)
 def tree_order(bounds: F64) -> I64:
-    """Indices (N,) int64 in the order of a query that meets all: bounds (N, 4) min x, min y, max x, max y. Items of equal centre keep their order."""
+    """Indices (N,) int64 in the order of a query that meets all: bounds (N, 4) min x, min y, max x, max y. Items of
+    equal centre keep their order."""
     count = len(bounds)
     level, order = bounds.copy(), np.arange(count)
     parent_of = np.empty(count, np.int64)
@@ -52,7 +53,8 @@ def tree_order(bounds: F64) -> I64:
 
 @njit(cache=True, nogil=True)
 def _pack(level: F64, order: I64, parent_of: I64) -> int:
-    """Sorts items into vertical slices and, within, by height: order[:N], and parent_of[:N] of each place. Returns the number of parents."""
+    """Sorts items into vertical slices and, within, by height: order[:N], and parent_of[:N] of each place. Returns the
+    number of parents."""
     count = len(level)
     slices = math.ceil(math.sqrt(math.ceil(count / _CAPACITY)))
     size = math.ceil(count / slices)

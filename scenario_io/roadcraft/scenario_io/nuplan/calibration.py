@@ -1,13 +1,16 @@
-"""Calibration columns of ``lidar`` and ``camera``: the reference stores them pickled, so these few constant bytes are composed by hand.
+"""Calibration columns of ``lidar`` and ``camera``: the reference stores them pickled, so these few constant bytes are
+composed by hand.
 
-Protocol 0 of the pickle format, lists of floats only: ``(lp0 F1.0 a ... .`` Nothing here or in the reader ever loads a pickle.
+Protocol 0 of the pickle format, lists of floats only: ``(lp0 F1.0 a ... .`` Nothing here or in the reader ever loads a
+pickle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Mounting of a roof lidar and of eight cameras around the car: x, y, z in metres from the rear axle, and the direction each looks in.
+# Mounting of a roof lidar and of eight cameras around the car: x, y, z in metres from the rear axle, and the direction
+# each looks in.
 LIDAR_TRANSLATION = (1.5, 0.0, 1.8)
 CAMERAS = (
     ("CAM_F0", (1.6, 0.0, 1.6), (0.5, -0.5, 0.5, -0.5)),

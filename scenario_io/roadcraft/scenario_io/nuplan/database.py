@@ -17,9 +17,11 @@ _DAMAGED = "get the file anew; it is damaged"
 
 
 def open_database(path: Path, missing: str) -> sqlite3.Connection:
-    """A read-only connection. Raises DataError when the file is missing (``missing`` says what was looked for), no database, or truncated.
+    """A read-only connection. Raises DataError when the file is missing (``missing`` says what was looked for), no
+    database, or truncated.
 
-    SQLite notices a truncation only when it comes to a lost page; its header (file format, 1.3) tells how long the file should be.
+    SQLite notices a truncation only when it comes to a lost page; its header (file format, 1.3) tells how long the file
+    should be.
     """
     try:
         with path.open("rb") as f:
@@ -41,7 +43,8 @@ def open_database(path: Path, missing: str) -> sqlite3.Connection:
 
 @contextmanager
 def new_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database to fill, which takes its name when the body ends; an existing file is replaced. Raises DiskError when the disk is full."""
+    """A database to fill, which takes its name when the body ends; an existing file is replaced. Raises DiskError when
+    the disk is full."""
     with replacing(path) as tmp:
         try:
             with closing(sqlite3.connect(tmp, isolation_level=None)) as db:

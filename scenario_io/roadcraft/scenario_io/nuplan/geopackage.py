@@ -1,4 +1,5 @@
-"""GeoPackage layers by plain SQLite: the binary geometry (OGC 12-128, clause 2.1.3) is a short header before well-known binary.
+"""GeoPackage layers by plain SQLite: the binary geometry (OGC 12-128, clause 2.1.3) is a short header before well-known
+binary.
 
 Rows come in FID order, and the FID is the id, as with the reference's readers.
 """
@@ -44,7 +45,8 @@ _SYSTEM: Final = (
 
 @dataclass(frozen=True)
 class FeatureLayer:
-    """N features: fid (N,) int64; geometry (N,) object array of shapely geometries, in lon/lat; columns by name, as Python values."""
+    """N features: fid (N,) int64; geometry (N,) object array of shapely geometries, in lon/lat; columns by name, as
+    Python values."""
 
     fid: I64
     geometry: NDArray[Any]

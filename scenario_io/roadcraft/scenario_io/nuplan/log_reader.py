@@ -1,4 +1,5 @@
-"""Reads a nuPlan log database, whole or a window of it, with one query per table (reference: nuplan-devkit e924167, database/nuplan_db)."""
+"""Reads a nuPlan log database, whole or a window of it, with one query per table (reference: nuplan-devkit e924167,
+database/nuplan_db)."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class FrameRow:
 class LogReader:
     """One log database, opened for reading. Every fault of the file is a DataError that names file, table and token.
 
-    What holds for the whole log (tracks, scenes, names) is read once, on first use; ``drive`` reads a window or all of it.
+    What holds for the whole log (tracks, scenes, names) is read once, on first use; ``drive`` reads a window or all of
+    it.
     """
 
     def __init__(self, path: Path, licence: str) -> None:
@@ -93,7 +95,7 @@ class LogReader:
         if hasattr(self, "_db"):
             self._db.close()
 
-    # ---- what holds for the whole log ---------------------------------------------------------------------------------------------------------
+    # ---- what holds for the whole log ------------------------------------------------
 
     @cached_property
     def extra(self) -> dict[str, str]:
@@ -174,7 +176,8 @@ class LogReader:
 
     @cached_property
     def interval_us(self) -> int:
-        """Nominal time between frames: the reference's 20 Hz, or what the log has where a whole number of frames fits into 0.1 s."""
+        """Nominal time between frames: the reference's 20 Hz, or what the log has where a whole number of frames fits
+        into 0.1 s."""
         rows = self._all(
             "lidar_pc", "SELECT timestamp FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp", self._head[1:]
         )
@@ -220,7 +223,8 @@ class LogReader:
         return self._times(columns[0], columns[1])[good], ego[good, :2]
 
     def frame_rows(self) -> list[FrameRow]:
-        """The frames of valid scenes with a route and a possible ego pose, by time. Raises DataError where there is no such scene."""
+        """The frames of valid scenes with a route and a possible ego pose, by time. Raises DataError where there is no
+        such scene."""
         valid, (_, lidar) = {t for t in self.valid_scenes if self.scenes[t].route}, self._head
         if not valid:
             raise self.without_route[0]
@@ -235,11 +239,11 @@ class LogReader:
             if scene in valid and self._int("lidar_pc", time) in there
         ]
 
-    # ---- frames -------------------------------------------------------------------------------------------------------------------------------
+    # ---- frames ----------------------------------------------------------------------
 
     def drive(self, window_us: tuple[int, int] = FOREVER) -> Drive:
-        """The frames whose time lies in the inclusive window, without impossible ones and impossible boxes. Tracks are those of the whole log, so that
-        rows agree between windows."""
+        """The frames whose time lies in the inclusive window, without impossible ones and impossible boxes. Tracks are
+        those of the whole log, so that rows agree between windows."""
         span = (*window_us, self._head[1])
         rows = self._all("lidar_pc", _FRAMES, span)
         if not rows:
@@ -283,8 +287,8 @@ class LogReader:
         return time_us
 
     def _ego(self, columns: Sequence[Sequence[Any]]) -> F64:
-        """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0. Not finite where the pose is missing, or
-        its quaternion is no rotation."""
+        """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0. Not finite
+        where the pose is missing, or its quaternion is no rotation."""
         x, y, qw, qx, qy, qz, vx, vy, ax, ay = (
             self._floats("ego_pose", name, column)
             for name, column in zip(
@@ -303,7 +307,8 @@ class LogReader:
         return ego
 
     def _objects(self, span: tuple[int, int, bytes], time_us: I64) -> ObjectFrames:
-        """Boxes of the frames, each frame stably sorted by kind (reference: TrackedObjects sorts so), rows of one kind as in the database."""
+        """Boxes of the frames, each frame stably sorted by kind (reference: TrackedObjects sorts so), rows of one kind
+        as in the database."""
         tracks, names, order = self._tracks
         rows = self._all("lidar_box", _BOXES, span)
         if not rows:
@@ -369,7 +374,7 @@ class LogReader:
         frame = np.searchsorted(time_us, np.array([t for t, _ in pairs], np.int64)).astype(np.int64)
         return frame, np.array([s for _, s in pairs], np.int64)
 
-    # ---- values -------------------------------------------------------------------------------------------------------------------------------
+    # ---- values ----------------------------------------------------------------------
 
     def _all(self, table: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:

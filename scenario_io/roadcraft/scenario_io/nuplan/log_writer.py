@@ -21,12 +21,14 @@ from roadcraft.scenario_io.nuplan.tokens import blobs, fresh
 
 
 def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
-    """Write ``drive`` (driven on ``map``) as the log database ``path``, whole or not at all; an existing file is replaced.
+    """Write ``drive`` (driven on ``map``) as the log database ``path``, whole or not at all; an existing file is
+    replaced.
 
-    Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative of the ego (read as 0),
-    velocities of static kinds (0), and the order of kinds within a frame (objects come back sorted by kind). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it.
-    Raises DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens), DiskError when the
-    disk is full.
+    Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative
+    of the ego (read as 0), velocities of static kinds (0), and the order of kinds within a frame (objects come back
+    sorted by kind). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it. Raises
+    DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens),
+    DiskError when the disk is full.
     """
     path = Path(path)
     _check(drive, map, path)

@@ -1,4 +1,5 @@
-"""Reads a location's GeoPackage into MapData (reference: nuplan-devkit e924167, GPKGMapsDB and common/maps/nuplan_map)."""
+"""Reads a location's GeoPackage into MapData (reference: nuplan-devkit e924167, GPKGMapsDB and
+common/maps/nuplan_map)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ _READ = {
 
 
 def map_file(root: Path, location: str) -> tuple[Path, str]:
-    """The GeoPackage of a location, and its version. Raises DataError where the maps folder does not list the location."""
+    """The GeoPackage of a location, and its version. Raises DataError where the maps folder does not list the
+    location."""
     index = root / f"{MAP_VERSION}.json"
     try:
         listed: Any = json.loads(index.read_text())
@@ -60,7 +62,8 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
 
 
 def read_map(root: Path, location: str, told: list[DataError] | None = None) -> MapData:
-    """The map of a location, in metres of its UTM zone. ``told`` gets what was mended, one entry per layer and kind of fault.
+    """The map of a location, in metres of its UTM zone. ``told`` gets what was mended, one entry per layer and kind of
+    fault.
 
     Raises DataError naming file, layer and fid.
     """
@@ -97,7 +100,8 @@ _LINES = ("lane_connectors", "baseline_paths", "boundaries")
 
 
 class _Projector:
-    """Moves layers to the metric frame, as geopandas' ``to_crs`` does: one transformer, all vertices of a layer in one call."""
+    """Moves layers to the metric frame, as geopandas' ``to_crs`` does: one transformer, all vertices of a layer in one
+    call."""
 
     def __init__(self, path: Path, frame: str) -> None:
         self.path, self.frame = path, frame
@@ -121,8 +125,8 @@ class _Projector:
 
 @dataclass
 class _Builder:
-    """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there; repeated vertices of lines
-    are one vertex. ``told`` says how many there were."""
+    """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there;
+    repeated vertices of lines are one vertex. ``told`` says how many there were."""
 
     path: Path
     layers: dict[str, FeatureLayer]
@@ -247,7 +251,8 @@ class _Builder:
         return FeatureLayer(path.fid[rows], path.geometry[rows], {})
 
     def _stops(self, texts: Sequence[str], baselines: NDArray[Any]) -> list[list[int]]:
-        """Rows of the stop areas of each connector: those listed that its baseline touches, else the one nearest to its start."""
+        """Rows of the stop areas of each connector: those listed that its baseline touches, else the one nearest to its
+        start."""
         polygons, rows = self.layers["stop_polygons"].geometry, self.areas.of(AreaKind.STOP)
         out: list[list[int]] = []
         lost: list[int] = []
@@ -341,7 +346,8 @@ class _Builder:
             self.told.append(DataError(what, where=f"{self.path}: layer {name}, {_listed(fids)}"))
 
     def _refer(self, ids: I64, name: str, column: str, target: str) -> I64:
-        """Rows of the features that a column names, -1 where it names none; what names a feature that is not there is told."""
+        """Rows of the features that a column names, -1 where it names none; what names a feature that is not there is
+        told."""
         wanted = self._ints(name, column)
         rows = index_of(ids, wanted)
         lost = (rows < 0) & (wanted >= 0)
@@ -359,7 +365,8 @@ def _kinds(lanes: int, connectors: int) -> NDArray[np.uint8]:
 
 
 def _graph(comes: I64, leads: I64, n: int, k: int) -> tuple[Ragged, Ragged]:
-    """Successors and predecessors of n lanes and k connectors; connector j comes from lane comes[j] and leads to lane leads[j]."""
+    """Successors and predecessors of n lanes and k connectors; connector j comes from lane comes[j] and leads to lane
+    leads[j]."""
     rows = n + np.arange(k)
     out, back = _invert(comes, n, rows), _invert(leads, n, rows)
     return _extend(out, leads), _extend(back, comes)

@@ -28,12 +28,15 @@ Require = Callable[..., None]
 
 
 def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
-    """Write each map to ``root/<name>/<version>/map.gpkg`` and list it in ``root/nuplan-maps-v1.0.json``, beside the maps already there.
+    """Write each map to ``root/<name>/<version>/map.gpkg`` and list it in ``root/nuplan-maps-v1.0.json``, beside the
+    maps already there.
 
-    The reference opens its four hard-coded locations whichever is used: those that are missing get a small placeholder of one road.
-    Reading back gives an equal MapData, coordinates within 1e-6 m (they are stored as longitude and latitude), provided that ids ascend within
-    each kind and that ``left`` and ``right`` are the lines that ``left_line`` and ``right_line`` name (otherwise lines are added). Raises DataError for a map
-    that the format cannot hold (no projected frame, ids that are not unique or negative, stop lines without a light, lines that are no boundaries).
+    The reference opens its four hard-coded locations whichever is used: those that are missing get a small placeholder
+    of one road. Reading back gives an equal MapData, coordinates within 1e-6 m (they are stored as longitude and
+    latitude), provided that ids ascend within each kind and that ``left`` and ``right`` are the lines that
+    ``left_line`` and ``right_line`` name (otherwise lines are added). Raises DataError for a map that the format cannot
+    hold (no projected frame, ids that are not unique or negative, stop lines without a light, lines that are no
+    boundaries).
     """
     root = Path(root)
     index = root / f"{MAP_VERSION}.json"
@@ -211,7 +214,8 @@ class _Boundaries:
         self._next = max([*self.ids, *m.lanes.id.tolist(), *m.blocks.id.tolist(), *m.areas.id.tolist()]) + 1
 
     def fid(self, line: int, points: F64) -> int:
-        """Id of line row ``line``, or of a new line; 0 (which the reader takes for 'none') where there are no points either."""
+        """Id of line row ``line``, or of a new line; 0 (which the reader takes for 'none') where there are no points
+        either."""
         if line >= 0:
             return int(self.ids[line])
         if len(points) < 2:
@@ -273,7 +277,8 @@ def _shapes(polygons: Polygons, project: Project) -> NDArray[Any]:
 
 
 def _nested(rings: NDArray[Any], outlines: NDArray[Any]) -> Any:
-    """Even-odd: a ring within an even number of others is an outline, within an odd number a hole of the smallest around it."""
+    """Even-odd: a ring within an even number of others is an outline, within an odd number a hole of the smallest
+    around it."""
     within = shapely.contains(outlines[:, None], outlines[None, :]) & ~np.eye(len(rings), dtype=bool)
     depth = within.sum(axis=0)
     parts = [

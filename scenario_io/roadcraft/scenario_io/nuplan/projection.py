@@ -11,7 +11,8 @@ Transform = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def transform_between(source: str, target: str, where: str) -> Transform:
-    """A function of coordinate arrays x, y (P,). Raises DataError for an unknown coordinate system, or where pyproj is missing."""
+    """A function of coordinate arrays x, y (P,). Raises DataError for an unknown coordinate system, or where pyproj is
+    missing."""
     try:
         from pyproj import Transformer
         from pyproj.exceptions import ProjError

@@ -25,10 +25,11 @@ _OPEN = 8  # logs kept open
 
 
 class NuplanSource(ScenarioSource):
-    """The logs under ``data_root``, driven on the maps under ``maps_root``; a log's key is its file name without ``.db``.
+    """The logs under ``data_root``, driven on the maps under ``maps_root``; a log's key is its file name without
+    ``.db``.
 
-    Every frame of a log's valid scenes is a scenario row, tagged or not, as in the reference. Maps are loaded once per location and source.
-    Raises DataError that names file, table (or layer) and token, and what would be right.
+    Every frame of a log's valid scenes is a scenario row, tagged or not, as in the reference. Maps are loaded once per
+    location and source. Raises DataError that names file, table (or layer) and token, and what would be right.
     """
 
     name: ClassVar[str] = "nuplan"
@@ -57,8 +58,8 @@ class NuplanSource(ScenarioSource):
         return self._file(log).absolute().parent.name
 
     def rows(self, log: str) -> list[ScenarioRow]:
-        """The scenarios of a log, by anchor time, but for those that ``left_out`` names. A log that can give none is a DataError (fewer than 5 scenes,
-        no scene with a route)."""
+        """The scenarios of a log, by anchor time, but for those that ``left_out`` names. A log that can give none is a
+        DataError (fewer than 5 scenes, no scene with a route)."""
         return self._rows(log)[0]
 
     def _rows(self, log: str) -> tuple[list[ScenarioRow], list[DataError]]:
@@ -84,7 +85,8 @@ class NuplanSource(ScenarioSource):
         return without_gaps(rows, time_us, interval_us, gaps_of(time_us, xy, interval_us, where), where)
 
     def left_out(self, log: str) -> list[DataError]:
-        """Why scenes of a log are missing from its rows (no route), scenarios (a gap in the log), and frames and boxes from the drive read last."""
+        """Why scenes of a log are missing from its rows (no route), scenarios (a gap in the log), and frames and boxes
+        from the drive read last."""
         reader = self._reader(log)
         return [*reader.without_route, *reader.told, *self._rows(log)[1]]
 
@@ -108,8 +110,8 @@ class NuplanSource(ScenarioSource):
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
         """One scenario, of whose log only the window is read, with ``past_s`` before and ``future_s`` after it.
 
-        Equal to what ``cut`` takes from the whole drive, but for the frames outside. Raises DataError where the window is too short or the
-        tagged frame has no route.
+        Equal to what ``cut`` takes from the whole drive, but for the frames outside. Raises DataError where the window
+        is too short or the tagged frame has no route.
         """
         reader = self._reader(row.log)
         first, last = window_us[0] - round(self.config.past_s * 1e6), window_us[1] + round(self.config.future_s * 1e6)
@@ -170,7 +172,8 @@ def _find_logs(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _maps_root(data_root: Path, given: str | None) -> Path:
-    """The maps folder: the given one, else the first that lists maps in, beside or above the logs, else that of the environment (as nuplan-devkit)."""
+    """The maps folder: the given one, else the first that lists maps in, beside or above the logs, else that of the
+    environment (as nuplan-devkit)."""
     if given is not None:
         return Path(given).expanduser()
     above = [data_root, *list(data_root.absolute().parents)[:3]]

@@ -20,7 +20,8 @@ def text(token: int | np.unsignedinteger) -> str:
 
 
 def fresh(log: str, table: str, count: int) -> list[bytes]:
-    """``count`` tokens of a table, different from one another, the same for the same log name and table (splitmix64 of a salted counter)."""
+    """``count`` tokens of a table, different from one another, the same for the same log name and table (splitmix64 of
+    a salted counter)."""
     salt = int.from_bytes(blake2b(f"{log}/{table}".encode(), digest_size=8).digest(), "big")
     with np.errstate(over="ignore"):
         z = np.uint64(salt) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)

@@ -1,7 +1,8 @@
-"""The index of a store: Parquet parts with one row per scenario, and in their metadata the shards and drives the rows refer to.
+"""The index of a store: Parquet parts with one row per scenario, and in their metadata the shards and drives the rows
+refer to.
 
-A part is written after its shard, so a shard counts only once a part names it. Parts are never changed; ``compact`` merges many into one, and
-a part that is listed in a merged one beside it is read once.
+A part is written after its shard, so a shard counts only once a part names it. Parts are never changed; ``compact``
+merges many into one, and a part that is listed in a merged one beside it is read once.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class DriveEntry:
-    """A drive as the index knows it: its key (``row.log``), shard file, map hash, what a listing shows, and its rows' range in the table."""
+    """A drive as the index knows it: its key (``row.log``), shard file, map hash, what a listing shows, and its rows'
+    range in the table."""
 
     key: str
     name: str
@@ -242,7 +244,8 @@ def unique_names(column: pa.ChunkedArray) -> set[str]:
 
 
 def narrow(part: IndexPart, f: ScenarioFilter) -> pa.Table:
-    """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass, by drive key, then as the source had them."""
+    """The rows that a filter's plain lists (tokens, logs, maps, splits, types, goal) let pass, by drive key, then as
+    the source had them."""
     table = part.table
     keep = np.ones(len(table), np.bool_)
     for name, wanted in (("log", f.log_names), ("map_name", f.map_names), ("split", f.splits)):
@@ -279,7 +282,8 @@ def _tagged(column: pa.ChunkedArray, types: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _by_key(part: IndexPart, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows ordered by the key of their drive: tables keep the order in which drives were written, which differs between runs of an ingest."""
+    """Rows ordered by the key of their drive: tables keep the order in which drives were written, which differs between
+    runs of an ingest."""
     drives = [d for d in part.drives.values() if d.rows]
     if not drives:
         return rows
@@ -292,8 +296,8 @@ def _by_key(part: IndexPart, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 class TokenIndex:
     """Finds the row of a token in microseconds, 12 bytes per row.
 
-    Rows are sorted by 64 bits of a hash; a hit is confirmed with the token itself. Tokens that are not 16 bytes long, as those of nuPlan and Waymo
-    are, go into a dictionary.
+    Rows are sorted by 64 bits of a hash; a hit is confirmed with the token itself. Tokens that are not 16 bytes long,
+    as those of nuPlan and Waymo are, go into a dictionary.
     """
 
     def __init__(self, column: pa.ChunkedArray) -> None:

@@ -1,7 +1,7 @@
 """Rollouts in the store: simulation logs are logs too.
 
-The driven trajectories are a drive like any other, with plans and channels as extra arrays. What was logged is not stored again, raster
-layers included: it is read from the source the scenarios came from, by token and window.
+The driven trajectories are a drive like any other, with plans and channels as extra arrays. What was logged is not
+stored again, raster layers included: it is read from the source the scenarios came from, by token and window.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from roadcraft.scenario_io.store.writer import StoreWriter
 def write_rollout(
     out: StoreWriter, rollout: Rollout, *, log: str | None = None, meta: dict[str, Any] | None = None
 ) -> None:
-    """Add a rollout under its scenario's token. ``log``: key of the scenario's log in its source (``row.log``), the drive's name where None.
+    """Add a rollout under its scenario's token. ``log``: key of the scenario's log in its source (``row.log``), the
+    drive's name where None.
 
-    The drive gets one scenario row that spans it, so that a folder of rollouts opens as a source of its own. Durable after ``out.flush()``.
+    The drive gets one scenario row that spans it, so that a folder of rollouts opens as a source of its own. Durable
+    after ``out.flush()``.
     """
     s, d = rollout.scenario, rollout.drive
     row = ScenarioRow(
@@ -66,8 +68,9 @@ def write_rollout(
 
 
 def read_rollout(store: Store | str | Path, token: str, source: ScenarioSource | None = None) -> Rollout:
-    """The rollout of a scenario. ``source``: where the scenarios came from; without it ``rollout.scenario`` is the driven one, which metrics that
-    compare with the expert cannot use. Raises DataError when the token or its log is unknown."""
+    """The rollout of a scenario. ``source``: where the scenarios came from; without it ``rollout.scenario`` is the
+    driven one, which metrics that compare with the expert cannot use. Raises DataError when the token or its log is
+    unknown."""
     store = store if isinstance(store, Store) else Store(store)
     own = store.meta(token).get("rollout")
     if own is None:

@@ -1,11 +1,13 @@
-"""Shards: safetensors files that hold the named arrays of many drives (or of a map), read by memory map without copying.
+"""Shards: safetensors files that hold the named arrays of many drives (or of a map), read by memory map without
+copying.
 
-Array ``box`` of the objects of drive 3 is the tensor ``3/objects.box``; what is not an array (names, tags, licence) stands in the file's metadata.
-All 8-byte arrays come first, so that each starts at a multiple of its item size, which numba kernels need. The map is private (copy on write):
-arrays are ordinary writeable numpy arrays, equal in type to those read from a log, and nothing done to them reaches the file.
+Array ``box`` of the objects of drive 3 is the tensor ``3/objects.box``; what is not an array (names, tags, licence)
+stands in the file's metadata. All 8-byte arrays come first, so that each starts at a multiple of its item size, which
+numba kernels need. The map is private (copy on write): arrays are ordinary writeable numpy arrays, equal in type to
+those read from a log, and nothing done to them reaches the file.
 
-The header carries a CRC-32 of itself and one of each member, so that no byte is believed before it was compared with what was written: the header
-when the file is opened, a member when it is read for the first time.
+The header carries a CRC-32 of itself and one of each member, so that no byte is believed before it was compared with
+what was written: the header when the file is opened, a member when it is read for the first time.
 """
 
 from __future__ import annotations
@@ -112,8 +114,9 @@ def _crc(chunks: Iterable[Any]) -> str:
 class Shard:
     """An open shard. Arrays are views of the memory-mapped file. ``expect_bytes`` is the size that the index noted.
 
-    Raises DataError naming the file when it is missing, cut off, not a shard, of another schema version, or damaged. ``checked`` is False for a
-    file of an earlier roadcraft, which holds no checks: its contents are vouched for by whoever opens it.
+    Raises DataError naming the file when it is missing, cut off, not a shard, of another schema version, or damaged.
+    ``checked`` is False for a file of an earlier roadcraft, which holds no checks: its contents are vouched for by
+    whoever opens it.
     """
 
     def __init__(self, path: str | Path, expect_bytes: int | None = None) -> None:
@@ -242,7 +245,8 @@ def save_drive(
     extra: Mapping[str, NDArray[Any]] | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> None:
-    """One drive in a file of its own (a shard of one), with extra arrays (any numeric dtype and shape) and JSON-able meta. Atomic."""
+    """One drive in a file of its own (a shard of one), with extra arrays (any numeric dtype and shape) and JSON-able
+    meta. Atomic."""
     write_shard(Path(path), [ShardMember(drive.name, drive, extra or {}, meta or {})])
 
 

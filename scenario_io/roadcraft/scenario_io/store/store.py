@@ -38,10 +38,12 @@ OPEN_MAPS = 256  # where every scenario has a map of its own, they must not pile
 
 
 class Store(ScenarioSource):
-    """A folder written by :class:`StoreWriter` (``roadcraft ingest``). Any number of processes may read one at once; it pickles as its path.
+    """A folder written by :class:`StoreWriter` (``roadcraft ingest``). Any number of processes may read one at once; it
+    pickles as its path.
 
-    Arrays are bit-identical to those the drives were stored with: index, drives and maps are compared with their checksums when they are first
-    read. Raises DataError naming the file for a folder that is no store, is of another version, or is damaged.
+    Arrays are bit-identical to those the drives were stored with: index, drives and maps are compared with their
+    checksums when they are first read. Raises DataError naming the file for a folder that is no store, is of another
+    version, or is damaged.
     """
 
     name: ClassVar[str] = "store"
@@ -64,7 +66,7 @@ class Store(ScenarioSource):
         """Number of scenarios."""
         return len(self.index.table)
 
-    # ---- rows -----------------------------------------------------------------------------------------------------------------------------------
+    # ---- rows ------------------------------------------------------------------------
 
     def logs(self) -> list[str]:
         return list(self.index.drives)
@@ -78,8 +80,8 @@ class Store(ScenarioSource):
             yield from self.rows(log)
 
     def candidates(self, filter: ScenarioFilter) -> list[ScenarioRow]:
-        """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first. Raises DataError where the store has
-        none at all."""
+        """Rows that the filter's plain lists let pass, in the order of ``iter_rows``: what ``find`` asks first. Raises
+        DataError where the store has none at all."""
         if not len(self):
             longest = max(((d.last_us - d.first_us) * 1e-6 for d in self.index.drives.values()), default=0.0)
             what = f"there is no scenario to drive in its {len(self.index.drives)} drives, the longest of which is {longest:.1f} s long"
@@ -113,7 +115,7 @@ class Store(ScenarioSource):
             )
         return found
 
-    # ---- data -----------------------------------------------------------------------------------------------------------------------------------
+    # ---- data ------------------------------------------------------------------------
 
     def drive(self, log: str) -> Drive:
         return self._shard(self.entry(log).shard).load(log, Drive)
@@ -130,7 +132,8 @@ class Store(ScenarioSource):
         return self.map_by_hash(self.entry(log).map)
 
     def map_by_hash(self, content_hash: str) -> MapData:
-        """A map by its content hash, with its spatial index, loaded once as long as it is among the OPEN_MAPS used last."""
+        """A map by its content hash, with its spatial index, loaded once as long as it is among the OPEN_MAPS used
+        last."""
         if content_hash not in self._maps:
             self._maps[content_hash] = load_map(map_path(self.path, content_hash), content_hash)
             while len(self._maps) > OPEN_MAPS:
@@ -159,8 +162,8 @@ class Store(ScenarioSource):
         return shard
 
     def verify(self) -> list[str]:
-        """Compare every file with the checksum noted when it was written; one line per damaged file, and per file with drives that the index lacks; none
-        if all is well. Reads everything."""
+        """Compare every file with the checksum noted when it was written; one line per damaged file, and per file with
+        drives that the index lacks; none if all is well. Reads everything."""
         unknown = {f"drives/{p.name}" for p in (self.path / "drives").glob("*.safetensors")} - set(self.index.shards)
         lost = "no index file names it, so its drives are not found (an index file is missing, or an ingest was killed: run the same ingest again)"
         faults = [f"{self.path / file}: {lost}" for file in sorted(unknown) if self._lacks_drives_of(self.path / file)]
@@ -180,7 +183,8 @@ class Store(ScenarioSource):
         return faults
 
     def _lacks_drives_of(self, file: Path) -> bool:
-        """Whether a file that no index names holds a drive that is nowhere else; one that a killed ingest left, and the next read anew, is no loss."""
+        """Whether a file that no index names holds a drive that is nowhere else; one that a killed ingest left, and the
+        next read anew, is no loss."""
         try:
             return not set(Shard(file).keys) <= set(self.index.drives)
         except DataError:  # half written: its drives were never there

@@ -39,9 +39,11 @@ WRITING = ".writing"  # locked: shared by writers between shard and index, exclu
 
 
 class StoreWriter:
-    """Adds drives to a store, making the folder if need be. What ``flush`` has returned from is durable; killed before, the store is as it was.
+    """Adds drives to a store, making the folder if need be. What ``flush`` has returned from is durable; killed before,
+    the store is as it was.
 
-    Several processes may write to one store with keys of their own. Use as a context manager, or call ``flush`` at the end::
+    Several processes may write to one store with keys of their own. Use as a context manager, or call ``flush`` at the
+    end::
 
         with StoreWriter("stores/mine") as out:
             out.add(log, drive, map_data, rows)
@@ -114,7 +116,8 @@ class StoreWriter:
             self.flush()
 
     def _put_map(self, map_data: MapData) -> str:
-        """Hash of the map, after writing it unless its file is there. Sources hand out one object per location, so hashing happens once."""
+        """Hash of the map, after writing it unless its file is there. Sources hand out one object per location, so
+        hashing happens once."""
         known = self._maps.get(id(map_data))
         if known is not None:
             return known[1]
@@ -177,7 +180,8 @@ def _locked(file: Path, mode: int) -> Iterator[None]:
 
 
 def clean(path: Path) -> int:
-    """Remove what a killed writer left: temporary files, and shards that no index part names. Returns how many. Waits for writers at work."""
+    """Remove what a killed writer left: temporary files, and shards that no index part names. Returns how many. Waits
+    for writers at work."""
     with _locked(path / WRITING, fcntl.LOCK_EX):
         known = set(read_index(path / "index").shards)
         stale = [p for folder in ("drives", "maps", "index") for p in (path / folder).glob(".*.tmp")]
@@ -188,7 +192,8 @@ def clean(path: Path) -> int:
 
 
 def repair(path: Path) -> int:
-    """Forget drives whose shard or map file is missing or of another size than written, so that an ingest reads them anew. Returns how many."""
+    """Forget drives whose shard or map file is missing or of another size than written, so that an ingest reads them
+    anew. Returns how many."""
     index = read_index(path / "index")
     hurt = {f for f, s in index.shards.items() if not (path / f).is_file() or (path / f).stat().st_size != s.bytes}
     maps = {m for m in {d.map for d in index.drives.values()} if not map_path(path, m).is_file()}

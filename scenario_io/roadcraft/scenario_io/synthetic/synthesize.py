@@ -34,7 +34,8 @@ class SynthReport:
 def synthesize(
     seed: int = 0, worlds: int = len(SITUATIONS), situations: tuple[str, ...] = (), locations: int = 4
 ) -> list[tuple[Drive, MapData]]:
-    """``worlds`` drives of a seed, each with the map of its location, which holds the patches of all of them. Nothing is written.
+    """``worlds`` drives of a seed, each with the map of its location, which holds the patches of all of them. Nothing
+    is written.
 
     Raises ValueError for settings that make no sense (see SynthConfig).
     """

@@ -1,4 +1,5 @@
-"""One world: a situation is set up, played, judged and, if it will not do, tried again with the next draw of the same seed."""
+"""One world: a situation is set up, played, judged and, if it will not do, tried again with the next draw of the same
+seed."""
 
 from __future__ import annotations
 
@@ -78,8 +79,8 @@ def situation_of(seed: int, number: int, situations: tuple[str, ...]) -> str:
 def make_world(
     seed: int, number: int, situations: tuple[str, ...] = SITUATIONS, locations: int = 4, traffic: float = 1.0
 ) -> SyntheticWorld:
-    """World ``number`` of a seed and these settings; depends on nothing else. Raises DataError when no draw is good (which does not happen with
-    the situations that come with roadcraft)."""
+    """World ``number`` of a seed and these settings; depends on nothing else. Raises DataError when no draw is good
+    (which does not happen with the situations that come with roadcraft)."""
     situation = situation_of(seed, number, situations)
     location = list(LOCATIONS)[number % locations]
     why: list[str] = []
@@ -158,8 +159,8 @@ def lay_window(scene: SyntheticScene, m: Motion) -> tuple[int, list[tuple[int, t
 def _anchors(
     scene: SyntheticScene, holds: dict[str, Mask], bent: Mask, first: int, event: int
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """The world's own frame, and one more at least 4 s away, if possible where something happens. The type of a scenario is the
-    alphabetically last of its tags: the world's own frame carries none that comes after its own."""
+    """The world's own frame, and one more at least 4 s away, if possible where something happens. The type of a
+    scenario is the alphabetically last of its tags: the world's own frame carries none that comes after its own."""
     tags = {t for t, mask in holds.items() if mask[event] and t <= scene.tag}
     anchors = [(event - first, tuple(sorted(tags | {scene.tag, *scene.extra})))]
     spare: tuple[int, tuple[str, ...]] | None = None

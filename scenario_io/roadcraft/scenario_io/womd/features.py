@@ -17,8 +17,9 @@ BIKE_LANE = 3
 
 @dataclass(frozen=True)
 class RawLane:
-    """A lane as the file has it. line (P, 2), P >= 2, driven direction; limit_mps 0: none; neighbors: (lane id, share of this lane beside it, share
-    of that lane); left, right: (first index, last index, feature id) of what bounds it."""
+    """A lane as the file has it. line (P, 2), P >= 2, driven direction; limit_mps 0: none; neighbors: (lane id, share
+    of this lane beside it, share of that lane); left, right: (first index, last index, feature id) of what bounds it.
+    """
 
     id: int
     line: F64
@@ -41,7 +42,8 @@ class RawLine:
 
 @dataclass
 class Features:
-    """Everything static of one scenario, in the file's order. signals: lane id -> stop point; stops: (sign id, lane ids, position)."""
+    """Everything static of one scenario, in the file's order. signals: lane id -> stop point; stops: (sign id, lane
+    ids, position)."""
 
     lanes: list[RawLane] = field(default_factory=list)
     road_lines: list[RawLine] = field(default_factory=list)
@@ -54,8 +56,8 @@ class Features:
 
 
 def features_of(message: Any, where: str) -> Features:
-    """Bike lanes are left out, and so are lanes without a centre line of at least two distinct points. Raises DataError when no lane remains,
-    two features have one id or a coordinate is not finite."""
+    """Bike lanes are left out, and so are lanes without a centre line of at least two distinct points. Raises DataError
+    when no lane remains, two features have one id or a coordinate is not finite."""
     out = Features()
     for f in message.map_features:
         kind = f.WhichOneof("feature_data")

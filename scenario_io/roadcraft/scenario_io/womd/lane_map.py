@@ -1,8 +1,9 @@
 """From Waymo's map features to MapData.
 
-What Waymo has: centre lines, the lane graph, neighbours, speed limits, lines, road edges, crosswalks, signals. What it does not have is made up here,
-as each function says: lane surfaces (from ``widths``), which lanes are junction connectors, road blocks, intersections, stop lines, and
-the drivable area (from ``surface``). Heights are dropped, so a bridge and the road below it lie on each other.
+What Waymo has: centre lines, the lane graph, neighbours, speed limits, lines, road edges, crosswalks, signals. What it
+does not have is made up here, as each function says: lane surfaces (from ``widths``), which lanes are junction
+connectors, road blocks, intersections, stop lines, and the drivable area (from ``surface``). Heights are dropped, so a
+bridge and the road below it lie on each other.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def map_of(features: Features, config: WomdConfig, name: str) -> MapData:
 
 
 def _blocks(raw: Sequence[RawLane], first: int) -> list[list[int]]:
-    """Rows of the lanes of each road block, leftmost first. Lanes that run beside each other for more than half of both share a block; connectors
-    do when they join the same blocks; blocks of lanes come first."""
+    """Rows of the lanes of each road block, leftmost first. Lanes that run beside each other for more than half of both
+    share a block; connectors do when they join the same blocks; blocks of lanes come first."""
     row = {lane.id: i for i, lane in enumerate(raw)}
     root = list(range(len(raw)))
 
@@ -112,8 +113,8 @@ def _junctions(connectors: Sequence[Any]) -> list[Any]:
 def _stops(
     features: Features, raw: Sequence[RawLane], sides: Sequence[Any]
 ) -> tuple[list[tuple[int, Any]], list[list[int]]]:
-    """Stop areas (subtype, polygon), and per lane those that govern it: a strip across the lane at the signal's stop point, or where the
-    lane passes the sign. Lights after signs, so that each kind keeps the file's order."""
+    """Stop areas (subtype, polygon), and per lane those that govern it: a strip across the lane at the signal's stop
+    point, or where the lane passes the sign. Lights after signs, so that each kind keeps the file's order."""
     row = {lane.id: i for i, lane in enumerate(raw)}
     governed: list[list[int]] = [[] for _ in raw]
     out: list[tuple[int, Any]] = []
@@ -143,7 +144,8 @@ def _areas(
     first: int,
     config: WomdConfig,
 ) -> Areas:
-    """Road segments are the blocks of lanes, intersections what connectors cover; what else lies between the road edges, and driveways, is generic."""
+    """Road segments are the blocks of lanes, intersections what connectors cover; what else lies between the road
+    edges, and driveways, is generic."""
     segments = [shapely.unary_union([shapes[i] for i in g]) for g in groups if g[0] < first]
     ids = [min(raw[i].id for i in g) for g in groups if g[0] < first]
     faces = drivable_faces(features.road_edges, raw, shapely.unary_union(list(shapes)), config.curb_m)

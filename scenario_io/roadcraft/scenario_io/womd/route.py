@@ -17,8 +17,8 @@ _HOP, _CHANGE, _JUMP = 0.5, 2.0, 50.0  # costs (m2) of skipping a short lane, of
 
 
 def route_of(map_data: MapData, pose: F64, ahead_m: float) -> I64:
-    """Ids of the road blocks (R,) that the ego drives through, and of those straight ahead for ``ahead_m``. pose (F, 3): box centre x, y, heading.
-    Empty where it drives off every lane."""
+    """Ids of the road blocks (R,) that the ego drives through, and of those straight ahead for ``ahead_m``. pose (F,
+    3): box centre x, y, heading. Empty where it drives off every lane."""
     rows = _continued(map_data, driven_lanes(map_data, pose), pose[-1, :2], ahead_m)
     blocks: list[int] = []
     for row in rows:
@@ -29,8 +29,8 @@ def route_of(map_data: MapData, pose: F64, ahead_m: float) -> I64:
 
 
 def driven_lanes(map_data: MapData, pose: F64) -> list[int]:
-    """Rows of the lanes driven, in order: the cheapest chain of lanes near the poses (dynamic programming over distance, direction and how
-    lanes follow each other), gaps closed along the lane graph."""
+    """Rows of the lanes driven, in order: the cheapest chain of lanes near the poses (dynamic programming over
+    distance, direction and how lanes follow each other), gaps closed along the lane graph."""
     lanes = map_data.lanes
     points = lanes.centerlines.points
     along = np.concatenate([tangents(lanes.centerlines[i]) for i in range(len(lanes))])

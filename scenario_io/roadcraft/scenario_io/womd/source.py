@@ -25,9 +25,11 @@ _RECENT = 4  # scenarios kept: drive, map and rows of one are asked for one afte
 
 
 class WomdSource(ScenarioSource):
-    """Scenarios of TFRecord files. A log is one record; its key is ``<file>#<number>``, its scenario's token the file's scenario id.
+    """Scenarios of TFRecord files. A log is one record; its key is ``<file>#<number>``, its scenario's token the file's
+    scenario id.
 
-    The window is fixed by the file: from the current step (1 s in) to the last, 10 Hz. Raises DataError when a package or the files are missing.
+    The window is fixed by the file: from the current step (1 s in) to the last, 10 Hz. Raises DataError when a package
+    or the files are missing.
     """
 
     name: ClassVar[str] = "womd"
@@ -53,7 +55,8 @@ class WomdSource(ScenarioSource):
         return self._rows(log)[0]
 
     def left_out(self, log: str) -> list[DataError]:
-        """Boxes without a possible size, and why there is no scenario to drive: a test set's history without a future, or a gap."""
+        """Boxes without a possible size, and why there is no scenario to drive: a test set's history without a future,
+        or a gap."""
         return [*self._load(log)[2], *self._rows(log)[1]]
 
     def _rows(self, log: str) -> tuple[list[ScenarioRow], list[DataError]]:

@@ -1,4 +1,5 @@
-"""Where one can drive, which Waymo's map gives by road edges alone: polygons of lanes, of junctions, and of the ground between the edges."""
+"""Where one can drive, which Waymo's map gives by road edges alone: polygons of lanes, of junctions, and of the ground
+between the edges."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def rings_of(shape: BaseGeometry) -> list[F64]:
 
 
 def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: set[int]) -> set[int]:
-    """Rows that count as connectors: signalled lanes, lanes after a fork or before a merge, and lanes that lie across others."""
+    """Rows that count as connectors: signalled lanes, lanes after a fork or before a merge, and lanes that lie across
+    others."""
     row = {lane.id: i for i, lane in enumerate(lanes)}
     exits, entries = successors_of(lanes)
     out = {row[i] for i in signalled if i in row}
@@ -64,7 +66,8 @@ def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: 
 
 
 def successors_of(lanes: Sequence[RawLane]) -> tuple[list[list[int]], list[list[int]]]:
-    """Successor and predecessor rows of every lane: what either of the two lanes says counts, but for a lane that names itself."""
+    """Successor and predecessor rows of every lane: what either of the two lanes says counts, but for a lane that names
+    itself."""
     row = {lane.id: i for i, lane in enumerate(lanes)}
     after: list[set[int]] = [set() for _ in lanes]
     before: list[set[int]] = [set() for _ in lanes]
@@ -82,9 +85,9 @@ def drivable_faces(
 ) -> list[Any]:
     """Polygons of the ground that the road edges enclose and that is road.
 
-    The edges and the border of the map cut the plane into faces. A face is road when a lane runs through it, or when more of the edges around it
-    turn their left (drivable) side to it. Where edges end in the open, road and not-road form one face: there only a strip of ``curb_m``
-    behind the edges is taken out again.
+    The edges and the border of the map cut the plane into faces. A face is road when a lane runs through it, or when
+    more of the edges around it turn their left (drivable) side to it. Where edges end in the open, road and not-road
+    form one face: there only a strip of ``curb_m`` behind the edges is taken out again.
     """
     if not edges:
         return []

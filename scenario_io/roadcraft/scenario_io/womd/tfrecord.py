@@ -1,7 +1,8 @@
 """TFRecord framing with checksums, without TensorFlow.
 
-A record is: length (u64, little endian), masked CRC-32C of these 8 bytes (u32), the payload, its masked CRC-32C (u32). The mask rotates by 15 bits and
-adds a constant (reference: tensorflow, record_writer). Shards of Waymo Motion are not compressed.
+A record is: length (u64, little endian), masked CRC-32C of these 8 bytes (u32), the payload, its masked CRC-32C (u32).
+The mask rotates by 15 bits and adds a constant (reference: tensorflow, record_writer). Shards of Waymo Motion are not
+compressed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _BROKEN = "the download is incomplete or damaged: fetch this file again"
 
 @dataclass(frozen=True)
 class Record:
-    """Where one record's payload lies. ``fault``: why it, and all that follows it, cannot be read; None where the framing is sound."""
+    """Where one record's payload lies. ``fault``: why it, and all that follows it, cannot be read; None where the
+    framing is sound."""
 
     offset: int
     length: int
@@ -28,7 +30,8 @@ class Record:
 
 
 def scan(path: Path) -> list[Record]:
-    """The records of a file, found by their headers alone. Where the framing breaks, the last entry says so and the scan ends."""
+    """The records of a file, found by their headers alone. Where the framing breaks, the last entry says so and the
+    scan ends."""
     crc32c = checksum()
     out: list[Record] = []
     try:
@@ -67,7 +70,8 @@ def scan(path: Path) -> list[Record]:
 
 
 def read(path: Path, record: Record) -> tuple[bytes, bool]:
-    """A record's payload, and whether its checksum is right. Raises DataError where the framing was broken or the file has changed."""
+    """A record's payload, and whether its checksum is right. Raises DataError where the framing was broken or the file
+    has changed."""
     if record.fault is not None:
         raise DataError(record.fault, where=str(path), remedy=_BROKEN)
     try:

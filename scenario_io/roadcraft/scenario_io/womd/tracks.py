@@ -1,8 +1,9 @@
 """From the tracks and signals of a Scenario message to a Drive.
 
-Approximated, since Waymo logs boxes and not vehicles: the ego is the chosen vehicle file, its box centre where the log has the SDC's; pose, velocity and
-acceleration are moved to the rear axle of that vehicle; acceleration, yaw rate and its derivative are central differences; steering is 0. Objects of
-type OTHER or UNSET count as static generic objects. Flashing lights count as UNKNOWN: nobody may have to wait for ever at one.
+Approximated, since Waymo logs boxes and not vehicles: the ego is the chosen vehicle file, its box centre where the log
+has the SDC's; pose, velocity and acceleration are moved to the rear axle of that vehicle; acceleration, yaw rate and
+its derivative are central differences; steering is 0. Objects of type OTHER or UNSET count as static generic objects.
+Flashing lights count as UNKNOWN: nobody may have to wait for ever at one.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ X, Y, HEADING, LENGTH, WIDTH, HEIGHT, VX, VY, VALID = range(9)
 
 
 def states_of(message: Any, where: str) -> F64:
-    """(tracks, steps, 9) float64: x, y, heading, length, width, height, vx, vy, valid. Raises DataError for tracks of one id or unequal
-    length. Invalid states are told by ``valid`` alone: their values mean nothing."""
+    """(tracks, steps, 9) float64: x, y, heading, length, width, height, vx, vy, valid. Raises DataError for tracks of
+    one id or unequal length. Invalid states are told by ``valid`` alone: their values mean nothing."""
     steps = len(message.timestamps_seconds)
     twice = [id for id, n in Counter(t.id for t in message.tracks).items() if n > 1]
     if twice:
@@ -72,7 +73,8 @@ def states_of(message: Any, where: str) -> F64:
 
 
 def drive_of(message: Any, states: F64, config: WomdConfig, where: str, route: I64) -> Drive:
-    """The whole scenario as a drive; states as of ``states_of``. Raises DataError (no SDC, SDC lost, times that do not increase, non-finite values)."""
+    """The whole scenario as a drive; states as of ``states_of``. Raises DataError (no SDC, SDC lost, times that do not
+    increase, non-finite values)."""
     time_us = np.round(np.array(message.timestamps_seconds) * 1e6).astype(np.int64)
     if len(time_us) < 2 or (np.diff(time_us) <= 0).any():
         raise DataError(f"{len(time_us)} time stamps that do not increase", where=where)

@@ -1,4 +1,5 @@
-"""How wide a lane is, which Waymo's map does not say: half the way to a parallel lane, or the way to a boundary or road edge, whichever is nearer."""
+"""How wide a lane is, which Waymo's map does not say: half the way to a parallel lane, or the way to a boundary or road
+edge, whichever is nearer."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ MAX_ROUTE = 5  # segments an agent remembers
 
 
 class Roads(NamedTuple):
-    """The map for kernels. line_points, line_offsets: centre lines; next_values, next_offsets: successors; stop_values, stop_offsets: rows of
-    the areas that govern a lane; has_light (L,) bool; limit (L,) float64 m/s, NaN where unknown; area_points, area_rings, area_offsets."""
+    """The map for kernels. line_points, line_offsets: centre lines; next_values, next_offsets: successors; stop_values,
+    stop_offsets: rows of the areas that govern a lane; has_light (L,) bool; limit (L,) float64 m/s, NaN where unknown;
+    area_points, area_rings, area_offsets."""
 
     line_points: F64
     line_offsets: I64
@@ -33,10 +34,11 @@ class Roads(NamedTuple):
 class AgentBatch(NamedTuple):
     """State of A agents in the order in which they were placed, the order in which they move.
 
-    alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on the rail;
-    route (A, 5) int64 lane rows, the first route_length (A,) valid; rails: rail_count (A,), rail_progress (A, P), rail_points (A, P, 2),
-    rail_heading (A, P); what others see of an agent, its box and the corridor it is about to sweep: box_corners (A, 4, 2), box_capsule (A, 5),
-    foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
+    alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on
+    the rail; route (A, 5) int64 lane rows, the first route_length (A,) valid; rails: rail_count (A,), rail_progress (A,
+    P), rail_points (A, P, 2), rail_heading (A, P); what others see of an agent, its box and the corridor it is about to
+    sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 +
+    2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
     """
 
     alive: Mask
@@ -60,9 +62,9 @@ class AgentBatch(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What surrounds the agents in one step. ego (4,): centre x, y, heading, speed; ego_corners (4, 2), ego_capsule (5,): before its own step;
-    corners (K, 4, 2), capsules (K, 5), extents (K, 4): replayed objects of the next iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState;
-    dt: seconds."""
+    """What surrounds the agents in one step. ego (4,): centre x, y, heading, speed; ego_corners (4, 2), ego_capsule
+    (5,): before its own step; corners (K, 4, 2), capsules (K, 5), extents (K, 4): replayed objects of the next
+    iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState; dt: seconds."""
 
     ego: F64
     ego_corners: F64

@@ -1,4 +1,5 @@
-"""Cars on lanes follow the intelligent driver model, everybody slower or fixed follows the log (nuPlan's reactive agents)."""
+"""Cars on lanes follow the intelligent driver model, everybody slower or fixed follows the log (nuPlan's reactive
+agents)."""
 
 from __future__ import annotations
 
@@ -36,8 +37,9 @@ from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, st
 
 @dataclass(frozen=True)
 class AgentConstants:
-    """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2), capsules (R, 5) and extents (R, 4), the agents'
-    identities (A,) and size (A, 2), the lights of all iterations (lane rows, states, offsets), the times (N,) s."""
+    """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2), capsules
+    (R, 5) and extents (R, 4), the agents' identities (A,) and size (A, 2), the lights of all iterations (lane rows,
+    states, offsets), the times (N,) s."""
 
     roads: Roads
     replayed: LoggedObjects
@@ -64,7 +66,8 @@ class IdmAgentsState:
 
 
 class IdmAgents(AgentPolicy):
-    """Made from the cars of the first frame that stand on lanes; cars elsewhere, bicycles, and whoever appears later do not exist.
+    """Made from the cars of the first frame that stand on lanes; cars elsewhere, bicycles, and whoever appears later do
+    not exist.
 
     Source: nuplan-devkit e924167, IDMAgents; Treiber, Hennecke, Helbing (2000).
     """
@@ -89,7 +92,8 @@ class IdmAgents(AgentPolicy):
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
-        """Moves every agent once; they see ego before its own step, and replayed objects and lights of the next iteration."""
+        """Moves every agent once; they see ego before its own step, and replayed objects and lights of the next
+        iteration."""
         boxes = ego_box(obs.ego, obs.vehicle.box)
         edges = corners(boxes)
         speed = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])

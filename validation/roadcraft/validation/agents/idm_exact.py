@@ -1,4 +1,5 @@
-"""The lead of one reactive agent by GEOS: for the few decisions that the kernels leave open, and as their slow twin in tests.
+"""The lead of one reactive agent by GEOS: for the few decisions that the kernels leave open, and as their slow twin in
+tests.
 
 Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap.
 """
@@ -20,7 +21,8 @@ from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL
 
 
 def exact_lead(agents: AgentBatch, size: F64, roads: Roads, surroundings: Surroundings, a: int) -> tuple[int, float]:
-    """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as the reference builds them."""
+    """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as
+    the reference builds them."""
     count = int(agents.rail_count[a])
     rest, heading = np.empty((count + 1, 2)), np.empty(count + 1)
     rail = agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a]

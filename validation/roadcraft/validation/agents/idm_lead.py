@@ -1,7 +1,8 @@
 """What a reactive agent drives behind: the nearest object that meets the way ahead of it.
 
-Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap. Where a decision lies too close to call
-(``capsules.MARGIN``), or hangs on an end of a corridor that GEOS cuts in its own way, the answer is UNCLEAR and ``idm_exact`` decides.
+Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap. Where a decision lies too
+close to call (``capsules.MARGIN``), or hangs on an end of a corridor that GEOS cuts in its own way, the answer is
+UNCLEAR and ``idm_exact`` decides.
 """
 
 from __future__ import annotations
@@ -150,10 +151,11 @@ def _folds_matter(
     n: int,
     capsules: F64,
 ) -> bool:
-    """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a footprint is folded.
+    """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a
+    footprint is folded.
 
-    Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they do not matter. e: an
-    agent, A for ego, A + 1 + k for replayed object k, -1 for a stop area.
+    Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they
+    do not matter. e: an agent, A for ego, A + 1 + k for replayed object k, -1 for a stop area.
     """
     driven = len(agents.alive)
     low, high = unfolded_span(agents.foot_points[a], agents.foot_count[a], 0.5 * size[a, 1])
@@ -250,7 +252,8 @@ def _stop_ahead(
     box_bound: F64,
     best: float,
 ) -> tuple[float, float, float]:
-    """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of its extent in y."""
+    """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of
+    its extent in y."""
     points, rings, offsets = roads.area_points, roads.area_rings, roads.area_offsets
     gap, low, high, bound = 2.0 * MARGIN, FAR, -FAR, np.zeros(5)
     for r in range(offsets[area], offsets[area + 1]):

@@ -23,7 +23,8 @@ from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, Roads
 
 @dataclass(frozen=True)
 class Placed:
-    """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; agents: their state."""
+    """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; agents:
+    their state."""
 
     row: I64
     size: F64
@@ -31,7 +32,8 @@ class Placed:
 
 
 def lanes_under(map_data: MapData, centers: F64) -> Ragged:
-    """Lanes (else, in junctions, connectors) whose surface holds each of the points (V, 2): ragged rows of ``map.lanes``, ascending.
+    """Lanes (else, in junctions, connectors) whose surface holds each of the points (V, 2): ragged rows of
+    ``map.lanes``, ascending.
 
     A map without junction areas offers its connectors everywhere.
     """
@@ -56,9 +58,10 @@ def place(
 ) -> Placed:
     """Agents from vehicles boxes (V, 5), velocity (V, 2), in their order.
 
-    Each is snapped to the candidate lane whose heading differs least from its own (angles are not wrapped), and dropped where its snapped box
-    would touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity (NaN) drives as fast as ego. A lane without
-    limit leaves the target speed of the agent placed before (``target`` at first).
+    Each is snapped to the candidate lane whose heading differs least from its own (angles are not wrapped), and dropped
+    where its snapped box would touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity
+    (NaN) drives as fast as ego. A lane without limit leaves the target speed of the agent placed before (``target`` at
+    first).
     """
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))

@@ -1,7 +1,8 @@
-"""One step of the reactive agents: each in turn extends its route, looks for what is ahead, and moves; later ones see where earlier ones went.
+"""One step of the reactive agents: each in turn extends its route, looks for what is ahead, and moves; later ones see
+where earlier ones went.
 
-Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and IDMAgent. Where a lead is too close to call (see ``idm_lead``) the kernel
-stops at that agent and the caller decides with GEOS.
+Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and IDMAgent. Where a lead is too close to call (see
+``idm_lead``) the kernel stops at that agent and the caller decides with GEOS.
 """
 
 from __future__ import annotations
@@ -57,9 +58,12 @@ def step_agents(
     gap: float,
     own_rails: bool,
 ) -> tuple[int, int]:
-    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``params.radius`` leave for good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's
-    row or FREE, EGO, STILL. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and rails may not: ``own_rails``), WANTS_ROOM
-    (it needs wider arrays) and UNCLEAR (its lead must be found by exact geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after it."""
+    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``params.radius`` leave for
+    good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's row or FREE,
+    EGO, STILL. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and rails may not:
+    ``own_rails``), WANTS_ROOM (it needs wider arrays) and UNCLEAR (its lead must be found by exact geometry): call
+    again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after
+    it."""
     room = agents.rail_points.shape[1]
     rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
     capsules = np.empty((room // 8 + 2, 5))
@@ -132,7 +136,8 @@ def _bend(line: F64) -> float:
 def _plan_route(
     agents: AgentBatch, roads: Roads, surroundings: Surroundings, params: IdmAgentParams, a: int, own_rails: bool
 ) -> int:
-    """Extend the rail while it is short and a lane leads on: how many were added, -1 where the rails may not be changed or are too narrow for it."""
+    """Extend the rail while it is short and a lane leads on: how many were added, -1 where the rails may not be changed
+    or are too narrow for it."""
     added = 0
     while _short(agents, params, a):
         lane = _next_lane(agents, roads, surroundings, a)
@@ -205,7 +210,8 @@ def _follow(
 
 @njit(cache=True, nogil=True)
 def sweep(agents: AgentBatch, size: F64, headway: float, a: int) -> bool:
-    """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way; False: too little room."""
+    """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way;
+    False: too little room."""
     progress, points, heading, count = (
         agents.rail_progress[a],
         agents.rail_points[a],

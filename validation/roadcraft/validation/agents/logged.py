@@ -1,4 +1,5 @@
-"""The logged objects of a scenario, sorted once for all its iterations into the order in which an observation lists them."""
+"""The logged objects of a scenario, sorted once for all its iterations into the order in which an observation lists
+them."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class LoggedObjects:
 
 
 def logged_objects(scenario: Scenario, kinds: Sequence[ObjectKind]) -> LoggedObjects:
-    """Objects of the given kinds at every iteration, grouped in the order of ``kinds``, within a kind in the log's row order.
+    """Objects of the given kinds at every iteration, grouped in the order of ``kinds``, within a kind in the log's row
+    order.
 
     Reference: nuplan-devkit e924167, TrackedObjects and get_tracked_objects_of_types.
     """

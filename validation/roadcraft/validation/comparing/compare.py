@@ -1,4 +1,5 @@
-"""Two runs, scenario by scenario: what differs in how they were driven, paired differences with a verdict, and which scenarios changed."""
+"""Two runs, scenario by scenario: what differs in how they were driven, paired differences with a verdict, and which
+scenarios changed."""
 
 from __future__ import annotations
 
@@ -35,12 +36,15 @@ def compare(
 ) -> dict[str, Any]:
     """How run ``b`` differs from run ``a``.
 
-    Says first what differs in how they were driven (``settings``, ``metric_sets``, ``scenario_sets``), then per challenge the paired figures
-    (``paired.paired_figure``) of the score, of nuPlan's own score, of every metric, scenario type and place (map), and the scenarios that changed:
-    ``newly_failed`` (could not be driven, or score 0), ``newly_passed``, ``worse`` and ``better``, the greatest change first. ``verdict`` is the worst
-    of the challenges'; where the runs count different metrics it rests on nuPlan's own score. margin: the loss up to which b counts as not worse.
+    Says first what differs in how they were driven (``settings``, ``metric_sets``, ``scenario_sets``), then per
+    challenge the paired figures (``paired.paired_figure``) of the score, of nuPlan's own score, of every metric,
+    scenario type and place (map), and the scenarios that changed: ``newly_failed`` (could not be driven, or score 0),
+    ``newly_passed``, ``worse`` and ``better``, the greatest change first. ``verdict`` is the worst of the challenges';
+    where the runs count different metrics it rests on nuPlan's own score. margin: the loss up to which b counts as not
+    worse.
 
-    Raises DataError where a run is not finished, the runs did not drive the same scenarios (unless that is not required), or have none in common.
+    Raises DataError where a run is not finished, the runs did not drive the same scenarios (unless that is not
+    required), or have none in common.
     """
     runs = RunFolder(a), RunFolder(b)
     left, right = map(read_records, runs)
@@ -139,7 +143,8 @@ def _score(r: Record) -> float:
 
 
 def _nuplan_score(r: Record) -> float:
-    """Of nuPlan's own metrics alone; a scenario that could not be driven counts 0 here as well, or a crash would be a gain."""
+    """Of nuPlan's own metrics alone; a scenario that could not be driven counts 0 here as well, or a crash would be a
+    gain."""
     found = r["nuplan_score"]
     return 0.0 if found is None else float(found)
 

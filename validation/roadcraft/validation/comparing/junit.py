@@ -14,8 +14,8 @@ _NOTES = {"worse": "failure", "undecided": "skipped"}
 
 
 def write_comparison(comparison: Mapping[str, Any], path: str | Path) -> None:
-    """Case ``verdict``: failed where B is worse, skipped where it is undecided. Then a case for each scenario that newly failed (a failure) or
-    newly passed, with both scores."""
+    """Case ``verdict``: failed where B is worse, skipped where it is undecided. Then a case for each scenario that
+    newly failed (a failure) or newly passed, with both scores."""
     root = Et.Element("testsuites", name="roadcraft compare")
     for challenge, c in comparison["challenges"].items():
         lost, gained = c["newly_failed"], c["newly_passed"]

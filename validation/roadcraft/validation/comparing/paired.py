@@ -27,9 +27,10 @@ Values = NDArray[np.float64]
 def paired_figure(a: Values, b: Values, logs: Sequence[str], margin: float = MARGIN) -> dict[str, Any]:
     """Figures of b - a, both (N,), where both are finite.
 
-    Means ``a`` and ``b``, ``difference``, its two-sided 95 % interval ``ci`` over ``logs`` (N,) or None, ``scenarios``, ``logs``, ``sd`` of the
-    differences, ``design_effect`` of logs, the ``detectable`` difference (power 0.8), ``worse`` / ``better``: whether the interval lies on one side
-    of 0; ``verdict``: 'equal', 'worse', 'better', 'not worse' (a loss of ``margin`` or more is excluded at one-sided 95 %) or 'undecided', and ``reason``.
+    Means ``a`` and ``b``, ``difference``, its two-sided 95 % interval ``ci`` over ``logs`` (N,) or None, ``scenarios``,
+    ``logs``, ``sd`` of the differences, ``design_effect`` of logs, the ``detectable`` difference (power 0.8), ``worse``
+    / ``better``: whether the interval lies on one side of 0; ``verdict``: 'equal', 'worse', 'better', 'not worse' (a
+    loss of ``margin`` or more is excluded at one-sided 95 %) or 'undecided', and ``reason``.
     """
     d = b - a
     ok = np.isfinite(d)

@@ -1,4 +1,5 @@
-"""What differs between runs beside their results: settings, versions, contents of the files they name, scenarios and metrics."""
+"""What differs between runs beside their results: settings, versions, contents of the files they name, scenarios and
+metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _OTHER_DRIVES = "other drives behind the same tokens"
 
 
 def setting_differences(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
-    """Each setting in which runs differ: ``key``, ``values`` (one text per run), ``note``, and ``planner``: whether it is one of the planner's own.
+    """Each setting in which runs differ: ``key``, ``values`` (one text per run), ``note``, and ``planner``: whether it
+    is one of the planner's own.
 
     Versions count as settings, and so do the contents of files and folders that a configuration names.
     """
@@ -86,7 +88,8 @@ def challenge_title(challenge: str, trees: Sequence[Mapping[str, Any]]) -> str:
 
 
 def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
-    """Metrics that only one of two runs has in a challenge of both, or that count differently; ``counts``: whether the score depends on it."""
+    """Metrics that only one of two runs has in a challenge of both, or that count differently; ``counts``: whether the
+    score depends on it."""
     found = {}
     for challenge in sorted({r["challenge"] for r in a} & {r["challenge"] for r in b}):
         left, right = (roles_of(r for r in side if r["challenge"] == challenge) for side in (a, b))
@@ -105,7 +108,8 @@ def metric_differences(a: Records, b: Records) -> list[dict[str, Any]]:
 
 
 def scenario_differences(a: RunFolder, b: RunFolder, left: Records, right: Records) -> dict[str, int]:
-    """How many results only one of two runs has, both have, and how many scenarios both drove but not from the same start to the same end."""
+    """How many results only one of two runs has, both have, and how many scenarios both drove but not from the same
+    start to the same end."""
     keys = [{(r["log"], r["token"], r["challenge"]) for r in side} for side in (left, right)]
     windows = [{(i.row.log, i.row.token): tuple(i.window_us) for i in run.items()} for run in (a, b)]
     common = windows[0].keys() & windows[1].keys()

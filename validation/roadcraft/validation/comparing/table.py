@@ -23,7 +23,8 @@ _LISTS = {
 
 
 def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | None = None) -> None:
-    """What differs beside the results, the verdict, then per challenge the figures and the scenarios that changed; ``limit`` 0 shows all of these."""
+    """What differs beside the results, the verdict, then per challenge the figures and the scenarios that changed;
+    ``limit`` 0 shows all of these."""
     console = console or Console(highlight=False)
     print_differences(c, console)
     for ch in c["challenges"].values():

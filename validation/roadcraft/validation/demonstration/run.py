@@ -12,7 +12,8 @@ from roadcraft.validation.demonstration.steps import Say, Step, run_steps
 
 @dataclass(frozen=True)
 class Size:
-    """How large a demo is. worlds: drives to train on; held_out: drives to score on, of another seed; minutes: of training."""
+    """How large a demo is. worlds: drives to train on; held_out: drives to score on, of another seed; minutes: of
+    training."""
 
     worlds: int
     held_out: int

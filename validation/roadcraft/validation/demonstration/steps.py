@@ -1,7 +1,8 @@
-"""Long work as commands anyone can type: each runs in a process of its own, is printed before it runs and leaves a note when it is done.
+"""Long work as commands anyone can type: each runs in a process of its own, is printed before it runs and leaves a note
+when it is done.
 
-Work that was stopped goes on where it was: a step whose note names the same command is not repeated, a step that was cut off is resumed where its
-command can be.
+Work that was stopped goes on where it was: a step whose note names the same command is not repeated, a step that was
+cut off is resumed where its command can be.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ Say = Callable[[str], None]
 class Step:
     """One command. name: of its note; why: what a newcomer is told; words: of the command.
 
-    may_fail: exit code 1 (some scenario failed) is a result; begun: a file that, where it exists, says that there is something to go on with, and then
-    ``go_on`` is added to the words; script: a Python file that is run instead of ``roadcraft``.
+    may_fail: exit code 1 (some scenario failed) is a result; begun: a file that, where it exists, says that there is
+    something to go on with, and then ``go_on`` is added to the words; script: a Python file that is run instead of
+    ``roadcraft``.
     """
 
     name: str
@@ -52,7 +54,8 @@ class Step:
 def run_steps(steps: Sequence[Step], notes: Path, say: Say = print, what: str = "the work") -> dict[str, float]:
     """Run the steps in order and return the seconds of each, those of earlier calls included.
 
-    notes: folder of the notes. Raises RoadcraftError that names the command that failed and says that ``what`` may be repeated.
+    notes: folder of the notes. Raises RoadcraftError that names the command that failed and says that ``what`` may be
+    repeated.
     """
     notes.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(steps, 1):

@@ -1,15 +1,18 @@
 """roadcraft's planners inside an installed nuplan-devkit, and the devkit's planners inside roadcraft.
 
-nuplan-devkit (https://github.com/motional/nuplan-devkit) is not on the package index and stays optional; it is imported on first use.
+nuplan-devkit (https://github.com/motional/nuplan-devkit) is not on the package index and stays optional; it is imported
+on first use.
 
-Inside the devkit, planners are named in its own configuration. ``config/planner`` holds it ready; put it on hydra's search path::
+Inside the devkit, planners are named in its own configuration. ``config/planner`` holds it ready; put it on hydra's
+search path::
 
     python nuplan/planning/script/run_simulation.py +simulation=closed_loop_nonreactive_agents \\
         planner=roadcraft planner.roadcraft.name=pdm_closed \\
-        hydra.searchpath="[pkg://nuplan.planning.script.config.common, pkg://nuplan.planning.script.experiments, pkg://roadcraft.validation.devkit.config]"
+        hydra.searchpath="[pkg://nuplan.planning.script.config.common, pkg://nuplan.planning.script.experiments,
+        pkg://roadcraft.validation.devkit.config]"
 
-A planner's own settings are ``planner.roadcraft.params.KEY=VALUE`` (``+planner...`` for a new key). Planners that need the log itself (``log_replay``) run with
-``planner=roadcraft_oracle``. Maps are found by NUPLAN_MAPS_ROOT.
+A planner's own settings are ``planner.roadcraft.params.KEY=VALUE`` (``+planner...`` for a new key). Planners that need
+the log itself (``log_replay``) run with ``planner=roadcraft_oracle``. Maps are found by NUPLAN_MAPS_ROOT.
 
 Inside roadcraft, hand an instance to ``simulate``::
 

@@ -1,4 +1,5 @@
-"""Planners of nuplan-devkit as planners of ours (reference: nuplan-devkit e924167, PlannerInitialization, PlannerInput)."""
+"""Planners of nuplan-devkit as planners of ours (reference: nuplan-devkit e924167, PlannerInitialization,
+PlannerInput)."""
 
 from __future__ import annotations
 
@@ -36,11 +37,13 @@ _HISTORY = 22  # the devkit's buffer at 10 Hz
 
 
 class DevkitPlanner(SinglePlanner):
-    """A planner of nuplan-devkit in roadcraft's simulation: ``simulate(scenarios, DevkitPlanner(IDMPlanner(...), "maps"))``.
+    """A planner of nuplan-devkit in roadcraft's simulation: ``simulate(scenarios, DevkitPlanner(IDMPlanner(...),
+    "maps"))``.
 
-    planner: an AbstractPlanner, copied for every scenario, or a function that makes one for a scenario's token; maps_root: folder of the maps, from
-    which the devkit's map is opened. Devkit planners keep their state to themselves, so a step that failed is not repeated faithfully. Heights of
-    objects are not known here and stand as the ego's.
+    planner: an AbstractPlanner, copied for every scenario, or a function that makes one for a scenario's token;
+    maps_root: folder of the maps, from which the devkit's map is opened. Devkit planners keep their state to
+    themselves, so a step that failed is not repeated faithfully. Heights of objects are not known here and stand as the
+    ego's.
     """
 
     def __init__(self, planner: Any, maps_root: str | Path, map_version: str = "nuplan-maps-v1.0") -> None:
@@ -112,8 +115,8 @@ def vehicle_parameters(vehicle: Vehicle) -> Any:
 
 
 def _observation(objects: Objects, frame: int, time_us: int, vehicle: Vehicle) -> Any:
-    """Tracked objects in the given order: the devkit sorts by kind on construction, but not those of its reactive simulation (reference/nuplan.md,
-    section i)."""
+    """Tracked objects in the given order: the devkit sorts by kind on construction, but not those of its reactive
+    simulation (reference/nuplan.md, section i)."""
     tracked = TrackedObjects([])
     if frame >= 0:
         height = vehicle.body.height_m

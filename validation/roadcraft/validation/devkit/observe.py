@@ -1,4 +1,5 @@
-"""What nuplan-devkit's simulation shows a planner, as an observation of ours. Devkit objects are read by their attributes alone."""
+"""What nuplan-devkit's simulation shows a planner, as an observation of ours. Devkit objects are read by their
+attributes alone."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from roadcraft.core.vehicle import Vehicle
 class Observer:
     """Builds the observations of one scenario, step by step.
 
-    route: ids of road blocks; goal: x, y, heading or None; past: frames of object history the planner wants; scenario: the log, for oracles.
+    route: ids of road blocks; goal: x, y, heading or None; past: frames of object history the planner wants; scenario:
+    the log, for oracles.
     """
 
     map_data: MapData

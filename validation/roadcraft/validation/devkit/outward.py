@@ -29,9 +29,10 @@ from roadcraft.validation.simulation.plan_check import FAULTS, check, contiguous
 class RoadcraftPlanner(AbstractPlanner):
     """A roadcraft planner in nuplan-devkit's simulation.
 
-    name, params: of the planner; maps_root: folder of the maps, by default the devkit's own (NUPLAN_MAPS_ROOT); vehicle: name of ours that stands for the
-    devkit's ego; seed: of all random draws. The map is read by roadcraft from the same GeoPackage. A plan's ``controls`` are not used: the devkit tracks
-    trajectories only. Raises PluginError where the plan cannot be driven.
+    name, params: of the planner; maps_root: folder of the maps, by default the devkit's own (NUPLAN_MAPS_ROOT);
+    vehicle: name of ours that stands for the devkit's ego; seed: of all random draws. The map is read by roadcraft from
+    the same GeoPackage. A plan's ``controls`` are not used: the devkit tracks trajectories only. Raises PluginError
+    where the plan cannot be driven.
     """
 
     requires_scenario = False

@@ -29,13 +29,15 @@ def conformance(
 ) -> None:
     """Compare roadcraft with the reference simulator, number by number, on drives the reference made.
 
-    Every metric on the reference's own drives; planner, vehicle and agents on the reference's own states, step by step; then each drive again in our
-    closed loop, and its metrics. Each drive is equal, explained by rounding, or DIFFERENT. Rounding explains what ends as in the reference when ego is
-    moved by a nanometre or less; it is no fault unless --strict is given.
+    Every metric on the reference's own drives; planner, vehicle and agents on the reference's own states, step by step;
+    then each drive again in our closed loop, and its metrics. Each drive is equal, explained by rounding, or DIFFERENT.
+    Rounding explains what ends as in the reference when ego is moved by a nanometre or less; it is no fault unless
+    --strict is given.
 
     Example: roadcraft conformance golden/nuplan --only idm
 
-    Exit codes: 0 everything lies within its tolerance; 1 something differs, or a drive could not be compared; 4 the folder cannot be used.
+    Exit codes: 0 everything lies within its tolerance; 1 something differs, or a drive could not be compared; 4 the
+    folder cannot be used.
     """
     from roadcraft.validation.golden.run import conformance as compare
     from roadcraft.validation.golden.table import print_report, to_json

@@ -16,10 +16,12 @@ _SPECIAL = {"inf": math.inf, "-inf": -math.inf}
 
 @dataclass
 class Comparison:
-    """How many values are equal, the largest difference, and the first unequal pair in words, with its step where the quantity has steps.
+    """How many values are equal, the largest difference, and the first unequal pair in words, with its step where the
+    quantity has steps.
 
-    part: ``metrics`` (ours on the reference's own drive), ``loop`` (our closed loop) or ``metrics of loop``; planner, challenge: of the drive;
-    group: what short tables call it; unequal: places of differing values; rounding: how many of those only rounding decides.
+    part: ``metrics`` (ours on the reference's own drive), ``loop`` (our closed loop) or ``metrics of loop``; planner,
+    challenge: of the drive; group: what short tables call it; unequal: places of differing values; rounding: how many
+    of those only rounding decides.
     """
 
     drive: str
@@ -76,7 +78,8 @@ class Comparison:
             self.add(f"{place}[{i}]", x, y, tolerance, step=i)
 
     def add_gaps(self, gaps: F64, ours: F64, theirs: F64, steps: Any, what: str) -> None:
-        """Count differences (n,) computed elsewhere; ours and theirs (n, ...) are quoted where one is too large; steps (n,)."""
+        """Count differences (n,) computed elsewhere; ours and theirs (n, ...) are quoted where one is too large; steps
+        (n,)."""
         bad = np.flatnonzero(~(gaps <= self.tolerance))
         self.compared += len(gaps)
         self.equal += len(gaps) - len(bad)
@@ -100,7 +103,8 @@ class Comparison:
 
 
 def difference(ours: Any, theirs: Any) -> float:
-    """Absolute difference of two values: 0 for equal ones, None and not-a-number alike; infinite for what cannot be compared."""
+    """Absolute difference of two values: 0 for equal ones, None and not-a-number alike; infinite for what cannot be
+    compared."""
     theirs = _SPECIAL.get(theirs, theirs) if isinstance(theirs, str) else theirs
     a, b = _missing(ours), _missing(theirs)
     if a or b:

@@ -1,4 +1,5 @@
-"""Judges golden drives one by one: the reference's own drive by our metrics, then the same scenario driven by our closed loop."""
+"""Judges golden drives one by one: the reference's own drive by our metrics, then the same scenario driven by our
+closed loop."""
 
 from __future__ import annotations
 
@@ -34,8 +35,9 @@ _APART = ("ego position", "ego heading", "agent position", "agent heading")
 
 @dataclass
 class Judged:
-    """What became of one drive. errors: why parts of it could not be compared; notes: what is not compared, and why; entries: its line in the run's
-    table, by part; partings: steps from the reference's own states that end elsewhere."""
+    """What became of one drive. errors: why parts of it could not be compared; notes: what is not compared, and why;
+    entries: its line in the run's table, by part; partings: steps from the reference's own states that end elsewhere.
+    """
 
     drive: str
     run: str = ""
@@ -99,7 +101,8 @@ def judge_files(logs: Path, maps: Path, files: Sequence[Path], loop: bool) -> li
 
 
 def judge(path: Path, source: ScenarioSource | str, loop: bool = True) -> Judged:
-    """Compare one golden drive. Whatever is wrong with it, or with its log or map (``source`` may be why there are no logs), is reported in ``errors``."""
+    """Compare one golden drive. Whatever is wrong with it, or with its log or map (``source`` may be why there are no
+    logs), is reported in ``errors``."""
     done = Judged(path.name.removesuffix(".json.gz"))
     try:
         golden = read_golden(path)
@@ -176,8 +179,8 @@ def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric
 
 
 def _led(golden: GoldenDrive, ours: Rollout, repeat: Repeat, steps: Sequence[Comparison], done: Judged) -> bool:
-    """Whether planner, vehicle and agents do what the reference's do on the reference's own states, as far as rounding lets them, so that only rounding
-    can have parted our loop from the reference's."""
+    """Whether planner, vehicle and agents do what the reference's do on the reference's own states, as far as rounding
+    lets them, so that only rounding can have parted our loop from the reference's."""
     unlike = [r.step for r in steps if r.group == "plans" and r.step is not None]
     led = retrace(golden, ours, repeat, *_setup(golden), min(unlike, default=None))
     if led.rollout is None:

@@ -1,4 +1,5 @@
-"""Golden drives: what the reference simulator answered, as files ``<challenge>.<run>.<token>.json.gz`` (format 1), read into rollouts."""
+"""Golden drives: what the reference simulator answered, as files ``<challenge>.<run>.<token>.json.gz`` (format 1), read
+into rollouts."""
 
 from __future__ import annotations
 
@@ -132,7 +133,8 @@ def read_golden(path: Path) -> GoldenDrive:
 
 
 def golden_files(folder: Path) -> list[Path]:
-    """The golden drives of a set (its folder, or the ``drives`` folder in it), sorted. Raises DataError where there are none."""
+    """The golden drives of a set (its folder, or the ``drives`` folder in it), sorted. Raises DataError where there are
+    none."""
     inner = folder / "drives" if (folder / "drives").is_dir() else folder
     files = sorted(inner.glob("*.json.gz"))
     if not files:

@@ -1,4 +1,5 @@
-"""Which of our planners repeats a golden drive, with the parameters the drive names, and how far the two may lie apart."""
+"""Which of our planners repeats a golden drive, with the parameters the drive names, and how far the two may lie
+apart."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ _STEP_M = 1e-8  # a few units in the last place of coordinates
 
 @dataclass(frozen=True)
 class Repeat:
-    """planner: None where the drive cannot be repeated, and ``why``; ego_m, agents_m: tolerances, for angles and speeds in rad and m/s as well;
-    step_m: the same for one step from the reference's own state; ignored: parameters without a counterpart; plan_speeds: whether the reference's plans hold speeds (PDM-Closed leaves them 0)."""
+    """planner: None where the drive cannot be repeated, and ``why``; ego_m, agents_m: tolerances, for angles and speeds
+    in rad and m/s as well; step_m: the same for one step from the reference's own state; ignored: parameters without a
+    counterpart; plan_speeds: whether the reference's plans hold speeds (PDM-Closed leaves them 0)."""
 
     planner: Planner | None
     ego_m: float = _STRAIGHT_M

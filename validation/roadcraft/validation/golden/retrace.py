@@ -1,11 +1,14 @@
-"""Our planner on the reference's own states: what it answers there, step by step, and whether rounding decides where it answers otherwise.
+"""Our planner on the reference's own states: what it answers there, step by step, and whether rounding decides where it
+answers otherwise.
 
-Once two closed loops have parted they are two drives, and nothing can be compared any more. So where ours leaves the reference's, ego is led along the
-reference's drive: at every step the planner sees the reference's ego and objects, tracker and vehicle model take one step from there, and the plan and the
-state that they end in are compared. A step that ends elsewhere is repeated in copies, moved by a nanometre or less: if one of them ends where the reference
-does, rounding decides the step. If every step ends where the reference's does, or is decided by rounding, nothing else parts the two drives; a fault
-shows itself here as a step that no copy explains. And where none of these steps parts them, our loop's own state, some 1e-10 m off, must have done so:
-the planner is asked there as well, and must answer what it did in the loop.
+Once two closed loops have parted they are two drives, and nothing can be compared any more. So where ours leaves the
+reference's, ego is led along the reference's drive: at every step the planner sees the reference's ego and objects,
+tracker and vehicle model take one step from there, and the plan and the state that they end in are compared. A step
+that ends elsewhere is repeated in copies, moved by a nanometre or less: if one of them ends where the reference does,
+rounding decides the step. If every step ends where the reference's does, or is decided by rounding, nothing else parts
+the two drives; a fault shows itself here as a step that no copy explains. And where none of these steps parts them, our
+loop's own state, some 1e-10 m off, must have done so: the planner is asked there as well, and must answer what it did
+in the loop.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ _COLUMNS = [Ego.X, Ego.Y, Ego.HEADING, Ego.VX, Ego.STEERING]
 
 @dataclass(frozen=True)
 class Parting:
-    """A step from the reference's state that ends elsewhere. gap: by how much; copies: how many were asked until one ended as the reference's, 0 where none
-    did."""
+    """A step from the reference's state that ends elsewhere. gap: by how much; copies: how many were asked until one
+    ended as the reference's, 0 where none did."""
 
     step: int
     gap: float
@@ -57,9 +60,10 @@ class Parting:
 
 @dataclass
 class Retraced:
-    """steps: asked; partings: those that end elsewhere; worst: the largest gap of the others; leaves: the last step up to which our loop's states are
-    the reference's (its plan or its next state are not), or the last of all; repeated: whether the planner answers there what it answered in our loop;
-    rollout: the drive led along, with our own agents; error: why there is none."""
+    """steps: asked; partings: those that end elsewhere; worst: the largest gap of the others; leaves: the last step up
+    to which our loop's states are the reference's (its plan or its next state are not), or the last of all; repeated:
+    whether the planner answers there what it answered in our loop; rollout: the drive led along, with our own agents;
+    error: why there is none."""
 
     leaves: int
     steps: int = 0
@@ -95,8 +99,8 @@ class Retraced:
 def retrace(
     golden: GoldenDrive, ours: Rollout, repeat: Repeat, config: SimulationConfig, agents: str, plan_step: int | None
 ) -> Retraced:
-    """Lead our planner along a golden drive that our closed loop drove as ``ours``, with the first unlike plan at ``plan_step``. After a step that nothing
-    explains no further ones are judged."""
+    """Lead our planner along a golden drive that our closed loop drove as ``ours``, with the first unlike plan at
+    ``plan_step``. After a step that nothing explains no further ones are judged."""
     scenario = ours.scenario
     led = _Led(golden, ours, repeat, config, plan_step)
     found = simulate([scenario], led, config, agents=agents, controller=led, vehicle=scenario.drive.vehicle)[0]
@@ -108,7 +112,8 @@ def retrace(
 
 
 class _Led(Planner):
-    """Planner and controller at once: asks the planner, takes the step, judges it, and goes on from the reference's next state."""
+    """Planner and controller at once: asks the planner, takes the step, judges it, and goes on from the reference's
+    next state."""
 
     min_plan_s = 0.0
 
@@ -184,7 +189,8 @@ class _Led(Planner):
         return now.shape == then.shape and bool((np.abs(now - then) <= self.repeat.step_m).all())
 
     def _gaps(self, obs: ObservationBatch, plan: Plan) -> F64:
-        """How far from the reference's the answers to the copies (B,) are: next states and, where it is stored, the plan."""
+        """How far from the reference's the answers to the copies (B,) are: next states and, where it is stored, the
+        plan."""
         i, count = int(obs.iteration[0]), len(obs)
         plan = contiguous(plan, count)
         best, _ = driven(plan)
@@ -224,7 +230,8 @@ def _nth(n: int) -> str:
 
 
 def shifts(seed: int, batches: int, size: int) -> Iterator[F64]:
-    """Moves of x, y, heading and speed for ``batches`` of ``size`` copies each, by MOVED at most and a tenth of it in every other batch."""
+    """Moves of x, y, heading and speed for ``batches`` of ``size`` copies each, by MOVED at most and a tenth of it in
+    every other batch."""
     generator = np.random.Generator(np.random.PCG64(seed))
     for k in range(batches):
         yield generator.uniform(-1.0, 1.0, (size, 4)) * (MOVED if k % 2 == 0 else 0.1 * MOVED)

@@ -27,8 +27,9 @@ _PER_TASK = 6
 
 @dataclass(frozen=True)
 class Report:
-    """rows: comparisons of all drives, then of the runs' tables; drives: number of files; errors: what could not be compared although it should be;
-    notes: what is left out on purpose, both as (drive, in words); verdicts: one per drive."""
+    """rows: comparisons of all drives, then of the runs' tables; drives: number of files; errors: what could not be
+    compared although it should be; notes: what is left out on purpose, both as (drive, in words); verdicts: one per
+    drive."""
 
     rows: tuple[Comparison, ...]
     drives: int
@@ -79,8 +80,9 @@ def conformance(
 ) -> Report:
     """Compare all golden drives of ``folder`` (its ``drives``, with ``logs`` and ``maps`` beside them unless given).
 
-    source: reads the logs in this process alone; only: a pattern for the drives' names (``*`` and ``?``, or a part of the name); loop: drive them
-    again too; workers: processes, 0 for one per core. Raises DataError where the folder holds no golden drive that can be compared.
+    source: reads the logs in this process alone; only: a pattern for the drives' names (``*`` and ``?``, or a part of
+    the name); loop: drive them again too; workers: processes, 0 for one per core. Raises DataError where the folder
+    holds no golden drive that can be compared.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -134,7 +136,8 @@ def _log_of(path: Path) -> str:
 
 
 def _spread(tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, loop: bool) -> Iterator[list[Judged]]:
-    """Judge the tasks, each in one of ``size`` processes; the first task runs alone, so that kernels are compiled once."""
+    """Judge the tasks, each in one of ``size`` processes; the first task runs alone, so that kernels are compiled
+    once."""
     if size == 1:
         yield from (judge_files(logs, maps, task, loop) for task in tasks)
         return

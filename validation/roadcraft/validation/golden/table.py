@@ -30,7 +30,8 @@ _ANSWERS = {EQUAL: "equal", ROUNDING: "explained by rounding", DIFFERENT: "DIFFE
 def collapse(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
     """Sums by part, planner and group of quantities, parts and planners in a fixed order.
 
-    ``first`` is the earliest step that differs in any drive of the line; ``equal`` includes nothing that ``rounding`` counts.
+    ``first`` is the earliest step that differs in any drive of the line; ``equal`` includes nothing that ``rounding``
+    counts.
     """
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     drives: dict[tuple[str, str, str], set[str]] = {}
@@ -65,7 +66,8 @@ def collapse(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
 
 
 def to_json(report: Report, every: bool = False) -> dict[str, Any]:
-    """The report as plain data; infinite differences are the string "inf". ``every``: all lines, not only those that differ."""
+    """The report as plain data; infinite differences are the string "inf". ``every``: all lines, not only those that
+    differ."""
     return {
         "drives": report.drives,
         "ok": report.ok,

@@ -1,9 +1,10 @@
 """Which metric values rounding decides.
 
-Some values jump: whether an object that lies exactly on ego's axis is ahead of it is decided by the last bit of an unclipped cosine (nuplan-devkit,
-``get_agent_relative_angle``), whether boxes touch by the last bits of their corners. Two simulators that agree to a nanometre then differ by seconds to
-collision. So the metrics that differ are computed again on copies of our drive, moved by no more than the two drives lie apart, each step by itself: a
-value that the reference's answer is found for in a copy is one that rounding decides.
+Some values jump: whether an object that lies exactly on ego's axis is ahead of it is decided by the last bit of an
+unclipped cosine (nuplan-devkit, ``get_agent_relative_angle``), whether boxes touch by the last bits of their corners.
+Two simulators that agree to a nanometre then differ by seconds to collision. So the metrics that differ are computed
+again on copies of our drive, moved by no more than the two drives lie apart, each step by itself: a value that the
+reference's answer is found for in a copy is one that rounding decides.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ _STEP = re.compile(r"\[(\d+)\]")
 def mark_value_ties(
     golden: GoldenDrive, ours: Rollout, metrics: Mapping[str, Metric], rows: Sequence[Comparison], apart_m: float
 ) -> None:
-    """Count as ``rounding`` the unequal values among ``rows``, of ``compare_values`` on ``ours``, that equal the reference's in a copy whose poses are moved by
-    at most ``apart_m`` (within 1e-9 .. 1e-6 m and rad).
+    """Count as ``rounding`` the unequal values among ``rows``, of ``compare_values`` on ``ours``, that equal the
+    reference's in a copy whose poses are moved by at most ``apart_m`` (within 1e-9 .. 1e-6 m and rad).
 
-    A step whose value has been found keeps its move, so that in the end one copy holds them all, and with them what is derived from the whole drive.
+    A step whose value has been found keeps its move, so that in the end one copy holds them all, and with them what is
+    derived from the whole drive.
     """
     size = min(max(apart_m, LEAST_M), MOST_M)
     left = {r.quantity: set(r.unequal) for r in rows if not r.ok}

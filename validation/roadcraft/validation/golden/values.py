@@ -1,4 +1,5 @@
-"""Metrics, intermediate results and scores of a drive, and the aggregated table of a run, against what the reference answered."""
+"""Metrics, intermediate results and scores of a drive, and the aggregated table of a run, against what the reference
+answered."""
 
 from __future__ import annotations
 
@@ -134,7 +135,8 @@ def missing_of(theirs: Sequence[Mapping[str, Any]], entries: Sequence[Entry]) ->
 def compare_run(
     name: str, theirs: Sequence[Mapping[str, Any]], entries: Sequence[Entry], tolerance: float = TOLERANCE
 ) -> Comparison:
-    """The aggregated table of a whole run. Scenarios are taken in the reference's order, which decides the order of its sums."""
+    """The aggregated table of a whole run. Scenarios are taken in the reference's order, which decides the order of its
+    sums."""
     by_token = {e.scenario: e for e in entries}
     table = aggregate([by_token[row["scenario"]] for row in theirs if row["scenario"] in by_token])
     row = Comparison(name, "run_scores", tolerance=tolerance, group="tables of the runs")

@@ -13,7 +13,8 @@ EQUAL, ROUNDING, DIFFERENT, NOT_COMPARED = "equal", "rounding", "different", "no
 
 @dataclass(frozen=True)
 class Verdict:
-    """answer: one of the constants above; partings: steps from the reference's own states at which our answer is another one; why: in words."""
+    """answer: one of the constants above; partings: steps from the reference's own states at which our answer is
+    another one; why: in words."""
 
     drive: str
     answer: str

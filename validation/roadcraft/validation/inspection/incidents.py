@@ -24,9 +24,9 @@ _LOOKS = 9  # moments at which a wait is looked at
 def waits(rollout: Rollout) -> list[dict[str, Any]]:
     """Every time the ego stood for two seconds or more, by time.
 
-    ``from_s``, ``to_s`` from the drive's start; ``from_step``, ``to_step``; ``to_end``: whether it stood at the end; ``what``: kind of the nearest
-    object on its path within ``AHEAD_M``, 'red light', or '' where there is neither; ``object``: 16 hex digits, or ''; ``distance_m`` from the front
-    bumper to it, or None.
+    ``from_s``, ``to_s`` from the drive's start; ``from_step``, ``to_step``; ``to_end``: whether it stood at the end;
+    ``what``: kind of the nearest object on its path within ``AHEAD_M``, 'red light', or '' where there is neither;
+    ``object``: 16 hex digits, or ''; ``distance_m`` from the front bumper to it, or None.
     """
     drive = rollout.drive
     standing = np.hypot(drive.ego[:, Ego.VX], drive.ego[:, Ego.VY]) < STANDING_MPS
@@ -127,7 +127,8 @@ def _red_light(drive: Drive, map_data: MapData, step: int, path: F64, front: flo
 
 
 def _path(rollout: Rollout, step: int, reach: float) -> F64:
-    """Points every half metre (n, 2) from the rear axle on: along the latest recorded plan that goes on from here, then straight ahead."""
+    """Points every half metre (n, 2) from the rear axle on: along the latest recorded plan that goes on from here, then
+    straight ahead."""
     drive, plans = rollout.drive, rollout.plans
     here, heading = drive.ego[step, :2], drive.ego[step, Ego.HEADING]
     points = here[None]

@@ -38,9 +38,10 @@ def describe_run(
 ) -> dict[str, Any]:
     """The results of a run, worst first, and its summary.
 
-    type, location: only those scenario types and maps (a name, or a part of names); challenge: only that one (``nonreactive``, ``reactive``,
-    ``open_loop``, or the challenge's full name); metric: list and sort by that metric's score; below: only lower scores; failed: only those that
-    could not be driven; limit: 0 for all. Raises ConfigError, with what is nearest, for a name that the run does not hold.
+    type, location: only those scenario types and maps (a name, or a part of names); challenge: only that one
+    (``nonreactive``, ``reactive``, ``open_loop``, or the challenge's full name); metric: list and sort by that metric's
+    score; below: only lower scores; failed: only those that could not be driven; limit: 0 for all. Raises ConfigError,
+    with what is nearest, for a name that the run does not hold.
     """
     folder = RunFolder(run)
     rows = ordered(read_records(folder))
@@ -71,7 +72,8 @@ def describe_run(
 
 
 def _challenge_named(name: str, present: set[str]) -> set[str]:
-    """The challenges of a run that a name stands for: a mode, the title in tables, or the challenge's own name; all for ''."""
+    """The challenges of a run that a name stands for: a mode, the title in tables, or the challenge's own name; all for
+    ''."""
     if not name:
         return present
     names = {alias: c for c in present for alias in (c, _MODES[c], TITLES[c])}
@@ -105,7 +107,8 @@ def _line(r: Record, metric: str) -> dict[str, Any]:
 
 
 def token_list(run: str | Path, found: Mapping[str, Any]) -> str:
-    """The scenarios of ``describe_run`` as a file that ``roadcraft score`` takes: the run's own configuration, on these scenarios alone.
+    """The scenarios of ``describe_run`` as a file that ``roadcraft score`` takes: the run's own configuration, on these
+    scenarios alone.
 
     Modes are those in which one of them is listed. The planner is the run's, unless another is given after the file.
     """
@@ -135,8 +138,9 @@ def command_of(run: str | Path, token: str, mode: str) -> str:
 
 
 def describe_scenario(run: str | Path, token: str, *, challenge: str = "") -> dict[str, Any]:
-    """Every result of one scenario (named by its token, or by the beginning of one): metrics with their roles and values, what happened when and
-    with which object, or the traceback of its failure; where the drive was kept, for whom the ego waited and how hard it hit."""
+    """Every result of one scenario (named by its token, or by the beginning of one): metrics with their roles and
+    values, what happened when and with which object, or the traceback of its failure; where the drive was kept, for
+    whom the ego waited and how hard it hit."""
     folder = RunFolder(run)
     records = ordered(read_records(folder))
     wanted = _challenge_named(challenge, {r["challenge"] for r in records})
@@ -172,7 +176,8 @@ def describe_scenario(run: str | Path, token: str, *, challenge: str = "") -> di
 
 
 def _incidents(folder: RunFolder, r: Record) -> dict[str, Any]:
-    """Events in order of time, and waits. Each event: metric, step, seconds, what, object, speed of the impact where it is a collision."""
+    """Events in order of time, and waits. Each event: metric, step, seconds, what, object, speed of the impact where it
+    is a collision."""
     rollout, why = _rollout(folder, r)
     events = [
         {

@@ -1,4 +1,5 @@
-"""All four corners on the drivable area, step by step (reference: nuplan-devkit e924167, drivable_area_compliance.py)."""
+"""All four corners on the drivable area, step by step (reference: nuplan-devkit e924167,
+drivable_area_compliance.py)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ _CORNERS = ("front left", "rear left", "rear right", "front right")
 
 
 class DrivableAreaCompliance(Metric):
-    """Multiplier. 0 where a corner ever stands ``tolerance_m`` or more beyond the drivable area and ego's own lanes, else 1."""
+    """Multiplier. 0 where a corner ever stands ``tolerance_m`` or more beyond the drivable area and ego's own lanes,
+    else 1."""
 
     role: ClassVar[str] = "multiplier"
 

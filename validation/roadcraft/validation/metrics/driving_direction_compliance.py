@@ -18,8 +18,9 @@ from roadcraft.validation.metrics.common.routes import ego_route
 
 
 class DrivingDirectionCompliance(Metric):
-    """Multiplier. The way driven along the lanes' direction within each last ``horizon_s``; at worst below compliance_m backwards 1, below
-    violation_m 0.5, else 0. As in the reference the worst is the absolute value of the minimum, even of a positive one."""
+    """Multiplier. The way driven along the lanes' direction within each last ``horizon_s``; at worst below compliance_m
+    backwards 1, below violation_m 0.5, else 0. As in the reference the worst is the absolute value of the minimum, even
+    of a positive one."""
 
     role: ClassVar[str] = "multiplier"
 
@@ -60,8 +61,9 @@ class DrivingDirectionCompliance(Metric):
 def _progress(box: F64, rows: I64, count: I64, points: F64, offsets: I64, horizon: int) -> F64:
     """Way along the first route object's baseline, summed over the last ``horizon`` + 1 samples.
 
-    ``_extract_metric``'s quirks: entering an object forgets the last arc length and the next sample only sets it, so two samples count 0 (in the
-    very first object one); without an object the state stays; an arc length of exactly 0 counts as missing.
+    ``_extract_metric``'s quirks: entering an object forgets the last arc length and the next sample only sets it, so
+    two samples count 0 (in the very first object one); without an object the state stays; an arc length of exactly 0
+    counts as missing.
     """
     n = len(box)
     way, out = np.zeros(n), np.zeros(n)

@@ -17,7 +17,8 @@ from roadcraft.validation.metrics.kernels.corners import APART, COMMON
 
 @dataclass(frozen=True)
 class LaneChange:
-    """From step ``first``, at which the corners part, to ``last``, at which they are together again (or the scenario ends)."""
+    """From step ``first``, at which the corners part, to ``last``, at which they are together again (or the scenario
+    ends)."""
 
     first: int
     last: int
@@ -25,8 +26,9 @@ class LaneChange:
 
 
 class EgoLaneChange(Metric):
-    """Reported only. A change begins where the corners leave their common lane for different ones; it succeeds where they then agree on a lane that
-    is neither the old one nor leads on from it, and fails on the way back, off the lanes, or at the end of the scenario."""
+    """Reported only. A change begins where the corners leave their common lane for different ones; it succeeds where
+    they then agree on a lane that is neither the old one nor leads on from it, and fails on the way back, off the
+    lanes, or at the end of the scenario."""
 
     def __init__(self, config: LaneChangeConfig) -> None:
         self.config = config

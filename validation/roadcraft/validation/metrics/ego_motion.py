@@ -1,5 +1,5 @@
-"""How ego moves: accelerations, jerks and yaw rates over the drive, each a metric of its own (reference: nuplan-devkit e924167,
-ego_acceleration.py, ego_jerk.py, ego_yaw_rate.py and the files of their components).
+"""How ego moves: accelerations, jerks and yaw rates over the drive, each a metric of its own (reference: nuplan-devkit
+e924167, ego_acceleration.py, ego_jerk.py, ego_yaw_rate.py and the files of their components).
 
 All are reported only; ``ego_is_comfortable`` scores those that have bounds.
 """
@@ -27,7 +27,8 @@ _Bound = JerkConfig | LonJerkConfig | LatAccelerationConfig | YawRateConfig | Ya
 
 
 class _Motion(Metric):
-    """One quantity at every step. name: of the metric and its statistics; unit: of the series; axis: of the quantity, where it has one."""
+    """One quantity at every step. name: of the metric and its statistics; unit: of the series; axis: of the quantity,
+    where it has one."""
 
     name: ClassVar[str]
     unit: ClassVar[str]

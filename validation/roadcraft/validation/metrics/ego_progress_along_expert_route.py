@@ -12,7 +12,8 @@ from roadcraft.validation.metrics.common.progress import progress
 
 
 class EgoProgressAlongExpertRoute(Metric):
-    """Weight 5. The expert's total counts all N states, ego's its N - 1 simulated ones, so the last step of progress is never made up."""
+    """Weight 5. The expert's total counts all N states, ego's its N - 1 simulated ones, so the last step of progress is
+    never made up."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0

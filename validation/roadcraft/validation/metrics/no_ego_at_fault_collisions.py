@@ -22,8 +22,9 @@ _SAID = {
 
 
 class NoEgoAtFaultCollisions(Metric):
-    """Multiplier. 1 without any collision at fault; else the product over vulnerable road users, vehicles and objects of
-    max(0, 1 - number / (allowed + 1)). At fault: front contacts, contacts with standing tracks, and lateral ones while ego is not in one lane."""
+    """Multiplier. 1 without any collision at fault; else the product over vulnerable road users, vehicles and objects
+    of max(0, 1 - number / (allowed + 1)). At fault: front contacts, contacts with standing tracks, and lateral ones
+    while ego is not in one lane."""
 
     role: ClassVar[str] = "multiplier"
 

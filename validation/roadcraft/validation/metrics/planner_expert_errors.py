@@ -1,5 +1,6 @@
-"""Open loop: displacement and heading errors of the plans over 3, 5 and 8 s, on average and at the end, each a metric of its own
-(reference: nuplan-devkit e924167, planner_expert_average_l2_error_within_bound.py and the three files beside it)."""
+"""Open loop: displacement and heading errors of the plans over 3, 5 and 8 s, on average and at the end, each a metric
+of its own (reference: nuplan-devkit e924167, planner_expert_average_l2_error_within_bound.py and the three files beside
+it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Open loop: share of plans that miss the expert (reference: nuplan-devkit e924167, planner_miss_rate_within_bound.py)."""
+"""Open loop: share of plans that miss the expert (reference: nuplan-devkit e924167,
+planner_miss_rate_within_bound.py)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from roadcraft.validation.metrics.common.speed_limits import speed_limits
 
 
 class SpeedLimitCompliance(Metric):
-    """Weight 4. 1 without any excess; else max(0, 1 - mean excess / max_overspeed_mps), the mean weighted as the reference does."""
+    """Weight 4. 1 without any excess; else max(0, 1 - mean excess / max_overspeed_mps), the mean weighted as the
+    reference does."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 4.0
@@ -63,7 +64,8 @@ def _stats(time_us: I64, over: F64, first: I64, last: I64) -> dict[str, float | 
         f"number_of_violations_of_{name}": len(first),
         f"max_violation_of_{name}": float(peak.max()),
         f"min_violation_of_{name}": float(peak.min()),
-        # a single violation at the very last step has no duration, and the reference divides by it: not a number there, none here
+        # a single violation at the very last step has no duration, and the reference divides by it: not a number there,
+        # none here
         f"mean_violation_of_{name}": float((mean * duration).sum() / total) if total > 0 else None,
         name: False,
     }

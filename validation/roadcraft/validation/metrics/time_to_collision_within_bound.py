@@ -18,7 +18,8 @@ from roadcraft.validation.metrics.kernels.ttc import time_to_collision
 
 
 class TimeToCollisionWithinBound(Metric):
-    """Weight 5. 1 where the time to collision stays above ``min_ttc_s`` at every step (0 at the step of a collision at fault), else 0."""
+    """Weight 5. 1 where the time to collision stays above ``min_ttc_s`` at every step (0 at the step of a collision at
+    fault), else 0."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0

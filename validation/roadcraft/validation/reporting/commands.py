@@ -17,7 +17,8 @@ def report(
     replays: Annotated[int, typer.Option("--replays", help="Scenarios with a replay, the worst first.", min=0)] = 40,
     title: Annotated[str, typer.Option("--title", help="Headline of the page.", show_default=False)] = "",
 ) -> None:
-    """Write one self-contained HTML page: scores with intervals, by metric and type, and bird's-eye replays of the worst scenarios.
+    """Write one self-contained HTML page: scores with intervals, by metric and type, and bird's-eye replays of the
+    worst scenarios.
 
     Example: roadcraft report runs/idm runs/pdm_closed --out report.html
     """

@@ -1,4 +1,5 @@
-"""A replay: one scenario in one mode as every run drove it, with what the drives say about waits, impacts and the guard."""
+"""A replay: one scenario in one mode as every run drove it, with what the drives say about waits, impacts and the
+guard."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def _rollout(run: RunResults, token: str, mode: str) -> Rollout | None:
 
 
 def told_by(rollout: Rollout, record: dict[str, Any]) -> dict[str, Any]:
-    """waits: step, text and object of each; impacts: speed by "step|object"; guard: stretches of steps by channel; stats: values by metric."""
+    """waits: step, text and object of each; impacts: speed by "step|object"; guard: stretches of steps by channel;
+    stats: values by metric."""
     impacts = {}
     for m in record["metrics"]:
         for step, _, object_id in m["events"] if is_impact(m["name"]) else ():

@@ -48,7 +48,8 @@ def _mean(row: Row) -> float:
 
 
 def choose(rows: Sequence[Row], count: int) -> list[Key]:
-    """The scenarios that get a replay: the worst of all, and of each run in turn, so that every run's failures can be seen."""
+    """The scenarios that get a replay: the worst of all, and of each run in turn, so that every run's failures can be
+    seen."""
     ranked: list[list[Row]] = [list(rows)]
     for run in range(len(rows[0]["results"]) if rows else 0):
         ranked.append(

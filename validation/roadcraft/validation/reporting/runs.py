@@ -1,4 +1,5 @@
-"""The runs of a report: their results, what each is called, how each was driven, and what a reader must know before comparing them."""
+"""The runs of a report: their results, what each is called, how each was driven, and what a reader must know before
+comparing them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _APPROXIMATED = {
 
 @dataclass(frozen=True)
 class RunResults:
-    """A finished run as the report reads it. label: how it is called in every table; tree: its configuration; records: one per scenario and mode."""
+    """A finished run as the report reads it. label: how it is called in every table; tree: its configuration; records:
+    one per scenario and mode."""
 
     folder: RunFolder
     label: str
@@ -41,7 +43,8 @@ class RunResults:
 
 
 def load_runs(paths: Sequence[str | Path]) -> list[RunResults]:
-    """The results of the given run folders, labels made distinct. Raises DataError for a folder that is no finished run, or is damaged."""
+    """The results of the given run folders, labels made distinct. Raises DataError for a folder that is no finished
+    run, or is damaged."""
     folders = [RunFolder(p) for p in paths]
     trees = [f.tree() for f in folders]
     for folder in folders:
@@ -52,7 +55,8 @@ def load_runs(paths: Sequence[str | Path]) -> list[RunResults]:
 
 
 def _labels(planners: Sequence[str], folders: Sequence[RunFolder]) -> list[str]:
-    """Planners; those of one name with as many of their folders' last parts as tell them apart, and numbers where one folder is given twice."""
+    """Planners; those of one name with as many of their folders' last parts as tell them apart, and numbers where one
+    folder is given twice."""
     paths = [f.path.resolve().parts for f in folders]
     labels = list(planners)
     for name in {p for p, n in Counter(planners).items() if n > 1}:
@@ -70,7 +74,8 @@ def _labels(planners: Sequence[str], folders: Sequence[RunFolder]) -> list[str]:
 
 
 def planner_label(ref: Any) -> str:
-    """``guard(learned "keep left")``: a planner with those it wraps, the instruction it was given, and any fallback that is on, in words."""
+    """``guard(learned "keep left")``: a planner with those it wraps, the instruction it was given, and any fallback
+    that is on, in words."""
     if isinstance(ref, str):
         return ref
     params = ref.get("params", {}) or {}
@@ -116,7 +121,8 @@ def run_rows(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
 
 
 def differences(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
-    """Settings, versions and contents in which the runs differ, the planners' own last; see ``run_differences.setting_differences``."""
+    """Settings, versions and contents in which the runs differ, the planners' own last; see
+    ``run_differences.setting_differences``."""
     found = setting_differences([r.folder for r in runs])
     return sorted((d for d in found if d["key"] != "planner.name"), key=lambda d: (d["planner"], d["key"]))
 

@@ -1,6 +1,8 @@
-"""What a replay draws, packed small: the map around the drive, everybody's motion, the lights, the plans, as a deflated block of base64 text.
+"""What a replay draws, packed small: the map around the drive, everybody's motion, the lights, the plans, as a deflated
+block of base64 text.
 
-Positions are int16 in units of 2 cm around the scenario's own origin (655 m across), headings in 1e-4 rad, speeds in cm/s, accelerations in cm/s2.
+Positions are int16 in units of 2 cm around the scenario's own origin (655 m across), headings in 1e-4 rad, speeds in
+cm/s, accelerations in cm/s2.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from roadcraft.validation.scoring.roles import role_text, roles_of
 
 
 def score_table(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
-    """Per run and mode: mean score (a failed scenario counts 0), its 95 % interval over logs or why there is none, nuPlan's own mean, number,
-    failures, guard shares."""
+    """Per run and mode: mean score (a failed scenario counts 0), its 95 % interval over logs or why there is none,
+    nuPlan's own mean, number, failures, guard shares."""
     return [{"label": run.label, "modes": {m: _scores(run.of(m)) for m in modes_of(runs) if run.of(m)}} for run in runs]
 
 
@@ -36,7 +36,8 @@ def _scores(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def pair_table(runs: Sequence[RunResults], mode: str) -> list[list[dict[str, Any] | None]]:
-    """Entry [a][b]: paired figures of run b minus run a over the scenarios that both drove; None where there are none, and for a run itself."""
+    """Entry [a][b]: paired figures of run b minus run a over the scenarios that both drove; None where there are none,
+    and for a run itself."""
     found = [{(r["log"], r["token"]): r for r in run.of(mode)} for run in runs]
 
     def pair(a: int, b: int) -> dict[str, Any] | None:

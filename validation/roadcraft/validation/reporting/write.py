@@ -26,7 +26,8 @@ def report(
 ) -> Path:
     """Write the report of one or more finished runs.
 
-    replays: scenarios with a bird's-eye replay, the worst of any run first. Raises DataError when a run is not finished or damaged.
+    replays: scenarios with a bird's-eye replay, the worst of any run first. Raises DataError when a run is not finished
+    or damaged.
     """
     loaded = load_runs(runs)
     modes = modes_of(loaded)
@@ -65,7 +66,8 @@ def report(
 
 
 def _page(data: dict[str, Any], scenes: dict[str, str]) -> str:
-    """The template with style, script and data inlined. ``<`` is escaped in the data, so that no name can end the script element."""
+    """The template with style, script and data inlined. ``<`` is escaped in the data, so that no name can end the
+    script element."""
     import jinja2
 
     page = files("roadcraft.validation.reporting") / "page"

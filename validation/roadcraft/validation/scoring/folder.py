@@ -1,10 +1,10 @@
 """A run's folder: what is in it, and how it survives a kill and tells damage.
 
-config.yaml          the whole configuration            scenarios.json   the list of scenarios, versions, digests of what the configuration names
-parts/*.jsonl        results as they come, one line per scenario and mode, each with a checksum; a torn line is as if it were not there
-rollouts/<mode>/     the drives, a store of its own     logs/            what the workers said
-scores.parquet  metrics.parquet  timings.parquet  failures.json     written at the end, from the parts
-summary.json         written last, with the digests of those: a run is finished when it is there
+config.yaml          the whole configuration            scenarios.json   the list of scenarios, versions, digests of
+what the configuration names parts/*.jsonl        results as they come, one line per scenario and mode, each with a
+checksum; a torn line is as if it were not there rollouts/<mode>/     the drives, a store of its own     logs/
+what the workers said scores.parquet  metrics.parquet  timings.parquet  failures.json     written at the end, from the
+parts summary.json         written last, with the digests of those: a run is finished when it is there
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class RunFolder:
         digests: Mapping[str, str],
         driven_in: Path | None = None,
     ) -> None:
-        """Begin a run. digests: of what the configuration names (``provenance.digests_of``); driven_in: the run whose rollouts are judged, if not this."""
+        """Begin a run. digests: of what the configuration names (``provenance.digests_of``); driven_in: the run whose
+        rollouts are judged, if not this."""
         from roadcraft.core.config import to_yaml
 
         self._read.clear()
@@ -126,7 +127,8 @@ class RunFolder:
         return dict(self._listed()["digests"])
 
     def tree(self) -> dict[str, Any]:
-        """The run's configuration as plain maps. Raises DataError where there is none, or it is not the one that was written."""
+        """The run's configuration as plain maps. Raises DataError where there is none, or it is not the one that was
+        written."""
         written = self._listed()["config"]
         if self.former:
             return former.tree(resolved(read_yaml(self.config)))
@@ -172,7 +174,8 @@ class RunFolder:
         return {(r["token"], r["mode"]): self.as_today(r) for _, r in self._lines() if r is not None}
 
     def damaged_parts(self) -> dict[str, int]:
-        """Damaged lines by file; they count as if they were not there, so that --resume drives their scenarios again."""
+        """Damaged lines by file; they count as if they were not there, so that --resume drives their scenarios
+        again."""
         found: dict[str, int] = {}
         for file, record in self._lines():
             if record is None:
@@ -212,7 +215,8 @@ class RunFolder:
         return found
 
     def read_bytes(self, name: str) -> bytes:
-        """One of TABLES, compared with the digest in the summary. Raises DataError where it is missing or not what was written."""
+        """One of TABLES, compared with the digest in the summary. Raises DataError where it is missing or not what was
+        written."""
         path = self.path / name
         written = None if self.former else self.read_summary()["tables"].get(name)
         try:
@@ -274,7 +278,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One process at a time. Raises ConfigError when another one is at work here, DiskError where nothing can be written."""
+        """One process at a time. Raises ConfigError when another one is at work here, DiskError where nothing can be
+        written."""
         import fcntl
 
         try:
@@ -291,7 +296,8 @@ class RunFolder:
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...], where: Path) -> None:
-    """Raise ConfigError that names every key in which a resumed run's configuration differs from the one it began with."""
+    """Raise ConfigError that names every key in which a resumed run's configuration differs from the one it began
+    with."""
     a, b = flat(before), flat(now)
     changed = [
         f"{k}: began with {a.get(k, 'nothing')!r}, now {b.get(k, 'nothing')!r}"

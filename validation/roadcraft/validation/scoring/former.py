@@ -1,4 +1,5 @@
-"""Runs of format 1, made before runs carried checksums, roles of metrics and digests of what they name, read as if they were of today."""
+"""Runs of format 1, made before runs carried checksums, roles of metrics and digests of what they name, read as if they
+were of today."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def listed(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tree(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration that another version wrote, with today's keys and every default of its plugins; as it was written where one of them is not installed here."""
+    """A configuration that another version wrote, with today's keys and every default of its plugins; as it was written
+    where one of them is not installed here."""
     with contextlib.suppress(ConfigError, PluginError), untold():
         found = full_tree(load_config(ScoreConfig, [found]).config)
     return {k: v for k, v in found.items() if k != "out"}

@@ -61,7 +61,8 @@ class Job:
         todo: Sequence[Sequence[str]],
         on_call: Callable[[str, int | None], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """Results of the items in the modes ``todo`` names for each, in order of mode, then item. Rollouts are durable when this returns."""
+        """Results of the items in the modes ``todo`` names for each, in order of mode, then item. Rollouts are durable
+        when this returns."""
         started = perf_counter()
         scenarios, broken = self._load(items)
         load_s = (perf_counter() - started) / max(len(items), 1)
@@ -173,7 +174,8 @@ class Job:
             write_rollout(writer, rollout, log=item.row.log)
 
     def warm_up(self, item: SuiteScenario) -> None:
-        """Drive a few steps of one scenario in every mode, so that kernels are compiled (or loaded) before anything is timed or guarded."""
+        """Drive a few steps of one scenario in every mode, so that kernels are compiled (or loaded) before anything is
+        timed or guarded."""
         scenarios, _ = self._load([item])
         if not scenarios:  # told when its turn comes
             return
@@ -201,8 +203,8 @@ def shares(rollout: Rollout) -> dict[str, float]:
 
 
 def latency(calls_s: NDArray[np.float64] | None) -> dict[str, float]:
-    """Median and 99th percentile of how long the planner's calls took in which a scenario took part (each is for a whole batch of scenarios:
-    ``batch=1`` measures one alone)."""
+    """Median and 99th percentile of how long the planner's calls took in which a scenario took part (each is for a
+    whole batch of scenarios: ``batch=1`` measures one alone)."""
     calls = np.zeros(0) if calls_s is None else np.sort(calls_s[np.isfinite(calls_s)])
     if not len(calls):
         return {}
@@ -210,7 +212,8 @@ def latency(calls_s: NDArray[np.float64] | None) -> dict[str, float]:
 
 
 def _built(kind: str, ref: PluginRef) -> Any:
-    """The plugin. Raises what its construction raises; a SystemExit or the like, which would end the process without a word, as PluginError."""
+    """The plugin. Raises what its construction raises; a SystemExit or the like, which would end the process without a
+    word, as PluginError."""
     try:
         made = create(kind, ref.name, ref.params)
         if kind == "planner":

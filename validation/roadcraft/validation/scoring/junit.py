@@ -18,10 +18,12 @@ Record = Mapping[str, Any]
 def write_junit(
     records: Sequence[Record], path: str | Path, gate: Gate | None = None, summary: Mapping[str, Any] | None = None
 ) -> None:
-    """One suite per challenge, one case per scenario with score, type and log as properties and what cost it its score as output.
+    """One suite per challenge, one case per scenario with score, type and log as properties and what cost it its score
+    as output.
 
-    An error where it could not be driven; a failure where the gate's metrics are below 1 (without a gate: where it scores 0). Where the gate asks for
-    an overall score, one more case of the suite, ``overall score``, tells whether it is reached.
+    An error where it could not be driven; a failure where the gate's metrics are below 1 (without a gate: where it
+    scores 0). Where the gate asks for an overall score, one more case of the suite, ``overall score``, tells whether it
+    is reached.
     """
     gate = gate or Gate()
     root = Et.Element("testsuites", name="roadcraft")
@@ -68,7 +70,8 @@ def _add_case(suite: Et.Element, r: Record, gate: Gate) -> None:
 
 
 def reasons(record: Record) -> list[str]:
-    """What cost a scenario its score, one line per event: metric, when, what, object. Metrics that are only reported cost nothing."""
+    """What cost a scenario its score, one line per event: metric, when, what, object. Metrics that are only reported
+    cost nothing."""
     lines = []
     for m in record["metrics"]:
         if m["score"] is not None and m["score"] < 1.0 and m["role"] != "report":

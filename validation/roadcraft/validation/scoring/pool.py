@@ -37,7 +37,8 @@ class Batch:
 
 @dataclass
 class Events:
-    """What a caller may want to know while it waits. lost(item, mode, step, stage, error, text): a scenario that could not even fail by itself."""
+    """What a caller may want to know while it waits. lost(item, mode, step, stage, error, text): a scenario that could
+    not even fail by itself."""
 
     compiling: Callable[[], None] = lambda: None  # told once
     note: Callable[[str], None] = lambda _: None  # what workers have to say to the user, each text once
@@ -89,7 +90,8 @@ class Pool:
         self.selector.close()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Drive all batches. The first worker warms up alone, so that kernels are compiled once and not once per process."""
+        """Drive all batches. The first worker warms up alone, so that kernels are compiled once and not once per
+        process."""
         queue = deque(batches)
         if not queue:
             return
@@ -142,7 +144,8 @@ class Pool:
             worker.process.stdin.write(json.dumps(order).encode() + b"\n")
 
     def _warm_up(self, worker: _Worker, item: SuiteScenario) -> None:
-        """Kernels are compiled, or loaded, and a planner's first call is made before anything counts against its limit."""
+        """Kernels are compiled, or loaded, and a planner's first call is made before anything counts against its
+        limit."""
         worker.warmed = True
         self._send(worker, {"warm": item.to_json()}, None, self._limit("warm"), "warm")
 
@@ -150,7 +153,8 @@ class Pool:
         self._send(worker, batch.order(), batch, WARM_LIMIT_S, "load")
 
     def _wait_for(self, worker: _Worker) -> None:
-        """Until this worker is ready. One that dies before it has driven anything stops the run, since all others would as well."""
+        """Until this worker is ready. One that dies before it has driven anything stops the run, since all others would
+        as well."""
         while not worker.waiting:
             self._poll(deque())
             if worker not in self.workers:

@@ -1,4 +1,5 @@
-"""What would stop a scoring run, found before anything is written (``roadcraft score`` and ``roadcraft config check``)."""
+"""What would stop a scoring run, found before anything is written (``roadcraft score`` and ``roadcraft config
+check``)."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Ready:
 
 
 def preflight(config: ScoreConfig) -> Ready:
-    """Vehicle, paths, plugins' own checks, the run's folder, data and filter. Raises ConfigError or DataError that name every mistake."""
+    """Vehicle, paths, plugins' own checks, the run's folder, data and filter. Raises ConfigError or DataError that name
+    every mistake."""
     faults = Faults()
     faults.of_parts(config, skip=("suite.data", "vehicle.file"))
     with faults.of("vehicle"):
@@ -78,8 +80,8 @@ def _check_vehicle(config: ScoreConfig) -> None:
 
 
 def check(config: ScoreConfig) -> None:
-    """``preflight``, and the first scenario's map is read, the planner, agents, metrics and controller are built, weights included. Tells what the
-    filter names and the data lack."""
+    """``preflight``, and the first scenario's map is read, the planner, agents, metrics and controller are built,
+    weights included. Tells what the filter names and the data lack."""
     from roadcraft.validation.scoring.job import Job
     from roadcraft.validation.simulation.loop import make_controller
 

@@ -25,7 +25,8 @@ TITLES = {
 
 
 def title(challenge: str, agents: str = "") -> str:
-    """``reactive (idm)``: how a challenge is called in tables, with the agents that drive the others where somebody does."""
+    """``reactive (idm)``: how a challenge is called in tables, with the agents that drive the others where somebody
+    does."""
     name = TITLES.get(challenge, challenge)
     return f"{name} ({agents})" if agents and name == "reactive" else name
 
@@ -134,7 +135,8 @@ def span(interval: list[float] | None) -> str:
 class Bar:
     """Progress on standard error: a live bar on a terminal, a line now and then elsewhere. Use as a context manager.
 
-    It counts what is kept; what is under way shows in the time that is left, which is told once RATE_S of driving have been seen.
+    It counts what is kept; what is under way shows in the time that is left, which is told once RATE_S of driving have
+    been seen.
     """
 
     def __init__(self, total: int, show: bool, what: str = "scenarios", done: int = 0) -> None:

@@ -1,4 +1,5 @@
-"""What a run was made with, beside its configuration: digests of the files it names, of the drives behind its scenarios, and of the code that drove them."""
+"""What a run was made with, beside its configuration: digests of the files it names, of the drives behind its
+scenarios, and of the code that drove them."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ _BLOCK, _BLOCKS, _LOG_BLOCKS = (
 
 
 def digests_of(config: ScoreConfig, source: ScenarioSource, items: Sequence[SuiteScenario]) -> dict[str, str]:
-    """Digest of everything that a configuration only names, by dotted key: each path at any depth, ``suite.data`` (the drives and maps of these
-    scenarios), ``code.roadcraft`` and ``code.<distribution>`` of every plugin from elsewhere. Raises DataError for what cannot be read."""
+    """Digest of everything that a configuration only names, by dotted key: each path at any depth, ``suite.data`` (the
+    drives and maps of these scenarios), ``code.roadcraft`` and ``code.<distribution>`` of every plugin from elsewhere.
+    Raises DataError for what cannot be read."""
     named = paths_of(config)
     found = {k: path_digest(Path(p)) for k, p in named.items() if k != DATA}
     found[DATA] = (
@@ -53,8 +55,8 @@ def refuse_differences(before: Mapping[str, str], now: Mapping[str, str], where:
 
 
 def path_digest(path: Path, whole: int = _WHOLE, blocks: int = _BLOCKS) -> str:
-    """16 hex digits over a file, or over all files of a folder and their names; of files of more than ``whole`` bytes, over their size and that many
-    blocks, the first and the last among them."""
+    """16 hex digits over a file, or over all files of a folder and their names; of files of more than ``whole`` bytes,
+    over their size and that many blocks, the first and the last among them."""
     if not path.exists():
         return "absent"  # which whoever needs it says better
     try:
@@ -70,7 +72,8 @@ def path_digest(path: Path, whole: int = _WHOLE, blocks: int = _BLOCKS) -> str:
 
 
 def _files(folder: Path) -> Iterable[Path]:
-    """Files that count: of a checkpoint what drives, since its card and figures are written again when it is scored; else all but hidden ones."""
+    """Files that count: of a checkpoint what drives, since its card and figures are written again when it is scored;
+    else all but hidden ones."""
     driving = [folder / n for n in _CHECKPOINT]
     if all(p.is_file() for p in driving):
         yield from driving

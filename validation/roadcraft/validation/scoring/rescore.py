@@ -25,10 +25,11 @@ from roadcraft.validation.scoring.summary import versions
 def rescore(
     run: str | Path, out: str | Path, *, metrics: Sequence[PluginRef] | None = None, progress: bool = False
 ) -> ScoreResult:
-    """Judge the stored rollouts of ``run`` again and write a run folder ``out`` (tables and summary; the drives stay where they are).
+    """Judge the stored rollouts of ``run`` again and write a run folder ``out`` (tables and summary; the drives stay
+    where they are).
 
-    metrics: further ones than nuPlan's, by default those of the run. Scenarios that could not be driven then have failed still. Raises DataError where the
-    rollouts were not kept.
+    metrics: further ones than nuPlan's, by default those of the run. Scenarios that could not be driven then have
+    failed still. Raises DataError where the rollouts were not kept.
     """
     old, new = RunFolder(run), RunFolder(out)
     old.require_finished()
@@ -65,8 +66,8 @@ def rescore(
 
 
 def metric_refs(names: Sequence[str], words: Sequence[str]) -> list[PluginRef] | None:
-    """Metrics of the command line with their settings: ``key=value`` where there is one metric, ``NAME.key=value`` among several; None where no metric
-    is named. Raises ConfigError for a setting that belongs to none."""
+    """Metrics of the command line with their settings: ``key=value`` where there is one metric, ``NAME.key=value``
+    among several; None where no metric is named. Raises ConfigError for a setting that belongs to none."""
     settings: dict[str, list[str]] = {name: [f"name: {name}"] for name in names}
     for word in words:
         head, dot, rest = word.partition(".")

@@ -37,7 +37,8 @@ LOST = 999  # number of the parts that hold what no worker could tell
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """A finished run. run: its folder; summary: what ``summary.json`` holds; records: one per scenario and challenge."""
+    """A finished run. run: its folder; summary: what ``summary.json`` holds; records: one per scenario and
+    challenge."""
 
     run: Path
     summary: dict[str, Any]
@@ -64,9 +65,9 @@ def score(
 ) -> ScoreResult:
     """Drive a suite of scenarios with a planner and judge the drives.
 
-    config: all settings, or give them by keyword as on the command line: ``score(planner="idm", data="stores/demo", modes=["reactive"])``, nested
-    ones as maps. resume: go on with the run in ``out``; debug: one process, the first fault is raised; at_most: refuse to drive more scenarios where no
-    filter is given. Raises ConfigError and DataError.
+    config: all settings, or give them by keyword as on the command line: ``score(planner="idm", data="stores/demo",
+    modes=["reactive"])``, nested ones as maps. resume: go on with the run in ``out``; debug: one process, the first
+    fault is raised; at_most: refuse to drive more scenarios where no filter is given. Raises ConfigError and DataError.
     """
     if config is None:
         config = load_config(ScoreConfig, [settings], short=ScoreConfig.SHORT).config
@@ -90,7 +91,8 @@ def score(
 
 @contextlib.contextmanager
 def _whole(folder: RunFolder, total: int) -> Iterator[None]:
-    """What is interrupted, or cannot be written or loaded, leaves whole files only, and the error says what is kept and how to go on."""
+    """What is interrupted, or cannot be written or loaded, leaves whole files only, and the error says what is kept and
+    how to go on."""
     try:
         yield
     except (KeyboardInterrupt, DiskError, LoadError) as e:
@@ -120,7 +122,8 @@ def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
 
 
 def stored_tree(config: ScoreConfig) -> dict[str, Any]:
-    """The configuration as a run keeps it: every default of every plugin spelt out, and no ``out``, since a folder may be moved."""
+    """The configuration as a run keeps it: every default of every plugin spelt out, and no ``out``, since a folder may
+    be moved."""
     return {k: v for k, v in full_tree(config).items() if k != "out"}
 
 
@@ -141,7 +144,8 @@ def resumed_words(words: Sequence[str], out: Path | None) -> list[str]:
 
 
 def placed(config: ScoreConfig, resume: bool = False) -> ScoreConfig:
-    """The configuration with a folder to write to. Raises ConfigError where a run is to be resumed and none is named."""
+    """The configuration with a folder to write to. Raises ConfigError where a run is to be resumed and none is
+    named."""
     if resume and not config.out:
         raise ConfigError("--resume: which run? say --out RUN")
     return config if config.out else replace(config, out=str(default_out(config)))
@@ -242,7 +246,8 @@ def finish(
     items: Sequence[SuiteScenario],
     missing: Mapping[str, list[str]] | None = None,
 ) -> ScoreResult:
-    """Write the tables, then the summary with their digests, from the parts. missing: names of the filter that the data lack, by field.
+    """Write the tables, then the summary with their digests, from the parts. missing: names of the filter that the data
+    lack, by field.
 
     Raises DataError where a drive has no result, DiskError where a table cannot be written.
     """

@@ -1,4 +1,5 @@
-"""JSON that tells its own damage: files with a digest of their content, and append-only files whose lines carry a checksum each."""
+"""JSON that tells its own damage: files with a digest of their content, and append-only files whose lines carry a
+checksum each."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ def write_sealed(path: Path, content: Mapping[str, Any], indent: int | None = No
 
 
 def read_sealed(path: Path, format: int, remedy: str, unsealed: int | None = None) -> dict[str, Any]:
-    """The map. unsealed: a former format, whose files carry no digest. Raises DataError where it cannot be read, is of another format, or is not what was
-    written."""
+    """The map. unsealed: a former format, whose files carry no digest. Raises DataError where it cannot be read, is of
+    another format, or is not what was written."""
     try:
         data = json.loads(path.read_bytes())
         found = data["format"]
@@ -50,7 +51,8 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 class RecordFile:
-    """An append-only file of results. ``add`` then ``commit``: what was committed survives a kill, what cannot be written leaves no trace.
+    """An append-only file of results. ``add`` then ``commit``: what was committed survives a kill, what cannot be
+    written leaves no trace.
 
     ``commit`` raises DiskError when the disk is full.
     """
@@ -87,8 +89,8 @@ class RecordFile:
 
 
 def read_lines(path: Path, checked: bool = True) -> Iterator[dict[str, Any] | None]:
-    """The records of a part; None for a damaged line. A last line without its end was being written when the process was killed: it is left out.
-    checked: whether lines carry checksums."""
+    """The records of a part; None for a damaged line. A last line without its end was being written when the process
+    was killed: it is left out. checked: whether lines carry checksums."""
     *lines, _ = path.read_bytes().split(b"\n")
     for line in lines:
         if not checked:

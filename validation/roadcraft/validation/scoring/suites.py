@@ -19,7 +19,8 @@ from roadcraft.validation.config import SuiteConfig
 
 @dataclass(frozen=True)
 class SuiteScenario:
-    """One scenario of a suite, told well enough to open it again: its index row, the type it counts under, its window in microseconds."""
+    """One scenario of a suite, told well enough to open it again: its index row, the type it counts under, its window
+    in microseconds."""
 
     row: ScenarioRow
     type: str

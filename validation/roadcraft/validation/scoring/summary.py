@@ -57,7 +57,8 @@ def planner_label(name: str, params: Mapping[str, Any]) -> str:
 
 
 def _paths(planner: str) -> list[str]:
-    """Settings of a planner (or of agents) that are paths, such as ``checkpoint``: two planners of one name differ by them."""
+    """Settings of a planner (or of agents) that are paths, such as ``checkpoint``: two planners of one name differ by
+    them."""
     for kind in ("planner", "agents"):
         with contextlib.suppress(PluginError):
             return [f.name for f in fields(registry().config_class(kind, planner)) if f.metadata.get("path")]
@@ -116,7 +117,8 @@ def _judged(rows: Sequence[Record]) -> list[str]:
 
 
 def _metric(rows: Sequence[Record], name: str) -> dict[str, Any]:
-    """Mean score and its interval (None where a metric has values only), how it counts, and mean, min and max of each of its values."""
+    """Mean score and its interval (None where a metric has values only), how it counts, and mean, min and max of each
+    of its values."""
     mine = [(r["log"], m) for r in rows for m in r["metrics"] if m["name"] == name]
     values = metric_values(rows, name)
     scored = bool(np.isfinite(values).any())
@@ -139,7 +141,8 @@ def _metric(rows: Sequence[Record], name: str) -> dict[str, Any]:
 
 
 def _latency(rows: Sequence[Record]) -> dict[str, float]:
-    """How long the planner's calls took, s: median over scenarios of their median, and the greatest of their 99th percentiles."""
+    """How long the planner's calls took, s: median over scenarios of their median, and the greatest of their 99th
+    percentiles."""
     found = {}
     for name, key, of in (("p50_s", "plan_call_p50_s", np.median), ("p99_s", "plan_call_p99_s", np.max)):
         values = [r["timings"][key] for r in rows if r["timings"].get(key) is not None]
@@ -155,7 +158,8 @@ def _seconds(step: int | None, interval_s: float) -> float | None:
 def _figures(rows: Sequence[Record]) -> dict[str, Any]:
     logs = [r["log"] for r in rows]
     scores = np.array([r["score"] for r in rows])
-    # As in the reference, scenarios that nuPlan's own metrics could not judge are left out; one that only a further metric failed on is not.
+    # As in the reference, scenarios that nuPlan's own metrics could not judge are left out; one that only a further
+    # metric failed on is not.
     nuplan = [s for r in rows if (s := r["nuplan_score"]) is not None]
     ok = np.array([r["status"] == "ok" for r in rows])
     return {

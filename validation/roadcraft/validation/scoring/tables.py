@@ -34,7 +34,8 @@ def share_names(records: Iterable[Record]) -> list[str]:
 
 
 def scores_table(records: Sequence[Record]) -> pa.Table:
-    """One row per scenario and challenge: identity, status, score (0 where it failed), metric scores (null where there is none), guard shares."""
+    """One row per scenario and challenge: identity, status, score (0 where it failed), metric scores (null where there
+    is none), guard shares."""
     rows = ordered(records)
     columns: dict[str, pa.Array] = {
         name: pa.array([r[name] for r in rows], pa.string())

@@ -1,8 +1,10 @@
-"""A scoring process: ``python -m roadcraft.validation.scoring.worker RUN INDEX``, driven by JSON lines on standard input, answering on standard output.
+"""A scoring process: ``python -m roadcraft.validation.scoring.worker RUN INDEX``, driven by JSON lines on standard
+input, answering on standard output.
 
-In:  {"warm": item} or {"items": [item...], "todo": [[mode...]...]}; end of input ends the process.
-Out: {"ready": true}, {"compiling": true}, {"note": text}, {"call": stage, "step": i or null}, {"done": [[token, mode]...]}, {"fatal": {"kind", "error", "traceback"}}.
-It is a process so that it can be killed: a planner that hangs or crashes takes nothing but its own scenario with it.
+In:  {"warm": item} or {"items": [item...], "todo": [[mode...]...]}; end of input ends the process. Out: {"ready":
+true}, {"compiling": true}, {"note": text}, {"call": stage, "step": i or null}, {"done": [[token, mode]...]}, {"fatal":
+{"kind", "error", "traceback"}}. It is a process so that it can be killed: a planner that hangs or crashes takes nothing
+but its own scenario with it.
 """
 
 from __future__ import annotations
@@ -88,16 +90,16 @@ def serve(run: str, index: int, say: Any) -> None:
 
 
 def collect_rarely() -> None:
-    """Compilers make objects by the million, nearly all of them to stay: looking for cycles among them at Python's own pace takes a tenth of the time
-    of compiling. Costs about 60 MB; every batch ends with a full collection."""
+    """Compilers make objects by the million, nearly all of them to stay: looking for cycles among them at Python's own
+    pace takes a tenth of the time of compiling. Costs about 60 MB; every batch ends with a full collection."""
     import gc
 
     gc.set_threshold(100_000, 20, 100)
 
 
 def _announce_compiling(say: Any) -> None:
-    """Every compilation is told as it begins and ends: the first one is news for the user, all of them are signs of life. So are kernels that cannot be
-    kept or read."""
+    """Every compilation is told as it begins and ends: the first one is news for the user, all of them are signs of
+    life. So are kernels that cannot be kept or read."""
     from numba.core import event as events
 
     from roadcraft.core import kernel_files

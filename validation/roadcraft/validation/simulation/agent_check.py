@@ -25,7 +25,8 @@ _FAULTS = (
 
 
 def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
-    """States and objects of ``count`` scenarios as agents answered them. Raises PluginError that says what breaks the contract."""
+    """States and objects of ``count`` scenarios as agents answered them. Raises PluginError that says what breaks the
+    contract."""
     if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], Objects):
         raise PluginError(f"agents return (states, Objects), got {_said(answer)}")
     states, objects = answer
@@ -50,8 +51,8 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
 
 @njit(cache=True, nogil=True)
 def _first_fault(box: F64, velocity: F64) -> tuple[int, int]:
-    """Row of the first object of box (R, 5) and velocity (R, 2) that is impossible, and what is (1, 2, ... of ``_FAULTS``; 0 where none is). A velocity
-    that is not a number is allowed: a log may not know it."""
+    """Row of the first object of box (R, 5) and velocity (R, 2) that is impossible, and what is (1, 2, ... of
+    ``_FAULTS``; 0 where none is). A velocity that is not a number is allowed: a log may not know it."""
     for r in range(len(box)):
         for c in range(5):
             if not np.isfinite(box[r, c]):

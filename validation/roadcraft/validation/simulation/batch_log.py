@@ -18,7 +18,8 @@ HISTORY_S = 2.0
 
 
 def history_size(interval_s: float) -> int:
-    """States in the history buffer, the current one included: 22 at 10 Hz (reference: nuplan-devkit e924167, SimulationHistoryBuffer)."""
+    """States in the history buffer, the current one included: 22 at 10 Hz (reference: nuplan-devkit e924167,
+    SimulationHistoryBuffer)."""
     return int((HISTORY_S + interval_s) / interval_s) + 1
 
 
@@ -37,9 +38,9 @@ class _Lasting(NamedTuple):
 class BatchLog:
     """B scenarios of one interval. Row b of every array is scenario b; iterations run along axis 1.
 
-    count (B,): iterations N; time_us (B, N_max) and expert (B, N_max, 10), the last iteration repeated beyond N;
-    ego (B, H - 1 + N_max, 10), ego_us, ego_valid: the history buffer of iteration i is columns i .. i + H - 1; simulated states are written into it;
-    joints (B, N_max, J).
+    count (B,): iterations N; time_us (B, N_max) and expert (B, N_max, 10), the last iteration repeated beyond N; ego
+    (B, H - 1 + N_max, 10), ego_us, ego_valid: the history buffer of iteration i is columns i .. i + H - 1; simulated
+    states are written into it; joints (B, N_max, J).
     """
 
     def __init__(self, scenarios: Sequence[Scenario], vehicle: Vehicle) -> None:
@@ -105,7 +106,8 @@ class BatchLog:
     def observe(
         self, rows: I64, iteration: int, objects: Objects, past: Objects | None, with_log: bool
     ) -> ObservationBatch:
-        """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the simulation."""
+        """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the
+        simulation."""
         window = slice(iteration, iteration + self.size)
         lasting = self._lasting_of(rows)
         return ObservationBatch(

@@ -21,8 +21,8 @@ PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrack
 class Driven:
     """The trajectories that are driven at one step, B scenarios.
 
-    time_us (B,) and next_us (B,) int64: this and the next iteration; ego (B, 10) and joints (B, J) now; log_next (B, 10): the logged state then;
-    plan_us (B, T) int64, plan (B, T, 10), length (B,) int64; controls (B, 2) or None.
+    time_us (B,) and next_us (B,) int64: this and the next iteration; ego (B, 10) and joints (B, J) now; log_next (B,
+    10): the logged state then; plan_us (B, T) int64, plan (B, T, 10), length (B,) int64; controls (B, 2) or None.
     """
 
     time_us: I64
@@ -60,7 +60,8 @@ class Controller(Protocol):
 
 
 class TwoStage:
-    """Tracker, then vehicle model: what nuPlan's closed-loop challenges use. ``controls`` of a plan bypass the tracker."""
+    """Tracker, then vehicle model: what nuPlan's closed-loop challenges use. ``controls`` of a plan bypass the
+    tracker."""
 
     min_plan_s = 0.1
 
@@ -90,7 +91,8 @@ def _check(whose: str, name: str, what: str, values: Any, shape: tuple[int, ...]
 
 
 class Perfect:
-    """Ego is where the plan says, with the plan's velocities (reference: nuplan-devkit e924167, PerfectTrackingController)."""
+    """Ego is where the plan says, with the plan's velocities (reference: nuplan-devkit e924167,
+    PerfectTrackingController)."""
 
     min_plan_s = 0.0
 
@@ -113,7 +115,8 @@ class FollowLog:
 
 @njit(cache=True, nogil=True)
 def interpolate(plan_us, plan, length, at_us):  # type: ignore[no-untyped-def]
-    """States (B, 10) of plans at ``at_us`` (B,), which must lie within them: linear, the heading along the shorter arc, yaw rates 0."""
+    """States (B, 10) of plans at ``at_us`` (B,), which must lie within them: linear, the heading along the shorter arc,
+    yaw rates 0."""
     out = np.zeros((len(plan), 10))
     for b in range(len(plan)):
         j = 1

@@ -1,4 +1,5 @@
-"""One call for a whole batch; where it raises, one call per scenario, so that a fault costs only the scenario that has it."""
+"""One call for a whole batch; where it raises, one call per scenario, so that a fault costs only the scenario that has
+it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _WORDS = 1000  # characters of an exception's text in a line; its traceback has 
 
 
 class Parts(Generic[T]):
-    """Answers of a call: ``parts`` are (rows, answer) in row order; ``faults`` maps a row to what it raised; ``rows`` (ascending) went well."""
+    """Answers of a call: ``parts`` are (rows, answer) in row order; ``faults`` maps a row to what it raised; ``rows``
+    (ascending) went well."""
 
     def __init__(self, parts: list[tuple[I64, T]], faults: dict[int, BaseException]) -> None:
         self.parts, self.faults = parts, faults
@@ -26,8 +28,9 @@ class Parts(Generic[T]):
 
 
 def is_fault(raised: BaseException) -> bool:
-    """Whether what came out of plugin code is a fault of that code, SystemExit and whatever else included; the user's interrupt is none. Where nobody can
-    interrupt (SIGINT is ignored, as in a scoring process), a KeyboardInterrupt is the plugin's own too."""
+    """Whether what came out of plugin code is a fault of that code, SystemExit and whatever else included; the user's
+    interrupt is none. Where nobody can interrupt (SIGINT is ignored, as in a scoring process), a KeyboardInterrupt is
+    the plugin's own too."""
     return not isinstance(raised, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 

@@ -1,7 +1,9 @@
-"""The closed loop: scenarios advance in lockstep, one planner call per step for all of them (reference: nuplan-devkit e924167, Simulation).
+"""The closed loop: scenarios advance in lockstep, one planner call per step for all of them (reference: nuplan-devkit
+e924167, Simulation).
 
-Step i: the planner sees the history up to i; the step is recorded; then, unless i is the last recorded one (N - 2), the controller moves ego to i + 1 and
-the agents move, seeing ego as it was at i. So a scenario of N iterations yields N - 1 samples, and its last plan is never driven.
+Step i: the planner sees the history up to i; the step is recorded; then, unless i is the last recorded one (N - 2), the
+controller moves ego to i + 1 and the agents move, seeing ego as it was at i. So a scenario of N iterations yields N - 1
+samples, and its last plan is never driven.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ from roadcraft.validation.simulation.recorder import Recorder, SameIdError
 
 @dataclass(frozen=True)
 class Failure:
-    """A scenario that could not be driven to its end. step: iteration, None before the first and after the last; stage: ``planner``, ``plan``,
-    ``controller``, ``agents``, ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line; traceback: text, empty where there is none."""
+    """A scenario that could not be driven to its end. step: iteration, None before the first and after the last; stage:
+    ``planner``, ``plan``, ``controller``, ``agents``, ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line;
+    traceback: text, empty where there is none."""
 
     scenario: Scenario | None
     token: str
@@ -49,8 +52,9 @@ class Failure:
 
 @dataclass
 class Watch:
-    """What a caller may follow. on_call(stage, step): before each call into plugin code, step None before the first; seconds: wall time per stage;
-    latency_s: per token, how long each call of ``plan`` took that the scenario took part in."""
+    """What a caller may follow. on_call(stage, step): before each call into plugin code, step None before the first;
+    seconds: wall time per stage; latency_s: per token, how long each call of ``plan`` took that the scenario took part
+    in."""
 
     on_call: Callable[[str, int | None], None] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,10 +80,11 @@ def simulate(
 ) -> list[Rollout | Failure]:
     """Drive every scenario; results in the order of ``scenarios``.
 
-    agents: who drives the others, or the name of a registered policy; controller: by default what ``config`` says; vehicle: ego's; seed: of all random
-    draws; debug: raise the first fault instead of recording it. A result depends on its scenario, the config and the seed alone: not on the
-    batch size, the order, or the other scenarios. A planner that raises or breaks its contract costs only the scenarios it does so in.
-    What planners and agents are shown is read-only; the arrays of ``scenarios``, of their maps and of ``vehicle`` are marked so.
+    agents: who drives the others, or the name of a registered policy; controller: by default what ``config`` says;
+    vehicle: ego's; seed: of all random draws; debug: raise the first fault instead of recording it. A result depends on
+    its scenario, the config and the seed alone: not on the batch size, the order, or the other scenarios. A planner
+    that raises or breaks its contract costs only the scenarios it does so in. What planners and agents are shown is
+    read-only; the arrays of ``scenarios``, of their maps and of ``vehicle`` are marked so.
     """
     config = config or SimulationConfig()
     policy = create("agents", agents) if isinstance(agents, str) else agents
@@ -115,7 +120,8 @@ def _batches(scenarios: Sequence[Scenario], size: int) -> list[list[int]]:
 
 
 class _Run:
-    """One lockstep batch. ``rows`` are the scenarios that still run; ``state``, ``agent_state`` and ``objects`` are aligned with them."""
+    """One lockstep batch. ``rows`` are the scenarios that still run; ``state``, ``agent_state`` and ``objects`` are
+    aligned with them."""
 
     def __init__(
         self,

@@ -28,7 +28,8 @@ FAULTS = {
 
 
 def contiguous(plan: Plan, count: int) -> Plan:
-    """The plan with the dtypes and layout kernels want. Raises PluginError where shapes do not fit ``count`` scenarios."""
+    """The plan with the dtypes and layout kernels want. Raises PluginError where shapes do not fit ``count``
+    scenarios."""
     if not isinstance(plan, Plan):
         raise PluginError(f"a planner returns (Plan, state); the first is a {type(plan).__name__}")
     states, time_us, scores = np.asarray(plan.states), np.asarray(plan.time_us), np.asarray(plan.scores)
@@ -101,7 +102,8 @@ def driven(plan: Plan) -> tuple[F64, F64]:
 
 
 def check(plan: Plan, states: F64, score: F64, now_us: I64, until_us: I64, min_us: int) -> I64:
-    """A code of ``FAULTS`` per scenario (B,), 0 where the plan is sound. ``until_us`` (B,): the time the plan must reach."""
+    """A code of ``FAULTS`` per scenario (B,), 0 where the plan is sound. ``until_us`` (B,): the time the plan must
+    reach."""
     assert plan.length is not None
     codes: I64 = _check(plan.time_us, states, plan.length, score, now_us, until_us, min_us)
     if plan.controls is not None:

@@ -26,8 +26,9 @@ class SameIdError(ValueError):
 
 
 class ObjectStore:
-    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f - ``past``. expected: rows that it will
-    probably hold: growing costs, since what was shown of the old columns keeps them."""
+    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f -
+    ``past``. expected: rows that it will probably hold: growing costs, since what was shown of the old columns keeps
+    them."""
 
     def __init__(self, scenarios: int, frames: int, expected: int = 0) -> None:
         self.expected = expected
@@ -37,7 +38,8 @@ class ObjectStore:
         self.columns: dict[str, np.ndarray] = {}
 
     def append(self, rows: I64, frame: int, objects: Objects) -> Objects:
-        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, so that who made them can change them no more."""
+        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, so that who made
+        them can change them no more."""
         need = self.used + len(objects.id)
         if not self.columns or need > len(self.columns["id"]):
             self._grow(need, objects)
@@ -66,7 +68,8 @@ class ObjectStore:
 
 
 class Recorder:
-    """Objects, plans and channels of a batch, step by step. ``past``: frames of object history that the planner asked for, the current one included."""
+    """Objects, plans and channels of a batch, step by step. ``past``: frames of object history that the planner asked
+    for, the current one included."""
 
     def __init__(self, log: BatchLog, past: int, plan_every: int) -> None:
         self.log, self.past, self.plan_every = log, past, plan_every
@@ -103,7 +106,8 @@ class Recorder:
                 self.objects.count[b, first : self.ahead] = np.diff(offsets)
 
     def observe(self, rows: I64, iteration: int, objects: Objects) -> tuple[Objects, Objects | None]:
-        """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario, oldest frame first."""
+        """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario,
+        oldest frame first."""
         now = self.objects.append(rows, self.ahead + iteration, objects)
         if not self.past:
             return now, None
@@ -124,7 +128,8 @@ class Recorder:
                 self.channels[name][rows, iteration] = column
 
     def rollout(self, b: int) -> Rollout:
-        """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises SameIdError."""
+        """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises
+        SameIdError."""
         s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
         names = tuple(sorted(self.channels))
         channels = np.stack([self.channels[k][b, :n] for k in names]) if names else np.zeros((0, n))

@@ -1,6 +1,8 @@
-"""Angles: two ways to bring one into a turn around 0. They round differently, and each reference has its own, so both stand here.
+"""Angles: two ways to bring one into a turn around 0. They round differently, and each reference has its own, so both
+stand here.
 
-``wrap`` is nuplan-devkit's ``principal_value`` (a remainder); ``normalize`` is tuplan_garage's and the tracker's of proposals (an arctangent).
+``wrap`` is nuplan-devkit's ``principal_value`` (a remainder); ``normalize`` is tuplan_garage's and the tracker's of
+proposals (an arctangent).
 """
 
 from __future__ import annotations

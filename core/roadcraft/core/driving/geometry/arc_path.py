@@ -1,7 +1,8 @@
 """Rails: polylines with a heading at every vertex, along which an agent or a planner moves by arc length.
 
-A rail is three arrays: progress (P,) float64 m, strictly increasing; points (P, 2) float64; heading (P,) float64 rad, unwrapped. Between vertices
-position and heading are linear in progress. Reference: nuplan-devkit e924167, InterpolatedPath, trim_path and create_path_from_se2.
+A rail is three arrays: progress (P,) float64 m, strictly increasing; points (P, 2) float64; heading (P,) float64 rad,
+unwrapped. Between vertices position and heading are linear in progress. Reference: nuplan-devkit e924167,
+InterpolatedPath, trim_path and create_path_from_se2.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _SAME = 1e-8  # successive vertices nearer than this count as one
 
 @small_njit
 def vertex_headings(points: F64, count: int, out: F64) -> None:
-    """Heading of each vertex towards its successor; the last repeats the one before. points (>= count, 2), out (>= count,)."""
+    """Heading of each vertex towards its successor; the last repeats the one before. points (>= count, 2), out (>=
+    count,)."""
     for i in range(count - 1):
         out[i] = np.arctan2(points[i + 1, 1] - points[i, 1], points[i + 1, 0] - points[i, 0])
     if count > 1:
@@ -28,8 +30,9 @@ def vertex_headings(points: F64, count: int, out: F64) -> None:
 def build_rail(points: F64, heading: F64, count: int, progress: F64) -> int:
     """Turn ``count`` vertices into a rail, in place; returns its number of vertices.
 
-    Vertices that coincide with their successor are dropped, and so is the last one (a quirk of the reference which decides where a path ends);
-    where fewer than two would remain, the last is kept. points (>= count, 2), heading and progress (>= count,).
+    Vertices that coincide with their successor are dropped, and so is the last one (a quirk of the reference which
+    decides where a path ends); where fewer than two would remain, the last is kept. points (>= count, 2), heading and
+    progress (>= count,).
     """
     kept, total = 0, 0.0
     end_x, end_y, end_h = points[count - 1, 0], points[count - 1, 1], heading[count - 1]
@@ -63,7 +66,8 @@ def clamp_progress(progress: F64, count: int, s: float) -> float:
 
 @small_njit
 def segment_of(progress: F64, count: int, s: float) -> int:
-    """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before ``s``."""
+    """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before
+    ``s``."""
     return min(max(int(np.searchsorted(progress[:count], s)), 1), count - 1) - 1
 
 
@@ -80,9 +84,11 @@ def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> t
 
 @small_njit
 def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float, out: F64, out_heading: F64) -> int:
-    """The rail from ``s`` to its end: interpolated start, then the vertices beyond; at the very end its last two vertices.
+    """The rail from ``s`` to its end: interpolated start, then the vertices beyond; at the very end its last two
+    vertices.
 
-    Writes out (>= count + 1, 2) and out_heading (>= count + 1,); returns the number of vertices. ``s`` must lie on the rail.
+    Writes out (>= count + 1, 2) and out_heading (>= count + 1,); returns the number of vertices. ``s`` must lie on the
+    rail.
     """
     first = int(np.searchsorted(progress[:count], s, side="right"))
     n = 0
@@ -99,7 +105,8 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
 
 @small_njit
 def cut_rail(progress: F64, points: F64, heading: F64, count: int, start: float, end: float, out: F64) -> int:
-    """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (>= count + 2, 2); returns their number.
+    """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (>= count + 2, 2); returns
+    their number.
 
     A start at the rail's end gives its last two vertices, an end at its start the first two.
     """

@@ -1,7 +1,9 @@
-"""Oriented boxes: corners, overlap, distance. A box is (5,) float64: centre x, y, heading (global frame), length, width; m, rad.
+"""Oriented boxes: corners, overlap, distance. A box is (5,) float64: centre x, y, heading (global frame), length,
+width; m, rad.
 
-Overlap is that of closed convex sets (touching counts). Separating axes decide wherever the gap is clear of rounding; the rest is settled by
-exact orientation signs of the rounded corners, as GEOS does for the reference's ``polygon.intersects``.
+Overlap is that of closed convex sets (touching counts). Separating axes decide wherever the gap is clear of rounding;
+the rest is settled by exact orientation signs of the rounded corners, as GEOS does for the reference's
+``polygon.intersects``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def box_corners(x: float, y: float, heading: float, length: float, width: float)
     for k in range(4):
         front = lon if k == 0 or k == 3 else -lon
         left = lat if k < 2 else -lat
-        # the association of nuplan-devkit's translate_longitudinally_and_laterally, so that corners agree to the last bit
+        # the association of nuplan-devkit's translate_longitudinally_and_laterally, so that corners agree to the last
+        # bit
         out[k, 0] = x + (left * cl + front * c)
         out[k, 1] = y + (left * sl + front * s)
     return out
@@ -48,7 +51,8 @@ def corners(boxes: F64) -> F64:
 
 
 def ego_box(ego: F64, vehicle_box: F64) -> F64:
-    """Boxes (..., 5) of unit 0 from rear-axle states (..., 10). vehicle_box (3,): rear axle to box centre, length, width."""
+    """Boxes (..., 5) of unit 0 from rear-axle states (..., 10). vehicle_box (3,): rear axle to box centre, length,
+    width."""
     out = np.empty((*ego.shape[:-1], 5))
     heading = ego[..., 2]
     out[..., 0] = ego[..., 0] + vehicle_box[0] * np.cos(heading)
@@ -97,8 +101,8 @@ def boxes_touch(
 def separation(
     dx: float, dy: float, ac: float, asn: float, al: float, aw: float, bc: float, bs: float, bl: float, bw: float
 ) -> float:
-    """Largest gap of two boxes over their four axes: negative iff they overlap. (dx, dy) from a's centre to b's, cosine and sine of the
-    headings, lengths and widths."""
+    """Largest gap of two boxes over their four axes: negative iff they overlap. (dx, dy) from a's centre to b's, cosine
+    and sine of the headings, lengths and widths."""
     cc, cs = abs(ac * bc + asn * bs), abs(ac * bs - asn * bc)
     g = abs(dx * ac + dy * asn) - 0.5 * (al + bl * cc + bw * cs)
     g = max(g, abs(dy * ac - dx * asn) - 0.5 * (aw + bl * cs + bw * cc))
@@ -120,7 +124,8 @@ def segments_touch(ax: float, ay: float, bx: float, by: float, cx: float, cy: fl
 
 @njit(cache=True, nogil=True)
 def convex_touch(a: F64, b: F64) -> bool:
-    """Whether two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order share a point (exact signs)."""
+    """Whether two convex polygons (N, 2), (M, 2), not closed, in counter-clockwise order share a point (exact
+    signs)."""
     for i in range(len(a)):
         k = (i + 1) % len(a)
         if segment_touches(a[i, 0], a[i, 1], a[k, 0], a[k, 1], b):
@@ -130,7 +135,8 @@ def convex_touch(a: F64, b: F64) -> bool:
 
 @njit(cache=True, nogil=True)
 def segment_touches(ax: float, ay: float, bx: float, by: float, polygon: F64) -> bool:
-    """Whether the closed segment a-b shares a point with a convex polygon (N, 2), not closed, counter-clockwise (exact signs)."""
+    """Whether the closed segment a-b shares a point with a convex polygon (N, 2), not closed, counter-clockwise (exact
+    signs)."""
     for j in range(len(polygon)):
         r, s = polygon[j], polygon[(j + 1) % len(polygon)]
         if segments_touch(ax, ay, bx, by, r[0], r[1], s[0], s[1]):

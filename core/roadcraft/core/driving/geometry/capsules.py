@@ -1,4 +1,5 @@
-"""Capsules around corridors and boxes: an axis x0, y0, x1, y1 and a radius, (5,) float64. Cheap to compare, they tell what need not be looked at."""
+"""Capsules around corridors and boxes: an axis x0, y0, x1, y1 and a radius, (5,) float64. Cheap to compare, they tell
+what need not be looked at."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out:
 
 @small_njit
 def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
-    """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks, or come too close to call."""
+    """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks,
+    or come too close to call."""
     for c in range((count + CHUNK - 2) // CHUNK):  # noqa: SIM110 (numba compiles no generators)
         if capsule_gap(capsules[c], bounds[row]) <= 3.0 * MARGIN:
             return True
@@ -86,7 +88,8 @@ def capsule_gap(a: F64, b: F64) -> float:
 
 @small_njit
 def polygon_capsule(polygon: F64, count: int, out: F64) -> None:
-    """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line: out (5,)."""
+    """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line:
+    out (5,)."""
     half = count // 2
     out[0], out[1], out[2], out[3], out[4] = polygon[0, 0], polygon[0, 1], polygon[half, 0], polygon[half, 1], 0.0
     for i in range(count):

@@ -1,9 +1,10 @@
 """Corridors: paths widened to both sides.
 
-A corridor is the buffer that GEOS makes of a path with flat caps: the union of each segment's rectangle and, outside each bend, a join whose arc is drawn
-with chords (one quarter circle in 16; a bend below 0.147 rad has a single chord). Here it stays that union of convex pieces and is
-never built as a polygon: pieces are made where a chunk of the path comes near another shape (``capsules``, ``corridor_gap``). A square cap is a flat one on
-a path that is longer by half the width (``square_ends``).
+A corridor is the buffer that GEOS makes of a path with flat caps: the union of each segment's rectangle and, outside
+each bend, a join whose arc is drawn with chords (one quarter circle in 16; a bend below 0.147 rad has a single chord).
+Here it stays that union of convex pieces and is never built as a polygon: pieces are made where a chunk of the path
+comes near another shape (``capsules``, ``corridor_gap``). A square cap is a flat one on a path that is longer by half
+the width (``square_ends``).
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles
 
 @small_njit
 def one_chord(cross: float, dot: float) -> bool:
-    """Whether a bend, by the products of the segments before and after it, is so slight that its join surely has one chord."""
+    """Whether a bend, by the products of the segments before and after it, is so slight that its join surely has one
+    chord."""
     return abs(cross) < _SLIGHT * dot
 
 
 @small_njit
 def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
-    """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after it.
+    """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after
+    it.
 
     Writes its vertices to out (40, 2) and returns their number; 0 where there is none.
     """
@@ -74,7 +77,8 @@ def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
 
 @small_njit
 def square_ends(points: F64, count: int, half_width: float) -> None:
-    """Lengthen the path by half the width at both ends, in place: its flat caps are then the square caps of the path as it was."""
+    """Lengthen the path by half the width at both ends, in place: its flat caps are then the square caps of the path as
+    it was."""
     for first, second in ((0, 1), (count - 1, count - 2)):
         dx, dy = points[first, 0] - points[second, 0], points[first, 1] - points[second, 1]
         length = math.sqrt(dx * dx + dy * dy)
@@ -87,8 +91,9 @@ def square_ends(points: F64, count: int, half_width: float) -> None:
 def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]:
     """First and one past the last segment that no folded end touches; 0 and count - 1 where neither end is folded.
 
-    An end is folded where the path bends so near it that a piece reaches beyond the cap: a short end segment meets a bend sharper than its length over
-    half the width. GEOS cuts such a piece off along the cap, nearly; the union of pieces then covers a few square centimetres too much.
+    An end is folded where the path bends so near it that a piece reaches beyond the cap: a short end segment meets a
+    bend sharper than its length over half the width. GEOS cuts such a piece off along the cap, nearly; the union of
+    pieces then covers a few square centimetres too much.
     """
     span = np.array([0, max(count - 1, 0)])
     for turn in range(2 if count > 2 else 0):

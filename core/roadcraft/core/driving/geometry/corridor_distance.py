@@ -1,8 +1,9 @@
 """Where corridors and other shapes meet, and how far apart they are.
 
-A *shape* in these kernels is a corridor, or a convex polygon, or both together (a vehicle's footprint along its path). ``separation`` answers how far
-apart (positive: separated along some axis by that much; negative: they overlap), ``distance`` the true distance, 0 where they touch.
-A separation within ``MARGIN`` of 0 is too close to call: callers ask ``exact_corridor`` (GEOS) then.
+A *shape* in these kernels is a corridor, or a convex polygon, or both together (a vehicle's footprint along its path).
+``separation`` answers how far apart (positive: separated along some axis by that much; negative: they overlap),
+``distance`` the true distance, 0 where they touch. A separation within ``MARGIN`` of 0 is too close to call: callers
+ask ``exact_corridor`` (GEOS) then.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ TIE = 1e-7
 LEAF = 10
 """Objects in one leaf of the reference's search tree (shapely's STRtree)."""
 BOX, EDGE = np.int64(4), np.int64(2)
-"""Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call spells out."""
+"""Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call
+spells out."""
 _MAX_VERTICES = 40
 
 
 @small_njit
 def convex_separation(a: F64, n: int, b: F64, m: int, limit: float) -> float:
-    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower bound of
-    their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any orientation; two vertices make a segment
-    (not both may be segments)."""
+    """Largest gap of two convex polygons over the normals of their edges: positive iff they are apart, and then a lower
+    bound of their distance; the search ends at the first gap beyond ``limit``. a (>= n, 2), b (>= m, 2), any
+    orientation; two vertices make a segment (not both may be segments)."""
     best = -FAR
     for turn in range(2):
         p, k = (a, n) if turn == 0 else (b, m)
@@ -91,7 +93,8 @@ def _meet(
 ) -> float:
     """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon.
 
-    ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call spells out.
+    ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call
+    spells out.
     """
     scratch = np.empty((_MAX_VERTICES, 2))
     own = np.empty(5)
@@ -160,7 +163,8 @@ def _meet_corridors(
 
 @small_njit
 def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
-    """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and spares most pieces a look."""
+    """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and
+    spares most pieces a look."""
     best = FAR
     for i in range(n):
         for j in range(m):
@@ -175,7 +179,8 @@ def separation_from_polygon(
 ) -> float:
     """Separation of a corridor and a convex polygon, clipped to +MARGIN*2 when clearly apart.
 
-    points (>= count, 2) with count >= 2; capsules from ``corridor_capsules``; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
+    points (>= count, 2) with count >= 2; capsules from ``corridor_capsules``; polygon (>= vertices, 2) and ``bound``
+    (5,) a capsule around it.
     """
     return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
 
@@ -245,7 +250,8 @@ def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
 
 @small_njit
 def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
-    """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when clearly apart.
+    """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when
+    clearly apart.
 
     bounds (4,): the convex polygon's bounding box, widened by at least MARGIN.
     """
@@ -268,7 +274,8 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
 def ring_distance(
     points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
 ) -> float:
-    """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for ``ring_separation``."""
+    """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for
+    ``ring_separation``."""
     if inside(points, rings, offsets[row], offsets[row + 1], polygon[0, 0], polygon[0, 1]):
         return 0.0
     for r in range(offsets[row], offsets[row + 1]):
@@ -287,8 +294,9 @@ def ring_distance(
 def choose_nearest(far: F64, middle: F64, count: int) -> int:
     """Index of the nearest of ``count`` >= 1 objects at distances ``far``; -1 where that is too close to call.
 
-    Of several that touch (distance 0), the one whose extent in y has the lowest middle (``middle``, read for those alone): the reference's search
-    tree keeps up to 10 objects in one leaf in that order and answers the first of equally near ones.
+    Of several that touch (distance 0), the one whose extent in y has the lowest middle (``middle``, read for those
+    alone): the reference's search tree keeps up to 10 objects in one leaf in that order and answers the first of
+    equally near ones.
     """
     best, zeros = 0, 0
     for i in range(count):

@@ -1,6 +1,7 @@
 """Exact signs and single-rounding sums: the floating-point steps on which a yes or a no hangs.
 
-The reference (nuplan-devkit) asks GEOS, whose predicates are exact, and BLAS, whose two-vectors are multiplied with a fused multiply-add.
+The reference (nuplan-devkit) asks GEOS, whose predicates are exact, and BLAS, whose two-vectors are multiplied with a
+fused multiply-add.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from roadcraft.core.driving.jit import small_njit
 if TYPE_CHECKING:
 
     def fma(a: float, b: float, c: float) -> float:
-        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For use in kernels."""
+        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For
+        use in kernels."""
         ...
 
 else:
 
     @intrinsic
     def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For use in kernels."""
+        """``a * b + c`` rounded once, on every machine (LLVM's fma; a library call where the processor has none). For
+        use in kernels."""
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.fma(*args)
@@ -32,7 +35,8 @@ else:
 
 @small_njit
 def orientation(ax: float, ay: float, bx: float, by: float, cx: float, cy: float) -> int:
-    """1 where c lies left of the line a -> b, -1 right of it, 0 on it: exact up to 106 bits, as GEOS decides it (CGAlgorithmsDD)."""
+    """1 where c lies left of the line a -> b, -1 right of it, 0 on it: exact up to 106 bits, as GEOS decides it
+    (CGAlgorithmsDD)."""
     left, right = (ax - cx) * (by - cy), (ay - cy) * (bx - cx)
     det = left - right
     if abs(det) > 1e-15 * (abs(left) + abs(right)):

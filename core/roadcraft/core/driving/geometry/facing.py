@@ -1,4 +1,5 @@
-"""Whether an object is ahead of or behind ego (reference: nuplan-devkit e924167, observation/idm/utils.py, ``get_agent_relative_angle``)."""
+"""Whether an object is ahead of or behind ego (reference: nuplan-devkit e924167, observation/idm/utils.py,
+``get_agent_relative_angle``)."""
 
 from __future__ import annotations
 
@@ -16,9 +17,10 @@ BEHIND_RAD = math.radians(150.0)
 def relative_angle(x: float, y: float, cosine: float, sine: float, ox: float, oy: float) -> float:
     """Angle rad in [0, pi] between ego's heading and the direction from (x, y) to (ox, oy).
 
-    Not a number where rounding lifts the cosine above 1: the reference does not clip it, and an object on ego's very axis then is neither ahead nor
-    behind. Which objects that hits is decided by the last bit, so norm and dot product are
-    fused as the reference's BLAS fuses them, and cosine and sine of the heading are to come from ``reference_trig``.
+    Not a number where rounding lifts the cosine above 1: the reference does not clip it, and an object on ego's very
+    axis then is neither ahead nor behind. Which objects that hits is decided by the last bit, so norm and dot product
+    are fused as the reference's BLAS fuses them, and cosine and sine of the heading are to come from
+    ``reference_trig``.
     """
     dx, dy = ox - x, oy - y
     norm = math.sqrt(fma(dy, dy, dx * dx))

@@ -1,8 +1,10 @@
 """Whether a point lies in a polygon, and what holds for a point on the boundary.
 
 * ``strictly_inside``: any polygon, exact signs; a point on an edge or vertex is outside, as for shapely's ``contains``;
-* ``inside``: any polygon, in plain float64 and so faster; a point on the boundary, or nearer to it than rounding, may fall to either side;
-* ``convex_holds``: a convex polygon, exact signs; a point on an edge or vertex is inside, as for shapely's ``intersects``.
+* ``inside``: any polygon, in plain float64 and so faster; a point on the boundary, or nearer to it than rounding, may
+  fall to either side;
+* ``convex_holds``: a convex polygon, exact signs; a point on an edge or vertex is inside, as for shapely's
+  ``intersects``.
 
 ``map_index.cell_edges`` answers ``strictly_inside`` from the edges of one cell alone.
 """
@@ -16,8 +18,8 @@ from roadcraft.core.driving.jit import small_njit
 
 @small_njit
 def strictly_inside(points: F64, rings: I64, first: int, last: int, x: float, y: float) -> bool:
-    """Whether the closed rings first .. last - 1 of a ``Polygons`` (points, rings) strictly contain (x, y), by the even-odd rule
-    (GEOS' ray crossings with exact signs)."""
+    """Whether the closed rings first .. last - 1 of a ``Polygons`` (points, rings) strictly contain (x, y), by the
+    even-odd rule (GEOS' ray crossings with exact signs)."""
     odd = False
     for r in range(first, last):
         for i in range(rings[r], rings[r + 1] - 1):
@@ -40,7 +42,8 @@ def strictly_inside(points: F64, rings: I64, first: int, last: int, x: float, y:
 
 @small_njit
 def inside(points: F64, rings: I64, first: int, last: int, x: float, y: float) -> bool:
-    """Whether the closed rings first .. last - 1 of a ``Polygons`` (points, rings) contain (x, y), by the even-odd rule."""
+    """Whether the closed rings first .. last - 1 of a ``Polygons`` (points, rings) contain (x, y), by the even-odd
+    rule."""
     odd = False
     for r in range(first, last):
         odd = odd != inside_ring(points, rings[r], rings[r + 1], x, y)
@@ -62,7 +65,8 @@ def inside_ring(points: F64, begin: int, end: int, x: float, y: float) -> bool:
 
 @small_njit
 def convex_holds(polygon: F64, x: float, y: float) -> bool:
-    """Whether a convex polygon (N, 2), not closed, counter-clockwise, contains (x, y), its boundary included (exact signs)."""
+    """Whether a convex polygon (N, 2), not closed, counter-clockwise, contains (x, y), its boundary included (exact
+    signs)."""
     for i in range(len(polygon)):
         p, q = polygon[i], polygon[(i + 1) % len(polygon)]
         if orientation(p[0], p[1], q[0], q[1], x, y) < 0:

@@ -1,7 +1,8 @@
-"""Polylines: arc length, projection, interpolation. points (P, 2) float64 m, P >= 2; ``s`` (P,) are their ``arc_lengths``.
+"""Polylines: arc length, projection, interpolation. points (P, 2) float64 m, P >= 2; ``s`` (P,) are their
+``arc_lengths``.
 
-Projection and interpolation follow shapely's ``LineString.project`` and ``interpolate`` operation by operation (GEOS' length indexing), so that
-arc lengths agree with the reference's to the last bit.
+Projection and interpolation follow shapely's ``LineString.project`` and ``interpolate`` operation by operation (GEOS'
+length indexing), so that arc lengths agree with the reference's to the last bit.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def length_row(points: F64, first: Index, last: Index) -> float:
 
 @njit(cache=True, nogil=True)
 def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float, int]:
-    """Nearest place on the line to (x, y): arc length m, distance m (positive to the left of the segment), row of the segment.
+    """Nearest place on the line to (x, y): arc length m, distance m (positive to the left of the segment), row of the
+    segment.
 
     Of several nearest segments the first counts.
     """
@@ -82,7 +84,8 @@ def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> f
 
 @njit(cache=True, nogil=True)
 def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
-    """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment that starts there)."""
+    """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment
+    that starts there)."""
     i = max(min(int(np.searchsorted(s, arc, side="right")), len(points) - 1) - 1, 0)
     dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
     length = math.sqrt(dx * dx + dy * dy)
@@ -97,8 +100,8 @@ def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
 
 @njit(cache=True, nogil=True)
 def nearest_pose(points: F64, s: F64, x: float, y: float) -> tuple[float, float, float]:
-    """nuPlan's nearest pose on a baseline: the projection of (x, y), heading towards the point 0.5 m further on (at the very end, from the
-    point 0.5 m before). Reference: nuplan-devkit, ``get_nearest_pose_from_position``."""
+    """nuPlan's nearest pose on a baseline: the projection of (x, y), heading towards the point 0.5 m further on (at the
+    very end, from the point 0.5 m before). Reference: nuplan-devkit, ``get_nearest_pose_from_position``."""
     arc = project_point(points, s, x, y)[0]
     px, py, _ = interpolate(points, s, arc)
     qx, qy, _ = interpolate(points, s, arc + 0.5)

@@ -1,8 +1,9 @@
-"""Cosine and sine to the last bit as the reference's numpy 1.23 evaluates them: on processors with AVX-512 by Intel's short vector math library in its
-"low accuracy" form, whose results differ from the correctly rounded ones in 60 of 100 cases, by a unit or two in the last place.
+"""Cosine and sine to the last bit as the reference's numpy 1.23 evaluates them: on processors with AVX-512 by Intel's
+short vector math library in its "low accuracy" form, whose results differ from the correctly rounded ones in 60 of 100
+cases, by a unit or two in the last place.
 
-Written from the numerical description of that library (numpy/SVML, BSD-3-Clause): reduction by multiples of pi in three parts, then an odd polynomial
-of degree 17, all in fused steps. For angles below 2**24 rad.
+Written from the numerical description of that library (numpy/SVML, BSD-3-Clause): reduction by multiples of pi in three
+parts, then an odd polynomial of degree 17, all in fused steps. For angles below 2**24 rad.
 """
 
 from __future__ import annotations

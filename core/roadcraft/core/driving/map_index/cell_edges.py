@@ -1,8 +1,9 @@
-"""Point in polygon at the price of a cell: which of a layer's edges cross each cell of its grid, and on which side the cell's corner lies.
+"""Point in polygon at the price of a cell: which of a layer's edges cross each cell of its grid, and on which side the
+cell's corner lies.
 
-Where ``lanes`` asks a polygon, it walks all of its edges. Here the answer for a point follows from that for the lower left corner of its cell by
-counting the edges between the two, of which a cell of a few metres holds a handful: 30 to 60 ns per point. Same answers: strict containment,
-exact signs.
+Where ``lanes`` asks a polygon, it walks all of its edges. Here the answer for a point follows from that for the lower
+left corner of its cell by counting the edges between the two, of which a cell of a few metres holds a handful: 30 to 60
+ns per point. Same answers: strict containment, exact signs.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ _MARGIN_M = 1e-3  # an edge this near to a cell is listed in it, as in ``grid``
 
 
 class CellEdges(NamedTuple):
-    """A layer with, for its entry k, the edges ``edge[edge_at[k]:edge_at[k + 1]]`` (index of their first point) of its polygon that cross its cell,
-    and odd[k]: whether the cell's lower left corner is inside by the even-odd rule. Covered cells list no edges."""
+    """A layer with, for its entry k, the edges ``edge[edge_at[k]:edge_at[k + 1]]`` (index of their first point) of its
+    polygon that cross its cell, and odd[k]: whether the cell's lower left corner is inside by the even-odd rule.
+    Covered cells list no edges."""
 
     x: float
     y: float
@@ -58,8 +60,9 @@ def _right(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bo
 
 @small_njit
 def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
-    """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the point lay a hair higher and a
-    smaller hair to the right, for every count alike: maps drawn on whole metres have vertices at the corners of cells."""
+    """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the
+    point lay a hair higher and a smaller hair to the right, for every count alike: maps drawn on whole metres have
+    vertices at the corners of cells."""
     side = _side(ax, ay, bx, by, x, y)
     if side == 0.0:
         side = bx - ax if bx != ax else ay - by
@@ -167,9 +170,11 @@ def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> flo
 def holds_from_corner(
     points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, cx: float, cy: float, x: float, y: float
 ) -> bool:
-    """Whether a polygon strictly contains (x, y), given whether it does (cx, cy), the lower left corner of the cell, and its edges in the cell.
+    """Whether a polygon strictly contains (x, y), given whether it does (cx, cy), the lower left corner of the cell,
+    and its edges in the cell.
 
-    From the corner up the cell's left border to the point's height, then right to the point: edges that cross either leg flip the answer.
+    From the corner up the cell's left border to the point's height, then right to the point: edges that cross either
+    leg flip the answer.
     """
     for n in range(first, last):
         i = edge[n]
@@ -191,7 +196,8 @@ def holds_from_corner(
 
 @small_njit
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
-    """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
+    """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most
+    ``len(out)``."""
     column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
     if not (0 <= column < cells.nx and 0 <= line < cells.ny):
         return at
@@ -230,9 +236,11 @@ def one_in_cell(
     x: float,
     y: float,
 ) -> int:
-    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count, if ``choosy``.
+    """A layer row that holds (x, y), or -1: ``hint`` if it does, else the first. wanted (K,) bool: rows that count, if
+    ``choosy``.
 
-    The fields of :class:`CellEdges` one by one: taking them from the tuple costs more than the search (numba counts references).
+    The fields of :class:`CellEdges` one by one: taking them from the tuple costs more than the search (numba counts
+    references).
     """
     column, line = math.floor((x - x0) / size), math.floor((y - y0) / size)
     if not (0 <= column < nx and 0 <= line < ny):

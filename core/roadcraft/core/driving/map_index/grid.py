@@ -20,8 +20,9 @@ _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above
 def fill_cells(
     points: F64, rings: I64, offsets: I64, x0: float, y0: float, cell: float, nx: int, ny: int
 ) -> tuple[I64, NDArray[np.int32]]:
-    """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,) int64, (E,) int32. An entry is ``2 * row``, plus 1 where the polygon covers
-    the whole cell. Grid of nx * ny cells of size ``cell`` m from (x0, y0), row-major."""
+    """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,) int64, (E,) int32. An entry is ``2 *
+    row``, plus 1 where the polygon covers the whole cell. Grid of nx * ny cells of size ``cell`` m from (x0, y0),
+    row-major."""
     cells, entries = np.empty(1024, np.int64), np.empty(1024, np.int32)
     count = np.int64(0)
     for p in range(len(offsets) - 1):
@@ -90,7 +91,8 @@ def _mark(
     r0: int,
     crossed: Mask,
 ) -> None:
-    """Mark the cells that the edge from point i crosses: column by column, the rows between where the edge enters and leaves the column."""
+    """Mark the cells that the edge from point i crosses: column by column, the rows between where the edge enters and
+    leaves the column."""
     ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     if ax > bx:
         ax, ay, bx, by = bx, by, ax, ay

@@ -1,8 +1,9 @@
 """The map's spatial index: which lanes, road blocks or areas hold a point, and how far the nearest is.
 
-Each layer has a uniform grid over its own extent. A cell lists, by ascending row, the polygons that cover it whole and those whose edges come near it
-and must be asked; a cell that lists nothing is outside. A query therefore costs the same on a map of any size. Containment is strict, as
-shapely's ``contains`` of a point: a point on an edge is outside. Distances are shapely's, 0 inside. All of it is arrays, so a store keeps it.
+Each layer has a uniform grid over its own extent. A cell lists, by ascending row, the polygons that cover it whole and
+those whose edges come near it and must be asked; a cell that lists nothing is outside. A query therefore costs the same
+on a map of any size. Containment is strict, as shapely's ``contains`` of a point: a point on an edge is outside.
+Distances are shapely's, 0 inside. All of it is arrays, so a store keeps it.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _MAX_CELLS = 1 << 24  # that polygons may lie in, all counted
 
 
 class LayerArrays(NamedTuple):
-    """A layer as kernels take it. Entry e of a cell c (``entries[starts[c]:starts[c + 1]]``, see ``cell_at``) is polygon ``e >> 1``, which covers the
-    cell whole where ``e & 1``."""
+    """A layer as kernels take it. Entry e of a cell c (``entries[starts[c]:starts[c + 1]]``, see ``cell_at``) is
+    polygon ``e >> 1``, which covers the cell whole where ``e & 1``."""
 
     x: float
     y: float
@@ -50,11 +51,12 @@ class LayerArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class PolygonLayer:
-    """K polygons and their grid. rows (K,) int64: row of each in the map's own table (Lanes, RoadBlocks or Areas); polygons (K);
-    origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m.
+    """K polygons and their grid. rows (K,) int64: row of each in the map's own table (Lanes, RoadBlocks or Areas);
+    polygons (K); origin (2,) float64 m: lower left corner; shape (2,) int64: columns, rows; cell_m.
 
-    Only tiles of 32 x 32 cells that hold something are kept: tiles (across * up,) int32: number of each tile of the whole extent, -1 where it is empty;
-    tile_at (U,) int32: where the U kept ones lie, row-major; starts (U * 1024 + 1,) int32, tile by tile, row-major within; entries int32."""
+    Only tiles of 32 x 32 cells that hold something are kept: tiles (across * up,) int32: number of each tile of the
+    whole extent, -1 where it is empty; tile_at (U,) int32: where the U kept ones lie, row-major; starts (U * 1024 + 1,)
+    int32, tile by tile, row-major within; entries int32."""
 
     rows: I64
     polygons: Polygons
@@ -91,7 +93,8 @@ class PolygonLayer:
 
 @dataclass(frozen=True)
 class MapIndex:
-    """lanes: lanes and connectors (layer row = row of Lanes); blocks: road blocks (row of RoadBlocks); drivable, intersections, crosswalks, stops: areas."""
+    """lanes: lanes and connectors (layer row = row of Lanes); blocks: road blocks (row of RoadBlocks); drivable,
+    intersections, crosswalks, stops: areas."""
 
     lanes: PolygonLayer
     blocks: PolygonLayer
@@ -155,7 +158,7 @@ def _bounds_area(polygons: Polygons) -> float:
     return float((high - low).prod(axis=1).sum())
 
 
-# ---- queries --------------------------------------------------------------------------------------------------------------------------------------
+# ---- queries -------------------------------------------------------------------------
 
 
 def containing(layer: PolygonLayer, points: F64) -> Ragged:
@@ -175,11 +178,12 @@ def distance(layer: PolygonLayer, rows: I64, points: F64) -> F64:
 
 
 def distance_to_any(layer: PolygonLayer, points: F64) -> F64:
-    """Distance m of M points (M, 2) to the nearest polygon of the layer: (M,) float64, 0 inside, infinite where the layer is empty."""
+    """Distance m of M points (M, 2) to the nearest polygon of the layer: (M,) float64, 0 inside, infinite where the
+    layer is empty."""
     return np.asarray(_distance_to_any_many(layer.arrays, frozen(points)))
 
 
-# ---- kernels: their first argument is ``PolygonLayer.arrays`` -----------------------------------------------------------------------------------------------
+# ---- kernels: their first argument is ``PolygonLayer.arrays`` ------------------------
 
 
 @small_njit
@@ -206,7 +210,8 @@ def cell_of(layer: LayerArrays, x: float, y: float) -> int:
 
 @small_njit
 def rows_at(layer: LayerArrays, x: float, y: float, out: I64, at: int) -> int:
-    """Write the rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most ``len(out)``."""
+    """Write the rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most
+    ``len(out)``."""
     cell = cell_of(layer, x, y)
     if cell >= 0:
         for k in range(layer.starts[cell], layer.starts[cell + 1]):
@@ -249,7 +254,8 @@ def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
         return math.inf
     if in_any(layer, x, y):
         return 0.0
-    # beyond the grid the search starts at the nearest cell; projecting onto the grid can only shorten distances, so the bound below still holds
+    # beyond the grid the search starts at the nearest cell; projecting onto the grid can only shorten distances, so the
+    # bound below still holds
     cx = min(max(math.floor((x - layer.x) / layer.cell), 0), layer.nx - 1)
     cy = min(max(math.floor((y - layer.y) / layer.cell), 0), layer.ny - 1)
     seen = np.full(16, -1, np.int64)

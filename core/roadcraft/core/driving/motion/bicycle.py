@@ -1,4 +1,5 @@
-"""The kinematic bicycle with lagging actuators: nuPlan's motion model, as a batch kernel (reference: nuplan-devkit e924167, KinematicBicycleModel)."""
+"""The kinematic bicycle with lagging actuators: nuPlan's motion model, as a batch kernel (reference: nuplan-devkit
+e924167, KinematicBicycleModel)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from roadcraft.core.vehicle import Vehicle
 
 
 def motion_of(vehicle: Vehicle) -> F64:
-    """The vehicle's constants of motion for kernels: (4,) wheel base m, largest tire angle rad, acceleration and steering time constants s."""
+    """The vehicle's constants of motion for kernels: (4,) wheel base m, largest tire angle rad, acceleration and
+    steering time constants s."""
     return np.array(
         [vehicle.body.wheel_base_m, vehicle.max_steering_rad, vehicle.accel_lag_s, vehicle.steering_lag_s], np.float64
     )
@@ -22,7 +24,8 @@ def motion_of(vehicle: Vehicle) -> F64:
 def advance(state, accel_cmd, steering_rate_cmd, dt, wheel_base, max_steer, accel_lag, steer_lag, out):  # type: ignore[no-untyped-def]
     """One ego state (10,) after ``dt`` seconds, written to ``out`` (10,), which may be ``state`` itself.
 
-    First-order lags on acceleration and steering, then forward Euler with the old heading, speed and steering angle. Velocity is not clipped at 0.
+    First-order lags on acceleration and steering, then forward Euler with the old heading, speed and steering angle.
+    Velocity is not clipped at 0.
     """
     heading, speed, steering, yaw_rate = state[2], state[3], state[7], state[8]
     accel = dt / (dt + accel_lag) * (accel_cmd - state[5]) + state[5]
@@ -48,8 +51,9 @@ def advance(state, accel_cmd, steering_rate_cmd, dt, wheel_base, max_steer, acce
 def step(ego, controls, dt, wheel_base, max_steer, accel_lag, steer_lag):  # type: ignore[no-untyped-def]
     """Ego states after one step.
 
-    ego (B, 10) float64, columns ``Ego``; controls (B, 2) acceleration m/s2 and steering rate rad/s; dt (B,) s > 0 (microseconds * 1e-6 where equality with nuPlan matters); wheel_base m; max_steer rad;
-    accel_lag, steer_lag s. Returns (B, 10). The lateral velocity and acceleration of the result are 0.
+    ego (B, 10) float64, columns ``Ego``; controls (B, 2) acceleration m/s2 and steering rate rad/s; dt (B,) s > 0
+    (microseconds * 1e-6 where equality with nuPlan matters); wheel_base m; max_steer rad; accel_lag, steer_lag s.
+    Returns (B, 10). The lateral velocity and acceleration of the result are 0.
     """
     out = np.empty_like(ego)
     for b in range(len(ego)):

@@ -20,8 +20,8 @@ def idm_acceleration(
 ) -> float:
     """Acceleration m/s2 in [-max_decel, max_accel] of a vehicle behind a lead (or the end of its path).
 
-    speed, target, lead_speed m/s; gap m to the lead's rear; min_gap m; headway s; max_accel and max_decel m/s2, positive.
-    A lead of unknown speed (NaN) brings full braking, as the reference's order of comparisons does.
+    speed, target, lead_speed m/s; gap m to the lead's rear; min_gap m; headway s; max_accel and max_decel m/s2,
+    positive. A lead of unknown speed (NaN) brings full braking, as the reference's order of comparisons does.
     Reference: nuplan-devkit e924167, IDMPolicy.solve_forward_euler_idm_policy.
     """
     wanted = min_gap + speed * headway + (speed * (speed - lead_speed)) / (2.0 * np.sqrt(max_accel * max_decel))

@@ -1,12 +1,15 @@
-"""nuPlan's LQR tracker: a plan in, acceleration and steering rate out (reference: nuplan-devkit e924167, LQRTracker), and PDM's batched variant of it.
+"""nuPlan's LQR tracker: a plan in, acceleration and steering rate out (reference: nuplan-devkit e924167, LQRTracker),
+and PDM's batched variant of it.
 
-Both fit a speed and a curvature profile to the plan's poses by regularised least squares. The reference solves for an initial value and its
-increments with a dense pseudo-inverse; here the unknowns are the profile's own values, which makes the very same problems banded:
+Both fit a speed and a curvature profile to the plan's poses by regularised least squares. The reference solves for an
+initial value and its increments with a dense pseudo-inverse; here the unknowns are the profile's own values, which
+makes the very same problems banded:
 
-* speed: with p_k the displacement along the heading, ``(dt^2 I + (lambda / dt^2) D2'D2) v = dt p`` (D2: second differences), pentadiagonal. It does
-  not depend on the headings, so its factors are computed once per call and shared by all plans;
-* curvature: ``(diag((v_k dt)^2) + (mu / dt^2) D1'D1 + 1e-10 e0 e0') kappa = v dt dh``, tridiagonal; eliminated without subtractions, so that the tiny
-  1e-10 is not lost when the plan stands still.
+* speed: with p_k the displacement along the heading, ``(dt^2 I + (lambda / dt^2) D2'D2) v = dt p`` (D2: second
+  differences), pentadiagonal. It does not depend on the headings, so its factors are computed once per call and shared
+  by all plans;
+* curvature: ``(diag((v_k dt)^2) + (mu / dt^2) D1'D1 + 1e-10 e0 e0') kappa = v dt dh``, tridiagonal; eliminated without
+  subtractions, so that the tiny 1e-10 is not lost when the plan stands still.
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ INITIAL_CURVATURE_PENALTY = 1e-10
 class Gains(NamedTuple):
     """Weights of the tracker; the defaults are nuPlan's.
 
-    q_speed, r_accel: longitudinal; q_lateral, q_heading, q_steering, r_steering: lateral; interval_s: of the resampled plan and the look-ahead;
-    horizon: look-ahead steps; jerk_penalty, curvature_rate_penalty: of the profiles' fits; stop_gain (1/s) below stop_speed (m/s).
+    q_speed, r_accel: longitudinal; q_lateral, q_heading, q_steering, r_steering: lateral; interval_s: of the resampled
+    plan and the look-ahead; horizon: look-ahead steps; jerk_penalty, curvature_rate_penalty: of the profiles' fits;
+    stop_gain (1/s) below stop_speed (m/s).
     """
 
     q_speed: float = 10.0
@@ -52,8 +56,8 @@ NUPLAN = Gains()
 def speed_factors(m, dt, jerk_penalty, pdm=False):  # type: ignore[no-untyped-def]
     """LDL' factors (m, 3) of the speed fit over ``m`` displacements: 1 / d_k, l_{k+1,k}, l_{k+2,k}.
 
-    pdm: PDM's difference matrix has lost its upper band but for the last row (reference: tuplan_garage b51d5d0, _make_banded_difference_matrix), so
-    that it penalises accelerations, and one jerk, instead of all jerks.
+    pdm: PDM's difference matrix has lost its upper band but for the last row (reference: tuplan_garage b51d5d0,
+    _make_banded_difference_matrix), so that it penalises accelerations, and one jerk, instead of all jerks.
     """
     w = jerk_penalty / (dt * dt)
     diag, near, far = np.full(m, dt * dt), np.zeros(m), np.zeros(m)
@@ -142,7 +146,8 @@ def _sample(t, times, states, headings, j):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains):  # type: ignore[no-untyped-def]
-    """Steering rate: ``horizon`` linear steps composed into one, then the one-step optimum with heading and steering errors wrapped."""
+    """Steering rate: ``horizon`` linear steps composed into one, then the one-step optimum with heading and steering
+    errors wrapped."""
     dt = gains.interval_s
     a01 = a02 = a12 = b0 = b1 = b2 = g0 = g1 = gained = 0.0
     for k in range(gains.horizon):
@@ -204,7 +209,8 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
     rx, ry, rh = _sample(now, times, states, headings, j)
     lateral = -(ego[0] - rx) * sin(rh) + (ego[1] - ry) * cos(rh)
     heading = wrap(ego[2] - rh)
-    # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the look-ahead falls beside a knot now and
+    # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the
+    # look-ahead falls beside a knot now and
     # then, which moves the reference speed by 1e-6 m/s. Its rounding is kept.
     clock = now * 1e-6
     reference = _interp(clock + gains.horizon * dt, seconds, v, m)
@@ -262,9 +268,10 @@ def track(
 ) -> F64:
     """Controls that follow the plans (reference: nuplan-devkit e924167, LQRTracker.track_trajectory).
 
-    ego (B, 10) float64 columns ``Ego``; now_us (B,) int64; plan_time_us (B, T) int64 strictly increasing over the first ``length`` (B,) >= 2 entries;
-    plan_states (B, T, C >= 3) x, y, heading of the rear axle, global frame; wheel_base m. Returns (B, 2): acceleration m/s2, steering rate rad/s; NaN
-    for a plan shorter than ``gains.interval_s``. ``now_us`` must lie within the plan.
+    ego (B, 10) float64 columns ``Ego``; now_us (B,) int64; plan_time_us (B, T) int64 strictly increasing over the first
+    ``length`` (B,) >= 2 entries; plan_states (B, T, C >= 3) x, y, heading of the rear axle, global frame; wheel_base m.
+    Returns (B, 2): acceleration m/s2, steering rate rad/s; NaN for a plan shorter than ``gains.interval_s``. ``now_us``
+    must lie within the plan.
     """
     out: F64 = _track(ego, now_us, plan_time_us, plan_states, length, wheel_base, gains)
     return out
@@ -308,9 +315,10 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
 def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Gains = NUPLAN) -> F64:
     """Ego states that follow each of N proposals, from the same start (reference: tuplan_garage b51d5d0, PDMSimulator).
 
-    ego (10,) float64 columns ``Ego``; states (N, T, 3) x, y, heading of the rear axle every ``dt`` s, the first now; motion (4,) of
-    :func:`roadcraft.core.driving.motion.bicycle.motion_of`. Returns (N, T, 10), the first row ``ego``. PDM's tracker differs from nuPlan's in that profiles
-    are fitted once and read by index, accelerations are penalised instead of jerks, and angles are normalised by atan2.
+    ego (10,) float64 columns ``Ego``; states (N, T, 3) x, y, heading of the rear axle every ``dt`` s, the first now;
+    motion (4,) of :func:`roadcraft.core.driving.motion.bicycle.motion_of`. Returns (N, T, 10), the first row ``ego``.
+    PDM's tracker differs from nuPlan's in that profiles are fitted once and read by index, accelerations are penalised
+    instead of jerks, and angles are normalised by atan2.
     """
     out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))
     return out

@@ -1,8 +1,9 @@
-"""Savitzky-Golay filters as fixed linear maps: what nuPlan's comfort metrics and PDM's own comfort test smooth and differentiate with.
+"""Savitzky-Golay filters as fixed linear maps: what nuPlan's comfort metrics and PDM's own comfort test smooth and
+differentiate with.
 
-Equal to scipy's ``savgol_filter(..., mode="interp")``: inside, a polynomial is fitted to the window around each sample and evaluated at its centre;
-at both ends the first and last windows' polynomials are evaluated at the samples themselves. With an even window the centre lies half a sample
-after the sample, which nuPlan's window of 8 does.
+Equal to scipy's ``savgol_filter(..., mode="interp")``: inside, a polynomial is fitted to the window around each sample
+and evaluated at its centre; at both ends the first and last windows' polynomials are evaluated at the samples
+themselves. With an even window the centre lies half a sample after the sample, which nuPlan's window of 8 does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from roadcraft.core.driving.readonly import frozen
 def savgol(values: F64, window: int, order: int, derivative: int = 0, spacing: float = 1.0) -> F64:
     """Filter values (..., n) over the last axis. spacing: between samples, in the unit of the derivative.
 
-    The window shrinks to n where there are fewer samples, as nuPlan's callers do. Raises ValueError when it does not exceed the order.
+    The window shrinks to n where there are fewer samples, as nuPlan's callers do. Raises ValueError when it does not
+    exceed the order.
     """
     n = values.shape[-1]
     window = min(window, n)
@@ -32,9 +34,9 @@ def savgol(values: F64, window: int, order: int, derivative: int = 0, spacing: f
 
 @lru_cache(maxsize=64)
 def filters(window: int, order: int, derivative: int) -> tuple[F64, F64, F64]:
-    """Weights for unit spacing: inner (window,) for output i over the window that starts at sample i - (window - 1) // 2; left (h, window),
-    h = window // 2, for the first h outputs over the first window; right (window - h, window) for the last h outputs (its last h rows) over the
-    last window."""
+    """Weights for unit spacing: inner (window,) for output i over the window that starts at sample i - (window - 1) //
+    2; left (h, window), h = window // 2, for the first h outputs over the first window; right (window - h, window) for
+    the last h outputs (its last h rows) over the last window."""
     h = window // 2
     places = np.arange(window, dtype=np.float64)
     # fitted around the middle of the window, where the normal matrix is well conditioned

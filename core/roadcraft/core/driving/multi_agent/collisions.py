@@ -1,7 +1,9 @@
-"""What must not happen to any of N agents: touching another one, or having a corner off the road. Exact, for every agent at once.
+"""What must not happen to any of N agents: touching another one, or having a corner off the road. Exact, for every
+agent at once.
 
-Two boxes touch as ``boxes.overlap`` defines it, by circles around them first, then separating axes, then exact signs; units of one vehicle never touch
-each other. Corners are those of ``boxes.corners``, to the last bit; ``road_field`` says what is off the road.
+Two boxes touch as ``boxes.overlap`` defines it, by circles around them first, then separating axes, then exact signs;
+units of one vehicle never touch each other. Corners are those of ``boxes.corners``, to the last bit; ``road_field``
+says what is off the road.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ def check_crowd(
 ) -> tuple[NDArray[np.int32], Mask]:
     """Whom each of N agents touches, and which of its corners are off the road.
 
-    boxes (N, 5): centre x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid (N,) bool: agents that are there;
-    field, place: the road, and which of its maps. Returns touched (N,) int32, the lowest row of an agent that it touches or -1, and
-    off (N, 4) bool in the order of ``boxes.corners``. An agent that is not there touches nothing and is on the road.
+    boxes (N, 5): centre x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid
+    (N,) bool: agents that are there; field, place: the road, and which of its maps. Returns touched (N,) int32, the
+    lowest row of an agent that it touches or -1, and off (N, 4) bool in the order of ``boxes.corners``. An agent that
+    is not there touches nothing and is on the road.
     """
     n = len(boxes)
     touched, off = np.empty(n, np.int32), np.empty((n, 4), np.bool_)
@@ -70,7 +73,8 @@ def check_into(boxes, vehicle, valid, field, place, corners, scratch, touched, o
 
 @njit(cache=True, nogil=True)
 def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
-    """Corners of box i; cosine and sine of its heading, and its radius. The operations of ``boxes.box_corners``: equal to the last bit."""
+    """Corners of box i; cosine and sine of its heading, and its radius. The operations of ``boxes.box_corners``: equal
+    to the last bit."""
     x, y, heading, lon, lat = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
     c, s = math.cos(heading), math.sin(heading)
     cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)

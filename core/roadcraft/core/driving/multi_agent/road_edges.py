@@ -1,10 +1,12 @@
-"""On or off the road, by oriented road edges: the definition, asked of every segment. ``road_field`` gives the same answers at the price of a cell.
+"""On or off the road, by oriented road edges: the definition, asked of every segment. ``road_field`` gives the same
+answers at the price of a cell.
 
-A road edge has the road on its left as it is drawn (Waymo's orientation: plus is the right side, off the road). A point belongs to the nearest
-segment in the plane, the first in row order where rounded squared distances are equal, and is off the road where it lies strictly to its right;
-on a segment it is on the road. Where the nearest point is the end of a segment and another one goes on from there, the two sides are combined:
-off the road where either says so if the edge bends left there, where both say so if it bends right or runs straight. A polyline is closed where
-its ends are less than 1 m apart. Sides are exact signs.
+A road edge has the road on its left as it is drawn (Waymo's orientation: plus is the right side, off the road). A point
+belongs to the nearest segment in the plane, the first in row order where rounded squared distances are equal, and is
+off the road where it lies strictly to its right; on a segment it is on the road. Where the nearest point is the end of
+a segment and another one goes on from there, the two sides are combined: off the road where either says so if the edge
+bends left there, where both say so if it bends right or runs straight. A polyline is closed where its ends are less
+than 1 m apart. Sides are exact signs.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ _CLOSED_M = 1.0
 
 
 class RoadEdges(NamedTuple):
-    """S segments: ends (S, 4) float64 ax, ay, bx, by; link (S, 2) int32: rows of the segments before and after, -1 where there is none;
-    bends_left (S,) bool: whether the joint with the one after it turns left."""
+    """S segments: ends (S, 4) float64 ax, ay, bx, by; link (S, 2) int32: rows of the segments before and after, -1
+    where there is none; bends_left (S,) bool: whether the joint with the one after it turns left."""
 
     ends: F64
     link: NDArray[np.int32]
@@ -33,7 +35,8 @@ class RoadEdges(NamedTuple):
 
 
 def road_edges(lines: Polylines) -> RoadEdges:
-    """The segments of polylines in row order, those of no length left out. Raises ValueError where a coordinate is not finite."""
+    """The segments of polylines in row order, those of no length left out. Raises ValueError where a coordinate is not
+    finite."""
     if not np.isfinite(lines.points).all():
         raise ValueError("a road edge has a coordinate that is not finite")
     ends, link, count = [np.zeros((0, 4))], [np.zeros((0, 2), np.int32)], 0

@@ -1,9 +1,11 @@
-"""Whether a point is off the road, for many maps in one kernel argument: grids whose cells know the answer or list what to ask.
+"""Whether a point is off the road, for many maps in one kernel argument: grids whose cells know the answer or list what
+to ask.
 
-A map with road edges answers as ``road_side`` defines it; a cell lists every segment that may be the nearest to one of its points (by a bound on
-the distance that the cell's size cannot exceed), and knows its side where the whole cell lies on one side of all of them. A map without road edges,
-as nuPlan's, answers by its drivable area: on the road is what one of the polygons strictly contains; a cell is covered, empty, or lists the polygons'
-edges in it. So every answer is the exact one; beyond the grid of a map with edges (64 m around them) all segments are asked.
+A map with road edges answers as ``road_side`` defines it; a cell lists every segment that may be the nearest to one of
+its points (by a bound on the distance that the cell's size cannot exceed), and knows its side where the whole cell lies
+on one side of all of them. A map without road edges, as nuPlan's, answers by its drivable area: on the road is what one
+of the polygons strictly contains; a cell is covered, empty, or lists the polygons' edges in it. So every answer is the
+exact one; beyond the grid of a map with edges (64 m around them) all segments are asked.
 """
 
 from __future__ import annotations
@@ -38,12 +40,14 @@ ON, OFF = -1, -2
 
 
 class RoadField(NamedTuple):
-    """M maps. grid (M, 3) float64: lower left corner, cell size; shape (M, 2) int64: columns, rows; head_at (M,) int64: first cell of each map.
+    """M maps. grid (M, 3) float64: lower left corner, cell size; shape (M, 2) int64: columns, rows; head_at (M,) int64:
+    first cell of each map.
 
-    head (C,) int32: -1 on the road, -2 off it, else a row of the ragged ``asked``: first (K + 1,) int64, asked (V,) int32.
-    Rows of maps with ``by_edges`` (M,) are segments, of which map m has ``segment_at[m]`` to ``segment_at[m + 1] - 1``: ends (S, 4), link (S, 2),
-    bends_left (S,) as in :class:`RoadEdges`. Rows of the others are entries (E): a polygon's edges in the cell ``edge[edge_at[e]:edge_at[e + 1]]``
-    (first of two ``points``) and odd[e], whether the cell's corner is inside.
+    head (C,) int32: -1 on the road, -2 off it, else a row of the ragged ``asked``: first (K + 1,) int64, asked (V,)
+    int32. Rows of maps with ``by_edges`` (M,) are segments, of which map m has ``segment_at[m]`` to ``segment_at[m + 1]
+    - 1``: ends (S, 4), link (S, 2), bends_left (S,) as in :class:`RoadEdges`. Rows of the others are entries (E): a
+    polygon's edges in the cell ``edge[edge_at[e]:edge_at[e + 1]]`` (first of two ``points``) and odd[e], whether the
+    cell's corner is inside.
     """
 
     by_edges: Mask
@@ -64,7 +68,8 @@ class RoadField(NamedTuple):
 
 
 def road_field(maps: Sequence[MapData]) -> RoadField:
-    """The field of maps, by road edges where a map has any, else by its drivable area. Raises DataError for a map with neither."""
+    """The field of maps, by road edges where a map has any, else by its drivable area. Raises DataError for a map with
+    neither."""
     return join([_of_map(m) for m in maps])
 
 
@@ -97,7 +102,8 @@ def field_of_edges(edges: RoadEdges, cell_m: float = CELL_M) -> RoadField:
 
 
 def field_of_layer(layer: PolygonLayer) -> RoadField:
-    """The field of one map's drivable area (or any layer of polygons): on the road is what a polygon strictly contains."""
+    """The field of one map's drivable area (or any layer of polygons): on the road is what a polygon strictly
+    contains."""
     if len(layer.starts) > 1 and int(layer.shape.prod()) > _MAX_CELLS:
         layer = build_layer(layer.polygons, cell_m=layer.cell_m * math.sqrt(int(layer.shape.prod()) / _MAX_CELLS))
     cells = cell_edges(layer)
@@ -176,13 +182,14 @@ def join(fields: Sequence[RoadField]) -> RoadField:
 
 
 def off_road(field: RoadField, place: int, points: F64) -> Mask:
-    """Which of M points (M, 2) are off the road of the field's map ``place``: (M,) bool. A point that is not finite is off it."""
+    """Which of M points (M, 2) are off the road of the field's map ``place``: (M,) bool. A point that is not finite is
+    off it."""
     out = np.empty((len(points), 1), np.bool_)
     off_road_into(field, place, frozen(points)[:, None], frozen(np.ones(len(points)), np.bool_), out)
     return out[:, 0]
 
 
-# ---- kernels ---------------------------------------------------------------------------------------------------------------------------------------
+# ---- kernels -------------------------------------------------------------------------
 
 
 @njit(cache=True, nogil=True)
@@ -223,7 +230,7 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
                         break
 
 
-# ---- baking the field of road edges: squares halved until they know ---------------------------------------------------------------------------------
+# ---- baking the field of road edges: squares halved until they know ------------------
 
 
 @njit(cache=True, nogil=True)
@@ -306,8 +313,8 @@ def _keep_near(
     cy: float,
     half: float,
 ) -> int:
-    """Write the segments that may be the nearest to a point of the square of centre (cx, cy): their distance to the centre exceeds the least one by
-    at most the square's diagonal."""
+    """Write the segments that may be the nearest to a point of the square of centre (cx, cy): their distance to the
+    centre exceeds the least one by at most the square's diagonal."""
     least = math.inf
     for k in range(count):
         distances[k] = math.sqrt(squared_distance(ends, before[k], cx, cy))
@@ -345,7 +352,8 @@ def _common_side(
 
 @njit(cache=True, nogil=True)
 def _side(ends: F64, i: int, cx: float, cy: float, half: float) -> int:
-    """1 where a square lies wholly right of the line of segment i, -1 left of it, 0 where the line meets it or comes too near to tell."""
+    """1 where a square lies wholly right of the line of segment i, -1 left of it, 0 where the line meets it or comes
+    too near to tell."""
     dx, dy = ends[i, 2] - ends[i, 0], ends[i, 3] - ends[i, 1]
     length = math.sqrt(dx * dx + dy * dy)
     right = ((cx - ends[i, 0]) * dy - (cy - ends[i, 1]) * dx) / length

@@ -1,6 +1,8 @@
-"""A whole step of an environment in which every agent is driven: all agents of many scenarios move, then all are checked.
+"""A whole step of an environment in which every agent is driven: all agents of many scenarios move, then all are
+checked.
 
-The motion is ``bicycle.advance``, the checks are ``crowd.check_crowd``; nothing is allocated per step once the arrays of :class:`CrowdStep` are there.
+The motion is ``bicycle.advance``, the checks are ``crowd.check_crowd``; nothing is allocated per step once the arrays
+of :class:`CrowdStep` are there.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from roadcraft.core.driving.readonly import frozen
 
 @dataclass(frozen=True)
 class Crowd:
-    """B scenarios of N agents. state (B, N, 10) float64, columns ``Ego``, rear axle, changed by each step; body (B, N, 3): rear axle to box centre,
-    length, width (``Vehicle.box``); motion (B, N, 4): as ``bicycle.motion_of``; vehicle (B, N) int64: equal for the units of one vehicle;
-    valid (B, N) bool: agents that are there; field, place (B,) int64: the road, and which of its maps each scenario is on."""
+    """B scenarios of N agents. state (B, N, 10) float64, columns ``Ego``, rear axle, changed by each step; body (B, N,
+    3): rear axle to box centre, length, width (``Vehicle.box``); motion (B, N, 4): as ``bicycle.motion_of``; vehicle
+    (B, N) int64: equal for the units of one vehicle; valid (B, N) bool: agents that are there; field, place (B,) int64:
+    the road, and which of its maps each scenario is on."""
 
     state: F64
     body: F64
@@ -34,8 +37,9 @@ class Crowd:
 
 
 class CrowdStep:
-    """Steps a crowd. After a step, boxes (B, N, 5), corners (B, N, 4, 2), touched (B, N) int32 and off (B, N, 4) bool hold what ``crowd.check_crowd`` says of it; they
-    are the same arrays at every step. ``check`` fills them without moving anyone. Raises ValueError where the crowd's shapes do not fit."""
+    """Steps a crowd. After a step, boxes (B, N, 5), corners (B, N, 4, 2), touched (B, N) int32 and off (B, N, 4) bool
+    hold what ``crowd.check_crowd`` says of it; they are the same arrays at every step. ``check`` fills them without
+    moving anyone. Raises ValueError where the crowd's shapes do not fit."""
 
     def __init__(self, crowd: Crowd) -> None:
         b, n = crowd.state.shape[:2]
@@ -60,7 +64,8 @@ class CrowdStep:
         self._scratch = np.empty((n, 3))
 
     def step(self, controls: F64, dt_s: float) -> None:
-        """Move every agent that is there by ``dt_s`` > 0 seconds under controls (B, N, 2), acceleration m/s2 and steering rate rad/s; check all."""
+        """Move every agent that is there by ``dt_s`` > 0 seconds under controls (B, N, 2), acceleration m/s2 and
+        steering rate rad/s; check all."""
         if controls.shape != self._still.shape or not dt_s > 0.0:
             raise ValueError(f"controls {controls.shape}, dt {dt_s}: expected {self._still.shape} and a positive time")
         self._run(controls, dt_s)

@@ -19,8 +19,8 @@ CLEARANCE, TTC_S, TTC_STEP = 0.25, 1.2, 0.1
 
 
 def faults(drive: Drive, map_data: MapData) -> list[str]:
-    """What is wrong with a synthetic world; empty when it may be kept. The bounds are those of nuPlan's metrics, less a margin
-    (reference: nuplan-devkit e924167, metrics of the closed-loop score)."""
+    """What is wrong with a synthetic world; empty when it may be kept. The bounds are those of nuPlan's metrics, less a
+    margin (reference: nuplan-devkit e924167, metrics of the closed-loop score)."""
     found = [
         *_motion(drive),
         *_contacts(drive),
@@ -81,7 +81,8 @@ def _first_contact(ego, offsets, boxes, clearance):
 
 @njit(cache=True, nogil=True)
 def _soonest(ego, speed, offsets, boxes, velocity, horizon, step):
-    """Earliest predicted contact over all frames when everybody goes straight on, and its frame; a moving ego only, nobody behind it."""
+    """Earliest predicted contact over all frames when everybody goes straight on, and its frame; a moving ego only,
+    nobody behind it."""
     best, at = np.inf, -1
     for f in range(0, len(ego), 2):
         if speed[f] <= 0.005:

@@ -129,7 +129,8 @@ def _lights(scene: SyntheticScene, window: slice, patch: Patch) -> LightFrames:
 
 
 def _scenes(scene: SyntheticScene, m: Motion, first: int, ego: F64, who: Identity, patch: Patch) -> Scenes:
-    """Scenes whose routes run from the road block under the ego's centre to the end of its path; their goal is the drive's last pose."""
+    """Scenes whose routes run from the road block under the ego's centre to the end of its path; their goal is the
+    drive's last pose."""
     path = scene.ego_path
     assert path is not None
     ids = patch.block_ids()

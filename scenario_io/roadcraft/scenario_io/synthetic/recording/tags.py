@@ -1,4 +1,5 @@
-"""Which of nuPlan's scenario tags hold at each step of a stage's motion, and where a log's window and anchors are laid."""
+"""Which of nuPlan's scenario tags hold at each step of a stage's motion, and where a log's window and anchors are
+laid."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
 
 FRAMES = 690  # 34.5 s at 20 Hz
 WARM_UP = 70  # steps before a log may begin
-# Frames of a log that may carry tags: 3 s of past and the 2.2 s more that the reference's reader asks for ahead of it (nuplan-devkit e924167 fails
+# Frames of a log that may carry tags: 3 s of past and the 2.2 s more that the reference's reader asks for ahead of it
+# (nuplan-devkit e924167 fails
 # where they are not there) and a little more, 12 s of scenario and 8 s of future beyond it.
 FIRST_ANCHOR, LAST_ANCHOR = 110, 285
 SCENE_STARTS = (0, 30, 60, 136, 212, 290, 490)
@@ -26,8 +28,9 @@ SCENE_STARTS = (0, 30, 60, 136, 212, 290, 490)
 
 @dataclass(frozen=True)
 class View:
-    """What surrounds the ego, per step T: s, v, a (T,), front arc, lat_accel, segment number, lead kind (-1 none), gap, lead speed and
-    length, and of all others: distance (T, N) from box to box centre, along and across in the ego's frame, speed."""
+    """What surrounds the ego, per step T: s, v, a (T,), front arc, lat_accel, segment number, lead kind (-1 none), gap,
+    lead speed and length, and of all others: distance (T, N) from box to box centre, along and across in the ego's
+    frame, speed."""
 
     s: F64
     v: F64

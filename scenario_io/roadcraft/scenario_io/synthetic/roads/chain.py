@@ -1,4 +1,5 @@
-"""A road along a reference line: both directions, lanes in pieces that short connectors join, in (s along, d to the left) coordinates."""
+"""A road along a reference line: both directions, lanes in pieces that short connectors join, in (s along, d to the
+left) coordinates."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def blend(a: float, b: float, s0: float, s1: float) -> Edge:
 
 
 def lay_lanes(sketch: Sketch, chain: Chain, s0: float, s1: float, edges: Sequence[Edge], limit: float) -> list[int]:
-    """Lanes from s0 to s1 (s1 < s0: driven backwards); edges from left to right as driven. Returns their segment numbers."""
+    """Lanes from s0 to s1 (s1 < s0: driven backwards); edges from left to right as driven. Returns their segment
+    numbers."""
     lines = [chain.line(s0, s1, e, 2.7) for e in edges]
     centers = [chain.line(s0, s1, middle(a, b), 0.85) for a, b in pairwise(edges)]
     return sketch.lanes(lines, centers, limit)
@@ -86,8 +88,9 @@ def lay_links(
 
 @dataclass(frozen=True)
 class Profile:
-    """Cross-section of a two-way or one-way road: lane width, lanes forward (right of the reference) and backward (left of it), half the
-    median, and what lies beside the outermost lanes: shoulder (drivable) on the right and on the left, and a walkway."""
+    """Cross-section of a two-way or one-way road: lane width, lanes forward (right of the reference) and backward (left
+    of it), half the median, and what lies beside the outermost lanes: shoulder (drivable) on the right and on the left,
+    and a walkway."""
 
     width: float
     forward: int
@@ -122,9 +125,11 @@ def lay_road(
     ends: tuple[float, float],
     limit: float,
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """A road with the same cross-section from end to end. ``cuts`` are the (s0, s1) stretches of connectors between its pieces.
+    """A road with the same cross-section from end to end. ``cuts`` are the (s0, s1) stretches of connectors between its
+    pieces.
 
-    Returns the segment numbers of forward lanes, piece by piece along the reference, and of backward lanes, piece by piece as driven.
+    Returns the segment numbers of forward lanes, piece by piece along the reference, and of backward lanes, piece by
+    piece as driven.
     """
     bounds = [ends[0], *[s for c in cuts for s in c], ends[1]]
     spans = list(zip(bounds[::2], bounds[1::2], strict=True))

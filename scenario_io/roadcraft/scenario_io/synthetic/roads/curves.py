@@ -1,4 +1,5 @@
-"""Plane curves of roads: bends with clothoid-like ends, turns between two poses, smooth steps, offsets, even resampling."""
+"""Plane curves of roads: bends with clothoid-like ends, turns between two poses, smooth steps, offsets, even
+resampling."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def integrate(curvature: F64, ds: float, start: tuple[float, float, float] = (0.
 
 
 def bends(pieces: Sequence[tuple[float, float]], ds: float = 0.5, ramp: float = 30.0) -> tuple[F64, F64]:
-    """Points and headings of a road made of (length m, curvature 1/m) pieces, its curvature ramped over ``ramp`` metres."""
+    """Points and headings of a road made of (length m, curvature 1/m) pieces, its curvature ramped over ``ramp``
+    metres."""
     k = np.concatenate([np.full(max(1, round(length / ds)), c) for length, c in pieces])
     n = max(1, round(ramp / ds))
     pad = np.concatenate([np.full(n, k[0]), k, np.full(n, k[-1])])
@@ -35,8 +37,8 @@ def bends(pieces: Sequence[tuple[float, float]], ds: float = 0.5, ramp: float = 
 
 
 def turn(start: F64, heading0: float, end: F64, heading1: float, step: float = 0.5) -> F64:
-    """A curve (n, 2) from one pose to another with no curvature at its ends: clothoid - arc - clothoid and a straight run where the
-    poses' tangents meet at an angle, else a quintic."""
+    """A curve (n, 2) from one pose to another with no curvature at its ends: clothoid - arc - clothoid and a straight
+    run where the poses' tangents meet at an angle, else a quintic."""
     angle = wrap_array(heading1 - heading0)
     t0, t1 = np.array([np.cos(heading0), np.sin(heading0)]), np.array([np.cos(heading1), np.sin(heading1)])
     gap = end - start

@@ -1,4 +1,5 @@
-"""Junctions of three or four arms: connectors for every movement, curbs, crosswalks, stop polygons, control and priorities."""
+"""Junctions of three or four arms: connectors for every movement, curbs, crosswalks, stop polygons, control and
+priorities."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Crosswalk:
-    """A crosswalk: the ends of its middle line (2, 2) at the curbs, and the light group whose green lets pedestrians walk (-1: none)."""
+    """A crosswalk: the ends of its middle line (2, 2) at the curbs, and the light group whose green lets pedestrians
+    walk (-1: none)."""
 
     ends: F64
     walk_group: int = -1
@@ -72,7 +74,8 @@ def lay_junction(
     crosswalks: bool = True,
     turn_limit: float = float("nan"),
 ) -> list[Crosswalk]:
-    """Draws the arms and the junction between them (arms counter-clockwise). ``minor``: arms that stop where control is STOP.
+    """Draws the arms and the junction between them (arms counter-clockwise). ``minor``: arms that stop where control is
+    STOP.
 
     Light groups: 2 * axis for straight on and right, 2 * axis + 1 for left turns, axis = arm number modulo 2.
     """

@@ -1,4 +1,5 @@
-"""The drivers' paths through a sketch, sampled evenly, with what a driver must look at on the way: gates, crosswalks, conflicts, merges."""
+"""The drivers' paths through a sketch, sampled evenly, with what a driver must look at on the way: gates, crosswalks,
+conflicts, merges."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ class SegmentRoute:
 
 @dataclass
 class DriverPath:
-    """A route as driven: xy (n, 2) every STEP metres, heading (n,), speed cap (n,), start arc of each segment of the route."""
+    """A route as driven: xy (n, 2) every STEP metres, heading (n,), speed cap (n,), start arc of each segment of the
+    route."""
 
     route: SegmentRoute
     xy: F64
@@ -45,10 +47,11 @@ class DriverPath:
 class PathTable:
     """All paths of a world as flat arrays for the kernel.
 
-    off (P + 1,) rows of xy (Q, 2), heading (Q,), cap (Q,); left, right (P,) path in the neighbouring lane or -1; gate_off (P + 1,) rows of
-    gate_s, gate_kind, gate_light, gate_conn, gate_walk, gate_xy; conn_s (P, C) arc at which a path enters a connector, -1 where it does not;
-    conf_in, conf_out (C, C): stretch of connector c that conflicts with d (in = inf: none); priority (C,); conn_light (C,);
-    conn_control (C,); merge_s (P,) arc of the merge, inf where none; seg_of (P, S) arcs of segments are kept by ``DriverPath``.
+    off (P + 1,) rows of xy (Q, 2), heading (Q,), cap (Q,); left, right (P,) path in the neighbouring lane or -1;
+    gate_off (P + 1,) rows of gate_s, gate_kind, gate_light, gate_conn, gate_walk, gate_xy; conn_s (P, C) arc at which a
+    path enters a connector, -1 where it does not; conf_in, conf_out (C, C): stretch of connector c that conflicts with
+    d (in = inf: none); priority (C,); conn_light (C,); conn_control (C,); merge_s (P,) arc of the merge, inf where
+    none; seg_of (P, S) arcs of segments are kept by ``DriverPath``.
     """
 
     off: I64
@@ -105,7 +108,8 @@ def make_path(
     shift: F64 | None = None,
     xy: F64 | None = None,
 ) -> DriverPath:
-    """Samples a route. shift (k, 2): (arc, offset to the left) support points of a smooth sideways profile; xy overrides the line itself."""
+    """Samples a route. shift (k, 2): (arc, offset to the left) support points of a smooth sideways profile; xy
+    overrides the line itself."""
     parts = [sketch.segments[k].center for k in route.segments]
     line = np.concatenate([parts[0], *[p[1:] for p in parts[1:]]])
     starts = np.concatenate([[0.0], np.cumsum([lengths(p)[-1] for p in parts])])

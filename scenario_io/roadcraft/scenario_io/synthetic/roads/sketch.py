@@ -1,4 +1,5 @@
-"""The drawing board of one patch of road: lanes, connectors, road blocks, areas and lines in a local frame, before they become a map."""
+"""The drawing board of one patch of road: lanes, connectors, road blocks, areas and lines in a local frame, before they
+become a map."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from roadcraft.scenario_io.synthetic.roads.curves import lengths
 
 @dataclass
 class Segment:
-    """A lane or connector. left, right: line numbers; source, target: lanes that a connector joins; light: signal group or -1;
-    stop: area number of its stop polygon or -1; control and priority: how a junction is entered (see junction.py)."""
+    """A lane or connector. left, right: line numbers; source, target: lanes that a connector joins; light: signal group
+    or -1; stop: area number of its stop polygon or -1; control and priority: how a junction is entered (see
+    junction.py)."""
 
     kind: LaneKind
     center: F64
@@ -39,7 +41,8 @@ class Segment:
 
 @dataclass
 class BlockSketch:
-    """A road block: its segments from left to right, its outline, and the intersection (area number) that holds it, or -1."""
+    """A road block: its segments from left to right, its outline, and the intersection (area number) that holds it, or
+    -1."""
 
     kind: LaneKind
     segments: list[int]
@@ -66,7 +69,8 @@ class Sketch:
         return len(self.lines) - 1
 
     def lanes(self, edges: Sequence[F64], centers: Sequence[F64], limit: float) -> list[int]:
-        """A road block of parallel lanes: edges (n + 1 lines, left to right in driving direction), neighbours sharing theirs."""
+        """A road block of parallel lanes: edges (n + 1 lines, left to right in driving direction), neighbours sharing
+        theirs."""
         block, rows = len(self.blocks), []
         numbers = [self.line(e, 0 if k in (0, len(edges) - 1) else 2) for k, e in enumerate(edges)]
         for k, center in enumerate(centers):
@@ -82,7 +86,8 @@ class Sketch:
     def connectors(
         self, strips: Sequence[tuple[F64, F64, F64]], joins: Sequence[tuple[int, int]], limit: float, intersection: int
     ) -> list[int]:
-        """A road block of connectors, left to right: strips (left, center, right) and the (source, target) lanes they join."""
+        """A road block of connectors, left to right: strips (left, center, right) and the (source, target) lanes they
+        join."""
         block, rows = len(self.blocks), []
         for k, ((left, center, right), (source, target)) in enumerate(zip(strips, joins, strict=True)):
             rows.append(len(self.segments))

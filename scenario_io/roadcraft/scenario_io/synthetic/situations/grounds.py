@@ -1,4 +1,5 @@
-"""The two grounds that situations play on: a road with bends, and a junction of roads. Both vary with the stage's generator."""
+"""The two grounds that situations play on: a road with bends, and a junction of roads. Both vary with the stage's
+generator."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ HIGHWAY = (22.35, 24.59, 29.06)  # 50 to 65 mph
 
 @dataclass
 class Road:
-    """A road from end to end: its chain, cross-section, and the stage's paths of forward and backward lanes, left to right as driven."""
+    """A road from end to end: its chain, cross-section, and the stage's paths of forward and backward lanes, left to
+    right as driven."""
 
     chain: Chain
     profile: Profile
@@ -144,7 +146,8 @@ def lay_out_cross(
     scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18, minor: tuple[int, ...] = (),
     protected: bool = False, three: bool = False, crosswalks: bool = True,
 ) -> Cross:  # fmt: skip
-    """A junction of four arms (or three: the arm that the ego does not need is left out). lanes: per direction on the ego's axis and across."""
+    """A junction of four arms (or three: the arm that the ego does not need is left out). lanes: per direction on the
+    ego's axis and across."""
     rng = scene.rng
     out = {"right": 1, "straight": 2, "left": 3}[turn]
     numbers = [0, 1, 2, 3]

@@ -1,4 +1,5 @@
-"""Situations with somebody or something in the way. Each function sets a stage up; its name in config.SITUATIONS is the function's."""
+"""Situations with somebody or something in the way. Each function sets a stage up; its name in config.SITUATIONS is the
+function's."""
 
 from __future__ import annotations
 

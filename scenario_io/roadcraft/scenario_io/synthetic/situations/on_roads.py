@@ -1,4 +1,5 @@
-"""Situations of driving along a road among others. Each function sets a stage up; its name in config.SITUATIONS is the function's."""
+"""Situations of driving along a road among others. Each function sets a stage up; its name in config.SITUATIONS is the
+function's."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around w
 
 @dataclass
 class SyntheticScene:
-    """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state, const, kind);
-    statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps; lane_change: (arc0, arc1, side) of
-    the ego; tag: what the world is about; extra: tags that go with it;
-    before: seconds of log before the world's own frame; cutter: who cuts in
-    ahead of the ego; zipper: metres before the merge lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie."""
+    """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state,
+    const, kind); statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps;
+    lane_change: (arc0, arc1, side) of the ego; tag: what the world is about; extra: tags that go with it; before:
+    seconds of log before the world's own frame; cutter: who cuts in ahead of the ego; zipper: metres before the merge
+    lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie."""
 
     rng: np.random.Generator
     sketch: Sketch = field(default_factory=Sketch)
@@ -54,7 +54,8 @@ class SyntheticScene:
     traffic: float = 1.0
     taken: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
-    # -- paths --------------------------------------------------------------------------------------------------------------------------
+    # -- paths
+    # ----------------------------------------------------------------------------------
 
     def find_routes(self) -> None:
         """All routes of the sketch as paths of the traffic."""
@@ -71,7 +72,8 @@ class SyntheticScene:
         """Where on a path a point is."""
         return float(np.argmin(((self.paths[path].xy - point) ** 2).sum(1)) * STEP)
 
-    # -- drivers ------------------------------------------------------------------------------------------------------------------------
+    # -- drivers
+    # ----------------------------------------------------------------------------------
 
     def driver(
         self,
@@ -135,7 +137,8 @@ class SyntheticScene:
     def fill(
         self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
     ) -> None:
-        """Random traffic on the given paths, ``spacing`` metres apart on average, and more of it coming in at their starts."""
+        """Random traffic on the given paths, ``spacing`` metres apart on average, and more of it coming in at their
+        starts."""
         rng, spacing = self.rng, max(26.0, 0.8 * spacing) / self.traffic
         for p in paths:
             path, s = self.paths[p], float(rng.uniform(5.0, 5.0 + spacing))
@@ -165,7 +168,8 @@ class SyntheticScene:
         self.scripts.append(caps)
         return float(len(self.scripts) - 1)
 
-    # -- things and people ----------------------------------------------------------------------------------------------------------------
+    # -- things and people
+    # ----------------------------------------------------------------------------------------------------------------
 
     def thing(self, kind: ObjectKind, xy: F64, heading: float, length: float, width: float, height: float) -> None:
         self.statics.append((kind, np.array([xy[0], xy[1], heading, length, width]), height))
@@ -196,7 +200,8 @@ class SyntheticScene:
             pick = np.clip(a + np.array([0, 8, 18, 30]) * (1 if self.rng.random() < 0.5 else -1), 0, len(mid) - 1)
             self.walker(mid[pick], speed=float(self.rng.uniform(0.9, 1.6)), start=float(self.rng.uniform(0, 3)))
 
-    # -- run ------------------------------------------------------------------------------------------------------------------------------
+    # -- run
+    # ----------------------------------------------------------------------------------
 
     def run(self) -> Motion:
         """Lets everybody go for STEPS steps."""
@@ -219,8 +224,8 @@ class SyntheticScene:
 def signal_program(
     order: list[tuple[tuple[int, ...], float]], groups: int, shift: float, yellow: float = 3.0, red: float = 2.0
 ) -> NDArray[np.uint8]:
-    """Lights (STEPS, groups) that cycle through phases of (green groups, seconds), each followed by yellow and all-red seconds;
-    the cycle starts ``shift`` seconds in."""
+    """Lights (STEPS, groups) that cycle through phases of (green groups, seconds), each followed by yellow and all-red
+    seconds; the cycle starts ``shift`` seconds in."""
     cycle = sum(green + yellow + red for _, green in order)
     t = (np.arange(STEPS) * DT + shift) % cycle
     out = np.full((STEPS, groups), int(LightState.RED), np.uint8)

@@ -1,4 +1,5 @@
-"""What a driver looks at, as numba kernels: where it is, who is ahead, whether its next gate is open, whether a lane change pays."""
+"""What a driver looks at, as numba kernels: where it is, who is ahead, whether its next gate is open, whether a lane
+change pays."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def pose(p, state, const, off, xy, heading):
 
 @njit(cache=True, nogil=True)
 def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
-    """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1) if none."""
+    """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1)
+    if none."""
     best, best_v, best_j = np.inf, 0.0, -1
     first = state[S] + const[FRONT] - 1.0
     xi, yi, half = box[i, 0], box[i, 1], 0.5 * const[WIDTH] + 0.18
@@ -116,7 +118,8 @@ def walk_free(i, g, state, const, gate_s, gate_xy, gate_walk, ped_walk, ped_stat
 
 @njit(cache=True, nogil=True)
 def gives_way(i, c, gs, path, state, const, active, light, table, patience):
-    """Whether a driver at the entrance of connector c must wait for somebody on, or on the way to, a conflicting connector."""
+    """Whether a driver at the entrance of connector c must wait for somebody on, or on the way to, a conflicting
+    connector."""
     conn_s, conf_in, conf_out, priority, conn_light, conn_control = table
     start = conn_s[path[i], c]
     to_in = start - state[i, S] - const[i, FRONT]
@@ -149,7 +152,8 @@ def gives_way(i, c, gs, path, state, const, active, light, table, patience):
 
 @njit(cache=True, nogil=True)
 def lane_gaps(i, q, box, speed, active, const, off, xy, heading, s_near):
-    """Where the driver would be on path q (arc, offset) the gaps ahead and behind, and the speed and number of who is behind."""
+    """Where the driver would be on path q (arc, offset) the gaps ahead and behind, and the speed and number of who is
+    behind."""
     best, arc = np.inf, 0.0
     n = off[q + 1] - off[q]
     lo, hi = max(0, int(s_near / STEP) - 60), min(n - 1, int(s_near / STEP) + 60)

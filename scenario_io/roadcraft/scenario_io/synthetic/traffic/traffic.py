@@ -1,4 +1,5 @@
-"""Traffic in steps of 50 ms: IDM along the paths, gates, zipper merges, lane changes, pedestrians. One numba kernel per world."""
+"""Traffic in steps of 50 ms: IDM along the paths, gates, zipper merges, lane changes, pedestrians. One numba kernel per
+world."""
 
 from __future__ import annotations
 
@@ -55,8 +56,9 @@ DT = 0.05
 
 @dataclass(frozen=True)
 class Walkers:
-    """Q pedestrians: way (Q, 4, 2) corner points of their walk; curb (Q, 2) arcs at which they step on and off the road (inf: never);
-    walk (Q,) crosswalk or -1; group (Q,) light group they obey or -1; speed (Q,); go (Q,) time from which they want to cross; start (Q,) arc."""
+    """Q pedestrians: way (Q, 4, 2) corner points of their walk; curb (Q, 2) arcs at which they step on and off the road
+    (inf: never); walk (Q,) crosswalk or -1; group (Q,) light group they obey or -1; speed (Q,); go (Q,) time from which
+    they want to cross; start (Q,) arc."""
 
     way: F64
     curb: F64
@@ -69,8 +71,8 @@ class Walkers:
 
 @dataclass(frozen=True)
 class Motion:
-    """What happened, T steps: box (T, N, 5) of drivers (reference point for driver 0, the ego), speed and accel (T, N), active (T, N),
-    path (T, N), s (T, N), gap and lead (T,) of the ego, walkers (T, Q, 3) and their speed (T, Q)."""
+    """What happened, T steps: box (T, N, 5) of drivers (reference point for driver 0, the ego), speed and accel (T, N),
+    active (T, N), path (T, N), s (T, N), gap and lead (T,) of the ego, walkers (T, Q, 3) and their speed (T, Q)."""
 
     box: F64
     speed: F64
@@ -94,8 +96,8 @@ def drive(
     walkers: Walkers,
     zipper_range: float = 70.0,
 ) -> Motion:
-    """Runs the traffic for ``len(lights)`` steps. path (N,), state (N, STATES), const (N, CONSTANTS): driver 0 is the ego;
-    lights (T, groups) LightState; script (R, T) speed caps of the drivers whose SCRIPT column names the row."""
+    """Runs the traffic for ``len(lights)`` steps. path (N,), state (N, STATES), const (N, CONSTANTS): driver 0 is the
+    ego; lights (T, groups) LightState; script (R, T) speed caps of the drivers whose SCRIPT column names the row."""
     t = table
     conflict = (t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
     gates = (t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
@@ -316,7 +318,8 @@ def _idm(v, gap, lead_v, co):
 
 @njit(cache=True, nogil=True)
 def _halt(v, d, free, co):
-    """Acceleration that brings a driver to rest at distance d: constant braking, begun when the comfortable rate is reached."""
+    """Acceleration that brings a driver to rest at distance d: constant braking, begun when the comfortable rate is
+    reached."""
     if d <= 0.3:
         return -max(co[DECEL], v * v / 0.6) if v > 0.3 else -1.0
     need = v * v / (2.0 * d)
@@ -346,7 +349,8 @@ def _zip(i, on, path, state, const, roads, zipper_range, free):
 
 @njit(cache=True, nogil=True)
 def _gate(i, k, time, on, path, state, const, roads, gates, conflict, next_gate, light, w, phase, bodies, velocity, n):
-    """Distance to the next gate that is closed for a driver, inf if it may go on; keeps its place in the queue of gates."""
+    """Distance to the next gate that is closed for a driver, inf if it may go on; keeps its place in the queue of
+    gates."""
     off, gate_s, kind, gate_light, conn, walk, xy = gates
     st, co = state[i], const[i]
     front = st[S] + co[FRONT]

@@ -1,8 +1,9 @@
 """Tables of scores: per scenario, per scenario type, and the final score.
 
-Rows and sums are those of nuPlan's aggregator (reference: nuplan-devkit e924167, weighted_average_metric_aggregator.py): a type's score is the mean
-of its scenarios', its metric columns are sums; the final score is the mean over all scenarios, whatever their types, its metric columns are the sums
-divided by all scenarios. There, a failed scenario simply is not there. Ours counts it as 0; both stand side by side.
+Rows and sums are those of nuPlan's aggregator (reference: nuplan-devkit e924167,
+weighted_average_metric_aggregator.py): a type's score is the mean of its scenarios', its metric columns are sums; the
+final score is the mean over all scenarios, whatever their types, its metric columns are the sums divided by all
+scenarios. There, a failed scenario simply is not there. Ours counts it as 0; both stand side by side.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table. scenario: token, type, or 'final_score'; log: of a scenario; type; number: of scenarios (None for a scenario's own row);
-    metrics: score or sum per metric, None where nothing has one; score: nuPlan's (failed scenarios left out); failed: number of failed scenarios;
-    counted: the score with each failed scenario as 0."""
+    """A row of the table. scenario: token, type, or 'final_score'; log: of a scenario; type; number: of scenarios (None
+    for a scenario's own row); metrics: score or sum per metric, None where nothing has one; score: nuPlan's (failed
+    scenarios left out); failed: number of failed scenarios; counted: the score with each failed scenario as 0."""
 
     scenario: str
     log: str | None
@@ -46,7 +47,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in nuPlan's order: scenarios that did not fail, then types by first appearance, then 'final_score'; ``metrics`` are the columns, sorted.
+    """Rows in nuPlan's order: scenarios that did not fail, then types by first appearance, then 'final_score';
+    ``metrics`` are the columns, sorted.
 
     score: mean over all scenarios, failed ones as 0; nuplan_score: the reference's, None where every scenario failed.
     """
@@ -63,7 +65,8 @@ class Table:
 
 
 def aggregate(entries: Sequence[Entry]) -> Table:
-    """The table of the given scenarios, which must be of one challenge and one planner. An empty sequence gives an empty table with score 0."""
+    """The table of the given scenarios, which must be of one challenge and one planner. An empty sequence gives an
+    empty table with score 0."""
     done = [e for e in entries if not e.failed]
     columns = tuple(sorted({name for e in done for name in e.scores}))
     rows = [

@@ -14,7 +14,8 @@ from roadcraft.validation.metrics.common.frames import frames
 def bounded(
     context: MetricContext, name: str, values: F64, unit: str, low: float | None = None, high: float | None = None
 ) -> MetricResult:
-    """A report of values (n,): largest, smallest, mean, 90th percentile, and whether all lie strictly between the bounds, if there are any."""
+    """A report of values (n,): largest, smallest, mean, 90th percentile, and whether all lie strictly between the
+    bounds, if there are any."""
     stats: dict[str, float | int | bool | None] = {
         f"max_{name}": float(values.max()),
         f"min_{name}": float(values.min()),

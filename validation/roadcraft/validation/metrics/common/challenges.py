@@ -1,4 +1,5 @@
-"""Which metrics each of nuPlan's challenges computes, in its order (reference: nuplan-devkit e924167, config/common/simulation_metric). Light."""
+"""Which metrics each of nuPlan's challenges computes, in its order (reference: nuplan-devkit e924167,
+config/common/simulation_metric). Light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""First contacts of ego with every track, their type and fault (reference: nuplan-devkit e924167, no_ego_at_fault_collisions.py, collision_utils.py)."""
+"""First contacts of ego with every track, their type and fault (reference: nuplan-devkit e924167,
+no_ego_at_fault_collisions.py, collision_utils.py)."""
 
 from __future__ import annotations
 
@@ -32,8 +33,9 @@ class CollisionType(IntEnum):
 
 @dataclass(frozen=True)
 class Collisions:
-    """C contacts in order of step, then of row. step (C,); row (C,) of the objects; type (C,) CollisionType; kind (C,) ObjectKind; delta_v (C,) m/s;
-    at_fault (C,) bool; first (T,) step of first contact of each track, n where there is none; step_at_fault (n,) bool."""
+    """C contacts in order of step, then of row. step (C,); row (C,) of the objects; type (C,) CollisionType; kind (C,)
+    ObjectKind; delta_v (C,) m/s; at_fault (C,) bool; first (T,) step of first contact of each track, n where there is
+    none; step_at_fault (n,) bool."""
 
     step: I64
     row: I64
@@ -96,7 +98,8 @@ def _contacts(
     object_speed: F64,
     tracks: int,
 ) -> tuple[I64, I64, NDArray[np.int8], I64]:
-    """Step, object row and CollisionType of every first contact, and the step of first contact of every track (n where there is none)."""
+    """Step, object row and CollisionType of every first contact, and the step of first contact of every track (n where
+    there is none)."""
     n = len(ego)
     first = np.full(tracks, n, np.int64)
     steps, rows = np.empty(tracks, np.int64), np.empty(tracks, np.int64)

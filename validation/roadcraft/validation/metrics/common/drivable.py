@@ -1,4 +1,5 @@
-"""Which corners of ego leave the drivable area, and whether far (reference: nuplan-devkit e924167, drivable_area_compliance.py)."""
+"""Which corners of ego leave the drivable area, and whether far (reference: nuplan-devkit e924167,
+drivable_area_compliance.py)."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ from roadcraft.validation.metrics.common.routes import corners, ego_route
 
 @dataclass(frozen=True)
 class Departures:
-    """outside (n, 4) bool: the corner has neither a lane nor drivable area under it; distance (n, 4) m of such a corner to the nearest drivable
-    area or to a lane of ego's own route, whichever is nearer, else 0."""
+    """outside (n, 4) bool: the corner has neither a lane nor drivable area under it; distance (n, 4) m of such a corner
+    to the nearest drivable area or to a lane of ego's own route, whichever is nearer, else 0."""
 
     outside: Mask
     distance: F64

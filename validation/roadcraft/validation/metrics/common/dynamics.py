@@ -1,4 +1,5 @@
-"""Accelerations, jerks and yaw rates as nuPlan filters them (reference: nuplan-devkit e924167, metrics/utils/state_extractors.py).
+"""Accelerations, jerks and yaw rates as nuPlan filters them (reference: nuplan-devkit e924167,
+metrics/utils/state_extractors.py).
 
 Each series is rounded to 8 decimals, the filtered acceleration also before it is differentiated to jerk.
 """
@@ -27,7 +28,8 @@ def _acceleration(context: MetricContext, axis: str) -> F64:
     ego = frames(context).ego
     ax, ay = ego[:, Ego.AX], ego[:, Ego.AY]
     if axis == "x":
-        # get_acceleration_shifted adds the angular acceleration along the displacement, not across it, and so to x alone
+        # get_acceleration_shifted adds the angular acceleration along the displacement, not across it, and so to x
+        # alone
         reach = float(context.rollout.vehicle.box[0])
         raw = ax + reach * ego[:, Ego.YAW_RATE] ** 2 + reach * ego[:, Ego.YAW_ACCEL]
     else:

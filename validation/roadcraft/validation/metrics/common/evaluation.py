@@ -25,8 +25,9 @@ class MetricError(DataError):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """One judged scenario: token, log, type; metrics in the order they were computed; score in [0, 1], of every metric by its role; nuplan_score: of the
-    challenge's own metrics with nuPlan's settings alone; counting: role and weight of each metric by name."""
+    """One judged scenario: token, log, type; metrics in the order they were computed; score in [0, 1], of every metric
+    by its role; nuplan_score: of the challenge's own metrics with nuPlan's settings alone; counting: role and weight of
+    each metric by name."""
 
     token: str
     log: str
@@ -56,11 +57,13 @@ def evaluate(
     *,
     metrics: Mapping[str, Metric] | None = None,
 ) -> ScenarioResult:
-    """All metrics of the challenge (or the given ``metrics``, built once by ``challenge_metrics``), then the ``further`` ones.
+    """All metrics of the challenge (or the given ``metrics``, built once by ``challenge_metrics``), then the
+    ``further`` ones.
 
-    ``further`` metrics are scored by their own role: a 'report' never changes the score; one that bears the name of a challenge's metric replaces it.
-    Metrics read the rollout, its arrays are marked read-only. Raises MetricError naming metric and scenario where a metric fails or answers what is no
-    result; as in the reference the whole scenario then counts as failed.
+    ``further`` metrics are scored by their own role: a 'report' never changes the score; one that bears the name of a
+    challenge's metric replaces it. Metrics read the rollout, its arrays are marked read-only. Raises MetricError naming
+    metric and scenario where a metric fails or answers what is no result; as in the reference the whole scenario then
+    counts as failed.
     """
     own, more = dict(challenge_metrics(challenge) if metrics is None else metrics), further or {}
     context = RolloutContext(read_only(rollout))

@@ -16,9 +16,9 @@ from roadcraft.core.scenario import Ego
 
 @dataclass(frozen=True)
 class Frames:
-    """n simulated steps. time_us (n,); ego (n, 10); box (n, 5) of unit 0; corners (n, 4, 2) front left, rear left, rear right, front right;
-    speed (n,) m/s at the rear axle. Objects, ragged rows ``offsets[i]:offsets[i + 1]``: track (R,) row of Tracks, kind (R,), object_box (R, 5),
-    object_speed (R,) m/s, not a number where the log has none."""
+    """n simulated steps. time_us (n,); ego (n, 10); box (n, 5) of unit 0; corners (n, 4, 2) front left, rear left, rear
+    right, front right; speed (n,) m/s at the rear axle. Objects, ragged rows ``offsets[i]:offsets[i + 1]``: track (R,)
+    row of Tracks, kind (R,), object_box (R, 5), object_speed (R,) m/s, not a number where the log has none."""
 
     time_us: I64
     ego: F64

@@ -1,4 +1,5 @@
-"""Errors of the plans against the log (reference: nuplan-devkit e924167, planner_expert_average_l2_error_within_bound.py).
+"""Errors of the plans against the log (reference: nuplan-devkit e924167,
+planner_expert_average_l2_error_within_bound.py).
 
 Once a second a plan is compared with where the expert was 1, 2, .. 8 s later, box centres and headings.
 """
@@ -28,8 +29,8 @@ _SECOND_US = 1_000_000
 
 @dataclass(frozen=True)
 class Errors:
-    """F compared frames: step (F,), time_us (F,); average, final, largest displacement m and average, final heading error rad over each horizon, all
-    (3, F)."""
+    """F compared frames: step (F,), time_us (F,); average, final, largest displacement m and average, final heading
+    error rad over each horizon, all (3, F)."""
 
     step: I64
     time_us: I64
@@ -87,8 +88,8 @@ def _trouble(rollout: Rollout, what: str, remedy: str) -> DataError:
 def _expert(rollout: Rollout, every: int, last_step: int) -> tuple[I64, F64]:
     """Times and box centres (E, 3) of the expert once a second.
 
-    As in the reference, the scenario's own samples are followed by those of the 8 s after the last compared step. With 151 iterations the two overlap
-    in one sample, which then stands there twice.
+    As in the reference, the scenario's own samples are followed by those of the 8 s after the last compared step. With
+    151 iterations the two overlap in one sample, which then stands there twice.
     """
     scenario = rollout.scenario
     second = _SECOND_US // scenario.drive.interval_us
@@ -102,8 +103,8 @@ def _expert(rollout: Rollout, every: int, last_step: int) -> tuple[I64, F64]:
 def _compare(
     expert_us: I64, expert: F64, offsets: I64, plan_us: I64, plans: F64, rows: I64, axle_to_center: float
 ) -> tuple[F64, F64, int]:
-    """Displacement m and heading error rad (F, 8) of plan ``rows[f]`` against expert samples f + 1 .. f + 8, and -1, or the frame whose plan is too
-    short (where the reference raises)."""
+    """Displacement m and heading error rad (F, 8) of plan ``rows[f]`` against expert samples f + 1 .. f + 8, and -1, or
+    the frame whose plan is too short (where the reference raises)."""
     n = len(rows)
     displacement, heading = np.zeros((n, _FUTURE)), np.zeros((n, _FUTURE))
     for k in range(n):
@@ -140,7 +141,8 @@ def _at(time_us: I64, poses: F64, first: Index, last: Index, at_us: Index) -> tu
 
 
 def horizon_result(name: str, short: str, unit: str, found: Errors, values: F64, most: float) -> MetricResult:
-    """The result of an error (3, F): its mean over each horizon and over all, and the score that falls linearly to 0 at ``most``."""
+    """The result of an error (3, F): its mean over each horizon and over all, and the score that falls linearly to 0 at
+    ``most``."""
     mean = float(np.mean(values))
     stats: dict[str, float | int | bool | None] = {
         f"{short}_horizon_{h}": float(np.mean(v)) for h, v in zip(HORIZONS, values, strict=True)

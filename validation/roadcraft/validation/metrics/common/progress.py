@@ -1,4 +1,5 @@
-"""Ego's and the expert's progress along the expert's route (reference: nuplan-devkit e924167, ego_progress_along_expert_route.py)."""
+"""Ego's and the expert's progress along the expert's route (reference: nuplan-devkit e924167,
+ego_progress_along_expert_route.py)."""
 
 from __future__ import annotations
 
@@ -57,8 +58,8 @@ def _progress(context: MetricContext) -> Progress:
 
 @njit(cache=True, nogil=True)
 def _pairs(rows: I64, count: I64, block: I64) -> I64:
-    """(block, lane) rows of the route, one per change of block: of each entry that shares nothing with the one before, the first object
-    (``get_route_simplified``, ``get_route_baseline_roadblock_linkedlist``)."""
+    """(block, lane) rows of the route, one per change of block: of each entry that shares nothing with the one before,
+    the first object (``get_route_simplified``, ``get_route_baseline_roadblock_linkedlist``)."""
     out = np.empty((len(rows), 2), np.int64)
     held, pairs = -1, 0
     for i in range(len(rows)):
@@ -81,9 +82,10 @@ def _pairs(rows: I64, count: I64, block: I64) -> I64:
 
 @njit(cache=True, nogil=True)
 def _along(box: F64, pairs: I64, blocks: LayerArrays, points: F64, offsets: I64) -> F64:
-    """Progress per pose. In the current block it is the change of arc length; otherwise the following blocks are tried in order, and the first that
-    holds the pose adds the rest of the old baseline, the way on the new one and that of the skipped ones. A pose in none of them adds nothing and
-    changes nothing, so that a later return jumps (``PerFrameProgressAlongRouteComputer``)."""
+    """Progress per pose. In the current block it is the change of arc length; otherwise the following blocks are tried
+    in order, and the first that holds the pose adds the rest of the old baseline, the way on the new one and that of
+    the skipped ones. A pose in none of them adds nothing and changes nothing, so that a later return jumps
+    (``PerFrameProgressAlongRouteComputer``)."""
     out = np.zeros(len(box))
     now = 0
     first, last = offsets[pairs[0, 1]], offsets[pairs[0, 1] + 1]

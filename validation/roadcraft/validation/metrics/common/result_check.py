@@ -27,7 +27,8 @@ def check_role(name: str, metric: Metric) -> None:
 
 
 def checked(name: str, metric: Metric, result: Any, steps: int) -> MetricResult:
-    """The answer of a metric of that name for a rollout of ``steps`` steps. Raises PluginError naming the value that breaks the contract."""
+    """The answer of a metric of that name for a rollout of ``steps`` steps. Raises PluginError naming the value that
+    breaks the contract."""
     if not isinstance(result, MetricResult):
         raise PluginError(f"it returns {_said(result)}, expected a MetricResult")
     if result.name != name:

@@ -1,4 +1,5 @@
-"""The routes that the metrics share: lanes and connectors under ego's centre, under its corners, and under the expert's centre."""
+"""The routes that the metrics share: lanes and connectors under ego's centre, under its corners, and under the expert's
+centre."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Graph:
 
 @dataclass(frozen=True)
 class LaneRoute:
-    """Rows of Lanes under a point at each of n steps, in the reference's order: rows (n, K) int64 padded with -1, count (n,)."""
+    """Rows of Lanes under a point at each of n steps, in the reference's order: rows (n, K) int64 padded with -1, count
+    (n,)."""
 
     rows: I64
     count: I64

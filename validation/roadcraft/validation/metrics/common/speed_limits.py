@@ -1,4 +1,5 @@
-"""The speed limit that holds for ego at each step (reference: nuplan-devkit e924167, speed_limit_compliance.py, ``_get_speed_limit_violation``)."""
+"""The speed limit that holds for ego at each step (reference: nuplan-devkit e924167, speed_limit_compliance.py,
+``_get_speed_limit_violation``)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from roadcraft.validation.metrics.common.routes import ego_route, graph
 
 
 def speed_limits(context: MetricContext) -> F64:
-    """Limit m/s at each of n steps, infinite where none holds: that of the lane, or the largest of the lanes that ego's connectors join, whose own
-    limits do not count. One missing (or zero) limit among them means no limit."""
+    """Limit m/s at each of n steps, infinite where none holds: that of the lane, or the largest of the lanes that ego's
+    connectors join, whose own limits do not count. One missing (or zero) limit among them means no limit."""
     found: F64 = context.shared("speed limits", lambda: _speed_limits(context))
     return found
 

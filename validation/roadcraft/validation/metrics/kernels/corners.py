@@ -1,5 +1,5 @@
-"""The lanes and connectors under the four corners of ego's box, and whether they are common or connected (reference: nuplan-devkit e924167,
-metrics/utils/route_extractor.py)."""
+"""The lanes and connectors under the four corners of ego's box, and whether they are common or connected (reference:
+nuplan-devkit e924167, metrics/utils/route_extractor.py)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in
 
 @njit(cache=True, nogil=True)
 def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_offsets: I64) -> tuple[I64, I64, int]:
-    """``extract_corners_route``; values and offsets: the Lanes rows that hold each of the 4 n corners, step by step. Returns rows (n, 4, K),
-    count (n, 4) and -1, or the step at which two lanes overlap."""
+    """``extract_corners_route``; values and offsets: the Lanes rows that hold each of the 4 n corners, step by step.
+    Returns rows (n, 4, K), count (n, 4) and -1, or the step at which two lanes overlap."""
     n = (len(offsets) - 1) // 4
     most = 1
     for i in range(4 * n):
@@ -54,8 +54,8 @@ def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_off
 def common_or_connected(
     rows: I64, count: I64, next_values: I64, next_offsets: I64, before_values: I64, before_offsets: I64
 ) -> tuple[NDArray[np.int8], I64, I64]:
-    """``extract_common_or_connecting_route_objs`` of every step: state (n,) APART, OUTSIDE or COMMON, and the common or connecting rows as ragged
-    values and offsets (n + 1,)."""
+    """``extract_common_or_connecting_route_objs`` of every step: state (n,) APART, OUTSIDE or COMMON, and the common or
+    connecting rows as ragged values and offsets (n + 1,)."""
     n = len(rows)
     state, offsets = np.zeros(n, np.int8), np.zeros(n + 1, np.int64)
     values = np.empty(4 * n + 64, np.int64)
@@ -154,7 +154,8 @@ def _connecting(
     begin: int,
     end: int,
 ) -> tuple[I64, int]:
-    """Append ``row``, which is under the front left corner or leads there, if it also joins the other corners crosswise."""
+    """Append ``row``, which is under the front left corner or leads there, if it also joins the other corners
+    crosswise."""
     if (
         _self_or_edge(row, rows[2], count[2], next_values, next_offsets)
         and _self_or_edge(row, rows[3], count[3], before_values, before_offsets)

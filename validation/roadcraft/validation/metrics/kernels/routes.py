@@ -1,6 +1,8 @@
-"""Which lanes and connectors a point drives along, step by step (reference: nuplan-devkit e924167, metrics/utils/route_extractor.py).
+"""Which lanes and connectors a point drives along, step by step (reference: nuplan-devkit e924167,
+metrics/utils/route_extractor.py).
 
-A list of map objects is a padded row of Lanes rows: rows (n, K) int64 and count (n,). The order within a list is the reference's.
+A list of map objects is a padded row of Lanes rows: rows (n, K) int64 and count (n,). The order within a list is the
+reference's.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ def among(row: Index, values: I64, first: Index, last: Index) -> bool:
 
 @njit(cache=True, nogil=True)
 def search(kind: U8, values: I64, first: int, last: int, out: I64) -> int:
-    """The lane among the rows that hold a point, else all connectors: written to ``out``, their number returned; -1 where two lanes overlap.
+    """The lane among the rows that hold a point, else all connectors: written to ``out``, their number returned; -1
+    where two lanes overlap.
 
     Lanes precede connectors in Lanes, so ascending rows give the lanes first (``get_current_route_objects``).
     """
@@ -49,7 +52,8 @@ def search(kind: U8, values: I64, first: int, last: int, out: I64) -> int:
 def keep_or_follow(
     candidates: I64, count: int, values: I64, first: int, last: int, next_values: I64, next_offsets: I64, out: I64
 ) -> int:
-    """The candidates that hold the point, or, of a single candidate that does not, the successors that do (``get_route_obj_with_candidates``)."""
+    """The candidates that hold the point, or, of a single candidate that does not, the successors that do
+    (``get_route_obj_with_candidates``)."""
     n = 0
     for k in range(count):
         if among(candidates[k], values, first, last):
@@ -76,8 +80,8 @@ def point_route(
     before_values: I64,
     before_offsets: I64,
 ) -> tuple[I64, I64, int]:
-    """``get_route`` of n points (n, 2); values and offsets: the Lanes rows that hold each, ascending. Returns rows, count and -1, or the step at
-    which two lanes overlap (where the reference raises)."""
+    """``get_route`` of n points (n, 2); values and offsets: the Lanes rows that hold each, ascending. Returns rows,
+    count and -1, or the step at which two lanes overlap (where the reference raises)."""
     n = len(points)
     most = 1
     for i in range(n):
@@ -119,7 +123,8 @@ def point_route(
 def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I64) -> None:
     """Backwards, reduce several connectors to those that ego ends up on (``remove_extra_lane_connectors``).
 
-    As in the reference an empty following entry is a subset of anything: it empties the entry of several connectors before it.
+    As in the reference an empty following entry is a subset of anything: it empties the entry of several connectors
+    before it.
     """
     own = np.empty(rows.shape[1], np.int64)
     for i in range(len(rows) - 2, -1, -1):

@@ -35,8 +35,8 @@ def time_to_collision(
 ) -> tuple[F64, I64]:
     """Seconds (n,), infinite where nothing is foreseen, and the row of the object that would be hit, else -1.
 
-    Everybody keeps speed and heading. Tracks count until their first contact, if they are ahead; or, while ego is not within one lane or is in an
-    intersection, if they are not behind.
+    Everybody keeps speed and heading. Tracks count until their first contact, if they are ahead; or, while ego is not
+    within one lane or is in an intersection, if they are not behind.
     """
     n = len(ego)
     out, hit = np.full(n, math.inf), np.full(n, -1, np.int64)
@@ -54,7 +54,8 @@ def time_to_collision(
         c, s = cosine(h), sine(h)
         dx, dy = c * speed[i] * dt, s * speed[i] * dt
         wide = (not in_common[i]) or in_any(intersections, ego[i, 0], ego[i, 1])
-        # the elongated boxes need only be clear of those of the objects: half the horizon ahead, and longer by all of it
+        # the elongated boxes need only be clear of those of the objects: half the horizon ahead, and longer by all of
+        # it
         ex, ey, longer = _elongated(x, y, length, dx, dy, dt, horizon)
         count = 0
         for r in range(offsets[i], offsets[i + 1]):
@@ -89,7 +90,8 @@ def _sweep(
     dt: float,
     horizon: float,
 ) -> tuple[float, int]:
-    """Time at which ego's box first touches one of ``count`` objects, and that object's row; (infinite, -1) where it never does. ``where`` is moved.
+    """Time at which ego's box first touches one of ``count`` objects, and that object's row; (infinite, -1) where it
+    never does. ``where`` is moved.
 
     Everything moves by repeated addition: at UTM magnitude that differs from a product in the last digits.
     """
