@@ -50,7 +50,8 @@ def plugins(
     _print_plugins(rows)
     for c in conflicts:
         print(
-            f"conflict: {c['kind']} {c['name']!r} is provided by {' and '.join(c['providers'])}; using it is an error until one is removed"
+            f"conflict: {c['kind']} {c['name']!r} is provided by {' and '.join(c['providers'])}; using it is an error "
+            "until one is removed"
         )
 
 
@@ -146,6 +147,7 @@ def new(
 
     folder = write_package(kind, name, out or Path(name))
     print(
-        f"wrote {kind} {name} into {folder}: install it with `pip install -e {folder}`, test it with `pytest {folder}`, "
+        f"wrote {kind} {name} into {folder}: install it with `pip install -e {folder}`, test it with `pytest "
+        f"{folder}`, "
         f"see it in `roadcraft plugins {kind}`"
     )

@@ -163,5 +163,6 @@ def _read_file(path: Path, layers: list[ConfigLayer], errors: list[str], seen: t
 
 
 __all__ = [
-    "Loaded", "build_params", "fill", "flat", "full_tree", "given_keys", "load_config", "parts_of", "path_field", "paths_of", "plugins_of", "to_tree", "to_yaml", "value_of",
+    "Loaded", "build_params", "fill", "flat", "full_tree", "given_keys", "load_config", "parts_of", "path_field",
+    "paths_of", "plugins_of", "to_tree", "to_yaml", "value_of",
 ]  # fmt: skip

@@ -105,7 +105,8 @@ def config_diff(
     words: Annotated[
         list[str],
         typer.Argument(
-            help="One file (compared with the defaults), two files, or files and key=value words on both sides of a --.",
+            help="One file (compared with the defaults), two files, "
+            "or files and key=value words on both sides of a --.",
             metavar="A.yaml [B.yaml] | A.yaml... [key=value]... -- B.yaml... [key=value]...",
             autocompletion=complete_settings,
         ),

@@ -21,7 +21,8 @@ def build_params(plugins: Registry, kind: str, name: str, params: Mapping[str, A
 
 
 def fill(schema: type[T], tree: Mapping[str, Any], origin: str, plugins: Registry | None = None) -> T:
-    """An instance of a config dataclass from a map that came from ``origin``. Raises ConfigError that lists every mistake."""
+    """An instance of a config dataclass from a map that came from ``origin``. Raises ConfigError that lists every
+    mistake."""
     errors: list[str] = []
     walk = Walk(plugins or registry(), errors)
     config = walk.build(schema, walk.merge(schema, {}, tree, ConfigLayer({}, origin, None), ""), "")
@@ -39,7 +40,8 @@ def report(errors: Sequence[str], where: str = "the configuration") -> str:
 
 
 def full_tree(config: Any, plugins: Registry | None = None) -> dict[str, Any]:
-    """The same with every parameter of every plugin spelt out, at any depth, so that it outlives a change of defaults."""
+    """The same with every parameter of every plugin spelt out, at any depth, so that it outlives a change of
+    defaults."""
     return {f.name: _full(getattr(config, f.name), f, plugins or registry()) for f in fields(config)}
 
 
@@ -59,8 +61,8 @@ def params_of(ref: PluginRef, f: Field[Any] | None, plugins: Registry) -> Any:
 
 
 def parts_of(config: Any, plugins: Registry | None = None, at: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
-    """Every setting of a configuration as (dotted key, field, value), at any depth, items of lists one by one, those of plugins' params included; a
-    dataclass and a PluginRef come before what they hold."""
+    """Every setting of a configuration as (dotted key, field, value), at any depth, items of lists one by one, those of
+    plugins' params included; a dataclass and a PluginRef come before what they hold."""
     plugins = plugins or registry()
     for f in fields(config):
         value = getattr(config, f.name)
@@ -75,7 +77,8 @@ def parts_of(config: Any, plugins: Registry | None = None, at: str = "") -> Iter
 
 
 def paths_of(config: Any, plugins: Registry | None = None) -> dict[str, str]:
-    """What a configuration reads: dotted key to path, of every path field that is set, at any depth (``planner.params.checkpoint``)."""
+    """What a configuration reads: dotted key to path, of every path field that is set, at any depth
+    (``planner.params.checkpoint``)."""
     found = parts_of(config, plugins)
     return {key: value for key, f, value in found if value and f.metadata.get("path", "write") != "write"}
 

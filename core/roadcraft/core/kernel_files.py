@@ -85,7 +85,8 @@ class CacheFile(caching.IndexDataCacheFile):
             self._save_index(self._load_index() | {key: name})
         except OSError as e:
             _once(
-                f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next time"
+                f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next "
+                "time"
             )
 
     def _load_index(self) -> dict[Any, str]:

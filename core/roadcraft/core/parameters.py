@@ -24,7 +24,8 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.rules import OneOf, Unit, marks_of, rules_of
 
 _UNITS = {
-    "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³", "mps4": "m/s⁴",
+    "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³",
+    "mps4": "m/s⁴",
     "rad": "rad", "radps": "rad/s", "deg": "°", "kg": "kg",
 }  # fmt: skip
 

@@ -285,11 +285,13 @@ def docs_page(plugins: Registry | None = None) -> str:
 
 _PAGE = """# Coming from 0.1
 
-What version 0.1 wrote opens in {since}: stores, runs (`show`, `report`, `compare`, `rescore`) and checkpoints, which drive as they did, to the last bit. An
-unfinished run is the exception: `score --resume` and `train --resume` refuse what another version began, and name both versions.
+What version 0.1 wrote opens in {since}: stores, runs (`show`, `report`, `compare`, `rescore`) and checkpoints, which
+drive as they did, to the last bit. An unfinished run is the exception: `score --resume` and `train --resume` refuse
+what another version began, and name both versions.
 
-Some settings have other names since {since}. The old ones still work: each is taken, with one warning that names the file (or the command line), the old key
-and the new one. They go in {until}, and checkpoints with old names then open no more. Python code that builds a config dataclass uses the new names.
+Some settings have other names since {since}. The old ones still work: each is taken, with one warning that names the
+file (or the command line), the old key and the new one. They go in {until}, and checkpoints with old names then open
+no more. Python code that builds a config dataclass uses the new names.
 """
 
 

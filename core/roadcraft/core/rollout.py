@@ -136,8 +136,10 @@ class ObservationBatch:
         them out)."""
         o, li, r = self.objects, self.lights, self.route
         for a in (
-            self.iteration, self.time_us, self.interval_s, self.ego_past, self.ego_past_us, self.ego_past_valid, self.joints, self.goal,
-            self.has_goal, o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity, li.offsets, li.lane, li.state, r.values, r.offsets,
+            self.iteration, self.time_us, self.interval_s, self.ego_past, self.ego_past_us, self.ego_past_valid,
+            self.joints, self.goal,
+            self.has_goal, o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity, li.offsets, li.lane, li.state,
+            r.values, r.offsets,
         ):  # fmt: skip
             a.setflags(write=False)
         if self.objects_past is not None:

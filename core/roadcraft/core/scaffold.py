@@ -101,7 +101,8 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
     entry = re.search(rf'^{re.escape(_ENTRY_POINTS)}\s*\n\w+ = "(\w+)\.\w+"', text, re.MULTILINE)
     if entry is None:
         raise ConfigError(
-            f"{folder} is there already, not empty, and no package of `roadcraft new` (its pyproject.toml has no {_ENTRY_POINTS}); "
+            f"{folder} is there already, not empty, and no package of `roadcraft new` (its pyproject.toml has no "
+            f"{_ENTRY_POINTS}); "
             "choose another with --out"
         )
     home = entry.group(1)

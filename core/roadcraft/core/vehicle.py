@@ -102,7 +102,8 @@ def _known(name: str) -> Vehicle:
         near = get_close_matches(name, vehicle_names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"there is no vehicle {name!r}{hint} known: {', '.join(vehicle_names())}; a file of your own: vehicle=my_truck.yaml"
+            f"there is no vehicle {name!r}{hint} known: {', '.join(vehicle_names())}; a file of your own: "
+            "vehicle=my_truck.yaml"
         )
     return read_vehicle(_FOLDER / f"{name}.yaml")
 

@@ -100,7 +100,8 @@ def listed(title: str, found: Sequence[Skipped]) -> Iterator[str]:
 def last_line(report: IngestReport) -> str:
     """What an ingest did, in a line; where no scenario came of it, why."""
     parts = [
-        f"{report.store}: {report.drives} drives with {report.scenarios} scenarios added ({report.bytes / 1e6:.1f} MB, {report.seconds:.1f} s)"
+        f"{report.store}: {report.drives} drives with {report.scenarios} scenarios added ({report.bytes / 1e6:.1f} MB, "
+        f"{report.seconds:.1f} s)"
     ]
     if report.already:
         parts.append(f"{report.already} were there already")

@@ -115,7 +115,8 @@ def gaps_of(time_us: I64, xy: F64, interval_us: int, where: str) -> list[Gap]:
     irregular = _irregular(time_us, interval_us)
     if irregular.sum() > max(IRREGULAR * len(irregular), 2):
         raise DataError(
-            f"{irregular.mean():.0%} of the steps between frames are not the nominal {interval_us * 1e-6:g} s: frames are missing",
+            f"{irregular.mean():.0%} of the steps between frames are not the nominal {interval_us * 1e-6:g} s: frames "
+            "are missing",
             where=where,
             remedy=f"at most {IRREGULAR:.0%} may be missing",
         )

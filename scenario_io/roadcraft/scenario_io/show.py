@@ -102,14 +102,16 @@ def _line(s: Selected) -> dict[str, Any]:
     r = s.row
     seconds = round((s.window_us[1] - s.window_us[0]) * 1e-6, 2)
     return {
-        "token": r.token, "type": s.type, "seconds": seconds, "split": r.split, "map": r.map_name, "log": r.log, "tags": list(r.tags)
+        "token": r.token, "type": s.type, "seconds": seconds, "split": r.split, "map": r.map_name, "log": r.log,
+        "tags": list(r.tags)
     }  # fmt: skip
 
 
 def _log_line(store: Store, key: str) -> dict[str, Any]:
     d = store.entry(key)
     return {
-        "log": key, "frames": d.frames, "seconds": round((d.last_us - d.first_us) * 1e-6, 2), "scenarios": d.rows, "map": d.map_name, "source": d.source
+        "log": key, "frames": d.frames, "seconds": round((d.last_us - d.first_us) * 1e-6, 2), "scenarios": d.rows,
+        "map": d.map_name, "source": d.source
     }  # fmt: skip
 
 

@@ -83,7 +83,8 @@ def _module(kind: str, name: str, made: Any) -> Any:
 
     if not isinstance(made, nn.Module):
         raise PluginError(
-            f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained nor stored"
+            f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained "
+            "nor stored"
         )
     return made
 
@@ -301,7 +302,8 @@ def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> Non
     ]
     if wrong:
         raise DataError(
-            f"{len(wrong)} weights do not fit {described_parts(tree)}: {'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}",
+            f"{len(wrong)} weights do not fit {described_parts(tree)}: "
+            f"{'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}",
             where=str(file),
             remedy="; ".join(changed_code(tree))
             or "config.yaml and model.safetensors must come from the same run and version",

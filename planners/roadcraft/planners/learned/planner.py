@@ -42,7 +42,8 @@ class Learned(Planner):
         words = self.network.features.instruction_words
         if self.conditions != Conditions() and not words:
             raise ConfigError(
-                f"{config.checkpoint}: this network reads no instruction, target speed or style; leave them out, or train a model that does (diffusion)"
+                f"{config.checkpoint}: this network reads no instruction, target speed or style; leave them out, or "
+                "train a model that does (diffusion)"
             )
         read_instruction(c.instruction, words)  # warns of unknown words now
 

@@ -28,7 +28,8 @@ COLUMNS: Final = {
     "lane_connectors": {
         "exit_lane_fid": "INTEGER", "entry_lane_fid": "INTEGER", "lane_group_connector_fid": "INTEGER",
         "intersection_fid": "INTEGER", "speed_limit_mps": "REAL", "turn_type_fid": "INTEGER",
-        "right_of_way_type_fid": "INTEGER", "traffic_light_stop_line_fids": "TEXT", "bulb_fids": "TEXT", "overlap": "INTEGER",
+        "right_of_way_type_fid": "INTEGER", "traffic_light_stop_line_fids": "TEXT", "bulb_fids": "TEXT",
+        "overlap": "INTEGER",
     },
     "gen_lane_connectors_scaled_width_polygons": {
         "lane_connector_fid": "INTEGER", "left_boundary_fid": "INTEGER", "right_boundary_fid": "INTEGER",

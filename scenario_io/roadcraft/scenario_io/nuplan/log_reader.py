@@ -35,7 +35,8 @@ _JITTER = 0.1  # of the nominal time between frames
 _MOST_FRAMES = 10  # in an iteration: more is a log in another unit of time
 FOREVER = (-(2**62), 2**62)
 _FRAMES = """
-    SELECT p.timestamp, p.token, p.scene_token, e.x, e.y, e.qw, e.qx, e.qy, e.qz, e.vx, e.vy, e.acceleration_x, e.acceleration_y
+    SELECT p.timestamp, p.token, p.scene_token, e.x, e.y, e.qw, e.qx, e.qy, e.qz, e.vx, e.vy,
+        e.acceleration_x, e.acceleration_y
     FROM lidar_pc AS p LEFT JOIN ego_pose AS e ON e.token = p.ego_pose_token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ? ORDER BY p.timestamp"""
 _BOXES = """
@@ -43,7 +44,8 @@ _BOXES = """
     FROM lidar_pc AS p JOIN lidar_box AS b ON b.lidar_pc_token = p.token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
 _LIGHTS = """
-    SELECT p.timestamp, t.lane_connector_id, t.status, t.rowid FROM lidar_pc AS p JOIN traffic_light_status AS t ON t.lidar_pc_token = p.token
+    SELECT p.timestamp, t.lane_connector_id, t.status, t.rowid
+    FROM lidar_pc AS p JOIN traffic_light_status AS t ON t.lidar_pc_token = p.token
     WHERE p.timestamp >= ? AND p.timestamp <= ? AND p.lidar_token = ?"""
 _TAGS = """
     SELECT p.timestamp, s.type FROM lidar_pc AS p JOIN scenario_tag AS s ON s.lidar_pc_token = p.token
@@ -53,7 +55,10 @@ _LOG = """
 _SCENES = """
     SELECT s.token, s.name, s.roadblock_ids, e.x, e.y, e.qw, e.qx, e.qy, e.qz
     FROM scene AS s LEFT JOIN ego_pose AS e ON e.token = s.goal_ego_pose_token"""
-_TRACKS = "SELECT t.token, c.name, t.height FROM track AS t LEFT JOIN category AS c ON c.token = t.category_token ORDER BY t.rowid"
+_TRACKS = (
+    "SELECT t.token, c.name, t.height FROM track AS t LEFT JOIN category AS c ON c.token = t.category_token ORDER BY "
+    "t.rowid"
+)
 
 
 @dataclass(frozen=True)

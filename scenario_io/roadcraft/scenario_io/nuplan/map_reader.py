@@ -29,7 +29,8 @@ _READ = {
         "lane_fid", "lane_group_fid", "lane_index", "speed_limit_mps", "left_boundary_fid", "right_boundary_fid",
     ),
     "lane_connectors": (
-        "exit_lane_fid", "entry_lane_fid", "lane_group_connector_fid", "speed_limit_mps", "traffic_light_stop_line_fids",
+        "exit_lane_fid", "entry_lane_fid", "lane_group_connector_fid", "speed_limit_mps",
+        "traffic_light_stop_line_fids",
     ),
     CONNECTOR_POLYGONS: ("lane_connector_fid", "left_boundary_fid", "right_boundary_fid"),
     "baseline_paths": ("lane_fid", "lane_connector_fid"),

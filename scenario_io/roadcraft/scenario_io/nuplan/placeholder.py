@@ -38,9 +38,11 @@ def placeholder(name: str, version: str, epsg: int) -> MapData:
     polygons = Polygons.build([area(*cuts[i]) for i in rows])
     after, before = Ragged.build([[2], [], [1]]), Ragged.build([[], [2], [0]])
     lanes = Lanes(
-        id=np.array([1, 2, 3]), kind=kind, block=np.arange(3), lane_index=np.zeros(3, np.int64), speed_limit_mps=np.full(3, 10.0),
+        id=np.array([1, 2, 3]), kind=kind, block=np.arange(3), lane_index=np.zeros(3, np.int64),
+        speed_limit_mps=np.full(3, 10.0),
         has_speed_limit=np.ones(3, bool), has_light=np.zeros(3, bool), polygons=polygons,
-        centerlines=Polylines.build([line(*cuts[i], 0.0) for i in rows]), left=left, right=right, successors=after, predecessors=before,
+        centerlines=Polylines.build([line(*cuts[i], 0.0) for i in rows]), left=left, right=right, successors=after,
+        predecessors=before,
         stops=none, left_line=np.arange(3), right_line=np.arange(3, 6),
     )  # fmt: skip
     blocks = RoadBlocks(

@@ -23,10 +23,13 @@ _MOTION = ", ".join(f"{name} FLOAT" for name in (*_POSE, *_RATES))
 _BOX = ", ".join(f"{name} FLOAT" for name in _SHAPE)
 
 TABLES: Final = {
-    "log": f"{_KEY}, vehicle_name VARCHAR(64), date VARCHAR(64), timestamp INTEGER, logfile VARCHAR(64), location VARCHAR(64), "
+    "log": f"{_KEY}, vehicle_name VARCHAR(64), date VARCHAR(64), timestamp INTEGER, logfile VARCHAR(64), location "
+    "VARCHAR(64), "
     "map_version VARCHAR(64)",
-    "lidar": f"{_KEY}, log_token BLOB NOT NULL, channel VARCHAR(64), model VARCHAR(64), translation BLOB, rotation BLOB",
-    "camera": f"{_KEY}, log_token BLOB NOT NULL, channel VARCHAR(64), model VARCHAR(64), translation BLOB, rotation BLOB, "
+    "lidar": f"{_KEY}, log_token BLOB NOT NULL, channel VARCHAR(64), model VARCHAR(64), translation BLOB, rotation "
+    "BLOB",
+    "camera": f"{_KEY}, log_token BLOB NOT NULL, channel VARCHAR(64), model VARCHAR(64), translation BLOB, rotation "
+    "BLOB, "
     "intrinsic BLOB, distortion BLOB, width INTEGER, height INTEGER",
     "image": f"{_KEY}, next_token BLOB, prev_token BLOB, ego_pose_token BLOB NOT NULL, camera_token BLOB NOT NULL, "
     "filename_jpg VARCHAR(128), timestamp INTEGER",
@@ -36,7 +39,8 @@ TABLES: Final = {
     "scene_token BLOB, filename VARCHAR(128), timestamp INTEGER",
     "category": f"{_KEY}, name VARCHAR(64), description TEXT",
     "track": f"{_KEY}, category_token BLOB NOT NULL, width FLOAT, length FLOAT, height FLOAT",
-    "lidar_box": f"{_KEY}, lidar_pc_token BLOB NOT NULL, track_token BLOB NOT NULL, next_token BLOB, prev_token BLOB, {_BOX}",
+    "lidar_box": f"{_KEY}, lidar_pc_token BLOB NOT NULL, track_token BLOB NOT NULL, next_token BLOB, prev_token BLOB, "
+    f"{_BOX}",
     "scenario_tag": f"{_KEY}, lidar_pc_token BLOB NOT NULL, type TEXT, agent_track_token BLOB",
     "traffic_light_status": f"{_KEY}, lidar_pc_token BLOB NOT NULL, lane_connector_id INTEGER, status VARCHAR(8)",
 }

@@ -140,7 +140,8 @@ class Shard:
     def _check_size(self, size: int, expect: int | None) -> None:
         if expect is not None and size != expect:
             raise DataError(
-                f"the file is {'cut off' if size < expect else 'longer than written'}: {size} bytes, {expect} were written",
+                f"the file is {'cut off' if size < expect else 'longer than written'}: {size} bytes, {expect} were "
+                "written",
                 where=str(self.path),
                 remedy=ANEW,
             )

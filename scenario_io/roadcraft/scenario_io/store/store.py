@@ -84,7 +84,10 @@ class Store(ScenarioSource):
         DataError where the store has none at all."""
         if not len(self):
             longest = max(((d.last_us - d.first_us) * 1e-6 for d in self.index.drives.values()), default=0.0)
-            what = f"there is no scenario to drive in its {len(self.index.drives)} drives, the longest of which is {longest:.1f} s long"
+            what = (
+                f"there is no scenario to drive in its {len(self.index.drives)} drives, the longest of which is "
+                f"{longest:.1f} s long"
+            )
             needed = "15 s (nuPlan) or 9.1 s (Waymo Motion) are needed; the ingest says what was left out"
             raise DataError(what, where=str(self.path), remedy=needed)
         return to_rows(narrow(self.index, filter))
@@ -165,7 +168,10 @@ class Store(ScenarioSource):
         """Compare every file with the checksum noted when it was written; one line per damaged file, and per file with
         drives that the index lacks; none if all is well. Reads everything."""
         unknown = {f"drives/{p.name}" for p in (self.path / "drives").glob("*.safetensors")} - set(self.index.shards)
-        lost = "no index file names it, so its drives are not found (an index file is missing, or an ingest was killed: run the same ingest again)"
+        lost = (
+            "no index file names it, so its drives are not found (an index file is missing, or an ingest was killed: "
+            "run the same ingest again)"
+        )
         faults = [f"{self.path / file}: {lost}" for file in sorted(unknown) if self._lacks_drives_of(self.path / file)]
         for file, entry in self.index.shards.items():
             path = self.path / file

@@ -139,7 +139,8 @@ def _entry(item: ShardMember, file: str, map_hash: str, row: int, rows: int) -> 
     d: Drive = item.value
     first, last = (int(d.time_us[0]), int(d.time_us[-1])) if len(d) else (0, 0)
     return DriveEntry(
-        item.key, d.name, file, map_hash, d.map_name, d.source, d.licence, d.vehicle, len(d), first, last, d.interval_us, row, rows
+        item.key, d.name, file, map_hash, d.map_name, d.source, d.licence, d.vehicle, len(d), first, last,
+        d.interval_us, row, rows
     )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def synth(
         task = bar.add_task("worlds", total=config.worlds)
         report = run(out, config, lambda done, total: bar.update(task, completed=done, total=total))
     print(
-        f"{report.logs}: {report.worlds} drives, {report.tagged_frames} tagged frames, {len(report.situations)} situations; "
+        f"{report.logs}: {report.worlds} drives, {report.tagged_frames} tagged frames, {len(report.situations)} "
+        "situations; "
         f"maps in {report.maps} ({report.seconds:.1f} s)"
     )

@@ -65,7 +65,8 @@ def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], N
     write_maps(maps.values(), root / "maps")
     return SynthReport(
         str(folder), str(root / "maps"), len(rows), sum(r.tagged for r in rows),
-        dict(sorted(Counter(r.situation for r in rows).items())), sum(r.attempts for r in rows), time.monotonic() - begin,
+        dict(sorted(Counter(r.situation for r in rows).items())), sum(r.attempts for r in rows),
+        time.monotonic() - begin,
     )  # fmt: skip
 
 

@@ -33,5 +33,8 @@ class WomdConfig:
 
     def __post_init__(self) -> None:
         within = self.min_half_width_m <= self.lane_half_width_m <= self.max_half_width_m
-        bounds = f"must lie between min_half_width_m = {self.min_half_width_m} and max_half_width_m = {self.max_half_width_m}"
+        bounds = (
+            f"must lie between min_half_width_m = {self.min_half_width_m} and max_half_width_m = "
+            f"{self.max_half_width_m}"
+        )
         check(self, ("lane_half_width_m", within, bounds))

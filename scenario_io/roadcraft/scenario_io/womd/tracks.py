@@ -101,7 +101,8 @@ def drive_of(message: Any, states: F64, config: WomdConfig, where: str, route: I
         objects=objects,
         lights=_lights(message, len(time_us)),
         scenes=Scenes(
-            np.zeros(1, np.int64), Ragged.build([route]), ego[-1:, : Ego.HEADING + 1].copy(), np.ones(1, np.bool_), (message.scenario_id,)
+            np.zeros(1, np.int64), Ragged.build([route]), ego[-1:, : Ego.HEADING + 1].copy(), np.ones(1, np.bool_),
+            (message.scenario_id,)
         ),
         tag_frame=tag_frame,
         tag_type=tag_type,

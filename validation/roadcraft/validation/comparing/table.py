@@ -30,7 +30,8 @@ def print_comparison(c: Mapping[str, Any], limit: int = 15, console: Console | N
     for ch in c["challenges"].values():
         say(
             console,
-            f"\n{ch['title']}, {ch['scenarios']} scenarios of {ch['logs']} logs in both: {ch['verdict']} ({ch['reason']})",
+            f"\n{ch['title']}, {ch['scenarios']} scenarios of {ch['logs']} logs in both: {ch['verdict']} "
+            f"({ch['reason']})",
             f"bold {_STYLES.get(ch['verdict'], '')}".strip(),
         )
         _print_figures(console, ch, c["basis"])

@@ -109,7 +109,8 @@ def demo(out: str | Path = "runs/demo", *, size: str = "full", say: Say = print)
     made = sum(v for k, v in times.items() if k.startswith(("synth", "ingest")))
     scored = sum(v for k, v in times.items() if k.startswith("score"))
     say(
-        f"\nlogs and stores {made:.0f} s, training {times['train']:.0f} s, scoring {scored:.0f} s, report {times['report']:.0f} s; "
+        f"\nlogs and stores {made:.0f} s, training {times['train']:.0f} s, scoring {scored:.0f} s, report "
+        f"{times['report']:.0f} s; "
         f"this call {time.perf_counter() - began:.0f} s"
     )
     report = folder / "report.html"
@@ -144,7 +145,8 @@ def _print_table(runs: Sequence[Path]) -> None:
             if c and "guard_changed" in c["shares"]:
                 changed, braked = (100 * c["shares"].get(n, 0.0) for n in ("guard_changed", "guard_braked"))
                 guarded.append(
-                    f"{mode}: {row['label']} changed the choice in {changed:.0f} % of the steps, braked in {braked:.1f} %"
+                    f"{mode}: {row['label']} changed the choice in {changed:.0f} % of the steps, braked in "
+                    f"{braked:.1f} %"
                 )
         table.add_row(row["label"], *cells)
     Console().print("", table)

@@ -23,7 +23,8 @@ from roadcraft.validation.scoring.tables import read_records
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
 _SHOWN = 5  # differences told at the head of the page
 _APPROXIMATED = {
-    "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from centre lines, road edges and the "
+    "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from centre "
+    "lines, road edges and the "
     "expert's drive, and so are the metrics that use them (drivable area, driving direction, progress)."
 }
 
@@ -139,7 +140,8 @@ def warnings(runs: Sequence[RunResults]) -> list[str]:
         common = len(set.intersection(*driven))
         counts = ", ".join(f"{run.label} {len(d)}" for run, d in zip(runs, driven, strict=True))
         found.append(
-            f"The runs did not drive the same scenarios ({counts} results, {common} of them in all runs): means of runs cannot be compared; "
+            f"The runs did not drive the same scenarios ({counts} results, {common} of them in all runs): means of "
+            "runs cannot be compared; "
             "the paired differences are over the scenarios that both drove."
         )
     further = {
@@ -150,7 +152,8 @@ def warnings(runs: Sequence[RunResults]) -> list[str]:
     }
     if further:
         found.append(
-            f"The scores are made of different metrics: {'; '.join(sorted(further))}. nuPlan's own score is made of the same ones."
+            f"The scores are made of different metrics: {'; '.join(sorted(further))}. nuPlan's own score is made of "
+            "the same ones."
         )
     sources = {i.row.source for run in runs for i in run.folder.items()}
     return found + [text for source, text in _APPROXIMATED.items() if source in sources]

@@ -199,7 +199,8 @@ class RunFolder:
         if not self.summary.is_file():
             modes = len(self.tree()["suite"]["modes"])
             raise DataError(
-                f"this run is not finished: {len(self.records())} of {len(listed['scenarios']) * modes} drives are kept",
+                f"this run is not finished: {len(self.records())} of {len(listed['scenarios']) * modes} drives are "
+                "kept",
                 where=str(self.path),
                 remedy=f"finish it with: {self.resume}",
             )

@@ -61,7 +61,8 @@ def warn(config: ScoreConfig, missing: Sequence[Missing]) -> None:
     lines = [str(m) for m in missing]
     if full_tree(config.suite)["agents"] != full_tree(SuiteConfig())["agents"] and "reactive" not in config.suite.modes:
         lines.append(
-            f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, without 'reactive'"
+            f"suite.agents={config.suite.agents.name} drives nobody: suite.modes is {list(config.suite.modes)}, "
+            "without 'reactive'"
         )
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
@@ -75,7 +76,8 @@ def _check_vehicle(config: ScoreConfig) -> None:
         "kinematic_bicycle",
     ):
         raise ConfigError(
-            f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another simulation.vehicle_model"
+            f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another "
+            "simulation.vehicle_model"
         )
 
 

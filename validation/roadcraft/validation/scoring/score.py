@@ -116,8 +116,10 @@ def _whole(folder: RunFolder, total: int) -> Iterator[None]:
 def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
     if at_most is not None and count > at_most and config.suite.filter == ScenarioFilter():
         raise ConfigError(
-            f"suite.filter is empty, so that all {count} scenarios of {config.suite.data} would be driven, {count * len(config.suite.modes)} drives: "
-            "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
+            f"suite.filter is empty, so that all {count} scenarios of {config.suite.data} would be driven, "
+            f"{count * len(config.suite.modes)} drives: "
+            "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: "
+            "val14} or filter={sample: 1000}"
         )
 
 
@@ -179,7 +181,8 @@ def _begin(
     refuse_changes({"versions": folder.versions()}, {"versions": versions()}, (), folder.path)
     if scenario_list_hash(folder.items()) != scenario_list_hash(items):
         raise ConfigError(
-            f"{folder.path} cannot be resumed: the data or the filter now give other scenarios (suite.data, suite.filter)"
+            f"{folder.path} cannot be resumed: the data or the filter now give other scenarios (suite.data, "
+            "suite.filter)"
         )
     refuse_differences(folder.digests(), digests, folder.path, "cannot be resumed")
     for file, count in folder.damaged_parts().items():

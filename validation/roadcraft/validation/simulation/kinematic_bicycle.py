@@ -22,7 +22,8 @@ class KinematicBicycle(VehicleModel):
         """Raises ConfigError for a vehicle with trailers, which this model cannot pull."""
         if len(vehicle.units) > 1:
             raise ConfigError(
-                f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose another simulation.vehicle_model"
+                f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose "
+                "another simulation.vehicle_model"
             )
         w, steer, accel_lag, steer_lag = motion_of(vehicle)
         return step(

@@ -64,11 +64,13 @@ def record(
     names = tuple(sorted({t for _, ts in tags for t in ts}))
     pairs = [(f, names.index(t)) for f, ts in sorted(tags) for t in sorted(ts)]
     return Drive(
-        name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle="pacifica", interval_us=INTERVAL_US,
+        name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle="pacifica",
+        interval_us=INTERVAL_US,
         time_us=who.start_us + INTERVAL_US * np.arange(FRAMES, dtype=np.int64),
         token=_keys(who, "frames", FRAMES), ego=ego, joints=np.zeros((FRAMES, 0)), tracks=tracks, objects=objects,
         lights=_lights(scene, window, patch), scenes=_scenes(scene, m, first, ego, who, patch),
-        tag_frame=np.array([f for f, _ in pairs], np.int64), tag_type=np.array([t for _, t in pairs], np.int64), tag_names=names,
+        tag_frame=np.array([f for f, _ in pairs], np.int64), tag_type=np.array([t for _, t in pairs], np.int64),
+        tag_names=names,
     )  # fmt: skip
 
 

@@ -117,7 +117,8 @@ def _lanes(o: _Order) -> Lanes:
         centerlines=Polylines.build([move[p](s.center) for s, (p, _) in zip(segs, o.segments, strict=True)]),
         left=edge("left"), right=edge("right"),
         successors=Ragged.build(after), predecessors=Ragged.build(before),
-        stops=Ragged.build([[o.area_row[p, s.stop]] if s.light >= 0 and s.stop >= 0 else [] for s, (p, _) in zip(segs, o.segments, strict=True)]),
+        stops=Ragged.build([[o.area_row[p, s.stop]] if s.light >= 0 and s.stop >= 0 else [] for s, (p, _) in zip(segs,
+        o.segments, strict=True)]),
         left_line=np.array([o.line_row[p, s.left] for s, (p, _) in zip(segs, o.segments, strict=True)], np.int64),
         right_line=np.array([o.line_row[p, s.right] for s, (p, _) in zip(segs, o.segments, strict=True)], np.int64),
     )  # fmt: skip

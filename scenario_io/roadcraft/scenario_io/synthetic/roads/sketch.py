@@ -93,7 +93,8 @@ class Sketch:
             rows.append(len(self.segments))
             self.segments.append(
                 Segment(
-                    LaneKind.CONNECTOR, center, self.line(left), self.line(right), ring_of(left, right), block, k, limit,
+                    LaneKind.CONNECTOR, center, self.line(left), self.line(right), ring_of(left, right), block, k,
+                    limit,
                     source, target,
                 )
             )  # fmt: skip

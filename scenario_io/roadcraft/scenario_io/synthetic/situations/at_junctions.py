@@ -75,7 +75,8 @@ def _crossing_people(scene: SyntheticScene, cross: Cross, count: int, *, skip: t
         p, along = arm.profile, -2.8 + float(rng.uniform(-0.8, 0.8))
         a, b = (p.right, p.left) if side > 0 else (p.left, p.right)
         way = np.array([
-            arm.near(float(rng.uniform(4, 16)), a - 1.3 * side), arm.near(along, a - 0.4 * side), arm.near(along, b + 0.4 * side),
+            arm.near(float(rng.uniform(4, 16)), a - 1.3 * side), arm.near(along, a - 0.4 * side), arm.near(along,
+            b + 0.4 * side),
             arm.near(float(rng.uniform(15, 40)), b + 1.3 * side),
         ])  # fmt: skip
         group = scene.walks[w].walk_group
@@ -132,7 +133,8 @@ def right_turn(scene: SyntheticScene) -> None:
     three = bool(rng.random() < 0.3)
     light = not three and rng.random() < 0.6
     cross = lay_out_cross(
-        scene, Control.LIGHT if light else Control.STOP, "right", lanes=_lanes(scene), limit=float(rng.choice(CITY[:3])),
+        scene, Control.LIGHT if light else Control.STOP, "right", lanes=_lanes(scene),
+        limit=float(rng.choice(CITY[:3])),
         minor=(0,) if three else (0, 2), three=three,
     )  # fmt: skip
     if light:

@@ -143,7 +143,8 @@ class Cross:
 
 
 def lay_out_cross(
-    scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18, minor: tuple[int, ...] = (),
+    scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18,
+    minor: tuple[int, ...] = (),
     protected: bool = False, three: bool = False, crosswalks: bool = True,
 ) -> Cross:  # fmt: skip
     """A junction of four arms (or three: the arm that the ego does not need is left out). lanes: per direction on the

@@ -36,7 +36,8 @@ def bicycle_ahead(scene: SyntheticScene) -> None:
     ego_on(scene, road.forward[0], s, v if passes else 0.7 * limit, shift=shift)
     lateral = -float(rng.uniform(1.2, 1.3) if passes else rng.uniform(0.5, 1.1))
     scene.driver(
-        road.forward[0], s + ahead, pace, kind=ObjectKind.BICYCLE, length=1.8, width=0.7, top_speed=pace, lateral=lateral,
+        road.forward[0], s + ahead, pace, kind=ObjectKind.BICYCLE, length=1.8, width=0.7, top_speed=pace,
+        lateral=lateral,
         wander=0.08, changes=0,
     )  # fmt: skip
     scene.fill(road.backward, float(rng.uniform(35, 70)))

@@ -155,7 +155,8 @@ def _highway(scene: SyntheticScene, bend: float = 1 / 900) -> Road:
     rng = scene.rng
     limit = float(rng.choice(HIGHWAY))
     return lay_out_road(
-        scene, length=58.0 * limit + 200, limit=limit, forward=int(rng.integers(2, 4)), backward=0, bend=bend, shoulder=2.5,
+        scene, length=58.0 * limit + 200, limit=limit, forward=int(rng.integers(2, 4)), backward=0, bend=bend,
+        shoulder=2.5,
         walkway=False, posted=0.95,
     )  # fmt: skip
 

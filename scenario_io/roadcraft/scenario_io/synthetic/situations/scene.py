@@ -115,7 +115,8 @@ class SyntheticScene:
         body = load_vehicle("pacifica").body
         calm: dict[str, Any] = {
             "speed_factor": float(self.rng.uniform(0.95, 0.985)), "headway": float(self.rng.uniform(1.5, 1.9)),
-            "gap": float(self.rng.uniform(2.6, 3.4)), "accel": float(self.rng.uniform(1.2, 1.5)), "decel": 1.6, "jerk": 1.6,
+            "gap": float(self.rng.uniform(2.6, 3.4)), "accel": float(self.rng.uniform(1.2, 1.5)), "decel": 1.6,
+            "jerk": 1.6,
             "noise": 0.0, "wander": 0.0, "changes": 0.0, "front": body.front_m, "rear": body.rear_m,
         }  # fmt: skip
         self.driver(-1, s, v, length=body.length_m, width=body.width_m, **{**calm, **more})
@@ -211,7 +212,8 @@ class SyntheticScene:
         lights = np.zeros((STEPS, 1), np.uint8) if self.lights is None else self.lights
         w = self.ways
         walkers = Walkers(
-            np.array([x["way"] for x in w], float).reshape(-1, 4, 2), np.array([x["curb"] for x in w], float).reshape(-1, 2),
+            np.array([x["way"] for x in w], float).reshape(-1, 4, 2), np.array([x["curb"] for x in w],
+            float).reshape(-1, 2),
             np.array([x["walk"] for x in w], np.int64), np.array([x["group"] for x in w], np.int64),
             np.array([x["speed"] for x in w], float), np.array([x["go"] for x in w], float),
             np.array([x["start"] for x in w], float),

@@ -273,7 +273,8 @@ def _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads
 
 @njit(cache=True, nogil=True)
 def _desire(
-    i, k, time, on, path, state, const, bodies, velocity, alive, roads, gates, conflict, next_gate, light, script, w, phase,
+    i, k, time, on, path, state, const, bodies, velocity, alive, roads, gates, conflict, next_gate, light, script, w,
+    phase,
     n, zipper_range,
 ):  # fmt: skip
     """Wanted acceleration of a driver; its gap ahead and who that is."""
