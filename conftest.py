@@ -1,7 +1,8 @@
 """Which tests are slow is measured, not said by hand.
 
-``pytest --measure`` writes into ``tests/slow.txt`` which of the test functions and fixtures that it ran took more than SLOW_S of processor time. Every test
-that is listed, or uses a fixture that is, has the marker ``slow``; ``make test-fast`` runs the others.
+``pytest --measure`` writes into ``tests/slow.txt`` which of the test functions and fixtures that it ran took more than
+SLOW_S of processor time. Every test that is listed, or uses a fixture that is, has the marker ``slow``; ``make
+test-fast`` runs the others.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from roadcraft.core import __version__
+from roadcraft.core import __version__, create
 from roadcraft.core.hookspecs import KINDS
 from roadcraft.core.lazy import listed
 from roadcraft.core.parameters import Parameter, parameters_of, sections_of, texts_of
@@ -190,7 +190,7 @@ def metrics() -> str:
     rows, text = [], []
     for p in ours("metric"):
         cls = registry().target("metric", p.spec.name)
-        metric = registry().create("metric", p.spec.name)
+        metric = create("metric", p.spec.name)
         weight = f"{metric.weight:g}" if metric.role == "weighted" else ""
         rows.append((f"[`{p.spec.name}`](#{p.spec.name.lower()})", metric.role, weight, p.spec.summary))
         module = importlib.import_module(cls.__module__)
