@@ -56,9 +56,7 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
 
     parameters = [p for part in (network.encoder, network.model) for p in part.parameters()]
     with FlopCounterMode(display=False) as flops, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        encoding, _ = network.encode(batch, None)
-        seen = network.for_model(batch)
-        terms = network.model.loss(network.model(encoding, seen), seen)
+        (terms, _), _, _ = network.losses(batch)
         torch.stack(list(terms.values())).sum().backward()
     for p in parameters:
         kept.pop(p.untyped_storage().data_ptr(), None)

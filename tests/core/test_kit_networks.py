@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core import FeatureSpec, Prediction, SceneEncoding, TokenKind, create
+from roadcraft.core import FeatureSpec, Losses, Prediction, SceneEncoding, TokenKind, create
 from roadcraft.core.testing import EncoderConformance, ModelConformance, network
 
 SPEC = FeatureSpec(
@@ -237,12 +237,40 @@ def swap(x: Tensor) -> Tensor:
     return x.roll(1, 1)
 
 
+class Narrow(Encoder):
+    """Puts what a layer says into a tensor of the features' type."""
+
+    def encode(self, features: Any, cache: Any = None) -> tuple[SceneEncoding, Any]:
+        encoding, _ = super().encode(features)
+        tokens = torch.zeros_like(encoding.tokens, dtype=features["ego"].dtype)
+        tokens[encoding.mask] = encoding.tokens[encoding.mask]
+        return replace(encoding, tokens=tokens), cache
+
+
+class Switching(Model):
+    """Leaves training mode."""
+
+    def loss(self, prediction: Prediction, targets: Any) -> dict[str, Tensor]:
+        self.eval()
+        return super().loss(prediction, targets)
+
+
+class ValueShaped(Model):
+    """Looks at the agents that are there alone."""
+
+    def forward(self, encoding: SceneEncoding, features: Any) -> Prediction:
+        p = super().forward(encoding, features)
+        there = features["agent"][features["agent_valid"]]
+        return replace(p, logits=p.logits + 1e-6 * there.sum())
+
+
 CONTRACT, MIX, GRADIENTS = "test_encoding_keeps_the_contract", "test_scenes_do_not_mix", "test_gradients_are_finite"
 RELOAD, DEVICE, EMPTY = (
     "test_weights_are_all_that_has_to_be_stored",
     "test_it_runs_on_the_device_of_its_features",
     "test_an_empty_road_is_encoded",
 )
+BFLOAT16, GPU = "test_it_runs_in_bfloat16", "test_it_runs_on_a_gpu"
 BAD_ENCODERS: list[tuple[str, Any, str]] = [
     ("not a torch.nn.Module|a torch.nn.Module, not", NoModule, CONTRACT),
     ("encode gives", type("Bad", (Encoder,), {"encode": lambda self, features, cache=None: (1, None)}), CONTRACT),
@@ -265,6 +293,7 @@ BAD_ENCODERS: list[tuple[str, Any, str]] = [
     ("a scene alone", encodes(lambda e, f: replace(e, tokens=e.tokens * len(e.tokens))), MIX),
     ("a reloaded encoder", Forgetful, RELOAD),
     ("is not on the device", Homebound, DEVICE),
+    ("dtypes match", Narrow, BFLOAT16),
 ]  # fmt: skip
 
 PREDICTION, LOSS = "test_prediction_keeps_the_contract", "test_loss_and_gradients_are_finite"
@@ -296,6 +325,13 @@ BAD_MODELS: list[tuple[str, Any, str]] = [
     ("cannot be multiplied", Stiff, "test_it_takes_the_capacities_it_is_told"),
     ("a reloaded model", ForgetfulModel, RELOAD),
     ("is not on the device", predicts(lambda p, f: replace(p, time_s=0.1 * torch.arange(1, 11))), DEVICE),
+    ("nonzero", ValueShaped, DEVICE),
+    ("without overflow", predicts(lambda p, f: replace(p, logits=p.logits.masked_fill(p.logits > 1e9, torch.finfo(torch.float32).min))), BFLOAT16),
+    ("extras\\['scale'\\] \\(B, K or 1", predicts(lambda p, f: replace(p, extras={"scale": p.ego[:, :, 0].flatten(1)})), PREDICTION),
+    ("extras\\['scale'\\] is finite", predicts(lambda p, f: replace(p, extras={"scale": soil(p.ego, float("nan"))})), PREDICTION),
+    ("summed or only logged", loses(lambda t, f: Losses(t, {"choice": t["choice"]})), LOSS),  # type: ignore[arg-type, return-value]
+    ("the diagnostic width is one number", loses(lambda t, f: Losses(t, {"width": f["ego"]})), LOSS),  # type: ignore[arg-type, return-value]
+    ("leave training", Switching, LOSS),
     ("in 12 steps", Stubborn, "test_training_lowers_the_loss"),
     ("in 12 steps", SideTermOnly, "test_training_lowers_the_loss"),
 ]  # fmt: skip
@@ -318,5 +354,6 @@ def test_a_bad_model_is_caught(said: str, made: Any, check: str, monkeypatch: py
 
 
 def test_every_check_catches_something() -> None:
-    assert {c for _, _, c in BAD_ENCODERS} == set(ENCODER_CHECKS)
-    assert {c for _, _, c in BAD_MODELS} == set(MODEL_CHECKS)
+    """But those that need a GPU."""
+    assert {c for _, _, c in BAD_ENCODERS} == set(ENCODER_CHECKS) - {GPU}
+    assert {c for _, _, c in BAD_MODELS} == set(MODEL_CHECKS) - {GPU}

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import load_planner
+from roadcraft.core.scenario import Ego
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
 
@@ -130,6 +132,27 @@ def test_a_call_can_be_repeated_from_the_same_state(caching: Path, tiny_world: A
     np.testing.assert_array_equal(first.states, again.states)
     for row, copy in zip(state, kept, strict=True):
         assert all(torch.equal(row[k], copy[k]) for k in copy)
+
+
+def test_extras_stay_with_their_candidates(checkpoint: Path, tiny_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through groups that are filled up, and where only the likeliest candidates are kept."""
+    planner = load_planner(checkpoint, micro_batch=4, candidates=2)
+    sample = type(planner.network.model).sample
+
+    def with_extras(self: Any, *args: Any) -> Any:
+        found = sample(self, *args)
+        found.extras = {"scale": found.ego[..., 4:], "doubt": found.ego[:, :1, 0, 0]}
+        return found
+
+    monkeypatch.setattr(type(planner.network.model), "sample", with_extras)
+    obs = observation(tiny_world, 6)
+    plan, _ = planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))
+    assert plan.debug["extra_scale"].shape == (6, 2, 80, 1)
+    assert plan.debug["extra_doubt"].shape == (6, 1)
+    np.testing.assert_allclose(plan.debug["extra_scale"][..., 0], plan.states[:, :, 1:, Ego.VX], rtol=1e-6)
+    monkeypatch.setattr(type(planner.network.model), "sample", lambda self, *args: replace(sample(self, *args), extras={"odd": torch.zeros(4, 4)}))  # fmt: skip
+    with pytest.raises(PluginError, match=r"extras\['odd'\] is of 4 candidates; there must be 1, or all 6"):
+        planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))
 
 
 def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny_world: Any) -> None:

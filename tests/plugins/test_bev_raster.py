@@ -173,7 +173,7 @@ def test_everything_in_use_learns(drives: Any) -> None:
     f = batch(drives, net.features, [0, 60, 200])
     f["ego_future"], f["ego_future_valid"] = torch.zeros(3, 80, 5), torch.ones(3, 80, dtype=torch.bool)
     f["agent_future"], f["agent_future_valid"] = torch.ones(3, 6, 80, 4), torch.ones(3, 6, 80, dtype=torch.bool)
-    terms = net.model.loss(net.model(net.encoder.encode(f)[0], f), f)
+    terms = net.losses(f)[0].terms
     torch.stack(list(terms.values())).sum().backward()
     for name, p in net.encoder.named_parameters():
         assert p.grad is not None, name

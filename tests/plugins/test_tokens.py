@@ -49,6 +49,7 @@ BOX = np.array([[4.8, 2.0]], np.float32)
 
 
 class TestTokens(ModelConformance):
+    meta_training = "its targets are read in tokens by compiled code, and only the moments that count are answered"
     name = "tokens"
     params: ClassVar[dict[str, Any]] = {
         "closed_loop_fraction": 0.0
@@ -385,15 +386,14 @@ def test_it_learns_a_handful_by_heart() -> None:
     optimiser = torch.optim.AdamW([*net.encoder.parameters(), *net.model.parameters()], lr=5e-3)
     net.model.train()
     for _ in range(100):
-        terms = net.model.loss(net.model(net.encoder.encode(batch)[0], batch), batch)
+        terms = net.losses(batch)[0].terms
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
     net.model.eval()
     net.encoder.eval()
     with torch.no_grad():
-        prediction = net.model(net.encoder.encode(batch)[0], batch)
-        terms = net.model.loss(prediction, batch)
+        (terms, _), prediction, _ = net.losses(batch, training=False)
     assert terms["ego"] < 0.5, terms
     assert terms["agent"] < 0.5, terms
     off = (prediction.ego[:, 0, :30, :2] - batch["ego_future"][:, :30, :2]).norm(dim=-1)
@@ -405,8 +405,7 @@ def test_all_parts_learn(with_targets: bool) -> None:
     """Also in evaluation mode, in which a handful of samples is overfitted, and where the targets come with the loss only."""
     net, batch = prepared()
     net.model.eval()
-    features = batch if with_targets else {k: v for k, v in batch.items() if "future" not in k}
-    terms = net.model.loss(net.model(net.encoder.encode(features)[0], features), batch)
+    terms = net.losses(batch, training=with_targets)[0].terms
     torch.stack(list(terms.values())).sum().backward()
     for part in (net.encoder, net.model):
         idle = {name for name, p in part.named_parameters() if p.grad is None}
@@ -421,7 +420,7 @@ def test_gradients_are_finite_where_nobody_is() -> None:
     batch["agent_future"][~batch["agent_future_valid"]] = 0.0
     net.model.train()
     for _ in range(4):
-        terms = net.model.loss(net.model(net.encoder.encode(batch)[0], batch), batch)
+        terms = net.losses(batch)[0].terms
         torch.stack(list(terms.values())).sum().backward()
     for part in (net.encoder, net.model):
         for name, p in part.named_parameters():
@@ -520,8 +519,7 @@ def test_who_is_not_there_changes_nothing() -> None:
     answers = []
     for b in (batch, soiled):
         with torch.no_grad():
-            prediction = net.model(net.encoder.encode(b)[0], b)
-            terms = net.model.loss(prediction, b)
+            (terms, _), prediction, _ = net.losses(b, training=False)
         answers.append((prediction.ego, prediction.agents[~absent], terms["ego"], terms["agent"]))
     for x, y in zip(*answers, strict=True):
         torch.testing.assert_close(x, y, atol=1e-3, rtol=1e-4)

@@ -14,7 +14,7 @@ import torch
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors
-from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, TrainConfig
+from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.data.order import split_logs
 from roadcraft.plugins.training.run.card import add_scores
 from roadcraft.plugins.training.run.fit import train
@@ -90,9 +90,9 @@ def test_a_checkpoint_holds_all_that_is_promised(trained: Path) -> None:
     assert "multimodal" in card
     network, about = load_checkpoint(trained)
     assert not network.encoder.training
-    assert about["data"]["licences"] == ["CC0"]
+    assert about["data"]["licences"] == ["CC0-1.0"]
     assert about["data"]["train_logs"] == 5
-    assert about["code"].keys() == {"encoder vector_transformer", "model multimodal"}
+    assert about["code"].keys() == {"encoder vector_transformer", "model multimodal", "recipe adamw_cosine"}
     assert all(len(h) == 16 for h in about["code"].values())
     assert about["training"]["learning_rate"] == 2e-3
 
@@ -291,7 +291,14 @@ def test_a_run_may_begin_with_the_weights_of_another(
 ) -> None:
     fresh, tuned = (
         train(
-            replace(recipe, out=str(tmp_path / name), steps=1, validate_every=1, learning_rate=1e-9, start=start),
+            replace(
+                recipe,
+                out=str(tmp_path / name),
+                steps=1,
+                validate_every=1,
+                learning_rate=1e-9,
+                start=StartConfig(start),
+            ),
             source=made_up_source,
             progress=False,
         )
@@ -302,17 +309,24 @@ def test_a_run_may_begin_with_the_weights_of_another(
     assert not equal_weights(fresh.last, tuned.last)
     other = PluginRef("multimodal", {**recipe.model.params, "modes": 3})
     with pytest.raises(DataError, match="do not fit"):
-        train(replace(recipe, model=other, out=str(tmp_path / "x"), start=str(trained)), source=made_up_source)
+        train(
+            replace(recipe, model=other, out=str(tmp_path / "x"), start=StartConfig(str(trained))),
+            source=made_up_source,
+        )
 
 
 def test_start_takes_the_checkpoints_encoder_and_model(trained: Path) -> None:
     config = run_config([f"start={trained}", "data=x", "model.params.classification_weight=0.7"]).config
-    assert (config.encoder.params["dim"], config.model.params["modes"], config.model.params["choice"]) == (32, 2, 0.7)
+    assert (
+        config.encoder.params["dim"],
+        config.model.params["modes"],
+        config.model.params["classification_weight"],
+    ) == (32, 2, 0.7)
     assert dict(run_config([f"start={trained}", "encoder=hetero_gnn"]).config.encoder.params) == {}
 
 
 def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, trained: Path) -> None:
-    tuned = replace(recipe, start=str(trained))
+    tuned = replace(recipe, start=StartConfig(str(trained)))
     with pytest.raises(ConfigError) as other:
         train(replace(tuned, encoder=PluginRef("hetero_gnn", {})), source=made_up_source, progress=False)
     assert str(other.value) == (
@@ -334,7 +348,9 @@ def test_the_learning_rate_is_the_models_own_and_lower_for_trained_weights(
 
     network = build_network({"name": "vector_transformer"}, {"name": "multimodal"})
     assert with_rate(recipe, network.model).learning_rate == 2e-3
-    assert with_rate(replace(recipe, start=str(trained)), network.model).learning_rate == pytest.approx(2e-4)
+    assert with_rate(replace(recipe, start=StartConfig(str(trained))), network.model).learning_rate == pytest.approx(
+        2e-4
+    )
     network.model.learning_rate = 5e-4
     assert with_rate(recipe, network.model).learning_rate == 5e-4
     assert with_rate(replace(recipe, learning_rate=0.1), network.model).learning_rate == 0.1
@@ -353,7 +369,8 @@ def test_code_that_changed_since_training_is_told_and_not_resumed(
     ):
         load_checkpoint(done.best)
     with pytest.raises(
-        ConfigError, match=r"model multimodal: its source changed since training; a resumed run keeps its code"
+        ConfigError,
+        match=r"model multimodal: its source changed since training; recipe .* training; a resumed run keeps its code",
     ):
         train(recipe, source=made_up_source, resume=Path(recipe.out), progress=False)
 

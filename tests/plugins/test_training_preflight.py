@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.plugins.training.run.preflight import check, preflight
 
 
 def test_every_mistake_is_told_at_once_and_nothing_is_written(recipe: TrainConfig, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    config = replace(recipe, data="", out=str(tmp_path / "file"), start=str(tmp_path / "none"), batch=10, accumulate=4)
+    config = replace(
+        recipe, data="", out=str(tmp_path / "file"), start=StartConfig(str(tmp_path / "none")), batch=10, accumulate=4
+    )
     with pytest.raises(ConfigError) as caught:
         preflight(config)
     assert str(caught.value).splitlines() == [
         "4 mistakes in the configuration:",
-        f"  - start: {tmp_path}/none: there is no such file or folder",
+        f"  - start.checkpoint: {tmp_path}/none: there is no such file or folder",
         f"  - out: {tmp_path}/file is a file; name a new folder with out=",
         "  - batch: 10 cannot be cut into 4 equal parts (accumulate=4 on 1 devices); nearest: 8",
         "  - data: not given; data=STORE names the store to train on",
@@ -34,7 +36,7 @@ def test_a_store_and_a_run_are_not_written_into(recipe: TrainConfig, made_up_sto
     with pytest.raises(ConfigError, match="already holds a run; choose another out=, or go on with it: --resume"):
         preflight(replace(recipe, data=str(made_up_store), out=str(run)))
     with pytest.raises(DataError, match=r"start: .*config.yaml and model.safetensors missing"):
-        preflight(replace(recipe, data=str(made_up_store), start=str(made_up_store)))
+        preflight(replace(recipe, data=str(made_up_store), start=StartConfig(str(made_up_store))))
 
 
 def test_what_is_right_builds_network_and_samples(

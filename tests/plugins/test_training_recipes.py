@@ -21,7 +21,7 @@ RECIPES = sorted(p.name for p in FOLDER.glob("*.yaml"))
 
 def commands() -> list[list[str]]:
     """The commands in the README's code blocks, as words."""
-    blocks = re.findall(r"```\n(.*?)```", (FOLDER / "README.md").read_text(), re.S)
+    blocks = re.findall(r"```\w*\n(.*?)```", (FOLDER / "README.md").read_text(), re.S)
     return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
 
 

@@ -23,7 +23,7 @@ import torch
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import DataError, DiskError
 from roadcraft.planners.learned.checkpoint import read_tensors
-from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder
 from roadcraft.plugins.training.data.stream import Stream
 from roadcraft.plugins.training.run.checkpointing import Keeper
@@ -383,7 +383,7 @@ def test_damage_to_a_checkpoint_is_told(recipe: TrainConfig, made_up_source: Any
             load_checkpoint(spoilt(done.best, name, change))
         with pytest.raises(DataError, match=said):
             train(
-                replace(recipe, out=str(tmp_path / "x"), start=str(spoilt(done.best, name, change))),
+                replace(recipe, out=str(tmp_path / "x"), start=StartConfig(str(spoilt(done.best, name, change)))),
                 source=made_up_source,
             )
         with pytest.raises(DataError, match=said):

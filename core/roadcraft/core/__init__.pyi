@@ -37,6 +37,7 @@ from roadcraft.core.interfaces import (
     MetricContext as MetricContext,
     Planner as Planner,
     Prepared as Prepared,
+    Recipe as Recipe,
     ScenarioSource as ScenarioSource,
     SceneEncoder as SceneEncoder,
     SinglePlanner as SinglePlanner,
@@ -83,9 +84,11 @@ from roadcraft.core.scenario import (
     Tracks as Tracks,
 )
 from roadcraft.core.types import (
+    TARGETS as TARGETS,
     Event as Event,
     FeatureSpec as FeatureSpec,
     Keys as Keys,
+    Losses as Losses,
     MetricResult as MetricResult,
     PlannerNeeds as PlannerNeeds,
     Prediction as Prediction,

@@ -73,6 +73,7 @@ _USE = {
     "vehicle_model": "score simulation.vehicle_model={name} simulation.vehicle_model.KEY=VALUE",
     "encoder": "train encoder={name} encoder.KEY=VALUE",
     "model": "train model={name} model.KEY=VALUE",
+    "recipe": "train recipe={name} recipe.KEY=VALUE",
     "source": "ingest {name} PATH KEY=VALUE --out STORE",
 }
 

@@ -26,6 +26,7 @@ KINDS = {
     "source": "reads a log format into scenarios (ScenarioSource)",
     "encoder": "turns features into scene tokens (SceneEncoder)",
     "model": "turns a scene encoding into behaviour (BehaviorModel)",
+    "recipe": "says how a network is trained (Recipe)",
     "planner": "drives the ego vehicle (Planner)",
     "agents": "drives everybody else in simulation (AgentPolicy)",
     "tracker": "turns a plan into controls (Tracker)",

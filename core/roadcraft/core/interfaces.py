@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,7 +19,16 @@ from roadcraft.core.errors import PluginError
 from roadcraft.core.renamed import moved_names
 from roadcraft.core.rollout import Forecast, Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Drive, Scenario
-from roadcraft.core.types import FeatureSpec, Keys, MetricResult, PlannerNeeds, Prediction, ScenarioRow, SceneEncoding
+from roadcraft.core.types import (
+    FeatureSpec,
+    Keys,
+    Losses,
+    MetricResult,
+    PlannerNeeds,
+    Prediction,
+    ScenarioRow,
+    SceneEncoding,
+)
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.windows import cut
 
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer
 
     from roadcraft.core.errors import DataError
 else:
@@ -211,6 +223,12 @@ class ScenarioSource(ABC):
 # ---- learned behaviour (torch is imported by implementations only) -------------------
 
 
+def accepts(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a parameter of that name: the one rule by which ``forward`` gets ``targets``, and
+    ``loss`` gets ``encoding``."""
+    return name in signature(function).parameters
+
+
 class SceneEncoder(Protocol):
     """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities
     that ``features()`` asks for, whatever the model beside it asks for; their names, shapes and columns are listed in
@@ -234,12 +252,22 @@ class BehaviorModel(Protocol):
 
     def features(self) -> FeatureSpec: ...
 
-    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction: ...
+    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
+        """The prediction that ``loss`` judges. A model that declares a further parameter ``targets=None`` gets there
+        what ``loss`` gets as ``targets``, in training steps alone (teacher forcing); in validation and in driving it is
+        None, and ``features`` never holds the future."""
 
-    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named terms, each already weighted; training minimises their sum. ``targets`` holds the features, and
-        ego_future (B, T, 5) x, y, cos, sin, speed in the ego frame, ego_future_valid (B, T), agent_future (B, A, T, 4),
-        agent_future_valid (B, A, T)."""
+    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> Losses | Mapping[str, Tensor]:
+        """Named terms, each already weighted; training minimizes their sum. ``Losses`` adds numbers that are only
+        logged.
+
+        Args:
+            prediction: what ``forward`` gave.
+            targets: the features, and ego_future (B, T, 5) x, y, cos, sin, speed in the ego frame, ego_future_valid
+                (B, T), agent_future (B, A, T, 4), agent_future_valid (B, A, T).
+
+        A model that declares a further parameter ``encoding`` gets what ``forward`` got.
+        """
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction: ...
 
@@ -251,6 +279,53 @@ class Prepared(Protocol):
     buffers, so that a checkpoint holds it."""
 
     def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None: ...
+
+
+class Recipe(ABC):
+    """How a network is trained: which parameters at which rate by which optimizer, what is done to a batch, what is
+    added to the loss, which callbacks take part. Constructed as ``Target(config, settings=...)``.
+
+    Name, params and source are stored in the checkpoint; a run goes on with the recipe it was begun with. Torch's random
+    state is set from seed and step before each batch, so that what ``augment`` and ``losses`` draw is drawn again by a
+    resumed run. To change one part of the built-in recipe, subclass ``roadcraft.plugins.AdamWCosine``.
+    """
+
+    def __init__(self, config: Any, *, settings: Any) -> None:
+        """
+        Args:
+            config: the recipe's own params.
+            settings: those of the run (``roadcraft.plugins.TrainConfig``); its ``learning_rate`` is a number.
+        """
+        self.config, self.settings = config, settings
+
+    @abstractmethod
+    def groups(self, parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+        """Parameter groups for ``optimizer``, from the parameters that are not frozen, by name (``encoder.*``,
+        ``model.*``). One with an ``lr`` has a peak rate of its own."""
+
+    @abstractmethod
+    def optimizer(self, groups: list[dict[str, Any]]) -> Optimizer:
+        """The optimizer of ``groups``, at the peak rate. What it keeps of a parameter must be tensors or None."""
+
+    @abstractmethod
+    def schedule(self, step: int, steps: int, progress: float) -> float:
+        """Factor of every group's peak rate in the step after ``step`` of ``steps``. progress: share of the run that is
+        done, by steps or by the clock where that is further."""
+
+    def augment(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The batch of a training step, features and ``TARGETS``, on the training device; not called in validation."""
+        return batch
+
+    def losses(
+        self, prediction: Prediction, targets: Mapping[str, Tensor], encoding: SceneEncoding
+    ) -> Losses | Mapping[str, Tensor]:
+        """Terms and diagnostics beside the model's own, under other names; also in validation."""
+        return {}
+
+    def callbacks(self) -> Sequence[Any]:
+        """Lightning callbacks, which run before the module's ``done`` counts the step. What their ``state_dict`` holds,
+        which must fit into JSON, is stored and restored."""
+        return ()
 
 
 def load_planner(path: str | Path, **params: Any) -> Planner:

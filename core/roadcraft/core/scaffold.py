@@ -64,6 +64,15 @@ _KINDS = {
 ''',
         "ModelConformance",
     ),
+    "recipe": _Kind(
+        "roadcraft train recipe=__NAME__ data=PATH/TO/STORE",
+        "AdamW with a linear decay, noise on other road users",
+        '''
+    noise_m: Annotated[float, Range(">= 0")] = 0.1
+    """Standard deviation of the noise on the positions of other road users."""
+''',
+        "RecipeConformance",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,13 +175,35 @@ class SceneEncoding:
 
 @dataclass
 class Prediction:
-    """What a model foresees, ego frame. ego (B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit
-    vector), then speed; logits (B, K), finite: a candidate that is none has the lowest number of its type; agents (B,
-    A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None: K' = K where each candidate
-    goes with futures of its own (joint modes), else 1; time_s (T,) from now, rising, T = ``future_steps`` in
-    ``sample``. A model may return a subclass that holds more for its own ``loss``."""
+    """What a model predicts, in the ego frame. A model may return a subclass that holds more for its own ``loss``."""
 
     ego: Tensor
+    """(B, K, T, S): S >= 4 columns x, y, cos, sin of the rear axle (a unit vector), then speed."""
     logits: Tensor
+    """(B, K), finite: a candidate that is none has the lowest number of its type."""
     agents: Tensor | None
+    """(B, A, K', T, S) of the first A = ``future_agents`` rows of the feature ``agent``, or None: K' = K where each
+    candidate goes with futures of its own (joint modes), else 1."""
     time_s: Tensor
+    """(T,) from now, rising, T = ``future_steps`` in ``sample``."""
+    extras: Mapping[str, Tensor] = field(default_factory=dict, kw_only=True)
+    """Whatever else belongs to a prediction, by name: finite tensors (B, K or 1, ...), such as the scale of a Laplace
+    distribution (B, K, T, 2). ``loss`` reads them; the planner ``learned`` hands them on as ``Plan.debug``, candidates
+    in the order of the plan's."""
+
+
+class Losses(NamedTuple):
+    """What ``loss`` gives a model that also reports diagnostics; both map names to tensors of one number."""
+
+    terms: Mapping[str, Tensor]
+    """Terms, each already weighted; training minimizes their sum."""
+    diagnostics: Mapping[str, Tensor] = {}
+    """Numbers that are logged (TensorBoard, progress, metrics.json) and not summed, such as the entropy of a choice."""
+
+    @staticmethod
+    def of(found: Losses | Mapping[str, Tensor]) -> Losses:
+        """The same for a ``loss`` that gives terms alone."""
+        return found if isinstance(found, Losses) else Losses(found)
+
+
+TARGETS = ("ego_future", "ego_future_valid", "agent_future", "agent_future_valid")  # what a batch holds beside features

@@ -58,6 +58,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.diffusion.config:DiffusionConfig",
             f"{here}.diffusion.model:Diffusion",
         ),
+        PluginSpec(
+            "recipe",
+            "adamw_cosine",
+            "AdamW, linear warm-up, cosine decay, learning rates by part of the network",
+            f"{here}.training.recipes.config:AdamWCosineConfig",
+            f"{here}.training.recipes.adamw_cosine:AdamWCosine",
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ from roadcraft.core.testing.network import (
     ModelConformance as ModelConformance,
 )
 from roadcraft.core.testing.planner import PlannerConformance as PlannerConformance
+from roadcraft.core.testing.recipe import RecipeConformance as RecipeConformance
 from roadcraft.core.testing.source import SourceConformance as SourceConformance
 from roadcraft.core.testing.world import (
     made_up_map as made_up_map,

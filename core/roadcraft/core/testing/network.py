@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, ClassVar
 
@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.factory import create
+from roadcraft.core.interfaces import accepts
 from roadcraft.core.testing.world import made_up_scenario, observe
-from roadcraft.core.types import FeatureSpec, Prediction, SceneEncoding, TokenKind
+from roadcraft.core.types import TARGETS, FeatureSpec, Losses, Prediction, SceneEncoding, TokenKind
 
 TERMS_SEED = 1
 KEPT = (
@@ -59,6 +60,20 @@ def check_reload(module: Any, fresh: Any) -> None:
     from safetensors.torch import load, save
 
     fresh.load_state_dict(load(save({k: v.contiguous() for k, v in module.state_dict().items()})))
+
+
+def needs_gpu() -> None:
+    """Skip where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU that torch can use")
+
+
+def all_on(device: str, value: Any, names: Sequence[str]) -> None:
+    """The named tensors of an answer are on the device."""
+    for name in names:
+        assert getattr(value, name).device.type == device, f"{name} is not on the device of the features"
 
 
 def check_encoding(encoding: Any, features: Mapping[str, Any], dim: int) -> None:
@@ -119,12 +134,15 @@ def check_prediction(prediction: Any, spec: FeatureSpec, count: int) -> None:
         allowed = {(b, spec.future_agents, ways, t) for ways in (1, k)}
         assert foreseen in allowed, "agents (B, future_agents, K', T, S), K' = K or 1"
         assert torch.isfinite(prediction.agents).all(), "futures of agents are finite"
+    for name, extra in prediction.extras.items():
+        assert extra.shape[:2] in ((b, k), (b, 1)), f"extras[{name!r}] (B, K or 1, ...)"
+        assert torch.isfinite(extra).all(), f"extras[{name!r}] is finite"
 
 
 class EncoderConformance:
     """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the
-    batch, a reload, the device of the features. ``meta``: why the encoder cannot run on torch's device ``meta``, if it
-    cannot."""
+    batch, a reload, the device of the features (``meta``, and a GPU where there is one), bfloat16. ``meta``: why the encoder
+    cannot run on torch's device ``meta``, if it cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -189,28 +207,52 @@ class EncoderConformance:
         torch.testing.assert_close(one, two, rtol=0, atol=0, msg="a reloaded encoder says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, encoder: Any) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
-        as it would on a GPU."""
-
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it
+        would on a GPU, and so does a shape that depends on a value. With gradients, too."""
         if self.meta:
             pytest.skip(self.meta)
-        features = {k: v.to("meta") for k, v in made_up_features(encoder.features()).items()}
-        encoding, _ = encoder.to("meta").encode(features, None)
-        for f in fields(encoding):
-            assert getattr(encoding, f.name).device.type == "meta", f"{f.name} is not on the device of the features"
+        self.check_on("meta", encoder)
+
+    def test_it_runs_on_a_gpu(self, encoder: Any) -> None:
+        needs_gpu()
+        features = {k: v.to("cuda") for k, v in made_up_features(encoder.features()).items()}
+        check_encoding(self.check_on("cuda", encoder), features, encoder.dim)
+        check_gradients(encoder)
+
+    def check_on(self, device: str, encoder: Any) -> Any:
+        """Encode there, and go back through the gradients."""
+        features = {k: v.to(device) for k, v in made_up_features(encoder.features()).items()}
+        encoding, _ = encoder.to(device).train().encode(features, None)
+        all_on(device, encoding, [f.name for f in fields(encoding)])
+        encoding.tokens.square().mean().backward()
+        return encoding
+
+    def test_it_runs_in_bfloat16(self, encoder: Any) -> None:
+        """Under autocast, as with precision=bf16-mixed."""
+        import torch
+
+        features = made_up_features(encoder.features())
+        with torch.autocast("cpu", torch.bfloat16):
+            encoding, _ = encoder.train().encode(features, None)
+            check_encoding(encoding, features, encoder.dim)
+            total = encoding.tokens[encoding.mask].float().square().mean()
+        total.backward()
+        check_gradients(encoder)
 
 
 class ModelConformance:
-    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit
-    headings, times, finiteness (of logits, loss and gradients, with nobody around, without a target), independence of
-    the batch, other capacities, a reload, the device of the features; training lowers the loss. ``meta``: why the model
-    cannot run on torch's device ``meta``, if it cannot."""
+    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit headings, times, finiteness (of logits, loss and
+    gradients, with nobody around, without a target), extras, independence of the batch, other capacities, a reload, the device of
+    the features (``meta``, and a GPU where there is one), bfloat16; training lowers the loss.
+    ``meta``: why the model cannot run on torch's device ``meta``, ``meta_training`` why it cannot be trained there, if it
+    cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
     encoder: ClassVar[str] = "vector_transformer"
     other_encoder: ClassVar[str] = "bev_raster"
     meta: ClassVar[str] = ""
+    meta_training: ClassVar[str] = ""
 
     @pytest.fixture
     def pair(self) -> tuple[Any, Any]:
@@ -273,17 +315,30 @@ class ModelConformance:
             "agent_future_valid": torch.zeros(count, spec.future_agents, spec.future_steps, dtype=torch.bool),
         }
 
+    def losses(self, model: Any, encoding: SceneEncoding, targets: Mapping[str, Any]) -> tuple[Losses, Any]:
+        """What training asks for: ``forward`` without the future among the features, then ``loss``; and the prediction."""
+        known = {k: v for k, v in targets.items() if k not in TARGETS}
+        forced = {"targets": targets} if accepts(model.forward, "targets") else {}
+        encoded = {"encoding": encoding} if accepts(model.loss, "encoding") else {}
+        prediction = model(encoding, known, **forced)
+        return Losses.of(model.loss(prediction, targets, **encoded)), prediction
+
     def loss(self, pair: tuple[Any, Any], targets: Mapping[str, Any]) -> Any:
         """The sum that training lowers."""
         import torch
 
         torch.manual_seed(TERMS_SEED)
+        modes = [m.training for m in pair[1].modules()]
         encoding, seen = self.views(pair, targets)
-        terms = pair[1].loss(pair[1](encoding, seen), seen)
+        (terms, diagnostics), _ = self.losses(pair[1], encoding, seen)
         assert terms, "loss gives at least one named term"
         for name, term in terms.items():
             assert term.dim() == 0, f"the loss term {name} is one number"
             assert bool(term.isfinite()), f"the loss term {name} is {float(term.detach())}"
+        assert not terms.keys() & diagnostics.keys(), "a number is summed or only logged, not both"
+        for name, value in diagnostics.items():
+            assert value.dim() == 0, f"the diagnostic {name} is one number"
+        assert modes == [m.training for m in pair[1].modules()], "forward and loss leave training and evaluation mode"
         return torch.stack(list(terms.values())).sum()
 
     def test_prediction_keeps_the_contract(self, pair: tuple[Any, Any]) -> None:
@@ -310,7 +365,8 @@ class ModelConformance:
             self.sample(pair, rows_of(features, rows), rows) for rows in ([0, 1, 2], [0, 2, 1], [0, 0, 0], [0])
         )
         for other in others[:2]:
-            for got, wanted in ((other.ego, both.ego), (other.logits, both.logits)):
+            extras = [(v, both.extras[k]) for k, v in other.extras.items()]
+            for got, wanted in ((other.ego, both.ego), (other.logits, both.logits), *extras):
                 torch.testing.assert_close(
                     got[0], wanted[0], rtol=0, atol=0, msg="a scene's answer depends on its neighbours"
                 )
@@ -348,29 +404,58 @@ class ModelConformance:
         for old, new in zip(pair, fresh, strict=True):
             check_reload(old, new)
         one, two = (self.sample(p, features, [0, 1, 2]) for p in (pair, fresh))
-        for a, b in ((one.ego, two.ego), (one.logits, two.logits)):
+        extras = [(v, two.extras[k]) for k, v in one.extras.items()]
+        for a, b in ((one.ego, two.ego), (one.logits, two.logits), *extras):
             torch.testing.assert_close(a, b, rtol=0, atol=0, msg="a reloaded model says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, pair: tuple[Any, Any]) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
-        as it would on a GPU. ``kind`` alone may be looked into, to find the tokens of a kind; where a model does so it
-        is given on the CPU."""
-        import torch
-
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it
+        would on a GPU, and so does a shape that depends on a value. With loss and gradients, too. ``kind`` alone may be
+        looked into, to find the tokens of a kind; where a model does so it is given on the CPU."""
         if self.meta:
             pytest.skip(self.meta)
-        features, model = self.scenes(pair), pair[1].eval()
+        try:
+            self.check_on("meta", pair, "meta")
+        except NotImplementedError:
+            self.check_on("meta", pair, "cpu")
+
+    def test_it_runs_on_a_gpu(self, pair: tuple[Any, Any]) -> None:
+        needs_gpu()
+        check_prediction(self.check_on("cuda", pair, "cuda"), pair[1].features(), 3)
+        check_gradients(pair[1])
+
+    def check_on(self, device: str, pair: tuple[Any, Any], kind: str) -> Any:
+        """A sample, and training, of what an encoder on the CPU made of a batch."""
+        import torch
+
+        targets, model = self.targets(pair[1], self.scenes(pair)), pair[1]
         with torch.no_grad():
-            encoding, seen = self.views(pair, features)
-            there = {k: v.to("meta") for k, v in seen.items()}
-            moved = SceneEncoding(**{f.name: getattr(encoding, f.name).to("meta") for f in fields(encoding)})
-            model.to("meta")
-            try:
-                prediction = model.sample(moved, there, np.arange(3, dtype=np.uint64))
-            except NotImplementedError:
-                prediction = model.sample(replace(moved, kind=encoding.kind), there, np.arange(3, dtype=np.uint64))
-        for name in ("ego", "logits", "time_s"):
-            assert getattr(prediction, name).device.type == "meta", f"{name} is not on the device of the features"
+            encoding, seen = self.views(pair, targets)
+        moved = SceneEncoding(**{f.name: getattr(encoding, f.name).to(device) for f in fields(encoding)})
+        moved = replace(moved, kind=encoding.kind.to(kind))
+        there = {k: v.to(device) for k, v in seen.items()}
+        model.to(device).train()
+        if device != "meta" or not self.meta_training:
+            (terms, _), _ = self.losses(model, moved, there)
+            torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        with torch.no_grad():
+            known = {k: v for k, v in there.items() if k not in TARGETS}
+            prediction = model.eval().sample(moved, known, np.arange(3, dtype=np.uint64))
+        all_on(device, prediction, ("ego", "logits", "time_s"))
+        return prediction
+
+    def test_it_runs_in_bfloat16(self, pair: tuple[Any, Any]) -> None:
+        """Under autocast, as with precision=bf16-mixed."""
+        import torch
+
+        features = self.scenes(pair)
+        with torch.autocast("cpu", torch.bfloat16):
+            check_prediction(self.sample(pair, features, [0, 1, 2]), pair[1].features(), 3)
+            for part in pair:
+                part.train()
+            total = self.loss(pair, self.targets(pair[1], features))
+        total.backward()
+        check_gradients(*pair)
 
     def test_training_lowers_the_loss(self, pair: tuple[Any, Any]) -> None:
         """By a tenth, so that neither chance nor a small side term alone will do."""

@@ -16,7 +16,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -27,10 +27,11 @@ from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import DataError, DiskError, PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.files import digest_of, disk_error, replacing
+from roadcraft.core.interfaces import accepts
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import registry
 from roadcraft.core.renamed import current_tree, current_weights
-from roadcraft.core.types import FeatureSpec, SceneEncoding
+from roadcraft.core.types import TARGETS, FeatureSpec, Losses, Prediction, SceneEncoding
 from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Network:
     def __post_init__(self) -> None:
         for name in ("encoder", "model"):
             object.__setattr__(self, f"_{name}_view", FeatureView(getattr(self, name).features(), self.features))
+        object.__setattr__(self, "_forced", accepts(self.model.forward, "targets"))
+        object.__setattr__(self, "_encoded", accepts(self.model.loss, "encoding"))
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """The encoder's answer to a batch of ``features``, of which it sees as much as it asked for."""
@@ -62,6 +65,17 @@ class Network:
         """As much of a batch as the model asked for."""
         seen: Mapping[str, Tensor] = self._model_view(features)  # type: ignore[attr-defined]
         return seen
+
+    def losses(self, batch: Mapping[str, Tensor], training: bool = True) -> tuple[Losses, Prediction, SceneEncoding]:
+        """What the model says of a batch of features and targets, and what that costs; ``forward`` sees no target unless
+        it takes them, in training."""
+        encoding, _ = self.encode(batch)
+        targets = self.for_model(batch)
+        features = {k: v for k, v in targets.items() if k not in TARGETS}
+        forced = {"targets": targets} if training and self._forced else {}  # type: ignore[attr-defined]
+        prediction: Prediction = self.model(encoding, features, **forced)
+        encoded = {"encoding": encoding} if self._encoded else {}  # type: ignore[attr-defined]
+        return Losses.of(self.model.loss(prediction, targets, **encoded)), prediction, encoding
 
     def state(self) -> dict[str, Tensor]:
         """Weights by name, ``encoder.*`` and ``model.*``."""
@@ -238,12 +252,12 @@ def read_metrics(folder: str | Path) -> dict[str, Any]:
     return tree
 
 
-def changed_code(tree: Mapping[str, Any]) -> list[str]:
-    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for its
-    encoder and one for its model. Raises PluginError where one is not installed."""
+def changed_code(tree: Mapping[str, Any], parts: Sequence[str] = ("encoder", "model")) -> list[str]:
+    """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for
+    each of its ``parts``, those of ``training`` (recipe) among them. Raises PluginError where one is not installed."""
     out = []
-    for kind in ("encoder", "model"):
-        name = tree[kind]["name"]
+    for kind in parts:
+        name = (tree.get(kind) or tree["training"][kind])["name"]
         stored = (tree.get("code") or {}).get(f"{kind} {name}")
         if stored is not None and stored != code_digest(kind, name):
             out.append(f"{kind} {name}: its source changed since training")
@@ -284,15 +298,18 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> None:
-    """Fill a network with the weights of a checkpoint folder whose config is ``tree``. Raises DataError when the file
-    is damaged or its arrays are not those of the network."""
+def load_weights(
+    network: Network, folder: Path, tree: Mapping[str, Any], parts: Sequence[str] = ("encoder", "model")
+) -> None:
+    """Fill a network, or one of its parts, with the weights of a checkpoint folder whose config is ``tree``. Raises
+    DataError when the file is damaged or its arrays are not those of the network."""
     file = folder / WEIGHTS
     tensors = read_tensors(file, tree.get("weights"))
-    for kind in ("encoder", "model"):
+    for kind in parts:
         names = current_weights(f"{kind} {tree[kind]['name']}", tensors)
         tensors = {names.get(k, k): v for k, v in tensors.items()}
-    expected = network.state()
+    others = tuple(f"{kind}." for kind in ("encoder", "model") if kind not in parts)
+    tensors, expected = ({k: v for k, v in t.items() if not k.startswith(others)} for t in (tensors, network.state()))
     wrong = [f"{k} is missing" for k in sorted(expected.keys() - tensors.keys())]
     wrong += [f"{k} is unknown here" for k in sorted(tensors.keys() - expected.keys())]
     wrong += [
@@ -302,19 +319,20 @@ def load_weights(network: Network, folder: Path, tree: Mapping[str, Any]) -> Non
     ]
     if wrong:
         raise DataError(
-            f"{len(wrong)} weights do not fit {described_parts(tree)}: "
-            f"{'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}",
+            f"{len(wrong)} weights do not fit {described_parts(tree, parts)}: {'; '.join(wrong[:3])}"
+            f"{'; ...' if len(wrong) > 3 else ''}",
             where=str(file),
             remedy="; ".join(changed_code(tree))
             or "config.yaml and model.safetensors must come from the same run and version",
         )
-    for part, module in (("encoder", network.encoder), ("model", network.model)):
-        module.load_state_dict({k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")})
+    for part in parts:
+        own = {k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")}
+        getattr(network, part).load_state_dict(own)
 
 
-def described_parts(tree: Mapping[str, Any]) -> str:
+def described_parts(tree: Mapping[str, Any], parts: Sequence[str] = ("encoder", "model")) -> str:
     """A network in words: names of its encoder and model."""
-    return f"encoder {tree['encoder']['name']} and model {tree['model']['name']}"
+    return " and ".join(f"{kind} {tree[kind]['name']}" for kind in parts)
 
 
 def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:

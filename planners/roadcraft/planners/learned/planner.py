@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.features.build import Features, build_features, scenes_of
@@ -22,15 +23,19 @@ from roadcraft.planners.learned.config import LearnedConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+EXTRA = "extra_"  # before the name of an extra of the prediction, in Plan.debug
+_OF_AGENTS = ("agent_id", "agent_valid", "others")
+
 
 class Learned(Planner):
     """Plans are the model's K trajectories, scored by the logarithm of their probability; the first state is the
     present one. A scenario's state is its row of the encoder's cache, None before the first step and where the encoder
     has none.
 
-    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on
-    its neighbours, bit for bit. Raises DataError when the checkpoint cannot be used, ConfigError where conditions are
-    given to a network that reads none.
+    ``debug`` holds mode and probability of the best candidate, and the prediction's extras (B, K or 1, ...) as ``extra_NAME``.
+
+    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
+    Raises DataError when the checkpoint cannot be used, ConfigError where conditions are given to a network that reads none.
     """
 
     def __init__(self, config: LearnedConfig) -> None:
@@ -53,7 +58,7 @@ class Learned(Planner):
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K candidates and T + 1 states."""
         scenes = scenes_of(obs, self.network.features, self.conditions)
-        parts: list[list[Any]] = []
+        parts: list[dict[str, NDArray[Any]]] = []
         after: list[Any] = []
         size = self.config.micro_batch
         for first in range(0, len(scenes), size):
@@ -62,33 +67,27 @@ class Learned(Planner):
             features = build_features(self.network.features, [*group, *[group[-1]] * missing])
             known = state[first : first + size]
             group_keys = np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)])
-            answer, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
-            ids = features["agent_id"].view(np.uint64), features["agent_valid"][:, :, -1]
-            parts.append([a[: len(group)] for a in (*answer[:2], *ids)] + [answer[2], answer[3]])
+            answer, time_s, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
+            parts.append({k: v[: len(group)] for k, v in answer.items()})
             after += rows[: len(group)]
-        ego, log_p = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
-        forecast = self._forecast(obs, parts)
-        if 0 < self.config.candidates < ego.shape[1]:
-            best = np.argsort(-log_p, axis=1, kind="stable")[:, : self.config.candidates]
-            ego, log_p = np.take_along_axis(ego, best[:, :, None, None], 1), np.take_along_axis(log_p, best, 1)
-        return replace(_to_plan(obs, ego, log_p, parts[0][4]), forecast=forecast), after
-
-    def _forecast(self, obs: ObservationBatch, parts: list[list[Any]]) -> Forecast | None:
-        """What the network foresees of others, in the global frame."""
-        if parts[0][5] is None:
-            return None
-        ids, known = (np.concatenate([p[i] for p in parts]) for i in (2, 3))
-        seen = np.concatenate([p[5][: len(p[0])] for p in parts])
-        count = seen.shape[1]
-        step_us = np.round(parts[0][4] * 1e6).astype(np.int64)
-        return Forecast(ids[:, :count], known[:, :count], obs.time_us[:, None] + step_us, _to_global(obs.ego, seen))
+        found = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+        forecast = _forecast(obs, found, time_s)
+        count = found["log_p"].shape[1]
+        if 0 < self.config.candidates < count:
+            best = np.argsort(-found["log_p"], axis=1, kind="stable")[:, : self.config.candidates]
+            of_candidates = {k: v for k, v in found.items() if k not in _OF_AGENTS and v.shape[1] == count}
+            for k, v in of_candidates.items():
+                found[k] = np.take_along_axis(v, best.reshape(*best.shape, *(1,) * (v.ndim - 2)), 1)
+        plan = _to_plan(obs, found["ego"], found["log_p"], time_s)
+        extras = {k: v for k, v in found.items() if k.startswith(EXTRA)}
+        return replace(plan, forecast=forecast, debug={**plan.debug, **extras}), after
 
     def _predict(
         self, features: Features, keys: Keys, known: Sequence[Any]
-    ) -> tuple[tuple[F64, F64, F64, F64 | None], list[Any]]:
-        """Trajectories (B, K, T, S) in the ego frame, log-probabilities (B, K), times (T,), the futures of others (B,
-        A, T, 4) that go with the likeliest trajectory or None, as float64; and the rows of the encoder's cache, from
-        those of the step before."""
+    ) -> tuple[dict[str, NDArray[Any]], F64, list[Any]]:
+        """By name: ego (B, K, T, S) in the ego frame and log_p (B, K), float64; agent_id and agent_valid (B, A); others
+        (B, A, T, 4) float64, the futures of agents that go with the likeliest trajectory, where there are any; extras of
+        the prediction. Times (T,). And the rows of the encoder's cache, from those of the step before."""
         import torch
 
         threads = torch.get_num_threads()
@@ -100,20 +99,39 @@ class Learned(Planner):
                 prediction = self.network.model.sample(encoding, self.network.for_model(tensors), keys)
                 log_p = prediction.logits.double().log_softmax(-1)
                 log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
-                ego, others = prediction.ego, None
-                if prediction.agents is not None and prediction.agents.shape[1]:
-                    others = prediction.agents
-                    if others.shape[2] not in (1, ego.shape[1]):
-                        raise PluginError(
-                            f"{self.config.checkpoint}: Prediction.agents has {others.shape[2]} futures per agent; "
-                            f"there must be 1, or one for each of the {ego.shape[1]} candidates"
-                        )
+                out: dict[str, NDArray[Any]] = {"ego": prediction.ego.double().numpy(), "log_p": log_p.numpy()}
+                out |= {
+                    "agent_id": features["agent_id"].view(np.uint64),
+                    "agent_valid": features["agent_valid"][..., -1],
+                }
+                others = prediction.agents
+                if others is not None and others.shape[1]:
+                    self._check_candidates("agents", others.shape[2], log_p.shape[1])
                     joint = log_p.argmax(-1) if others.shape[2] > 1 else torch.zeros(len(others), dtype=torch.int64)
-                    others = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
-                answer = ego.double().numpy(), log_p.numpy(), prediction.time_s.double().numpy(), others
-                return answer, _split(cache, len(known))
+                    out["others"] = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
+                for name, extra in prediction.extras.items():
+                    self._check_candidates(f"extras[{name!r}]", extra.shape[1], log_p.shape[1])
+                    out[EXTRA + name] = extra.numpy()
+                return out, prediction.time_s.double().numpy(), _split(cache, len(known))
         finally:
             torch.set_num_threads(threads)
+
+    def _check_candidates(self, name: str, got: int, count: int) -> None:
+        if got not in (1, count):
+            raise PluginError(
+                f"{self.config.checkpoint}: Prediction.{name} is of {got} candidates; "
+                f"there must be 1, or all {count} of Prediction.ego"
+            )
+
+
+def _forecast(obs: ObservationBatch, found: Mapping[str, NDArray[Any]], time_s: F64) -> Forecast | None:
+    """What the network expects of others, in the global frame."""
+    if "others" not in found:
+        return None
+    count = found["others"].shape[1]
+    time_us = obs.time_us[:, None] + np.round(time_s * 1e6).astype(np.int64)
+    ids, known = found["agent_id"][:, :count], found["agent_valid"][:, :count]
+    return Forecast(ids, known, time_us, _to_global(obs.ego, found["others"]))
 
 
 def _keep_memory() -> None:

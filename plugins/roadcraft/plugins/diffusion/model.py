@@ -130,31 +130,25 @@ class Diffusion(nn.Module):
 
     # ---- training ----------------------------------------------------------------------------------------------------
 
-    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
-        """Where gradients are recorded: M drives denoised from noised training targets, with equal logits; torch's generator draws the noise. Where
-        ``features`` holds no targets they start from noise alone. Else: ``sample`` with fixed keys, and the denoised drives, from fixed noise, for the loss."""
-        scene = self._scene(encoding, features, self.condition_encoder(features))
-        denoised = self._denoise_targets(scene, features)
-        if torch.is_grad_enabled():
-            return denoised
-        keys = np.zeros(len(scene.logits), np.uint64)
-        answer = self.sample(encoding, features, keys)
-        return replace(denoised, ego=answer.ego, logits=answer.logits, agents=answer.agents)
+    def forward(
+        self, encoding: SceneEncoding, features: Mapping[str, Tensor], targets: Mapping[str, Tensor] | None = None
+    ) -> Prediction:
+        """With targets: M drives denoised from noised ones, with equal logits; torch's generator draws the noise. Else:
+        ``sample`` with fixed keys."""
+        if targets is None:
+            return self.sample(encoding, features, np.zeros(len(features["ego"]), np.uint64))
+        return self._denoise_targets(encoding, targets)
 
-    def _denoise_targets(self, scene: Scene, f: Mapping[str, Tensor]) -> Denoised:
+    def _denoise_targets(
+        self, encoding: SceneEncoding, f: Mapping[str, Tensor], generator: torch.Generator | None = None
+    ) -> Denoised:
+        scene = self._scene(encoding, f, self.condition_encoder(f))
         b, m = len(scene.logits), self.config.noise_levels
         agents, size, device = self.spec.future_agents, self.neighbours.size, scene.logits.device
-        if "ego_future" in f:
-            line = nearest_line(f)
-            values, others, _ = self._wanted(f, line)
-            lowest = T_MIN
-        else:
-            line = torch.zeros(b, dtype=torch.int64, device=device)
-            values, others = torch.zeros(b, len(self.scale), device=device), torch.zeros(b, agents, size, device=device)
-            lowest = 1.0
-        chance = None if torch.is_grad_enabled() else torch.Generator(device).manual_seed(0)
-        t = torch.rand(b, m, device=device, generator=chance) * (1.0 - lowest) + lowest
-        noise = torch.randn(b, m, len(self.scale) + agents * size, device=device, generator=chance)
+        line = nearest_line(f)
+        values, others, _ = self._wanted(f, line)
+        t = torch.rand(b, m, device=device, generator=generator) * (1.0 - T_MIN) + T_MIN
+        noise = torch.randn(b, m, len(self.scale) + agents * size, device=device, generator=generator)
         e, e_others = noise[..., : len(self.scale)], noise[..., len(self.scale) :].unflatten(-1, (agents, size))
         alpha, sigma = (v[..., None] for v in signal_and_noise(self.config.process, t))
         z = alpha * values[:, None] + sigma * e
@@ -183,11 +177,12 @@ class Diffusion(nn.Module):
         )
         return values.clamp(-8.0, 8.0), others, known
 
-    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Terms value, regression, choice, agent of a prediction that ``forward`` made."""
-        if not isinstance(prediction, Denoised):
-            raise TypeError("the loss of a diffusion model needs a prediction of forward, not of sample")
+    def loss(self, prediction: Prediction, targets: Mapping[str, Tensor], encoding: SceneEncoding) -> dict[str, Tensor]:
+        """Terms value, regression, choice, agent; of a sample those of the targets denoised from fixed noise."""
         c, p = self.config, prediction
+        if not isinstance(p, Denoised):
+            generator = torch.Generator(p.ego.device).manual_seed(0)
+            p = self._denoise_targets(encoding, targets, generator)
         goal, valid = targets["ego_future"], targets["ego_future_valid"]
         values, others, known = self._wanted(targets, p.line)
         some = valid.any(-1).to(p.values.dtype)[:, None]

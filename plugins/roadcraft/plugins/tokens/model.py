@@ -39,8 +39,7 @@ class TokenPrediction(Prediction):
 
 
 class Tokens(TokenNetwork):
-    """See the module's docstring. K = samples, the first without chance. Where gradients are asked for and targets are among the features, ``forward`` gives the
-    future that was shown every half second (the logged one in tokens, or the closed-loop one); else the same as ``sample`` with keys of 0."""
+    """See the module's docstring. K = samples, the first without chance."""
 
     def __init__(self, config: TokensConfig, *, dim: int, features: FeatureSpec) -> None:
         super().__init__(config, dim)
@@ -141,11 +140,15 @@ class Tokens(TokenNetwork):
 
     # ---- training ------------------------------------------------------------------------------------------------
 
-    def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> TokenPrediction:
+    def forward(
+        self, encoding: SceneEncoding, features: Mapping[str, Tensor], targets: Mapping[str, Tensor] | None = None
+    ) -> TokenPrediction:
+        """With targets: the future that was shown every half second (the logged one in tokens, or the closed-loop one).
+        Else: ``sample`` with fixed keys."""
         scene = self.scene(encoding, features, self.stride)
-        if not torch.is_grad_enabled() or "ego_future" not in features:
+        if targets is None:
             return self._futures(scene, features, np.zeros(len(features["ego"]), np.uint64))
-        goals = self._asked(scene, features)
+        goals = self._asked(scene, targets)
         if float(torch.rand(())) < self.config.closed_loop_fraction:
             lesson = closest(self, scene, goals, self.config.cat_k)
         else:

@@ -27,6 +27,7 @@ class RouteEncoder(nn.Module):
         """ego (B, D), the features, the scene's tokens (B, N, D) and their mask (B, N) -> (B, D)."""
         real = f["reference_valid"]
         x = self.norm(self.context(self.lines(f) + ego[:, None] + self.rank, real, tokens, mask))
-        share = self.logit(x)[..., 0].masked_fill(~real, torch.finfo(x.dtype).min).softmax(-1)
+        logit = self.logit(x)[..., 0].float()
+        share = logit.masked_fill(~real, torch.finfo(logit.dtype).min).softmax(-1).to(x.dtype)
         out: Tensor = self.out((share[:, None] @ x)[:, 0])
         return out

@@ -84,6 +84,31 @@ class SelectConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    """Weights of another run to begin with, to fine-tune them."""
+
+    checkpoint: str = path_field()
+    """Checkpoint folder whose encoder and model are begun with (start=CHECKPOINT for short); on the command line both
+    are taken as they are there."""
+    encoder: str = path_field()
+    """Checkpoint folder whose encoder alone is begun with, beside any model; on the command line it is taken as it is
+    there."""
+
+    def __post_init__(self) -> None:
+        check(self, ("encoder", not (self.checkpoint and self.encoder), "has no meaning beside checkpoint"))
+
+    @property
+    def source(self) -> str:
+        """The checkpoint folder, if one is named."""
+        return self.checkpoint or self.encoder
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is taken from it."""
+        return ("encoder", "model") if self.checkpoint else ("encoder",) if self.encoder else ()
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run. Where it runs (devices, nodes, strategy, workers, threads, cached_drives) changes nothing of what
     is learned but for rounding."""
@@ -98,9 +123,13 @@ class TrainConfig:
     """Source plugin that reads raw logs, where the files do not tell."""
     out: str = path_field("runs/train", written=True)
     """Folder of the run."""
-    start: str = path_field()
-    """Checkpoint folder whose weights are begun with, to fine-tune them; on the command line its encoder and model are
-    taken as well."""
+    recipe: PluginRef = plugin_field("recipe", "adamw_cosine")
+    """Optimizer, schedule, further augmentation and loss terms, callbacks."""
+    start: StartConfig = field(default_factory=StartConfig)
+    """Weights of another run to begin with."""
+    freeze: tuple[str, ...] = ()
+    """What is not trained: encoder, model, or beginnings of parameters' names (encoder.layers.0). It gets no gradient and
+    stays in evaluation mode."""
     steps: Annotated[int, Range(">= 1")] = 20_000
     """Optimizer steps."""
     minutes: Annotated[float, Range(">= 0")] = 0.0

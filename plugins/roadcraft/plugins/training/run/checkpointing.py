@@ -17,7 +17,7 @@ from roadcraft.plugins.training.run.closed_loop import HeldOutDrives
 from roadcraft.plugins.training.run.distributed import agreed, whole
 from roadcraft.plugins.training.run.divergence import check_scores, check_weights
 from roadcraft.plugins.training.run.events import EventLog
-from roadcraft.plugins.training.run.module import TrainModule
+from roadcraft.plugins.training.run.module import DIAGNOSTICS, TrainModule
 from roadcraft.plugins.training.run.resolve import code_digests, described, git_commit, versions
 from roadcraft.plugins.training.run.resume import gather_state, load_counters, load_state, save_state
 from roadcraft.plugins.training.run.usage import Mark, mark, usage
@@ -35,6 +35,7 @@ class Keeper(pl.Callback):
         self.best, self.stale, self.validated, self.rounds = float("inf"), 0, -1, 0
         self.validated_at = 0.0  # progress at the last validation
         self.saved, self.saved_s = -1, 0.0
+        self.callbacks = {c.state_key: c for c in module.recipe.callbacks()}
         self.drives: HeldOutDrives | None = None
         if config.select.by == "closed_loop":
             self.drives = HeldOutDrives.choose(data.source, data.held_logs, config.select.scenarios)
@@ -54,6 +55,8 @@ class Keeper(pl.Callback):
         load_weights(self.module.network, last, tree)
         self.module.done, self.module.spent = int(counters["step"]), float(counters["seconds"])
         self.module.scores = dict(counters["scores"])
+        for key, state in counters["callbacks"].items():
+            self.callbacks[key].load_state_dict(state)
         self.stale, self.rounds = int(counters["stale"]), int(counters["rounds"])
         self.validated = int(counters.get("validated", self.module.done))
         if counters["best"] is not None and (self.out / "best").is_dir():
@@ -125,7 +128,9 @@ class Keeper(pl.Callback):
         m, now = self.module, self._mark()
         assert self.logged is not None
         norm = whole({"": m.norm})[""]
-        values = {f"train/{k}": float(v) for k, v in m.latest.items()} | {"rate": m.rate(), "gradient": float(norm)}
+        values = {f"train/{k}": float(v) for k, v in m.latest.terms.items()}
+        values |= {f"train/{DIAGNOSTICS}{k}": float(v) for k, v in m.latest.diagnostics.items()}
+        values |= {"rate": m.peak * m.factor(), "gradient": float(norm)}
         if now.steps > self.logged.steps:
             values |= {f"usage/{k}": v for k, v in usage(self.logged, now, self.data.order.batch).items()}
         self._log(trainer, values)
@@ -191,6 +196,7 @@ class Keeper(pl.Callback):
             counters = {
                 "step": m.done, "seconds": m.elapsed, "best": self.best, "stale": self.stale, "rounds": self.rounds, "scores": m.scores,
                 "validated": self.validated, "data": self.data.about["hash"],
+                "callbacks": {k: s for k, c in self.callbacks.items() if (s := c.state_dict())},
             }  # fmt: skip
             self._save("last", weights, m.scores, lambda folder: save_state(folder, state, counters))
 

@@ -90,9 +90,9 @@ def _prepared(
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     config = with_rate(config, network.model, resume)
     data = DataModule(config, source, network.features, stop)
-    if resume is None and config.start:
+    if resume is None and config.start.parts:
         load_start(network, config)
-    elif resume is None and isinstance(network.model, Prepared):
+    if resume is None and "model" not in config.start.parts and isinstance(network.model, Prepared):
         network.model.prepare(network.for_model(batch) for batch in data.first_batches())
     keeper = Keeper(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
     if resume is not None:
@@ -111,7 +111,7 @@ def _fit(keeper: Keeper, progress: bool) -> None:
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,
             logger=False,
-            callbacks=[keeper, *([ProgressBar()] if progress else [])],
+            callbacks=[*keeper.callbacks.values(), keeper, *([ProgressBar()] if progress else [])],
             enable_progress_bar=False,
             enable_checkpointing=False,
             enable_model_summary=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
@@ -14,20 +13,25 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from roadcraft.core.errors import PluginError
+from roadcraft.core.factory import create
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.interfaces import Recipe
+from roadcraft.core.types import Losses
 from roadcraft.planners.learned.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.distributed import agreed, largest, shard, summed
 from roadcraft.plugins.training.run.divergence import Diverged, FiniteCheck
+from roadcraft.plugins.training.run.parameters import Frozen
 from roadcraft.plugins.training.stopping import StopRequest
 
 NEAR_S = 3.0  # what a closed loop drives of a plan before many newer ones have replaced it
-FLOOR = 0.01  # of the learning rate at the end
+DIAGNOSTICS = "diagnostics/"  # before the names of what is logged and not summed
 TICK = 10  # steps between two looks at the clock where processes have to agree on it
-Terms = dict[str, Tensor]
 
 
 class TrainModule(pl.LightningModule):
-    """Minimises the sum of the model's loss terms. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
+    """Minimizes the sum of the loss terms of model and recipe. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
 
     Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``). Before each part of
     a batch the random state is set from (seed, step, part), so that dropout and noise are the same wherever the part is trained and whenever a run goes on.
@@ -36,16 +40,17 @@ class TrainModule(pl.LightningModule):
     def __init__(self, network: Network, config: TrainConfig, stop_at: int, stop: StopRequest | None = None) -> None:
         super().__init__()
         self.network, self.config, self.stop = network, config, stop or StopRequest()
-        assert config.learning_rate is not None  # ``recipe.with_rate``
+        assert config.learning_rate is not None  # ``resolve.with_rate``
         self.peak = config.learning_rate
         self.finite, self.stopping = FiniteCheck(self.peak, config.max_gradient_norm), 0
         self.parts = nn.ModuleDict({"encoder": network.encoder, "model": network.model})
+        self.recipe, self.frozen = recipe_of(config), Frozen(self.parts, config.freeze)
         self.done, self.spent, self.clock, self.stop_at = 0, 0.0, 0.0, stop_at
         self.average: dict[str, Tensor] | None = None
-        self.latest: Terms = {}
+        self.latest = Losses({})
         self.norm = torch.zeros(())  # of the gradient, before it was cut
         self.scores: dict[str, float] = {}
-        self.compute: Callable[[dict[str, Tensor]], tuple[Terms, Any]] = self.terms
+        self.compute: Callable[[dict[str, Tensor], bool], tuple[Losses, Any]] = self.losses
         self._begun = 0.0
 
     def configure_model(self) -> None:
@@ -53,20 +58,23 @@ class TrainModule(pl.LightningModule):
             assert self.device_mesh is not None
             shard(self.network, self.device_mesh["data_parallel"])
         if self.config.compile:
-            self.compute = torch.compile(self.terms)
+            self.compute = torch.compile(self.losses)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        matrices = [p for p in self.parts.parameters() if p.dim() > 1]
-        rest = [p for p in self.parts.parameters() if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": self.config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.peak, fused=True)
+        trained = {k: p for k, p in self.parts.named_parameters() if p.requires_grad}
+        optimizer = self.recipe.optimizer(self.recipe.groups(trained))
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
 
     # ---- the clock ------------------------------------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
         self._begun = time.monotonic()
         self.clock = self.spent
-        self.parts.train(not self.config.overfit)  # dropout would keep a handful of samples from being learned by heart
+        self.frozen.train(
+            not self.config.overfit
+        )  # dropout would keep a handful of samples from being learned by heart
 
     @property
     def elapsed(self) -> float:
@@ -94,13 +102,9 @@ class TrainModule(pl.LightningModule):
         limit = self.config.minutes * 60.0
         return max(self.done / self.config.steps, self.clock / limit if limit else 0.0)
 
-    def rate(self) -> float:
-        """Learning rate now: a linear rise, then a cosine."""
-        c, p = self.config, min(self.progress, 1.0)
-        if self.done / c.steps < c.warmup_fraction and p < c.warmup_fraction:
-            return self.peak * max((p if c.minutes else (self.done + 1) / c.steps) / c.warmup_fraction, 0.01)
-        wave = 0.5 * (1.0 + math.cos(math.pi * (p - c.warmup_fraction) / (1.0 - c.warmup_fraction)))
-        return self.peak * (FLOOR + (1.0 - FLOOR) * wave)
+    def factor(self) -> float:
+        """What the peak rates are multiplied by now."""
+        return self.recipe.schedule(self.done, self.config.steps, self.progress)
 
     # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -108,15 +112,17 @@ class TrainModule(pl.LightningModule):
         part = batch_idx % self.config.accumulate
         if part == 0:
             self.tick()
+            factor = self.factor()
             for group in self.trainer.optimizers[0].param_groups:
-                group["lr"] = self.rate()
+                group["lr"] = group["initial_lr"] * factor
         set_random("train", self.config.seed, self.done, part * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        terms, _ = self.compute(batch)
-        self.latest = {k: v.detach() for k, v in terms.items()}
-        self.finite.look_at_loss(terms, batch, self.done + 1, batch_idx % self.config.accumulate)
-        return torch.stack(list(terms.values())).sum()
+        batch = self.recipe.augment(batch)
+        found, _ = self.compute(batch, True)
+        self.latest = Losses(*({k: v.detach() for k, v in some.items()} for some in found))
+        self.finite.look_at_loss(found.terms, batch, self.done + 1, batch_idx % self.config.accumulate)
+        return torch.stack(list(found.terms.values())).sum()
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
@@ -127,12 +133,13 @@ class TrainModule(pl.LightningModule):
         if self.finite.trouble and (wrong or self.trainer.world_size == 1):
             raise self.finite.trouble
 
-    def terms(self, batch: dict[str, Tensor]) -> tuple[Terms, Any]:
-        """Loss terms and the prediction of a batch."""
-        encoding, _ = self.network.encode(batch, None)
-        seen = self.network.for_model(batch)
-        prediction = self.network.model(encoding, seen)
-        return self.network.model.loss(prediction, seen), prediction
+    def losses(self, batch: dict[str, Tensor], training: bool) -> tuple[Losses, Any]:
+        """Loss terms and diagnostics of model and recipe, and the prediction of a batch."""
+        own, prediction, encoding = self.network.losses(batch, training)
+        more = Losses.of(self.recipe.losses(prediction, batch, encoding))
+        if both := {*own.terms, *own.diagnostics} & {*more.terms, *more.diagnostics}:
+            raise PluginError(f"recipe {self.config.recipe.name} and the model both call a loss {', '.join(both)}")
+        return Losses({**own.terms, **more.terms}, {**own.diagnostics, **more.diagnostics}), prediction
 
     def advance(self) -> None:
         """Count a finished step. Called by the run, since Lightning calls callbacks before the module's own hook."""
@@ -167,14 +174,16 @@ class TrainModule(pl.LightningModule):
             for index, size, batch in parts:
                 set_random("validate", self.config.seed, 0, index)
                 batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
-                terms, prediction = self.terms(batch)
-                values = {**terms, "loss": torch.stack(list(terms.values())).sum(), **errors(prediction, batch)}
+                found, prediction = self.losses(batch, False)
+                loss = torch.stack(list(found.terms.values())).sum()
+                values = {**found.terms, "loss": loss, **errors(prediction, batch)}
+                values |= {f"{DIAGNOSTICS}{k}": v for k, v in found.diagnostics.items()}
                 sums["count"] += size
                 for k, v in values.items():
                     sums[k] = sums.get(k, 0.0) + float(v) * size
         finally:
             self._swap(kept)
-            self.parts.train(training)
+            self.frozen.train(training)
         sums = summed(sums, self.device)
         count = sums.pop("count")
         return {k: v / max(count, 1.0) for k, v in sums.items()}
@@ -188,6 +197,13 @@ class TrainModule(pl.LightningModule):
         for k, v in now.items():
             v.copy_(state[k])
         return kept
+
+
+def recipe_of(config: TrainConfig) -> Recipe:
+    """The run's recipe. Raises PluginError and ConfigError."""
+    ref: PluginRef = config.recipe
+    made: Recipe = create("recipe", ref.name, ref.params, settings=config)
+    return made
 
 
 def set_random(*what: str | int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.preflight import Faults
-from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.scenario_io.open import open_source
 
 
@@ -17,12 +17,12 @@ def preflight(config: TrainConfig, resume: Path | None = None, source: ScenarioS
     """Paths, plugins' own checks, the run's folder and data. Returns the data; raises ConfigError or DataError that name every mistake. resume: a run that
     goes on, which no longer reads what it was started from."""
     faults = Faults()
-    faults.of_parts(config if resume is None else replace(config, start=""), skip=("data",))
+    faults.of_parts(config if resume is None else replace(config, start=StartConfig()), skip=("data",))
     if resume is None:
         with faults.of("out"):
             _check_out(Path(config.out))
         with faults.of("start"):
-            _check_start(config.start)
+            _check_start(config.start.source)
     devices = int(os.environ.get("WORLD_SIZE") or max(config.devices, 1) * config.nodes)  # as torchrun says
     parts = config.accumulate * devices
     with faults.of("batch"):
@@ -58,15 +58,18 @@ def _check_start(start: str) -> None:
 
 
 def check(config: TrainConfig) -> None:
-    """``preflight``, and the network and the samples are built, the weights to start from included."""
+    """``preflight``, and the network, its recipe and the samples are built, the weights to start from included."""
     from roadcraft.core.config import to_tree
     from roadcraft.planners.learned.checkpoint import build_network
     from roadcraft.plugins.training.data.data import DataModule
-    from roadcraft.plugins.training.run.resolve import load_start
+    from roadcraft.plugins.training.run.module import TrainModule
+    from roadcraft.plugins.training.run.resolve import load_start, with_rate
 
     source = preflight(config)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
+    config = with_rate(config, network.model)
     data = DataModule(config, source, network.features)
-    if config.start:
+    if config.start.parts:
         load_start(network, config)
+    TrainModule(network, config, config.steps).configure_optimizers()
     print(f"{len(data.samples)} samples to train on, {len(data.held)} held out")

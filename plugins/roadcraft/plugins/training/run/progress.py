@@ -32,7 +32,8 @@ class ProgressBar(pl.Callback):
         m = pl_module
         if m.done % EVERY:
             return
-        note = f"step {m.done}  loss {sum(float(v) for v in m.latest.values()):.3f}"
+        note = f"step {m.done}  loss {sum(float(v) for v in m.latest.terms.values()):.3f}"
+        note += "".join(f"  {k} {float(v):.3f}" for k, v in m.latest.diagnostics.items())
         if m.scores:
             note += f"  {'training' if m.config.overfit else 'held-out'} ADE {m.scores['ade_m']:.2f} m"
         self.bar.update(self.task, completed=min(m.progress, 1.0), note=note)

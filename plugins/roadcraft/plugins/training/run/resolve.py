@@ -26,12 +26,11 @@ from roadcraft.planners.learned.checkpoint import (
     settle_folder,
     warn_of_changes,
 )
-from roadcraft.plugins.training.config import TrainConfig
+from roadcraft.plugins.training.config import StartConfig, TrainConfig
 
-LEARNING_RATE, TUNED = (
-    2e-3,
-    0.1,
-)  # where neither the configuration nor the model says one; share of it to go on with trained weights
+LEARNING_RATE = 2e-3  # where neither the configuration nor the model says one
+TUNED = 0.1  # share of it to go on with trained weights
+PARTS = ("encoder", "model", "recipe")  # plugins that make a run what it is
 # What a run that goes on may change: how long it goes, where and how fast it runs, and what is looked at on the way.
 MAY_CHANGE = (
     "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select", "out", "data", "format",
@@ -43,9 +42,9 @@ def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 
     """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed, or over the encoder and model of
     the checkpoint that ``start`` names."""
     if resume is None:
-        named = [w.removeprefix("start=") for w in words if w.startswith("start=")]
-        start = named[-1] if named else load_config(TrainConfig, words).config.start
-        loaded = load_config(TrainConfig, [*(_parts_of(start) if start else []), *words])
+        named = [w for w in words if w.startswith(("start=", "start."))]
+        start = load_config(TrainConfig, named or words).config.start
+        loaded = load_config(TrainConfig, [*(_parts_of(start) if start.parts else []), *words])
         return replace(loaded, config=replace(loaded.config, overfit=overfit)) if overfit else loaded
     settle_folder(resume / "last")
     tree = read_run(resume)
@@ -73,43 +72,43 @@ def read_run(run: Path) -> dict[str, Any]:
     return tree
 
 
-def _parts_of(start: str) -> list[str]:
-    tree = read_config(start)
-    return _as_words({"encoder": tree["encoder"], "model": tree["model"]})
+def _parts_of(start: StartConfig) -> list[str]:
+    tree = read_config(start.source)
+    return _as_words({kind: tree[kind] for kind in start.parts})
 
 
 def load_start(network: Network, config: TrainConfig) -> None:
-    """Fill a network with the weights of the checkpoint ``config.start``. Raises ConfigError where that has another encoder or model, DataError where its weights
-    do not fit, naming both sides."""
-    tree, here = read_config(config.start), described(config)
-    if any(tree[kind]["name"] != here[kind]["name"] for kind in ("encoder", "model")):
+    """Fill a network, or its encoder, with the weights of the checkpoint that ``config.start`` names. Raises ConfigError
+    where that has another encoder or model, DataError where its weights do not fit, naming both sides."""
+    folder, parts = config.start.source, config.start.parts
+    tree, here = read_config(folder), described(config)
+    remedy = f"leave {' and '.join(parts)} out to take the checkpoint's"
+    if any(tree[kind]["name"] != here[kind]["name"] for kind in parts):
         raise ConfigError(
-            f"start: {config.start} holds {described_parts(tree)}, this run asks for {described_parts(here)}; "
-            "leave encoder and model out to take the checkpoint's"
+            f"start: {folder} holds {described_parts(tree, parts)}, this run asks for {described_parts(here, parts)}; {remedy}"
         )
     try:
-        load_weights(network, Path(config.start), tree)
+        load_weights(network, Path(folder), tree, parts)
     except DataError as e:
         differ = [
             f"{kind}.params.{k} is {stored!r} in the checkpoint, {here[kind]['params'][k]!r} here"
-            for kind in ("encoder", "model")
+            for kind in parts
             for k, stored in (tree[kind].get("params") or {}).items()
             if k in here[kind]["params"] and here[kind]["params"][k] != stored
         ]
-        remedy = "; ".join([*differ, "leave encoder and model out to take the checkpoint's"]) if differ else e.remedy
-        raise DataError(e.what, where=e.where, remedy=remedy) from e
-    warn_of_changes(config.start, tree)
+        raise DataError(e.what, where=e.where, remedy="; ".join([*differ, remedy]) if differ else e.remedy) from e
+    warn_of_changes(folder, tree)
 
 
 def with_rate(config: TrainConfig, model: Any, resume: Path | None = None) -> TrainConfig:
-    """The configuration with its learning rate as a number: what it says, else that of the run that goes on, else the model's own, a tenth of it where the weights
-    are those of another run."""
+    """The configuration with its learning rate as a number: what it says, else that of the run that goes on, else the
+    model's own, a tenth of it where all weights are those of another run."""
     if config.learning_rate is not None:
         return config
     if resume is not None:
         return replace(config, learning_rate=float(read_run(resume)["training"]["learning_rate"]))
     rate = float(getattr(model, "learning_rate", LEARNING_RATE))
-    return replace(config, learning_rate=rate * TUNED if config.start else rate)
+    return replace(config, learning_rate=rate * TUNED if config.start.checkpoint else rate)
 
 
 def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
@@ -125,7 +124,12 @@ def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
 def check_same(config: TrainConfig, resume: Path) -> None:
     """Raises ConfigError where the run in ``resume`` had another recipe, or other code."""
     tree = read_run(resume)
-    changed = changed_code(tree)
+    old_recipe, recipe = tree["training"]["recipe"]["name"], config.recipe.name
+    if old_recipe != recipe:
+        raise ConfigError(
+            f"{resume} was trained by recipe {old_recipe}, not {recipe}; a resumed run keeps it: leave recipe= out"
+        )
+    changed = changed_code(tree, PARTS)
     if changed:
         raise ConfigError(
             f"{resume}: {'; '.join(changed)}; a resumed run keeps its code: put the source back, or begin a run of its own with start={resume / 'last'}"
@@ -140,9 +144,9 @@ def check_same(config: TrainConfig, resume: Path) -> None:
 
 
 def described(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as a tree, with every param of encoder and model spelt out, so that a checkpoint outlives a change of defaults."""
+    """The configuration as a tree, with every param of encoder, model and recipe spelt out, so that a checkpoint outlives a change of defaults."""
     tree = to_tree(config)
-    for kind in ("encoder", "model"):
+    for kind in PARTS:
         ref = tree[kind]
         params = to_tree(build_params(registry(), kind, ref["name"], ref["params"]))
         tree[kind] = {"name": ref["name"], "params": params}
@@ -150,15 +154,15 @@ def described(config: TrainConfig) -> dict[str, Any]:
 
 
 def versions(config: TrainConfig) -> dict[str, str]:
-    """What trained: roadcraft, torch, Python, and the distributions that provide encoder and model."""
-    found = (registry().find("encoder", config.encoder.name), registry().find("model", config.model.name))
+    """What trained: roadcraft, torch, Python, and the distributions that provide encoder, model and recipe."""
+    found = [registry().find(kind, getattr(config, kind).name) for kind in PARTS]
     own = {"roadcraft": __version__, "torch": torch.__version__, "python": platform.python_version()}
     return {p.provider: p.version for p in found} | own
 
 
 def code_digests(config: TrainConfig) -> dict[str, str]:
-    """Digests of the sources of encoder and model."""
-    parts = (("encoder", config.encoder.name), ("model", config.model.name))
+    """Digests of the sources of encoder, model and recipe."""
+    parts = [(kind, getattr(config, kind).name) for kind in PARTS]
     return {f"{kind} {name}": code_digest(kind, name) for kind, name in parts}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from roadcraft.core.errors import DataError
+from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.files import digest_of
 from roadcraft.planners.learned.checkpoint import json_text, read_tensors, write_tensors, write_text
 from roadcraft.plugins.training.run.distributed import like, whole
@@ -26,7 +26,9 @@ def gather_state(optimizer: torch.optim.Optimizer, average: Mapping[str, Any] | 
     """The optimiser's state and the averaged weights, whole, on the CPU. Every rank has to call it."""
     tensors: dict[str, Any] = {}
     for i, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{k}": v for k, v in values.items()}
+        if odd := [k for k, v in values.items() if not isinstance(v, Tensor | None)]:
+            raise PluginError(f"the recipe's optimizer keeps {odd[0]}, which is no tensor: a run could not be resumed")
+        tensors |= {f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None}
     tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
     return {k: v.detach().cpu().contiguous() for k, v in whole(tensors).items()}
 
@@ -50,7 +52,9 @@ def load_counters(folder: Path) -> dict[str, Any]:
         counters = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as e:
         raise DataError(f"not valid JSON: {e}", where=str(path), remedy=f"begin anew with start={folder}") from e
-    absent = [k for k in ("step", "seconds", "best", "stale", "rounds", "scores", "data") if k not in counters]
+    absent = [
+        k for k in ("step", "seconds", "best", "stale", "rounds", "scores", "data", "callbacks") if k not in counters
+    ]
     if absent:
         raise DataError(f"{', '.join(absent)} missing", where=str(path), remedy=f"begin anew with start={folder}")
     return counters
