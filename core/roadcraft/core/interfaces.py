@@ -285,9 +285,9 @@ class Recipe(ABC):
     """How a network is trained: which parameters at which rate by which optimizer, what is done to a batch, what is
     added to the loss, which callbacks take part. Constructed as ``Target(config, settings=...)``.
 
-    Name, params and source are stored in the checkpoint; a run goes on with the recipe it was begun with. Torch's random
-    state is set from seed and step before each batch, so that what ``augment`` and ``losses`` draw is drawn again by a
-    resumed run. To change one part of the built-in recipe, subclass ``roadcraft.plugins.AdamWCosine``.
+    Name, params and source are stored in the checkpoint; a run goes on with the recipe it was begun with. Torch's
+    random state is set from seed and step before each batch, so that what ``augment`` and ``losses`` draw is drawn
+    again by a resumed run. To change one part of the built-in recipe, subclass ``roadcraft.plugins.AdamWCosine``.
     """
 
     def __init__(self, config: Any, *, settings: Any) -> None:

@@ -141,8 +141,8 @@ def check_prediction(prediction: Any, spec: FeatureSpec, count: int) -> None:
 
 class EncoderConformance:
     """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the
-    batch, a reload, the device of the features (``meta``, and a GPU where there is one), bfloat16. ``meta``: why the encoder
-    cannot run on torch's device ``meta``, if it cannot."""
+    batch, a reload, the device of the features (``meta``, and a GPU where there is one), bfloat16. ``meta``: why the
+    encoder cannot run on torch's device ``meta``, if it cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -207,8 +207,8 @@ class EncoderConformance:
         torch.testing.assert_close(one, two, rtol=0, atol=0, msg="a reloaded encoder says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, encoder: Any) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it
-        would on a GPU, and so does a shape that depends on a value. With gradients, too."""
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
+        as it would on a GPU, and so does a shape that depends on a value. With gradients, too."""
         if self.meta:
             pytest.skip(self.meta)
         self.check_on("meta", encoder)
@@ -241,11 +241,11 @@ class EncoderConformance:
 
 
 class ModelConformance:
-    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit headings, times, finiteness (of logits, loss and
-    gradients, with nobody around, without a target), extras, independence of the batch, other capacities, a reload, the device of
-    the features (``meta``, and a GPU where there is one), bfloat16; training lowers the loss.
-    ``meta``: why the model cannot run on torch's device ``meta``, ``meta_training`` why it cannot be trained there, if it
-    cannot."""
+    """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit
+    headings, times, finiteness (of logits, loss and gradients, with nobody around, without a target), extras,
+    independence of the batch, other capacities, a reload, the device of the features (``meta``, and a GPU where there
+    is one), bfloat16; training lowers the loss. ``meta``: why the model cannot run on torch's device ``meta``,
+    ``meta_training`` why it cannot be trained there, if it cannot."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -316,7 +316,8 @@ class ModelConformance:
         }
 
     def losses(self, model: Any, encoding: SceneEncoding, targets: Mapping[str, Any]) -> tuple[Losses, Any]:
-        """What training asks for: ``forward`` without the future among the features, then ``loss``; and the prediction."""
+        """What training asks for: ``forward`` without the future among the features, then ``loss``; and the
+        prediction."""
         known = {k: v for k, v in targets.items() if k not in TARGETS}
         forced = {"targets": targets} if accepts(model.forward, "targets") else {}
         encoded = {"encoding": encoding} if accepts(model.loss, "encoding") else {}
@@ -409,9 +410,9 @@ class ModelConformance:
             torch.testing.assert_close(a, b, rtol=0, atol=0, msg="a reloaded model says something else")
 
     def test_it_runs_on_the_device_of_its_features(self, pair: tuple[Any, Any]) -> None:
-        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there as it
-        would on a GPU, and so does a shape that depends on a value. With loss and gradients, too. ``kind`` alone may be
-        looked into, to find the tokens of a kind; where a model does so it is given on the CPU."""
+        """Tried on ``meta``, which every machine has and which computes nothing: a tensor made on the CPU fails there
+        as it would on a GPU, and so does a shape that depends on a value. With loss and gradients, too. ``kind`` alone
+        may be looked into, to find the tokens of a kind; where a model does so it is given on the CPU."""
         if self.meta:
             pytest.skip(self.meta)
         try:

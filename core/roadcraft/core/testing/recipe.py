@@ -20,9 +20,9 @@ STEPS = 50
 
 
 class RecipeConformance:
-    """Subclass it, set ``name``: every parameter in one group, an optimizer whose state can be stored, rates of a whole run,
-    augmentation that keeps shapes and repeats, loss terms and diagnostics, callbacks whose state fits into JSON, two steps.
-    ``encoder`` and ``model``: those it is tried with; ``settings``: of ``TrainConfig``."""
+    """Subclass it, set ``name``: every parameter in one group, an optimizer whose state can be stored, rates of a whole
+    run, augmentation that keeps shapes and repeats, loss terms and diagnostics, callbacks whose state fits into JSON,
+    two steps. ``encoder`` and ``model``: those it is tried with; ``settings``: of ``TrainConfig``."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}

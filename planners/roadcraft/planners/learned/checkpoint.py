@@ -67,8 +67,8 @@ class Network:
         return seen
 
     def losses(self, batch: Mapping[str, Tensor], training: bool = True) -> tuple[Losses, Prediction, SceneEncoding]:
-        """What the model says of a batch of features and targets, and what that costs; ``forward`` sees no target unless
-        it takes them, in training."""
+        """What the model says of a batch of features and targets, and what that costs; ``forward`` sees no target
+        unless it takes them, in training."""
         encoding, _ = self.encode(batch)
         targets = self.for_model(batch)
         features = {k: v for k, v in targets.items() if k not in TARGETS}

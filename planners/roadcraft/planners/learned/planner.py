@@ -32,10 +32,12 @@ class Learned(Planner):
     present one. A scenario's state is its row of the encoder's cache, None before the first step and where the encoder
     has none.
 
-    ``debug`` holds mode and probability of the best candidate, and the prediction's extras (B, K or 1, ...) as ``extra_NAME``.
+    ``debug`` holds mode and probability of the best candidate, and the prediction's extras (B, K or 1, ...) as
+    ``extra_NAME``.
 
-    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on its neighbours, bit for bit.
-    Raises DataError when the checkpoint cannot be used, ConfigError where conditions are given to a network that reads none.
+    Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on
+    its neighbours, bit for bit. Raises DataError when the checkpoint cannot be used, ConfigError where conditions are
+    given to a network that reads none.
     """
 
     def __init__(self, config: LearnedConfig) -> None:
@@ -86,8 +88,8 @@ class Learned(Planner):
         self, features: Features, keys: Keys, known: Sequence[Any]
     ) -> tuple[dict[str, NDArray[Any]], F64, list[Any]]:
         """By name: ego (B, K, T, S) in the ego frame and log_p (B, K), float64; agent_id and agent_valid (B, A); others
-        (B, A, T, 4) float64, the futures of agents that go with the likeliest trajectory, where there are any; extras of
-        the prediction. Times (T,). And the rows of the encoder's cache, from those of the step before."""
+        (B, A, T, 4) float64, the futures of agents that go with the likeliest trajectory, where there are any; extras
+        of the prediction. Times (T,). And the rows of the encoder's cache, from those of the step before."""
         import torch
 
         threads = torch.get_num_threads()
