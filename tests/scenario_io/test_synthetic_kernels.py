@@ -83,13 +83,17 @@ def test_lights_cycle_through_green_yellow_red():
 def _straight(length: float):
     n = int(length / STEP) + 1
     xy = np.stack([np.arange(n) * STEP, np.zeros(n)], 1)
-    return np.array([0, n], np.int64), xy, np.tile([1.0, 0.0], (n, 1))
+    none = np.array([-1], np.int64)
+    direction = np.tile([1.0, 0.0], (n, 1))
+    return dr.Roads(
+        np.array([0, n], np.int64), xy, np.zeros(n), np.full(n, 20.0), none, none, np.array([np.inf]), direction
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_leader_is_the_nearest_body_in_the_way(seed):
     rng = np.random.default_rng(seed)
-    off, xy, direction = _straight(200.0)
+    roads = _straight(200.0)
     const, state = np.zeros(dr.CONSTANTS), np.zeros(dr.STATES)
     const[[dr.LENGTH, dr.WIDTH, dr.FRONT, dr.REAR]] = 4.8, 1.9, 2.4, 2.4
     state[dr.S], state[dr.V] = 50.0, 10.0
@@ -101,7 +105,7 @@ def test_the_leader_is_the_nearest_body_in_the_way(seed):
     box[(box[:, 0] > 40) & (box[:, 0] < 60), 0] = 150.0
     box[0, 0] = 50.0
     speed = rng.uniform(0, 12, n)
-    gap, v, j = dr.leader(0, 0, state, const, np.ones(n, np.bool_), box, speed, off, xy, direction, 60.0)
+    gap, v, j = dr.leader(0, 0, state, const, dr.Bodies(box, speed, np.ones(n, np.bool_)), roads, 60.0)
     rows = [k for k in range(1, n) if abs(box[k, 1]) < 1.9 + 0.18 and 52.4 < box[k, 0] - 0.5 * box[k, 3] < 50.0 + 60.0]
     if not rows:
         assert j == -1

@@ -3,8 +3,12 @@ change pays."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+
+from roadcraft.core.arrays import F64, I64, U8, Mask
 
 # Columns of the drivers' constants (N, CONSTANTS).
 LENGTH, WIDTH, FRONT, REAR, SPEED_FACTOR, HEADWAY, GAP, ACCEL, DECEL, JERK, LATERAL, NOISE, NOISE_PHASE = range(13)
@@ -18,6 +22,87 @@ STATES = 8
 STEP = 0.5
 CONTROL_LIGHT, CONTROL_STOP, CONTROL_ALL_WAY, GATE_WALK = 2, 3, 4, 9
 GREEN, YELLOW, RED = 0, 1, 2
+
+
+class Roads(NamedTuple):
+    """Of a ``PathTable``: off (P + 1,), xy (Q, 2), heading, cap (Q,), left, right, merge_s (P,); direction (Q, 2): unit
+    vectors of the headings."""
+
+    off: I64
+    xy: F64
+    heading: F64
+    cap: F64
+    left: I64
+    right: I64
+    merge_s: F64
+    direction: F64
+
+
+class Gates(NamedTuple):
+    """Of a ``PathTable``: off (P + 1,) rows of s, kind, light, conn, walk, xy."""
+
+    off: I64
+    s: F64
+    kind: I64
+    light: I64
+    conn: I64
+    walk: I64
+    xy: F64
+
+
+class Conflicts(NamedTuple):
+    """Of a ``PathTable``: where paths enter connectors (P, C), which stretches conflict (C, C), and who goes first."""
+
+    conn_s: F64
+    conf_in: F64
+    conf_out: F64
+    priority: I64
+    conn_light: I64
+    conn_control: I64
+
+
+class Drivers(NamedTuple):
+    """N drivers: on the road or not, and for good, path and next gate (N,), state (N, STATES), const (N, CONSTANTS)."""
+
+    on: Mask
+    gone: Mask
+    path: I64
+    next_gate: I64
+    state: F64
+    const: F64
+
+
+class Bodies(NamedTuple):
+    """What may be hit, drivers first, then pedestrians: box (B, 5), speed (B,), active (B,)."""
+
+    box: F64
+    speed: F64
+    active: Mask
+
+
+class People(NamedTuple):
+    """Q pedestrians, see ``Walkers``: along (Q,) m walked; phase (Q,): 0 on the way to the curb, 1 waiting there,
+    5 waiting there for drivers to stop, 2 crossing, 3 beyond; box (Q, 5) and speed (Q,) of their bodies."""
+
+    way: F64
+    curb: F64
+    walk: I64
+    group: I64
+    pace: F64
+    go: F64
+    along: F64
+    phase: I64
+    box: F64
+    speed: F64
+
+
+class Moment(NamedTuple):
+    """Step k at ``time`` s; light (groups,) LightState; script (R, T) speed caps."""
+
+    k: int
+    time: float
+    light: U8
+    script: F64
 
 
 @njit(cache=True, nogil=True)
@@ -57,9 +142,11 @@ def pose(p, state, const, off, xy, heading):
 
 
 @njit(cache=True, nogil=True)
-def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
+def leader(i, p, state, const, bodies, roads, horizon):
     """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1)
     if none."""
+    box, speed, active = bodies
+    off, xy, direction = roads.off, roads.xy, roads.direction
     best, best_v, best_j = np.inf, 0.0, -1
     first = state[S] + const[FRONT] - 1.0
     xi, yi, half = box[i, 0], box[i, 1], 0.5 * const[WIDTH] + 0.18
@@ -100,27 +187,28 @@ def leader(i, p, state, const, active, box, speed, off, xy, direction, horizon):
 
 
 @njit(cache=True, nogil=True)
-def walk_free(i, g, state, const, gate_s, gate_xy, gate_walk, ped_walk, ped_state, ped_box, ped_speed):
+def walk_free(g, state, const, gates, people):
     """Whether a driver may pass a crosswalk: nobody on it near the driver's lane or about to
     be there."""
-    d = gate_s[g] - (state[S] + const[FRONT])
+    d = gates.s[g] - (state[S] + const[FRONT])
     if d > 60.0:
         return True
-    for q in range(len(ped_walk)):
-        if ped_walk[q] != gate_walk[g] or (ped_state[q] != 2 and ped_state[q] != 5):
+    for q in range(len(people.walk)):
+        if people.walk[q] != gates.walk[g] or (people.phase[q] != 2 and people.phase[q] != 5):
             continue
-        dx, dy = gate_xy[g, 0] - ped_box[q, 0], gate_xy[g, 1] - ped_box[q, 1]
-        ahead = dx * np.cos(ped_box[q, 2]) + dy * np.sin(ped_box[q, 2])
-        if -2.4 < ahead < 3.0 + 4.5 * max(ped_speed[q], 1.0):
+        dx, dy = gates.xy[g, 0] - people.box[q, 0], gates.xy[g, 1] - people.box[q, 1]
+        ahead = dx * np.cos(people.box[q, 2]) + dy * np.sin(people.box[q, 2])
+        if -2.4 < ahead < 3.0 + 4.5 * max(people.speed[q], 1.0):
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def gives_way(i, c, gs, path, state, const, active, light, table, patience):
+def gives_way(i, c, drivers, light, conflicts, patience):
     """Whether a driver at the entrance of connector c must wait for somebody on, or on the way to, a conflicting
     connector."""
-    conn_s, conf_in, conf_out, priority, conn_light, conn_control = table
+    conn_s, conf_in, conf_out, priority, conn_light, conn_control = conflicts
+    active, path, state, const = drivers.on, drivers.path, drivers.state, drivers.const
     start = conn_s[path[i], c]
     to_in = start - state[i, S] - const[i, FRONT]
     for d in range(conf_in.shape[0]):
@@ -151,9 +239,11 @@ def gives_way(i, c, gs, path, state, const, active, light, table, patience):
 
 
 @njit(cache=True, nogil=True)
-def lane_gaps(i, q, box, speed, active, const, off, xy, heading, s_near):
+def lane_gaps(i, q, bodies, const, roads, s_near):
     """Where the driver would be on path q (arc, offset) the gaps ahead and behind, and the speed and number of who is
     behind."""
+    box, speed, active = bodies
+    off, xy, heading = roads.off, roads.xy, roads.heading
     best, arc = np.inf, 0.0
     n = off[q + 1] - off[q]
     lo, hi = max(0, int(s_near / STEP) - 60), min(n - 1, int(s_near / STEP) + 60)

@@ -4,6 +4,7 @@ world."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -54,6 +55,14 @@ from roadcraft.scenario_io.synthetic.traffic.drivers import (
 DT = 0.05
 
 
+class Streets(NamedTuple):
+    """What the drivers drive on."""
+
+    roads: dr.Roads
+    gates: dr.Gates
+    conflicts: dr.Conflicts
+
+
 @dataclass(frozen=True)
 class Walkers:
     """Q pedestrians: way (Q, 4, 2) corner points of their walk; curb (Q, 2) arcs at which they step on and off the road
@@ -99,56 +108,59 @@ def drive(
     """Runs the traffic for ``len(lights)`` steps. path (N,), state (N, STATES), const (N, CONSTANTS): driver 0 is the
     ego; lights (T, groups) LightState; script (R, T) speed caps of the drivers whose SCRIPT column names the row."""
     t = table
-    conflict = (t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
-    gates = (t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
+    conflicts = dr.Conflicts(t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
+    gates = dr.Gates(t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
     direction = np.stack([np.cos(t.heading), np.sin(t.heading)], 1)
-    roads = (t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s, direction)
-    w = (walkers.way, walkers.curb, walkers.walk, walkers.group, walkers.speed, walkers.go, walkers.start)
-    return Motion(
-        *_run(roads, gates, conflict, path.copy(), state.copy(), const.copy(), lights, script, w, zipper_range)
+    roads = dr.Roads(t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s, direction)
+    n, q = len(path), len(walkers.walk)
+    drivers = dr.Drivers(
+        np.zeros(n, np.bool_), np.zeros(n, np.bool_), path.copy(), np.zeros(n, np.int64), state.copy(), const.copy()
     )
+    box, speed, active = np.zeros((n + q, 5)), np.zeros(n + q), np.zeros(n + q, np.bool_)
+    active[n:] = True
+    w = walkers
+    people = dr.People(
+        w.way, w.curb, w.walk, w.group, w.speed, w.go, w.start.copy(), np.zeros(q, np.int64), box[n:], speed[n:]
+    )
+    bodies = dr.Bodies(box, speed, active)
+    return Motion(*_run(Streets(roads, gates, conflicts), drivers, bodies, people, lights, script, zipper_range))
 
 
 @njit(cache=True, nogil=True)
-def _run(roads, gates, conflict, path, state, const, lights, script, w, zipper_range):
-    steps, n, q = len(lights), len(path), len(w[2])
+def _run(streets, drivers, bodies, people, lights, script, zipper_range):
+    steps, n, q = len(lights), len(drivers.path), len(people.walk)
+    roads, gates = streets.roads, streets.gates
+    on, gone, path, _, state, const = drivers
     box, speed, accel = np.zeros((steps, n, 5)), np.zeros((steps, n)), np.zeros((steps, n))
     active, paths, arcs = np.zeros((steps, n), np.bool_), np.zeros((steps, n), np.int64), np.zeros((steps, n))
     gap, lead = np.full(steps, np.inf), np.full(steps, -1, np.int64)
     walker, walker_speed = np.zeros((steps, q, 3)), np.zeros((steps, q))
-    on, gone, next_gate = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.int64)
-    bodies, velocity, alive = np.zeros((n + q, 5)), np.zeros(n + q), np.zeros(n + q, np.bool_)
-    alive[n:] = True
-    u, phase = w[6].copy(), np.zeros(q, np.int64)
     want = np.zeros(n)
     for k in range(steps):
-        time = k * DT
-        _walk(k, time, u, phase, w, lights[k], path, state, const, on, gates, bodies[n:], velocity[n:])
+        now = dr.Moment(k, k * DT, lights[k], script)
+        _walk(now, people, drivers, gates)
         for i in range(n):
-            if not on[i] and not gone[i] and const[i, SPAWN] <= time:
-                _enter(i, on, next_gate, path, state, const, bodies, velocity, alive, roads, gates)
+            if not on[i] and not gone[i] and const[i, SPAWN] <= now.time:
+                _enter(i, drivers, bodies, roads, gates)
             if on[i]:
-                _place(bodies[i], path[i], state[i], const[i], roads)
-                velocity[i], alive[i] = state[i, V], True
+                _place(bodies.box[i], path[i], state[i], const[i], roads)
+                bodies.speed[i], bodies.active[i] = state[i, V], True
             else:
-                alive[i] = False
+                bodies.active[i] = False
         for i in range(n):
             if on[i] and k % 2 == 0:  # drivers think ten times a second
                 if k % 10 == 2 * (i % 5) and i > 0:
-                    _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads, gates, next_gate)
-                want[i], g, j = _desire(
-                    i, k, time, on, path, state, const, bodies, velocity, alive, roads, gates, conflict, next_gate,
-                    lights[k], script, w, phase, n, zipper_range,
-                )  # fmt: skip
+                    _change_lane(i, now.time, drivers, bodies, roads, gates)
+                want[i], g, j = _desire(i, now, drivers, bodies, streets, people, zipper_range)
                 if i == 0:
                     gap[k : k + 2], lead[k : k + 2] = g, j
-        box[k], speed[k], accel[k], active[k] = bodies[:n], velocity[:n], state[:, A], on
+        box[k], speed[k], accel[k], active[k] = bodies.box[:n], bodies.speed[:n], state[:, A], on
         paths[k], arcs[k] = path, state[:, S]
-        walker[k], walker_speed[k] = bodies[n:, :3], velocity[n:]
+        walker[k], walker_speed[k] = people.box[:, :3], people.speed
         for i in range(n):
             if on[i]:
                 _advance(state[i], const[i], want[i])
-                end = (roads[0][path[i] + 1] - roads[0][path[i]] - 1) * STEP
+                end = (roads.off[path[i] + 1] - roads.off[path[i]] - 1) * STEP
                 if state[i, S] + const[i, FRONT] > end - 1.0:
                     on[i], gone[i] = False, True
     return box, speed, accel, active, paths, arcs, gap, lead, walker, walker_speed
@@ -156,49 +168,47 @@ def _run(roads, gates, conflict, path, state, const, lights, script, w, zipper_r
 
 @njit(cache=True, nogil=True)
 def _place(body, p, state, const, roads):
-    x, y, h = dr.pose(p, state, const, roads[0], roads[1], roads[2])
+    x, y, h = dr.pose(p, state, const, roads.off, roads.xy, roads.heading)
     shift = 0.5 * (const[FRONT] - const[REAR])
     body[0], body[1], body[2] = x + np.cos(h) * shift, y + np.sin(h) * shift, h
     body[3], body[4] = const[LENGTH], const[WIDTH]
 
 
 @njit(cache=True, nogil=True)
-def _enter(i, on, next_gate, path, state, const, bodies, velocity, alive, roads, gates):
+def _enter(i, drivers, bodies, roads, gates):
     """Lets a waiting driver in where there is room; its gates start behind its front."""
-    _place(bodies[i], path[i], state[i], const[i], roads)
+    on, path, state, const = drivers.on, drivers.path, drivers.state, drivers.const
+    box = bodies.box
+    _place(box[i], path[i], state[i], const[i], roads)
     for j in range(len(on)):
         if j != i and on[j]:
             room = (
-                8.0
-                + 0.5 * (bodies[i, 3] + bodies[j, 3])
-                + max(state[i, V] - velocity[j], 0.0) * 2.0
-                + 0.6 * state[i, V]
+                8.0 + 0.5 * (box[i, 3] + box[j, 3]) + max(state[i, V] - bodies.speed[j], 0.0) * 2.0 + 0.6 * state[i, V]
             )
-            dx, dy = bodies[j, 0] - bodies[i, 0], bodies[j, 1] - bodies[i, 1]
-            across = abs(-np.sin(bodies[i, 2]) * dx + np.cos(bodies[i, 2]) * dy)
+            dx, dy = box[j, 0] - box[i, 0], box[j, 1] - box[i, 1]
+            across = abs(-np.sin(box[i, 2]) * dx + np.cos(box[i, 2]) * dy)
             if dx * dx + dy * dy < room * room and across < 2.4:
                 return
     on[i] = True
-    g = gates[0][path[i]]
-    while g < gates[0][path[i] + 1] and gates[1][g] < state[i, S] + const[i, FRONT] - 1.0:
+    g = gates.off[path[i]]
+    while g < gates.off[path[i] + 1] and gates.s[g] < state[i, S] + const[i, FRONT] - 1.0:
         g += 1
-    next_gate[i] = g
+    drivers.next_gate[i] = g
 
 
 @njit(cache=True, nogil=True)
-def _walk(k, time, u, phase, w, light, path, state, const, on, gates, bodies, velocity):
-    """Moves the pedestrians. phase: 0 on the way to the curb, 1 waiting there, 5 waiting
-    there for drivers to stop, 2 crossing, 3 beyond."""
-    way, curb, walk, group, pace, go, _ = w
+def _walk(now, people, drivers, gates):
+    """Moves the pedestrians."""
+    way, curb, walk, group, pace, go, u, phase, bodies, velocity = people
     for q in range(len(walk)):
         v = pace[q]
         if phase[q] == 0 and walk[q] >= 0 and u[q] >= curb[q, 0] - 0.6:
             phase[q] = 1
         if phase[q] == 1 or phase[q] == 5:
             v = 0.0
-            free = time >= go[q] and (group[q] < 0 or light[group[q]] == GREEN)
+            free = now.time >= go[q] and (group[q] < 0 or now.light[group[q]] == GREEN)
             phase[q] = 5 if free else 1
-            if free and _stoppable(walk[q], path, state, const, on, gates):
+            if free and _stoppable(walk[q], drivers, gates):
                 phase[q], v = 2, pace[q]
         if phase[q] == 2 and u[q] > curb[q, 1] + 0.5:
             phase[q] = 3
@@ -211,20 +221,21 @@ def _walk(k, time, u, phase, w, light, path, state, const, on, gates, bodies, ve
                 f = rest / max(length, 1e-9)
                 bodies[q, 0], bodies[q, 1] = way[q, leg, 0] + f * dx, way[q, leg, 1] + f * dy
                 target = np.arctan2(dy, dx)
-                bodies[q, 2] = target if k == 0 else bodies[q, 2] + 0.15 * np.sin(target - bodies[q, 2])
+                bodies[q, 2] = target if now.k == 0 else bodies[q, 2] + 0.15 * np.sin(target - bodies[q, 2])
                 break
             rest -= length
         bodies[q, 3], bodies[q, 4], velocity[q] = 0.6, 0.7, v
 
 
 @njit(cache=True, nogil=True)
-def _stoppable(walk, path, state, const, on, gates):
+def _stoppable(walk, drivers, gates):
     """Whether every driver before a crosswalk can stop for somebody who steps on it now."""
+    on, path, state, const = drivers.on, drivers.path, drivers.state, drivers.const
     for i in range(len(on)):
         if on[i]:
-            for g in range(gates[0][path[i]], gates[0][path[i] + 1]):
-                if gates[2][g] == GATE_WALK and gates[5][g] == walk:
-                    d = gates[1][g] - state[i, S] - const[i, FRONT]
+            for g in range(gates.off[path[i]], gates.off[path[i] + 1]):
+                if gates.kind[g] == GATE_WALK and gates.walk[g] == walk:
+                    d = gates.s[g] - state[i, S] - const[i, FRONT]
                     if -6.0 - const[i, LENGTH] < d < 60.0 and state[i, V] * state[i, V] > 2.0 * 1.4 * max(
                         d - 1.0, 0.01
                     ):
@@ -233,25 +244,24 @@ def _stoppable(walk, path, state, const, on, gates):
 
 
 @njit(cache=True, nogil=True)
-def _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads, gates, next_gate):
+def _change_lane(i, time, drivers, bodies, roads, gates):
     """Moves a driver over when it was told to, or when the next lane is clearly better and safe (a simple MOBIL)."""
-    st, co = state[i], const[i]
+    path, next_gate, const = drivers.path, drivers.next_gate, drivers.const
+    st, co = drivers.state[i], const[i]
     if st[SHIFT] != 0.0 and st[S] < st[SHIFT_S] + st[SHIFT_L] + 10.0:
         return
     forced = co[FORCED_SIDE] != 0.0 and time > co[FORCED_AFTER]
     if not forced and (co[CHANGES] == 0.0 or st[V] < 3.0 or co[FORCED_SIDE] != 0.0):
         return
     g = next_gate[i]
-    if g < gates[0][path[i] + 1] and gates[1][g] - st[S] < 60.0 and not forced:
+    if g < gates.off[path[i] + 1] and gates.s[g] - st[S] < 60.0 and not forced:
         return
-    gap, _, _ = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[7], 60.0)
+    gap, _, _ = dr.leader(i, path[i], st, co, bodies, roads, 60.0)
     for side in range(2):
-        q = roads[4][path[i]] if side == 0 else roads[5][path[i]]
+        q = roads.left[path[i]] if side == 0 else roads.right[path[i]]
         if q < 0 or (forced and (side == 0) != (co[FORCED_SIDE] > 0.0)):
             continue
-        arc, shift, ahead, behind, behind_v, trail = dr.lane_gaps(
-            i, q, bodies, velocity, alive, const, roads[0], roads[1], roads[2], st[S]
-        )
+        arc, shift, ahead, behind, behind_v, trail = dr.lane_gaps(i, q, bodies, const, roads, st[S])
         if forced:
             ok = trail == 0 and co[FORCED_NEAR] < behind < co[FORCED_FAR] and ahead > 8.0
         else:
@@ -264,47 +274,41 @@ def _change_lane(i, time, on, path, state, const, bodies, velocity, alive, roads
             path[i] = q
             st[S], st[SHIFT], st[SHIFT_S], st[SHIFT_L] = arc, shift - co[dr.LATERAL], arc, max(25.0, 4.2 * st[V])
             co[FORCED_SIDE] = 0.0
-            h = gates[0][q]
-            while h < gates[0][q + 1] and gates[1][h] < arc + co[FRONT]:
+            h = gates.off[q]
+            while h < gates.off[q + 1] and gates.s[h] < arc + co[FRONT]:
                 h += 1
             next_gate[i] = h
             return
 
 
 @njit(cache=True, nogil=True)
-def _desire(
-    i, k, time, on, path, state, const, bodies, velocity, alive, roads, gates, conflict, next_gate, light, script, w,
-    phase,
-    n, zipper_range,
-):  # fmt: skip
+def _desire(i, now, drivers, bodies, streets, people, zipper_range):
     """Wanted acceleration of a driver; its gap ahead and who that is."""
-    st, co = state[i], const[i]
+    st, co, p, roads = drivers.state[i], drivers.const[i], drivers.path[i], streets.roads
     v = st[V]
-    cap = _cap(path[i], st[S] + co[FRONT] * 0.3 + 0.3 * v, roads) * co[SPEED_FACTOR]
+    cap = _cap(p, st[S] + co[FRONT] * 0.3 + 0.3 * v, roads) * co[SPEED_FACTOR]
     cap = min(cap, co[TOP_SPEED])
     if co[SCRIPT] >= 0.0:
-        cap = min(cap, script[int(co[SCRIPT]), k])
+        cap = min(cap, now.script[int(co[SCRIPT]), now.k])
     cap = max(cap, 0.05)
     horizon = min(90.0, 22.0 + 3.6 * v)
-    gap, lead_v, j = dr.leader(i, path[i], st, co, alive, bodies, velocity, roads[0], roads[1], roads[7], horizon)
+    gap, lead_v, j = dr.leader(i, p, st, co, bodies, roads, horizon)
     free = co[ACCEL] * (1.0 - (v / cap) ** 4) if v <= cap else max(-co[DECEL], (cap - v) / 0.8)
     a = free - _idm(v, gap, lead_v, co)
-    gate = _gate(
-        i, k, time, on, path, state, const, roads, gates, conflict, next_gate, light, w, phase, bodies, velocity, n
-    )
+    gate = _gate(i, now, drivers, streets, people)
     if gate < np.inf:
         a = min(a, _halt(v, gate, free, co))
-    if roads[6][path[i]] < np.inf:
-        a = min(a, _zip(i, on, path, state, const, roads, zipper_range, free))
+    if roads.merge_s[p] < np.inf:
+        a = min(a, _zip(i, drivers, roads, zipper_range, free))
     if co[NOISE] > 0.0 and v > 1.0:
-        a += co[NOISE] * (np.sin(0.9 * time + co[NOISE_PHASE]) + np.sin(0.37 * time + 2.0 * co[NOISE_PHASE]))
+        a += co[NOISE] * (np.sin(0.9 * now.time + co[NOISE_PHASE]) + np.sin(0.37 * now.time + 2.0 * co[NOISE_PHASE]))
     return max(a, -6.0), gap, j
 
 
 @njit(cache=True, nogil=True)
 def _cap(p, s, roads):
-    a = roads[0][p] + min(max(int(s / STEP), 0), roads[0][p + 1] - roads[0][p] - 1)
-    return roads[3][a]
+    a = roads.off[p] + min(max(int(s / STEP), 0), roads.off[p + 1] - roads.off[p] - 1)
+    return roads.cap[a]
 
 
 @njit(cache=True, nogil=True)
@@ -330,17 +334,18 @@ def _halt(v, d, free, co):
 
 
 @njit(cache=True, nogil=True)
-def _zip(i, on, path, state, const, roads, zipper_range, free):
+def _zip(i, drivers, roads, zipper_range, free):
     """Follows, as if it were ahead in the same lane, whoever reaches the merge just before."""
+    on, path, state, const = drivers.on, drivers.path, drivers.state, drivers.const
     st, co = state[i], const[i]
-    mine = roads[6][path[i]] - st[S]
+    mine = roads.merge_s[path[i]] - st[S]
     best = free
     if mine < 0.0 or mine > zipper_range:
         return best
     for j in range(len(path)):
-        if j == i or not on[j] or path[j] == path[i] or roads[6][path[j]] == np.inf:
+        if j == i or not on[j] or path[j] == path[i] or roads.merge_s[path[j]] == np.inf:
             continue
-        theirs = roads[6][path[j]] - state[j, S]
+        theirs = roads.merge_s[path[j]] - state[j, S]
         if -10.0 < theirs < mine or (theirs == mine and j < i):
             gap = mine - theirs - co[FRONT] - const[j, REAR]
             soft = max(gap, 0.25 * (co[GAP] + co[HEADWAY] * st[V]) + 1.0)
@@ -349,11 +354,12 @@ def _zip(i, on, path, state, const, roads, zipper_range, free):
 
 
 @njit(cache=True, nogil=True)
-def _gate(i, k, time, on, path, state, const, roads, gates, conflict, next_gate, light, w, phase, bodies, velocity, n):
+def _gate(i, now, drivers, streets, people):
     """Distance to the next gate that is closed for a driver, inf if it may go on; keeps its place in the queue of
     gates."""
-    off, gate_s, kind, gate_light, conn, walk, xy = gates
-    st, co = state[i], const[i]
+    gates, conflicts, light = streets.gates, streets.conflicts, now.light
+    off, gate_s, kind, gate_light, conn, _, _ = gates
+    path, next_gate, st, co = drivers.path, drivers.next_gate, drivers.state[i], drivers.const[i]
     front = st[S] + co[FRONT]
     while next_gate[i] < off[path[i] + 1] and front > gate_s[next_gate[i]] + 0.8:
         if kind[next_gate[i]] != GATE_WALK:
@@ -366,25 +372,25 @@ def _gate(i, k, time, on, path, state, const, roads, gates, conflict, next_gate,
         open_ = True
         brake = st[V] * st[V] / (2.0 * max(d, 0.05))
         if kind[g] == GATE_WALK:
-            open_ = dr.walk_free(i, g, st, co, gate_s, xy, walk, w[2], phase, bodies[n:], velocity[n:])
+            open_ = dr.walk_free(g, st, co, gates, people)
             open_ = open_ or (brake > 3.0 and st[V] > 1.0)
         elif kind[g] == CONTROL_LIGHT:
             color = light[gate_light[g]]
             stop = color == RED or (color == YELLOW and brake < 2.6)
             open_ = not stop or (brake > 5.0 and st[V] > 2.0)
             if open_ and d < 35.0 and brake < 3.5:
-                open_ = not dr.gives_way(i, conn[g], gate_s[g], path, state, const, on, light, conflict, 1.0)
+                open_ = not dr.gives_way(i, conn[g], drivers, light, conflicts, 1.0)
         elif kind[g] == CONTROL_STOP or kind[g] == CONTROL_ALL_WAY:
             if st[ARRIVED] == 0.0 and st[V] < 0.15 and d < 3.0:
-                st[ARRIVED] = time + 1e-3
-            rested = st[ARRIVED] > 0.0 and time - st[ARRIVED] > 1.2
-            open_ = rested and not dr.gives_way(i, conn[g], gate_s[g], path, state, const, on, light, conflict, 1.5)
+                st[ARRIVED] = now.time + 1e-3
+            rested = st[ARRIVED] > 0.0 and now.time - st[ARRIVED] > 1.2
+            open_ = rested and not dr.gives_way(i, conn[g], drivers, light, conflicts, 1.5)
             if st[HELD] > 0.0:
                 open_ = True
             elif open_:
                 st[HELD] = 1.0
         elif d < 30.0 and brake < 3.0:
-            open_ = not dr.gives_way(i, conn[g], gate_s[g], path, state, const, on, light, conflict, 1.0)
+            open_ = not dr.gives_way(i, conn[g], drivers, light, conflicts, 1.0)
         if not open_:
             return max(d, 0.0)
     return np.inf
