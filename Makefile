@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@$(PIP) install -qq --no-deps $(WAYMO)
-	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors
+	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors -e examples/roadcraft-history
 	@touch $@
 	@echo "Installed. The command is $(BIN)/roadcraft"
 

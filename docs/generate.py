@@ -266,34 +266,28 @@ def _help(text: str) -> str:
 
 @page("reference/features.md")
 def features() -> str:
-    from roadcraft.core import FeatureSpec
+    from itertools import groupby
+
     from roadcraft.core.driving.features import build as module
+    from roadcraft.core.driving.features.listing import feature_rows
 
-    text = doc_of(module)
-    return "\n\n".join(["# Features", MADE, _grids(text), "## Capacities", settings_of(FeatureSpec)])
-
-
-def _grids(text: str) -> str:
-    """Tables drawn with === lines become tables of markdown."""
-    out: list[str] = []
-    state, spans = 0, []
-    for line in text.split("\n"):
-        if re.fullmatch(r"=+( +=+)+", line):
-            state = (state + 1) % 3
-            spans = [m.span() for m in re.finditer("=+", line)]
-        elif state and line.strip():
-            parts = [
-                line[a : (spans[i + 1][0] if i + 1 < len(spans) else None)].strip() for i, (a, _) in enumerate(spans)
-            ]
-            if parts[0]:
-                parts = [*parts] if state == 1 else [code(parts[0]), *parts[1:]]
-                out.append("| " + " | ".join(p.replace("|", "\\|") for p in parts) + " |")
-                out += ["|" + "---|" * len(spans)] if state == 1 else []
-            else:
-                out[-1] = out[-1][:-2] + " " + parts[-1] + " |"
-        else:
-            out.append(line)
-    return "\n".join(out)
+    text = ["# Features", MADE, doc_of(module)]
+    for group, rows in groupby(feature_rows(), key=lambda row: row["group"]):
+        found = registry().find("feature", group)
+        text += [f"## {group}", doc_of(registry().target("feature", group))]
+        for row in rows:
+            frame = f", frame {row['frame']}" if row["frame"] else ""
+            text.append(
+                f"`{row['tensor']}` ({', '.join(map(code, row['axes']))}) {row['dtype']}{frame}: {row['meaning']}."
+            )
+            if row["columns"]:
+                columns = [(str(c["index"]), code(c["name"]), c["unit"], c["meaning"]) for c in row["columns"]]
+                text.append(table(("", "column", "unit", "meaning"), columns))
+        text += [
+            f"Settings of `{group}`, version {found.version} of {found.provider}:",
+            settings_of(registry().config_class("feature", group)),
+        ]
+    return "\n\n".join(text)
 
 
 @page("reference/store-format.md")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.features.build import build_features, scenes_of
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.augment import draws
 from roadcraft.plugins.training.config import AugmentConfig

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features.build import LogScenes, build_features
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.factory import create
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle

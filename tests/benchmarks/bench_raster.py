@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
-from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate
+from roadcraft.core.driving.features.build import allocate
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.raster import write_raster
+from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
@@ -80,8 +81,7 @@ def busy(tiny_world: Any, traffic: Any, spec: FeatureSpec) -> SceneArrays:
 
 def draw(benchmark: Any, scene: SceneArrays, spec: FeatureSpec) -> None:
     fm, out = feature_map(scene.map, spec.lane_points), allocate(spec, 1)["raster"]
-    route, lights = np.array([0, 5, 2]), np.array([6, 7])
-    run = lambda: write_raster(scene, fm, route, lights, spec.raster_cell_m, out, 0)  # noqa: E731
+    run = lambda: write_raster(scene, fm, spec.raster_cell_m, out, 0)  # noqa: E731
     run()
     benchmark(run)
     benchmark.extra_info["bytes"] = out.nbytes

@@ -25,7 +25,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from roadcraft.core.driving.features.build import build_features, scenes_of
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.interfaces import load_planner
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import registry

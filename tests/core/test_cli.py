@@ -100,7 +100,7 @@ def test_new_adds_to_a_package_that_it_wrote(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (2, "error: other/notes.txt is a file; choose another with --out\n")
 
 
-@pytest.mark.parametrize("kind", ["encoder", "model"])
+@pytest.mark.parametrize("kind", ["encoder", "model", "feature"])
 def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
     pytest.importorskip("torch")
     assert roadcraft("new", kind, f"my_{kind}", cwd=tmp_path).returncode == 0

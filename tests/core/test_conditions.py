@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.driving.features.build import allocate, build_features, layout_hash, scenes_of
+from roadcraft.core.driving.features.build import allocate, build_features, layout_hash
 from roadcraft.core.driving.features.conditions import (
     PHRASES,
     STYLES,
@@ -22,6 +22,7 @@ from roadcraft.core.driving.features.conditions import (
     word_ids,
     words_of,
 )
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.types import FeatureSpec
 
@@ -67,9 +68,9 @@ def test_unknown_words_are_named_once() -> None:
 
 def test_conditions_go_over_each_other() -> None:
     seen = Conditions("stop", (1.0, 2.0, 3.0))
-    told = seen.under(Conditions("turn left", target_speed_mps=0.0, style="calm"))
+    told = seen.merged_with(Conditions("turn left", target_speed_mps=0.0, style="calm"))
     assert told == Conditions("turn left", (1.0, 2.0, 3.0), 0.0, "calm")
-    assert seen.under(Conditions()) == seen
+    assert seen.merged_with(Conditions()) == seen
     with pytest.raises(ValueError, match="style"):
         Conditions(style="wild")
     with pytest.raises(ValueError, match="negative"):

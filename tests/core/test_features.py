@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.driving.features.build import (
-    LogScenes,
-    agent_targets,
-    build_features,
-    layout_hash,
-    merge_specs,
-    scenes_of,
-)
+from roadcraft.core.driving.features.build import build_features, layout_hash, merge_specs, write_agent_future
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.reference_lines import (
     FAR_M,
@@ -27,6 +20,7 @@ from roadcraft.core.driving.features.reference_lines import (
     TO_RED,
     TO_ROUTE_END,
 )
+from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.errors import PluginError
 from roadcraft.core.testing import made_up_scenario, observe as observe_scenarios
 from roadcraft.core.types import FeatureSpec
@@ -121,13 +115,13 @@ def test_lanes_are_the_nearest_pieces(world: Any, drives: list[Any]) -> None:
     ego = drives[0].ego[60]
     f = build_features(SPEC, [scenes(drives[0], world).at(60)])
     fm = feature_map(world, SPEC.lane_points)
-    distance = np.hypot(fm.pieces[..., 0] - ego[0], fm.pieces[..., 1] - ego[1]).min(1)
+    distance = np.hypot(fm.pieces.points[..., 0] - ego[0], fm.pieces.points[..., 1] - ego[1]).min(1)
     near = np.argsort(distance, kind="stable")
     near = near[distance[near] <= SPEC.radius_m][: SPEC.lanes]
     assert f["lane_mask"][0].sum() == len(near)
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for n, piece in enumerate(near):
-        d = fm.pieces[piece].reshape(-1, 3, 2) - ego[:2]
+        d = fm.pieces.points[piece].reshape(-1, 3, 2) - ego[:2]
         expected = np.stack([c * d[..., 0] + s * d[..., 1], c * d[..., 1] - s * d[..., 0]], -1).reshape(-1, 6)
         np.testing.assert_allclose(f["lane"][0, n], expected, rtol=0, atol=2e-5)
 
@@ -135,7 +129,7 @@ def test_lanes_are_the_nearest_pieces(world: Any, drives: list[Any]) -> None:
 def test_pieces_cover_their_lanes(world: Any) -> None:
     fm = feature_map(world, 10)
     for lane in range(len(world.lanes)):
-        pieces = fm.pieces[fm.piece_lane == lane]
+        pieces = fm.pieces.points[fm.pieces.lane == lane]
         line = world.lanes.centerlines[lane]
         np.testing.assert_allclose(pieces[0, 0, :2], line[0], atol=1e-9)
         np.testing.assert_allclose(pieces[-1, -1, :2], line[-1], atol=1e-9)
@@ -148,8 +142,8 @@ def test_a_map_without_lane_edges_gets_some() -> None:
     none = replace(world.lanes.left, points=np.zeros((0, 2)), offsets=np.zeros(len(world.lanes) + 1, np.int64))
     bare = replace(world, lanes=replace(world.lanes, left=none, right=none))
     fm = feature_map(bare, 10)
-    np.testing.assert_allclose(fm.pieces[..., 3] - fm.pieces[..., 1], 1.75, atol=1e-6)
-    np.testing.assert_allclose(fm.pieces[..., 5] - fm.pieces[..., 1], -1.75, atol=1e-6)
+    np.testing.assert_allclose(fm.pieces.points[..., 3] - fm.pieces.points[..., 1], 1.75, atol=1e-6)
+    np.testing.assert_allclose(fm.pieces.points[..., 5] - fm.pieces.points[..., 1], -1.75, atol=1e-6)
 
 
 def test_reference_lines_follow_the_route(tiny_world: Any, world: Any, drives: list[Any]) -> None:
@@ -234,7 +228,8 @@ def test_agent_targets_follow_the_tracks(world: Any, drives: list[Any]) -> None:
     drive, frame = drives[0], 100
     log = scenes(drive, world)
     f = build_features(SPEC, [log.at(frame)])
-    future, valid = agent_targets(SPEC, log, frame, drive.ego[frame], f["agent_id"][0])
+    future, valid = np.zeros((6, SPEC.future_steps, 4), np.float32), np.zeros((6, SPEC.future_steps), np.bool_)
+    write_agent_future(log, frame, drive.ego[frame], f["agent_id"][0], future, valid)
     _, exists = log.future(frame)
     np.testing.assert_array_equal(valid[0], exists)
     np.testing.assert_array_equal(valid[-1], False)
@@ -248,5 +243,5 @@ def test_layouts_are_told_apart() -> None:
     assert layout_hash(SPEC) != layout_hash(replace(SPEC, agents=7))
     merged = merge_specs(replace(SPEC, agents=3, lanes=20), replace(SPEC, future_steps=30))
     assert (merged.agents, merged.lanes, merged.future_steps) == (6, 20, 30)
-    with pytest.raises(PluginError, match="lane_points"):
+    with pytest.raises(PluginError, match="map: points is 10 and 5"):
         merge_specs(SPEC, replace(SPEC, lane_points=5))

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.driving.features.build import LogScenes, allocate, build_features
+from roadcraft.core.driving.features.build import allocate, build_features
 from roadcraft.core.driving.features.lane_graph import build_lane_graph, lane_graph
 from roadcraft.core.driving.features.map_tensors import feature_map
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import load_vehicle
@@ -38,21 +39,21 @@ def features(scene: tuple[Any, Any], frame: int, spec: FeatureSpec = SPEC) -> di
 
 
 def slow_next(world: Any, piece: int, fm: Any) -> list[int]:
-    lane = fm.piece_lane[piece]
-    if piece + 1 < len(fm.piece_lane) and fm.piece_lane[piece + 1] == lane:
+    lane = fm.pieces.lane[piece]
+    if piece + 1 < len(fm.pieces.lane) and fm.pieces.lane[piece + 1] == lane:
         return [piece + 1]
-    after = [np.flatnonzero(fm.piece_lane == s) for s in world.lanes.successors[int(lane)]]
+    after = [np.flatnonzero(fm.pieces.lane == s) for s in world.lanes.successors[int(lane)]]
     return [int(rows[0]) for rows in after if len(rows)]
 
 
 def slow_side(world: Any, piece: int, fm: Any, step: int) -> int:
-    lanes, lane = world.lanes, fm.piece_lane[piece]
+    lanes, lane = world.lanes, fm.pieces.lane[piece]
     if lanes.block[lane] < 0 or lanes.lane_index[lane] < 0:
         return -1
     for other in range(len(lanes)):
         if lanes.block[other] == lanes.block[lane] and lanes.lane_index[other] == lanes.lane_index[lane] + step >= 0:
-            rows = np.flatnonzero(fm.piece_lane == other)
-            gaps = [np.hypot(*(fm.pieces[r, 5, :2] - fm.pieces[piece, 5, :2])) for r in rows]
+            rows = np.flatnonzero(fm.pieces.lane == other)
+            gaps = [np.hypot(*(fm.pieces.points[r, 5, :2] - fm.pieces.points[piece, 5, :2])) for r in rows]
             return int(rows[int(np.argmin(gaps))]) if len(rows) else -1
     return -1
 
@@ -69,7 +70,7 @@ def test_against_a_slow_twin(scene: tuple[Any, Any], frame: int, lanes: int) -> 
     assert len(set(f["lane_id"][used])) == used.sum()
     window = [int(i) - 1 for i in f["lane_id"][used]]
     for n, piece in enumerate(window):
-        d = fm.pieces[piece].reshape(-1, 3, 2) - drive.ego[frame, :2]
+        d = fm.pieces.points[piece].reshape(-1, 3, 2) - drive.ego[frame, :2]
         here = np.stack([c * d[..., 0] + s * d[..., 1], c * d[..., 1] - s * d[..., 0]], -1).reshape(-1, 6)
         np.testing.assert_allclose(f["lane"][n], here, atol=2e-5)
         follow = [window.index(p) for p in slow_next(world, piece, fm) if p in window][: SPEC.lane_links]
@@ -96,7 +97,7 @@ def test_shapes_put_back_at_their_poses_are_the_pieces(scene: tuple[Any, Any]) -
     world, _ = scene
     fm, graph = feature_map(world, 10), lane_graph(world, 10)
     for points, pose, shape in (
-        (fm.pieces, graph.pose, graph.shape),
+        (fm.pieces.points, graph.pose, graph.shape),
         (fm.crosswalks, graph.crosswalk_pose, graph.crosswalk_shape),
     ):
         c, s = np.cos(pose[:, 2])[:, None, None], np.sin(pose[:, 2])[:, None, None]
@@ -163,14 +164,14 @@ def test_odd_maps(tiny_world: Any) -> None:
     )
     graph = build_lane_graph(lone, feature_map(lone, 10))
     assert (graph.side == -1).all()
-    inside = np.flatnonzero(np.diff(feature_map(lone, 10).piece_lane) == 0)
+    inside = np.flatnonzero(np.diff(feature_map(lone, 10).pieces.lane) == 0)
     np.testing.assert_array_equal(graph.following.values, inside + 1)
     points = lanes.centerlines.points.copy()
     a, b = lanes.centerlines.offsets[7:9]
     points[a:b] = points[a]
     short = replace(world, lanes=replace(lanes, centerlines=replace(lanes.centerlines, points=points)))
     fm = feature_map(short, 10)
-    assert not (fm.piece_lane == 7).any()
+    assert not (fm.pieces.lane == 7).any()
     graph = build_lane_graph(short, fm)
-    last = int(np.flatnonzero(fm.piece_lane == 1)[-1])
-    assert [int(fm.piece_lane[p]) for p in graph.following[last]] == [9]
+    last = int(np.flatnonzero(fm.pieces.lane == 1)[-1])
+    assert [int(fm.pieces.lane[p]) for p in graph.following[last]] == [9]

@@ -12,8 +12,9 @@ from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
 from roadcraft.core.driving.features import raster_kernels as k
-from roadcraft.core.driving.features.build import LogScenes, SceneArrays, allocate, build_features, scenes_of
-from roadcraft.core.driving.features.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centres, raster_map
+from roadcraft.core.driving.features.build import allocate, build_features
+from roadcraft.core.driving.features.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centers, raster_map
+from roadcraft.core.driving.features.scene import LogScenes, SceneArrays, scenes_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.layers import Grid, LayerKind, RasterLayers
 from roadcraft.core.map import MapData
@@ -48,7 +49,7 @@ def pose(rng: np.random.Generator) -> np.ndarray:
 
 def centres() -> np.ndarray:
     """(CELLS, CELLS, 2) x, y of the cells in the ego frame."""
-    x, y = cell_centres(CELLS, CELL_M)
+    x, y = cell_centers(CELLS, CELL_M)
     return np.stack(np.meshgrid(x, y, indexing="ij"), -1)
 
 
@@ -112,7 +113,7 @@ def test_polygons_with_holes_against_a_slow_twin(seed: int) -> None:
 def test_a_polygon_on_the_lattice_of_centres_is_filled_once() -> None:
     """Tiles that share edges and corners through centres: no cell is left out and none is filled twice."""
     ego, out = np.zeros(10), np.zeros((CELLS, CELLS), np.uint8)
-    x, y = cell_centres(CELLS, CELL_M)
+    x, y = cell_centers(CELLS, CELL_M)
     total = np.zeros((CELLS, CELLS), np.int64)
     xs, ys = [x[-1] - 5, x[40], x[20], x[0] + 5], [y[-1] - 5, y[33], y[10], y[0] + 5]
     for a, b in itertools.pairwise(xs):
@@ -185,7 +186,7 @@ def test_agents_fade_and_tell_their_velocity(world: Any, drives: list[Any]) -> N
     drive, frame = drives[0], 120
     picture, ego = raster(LogScenes(drive, world, load_vehicle(), SPEC).at(frame)), drive.ego[frame]
     rows = drive.objects.rows(frame)
-    x, y = cell_centres(CELLS, CELL_M)
+    x, y = cell_centers(CELLS, CELL_M)
     lead = drive.objects.box[rows][0]
     place = local(lead[None, :2], ego)[0]
     i, j = int(np.abs(x - place[0]).argmin()), int(np.abs(y - place[1]).argmin())

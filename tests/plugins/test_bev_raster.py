@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features.build import LogScenes, build_features, scenes_of
-from roadcraft.core.driving.features.raster import RasterChannel, cell_centres
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.raster import RasterChannel, cell_centers
+from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
@@ -85,7 +86,7 @@ def test_tokens_of_the_grid_stand_where_their_cells_are(drives: Any) -> None:
 def test_agents_see_the_picture_where_they_stand() -> None:
     """At the centre of a map's cell they see that cell; outside they see nothing."""
     maps = [torch.rand(1, 4, 16, 16), torch.rand(1, 3, 8, 8)]
-    x, y = (torch.from_numpy(v).float() for v in cell_centres(16, 4.0))
+    x, y = (torch.from_numpy(v).float() for v in cell_centers(16, 4.0))
     places = torch.stack([torch.stack([x[3], y[9]]), torch.tensor([500.0, 0.0])])[None]
     seen = look(maps, places, 64, 1.0)
     torch.testing.assert_close(seen[0, 0, :4], maps[0][0, :, 3, 9])

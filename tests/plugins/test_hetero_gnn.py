@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.features.build import LogScenes, SceneArrays, build_features
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.testing import EncoderConformance, ModelConformance

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from roadcraft.core.driving.features.build import LogScenes, build_features, merge_specs
+from roadcraft.core.driving.features.build import build_features, merge_specs
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.features.build import FeatureSpec
-from roadcraft.core.driving.features.mirror import MIRROR, mirror
+from roadcraft.core.driving.features.conditions import word_ids
+from roadcraft.core.driving.features.mirror import check_mirror, mirror
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.errors import PluginError
+from roadcraft.core.testing.feature import mirrored_world
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.plugins.training.augment.augment import DRAWS, displace, draws, limits, recover, touches
 from roadcraft.plugins.training.augment.late_start import grown, latest_stand
@@ -217,79 +218,52 @@ def test_nobody_starts_late_into_others(made_up_source: Any) -> None:
 # ---- mirror -------------------------------------------------------------------------------------------------------------
 
 
-def _flip(points: np.ndarray) -> np.ndarray:
-    return points * np.array([1.0, -1.0])
-
-
-def _mirrored_world(drive: Any, world: Any) -> tuple[Any, Any]:
-    """The same drive and map with y turned to -y: the slow, obvious twin of ``mirror``."""
-    lanes = world.lanes
-
-    def lines(p: Polylines) -> Polylines:
-        return replace(p, points=_flip(p.points))
-
-    def polygons(p: Polygons) -> Polygons:
-        return Polygons.build([[_flip(ring) for ring in p[i]] for i in range(len(p))])
-
-    flipped = replace(
-        lanes, centerlines=lines(lanes.centerlines), left=lines(lanes.right), right=lines(lanes.left),
-        left_line=lanes.right_line, right_line=lanes.left_line, polygons=polygons(lanes.polygons),
-    )  # fmt: skip
-    areas = replace(world.areas, polygons=polygons(world.areas.polygons))
-    box = drive.objects.box * np.array([1.0, -1.0, -1.0, 1.0, 1.0])
-    ego = drive.ego * np.array([1.0, -1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
-    objects = replace(drive.objects, box=box, velocity=_flip(drive.objects.velocity))
-    return replace(drive, ego=ego, objects=objects), replace(world, lanes=flipped, areas=areas)
-
-
 @pytest.mark.parametrize("log", range(3))
-def test_a_mirrored_scene_is_the_scene_of_a_mirrored_world(made_up_source: Any, log: int) -> None:
+def test_a_mirrored_scene_is_the_scene_of_amirrored_world(made_up_source: Any, log: int) -> None:
     name = made_up_source.logs()[log]
     world = made_up_source.map(name)
-    other = _One(made_up_source, *_mirrored_world(made_up_source.drive(name), world))
+    other = _One(made_up_source, *mirrored_world(made_up_source.drive(name), world))
     samples = SampleSet((name,), np.zeros(4, np.int32), np.array([10, 60, 110, 160], np.int32))
     rows = np.arange(4)
     here = SampleBuilder(made_up_source, SPEC).batch(samples, rows)
     there = SampleBuilder(other, SPEC).batch(samples, rows)  # type: ignore[arg-type]
     assert here.keys() == there.keys()
     before = {k: v.copy() for k, v in here.items()}
-    mirror(here, np.array([1, 3]))
+    mirror(SPEC, here, np.array([1, 3]))
     for k, v in here.items():
         np.testing.assert_array_equal(v[[0, 2]], before[k][[0, 2]], err_msg=k)
         np.testing.assert_allclose(v[[1, 3]], there[k][[1, 3]], rtol=0, atol=2e-4, err_msg=k)
-    mirror(here, np.array([1, 3]))
+    mirror(SPEC, here, np.array([1, 3]))
     for k, v in here.items():
         np.testing.assert_array_equal(v, before[k], err_msg=k)
 
 
-def test_every_array_has_a_rule_or_is_refused(made_up_source: Any) -> None:
-    samples = found(made_up_source, 3.0)
+def test_every_tensor_of_ours_has_a_rule(made_up_source: Any) -> None:
     spec = replace(SPEC, lane_links=2, raster_cells=16, instruction_words=4)
-    out = SampleBuilder(made_up_source, spec).batch(samples, np.arange(2))
-    assert not out.keys() - MIRROR.keys(), "say in core/driving/features/mirror.py what a mirror does to it"
-    with pytest.raises(PluginError, match=r"no rule.*shiny.*mirror\.py"):
-        mirror({**out, "shiny": np.zeros((2, 3))}, np.arange(2))
+    out = SampleBuilder(made_up_source, spec).batch(found(made_up_source, 3.0), np.arange(2))
+    assert out.keys() == spec.tensors.keys()
+    check_mirror(spec)
 
 
 def test_pictures_words_and_sides() -> None:
-    picture = np.zeros((2, 23, 4, 4), np.uint8)
+    spec = FeatureSpec(lanes=1, lane_links=2, raster_cells=4, instruction_words=2)
+    left, right = (word_ids(word)[0] for word in ("left", "right"))
+    picture = np.zeros((2, 27, 4, 4), np.uint8)
     picture[0, 0, 1, 0] = 255  # a mask, at the left rim
     picture[0, 15] = 128
     picture[0, 15, 2, 3] = 1  # as fast as can be to the right, at the right rim
     arrays = {
         "raster": picture.copy(),
         "lane_side": np.array([[[3, 4]], [[5, 6]]]),
-        "instruction": np.array([[7, 0], [7, 0]]),
+        "instruction": np.array([[left, 0], [left, 0]]),
     }
-    with pytest.raises(PluginError, match="words"):
-        mirror(dict(arrays), np.array([0]))
-    mirror(arrays, np.array([0]), words=lambda ids: np.where(ids == 7, 8, ids))
+    mirror(spec, arrays, np.array([0]))
     assert arrays["raster"][0, 0, 1].tolist() == [0, 0, 0, 255]
     assert arrays["raster"][0, 15, 2].tolist() == [255, 128, 128, 128]
     assert arrays["lane_side"].tolist() == [[[4, 3]], [[5, 6]]]
-    assert arrays["instruction"].tolist() == [[8, 0], [7, 0]]
+    assert arrays["instruction"].tolist() == [[right, 0], [left, 0]]
     with pytest.raises(PluginError, match="two reference lines"):
-        mirror({"reference_valid": np.ones((1, 2), np.bool_)}, np.array([0]))
+        check_mirror(FeatureSpec(reference_lines=2))
 
 
 # ---- agent dropout --------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import shapely
 
-from roadcraft.core.driving.features.build import LogScenes, build_features
+from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.map_tensors import MOUTH_M, STOP_SIGN, stop_signs
 from roadcraft.core.driving.features.reference_lines import FAR_M, TO_STOP
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.map import AreaKind, LaneKind
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import FeatureSpec
@@ -66,5 +67,5 @@ def test_a_sign_is_seen_until_it_is_passed(world: tuple[Any, Any]) -> None:
     assert gap[0] > gap[1] > gap[2] > 0.0
     assert gap[2] < 8.0, "rear axle to stop line, standing there"
     assert 20.0 < gap[3] <= FAR_M, "none, or the next one"
-    np.testing.assert_allclose(found["ego"][:, 6], [0.0, 0.0, scenes.stood[last], 0.0])
-    assert scenes.stood[last] > 1.0
+    np.testing.assert_allclose(found["ego"][:, 6], [0.0, 0.0, scenes.stopped_time_s[last], 0.0])
+    assert scenes.stopped_time_s[last] > 1.0

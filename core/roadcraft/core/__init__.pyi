@@ -12,6 +12,34 @@ from roadcraft.core.arrays import (
     to_arrays as to_arrays,
 )
 from roadcraft.core.config import load_config as load_config, path_field as path_field, to_yaml as to_yaml
+from roadcraft.core.driving.features.columns import (
+    AgentColumn as AgentColumn,
+    AgentFutureColumn as AgentFutureColumn,
+    EgoColumn as EgoColumn,
+    EgoFutureColumn as EgoFutureColumn,
+    FeatureColumn as FeatureColumn,
+    FrenetColumn as FrenetColumn,
+    GoalColumn as GoalColumn,
+    LaneColumn as LaneColumn,
+    LaneInfoColumn as LaneInfoColumn,
+    PointColumn as PointColumn,
+    PoseColumn as PoseColumn,
+    ReferenceColumn as ReferenceColumn,
+    ReferenceInfoColumn as ReferenceInfoColumn,
+    SizeColumn as SizeColumn,
+    StaticColumn as StaticColumn,
+    TargetSpeedColumn as TargetSpeedColumn,
+    VehicleColumn as VehicleColumn,
+)
+from roadcraft.core.driving.features.group import (
+    FeatureGroup as FeatureGroup,
+    Features as Features,
+    FeatureTensor as FeatureTensor,
+    Mirror as Mirror,
+)
+from roadcraft.core.driving.features.listing import feature_rows as feature_rows
+from roadcraft.core.driving.features.raster import RasterChannel as RasterChannel
+from roadcraft.core.driving.features.scene import SceneArrays as SceneArrays
 from roadcraft.core.errors import (
     ConfigError as ConfigError,
     DataError as DataError,

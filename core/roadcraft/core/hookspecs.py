@@ -24,6 +24,7 @@ GROUP = "roadcraft"
 API_VERSION = 1
 KINDS = {
     "source": "reads a log format into scenarios (ScenarioSource)",
+    "feature": "writes tensors that networks read of a scene (FeatureGroup)",
     "encoder": "turns features into scene tokens (SceneEncoder)",
     "model": "turns a scene encoding into behaviour (BehaviorModel)",
     "recipe": "says how a network is trained (Recipe)",

@@ -231,8 +231,8 @@ def accepts(function: Callable[..., Any], name: str) -> bool:
 
 class SceneEncoder(Protocol):
     """A ``torch.nn.Module`` that encodes features. Constructed as ``Target(config)``. Its arrays have the capacities
-    that ``features()`` asks for, whatever the model beside it asks for; their names, shapes and columns are listed in
-    ``roadcraft.core.driving.features.build``."""
+    that ``features()`` asks for, whatever the model beside it asks for; their names, shapes and columns are listed by
+    ``roadcraft features``."""
 
     dim: int
 

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import CommandSpec, hookimpl
+from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
+
+
+@hookimpl
+def roadcraft_plugins() -> list[PluginSpec]:
+    home = "roadcraft.core.driving.features"
+    groups = [
+        ("scene", "Scene", "The ego's present state and its vehicle's size"),
+        ("agents", "Agent", "Nearest moving objects and their past"),
+        ("static", "Static", "Nearest objects that never move"),
+        ("map", "Map", "Nearest pieces of lanes and crosswalks, and the graph of the pieces"),
+        ("reference_lines", "ReferenceLine", "Lines ahead along the route, and objects beside them"),
+        ("raster", "Raster", "Bird's-eye picture"),
+        ("conditions", "Condition", "Text command, goal, target speed and style"),
+        ("targets", "Target", "Futures of the ego and of agents, for training only"),
+    ]
+    return [
+        PluginSpec("feature", name, summary, f"{home}.settings:{word}Settings", f"{home}.groups:{word}Group")
+        for name, word, summary in groups
+    ]
 
 
 @hookimpl
@@ -13,6 +32,11 @@ def roadcraft_commands() -> list[CommandSpec]:
             "plugins",
             "List what is installed: planners, models, metrics, formats, and what was left out.",
             f"{home}:plugins",
+        ),
+        CommandSpec(
+            "features",
+            "List the tensors that networks read: shapes, columns, units and frames.",
+            "roadcraft.core.feature_commands:features",
         ),
         CommandSpec("config", "Show, check or compare configuration files.", "roadcraft.core.config_commands:config"),
         CommandSpec("new", "Write a complete plugin package of your own to start from.", f"{home}:new"),

@@ -28,6 +28,15 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
+    "feature": _Kind(
+        "roadcraft features",
+        "The nearest object ahead",
+        '''
+    corridor_m: Annotated[float, Range("> 0")] = 1.5
+    """Largest offset of an object that is ahead."""
+''',
+        "FeatureConformance",
+    ),
     "planner": _Kind(
         "roadcraft score planner=__NAME__ data=PATH/TO/STORE",
         "Keeps its direction and brakes gently",

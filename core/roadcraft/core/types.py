@@ -7,15 +7,15 @@ Shapes: B scenarios, K candidates or modes, T times, A agents, N tokens, D featu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import IntEnum
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.features.spec import FeatureSpec as FeatureSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,46 +106,6 @@ class ScenarioRow:
     """Begin of the window, where the source fixes it; None: it follows from the type, by nuPlan's rule."""
     last_us: int | None = None
     """End of the window, likewise."""
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """Fixed capacities of the features a network reads; never the batch's maximum, so that a result cannot depend on
-    its neighbours.
-
-    agents: nearest moving objects; past_steps: frames of their history, the current one included, ``past_interval_s``
-    apart; static: nearest static objects; lanes: nearest lanes and connectors, each of ``lane_points`` points;
-    route_lanes: lanes of the route, by distance; crosswalks; reference_lines: centrelines along the route from the ego
-    onward (its own lane, left, right), each of ``reference_points`` points ``reference_interval_m`` apart; radius_m:
-    around the ego; future_steps: of the targets, ``future_interval_s`` apart; future_agents: agents with targets;
-    lane_links: successors kept per piece of lane (0: no lane graph); raster_cells: rows and columns of a bird's-eye
-    raster (0: none) with cells of ``raster_cell_m``; instruction_words: words of a text command (0: neither commands
-    nor other conditions are read).
-    """
-
-    agents: int = 32
-    past_steps: int = 21
-    past_interval_s: float = 0.1
-    static: int = 8
-    lanes: int = 70
-    lane_points: int = 20
-    route_lanes: int = 20
-    crosswalks: int = 8
-    reference_lines: int = 3
-    reference_points: int = 80
-    reference_interval_m: float = 2.0
-    radius_m: float = 100.0
-    future_steps: int = 80
-    future_interval_s: float = 0.1
-    future_agents: int = 10
-    lane_links: int = 0
-    raster_cells: int = 0
-    raster_cell_m: float = 0.5
-    instruction_words: int = 0
-
-    def schema_hash(self) -> str:
-        """Identifies the layout of the features; stored in checkpoints and compared when they are loaded."""
-        return blake2b(repr(sorted(asdict(self).items())).encode(), digest_size=8).hexdigest()
 
 
 class TokenKind(IntEnum):

@@ -1,6 +1,7 @@
 """Public names of ``roadcraft.core.testing``, each with the module that it is loaded from on first use."""
 
 from roadcraft.core.testing.agents import AgentsConformance as AgentsConformance
+from roadcraft.core.testing.feature import FeatureConformance as FeatureConformance
 from roadcraft.core.testing.metric import MetricConformance as MetricConformance
 from roadcraft.core.testing.motion import (
     TrackerConformance as TrackerConformance,
@@ -9,6 +10,7 @@ from roadcraft.core.testing.motion import (
 from roadcraft.core.testing.network import (
     EncoderConformance as EncoderConformance,
     ModelConformance as ModelConformance,
+    made_up_features as made_up_features,
 )
 from roadcraft.core.testing.planner import PlannerConformance as PlannerConformance
 from roadcraft.core.testing.recipe import RecipeConformance as RecipeConformance

@@ -30,7 +30,8 @@ def made_up_features(spec: FeatureSpec, count: int = 3) -> dict[str, Any]:
     """Tensors of ``count`` made-up scenes, built by the one feature builder."""
     import torch
 
-    from roadcraft.core.driving.features.build import build_features, scenes_of
+    from roadcraft.core.driving.features.build import build_features
+    from roadcraft.core.driving.features.scene import scenes_of
 
     scenarios = [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(count)]
     arrays = build_features(spec, scenes_of(observe(scenarios, 30), spec))

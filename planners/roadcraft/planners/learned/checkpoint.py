@@ -18,11 +18,12 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roadcraft.core.driving.features.build import layout_hash, merge_specs
+from roadcraft.core.driving.features.spec import flat_settings
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import DataError, DiskError, PluginError
 from roadcraft.core.factory import create
@@ -130,7 +131,7 @@ def save_checkpoint(
         tree = {
             "format": FORMAT,
             **config,
-            "features": asdict(network.features),
+            "features": network.features.tree(),
             "features_hash": layout_hash(network.features),
             "weights": digest_of(scratch / WEIGHTS),
         }
@@ -351,15 +352,12 @@ def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:
 
 def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:
     stored = tree["features"] if isinstance(tree["features"], dict) else {}
-    reach = stored.get("future_steps", spec.future_steps)  # of targets, which only training reads
+    reach = flat_settings(stored).get("targets.steps", spec.future_steps)  # which only training reads
     here = layout_hash(replace(spec, future_steps=reach))
     if here == tree["features_hash"]:
         return
-    differ = [
-        f"{f.name} {stored.get(f.name)} -> {getattr(spec, f.name)}"
-        for f in fields(spec)
-        if stored.get(f.name) != getattr(spec, f.name)
-    ]
+    before, now = flat_settings(stored), flat_settings(spec.tree())
+    differ = [f"{k} {before.get(k)} -> {now.get(k)}" for k in {**now, **before} if before.get(k) != now.get(k)]
     raise DataError(
         f"was trained on features of another layout (hash {tree['features_hash']}, here {here}"
         + (f"; {', '.join(differ)}" if differ else "; same capacities, the meaning of the arrays has changed")

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.features.build import Features, build_features, scenes_of
+from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.conditions import Conditions, read_instruction
+from roadcraft.core.driving.features.group import Features
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import Forecast, ObservationBatch, Plan

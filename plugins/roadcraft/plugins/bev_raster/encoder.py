@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centres
+from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centers
 from roadcraft.core.driving.features.raster_kernels import cells_ahead
 from roadcraft.core.layers import LayerKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
@@ -97,7 +97,7 @@ class BevRaster(nn.Module):
         self.kind = nn.Embedding(len(TokenKind), dim)
         self.layers = nn.ModuleList(TransformerLayer(dim, c.heads, c.feed_forward, c.dropout) for _ in range(c.layers))
         self.norm = nn.LayerNorm(dim)
-        x, y = (torch.from_numpy(v).float() for v in cell_centres(c.cells, c.cell_m))
+        x, y = (torch.from_numpy(v).float() for v in cell_centers(c.cells, c.cell_m))
         step = PATCH * 2 ** (len(c.channels) - 1)
         x, y = x.view(-1, step).mean(1), y.view(-1, step).mean(1)
         here = torch.stack(

@@ -110,7 +110,7 @@ class Conditions:
         if self.target_speed_mps is not None and not self.target_speed_mps >= 0.0:
             raise ValueError("target_speed_mps must not be negative")
 
-    def under(self, other: Conditions) -> Conditions:
+    def merged_with(self, other: Conditions) -> Conditions:
         """These conditions, except where ``other`` says something."""
         said = {k: v for k, v in vars(other).items() if v not in ("", "none", None)}
         return replace(self, **said)
@@ -151,18 +151,6 @@ def read_instruction(text: str, capacity: int) -> tuple[int, ...]:
     if len(ids) > capacity:
         warnings.warn(f"command {text!r}: only its first {capacity} words are read", stacklevel=2)
     return tuple((ids + [0] * capacity)[:capacity])
-
-
-def allocate_conditions(words: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shapes and types of the feature arrays."""
-    return {
-        "instruction": ((words,), np.int64),
-        "goal": ((4,), np.float32),
-        "goal_valid": ((), np.bool_),
-        "target_speed": ((1,), np.float32),
-        "target_speed_valid": ((), np.bool_),
-        "style": ((), np.int64),
-    }
 
 
 def write_conditions(conditions: Conditions, ego: F64, out: dict[str, Any], b: int) -> None:

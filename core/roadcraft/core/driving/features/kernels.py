@@ -1,19 +1,64 @@
-"""Numba kernels that fill one row of the feature arrays (``features``) from one scene."""
+"""Numba kernels that fill one row of the feature arrays (``groups``) from one scene."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.map_tensors import CELL_M
+from roadcraft.core.driving.features.map_tensors import (
+    CELL_M,
+    CONNECTOR,
+    LIMIT,
+    STOP,
+    CellIndex,
+    LaneLights,
+    PieceArrays,
+)
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.driving.features.scene import ObjectRows
+from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Bool = NDArray[np.bool_]
 LAST_MOVING = int(ObjectKind.BICYCLE)
+_NO_LIGHT = len(LightState)  # where no light governs a lane
+
+
+class AgentTensors(NamedTuple):
+    """The tensors of the group ``agents``: agent (B, A, H, 6), agent_valid (B, A, H), agent_size (B, A, 2), agent_kind (B, A), agent_id (B, A)."""
+
+    agent: F32
+    agent_valid: Bool
+    agent_size: F32
+    agent_kind: I64
+    agent_id: I64
+
+
+class StaticTensors(NamedTuple):
+    """The tensors of the group ``static``: static (B, S, 6), static_kind (B, S), static_mask (B, S)."""
+
+    static: F32
+    static_kind: I64
+    static_mask: Bool
+
+
+class MapTensors(NamedTuple):
+    """The tensors of the group ``map`` but for the graph: lane (B, N, P, 6), lane_info (B, N, 4), lane_light (B, N), lane_mask (B, N), route_lane
+    (B, M, P, 6), route_lane_mask (B, M), crosswalk (B, C, P, 2), crosswalk_mask (B, C)."""
+
+    lane: F32
+    lane_info: F32
+    lane_light: I64
+    lane_mask: Bool
+    route_lane: F32
+    route_lane_mask: Bool
+    crosswalk: F32
+    crosswalk_mask: Bool
 
 
 @njit(cache=True, nogil=True)
@@ -46,19 +91,19 @@ def _find(key: I64, first: int, last: int, wanted: int, guess: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def write_agents(
-    b: int, out: F32, valid: NDArray[np.bool_], size: F32, out_kind: I64, out_id: I64, ego: F64, key: I64, kind: U8,
-    box: F64, velocity: F64, frames: I64, radius: float,
-) -> None:  # fmt: skip
-    out[b], valid[b], size[b], out_kind[b], out_id[b] = 0.0, False, 0.0, 0, 0
-    steps = out.shape[2]
+def write_agents(b: int, out: AgentTensors, ego: F64, objects: ObjectRows, frames: I64, radius: float) -> None:
+    """Row b: the nearest moving objects of the last frame within ``radius``, and where each was in the earlier ones."""
+    agent, valid, size = out.agent, out.agent_valid, out.agent_size
+    key, kind, box, velocity = objects.key, objects.kind, objects.box, objects.velocity
+    agent[b], valid[b], size[b], out.agent_kind[b], out.agent_id[b] = 0.0, False, 0.0, 0, 0
+    steps = agent.shape[2]
     first, last = frames[steps - 1]
-    rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, 0, LAST_MOVING, out.shape[1])
+    rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, 0, LAST_MOVING, agent.shape[1])
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(rows)):
         now = rows[a]
         size[b, a, 0], size[b, a, 1] = box[now, 3], box[now, 4]
-        out_kind[b, a], out_id[b, a] = kind[now], key[now]
+        out.agent_kind[b, a], out.agent_id[b, a] = kind[now], key[now]
         guess = now - first
         for h in range(steps - 1, -1, -1):
             f, l = frames[h]
@@ -67,32 +112,34 @@ def write_agents(
                 continue
             guess = i - f
             dx, dy, turn = box[i, 0] - ego[0], box[i, 1] - ego[1], box[i, 2] - ego[2]
-            out[b, a, h, 0], out[b, a, h, 1] = c * dx + s * dy, c * dy - s * dx
-            out[b, a, h, 2], out[b, a, h, 3] = np.cos(turn), np.sin(turn)
-            out[b, a, h, 4] = c * velocity[i, 0] + s * velocity[i, 1]
-            out[b, a, h, 5] = c * velocity[i, 1] - s * velocity[i, 0]
+            agent[b, a, h, 0], agent[b, a, h, 1] = c * dx + s * dy, c * dy - s * dx
+            agent[b, a, h, 2], agent[b, a, h, 3] = np.cos(turn), np.sin(turn)
+            agent[b, a, h, 4] = c * velocity[i, 0] + s * velocity[i, 1]
+            agent[b, a, h, 5] = c * velocity[i, 1] - s * velocity[i, 0]
             valid[b, a, h] = True
 
 
 @njit(cache=True, nogil=True)
-def write_static(
-    b: int, out: F32, out_kind: I64, mask: NDArray[np.bool_], ego: F64, kind: U8, box: F64, now: I64, radius: float
-) -> None:
-    out[b], out_kind[b], mask[b] = 0.0, 0, False
-    rows = _nearest(box, kind, now[0], now[1], ego[0], ego[1], radius, LAST_MOVING + 1, 255, out.shape[1])
+def write_static(b: int, out: StaticTensors, ego: F64, objects: ObjectRows, frames: I64, radius: float) -> None:
+    """Row b: the nearest objects of the last frame within ``radius`` that never move."""
+    static, kind, box = out.static, objects.kind, objects.box
+    static[b], out.static_kind[b], out.static_mask[b] = 0.0, 0, False
+    first, last = frames[-1]
+    rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, LAST_MOVING + 1, 255, static.shape[1])
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(rows)):
         i = rows[a]
         dx, dy, turn = box[i, 0] - ego[0], box[i, 1] - ego[1], box[i, 2] - ego[2]
-        out[b, a, 0], out[b, a, 1] = c * dx + s * dy, c * dy - s * dx
-        out[b, a, 2], out[b, a, 3] = np.cos(turn), np.sin(turn)
-        out[b, a, 4], out[b, a, 5] = box[i, 3], box[i, 4]
-        out_kind[b, a], mask[b, a] = kind[i], True
+        static[b, a, 0], static[b, a, 1] = c * dx + s * dy, c * dy - s * dx
+        static[b, a, 2], static[b, a, 3] = np.cos(turn), np.sin(turn)
+        static[b, a, 4], static[b, a, 5] = box[i, 3], box[i, 4]
+        out.static_kind[b, a], out.static_mask[b, a] = kind[i], True
 
 
 @njit(cache=True, nogil=True)
-def candidates(x: float, y: float, reach: float, origin: F64, shape: I64, offsets: I64, items: I64) -> I64:
+def candidates(x: float, y: float, reach: float, cells: CellIndex) -> I64:
     """Items of the cells within ``reach``, each once, ascending."""
+    origin, shape, offsets, items = cells.origin, cells.shape, cells.offsets, cells.items
     x0, x1 = max(int(np.floor((x - reach - origin[0]) / CELL_M)), 0), int(np.floor((x + reach - origin[0]) / CELL_M))
     y0, y1 = max(int(np.floor((y - reach - origin[1]) / CELL_M)), 0), int(np.floor((y + reach - origin[1]) / CELL_M))
     x1, y1 = min(x1, shape[0] - 1), min(y1, shape[1] - 1)
@@ -116,10 +163,9 @@ def candidates(x: float, y: float, reach: float, origin: F64, shape: I64, offset
 
 
 @njit(cache=True, nogil=True)
-def near_lanes(x: float, y: float, piece_lane: I64, origin: F64, shape: I64, offsets: I64, items: I64) -> I64:
+def near_lanes(x: float, y: float, pieces: PieceArrays) -> I64:
     """Lanes with a piece in the cells around a point, for an ego without a route."""
-    pieces = candidates(x, y, 0.5 * CELL_M, origin, shape, offsets, items)
-    return np.unique(piece_lane[pieces])
+    return np.unique(pieces.lane[candidates(x, y, 0.5 * CELL_M, pieces.cells)])
 
 
 @njit(cache=True, nogil=True)
@@ -141,43 +187,53 @@ def _distances(points: F64, rows: I64, x: float, y: float) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def write_lanes(
-    b: int, out: F32, info: F32, light: I64, mask: NDArray[np.bool_], route_out: F32, route_mask: NDArray[np.bool_], ego: F64,
-    radius: float, pieces: F64, piece_lane: I64, block: I64, speed: F64, connector: U8, stop_sign: U8, route: I64,
-    light_lane: I64, light_state: U8, origin: F64, shape: I64, offsets: I64, items: I64,
-) -> I64:  # fmt: skip
-    """Returns the pieces in the scene's rows."""
-    out[b], info[b], light[b], mask[b], route_out[b], route_mask[b] = 0.0, 0.0, 4, False, 0.0, False
-    rows = candidates(ego[0], ego[1], radius, origin, shape, offsets, items)
-    distance = _distances(pieces, rows, ego[0], ego[1])
+def write_map(
+    b: int, out: MapTensors, ego: F64, radius: float, pieces: PieceArrays, outlines: F64, route: I64, lights: LaneLights
+) -> tuple[I64, I64]:
+    """Row b: the nearest pieces of lanes, those on the route once more, the nearest crosswalks. outlines (C, P, 2) of crosswalks; route
+    (r,): rows of RoadBlocks. Returns the pieces and the crosswalks in the scene's rows."""
+    crosswalks = _write_crosswalks(b, out, ego, radius, outlines)
+    return _write_lanes(b, out, ego, radius, pieces, route, lights), crosswalks
+
+
+@njit(cache=True, nogil=True)
+def _write_lanes(
+    b: int, out: MapTensors, ego: F64, radius: float, pieces: PieceArrays, route: I64, lights: LaneLights
+) -> I64:
+    lane_out, info, mask, route_out = out.lane, out.lane_info, out.lane_mask, out.route_lane
+    lane_out[b], info[b], out.lane_light[b], mask[b] = 0.0, 0.0, _NO_LIGHT, False
+    route_out[b], out.route_lane_mask[b] = 0.0, False
+    rows = candidates(ego[0], ego[1], radius, pieces.cells)
+    distance = _distances(pieces.points, rows, ego[0], ego[1])
+    # mergesort is stable: of two pieces at one distance the first of the map comes first, wherever the cells begin
     order = np.argsort(distance, kind="mergesort")
     c, s = np.cos(ego[2]), np.sin(ego[2])
     on_routes = 0
     for n in range(len(order)):
         row = rows[order[n]]
-        if distance[order[n]] > radius * radius or (n >= out.shape[1] and on_routes >= route_out.shape[1]):
+        full = n >= lane_out.shape[1] and on_routes >= route_out.shape[1]
+        if distance[order[n]] > radius * radius or full:
             break
-        lane = piece_lane[row]
         on_route = False
         for r in range(len(route)):
-            on_route = on_route or (route[r] >= 0 and route[r] == block[lane])
-        if n < out.shape[1]:
-            _write_piece(out[b, n], pieces[row], ego, c, s)
-            info[b, n, 0], info[b, n, 1] = speed[lane], 1.0 if on_route else 0.0
-            info[b, n, 2], info[b, n, 3] = float(connector[lane]), float(stop_sign[lane])
-            light[b, n] = light_of(lane, light_lane, light_state)
+            on_route = on_route or (route[r] >= 0 and route[r] == pieces.block[row])
+        if n < lane_out.shape[1]:
+            _write_piece(lane_out[b, n], pieces.points[row], ego, c, s)
+            info[b, n, 0], info[b, n, 1] = pieces.info[row, LIMIT], 1.0 if on_route else 0.0
+            info[b, n, 2], info[b, n, 3] = pieces.info[row, CONNECTOR], pieces.info[row, STOP]
+            out.lane_light[b, n] = light_of(pieces.lane[row], lights)
             mask[b, n] = True
         if on_route and on_routes < route_out.shape[1]:
-            _write_piece(route_out[b, on_routes], pieces[row], ego, c, s)
-            route_mask[b, on_routes] = True
+            _write_piece(route_out[b, on_routes], pieces.points[row], ego, c, s)
+            out.route_lane_mask[b, on_routes] = True
             on_routes += 1
     return rows[order[: mask[b].sum()]]
 
 
 @njit(cache=True, nogil=True)
-def write_crosswalks(b: int, out: F32, mask: NDArray[np.bool_], ego: F64, radius: float, outlines: F64) -> I64:
-    """Returns the crosswalks in the scene's rows."""
-    out[b], mask[b] = 0.0, False
+def _write_crosswalks(b: int, out: MapTensors, ego: F64, radius: float, outlines: F64) -> I64:
+    crosswalk, mask = out.crosswalk, out.crosswalk_mask
+    crosswalk[b], mask[b] = 0.0, False
     # outlines are few per map (a city has some thousands): one vertex decides whether one is worth measuring
     near = np.empty(len(outlines), np.int64)
     count = 0
@@ -189,30 +245,31 @@ def write_crosswalks(b: int, out: F32, mask: NDArray[np.bool_], ego: F64, radius
     distance = _distances(outlines, rows, ego[0], ego[1])
     order = np.argsort(distance, kind="mergesort")
     c, s = np.cos(ego[2]), np.sin(ego[2])
-    for n in range(min(len(order), out.shape[1])):
+    for n in range(min(len(order), crosswalk.shape[1])):
         if distance[order[n]] > radius * radius:
             break
-        _write_piece(out[b, n], outlines[rows[order[n]]], ego, c, s)
+        _write_piece(crosswalk[b, n], outlines[rows[order[n]]], ego, c, s)
         mask[b, n] = True
     return rows[order[: mask[b].sum()]]
 
 
 @njit(cache=True, nogil=True)
 def write_beside(
-    b: int, out_agent: F32, out_static: F32, line: F32, line_valid: NDArray[np.bool_], agent: F32, agent_size: F32,
-    agent_valid: NDArray[np.bool_], static: F32, static_mask: NDArray[np.bool_],
-) -> None:  # fmt: skip
-    now = agent.shape[2] - 1
-    pose, velocity = agent[b, :, now, :4].copy(), agent[b, :, now, 4:6].copy()
-    write_frenet(b, out_agent, line, line_valid, pose, agent_size[b], velocity, agent_valid[b, :, now].copy())
-    still = np.zeros((static.shape[1], 2), np.float32)
-    write_frenet(
-        b, out_static, line, line_valid, static[b, :, :4].copy(), static[b, :, 4:6].copy(), still, static_mask[b]
-    )
+    b: int, out_agent: F32, out_static: F32, line: F32, line_valid: Bool, agents: AgentTensors, static: StaticTensors
+) -> None:
+    """Row b of reference_agent and reference_static, from the lines, agents and static objects that are written already."""
+    now = agents.agent.shape[2] - 1
+    pose, velocity = agents.agent[b, :, now, :4].copy(), agents.agent[b, :, now, 4:6].copy()
+    seen = agents.agent_valid[b, :, now].copy()
+    write_frenet(b, out_agent, line, line_valid, pose, agents.agent_size[b], velocity, seen)
+    boxes = static.static[b]
+    still = np.zeros((len(boxes), 2), np.float32)
+    size = boxes[:, 4:6].copy()
+    write_frenet(b, out_static, line, line_valid, boxes[:, :4].copy(), size, still, static.static_mask[b])
 
 
 @njit(cache=True, nogil=True)
-def agent_targets_into(out: F32, seen: NDArray[np.bool_], ego: F64, key: I64, box: F64, frames: I64, ids: I64) -> None:
+def agent_targets_into(out: F32, seen: Bool, ego: F64, key: I64, box: F64, frames: I64, ids: I64) -> None:
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(ids)):
         if ids[a] == 0:

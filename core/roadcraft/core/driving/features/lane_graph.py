@@ -20,19 +20,20 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LaneGraph:
-    """Rows are those of ``FeatureMap.pieces`` (N) and ``FeatureMap.crosswalks`` (C).
-
-    following (N): the next piece of the same lane, or the first pieces of its successors in the map's order; side (N, 2) int64: the piece beside it to
-    the left and to the right, -1 where none; pose (N, 3) float64: x, y, heading at its middle point, global frame; shape (N, P, 6) float32: centre,
-    left edge, right edge in the frame of that pose; crosswalk_pose (C, 3): centre and long axis; crosswalk_shape (C, P, 2) float32: outline in it.
-    """
+    """Rows are those of ``FeatureMap.pieces`` (N) and ``FeatureMap.crosswalks`` (C)."""
 
     following: Ragged
+    """For each piece (N) the next one of the same lane, or the first pieces of its successors in the map's order."""
     side: I64
+    """The pieces beside it (N, 2) to the left and to the right, -1 where there is none."""
     pose: F64
+    """x, y, heading (N, 3) at its middle point, global frame."""
     shape: F32
+    """Center, left edge, right edge (N, P, 6) in the frame of that pose."""
     crosswalk_pose: F64
+    """Center and direction of the long axis (C, 3), global frame."""
     crosswalk_shape: F32
+    """Outline (C, P, 2) in the frame of that pose."""
 
 
 def lane_graph(map_data: MapData, lane_points: int) -> LaneGraph:
@@ -46,47 +47,48 @@ def lane_graph(map_data: MapData, lane_points: int) -> LaneGraph:
 
 def build_lane_graph(map_data: MapData, fm: FeatureMap) -> LaneGraph:
     """Compute the lane graph."""
-    count = np.bincount(fm.piece_lane, minlength=len(map_data.lanes)).astype(np.int64)
+    count = np.bincount(fm.pieces.lane, minlength=len(map_data.lanes)).astype(np.int64)
     first = np.cumsum(count) - count
-    pose, walk_pose = _piece_pose(fm.pieces[:, :, :2]), _outline_pose(fm.crosswalks)
+    pose, walk_pose = _piece_pose(fm.pieces.points[:, :, :2]), _outline_pose(fm.crosswalks)
     return LaneGraph(
         following=_following(fm, count, first),
         side=np.stack([_beside(map_data, fm, count, first, step) for step in (-1, 1)], 1),
         pose=pose,
-        shape=_into(fm.pieces, pose),
+        shape=_into(fm.pieces.points, pose),
         crosswalk_pose=walk_pose,
         crosswalk_shape=_into(fm.crosswalks, walk_pose),
     )
 
 
 def _following(fm: FeatureMap, count: I64, first: I64) -> Ragged:
-    within = np.flatnonzero(fm.piece_lane[1:] == fm.piece_lane[:-1])
-    lane, after = np.repeat(np.arange(len(count)), np.diff(fm.successors.offsets)), fm.successors.values
+    within = np.flatnonzero(fm.pieces.lane[1:] == fm.pieces.lane[:-1])
+    lane, after = np.repeat(np.arange(len(count)), np.diff(fm.lanes.successor_offsets)), fm.lanes.successors
     real = (count[lane] > 0) & (count[after] > 0)
     lane, after = lane[real], after[real]
     source = np.concatenate([within, first[lane] + count[lane] - 1])
     order = np.argsort(source, kind="stable")
     values = np.concatenate([within + 1, first[after]])[order]
-    return Ragged(values.astype(np.int64), offsets_of(np.bincount(source, minlength=len(fm.piece_lane))))
+    return Ragged(values.astype(np.int64), offsets_of(np.bincount(source, minlength=len(fm.pieces.lane))))
 
 
 def _beside(map_data: MapData, fm: FeatureMap, count: I64, first: I64, step: int) -> I64:
     """For each piece the nearest piece of the lane ``step`` places to the right in the same block, by middle points; -1 where there is none."""
-    block, index = fm.block, map_data.lanes.lane_index
+    block, index = fm.lanes.block, map_data.lanes.lane_index
     place = np.where((block >= 0) & (index >= 0), block * (index.max(initial=0) + 2) + index, -1)
     wanted = np.where((place >= 0) & (index + step >= 0), place + step, -2)
     order = np.argsort(place, kind="stable")
     at = np.minimum(np.searchsorted(place[order], wanted), max(len(order) - 1, 0))
     lane = np.where(place[order][at] == wanted, order[at], -1) if len(order) else place
-    other = lane[fm.piece_lane]
+    other = lane[fm.pieces.lane]
     some = np.flatnonzero((other >= 0) & (count[other] > 0))
     tries = count[other[some]]
     mine = np.repeat(some, tries)
     theirs = first[other[mine]] + np.arange(len(mine)) - np.repeat(np.cumsum(tries) - tries, tries)
-    middle = fm.pieces[:, fm.pieces.shape[1] // 2, :2]
+    points = fm.pieces.points
+    middle = points[:, points.shape[1] // 2, :2]
     gap = np.hypot(*(middle[mine] - middle[theirs]).T)
     best = np.lexsort((theirs, gap, mine))
-    out = np.full(len(fm.piece_lane), -1, np.int64)
+    out = np.full(len(fm.pieces.lane), -1, np.int64)
     out[some] = theirs[best[np.cumsum(tries) - tries]]
     return out
 
@@ -100,11 +102,11 @@ def _piece_pose(line: F64) -> F64:
 
 def _outline_pose(outline: F64) -> F64:
     """Pose (C, 3) of outlines (C, P, 2): mean point and principal axis, turned so that the first point lies ahead."""
-    centre = outline.mean(1)
-    x, y = np.moveaxis(outline - centre[:, None], -1, 0)
+    center = outline.mean(1)
+    x, y = np.moveaxis(outline - center[:, None], -1, 0)
     heading = 0.5 * np.arctan2(2.0 * (x * y).sum(1), (x * x - y * y).sum(1))
     behind = np.cos(heading) * x[:, 0] + np.sin(heading) * y[:, 0] < 0.0
-    return np.column_stack([centre, heading + np.pi * behind])
+    return np.column_stack([center, heading + np.pi * behind])
 
 
 def _into(points: F64, pose: F64) -> F32:
@@ -119,6 +121,7 @@ def write_lane_graph(
     b: int, out_id: I64, out_next: I64, out_side: I64, window: I64, following: I64, offsets: I64, side: I64
 ) -> None:
     """Row b of lane_id, lane_next, lane_side: ``window`` holds the pieces in the scene's rows, in order."""
+    # The window is searched in ascending order of its pieces: a city has ten thousands, a scene some dozens.
     out_id[b], out_next[b], out_side[b] = 0, -1, -1
     order = np.argsort(window)
     ascending = window[order]

@@ -2,59 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.arrays import F64, I64, Polygons, Polylines
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend
 CELL_M = 32.0
 HALF_LANE_M = 1.75  # where a map has no lane edges
+U8 = NDArray[np.uint8]
 STOP_SIGN = 1  # subtype of a STOP area
 MOUTH_M = 8.0  # of a lane's end, or a connector's beginning: a stop area there is the one that governs it
 MOUTH_STEP_M = 0.1
 
 
-@dataclass(frozen=True)
-class CellIndex:
-    """Which items lie in which cell of a grid. origin (2,) float64 m; shape (2,) int64 columns, rows; offsets (cells + 1,) int64; items (V,) int64."""
+class CellIndex(NamedTuple):
+    """Which items lie in which cell of a grid."""
 
     origin: F64
+    """Corner (2,) of the grid, m."""
     shape: I64
+    """Columns and rows (2,)."""
     offsets: I64
+    """Where the items of each cell begin (cells + 1,)."""
     items: I64
+    """Items (V,), cell by cell."""
 
 
-@dataclass(frozen=True)
-class FeatureMap:
-    """A map as the feature kernels read it; global frame, metres.
+LIMIT, CONNECTOR, STOP = range(
+    3
+)  # columns of what holds for a lane: speed limit m/s or 0, whether a connector, whether behind a stop sign
 
-    pieces (N, P, 6) float64: P points along each piece of a lane: centre x, y, left edge x, y, right edge x, y; piece_lane (N,) int64 row of Lanes;
-    cells: pieces by cell; crosswalks (C, P, 2) float64: outlines; points (Q, 2), offsets (L + 1,), arc (Q,): centrelines and the arc length at each
-    vertex; block (L,), speed (L,) float64 limit or 0, connector (L,), stop_sign (L,) uint8; successors, block_lanes: ragged rows of Lanes;
-    light_id, light_row: lane ids ascending and their rows.
-    """
 
-    pieces: F64
-    piece_lane: I64
-    cells: CellIndex
-    crosswalks: F64
+class LaneArrays(NamedTuple):
+    """L lanes, rows as in ``Lanes``; global frame, metres."""
+
     points: F64
+    """Vertices (Q, 2) of the centerlines."""
     offsets: I64
+    """Where each lane's vertices begin (L + 1,)."""
     arc: F64
+    """Arc length (Q,) at each vertex."""
     block: I64
-    speed: F64
-    connector: NDArray[np.uint8]
-    stop_sign: NDArray[np.uint8]
-    successors: Ragged
-    block_lanes: Ragged
-    light_id: I64
-    light_row: I64
+    """Row of RoadBlocks (L,), -1 for none."""
+    info: F64
+    """What holds for the lane (L, 3): LIMIT, CONNECTOR, STOP."""
+    successors: I64
+    """Rows of the lanes that follow, lane by lane."""
+    successor_offsets: I64
+    """Where those of each lane begin (L + 1,)."""
+    block_lanes: I64
+    """Rows of the lanes of each road block."""
+    block_offsets: I64
+    """Where those of each block begin."""
+
+
+class PieceArrays(NamedTuple):
+    """N pieces of lanes; global frame, metres."""
+
+    points: F64
+    """Points along each piece (N, P, 6): center x, y, left edge x, y, right edge x, y."""
+    lane: I64
+    """Row of Lanes (N,)."""
+    block: I64
+    """Row of RoadBlocks (N,), -1 for none."""
+    info: F64
+    """What holds for the piece (N, 3): LIMIT, CONNECTOR, STOP."""
+    cells: CellIndex
+    """The pieces by cell."""
+
+
+class LaneLights(NamedTuple):
+    """Traffic lights by the lanes that they govern: lane (n,) int64 rows of Lanes, state (n,) uint8 LightState."""
+
+    lane: I64
+    state: U8
+
+
+class FeatureMap(NamedTuple):
+    """A map as the feature kernels read it: pieces, lanes, and the outlines (C, P, 2) of crosswalks, global frame, metres."""
+
+    pieces: PieceArrays
+    lanes: LaneArrays
+    crosswalks: F64
 
 
 def feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
@@ -82,27 +117,40 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
     for column, edge in ((0, lines), (2, lanes.left), (4, lanes.right)):
         edge_arc = arc if edge is lines else arc_lengths(edge.points, edge.offsets)
         _resample(edge.points, edge.offsets, edge_arc, piece_lane, share, pieces, column)
-    order = np.argsort(lanes.id, kind="stable").astype(np.int64)
+    limit = np.where(lanes.has_speed_limit, lanes.speed_limit_mps, 0.0)
+    info = np.column_stack([limit, lanes.kind, stop_signs(map_data)]).astype(np.float64)
     return FeatureMap(
-        pieces=pieces,
-        piece_lane=piece_lane,
-        cells=cell_index(pieces[:, :, :2]),
-        crosswalks=_outlines(map_data.areas.polygons, map_data.areas.of(AreaKind.CROSSWALK), lane_points),
-        points=np.ascontiguousarray(lines.points),
-        offsets=lines.offsets,
-        arc=arc,
-        block=lanes.block,
-        speed=np.where(lanes.has_speed_limit, lanes.speed_limit_mps, 0.0),
-        connector=lanes.kind,
-        stop_sign=stop_signs(map_data),
-        successors=lanes.successors,
-        block_lanes=map_data.blocks.lanes,
-        light_id=np.ascontiguousarray(lanes.id[order]),
-        light_row=order,
+        PieceArrays(pieces, piece_lane, lanes.block[piece_lane], info[piece_lane], cell_index(pieces[:, :, :2])),
+        LaneArrays(
+            points=np.ascontiguousarray(lines.points),
+            offsets=lines.offsets,
+            arc=arc,
+            block=lanes.block,
+            info=info,
+            successors=lanes.successors.values,
+            successor_offsets=lanes.successors.offsets,
+            block_lanes=map_data.blocks.lanes.values,
+            block_offsets=map_data.blocks.lanes.offsets,
+        ),
+        _outlines(map_data.areas.polygons, map_data.areas.of(AreaKind.CROSSWALK), lane_points),
     )
 
 
-def stop_signs(map_data: MapData) -> NDArray[np.uint8]:
+def rows_of(map_data: MapData, what: str, ids: I64) -> I64:
+    """Rows of Lanes (``what`` = lanes) or RoadBlocks (blocks) with the given ids, -1 where unknown; the order of the ids is kept with the map."""
+    kept = vars(map_data).setdefault("_id_orders", {})
+    if what not in kept:
+        known = getattr(map_data, what).id
+        order = np.argsort(known, kind="stable").astype(np.int64)
+        kept[what] = np.ascontiguousarray(known[order]), order
+    ordered, row = kept[what]
+    if len(ordered) == 0 or len(ids) == 0:
+        return np.full(len(ids), -1, np.int64)
+    at = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
+    return np.where(ordered[at] == ids, row[at], -1)
+
+
+def stop_signs(map_data: MapData) -> U8:
     """Which lanes (L,) uint8 begin behind a stop sign: connectors whose mouth, or the end of a lane before them, lies in the area of one. (Maps in nuPlan's
     format link stop lines with connectors for traffic lights only.)"""
     lanes, areas = map_data.lanes, map_data.areas
@@ -201,7 +249,7 @@ def arc_lengths(points: F64, offsets: I64) -> F64:
 
 @njit(cache=True, nogil=True)
 def _resample(points: F64, offsets: I64, arc: F64, row: I64, share: F64, out: F64, column: int) -> None:
-    """Equally spaced points of line ``row[i]`` between two shares of its length; an empty edge lies half a lane beside the centre (columns 0, 1)."""
+    """Equally spaced points of line ``row[i]`` between two shares of its length; an empty edge lies half a lane beside the centerline (columns 0, 1)."""
     count = out.shape[1]
     for i in range(len(row)):
         a, b = offsets[row[i]], offsets[row[i] + 1]

@@ -1,9 +1,9 @@
 """The feature ``raster``: a bird's-eye picture of one scene in the ego frame, uint8 (channels, cells, cells).
 
 The ego looks up: row 0 lies furthest ahead, column 0 furthest to the left. Its rear axle is in the middle of the columns and a quarter of the rows from the
-lower rim (``cell_centres``). The channels are in the manner of CaRL (Jaeger et al. 2025), with history, directions and the ground added.
+lower rim (``cell_centers``). The channels are in the manner of CaRL (Jaeger et al. 2025), with history, directions and the ground added.
 
-A cell belongs to a polygon, a line or a box if its centre lies inside. Lines are one cell thick. Boxes are drawn at least sqrt(2) cells long and wide, so
+A cell belongs to a polygon, a line or a box if its center lies inside. Lines are one cell thick. Boxes are drawn at least sqrt(2) cells long and wide, so
 that a pedestrian covers a cell wherever it stands. Where shapes of one channel overlap the larger code stands; of directions and velocities the last drawn.
 """
 
@@ -25,7 +25,7 @@ from roadcraft.core.map import AreaKind, MapData
 from roadcraft.core.scenario import Ego
 
 if TYPE_CHECKING:
-    from roadcraft.core.driving.features.build import SceneArrays
+    from roadcraft.core.driving.features.scene import SceneArrays
 
 U8 = NDArray[np.uint8]
 SPEED_MPS = 40.0
@@ -37,13 +37,13 @@ class RasterChannel(IntEnum):
     DRIVABLE = k.DRIVABLE  # mask: drivable area
     ROUTE = k.ROUTE  # mask: surface of the lanes on the route
     SPEED_LIMIT = k.SPEED_LIMIT  # surface of lanes: 255 is 40 m/s; 0 where unknown
-    LANE = k.LANE  # mask: centre lines of lanes and connectors
-    LANE_COS = k.LANE_COS  # signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centre lines
+    LANE = k.LANE  # mask: centerlines of lanes and connectors
+    LANE_COS = k.LANE_COS  # signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centerlines
     LANE_SIN = k.LANE_SIN  # likewise its sine
     LANE_EDGE = k.LANE_EDGE  # mask: edges of lanes, not of connectors
     CROSSWALK = k.CROSSWALK  # mask
     STOP = k.STOP  # areas to stop in: 255 stop signs, 128 all others
-    LIGHT_STOP = k.LIGHT_STOP  # centre lines, two cells thick, of connectors whose light is red (255) or yellow (128)
+    LIGHT_STOP = k.LIGHT_STOP  # centerlines, two cells thick, of connectors whose light is red (255) or yellow (128)
     LIGHT_GO = k.LIGHT_GO  # mask: likewise, green
     VEHICLE = k.VEHICLE  # boxes of all frames of the past: 255 now, 64 the oldest
     PEDESTRIAN = k.PEDESTRIAN  # likewise
@@ -71,6 +71,7 @@ SIGNED = (
     RasterChannel.VELOCITY_Y,
     RasterChannel.GRADE,
 )
+SIGNED_ACROSS = (RasterChannel.LANE_SIN, RasterChannel.VELOCITY_Y)  # of which a mirror turns the sign
 LAYER_RANGE = {
     LayerKind.GRADE: (-0.25, 0.25),
     LayerKind.FRICTION: (0.0, 1.0),
@@ -80,7 +81,7 @@ LAYER_RANGE = {
 }
 
 
-def cell_centres(cells: int, cell_m: float) -> tuple[F64, F64]:
+def cell_centers(cells: int, cell_m: float) -> tuple[F64, F64]:
     """Ego frame: x of the rows (cells,) and y of the columns (cells,), m."""
     step = np.arange(cells, dtype=np.float64)
     x: F64 = (k.cells_ahead(cells) - 0.5 - step) * cell_m
@@ -131,11 +132,9 @@ def build_raster_map(map_data: MapData) -> RasterMap:
     return RasterMap(polygons, channel[some], value[some], lane[some], cell_index(boxes))
 
 
-def write_raster(
-    scene: SceneArrays, fm: FeatureMap, route: I64, light_lane: I64, cell_m: float, out: NDArray[np.uint8], b: int
-) -> None:
-    """Draw a scene into row ``b`` of out (B, channels, cells, cells). route: rows of RoadBlocks; light_lane: rows of Lanes of the scene's lights."""
-    rm, ego, cells = raster_map(scene.map), scene.ego, out.shape[2]
+def write_raster(scene: SceneArrays, fm: FeatureMap, cell_m: float, out: U8, b: int) -> None:
+    """Draw a scene into row ``b`` of out (B, channels, cells, cells)."""
+    rm, ego, cells, route = raster_map(scene.map), scene.ego, out.shape[2], scene.route_rows
     picture = out[b]
     picture[:] = 0
     for channel in SIGNED:
@@ -143,16 +142,13 @@ def write_raster(
     ahead = (k.cells_ahead(cells) - 0.5 * cells) * cell_m
     reach = float(np.sqrt(0.5)) * cells * cell_m
     x, y = ego[Ego.X] + ahead * np.cos(ego[Ego.HEADING]), ego[Ego.Y] + ahead * np.sin(ego[Ego.HEADING])
-    areas = candidates(x, y, reach, rm.cells.origin, rm.cells.shape, rm.cells.offsets, rm.cells.items)
+    areas = candidates(x, y, reach, rm.cells)
     k.draw_areas(
         picture, ego, cell_m, areas, rm.polygons.points, rm.polygons.rings, rm.polygons.offsets, rm.channel, rm.value,
-        rm.lane, fm.block, route,
+        rm.lane, fm.lanes.block, route,
     )  # fmt: skip
-    pieces = candidates(x, y, reach, fm.cells.origin, fm.cells.shape, fm.cells.offsets, fm.cells.items)
-    k.draw_lanes(
-        picture, ego, cell_m, pieces, fm.pieces, fm.piece_lane, fm.block, fm.connector, route, light_lane,
-        scene.light_state,
-    )  # fmt: skip
+    pieces = candidates(x, y, reach, fm.pieces.cells)
+    k.draw_lanes(picture, ego, cell_m, pieces, fm.pieces, route, scene.lights)
     k.draw_objects(picture, ego, cell_m, scene.kind, scene.box, scene.velocity, scene.frames)
     for i in range(len(scene.layers)):
         kind, grid = LayerKind(int(scene.layers.kind[i])), scene.layers[i]

@@ -1,7 +1,7 @@
 """Numba kernels that draw one scene into a bird's-eye raster (``raster``): filled polygons, thick lines, oriented boxes, grids.
 
-Shapes are drawn in *cell coordinates* (u, v): the centre of the cell in row i and column j is u = i, v = j; u grows backward and v to the right. One rule
-decides everywhere: a cell belongs to a shape if its centre lies inside. All arithmetic is float64; a centre within rounding of an edge may go either way.
+Shapes are drawn in *cell coordinates* (u, v): the center of the cell in row i and column j is u = i, v = j; u grows backward and v to the right. One rule
+decides everywhere: a cell belongs to a shape if its center lies inside. All arithmetic is float64; a center within rounding of an edge may go either way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.features.map_tensors import CONNECTOR, LaneLights, PieceArrays
 from roadcraft.core.driving.features.reference_lines import light_of
+from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -24,9 +26,10 @@ VELOCITY_MPS = 30.0
 OLDEST = 64  # what the oldest frame of the past is drawn with; the present one with 255
 LINE_CELLS = 0.5  # half the thickness of a line: no gaps at any angle
 BOX_CELLS = (
-    0.7072  # least half extent of a box: any box covers at least one centre, so that nobody is lost between cells
+    0.7072  # least half extent of a box: any box covers at least one center, so that nobody is lost between cells
 )
-_GREEN, _YELLOW, _RED = 0, 1, 2
+_GREEN, _YELLOW, _RED = int(LightState.GREEN), int(LightState.YELLOW), int(LightState.RED)
+_LAST_MOVING = int(ObjectKind.BICYCLE)
 _FLAT = 1e-14
 
 
@@ -58,7 +61,7 @@ def fill_polygon(
 ) -> None:  # fmt: skip
     """Raise the cells of a polygon (rings first..last-1, even-odd) of out (N, N) to at least ``value``. scratch (N, N + 1): zeros, and left so.
 
-    Where an edge crosses a row, the parity changes at the first centre beyond it; a sweep along the row sums the changes up.
+    Where an edge crosses a row, the parity changes at the first center beyond it; a sweep along the row sums the changes up.
     """
     n = out.shape[0]
     row_low, row_high, column_low, column_high = n, -1, n + 1, -1
@@ -177,23 +180,21 @@ def draw_areas(
 
 @njit(cache=True, nogil=True)
 def draw_lanes(
-    out: U8, ego: F64, cell_m: float, rows: I64, pieces: F64, piece_lane: I64, block: I64, connector: U8,
-    route: I64, light_lane: I64, light_state: U8,
-) -> None:  # fmt: skip
-    """Centre lines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others. Edges of connectors are left out:
+    out: U8, ego: F64, cell_m: float, rows: I64, pieces: PieceArrays, route: I64, lights: LaneLights
+) -> None:
+    """Centerlines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others. Edges of connectors are left out:
     within a junction they cross each other and bound nothing."""
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for above in (False, True):
         for row in rows:
-            lane = piece_lane[row]
-            if _listed(block[lane], route) != above:
+            if _listed(pieces.block[row], route) != above:
                 continue
-            piece = pieces[row]
+            piece = pieces.points[row]
             _draw_line(out, LANE, piece, 0, ego, c, s, cell_m, LINE_CELLS, 255, True)
-            if connector[lane] == 0:
+            if pieces.info[row, CONNECTOR] == 0.0:
                 _draw_line(out, LANE_EDGE, piece, 2, ego, c, s, cell_m, LINE_CELLS, 255, False)
                 _draw_line(out, LANE_EDGE, piece, 4, ego, c, s, cell_m, LINE_CELLS, 255, False)
-            light = light_of(lane, light_lane, light_state)
+            light = light_of(pieces.lane[row], lights)
             if light == _GREEN:
                 _draw_line(out, LIGHT_GO, piece, 0, ego, c, s, cell_m, 2.0 * LINE_CELLS, 255, False)
             elif light in (_YELLOW, _RED):
@@ -210,7 +211,7 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
         now = h == steps - 1
         value = 255 if now else OLDEST + (255 - OLDEST) * h // (steps - 1)
         for i in range(frames[h, 0], frames[h, 1]):
-            static = kind[i] > BICYCLE - VEHICLE
+            static = kind[i] > _LAST_MOVING
             if static and not now:
                 continue
             u, v = to_cells(box[i, 0], box[i, 1], ego, c, s, n, cell_m)
@@ -232,10 +233,10 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
 def draw_grid(
     out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, low: float, high: float
 ) -> None:
-    """One grid (H, W), interpolated between the centres of its cells, into the channel of its kind, and 255 into the one that says
+    """One grid (H, W), interpolated between the centers of its cells, into the channel of its kind, and 255 into the one that says
     where it is known.
 
-    Unknown are the places outside the grid and those between centres one of which is NaN; between the outermost centres and the rim the outermost
+    Unknown are the places outside the grid and those between centers one of which is NaN; between the outermost centers and the rim the outermost
     values hold.
     """
     n = out.shape[1]

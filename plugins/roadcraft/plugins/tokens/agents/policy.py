@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.build import SceneArrays, build_features, vehicle_row
-from roadcraft.core.driving.features.stopped_time import stood_lately
+from roadcraft.core.driving.features.build import build_features
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
@@ -73,10 +74,13 @@ class TokenAgents(AgentPolicy):
         self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
     ) -> tuple[I64, F64]:
         """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
-        stood_s = stood_lately(obs)
-        scenes = [self._scene(obs, s, b, float(stood_s[b])) for s, b in zip(states, rows, strict=True)]
+        spec = self.network.features
+        scenes = []
+        for s, b in zip(states, rows, strict=True):
+            seen = replace(obs.select([b]), objects_past=stack_objects(s.past))
+            scenes += scenes_of(seen, spec)
         missing = self.config.micro_batch - len(scenes)
-        features = build_features(self.network.features, [*scenes, *[scenes[-1]] * missing])
+        features = build_features(spec, [*scenes, *[scenes[-1]] * missing])
         chosen = np.concatenate([keys[list(rows)], np.repeat(keys[rows[-1:]], missing)])
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -90,19 +94,6 @@ class TokenAgents(AgentPolicy):
             torch.set_num_threads(threads)
         motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)
         return features["agent_id"][: len(scenes), : motions.shape[1]], motions[: len(scenes)]
-
-    def _scene(self, obs: ObservationBatch, state: Troupe, b: int, waited: float) -> SceneArrays:
-        spec = self.network.features
-        step = max(round(spec.past_interval_s / float(obs.interval_s[b])), 1)
-        past = state.past[::-1][::step][::-1]
-        ends = np.cumsum([len(f[0]) for f in past])
-        frames = np.stack([np.concatenate([[0], ends[:-1]]), ends], 1).astype(np.int64)
-        id, kind, box, velocity = (np.concatenate([f[c] for f in past]) for c in (0, 1, 4, 5))
-        lights = obs.lights.rows(b)
-        return SceneArrays(
-            obs.ego[b], id.view(np.int64), kind, box, velocity, frames, obs.lights.lane[lights], obs.lights.state[lights],
-            obs.route[b], obs.maps[b], vehicle_row(obs.vehicle), stood_s=waited,
-        )  # fmt: skip
 
 
 def _rows(state: Troupe, ids: I64) -> tuple[I64, I64]:

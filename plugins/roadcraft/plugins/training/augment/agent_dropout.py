@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.build import LogScenes, SceneArrays
+from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.plugins.training.config import AugmentConfig
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.build import LogScenes
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle

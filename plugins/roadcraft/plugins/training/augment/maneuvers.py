@@ -28,9 +28,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.features.build import Features, LogScenes
 from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditions, Manoeuvre, write_conditions
+from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.synthetic_commands import obey
 

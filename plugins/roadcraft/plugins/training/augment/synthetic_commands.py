@@ -18,8 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.driving.features.build import Features
 from roadcraft.core.driving.features.conditions import Manoeuvre
+from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import COS, HEADING_SIN, LATERAL, SIN, X, Y
 
 F32 = NDArray[np.float32]

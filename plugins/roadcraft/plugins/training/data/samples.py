@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.build import Features, LogScenes, allocate, write_features
-from roadcraft.core.driving.features.conditions import mirrored_words
-from roadcraft.core.driving.features.kernels import agent_targets_into
+from roadcraft.core.driving.features.build import allocate, write_agent_future, write_features
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.mirror import mirror
+from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import WINDOW_S
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
@@ -128,11 +127,7 @@ class SampleBuilder:
     ) -> Batch:
         """Features and targets of the given rows. ``draws`` (len(rows), DRAWS) decides whatever ``augment`` leaves to chance, sample by sample."""
         s, count = self.spec, len(rows)
-        out: Features = allocate(s, count)
-        out["ego_future"] = np.zeros((count, s.future_steps, 5), np.float32)
-        out["ego_future_valid"] = np.zeros((count, s.future_steps), np.bool_)
-        out["agent_future"] = np.zeros((count, s.future_agents, s.future_steps, 4), np.float32)
-        out["agent_future_valid"] = np.zeros((count, s.future_agents, s.future_steps), np.bool_)
+        out = allocate(s, count, targets=True)
         draws = np.ones((count, DRAWS)) if draws is None else draws
         limit = limits(augment)
         back = round(augment.recovery_s / s.future_interval_s) if augment is not None else 0
@@ -142,7 +137,7 @@ class SampleBuilder:
         if augment is not None:
             mirrored = np.flatnonzero(draws[:, MIRRORED] < augment.mirror)
             if len(mirrored):
-                mirror(out, mirrored, mirrored_words)
+                mirror(s, out, mirrored)
         return out
 
     def _write(
@@ -150,27 +145,22 @@ class SampleBuilder:
         back: int, draw: F64,
     ) -> None:  # fmt: skip
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
-        start, stood_s = frame, None
+        start, stopped_time_s = frame, None
         if augment is not None and draw[LATE] < augment.late_start:
             start = stand_before(scenes, vehicle, frame, augment.late_start_s)
         if start < frame:  # it stands there still
             late_s = (frame - start) * drive.interval_us * 1e-6
-            limit, stood_s = limits(None), min(float(scenes.stood[start]) + late_s, WINDOW_S)
+            limit, stopped_time_s = limits(None), min(float(scenes.stopped_time_s[start]) + late_s, WINDOW_S)
         ego = write_ego_future(
             out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride, s.future_interval_s, back,
             limit, draw, vehicle.box, objects.box, objects.offsets,
         )  # fmt: skip
-        scene = scenes.at(frame, ego, stood_s)
+        scene = scenes.at(frame, ego, stopped_time_s)
         if augment is not None and augment.agent_dropout > 0.0:
             scene = thin_out(scenes, scene, frame, augment, float(draw[DROPPED]))
         write_features(s, scene, out, b)
         if s.future_agents:
-            index, valid = scenes.future(frame)
-            frames = np.empty((len(index), 2), np.int64)
-            frames[:, 0], frames[:, 1] = objects.offsets[index], np.where(valid, objects.offsets[index + 1], 0)
             ids = out["agent_id"][b, : s.future_agents]
-            agent_targets_into(
-                out["agent_future"][b], out["agent_future_valid"][b], ego, scenes.key, objects.box, frames, ids
-            )
+            write_agent_future(scenes, frame, ego, ids, out["agent_future"][b], out["agent_future_valid"][b])
         if s.instruction_words and augment is not None:  # in validation a command would give the future away
             tell(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))

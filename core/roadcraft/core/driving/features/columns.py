@@ -1,0 +1,188 @@
+"""Columns of the features: places along the last axis of a tensor, each with its meaning and unit.
+
+Members are integers: ``features["ego"][:, EgoColumn.VX]``; they work inside numba kernels too. Standard library only.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+RATIO = ""  # the unit of what has none
+
+
+class FeatureColumn(IntEnum):
+    """Columns in order; a member is written as ``NAME = "meaning", "unit"``.
+
+    A package's own tensors are described the same way::
+
+        class GapColumn(FeatureColumn):
+            AHEAD_M = "distance to the object ahead", "m"
+            RATE_MPS = "its rate", "m/s"
+    """
+
+    meaning: str
+    unit: str
+
+    def __new__(cls, meaning: str, unit: str = RATIO) -> FeatureColumn:
+        member = int.__new__(cls, len(cls.__members__))
+        member._value_ = len(cls.__members__)
+        member.meaning, member.unit = meaning, unit
+        return member
+
+
+class EgoColumn(FeatureColumn):
+    """The ego's present state, in its body axes (x forward, y left) at the rear axle."""
+
+    VX = "velocity forward", "m/s"
+    VY = "velocity to the left", "m/s"
+    AX = "acceleration forward", "m/s2"
+    AY = "acceleration to the left", "m/s2"
+    STEERING = "steering angle of the front wheels, left positive", "rad"
+    YAW_RATE = "rate of the heading, left positive", "rad/s"
+    STOPPED_TIME_S = "time for which it has just stood still, of the last 2 s", "s"
+
+
+class VehicleColumn(FeatureColumn):
+    """The ego vehicle's size."""
+
+    REAR_AXLE_TO_CENTER = "rear axle to the center of the box", "m"
+    LENGTH = "length", "m"
+    WIDTH = "width", "m"
+    WHEEL_BASE = "wheel base", "m"
+
+
+class AgentColumn(FeatureColumn):
+    """A moving object in one frame."""
+
+    X = "center, forward", "m"
+    Y = "center, to the left", "m"
+    COS = "cosine of its heading"
+    SIN = "sine of its heading"
+    VX = "velocity over ground along the ego's x axis", "m/s"
+    VY = "velocity over ground along the ego's y axis", "m/s"
+
+
+class SizeColumn(FeatureColumn):
+    """The size of a box."""
+
+    LENGTH = "length", "m"
+    WIDTH = "width", "m"
+
+
+class StaticColumn(FeatureColumn):
+    """An object that never moves."""
+
+    X = "center, forward", "m"
+    Y = "center, to the left", "m"
+    COS = "cosine of its heading"
+    SIN = "sine of its heading"
+    LENGTH = "length", "m"
+    WIDTH = "width", "m"
+
+
+class LaneColumn(FeatureColumn):
+    """A point along a piece of a lane, and those beside it on the lane's edges."""
+
+    X = "centerline, forward", "m"
+    Y = "centerline, to the left", "m"
+    LEFT_X = "left edge, forward", "m"
+    LEFT_Y = "left edge, to the left", "m"
+    RIGHT_X = "right edge, forward", "m"
+    RIGHT_Y = "right edge, to the left", "m"
+
+
+class LaneInfoColumn(FeatureColumn):
+    """What holds for a whole piece of a lane."""
+
+    SPEED_LIMIT = "speed limit, 0 where unknown", "m/s"
+    ON_ROUTE = "1 on the route, else 0"
+    CONNECTOR = "1 for a connector within a junction, else 0"
+    STOP_SIGN = "1 behind a stop sign, else 0"
+
+
+class PointColumn(FeatureColumn):
+    """A point of an outline."""
+
+    X = "forward", "m"
+    Y = "to the left", "m"
+
+
+class PoseColumn(FeatureColumn):
+    """A pose in the map's frame."""
+
+    X = "x", "m"
+    Y = "y", "m"
+    HEADING = "heading", "rad"
+
+
+class ReferenceColumn(FeatureColumn):
+    """A point of a reference line."""
+
+    X = "forward", "m"
+    Y = "to the left", "m"
+    COS = "cosine of the line's heading"
+    SIN = "sine of the line's heading"
+    LIMIT = "speed limit, 0 where unknown", "m/s"
+    ON_ROUTE = "1 on the route, else 0"
+    RED = "1 under a red light, 0.5 under a yellow one, else 0"
+    GREEN = "1 under a green light, else 0"
+    STOP = "1 behind a stop sign, else 0"
+    CONNECTOR = "1 within a junction, else 0"
+
+
+class ReferenceInfoColumn(FeatureColumn):
+    """Where the ego lies beside a reference line, and what lies ahead on it; 200 m stand for "none ahead"."""
+
+    LATERAL = "the ego's offset from the line, left positive", "m"
+    HEADING_SIN = "sine of the ego's heading against the line's"
+    HEADING_COS = "its cosine"
+    TO_RED = "distance to the first red light", "m"
+    TO_YELLOW = "distance to the first yellow light", "m"
+    TO_STOP = "distance to the first stop sign", "m"
+    TO_ROUTE_END = "distance for which the line stays on the route", "m"
+    LIMIT_HERE = "speed limit at the ego, 0 where unknown", "m/s"
+
+
+class FrenetColumn(FeatureColumn):
+    """An object beside a reference line, in the line's own coordinates."""
+
+    ALONG = "arc length of its center", "m"
+    OFFSET = "offset of its center, left positive", "m"
+    ALONG_RATE = "velocity along the line", "m/s"
+    OFFSET_RATE = "velocity across the line, left positive", "m/s"
+    HALF_ALONG = "half its extent along the line", "m"
+    HALF_ACROSS = "half its extent across the line", "m"
+
+
+class GoalColumn(FeatureColumn):
+    """The pose to be reached."""
+
+    X = "forward", "m"
+    Y = "to the left", "m"
+    COS = "cosine of the heading"
+    SIN = "sine of the heading"
+
+
+class TargetSpeedColumn(FeatureColumn):
+    """The speed asked for."""
+
+    SPEED = "speed", "m/s"
+
+
+class EgoFutureColumn(FeatureColumn):
+    """The ego's rear axle at a later time."""
+
+    X = "forward", "m"
+    Y = "to the left", "m"
+    COS = "cosine of the heading"
+    SIN = "sine of the heading"
+    SPEED = "speed", "m/s"
+
+
+class AgentFutureColumn(FeatureColumn):
+    """The center of an agent's box at a later time."""
+
+    X = "forward", "m"
+    Y = "to the left", "m"
+    COS = "cosine of the heading"
+    SIN = "sine of the heading"

@@ -1,0 +1,39 @@
+"""The feature group `__NAME__`: the nearest object ahead, as an example. An encoder or model reads it once its features() asks for it:
+
+    FeatureSpec({"__NAME__": {"corridor_m": 1.5}}, agents=16, ...)    ->    features["__NAME__"] (B, 3), features["__NAME___valid"] (B,)
+"""
+
+import numpy as np
+
+from roadcraft.core import Ego, FeatureColumn, FeatureGroup, FeatureTensor, Mirror
+
+
+class __CLASS__Column(FeatureColumn):
+    GAP = "distance to its center along the ego's x axis", "m"
+    OFFSET = "offset of its center, left positive", "m"
+    CLOSING = "speed at which the ego comes nearer", "m/s"
+
+
+class __CLASS__(FeatureGroup):
+    version = 1  # raise it when the meaning of a tensor changes: checkpoints trained with another are then refused
+
+    def tensors(self):
+        mirror = Mirror(negate=(__CLASS__Column.OFFSET,))  # what changes sign where left and right are exchanged
+        return {
+            "__NAME__": FeatureTensor("the nearest object ahead", (), __CLASS__Column, mirror=mirror),
+            "__NAME___valid": FeatureTensor("whether there is one", (), None, "bool", "", Mirror()),
+        }
+
+    def write(self, scene, out, b, spec):
+        # rows of the present frame; scene also holds the earlier ones, the ego's past, lights, route, goal and map
+        first, last = scene.frames[-1]
+        c, s = np.cos(scene.ego[Ego.HEADING]), np.sin(scene.ego[Ego.HEADING])
+        dx, dy = (scene.box[first:last, :2] - scene.ego[:2]).T
+        along, across = c * dx + s * dy, c * dy - s * dx
+        ahead = np.flatnonzero((along > 0) & (np.abs(across) < self.config.corridor_m))
+        if len(ahead) == 0:
+            return
+        nearest = ahead[along[ahead].argmin()]
+        speed = scene.velocity[first + nearest] @ (c, s)
+        out["__NAME__"][b] = along[nearest], across[nearest], scene.ego[Ego.VX] - speed
+        out["__NAME___valid"][b] = True

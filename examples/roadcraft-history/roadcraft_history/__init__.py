@@ -1,0 +1,1 @@
+"""The ego's own history, for networks that want it."""

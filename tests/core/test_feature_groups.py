@@ -1,0 +1,207 @@
+"""Feature groups: ours keep the contract of anybody's; what a third party's does wrong is told with its name and package; a package of its own adds one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from roadcraft.core import registry as registry_module
+from roadcraft.core.driving.features.build import allocate, layout_hash, merge_specs
+from roadcraft.core.driving.features.columns import EgoColumn, FeatureColumn, LaneColumn
+from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor, Mirror
+from roadcraft.core.driving.features.listing import feature_lines, feature_rows
+from roadcraft.core.driving.features.mirror import check_mirror
+from roadcraft.core.driving.features.spec import KEYWORDS, OURS, FeatureSpec, flat_settings
+from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.hookspecs import PluginSpec
+from roadcraft.core.registry import Provided, Registry, registry
+from roadcraft.core.testing import FeatureConformance
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "roadcraft-history"
+
+
+class OfOurs(FeatureConformance):
+    """Suites of our groups, with what is off by default switched on. Conditions are told by training itself, and a picture's cells may go either way."""
+
+
+for _name, _params in {
+    "scene": {},
+    "agents": {"count": 4},
+    "static": {"count": 2},
+    "map": {"lanes": 6, "points": 8, "links": 2},
+    "reference_lines": {"points": 20},
+}.items():
+    _suite = f"Test{_name.title().replace('_', '')}"
+    globals()[_suite] = type(_suite, (OfOurs,), {"name": _name, "params": _params, "__module__": __name__})
+
+
+@dataclass(frozen=True)
+class GapConfig:
+    """Made up."""
+
+    count: int = 3
+    step_m: float = 1.0
+
+
+class Gap(FeatureGroup):
+    """Made up: the ego's distance from where it was, in the last frames."""
+
+    capacities = ("count",)
+    latest = ("count",)
+    needs = ("agents",)
+
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {
+            "gap": FeatureTensor("distances", ("gap.count",), None, mirror=Mirror()),
+            "gap_agent": FeatureTensor(
+                "rows of agents", ("gap.count",), None, "int64", "", Mirror(), rows_of="agents.count"
+            ),
+        }
+
+    def write(self, scene: Any, out: Any, b: int, spec: FeatureSpec) -> None:
+        past, known = scene.ego_past
+        out["gap"][b] = (np.hypot(*(past - scene.ego)[:, :2].T) * known)[-self.config.count :]
+
+
+class Unmirrored(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("distances", ("gap.count",))}
+
+
+class Clashing(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"lane": FeatureTensor("not ours", ("gap.count",), mirror=Mirror())}
+
+
+class Needy(Gap):
+    needs = ("nobody",)
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Registers a class of this module as the group ``gap`` of the package ``acme``."""
+
+    def register(cls: type) -> None:
+        monkeypatch.setitem(sys.modules, "acme_gap", sys.modules[__name__])
+        spec = PluginSpec("feature", "gap", "Made up", "acme_gap:GapConfig", f"acme_gap:{cls.__name__}")
+        ours = registry().plugins()
+        found = Registry([*ours, Provided(spec, "acme", "1.0", False)], [], [])
+        monkeypatch.setattr(registry_module, "_discovered", lambda third_party: found)
+
+    return register
+
+
+def test_settings_by_group_and_by_short_name() -> None:
+    spec = FeatureSpec({"agents": {"count": 5}}, lanes=7)
+    assert (spec.agents, spec.groups["agents"].count, spec.lanes, spec.groups["map"].lanes) == (5, 5, 7, 7)
+    assert replace(spec, agents=6) == FeatureSpec(agents=6, lanes=7) == spec.with_groups(agents={"count": 6})
+    assert hash(replace(spec)) == hash(spec)
+    assert {group for group, _ in KEYWORDS.values()} == set(OURS)
+    assert flat_settings(spec.tree())["map.lanes"] == flat_settings({"lanes": 7})["map.lanes"] == 7
+    with pytest.raises(TypeError, match=r"no setting 'agent'; did you mean 'agents'"):
+        FeatureSpec(agent=3)
+    with pytest.raises(ConfigError, match="count must be"):
+        FeatureSpec(agents=-1)
+    with pytest.raises(PluginError, match="no feature named 'mapp'; did you mean 'map'"):
+        FeatureSpec({"mapp": {}})
+    with pytest.raises(ConfigError, match=r"points must be at least 2 for 3 lines"):
+        FeatureSpec(reference_points=0)
+
+
+def test_a_group_of_a_third_party(offer: Any) -> None:
+    offer(Gap)
+    spec = FeatureSpec({"gap": {"count": 2}}, agents=4)
+    assert allocate(spec, 3)["gap"].shape == (3, 2)
+    assert {row["tensor"]: row["provider"] for row in feature_rows(spec)}["gap"] == "acme"
+    assert "gap: Made up (acme, version 1)" in feature_lines(feature_rows())
+    plain = replace(spec, groups={k: v for k, v in spec.groups.items() if k != "gap"})
+    assert layout_hash(plain) == layout_hash(FeatureSpec(agents=4))
+    assert len({layout_hash(s) for s in (plain, spec, spec.with_groups(gap={"count": 3}))}) == 3
+    merged = merge_specs(spec, FeatureSpec({"gap": {"count": 5}}))
+    assert merged.size("gap.count") == 5
+    assert merge_specs(plain, spec).size("gap.count") == 2
+    with pytest.raises(PluginError, match=r"different grids: gap: step_m is 1\.0 and 2\.0"):
+        merge_specs(spec, FeatureSpec({"gap": {"step_m": 2.0}}))
+
+
+def test_an_encoder_sees_the_last_ones_of_what_is_shared(offer: Any) -> None:
+    torch = pytest.importorskip("torch")
+    from roadcraft.core.driving.features.views import FeatureView
+
+    offer(Gap)
+    own, merged = FeatureSpec({"gap": {"count": 2}}, agents=3), FeatureSpec({"gap": {"count": 4}}, agents=5)
+    batch = {"gap": torch.arange(4.0)[None], "gap_agent": torch.tensor([[0, 2, 3, 4]])}
+    seen = FeatureView(own, merged)(batch)
+    assert seen["gap"].tolist() == [[2.0, 3.0]]
+    assert seen["gap_agent"].tolist() == [[-1, -1]]  # agents 3 and 4 are beyond the three it asked for
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (Unmirrored, r"feature group 'gap' of acme does not say how to mirror 'gap': .*augment\.mirror=0"),
+        (Clashing, r"'map' of roadcraft and feature group 'gap' of acme both have a tensor 'lane'"),
+        (Needy, r"'gap' of acme needs the group 'nobody'"),
+        (GapConfig, r"'gap' of acme is a GapConfig, not a FeatureGroup"),
+    ],
+)
+def test_mistakes_name_group_and_package(offer: Any, cls: type, message: str) -> None:
+    offer(cls)
+    with pytest.raises(PluginError, match=message):
+        check_mirror(FeatureSpec({"gap": {}}))
+
+
+def test_columns_are_integers_inside_kernels_too() -> None:
+    @njit
+    def yaw(ego: np.ndarray) -> float:
+        return ego[EgoColumn.YAW_RATE] + ego[EgoColumn.VX]
+
+    assert yaw(np.arange(7.0)) == 5.0
+    assert [c.name for c in LaneColumn] == ["X", "Y", "LEFT_X", "LEFT_Y", "RIGHT_X", "RIGHT_Y"]
+    described = [c for cls in FeatureColumn.__subclasses__() for c in cls]
+    assert all(c.meaning for c in described)
+
+
+def test_every_tensor_is_described() -> None:
+    for row in feature_rows():
+        if row["provider"] == "roadcraft":
+            assert row["meaning"], row["tensor"]
+            assert row["mirror"], row["tensor"]
+            assert not row["columns"] or row["axes"][-1] == str(len(row["columns"])), row["tensor"]
+
+
+def test_a_package_adds_a_feature_and_an_encoder_that_reads_it(tmp_path: Path) -> None:
+    """The example's own tests, with its entry point visible as an installed distribution's would be."""
+    pytest.importorskip("torch")
+    info = tmp_path / "roadcraft_history-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: roadcraft-history\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[roadcraft]\nroadcraft_history = roadcraft_history.plugin\n")
+    path = os.pathsep.join([str(tmp_path), str(EXAMPLE), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(EXAMPLE),
+            str(EXAMPLE / "tests"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
