@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import blake2b
@@ -183,7 +183,7 @@ class FeatureSpec:
 def _settings(name: str, value: Any, over: Mapping[str, Any]) -> Any:
     """Settings of one group from an instance, a mapping or None, with some replaced."""
     if is_dataclass(value) and not isinstance(value, type):
-        return type(value)(**{**vars(value), **over}) if over else value
+        return replace(value, **over) if over else value
     if name in OURS:
         return OURS[name](**{**(value or {}), **over})
     from roadcraft.core.config_plugins import build_params
