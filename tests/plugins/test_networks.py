@@ -17,7 +17,7 @@ from roadcraft.core.factory import create
 from roadcraft.core.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.learned.checkpoint import build_network
+from roadcraft.planners.learned.checkpoint import Network, build_network
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
@@ -285,3 +285,24 @@ def test_what_is_no_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         PluginError, match=r"encoder mine is a object, not a torch\.nn\.Module: its weights could be neither"
     ):
         build_network({"name": "mine"}, {"name": "multimodal"})
+
+
+def test_a_model_that_reads_what_nobody_asks_for_is_told_so(tiny_world: Any) -> None:
+    encoder = create("encoder", "hetero_gnn", {"agents": 4, "static": 2, "lanes": 6, "crosswalks": 1})
+
+    class Careless(torch.nn.Module):
+        features = staticmethod(encoder.features)
+
+        def loss(self, batch: Any) -> Any:
+            return batch["reference"].amax(2)
+
+    network = Network(encoder, Careless(), encoder.features())
+    batch = scenes(tiny_world, network.features, [30])
+    message = (
+        r"failed on its features \(IndexError: .*reference_lines\.count = 0.*"
+        r"encoder HeteroGnn: scene, agents, static, map.*; model Careless: scene"
+    )
+    with pytest.raises(PluginError, match=message), network.explained():
+        network.model.loss(network.for_model(batch))
+    with pytest.raises(PluginError, match="no group has 'shiny'"), network.explained():
+        batch["shiny"]

@@ -71,7 +71,7 @@ _USE = {
     "agents": "score modes=[reactive] agents={name} agents.KEY=VALUE",
     "tracker": "score simulation.tracker={name} simulation.tracker.KEY=VALUE",
     "vehicle_model": "score simulation.vehicle_model={name} simulation.vehicle_model.KEY=VALUE",
-    "feature": "features   # read by an encoder or model whose features() asks for it: FeatureSpec({{'{name}': {{...}}}})",
+    "feature": "features   # who reads it asks for it: features() returns FeatureSpec({{'{name}': {{...}}}}, ...)",
     "encoder": "train encoder={name} encoder.KEY=VALUE",
     "model": "train model={name} model.KEY=VALUE",
     "recipe": "train recipe={name} recipe.KEY=VALUE",

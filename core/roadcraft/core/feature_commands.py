@@ -19,8 +19,8 @@ def features(
 
     roadcraft features vector_transformer multimodal
 
-    Without names all installed groups are listed, with the settings that give the shapes; `roadcraft plugins feature NAME` lists the settings of one.
-    """
+    Without names all installed groups are listed, with the settings that give the shapes; `roadcraft plugins feature
+    NAME` lists the settings of one."""
     from roadcraft.core.driving.features.listing import feature_lines, feature_rows, size_of
 
     spec = None

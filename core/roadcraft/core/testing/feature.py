@@ -57,9 +57,9 @@ def mirrored_world(drive: Drive, world: MapData) -> tuple[Drive, MapData]:
 
 
 class FeatureConformance:
-    """Subclass it, set ``name`` (and ``params``): tensors have the shapes and types that the group declares and are finite; the same scene gives the same
-    bits, alone, among others, and from the log; mirrored twice they are themselves, and mirrored once those of the mirrored world; the layout's hash
-    changes with the version.
+    """Subclass it, set ``name`` (and ``params``): tensors have the shapes and types that the group declares and are
+    finite; the same scene gives the same bits, alone, among others, and from the log; mirrored twice they are
+    themselves, and mirrored once those of the mirrored world; the layout's hash changes with the version.
 
     ``tolerance``: how far the features of a mirrored world may lie from mirrored features.
     """

@@ -16,8 +16,8 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,10 +78,40 @@ class Network:
         encoded = {"encoding": encoding} if self._encoded else {}  # type: ignore[attr-defined]
         return Losses.of(self.model.loss(prediction, targets, **encoded)), prediction, encoding
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns what a network raises over features that nobody asked for into a PluginError that names them and who
+        asks for what."""
+        try:
+            yield
+        except (IndexError, KeyError, RuntimeError, ZeroDivisionError) as e:
+            spec = self.features
+            empty = sorted(
+                {a for k in spec.written for a in spec.tensors[k][1].axes if isinstance(a, str) and not spec.size(a)}
+            )
+            absent = [] if not isinstance(e, KeyError) or e.args[0] in spec.tensors else [f"no group has {e.args[0]!r}"]
+            if not empty and not absent:
+                raise
+            parts = {kind: type(getattr(self, kind)).__name__ for kind in ("encoder", "model")}
+            asked = "; ".join(
+                f"{kind} {name}: {_groups(getattr(self, kind).features())}" for kind, name in parts.items()
+            )
+            said = ", ".join([f"{a} = 0" for a in empty] + absent)
+            raise PluginError(
+                f"the network failed on its features ({type(e).__name__}: {e}): {said}. Groups asked for by {asked}. "
+                "What a network reads its features() must ask for"
+            ) from e
+
     def state(self) -> dict[str, Tensor]:
         """Weights by name, ``encoder.*`` and ``model.*``."""
         parts = (("encoder", self.encoder), ("model", self.model))
         return {f"{part}.{k}": v for part, module in parts for k, v in module.state_dict().items()}
+
+
+def _groups(spec: FeatureSpec) -> str:
+    """The groups of which an encoder or model gets rows."""
+    full = {group for group, t in spec.tensors.values() if all(isinstance(a, int) or spec.size(a) for a in t.axes)}
+    return ", ".join(name for name in spec.groups if name in full)
 
 
 def build_network(encoder: Mapping[str, Any], model: Mapping[str, Any]) -> Network:

@@ -97,7 +97,7 @@ class Learned(Planner):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self.network.explained():
                 tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
                 encoding, cache = self.network.encode(tensors, _stack(known))
                 prediction = self.network.model.sample(encoding, self.network.for_model(tensors), keys)

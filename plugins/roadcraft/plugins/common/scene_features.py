@@ -54,7 +54,7 @@ class SeenMapConfig(SeenConfig):
 
     lanes: Annotated[int, Range(">= 0")] = 24
     """Nearest lanes and connectors that are read."""
-    lane_points: Annotated[int, Range(">= 1")] = 10
+    lane_points: Annotated[int, Range(">= 2")] = 10
     """Points of each lane."""
     crosswalks: Annotated[int, Range(">= 0")] = 4
     """Nearest crosswalks that are read."""

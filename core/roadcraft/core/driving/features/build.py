@@ -1,8 +1,8 @@
 """Features: what networks read of a scene, built by one set of kernels for training and driving alike.
 
-Fixed capacities (``FeatureSpec``), float32 in the ego frame (x forward, y left, rear axle at the origin) but for what its group says. ``roadcraft features``
-lists the tensors, their shapes and columns; the groups that are our own are in ``groups``.
-"""
+Fixed capacities (``FeatureSpec``), float32 in the ego frame (x forward, y left, rear axle at the origin) but for what
+its group says. ``roadcraft features`` lists the tensors, their shapes and columns; the groups that are our own are in
+``groups``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ F32 = NDArray[np.float32]
 
 
 def layout_hash(spec: FeatureSpec) -> str:
-    """Identifies the features' layout: settings and versions of the groups that have tensors. Stored in checkpoints and compared when they are loaded."""
+    """Identifies the features' layout: settings and versions of the groups that have tensors. Stored in checkpoints and
+    compared when they are loaded."""
     groups = "".join(group.fingerprint(name) for name, group in spec.providers.items())
     return blake2b(f"{LAYOUT}:{spec.schema_hash()}{groups}".encode(), digest_size=8).hexdigest()
 
 
 def merge_specs(a: FeatureSpec, b: FeatureSpec) -> FeatureSpec:
-    """The features that serve an encoder ``a`` and a model ``b``: of each group's capacities the larger (each then sees its own: ``views``). Raises PluginError
-    where other settings differ."""
+    """The features that serve an encoder ``a`` and a model ``b``: of each group's capacities the larger (each then sees
+    its own: ``views``). Raises PluginError where other settings differ."""
     merged, wrong = dict(a.groups), []
     for name, settings in b.groups.items():
         if name in merged:
@@ -71,8 +72,8 @@ def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int)
 
 
 def write_agent_future(scenes: LogScenes, frame: int, ego: F64, ids: I64, out: F32, seen: NDArray[np.bool_]) -> None:
-    """Futures of the agents with the given track ids into out (A, T, 4), columns ``AgentFutureColumn`` in the frame of ``ego`` (10,), and where they are
-    known into seen (A, T)."""
+    """Futures of the agents with the given track ids into out (A, T, 4), columns ``AgentFutureColumn`` in the frame of
+    ``ego`` (10,), and where they are known into seen (A, T)."""
     objects = scenes.drive.objects
     index, valid = scenes.future(frame)
     frames = np.empty((len(index), 2), np.int64)

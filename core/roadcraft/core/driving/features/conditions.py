@@ -1,8 +1,8 @@
 """Conditions: what a network is told beside the scene: a text command, a goal, a target speed, a style of driving.
 
-A command is read word by word against a fixed vocabulary; that several wordings mean one manoeuvre is learned (``PHRASES`` are what training speaks).
-Nothing here decides how a command is carried out: a network may refuse what the scene forbids.
-"""
+A command is read word by word against a fixed vocabulary; that several wordings mean one manoeuvre is learned
+(``PHRASES`` are what training speaks). Nothing here decides how a command is carried out: a network may refuse what the
+scene forbids."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ PHRASES: dict[Manoeuvre, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Conditions:
-    """What one scene's network is told. instruction: a text command, or empty; goal: x, y, heading in the global frame, or None;
-    target_speed_mps: or None; style: one of ``STYLES``."""
+    """What one scene's network is told. instruction: a text command, or empty; goal: x, y, heading in the global frame,
+    or None; target_speed_mps: or None; style: one of ``STYLES``."""
 
     instruction: str = ""
     goal: tuple[float, float, float] | None = None
@@ -140,7 +140,8 @@ def mirrored_words(ids: I64) -> I64:
 
 @lru_cache(maxsize=4096)
 def read_instruction(text: str, capacity: int) -> tuple[int, ...]:
-    """The ids (capacity,) of a command, filled up with 0. Words outside the vocabulary and words beyond the capacity are named in a warning, once."""
+    """The ids (capacity,) of a command, filled up with 0. Words outside the vocabulary and words beyond the capacity
+    are named in a warning, once."""
     words, ids = words_of(text), word_ids(text)
     unknown = sorted({w for w, i in zip(words, ids, strict=True) if i == UNKNOWN})
     known = "; ".join(phrases[0] for phrases in PHRASES.values())

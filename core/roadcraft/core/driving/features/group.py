@@ -1,6 +1,7 @@
 """Feature groups: named tensors with their shapes, columns, writer and mirror rule, under one name and one version.
 
-A group is a plugin of kind ``feature``, ours as anybody's: its config dataclass holds its settings, its target is a class like this one::
+A group is a plugin of kind ``feature``, ours as anybody's: its config dataclass holds its settings, its target is a
+class like this one::
 
     class Gap(FeatureGroup):
         version = 1
@@ -11,8 +12,8 @@ A group is a plugin of kind ``feature``, ours as anybody's: its config dataclass
         def write(self, scene, out, b, spec):
             out["gap"][b] = ...
 
-An encoder or model reads ``features["gap"]`` (B, 2) once its ``features()`` asks for the group: ``FeatureSpec({"gap": {}})``.
-"""
+An encoder or model reads ``features["gap"]`` (B, 2) once its ``features()`` asks for the group: ``FeatureSpec({"gap":
+{}})``."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ Features = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Mirror:
-    """What becomes of a tensor when the world is mirrored left to right (y turns to -y in the ego frame); ``Mirror()`` leaves it as it is."""
+    """What becomes of a tensor when the world is mirrored left to right (y turns to -y in the ego frame); ``Mirror()``
+    leaves it as it is."""
 
     negate: tuple[int, ...] = ()
     """Columns of the last axis that change sign."""
@@ -60,12 +62,14 @@ class FeatureTensor:
     dtype: str = "float32"
     """NumPy's name of its type."""
     frame: str = "ego"
-    """The frame of its geometry: ``ego`` (x forward, y left, rear axle at the origin), ``map``, ...; empty where it has none."""
+    """The frame of its geometry: ``ego`` (x forward, y left, rear axle at the origin), ``map``, ...; empty where it has
+    none."""
     mirror: Mirror | Callable[[NDArray[Any]], NDArray[Any]] | None = None
-    """What a mirror does to it: a rule, or a function of some rows (n, ...) that returns them mirrored. Without one, training with ``augment.mirror`` is
-    refused."""
+    """What a mirror does to it: a rule, or a function of some rows (n, ...) that returns them mirrored. Without one,
+    training with ``augment.mirror`` is refused."""
     rows_of: str = ""
-    """Where it holds row numbers of another tensor: the setting that counts those rows; numbers beyond what a network asked for turn to -1."""
+    """Where it holds row numbers of another tensor: the setting that counts those rows; numbers beyond what a network
+    asked for turn to -1."""
 
     @property
     def shape(self) -> tuple[str | int, ...]:
@@ -74,12 +78,14 @@ class FeatureTensor:
 
 
 class TensorGroup(ABC):
-    """Tensors under one name. Its class attributes say how settings of two networks are merged, and what came before it."""
+    """Tensors under one name. Its class attributes say how settings of two networks are merged, and what came before
+    it."""
 
     version: ClassVar[int] = 1
     """Raise it when the meaning of a tensor changes: checkpoints trained with another are then refused."""
     capacities: ClassVar[tuple[str, ...]] = ()
-    """Settings of which the larger serves both an encoder and a model; each then sees as much as it asked for. All others have to agree."""
+    """Settings of which the larger serves both an encoder and a model; each then sees as much as it asked for. All
+    others have to agree."""
     latest: ClassVar[tuple[str, ...]] = ()
     """Settings that count times: who asked for less sees the last ones, not the first."""
     needs: ClassVar[tuple[str, ...]] = ()
@@ -98,7 +104,8 @@ class TensorGroup(ABC):
 
     @classmethod
     def merge(cls, a: Any, b: Any) -> Any:
-        """Settings that serve an encoder that asked for ``a`` and a model that asked for ``b``. Raises ValueError naming what does not agree."""
+        """Settings that serve an encoder that asked for ``a`` and a model that asked for ``b``. Raises ValueError
+        naming what does not agree."""
         own = {f.name: (getattr(a, f.name), getattr(b, f.name)) for f in fields(a)}
         wrong = [f"{k} is {x} and {y}" for k, (x, y) in own.items() if k not in cls.capacities and x != y]
         if wrong:
@@ -114,10 +121,9 @@ class FeatureGroup(TensorGroup):
         """Fill row ``b`` of the group's tensors.
 
         Args:
-            scene: the scene, global frame: ego and its past, objects, lights, route, goal, map (``SceneArrays``).
-            out: all tensors by name, (B, ...), zeros at first; those of the groups in ``needs`` are written already in row ``b``.
-            b: the row.
-            spec: all that is asked for; ``self.config`` are the group's own settings.
+            scene: the scene, global frame: ego and its past, objects, lights, route, goal, map (``SceneArrays``). out:
+            all tensors by name, (B, ...), zeros at first; those of the groups in ``needs`` are written already in row
+            ``b``. b: the row. spec: all that is asked for; ``self.config`` are the group's own settings.
         """
 
 

@@ -62,7 +62,8 @@ _NOWHERE = np.zeros(0, np.int64)
 
 
 class _OurGroup:
-    """What is common to our groups: ``schema_hash`` holds their settings, and said nothing of versions when all were 1."""
+    """What is common to our groups: ``schema_hash`` holds their settings, and said nothing of versions when all were
+    1."""
 
     version = 1
 
@@ -71,7 +72,8 @@ class _OurGroup:
 
 
 class SceneGroup(_OurGroup, FeatureGroup):
-    """Of the ego the present state only: a history of its own motion tempts an imitator to repeat it (PlanTF, Cheng et al. 2023)."""
+    """Of the ego the present state only: a history of its own motion tempts an imitator to repeat it (PlanTF, Cheng et
+    al. 2023)."""
 
     capacities = ("past_steps",)
     latest = ("past_steps",)
@@ -136,9 +138,8 @@ class StaticGroup(_OurGroup, FeatureGroup):
 class MapGroup(_OurGroup, FeatureGroup):
     """Nearest pieces of lanes and crosswalks first; with ``links`` also the graph of the pieces.
 
-    Ids and poses of the graph are the map's, the same in every frame, and poses are float64, for differences between them: what is computed from these
-    tensors alone does not depend on where the ego is, to the last bit.
-    """
+    Ids and poses of the graph are the map's, the same in every frame, and poses are float64, for differences between
+    them: what is computed from these tensors alone does not depend on where the ego is, to the last bit."""
 
     capacities = ("lanes", "route_lanes", "crosswalks", "links")
 
@@ -194,7 +195,8 @@ class MapGroup(_OurGroup, FeatureGroup):
 
 
 class ReferenceLineGroup(_OurGroup, FeatureGroup):
-    """Lines ahead of the ego: its own lane, the one to the left, the one to the right (``reference_lines``), and the objects beside them."""
+    """Lines ahead of the ego: its own lane, the one to the left, the one to the right (``reference_lines``), and the
+    objects beside them."""
 
     capacities = ("count", "points")
     needs = ("agents", "static")

@@ -30,7 +30,8 @@ _NO_LIGHT = len(LightState)  # where no light governs a lane
 
 
 class AgentTensors(NamedTuple):
-    """The tensors of the group ``agents``: agent (B, A, H, 6), agent_valid (B, A, H), agent_size (B, A, 2), agent_kind (B, A), agent_id (B, A)."""
+    """The tensors of the group ``agents``: agent (B, A, H, 6), agent_valid (B, A, H), agent_size (B, A, 2), agent_kind
+    (B, A), agent_id (B, A)."""
 
     agent: F32
     agent_valid: Bool
@@ -48,8 +49,8 @@ class StaticTensors(NamedTuple):
 
 
 class MapTensors(NamedTuple):
-    """The tensors of the group ``map`` but for the graph: lane (B, N, P, 6), lane_info (B, N, 4), lane_light (B, N), lane_mask (B, N), route_lane
-    (B, M, P, 6), route_lane_mask (B, M), crosswalk (B, C, P, 2), crosswalk_mask (B, C)."""
+    """The tensors of the group ``map`` but for the graph: lane (B, N, P, 6), lane_info (B, N, 4), lane_light (B, N),
+    lane_mask (B, N), route_lane (B, M, P, 6), route_lane_mask (B, M), crosswalk (B, C, P, 2), crosswalk_mask (B, C)."""
 
     lane: F32
     lane_info: F32
@@ -190,8 +191,8 @@ def _distances(points: F64, rows: I64, x: float, y: float) -> F64:
 def write_map(
     b: int, out: MapTensors, ego: F64, radius: float, pieces: PieceArrays, outlines: F64, route: I64, lights: LaneLights
 ) -> tuple[I64, I64]:
-    """Row b: the nearest pieces of lanes, those on the route once more, the nearest crosswalks. outlines (C, P, 2) of crosswalks; route
-    (r,): rows of RoadBlocks. Returns the pieces and the crosswalks in the scene's rows."""
+    """Row b: the nearest pieces of lanes, those on the route once more, the nearest crosswalks. outlines (C, P, 2) of
+    crosswalks; route (r,): rows of RoadBlocks. Returns the pieces and the crosswalks in the scene's rows."""
     crosswalks = _write_crosswalks(b, out, ego, radius, outlines)
     return _write_lanes(b, out, ego, radius, pieces, route, lights), crosswalks
 
@@ -257,7 +258,8 @@ def _write_crosswalks(b: int, out: MapTensors, ego: F64, radius: float, outlines
 def write_beside(
     b: int, out_agent: F32, out_static: F32, line: F32, line_valid: Bool, agents: AgentTensors, static: StaticTensors
 ) -> None:
-    """Row b of reference_agent and reference_static, from the lines, agents and static objects that are written already."""
+    """Row b of reference_agent and reference_static, from the lines, agents and static objects that are written
+    already."""
     now = agents.agent.shape[2] - 1
     pose, velocity = agents.agent[b, :, now, :4].copy(), agents.agent[b, :, now, 4:6].copy()
     seen = agents.agent_valid[b, :, now].copy()

@@ -37,7 +37,8 @@ class LaneGraph:
 
 
 def lane_graph(map_data: MapData, lane_points: int) -> LaneGraph:
-    """The lane graph of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the map."""
+    """The lane graph of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the
+    map."""
     kept = vars(map_data).setdefault("_lane_graphs", {})
     if lane_points not in kept:
         kept[lane_points] = build_lane_graph(map_data, feature_map(map_data, lane_points))
@@ -72,7 +73,8 @@ def _following(fm: FeatureMap, count: I64, first: I64) -> Ragged:
 
 
 def _beside(map_data: MapData, fm: FeatureMap, count: I64, first: I64, step: int) -> I64:
-    """For each piece the nearest piece of the lane ``step`` places to the right in the same block, by middle points; -1 where there is none."""
+    """For each piece the nearest piece of the lane ``step`` places to the right in the same block, by middle points; -1
+    where there is none."""
     block, index = fm.lanes.block, map_data.lanes.lane_index
     place = np.where((block >= 0) & (index >= 0), block * (index.max(initial=0) + 2) + index, -1)
     wanted = np.where((place >= 0) & (index + step >= 0), place + step, -2)

@@ -18,9 +18,9 @@ def feature_rows(spec: FeatureSpec | None = None) -> list[dict[str, Any]]:
         spec: what a network asks for (``features()``, ``merge_specs``); None for all groups that are installed.
 
     Returns:
-        group, provider, version (of the group), tensor, axes (names of settings, columns last), shape (sizes for one scene, without the batch; None where
-        no spec is given), dtype, frame, meaning, target (whether training alone sees it), mirror (whether it has a mirror rule), and columns: a list of
-        index, name, unit and meaning.
+        group, provider, version (of the group), tensor, axes (names of settings, columns last), shape (sizes for one
+        scene, without the batch; None where no spec is given), dtype, frame, meaning, target (whether training alone
+        sees it), mirror (whether it has a mirror rule), and columns: a list of index, name, unit and meaning.
     """
     shown = spec or _everything()
     return [

@@ -1,4 +1,5 @@
-"""What the feature builder needs of a map, computed once per map: lanes cut into pieces and resampled, a cell index, lanes as flat arrays."""
+"""What the feature builder needs of a map, computed once per map: lanes cut into pieces and resampled, a cell index,
+lanes as flat arrays."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ class LaneLights(NamedTuple):
 
 
 class FeatureMap(NamedTuple):
-    """A map as the feature kernels read it: pieces, lanes, and the outlines (C, P, 2) of crosswalks, global frame, metres."""
+    """A map as the feature kernels read it: pieces, lanes, and the outlines (C, P, 2) of crosswalks, global frame,
+    metres."""
 
     pieces: PieceArrays
     lanes: LaneArrays
@@ -93,7 +95,8 @@ class FeatureMap(NamedTuple):
 
 
 def feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
-    """The feature map of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the map."""
+    """The feature map of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the
+    map."""
     kept = vars(map_data).setdefault("_feature_maps", {})
     if lane_points not in kept:
         kept[lane_points] = build_feature_map(map_data, lane_points)
@@ -137,7 +140,8 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
 
 
 def rows_of(map_data: MapData, what: str, ids: I64) -> I64:
-    """Rows of Lanes (``what`` = lanes) or RoadBlocks (blocks) with the given ids, -1 where unknown; the order of the ids is kept with the map."""
+    """Rows of Lanes (``what`` = lanes) or RoadBlocks (blocks) with the given ids, -1 where unknown; the order of the
+    ids is kept with the map."""
     kept = vars(map_data).setdefault("_id_orders", {})
     if what not in kept:
         known = getattr(map_data, what).id
@@ -151,8 +155,8 @@ def rows_of(map_data: MapData, what: str, ids: I64) -> I64:
 
 
 def stop_signs(map_data: MapData) -> U8:
-    """Which lanes (L,) uint8 begin behind a stop sign: connectors whose mouth, or the end of a lane before them, lies in the area of one. (Maps in nuPlan's
-    format link stop lines with connectors for traffic lights only.)"""
+    """Which lanes (L,) uint8 begin behind a stop sign: connectors whose mouth, or the end of a lane before them, lies
+    in the area of one. (Maps in nuPlan's format link stop lines with connectors for traffic lights only.)"""
     lanes, areas = map_data.lanes, map_data.areas
     out = np.zeros(len(lanes), np.uint8)
     signs = areas.of(AreaKind.STOP)
@@ -239,7 +243,8 @@ def _fill_cells(first: I64, last: I64, shape: I64) -> tuple[I64, I64]:
 
 @njit(cache=True, nogil=True)
 def arc_lengths(points: F64, offsets: I64) -> F64:
-    """Arc length at every vertex of ragged polylines, each from its own start: points (Q, 2), offsets (N + 1,) -> (Q,) m."""
+    """Arc length at every vertex of ragged polylines, each from its own start: points (Q, 2), offsets (N + 1,) -> (Q,)
+    m."""
     out = np.zeros(len(points))
     for i in range(len(offsets) - 1):
         for q in range(offsets[i] + 1, offsets[i + 1]):
@@ -249,7 +254,8 @@ def arc_lengths(points: F64, offsets: I64) -> F64:
 
 @njit(cache=True, nogil=True)
 def _resample(points: F64, offsets: I64, arc: F64, row: I64, share: F64, out: F64, column: int) -> None:
-    """Equally spaced points of line ``row[i]`` between two shares of its length; an empty edge lies half a lane beside the centerline (columns 0, 1)."""
+    """Equally spaced points of line ``row[i]`` between two shares of its length; an empty edge lies half a lane beside
+    the centerline (columns 0, 1)."""
     count = out.shape[1]
     for i in range(len(row)):
         a, b = offsets[row[i]], offsets[row[i] + 1]

@@ -1,8 +1,7 @@
 """The world reflected left to right: what becomes of every feature and target when y turns to -y in the ego frame.
 
-Each tensor's own rule says it (``FeatureTensor.mirror``); a tensor without one is refused. Two things do not lie in the geometry: traffic keeps to the other
-side of the road afterwards, and the words of a command may name a side.
-"""
+Each tensor's own rule says it (``FeatureTensor.mirror``); a tensor without one is refused. Two things do not lie in the
+geometry: traffic keeps to the other side of the road afterwards, and the words of a command may name a side."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ from roadcraft.core.errors import PluginError
 
 
 def check_mirror(spec: FeatureSpec) -> None:
-    """Raises PluginError naming group and package of a tensor without a mirror rule, and for two reference lines, which have a left neighbor but no right
-    one."""
+    """Raises PluginError naming group and package of a tensor without a mirror rule, and for two reference lines, which
+    have a left neighbor but no right one."""
     for name, (group, tensor) in spec.tensors.items():
         if tensor.mirror is None:
             raise PluginError(

@@ -1,11 +1,12 @@
 """The feature ``raster``: a bird's-eye picture of one scene in the ego frame, uint8 (channels, cells, cells).
 
-The ego looks up: row 0 lies furthest ahead, column 0 furthest to the left. Its rear axle is in the middle of the columns and a quarter of the rows from the
-lower rim (``cell_centers``). The channels are in the manner of CaRL (Jaeger et al. 2025), with history, directions and the ground added.
+The ego looks up: row 0 lies furthest ahead, column 0 furthest to the left. Its rear axle is in the middle of the
+columns and a quarter of the rows from the lower rim (``cell_centers``). The channels are in the manner of CaRL (Jaeger
+et al. 2025), with history, directions and the ground added.
 
-A cell belongs to a polygon, a line or a box if its center lies inside. Lines are one cell thick. Boxes are drawn at least sqrt(2) cells long and wide, so
-that a pedestrian covers a cell wherever it stands. Where shapes of one channel overlap the larger code stands; of directions and velocities the last drawn.
-"""
+A cell belongs to a polygon, a line or a box if its center lies inside. Lines are one cell thick. Boxes are drawn at
+least sqrt(2) cells long and wide, so that a pedestrian covers a cell wherever it stands. Where shapes of one channel
+overlap the larger code stands; of directions and velocities the last drawn."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ SPEED_MPS = 40.0
 
 
 class RasterChannel(IntEnum):
-    """Channels and their codes. *Mask*: 255 inside, 0 outside. *Signed*: 128 is 0, 1 and 255 are the limits; 128 where nothing is drawn."""
+    """Channels and their codes. *Mask*: 255 inside, 0 outside. *Signed*: 128 is 0, 1 and 255 are the limits; 128 where
+    nothing is drawn."""
 
     DRIVABLE = k.DRIVABLE  # mask: drivable area
     ROUTE = k.ROUTE  # mask: surface of the lanes on the route
@@ -93,8 +95,8 @@ def cell_centers(cells: int, cell_m: float) -> tuple[F64, F64]:
 class RasterMap:
     """The polygons of a map that are drawn: drivable areas, crosswalks, stop areas and lane surfaces.
 
-    polygons (N); channel (N,), value (N,) uint8: what is drawn where; lane (N,) int64: row of Lanes, -1 for areas; cells: polygons by cell.
-    """
+    polygons (N); channel (N,), value (N,) uint8: what is drawn where; lane (N,) int64: row of Lanes, -1 for areas;
+    cells: polygons by cell."""
 
     polygons: Polygons
     channel: U8

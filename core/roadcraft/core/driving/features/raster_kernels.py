@@ -1,8 +1,9 @@
-"""Numba kernels that draw one scene into a bird's-eye raster (``raster``): filled polygons, thick lines, oriented boxes, grids.
+"""Numba kernels that draw one scene into a bird's-eye raster (``raster``): filled polygons, thick lines, oriented
+boxes, grids.
 
-Shapes are drawn in *cell coordinates* (u, v): the center of the cell in row i and column j is u = i, v = j; u grows backward and v to the right. One rule
-decides everywhere: a cell belongs to a shape if its center lies inside. All arithmetic is float64; a center within rounding of an edge may go either way.
-"""
+Shapes are drawn in *cell coordinates* (u, v): the center of the cell in row i and column j is u = i, v = j; u grows
+backward and v to the right. One rule decides everywhere: a cell belongs to a shape if its center lies inside. All
+arithmetic is float64; a center within rounding of an edge may go either way."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def cells_ahead(cells: int) -> int:
 
 @njit(cache=True, nogil=True)
 def to_cells(x: float, y: float, ego: F64, c: float, s: float, cells: int, cell_m: float) -> tuple[float, float]:
-    """Cell coordinates of a point of the global frame. The ego looks along -u; a quarter of the rows lies behind its rear axle."""
+    """Cell coordinates of a point of the global frame. The ego looks along -u; a quarter of the rows lies behind its
+    rear axle."""
     dx, dy = x - ego[0], y - ego[1]
     u = cells_ahead(cells) - 0.5 - (c * dx + s * dy) / cell_m
     v = 0.5 * cells - 0.5 - (c * dy - s * dx) / cell_m
@@ -59,10 +61,11 @@ def fill_polygon(
     out: U8, scratch: U8, points: F64, rings: I64, first: int, last: int, ego: F64, c: float, s: float, cell_m: float,
     value: int,
 ) -> None:  # fmt: skip
-    """Raise the cells of a polygon (rings first..last-1, even-odd) of out (N, N) to at least ``value``. scratch (N, N + 1): zeros, and left so.
+    """Raise the cells of a polygon (rings first..last-1, even-odd) of out (N, N) to at least ``value``. scratch (N, N +
+    1): zeros, and left so.
 
-    Where an edge crosses a row, the parity changes at the first center beyond it; a sweep along the row sums the changes up.
-    """
+    Where an edge crosses a row, the parity changes at the first center beyond it; a sweep along the row sums the
+    changes up."""
     n = out.shape[0]
     row_low, row_high, column_low, column_high = n, -1, n + 1, -1
     for r in range(first, last):
@@ -104,8 +107,9 @@ def draw_bar(
     out: U8, channel: int, ua: float, va: float, du: float, dv: float, length: float, half: float, round_ends: bool,
     value: int, pair: int, a: int, b: int,
 ) -> None:  # fmt: skip
-    """Raise the cells of out[channel] within a bar to at least ``value``: the rectangle from (ua, va) along the unit vector (du, dv), ``half`` wide to
-    either side, with half discs at its ends if ``round_ends``. The two channels from ``pair`` on are set to a and b there (pair -1: none)."""
+    """Raise the cells of out[channel] within a bar to at least ``value``: the rectangle from (ua, va) along the unit
+    vector (du, dv), ``half`` wide to either side, with half discs at its ends if ``round_ends``. The two channels from
+    ``pair`` on are set to a and b there (pair -1: none)."""
     n = out.shape[1]
     ub, vb = ua + length * du, va + length * dv
     reach = half if round_ends else half * abs(dv)
@@ -140,7 +144,8 @@ def _draw_line(
     out: U8, channel: int, piece: F64, column: int, ego: F64, c: float, s: float, cell_m: float, half: float, value: int,
     directed: bool,
 ) -> None:  # fmt: skip
-    """One polyline: columns ``column``, ``column + 1`` of piece (P, 6). A directed one also tells cos and sin of its heading in the ego frame."""
+    """One polyline: columns ``column``, ``column + 1`` of piece (P, 6). A directed one also tells cos and sin of its
+    heading in the ego frame."""
     ua, va = 0.0, 0.0
     for k in range(len(piece)):
         u, v = to_cells(piece[k, column], piece[k, column + 1], ego, c, s, out.shape[1], cell_m)
@@ -165,8 +170,8 @@ def draw_areas(
     out: U8, ego: F64, cell_m: float, rows: I64, points: F64, rings: I64, offsets: I64, channel: U8, value: U8, lane: I64,
     block: I64, route: I64,
 ) -> None:  # fmt: skip
-    """Fill polygons ``rows`` into their channels; the surface of a lane on the route goes into ROUTE too. block (L,) of each lane, route (r,): rows of
-    RoadBlocks."""
+    """Fill polygons ``rows`` into their channels; the surface of a lane on the route goes into ROUTE too. block (L,) of
+    each lane, route (r,): rows of RoadBlocks."""
     n = out.shape[1]
     scratch = np.zeros((n, n + 1), np.uint8)
     c, s = np.cos(ego[2]), np.sin(ego[2])
@@ -182,8 +187,8 @@ def draw_areas(
 def draw_lanes(
     out: U8, ego: F64, cell_m: float, rows: I64, pieces: PieceArrays, route: I64, lights: LaneLights
 ) -> None:
-    """Centerlines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others. Edges of connectors are left out:
-    within a junction they cross each other and bound nothing."""
+    """Centerlines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others.
+    Edges of connectors are left out: within a junction they cross each other and bound nothing."""
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for above in (False, True):
         for row in rows:
@@ -233,12 +238,11 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
 def draw_grid(
     out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, low: float, high: float
 ) -> None:
-    """One grid (H, W), interpolated between the centers of its cells, into the channel of its kind, and 255 into the one that says
-    where it is known.
+    """One grid (H, W), interpolated between the centers of its cells, into the channel of its kind, and 255 into the
+    one that says where it is known.
 
-    Unknown are the places outside the grid and those between centers one of which is NaN; between the outermost centers and the rim the outermost
-    values hold.
-    """
+    Unknown are the places outside the grid and those between centers one of which is NaN; between the outermost centers
+    and the rim the outermost values hold."""
     n = out.shape[1]
     rows, columns = values.shape
     turn = ego[2] - pose[2]

@@ -1,8 +1,9 @@
-"""Reference lines: the centerlines that the ego may follow along its route, from its own position onward (numba kernels).
+"""Reference lines: the centerlines that the ego may follow along its route, from its own position onward (numba
+kernels).
 
-Line 0 belongs to the lane the ego is in, line 1 to the lane on its left, line 2 to the one on its right. A line goes on into the successor that stays on
-the route longest; past the route it takes the straightest successor; past the map it goes straight on and is marked as invalid.
-"""
+Line 0 belongs to the lane the ego is in, line 1 to the lane on its left, line 2 to the one on its right. A line goes on
+into the successor that stays on the route longest; past the route it takes the straightest successor; past the map it
+goes straight on and is marked as invalid."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ _GREEN, _YELLOW, _RED, _NO_LIGHT = int(LightState.GREEN), int(LightState.YELLOW)
 
 
 class ReferenceTensors(NamedTuple):
-    """Lines of B scenes, or of one: reference ((B,) R, P, 10), reference_mask ((B,) R, P), reference_valid (B, R), reference_info (B, R, 8)."""
+    """Lines of B scenes, or of one: reference ((B,) R, P, 10), reference_mask ((B,) R, P), reference_valid (B, R),
+    reference_info (B, R, 8)."""
 
     reference: F32
     reference_mask: Bool
@@ -60,8 +62,8 @@ class _Line(NamedTuple):
 
 
 class RouteLanes(NamedTuple):
-    """Lanes of a route's blocks. start (r + 1,): those of position i are ``start[i]:start[i + 1]``; lane (c,) rows of Lanes; reach (c,): how many further
-    blocks each can follow without a lane change."""
+    """Lanes of a route's blocks. start (r + 1,): those of position i are ``start[i]:start[i + 1]``; lane (c,) rows of
+    Lanes; reach (c,): how many further blocks each can follow without a lane change."""
 
     start: I64
     lane: I64
@@ -144,7 +146,8 @@ def _project_on(lanes: LaneArrays, lane: int, x: float, y: float) -> tuple[float
 
 @njit(cache=True, nogil=True)
 def _own_lane(lanes: LaneArrays, route: RouteLanes, near: I64, ego: F64) -> tuple[int, int]:
-    """The ego's lane and its position in the route: of the route where one fits, else of the lanes nearby with position -1; (-1, -1) if none fits."""
+    """The ego's lane and its position in the route: of the route where one fits, else of the lanes nearby with position
+    -1; (-1, -1) if none fits."""
     best, found, position = np.inf, -1, -1
     for i in range(len(route.start) - 1):
         for c in range(route.start[i], route.start[i + 1]):
@@ -208,7 +211,8 @@ def _walk(
     line: _Line, first: int, position: int, ego: F64, step: float, lanes: LaneArrays, route: RouteLanes,
     lights: LaneLights,
 ) -> None:  # fmt: skip
-    """One line from the place on lane ``first`` nearest to the ego: points in the global frame, and the distances to what lies ahead."""
+    """One line from the place on lane ``first`` nearest to the ego: points in the global frame, and the distances to
+    what lies ahead."""
     out, info, points, at, arc = line.points, line.info, lanes.points, lanes.offsets, lanes.arc
     _, arc0, _, _ = _project_on(lanes, first, ego[0], ego[1])
     # base: arc length along the line at which lane ``now`` begins; negative for the first, which begins behind the ego
@@ -270,9 +274,9 @@ def _to_ego(line: F64, info: F64, x: float, y: float, heading: float) -> None:
 def write_references(
     b: int, out: ReferenceTensors, ego: F64, step: float, lanes: LaneArrays, route: I64, near: I64, lights: LaneLights
 ) -> bool:
-    """Row b of the lines, in the ego frame. route (r,): rows of RoadBlocks; near (n,): lanes to look at where the ego is on none of the route. Returns
-    whether a lane fits; where none does, line 0 is the straight line ahead, with every point masked.
-    """
+    """Row b of the lines, in the ego frame. route (r,): rows of RoadBlocks; near (n,): lanes to look at where the ego
+    is on none of the route. Returns whether a lane fits; where none does, line 0 is the straight line ahead, with every
+    point masked."""
     reference, mask, line_valid, out_info = out.reference, out.reference_mask, out.reference_valid, out.reference_info
     lines, count = reference.shape[1], reference.shape[2]
     mask[b], line_valid[b] = False, False
@@ -307,10 +311,11 @@ def write_references(
 def write_frenet(
     b: int, out: F32, line: F32, line_valid: Bool, pose: F32, size: F32, velocity: F32, present: Bool
 ) -> None:
-    """Objects beside each line: row b of out (B, R, A, 6) = arc length, lateral offset, their rates, half extents along and across.
+    """Objects beside each line: row b of out (B, R, A, 6) = arc length, lateral offset, their rates, half extents along
+    and across.
 
-    line (B, R, P, 10) in the ego frame; pose (A, 4) x, y, cos, sin; size (A, 2) length, width; velocity (A, 2) ego axes; present (A,).
-    """
+    line (B, R, P, 10) in the ego frame; pose (A, 4) x, y, cos, sin; size (A, 2) length, width; velocity (A, 2) ego
+    axes; present (A,)."""
     out[b] = 0.0
     count = line.shape[2]
     for r in range(line.shape[1]):

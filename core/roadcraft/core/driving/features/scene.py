@@ -1,4 +1,5 @@
-"""One scene as plain arrays: what feature groups are written of, from an observation or from a log, the same on both ways."""
+"""One scene as plain arrays: what feature groups are written of, from an observation or from a log, the same on both
+ways."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ _NEVER = 2**40  # frames ago
 
 
 class ObjectRows(NamedTuple):
-    """Objects of all frames of a source: key (R,) int64 track ids, kind (R,) uint8 ObjectKind, box (R, 5), velocity (R, 2), global frame."""
+    """Objects of all frames of a source: key (R,) int64 track ids, kind (R,) uint8 ObjectKind, box (R, 5), velocity (R,
+    2), global frame."""
 
     key: I64
     kind: U8
@@ -81,8 +83,8 @@ class SceneArrays:
 
     @property
     def ego_past(self) -> tuple[F64, NDArray[np.bool_]]:
-        """Ego states (H, 10), the present one last, and which of them are known (H,); zeros elsewhere. In training the present state may be displaced from
-        the logged past."""
+        """Ego states (H, 10), the present one last, and which of them are known (H,); zeros elsewhere. In training the
+        present state may be displaced from the logged past."""
         known = self.past >= 0
         out = np.where(known[:, None], self.states[np.maximum(self.past, 0)], 0.0)
         out[-1] = self.ego
@@ -132,14 +134,16 @@ class _Past:
         return out
 
     def states(self, now: int) -> I64:
-        """Rows (H,) of ego states of which the last is ``now``, negative where there is none or an observation would not hold it."""
+        """Rows (H,) of ego states of which the last is ``now``, negative where there is none or an observation would
+        not hold it."""
         rows: I64 = now - self.ago
         return rows
 
 
 def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
-    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every past frame but the present one is
-    empty. Raises DataError where the observation has raster layers of more or fewer scenes than its own."""
+    """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every
+    past frame but the present one is empty. Raises DataError where the observation has raster layers of more or fewer
+    scenes than its own."""
     if len(obs.layers) not in (0, len(obs)):
         raise DataError(
             f"raster layers of {len(obs.layers)} scenes", where="observation", remedy=f"it has {len(obs)} scenes"
@@ -194,7 +198,8 @@ def _told(obs: ObservationBatch, b: int) -> Conditions:
 
 
 class LogScenes:
-    """The scenes of a drive: ``at(frame)`` is what an observation at that frame holds. Looks at nothing later than the frame."""
+    """The scenes of a drive: ``at(frame)`` is what an observation at that frame holds. Looks at nothing later than the
+    frame."""
 
     def __init__(self, drive: Drive, map_data: MapData, vehicle: Vehicle, spec: FeatureSpec) -> None:
         self.drive, self.map, self.spec = drive, map_data, spec
@@ -209,8 +214,9 @@ class LogScenes:
         self._empty = np.zeros(0, np.int64)
 
     def at(self, frame: int, ego: F64 | None = None, stopped_time_s: float | None = None) -> SceneArrays:
-        """The scene at a frame, seen from the logged ego state or from another (10,) one, which has just stood still for ``stopped_time_s``; by default as
-        long as the logged one, but not at all where that stands and the other drives."""
+        """The scene at a frame, seen from the logged ego state or from another (10,) one, which has just stood still
+        for ``stopped_time_s``; by default as long as the logged one, but not at all where that stands and the other
+        drives."""
         d = self.drive
         lights, scene = d.lights.rows(frame), d.scenes.at(frame)
         now = d.ego[frame] if ego is None else ego

@@ -1,7 +1,7 @@
 """Settings of the feature groups: what a ``FeatureSpec`` holds by the group's name. Standard library only.
 
-Each check is that of the field; a group whose capacity is 0 has tensors without rows, and ``raster``, ``conditions`` and the lane graph then have none.
-"""
+Each check is that of the field; a group whose capacity is 0 has tensors without rows, and ``raster``, ``conditions``
+and the lane graph then have none."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MapSettings(_Settings):
 
     lanes: Annotated[int, Range(">= 0")] = 70
     """Nearest pieces of lanes and connectors."""
-    points: Annotated[int, Range(">= 1")] = 20
+    points: Annotated[int, Range(">= 2")] = 20
     """Points along each piece and each outline."""
     route_lanes: Annotated[int, Range(">= 0")] = 20
     """Nearest pieces on the route, given once more on their own."""

@@ -57,26 +57,29 @@ KEYWORDS: dict[str, tuple[str, str]] = {
     "raster_cell_m": ("raster", "cell_m"),
     "instruction_words": ("conditions", "words"),
 }
-"""Short names of settings of our own groups: keywords and attributes of ``FeatureSpec``. The list is closed: a new group's settings are named by its group."""
+"""Short names of settings of our own groups: keywords and attributes of ``FeatureSpec``. The list is closed: a new
+group's settings are named by its group."""
 
 
 @dataclass(frozen=True, init=False)
 class FeatureSpec:
-    """The feature groups that a network reads and their settings: fixed capacities, never the batch's maximum, so that a result cannot depend on its neighbors.
+    """The feature groups that a network reads and their settings: fixed capacities, never the batch's maximum, so that
+    a result cannot depend on its neighbors.
 
     ::
 
-        FeatureSpec(agents=16, lanes=24)                                     # settings of our own groups by their short names
-        FeatureSpec({"ego_history": {"steps": 10}}, agents=16)               # with a group of a third party
+        FeatureSpec(agents=16, lanes=24)                                     # settings of our own groups by their short
+        names FeatureSpec({"ego_history": {"steps": 10}}, agents=16)               # with a group of a third party
         replace(spec, agents=20)                                             # dataclasses.replace
         spec.with_groups(ego_history={"steps": 10}).groups["ego_history"]
 
-    Our own groups are always there, with the defaults of their settings where nothing is said; ``roadcraft features`` lists all groups, their tensors
-    and columns, ``roadcraft plugins feature NAME`` the settings of one.
+    Our own groups are always there, with the defaults of their settings where nothing is said; ``roadcraft features``
+    lists all groups, their tensors and columns, ``roadcraft plugins feature NAME`` the settings of one.
 
     Args:
-        groups: settings by the group's name: an instance of the group's config dataclass, or a mapping that is checked against it.
-        capacities: settings of our own groups by their short names (``KEYWORDS``); they go before ``groups``.
+        groups: settings by the group's name: an instance of the group's config dataclass, or a mapping that is checked
+        against it. capacities: settings of our own groups by their short names (``KEYWORDS``); they go before
+        ``groups``.
 
     Raises:
         TypeError: an unknown short name.
@@ -129,7 +132,8 @@ class FeatureSpec:
         return FeatureSpec({**self.groups, **groups})
 
     def size(self, setting: str) -> int:
-        """A setting by its full name, such as ``agents.count``. Raises PluginError where the spec has no such group or the group no such setting."""
+        """A setting by its full name, such as ``agents.count``. Raises PluginError where the spec has no such group or
+        the group no such setting."""
         group, _, name = setting.partition(".")
         found = getattr(self.groups.get(group), name, None)
         if not isinstance(found, int):
@@ -140,7 +144,8 @@ class FeatureSpec:
 
     @cached_property
     def providers(self) -> dict[str, TensorGroup]:
-        """The groups that have tensors by name, each after those it needs. Raises PluginError where one is not installed, or two share a tensor's name."""
+        """The groups that have tensors by name, each after those it needs. Raises PluginError where one is not
+        installed, or two share a tensor's name."""
         from roadcraft.core.driving.features.group import ordered
 
         return ordered(self.groups)
@@ -175,7 +180,8 @@ class FeatureSpec:
         return {name: asdict(settings) for name, settings in self.groups.items()}
 
     def schema_hash(self) -> str:
-        """Identifies the settings of our own groups; part of ``layout_hash``, in the words of version 0.1 so that its checkpoints are recognized."""
+        """Identifies the settings of our own groups; part of ``layout_hash``, in the words of version 0.1 so that its
+        checkpoints are recognized."""
         said = sorted((k, getattr(self, k)) for k in KEYWORDS)
         return blake2b(repr(said).encode(), digest_size=8).hexdigest()
 
@@ -193,7 +199,8 @@ def _settings(name: str, value: Any, over: Mapping[str, Any]) -> Any:
 
 
 def flat_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by full name (``agents.count``) from what a checkpoint keeps: groups, or the short names of version 0.1."""
+    """Settings by full name (``agents.count``) from what a checkpoint keeps: groups, or the short names of version
+    0.1."""
     out = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):

@@ -1,8 +1,9 @@
-"""For how long the ego has just stood still: whoever has to stop must know that he has, for nothing else that is to be seen changes.
+"""For how long the ego has just stood still: whoever has to stop must know that he has, for nothing else that is to be
+seen changes.
 
-What counts is standing within the last WINDOW_S, which is as far as an observation goes back, so that training and driving see the same without a memory of the
-planner's own. It fades while the ego drives off, so that one who creeps away from a stop line is not taken for one who rolls up to it.
-"""
+What counts is standing within the last WINDOW_S, which is as far as an observation goes back, so that training and
+driving see the same without a memory of the planner's own. It fades while the ego drives off, so that one who creeps
+away from a stop line is not taken for one who rolls up to it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ WINDOW_S = 2.0
 
 
 def stopped_time(time_us: I64, speed: F64) -> F64:
-    """Seconds (F,) of the last WINDOW_S before each frame of a drive (time_us, speed in m/s, both (F,)) for which it stood. It stands between two frames if it
-    does at both."""
+    """Seconds (F,) of the last WINDOW_S before each frame of a drive (time_us, speed in m/s, both (F,)) for which it
+    stood. It stands between two frames if it does at both."""
     at = (time_us - time_us[0]) * 1e-6
     still = speed < STANDING_MPS
     total = np.append(0.0, np.cumsum(np.diff(at) * (still[1:] & still[:-1])))

@@ -1,7 +1,8 @@
-"""What an encoder or a model sees of features that were built for both: tensors of the capacities that it asked for itself.
+"""What an encoder or a model sees of features that were built for both: tensors of the capacities that it asked for
+itself.
 
-Rows stand nearest first and lines in a fixed order, so the first ones are those it would have got alone; of a history the last frames are.
-"""
+Rows stand nearest first and lines in a fixed order, so the first ones are those it would have got alone; of a history
+the last frames are."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ def log_facts(source: ScenarioSource, log: str) -> LogFacts:
 
 
 def check_intervals(facts: Sequence[LogFacts], spec: FeatureSpec, where: str) -> None:
-    """Raises DataError naming a log whose frames do not come at the times that the features ask for, to a tenth of that; they would be taken for others."""
+    """Raises DataError naming a log whose frames do not come at the times that the features ask for, to a tenth of
+    that; they would be taken for others."""
     for name in ("past_interval_s", "future_interval_s"):
         wanted_us = getattr(spec, name) * 1e6
         for f in facts:
@@ -95,11 +96,12 @@ def find_samples(logs: Sequence[str], facts: Sequence[LogFacts], every_s: float,
 
 
 class SampleBuilder:
-    """Builds batches of features and targets from a source, keeping the ``keep`` drives used last in memory. Several threads may build at once.
+    """Builds batches of features and targets from a source, keeping the ``keep`` drives used last in memory. Several
+    threads may build at once.
 
-    Targets, besides the features: ego_future (B, T, 5) float32 x, y, cos, sin, speed of the rear axle in the ego frame, ego_future_valid (B, T);
-    agent_future (B, A, T, 4), agent_future_valid (B, A, T) of the first ``future_agents`` agents.
-    """
+    Targets, besides the features: ego_future (B, T, 5) float32 x, y, cos, sin, speed of the rear axle in the ego frame,
+    ego_future_valid (B, T); agent_future (B, A, T, 4), agent_future_valid (B, A, T) of the first ``future_agents``
+    agents."""
 
     draws: ClassVar[int] = DRAWS
     """Random numbers that ``batch`` takes for each sample."""
@@ -125,7 +127,8 @@ class SampleBuilder:
     def batch(
         self, samples: SampleSet, rows: I64, augment: AugmentConfig | None = None, draws: F64 | None = None
     ) -> Batch:
-        """Features and targets of the given rows. ``draws`` (len(rows), DRAWS) decides whatever ``augment`` leaves to chance, sample by sample."""
+        """Features and targets of the given rows. ``draws`` (len(rows), DRAWS) decides whatever ``augment`` leaves to
+        chance, sample by sample."""
         s, count = self.spec, len(rows)
         out = allocate(s, count, targets=True)
         draws = np.ones((count, DRAWS)) if draws is None else draws

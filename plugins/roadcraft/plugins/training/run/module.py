@@ -119,7 +119,8 @@ class TrainModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         batch = self.recipe.augment(batch)
-        found, _ = self.compute(batch, True)
+        with self.network.explained():
+            found, _ = self.compute(batch, True)
         self.latest = Losses(*({k: v.detach() for k, v in some.items()} for some in found))
         self.finite.look_at_loss(found.terms, batch, self.done + 1, batch_idx % self.config.accumulate)
         return torch.stack(list(found.terms.values())).sum()
