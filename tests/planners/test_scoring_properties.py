@@ -12,7 +12,6 @@ import shapely
 import tiny_world
 from hypothesis import assume, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from roadcraft.planners.trajectory_scoring.route_path import map_arrays_of
 
 from roadcraft.core import AreaKind, Polygons, load_vehicle
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
@@ -21,6 +20,7 @@ from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.planner import Guard
 from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed
 from roadcraft.planners.guard.simulate_and_score import check_areas
+from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, classify
 from roadcraft.planners.trajectory_scoring.paths import make_path

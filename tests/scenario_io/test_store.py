@@ -27,8 +27,8 @@ from roadcraft.scenario_io.filters import find, select, window_of
 from roadcraft.scenario_io.store import shard
 from roadcraft.scenario_io.store.index import (
     DriveEntry,
-    Part,
-    Tokens,
+    IndexPart,
+    TokenIndex,
     narrow,
     read_index,
     read_part,
@@ -493,7 +493,7 @@ def test_tokens_are_found_whatever_their_length(width):
         pa.array([], pa.string()),
         pa.array(tokens[201:]),
     ]
-    found = Tokens(pa.chunked_array(chunks))
+    found = TokenIndex(pa.chunked_array(chunks))
     for t in tokens:
         assert tokens[found.find(t)] == t
     for t in ("", "x", "0123456789abcdeg", "g" * 40, "ä" * 8):
@@ -520,7 +520,7 @@ def test_narrowing_by_columns_equals_narrowing_by_rows(make_rows, make_drive, li
         drives[log] = DriveEntry(log, log, "", "", "", "", "", "", 0, 0, 0, 0, at, n)
         at += n
     halves = [scenario_table([(r, "", 0) for r in part]) for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
-    part = Part({}, dict(sorted(drives.items())), pa.concat_tables(halves))
+    part = IndexPart({}, dict(sorted(drives.items())), pa.concat_tables(halves))
     f = ScenarioFilter(
         scenario_types=data.draw(st.none() | st.just(("a", "z")) | st.just(())),
         log_names=data.draw(st.none() | st.just(("l1", "l3"))),
