@@ -17,11 +17,11 @@ from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.validation import compare, rescore
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.reporting.replay import told_by
-from roadcraft.validation.reporting.runs import load_runs, planner_label
+from roadcraft.validation.reporting.runs import load_runs, short_planner_label
 from roadcraft.validation.reporting.scene import pack
 from roadcraft.validation.reporting.write import report
 from roadcraft.validation.scoring.score import score
-from roadcraft.validation.scoring.summary import planner_label as run_label
+from roadcraft.validation.scoring.summary import planner_label
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +90,27 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 def test_labels_name_what_is_wrapped_and_any_fallback():
     inner = {"name": "learned", "params": {"checkpoint": "a"}}
-    assert planner_label({"name": "guard", "params": {"planner": inner}}) == "guard(learned)"
+    assert short_planner_label({"name": "guard", "params": {"planner": inner}}) == "guard(learned)"
     assert (
-        planner_label({"name": "guard", "params": {"planner": inner, "fallback": {"name": "pdm_closed", "params": {}}}})
+        short_planner_label(
+            {"name": "guard", "params": {"planner": inner, "fallback": {"name": "pdm_closed", "params": {}}}}
+        )
         == "guard(learned, fallback pdm_closed)"
     )
     fallback = {"name": "pdm_closed", "params": {}}
-    assert planner_label({"name": "guard", "params": {"fallback": fallback, "planner": inner}}) == (
+    assert short_planner_label({"name": "guard", "params": {"fallback": fallback, "planner": inner}}) == (
         "guard(learned, fallback pdm_closed)"
     )
-    assert planner_label({"name": "idm", "params": {}}) == "idm"
+    assert short_planner_label({"name": "idm", "params": {}}) == "idm"
 
 
 def test_labels_tell_what_a_planner_was_told():
     told = {"name": "learned", "params": {"checkpoint": "a", "instruction": "keep left"}}
     guard = {"name": "guard", "params": {"planner": told, "fallback": "pdm_closed"}}
-    assert planner_label(told) == 'learned "keep left"'
-    assert planner_label(guard) == 'guard(learned "keep left", fallback pdm_closed)'
-    assert run_label("learned", told["params"]) == 'learned a "keep left"'
-    assert run_label("guard", guard["params"]) == 'guard(learned a "keep left"), fallback pdm_closed'
+    assert short_planner_label(told) == 'learned "keep left"'
+    assert short_planner_label(guard) == 'guard(learned "keep left", fallback pdm_closed)'
+    assert planner_label("learned", told["params"]) == 'learned a "keep left"'
+    assert planner_label("guard", guard["params"]) == 'guard(learned a "keep left"), fallback pdm_closed'
 
 
 def test_packing_is_reproducible():

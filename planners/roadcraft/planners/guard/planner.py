@@ -32,7 +32,7 @@ from roadcraft.planners.guard.retime import moved_to_centerline, resample, retim
 from roadcraft.planners.guard.simulate_and_score import ScoringSetup, simulate_and_score
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.pdm.proposals import REFRESH
-from roadcraft.planners.pdm.route_path import MapArraysCache, route_path_of
+from roadcraft.planners.pdm.route_path import map_arrays_of, route_path_of
 from roadcraft.planners.trajectory_scoring.paths import ArcPath
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
@@ -90,7 +90,6 @@ class Guard(Planner):
         self.inner: Planner = planner or create("planner", config.planner.name, config.planner.params)
         other = config.fallback
         self.fallback: Planner | None = create("planner", other.name, other.params) if other else None
-        self._map_arrays = MapArraysCache()
         self._scoring_setups: dict[Vehicle, ScoringSetup] = {}
 
     def needs(self) -> PlannerNeeds:
@@ -105,7 +104,7 @@ class Guard(Planner):
         for b in range(len(obs)):
             m = obs.maps[b]
             ego = np.ascontiguousarray(obs.ego[b])
-            route_path = route_path_of(m, self._map_arrays(m), obs.route[b], ego, obs.vehicle.box)
+            route_path = route_path_of(m, map_arrays_of(m), obs.route[b], ego, obs.vehicle.box)
             out.append(_GuardState(inner[b], route_path, _NOBODY))
         return out
 
@@ -207,7 +206,7 @@ class _Evaluation:
         self.past, self.begin = driven_before(
             obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
         )
-        self.map_arrays = guard._map_arrays(obs.maps[b])
+        self.map_arrays = map_arrays_of(obs.maps[b])
         self.drivable = obs.maps[b].index.drivable.arrays
 
     def score_table(self, poses: F64) -> F64:

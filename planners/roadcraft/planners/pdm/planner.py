@@ -25,7 +25,7 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
 from roadcraft.planners.pdm.propose import RoutePlan, Setup, TrafficObservation, step
-from roadcraft.planners.pdm.route_path import MapArraysCache, route_plan_of
+from roadcraft.planners.pdm.route_path import map_arrays_of, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 
 _TTC_STEPS = np.array([0, 3, 6, 9])
@@ -52,7 +52,6 @@ class PdmClosed(Planner):
 
     def __init__(self, config: PdmClosedConfig) -> None:
         self.config = config
-        self._map_arrays = MapArraysCache()
         self._setups: dict[Vehicle, Setup] = {}
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
@@ -80,7 +79,7 @@ class PdmClosed(Planner):
                 s.passed,
             )
             hits, passed, best, values, _ = step(
-                np.ascontiguousarray(obs.ego[b]), observation, self._map_arrays(m), s.route, setup, states[b, 0]
+                np.ascontiguousarray(obs.ego[b]), observation, map_arrays_of(m), s.route, setup, states[b, 0]
             )
             if len(hits) or len(passed):
                 s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))
@@ -91,7 +90,7 @@ class PdmClosed(Planner):
 
     def _start(self, obs: ObservationBatch, b: int) -> _PdmState:
         m, ego = obs.maps[b], np.ascontiguousarray(obs.ego[b])
-        route = route_plan_of(m, self._map_arrays(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
+        route = route_plan_of(m, map_arrays_of(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
         return _PdmState(route, np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
     def _setup(self, vehicle: Vehicle) -> Setup:

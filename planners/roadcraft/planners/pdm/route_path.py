@@ -13,6 +13,7 @@ from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, LaneKind, MapData
+from roadcraft.core.memo import memo
 from roadcraft.planners.pdm.propose import RoutePlan
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
 from roadcraft.planners.pdm.start_lane import starting_lane
@@ -20,11 +21,13 @@ from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.corridor import strip_marks
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, offset_path
 
-_KEPT_MAPS = 8
-
 
 def map_arrays_of(map_data: MapData) -> MapArrays:
-    """The layers and lane attributes of a map."""
+    """The layers and lane attributes of a map, computed on first use and kept with the map."""
+    return memo(map_data, "map arrays", lambda: _map_arrays_of(map_data))
+
+
+def _map_arrays_of(map_data: MapData) -> MapArrays:
     lanes, index = map_data.lanes, map_data.index
     parks = build_layer(map_data.areas.polygons, map_data.areas.of(AreaKind.CARPARK))
     return MapArrays(
@@ -38,22 +41,6 @@ def map_arrays_of(map_data: MapData) -> MapArrays:
         frozen(lanes.speed_limit_mps),
         frozen(lanes.has_speed_limit, np.bool_),
     )
-
-
-class MapArraysCache:
-    """The grounds of the maps last used, so that each map is prepared once."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[MapData, MapArrays]] = {}
-
-    def __call__(self, map_data: MapData) -> MapArrays:
-        found = self._kept.get(id(map_data))
-        if found is None:
-            found = (map_data, map_arrays_of(map_data))
-            while len(self._kept) >= _KEPT_MAPS:
-                del self._kept[next(iter(self._kept))]
-            self._kept[id(map_data)] = found
-        return found[1]
 
 
 def lanes_ahead(

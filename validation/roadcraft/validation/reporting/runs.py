@@ -51,7 +51,7 @@ def load_runs(paths: Sequence[str | Path]) -> list[RunResults]:
     for folder in folders:
         folder.read_summary()
     records = [sorted(read_records(f), key=lambda r: (r["token"], r["mode"])) for f in folders]
-    labels = _labels([planner_label(t["planner"]) for t in trees], folders)
+    labels = _labels([short_planner_label(t["planner"]) for t in trees], folders)
     return [RunResults(*parts) for parts in zip(folders, labels, trees, records, strict=True)]
 
 
@@ -74,16 +74,18 @@ def _labels(planners: Sequence[str], folders: Sequence[RunFolder]) -> list[str]:
     return labels
 
 
-def planner_label(ref: Any) -> str:
+def short_planner_label(ref: Any) -> str:
     """``guard(learned "keep left")``: a planner with those it wraps, the instruction it was given, and any fallback
     that is on, in words."""
     if isinstance(ref, str):
         return ref
     params = ref.get("params", {}) or {}
-    inner = [planner_label(v) for k, v in params.items() if k != "fallback" and isinstance(v, dict) and "name" in v]
+    inner = [
+        short_planner_label(v) for k, v in params.items() if k != "fallback" and isinstance(v, dict) and "name" in v
+    ]
     if ref["name"] == "guard" and not inner:
         inner = [str(params.get("planner", "learned"))]
-    other = planner_label(params.get("fallback") or "")
+    other = short_planner_label(params.get("fallback") or "")
     fallback = f", fallback {other}" if other else ""
     told = f' "{params["instruction"]}"' if params.get("instruction") else ""
     return f"{ref['name']}({', '.join(inner)}{fallback}){told}" if inner else f"{ref['name']}{told}"

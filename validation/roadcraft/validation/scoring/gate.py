@@ -10,6 +10,7 @@ from typing import Any
 from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
+from roadcraft.validation.scoring.tables import score_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Gate:
         """Why a run does not pass, one line each; none where it does."""
         lines = [f"{c}: {why}" for c in summary["challenges"] if (why := self.overall(summary, c))]
         for name in self.metrics:
-            scores = {(r["token"], r["challenge"]): _score(r, name) for r in records}
+            scores = {(r["token"], r["challenge"]): score_of(r, name) for r in records}
             judged = {k: v for k, v in scores.items() if v is not None}
             bad = [f"{token} ({challenge})" for (token, challenge), v in judged.items() if v < 1.0]
             if bad:
@@ -59,7 +60,3 @@ class Gate:
             elif not judged:
                 lines.append(f"{name} has a score in no drive")
         return lines
-
-
-def _score(record: Mapping[str, Any], name: str) -> float | None:
-    return next((m["score"] for m in record["metrics"] if m["name"] == name), None)

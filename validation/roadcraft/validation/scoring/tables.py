@@ -46,7 +46,7 @@ def scores_table(records: Sequence[Record]) -> pa.Table:
     columns["interval_s"] = pa.array([r["interval_s"] for r in rows], pa.float64())
     columns["nuplan_score"] = pa.array([r["nuplan_score"] for r in rows], pa.float64())
     for name in metric_names(rows):
-        columns[name] = pa.array([_score_of(r, name) for r in rows], pa.float64())
+        columns[name] = pa.array([score_of(r, name) for r in rows], pa.float64())
     for name in share_names(rows):
         columns[name] = pa.array([r["shares"].get(name) for r in rows], pa.float64())
     return pa.table(columns)
@@ -144,5 +144,6 @@ def moment(step: int | None, interval_s: float) -> str:
     return "" if step is None or step < 0 else f"{step * interval_s:.1f} s"
 
 
-def _score_of(record: Record, name: str) -> float | None:
+def score_of(record: Record, name: str) -> float | None:
+    """A metric's score of one drive; None where it has none."""
     return next((m["score"] for m in record["metrics"] if m["name"] == name), None)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.features.map_tensors import FeatureMap, feature_map
 from roadcraft.core.map import MapData
+from roadcraft.core.memo import memo
 
 F32 = NDArray[np.float32]
 
@@ -39,11 +40,8 @@ class LaneGraph:
 def lane_graph(map_data: MapData, lane_points: int) -> LaneGraph:
     """The lane graph of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the
     map."""
-    kept = vars(map_data).setdefault("_lane_graphs", {})
-    if lane_points not in kept:
-        kept[lane_points] = build_lane_graph(map_data, feature_map(map_data, lane_points))
-    found: LaneGraph = kept[lane_points]
-    return found
+    key = ("lane graph", lane_points)
+    return memo(map_data, key, lambda: build_lane_graph(map_data, feature_map(map_data, lane_points)))
 
 
 def build_lane_graph(map_data: MapData, fm: FeatureMap) -> LaneGraph:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.map import AreaKind, LaneKind, MapData
+from roadcraft.core.memo import memo
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend
 CELL_M = 32.0
@@ -97,11 +98,7 @@ class FeatureMap(NamedTuple):
 def feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
     """The feature map of ``map_data`` with ``lane_points`` points per piece, computed on first use and kept with the
     map."""
-    kept = vars(map_data).setdefault("_feature_maps", {})
-    if lane_points not in kept:
-        kept[lane_points] = build_feature_map(map_data, lane_points)
-    found: FeatureMap = kept[lane_points]
-    return found
+    return memo(map_data, ("feature map", lane_points), lambda: build_feature_map(map_data, lane_points))
 
 
 def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:

@@ -23,6 +23,7 @@ from roadcraft.core.driving.features.kernels import candidates
 from roadcraft.core.driving.features.map_tensors import STOP_SIGN, CellIndex, FeatureMap, cell_index
 from roadcraft.core.layers import LayerKind
 from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.memo import memo
 from roadcraft.core.scenario import Ego
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ class RasterMap:
 
 def raster_map(map_data: MapData) -> RasterMap:
     """The polygons of ``map_data``, put together on first use and kept with the map."""
-    found: RasterMap | None = vars(map_data).get("_raster_map")
-    if found is None:
-        found = vars(map_data)["_raster_map"] = build_raster_map(map_data)
-    return found
+    return memo(map_data, "raster map", lambda: build_raster_map(map_data))
 
 
 def build_raster_map(map_data: MapData) -> RasterMap:
