@@ -57,7 +57,7 @@ def scenario_of(golden: GoldenDrive) -> Scenario:
 
 
 class LogAgents(AgentPolicy):
-    """Everybody follows the log."""
+    """All objects follow the log."""
 
     def start(self, scenarios, vehicle, keys):
         return [None] * len(scenarios), self._at(scenarios, [0] * len(scenarios))

@@ -21,11 +21,12 @@ from roadcraft.core.errors import RoadcraftError
 from roadcraft.core.kernel_cache import use_kernel_cache
 from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, load_object, registry
 
-EXIT_CODES = """Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done,
-but bad input was skipped; 4 the input or a file cannot be used; 5 undecided (compare); 130 interrupted,
-143 terminated (what was finished is kept).
-
-The shell completes commands, settings and names: roadcraft --install-completion."""
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done, but bad "
+    "input was skipped; 4 the input or a file cannot be used; 5 undecided (compare); 130 interrupted, 143 terminated "
+    "(what was finished is kept).\n\n"
+    "The shell completes commands, settings and names: roadcraft --install-completion."
+)
 
 
 class _Verbs(typer.core.TyperGroup):

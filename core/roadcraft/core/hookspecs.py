@@ -26,13 +26,13 @@ KINDS = {
     "source": "reads a log format into scenarios (ScenarioSource)",
     "feature": "writes tensors that networks read of a scene (FeatureGroup)",
     "encoder": "turns features into scene tokens (SceneEncoder)",
-    "model": "turns a scene encoding into behaviour (BehaviorModel)",
-    "recipe": "says how a network is trained (Recipe)",
+    "model": "predicts trajectories from a scene encoding (BehaviorModel)",
+    "recipe": "defines how a network is trained (Recipe)",
     "planner": "drives the ego vehicle (Planner)",
-    "agents": "drives everybody else in simulation (AgentPolicy)",
+    "agents": "drives the other road users in simulation (AgentPolicy)",
     "tracker": "turns a plan into controls (Tracker)",
     "vehicle_model": "turns controls into motion (VehicleModel)",
-    "metric": "judges a finished rollout (Metric)",
+    "metric": "evaluates a finished rollout (Metric)",
 }
 
 hookspec = pluggy.HookspecMarker(GROUP)

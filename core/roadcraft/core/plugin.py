@@ -13,8 +13,8 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ("agents", "Agent", "Nearest moving objects and their past"),
         ("static", "Static", "Nearest objects that never move"),
         ("map", "Map", "Nearest pieces of lanes and crosswalks, and the graph of the pieces"),
-        ("reference_lines", "ReferenceLine", "Lines ahead along the route, and objects beside them"),
-        ("raster", "Raster", "Bird's-eye picture"),
+        ("reference_lines", "ReferenceLine", "Reference lines along the route, and the objects beside them"),
+        ("raster", "Raster", "Bird's-eye-view raster"),
         ("conditions", "Condition", "Text command, goal, target speed and style"),
         ("targets", "Target", "Futures of the ego and of agents, for training only"),
     ]

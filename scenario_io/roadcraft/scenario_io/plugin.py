@@ -38,7 +38,7 @@ def roadcraft_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             "synth",
-            "Make worlds and drives from a seed, as nuPlan logs and maps.",
+            "Generate synthetic worlds and drives from a seed, as nuPlan logs and maps.",
             "roadcraft.scenario_io.synthetic.commands:synth",
             "roadcraft.scenario_io.synthetic.config:SynthConfig",
         ),

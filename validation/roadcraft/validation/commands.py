@@ -80,7 +80,7 @@ def score(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    r"""Drive a suite of scenarios with a planner and judge the drives.
+    r"""Simulate a planner on a suite of scenarios and score it.
 
     Examples: roadcraft score planner=idm data=STORE modes=\[nonreactive,reactive]
 

@@ -27,14 +27,14 @@ def roadcraft_plugins() -> list[PluginSpec]:
         PluginSpec(
             "agents",
             "log",
-            "Everybody follows the log",
+            "All objects follow the log",
             "roadcraft.validation.agents.configs:LogAgentsConfig",
             "roadcraft.validation.agents.log:LogAgents",
         ),
         PluginSpec(
             "agents",
             "idm",
-            "Cars follow the intelligent driver model",
+            "Vehicles follow the intelligent driver model",
             "roadcraft.validation.agents.configs:IdmAgentsConfig",
             "roadcraft.validation.agents.idm:IdmAgents",
         ),
@@ -48,25 +48,27 @@ def roadcraft_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             "score",
-            "Drive a suite of scenarios with a planner and judge the drives.",
+            "Simulate a planner on a suite of scenarios and score it.",
             f"{commands}:score",
             config,
             preflight="roadcraft.validation.scoring.preflight:check",
         ),
-        CommandSpec("rescore", "Judge a run's stored drives again, without driving.", f"{commands}:rescore"),
+        CommandSpec("rescore", "Score a run's stored drives again, without simulation.", f"{commands}:rescore"),
         CommandSpec(
             "conformance",
-            "Compare with the reference simulator, number by number.",
+            "Compare with the reference simulator, value by value.",
             "roadcraft.validation.golden.commands:conformance",
         ),
-        CommandSpec("compare", "Say how one run differs from another, scenario by scenario.", f"{commands}:compare"),
+        CommandSpec("compare", "Compare two runs, scenario by scenario.", f"{commands}:compare"),
         CommandSpec(
-            "show", "List what a run or a store holds, or say why a scenario scored as it did.", f"{commands}:show"
+            "show", "List the contents of a run or a store, or explain a scenario's score.", f"{commands}:show"
         ),
         CommandSpec(
             "report", "Write runs as one HTML page with replays.", "roadcraft.validation.reporting.commands:report"
         ),
         CommandSpec(
-            "demo", "The whole path, from made-up logs to a report.", "roadcraft.validation.demonstration.commands:demo"
+            "demo",
+            "Run the whole pipeline, from synthetic logs to a report.",
+            "roadcraft.validation.demonstration.commands:demo",
         ),
     ]

@@ -63,7 +63,7 @@ def score(
     at_most: int | None = None,
     **settings: Any,
 ) -> ScoreResult:
-    """Drive a suite of scenarios with a planner and judge the drives.
+    """Simulate a planner on a suite of scenarios and score it.
 
     config: all settings, or give them by keyword as on the command line: ``score(planner="idm", data="stores/demo",
     modes=["reactive"])``, nested ones as maps. resume: go on with the run in ``out``; debug: one process, the first
