@@ -266,28 +266,35 @@ def _help(text: str) -> str:
 
 @page("reference/features.md")
 def features() -> str:
-    from itertools import groupby
+    from roadcraft.core import feature_rows
 
-    from roadcraft.core.driving.features import build as module
-    from roadcraft.core.driving.features.listing import feature_rows
-
-    text = ["# Features", MADE, doc_of(module)]
-    for group, rows in groupby(feature_rows(), key=lambda row: row["group"]):
-        found = registry().find("feature", group)
-        text += [f"## {group}", doc_of(registry().target("feature", group))]
-        for row in rows:
-            frame = f", frame {row['frame']}" if row["frame"] else ""
-            text.append(
-                f"`{row['tensor']}` ({', '.join(map(code, row['axes']))}) {row['dtype']}{frame}: {row['meaning']}."
-            )
-            if row["columns"]:
-                columns = [(str(c["index"]), code(c["name"]), c["unit"], c["meaning"]) for c in row["columns"]]
-                text.append(table(("", "column", "unit", "meaning"), columns))
-        text += [
-            f"Settings of `{group}`, version {found.version} of {found.provider}:",
-            settings_of(registry().config_class("feature", group)),
-        ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in feature_rows():
+        groups.setdefault(row["group"], []).append(row)
+    text = [
+        "# Features",
+        MADE,
+        "What networks read of a scene, by feature group: named tensors, each with a leading batch dimension B. Sizes "
+        "are settings, fixed for a network and never the batch's maximum. A network says in `features()` which groups "
+        "it reads; `roadcraft features ENCODER MODEL` lists what a pair of them reads. Write "
+        "[a group of your own](../extend/feature.md).",
+    ]
+    for p in ours("feature"):
+        rows = groups.get(p.spec.name, [])
+        targets = " Targets are seen in training only." if any(r["target"] for r in rows) else ""
+        text += [f"## `{p.spec.name}`", f"{p.spec.summary}.{targets}"]
+        text += [settings_of(registry().config_class("feature", p.spec.name))]
+        tensors = ((code(r["tensor"]), code(_shape(r)), r["dtype"], r["frame"], r["meaning"]) for r in rows)
+        text += [table(("tensor", "shape", "type", "frame", "content"), tensors)]
+        for r in rows:
+            if r["columns"]:
+                columns = ((str(c["index"]), code(c["name"]), c["unit"], c["meaning"]) for c in r["columns"])
+                text += [f"### `{r['tensor']}`", table(("index", "column", "unit", "meaning"), columns)]
     return "\n\n".join(text)
+
+
+def _shape(row: dict[str, Any]) -> str:
+    return f"({', '.join(['B', *row['axes']])})"
 
 
 @page("reference/store-format.md")
