@@ -16,21 +16,13 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.motion.savitzky_golay import filters
-from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.driving.geometry.angles import nearest_turn
+from roadcraft.core.driving.motion.savitzky_golay import Taps, filter_from, taps
 from roadcraft.core.scenario import Ego
 from roadcraft.planners.trajectory_scoring.scorer import COMFORT
 
 PAST = 20  # states before now that the filters of what is still open reach back to
 _SMOOTH, _JERK, _TURN = 8, 15, 5  # states that a filter takes in
-
-
-class Taps(NamedTuple):
-    """A Savitzky-Golay filter: inner (w,) weights of a window, left (w // 2, w) those of the first outputs of a series
-    over its first window."""
-
-    inner: F64
-    left: F64
 
 
 class ComfortFilters(NamedTuple):
@@ -50,15 +42,11 @@ class ComfortFilters(NamedTuple):
 def comfort_filters(dt: float, reach: float, bounds: F64) -> ComfortFilters:
     """Filters for states ``dt`` s apart."""
 
-    def taps(window: int, order: int, derivative: int) -> Taps:
-        inner, left, _ = filters(window, order, derivative)
-        return Taps(frozen(inner / dt**derivative), frozen(left / dt**derivative))
-
     return ComfortFilters(
-        taps(_SMOOTH, 2, 0),
-        taps(_JERK, 2, 1),
-        taps(_TURN, 2, 1),
-        taps(_TURN, 3, 2),
+        taps(_SMOOTH, 2, 0, dt),
+        taps(_JERK, 2, 1, dt),
+        taps(_TURN, 2, 1, dt),
+        taps(_TURN, 3, 2, dt),
         float(reach),
         np.asarray(bounds, np.float64),
     )
@@ -72,30 +60,6 @@ def driven_before(past: F64, past_us: I64, valid: np.ndarray, dt: float, iterati
     first = int(broken[-1]) + 1 if len(broken) else 0
     count = min(iteration, PAST, len(past) - 1 - first)
     return np.ascontiguousarray(past[len(past) - 1 - count : -1]), count == iteration
-
-
-@njit(cache=True, nogil=True)
-def _filtered(values: F64, first: int, taps: Taps, begin: bool, out: F64) -> int:
-    """Filter values[first:] into ``out``; the place of the first output, the last being half a window before the end.
-    begin: the series starts with values[first], so that the first window's polynomial serves for the outputs before its
-    middle, as in the metric."""
-    inner, left = taps
-    width, h = len(inner), len(left)
-    lead = (width - 1) // 2
-    if begin and len(values) - first >= width:
-        for i in range(h):
-            total = 0.0
-            for k in range(width):
-                total += left[i, k] * values[first + k]
-            out[first + i] = total
-    for i in range(first + lead, len(values) - (width - 1 - lead)):
-        if begin and i < first + h:
-            continue
-        total = 0.0
-        for k in range(width):
-            total += inner[k] * values[i - lead + k]
-        out[i] = total
-    return first if begin else first + lead
 
 
 @njit(cache=True, nogil=True)
@@ -131,21 +95,20 @@ def score_comfort(past: F64, begin: bool, states: F64, comfort: ComfortFilters, 
                 else:
                     raw[t] = s[Ego.HEADING]
                     if t > 0:
-                        d = raw[t] - raw[t - 1]
-                        raw[t] -= 2.0 * math.pi * np.rint(d / (2.0 * math.pi))
+                        raw[t] = nearest_turn(raw[t], raw[t - 1])
             if what < 3:
-                first = _filtered(raw, 0, comfort.smooth, begin, smooth)
+                first = filter_from(raw, 0, comfort.smooth, begin, smooth)
                 start = 0 if begin and p < 8 else max(first, p - 3)
                 low, high = (b[0], b[1]) if what == 0 else (-b[2], b[2])
                 ok = ok and (what == 1 or _within(smooth, start, count - 4, low, high))
             if what < 2:
-                first = _filtered(smooth[: count - 4], first, comfort.jerk, begin, jerk)
+                first = filter_from(smooth[: count - 4], first, comfort.jerk, begin, jerk)
                 start = 0 if begin and p < 19 else max(first, p - 10)
                 most = b[4] if what == 0 else b[3]
                 ok = ok and _within(jerk, start, count - 11, -most, most)
             if what == 3:
-                for taps, most in ((comfort.twist, b[5]), (comfort.turn, b[6])):
-                    first = _filtered(raw, 0, taps, begin, smooth)
+                for chosen, most in ((comfort.twist, b[5]), (comfort.turn, b[6])):
+                    first = filter_from(raw, 0, chosen, begin, smooth)
                     start = 0 if begin and p < 5 else max(first, p - 1)
                     ok = ok and _within(smooth, start, count - 2, -most, most)
             if not ok:

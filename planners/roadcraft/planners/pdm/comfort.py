@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import nearest_turn
 from roadcraft.planners.trajectory_scoring.scorer import COMFORT
 
 NUPLAN_BOUNDS = np.array([-4.05, 2.40, 4.89, 8.37, 4.13, 1.93, 0.95])
@@ -40,6 +41,7 @@ def comfort_tables(count: int, dt: float, bounds: F64) -> Comfort:
     eye = np.eye(count)
     t = np.linspace(-1.0, 1.0, count)
     basis = np.stack([np.ones(count), t, t * t], -1)
+    # by scipy, as the source filters: other weights would round otherwise
     smooth = savgol_filter(eye, 8, 2, axis=0)
     jerk = savgol_filter(smooth, count, 2, deriv=1, delta=dt, axis=0)
     turn = savgol_filter(eye, 5, 2, deriv=1, delta=dt, axis=0)
@@ -85,8 +87,7 @@ def _comfortable(states: F64, tables: Comfort, ax: F64, ay: F64, size: F64, head
         size[t] = math.sqrt(ax[t] * ax[t] + ay[t] * ay[t])
         heading[t] = states[t, 2]
         if t > 0:
-            d = heading[t] - heading[t - 1]
-            heading[t] -= 2.0 * math.pi * np.rint(d / (2.0 * math.pi))
+            heading[t] = nearest_turn(heading[t], heading[t - 1])
     if not _parabola_within(ax, tables, bounds[0], bounds[1]) or not _parabola_within(
         ay, tables, -bounds[2], bounds[2]
     ):

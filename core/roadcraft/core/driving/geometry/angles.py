@@ -44,3 +44,9 @@ def unwrap(angles, count, out):  # type: ignore[no-untyped-def]
                 wrapped = math.pi
             shift += wrapped - turn
         out[k] = angles[k] + shift
+
+
+@njit(cache=True, nogil=True)
+def nearest_turn(angle, before):  # type: ignore[no-untyped-def]
+    """The angle, whole turns added, that is nearest to the one before, for kernels."""
+    return angle - 2.0 * math.pi * np.rint((angle - before) / (2.0 * math.pi))

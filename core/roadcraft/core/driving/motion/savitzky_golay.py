@@ -9,6 +9,7 @@ themselves. With an even window the centre lies half a sample after the sample, 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -74,3 +75,41 @@ def _apply(values: F64, inner: F64, left: F64, right: F64, scale: float) -> F64:
                     total += inner[k] * values[r, i - (window - 1) // 2 + k]
             out[r, i] = total * scale
     return out
+
+
+class Taps(NamedTuple):
+    """A Savitzky-Golay filter: inner (w,) weights of a window, left (w // 2, w) those of the first outputs of a series
+    over its first window."""
+
+    inner: F64
+    left: F64
+
+
+def taps(window: int, order: int, derivative: int, spacing: float) -> Taps:
+    """The filter for samples ``spacing`` apart."""
+    inner, left, _ = filters(window, order, derivative)
+    return Taps(frozen(inner / spacing**derivative), frozen(left / spacing**derivative))
+
+
+@njit(cache=True, nogil=True)
+def filter_from(values: F64, first: int, weights: Taps, begin: bool, out: F64) -> int:
+    """Filter values[first:] into ``out``; the place of the first output, the last being half a window before the end.
+    begin: the series starts with values[first], so that the first window's polynomial serves for the outputs before its
+    middle, as in the metric."""
+    inner, left = weights
+    width, h = len(inner), len(left)
+    lead = (width - 1) // 2
+    if begin and len(values) - first >= width:
+        for i in range(h):
+            total = 0.0
+            for k in range(width):
+                total += left[i, k] * values[first + k]
+            out[first + i] = total
+    for i in range(first + lead, len(values) - (width - 1 - lead)):
+        if begin and i < first + h:
+            continue
+        total = 0.0
+        for k in range(width):
+            total += inner[k] * values[i - lead + k]
+        out[i] = total
+    return first if begin else first + lead
