@@ -35,9 +35,7 @@ from roadcraft.core.driving.features.group import (
     TensorGroup,
 )
 from roadcraft.core.driving.features.kernels import (
-    AgentTensors,
     MapTensors,
-    StaticTensors,
     near_lanes,
     write_agents,
     write_beside,
@@ -47,7 +45,7 @@ from roadcraft.core.driving.features.kernels import (
 from roadcraft.core.driving.features.lane_graph import lane_graph, write_frames, write_lane_graph
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.raster import CHANNELS, SIGNED_ACROSS, write_raster
-from roadcraft.core.driving.features.reference_lines import ReferenceTensors, write_references
+from roadcraft.core.driving.features.reference_lines import write_references
 from roadcraft.core.driving.features.scene import SceneArrays
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.scenario import Ego
@@ -97,6 +95,8 @@ class AgentGroup(_OurGroup, FeatureGroup):
 
     capacities = ("count",)
 
+    _names = ("agent", "agent_valid", "agent_size", "agent_kind", "agent_id")
+
     def tensors(self) -> Mapping[str, FeatureTensor]:
         a, h = "agents.count", "scene.past_steps"
         return {
@@ -115,13 +115,16 @@ class AgentGroup(_OurGroup, FeatureGroup):
         }
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
-        write_agents(b, _of(AgentTensors, out), scene.ego, scene.objects, scene.frames, spec.radius_m)
+        tensors, objects = (out[k] for k in self._names), (scene.key, scene.kind, scene.box, scene.velocity)
+        write_agents(b, *tensors, scene.ego, *objects, scene.frames, spec.radius_m)
 
 
 class StaticGroup(_OurGroup, FeatureGroup):
     """Nearest static objects first."""
 
     capacities = ("count",)
+
+    _names = ("static", "static_kind", "static_mask")
 
     def tensors(self) -> Mapping[str, FeatureTensor]:
         s = "static.count"
@@ -132,7 +135,8 @@ class StaticGroup(_OurGroup, FeatureGroup):
         }
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
-        write_static(b, _of(StaticTensors, out), scene.ego, scene.objects, scene.frames, spec.radius_m)
+        tensors = (out[k] for k in self._names)
+        write_static(b, *tensors, scene.ego, scene.kind, scene.box, scene.frames, spec.radius_m)
 
 
 class MapGroup(_OurGroup, FeatureGroup):
@@ -178,9 +182,9 @@ class MapGroup(_OurGroup, FeatureGroup):
         }
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
-        fm, tensors = feature_map(scene.map, self.config.points), _of(MapTensors, out)
-        route, lights = scene.route_rows, scene.lights
-        lanes, crosswalks = write_map(b, tensors, scene.ego, spec.radius_m, fm.pieces, fm.crosswalks, route, lights)
+        fm, tensors = feature_map(scene.map, self.config.points), (out[k] for k in MapTensors._fields)
+        pieces, where = (*fm.pieces[:-1], *fm.pieces.cells), (scene.ego, spec.radius_m)
+        lanes, crosswalks = write_map(b, *tensors, *where, *pieces, fm.crosswalks, *scene.lights, scene.route_rows)
         if not self.config.links:
             return
         graph = lane_graph(scene.map, self.config.points)
@@ -200,6 +204,15 @@ class ReferenceLineGroup(_OurGroup, FeatureGroup):
 
     capacities = ("count", "points")
     needs = ("agents", "static")
+
+    _names = (
+        "reference",
+        "reference_mask",
+        "reference_valid",
+        "reference_info",
+        "reference_agent",
+        "reference_static",
+    )
 
     def tensors(self) -> Mapping[str, FeatureTensor]:
         r, p, a, s = "reference_lines.count", "reference_lines.points", "agents.count", "static.count"
@@ -225,24 +238,13 @@ class ReferenceLineGroup(_OurGroup, FeatureGroup):
         }
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
-        fm, tensors = (
-            feature_map(scene.map, spec.lane_points),
-            _of(ReferenceTensors, out),
-        )
-        interval, route, lights = self.config.interval_m, scene.route_rows, scene.lights
-        if not write_references(b, tensors, scene.ego, interval, fm.lanes, route, _NOWHERE, lights):
-            near = near_lanes(scene.ego[Ego.X], scene.ego[Ego.Y], fm.pieces)
-            write_references(b, tensors, scene.ego, interval, fm.lanes, route, near, lights)
-        agents, static = out["reference_agent"], out["reference_static"]
-        write_beside(
-            b,
-            agents,
-            static,
-            tensors.reference,
-            tensors.reference_valid,
-            _of(AgentTensors, out),
-            _of(StaticTensors, out),
-        )
+        fm, ego = feature_map(scene.map, spec.lane_points), scene.ego
+        line, mask, valid, info, agents, static = (out[k] for k in self._names)
+        given = (b, line, mask, valid, info, ego, self.config.interval_m, *fm.lanes, *scene.lights, scene.route_rows)
+        if not write_references(*given, _NOWHERE):
+            write_references(*given, near_lanes(ego[Ego.X], ego[Ego.Y], fm.pieces))
+        objects = (out[k] for k in ("agent", "agent_valid", "agent_size", "static", "static_mask"))
+        write_beside(b, agents, static, line, valid, *objects)
 
 
 class RasterGroup(_OurGroup, FeatureGroup):
@@ -312,8 +314,3 @@ class TargetGroup(_OurGroup, TensorGroup):
     def merge(cls, a: Any, b: Any) -> Any:
         """How far the future reaches, which only models foretell, is the model's."""
         return super().merge(type(a)(b.steps, a.interval_s, a.agents), b)
-
-
-def _of(kind: Any, out: Features) -> Any:
-    """The arrays that a kernel fills, by the names of their fields."""
-    return kind(*[out[name] for name in kind._fields])

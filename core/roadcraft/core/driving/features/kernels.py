@@ -1,4 +1,8 @@
-"""Numba kernels that fill one row of the feature arrays (``groups``) from one scene."""
+"""Numba kernels that fill one row of the feature arrays (``groups``) from one scene.
+
+Kernels that Python calls for each scene take their arrays one by one, since in a named tuple each costs 0.2 us more to hand
+over, which the benchmark of the features shows; within them arrays that belong together are one tuple.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,6 @@ from roadcraft.core.driving.features.map_tensors import (
     PieceArrays,
 )
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
-from roadcraft.core.driving.features.scene import ObjectRows
 from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]
@@ -29,27 +32,8 @@ LAST_MOVING = int(ObjectKind.BICYCLE)
 _NO_LIGHT = len(LightState)  # where no light governs a lane
 
 
-class AgentTensors(NamedTuple):
-    """The tensors of the group ``agents``: agent (B, A, H, 6), agent_valid (B, A, H), agent_size (B, A, 2), agent_kind
-    (B, A), agent_id (B, A)."""
-
-    agent: F32
-    agent_valid: Bool
-    agent_size: F32
-    agent_kind: I64
-    agent_id: I64
-
-
-class StaticTensors(NamedTuple):
-    """The tensors of the group ``static``: static (B, S, 6), static_kind (B, S), static_mask (B, S)."""
-
-    static: F32
-    static_kind: I64
-    static_mask: Bool
-
-
 class MapTensors(NamedTuple):
-    """The tensors of the group ``map`` but for the graph: lane (B, N, P, 6), lane_info (B, N, 4), lane_light (B, N),
+    """Tensors of the group ``map``: lane (B, N, P, 6), lane_info (B, N, 4), lane_light (B, N),
     lane_mask (B, N), route_lane (B, M, P, 6), route_lane_mask (B, M), crosswalk (B, C, P, 2), crosswalk_mask (B, C)."""
 
     lane: F32
@@ -92,11 +76,12 @@ def _find(key: I64, first: int, last: int, wanted: int, guess: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def write_agents(b: int, out: AgentTensors, ego: F64, objects: ObjectRows, frames: I64, radius: float) -> None:
+def write_agents(
+    b: int, agent: F32, valid: Bool, size: F32, out_kind: I64, out_id: I64, ego: F64, key: I64, kind: U8, box: F64,
+    velocity: F64, frames: I64, radius: float,
+) -> None:  # fmt: skip
     """Row b: the nearest moving objects of the last frame within ``radius``, and where each was in the earlier ones."""
-    agent, valid, size = out.agent, out.agent_valid, out.agent_size
-    key, kind, box, velocity = objects.key, objects.kind, objects.box, objects.velocity
-    agent[b], valid[b], size[b], out.agent_kind[b], out.agent_id[b] = 0.0, False, 0.0, 0, 0
+    agent[b], valid[b], size[b], out_kind[b], out_id[b] = 0.0, False, 0.0, 0, 0
     steps = agent.shape[2]
     first, last = frames[steps - 1]
     rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, 0, LAST_MOVING, agent.shape[1])
@@ -104,7 +89,7 @@ def write_agents(b: int, out: AgentTensors, ego: F64, objects: ObjectRows, frame
     for a in range(len(rows)):
         now = rows[a]
         size[b, a, 0], size[b, a, 1] = box[now, 3], box[now, 4]
-        out.agent_kind[b, a], out.agent_id[b, a] = kind[now], key[now]
+        out_kind[b, a], out_id[b, a] = kind[now], key[now]
         guess = now - first
         for h in range(steps - 1, -1, -1):
             f, l = frames[h]
@@ -121,10 +106,11 @@ def write_agents(b: int, out: AgentTensors, ego: F64, objects: ObjectRows, frame
 
 
 @njit(cache=True, nogil=True)
-def write_static(b: int, out: StaticTensors, ego: F64, objects: ObjectRows, frames: I64, radius: float) -> None:
+def write_static(
+    b: int, static: F32, out_kind: I64, mask: Bool, ego: F64, kind: U8, box: F64, frames: I64, radius: float
+) -> None:
     """Row b: the nearest objects of the last frame within ``radius`` that never move."""
-    static, kind, box = out.static, objects.kind, objects.box
-    static[b], out.static_kind[b], out.static_mask[b] = 0.0, 0, False
+    static[b], out_kind[b], mask[b] = 0.0, 0, False
     first, last = frames[-1]
     rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, LAST_MOVING + 1, 255, static.shape[1])
     c, s = np.cos(ego[2]), np.sin(ego[2])
@@ -134,7 +120,7 @@ def write_static(b: int, out: StaticTensors, ego: F64, objects: ObjectRows, fram
         static[b, a, 0], static[b, a, 1] = c * dx + s * dy, c * dy - s * dx
         static[b, a, 2], static[b, a, 3] = np.cos(turn), np.sin(turn)
         static[b, a, 4], static[b, a, 5] = box[i, 3], box[i, 4]
-        out.static_kind[b, a], out.static_mask[b, a] = kind[i], True
+        out_kind[b, a], mask[b, a] = kind[i], True
 
 
 @njit(cache=True, nogil=True)
@@ -189,10 +175,15 @@ def _distances(points: F64, rows: I64, x: float, y: float) -> F64:
 
 @njit(cache=True, nogil=True)
 def write_map(
-    b: int, out: MapTensors, ego: F64, radius: float, pieces: PieceArrays, outlines: F64, route: I64, lights: LaneLights
-) -> tuple[I64, I64]:
+    b: int, lane: F32, lane_info: F32, lane_light: I64, lane_mask: Bool, route_lane: F32, route_mask: Bool,
+    crosswalk: F32, crosswalk_mask: Bool, ego: F64, radius: float, points: F64, piece_lane: I64, block: I64, info: F64,
+    origin: F64, shape: I64, offsets: I64, items: I64, outlines: F64, light_lane: I64, light_state: U8, route: I64,
+) -> tuple[I64, I64]:  # fmt: skip
     """Row b: the nearest pieces of lanes, those on the route once more, the nearest crosswalks. outlines (C, P, 2) of
     crosswalks; route (r,): rows of RoadBlocks. Returns the pieces and the crosswalks in the scene's rows."""
+    out = MapTensors(lane, lane_info, lane_light, lane_mask, route_lane, route_mask, crosswalk, crosswalk_mask)
+    pieces = PieceArrays(points, piece_lane, block, info, CellIndex(origin, shape, offsets, items))
+    lights = LaneLights(light_lane, light_state)
     crosswalks = _write_crosswalks(b, out, ego, radius, outlines)
     return _write_lanes(b, out, ego, radius, pieces, route, lights), crosswalks
 
@@ -256,18 +247,18 @@ def _write_crosswalks(b: int, out: MapTensors, ego: F64, radius: float, outlines
 
 @njit(cache=True, nogil=True)
 def write_beside(
-    b: int, out_agent: F32, out_static: F32, line: F32, line_valid: Bool, agents: AgentTensors, static: StaticTensors
-) -> None:
+    b: int, out_agent: F32, out_static: F32, line: F32, line_valid: Bool, agent: F32, agent_valid: Bool,
+    agent_size: F32, static: F32, static_mask: Bool,
+) -> None:  # fmt: skip
     """Row b of reference_agent and reference_static, from the lines, agents and static objects that are written
     already."""
-    now = agents.agent.shape[2] - 1
-    pose, velocity = agents.agent[b, :, now, :4].copy(), agents.agent[b, :, now, 4:6].copy()
-    seen = agents.agent_valid[b, :, now].copy()
-    write_frenet(b, out_agent, line, line_valid, pose, agents.agent_size[b], velocity, seen)
-    boxes = static.static[b]
-    still = np.zeros((len(boxes), 2), np.float32)
-    size = boxes[:, 4:6].copy()
-    write_frenet(b, out_static, line, line_valid, boxes[:, :4].copy(), size, still, static.static_mask[b])
+    now = agent.shape[2] - 1
+    pose, velocity = agent[b, :, now, :4].copy(), agent[b, :, now, 4:6].copy()
+    seen = agent_valid[b, :, now].copy()
+    write_frenet(b, out_agent, line, line_valid, pose, agent_size[b], velocity, seen)
+    still = np.zeros((static.shape[1], 2), np.float32)
+    boxes, size = static[b, :, :4].copy(), static[b, :, 4:6].copy()
+    write_frenet(b, out_static, line, line_valid, boxes, size, still, static_mask[b])
 
 
 @njit(cache=True, nogil=True)

@@ -4,8 +4,7 @@ ways."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +29,6 @@ from roadcraft.core.vehicle import Vehicle
 
 U8 = NDArray[np.uint8]
 _NEVER = 2**40  # frames ago
-
-
-class ObjectRows(NamedTuple):
-    """Objects of all frames of a source: key (R,) int64 track ids, kind (R,) uint8 ObjectKind, box (R, 5), velocity (R,
-    2), global frame."""
-
-    key: I64
-    kind: U8
-    box: F64
-    velocity: F64
 
 
 @dataclass(frozen=True)
@@ -90,20 +79,24 @@ class SceneArrays:
         out[-1] = self.ego
         return out, known
 
-    @cached_property
-    def objects(self) -> ObjectRows:
-        """The objects as kernels take them."""
-        return ObjectRows(self.key, self.kind, self.box, self.velocity)
-
-    @cached_property
+    @property
     def route_rows(self) -> I64:
         """Rows of RoadBlocks (r,) of the route, -1 where unknown."""
-        return rows_of(self.map, "blocks", self.route)
+        return self._rows[0]
 
-    @cached_property
+    @property
     def lights(self) -> LaneLights:
         """The lights by rows of Lanes."""
-        return LaneLights(rows_of(self.map, "lanes", self.light_lane), self.light_state)
+        return self._rows[1]
+
+    @property
+    def _rows(self) -> tuple[I64, LaneLights]:
+        """Route and lights by rows of the map. Kept by hand: the lock of cached_property costs as much as this does."""
+        found: tuple[I64, LaneLights] | None = vars(self).get("_found")
+        if found is None:
+            lights = LaneLights(rows_of(self.map, "lanes", self.light_lane), self.light_state)
+            found = vars(self)["_found"] = rows_of(self.map, "blocks", self.route), lights
+        return found
 
 
 def vehicle_row(vehicle: Vehicle) -> F64:
@@ -119,9 +112,9 @@ def _stride(wanted: float, interval: float) -> int:
 class _Past:
     """Which frames of a source are the past."""
 
-    def __init__(self, spec: FeatureSpec, stride: int, interval_s: float) -> None:
-        self.steps, self.stride = spec.past_steps, stride
-        ago = stride * np.arange(spec.past_steps - 1, -1, -1)
+    def __init__(self, steps: int, stride: int, interval_s: float) -> None:
+        self.steps, self.stride = steps, stride
+        ago = stride * np.arange(steps - 1, -1, -1)
         self.ago = np.where(ago * interval_s <= WINDOW_S + 1e-6, ago, _NEVER)
 
     def frames(self, offsets: I64, now: int) -> I64:
@@ -140,6 +133,11 @@ class _Past:
         return rows
 
 
+@lru_cache(maxsize=64)
+def _past(steps: int, stride: int, interval_s: float) -> _Past:
+    return _Past(steps, stride, interval_s)
+
+
 def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions | None = None) -> list[SceneArrays]:
     """The scenes of an observation; ``conditions`` go before what the observation says. Without object history every
     past frame but the present one is empty. Raises DataError where the observation has raster layers of more or fewer
@@ -152,16 +150,13 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions |
     objects = obs.objects if obs.objects_past is None else obs.objects_past
     per = len(objects) // max(len(obs), 1)
     key, vehicle = objects.id.view(np.int64), vehicle_row(obs.vehicle)
-    steps, complete = obs.ego_past.shape[1], np.all(obs.ego_past_valid, axis=1)
-    pasts: dict[float, _Past] = {}
+    steps, complete = obs.ego_past.shape[1], obs.ego_past_valid.all()
     out = []
     for b in range(len(obs)):
         interval_s = float(obs.interval_s[b])
-        if interval_s not in pasts:
-            pasts[interval_s] = _Past(spec, _stride(spec.past_interval_s, interval_s), interval_s)
-        past = pasts[interval_s]
+        past = _past(spec.past_steps, _stride(spec.past_interval_s, interval_s), interval_s)
         rows = past.states(steps - 1)
-        if not complete[b]:
+        if not complete:
             rows[~obs.ego_past_valid[b, np.maximum(rows, 0)]] = -1
         lights = obs.lights.rows(b)
         out.append(
@@ -210,7 +205,7 @@ class LogScenes:
         self.future_stride = _stride(spec.future_interval_s * 1e6, drive.interval_us)
         self.stopped_time_s = stopped_time(drive.time_us, drive.ego[:, Ego.VX])
         stride = _stride(spec.past_interval_s * 1e6, drive.interval_us)
-        self._past = _Past(spec, stride, drive.interval_us * 1e-6)
+        self._past = _past(spec.past_steps, stride, drive.interval_us * 1e-6)
         self._empty = np.zeros(0, np.int64)
 
     def at(self, frame: int, ego: F64 | None = None, stopped_time_s: float | None = None) -> SceneArrays:
