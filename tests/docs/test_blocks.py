@@ -101,7 +101,7 @@ class Runner:
             pipe, both = subprocess.PIPE, subprocess.STDOUT
             words = ["bash", "-c", command]
             done = subprocess.run(
-                words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=300
+                words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900
             )
             where = f"{example.path}:{example.line}: $ {command}\n"
             assert done.returncode == 0, f"{where}exit code {done.returncode}\n{done.stdout}"
