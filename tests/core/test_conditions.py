@@ -17,7 +17,7 @@ from roadcraft.core.driving.features.conditions import (
     VOCABULARY,
     WORDS,
     Conditions,
-    Manoeuvre,
+    Maneuver,
     read_instruction,
     word_ids,
     words_of,
@@ -31,7 +31,7 @@ SPEC = FeatureSpec(agents=4, static=2, lanes=4, lane_points=10, route_lanes=0, c
 
 def test_every_wording_is_in_the_vocabulary_and_fits() -> None:
     assert len(set(VOCABULARY)) == len(VOCABULARY) == WORDS - 2
-    assert set(PHRASES) == set(Manoeuvre)
+    assert set(PHRASES) == set(Maneuver)
     for phrases in PHRASES.values():
         assert len(phrases) == len(set(phrases)) >= 6
         for phrase in phrases:

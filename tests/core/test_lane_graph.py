@@ -83,9 +83,9 @@ def test_against_a_slow_twin(scene: tuple[Any, Any], frame: int, lanes: int) -> 
 
 def test_left_is_left(scene: tuple[Any, Any]) -> None:
     f = features(scene, 30)
-    neighbours = [(n, int(m), j) for n in range(SPEC.lanes) for j, m in enumerate(f["lane_side"][n]) if m >= 0]
-    assert {j for _, _, j in neighbours} == {0, 1}
-    for n, m, j in neighbours:
+    neighbors = [(n, int(m), j) for n in range(SPEC.lanes) for j, m in enumerate(f["lane_side"][n]) if m >= 0]
+    assert {j for _, _, j in neighbors} == {0, 1}
+    for n, m, j in neighbors:
         x, y, heading = f["lane_pose"][n]
         d = f["lane_pose"][m, :2] - [x, y]
         across = np.cos(heading) * d[1] - np.sin(heading) * d[0]

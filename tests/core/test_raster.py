@@ -47,7 +47,7 @@ def pose(rng: np.random.Generator) -> np.ndarray:
     return ego
 
 
-def centres() -> np.ndarray:
+def centers() -> np.ndarray:
     """(CELLS, CELLS, 2) x, y of the cells in the ego frame."""
     x, y = cell_centers(CELLS, CELL_M)
     return np.stack(np.meshgrid(x, y, indexing="ij"), -1)
@@ -85,9 +85,9 @@ def agree(drawn: np.ndarray, wanted: np.ndarray, distance: np.ndarray) -> None:
     np.testing.assert_array_equal(drawn[clear], wanted[clear])
 
 
-def star(rng: np.random.Generator, centre: np.ndarray, low: float, high: float, corners: int) -> np.ndarray:
+def star(rng: np.random.Generator, center: np.ndarray, low: float, high: float, corners: int) -> np.ndarray:
     angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
-    ring = centre + rng.uniform(low, high, corners)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    ring = center + rng.uniform(low, high, corners)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
     return np.concatenate([ring, ring[:1]])
 
 
@@ -96,8 +96,8 @@ def star(rng: np.random.Generator, centre: np.ndarray, low: float, high: float, 
 def test_polygons_with_holes_against_a_slow_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     ego = pose(rng)
-    centre = ego[:2] + rng.uniform(-40, 40, 2)
-    rings = [star(rng, centre, 8, 40, 9), star(rng, centre, 2, 7, 6), star(rng, centre + 12, 1, 9, 5)][
+    center = ego[:2] + rng.uniform(-40, 40, 2)
+    rings = [star(rng, center, 8, 40, 9), star(rng, center, 2, 7, 6), star(rng, center + 12, 1, 9, 5)][
         : rng.integers(1, 4)
     ]
     shape = Polygons.build([rings])
@@ -106,8 +106,8 @@ def test_polygons_with_holes_against_a_slow_twin(seed: int) -> None:
     k.fill_polygon(out, scratch, shape.points, shape.rings, 0, len(rings), ego, c, s, CELL_M, 200)
     assert not scratch.any()
     mine = [local(r, ego) for r in rings]
-    distance = np.minimum.reduce([to_segments(centres(), r) for r in mine])
-    agree(out == 200, inside(centres(), mine), distance)
+    distance = np.minimum.reduce([to_segments(centers(), r) for r in mine])
+    agree(out == 200, inside(centers(), mine), distance)
 
 
 def test_a_polygon_on_the_lattice_of_centres_is_filled_once() -> None:
@@ -130,21 +130,21 @@ def test_a_polygon_on_the_lattice_of_centres_is_filled_once() -> None:
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.5, None]))
 def test_boxes_and_lines_against_a_slow_twin(seed: int, quarter_turns: float | None) -> None:
     rng = np.random.default_rng(seed)
-    centre, length, width = rng.uniform(-30, 40, 2), rng.uniform(0.2, 25), rng.uniform(0.2, 4)
+    center, length, width = rng.uniform(-30, 40, 2), rng.uniform(0.2, 25), rng.uniform(0.2, 4)
     heading = rng.uniform(-7, 7) if quarter_turns is None else quarter_turns * np.pi
     ego, out = np.zeros(10), np.zeros((CHANNELS, CELLS, CELLS), np.uint8)
-    box, frames = np.array([[*centre, heading, length, width]]), np.array([[0, 1]], np.int64)
+    box, frames = np.array([[*center, heading, length, width]]), np.array([[0, 1]], np.int64)
     k.draw_objects(out, ego, CELL_M, np.zeros(1, np.uint8), box, np.zeros((1, 2)), frames)
     ahead, aside = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
     least = 2 * k.BOX_CELLS * CELL_M
-    across = np.abs((centres() - centre) @ aside) - 0.5 * max(width, least)
-    along = np.abs((centres() - centre) @ ahead) - 0.5 * max(length, least)
+    across = np.abs((centers() - center) @ aside) - 0.5 * max(width, least)
+    along = np.abs((centers() - center) @ ahead) - 0.5 * max(length, least)
     agree(out[k.VEHICLE] == 255, (across < 0) & (along < 0), np.abs(np.maximum(across, along)))
     out[:] = 0
-    half, start = rng.uniform(0.3, 2.0), centre - 0.5 * length * ahead
+    half, start = rng.uniform(0.3, 2.0), center - 0.5 * length * ahead
     u, v = k.to_cells(*start, ego, 1.0, 0.0, CELLS, CELL_M)
     k.draw_bar(out, 3, u, v, -ahead[0], -ahead[1], length / CELL_M, half / CELL_M, True, 9, -1, 0, 0)
-    gap = to_segments(centres(), np.stack([start, start + length * ahead])) - half
+    gap = to_segments(centers(), np.stack([start, start + length * ahead])) - half
     agree(out[3] == 9, gap < 0, np.abs(gap))
 
 
@@ -164,13 +164,13 @@ def test_a_scene_is_what_its_parts_are(tiny_world: Any, world: Any, drives: list
     picture, ego = raster(scene), drive.ego[frame]
     for kind, channel in ((0, RasterChannel.DRIVABLE), (1, RasterChannel.CROSSWALK)):
         rings = [local(r, ego) for r in world.areas.polygons[kind]]
-        agree(picture[channel] == 255, inside(centres(), rings), to_segments(centres(), rings[0]))
+        agree(picture[channel] == 255, inside(centers(), rings), to_segments(centers(), rings[0]))
     route = [r for r in range(len(world.lanes)) if world.lanes.block[r] in world.block_rows(scene.route)]
     surface, distance = np.zeros((CELLS, CELLS), bool), np.full((CELLS, CELLS), np.inf)
     for r in route:
         ring = local(world.lanes.polygons[r][0], ego)
-        surface |= inside(centres(), [ring])
-        distance = np.minimum(distance, to_segments(centres(), ring))
+        surface |= inside(centers(), [ring])
+        distance = np.minimum(distance, to_segments(centers(), ring))
     agree(picture[RasterChannel.ROUTE] == 255, surface, distance)
     assert picture[RasterChannel.SPEED_LIMIT].max() == round(13.4 / 40 * 255)
     lane = picture[RasterChannel.LANE] == 255
@@ -340,7 +340,7 @@ def test_layers_against_a_slow_twin(seed: int, kind: LayerKind) -> None:
     out = np.zeros((CHANNELS, CELLS, CELLS), np.uint8)
     k.draw_grid(out, ego, CELL_M, int(kind), corner, cell_m, values, low, high)
     c, s = np.cos(ego[2]), np.sin(ego[2])
-    at = centres()
+    at = centers()
     world = np.stack([c * at[..., 0] - s * at[..., 1], s * at[..., 0] + c * at[..., 1]], -1) + ego[:2]
     column, row = np.moveaxis(local(world, corner) / cell_m - 0.5, -1, 0)
     rows, columns = values.shape

@@ -139,8 +139,8 @@ def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_worl
 def test_the_tree_hands_out_items_as_geos_does():
     rng = np.random.default_rng(0)
     for count in [*range(1, 40), 95, 150]:
-        centre, half = rng.normal(0, 30, (count, 2)), rng.uniform(0.2, 5, (count, 2))
-        bounds = np.concatenate([centre - half, centre + half], 1)
+        center, half = rng.normal(0, 30, (count, 2)), rng.uniform(0.2, 5, (count, 2))
+        bounds = np.concatenate([center - half, center + half], 1)
         everything = shapely.STRtree(shapely.box(*bounds.T), 10).query(shapely.box(-999, -999, 999, 999))
         assert np.array_equal(everything, tree_order(bounds))
 
@@ -150,8 +150,8 @@ def test_edges_by_cell_answer_as_the_index():
     shapes = []
     for _ in range(40):
         angle = np.sort(rng.uniform(0, 2 * math.pi, 14))
-        centre, radius = ORIGIN + rng.uniform(0, 60, 2), rng.uniform(2, 15, 14)
-        ring = centre + np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
+        center, radius = ORIGIN + rng.uniform(0, 60, 2), rng.uniform(2, 15, 14)
+        ring = center + np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
         shapes.append([np.concatenate([ring, ring[:1]])])
     layer = build_layer(Polygons.build(shapes))
     cells, out = cell_edges(layer), np.empty(64, np.int64)

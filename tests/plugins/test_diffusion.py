@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from roadcraft.core.driving.features.build import merge_specs
-from roadcraft.core.driving.features.conditions import PHRASES, Manoeuvre, read_instruction
+from roadcraft.core.driving.features.conditions import PHRASES, Maneuver, read_instruction
 from roadcraft.core.errors import DataError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
@@ -25,7 +25,7 @@ from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.diffusion import guidance
 from roadcraft.plugins.diffusion.condition_encoder import TextEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig, GuidanceConfig
-from roadcraft.plugins.diffusion.neighbors import Neighbours
+from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import Process, signal_and_noise, solve
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.fit import train
@@ -121,19 +121,19 @@ def test_fit_reverses_the_decoder() -> None:
 
 def test_neighbours_go_there_and_back() -> None:
     torch.manual_seed(0)
-    neighbours = Neighbours(80)
+    neighbors = Neighbors(80)
     now = torch.randn(2, 3, 6)
     now[..., 2:4] = torch.nn.functional.normalize(now[..., 2:4], dim=-1)
-    values = 0.3 * torch.randn(2, 1, 3, neighbours.size)
-    future = neighbours(values, now)
-    found, known = neighbours.fit(future[:, 0], torch.ones(2, 3, 80, dtype=torch.bool), now)
+    values = 0.3 * torch.randn(2, 1, 3, neighbors.size)
+    future = neighbors(values, now)
+    found, known = neighbors.fit(future[:, 0], torch.ones(2, 3, 80, dtype=torch.bool), now)
     assert known.all()
     torch.testing.assert_close(found, values[:, 0], atol=1e-3, rtol=0)
-    straight = neighbours(torch.zeros_like(values), now)[:, 0]
+    straight = neighbors(torch.zeros_like(values), now)[:, 0]
     torch.testing.assert_close(straight[:, :, -1, :2], now[..., :2] + 8.0 * now[..., 4:], atol=1e-4, rtol=0)
     standing = now.clone()
     standing[..., 4:] = 0.0
-    torch.testing.assert_close(neighbours(torch.zeros_like(values), standing)[:, 0, :, 40, 2:], standing[..., 2:4])
+    torch.testing.assert_close(neighbors(torch.zeros_like(values), standing)[:, 0, :, 40, 2:], standing[..., 2:4])
 
 
 # ---- sampling -----------------------------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ def test_guidance_lowers_its_energy(name: str) -> None:
     line = torch.zeros(3, 4, dtype=torch.int64)
     values = 2.0 * torch.randn(3, 4, len(model.scale))
     features["target_speed"], features["target_speed_valid"] = torch.full((3, 1), 3.0), torch.ones(3, dtype=torch.bool)
-    agents = model.neighbours(
-        torch.zeros(3, 4, model.spec.future_agents, model.neighbours.size),
+    agents = model.neighbors(
+        torch.zeros(3, 4, model.spec.future_agents, model.neighbors.size),
         features["agent"][:, : model.spec.future_agents, -1],
     )
     path = model._decode(line, torch.zeros_like(values), features)
@@ -273,7 +273,7 @@ def test_no_guidance_changes_nothing_and_a_collision_is_seen() -> None:
 def test_wordings_of_one_command_come_to_lie_together() -> None:
     """Trained on some wordings, the encoder puts unseen ones with their own kind."""
     torch.manual_seed(0)
-    encoder, head = TextEncoder(8, 16, 32), torch.nn.Linear(32, len(Manoeuvre))
+    encoder, head = TextEncoder(8, 16, 32), torch.nn.Linear(32, len(Maneuver))
     rows = [(m, p) for m, phrases in PHRASES.items() for p in phrases]
     ids = torch.tensor([read_instruction(p, 8) for _, p in rows])
     kind = torch.tensor([int(m) for m, _ in rows])

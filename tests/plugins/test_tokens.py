@@ -22,7 +22,7 @@ from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
-from roadcraft.plugins.tokens.actors import ego_centre, ego_rear, goals_of
+from roadcraft.plugins.tokens.actors import ego_center, ego_rear, goals_of
 from roadcraft.plugins.tokens.agents.policy import TokenAgents
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_distance, relative
 from roadcraft.plugins.tokens.network import entropy
@@ -90,7 +90,7 @@ def test_poses_are_put_together_and_taken_apart() -> None:
     torch.testing.assert_close(as_real(compose(a, b))[..., :2], want, atol=1e-5, rtol=0)
     torch.testing.assert_close(as_pose(as_real(a)), a, atol=0, rtol=0)
     vehicle = torch.tensor([[1.5, 5.0, 2.0, 3.0]]).expand(7, 4)
-    torch.testing.assert_close(ego_rear(ego_centre(a, vehicle), vehicle), a, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ego_rear(ego_center(a, vehicle), vehicle), a, atol=1e-5, rtol=0)
 
 
 def test_corners_are_those_of_the_boxes() -> None:

@@ -85,7 +85,7 @@ def _straight(length: float):
     xy = np.stack([np.arange(n) * STEP, np.zeros(n)], 1)
     none = np.array([-1], np.int64)
     direction = np.tile([1.0, 0.0], (n, 1))
-    return dr.Roads(
+    return dr.PathArrays(
         np.array([0, n], np.int64), xy, np.zeros(n), np.full(n, 20.0), none, none, np.array([np.inf]), direction
     )
 

@@ -511,8 +511,8 @@ def test_the_real_ego_stays_on_the_road(real):
         ground = shapely.unary_union(shapes)
         assert all(ground.covers(shapely.Point(p)) for p in d.ego[::5, :2])
         first = m.blocks.polygons[int(m.block_rows(d.scenes.route[0][:1])[0])]
-        centre = d.ego[10, :2] + 1.461 * np.array([np.cos(d.ego[10, 2]), np.sin(d.ego[10, 2])])
-        assert any(shapely.Polygon(r).contains(shapely.Point(centre)) for r in first)
+        center = d.ego[10, :2] + 1.461 * np.array([np.cos(d.ego[10, 2]), np.sin(d.ego[10, 2])])
+        assert any(shapely.Polygon(r).contains(shapely.Point(center)) for r in first)
 
 
 def test_real_lanes_hold_their_centre_lines_and_do_not_overlap(real):

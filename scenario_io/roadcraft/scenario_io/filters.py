@@ -257,8 +257,8 @@ def displacement_m(s: Scenario) -> float:
     """Length of the path of the ego's box centre over the iterations, m."""
     ego = s.expert
     offset = load_vehicle(s.drive.vehicle).body.axle_to_center_m
-    centre = ego[:, :2] + offset * np.stack([np.cos(ego[:, Ego.HEADING]), np.sin(ego[:, Ego.HEADING])], 1)
-    return float(np.linalg.norm(np.diff(centre, axis=0), axis=1).sum())
+    center = ego[:, :2] + offset * np.stack([np.cos(ego[:, Ego.HEADING]), np.sin(ego[:, Ego.HEADING])], 1)
+    return float(np.linalg.norm(np.diff(center, axis=0), axis=1).sum())
 
 
 def speed_edges(speed: np.ndarray, threshold: float, noise: float) -> tuple[bool, bool]:

@@ -56,7 +56,7 @@ def in_the_way(
     arcs: F64,
     out: I64,
 ) -> int:
-    """Objects that touch the strip at ``time_s``: their indices in ``out``, their centres' arc lengths in ``arcs``
+    """Objects that touch the strip at ``time_s``: their indices in ``out``, their centers' arc lengths in ``arcs``
     (M,). Returns how many.
 
     fixed (M,): 0 unknown, 1 stands in the strip, -1 never comes near it; remembered for objects that do not move. near

@@ -51,7 +51,7 @@ def _contains(values: U64, wanted: np.uint64) -> bool:
 def observe(
     ego_box: F64, radius: float, limits: I64, identity: U64, kind: U8, box: F64, velocity: F64, collided: U64
 ) -> Traffic:
-    """The objects within ``radius`` of ego's centre, by kind and distance, at most ``limits`` (4,) vehicles,
+    """The objects within ``radius`` of ego's center, by kind and distance, at most ``limits`` (4,) vehicles,
     pedestrians, bicycles, static.
 
     ego_box (5,); identity, kind (R,), box (R, 5), velocity (R, 2) as observed; collided (C,) identities of objects that

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roadcraft.core.driving.features.raster import RasterChannel
 
 # later ones lie above earlier ones
-COLOURS = (
+COLORS = (
     (RasterChannel.DRIVABLE, (225, 225, 225)),
     (RasterChannel.ROUTE, (185, 210, 240)),
     (RasterChannel.STOP, (240, 215, 215)),
@@ -33,9 +33,9 @@ def draw_raster(raster: NDArray[np.uint8]) -> NDArray[Any]:
     """
     cells = raster.shape[-1]
     out = np.full((cells, cells, 3), 250.0)
-    for channel, colour in COLOURS:
+    for channel, color in COLORS:
         share = raster[channel][..., None] / 255.0
-        out = out * (1.0 - share) + np.array(colour, np.float64) * share
+        out = out * (1.0 - share) + np.array(color, np.float64) * share
     row, column = cells - cells // 4, cells // 2
     out[row - 1 : row + 1, column - 1 : column + 1] = 0.0
     return out.round().astype(np.uint8)

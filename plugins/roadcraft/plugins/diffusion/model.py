@@ -31,7 +31,7 @@ from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
 from roadcraft.plugins.diffusion.guidance import bend
-from roadcraft.plugins.diffusion.neighbors import Neighbours
+from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
 
 KINDS = 7  # of ObjectKind
@@ -42,7 +42,7 @@ NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer 
 @dataclass
 class Denoised(Prediction):
     """A prediction and what its loss is made of: training drives ``drive`` (B, M, T, 5) denoised along ``line`` (B,) from M noise levels, their coefficients
-    ``values`` (B, M, E), those of their neighbours ``others`` (B, M, A, Q), and ``line_logits`` (B, R)."""
+    ``values`` (B, M, E), those of their neighbors ``others`` (B, M, A, Q), and ``line_logits`` (B, R)."""
 
     drive: Tensor
     values: Tensor
@@ -52,7 +52,7 @@ class Denoised(Prediction):
 
 
 @dataclass
-class Scene:
+class DiffusionScene:
     """A scene made ready for the denoiser: line contexts (B, R, D) and logits (B, R); vehicles (B, 1 + A, D) with mask; what the blocks keep."""
 
     context: Tensor
@@ -83,9 +83,9 @@ class Diffusion(nn.Module):
         self.decoder = FrenetDecoder(
             c.speed_knots_s, c.offset_knots_s, c.future_steps, c.reference_interval_m, c.min_knot_speed_mps
         )
-        self.neighbours = Neighbours(c.future_steps)
+        self.neighbors = Neighbors(c.future_steps)
         size = self.decoder.speed_size + self.decoder.offset_size
-        self.denoiser = Denoiser(dim, size, self.neighbours.size, c.blocks, c.heads, c.feed_forward, c.dropout)
+        self.denoiser = Denoiser(dim, size, self.neighbors.size, c.blocks, c.heads, c.feed_forward, c.dropout)
         self.scale: Tensor
         self.approach: Tensor
         self.register_buffer("scale", _spread(self.decoder), persistent=False)
@@ -96,7 +96,7 @@ class Diffusion(nn.Module):
 
     # ---- the scene ---------------------------------------------------------------------------------------------------
 
-    def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], told: Tensor) -> Scene:
+    def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], told: Tensor) -> DiffusionScene:
         rows = torch.arange(len(told), device=told.device)
         ego = self.ego(encoding.tokens[rows, encoding.ego])
         x = self.line(self.lines(f)) + ego[:, None] + self.rank + told
@@ -107,10 +107,10 @@ class Diffusion(nn.Module):
         there = torch.ones_like(f["agent_valid"][:, :1, -1])
         mask = torch.cat([there, f["agent_valid"][:, : self.spec.future_agents, -1]], 1)
         kept = self.denoiser.prepare(encoding.tokens)
-        return Scene(context + told, logits, vehicles, mask, kept, encoding.mask)
+        return DiffusionScene(context + told, logits, vehicles, mask, kept, encoding.mask)
 
     def _agents(self, encoding: SceneEncoding, f: Mapping[str, Tensor]) -> Tensor:
-        """Neighbours as they are now (B, A, D), with the encoder's tokens of them where it has such."""
+        """Neighbors as they are now (B, A, D), with the encoder's tokens of them where it has such."""
         count = self.spec.future_agents
         now, size = f["agent"][:, :count, -1], f["agent_size"][:, :count]
         scale = now.new_tensor([1 / 50, 1 / 50, 1, 1, 1 / 10, 1 / 10])
@@ -144,7 +144,7 @@ class Diffusion(nn.Module):
     ) -> Denoised:
         scene = self._scene(encoding, f, self.condition_encoder(f))
         b, m = len(scene.logits), self.config.noise_levels
-        agents, size, device = self.spec.future_agents, self.neighbours.size, scene.logits.device
+        agents, size, device = self.spec.future_agents, self.neighbors.size, scene.logits.device
         line = nearest_line(f)
         values, others, _ = self._wanted(f, line)
         t = torch.rand(b, m, device=device, generator=generator) * (1.0 - T_MIN) + T_MIN
@@ -170,7 +170,7 @@ class Diffusion(nn.Module):
         )
         values = (torch.cat([speed, offset], -1) - lateral[:, None] * self.approach) / self.scale
         count = self.spec.future_agents
-        others, known = self.neighbours.fit(
+        others, known = self.neighbors.fit(
             targets["agent_future"][:, :count],
             targets["agent_future_valid"][:, :count],
             targets["agent"][:, :count, -1],
@@ -225,7 +225,13 @@ class Diffusion(nn.Module):
         return Prediction(drive, logits, self._futures(others, f).transpose(1, 2), self._times(z))
 
     def _clean(
-        self, scenes: list[Scene], weights: list[float], line: Tensor, f: Mapping[str, Tensor], z: Tensor, t: float
+        self,
+        scenes: list[DiffusionScene],
+        weights: list[float],
+        line: Tensor,
+        f: Mapping[str, Tensor],
+        z: Tensor,
+        t: float,
     ) -> Tensor:
         """Clean values of ego and neighbours (B, K, E + A Q) as foreseen from z at time t, weighed over what is told, and guided."""
         size, k = len(self.scale), z.shape[1]
@@ -245,19 +251,19 @@ class Diffusion(nn.Module):
         return torch.cat([x, x_others.flatten(2)], -1)
 
     def _split(self, z: Tensor) -> Tensor:
-        return z[..., len(self.scale) :].unflatten(-1, (self.spec.future_agents, self.neighbours.size))
+        return z[..., len(self.scale) :].unflatten(-1, (self.spec.future_agents, self.neighbors.size))
 
     def _noise(self, keys: Keys, first: Tensor) -> Tensor:
         """Start of each sample (B, K, E + A Q): nothing for the first sample of a line, else noise from its scene's key."""
-        shape = (first.shape[1], len(self.scale) + self.spec.future_agents * self.neighbours.size)
+        shape = (first.shape[1], len(self.scale) + self.spec.future_agents * self.neighbors.size)
         rows = [np.random.Generator(np.random.Philox(key=int(k))).standard_normal(shape, np.float32) for k in keys]
         noise = torch.from_numpy(np.stack(rows)).to(first.device)
         later = torch.arange(first.shape[1], device=first.device) != first
         return self.config.temperature * noise * later[..., None]
 
     def _futures(self, others: Tensor, f: Mapping[str, Tensor]) -> Tensor:
-        """Neighbours (B, K, A, T, 4)."""
-        out: Tensor = self.neighbours(others, f["agent"][:, : self.spec.future_agents, -1])
+        """Neighbors (B, K, A, T, 4)."""
+        out: Tensor = self.neighbors(others, f["agent"][:, : self.spec.future_agents, -1])
         return out
 
     def _times(self, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ SPREAD_MPS = 0.6  # a value's scale is this times its time
 HOLD_MPS = 0.5  # slower than this an agent keeps its heading
 
 
-class Neighbours(nn.Module):
+class Neighbors(nn.Module):
     """``size`` values per agent."""
 
     def __init__(self, steps: int) -> None:

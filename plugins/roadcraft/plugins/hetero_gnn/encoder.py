@@ -82,13 +82,13 @@ class HeteroGnn(nn.Module):
         """Poses (B, N, 4) x, y, cos, sin in the ego frame and masks (B, N) by kind of node."""
         here = f["ego"].new_tensor([0.0, 0.0, 1.0, 0.0]).expand(len(f["ego"]), 1, 4)
         real = torch.ones(len(here), 1, dtype=torch.bool, device=here.device)
-        centre = f["crosswalk"].mean(2)
-        ahead = here[..., 2:].expand(-1, centre.shape[1], -1)
+        center = f["crosswalk"].mean(2)
+        ahead = here[..., 2:].expand(-1, center.shape[1], -1)
         pose = {
             "agent": torch.cat([here, f["agent"][:, :, -1, :4]], 1),
             "static": f["static"][..., :4],
             "lane": _lane_pose(f["lane"][..., :2]),
-            "crosswalk": torch.cat([centre, ahead], -1),
+            "crosswalk": torch.cat([center, ahead], -1),
         }
         mask = {
             "agent": torch.cat([real, f["agent_valid"][..., -1]], 1),

@@ -96,9 +96,9 @@ class MapPart(nn.Module):
 
     def _lanes(self, shape: Tensor, info: Tensor) -> Tensor:
         """(B, N, D) from each piece in its own frame, its limit, whether it is a connector and has a stop sign."""
-        centre = shape[..., :2]
-        step = torch.cat([centre[:, :, 1:] - centre[:, :, :-1], centre[:, :, -1:] - centre[:, :, -2:-1]], 2)
-        points = [centre / 20.0, step / 2.0, (shape[..., 2:4] - centre) / 2.0, (shape[..., 4:6] - centre) / 2.0]
+        center = shape[..., :2]
+        step = torch.cat([center[:, :, 1:] - center[:, :, :-1], center[:, :, -1:] - center[:, :, -2:-1]], 2)
+        points = [center / 20.0, step / 2.0, (shape[..., 2:4] - center) / 2.0, (shape[..., 4:6] - center) / 2.0]
         known = (info[..., :1] > 0).to(info.dtype)
         about = torch.cat([info[..., :1] / SPEED_SCALE, 1.0 - known, info[..., 2:]], -1)
         return self.lane(self.lane_point(torch.cat(points, -1)).amax(2)) + self.lane_info(about)

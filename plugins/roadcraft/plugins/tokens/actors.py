@@ -44,7 +44,7 @@ def actors_of(f: Mapping[str, Tensor], past: int, stride: int) -> Actors:
     vehicles."""
     agent, seen = as_pose(f["agent"][..., :4]), f["agent_valid"]
     b, a, h = seen.shape
-    here = ego_centre(as_pose(f["ego"].new_tensor([0.0, 0.0, 1.0, 0.0])).expand(b, 1, 2), f["vehicle"])
+    here = ego_center(as_pose(f["ego"].new_tensor([0.0, 0.0, 1.0, 0.0])).expand(b, 1, 2), f["vehicle"])
     pose = torch.cat([here, agent[:, :, -1]], 1)
     valid = torch.cat([seen.new_ones(b, 1), seen[:, :, -1]], 1)
     kind = torch.where(f["agent_kind"] < CLASSES, f["agent_kind"], 0).clamp_min(0)
@@ -66,21 +66,21 @@ def actors_of(f: Mapping[str, Tensor], past: int, stride: int) -> Actors:
 
 def goals_of(actors: Actors, t: Mapping[str, Tensor], stride: int) -> Goals:
     """Where the actors went. stride: steps of the targets between two poses."""
-    ego = ego_centre(as_pose(t["ego_future"][:, None, stride - 1 :: stride, :4]), t["vehicle"])
+    ego = ego_center(as_pose(t["ego_future"][:, None, stride - 1 :: stride, :4]), t["vehicle"])
     future = torch.cat([ego, as_pose(t["agent_future"][:, :, stride - 1 :: stride])], 1)
     seen = torch.cat([t["ego_future_valid"][:, None], t["agent_future_valid"]], 1)[:, :, stride - 1 :: stride]
     pose = torch.cat([actors.pose[:, :, None], future], 2)
     return Goals(pose, torch.cat([actors.valid[:, :, None], seen & actors.valid[:, :, None]], 2))
 
 
-def ego_centre(rear: Tensor, vehicle: Tensor) -> Tensor:
+def ego_center(rear: Tensor, vehicle: Tensor) -> Tensor:
     """Box centres of poses (B, ..., 2) of the ego's rear axle. vehicle (B, 4), as in the features."""
     return _shift(rear, vehicle[:, 0])
 
 
-def ego_rear(centre: Tensor, vehicle: Tensor) -> Tensor:
-    """The inverse of ``ego_centre``."""
-    return _shift(centre, -vehicle[:, 0])
+def ego_rear(center: Tensor, vehicle: Tensor) -> Tensor:
+    """The inverse of ``ego_center``."""
+    return _shift(center, -vehicle[:, 0])
 
 
 def _shift(pose: Tensor, by: Tensor) -> Tensor:

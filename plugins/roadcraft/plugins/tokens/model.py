@@ -22,7 +22,7 @@ from roadcraft.plugins.tokens.actors import Goals, actors_of, ego_rear, goals_of
 from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
 from roadcraft.plugins.tokens.network.entropy import cross_entropy
-from roadcraft.plugins.tokens.network.network import NEVER, Scene, TokenNetwork
+from roadcraft.plugins.tokens.network.network import NEVER, TokenNetwork, TokenScene
 from roadcraft.plugins.tokens.sampling.choice import blended, drawn
 from roadcraft.plugins.tokens.sampling.rng import uniform
 from roadcraft.plugins.tokens.sampling.smooth import Smoother
@@ -34,7 +34,7 @@ from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw
 class TokenPrediction(Prediction):
     """A prediction that remembers its scene, and in training what was shown and asked."""
 
-    scene: Scene
+    scene: TokenScene
     lesson: Lesson | None = None
 
 
@@ -97,7 +97,7 @@ class Tokens(TokenNetwork):
         return self._futures(self.scene(encoding, features, self.stride), features, keys)
 
     @torch.no_grad()
-    def _futures(self, scene: Scene, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
+    def _futures(self, scene: TokenScene, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
         c = self.config
         pose, chance = self.roll_out(scene, keys, c.future_tokens, c.samples, c.temperature, c.top_k)
         rear = as_real(ego_rear(pose[:, :, 0], features["vehicle"]))
@@ -116,7 +116,14 @@ class Tokens(TokenNetwork):
         return as_real(relative(scene.actors.pose[:, 1:, None], pose[:, 0, 1:]))
 
     def roll_out(
-        self, scene: Scene, keys: Keys, steps: int, samples: int, temperature: float, top_k: int, greedy: bool = True
+        self,
+        scene: TokenScene,
+        keys: Keys,
+        steps: int,
+        samples: int,
+        temperature: float,
+        top_k: int,
+        greedy: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """Poses (B, K, A, 5 * steps, 2) of the box centres, and the log-probabilities (B, K, steps) of the ego's tokens. greedy: the first future is
         without chance."""
@@ -169,11 +176,11 @@ class Tokens(TokenNetwork):
         agent = wrong[:, 1:].sum() / counts[:, 1:].sum().clamp_min(1)
         return {"ego": c.ego_weight * ego, "agent": c.agent_weight * agent}
 
-    def _asked(self, scene: Scene, targets: Mapping[str, Tensor]) -> Goals:
+    def _asked(self, scene: TokenScene, targets: Mapping[str, Tensor]) -> Goals:
         """What the actors did in the moments that are taught."""
         return goals_of(scene.actors, targets, POSES).first(self.config.training_tokens)
 
-    def surprise(self, scene: Scene, lesson: Lesson) -> Tensor:
+    def surprise(self, scene: TokenScene, lesson: Lesson) -> Tensor:
         """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
         asked, words = lesson.counts, self.words()
         answer = self.output(self.at_once(scene, lesson.pose, asked)[asked])

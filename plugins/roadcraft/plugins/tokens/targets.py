@@ -11,7 +11,7 @@ from torch import Tensor
 
 from roadcraft.plugins.tokens.actors import Goals
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, relative
-from roadcraft.plugins.tokens.network.network import Scene, TokenNetwork
+from roadcraft.plugins.tokens.network.network import TokenNetwork, TokenScene
 from roadcraft.plugins.tokens.sampling.choice import nearest_to
 from roadcraft.plugins.tokens.vocabulary import labels, match, roll
 
@@ -28,7 +28,7 @@ class Lesson:
 
 
 @torch.no_grad()
-def logged(network: TokenNetwork, scene: Scene, goals: Goals) -> Lesson:
+def logged(network: TokenNetwork, scene: TokenScene, goals: Goals) -> Lesson:
     """Teacher forcing: what happened, read in tokens."""
     shape, device = goals.valid.shape[:2], goals.pose.device
     size, kind = scene.actors.size.flatten(0, 1), scene.actors.kind.flatten()
@@ -49,7 +49,7 @@ def logged(network: TokenNetwork, scene: Scene, goals: Goals) -> Lesson:
 
 
 @torch.no_grad()
-def closest(network: TokenNetwork, scene: Scene, goals: Goals, many: int) -> Lesson:
+def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -> Lesson:
     """CAT-K (Zhang et al. 2024): roll out, executing among the ``many`` likeliest tokens the one closest to what happened; asked for is the token of the whole
     vocabulary that leads back to it. An actor out of sight stands, and is taken up where it is seen again."""
     a, steps = scene.actors, goals.pose.shape[2] - 1
@@ -81,7 +81,7 @@ def closest(network: TokenNetwork, scene: Scene, goals: Goals, many: int) -> Les
 
 
 @torch.no_grad()
-def shares(network: TokenNetwork, scene: Scene, lesson: Lesson, kind: int) -> Tensor:
+def shares(network: TokenNetwork, scene: TokenScene, lesson: Lesson, kind: int) -> Tensor:
     """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of the class."""
     a = scene.actors
     asked = lesson.counts & (a.kind == kind)[..., None]

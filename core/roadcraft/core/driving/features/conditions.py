@@ -36,8 +36,8 @@ WORDS = len(VOCABULARY) + 2  # ids there are
 STYLES = ("none", "calm", "normal", "assertive")
 
 
-class Manoeuvre(IntEnum):
-    """What a command asks for. The values are bits of a set (``1 << manoeuvre``)."""
+class Maneuver(IntEnum):
+    """What a command asks for. The values are bits of a set (``1 << maneuver``)."""
 
     CHANGE_LEFT = 0
     CHANGE_RIGHT = 1
@@ -68,29 +68,29 @@ _TURN = (
 _FOLLOW = (
     "follow the {who}", "follow the {who} ahead", "follow the {who} in front", "stay behind the {who}", "keep behind the {who} ahead", "follow that {who}",
 )  # fmt: skip
-PHRASES: dict[Manoeuvre, tuple[str, ...]] = {
-    Manoeuvre.CHANGE_LEFT: _sides("left", *_CHANGE),
-    Manoeuvre.CHANGE_RIGHT: _sides("right", *_CHANGE),
-    Manoeuvre.TURN_LEFT: _sides("left", *_TURN),
-    Manoeuvre.TURN_RIGHT: _sides("right", *_TURN),
-    Manoeuvre.GO_STRAIGHT: (
+PHRASES: dict[Maneuver, tuple[str, ...]] = {
+    Maneuver.CHANGE_LEFT: _sides("left", *_CHANGE),
+    Maneuver.CHANGE_RIGHT: _sides("right", *_CHANGE),
+    Maneuver.TURN_LEFT: _sides("left", *_TURN),
+    Maneuver.TURN_RIGHT: _sides("right", *_TURN),
+    Maneuver.GO_STRAIGHT: (
         "go straight on", "go straight", "continue straight ahead", "drive straight through the junction", "straight on at the intersection",
         "cross the junction", "proceed straight ahead",
     ),
-    Manoeuvre.STOP: (
+    Maneuver.STOP: (
         "stop", "stop now", "come to a stop", "halt", "please stop", "stop the car", "stop here", "brake to a stop", "wait here", "come to a halt",
     ),
-    Manoeuvre.PULL_OVER: (
+    Maneuver.PULL_OVER: (
         "pull over", "pull over to the right", "stop at the side of the road", "park at the curb", "stop on the shoulder", "pull to the side",
         "park by the kerb",
     ),
-    Manoeuvre.FOLLOW: tuple(p.format(who=who) for who in ("car", "vehicle", "leader") for p in _FOLLOW),
-    Manoeuvre.FOLLOW_TRUCK: tuple(p.format(who=who) for who in ("truck", "lorry") for p in _FOLLOW),
-    Manoeuvre.KEEP_LANE: (
+    Maneuver.FOLLOW: tuple(p.format(who=who) for who in ("car", "vehicle", "leader") for p in _FOLLOW),
+    Maneuver.FOLLOW_TRUCK: tuple(p.format(who=who) for who in ("truck", "lorry") for p in _FOLLOW),
+    Maneuver.KEEP_LANE: (
         "keep lane", "stay in this lane", "keep your lane", "stay in the lane", "hold the lane", "do not change lanes", "remain in your lane",
     ),
-    Manoeuvre.SLOW_DOWN: ("slow down", "drive slower", "reduce speed", "go slower", "ease off", "decelerate", "brake gently", "drive more slowly"),
-    Manoeuvre.SPEED_UP: ("speed up", "drive faster", "accelerate", "go faster", "pick up speed", "increase your speed"),
+    Maneuver.SLOW_DOWN: ("slow down", "drive slower", "reduce speed", "go slower", "ease off", "decelerate", "brake gently", "drive more slowly"),
+    Maneuver.SPEED_UP: ("speed up", "drive faster", "accelerate", "go faster", "pick up speed", "increase your speed"),
 }  # fmt: skip
 
 

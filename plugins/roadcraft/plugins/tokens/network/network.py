@@ -26,7 +26,7 @@ NEVER = -1e9  # added to the logit of another class's token
 
 
 @dataclass
-class Scene:
+class TokenScene:
     """What is known of B scenes before anything is foretold. tokens (B, N, D), mask (B, N), pose (B, N, 2): of what does not move; start (B, A, D): what each actor
     is; past (B, A, P - 1, D), past_alive (B, A, P - 1): its motions but the last; hidden (B, A, V): 0 or NEVER."""
 
@@ -72,7 +72,7 @@ class TokenNetwork(nn.Module):
         end[self.used.detach().cpu().numpy() < 0.5, :2] = 1e6
         return end
 
-    def scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], stride: int) -> Scene:
+    def scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], stride: int) -> TokenScene:
         """stride: frames of the history per half second. The encoder's tokens of the ego and the agents say what they are; the others are what there is to see."""
         actors = actors_of(f, self.config.past_tokens, stride)
         b, count = actors.kind.shape
@@ -95,7 +95,7 @@ class TokenNetwork(nn.Module):
         for k, (first, last) in enumerate(self.bounds):
             hidden[k, first:last] = (1.0 - self.used[first:last]) * NEVER
         past_alive = actors.moved_valid[:, :, :-1] & actors.valid[..., None]
-        return Scene(
+        return TokenScene(
             actors, encoding.tokens[:, rows], encoding.mask[:, rows], pose, start, past, past_alive, hidden[actors.kind]
         )
 
@@ -104,7 +104,7 @@ class TokenNetwork(nn.Module):
         own = self.word(motion_channels(as_pose(self.vocabulary[:, -1]))) + self.word_own
         return own * self.dim**-0.5
 
-    def at_once(self, scene: Scene, pose: Tensor, alive: Tensor) -> Tensor:
+    def at_once(self, scene: TokenScene, pose: Tensor, alive: Tensor) -> Tensor:
         """What each actor thinks (B, A, S, D) at each of S moments, all known: pose (B, A, S + 1, 2), alive (B, A, S)."""
         steps = alive.shape[2]
         moved = relative(pose[:, :, :-2], pose[:, :, 1:-1])
@@ -114,7 +114,7 @@ class TokenNetwork(nn.Module):
         return self.decoder(x, pose[:, :, :-1], alive, scene.past, scene.past_alive, still)
 
     def roll(
-        self, scene: Scene, steps: int, samples: int, choose: Callable[[Tensor, Tensor, int], Tensor]
+        self, scene: TokenScene, steps: int, samples: int, choose: Callable[[Tensor, Tensor, int], Tensor]
     ) -> list[Tensor]:
         """One moment after the other: foretell, let ``choose(logits (M, A, V), pose (M, A, 2), step)`` decide the motion (M, A, 5, 2), go on from there. M = B *
         samples. Gives the poses (M, A, 5, 2) of each moment."""

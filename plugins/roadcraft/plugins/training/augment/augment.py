@@ -16,7 +16,7 @@ from roadcraft.plugins.training.config import AugmentConfig
 
 F32 = NDArray[np.float32]
 # Random numbers of a sample, uniform in [0, 1): whether it is displaced, by how much in x, y, heading and speed, whether it is mirrored, which agents go,
-# what it is told (``manoeuvres``), whether it starts late (``late_start``).
+# what it is told (``maneuvers``), whether it starts late (``late_start``).
 DISPLACED, DX, DY, TURN, FASTER, MIRRORED, DROPPED, TOLD, LATE = range(9)
 DRAWS = 9
 NEAR_M = 30.0  # objects further off than this cannot be touched

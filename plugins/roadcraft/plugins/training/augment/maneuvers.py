@@ -28,7 +28,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditions, Manoeuvre, write_conditions
+from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditions, Maneuver, write_conditions
 from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
 from roadcraft.core.driving.features.scene import LogScenes
@@ -47,7 +47,7 @@ MIN_S = 3.0
 WEIGHT = np.array([6, 6, 3, 3, 1, 2, 6, 1, 3, 1, 1, 1], np.float64)  # of each manoeuvre when one is drawn
 
 _LEFT, _RIGHT, _TURN_LEFT, _TURN_RIGHT, _STRAIGHT, _STOP, _PULL_OVER, _FOLLOW, _TRUCK, _KEEP, _SLOW, _FAST = (
-    1 << int(m) for m in Manoeuvre
+    1 << int(m) for m in Maneuver
 )
 _NONE, _CALM, _NORMAL, _ASSERTIVE = range(4)
 _FRONT_M = 4.0  # rear axle to front end of a usual car
@@ -124,7 +124,7 @@ def _style(future: F32, count: int, speed: float, limit: float, interval_s: floa
 
 
 @njit(cache=True, nogil=True)
-def manoeuvres(
+def maneuvers(
     reference: F32, reference_mask: Mask, reference_valid: Mask, beside: F32, speed: float, limit: float, size: F32, present: Mask,
     future: F32, valid: Mask, agent_future: F32, agent_seen: Mask, interval_s: float,
 ) -> tuple[int, int, float]:  # fmt: skip
@@ -212,7 +212,7 @@ def tell(
     A share of the samples is given another target, which obeys a command that the log's driver was not given (``asked``); it is always told.
     """
     asked = obey(out, b, spec.reference_interval_m, spec.future_interval_s, rng) if rng.random() < ASKED else None
-    found, style, mean = manoeuvres(
+    found, style, mean = maneuvers(
         out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
         float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b], out["agent_valid"][b, :, -1],
         out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b], spec.future_interval_s,
@@ -231,7 +231,7 @@ def tell(
 
 def put_into_words(found: int, rng: np.random.Generator) -> str:
     """One of the manoeuvres of a set in one of its wordings; empty where the set is."""
-    some = [m for m in Manoeuvre if found >> m & 1]
+    some = [m for m in Maneuver if found >> m & 1]
     if not some:
         return ""
     weight = WEIGHT[some]

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.driving.features.conditions import Manoeuvre
+from roadcraft.core.driving.features.conditions import Maneuver
 from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import COS, HEADING_SIN, LATERAL, SIN, X, Y
 
@@ -122,11 +122,11 @@ def slow_along(future: F32, valid: Mask, speed: float, braking: float, floor: fl
         future[t, 2], future[t, 3], future[t, 4] = c / size, n / size, pace
 
 
-def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Manoeuvre | None:
+def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Maneuver | None:
     """Give sample ``b`` of a batch another target, and say which command is told; None, and nothing changed, where the one drawn cannot be done."""
     kind, left_first, share, refused = rng.random(4)
     if kind < CHANGES:
-        sides = (Manoeuvre.CHANGE_LEFT, Manoeuvre.CHANGE_RIGHT)
+        sides = (Maneuver.CHANGE_LEFT, Maneuver.CHANGE_RIGHT)
         for side in sides if left_first < 0.5 else sides[::-1]:
             if _change(out, b, 1 + int(side), step_m, dt, CHANGE_S[0] + share * (CHANGE_S[1] - CHANGE_S[0])):
                 return side
@@ -135,11 +135,11 @@ def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generat
             if refused < REFUSALS[there]:
                 return side
         return None
-    asked = Manoeuvre.STOP if kind < STOPS else Manoeuvre.SLOW_DOWN
+    asked = Maneuver.STOP if kind < STOPS else Maneuver.SLOW_DOWN
     future, valid, speed = out["ego_future"][b], out["ego_future_valid"][b], float(out["ego"][b, 0])
-    if speed < (MIN_MPS if asked == Manoeuvre.STOP else MIN_SLOW_MPS):
+    if speed < (MIN_MPS if asked == Maneuver.STOP else MIN_SLOW_MPS):
         return None
-    if asked == Manoeuvre.STOP:
+    if asked == Maneuver.STOP:
         slow_along(future, valid, speed, BRAKING_MPS2[0] + share * (BRAKING_MPS2[1] - BRAKING_MPS2[0]), 0.0, dt)
     else:
         slow_along(future, valid, speed, SLOWING_MPS2, speed * (SLOWER[0] + share * (SLOWER[1] - SLOWER[0])), dt)

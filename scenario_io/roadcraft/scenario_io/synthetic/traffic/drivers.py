@@ -24,7 +24,7 @@ CONTROL_LIGHT, CONTROL_STOP, CONTROL_ALL_WAY, GATE_WALK = 2, 3, 4, 9
 GREEN, YELLOW, RED = 0, 1, 2
 
 
-class Roads(NamedTuple):
+class PathArrays(NamedTuple):
     """Of a ``PathTable``: off (P + 1,), xy (Q, 2), heading, cap (Q,), left, right, merge_s (P,); direction (Q, 2): unit
     vectors of the headings."""
 

@@ -58,7 +58,7 @@ DT = 0.05
 class Streets(NamedTuple):
     """What the drivers drive on."""
 
-    roads: dr.Roads
+    roads: dr.PathArrays
     gates: dr.Gates
     conflicts: dr.Conflicts
 
@@ -111,7 +111,7 @@ def drive(
     conflicts = dr.Conflicts(t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
     gates = dr.Gates(t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
     direction = np.stack([np.cos(t.heading), np.sin(t.heading)], 1)
-    roads = dr.Roads(t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s, direction)
+    roads = dr.PathArrays(t.off, t.xy, t.heading, t.cap, t.left, t.right, t.merge_s, direction)
     n, q = len(path), len(walkers.walk)
     drivers = dr.Drivers(
         np.zeros(n, np.bool_), np.zeros(n, np.bool_), path.copy(), np.zeros(n, np.int64), state.copy(), const.copy()

@@ -12,20 +12,20 @@ from roadcraft.core.driving.features.build import FeatureSpec
 from roadcraft.core.driving.features.conditions import (
     PHRASES,
     STYLES,
-    Manoeuvre,
+    Maneuver,
     mirrored_words,
     read_instruction,
     word_ids,
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
 from roadcraft.plugins.training.augment.augment import draws
-from roadcraft.plugins.training.augment.maneuvers import manoeuvres, put_into_words
+from roadcraft.plugins.training.augment.maneuvers import maneuvers, put_into_words
 from roadcraft.plugins.training.augment.synthetic_commands import obey
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 
 POINTS, STEPS, DT = 60, 80, 0.1
-M = Manoeuvre
+M = Maneuver
 
 
 class Case:
@@ -63,7 +63,7 @@ class Case:
         self.agent_future[0, :, 1], self.agent_future[0, :, 2] = side, 1.0
         return self
 
-    def found(self) -> set[Manoeuvre]:
+    def found(self) -> set[Maneuver]:
         bits = self._run()[0]
         return {m for m in M if bits >> m & 1}
 
@@ -71,7 +71,7 @@ class Case:
         return STYLES[self._run()[1]]
 
     def _run(self) -> tuple[int, int, float]:
-        return manoeuvres(
+        return maneuvers(
             self.reference, self.mask, self.valid_lines, self.beside, self.speed, self.limit, self.size, self.present,
             self.future, self.valid, self.agent_future, self.seen, DT,
         )  # fmt: skip
@@ -94,7 +94,7 @@ def _turn(way: float, connector: bool = True) -> Case:
 
 
 @pytest.mark.parametrize(
-    ("manoeuvre", "yes", "no"),
+    ("maneuver", "yes", "no"),
     [
         (M.CHANGE_LEFT, lambda: Case().go(np.full(STEPS, 10.0), 3.5 * RAMP), lambda: Case().go(np.full(STEPS, 10.0), 1.2 * RAMP)),
         (M.CHANGE_RIGHT, lambda: Case().go(np.full(STEPS, 10.0), -3.4 * RAMP), lambda: Case().go(np.full(STEPS, 10.0), 3.5 * RAMP)),
@@ -110,9 +110,9 @@ def _turn(way: float, connector: bool = True) -> Case:
         (M.SPEED_UP, lambda: Case().go(10.0 + 0.5 * T), Case),
     ],
 )  # fmt: skip
-def test_each_rule_has_its_yes_and_its_no(manoeuvre: Manoeuvre, yes: Any, no: Any) -> None:
-    assert manoeuvre in yes().found()
-    assert manoeuvre not in no().found()
+def test_each_rule_has_its_yes_and_its_no(maneuver: Maneuver, yes: Any, no: Any) -> None:
+    assert maneuver in yes().found()
+    assert maneuver not in no().found()
 
 
 def _pulled(offset: float) -> Case:
@@ -167,7 +167,7 @@ def _sample(case: Case) -> dict[str, Any]:
     return {k: v[None].copy() for k, v in out.items()}
 
 
-def _obeyed(change: Any = None) -> dict[Manoeuvre | None, dict[str, Any]]:
+def _obeyed(change: Any = None) -> dict[Maneuver | None, dict[str, Any]]:
     """One sample for each command that was drawn."""
     rng, got = np.random.default_rng(0), {}
     for _ in range(80):
