@@ -37,6 +37,18 @@ _KINDS = {
 ''',
         "FeatureConformance",
     ),
+    "source": _Kind(
+        "roadcraft ingest __NAME__ PATH/TO/LOGS --out STORE",
+        "Tables of objects, one CSV file per log",
+        '''
+    path: str = path_field()
+    """Folder of the logs and the map."""
+    length_s: Annotated[float, Range("> 0")] = 15.0
+    """Length of a scenario."""
+    vehicle: str = "pacifica"
+    """Vehicle file of the ego."""
+''',
+    ),
     "planner": _Kind(
         "roadcraft score planner=__NAME__ data=PATH/TO/STORE",
         "Keeps its direction and brakes gently",
@@ -82,6 +94,34 @@ _KINDS = {
 ''',
         "RecipeConformance",
     ),
+    "agents": _Kind(
+        "roadcraft score planner=idm agents=__NAME__ modes=[reactive] data=PATH/TO/STORE",
+        "Everybody keeps direction and speed",
+        '''
+    pace: Annotated[float, Range(">= 0")] = 1.0
+    """Share of the speed in the log that everybody keeps."""
+''',
+        "AgentsConformance",
+    ),
+    "tracker": _Kind(
+        "roadcraft score planner=idm tracker=__NAME__ data=PATH/TO/STORE",
+        "Pure pursuit of a point ahead on the plan",
+        '''
+    look_ahead_s: Annotated[float, Range("> 0")] = 0.8
+    """How far ahead the point lies; a longer time steers more gently."""
+''',
+        "TrackerConformance",
+    ),
+    "vehicle_model": _Kind(
+        "roadcraft score planner=idm vehicle_model=__NAME__ data=PATH/TO/STORE",
+        "Kinematic bicycle without actuator lag",
+        '''
+    max_acceleration_mps2: Annotated[float, Range("> 0")] = 8.0
+    """Largest acceleration and deceleration."""
+''',
+        "VehicleModelConformance",
+    ),
+    "command": _Kind("roadcraft __NAME__ PATH/TO/STORE", suite="CommandConformance"),
 }
 
 
@@ -143,7 +183,9 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
 def _rendered(source: str, kind: str, plugin: str, home: str) -> str:
     """A template of the kind, or the common one of that name, with this plugin's names."""
     row = _KINDS[kind]
+    more = ["path_field"] if "path_field" in row.fields else []
     words = {
+        "__IMPORTS__": ", ".join(["PluginSpec", "Range", "hookimpl", *more]),
         "__FIELDS__": row.fields.strip("\n"),
         "__SUMMARY__": row.summary,
         "__SUITE__": row.suite,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core import PluginSpec, Range, hookimpl
+from roadcraft.core import __IMPORTS__
 
 
 @dataclass(frozen=True)

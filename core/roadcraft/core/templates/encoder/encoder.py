@@ -3,35 +3,42 @@
 The ego's token holds its speed, and of its other states only now and then: a network that sees how it accelerates repeats that instead of looking around.
 """
 
-import torch
-from torch import nn
+from collections.abc import Mapping
+from typing import Any
 
-from roadcraft.core import FeatureSpec, SceneEncoding, TokenKind
+import torch
+from torch import Tensor, nn
+
+from roadcraft.core import FeatureSpec, LightState, ObjectKind, SceneEncoding, TokenKind
+
+from __PACKAGE__.plugin import __CLASS__Config
+
+Features = Mapping[str, Tensor]
 
 STATE_DROPOUT = 0.75  # of the ego's states but its speed, in training
-KINDS, LIGHTS = 7, 5  # of objects (ObjectKind), of lights (LightState, and none)
+LIGHTS = len(LightState) + 1  # and none
 
 
-def mlp(inputs, dim):
+def mlp(inputs: int, dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, dim))
 
 
 class __CLASS__(nn.Module):
-    def __init__(self, config):
+    def __init__(self, config: __CLASS__Config) -> None:
         super().__init__()
         self.dim = dim = config.dim
         self.spec = FeatureSpec(agents=16, static=6, lanes=24, lane_points=10, route_lanes=0, crosswalks=4, reference_lines=0, radius_m=80.0)
         self.ego, self.agent, self.static = mlp(3 + 4, dim), mlp(8, dim), mlp(6, dim)
         self.lane_point, self.lane_info, self.crosswalk_point = mlp(6, dim), mlp(4, dim), mlp(2, dim)
-        self.object_kind, self.light = nn.Embedding(KINDS, dim), nn.Embedding(LIGHTS, dim)
+        self.object_kind, self.light = nn.Embedding(len(ObjectKind), dim), nn.Embedding(LIGHTS, dim)
         self.kind = nn.Embedding(len(TokenKind), dim)
         layer = nn.TransformerEncoderLayer(dim, 4, 2 * dim, batch_first=True, dropout=0.0, norm_first=True)
         self.mix = nn.TransformerEncoder(layer, 2, nn.LayerNorm(dim), enable_nested_tensor=False)
 
-    def features(self):
+    def features(self) -> FeatureSpec:
         return self.spec
 
-    def encode(self, features, cache=None):
+    def encode(self, features: Features, cache: Any = None) -> tuple[SceneEncoding, Any]:
         f = features
         now, lane, crosswalk = f["agent"][:, :, -1], f["lane"], f["crosswalk"]
         place = now.new_tensor([1 / 50, 1 / 50, 1, 1])
@@ -51,20 +58,21 @@ class __CLASS__(nn.Module):
         tokens = self.mix(torch.cat(list(parts.values()), 1) + self.kind(kind), src_key_padding_mask=~mask)
         return SceneEncoding(tokens * mask[..., None], mask, pose, kind, torch.zeros_like(kind[:, 0])), cache
 
-    def _ego(self, f):
+    def _ego(self, f: Features) -> Tensor:
         """Speed, acceleration, seconds for which it has just stood; and the vehicle's size."""
         state = f["ego"][:, [0, 2, 6]] / 10
         if self.training:
             state = state * torch.cat([torch.ones_like(state[:, :1]), (torch.rand_like(state[:, 1:]) >= STATE_DROPOUT) * 1.0], -1)
-        return self.ego(torch.cat([state, f["vehicle"] / 5], -1))
+        ego: Tensor = self.ego(torch.cat([state, f["vehicle"] / 5], -1))
+        return ego
 
 
-def _pose(rows):
+def _pose(rows: Tensor) -> Tensor:
     """x, y, heading of rows x, y, cos, sin, ..."""
     return torch.cat([rows[..., :2], torch.atan2(rows[..., 3:4], rows[..., 2:3])], -1)
 
 
-def _middle(line):
+def _middle(line: Tensor) -> Tensor:
     """Middle of lines (B, N, P, ...) and the direction there: x, y, cos, sin (not scaled)."""
     k = line.shape[2] // 2
     return torch.cat([line[:, :, k, :2], line[:, :, k, :2] - line[:, :, k - 1, :2]], -1)

@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from roadcraft.core import Ego, Event, Metric, MetricResult, Series
+from roadcraft.core import Ego, Event, Metric, MetricContext, MetricResult, Series
+
+from __PACKAGE__.plugin import __CLASS__Config
 
 
 class __CLASS__(Metric):
     role = "report"  # or "multiplier", or "weighted" with a weight
 
-    def __init__(self, config):
+    def __init__(self, config: __CLASS__Config) -> None:
         self.config = config
 
-    def compute(self, context):
+    def compute(self, context: MetricContext) -> MetricResult:
         drive = context.rollout.drive
         speed = np.hypot(drive.ego[:, Ego.VX], drive.ego[:, Ego.VY])
         over = speed > self.config.bound_mps

@@ -4,13 +4,18 @@ A reference line (own lane, left, right; see ``FeatureSpec``) says where the roa
 and learns only when to go, to slow down and to stop.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from roadcraft.core import Prediction
+from roadcraft.core import FeatureSpec, Keys, Prediction, SceneEncoding
+
+from __PACKAGE__.plugin import __CLASS__Config
+
+Features = Mapping[str, Tensor]
 
 POINT_M = 2.0  # between points of a line
 LATERAL, SIN, COS, TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END, LIMIT = range(8)  # columns of the feature reference_info
@@ -18,15 +23,15 @@ FAR_M, FRONT_M, HALF_WIDTH_M = 200.0, 4.0, 1.0  # "nothing ahead"; from the rear
 KNOTS = 9  # of a speed profile, evenly over the horizon, with the logit in the place of the first
 
 
-def mlp(inputs, dim, outputs):
+def mlp(inputs: int, dim: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, dim), nn.GELU(), nn.Linear(dim, outputs))
 
 
-def near(distance):
+def near(distance: Tensor) -> Tensor:
     return torch.exp(-distance.clamp_min(0.0) / 10)
 
 
-def urge(gap, speed, closing):
+def urge(gap: Tensor, speed: Tensor, closing: Tensor) -> Tensor:
     """How pressing a gap is: wanted over actual gap, at most 3; the wanted one is the intelligent driver model's."""
     return ((1.5 + 1.2 * speed + speed * closing / 3.0).clamp_min(0.0) / gap.clamp_min(0.5)).clamp_max(3.0)
 
@@ -34,7 +39,7 @@ def urge(gap, speed, closing):
 class __CLASS__(nn.Module):
     learning_rate = 2e-3  # where the configuration gives none
 
-    def __init__(self, config, *, dim, features):
+    def __init__(self, config: __CLASS__Config, *, dim: int, features: FeatureSpec) -> None:
         super().__init__()
         self.modes = config.modes
         self.spec = replace(features, reference_lines=3, reference_points=80, reference_interval_m=POINT_M, future_steps=80, future_agents=0)
@@ -44,10 +49,10 @@ class __CLASS__(nn.Module):
         self.norm, self.mode = nn.LayerNorm(dim), nn.Parameter(0.5 * torch.randn(config.modes, dim))
         self.answer = mlp(dim, 2 * dim, KNOTS)  # changes of speed, and the logit
 
-    def features(self):
+    def features(self) -> FeatureSpec:
         return self.spec
 
-    def forward(self, encoding, features):
+    def forward(self, encoding: SceneEncoding, features: Features) -> Prediction:
         """K = lines x modes trajectories; a line that does not exist has the lowest logit there is."""
         f, b = features, len(features["ego"])
         line, valid, speed = f["reference"], f["reference_valid"], f["ego"][:, :1].clamp_min(0.0)
@@ -61,19 +66,20 @@ class __CLASS__(nn.Module):
         time_s = self.spec.future_interval_s * torch.arange(1, self.spec.future_steps + 1, device=line.device)
         return Prediction(ego.flatten(1, 2), logits.flatten(1), None, time_s)
 
-    def _rules(self, f, speed):
+    def _rules(self, f: Features, speed: Tensor) -> Tensor:
         """Lines by where the ego is beside them, by lights, stop signs and the route's end ahead, by speed limit: (B, R, D)."""
         info, speed = f["reference_info"], speed[:, None]
         ahead = info[..., TO_RED : TO_ROUTE_END + 1]
         pace = torch.cat([speed, f["ego"][:, None, 6:].clamp_max(5.0)], -1).expand(-1, info.shape[1], -1)
         rows = [info[..., :COS], info[..., LIMIT:] / 15, (info[..., LIMIT:] > 0) * 1.0, pace / 5, near(ahead), urge(ahead - FRONT_M, speed, speed)]
-        return self.rules(torch.cat(rows, -1))
+        found: Tensor = self.rules(torch.cat(rows, -1))
+        return found
 
-    def _beside(self, f, speed):
+    def _beside(self, f: Features, speed: Tensor) -> Tensor:
         """The objects along each line, and the nearest one in the way: (B, R, D)."""
         rows = torch.cat([f["reference_agent"], f["reference_static"]], 2)
         real = torch.cat([f["agent_valid"][..., -1], f["static_mask"]], 1)[:, None, :, None]
-        s, d, vs, vd, half_s, half_d = rows.split(1, -1)
+        s, d, vs, vd, half_s, half_d = (rows[..., i : i + 1] for i in range(6))
         gap, clear, speed = s - half_s - FRONT_M, d.abs() - half_d - HALF_WIDTH_M, speed[:, None, None]
         in_way = real & (clear < 0.2) & (s > 0)
         parts = [s / 50, d / 5, vs / 10, vd / 3, half_s / 5, half_d / 2, near(gap), clear / 3, in_way * 1.0, in_way * urge(gap, speed, speed - vs)]
@@ -82,9 +88,10 @@ class __CLASS__(nn.Module):
         pace = F.pad(vs, (0, 0, 0, 1)).gather(2, at[:, :, None])[:, :, 0]
         speed = speed[:, 0].expand_as(lead)
         about = torch.cat([lead / 50, near(lead), pace / 10, (speed - pace) / 5, urge(lead, speed, speed - pace), (lead < FAR_M) * 1.0], -1)
-        return F.pad(x, (0, 0, 0, 1)).amax(2) + self.lead(about)
+        found: Tensor = F.pad(x, (0, 0, 0, 1)).amax(2) + self.lead(about)
+        return found
 
-    def _drive(self, raw, line, info, speed):
+    def _drive(self, raw: Tensor, line: Tensor, info: Tensor, speed: Tensor) -> Tensor:
         """Trajectories (B, R, M, T, 5) x, y, cos, sin, speed: raw (B, R, M, KNOTS - 1) bends the present speed, the ego's offset from the line dies away."""
         t = self.spec.future_steps
         knots = torch.cat([torch.zeros_like(raw[..., :1]), raw], -1)
@@ -102,7 +109,7 @@ class __CLASS__(nn.Module):
         aside = torch.stack([-ahead[..., 1], ahead[..., 0]], -1) * off[..., None]
         return torch.cat([here[..., :2] + beyond + aside, ahead, pace[..., 1:, None]], -1)
 
-    def loss(self, prediction, targets):
+    def loss(self, prediction: Prediction, targets: Features) -> dict[str, Tensor]:
         """The trajectory nearest to the driven one is brought nearer, and is to be the likeliest (winner takes all). Near poses weigh more: they are driven."""
         goal, valid = targets["ego_future"], targets["ego_future_valid"]  # (B, T, 5), (B, T)
         weight = valid / (1.0 + prediction.time_s / 2.0)
@@ -118,5 +125,5 @@ class __CLASS__(nn.Module):
             "choice": 0.5 * (F.cross_entropy(prediction.logits, best, reduction="none") * some).mean(),
         }
 
-    def sample(self, encoding, features, keys):
-        return self(encoding, features)
+    def sample(self, encoding: SceneEncoding, features: Features, keys: Keys) -> Prediction:
+        return self.forward(encoding, features)

@@ -1,15 +1,19 @@
 """A planner that keeps its direction and brakes gently to a standstill."""
 
+from typing import Any
+
 import numpy as np
 
-from roadcraft.core import Ego, Plan, Planner
+from roadcraft.core import Ego, Keys, ObservationBatch, Plan, Planner
+
+from __PACKAGE__.plugin import __CLASS__Config
 
 
 class __CLASS__(Planner):
-    def __init__(self, config):
+    def __init__(self, config: __CLASS__Config) -> None:
         self.config = config
 
-    def plan(self, obs, state, keys):
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """All scenarios at once: B rows, one candidate each, 8 s in steps of 0.1 s."""
         t = np.arange(81) * 0.1
         speed = np.maximum(obs.ego[:, None, Ego.VX] - self.config.deceleration_mps2 * t, 0.0)  # (B, T)
