@@ -73,7 +73,7 @@ bench-models: $(STAMP) ## train and compare all encoders and models; goes on whe
 lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy core/roadcraft
+	$(BIN)/mypy core/roadcraft examples
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 

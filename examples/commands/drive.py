@@ -15,11 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from roadcraft.core.arrays import F64
-from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.scenario import Ego
-from roadcraft.scenario_io.open import open_source
-from roadcraft.validation.demonstration.steps import Step, run_steps
+from roadcraft.core import F64, Ego, use_kernel_cache
+from roadcraft.scenario_io import open_source
+from roadcraft.validation import Step, run_steps
 
 SILENT = "nothing said"
 COMMANDS = (

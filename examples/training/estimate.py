@@ -10,35 +10,36 @@ from __future__ import annotations
 
 import argparse
 import time
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from roadcraft.core.kernel_cache import use_kernel_cache
+from roadcraft.core import load_config, use_kernel_cache
 
 use_kernel_cache()  # before anything imports numba
 
-from roadcraft.core.config import to_tree  # noqa: E402
-from roadcraft.core.driving.features.build import allocate  # noqa: E402
-from roadcraft.planners.learned.checkpoint import build_network  # noqa: E402
-from roadcraft.plugins.training.augment.augment import draws  # noqa: E402
-from roadcraft.plugins.training.config import TrainConfig  # noqa: E402
-from roadcraft.plugins.training.data.samples import Batch, SampleBuilder, find_samples, log_facts  # noqa: E402
-from roadcraft.plugins.training.data.stream import Stream  # noqa: E402
-from roadcraft.plugins.training.run.resolve import run_config  # noqa: E402
+from roadcraft.core.testing import made_up_features  # noqa: E402
+from roadcraft.planners import Network, build_network  # noqa: E402
+from roadcraft.plugins import SampleBuilder, TrainConfig, samples_of  # noqa: E402
 from roadcraft.scenario_io import open_source  # noqa: E402
 
 BATCH = 4  # samples that are counted at once
 
 
+def network_of(config: TrainConfig) -> Network:
+    """The encoder and the model of a recipe, put together."""
+    encoder, model = ({"name": ref.name, "params": ref.params} for ref in (config.encoder, config.model))
+    return build_network(encoder, model)
+
+
 def weigh(config: TrainConfig) -> tuple[int, float, float]:
     """Parameters; floating-point operations of a training step per sample; bytes kept for the backward pass per sample (32 bits, without compiling)."""
-    network = build_network(to_tree(config.encoder), to_tree(config.model))
+    network = network_of(config)
     spec = network.features
-    batch = {k: torch.from_numpy(v) for k, v in allocate(spec, BATCH).items()}
+    batch = made_up_features(spec, BATCH)
     batch["ego_future"], batch["ego_future_valid"] = (
         torch.zeros(BATCH, spec.future_steps, 5),
         torch.ones(BATCH, spec.future_steps, dtype=torch.bool),
@@ -57,7 +58,7 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
     parameters = [p for part in (network.encoder, network.model) for p in part.parameters()]
     with FlopCounterMode(display=False) as flops, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         (terms, _), _, _ = network.losses(batch)
-        torch.stack(list(terms.values())).sum().backward()
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     for p in parameters:
         kept.pop(p.untyped_storage().data_ptr(), None)
     return sum(p.numel() for p in parameters), flops.get_total_flops() / BATCH, sum(kept.values()) / BATCH
@@ -66,24 +67,21 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
 def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, int]:
     """Samples per second that one process builds from ``config.data`` (from 64 of its logs) with so many threads, and how many samples the recipe finds."""
     source = open_source(config.data, config.format)
-    spec = build_network(to_tree(config.encoder), to_tree(config.model)).features
-    logs = source.logs()
-    samples = find_samples(
-        logs, [log_facts(source, log) for log in logs], config.sample_interval_s, config.min_future_s
-    )
+    spec = network_of(config).features
+    samples = samples_of(source, config.sample_interval_s, config.min_future_s)
     some = np.random.default_rng(0).choice(np.flatnonzero(samples.log < 64), 4096)
     builder = SampleBuilder(source, spec)
 
-    def build(k: int) -> Batch:
-        return builder.batch(samples, some[64 * (k % 64) :][:64], config.augment, draws(0, k, 64))
+    def build(k: int) -> None:
+        chance = np.random.default_rng(k).random((64, builder.draws))
+        builder.batch(samples, some[64 * (k % 64) :][:64], config.augment, chance)
 
     for k in range(4):
         build(k)  # compiles the kernels, opens logs
     begun, done = time.perf_counter(), 0
-    for _ in Stream(build, count(), workers):
-        done += 64
-        if time.perf_counter() - begun > seconds:
-            break
+    with ThreadPoolExecutor(workers) as pool:
+        while time.perf_counter() - begun < seconds:
+            done += 64 * len(list(pool.map(build, range(done, done + 4 * workers))))
     return done / (time.perf_counter() - begun), len(samples)
 
 
@@ -96,7 +94,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="that build samples, per process")
     parser.add_argument("--seconds", type=float, default=5.0, help="for which the data path is measured")
     args = parser.parse_args()
-    config = run_config(args.words).config
+    config = load_config(TrainConfig, args.words).config
     parameters, flops, memory = weigh(config)
     part, total = config.batch / args.devices / config.accumulate, config.steps * config.batch
     print(

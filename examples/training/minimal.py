@@ -88,7 +88,7 @@ def train(network: Network, source: ScenarioSource, steps: int, batch: int, seed
             group["lr"] = rate(step, steps, peak)
         loss, _ = loss_of(network, batch_of(builder, training, chance.integers(len(training), size=batch), chance))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % max(steps // 10, 1) == 0:

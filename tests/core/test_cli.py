@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from roadcraft.core import __version__
+from roadcraft.core.hookspecs import KINDS
 from roadcraft.core.registry import registry
+from roadcraft.core.scaffold import _KINDS as TEMPLATES, write_package
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
 
 
@@ -75,20 +78,30 @@ def test_plugins_as_json() -> None:
     assert {"source", "planner", "metric", "encoder", "model"} <= {row["kind"] for row in listing["plugins"]}
 
 
+LIGHT = ("planner", "metric", "source", "agents", "tracker", "vehicle_model", "command")
+
+
 def test_new_writes_a_package_that_passes_its_own_tests(tmp_path: Path) -> None:
-    for kind in ("planner", "metric"):
-        done = roadcraft("new", kind, f"my_{kind}", cwd=tmp_path)
+    for kind in LIGHT:
+        done = roadcraft("new", kind, f"my_{kind}", "--out", "mine", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        run_package(tmp_path / f"my_{kind}", f"roadcraft_my_{kind}")
-    again = roadcraft("new", "planner", "my_planner", cwd=tmp_path)
+    run_package(tmp_path / "mine", "roadcraft_my_planner")
+    again = roadcraft("new", "planner", "my_planner", "--out", "mine", cwd=tmp_path)
     assert again.returncode == 2
-    assert "my_planner/tests/test_my_planner.py is there already; choose another name" in again.stderr
+    assert "mine/tests/test_my_planner.py is there already; choose another name" in again.stderr
 
 
-def test_new_adds_to_a_package_that_it_wrote(tmp_path: Path) -> None:
-    assert roadcraft("new", "planner", "first", "--out", "mine", cwd=tmp_path).returncode == 0
-    assert roadcraft("new", "metric", "second", "--out", "mine", cwd=tmp_path).returncode == 0
-    run_package(tmp_path / "mine", "roadcraft_first")
+def test_templates_are_typed_and_every_kind_has_one(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert {*KINDS, "command"} == set(TEMPLATES)
+    for kind in TEMPLATES:
+        write_package(kind, f"my_{kind}", tmp_path / "mine")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_new_adds_only_to_a_package(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("x")
     refused = roadcraft("new", "metric", "third", "--out", "other", cwd=tmp_path)

@@ -14,17 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core import FeatureSpec, Keys, PluginError, Prediction, SceneEncoding
-from roadcraft.core.driving.features.reference_lines import (
-    HEADING_COS,
-    HEADING_SIN,
-    LATERAL,
-    LIMIT_HERE,
-    TO_RED,
-    TO_STOP,
-)
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
+LATERAL, HEADING_SIN, HEADING_COS, TO_RED, _, TO_STOP, _, LIMIT_HERE = range(8)  # columns of reference_info
 LINE_POINTS = 80  # of a reference line, 2 m apart
 FAR_M = 80.0  # "nothing in the way"
 LOOK = (9, 19, 29, 49, 79)  # steps of an anchor that the scorer looks at: 1, 2, 3, 5 and 8 s

@@ -41,7 +41,7 @@ class Vocabulary(nn.Module):
         low = index.floor().long()
         share = (index - low)[:, None, ..., None]
         rows = low.flatten(1)[:, None, :, None].expand(-1, line.shape[1], -1, line.shape[3])
-        a, b = (line.gather(2, r).unflatten(2, low.shape[1:]) for r in (rows, rows + 1))
+        a, b = (line.gather(2, r).view(*line.shape[:2], *low.shape[1:], line.shape[3]) for r in (rows, rows + 1))
         on_line = torch.lerp(a, b, share)
         ahead = functional.normalize(on_line[..., 2:], dim=-1, eps=1e-6)
         over = (way - (line.shape[2] - 1) * self.interval_m).clamp_min(0.0)[:, None, ..., None]

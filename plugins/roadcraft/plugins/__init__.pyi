@@ -6,7 +6,11 @@ from roadcraft.plugins.training.config import (
     StartConfig as StartConfig,
     TrainConfig as TrainConfig,
 )
-from roadcraft.plugins.training.data.samples import SampleBuilder as SampleBuilder, SampleSet as SampleSet
+from roadcraft.plugins.training.data.samples import (
+    SampleBuilder as SampleBuilder,
+    SampleSet as SampleSet,
+    samples_of as samples_of,
+)
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine as AdamWCosine
 from roadcraft.plugins.training.recipes.config import AdamWCosineConfig as AdamWCosineConfig
 from roadcraft.plugins.training.run.fit import train as train

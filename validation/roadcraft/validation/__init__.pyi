@@ -8,6 +8,7 @@ from roadcraft.validation.agents.logged import (
 from roadcraft.validation.comparing.compare import compare as compare
 from roadcraft.validation.config import ScoreConfig as ScoreConfig, SimulationConfig as SimulationConfig
 from roadcraft.validation.demonstration.run import demo as demo
+from roadcraft.validation.demonstration.steps import Step as Step, run_steps as run_steps
 from roadcraft.validation.golden.run import conformance as conformance
 from roadcraft.validation.inspection.show import describe_run as describe_run
 from roadcraft.validation.metrics.common.aggregation import aggregate as aggregate

@@ -19,7 +19,7 @@ class __CLASS__(Recipe):
         return torch.optim.AdamW(groups, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay)
 
     def schedule(self, step: int, steps: int, progress: float) -> float:
-        rise = (step + 1) / steps / max(self.settings.warmup_fraction, 1e-6)
+        rise: float = (step + 1) / steps / max(self.settings.warmup_fraction, 1e-6)
         return min(rise, 1.0) * max(1.0 - progress, 0.01)
 
     def augment(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -95,6 +95,21 @@ def find_samples(logs: Sequence[str], facts: Sequence[LogFacts], every_s: float,
     return SampleSet(tuple(logs), log, np.concatenate([np.zeros(0, np.int32), *frames]))
 
 
+def samples_of(
+    source: ScenarioSource, every_s: float = 0.5, min_future_s: float = 3.0, logs: Sequence[str] | None = None
+) -> SampleSet:
+    """The samples of a source, or of some of its logs, in the order of their names.
+
+    Args:
+        source: a store, or raw logs.
+        every_s: time between two samples of a log.
+        min_future_s: logged future that a sample needs.
+        logs: names of logs (None: all).
+    """
+    names = sorted(source.logs() if logs is None else logs)
+    return find_samples(names, [log_facts(source, log) for log in names], every_s, min_future_s)
+
+
 class SampleBuilder:
     """Builds batches of features and targets from a source, keeping the ``keep`` drives used last in memory. Several
     threads may build at once.
