@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core import FeatureSpec, Keys, PluginError, Prediction, SceneEncoding
+from roadcraft.core import FeatureSpec, Keys, PluginError, Prediction, ReferenceInfoColumn as Info, SceneEncoding
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
-LATERAL, HEADING_SIN, HEADING_COS, TO_RED, _, TO_STOP, _, LIMIT_HERE = range(8)  # columns of reference_info
 LINE_POINTS = 80  # of a reference line, 2 m apart
 FAR_M = 80.0  # "nothing in the way"
 LOOK = (9, 19, 29, 49, 79)  # steps of an anchor that the scorer looks at: 1, 2, 3, 5 and 8 s
@@ -35,7 +35,7 @@ class Anchors(nn.Module):
             raise PluginError(
                 f"model anchors foretells a pose every {DT_S} s, not every {features.future_interval_s} s"
             )
-        wanted = {
+        wanted: dict[str, Any] = {
             "reference_lines": config.lines,
             "reference_points": LINE_POINTS,
             "future_steps": STEPS,
@@ -56,8 +56,8 @@ class Anchors(nn.Module):
         """Anchors (B, K, T, 5) with their logits; those of a line that does not exist have the lowest number of float32 as theirs."""
         f = {k: v[:, : self.config.lines] if k.startswith("reference") else v for k, v in features.items()}
         now, info = f["ego"][:, 0].clamp_min(0.0), f["reference_info"]
-        slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
-        anchors = self.vocabulary(f["reference"][..., :4], info[..., LATERAL], slope, now)
+        slope = (info[..., Info.HEADING_SIN] / info[..., Info.HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
+        anchors = self.vocabulary(f["reference"][..., :4], info[..., Info.LATERAL], slope, now)
         rows = torch.arange(len(now), device=now.device)
         x = self.scene(encoding.tokens[rows, encoding.ego])[:, None, None] + self.line(self._lines(f, now))[:, :, None]
         logits = self.score(x + self.anchor(self._ahead(f, now)))[..., 0]
@@ -83,8 +83,8 @@ class Anchors(nn.Module):
         info, points = f["reference_info"], f["reference"]
         bend = points[..., 3].abs()  # sine of the heading against the ego's
         on_route = points[..., 5].mean(-1)
-        place = (info[..., LATERAL] / 3.0, info[..., HEADING_SIN], info[..., LIMIT_HERE] / 15.0)
-        stops = (_near(info[..., TO_RED]), _near(info[..., TO_STOP]))
+        place = (info[..., Info.LATERAL] / 3.0, info[..., Info.HEADING_SIN], info[..., Info.LIMIT_HERE] / 15.0)
+        stops = (_near(info[..., Info.TO_RED]), _near(info[..., Info.TO_STOP]))
         pace = (now[:, None] / 15.0).expand_as(on_route)
         return torch.stack([*place, *stops, pace, on_route, bend[..., :15].amax(-1), bend[..., :40].amax(-1)], -1)
 
@@ -96,9 +96,9 @@ class Anchors(nn.Module):
         front = (f["vehicle"][:, 0] + 0.5 * f["vehicle"][:, 1])[:, None, None, None]
         time_s = DT_S * (torch.tensor(LOOK, device=now.device) + 1)
         info = f["reference_info"]
-        limit = info[..., LIMIT_HERE, None, None].clamp_min(1.0)
+        limit = info[..., Info.LIMIT_HERE, None, None].clamp_min(1.0)
         room = torch.tanh((gap + pace * time_s - way) / 10.0) * there + (1.0 - there)
-        red, stop = (torch.tanh((info[..., k, None, None] - front - way) / 10.0) for k in (TO_RED, TO_STOP))
+        red, stop = (torch.tanh((info[..., k, None, None] - front - way) / 10.0) for k in (Info.TO_RED, Info.TO_STOP))
         looks = torch.cat([(speed / limit).clamp_max(2.0).expand_as(room), room, red, stop], -1)
         profile = self.vocabulary.profiles / self.vocabulary.profiles.new_tensor(PROFILE_SCALE)
         lead = torch.cat([pace / 15.0 * there, there], -1)

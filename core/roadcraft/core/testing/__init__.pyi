@@ -1,8 +1,8 @@
 """Public names of ``roadcraft.core.testing``, each with the module that it is loaded from on first use."""
 
 from roadcraft.core.testing.agents import AgentsConformance as AgentsConformance
-from roadcraft.core.testing.feature import FeatureConformance as FeatureConformance
 from roadcraft.core.testing.command import CommandConformance as CommandConformance
+from roadcraft.core.testing.feature import FeatureConformance as FeatureConformance
 from roadcraft.core.testing.metric import MetricConformance as MetricConformance
 from roadcraft.core.testing.motion import (
     TrackerConformance as TrackerConformance,

@@ -191,7 +191,7 @@ def _settings(name: str, value: Any, over: Mapping[str, Any]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **over) if over else value
     if name in OURS:
-        return OURS[name](**{**(value or {}), **over})
+        return OURS[name](**{**dict(value or {}), **over})
     from roadcraft.core.config_plugins import build_params
     from roadcraft.core.registry import registry
 

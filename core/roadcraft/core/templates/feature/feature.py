@@ -3,9 +3,11 @@
     FeatureSpec({"__NAME__": {"corridor_m": 1.5}}, agents=16, ...)    ->    features["__NAME__"] (B, 3), features["__NAME___valid"] (B,)
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from roadcraft.core import Ego, FeatureColumn, FeatureGroup, FeatureTensor, Mirror
+from roadcraft.core import Ego, FeatureColumn, FeatureGroup, Features, FeatureSpec, FeatureTensor, Mirror, SceneArrays
 
 
 class __CLASS__Column(FeatureColumn):
@@ -17,14 +19,14 @@ class __CLASS__Column(FeatureColumn):
 class __CLASS__(FeatureGroup):
     version = 1  # raise it when the meaning of a tensor changes: checkpoints trained with another are then refused
 
-    def tensors(self):
+    def tensors(self) -> Mapping[str, FeatureTensor]:
         mirror = Mirror(negate=(__CLASS__Column.OFFSET,))  # what changes sign where left and right are exchanged
         return {
             "__NAME__": FeatureTensor("the nearest object ahead", (), __CLASS__Column, mirror=mirror),
             "__NAME___valid": FeatureTensor("whether there is one", (), None, "bool", "", Mirror()),
         }
 
-    def write(self, scene, out, b, spec):
+    def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
         # rows of the present frame; scene also holds the earlier ones, the ego's past, lights, route, goal and map
         first, last = scene.frames[-1]
         c, s = np.cos(scene.ego[Ego.HEADING]), np.sin(scene.ego[Ego.HEADING])
