@@ -1,4 +1,5 @@
-"""Any planner on an observation made of plain arrays: ``python examples/plan_without_simulator.py [PLANNER or CHECKPOINT]``."""
+"""Any planner on an observation made of plain arrays: ``python examples/plan_without_simulator.py [PLANNER or
+CHECKPOINT]``."""
 
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from roadcraft.core.testing import made_up_scenario, observe
 name = sys.argv[1] if len(sys.argv) > 1 else "constant_velocity"
 planner = load_planner(name) if Path(name).is_dir() else create("planner", name)
 
-# In a vehicle, fill ObservationBatch from your own perception: arrays of ego states, boxes, lights, and the map. Here a made-up scene stands in.
+# In a vehicle, fill ObservationBatch from your own perception: arrays of ego states, boxes, lights, and the map. Here a
+# made-up scene stands in.
 obs = observe([made_up_scenario(speed_mps=8.0)], iteration=30, needs=planner.needs())
 keys = np.array([42], np.uint64)  # explicit randomness: equal keys, equal plans
 state = planner.start(obs, keys)

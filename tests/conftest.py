@@ -14,7 +14,8 @@ use_kernel_cache()  # before any test module imports numba
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Reference values and small real logs that lie beside a checkout; tests that need them skip where they are absent."""
+    """Reference values and small real logs that lie beside a checkout; tests that need them skip where they are
+    absent."""
     path = Path(__file__).resolve().parents[1].parent / "shared"
     if not (path / "golden" / "nuplan" / "drives").is_dir():
         pytest.skip("reference values (../shared) are not here")

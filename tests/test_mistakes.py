@@ -9,10 +9,13 @@ import pytest
 from roadcraft.core.cli import main
 
 COMMANDS = (
-    "show BAD", "show BAD abc", "compare BAD BAD", "rescore BAD --out o", "report BAD --out o.html", "ingest nuplan BAD --out st",
-    "ingest auto BAD --out st", "ingest womd BAD --out st", "score planner=idm data=BAD out=o", "score --resume --out BAD",
+    "show BAD", "show BAD abc", "compare BAD BAD", "rescore BAD --out o", "report BAD --out o.html",
+    "ingest nuplan BAD --out st",
+    "ingest auto BAD --out st", "ingest womd BAD --out st", "score planner=idm data=BAD out=o",
+    "score --resume --out BAD",
     "score planner=learned planner.checkpoint=BAD data=none", "score planner=idm vehicle=./BAD data=none",
-    "score planner=idm suite.filter.tokens_file=BAD data=none", "config check BAD", "config show BAD", "config diff BAD", "config check BAD.yaml",
+    "score planner=idm suite.filter.tokens_file=BAD "
+    "data=none", "config check BAD", "config show BAD", "config diff BAD", "config check BAD.yaml",
     "score BAD.yaml", "synth w BAD.yaml",
 )  # fmt: skip
 NETWORK_COMMANDS = (
@@ -38,7 +41,8 @@ def ends_in_a_line(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One of each that is wrong: a file, an empty file, an empty folder, a folder of something else, a link to itself; and the same as ``.yaml``."""
+    """One of each that is wrong: a file, an empty file, an empty folder, a folder of something else, a link to itself;
+    and the same as ``.yaml``."""
     for name in ("file", "file.yaml"):
         (tmp_path / name).write_text("x")
     for name in ("empty", "empty.yaml"):
@@ -73,11 +77,16 @@ def test_a_wrong_path_to_a_network_is_answered_in_a_line(
 
 @pytest.mark.parametrize(
     "words",
-    ["--nonsense", "score --nonsense", "nope", "plugins planner idm extra", "config nope", "train --overfit -1 data=none", "train --overfit x",
-     "score workers=x", "score seed=1.5", "synth w worlds=0", "synth w situations=[nix]", "synth w split=a/b", "synth w seed=-1",
-     "score out=~nosuchuser/x data=none", "ingest nuplan file", "compare a", "score =3", "score planner=idm data=none metrics=[{name:3}]",
-     "score metrics=[[a]]", "new planner class", "new planner 1x", "new nope x", "score suite=[1]", "rescore folder --out o --metric nix",
-     "show folder --limit -1", "config diff a.yaml b.yaml c.yaml", "config diff -- --", "score planner=idm data=none out=file"],
+    ["--nonsense", "score --nonsense", "nope", "plugins planner idm extra", "config nope",
+    "train --overfit -1 data=none", "train --overfit x",
+     "score workers=x", "score seed=1.5", "synth w worlds=0", "synth w situations=[nix]", "synth w split=a/b",
+     "synth w seed=-1",
+     "score out=~nosuchuser/x data=none", "ingest nuplan file", "compare a", "score =3",
+     "score planner=idm data=none metrics=[{name:3}]",
+     "score metrics=[[a]]", "new planner class", "new planner 1x", "new nope x", "score suite=[1]",
+     "rescore folder --out o --metric nix",
+     "show folder --limit -1", "config diff a.yaml b.yaml c.yaml", "config diff -- --",
+     "score planner=idm data=none out=file"],
 )  # fmt: skip
 def test_wrong_words_are_answered_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
     ends_in_a_line(words.split(), folder, capsys)

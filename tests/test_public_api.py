@@ -1,5 +1,5 @@
-"""The public API is what the rooms' ``__all__`` says: examples and templates need no more, and every change of a signature is
-seen."""
+"""The public API is what the rooms' ``__all__`` says: examples and templates need no more, and every change of a
+signature is seen."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Drives the same scenarios once without and once with each of some text commands, and shows what they changed: a table here, replays side by side in a report.
+"""Drives the same scenarios once without and once with each of some text commands, and shows what they changed: a table
+here, replays side by side in a report.
 
     python examples/commands/drive.py runs/diffusion/best --store stores/test --out runs/commands
 
-The checkpoint is one whose model reads commands (``model=diffusion``). Each drive is `roadcraft score` with ``planner.instruction``; others follow the log. A
-repeated call goes on where it was stopped.
+The checkpoint is one whose model reads commands (``model=diffusion``). Each drive is `roadcraft score` with
+``planner.instruction``; others follow the log. A repeated call goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from roadcraft.validation import Step, run_steps
 
 SILENT = "nothing said"
 COMMANDS = (
-    "change to the left lane", "change to the right lane", "slow down", "speed up", "stop", "pull over", "follow the truck",
+    "change to the left lane", "change to the right lane", "slow down", "speed up", "stop", "pull over",
+    "follow the truck",
 )  # fmt: skip
 TYPES = (
     "medium_magnitude_speed",
@@ -75,8 +77,8 @@ def aside(path: F64, end: F64) -> float:
 
 
 def effect(said: dict[str, F64], silent: dict[str, F64]) -> dict[str, float]:
-    """What changed beside the silent drives, over the scenarios that both drove: shares that end at rest, that end to the left or right of the silent path, mean speed
-    at the end and mean way, m/s and m."""
+    """What changed beside the silent drives, over the scenarios that both drove: shares that end at rest, that end to
+    the left or right of the silent path, mean speed at the end and mean way, m/s and m."""
     both = sorted(said.keys() & silent.keys())
     ends = np.array([said[k][-1] for k in both])
     off = np.array([aside(silent[k], said[k][-1]) for k in both])
@@ -99,7 +101,8 @@ def table(found: dict[str, dict[str, float]]) -> str:
     ]
     for said, e in found.items():
         lines.append(
-            f"| {said} | {e['scenarios']} | {100 * e['at_rest']:.0f} % | {100 * e['left']:.0f} % | {100 * e['right']:.0f} % | {e['end_mps']:.1f} m/s | {e['way_m']:.0f} m |"
+            f"| {said} | {e['scenarios']} | {100 * e['at_rest']:.0f} % | {100 * e['left']:.0f} % | "
+            f"{100 * e['right']:.0f} % | {e['end_mps']:.1f} m/s | {e['way_m']:.0f} m |"
         )
     return "\n".join(lines)
 

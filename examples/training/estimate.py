@@ -1,9 +1,12 @@
-"""What a recipe will cost: arithmetic and memory of the network per sample, counted; samples per second of the data path, measured on this machine.
+"""What a recipe will cost: arithmetic and memory of the network per sample, counted; samples per second of the data
+path, measured on this machine.
 
-    python examples/training/estimate.py examples/training/nuplan.yaml data=stores/nuplan-train --tflops 312 --share 0.15
+    python examples/training/estimate.py examples/training/nuplan.yaml data=stores/nuplan-train --tflops 312 --share
+    0.15
 
---tflops: what the device's data sheet promises in the recipe's precision; --share: the part of it that a network reaches, which is small where matrices are (a few
-hundredths). Both only scale the network's time; everything else is counted or measured.
+--tflops: what the device's data sheet promises in the recipe's precision; --share: the part of it that a network
+reaches, which is small where matrices are (a few hundredths). Both only scale the network's time; everything else is
+counted or measured.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ def network_of(config: TrainConfig) -> Network:
 
 
 def weigh(config: TrainConfig) -> tuple[int, float, float]:
-    """Parameters; floating-point operations of a training step per sample; bytes kept for the backward pass per sample (32 bits, without compiling)."""
+    """Parameters; floating-point operations of a training step per sample; bytes kept for the backward pass per sample
+    (32 bits, without compiling)."""
     network = network_of(config)
     spec = network.features
     batch = made_up_features(spec, BATCH)
@@ -65,7 +69,8 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
 
 
 def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, int]:
-    """Samples per second that one process builds from ``config.data`` (from 64 of its logs) with so many threads, and how many samples the recipe finds."""
+    """Samples per second that one process builds from ``config.data`` (from 64 of its logs) with so many threads, and
+    how many samples the recipe finds."""
     source = open_source(config.data, config.format)
     spec = network_of(config).features
     samples = samples_of(source, config.sample_interval_s, config.min_future_s)
@@ -98,22 +103,27 @@ def main() -> None:
     parameters, flops, memory = weigh(config)
     part, total = config.batch / args.devices / config.accumulate, config.steps * config.batch
     print(
-        f"network: {parameters / 1e6:.2f} M parameters, {flops / 1e9:.2f} GFLOP and {memory / 1e6:.1f} MB kept per sample of a training step"
+        f"network: {parameters / 1e6:.2f} M parameters, {flops / 1e9:.2f} GFLOP and {memory / 1e6:.1f} MB kept per "
+        "sample of a training step"
     )
     print(
-        f"memory of a device: {(part * memory + parameters * 20) / 1e9:.1f} GB for {part:.0f} samples at a time (32 bits)"
+        f"memory of a device: {(part * memory + parameters * 20) / 1e9:.1f} GB for {part:.0f} samples at a time (32 "
+        "bits)"
     )
     print(
-        f"run: {config.steps:,} steps of {config.batch:,}: {total / 1e6:.1f} M samples, {total * flops / 1e15:,.0f} PFLOP"
+        f"run: {config.steps:,} steps of {config.batch:,}: {total / 1e6:.1f} M samples, {total * flops / 1e15:,.0f} "
+        "PFLOP"
     )
     computed = args.devices * args.share * args.tflops * 1e12 / flops
     print(
-        f"network alone: {total / computed / 3600:.1f} h at {computed:,.0f} samples/s ({args.share:.0%} of {args.devices} x {args.tflops:g} TFLOP/s)"
+        f"network alone: {total / computed / 3600:.1f} h at {computed:,.0f} samples/s ({args.share:.0%} of "
+        f"{args.devices} x {args.tflops:g} TFLOP/s)"
     )
     if Path(config.data).exists():
         built, found = measure(config, args.threads, args.seconds)
         print(
-            f"data alone: {total / built / args.devices / 3600:.1f} h; a process with {args.threads} threads builds {built:,.0f} samples/s on this machine"
+            f"data alone: {total / built / args.devices / 3600:.1f} h; a process with {args.threads} threads builds "
+            f"{built:,.0f} samples/s on this machine"
         )
         print(f"{found:,} samples are found: {total / found:.1f} epochs")
 

@@ -1,8 +1,11 @@
-"""How believable agents are: ``python tests/benchmarks/agents_ladder.py STORE CHECKPOINT`` drives the same scenarios with several agent policies and prints a table.
+"""How believable agents are: ``python tests/benchmarks/agents_ladder.py STORE CHECKPOINT`` drives the same scenarios
+with several agent policies and prints a table.
 
-The ego drives as logged. The policies, from the log down: log; tokens (the checkpoint); idm; constant velocity; tokens drawn at random, all alike. Of the road
-users of the first frame, moving kinds only: collided, the share that overlaps another vehicle it did not overlap at the start (ego included); off road, the
-share of vehicle-frames beyond lanes and junctions, of vehicles that started there; away, the mean distance from the log while the log has them (m); pace, the mean speed (m/s).
+The ego drives as logged. The policies, from the log down: log; tokens (the checkpoint); idm; constant velocity; tokens
+drawn at random, all alike. Of the road users of the first frame, moving kinds only: collided, the share that overlaps
+another vehicle it did not overlap at the start (ego included); off road, the share of vehicle-frames beyond lanes and
+junctions, of vehicles that started there; away, the mean distance from the log while the log has them (m); pace, the
+mean speed (m/s).
 """
 
 from __future__ import annotations

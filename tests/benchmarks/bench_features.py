@@ -1,4 +1,5 @@
-"""The data path: features of a driven scene, and training samples with targets and augmentation: 32 agents, 70 lanes of 20 points, targets of 8 s.
+"""The data path: features of a driven scene, and training samples with targets and augmentation: 32 agents, 70 lanes of
+20 points, targets of 8 s.
 
 The floor for training is 1,500 samples per second on two cores: the network must never wait for its data.
 """

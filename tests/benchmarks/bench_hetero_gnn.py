@@ -1,4 +1,5 @@
-"""The encoder ``hetero_gnn`` along logged drives, with and without its cache, and how fast it learns beside ``vector_transformer``; one thread."""
+"""The encoder ``hetero_gnn`` along logged drives, with and without its cache, and how fast it learns beside
+``vector_transformer``; one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a step costs: the IDM planner's plan and the reactive agents' move, in the busiest golden drives, one scenario at a time.
+"""What a step costs: the IDM planner's plan and the reactive agents' move, in the busiest golden drives, one scenario
+at a time.
 
 ``pytest tests/benchmarks/bench_idm.py`` prints the table; the agents (or objects) per scenario stand in its extra_info.
 """
@@ -48,7 +49,8 @@ def scenario_of(shared):
     ],
 )
 def test_a_whole_simulation(benchmark, scenario_of, mode, planner, agents) -> None:
-    """15 s of one scenario, simulation only; subtract constant_velocity with the log's agents to get the share of the planner or the agents."""
+    """15 s of one scenario, simulation only; subtract constant_velocity with the log's agents to get the share of the
+    planner or the agents."""
     scenario = scenario_of(DRIVES[mode])
     driver, policy = create("planner", planner), create("agents", agents)
     run = lambda: simulate([scenario], driver, SimulationConfig(), agents=policy)  # noqa: E731

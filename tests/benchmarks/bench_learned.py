@@ -1,4 +1,5 @@
-"""Latency of the planner ``learned`` at the default and at the large size, for one vehicle and for 64 scenarios at once."""
+"""Latency of the planner ``learned`` at the default and at the large size, for one vehicle and for 64 scenarios at
+once."""
 
 from __future__ import annotations
 

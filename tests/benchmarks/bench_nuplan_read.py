@@ -25,16 +25,21 @@ def _busy_drive(frames: int = 1200) -> Drive:
     ego[:, :2] = (500_000.0, 4_000_000.0)
     return Drive(
         "2021.01.01.00.00.00_veh-01_00000_00060", "us-ma-boston", "made-up", "CC0-1.0", "pacifica", 50_000,
-        1_622_845_600_000_000 + 50_000 * np.arange(frames), np.arange(frames).astype(np.uint64) + np.uint64(1), ego, np.zeros((frames, 0)),
+        1_622_845_600_000_000 + 50_000 * np.arange(frames), np.arange(frames).astype(np.uint64) + np.uint64(1), ego,
+        np.zeros((frames, 0)),
         Tracks(
-            np.arange(400).astype(np.uint64) + np.uint64(7), np.zeros(400, np.uint8), np.arange(400), np.zeros(400, np.uint8), np.ones(400)
+            np.arange(400).astype(np.uint64) + np.uint64(7), np.zeros(400, np.uint8), np.arange(400), np.zeros(400,
+            np.uint8), np.ones(400)
         ),
         ObjectFrames(
-            np.arange(frames + 1) * BOXES, (np.arange(n) % BOXES) + 7 * (np.arange(n) // BOXES // 25), rng.uniform(1, 9, (n, 5)), rng.normal(size=(n, 2))
+            np.arange(frames + 1) * BOXES, (np.arange(n) % BOXES) + 7 * (np.arange(n) // BOXES // 25), rng.uniform(1, 9,
+            (n, 5)), rng.normal(size=(n, 2))
         ),
-        LightFrames(np.arange(frames + 1) * LIGHTS, np.tile(np.arange(LIGHTS), frames), np.zeros(frames * LIGHTS, np.uint8)),
+        LightFrames(np.arange(frames + 1) * LIGHTS, np.tile(np.arange(LIGHTS), frames), np.zeros(frames * LIGHTS,
+        np.uint8)),
         Scenes(
-            np.arange(0, frames, frames // 6), Ragged.build([[11]] * 6), np.zeros((6, 3)), np.zeros(6, bool), tuple(f"s{i}" for i in range(6))
+            np.arange(0, frames, frames // 6), Ragged.build([[11]] * 6), np.zeros((6, 3)), np.zeros(6, bool),
+            tuple(f"s{i}" for i in range(6))
         ),
         np.arange(0, frames, 10), np.zeros(frames // 10, np.int64), ("stationary",),
     )  # fmt: skip
@@ -107,12 +112,15 @@ def _tiled(m: MapData, times: int) -> MapData:
     return replace(
         m,
         lanes=Lanes(
-            ids(a.id), each(a.kind), rows(a.block), each(a.lane_index), each(a.speed_limit_mps), each(a.has_speed_limit),
-            each(a.has_light), polygons(a.polygons), lines(a.centerlines), lines(a.left), lines(a.right), links(a.successors),
+            ids(a.id), each(a.kind), rows(a.block), each(a.lane_index), each(a.speed_limit_mps),
+            each(a.has_speed_limit),
+            each(a.has_light), polygons(a.polygons), lines(a.centerlines), lines(a.left), lines(a.right),
+            links(a.successors),
             links(a.predecessors), links(a.stops), rows(a.left_line), rows(a.right_line),
         ),
         blocks=RoadBlocks(
-            ids(b.id), each(b.kind), polygons(b.polygons), links(b.lanes), links(b.successors), links(b.predecessors), rows(b.intersection)
+            ids(b.id), each(b.kind), polygons(b.polygons), links(b.lanes), links(b.successors), links(b.predecessors),
+            rows(b.intersection)
         ),
         areas=Areas(ids(c.id), each(c.kind), each(c.subtype), polygons(c.polygons)),
         lines=Lines(ids(d.id), each(d.kind), each(d.subtype), lines(d.lines)),

@@ -42,9 +42,12 @@ def tiled(traffic: Any, side: int) -> Any:
 
     count, blocks = len(la), len(traffic.blocks)
     lanes = replace(
-        la, **{k: np.tile(getattr(la, k), n) for k in ("kind", "lane_index", "speed_limit_mps", "has_speed_limit", "has_light", "left_line", "right_line")},
-        id=np.arange(n * count), block=(la.block + blocks * np.arange(n)[:, None]).ravel(), polygons=polygons(la.polygons),
-        centerlines=lines(la.centerlines), left=lines(la.left), right=lines(la.right), successors=rows(la.successors, count),
+        la, **{k: np.tile(getattr(la, k), n) for k in ("kind", "lane_index", "speed_limit_mps", "has_speed_limit",
+        "has_light", "left_line", "right_line")},
+        id=np.arange(n * count), block=(la.block + blocks * np.arange(n)[:, None]).ravel(),
+        polygons=polygons(la.polygons),
+        centerlines=lines(la.centerlines), left=lines(la.left), right=lines(la.right), successors=rows(la.successors,
+        count),
         predecessors=rows(la.predecessors, count), stops=Ragged.build([[]] * (n * count)),
     )  # fmt: skip
     areas = replace(
@@ -74,7 +77,8 @@ def busy(tiny_world: Any, traffic: Any, spec: FeatureSpec) -> SceneArrays:
     box[:, :, 2], box[:, :, 3:] = heading, (4.7, 1.9)
     first = AGENTS * np.arange(PAST)
     return replace(
-        scene, map=traffic, key=np.tile(np.arange(AGENTS), PAST), kind=np.zeros(PAST * AGENTS, np.uint8), box=box.reshape(-1, 5),
+        scene, map=traffic, key=np.tile(np.arange(AGENTS), PAST), kind=np.zeros(PAST * AGENTS, np.uint8),
+        box=box.reshape(-1, 5),
         velocity=np.tile(velocity, (PAST, 1)), frames=np.stack([first, first + AGENTS], 1),
     )  # fmt: skip
 

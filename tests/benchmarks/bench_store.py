@@ -28,17 +28,21 @@ def _log(seed: int) -> tuple[Drive, MapData, list[ScenarioRow]]:
         f"log_{seed}", "here", "test", "none", "pacifica", 50_000,
         seed * 10**10 + 50_000 * np.arange(FRAMES), rng.integers(0, 2**64, FRAMES, dtype=np.uint64),
         rng.normal(size=(FRAMES, 10)), np.zeros((FRAMES, 0)),
-        Tracks(rng.integers(0, 2**64, 900, dtype=np.uint64), np.zeros(900, np.uint8), np.arange(900), np.zeros(900, np.uint8), np.ones(900)),
+        Tracks(rng.integers(0, 2**64, 900, dtype=np.uint64), np.zeros(900, np.uint8), np.arange(900), np.zeros(900,
+        np.uint8), np.ones(900)),
         ObjectFrames(
-            offsets_of(np.full(FRAMES, OBJECTS)), rng.integers(0, 900, rows), rng.normal(size=(rows, 5)), rng.normal(size=(rows, 2))
+            offsets_of(np.full(FRAMES, OBJECTS)), rng.integers(0, 900, rows), rng.normal(size=(rows, 5)),
+            rng.normal(size=(rows, 2))
         ),
         LightFrames(offsets_of(np.full(FRAMES, 8)), np.zeros(FRAMES * 8, np.int64), np.zeros(FRAMES * 8, np.uint8)),
-        Scenes(np.arange(0, FRAMES, 400), Ragged.build([[1, 2]] * 24), np.zeros((24, 3)), np.ones(24, bool), tuple(map(str, range(24)))),
+        Scenes(np.arange(0, FRAMES, 400), Ragged.build([[1, 2]] * 24), np.zeros((24, 3)), np.ones(24, bool),
+        tuple(map(str, range(24)))),
         tags, np.zeros(len(tags), np.int64), ("stationary",),
     )  # fmt: skip
     index = [
         ScenarioRow(
-            f"{int(drive.token[f]):016x}", ("stationary",) if f in set(tags.tolist()) else (), drive.name, "val", "here", "test", "none",
+            f"{int(drive.token[f]):016x}", ("stationary",) if f in set(tags.tolist()) else (), drive.name, "val",
+            "here", "test", "none",
             int(drive.time_us[f]), 50_000, 2, True,
         )
         for f in range(60, FRAMES - 500)

@@ -1,5 +1,6 @@
-"""What compiling from nothing costs: ``python tests/benchmarks/cold.py STORE`` drives one scenario of a store with the planners that ``score`` is
-mostly asked for, other cars from the log and reactive, with an empty kernel cache, and prints CPU seconds and kernels, costliest first."""
+"""What compiling from nothing costs: ``python tests/benchmarks/cold.py STORE`` drives one scenario of a store with the
+planners that ``score`` is mostly asked for, other cars from the log and reactive, with an empty kernel cache, and
+prints CPU seconds and kernels, costliest first."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ MODES = ("nonreactive", "reactive")
 
 
 def measure(data: str | Path) -> dict[str, Any]:
-    """CPU seconds of a process that starts with an empty cache of its own, and its kernels as ``[seconds, kernel, signature]``."""
+    """CPU seconds of a process that starts with an empty cache of its own, and its kernels as ``[seconds, kernel,
+    signature]``."""
     with tempfile.TemporaryDirectory() as cache:
         out = subprocess.run(
             [sys.executable, __file__, "--here", str(data)],

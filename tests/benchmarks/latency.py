@@ -1,9 +1,12 @@
-"""How long a plan of a trained model takes on one core, beside the floor of its matrix products: ``python tests/benchmarks/latency.py CHECKPOINT --store STORE``.
+"""How long a plan of a trained model takes on one core, beside the floor of its matrix products: ``python
+tests/benchmarks/latency.py CHECKPOINT --store STORE``.
 
-Measured: the planner's whole call (features, network, plan) for 1 and for 64 scenarios, at several sizes of the groups that pass through the network; and of a
-group of 64 the network alone. The floor is the time of that network's own matrix products and convolutions and nothing else: each is written down while the
-network runs, and replayed on arrays of the same shapes and strides. Beside it stands what they would take at the rate of a large square product
-(``square``), which small matrices cannot reach. Everything is CPU time of one thread on one core, medians; what ran on a graphics card is wall time.
+Measured: the planner's whole call (features, network, plan) for 1 and for 64 scenarios, at several sizes of the groups
+that pass through the network; and of a group of 64 the network alone. The floor is the time of that network's own
+matrix products and convolutions and nothing else: each is written down while the network runs, and replayed on arrays
+of the same shapes and strides. Beside it stands what they would take at the rate of a large square product
+(``square``), which small matrices cannot reach. Everything is CPU time of one thread on one core, medians; what ran on
+a graphics card is wall time.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ def median(call: Callable[[], Any], rounds: int, clock: Callable[[], float] = pr
 
 
 class Products(TorchDispatchMode):
-    """Counts every matrix product and convolution that runs inside, by what is multiplied and by whom, and their floating-point operations."""
+    """Counts every matrix product and convolution that runs inside, by what is multiplied and by whom, and their
+    floating-point operations."""
 
     def __init__(self) -> None:
         super().__init__()

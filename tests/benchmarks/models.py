@@ -1,11 +1,13 @@
 """Compares encoders and behaviour models fairly: ``python tests/benchmarks/models.py``, or ``make bench-models``.
 
-Every model is trained on the same worlds for the same time, then drives held-out worlds that none has seen, raw and guarded, others replayed and reacting; plans
-are compared with the log, on held-out and on real scenes, and timed on one core. Each step is a command in a process of its own, printed before it runs.
-Stop it whenever you like: a repeated call goes on where it was, a training from its last checkpoint; several calls with other ``--only`` may run side by side,
-baselines first, since models are compared with them. Finished parts lie in OUT/rows, one JSON file per model;
-copy those files together (with OUT/work, where a model's other parts are to be measured elsewhere) and the table is filled on several machines.
-A row made by another recipe is refused. OUT/table.md and OUT/curves.png are written anew after every part.
+Every model is trained on the same worlds for the same time, then drives held-out worlds that none has seen, raw and
+guarded, others replayed and reacting; plans are compared with the log, on held-out and on real scenes, and timed on one
+core. Each step is a command in a process of its own, printed before it runs. Stop it whenever you like: a repeated call
+goes on where it was, a training from its last checkpoint; several calls with other ``--only`` may run side by side,
+baselines first, since models are compared with them. Finished parts lie in OUT/rows, one JSON file per model; copy
+those files together (with OUT/work, where a model's other parts are to be measured elsewhere) and the table is filled
+on several machines. A row made by another recipe is refused. OUT/table.md and OUT/curves.png are written anew after
+every part.
 """
 
 from __future__ import annotations
@@ -112,7 +114,8 @@ def spread(tokens: Sequence[str], count: int) -> list[str]:
 
 
 def choose_scenarios(at: Places) -> None:
-    """Write the lists of held-out scenarios: evenly spaced over those of nuPlan's types, the ablations' list a part of the other."""
+    """Write the lists of held-out scenarios: evenly spaced over those of nuPlan's types, the ablations' list a part of
+    the other."""
     from roadcraft.scenario_io import ScenarioFilter, find
     from roadcraft.scenario_io.open import open_source
 

@@ -1,8 +1,10 @@
-"""How far plans are from what the log then drove: ``python tests/benchmarks/open_loop.py planner=NAME ... --store STORE --tokens FILE --out FILE``.
+"""How far plans are from what the log then drove: ``python tests/benchmarks/open_loop.py planner=NAME ... --store STORE
+--tokens FILE --out FILE``.
 
-One plan per scenario, at its anchor frame. ADE and FDE are of the candidate that would be driven, minADE and minFDE of the nearest of all candidates; positions of
-the rear axle every 0.1 s up to 8 s, or to the end of the log or of the plan. Where the planner foresees others, the errors of its forecasts of moving vehicles
-stand beside those of constant velocity.
+One plan per scenario, at its anchor frame. ADE and FDE are of the candidate that would be driven, minADE and minFDE of
+the nearest of all candidates; positions of the rear axle every 0.1 s up to 8 s, or to the end of the log or of the
+plan. Where the planner foresees others, the errors of its forecasts of moving vehicles stand beside those of constant
+velocity.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ MOVING_MPS = 0.5
 
 
 def displacement(plan: Plan, b: int, scenario: Scenario, frame: int) -> F64:
-    """Distances (K, T) of the candidates of scenario b from the log, m, best-scored candidate first; T as far as both go."""
+    """Distances (K, T) of the candidates of scenario b from the log, m, best-scored candidate first; T as far as both
+    go."""
     drive = scenario.drive
     length = plan.states.shape[2] if plan.length is None else int(plan.length[b])
     now, ends = drive.time_us[frame], min(plan.time_us[b, length - 1], drive.time_us[-1])
@@ -52,8 +55,8 @@ def displacement(plan: Plan, b: int, scenario: Scenario, frame: int) -> F64:
 def foretold(
     plan: Plan, obs: ObservationBatch, b: int, scenario: Scenario, frame: int
 ) -> list[tuple[float, float, float]]:
-    """Of each vehicle of scenario b that moves and is foreseen, at each of ``AHEAD_S`` at which the log shows it: that time, and how far from the log the
-    forecast and constant velocity are, m."""
+    """Of each vehicle of scenario b that moves and is foreseen, at each of ``AHEAD_S`` at which the log shows it: that
+    time, and how far from the log the forecast and constant velocity are, m."""
     forecast, drive, rows = plan.forecast, scenario.drive, obs.objects.rows(b)
     if forecast is None:
         return []
@@ -84,8 +87,8 @@ def foretold(
 def errors(
     planner: Planner, scenarios: Sequence[Scenario], iteration: int
 ) -> tuple[F64, list[tuple[float, float, float]]]:
-    """Errors (N, 4) of the plans at an iteration, in the order of ``NAMES``, and how far they reach, s, as a fifth column; and those of all forecasts
-    (``foretold``)."""
+    """Errors (N, 4) of the plans at an iteration, in the order of ``NAMES``, and how far they reach, s, as a fifth
+    column; and those of all forecasts (``foretold``)."""
     rows, forecasts = [], []
     for first in range(0, len(scenarios), GROUP):
         group = scenarios[first : first + GROUP]

@@ -1,8 +1,10 @@
-"""Where the time of scoring goes: ``python tests/benchmarks/stages.py`` prints CPU microseconds per scenario-step for every stage.
+"""Where the time of scoring goes: ``python tests/benchmarks/stages.py`` prints CPU microseconds per scenario-step for
+every stage.
 
-Synthetic scenarios are made on the spot; where reference values lie beside the checkout (../shared/golden), the reference's own three scenarios
-are driven too and compared with its published times. Everything is read from a store and straight from the ``.db``. Kernels are compiled and files
-cached before anything is measured; ``--cold`` adds what compiling costs; ``--json FILE`` writes all figures.
+Synthetic scenarios are made on the spot; where reference values lie beside the checkout (../shared/golden), the
+reference's own three scenarios are driven too and compared with its published times. Everything is read from a store
+and straight from the ``.db``. Kernels are compiled and files cached before anything is measured; ``--cold`` adds what
+compiling costs; ``--json FILE`` writes all figures.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ from roadcraft.validation.simulation.controllers import TwoStage
 from roadcraft.validation.simulation.loop import Watch
 
 STAGES = ("load", "pack", "observe", "plan", "track", "step", "agents", "record", "metrics", "write")
-# Configuration and CPU seconds per 15 s scenario of the reference: nuplan-devkit e924167 on a 2.5 GHz Xeon, published with the reference values;
+# Configuration and CPU seconds per 15 s scenario of the reference: nuplan-devkit e924167 on a 2.5 GHz Xeon, published
+# with the reference values;
 # simulation, metrics and saving of the log.
 REFERENCE = {
     ("constant_velocity", "nonreactive"): 5.16,
@@ -153,7 +156,8 @@ def sources(folder: Path) -> Any:
 
 
 def busiest(source: ScenarioSource, data: str) -> list[Any]:
-    """The tagged scenarios driven: all synthetic ones; of the reference's log the three whose frame has the most objects."""
+    """The tagged scenarios driven: all synthetic ones; of the reference's log the three whose frame has the most
+    objects."""
     tagged = [c for c in find(source, ScenarioFilter()) if c.row.tags]
     if data != "reference":
         return tagged
@@ -178,12 +182,14 @@ def show(rows: list[dict[str, Any]]) -> None:
         stages = "".join(f"{r['us_per_scenario_step'][s]:9.1f}" for s in STAGES)
         times = f"{r['times_faster']:6.0f} {r['times_faster_with_write']:6.0f}" if "times_faster" in r else ""
         print(
-            f"{name:44}{stages} {r['cpu_ms_per_scenario']:9.1f} {r['cpu_ms_per_scenario_with_write']:7.1f} {r['open_cpu_ms_once']:6.1f}  {times}"
+            f"{name:44}{stages} {r['cpu_ms_per_scenario']:9.1f} {r['cpu_ms_per_scenario_with_write']:7.1f} "
+            f"{r['open_cpu_ms_once']:6.1f}  {times}"
         )
     if any("times_faster" in r for r in rows):
         print("reference: nuplan-devkit e924167 on a 2.5 GHz Xeon, CPU s per scenario:", REFERENCE)
         print(
-            "reference x: its CPU time (saving included) over ours, without and with writing the drive; machines differ, see below"
+            "reference x: its CPU time (saving included) over ours, without and with writing the drive; machines "
+            "differ, see below"
         )
     print("open: once per process, the first scenario and the map included")
 

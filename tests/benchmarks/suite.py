@@ -1,9 +1,10 @@
 """A suite as large as nuPlan's val14, scored from a store: ``python tests/benchmarks/suite.py`` (``make bench-suite``).
 
-About as many scenarios of 15 s (1,113; val14 has 1,118), made up by ``roadcraft synth`` with about 40 objects around ego and all roads in one map (more lanes than any of nuPlan's cities has),
-are driven by pdm_closed among reactive agents, on all cores. Printed: wall and CPU time, the largest process, the same for half of the scenarios (cost by
-count), and for some of them in a map that holds their own roads only (cost by map size; their scores must be equal). Logs and stores are made once, in the
-folder given by ``--out``; ``--json FILE`` writes all figures.
+About as many scenarios of 15 s (1,113; val14 has 1,118), made up by ``roadcraft synth`` with about 40 objects around
+ego and all roads in one map (more lanes than any of nuPlan's cities has), are driven by pdm_closed among reactive
+agents, on all cores. Printed: wall and CPU time, the largest process, the same for half of the scenarios (cost by
+count), and for some of them in a map that holds their own roads only (cost by map size; their scores must be equal).
+Logs and stores are made once, in the folder given by ``--out``; ``--json FILE`` writes all figures.
 """
 
 from __future__ import annotations

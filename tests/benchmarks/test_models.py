@@ -1,4 +1,5 @@
-"""The comparison of models (``tests/benchmarks/models.py``): its commands, its rows and tables from made-up figures, and its two measuring scripts."""
+"""The comparison of models (``tests/benchmarks/models.py``): its commands, its rows and tables from made-up figures,
+and its two measuring scripts."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ def test_ablations_are_scored_on_a_part_of_the_others_scenarios() -> None:
     assert recipe.recipe("idm", FULL)["scenarios"] == 400
 
 
-# ---- rows and tables --------------------------------------------------------------------------------------------------------------------------------
+# ---- rows and tables -----------------------------------------------------------------
 
 
 def scored(
@@ -111,7 +112,8 @@ def scored(
 def trained(weights: str = "w") -> dict[str, Any]:
     points = [[500.0, 2.0], [1000.0, 1.0]]
     return {
-        "parameters": 226_483, "minutes": 25.02, "step": 1000, "samples_per_s": 712.4, "device": "CPU", "weights": weights,
+        "parameters": 226_483, "minutes": 25.02, "step": 1000, "samples_per_s": 712.4, "device": "CPU",
+        "weights": weights,
         "curves": {"validation/ade_m": points, "validation/near_ade_m": points}, "added": {"files": 5, "lines": 458},
     }  # fmt: skip
 
@@ -151,7 +153,8 @@ def test_the_table_of_what_is_measured_so_far(filled: Path) -> None:
     assert {line.count("|") for line in lines[:5]} == {len(table.MAIN) + 1}
     model = next(line for line in lines if line.startswith(f"| {BASE.name} | 400"))
     for cell in (
-        "226,483", "25.0 min, CPU", "712", "1.23 / 0.99", "0.934 (0.91 to 0.95)", "0.970 (0.95 to 0.99)", "10.0 / 0.4", "4.5", "0.60",
+        "226,483", "25.0 min, CPU", "712", "1.23 / 0.99", "0.934 (0.91 to 0.95)", "0.970 (0.95 to 0.99)", "10.0 / 0.4",
+        "4.5", "0.60",
         "2.0 (0.50 / 0.25 ms)", "5 (458)",
     ):  # fmt: skip
         assert f"| {cell} |" in model
@@ -233,7 +236,7 @@ def test_curves_of_all_sittings(tmp_path: Path, filled: Path) -> None:
     assert not curves.draw([], tmp_path / "none.png")
 
 
-# ---- measuring --------------------------------------------------------------------------------------------------------------------------------------
+# ---- measuring -----------------------------------------------------------------------
 
 
 def test_products_are_counted_and_replayed() -> None:
@@ -262,7 +265,8 @@ def test_open_loop_errors_are_none_where_the_log_is_foreseen(planner: str) -> No
 
 
 def test_errors_of_known_forecasts() -> None:
-    """Vehicles of the made-up world keep their velocity: a forecast is off by what it was moved; who stands, or is no vehicle, does not count."""
+    """Vehicles of the made-up world keep their velocity: a forecast is off by what it was moved; who stands, or is no
+    vehicle, does not count."""
     from dataclasses import replace
 
     from roadcraft.core.rollout import Forecast

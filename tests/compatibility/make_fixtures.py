@@ -2,8 +2,9 @@
 
     python tests/compatibility/make_fixtures.py FIRST LAST
 
-FIRST and LAST are checkouts of roadcraft 0.1.0: commit 6f1ff91 (runs of format 1) and commit 8ae3d51 (the last one of that version: runs of format 2). Their
-rooms come before anything that is installed. FIRST makes everything but what is marked below; ``fixtures/README.md`` says what each file is.
+FIRST and LAST are checkouts of roadcraft 0.1.0: commit 6f1ff91 (runs of format 1) and commit 8ae3d51 (the last one of
+that version: runs of format 2). Their rooms come before anything that is installed. FIRST makes everything but what is
+marked below; ``fixtures/README.md`` says what each file is.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def main(first: Path, last: Path) -> None:
 
 
 def drive(first: Path, last: Path, name: str, *words: str) -> None:
-    """What a checkpoint drives: the states of the ego (and of agents that it drives), and the scores, of FIRST (of LAST for OF_LAST)."""
+    """What a checkpoint drives: the states of the ego (and of agents that it drives), and the scores, of FIRST (of LAST
+    for OF_LAST)."""
     states = {}
     for checkout in (first, last):
         run = DRIVES / checkout.name / name

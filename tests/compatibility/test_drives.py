@@ -45,8 +45,8 @@ def learned(checkpoint: Path) -> str:
 
 
 def assert_drove_as_then(old, name: str, run: Path) -> None:
-    """The states of the drive in ``run`` and its scores, and those that were kept. On another kind of processor, or with another torch, kernels round
-    differently: positions then agree to a millimetre."""
+    """The states of the drive in ``run`` and its scores, and those that were kept. On another kind of processor, or
+    with another torch, kernels round differently: positions then agree to a millimetre."""
     (mode,) = (run / "rollouts").iterdir()
     store = Store(mode)
     drive = store.drive(store.logs()[0])
@@ -82,7 +82,8 @@ def test_agents_of_a_checkpoint_drive_as_they_did(old, tmp_path):
 
 
 def test_a_package_made_for_0_1_registers_and_drives(old, tmp_path):
-    """``roadcraft-anchors`` as it was, installed beside this version: its entry point is found, its imports work, its checkpoint drives."""
+    """``roadcraft-anchors`` as it was, installed beside this version: its entry point is found, its imports work, its
+    checkpoint drives."""
     info = tmp_path / "site" / "roadcraft_anchors-0.1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: roadcraft-anchors\nVersion: 0.1.0\n")
@@ -91,7 +92,10 @@ def test_a_package_made_for_0_1_registers_and_drives(old, tmp_path):
     (info / "entry_points.txt").write_text("[roadcraft]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
     checkpoint = old.checkpoints / "vector_transformer-anchors"
     path = os.pathsep.join([str(info.parent), str(old.anchors), os.environ.get("PYTHONPATH", "")])
-    code = "import sys, roadcraft_anchors; print(roadcraft_anchors.__file__); from roadcraft.core.cli import main; main(sys.argv[1:])"
+    code = (
+        "import sys, roadcraft_anchors; print(roadcraft_anchors.__file__); from roadcraft.core.cli import main; "
+        "main(sys.argv[1:])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "score", *words(old, tmp_path / "run", learned(checkpoint)), "--debug"],
         capture_output=True,

@@ -1,4 +1,5 @@
-"""Stores, runs and checkpoint folders of version 0.1.0 open; what it began, this version does not go on with, and says which version is which."""
+"""Stores, runs and checkpoint folders of version 0.1.0 open; what it began, this version does not go on with, and says
+which version is which."""
 
 from __future__ import annotations
 

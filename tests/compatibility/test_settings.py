@@ -71,7 +71,8 @@ def test_every_setting_of_0_1_is_known(format_):
 
 @pytest.mark.parametrize(("name", "schema"), FILES.items())
 def test_an_old_file_means_the_same(name, schema):
-    """Every value arrives under today's name; each old key warns once with file, old and new name; today's names give the same without a word."""
+    """Every value arrives under today's name; each old key warns once with file, old and new name; today's names give
+    the same without a word."""
     file = FIXTURES / name
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -122,7 +123,8 @@ def test_old_words_on_the_command_line_warn_and_work():
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "warning: ema (command line) is called ema_decay since roadcraft 0.2.0; the old name goes in 0.3.0",
-        "warning: model.params.regression (command line) is called model.params.regression_weight since roadcraft 0.2.0; "
+        "warning: model.params.regression (command line) is called model.params.regression_weight since roadcraft "
+        "0.2.0; "
         "the old name goes in 0.3.0",
     ]
     assert "ema_decay: 0.5" in done.stdout

@@ -66,7 +66,8 @@ def test_ego_box_is_ahead_of_the_rear_axle() -> None:
     ego[..., 2] = math.pi / 2
     box = ego_box(ego, vehicle.box)
     assert box.shape == (2, 3, 5)
-    np.testing.assert_allclose(box[0, 0], [0.0, vehicle.body.axle_to_center_m, math.pi / 2, vehicle.body.length_m, vehicle.body.width_m], atol=1e-12)  # fmt: skip
+    np.testing.assert_allclose(box[0, 0], [0.0, vehicle.body.axle_to_center_m, math.pi / 2, vehicle.body.length_m,
+    vehicle.body.width_m], atol=1e-12)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,16 @@ def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
 
 
 def run_package(folder: Path, package: str) -> None:
-    """Its tests, with its entry point visible as an installed distribution's would be (a dist-info folder beside the package)."""
+    """Its tests, with its entry point visible as an installed distribution's would be (a dist-info folder beside the
+    package)."""
     info = folder / f"{package}-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 0.1.0\n")
     entries = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]["roadcraft"]
     (info / "entry_points.txt").write_text("[roadcraft]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(['-q', '-p', "
+        "'no:cacheprovider', sys.argv[1]]))"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr

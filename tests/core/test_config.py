@@ -101,7 +101,8 @@ def test_another_name_drops_inherited_params(plugins: Registry, tmp_path: Path) 
 def test_every_mistake_is_reported_with_key_origin_and_spelling(plugins: Registry, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(
-        "planer: idm_like\nsuite: {modez: [a], limit: many}\nplanner: {name: wrapper, params: {planner: {params: {headwy_s: 1}}}}\n"
+        "planer: idm_like\nsuite: {modez: [a], limit: many}\nplanner: {name: wrapper, params: {planner: {params: "
+        "{headwy_s: 1}}}}\n"
     )
     with pytest.raises(ConfigError) as caught:
         load(plugins, str(file), "seed=-1", "verbose=maybe", "nonsense", "planner.params.fallback=pdm")
@@ -228,7 +229,8 @@ def test_a_text_field_takes_what_was_written(named: Registry, word: str) -> None
 )
 def test_so_does_one_in_a_file_at_any_depth(named: Registry, tmp_path: Path, word: str) -> None:
     (tmp_path / "a.yaml").write_text(
-        f"label: {word}\nseveral: [{word}, '{word}']\nplugin: {{name: named_like, title: {word}}}\ntable: {{{word}: 1}}\nout: '{word}'\n"
+        f"label: {word}\nseveral: [{word}, '{word}']\nplugin: {{name: named_like, title: {word}}}\ntable: {{{word}: "
+        f"1}}\nout: '{word}'\n"
     )
     config = fill(named, str(tmp_path / "a.yaml"))
     assert config.label == word
@@ -246,8 +248,10 @@ def test_quotes_on_the_command_line_are_taken_off_and_null_stands_only_where_it_
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [("share=1e-4", 1e-4), ("share=010", 10.0), ("share='2'", 2.0), ("count=007", 7), ("count=1_000", 1000), ("count=0x10", 16),
-     ("count=-3", -3), ("flag=yes", True), ("flag=False", False), ("flag=off", False), ("mode=on", "on"), ("mode=fast", "fast")],
+    [("share=1e-4", 1e-4), ("share=010", 10.0), ("share='2'", 2.0), ("count=007", 7), ("count=1_000", 1000),
+    ("count=0x10", 16),
+     ("count=-3", -3), ("flag=yes", True), ("flag=False", False), ("flag=off", False), ("mode=on", "on"), ("mode=fast",
+     "fast")],
 )  # fmt: skip
 def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
     named: Registry, word: str, value: object
@@ -273,8 +277,12 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
         ("several=a", "several (command line): expected a list, got 'a'; write [a]"),
         ("several=", "several (command line): expected a list, got ''"),
         ("several=null", "several (command line): expected a list, got 'null'"),
-        ("several=[a", "several (command line): expected a list, got '[a', which is not valid YAML: line 2, column 1: did not find expected ',' or ']'"),
-        ("table={a: 1, a: 2}", "table (command line): expected a map, got '{a: 1, a: 2}', which line 1: the key a stands twice, first in line 1"),
+        ("several=[a",
+        "several (command line): expected a list, got '[a', which is not valid YAML: line 2, column 1: did not find "
+        "expected ',' or ']'"),
+        ("table={a: 1, a: 2}",
+        "table (command line): expected a map, got '{a: 1, a: 2}', which line 1: the key a stands twice, first in line "
+        "1"),
         ("table={a: b}", "table.a (command line): expected a number, got 'b'"),
         ("several=[a, [b]]", "several[1] (command line): expected text, got ['b']"),
         ("plugin=null", "plugin (command line): no planner named 'null'; known: idm_like, named_like, wrapper"),
@@ -284,7 +292,8 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
         ("parts=[{dta: x}]", "parts[0].dta (command line): unknown key; did you mean 'data'?"),
         ("parts=[3, {limit: x}]", "parts[1].limit (command line): expected a whole number, got 'x'"),
         ("parts={}", "parts (command line): expected a list, got {}"),
-        ("label=${oc.env:HOME}", "label (command line): '${oc.env:HOME}' is not filled in here; write the value itself"),
+        ("label=${oc.env:HOME}",
+        "label (command line): '${oc.env:HOME}' is not filled in here; write the value itself"),
         ("=3", "'=3': expected key=value or a .yaml file"),
         ("label..x=3", "label (command line): expected text, got {'': {'x': '3'}}"),
     ],
@@ -310,7 +319,8 @@ def test_what_does_not_fit_is_told_with_key_value_and_rule(named: Registry, word
         ("label: ${label}\n", "label (FILE): ${label} holds a reference itself; write the value"),
         ("label: ${maybe}\nmaybe: a${label}\n", "maybe (FILE): ${label} holds a reference itself; write the value"),
         ("label: a${table}\ntable: {a: 1}", "label (FILE): 'a${table}': a map or a list cannot stand within text"),
-        ("label: ${oc.env:HOME}", "label (FILE): '${oc.env:HOME}' is refused: only ${KEY} of this file is filled in; write the value itself"),
+        ("label: ${oc.env:HOME}",
+        "label (FILE): '${oc.env:HOME}' is refused: only ${KEY} of this file is filled in; write the value itself"),
         ("out: null", "out (FILE): expected a path, got null; write '' for none, or a folder of that name in quotes"),
         ("out: \"a\\0b\"", "out (FILE): 'a\\x00b' is not a path"),
     ],
@@ -330,7 +340,8 @@ def test_an_empty_file_gives_nothing(named: Registry, tmp_path: Path) -> None:
 
 def test_references_within_a_file_keep_what_was_written(named: Registry, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
-        "label: 007\nmaybe: '${label}'\nseveral: ['x-${label}', '${table.b}', '${parts[0].data}']\ntable: {b: 1.10}\nparts: [{data: y}]\n"
+        "label: 007\nmaybe: '${label}'\nseveral: ['x-${label}', '${table.b}', '${parts[0].data}']\ntable: {b: "
+        "1.10}\nparts: [{data: y}]\n"
     )
     config = fill(named, str(tmp_path / "a.yaml"))
     assert (config.maybe, config.several) == ("007", ("x-007", "1.10", "y"))
@@ -359,7 +370,8 @@ def test_every_field_that_breaks_a_rule_is_named_with_value_and_rule(plugins: Re
         load_config(Ruled, ["low=-1", "share=1", "knots=[1, -2]"], plugins=plugins)
     assert str(caught.value) == (
         "3 mistakes in the configuration:\n  - low (command line): must be at least 0, got -1\n"
-        "  - share (command line): must be at least 0 and below 1, got 1.0\n  - knots[1] (command line): must be above 0, got -2.0"
+        "  - share (command line): must be at least 0 and below 1, got 1.0\n  - knots[1] (command line): must be above "
+        "0, got -2.0"
     )
     with pytest.raises(ValueError, match=r"Ruled: knots must hold one, got \(\)"):
         Ruled(knots=())

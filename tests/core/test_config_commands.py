@@ -66,7 +66,8 @@ def test_the_verb_is_told_by_its_keys_misspelt_ones_too(run: Run, files: Path) -
     assert (code, told) == (
         2,
         "error: 2 mistakes in the configuration (taken for one of `roadcraft score`; --for VERB says otherwise):\n"
-        "  - planer (typos.yaml): unknown key; did you mean 'planner'?\n  - suit (typos.yaml): unknown key; did you mean 'suite'?\n",
+        "  - planer (typos.yaml): unknown key; did you mean 'planner'?\n  - suit (typos.yaml): unknown key; did you "
+        "mean 'suite'?\n",
     )
     code, _, told = run("config", "check", "planner=idm", "data=x", "planner.zzz=1")
     assert (code, "planner.params.zzz (command line): unknown key; known: target_speed_mps" in told) == (2, True)
@@ -77,8 +78,10 @@ def test_the_verb_is_told_by_its_keys_misspelt_ones_too(run: Run, files: Path) -
     [
         (["empty.yaml"], "error: which command is this for? no known key is given: say --for "),
         (["seed.yaml"], "error: which command is this for? seed could be for "),
-        (["base.yaml", "--for", "scor"], "error: --for scor: no such command has a configuration; did you mean 'score'? known: "),
-        (["missing.yaml"], "error: 1 mistake in the configuration:\n  - missing.yaml: cannot be read: No such file or directory\n"),
+        (["base.yaml", "--for", "scor"],
+        "error: --for scor: no such command has a configuration; did you mean 'score'? known: "),
+        (["missing.yaml"],
+        "error: 1 mistake in the configuration:\n  - missing.yaml: cannot be read: No such file or directory\n"),
         ([".", "--for", "score"], "'.': expected key=value or a .yaml file"),
     ],
 )  # fmt: skip
@@ -94,7 +97,10 @@ def test_diff_compares_whole_configurations(run: Run, files: Path) -> None:
     assert run("config", "diff", "base.yaml", "extending.yaml") == (1, "seed: 4 -> 5\n", "")
     assert run("config", "diff", "base.yaml", "--", "base.yaml", "seed=7") == (1, "seed: 4 -> 7\n", "")
     assert run("config", "diff", "base.yaml", "--", "base.yaml") == (0, "", "")
-    defaults = f"planner.params.headway_s: 1.5 -> 2.0\nseed: 0 -> 4\nsuite.data: '' -> {files}/logs\nsuite.modes: ['nonreactive'] -> ['reactive']\n"
+    defaults = (
+        f"planner.params.headway_s: 1.5 -> 2.0\nseed: 0 -> 4\nsuite.data: '' -> {files}/logs\nsuite.modes: "
+        "['nonreactive'] -> ['reactive']\n"
+    )
     assert run("config", "diff", "base.yaml") == (1, defaults, "")
 
 

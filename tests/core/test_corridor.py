@@ -240,7 +240,8 @@ def test_lane_routes(tiny_world) -> None:
 
 @pytest.mark.parametrize("bend", [0.0, 0.03, 0.2])
 def test_capsules_of_footprints_hide_nothing_that_is_near(bend: float) -> None:
-    """What is passed over as far from a corridor by its capsule is apart from it, and a footprint lies within its capsule."""
+    """What is passed over as far from a corridor by its capsule is apart from it, and a footprint lies within its
+    capsule."""
     rng = np.random.default_rng(int(bend * 100) + 1)
     passed_over = 0
     for _ in range(200):

@@ -1,4 +1,5 @@
-"""On or off the road: the baked field against every segment asked, against GEOS on closed rings, against the drivable area, and on the edges."""
+"""On or off the road: the baked field against every segment asked, against GEOS on closed rings, against the drivable
+area, and on the edges."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def _lines(rng: np.random.Generator) -> RoadEdges:
 
 
 def _probes(rng: np.random.Generator, edges: RoadEdges) -> np.ndarray:
-    """Points anywhere, on the whole-metre lines that part cells, at vertices, on edges up to rounding, and a hair beside them."""
+    """Points anywhere, on the whole-metre lines that part cells, at vertices, on edges up to rounding, and a hair
+    beside them."""
     ends = edges.ends
     along = ends[:, :2] + rng.random((len(ends), 1)) * (ends[:, 2:] - ends[:, :2])
     beside = along + rng.normal(0, 1, along.shape) * 10.0 ** rng.uniform(-14, 0, (len(along), 1))
@@ -71,7 +73,8 @@ def test_the_field_answers_as_every_segment_asked(seed: int) -> None:
 @given(SEEDS)
 @settings(max_examples=150, deadline=None)
 def test_closed_rings_are_what_geos_says(seed: int) -> None:
-    """An outer edge counter-clockwise, an island clockwise: off the road is what the polygon with a hole does not cover."""
+    """An outer edge counter-clockwise, an island clockwise: off the road is what the polygon with a hole does not
+    cover."""
     rng = np.random.default_rng(seed)
     outer, island = _ring(rng, 25, 50, int(rng.integers(3, 40))), _ring(rng, 2, 10, int(rng.integers(3, 20)))
     if not (shape := shapely.Polygon(outer, [island])).is_valid:

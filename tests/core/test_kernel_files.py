@@ -1,4 +1,5 @@
-"""Files of compiled kernels: damaged ones are compiled anew, and a place that cannot be written costs nothing but time."""
+"""Files of compiled kernels: damaged ones are compiled anew, and a place that cannot be written costs nothing but
+time."""
 
 from __future__ import annotations
 
@@ -78,7 +79,8 @@ def test_a_place_that_refuses_is_told_of_once(tmp_path: Path) -> None:
     out, err = run(tmp_path, str(tmp_path / "file"))
     assert out == ["42", "0"]
     assert err.splitlines() == [
-        f"note: compiled kernels cannot be kept in {tmp_path / 'file'}: Not a directory; they are compiled again next time"
+        f"note: compiled kernels cannot be kept in {tmp_path / 'file'}: Not a directory; they are compiled again next "
+        "time"
     ]
 
 
@@ -116,7 +118,8 @@ for kernel in (double, four_times, half):
 
 
 def call(sources: Path, cache: Path) -> list[str]:
-    """What the three kernels give and how many were read from files, in a process of its own that finds a sixth room in ``sources``."""
+    """What the three kernels give and how many were read from files, in a process of its own that finds a sixth room in
+    ``sources``."""
     path = os.pathsep.join((str(sources), os.environ.get("PYTHONPATH", "")))
     env = {**os.environ, VARIABLE: str(cache), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, env=env, check=True)

@@ -38,7 +38,8 @@ def square(low: float, high: float) -> np.ndarray:
 
 
 def world(seed: int) -> tuple[Polygons, np.ndarray, np.ndarray]:
-    """Random stars, a square with a hole, two apart squares as one polygon; shapely's own; points near, far, on edges and on cell borders."""
+    """Random stars, a square with a hole, two apart squares as one polygon; shapely's own; points near, far, on edges
+    and on cell borders."""
     rng = np.random.default_rng(seed)
     rings = [[star(rng, rng.uniform(1, 40), ORIGIN + rng.uniform(-80, 80, 2))] for _ in range(20)]
     rings += [[square(0.0, 50.0), square(10.0, 30.0)], [square(-60.0, -40.0), square(60.0, 70.0)]]

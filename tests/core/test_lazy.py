@@ -11,7 +11,8 @@ import sys
 import pytest
 
 ROOMS = (
-    "roadcraft.core", "roadcraft.core.testing", "roadcraft.scenario_io", "roadcraft.scenario_io.nuplan", "roadcraft.planners",
+    "roadcraft.core", "roadcraft.core.testing", "roadcraft.scenario_io", "roadcraft.scenario_io.nuplan",
+    "roadcraft.planners",
     "roadcraft.validation", "roadcraft.validation.metrics", "roadcraft.validation.devkit", "roadcraft.plugins",
 )  # fmt: skip
 
@@ -51,7 +52,8 @@ def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
         importlib.import_module("roadcraft.core").Rollot  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["Event", "Series", "Keys", "Forecast", "Objects", "Lights", "stack_plans", "ScenarioRow", "PluginRef", "plugin_field",
+@pytest.mark.parametrize("name", ["Event", "Series", "Keys", "Forecast", "Objects", "Lights", "stack_plans",
+"ScenarioRow", "PluginRef", "plugin_field",
                                   "path_field", "load_config", "load_planner", "check"])  # fmt: skip
 def test_what_a_plugin_author_needs_is_public(name: str) -> None:
     assert name in importlib.import_module("roadcraft.core").__all__

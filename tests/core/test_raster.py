@@ -218,7 +218,8 @@ def turned(world: MapData, drive: Any, angle: float, shift: np.ndarray) -> tuple
     la = world.lanes
     moved = replace(
         world,
-        lanes=replace(la, polygons=lines(la.polygons), centerlines=lines(la.centerlines), left=lines(la.left), right=lines(la.right)),
+        lanes=replace(la, polygons=lines(la.polygons), centerlines=lines(la.centerlines), left=lines(la.left),
+        right=lines(la.right)),
         areas=replace(world.areas, polygons=lines(world.areas.polygons)),
     )  # fmt: skip
     ego, box, velocity = drive.ego.copy(), drive.objects.box.copy(), drive.objects.velocity
@@ -281,7 +282,8 @@ def test_an_empty_place_and_no_agents(tiny_world: Any, world: Any, drives: list[
     none, line, ragged = np.zeros(0, np.int64), Polylines.build([]), Ragged.build([])
     lanes = replace(
         world.lanes, id=none, kind=none.astype(np.uint8), block=none, lane_index=none, speed_limit_mps=np.zeros(0),
-        has_speed_limit=none.astype(bool), has_light=none.astype(bool), polygons=Polygons.build([]), centerlines=line, left=line,
+        has_speed_limit=none.astype(bool), has_light=none.astype(bool), polygons=Polygons.build([]), centerlines=line,
+        left=line,
         right=line, successors=ragged, predecessors=ragged, stops=ragged, left_line=none, right_line=none,
     )  # fmt: skip
     areas = replace(world.areas, id=none, kind=none.astype(np.uint8), subtype=none, polygons=Polygons.build([]))
@@ -325,7 +327,7 @@ def test_degenerate_polygons_are_left_out(world: Any) -> None:
     assert raster_map(broken) is raster_map(broken)
 
 
-# ---- raster layers ----------------------------------------------------------------------------------------------------------------------------------
+# ---- raster layers -------------------------------------------------------------------
 
 
 @settings(max_examples=40, deadline=None)

@@ -53,7 +53,8 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("planner: idm\nseed: 1\nplanner: pdm\n", "line 3: the key planner stands twice, first in line 1 (take one out)"),
+        ("planner: idm\nseed: 1\nplanner: pdm\n",
+        "line 3: the key planner stands twice, first in line 1 (take one out)"),
         ("a:\n  b: {c: 1, d: 2,\n      c: 3}\n", "line 3: the key a.b.c stands twice, first in line 2 (take one out)"),
         ("a: [{b: 1, b: 2}]", "line 1: the key a.b stands twice, first in line 1 (take one out)"),
         ("007: a\n'007': b", "line 2: the key 007 stands twice, first in line 1 (take one out)"),
@@ -61,7 +62,8 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: *b\n", "line 1: *b stands for itself or for nothing (anchor it with & before)"),
         ("a: &a [*a]\n", "line 1: *a stands for itself or for nothing (anchor it with & before)"),
         (LAUGHS, "line 6: its aliases stand for too many values (write them out)"),
-        ("a: !!python/object/apply:os.system [ls]\n", "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is refused"),
+        ("a: !!python/object/apply:os.system [ls]\n",
+        "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is refused"),
         ("a: !x 1\n", "line 1: the tag '!x' is refused (a file holds maps, lists and plain values only)"),
         ("a: 1\n---\nb: 1\n", "line 2: a second document begins (one document per file: take the line '---' out)"),
         ("? [a]\n: 1\n", "line 1: a list or a map cannot be a key (keys are text)"),

@@ -1,4 +1,5 @@
-"""The third-party package of ``examples/``: installed as any other, found and scored by name; a broken one beside it is reported and survived."""
+"""The third-party package of ``examples/``: installed as any other, found and scored by name; a broken one beside it is
+reported and survived."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ KEYS = np.zeros(1, np.uint64)
 
 
 class Candidates(Planner):
-    """Straight on at given speeds and sideways drifts (m/s); a candidate whose speed is NaN is not a number throughout."""
+    """Straight on at given speeds and sideways drifts (m/s); a candidate whose speed is NaN is not a number
+    throughout."""
 
     def __init__(self, ways, scores=None, count=17, step_s=0.5, controls=None):
         self.ways, self.scores, self.count, self.step_s, self.controls = ways, scores, count, step_s, controls

@@ -21,7 +21,8 @@ LIMITS = np.array([50, 25, 10, 50])
 
 
 def whole_drive(states, begin, now):
-    """The slow twin: scipy's filters, as the metric has them, over everything, then a look at the outputs that states after ``now`` have a part in."""
+    """The slow twin: scipy's filters, as the metric has them, over everything, then a look at the outputs that states
+    after ``now`` have a part in."""
     count = len(states)
     ax, ay, rate, accel = states[:, 5], states[:, 6], states[:, 8], states[:, 9]
     heading = np.unwrap(states[:, 2])
@@ -168,7 +169,8 @@ def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
     who = np.array([5], np.uint64)
     traffic = observe(
-        np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, np.zeros(1, np.uint8), box, np.zeros((1, 2)), np.zeros(0, np.uint64)
+        np.array([0, 0, 0, 4.0, 2.0]), 60.0, LIMITS, who, np.zeros(1, np.uint8), box, np.zeros((1, 2)), np.zeros(0,
+        np.uint64)
     )  # fmt: skip
     time_s = np.arange(1, 41) * DT
     for driven_m, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
@@ -192,7 +194,8 @@ def test_beyond_its_end_a_forecast_goes_straight_on():
 
 
 def test_a_copy_on_a_line_keeps_the_speed_and_settles_smoothly():
-    """Round a curve of 20 m, from 1 m beside it and turned by 0.2 rad: as far at each time, on the line after SETTLE_M, without a kink."""
+    """Round a curve of 20 m, from 1 m beside it and turned by 0.2 rad: as far at each time, on the line after SETTLE_M,
+    without a kink."""
     angle = np.linspace(0.0, 1.5, 200)
     line = make_path(20.0 * np.stack([np.sin(angle), 1.0 - np.cos(angle)], -1), angle)
     t = 0.1 * np.arange(41)

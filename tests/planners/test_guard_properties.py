@@ -1,4 +1,5 @@
-"""What holds of guard whatever the wrapped planner proposes, by random proposals on a straight road with and without a parked car."""
+"""What holds of guard whatever the wrapped planner proposes, by random proposals on a straight road with and without a
+parked car."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ LENGTH, HARD_MPS2, HORIZON_S = 4.5, 6.0, 4.0
 
 
 class Scene(NamedTuple):
-    """Speed of ego, m/s; distance to a parked car's center, m (None: the road is free); candidates (speed, slope to the left, opinion)."""
+    """Speed of ego, m/s; distance to a parked car's center, m (None: the road is free); candidates (speed, slope to the
+    left, opinion)."""
 
     speed: float
     ahead_m: float | None
@@ -117,7 +119,8 @@ def scenes(draw: Any, car: bool | None = None) -> Scene:
 @settings(max_examples=40, deadline=None)
 @given(scenes(car=True))
 def test_never_worse_than_braking(scene: Scene) -> None:
-    """Where a full stop in the lane keeps clear of the parked car, whatever is driven does; and it stays on the road."""
+    """Where a full stop in the lane keeps clear of the parked car, whatever is driven does; and it stays on the
+    road."""
     way_m = scene.speed**2 / (2 * HARD_MPS2)
     assume(any(slope == 0.0 and HORIZON_S * speed > way_m for speed, slope, _ in scene.candidates))
     assume(not hits(scene, full_stop(scene)))

@@ -99,7 +99,8 @@ def test_plans_do_not_depend_on_the_batch(checkpoint: Path, tiny_world: Any, mic
 
 @pytest.mark.parametrize("micro_batch", [1, 4])
 def test_a_cache_is_kept_scene_by_scene(caching: Path, tiny_world: Any, micro_batch: int) -> None:
-    """Along ten steps of 9 scenes that end one by one: plans are those of a planner that forgets, in any batch, bit for bit."""
+    """Along ten steps of 9 scenes that end one by one: plans are those of a planner that forgets, in any batch, bit for
+    bit."""
     planner = load_planner(caching, micro_batch=micro_batch)
     traffic = tiny_world.make_map()
     drives = [tiny_world.make_drive(traffic, k) for k in range(3)]
@@ -150,7 +151,8 @@ def test_extras_stay_with_their_candidates(checkpoint: Path, tiny_world: Any, mo
     assert plan.debug["extra_scale"].shape == (6, 2, 80, 1)
     assert plan.debug["extra_doubt"].shape == (6, 1)
     np.testing.assert_allclose(plan.debug["extra_scale"][..., 0], plan.states[:, :, 1:, Ego.VX], rtol=1e-6)
-    monkeypatch.setattr(type(planner.network.model), "sample", lambda self, *args: replace(sample(self, *args), extras={"odd": torch.zeros(4, 4)}))  # fmt: skip
+    monkeypatch.setattr(type(planner.network.model), "sample", lambda self, *args: replace(sample(self, *args),
+    extras={"odd": torch.zeros(4, 4)}))  # fmt: skip
     with pytest.raises(PluginError, match=r"extras\['odd'\] is of 4 candidates; there must be 1, or all 6"):
         planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))
 
@@ -218,7 +220,7 @@ def test_a_checkpoint_is_replaced_whole(checkpoint: Path, tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
 
 
-# ---- damaged checkpoints ----------------------------------------------------------------------------------------------
+# ---- damaged checkpoints -------------------------------------------------------------
 
 
 def test_missing_things(broken: Path, tmp_path: Path) -> None:

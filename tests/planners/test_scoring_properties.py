@@ -1,4 +1,5 @@
-"""Parts of trajectory scoring against slow twins, on whatever input hypothesis finds: areas and progress by shapely, retimed copies step by step in Python."""
+"""Parts of trajectory scoring against slow twins, on whatever input hypothesis finds: areas and progress by shapely,
+retimed copies step by step in Python."""
 
 from __future__ import annotations
 

@@ -46,8 +46,10 @@ class MadeUpSource:
         drive = self._drives[log]
         return [
             ScenarioRow(
-                token=f"{int(drive.token[f]):016x}", tags=(("stationary",), ("traversing_crosswalk",))[k % 2], log=log, split="all",
-                map_name="tiny", source="made-up", licence="CC0", anchor_us=int(drive.time_us[f]), interval_us=drive.interval_us, stride=2,
+                token=f"{int(drive.token[f]):016x}", tags=(("stationary",), ("traversing_crosswalk",))[k % 2], log=log,
+                split="all",
+                map_name="tiny", source="made-up", licence="CC0", anchor_us=int(drive.time_us[f]),
+                interval_us=drive.interval_us, stride=2,
                 has_goal=False, first_us=int(drive.time_us[f]), last_us=int(drive.time_us[f]) + 4_000_000,
             )
             for k, f in enumerate(range(40, 180, 40))

@@ -1,7 +1,7 @@
 """One of several processes that train together; ``test_training_processes`` starts them as torchrun would.
 
-The command line names a JSON file: {"folder": ..., "runs": [{"name": ..., "words": [...], "resume": run or null, "stop_at": step,
-"signal_at": step at which the last process, and it alone, is told to stop}]}. Each process writes down
+The command line names a JSON file: {"folder": ..., "runs": [{"name": ..., "words": [...], "resume": run or null,
+"stop_at": step, "signal_at": step at which the last process, and it alone, is told to stop}]}. Each process writes down
 what it ended with, ``<name>.<rank>.json``: the steps done and a digest of the weights.
 """
 

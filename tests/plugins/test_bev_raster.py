@@ -199,7 +199,8 @@ def test_settings_that_make_no_sense(params: dict[str, Any], words: str) -> None
 
 
 def test_from_store_to_sample_and_observation(tmp_path: Path) -> None:
-    """A layer written into a store comes back bit for bit, and a training sample and the simulator's observation draw it alike."""
+    """A layer written into a store comes back bit for bit, and a training sample and the simulator's observation draw
+    it alike."""
     scenario = made_up_scenario()
     x, y = scenario.drive.ego[scenario.first, :2]
     perceived = [Grid(np.full((8, 8), v, np.float32), 3.0, (x + v, y, 0.3), f) for f, v in ((0, 0.2), (70, 0.8))]

@@ -1,4 +1,5 @@
-"""The behaviour model ``diffusion``: contract, solvers against closed forms, randomness, guidance, and that it listens to what it is told."""
+"""The behaviour model ``diffusion``: contract, solvers against closed forms, randomness, guidance, and that it listens
+to what it is told."""
 
 from __future__ import annotations
 
@@ -42,11 +43,12 @@ class TestFlow(ModelConformance):
     params: ClassVar[dict[str, Any]] = {"process": "flow", "guidance_scale": 2.0, "guidance": ALL}
 
 
-# ---- solvers ----------------------------------------------------------------------------------------------------------
+# ---- solvers -------------------------------------------------------------------------
 
 
 def _error(process: Process, order: int, steps: int) -> float:
-    """How far the solver is off the closed form where the data are N(1.5, 0.5^2), so that the best foresight and the whole way of a sample are known."""
+    """How far the solver is off the closed form where the data are N(1.5, 0.5^2), so that the best foresight and the
+    whole way of a sample are known."""
     mean, spread, first, last = 1.5, 0.5, 0.95, 0.02
 
     def levels(t: float) -> tuple[float, float]:
@@ -96,7 +98,7 @@ def test_noise_levels() -> None:
     torch.testing.assert_close(alpha + sigma, torch.ones_like(t))
 
 
-# ---- trajectories as values ---------------------------------------------------------------------------------------------
+# ---- trajectories as values ----------------------------------------------------------
 
 
 def test_fit_reverses_the_decoder() -> None:
@@ -136,7 +138,7 @@ def test_neighbours_go_there_and_back() -> None:
     torch.testing.assert_close(neighbors(torch.zeros_like(values), standing)[:, 0, :, 40, 2:], standing[..., 2:4])
 
 
-# ---- sampling -----------------------------------------------------------------------------------------------------------
+# ---- sampling ------------------------------------------------------------------------
 
 
 def _network(**params: Any) -> tuple[Any, Any, dict[str, Tensor]]:
@@ -222,7 +224,7 @@ def test_flow_and_diffusion_share_the_network() -> None:
     assert a.state_dict().keys() == b.state_dict().keys()
 
 
-# ---- guidance -----------------------------------------------------------------------------------------------------------
+# ---- guidance ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", list(ALL))
@@ -267,7 +269,7 @@ def test_no_guidance_changes_nothing_and_a_collision_is_seen() -> None:
     assert beside == 0.0, "a car in the next lane is no collision"
 
 
-# ---- what is told --------------------------------------------------------------------------------------------------------
+# ---- what is told --------------------------------------------------------------------
 
 
 def test_wordings_of_one_command_come_to_lie_together() -> None:

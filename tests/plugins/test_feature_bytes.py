@@ -1,4 +1,5 @@
-"""Features and targets are what they were when ``recorded_features.npz`` was made, before feature groups: to the last bit on the same kind of processor."""
+"""Features and targets are what they were when ``recorded_features.npz`` was made, before feature groups: to the last
+bit on the same kind of processor."""
 
 from __future__ import annotations
 
@@ -18,14 +19,16 @@ from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples,
 
 RECORDED = Path(__file__).parent / "recorded_features.npz"
 SPEC = FeatureSpec(
-    agents=4, past_steps=5, past_interval_s=0.2, static=2, lanes=10, lane_points=6, route_lanes=3, crosswalks=1, reference_points=20, radius_m=60.0,
+    agents=4, past_steps=5, past_interval_s=0.2, static=2, lanes=10, lane_points=6, route_lanes=3, crosswalks=1,
+    reference_points=20, radius_m=60.0,
     future_steps=20, future_agents=3, lane_links=2, raster_cells=24, raster_cell_m=2.0, instruction_words=6,
 )  # fmt: skip
 PLAIN = FeatureSpec()
 
 
 def made(tiny_world: Any, source: Any) -> dict[str, np.ndarray]:
-    """Arrays by all ways in: observations, with conditions and without, and training samples, as they are and augmented."""
+    """Arrays by all ways in: observations, with conditions and without, and training samples, as they are and
+    augmented."""
     world, drives = source.map("tiny-0"), [source.drive(log) for log in source.logs()[:3]]
     obs = tiny_world.observe(drives, world, [50, 90, 200])
     samples = find_samples(source.logs(), [log_facts(source, log) for log in source.logs()], 0.5, 2.0)

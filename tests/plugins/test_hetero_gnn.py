@@ -1,4 +1,5 @@
-"""The encoder ``hetero_gnn``: contract, independence of scenes, the cache to the last bit, frames, odd scenes, learning."""
+"""The encoder ``hetero_gnn``: contract, independence of scenes, the cache to the last bit, frames, odd scenes,
+learning."""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ def encode(encoder: Any, features: Tensors, cache: Tensors | None = None) -> tup
     return encoding.tokens, kept
 
 
-# ---- scenes stand alone --------------------------------------------------------------------------------------------------------------------------
+# ---- scenes stand alone --------------------------------------------------------------
 
 
 def test_a_scene_does_not_see_who_took_anothers_place(encoder: Any, at: Any) -> None:
@@ -104,7 +105,7 @@ def test_unused_rows_do_not_matter(encoder: Any, at: Any) -> None:
     assert torch.equal(encode(encoder, soiled)[0], encode(encoder, clean)[0])
 
 
-# ---- the cache -----------------------------------------------------------------------------------------------------------------------------------
+# ---- the cache -----------------------------------------------------------------------
 
 
 def test_the_cache_changes_no_bit(encoder: Any, at: Any) -> None:
@@ -176,7 +177,7 @@ def test_the_order_of_lanes_is_that_of_the_features(encoder: Any, at: Any) -> No
     torch.testing.assert_close(b[:, :first], a[:, :first], rtol=0, atol=2e-6)
 
 
-# ---- frames --------------------------------------------------------------------------------------------------------------------------------------
+# ---- frames --------------------------------------------------------------------------
 
 
 def turned(scene: SceneArrays, angle: float, shift: np.ndarray, about: np.ndarray) -> SceneArrays:
@@ -233,7 +234,7 @@ def test_an_object_far_away_changes_no_other_token(encoder: Any, at: Any) -> Non
     assert not torch.equal(encode(encoder, more)[0][0][0], a[0]), "a near one does"
 
 
-# ---- odd scenes ----------------------------------------------------------------------------------------------------------------------------------
+# ---- odd scenes ----------------------------------------------------------------------
 
 
 def test_a_scene_without_anything(encoder: Any, at: Any) -> None:
@@ -294,7 +295,7 @@ assert "torch_geometric" in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-# ---- edges ---------------------------------------------------------------------------------------------------------------------------------------
+# ---- edges ---------------------------------------------------------------------------
 
 
 def test_edges_against_a_slow_twin() -> None:
@@ -340,7 +341,7 @@ def test_lanes_hear_along_links_that_lead_out_of_reach(encoder: Any, at: Any) ->
         assert heard[rank[other]]
 
 
-# ---- learning ------------------------------------------------------------------------------------------------------------------------------------
+# ---- learning ------------------------------------------------------------------------
 
 
 def test_learns_a_handful_of_samples_by_heart(made_up_source: Any, tmp_path: Any) -> None:

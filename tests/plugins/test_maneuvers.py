@@ -96,12 +96,15 @@ def _turn(way: float, connector: bool = True) -> Case:
 @pytest.mark.parametrize(
     ("maneuver", "yes", "no"),
     [
-        (M.CHANGE_LEFT, lambda: Case().go(np.full(STEPS, 10.0), 3.5 * RAMP), lambda: Case().go(np.full(STEPS, 10.0), 1.2 * RAMP)),
-        (M.CHANGE_RIGHT, lambda: Case().go(np.full(STEPS, 10.0), -3.4 * RAMP), lambda: Case().go(np.full(STEPS, 10.0), 3.5 * RAMP)),
+        (M.CHANGE_LEFT, lambda: Case().go(np.full(STEPS, 10.0), 3.5 * RAMP), lambda: Case().go(np.full(STEPS, 10.0),
+        1.2 * RAMP)),
+        (M.CHANGE_RIGHT, lambda: Case().go(np.full(STEPS, 10.0), -3.4 * RAMP), lambda: Case().go(np.full(STEPS, 10.0),
+        3.5 * RAMP)),
         (M.TURN_LEFT, lambda: _turn(1.5), lambda: _turn(1.5, connector=False)),
         (M.TURN_RIGHT, lambda: _turn(-1.5), lambda: _turn(1.5)),
         (M.GO_STRAIGHT, lambda: _turn(0.05), lambda: _turn(0.8)),
-        (M.STOP, lambda: Case().go(np.maximum(10.0 - 2.0 * T, 0.0)), lambda: Case().go(np.maximum(10.0 - 2.0 * T, 2.0))),
+        (M.STOP, lambda: Case().go(np.maximum(10.0 - 2.0 * T, 0.0)), lambda: Case().go(np.maximum(10.0 - 2.0 * T,
+        2.0))),
         (M.PULL_OVER, lambda: _pulled(-2.0), lambda: _pulled(0.0)),
         (M.FOLLOW, lambda: Case().lead(22.0, 10.0), lambda: Case().lead(22.0, 10.0, side=3.5)),
         (M.FOLLOW_TRUCK, lambda: Case().lead(26.0, 10.0, length=12.0), lambda: Case().lead(22.0, 10.0)),
@@ -152,15 +155,17 @@ def test_words_are_those_of_what_was_found() -> None:
     assert put_into_words(0, rng) == ""
 
 
-# ---- drives that obey ---------------------------------------------------------------------------------------------------
+# ---- drives that obey ----------------------------------------------------------------
 
 
 def _sample(case: Case) -> dict[str, Any]:
     info = np.zeros((3, 8), np.float32)
     info[:, LATERAL], info[:, LIMIT_HERE] = (0.0, -3.5, 3.5), 13.0
     out = {
-        "ego": np.array([case.speed, 0, 0, 0, 0, 0], np.float32), "ego_future": case.future, "ego_future_valid": case.valid,
-        "reference": case.reference, "reference_mask": case.mask, "reference_valid": case.valid_lines, "reference_info": info,
+        "ego": np.array([case.speed, 0, 0, 0, 0, 0], np.float32), "ego_future": case.future,
+        "ego_future_valid": case.valid,
+        "reference": case.reference, "reference_mask": case.mask, "reference_valid": case.valid_lines,
+        "reference_info": info,
         "reference_agent": np.zeros((3, 2, 6), np.float32), "reference_static": np.zeros((3, 1, 6), np.float32),
         "agent_valid": np.zeros((2, 1), np.bool_), "static_mask": np.zeros(1, np.bool_),
     }  # fmt: skip

@@ -259,7 +259,8 @@ def test_targets_at_other_times_are_refused(model: str) -> None:
 
 
 def test_each_part_sees_the_capacities_it_asked_for(tiny_world: Any) -> None:
-    """Beside a partner that asks for more, longer histories among them, an encoder says what it says alone; lanes that follow are forgotten where they are cut."""
+    """Beside a partner that asks for more, longer histories among them, an encoder says what it says alone; lanes that
+    follow are forgotten where they are cut."""
     own = create("encoder", "hetero_gnn", {"agents": 4, "static": 2, "lanes": 6, "crosswalks": 1}).features()
     more = {
         "agents": 9,

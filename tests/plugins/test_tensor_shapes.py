@@ -1,4 +1,5 @@
-"""Every tensor between features, encoders and models has the shape and the type that the contract says, as jaxtyping and beartype check it at run time."""
+"""Every tensor between features, encoders and models has the shape and the type that the contract says, as jaxtyping
+and beartype check it at run time."""
 
 from __future__ import annotations
 

@@ -357,7 +357,8 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
 
 
 def test_a_future_goes_on_after_what_was_taught() -> None:
-    """The number of half seconds that are rolled out is no part of the weights, and the first ones do not depend on it."""
+    """The number of half seconds that are rolled out is no part of the weights, and the first ones do not depend on
+    it."""
     torch.manual_seed(0)
     short, long = (network(training_tokens=4, future_tokens=n) for n in (4, 16))
     long.model.load_state_dict(short.model.state_dict())
@@ -402,7 +403,8 @@ def test_it_learns_a_handful_by_heart() -> None:
 
 @pytest.mark.parametrize("with_targets", [True, False])
 def test_all_parts_learn(with_targets: bool) -> None:
-    """Also in evaluation mode, in which a handful of samples is overfitted, and where the targets come with the loss only."""
+    """Also in evaluation mode, in which a handful of samples is overfitted, and where the targets come with the loss
+    only."""
     net, batch = prepared()
     net.model.eval()
     terms = net.losses(batch, training=with_targets)[0].terms
@@ -432,7 +434,8 @@ def test_gradients_are_finite_where_nobody_is() -> None:
 
 @pytest.mark.parametrize(("heads", "channels", "relation", "rows"), [(4, 64, 16, 3), (1, 6, 5, 1), (2, 20, 3, 4)])
 def test_looking_around_is_what_torch_makes_of_it(heads: int, channels: int, relation: int, rows: int) -> None:
-    """The kernel and its backward pass against torch and autograd; scenes without tokens and moments without anybody among them."""
+    """The kernel and its backward pass against torch and autograd; scenes without tokens and moments without anybody
+    among them."""
     torch.manual_seed(0)
     rng = np.random.default_rng(1)
     scenes, actors, tokens = 4, 5, 7

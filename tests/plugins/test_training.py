@@ -27,7 +27,8 @@ def equal_weights(a: Path, b: Path) -> bool:
 
 
 def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
-    """Stopped between two validations and inside an epoch, with dropout, state dropout, augmentation and averaged weights."""
+    """Stopped between two validations and inside an epoch, with dropout, state dropout, augmentation and averaged
+    weights."""
     recipe = replace(recipe, ema_decay=0.9)
     whole = train(recipe, source=made_up_source, progress=False)
     parts = replace(recipe, out=str(tmp_path / "parts"))
@@ -43,7 +44,8 @@ def test_going_on_equals_going_through(recipe: TrainConfig, made_up_source: Any,
 
 
 def test_going_on_inside_an_accumulated_curriculum(recipe: TrainConfig, made_up_source: Any, tmp_path: Path) -> None:
-    """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers; validation at other steps."""
+    """With parts of batches, weights that change on the way, mirrored worlds, dropped agents and several workers;
+    validation at other steps."""
     recipe = replace(
         recipe, accumulate=2, balance=BalanceConfig(pattern=1.0, curriculum=1.0), workers=3,
         augment=AugmentConfig(mirror=0.5, agent_dropout=0.5, agent_dropout_distance_m=6.0),
@@ -330,7 +332,8 @@ def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, traine
     with pytest.raises(ConfigError) as other:
         train(replace(tuned, encoder=PluginRef("hetero_gnn", {})), source=made_up_source, progress=False)
     assert str(other.value) == (
-        f"start: {trained} holds encoder vector_transformer and model multimodal, this run asks for encoder hetero_gnn and model multimodal; "
+        f"start: {trained} holds encoder vector_transformer and model multimodal, this run asks for encoder hetero_gnn "
+        "and model multimodal; "
         "leave encoder and model out to take the checkpoint's"
     )
     model = PluginRef("multimodal", {**recipe.model.params, "modes": 3})
@@ -397,7 +400,10 @@ def test_a_network_that_has_not_learned_is_warned_of(trained: Path, tmp_path: Pa
     metrics = json.loads((bad / "metrics.json").read_text())
     metrics["validation"] |= {"near_ade_m": 31.0, "constant_velocity_near_ade_m": 1.9}
     (bad / "metrics.json").write_text(json.dumps(metrics))
-    said = "the first 3 s are 31.00 m off, those of driving straight on at constant velocity 1.90 m: this network has not learned to drive"
+    said = (
+        "the first 3 s are 31.00 m off, those of driving straight on at constant velocity 1.90 m: this network has not "
+        "learned to drive"
+    )
     assert said in add_scores(bad, [])
     assert said not in (trained / "README.md").read_text()
 

@@ -68,7 +68,8 @@ def test_recovery_joins_position_speed_and_heading() -> None:
 
 
 def test_recovery_against_a_solved_quintic() -> None:
-    """Each axis is the polynomial of degree five with the given place, speed and acceleration at both ends, solved as a linear system."""
+    """Each axis is the polynomial of degree five with the given place, speed and acceleration at both ends, solved as a
+    linear system."""
     rng = np.random.default_rng(3)
     logged, ego = rng.normal(size=10), rng.normal(size=10)
     logged[3], ego[3] = 8.0, 7.0
@@ -152,7 +153,7 @@ class _One:
         return self._map
 
 
-# ---- late starts --------------------------------------------------------------------------------------------------------
+# ---- late starts ---------------------------------------------------------------------
 
 
 def _standing_till(drive: Any, frame: int) -> Any:
@@ -215,7 +216,7 @@ def test_nobody_starts_late_into_others(made_up_source: Any) -> None:
     assert found > 10
 
 
-# ---- mirror -------------------------------------------------------------------------------------------------------------
+# ---- mirror --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("log", range(3))
@@ -266,7 +267,7 @@ def test_pictures_words_and_sides() -> None:
         check_mirror(FeatureSpec(reference_lines=2))
 
 
-# ---- agent dropout --------------------------------------------------------------------------------------------------------
+# ---- agent dropout -------------------------------------------------------------------
 
 
 def _near(drive: Any, frame: int, keep_m: float) -> set[int]:

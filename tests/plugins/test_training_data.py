@@ -155,7 +155,7 @@ def test_chunks_spread_over_all_samples() -> None:
     assert [len(r) for r in chunks(spread(10, 24), 8)] == [8, 2]
 
 
-# ---- weights ------------------------------------------------------------------------------------------------------------
+# ---- weights -------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -216,7 +216,8 @@ def test_balance_brings_rare_patterns_up_in_the_course_of_the_run(made_up_source
 def test_scenarios_of_the_index_weigh_their_samples(made_up_source: Any, tmp_path: Path) -> None:
     samples = found(made_up_source, logs=1)
     plain = scenario_weights(BalanceConfig(tags={"traversing_crosswalk": 3.0}), made_up_source, samples)
-    # anchors at frames 40, 80, 120, 160 with tags by turns: a sample has the weight of the nearest, the earlier one where two are as near
+    # anchors at frames 40, 80, 120, 160 with tags by turns: a sample has the weight of the nearest, the earlier one
+    # where two are as near
     np.testing.assert_array_equal(
         plain, np.where((samples.frame > 60) & (samples.frame <= 100) | (samples.frame > 140), 3.0, 1.0)
     )

@@ -205,7 +205,8 @@ def test_what_is_frozen_does_not_move(
     assert all(torch.equal(before[k], after[k]) for k in still)
     assert not all(torch.equal(before[k], after[k]) for k in before.keys() - still)
     state = {k.split(".")[1] for k in tensors(done.last, "training") if k.startswith("optimizer.")}
-    network = build_network({"name": "vector_transformer", "params": dropout.params}, {"name": "multimodal", "params": recipe.model.params})  # fmt: skip
+    network = build_network({"name": "vector_transformer", "params": dropout.params}, {"name": "multimodal",
+    "params": recipe.model.params})  # fmt: skip
     names = [f"{part}.{k}" for part in ("encoder", "model") for k, _ in getattr(network, part).named_parameters()]
     assert len(state) == len([n for n in names if n not in still])
 

@@ -41,7 +41,8 @@ def run_ranks(job: Path, count: int) -> None:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     shared = {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
+        "GROUP_RANK": "0",
         "TORCHELASTIC_RUN_ID": "test",
     }  # fmt: skip
     ranks = [start([str(RANKS), str(job)], RANK=str(k), LOCAL_RANK=str(k), **shared) for k in range(count)]
@@ -69,9 +70,10 @@ def largest_gap(a: Path, b: Path) -> float:
 
 
 def test_two_processes_train_as_one(recipe: TrainConfig, made_up_store: Path, tmp_path: Path) -> None:
-    """With dropout, augmentation and averaged weights. The single process cuts its batches into the same two parts by accumulation: both add up the same two
-    gradients and halve them, which is exact, so DDP gives the same bits. FSDP sums the gradients' norm shard by shard: the last bit of it may differ, and
-    weights that change nothing (the bias of all logits, of all keys) are then moved by Adam's quotient of two roundings."""
+    """With dropout, augmentation and averaged weights. The single process cuts its batches into the same two parts by
+    accumulation: both add up the same two gradients and halve them, which is exact, so DDP gives the same bits. FSDP
+    sums the gradients' norm shard by shard: the last bit of it may differ, and weights that change nothing (the bias of
+    all logits, of all keys) are then moved by Adam's quotient of two roundings."""
     base = replace(recipe, data=str(made_up_store), steps=6, ema_decay=0.9, workers=2, save_every=3)
     runs: list[dict[str, Any]] = []
 

@@ -78,7 +78,8 @@ def twice(module: TrainModule, number: int) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_told_to_stop_stores_its_step_and_goes_on_bit_for_bit(
-    number: signal.Signals, code: int, recipe: TrainConfig, made_up_source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, code: int, recipe: TrainConfig, made_up_source: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     recipe = replace(recipe, accumulate=2, ema_decay=0.9)
     whole = train(replace(recipe, out=str(tmp_path / "whole")), source=made_up_source, progress=False)
@@ -161,7 +162,8 @@ def test_a_run_stopped_while_it_is_prepared_leaves_nothing(
 def test_the_third_signal_ends_a_process_that_does_not_stop() -> None:
     code = (
         "import os, signal, time\nfrom roadcraft.plugins.training.stopping import StopRequest\nr = StopRequest()\n"
-        "with r.listening(), r.waiting(patient=True):\n    for _ in range(3):\n        os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)"
+        "with r.listening(), r.waiting(patient=True):\n    for _ in range(3):\n        os.kill(os.getpid(), "
+        "signal.SIGTERM)\n    time.sleep(60)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 143
 
@@ -194,7 +196,8 @@ def test_the_command_tells_a_script_that_it_was_stopped(
     file.write_text(to_yaml(described(recipe)))
     path = os.pathsep.join(p for p in sys.path if p)
     process = subprocess.Popen(
-        [sys.executable, "-m", "roadcraft.core.cli", "train", str(file)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "roadcraft.core.cli", "train", str(file)], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     while process.poll() is None and not list(out.glob("tensorboard/*tfevents*")):
@@ -204,7 +207,8 @@ def test_the_command_tells_a_script_that_it_was_stopped(
     assert process.returncode == 143, errors
     step = strict(out / "last" / "training.json")["step"]
     assert errors.strip().splitlines()[-1] == (
-        f"stopped by SIGTERM at step {step}; {out}/last holds step {step}; {out}/best is written at the first validation; "
+        f"stopped by SIGTERM at step {step}; {out}/last holds step {step}; {out}/best is written at the first "
+        "validation; "
         f"go on with: roadcraft train --resume {out}"
     )
     assert "Traceback" not in said + errors
@@ -230,7 +234,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_gets_into_the_weights(
         train(recipe, source=made_up_source, progress=False)
     run = Path(recipe.out)
     assert str(found.value) == (
-        "training stopped at step 7, where a value is not finite: the loss term choice is nan (a lower learning_rate or clip helps: they are 0.002 and 1; "
+        "training stopped at step 7, where a value is not finite: the loss term choice is nan (a lower learning_rate "
+        "or clip helps: they are 0.002 and 1; "
         f"{run}/last holds step 4, {run}/best holds step 4)"
     )
     assert all(bool(v.isfinite().all()) for v in arrays(run).values())
@@ -376,8 +381,10 @@ def test_damage_to_a_checkpoint_is_told(recipe: TrainConfig, made_up_source: Any
 
     weights = "is not the file that was written: its digest differs"
     for name, change, said in (
-        ("model.safetensors", flip, weights), ("model.safetensors", cut, weights), ("model.safetensors", lambda d: b"", weights),
-        ("config.yaml", cut_at_a_line, "missing"), ("config.yaml", lambda d: d[:-20], weights), ("config.yaml", lambda d: b"\xff\xfe", "not valid YAML"),
+        ("model.safetensors", flip, weights), ("model.safetensors", cut, weights), ("model.safetensors", lambda d: b"",
+        weights),
+        ("config.yaml", cut_at_a_line, "missing"), ("config.yaml", lambda d: d[:-20], weights), ("config.yaml",
+        lambda d: b"\xff\xfe", "not valid YAML"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=rf"{name if said != weights else 'model.safetensors'}.*{said}"):
             load_checkpoint(spoilt(done.best, name, change))

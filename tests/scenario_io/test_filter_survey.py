@@ -35,16 +35,21 @@ DATA = Rows(ROWS)
 @pytest.mark.parametrize(
     ("filter", "said"),
     [
-        ({"scenario_tokens": ("1fab", "deadbeef")}, "suite.filter.scenario_tokens: 1 of 2 is not in the data: deadbeef"),
-        ({"scenario_tokens": ("2f",)}, "suite.filter.scenario_tokens: 1 of 1 is not in the data: 2f (did you mean 2fab?)"),
-        ({"log_names": ("log_a", "log_q", "gone")}, "suite.filter.log_names: 2 of 3 are not in the data: log_q (did you mean log_b?), gone"),
+        ({"scenario_tokens": ("1fab", "deadbeef")},
+        "suite.filter.scenario_tokens: 1 of 2 is not in the data: deadbeef"),
+        ({"scenario_tokens": ("2f",)},
+        "suite.filter.scenario_tokens: 1 of 1 is not in the data: 2f (did you mean 2fab?)"),
+        ({"log_names": ("log_a", "log_q", "gone")},
+        "suite.filter.log_names: 2 of 3 are not in the data: log_q (did you mean log_b?), gone"),
         ({"map_names": ("bostn",)}, "suite.filter.map_names: 1 of 1 is not in the data: bostn (did you mean boston?)"),
         ({"splits": ("test",)}, "suite.filter.splits: 1 of 1 is not in the data: test"),
         (
             {"scenario_types": ("starting_left_trun", "changing_lane")},
-            "suite.filter.scenario_types: 1 of 2 is not in the data: starting_left_trun (did you mean starting_left_turn?)",
+            "suite.filter.scenario_types: 1 of 2 is not in the data: starting_left_trun (did you mean "
+            "starting_left_turn?)",
         ),
-        ({"scenario_types": ("stopping_with_lead",)}, "suite.filter.scenario_types: 1 of 1 is not in the data: stopping_with_lead"),
+        ({"scenario_types": ("stopping_with_lead",)},
+        "suite.filter.scenario_types: 1 of 1 is not in the data: stopping_with_lead"),
     ],
 )  # fmt: skip
 def test_what_the_data_lack_is_named(filter, said):
@@ -72,11 +77,18 @@ def test_tokens_of_a_file_are_asked_for_too(tmp_path):
 @pytest.mark.parametrize(
     ("filter", "said"),
     [
-        ({"scenario_types": ("left_trun",)}, "3 scenarios; scenario_types leaves 0: left_trun is not in the data, did you mean starting_left_turn?"),
-        ({"scenario_types": ("xyz",)}, "3 scenarios; scenario_types leaves 0: they have changing_lane, low_magnitude_speed, starting_left_turn"),
-        ({"map_names": ("singapore",), "scenario_types": ("changing_lane",)}, "3 scenarios; map_names leaves 1; scenario_types leaves 0: types are asked for, and these have none (no tags, as Waymo's): leave scenario_types out"),
-        ({"log_names": ("log_b",), "preset": "mapped"}, "3 scenarios; log_names leaves 1; scenario_types of preset 'mapped' leaves 0: preset 'mapped' asks for nuPlan's types, and these have none (no tags, as Waymo's): leave the preset out"),
-        ({"log_names": ("log_b",), "remove_invalid_goals": True}, "3 scenarios; log_names leaves 1; remove_invalid_goals leaves 0: none of them has a mission goal"),
+        ({"scenario_types": ("left_trun",)},
+        "3 scenarios; scenario_types leaves 0: left_trun is not in the data, did you mean starting_left_turn?"),
+        ({"scenario_types": ("xyz",)},
+        "3 scenarios; scenario_types leaves 0: they have changing_lane, low_magnitude_speed, starting_left_turn"),
+        ({"map_names": ("singapore",), "scenario_types": ("changing_lane",)},
+        "3 scenarios; map_names leaves 1; scenario_types leaves 0: types are asked for, and these have none (no tags, "
+        "as Waymo's): leave scenario_types out"),
+        ({"log_names": ("log_b",), "preset": "mapped"},
+        "3 scenarios; log_names leaves 1; scenario_types of preset 'mapped' leaves 0: preset 'mapped' asks for "
+        "nuPlan's types, and these have none (no tags, as Waymo's): leave the preset out"),
+        ({"log_names": ("log_b",), "remove_invalid_goals": True},
+        "3 scenarios; log_names leaves 1; remove_invalid_goals leaves 0: none of them has a mission goal"),
     ],
 )  # fmt: skip
 def test_the_field_that_takes_the_last_scenario_is_named(filter, said):

@@ -187,7 +187,8 @@ _ROWS = st.lists(
 @given(_ROWS, st.integers(1, 9), st.integers(1, 30), st.floats(0, 20), st.booleans(), st.integers(0, 5))
 def test_any_filter_keeps_its_promises(rows, per, limit, spacing, shuffle, seed):
     f = ScenarioFilter(
-        scenario_types=("a", "b"), num_scenarios_per_type=per, limit_total_scenarios=limit, timestamp_threshold_s=spacing,
+        scenario_types=("a", "b"), num_scenarios_per_type=per, limit_total_scenarios=limit,
+        timestamp_threshold_s=spacing,
         remove_invalid_goals=True, shuffle=shuffle, seed=seed,
     )  # fmt: skip
     chosen = select(rows, f)
@@ -205,7 +206,7 @@ def test_any_filter_keeps_its_promises(rows, per, limit, spacing, shuffle, seed)
         assert [s.row.token for s in chosen] == sorted(s.row.token for s in chosen)
 
 
-# ---- filters that look at the drives ----------------------------------------------------------------------------------------------------------------
+# ---- filters that look at the drives -------------------------------------------------
 
 
 class OneDrive(ScenarioSource):
@@ -229,7 +230,8 @@ class OneDrive(ScenarioSource):
 
 @pytest.fixture
 def accelerating(make_drive, make_map, make_rows):
-    """Scenario 'a' stands, then starts in the middle of its window; 'b' drives at 5 m/s, and its route is farther on."""
+    """Scenario 'a' stands, then starts in the middle of its window; 'b' drives at 5 m/s, and its route is farther
+    on."""
     drive = make_drive(3)
     scenes = Scenes(np.array([0, 20]), Ragged.build([[71], [72]]), np.zeros((2, 3)), np.ones(2, bool), ("s0", "s1"))
     drive = replace(drive, scenes=scenes)

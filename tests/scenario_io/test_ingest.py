@@ -38,7 +38,8 @@ def logs(tmp_path_factory, make_drive, make_map, make_rows) -> Path:
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Every drive that is found; a killed writer may have left a file whose drives are told as not found, never a damaged one."""
+    """Every drive that is found; a killed writer may have left a file whose drives are told as not found, never a
+    damaged one."""
     store = Store(path)
     assert [f for f in store.verify() if "no index file names it" not in f] == []
     return {k: store.drive(k).objects.box.tobytes() for k in store.logs()}
@@ -150,7 +151,10 @@ def test_interrupted(logs, tmp_path):
 
 @pytest.mark.parametrize("how", ["file", "stdin"])
 def test_a_script_needs_no_guard(logs, tmp_path, how):
-    text = f"from roadcraft.scenario_io import ingest\nprint(ingest('store', {str(logs)!r}, {str(tmp_path / 'out')!r}, workers=2).drives)\n"
+    text = (
+        f"from roadcraft.scenario_io import ingest\nprint(ingest('store', {str(logs)!r}, {str(tmp_path / 'out')!r}, "
+        "workers=2).drives)\n"
+    )
     (tmp_path / "plain.py").write_text(text)
     name = str(tmp_path / "plain.py") if how == "file" else "-"
     run = subprocess.run([sys.executable, name], input=text, capture_output=True, text=True, check=False)
@@ -294,7 +298,7 @@ def test_tagged_only(damaged, tmp_path):
     assert ingest("store", damaged, tmp_path / "out", workers=1, tagged_only=True).scenarios == 4
 
 
-# ---- opening --------------------------------------------------------------------------------------------------------------------------------------
+# ---- opening -------------------------------------------------------------------------
 
 
 def test_formats_are_told_from_the_files(logs, tmp_path):
@@ -334,7 +338,7 @@ def test_unknown_params_are_told(logs, tmp_path):
         ingest("womd", logs, tmp_path / "out", {"splitz": "val"})
 
 
-# ---- real logs ------------------------------------------------------------------------------------------------------------------------------------
+# ---- real logs -----------------------------------------------------------------------
 
 
 def test_a_scenario_is_the_same_from_the_store_and_from_the_log(shared, tmp_path):

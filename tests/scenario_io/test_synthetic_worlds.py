@@ -1,4 +1,5 @@
-"""Synthetic worlds: every situation, the roads they are driven on, the expert's manners, and that a seed says it all."""
+"""Synthetic worlds: every situation, the roads they are driven on, the expert's manners, and that a seed says it
+all."""
 
 from __future__ import annotations
 

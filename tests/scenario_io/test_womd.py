@@ -1,4 +1,5 @@
-"""Waymo Motion: real scenarios where they lie beside the checkout, and messages built here for everything that can be wrong."""
+"""Waymo Motion: real scenarios where they lie beside the checkout, and messages built here for everything that can be
+wrong."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def straight(x0: float, x1: float, y: float) -> list[tuple[float, float]]:
 
 
 def message(scenario_id: str = "00000000000000ab") -> Any:
-    """A road east with two lanes (1 right, 2 left), a signalised connector ahead of lane 1 (3), a left turn from it (4), and lane 5 beyond."""
+    """A road east with two lanes (1 right, 2 left), a signalised connector ahead of lane 1 (3), a left turn from it
+    (4), and lane 5 beyond."""
     m = protos.scenario_class()(scenario_id=scenario_id, current_time_index=ANCHOR, sdc_track_index=1)
     m.timestamps_seconds.extend(0.1 * i for i in range(STEPS))
     track(m, 77, 1, 30.0, 0.0, 10.0)
@@ -254,7 +256,7 @@ def test_history_alone_makes_no_scenario(tmp_path, capsys):
         find(Store(tmp_path / "s"))
 
 
-# ---- damage ---------------------------------------------------------------------------------------------------------------------------------------
+# ---- damage --------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -315,16 +317,19 @@ def test_a_cut_off_file(three, less):
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (lambda m: m.tracks[1].states[3].__setattr__("center_x", math.nan), r"track 42, step 3: a state of the ego is not finite"),
+        (lambda m: m.tracks[1].states[3].__setattr__("center_x", math.nan),
+        r"track 42, step 3: a state of the ego is not finite"),
         (lambda m: m.tracks[1].states[4].__setattr__("valid", False), r"step 4: the ego has no valid state"),
         (lambda m: m.tracks[0].states.pop(), r"track 77 has 30 states for 31 time stamps"),
         (lambda m: m.__setattr__("sdc_track_index", 9), r"sdc_track_index 9 names none of 4 tracks"),
         (lambda m: m.__setattr__("current_time_index", 31), r"current_time_index 31 is not a step"),
         (lambda m: m.__setattr__("scenario_id", ""), r"not a Waymo Motion scenario"),
         (lambda m: m.timestamps_seconds.__setitem__(5, 0.0), r"time stamps that do not increase"),
-        (lambda m: m.map_features[2].lane.polyline[7].__setattr__("y", math.nan), r"lane 3, point 7: a coordinate is not finite"),
+        (lambda m: m.map_features[2].lane.polyline[7].__setattr__("y", math.nan),
+        r"lane 3, point 7: a coordinate is not finite"),
         (lambda m: m.map_features[6].road_edge.polyline[1].__setattr__("x", math.nan), r"map feature 20, point 1"),
-        (lambda m: [f.lane.ClearField("polyline") for f in m.map_features if f.HasField("lane")], r"no lane with a centre line"),
+        (lambda m: [f.lane.ClearField("polyline") for f in m.map_features if f.HasField("lane")],
+        r"no lane with a centre line"),
         (lambda m: m.ClearField("map_features"), r"no lane with a centre line"),
     ],
 )  # fmt: skip
@@ -477,7 +482,7 @@ def test_dense():
     np.testing.assert_allclose(line, [[0, 0], [0.4, 0], [0.8, 0], [1.2, 0], [1.2, 0.3]])
 
 
-# ---- real scenarios -------------------------------------------------------------------------------------------------------------------------------
+# ---- real scenarios ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

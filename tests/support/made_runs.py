@@ -62,8 +62,10 @@ def make_run(
     items = [
         SuiteScenario(
             ScenarioRow(
-                token=r["token"], tags=(r["type"],), log=r["log"], split="test", map_name=r["map"], source=r.get("source", "made up"),
-                licence="none", anchor_us=0, interval_us=50_000, stride=2, has_goal=True, first_us=0, last_us=10_000_000,
+                token=r["token"], tags=(r["type"],), log=r["log"], split="test", map_name=r["map"],
+                source=r.get("source", "made up"),
+                licence="none", anchor_us=0, interval_us=50_000, stride=2, has_goal=True, first_us=0,
+                last_us=10_000_000,
             ),
             r["type"],
             (0, 10_000_000),

@@ -1,4 +1,5 @@
-"""A map that holds everything the nuPlan format can hold, and drives of random numbers: formats and stores must carry anything."""
+"""A map that holds everything the nuPlan format can hold, and drives of random numbers: formats and stores must carry
+anything."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ NAME = "2021.01.01.00.00.00_veh-01_00000_00100"
 
 
 def make_map(seed: int = 0) -> MapData:
-    """Two lanes (ids 11, 15), two connectors (40 with a light and two stop lines, 41 with a light without any), two lanes (19, 23); every kind of area.
+    """Two lanes (ids 11, 15), two connectors (40 with a light and two stop lines, 41 with a light without any), two
+    lanes (19, 23); every kind of area.
 
     Another ``seed`` moves it by less than a metre.
     """
@@ -68,7 +70,8 @@ def make_map(seed: int = 0) -> MapData:
         (990, AreaKind.SPEED_BUMP, 0, box(70, -2, 71, 2)),
     ]
     made = sketch_map(
-        lanes, areas, list(enumerate(edges, 500)), width_m=WIDTH, intersections={90: 2}, name="us-ma-boston", version="9.12.1817", epsg=32619
+        lanes, areas, list(enumerate(edges, 500)), width_m=WIDTH, intersections={90: 2}, name="us-ma-boston",
+        version="9.12.1817", epsg=32619
     )  # fmt: skip
     as_read = replace(
         made.lanes,
@@ -80,7 +83,8 @@ def make_map(seed: int = 0) -> MapData:
 
 
 def make_drive(seed: int, frames: int = 420, name: str = NAME) -> Drive:
-    """Random, but in the order in which nuPlan's reader yields things: objects by kind, static ones without velocity, no steering."""
+    """Random, but in the order in which nuPlan's reader yields things: objects by kind, static ones without velocity,
+    no steering."""
     rng = np.random.default_rng(seed)
     n_tracks = 14
     kinds = np.append(np.arange(7), rng.integers(0, 7, n_tracks - 7)).astype(np.uint8)

@@ -1,4 +1,5 @@
-"""A made-up junction and a made-up drive through it: small enough to build in milliseconds, rich enough to train a few steps on."""
+"""A made-up junction and a made-up drive through it: small enough to build in milliseconds, rich enough to train a few
+steps on."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ def _arc(center: tuple[float, float], radius: float, first: float, last: float) 
 
 
 def make_map() -> MapData:
-    """A two-lane road east (lane rows 0 left, 1 right), a junction with lights at x = 100 with connectors straight on (6, 7), to the left (8) and to the right
-    (9), and the roads beyond: east (2, 3), north (4) and south (5). A crosswalk lies before the junction."""
+    """A two-lane road east (lane rows 0 left, 1 right), a junction with lights at x = 100 with connectors straight on
+    (6, 7), to the left (8) and to the right (9), and the roads beyond: east (2, 3), north (4) and south (5). A
+    crosswalk lies before the junction."""
     lines = [
         (500, _straight((0, WIDTH), (100, WIDTH)), (106, 108)),
         (500, _straight((0, 0), (100, 0)), (107, 109)),

@@ -1,4 +1,5 @@
-"""Scenarios rebuilt from golden drives alone, and the simplest agents, so that the closed loop can be tested without readers and planners."""
+"""Scenarios rebuilt from golden drives alone, and the simplest agents, so that the closed loop can be tested without
+readers and planners."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from roadcraft.validation.golden.files import GoldenDrive, lights_of, read_golde
 
 
 def scenario_of(golden: GoldenDrive) -> Scenario:
-    """The window of a golden drive as a scenario of its own: no past, the objects of the drive, the last frame's repeated for iteration N - 1."""
+    """The window of a golden drive as a scenario of its own: no past, the objects of the drive, the last frame's
+    repeated for iteration N - 1."""
     d = golden.data
     n, expert = d["iterations"], np.array([[v or 0.0 for v in row] for row in d["expert"]])
     ego = np.zeros((n, 10))

@@ -35,7 +35,8 @@ def name(golden: Path) -> str:
 
 @pytest.fixture
 def damaged(golden: Path, name: str, tmp_path: Path) -> Callable[..., Path]:
-    """``damaged(change, ...)``: a folder with copies of one drive, each changed, and links to the set's logs and maps."""
+    """``damaged(change, ...)``: a folder with copies of one drive, each changed, and links to the set's logs and
+    maps."""
     (tmp_path / "drives").mkdir()
     for part in ("logs", "maps"):
         (tmp_path / part).symlink_to(golden / part)
@@ -140,7 +141,8 @@ def test_a_plan_may_hang_on_the_last_digits_of_our_own_state(straight_drive: Cal
 def test_entries_of_a_series_are_explained_one_by_one(straight_drive: Callable[..., Report]) -> None:
     (verdict,) = straight_drive("a50259b4d5728111").verdicts
     assert verdict.why == (
-        "time_to_collision_within_bound.series: values[50], values[52], values[57], values[63], values[64] change as ego is moved by no more than the "
+        "time_to_collision_within_bound.series: values[50], values[52], values[57], values[63], values[64] change as "
+        "ego is moved by no more than the "
         "drives lie apart",
     )
 

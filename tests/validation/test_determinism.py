@@ -1,4 +1,5 @@
-"""Scores do not depend on batch size or number of workers, bit for bit: also those of networks and of what wraps them."""
+"""Scores do not depend on batch size or number of workers, bit for bit: also those of networks and of what wraps
+them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ MODEL = {"name": "multimodal", "params": {"modes": 2, "layers": 1, "heads": 4}}
 
 @pytest.fixture(scope="module")
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network: what it does is poor, but it does it as a trained one would. One encoder keeps a cache across steps."""
+    """An untrained network: what it does is poor, but it does it as a trained one would. One encoder keeps a cache
+    across steps."""
     torch = pytest.importorskip("torch")
     from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
 

@@ -192,7 +192,8 @@ def test_ours_inside_the_devkit(
     want = np.array([row[1:11] for row in drive.data["ego"]])
     off = np.abs(ego - want)
     print(
-        f"{drive.name} {name}: position {off[:, :2].max():.1e} m, speed {off[:, 3].max():.1e}, steering {off[:, 7].max():.1e}, planner {seconds:.2f} s"
+        f"{drive.name} {name}: position {off[:, :2].max():.1e} m, speed {off[:, 3].max():.1e}, steering "
+        f"{off[:, 7].max():.1e}, planner {seconds:.2f} s"
     )
     assert off[:, [0, 1, 3, 7]].max() < within
     again = pickle.loads(pickle.dumps(planner))

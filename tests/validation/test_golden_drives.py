@@ -1,4 +1,5 @@
-"""Whole drives from the logs and maps themselves: our planners, agents and closed loop against the reference's, step by step."""
+"""Whole drives from the logs and maps themselves: our planners, agents and closed loop against the reference's, step by
+step."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def any_map():
 
 
 def rollout(map_data, boxes, kinds, *, speed=None, velocity=None, lights=(), plan=None):
-    """The ego at the origin, heading along x, at ``speed`` (N,) by step; objects that do not move, whatever their velocity says."""
+    """The ego at the origin, heading along x, at ``speed`` (N,) by step; objects that do not move, whatever their
+    velocity says."""
     ego = np.zeros((N, 10))
     ego[:, 3] = np.zeros(N) if speed is None else speed
     o = len(boxes)

@@ -1,4 +1,5 @@
-"""What a metric of a third party may answer, what happens when it answers something else, and how it enters the score."""
+"""What a metric of a third party may answer, what happens when it answers something else, and how it enters the
+score."""
 
 from __future__ import annotations
 

@@ -126,7 +126,8 @@ def test_thinning_of_connectors(seed: int) -> None:
 
 def test_overlapping_lanes_are_told() -> None:
     held = [[0], [0], [0], [0], [1], [1], [0, 1], [1]]
-    # the third corner of the second step is under a candidate, so nothing is searched and nothing noticed, as in the reference
+    # the third corner of the second step is under a candidate, so nothing is searched and nothing noticed, as in the
+    # reference
     _, _, fault = corner_route(*ragged(held), frozen(np.zeros(2), np.uint8), *ragged([[], []]))
     assert fault == -1
     held[2] = [0, 1]

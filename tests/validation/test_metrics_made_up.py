@@ -1,4 +1,5 @@
-"""Each metric on a small made-up world: what it answers when all is well, when ego fails, and where the reference's corner cases lie."""
+"""Each metric on a small made-up world: what it answers when all is well, when ego fails, and where the reference's
+corner cases lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Before a run begins: every mistake of names, paths and data at once, the same from ``score`` and from ``config check``, and nothing written."""
+"""Before a run begins: every mistake of names, paths and data at once, the same from ``score`` and from ``config
+check``, and nothing written."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from roadcraft.validation.scoring.score import load_score_config, stored_tree
 
 TRUCK = (
     "name: rig\nunits:\n  - {front_m: 4, rear_m: 1, width_m: 2.5, height_m: 3, wheel_base_m: 3}\n"
-    "  - {front_m: 8, rear_m: 4, width_m: 2.5, height_m: 4, wheel_base_m: 8}\nmax_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
+    "  - {front_m: 8, rear_m: 4, width_m: 2.5, height_m: 4, wheel_base_m: 8}\nmax_steering_rad: 1\naccel_lag_s: "
+    "0\nsteering_lag_s: 0\n"
 )
 Run = Callable[..., tuple[int, str, str]]
 
@@ -37,20 +39,33 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["suite.filter.preset=maped"], 2, "suite.filter.preset (command line): no preset 'maped'; did you mean 'mapped'?"),
+        (["suite.filter.preset=maped"], 2,
+        "suite.filter.preset (command line): no preset 'maped'; did you mean 'mapped'?"),
         (["vehicle=pacfica"], 2, "vehicle (command line): there is no vehicle 'pacfica'; did you mean 'pacifica'?"),
-        (["vehicle=conf/truck.yaml"], 4, "error: vehicle (command line): DIR/conf/truck.yaml: cannot be read: No such file or directory\n"),
-        (["vehicle=rig.yaml"], 2, "vehicle (command line): 'rig' has 2 units, kinematic_bicycle drives one; choose another simulation.vehicle_model"),
-        (["data=nowhere"], 4, "error: suite.data (command line): DIR/nowhere: there is no such file or folder (accepted: a store"),
+        (["vehicle=conf/truck.yaml"], 4,
+        "error: vehicle (command line): DIR/conf/truck.yaml: cannot be read: No such file or directory\n"),
+        (["vehicle=rig.yaml"], 2,
+        "vehicle (command line): 'rig' has 2 units, kinematic_bicycle drives one; choose another "
+        "simulation.vehicle_model"),
+        (["data=nowhere"], 4,
+        "error: suite.data (command line): DIR/nowhere: there is no such file or folder (accepted: a store"),
         (["data="], 2, "  - suite.data is missing (command line): say data=STORE"),
-        (["planner=learned"], 4, "error: planner.params (command line): no checkpoint is named (checkpoint=RUN/best, a folder written by: roadcraft train)\n"),
-        (["planner=learned", "planner.checkpoint=none"], 4, "error: planner.params.checkpoint (command line): DIR/none: there is no such file or folder\n"),
-        (["planner=guard", "planner.planner={name: learned, checkpoint: none}"], 4, "error: planner.params.planner.params.checkpoint (command line): DIR/none: there is"),
-        (["planner=guard", "planner.planner=idm", "planner.fallback=pdm_closd"], 2, "planner.params.fallback (command line): no planner named 'pdm_closd'; did"),
-        (["planner=learned", "planner.checkpoint=."], 4, "error: planner.params (command line): DIR: config.yaml and model.safetensors missing"),
-        (["suite.filter.tokens_file=none.txt"], 4, "error: suite.filter.tokens_file (command line): DIR/none.txt: there is no such file or folder\n"),
+        (["planner=learned"], 4,
+        "error: planner.params (command line): no checkpoint is named (checkpoint=RUN/best, a folder written by: "
+        "roadcraft train)\n"),
+        (["planner=learned", "planner.checkpoint=none"], 4,
+        "error: planner.params.checkpoint (command line): DIR/none: there is no such file or folder\n"),
+        (["planner=guard", "planner.planner={name: learned, checkpoint: none}"], 4,
+        "error: planner.params.planner.params.checkpoint (command line): DIR/none: there is"),
+        (["planner=guard", "planner.planner=idm", "planner.fallback=pdm_closd"], 2,
+        "planner.params.fallback (command line): no planner named 'pdm_closd'; did"),
+        (["planner=learned", "planner.checkpoint=."], 4,
+        "error: planner.params (command line): DIR: config.yaml and model.safetensors missing"),
+        (["suite.filter.tokens_file=none.txt"], 4,
+        "error: suite.filter.tokens_file (command line): DIR/none.txt: there is no such file or folder\n"),
         (["out=rig.yaml"], 2, "  - out (command line): DIR/rig.yaml is a file; name a new folder with out="),
-        (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4, "error: suite.filter (command line): "),
+        (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4,
+        "error: suite.filter (command line): "),
     ],
 )  # fmt: skip
 def test_check_and_score_refuse_the_same_and_leave_nothing_behind(

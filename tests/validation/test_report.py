@@ -150,7 +150,8 @@ def test_runs_over_other_scenarios_are_not_compared_in_silence(made, tmp_path):
     data = embedded(report([a, b], tmp_path / "r.html"), "data")
     (said,) = data["warnings"]
     assert said.startswith(
-        "The runs did not drive the same scenarios (idm (a) 20, idm (b) 50 results, 10 of them in all runs): means of runs cannot be compared"
+        "The runs did not drive the same scenarios (idm (a) 20, idm (b) 50 results, 10 of them in all runs): means of "
+        "runs cannot be compared"
     )
     following = next(r for r in data["types"]["nonreactive"]["rows"] if r["label"] == "following")
     assert following["counts"] == [10, 25]
@@ -267,7 +268,10 @@ def test_a_browser_loads_and_scrubs_it(page, visit, width):
     tab.wait_for_function("document.body.dataset.step === '0'")
     wide = tab.evaluate("document.documentElement.scrollWidth")
     assert wide <= width + 1, "the page itself never scrolls sideways"
-    cut = "[...document.querySelectorAll('.scroll')].filter(b => b.scrollWidth > b.clientWidth + 1 && !b.classList.contains('wide'))"
+    cut = (
+        "[...document.querySelectorAll('.scroll')].filter(b => b.scrollWidth > b.clientWidth + 1 && "
+        "!b.classList.contains('wide'))"
+    )
     assert tab.evaluate(f"{cut}.length") == 0, "a table that is cut off says so"
 
 

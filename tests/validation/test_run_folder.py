@@ -1,4 +1,5 @@
-"""Run folders: what a run was made with is kept and compared, damage is told, and nothing is read of a run that is not whole."""
+"""Run folders: what a run was made with is kept and compared, damage is told, and nothing is read of a run that is not
+whole."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def test_a_run_that_is_not_finished_is_refused_with_what_finishes_it(run, reader
     with pytest.raises(DataError) as e:
         READERS[reader](run)
     assert str(e.value) == (
-        f"{run}: this run is not finished: 4 of 8 drives are kept (finish it with: roadcraft score --resume --out {run})"
+        f"{run}: this run is not finished: 4 of 8 drives are kept (finish it with: roadcraft score --resume --out "
+        f"{run})"
     )
 
 
@@ -541,7 +543,8 @@ def test_a_great_many_scenarios_without_a_filter_are_driven_only_when_asked_for(
     with pytest.raises(ConfigError) as e:
         run_score(tmp_path / "run", small_store, at_most=7)
     assert str(e.value) == (
-        f"suite.filter is empty, so that all 8 scenarios of {small_store} would be driven, 8 drives: say --all to drive them all, "
+        f"suite.filter is empty, so that all 8 scenarios of {small_store} would be driven, 8 drives: say --all to "
+        "drive them all, "
         "--dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
     )
     assert not (tmp_path / "run").exists()
@@ -555,7 +558,10 @@ def test_data_that_cannot_be_loaded_stop_the_run_and_count_against_nobody(small_
     damage(shard)
     words = ["score", "planner=constant_velocity", f"data={store}", "workers=1", "batch=2", "--out", tmp_path / "run"]
     done = roadcraft(*words, code=4)
-    told = rf"^error: {shard}: .*; (\d) of 8 drives are kept \(delete this file and run the same ingest again: .*, then (.*)\)$"
+    told = (
+        rf"^error: {shard}: .*; (\d) of 8 drives are kept \(delete this file and run the same ingest again: .*, then "
+        r"(.*)\)$"
+    )
     found = re.search(told, done.stderr, re.MULTILINE)
     assert found, done.stderr
     assert "Traceback" not in done.stderr
@@ -586,6 +592,7 @@ def test_a_full_disk_is_told_with_what_is_kept(small_store, tmp_path, size, file
         left = [p for p in disk.rglob("*") if p.name.endswith(".tmp")]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-    assert re.search(rf"^error: {disk}/run/{file}: the disk is full; \d of 8 drives are kept \(free some space, then ", done.stderr, re.MULTILINE)  # fmt: skip
+    assert re.search(rf"^error: {disk}/run/{file}: the disk is full; \d of 8 drives are kept \(free some space, then ",
+    done.stderr, re.MULTILINE)  # fmt: skip
     assert "Traceback" not in done.stderr
     assert left == []

@@ -39,8 +39,10 @@ def mixed(made):
     return made.run(
         "mixed",
         [
-            made.result(0, 1.0, metrics=metrics(1.0, 1.0, 0.5), timings={"plan_call_p50_s": 0.010, "plan_call_p99_s": 0.050}),
-            made.result(1, 0.0, metrics=metrics(0.0, 1.0, 0.2, hit), timings={"plan_call_p50_s": 0.030, "plan_call_p99_s": 0.020}),
+            made.result(0, 1.0, metrics=metrics(1.0, 1.0, 0.5), timings={"plan_call_p50_s": 0.010,
+            "plan_call_p99_s": 0.050}),
+            made.result(1, 0.0, metrics=metrics(0.0, 1.0, 0.2, hit), timings={"plan_call_p50_s": 0.030,
+            "plan_call_p99_s": 0.020}),
             made.result(2, 0.6, metrics=metrics(1.0, 0.6, 2.0)),
             made.result(3, 0.0, status="failed"),
         ],
@@ -168,7 +170,7 @@ def test_junit_fails_by_the_rules_of_the_gate(mixed, tmp_path):
     assert (suite.get("failures"), cases["overall score"].find("failure")) == ("0", None)
 
 
-# ---- settings of metrics on the command line --------------------------------------------------------------------------
+# ---- settings of metrics on the command line -----------------------------------------
 
 
 def test_settings_of_a_further_metric_are_given_beside_it():
@@ -182,10 +184,14 @@ def test_settings_of_a_further_metric_are_given_beside_it():
 @pytest.mark.parametrize(
     ("names", "word", "said"),
     [
-        (["hard_braking"], "bound=3", r"metrics\[0\]\.params\.bound \(command line\): unknown key; did you mean 'bound_mps2'\?"),
-        (["hard_braking", "ego_jerk"], "bound=3", r"'bound=3' \(command line\): a metric's setting is key=value, or NAME\.key=value, NAME one of hard_braking, ego_jerk"),
+        (["hard_braking"], "bound=3",
+        r"metrics\[0\]\.params\.bound \(command line\): unknown key; did you mean 'bound_mps2'\?"),
+        (["hard_braking", "ego_jerk"], "bound=3",
+        r"'bound=3' \(command line\): a metric's setting is key=value, or NAME\.key=value, NAME one of hard_braking, "
+        r"ego_jerk"),
         ([], "bound=3", r"'bound=3' \(command line\): .* NAME given by --metric"),
-        (["hard_brakin"], "", r"metrics\[0\] \(command line\): no metric named 'hard_brakin'; did you mean 'hard_braking'\?"),
+        (["hard_brakin"], "",
+        r"metrics\[0\] \(command line\): no metric named 'hard_brakin'; did you mean 'hard_braking'\?"),
     ],
 )  # fmt: skip
 def test_wrong_settings_of_a_metric_are_told(names, word, said):

@@ -11,7 +11,10 @@ from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import VehicleRef
 from roadcraft.validation.scoring.score import load_score_config
 
-TRUCK = "name: mule\nunits: [{front_m: 4, rear_m: 1, width_m: 2, height_m: 2, wheel_base_m: 3}]\nmax_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
+TRUCK = (
+    "name: mule\nunits: [{front_m: 4, rear_m: 1, width_m: 2, height_m: 2, wheel_base_m: 3}]\nmax_steering_rad: "
+    "1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
+)
 
 
 @pytest.fixture
@@ -67,7 +70,9 @@ def test_the_guards_fallback_is_a_planner_like_any_other() -> None:
         ("call_timeout_s=0", "call_timeout_s (command line): must be above 0, got 0.0"),
         ("modes=[]", "suite.modes (command line): must name each mode once, and at least one, got ()"),
         ("modes=reactive", "suite.modes (command line): expected a list, got 'reactive'; write [reactive]"),
-        ("modes=[reactiv]", "suite.modes[0] (command line): 'reactiv' is not one of nonreactive, reactive, open_loop; did you mean 'reactive'?"),
+        ("modes=[reactiv]",
+        "suite.modes[0] (command line): 'reactiv' is not one of nonreactive, reactive, open_loop; did you mean "
+        "'reactive'?"),
         ("suite.filter=null", "suite.filter (command line): expected a map with keys among preset, scenario_types,"),
         ("metrics=headway", "metrics (command line): expected a list of metric names, got 'headway'; write [headway]"),
         ("metrics=[3]", "metrics[0] (command line): no metric named '3'; known: "),

@@ -46,7 +46,9 @@ def test_a_run_can_be_told_to_refuse_them(tmp_path, small_store, tokens):
 
 
 def test_a_filter_that_lets_nothing_pass_says_where_the_last_one_went(tmp_path, small_store):
-    with pytest.raises(DataError, match=r"8 scenarios; scenario_types leaves 0: changing_lnae is not in the data, did you mean changing_lane\?"):  # fmt: skip
+    with pytest.raises(DataError,
+    match=r"8 scenarios; scenario_types leaves 0: "
+    r"changing_lnae is not in the data, did you mean changing_lane\?"):  # fmt: skip
         run_score(tmp_path / "run", small_store, filter={"scenario_types": ["changing_lnae"]})
 
 

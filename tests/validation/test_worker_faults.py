@@ -1,4 +1,5 @@
-"""Plugins that hang, end the process or crash it, each in one scenario of a run: that scenario fails, with the call, the time and the reason told."""
+"""Plugins that hang, end the process or crash it, each in one scenario of a run: that scenario fails, with the call,
+the time and the reason told."""
 
 from __future__ import annotations
 

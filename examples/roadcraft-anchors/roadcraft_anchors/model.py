@@ -1,7 +1,8 @@
 """The behaviour model ``anchors``: a fixed vocabulary of manoeuvres, scored by a small network.
 
-In the manner of the scored vocabularies of VADv2 (Chen et al., 2024) and Hydra-MDP (Li et al., 2024), with manoeuvres along the reference lines in place of clustered
-trajectories. What is learned is the choice alone: a cross entropy whose target spreads over the anchors by their distance from what the expert did.
+In the manner of the scored vocabularies of VADv2 (Chen et al., 2024) and Hydra-MDP (Li et al., 2024), with manoeuvres
+along the reference lines in place of clustered trajectories. What is learned is the choice alone: a cross entropy whose
+target spreads over the anchors by their distance from what the expert did.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Anchors(nn.Module):
         return self.spec
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
-        """Anchors (B, K, T, 5) with their logits; those of a line that does not exist have the lowest number of float32 as theirs."""
+        """Anchors (B, K, T, 5) with their logits; those of a line that does not exist have the lowest number of float32
+        as theirs."""
         f = {k: v[:, : self.config.lines] if k.startswith("reference") else v for k, v in features.items()}
         now, info = f["ego"][:, 0].clamp_min(0.0), f["reference_info"]
         slope = (info[..., Info.HEADING_SIN] / info[..., Info.HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
@@ -70,7 +72,8 @@ class Anchors(nn.Module):
         return self.forward(encoding, features)
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """One term, ``choice``: cross entropy with softmax(-distance / sharpness) over the anchors of existing lines."""
+        """One term, ``choice``: cross entropy with softmax(-distance / sharpness) over the anchors of existing
+        lines."""
         goal, valid = targets["ego_future"][:, None, :, :2], targets["ego_future_valid"][:, None]
         apart = (prediction.ego[..., :2] - goal).norm(dim=-1) * valid
         distance = apart.sum(-1) / valid.sum(-1).clamp_min(1)
@@ -89,8 +92,9 @@ class Anchors(nn.Module):
         return torch.stack([*place, *stops, pace, on_route, bend[..., :15].amax(-1), bend[..., :40].amax(-1)], -1)
 
     def _ahead(self, f: Mapping[str, Tensor], now: Tensor) -> Tensor:
-        """What an anchor leads to (B, R, M, 4 + 4 x looks): its profile, and at each look its speed against the limit, and how much room it leaves to the
-        nearest object in the way (that goes on as it does), to a red light and to a stop sign."""
+        """What an anchor leads to (B, R, M, 4 + 4 x looks): its profile, and at each look its speed against the limit,
+        and how much room it leaves to the nearest object in the way (that goes on as it does), to a red light and to a
+        stop sign."""
         speed, way = (v[:, None, :, LOOK] for v in self.vocabulary.speeds(now))
         gap, pace, there = (v[..., None, None] for v in self._lead(f))
         front = (f["vehicle"][:, 0] + 0.5 * f["vehicle"][:, 1])[:, None, None, None]

@@ -1,4 +1,5 @@
-"""The vocabulary: every reference line, driven at every speed profile, from where the ego stands. Nothing here is learned."""
+"""The vocabulary: every reference line, driven at every speed profile, from where the ego stands. Nothing here is
+learned."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Vocabulary(nn.Module):
     def forward(self, line: Tensor, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
         """Trajectories (B, R, M, T, 5): x, y, cos, sin, speed in the ego frame.
 
-        line (B, R, P, 4): x, y, cos, sin of the reference lines, from the foot of the ego on; lateral (B, R), m, and slope (B, R) of the ego beside them; now (B,), m/s.
+        line (B, R, P, 4): x, y, cos, sin of the reference lines, from the foot of the ego on; lateral (B, R), m, and
+        slope (B, R) of the ego beside them; now (B,), m/s.
         """
         speed, way = self.speeds(now)
         index = (way / self.interval_m).clamp(0, line.shape[2] - 1.001)
@@ -53,7 +55,8 @@ class Vocabulary(nn.Module):
         return torch.cat([place, heading, pace], -1)
 
     def _merge(self, way: Tensor, lateral: Tensor, slope: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
-        """Offset from the line, m, and its slope (B, R, M, T): a cubic of the way that starts as the ego stands and ends on the line."""
+        """Offset from the line, m, and its slope (B, R, M, T): a cubic of the way that starts as the ego stands and
+        ends on the line."""
         length = (now * self.merge_s).clamp_min(NEAREST_M)[:, None, None, None]
         u = (way[:, None] / length).clamp_max(1.0)
         d, s = lateral[..., None, None], slope[..., None, None] * length

@@ -11,7 +11,8 @@ from roadcraft_cautious.plugin import HardBrakingConfig
 
 
 class HardBraking(Metric):
-    """Score: 1 without hard braking, falling to 0 at one start of it per two seconds. Reported beside nuPlan's score, not part of it."""
+    """Score: 1 without hard braking, falling to 0 at one start of it per two seconds. Reported beside nuPlan's score,
+    not part of it."""
 
     role = "report"
 

@@ -1,4 +1,5 @@
-"""The planner ``cautious``: along the centre of the own lane, below the limit, at a long distance to whatever is ahead."""
+"""The planner ``cautious``: along the centre of the own lane, below the limit, at a long distance to whatever is
+ahead."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class Cautious(SinglePlanner):
         return Plan(time_us.astype(np.int64), states[None, None], np.zeros((1, 1))), state
 
     def lane_ahead(self, obs: Any) -> tuple[np.ndarray, float, float]:
-        """The path from the ego along its lane and what follows on the route; the lane's limit; metres to a red light."""
+        """The path from the ego along its lane and what follows on the route; the lane's limit; metres to a red
+        light."""
         lanes, ego = obs.maps[0].lanes, obs.ego[0]
         here = ego[: Ego.HEADING]
         ahead = here + 20.0 * np.array([np.cos(ego[Ego.HEADING]), np.sin(ego[Ego.HEADING])])
@@ -74,7 +76,8 @@ class Cautious(SinglePlanner):
         return path, limit, stop
 
     def room_ahead(self, obs: Any, path: np.ndarray, arc: np.ndarray) -> float:
-        """Metres along the path to the first object whose centre lies within a car's width of it, ends of both subtracted."""
+        """Metres along the path to the first object whose centre lies within a car's width of it, ends of both
+        subtracted."""
         rows = obs.objects.rows(0)
         box = obs.objects.box[rows]
         if len(box) == 0:

@@ -14,7 +14,8 @@ PANELS = {
 
 
 def read_curves(folder: Path) -> dict[str, list[list[float]]]:
-    """Curves ``{name: [[step, value], ...]}`` of a run's logs, all sittings together; where a step was logged twice the later value counts."""
+    """Curves ``{name: [[step, value], ...]}`` of a run's logs, all sittings together; where a step was logged twice the
+    later value counts."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     log = EventAccumulator(str(folder), size_guidance={"scalars": 0})
@@ -28,7 +29,8 @@ def read_curves(folder: Path) -> dict[str, list[list[float]]]:
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> bool:
-    """Draw the held-out errors of all trained rows over the share of their time, one panel per error, into a picture. False where no row has a curve."""
+    """Draw the held-out errors of all trained rows over the share of their time, one panel per error, into a picture.
+    False where no row has a curve."""
     trained = [r for r in rows if r["parts"].get("train", {}).get("curves")]
     if not trained:
         return False

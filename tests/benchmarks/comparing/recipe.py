@@ -21,15 +21,17 @@ MODES = ("nonreactive", "reactive")
 WORDS = ("data", "out", "format", "minutes")  # of a training, that are no part of its recipe or stand beside it
 SCRIPTS = Path(__file__).resolve().parents[1]
 WOMD = SCRIPTS.parents[1].parent / "shared" / "data" / "womd"
-# The clock ends a training, never the number of steps; slow models too shall leave checkpoints to go on from, and points of a curve.
+# The clock ends a training, never the number of steps; slow models too shall leave checkpoints to go on from, and
+# points of a curve.
 # Averaged weights at the end of the run drive better than those with the smallest open-loop error.
 COMMON = ("steps=100000000", "validate_every=400", "ema_decay=0.99", "select.by=last")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An encoder with a model. params of both and further words of ``roadcraft train`` where a cell needs others than the defaults; finalist: whether it
-    is scored on all scenarios or, as an ablation, on a part of them; driven: params of the model that are others when it drives than when it foretells."""
+    """An encoder with a model. params of both and further words of ``roadcraft train`` where a cell needs others than
+    the defaults; finalist: whether it is scored on all scenarios or, as an ablation, on a part of them; driven: params
+    of the model that are others when it drives than when it foretells."""
 
     encoder: str
     model: str
@@ -80,7 +82,8 @@ BASELINES = ("log_replay", "constant_velocity", "idm", "pdm_closed")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done. worlds, held_out: drives to train and to score on; cpu_minutes, gpu_minutes: of training; scenarios, ablation: scored."""
+    """How much is done. worlds, held_out: drives to train and to score on; cpu_minutes, gpu_minutes: of training;
+    scenarios, ablation: scored."""
 
     worlds: int
     held_out: int
@@ -98,7 +101,8 @@ SIZES = {"full": Size(416, 208, 25.0, 4.0, 400, 120), "quick": Size(8, 4, 0.5, 0
 
 
 def recipe(cell: Cell | str, size: Size) -> dict[str, Any]:
-    """Everything that decides a row's figures, defaults spelt out, so that a changed default is a changed recipe. A text names a baseline planner."""
+    """Everything that decides a row's figures, defaults spelt out, so that a changed default is a changed recipe. A
+    text names a baseline planner."""
     data = {
         "format": FORMAT,
         "held_out": {"worlds": size.held_out, "seed": HELD_OUT_SEED},
@@ -133,8 +137,8 @@ def _params(kind: str, name: str, params: Mapping[str, Any]) -> Any:
 
 
 class Places:
-    """Where everything of a comparison lies. Names carry what decides the content (numbers of worlds, a recipe's digest), so that work under one recipe is
-    never gone on with under another."""
+    """Where everything of a comparison lies. Names carry what decides the content (numbers of worlds, a recipe's
+    digest), so that work under one recipe is never gone on with under another."""
 
     def __init__(self, out: Path, size: Size) -> None:
         self.out, self.size = out, size
@@ -220,7 +224,8 @@ def score_step(at: Places, what: Cell | str, kind: str, planner: tuple[str, ...]
 
 
 def open_loop_step(at: Places, what: Cell | str, planner: tuple[str, ...]) -> Step:
-    """The command that compares the plans of a planner with what the log drove, on held-out and, where there are any, on real scenes."""
+    """The command that compares the plans of a planner with what the log drove, on held-out and, where there are any,
+    on real scenes."""
     words = (*planner, "--store", str(at.store("test")), "--tokens", str(at.tokens(at.count(what))))
     words += ("--womd", str(at.womd), "--out", str(at.folder(what) / "open_loop.json"))
     name = what if isinstance(what, str) else what.slug

@@ -1,7 +1,9 @@
-"""Rows of the comparison: one JSON file per model or baseline, filled part by part, in as many sittings and on as many machines as it takes.
+"""Rows of the comparison: one JSON file per model or baseline, filled part by part, in as many sittings and on as many
+machines as it takes.
 
-A row holds its recipe and the parts measured so far (``train``, ``raw``, ``guarded``, ``open_loop``, ``latency``), each with the machine, versions and commit
-that made it. A row made by another recipe is refused, and so is a part measured on other weights than those that the row was trained as.
+A row holds its recipe and the parts measured so far (``train``, ``raw``, ``guarded``, ``open_loop``, ``latency``), each
+with the machine, versions and commit that made it. A row made by another recipe is refused, and so is a part measured
+on other weights than those that the row was trained as.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ NEEDED = ("format", "name", "recipe", "recipe_hash", "parts")
 
 
 class RowFile:
-    """The row of one model or baseline in a folder. Raises ConfigError when it was made by another recipe, DataError when it cannot be read."""
+    """The row of one model or baseline in a folder. Raises ConfigError when it was made by another recipe, DataError
+    when it cannot be read."""
 
     def __init__(self, folder: Path, slug: str, name: str, recipe: Mapping[str, Any]) -> None:
         self.path = folder / f"{slug}.json"
@@ -103,7 +106,8 @@ def weights_hash(checkpoint: Path) -> str:
 
 
 def training_part(run: Path, device: str) -> dict[str, Any]:
-    """What a training run came to: size, time, pace, errors on logs held out of training, and its curves. device: what it ran on."""
+    """What a training run came to: size, time, pace, errors on logs held out of training, and its curves. device: what
+    it ran on."""
     from comparing.curves import read_curves
 
     best = json.loads((run / "best" / "metrics.json").read_text())
@@ -121,7 +125,8 @@ def training_part(run: Path, device: str) -> dict[str, Any]:
 
 
 def score_part(run: Path, against: Mapping[str, Path]) -> dict[str, Any]:
-    """Scores of a run in both modes with intervals over worlds, and paired differences from other runs by name where those are finished."""
+    """Scores of a run in both modes with intervals over worlds, and paired differences from other runs by name where
+    those are finished."""
     summary = json.loads((run / "summary.json").read_text())
     modes = {}
     for mode in MODES:

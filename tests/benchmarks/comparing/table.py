@@ -10,8 +10,10 @@ from comparing.recipe import MODES
 
 Row = Mapping[str, Any]
 MAIN = (
-    "model", "scenarios", "parameters", "trained", "samples/s", "open loop ADE / minADE, m", "raw NR", "raw R", "guarded NR", "guarded R",
-    "guard changed / braked NR, %", "batch 1, ms", "batch 64, ms each", "network / floor", "GPU 1 / 64, ms", "files (lines)",
+    "model", "scenarios", "parameters", "trained", "samples/s", "open loop ADE / minADE, m", "raw NR", "raw R",
+    "guarded NR", "guarded R",
+    "guard changed / braked NR, %", "batch 1, ms", "batch 64, ms each", "network / floor", "GPU 1 / 64, ms",
+    "files (lines)",
 )  # fmt: skip
 PAIRS = (("raw", "log_replay"), ("raw", "pdm_closed"), ("guarded", "pdm_closed"))
 REAL = ("planner", "scenes", "ADE, m", "FDE, m", "minADE, m", "minFDE, m")
@@ -23,8 +25,10 @@ def markdown(rows: Sequence[Row]) -> str:
     """All tables of the given rows, in their order. What is not measured yet is left blank."""
     blocks = [
         _table(MAIN, [_main_cells(r) for r in rows]),
-        "NR and R: non-reactive and reactive closed-loop score with its 95 % interval over worlds. Guarded: without fallback. Batch 1 and 64: CPU time of a "
-        "whole plan on one core; network / floor: the network alone for 64 scenarios over its own matrix products alone. constant_velocity slows down to nuPlan's "
+        "NR and R: non-reactive and reactive closed-loop score with its 95 % interval over worlds. Guarded: without "
+        "fallback. Batch 1 and 64: CPU time of a "
+        "whole plan on one core; network / floor: the network alone for 64 scenarios over its own matrix products "
+        "alone. constant_velocity slows down to nuPlan's "
         "5 m/s when it drives, not in its open-loop errors.",
     ]
     if pairs := [r for r in rows if _paired(r, "raw", "pdm_closed", "nonreactive")]:
@@ -145,7 +149,8 @@ def _main_cells(row: Row) -> list[str]:
         f"{100 * changed:.1f} / {100 * braked:.1f}" if changed is not None and braked is not None else "",
         f"{latency['plan']['batch_1_micro_1']['ms']:.1f}" if latency else "",
         f"{_batched(latency):.2f}" if latency else "",
-        f"{network['times_floor']:.1f} ({network['network_ms']:.2f} / {network['floor_ms']:.2f} ms)" if network.get("times_floor") else "",
+        f"{network['times_floor']:.1f} ({network['network_ms']:.2f} / {network['floor_ms']:.2f} "
+        "ms)" if network.get("times_floor") else "",
         f"{gpu['batch_1_ms']:.1f} / {gpu['batch_64_ms']:.2f}" if "batch_1_ms" in gpu else "",
         "{files} ({lines})".format(**train["added"]) if train.get("added") else "",
     ]  # fmt: skip

@@ -418,7 +418,7 @@ def test_flipped_bytes_in_a_log(world: Any, seed: int) -> None:
     assert (np.diff(drive.time_us) > 0).all()
 
 
-# ---- maps ---------------------------------------------------------------------------------------------------------------------------------------
+# ---- maps ----------------------------------------------------------------------------
 
 
 def map_fault(world: Any, *words: str) -> DataError:
@@ -499,8 +499,10 @@ def test_maps_that_list_another_version(world: Any) -> None:
 
 
 LAYERS = (
-    "lanes_polygons", "lane_connectors", "gen_lane_connectors_scaled_width_polygons", "baseline_paths", "boundaries", "lane_groups_polygons",
-    "lane_group_connectors", "intersections", "stop_polygons", "crosswalks", "walkways", "carpark_areas", "road_segments",
+    "lanes_polygons", "lane_connectors", "gen_lane_connectors_scaled_width_polygons", "baseline_paths", "boundaries",
+    "lane_groups_polygons",
+    "lane_group_connectors", "intersections", "stop_polygons", "crosswalks", "walkways", "carpark_areas",
+    "road_segments",
     "generic_drivable_areas",
 )  # fmt: skip
 
@@ -519,7 +521,8 @@ def test_layer_that_is_not_registered(world: Any, layer: str) -> None:
 
 @pytest.mark.parametrize(
     ("layer", "column"),
-    [("lanes_polygons", "lane_index"), ("lane_connectors", "traffic_light_stop_line_fids"), ("baseline_paths", "lane_fid"),
+    [("lanes_polygons", "lane_index"), ("lane_connectors", "traffic_light_stop_line_fids"), ("baseline_paths",
+    "lane_fid"),
      ("stop_polygons", "stop_polygon_type_fid"), ("lane_group_connectors", "to_lane_group_fid")],
 )  # fmt: skip
 def test_missing_map_column(world: Any, layer: str, column: str) -> None:
@@ -540,11 +543,13 @@ def test_empty_map(world: Any) -> None:
         ("UPDATE lane_group_connectors SET fid = 71", ("id 71 is not unique",)),
         ("UPDATE baseline_paths SET lane_fid = 11 WHERE fid = 2", ("two features for id 11", "baseline_paths")),
         ("DELETE FROM baseline_paths WHERE lane_fid = 19", ("no feature for id 19", "baseline_paths")),
-        ("DELETE FROM gen_lane_connectors_scaled_width_polygons WHERE lane_connector_fid = 41", ("no feature for id 41",)),
+        ("DELETE FROM gen_lane_connectors_scaled_width_polygons WHERE lane_connector_fid = 41", ("no feature for id 41",
+        )),
         ("UPDATE lanes_polygons SET geom = NULL WHERE fid = 23", ("lanes_polygons, fid 23", "geometry")),
         ("UPDATE lanes_polygons SET geom = x'4750000300000000' WHERE fid = 23", ("lanes_polygons, fid 23", "geometry")),
         ("UPDATE boundaries SET geom = (SELECT geom FROM crosswalks) WHERE fid = 503", ("boundaries, fid 503", "line")),
-        ("UPDATE crosswalks SET geom = (SELECT geom FROM boundaries) WHERE fid = 401", ("crosswalks, fid 401", "polygon")),
+        ("UPDATE crosswalks SET geom = (SELECT geom FROM boundaries) WHERE fid = 401", ("crosswalks, fid 401",
+        "polygon")),
         ("UPDATE lanes_polygons SET lane_index = 'left' WHERE fid = 15", ("lanes_polygons", "lane_index")),
         ("UPDATE lanes_polygons SET lane_index = 1e300 WHERE fid = 15", ("lanes_polygons", "lane_index")),
         ("UPDATE meta SET value = 'here' WHERE key = 'projectedCoordSystem'", ("layer meta", "'here'")),

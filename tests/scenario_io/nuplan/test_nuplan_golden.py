@@ -138,8 +138,10 @@ def test_one_query_per_frame_gives_the_same(golden: Path, source: NuplanSource, 
             e = db.execute(q, (pose,)).fetchone()
             assert drive.ego[i].tolist() == [e[0], e[1], yaw_of(*e[2:6]), *e[6:], 0, 0, 0]
             q = (
-                "SELECT b.track_token, c.name, b.x, b.y, b.yaw, b.length, b.width, b.vx, b.vy FROM lidar_box b JOIN track t ON "
-                "t.token = b.track_token JOIN category c ON c.token = t.category_token WHERE b.lidar_pc_token = ? ORDER BY b.rowid"
+                "SELECT b.track_token, c.name, b.x, b.y, b.yaw, b.length, b.width, b.vx, b.vy FROM lidar_box b JOIN "
+                "track t ON "
+                "t.token = b.track_token JOIN category c ON c.token = t.category_token WHERE b.lidar_pc_token = ? "
+                "ORDER BY b.rowid"
             )
             want = sorted(db.execute(q, (token,)).fetchall(), key=lambda r: ObjectKind[r[1].upper()])
             rows = drive.objects.rows(i)

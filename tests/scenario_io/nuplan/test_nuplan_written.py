@@ -160,9 +160,12 @@ def test_links_and_tokens_of_the_database(world: Any) -> None:
         assert a[3] == (b[0] if same else None)
         assert b[2] == (a[0] if same else None)
     for child, column, parent in (
-        ("lidar", "log_token", "log"), ("camera", "log_token", "log"), ("ego_pose", "log_token", "log"), ("scene", "log_token", "log"),
-        ("scene", "goal_ego_pose_token", "ego_pose"), ("lidar_pc", "ego_pose_token", "ego_pose"), ("lidar_pc", "lidar_token", "lidar"),
-        ("lidar_pc", "scene_token", "scene"), ("track", "category_token", "category"), ("lidar_box", "track_token", "track"),
+        ("lidar", "log_token", "log"), ("camera", "log_token", "log"), ("ego_pose", "log_token", "log"), ("scene",
+        "log_token", "log"),
+        ("scene", "goal_ego_pose_token", "ego_pose"), ("lidar_pc", "ego_pose_token", "ego_pose"), ("lidar_pc",
+        "lidar_token", "lidar"),
+        ("lidar_pc", "scene_token", "scene"), ("track", "category_token", "category"), ("lidar_box", "track_token",
+        "track"),
         ("lidar_box", "lidar_pc_token", "lidar_pc"), ("scenario_tag", "lidar_pc_token", "lidar_pc"),
         ("traffic_light_status", "lidar_pc_token", "lidar_pc"),
     ):  # fmt: skip

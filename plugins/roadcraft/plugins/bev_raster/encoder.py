@@ -1,7 +1,9 @@
-"""Encodes a scene as a bird's-eye picture: a small convolutional network over the feature ``raster``, whose cells become tokens.
+"""Encodes a scene as a bird's-eye picture: a small convolutional network over the feature ``raster``, whose cells
+become tokens.
 
-In the manner of ChauffeurNet (Bansal et al. 2019) and CaRL (Jaeger et al. 2025). Normalisation is by groups within one scene, never over the batch. Agents
-have a token each, made of their state and of what the picture shows where they stand, so that a model can foresee them.
+In the manner of ChauffeurNet (Bansal et al. 2019) and CaRL (Jaeger et al. 2025). Normalisation is by groups within one
+scene, never over the batch. Agents have a token each, made of their state and of what the picture shows where they
+stand, so that a model can foresee them.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ FIELD_M = 50.0
 
 
 class Patches(nn.Module):
-    """Embeds the raster in patches of 4 x 4 cells; codes are read as numbers, masks and amounts in [0, 1], signed channels in [-1, 1].
+    """Embeds the raster in patches of 4 x 4 cells; codes are read as numbers, masks and amounts in [0, 1], signed
+    channels in [-1, 1].
 
-    Four bytes of a row are moved as one word, and the scale of the codes is part of the weights: a raster as floats would be several MB to write.
+    Four bytes of a row are moved as one word, and the scale of the codes is part of the weights: a raster as floats
+    would be several MB to write.
     """
 
     def __init__(self, surface: tuple[str, ...], size: int) -> None:
@@ -136,7 +140,8 @@ class BevRaster(nn.Module):
         return SceneEncoding(tokens, mask, where, kind, torch.zeros(b, dtype=torch.int64, device=ego.device)), None
 
     def _agents(self, f: Mapping[str, Tensor], maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Tokens (B, A, D) and poses (B, A, 4): velocity in the agent's own frame, size and kind, and the stages' maps where it stands (0 outside)."""
+        """Tokens (B, A, D) and poses (B, A, 4): velocity in the agent's own frame, size and kind, and the stages' maps
+        where it stands (0 outside)."""
         now = f["agent"][:, :, -1]
         velocity = into_frame(now[..., 4:], now) / SPEED_SCALE
         about = torch.cat([velocity, velocity.norm(dim=-1, keepdim=True), f["agent_size"] / 5.0], -1)
@@ -146,7 +151,8 @@ class BevRaster(nn.Module):
 
 
 def look(maps: list[Tensor], places: Tensor, cells: int, cell_m: float) -> Tensor:
-    """What maps (B, C, W, W) of the whole raster hold at places (B, A, 2) in the ego frame, bilinear, 0 outside: (B, A, sum of C)."""
+    """What maps (B, C, W, W) of the whole raster hold at places (B, A, 2) in the ego frame, bilinear, 0 outside: (B, A,
+    sum of C)."""
     half = 0.5 * cells * cell_m
     middle = cells_ahead(cells) * cell_m - half  # x of the raster's middle
     at = torch.stack([-places[..., 1] / half, (middle - places[..., 0]) / half], -1)[:, :, None]

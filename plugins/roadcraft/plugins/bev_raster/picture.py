@@ -27,7 +27,8 @@ COLORS = (
 
 
 def draw_raster(raster: NDArray[np.uint8]) -> NDArray[Any]:
-    """An image (W, W, 3) uint8 of one scene's raster (C, W, W): forward is up. History is pale, the present dark; the ego's rear axle is a black dot.
+    """An image (W, W, 3) uint8 of one scene's raster (C, W, W): forward is up. History is pale, the present dark; the
+    ego's rear axle is a black dot.
 
     ``PIL.Image.fromarray(draw_raster(features["raster"][0])).save("scene.png")``
     """

@@ -18,7 +18,8 @@ def agent_size(past_steps: int) -> int:
 
 
 def describe_agents(f: Mapping[str, Tensor]) -> Tensor:
-    """(B, A, agent_size): what changed from step to step, velocity, speed and size, in the frame of the agent as it stands now."""
+    """(B, A, agent_size): what changed from step to step, velocity, speed and size, in the frame of the agent as it
+    stands now."""
     agent, valid, size = f["agent"], f["agent_valid"], f["agent_size"]
     if not compiled(agent):
         return described(agent, valid, size)

@@ -12,7 +12,8 @@ SPEED_SCALE = 10.0
 
 
 class EgoStates(nn.Module):
-    """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at random (PlanTF, Cheng et al. 2023)."""
+    """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at
+    random (PlanTF, Cheng et al. 2023)."""
 
     def __init__(self, dim: int, heads: int, channels: tuple[str, ...], kept: tuple[str, ...], dropout: float) -> None:
         super().__init__()

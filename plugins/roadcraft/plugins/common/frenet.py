@@ -1,8 +1,10 @@
-"""Trajectories from splines along a reference line: smooth, drivable and continuous with the present state whatever a network says.
+"""Trajectories from splines along a reference line: smooth, drivable and continuous with the present state whatever a
+network says.
 
-A trajectory is a path (the line shifted sideways by a cubic spline of the way ahead) driven at a speed (a cubic spline of time that is never negative). The
-first control values are the ego's own offset, heading error and speed, so that plans join the present state; a network decides the others. With zeros
-from the network the ego keeps its speed and comes onto the line. ``fit`` finds the values of a trajectory that was driven.
+A trajectory is a path (the line shifted sideways by a cubic spline of the way ahead) driven at a speed (a cubic spline
+of time that is never negative). The first control values are the ego's own offset, heading error and speed, so that
+plans join the present state; a network decides the others. With zeros from the network the ego keeps its speed and
+comes onto the line. ``fit`` finds the values of a trajectory that was driven.
 """
 
 from __future__ import annotations
@@ -40,15 +42,17 @@ def check_interval(model: str, features: FeatureSpec) -> None:
 
 
 def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clamped cubic B-spline basis (len(at), knots + 4) over [0, end], and the middle (Greville abscissa) of each of its functions."""
+    """Clamped cubic B-spline basis (len(at), knots + 4) over [0, end], and the middle (Greville abscissa) of each of
+    its functions."""
     t = np.concatenate([np.zeros(4), knots, np.full(4, end)])
     inside = np.clip(at, 0.0, end * (1.0 - 1e-12))
     return BSpline.design_matrix(inside, t, 3).toarray(), (t[1:-3] + t[2:-2] + t[3:-1]) / 3.0
 
 
 class FrenetDecoder(nn.Module):
-    """Turns raw network outputs into trajectories. ``speed_size`` and ``offset_size`` are the numbers of free values per trajectory, ``speed_at_s`` and
-    ``offset_at_s`` the times, of driving and of travel at the present speed, that each bears on most."""
+    """Turns raw network outputs into trajectories. ``speed_size`` and ``offset_size`` are the numbers of free values
+    per trajectory, ``speed_at_s`` and ``offset_at_s`` the times, of driving and of travel at the present speed, that
+    each bears on most."""
 
     def __init__(
         self,
@@ -86,8 +90,8 @@ class FrenetDecoder(nn.Module):
     ) -> Tensor:
         """Trajectories (B, K, T, 5): x, y, cos, sin, speed in the ego frame.
 
-        speed (B, K, speed_size), offset (B, K, offset_size): raw; line (B, K, P, 4): x, y, cos, sin of the reference; lateral (B, K) m, slope (B, K) of
-        the ego beside it; now (B,) m/s.
+        speed (B, K, speed_size), offset (B, K, offset_size): raw; line (B, K, P, 4): x, y, cos, sin of the reference;
+        lateral (B, K) m, slope (B, K) of the ego beside it; now (B,) m/s.
         """
         start = now.clamp_min(0.0)[:, None, None].expand(-1, speed.shape[1], 1)
         later = functional.softplus(start + SPEED_SCALE * speed, beta=SHARPNESS)
@@ -119,10 +123,11 @@ class FrenetDecoder(nn.Module):
     def fit(
         self, future: Tensor, valid: Tensor, line: Tensor, lateral: Tensor, slope: Tensor, now: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The raw values (B, speed_size), (B, offset_size) whose trajectory comes nearest to a driven one, by least squares; the reverse of ``forward``.
+        """The raw values (B, speed_size), (B, offset_size) whose trajectory comes nearest to a driven one, by least
+        squares; the reverse of ``forward``.
 
-        future (B, T, 5) x, y, cos, sin, speed, valid (B, T): a prefix; beyond it the speed is held. line (B, P, 4), lateral, slope, now (B,). Where nothing was
-        driven, a ridge brings the path onto the line.
+        future (B, T, 5) x, y, cos, sin, speed, valid (B, T): a prefix; beyond it the speed is held. line (B, P, 4),
+        lateral, slope, now (B,). Where nothing was driven, a ridge brings the path onto the line.
         """
         rows = torch.arange(len(future), device=future.device)
         last = (valid.sum(-1) - 1).clamp_min(0)
@@ -165,7 +170,8 @@ def _shifted(line: Tensor, shift: Tensor) -> Tensor:
 
 
 def _along(path: Tensor, way: Tensor) -> Tensor:
-    """Places (B, K, T, 4) x, y, cos, sin at the given ways (B, K, T) along paths (B, K, P, 2): cubic Hermite, straight on beyond the end."""
+    """Places (B, K, T, 4) x, y, cos, sin at the given ways (B, K, T) along paths (B, K, P, 2): cubic Hermite, straight
+    on beyond the end."""
     step = path[:, :, 1:] - path[:, :, :-1]
     length = step.norm(dim=-1).clamp_min(1e-3)
     arc = torch.cat([torch.zeros_like(length[..., :1]), length.cumsum(-1)], -1)

@@ -1,4 +1,5 @@
-"""What is computed in numba on the CPU, most of it where no gradients are recorded: many small steps over few numbers, for which torch would make an array each.
+"""What is computed in numba on the CPU, most of it where no gradients are recorded: many small steps over few numbers,
+for which torch would make an array each.
 
 Every kernel has a twin in torch, which is used everywhere else and which tests compare it with.
 """
@@ -36,8 +37,8 @@ def array(x: Tensor) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def drive_along(line: F32, shift: F32, way: F32, pace: F32, out: F32) -> None:
-    """Fills out (B, K, T, 5): x, y, cos, sin, speed at ways (B, K, T) along lines (B, K, P, 4) shifted sideways (B, K, P); pace (B, K, T) is copied.
-    The twins are ``frenet._shifted`` and ``frenet._along``."""
+    """Fills out (B, K, T, 5): x, y, cos, sin, speed at ways (B, K, T) along lines (B, K, P, 4) shifted sideways (B, K,
+    P); pace (B, K, T) is copied. The twins are ``frenet._shifted`` and ``frenet._along``."""
     points, times = line.shape[2], way.shape[2]
     x, y, arc = np.zeros(points, np.float32), np.zeros(points, np.float32), np.zeros(points, np.float32)
     tx, ty = np.ones(points, np.float32), np.zeros(points, np.float32)
@@ -84,7 +85,8 @@ def drive_along(line: F32, shift: F32, way: F32, pace: F32, out: F32) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def agents_into(agent: F32, valid: Bool, size: F32, speed_scale: float, out: F32) -> None:
-    """Fills out (B, A, (H - 1) * 6 + 5) from agent (B, A, H, 6), valid (B, A, H), size (B, A, 2). The twin is ``agents.described``."""
+    """Fills out (B, A, (H - 1) * 6 + 5) from agent (B, A, H, 6), valid (B, A, H), size (B, A, 2). The twin is
+    ``agents.described``."""
     steps = agent.shape[2]
     scale = np.float32(speed_scale)
     for b in range(agent.shape[0]):

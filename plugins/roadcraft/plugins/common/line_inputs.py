@@ -1,4 +1,5 @@
-"""What a line's embedding is made of, in torch: the rules along it and the objects beside it as numbers that mean something to a driver."""
+"""What a line's embedding is made of, in torch: the rules along it and the objects beside it as numbers that mean
+something to a driver."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ FRONT_M = 4.0  # rear axle to front end of a usual car: likewise
 
 
 def describe_info(info: Tensor, speed: Tensor, stood: Tensor) -> Tensor:
-    """The ego's place on each line and what lies ahead on it (B, R, INFO_COLUMNS), of info (B, R, 8), speed (B, 1) and how long it has stood, stood (B, 1) s."""
+    """The ego's place on each line and what lies ahead on it (B, R, INFO_COLUMNS), of info (B, R, 8), speed (B, 1) and
+    how long it has stood, stood (B, 1) s."""
     pose = torch.stack(
         [info[..., LATERAL] / 3.0, info[..., HEADING_SIN], info[..., HEADING_COS], info[..., LIMIT_HERE] / 15.0], -1
     )
@@ -35,8 +37,9 @@ def describe_info(info: Tensor, speed: Tensor, stood: Tensor) -> Tensor:
 
 
 def describe_beside(beside: Tensor, real: Tensor, speed: Tensor, vehicle: Tensor) -> tuple[Tensor, Tensor]:
-    """Objects beside the lines (B, R, N, 17): gap ahead, clearance, closing speed, and when and how close they meet the ego's way if all go on as they do;
-    and the nearest in the way (B, R, 8). beside (B, R, N, 6), real (B, N), speed (B, 1), vehicle (B, 4)."""
+    """Objects beside the lines (B, R, N, 17): gap ahead, clearance, closing speed, and when and how close they meet the
+    ego's way if all go on as they do; and the nearest in the way (B, R, 8). beside (B, R, N, 6), real (B, N), speed (B,
+    1), vehicle (B, 4)."""
     s, d, vs, vd, half_s, half_d = beside.unbind(-1)
     v = speed[..., None]
     front = (vehicle[:, :1] + 0.5 * vehicle[:, 1:2])[..., None]
@@ -52,8 +55,10 @@ def describe_beside(beside: Tensor, real: Tensor, speed: Tensor, vehicle: Tensor
     blocks = torch.sigmoid(-4.0 * clear)
     ahead = torch.sigmoid(s)
     rows = [
-        s / 50.0, d / 5.0, vs / 10.0, vd / 3.0, half_s / 5.0, half_d / 2.0, gap / 20.0, torch.exp(-gap.abs() / 8.0), clear / 3.0, blocks,
-        blocks * ahead * torch.exp(-gap.clamp_min(0.0) / 20.0), closing / 10.0, _urge(gap, v, closing) * blocks * ahead, torch.exp(-meet / 3.0) * ahead, torch.exp(-enter / 3.0),
+        s / 50.0, d / 5.0, vs / 10.0, vd / 3.0, half_s / 5.0, half_d / 2.0, gap / 20.0, torch.exp(-gap.abs() / 8.0),
+        clear / 3.0, blocks,
+        blocks * ahead * torch.exp(-gap.clamp_min(0.0) / 20.0), closing / 10.0, _urge(gap, v, closing) * blocks * ahead,
+        torch.exp(-meet / 3.0) * ahead, torch.exp(-enter / 3.0),
         at_entry / 20.0, braking * blocks * ahead,
     ]  # fmt: skip
     lead = _lead(gap, vs, v, real[:, None] & (clear < IN_WAY_M) & (s > 0.0))
@@ -61,7 +66,8 @@ def describe_beside(beside: Tensor, real: Tensor, speed: Tensor, vehicle: Tensor
 
 
 def _distance(s: Tensor, speed: Tensor) -> Tensor:
-    """What a distance means to a driver (..., 5): how far, how near, whether within sight, the braking that would stop there, how pressing it is."""
+    """What a distance means to a driver (..., 5): how far, how near, whether within sight, the braking that would stop
+    there, how pressing it is."""
     near = s.clamp_min(1.0)
     braking = (speed * speed / (2.0 * near) / 4.0).clamp_max(3.0)
     urge = _urge(s - FRONT_M, speed, speed)
@@ -71,7 +77,8 @@ def _distance(s: Tensor, speed: Tensor) -> Tensor:
 
 
 def _urge(gap: Tensor, speed: Tensor, closing: Tensor) -> Tensor:
-    """How pressing a gap is: wanted over actual gap, at most 3. The wanted one is the intelligent driver model's (Treiber et al. 2000)."""
+    """How pressing a gap is: wanted over actual gap, at most 3. The wanted one is the intelligent driver model's
+    (Treiber et al. 2000)."""
     wanted = STAND_M + HEADWAY_S * speed + speed * closing / BRAKING_MPS2
     return (wanted.clamp_min(0.0) / gap.clamp_min(0.5)).clamp_max(3.0)
 

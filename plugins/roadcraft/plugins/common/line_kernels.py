@@ -1,4 +1,5 @@
-"""Inputs of ``lines`` in numba, where no gradients are recorded (see ``kernels``). The twins, with their meaning, are in ``line_inputs``."""
+"""Inputs of ``lines`` in numba, where no gradients are recorded (see ``kernels``). The twins, with their meaning, are
+in ``line_inputs``."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def info_into(info: F32, speed: F32, stood: F32, out: F32) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def beside_into(beside: F32, real: Bool, speed: F32, vehicle: F32, rows: F32, lead: F32) -> None:
-    """Fills rows (B, R, N, 17) and lead (B, R, 8) from beside (B, R, N, 6), real (B, N), speed (B, 1), vehicle (B, 4)."""
+    """Fills rows (B, R, N, 17) and lead (B, R, 8) from beside (B, R, N, 6), real (B, N), speed (B, 1), vehicle (B,
+    4)."""
     for b in range(beside.shape[0]):
         v = float(speed[b, 0])
         front, half_width = vehicle[b, 0] + HALF * vehicle[b, 1], HALF * vehicle[b, 2]

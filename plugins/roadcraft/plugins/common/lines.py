@@ -1,4 +1,5 @@
-"""Embeds reference lines: their shape, the rules along them, and the objects beside them in the line's own coordinates."""
+"""Embeds reference lines: their shape, the rules along them, and the objects beside them in the line's own
+coordinates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a scene's driver is told, as vectors: a text command, a goal, a target speed, a style. Whatever is not told adds nothing: zeros mean silence."""
+"""What a scene's driver is told, as vectors: a text command, a goal, a target speed, a style. Whatever is not told adds
+nothing: zeros mean silence."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from roadcraft.plugins.common.layers import TransformerLayer, mlp
 
 
 class TextEncoder(nn.Module):
-    """A small transformer over the words of a command, trained with the model from nothing; it reads the fixed vocabulary of ``core.driving.conditions``."""
+    """A small transformer over the words of a command, trained with the model from nothing; it reads the fixed
+    vocabulary of ``core.driving.conditions``."""
 
     def __init__(self, words: int, word_dim: int, dim: int) -> None:
         super().__init__()

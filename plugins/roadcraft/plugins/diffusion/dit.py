@@ -1,4 +1,5 @@
-"""The denoiser: a diffusion transformer (DiT, Peebles and Xie 2023) over one token per vehicle, as in Diffusion Planner (Zheng et al. 2025)."""
+"""The denoiser: a diffusion transformer (DiT, Peebles and Xie 2023) over one token per vehicle, as in Diffusion Planner
+(Zheng et al. 2025)."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class SceneAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Vehicles of one sample attend to each other, all samples to the scene; the condition shifts, scales and gates (adaLN-Zero)."""
+    """Vehicles of one sample attend to each other, all samples to the scene; the condition shifts, scales and gates
+    (adaLN-Zero)."""
 
     def __init__(self, dim: int, heads: int, feed_forward: int, dropout: float) -> None:
         super().__init__()
@@ -65,7 +67,8 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, condition: Tensor, mask: Tensor, scene: Tensor, scene_mask: Tensor) -> Tensor:
-        """x (B, K, V, D) vehicles of K samples, condition (B, K, D), mask (B, V), scene as prepared, scene_mask (B, N) -> (B, K, V, D)."""
+        """x (B, K, V, D) vehicles of K samples, condition (B, K, D), mask (B, V), scene as prepared, scene_mask (B, N)
+        -> (B, K, V, D)."""
         b, k, v, d = x.shape
         shift, scale, gate, shift_out, scale_out, gate_out = self.modulate(condition)[:, :, None].chunk(6, -1)
         y = (self.norm_self(x) * (1.0 + scale) + shift).flatten(0, 1)
@@ -97,10 +100,11 @@ class Denoiser(nn.Module):
         return [block.attend_scene.prepare(memory) for block in self.blocks]  # type: ignore[operator, union-attr]
 
     def forward(
-        self, ego: Tensor, agents: Tensor, t: Tensor, condition: Tensor, vehicles: Tensor, mask: Tensor, scene: list[Tensor], scene_mask: Tensor
+        self, ego: Tensor, agents: Tensor, t: Tensor, condition: Tensor, vehicles: Tensor, mask: Tensor,
+        scene: list[Tensor], scene_mask: Tensor
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """ego (B, K, E), agents (B, K, A, Q) noised to t (B, K); condition (B, K, D); vehicles (B, 1 + A, D): ego and agents as they are now;
-        mask (B, 1 + A) -> clean ego (B, K, E), agents (B, K, A, Q)."""
+        """ego (B, K, E), agents (B, K, A, Q) noised to t (B, K); condition (B, K, D); vehicles (B, 1 + A, D): ego and
+        agents as they are now; mask (B, 1 + A) -> clean ego (B, K, E), agents (B, K, A, Q)."""
         x = torch.cat([self.ego_in(ego)[:, :, None], self.agent_in(agents)], 2) + vehicles[:, None]
         c = condition + self.time(t)
         for block, kept in zip(self.blocks, scene, strict=True):

@@ -1,4 +1,5 @@
-"""Guidance: energies of sampled drives whose gradients bend a sample while it is drawn (Diffusion Planner, Zheng et al. 2025). Ego frame, SI units.
+"""Guidance: energies of sampled drives whose gradients bend a sample while it is drawn (Diffusion Planner, Zheng et al.
+2025). Ego frame, SI units.
 
 Energies are means over the drive, each about 1 for a fault that matters; they add up by the scales of the config.
 """
@@ -56,7 +57,8 @@ def drivable(ego: Tensor, f: Mapping[str, Tensor]) -> Tensor:
 
 
 def speed(ego: Tensor, f: Mapping[str, Tensor]) -> Tensor:
-    """Speed above the limit of the ego's lane, and off the target that is told, as it should be reached at 1 m/s2 (B, K)."""
+    """Speed above the limit of the ego's lane, and off the target that is told, as it should be reached at 1 m/s2 (B,
+    K)."""
     pace = ego[..., 4]
     limit = f["reference_info"][:, :1, LIMIT_HERE, None]
     above = (pace - limit).clamp_min(0.0) * (limit > 0.0)

@@ -1,14 +1,18 @@
-"""The behaviour model ``diffusion``: drives of the ego and its neighbours, denoised together along the reference lines ahead, steered by what it is told.
+"""The behaviour model ``diffusion``: drives of the ego and its neighbours, denoised together along the reference lines
+ahead, steered by what it is told.
 
-A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the present state, stays smooth and may stand
-still. p(drive | scene, told) = p(line | scene, told) p(coefficients, neighbours | line, scene, told): the first factor is a softmax over the lines, the second a
-diffusion transformer (``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and training tells some samples nothing, so
-that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of Diffusion Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0
-prediction, small initial noise, guidance by energies.
+A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the
+present state, stays smooth and may stand still. p(drive | scene, told) = p(line | scene, told) p(coefficients,
+neighbours | line, scene, told): the first factor is a softmax over the lines, the second a diffusion transformer
+(``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and training tells some
+samples nothing, so that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of Diffusion
+Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0 prediction, small initial noise, guidance by
+energies.
 
-The K samples of an answer are dealt to the lines in turn, the likeliest first. The first sample of a line starts from no noise at all and is the network's
-middle answer; the others start from ``temperature`` times the noise of their scene's key. A sample's logit is the log-probability of its line plus its share
-among the samples of that line: the nearer to the middle answer, the likelier. (Agreement of all samples of a line chose worse drives.)
+The K samples of an answer are dealt to the lines in turn, the likeliest first. The first sample of a line starts from
+no noise at all and is the network's middle answer; the others start from ``temperature`` times the noise of their
+scene's key. A sample's logit is the log-probability of its line plus its share among the samples of that line: the
+nearer to the middle answer, the likelier. (Agreement of all samples of a line chose worse drives.)
 """
 
 from __future__ import annotations
@@ -41,8 +45,9 @@ NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer 
 
 @dataclass
 class Denoised(Prediction):
-    """A prediction and what its loss is made of: training drives ``drive`` (B, M, T, 5) denoised along ``line`` (B,) from M noise levels, their coefficients
-    ``values`` (B, M, E), those of their neighbors ``others`` (B, M, A, Q), and ``line_logits`` (B, R)."""
+    """A prediction and what its loss is made of: training drives ``drive`` (B, M, T, 5) denoised along ``line`` (B,)
+    from M noise levels, their coefficients ``values`` (B, M, E), those of their neighbors ``others`` (B, M, A, Q), and
+    ``line_logits`` (B, R)."""
 
     drive: Tensor
     values: Tensor
@@ -53,7 +58,8 @@ class Denoised(Prediction):
 
 @dataclass
 class DiffusionScene:
-    """A scene made ready for the denoiser: line contexts (B, R, D) and logits (B, R); vehicles (B, 1 + A, D) with mask; what the blocks keep."""
+    """A scene made ready for the denoiser: line contexts (B, R, D) and logits (B, R); vehicles (B, 1 + A, D) with mask;
+    what the blocks keep."""
 
     context: Tensor
     logits: Tensor
@@ -163,7 +169,8 @@ class Diffusion(nn.Module):
         )
 
     def _wanted(self, targets: Mapping[str, Tensor], line: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised values (B, E) of the expert along ``line`` (B,), those of its neighbours (B, A, Q), and which of these are known."""
+        """Normalised values (B, E) of the expert along ``line`` (B,), those of its neighbours (B, A, Q), and which of
+        these are known."""
         shape, lateral, slope = (v[:, 0] for v in _lines_of(line[:, None], targets))
         speed, offset = self.decoder.fit(
             targets["ego_future"], targets["ego_future_valid"], shape, lateral, slope, targets["ego"][:, 0]
@@ -207,7 +214,8 @@ class Diffusion(nn.Module):
     # ---- sampling ----------------------------------------------------------------------------------------------------
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
-        """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise depends on ``keys`` (B,) alone."""
+        """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise
+        depends on ``keys`` (B,) alone."""
         c, f = self.config, features
         told = self.condition_encoder(f)
         scenes = [self._scene(encoding, f, told)] if c.guidance_scale else []
@@ -233,7 +241,8 @@ class Diffusion(nn.Module):
         z: Tensor,
         t: float,
     ) -> Tensor:
-        """Clean values of ego and neighbours (B, K, E + A Q) as foreseen from z at time t, weighed over what is told, and guided."""
+        """Clean values of ego and neighbours (B, K, E + A Q) as foreseen from z at time t, weighed over what is told,
+        and guided."""
         size, k = len(self.scale), z.shape[1]
         index = line[..., None].expand(-1, -1, self.dim)
         context = torch.cat([s.context.gather(1, index) for s in scenes], 1)
@@ -254,7 +263,8 @@ class Diffusion(nn.Module):
         return z[..., len(self.scale) :].unflatten(-1, (self.spec.future_agents, self.neighbors.size))
 
     def _noise(self, keys: Keys, first: Tensor) -> Tensor:
-        """Start of each sample (B, K, E + A Q): nothing for the first sample of a line, else noise from its scene's key."""
+        """Start of each sample (B, K, E + A Q): nothing for the first sample of a line, else noise from its scene's
+        key."""
         shape = (first.shape[1], len(self.scale) + self.spec.future_agents * self.neighbors.size)
         rows = [np.random.Generator(np.random.Philox(key=int(k))).standard_normal(shape, np.float32) for k in keys]
         noise = torch.from_numpy(np.stack(rows)).to(first.device)
@@ -271,7 +281,8 @@ class Diffusion(nn.Module):
 
 
 def _deal(log_p: Tensor, valid: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Lines (B, count) for the samples, in turn from the likeliest, and the place of the first sample of each one's line (B, count)."""
+    """Lines (B, count) for the samples, in turn from the likeliest, and the place of the first sample of each one's
+    line (B, count)."""
     order = log_p.argsort(dim=-1, descending=True, stable=True)
     lines = valid.sum(-1, keepdim=True).clamp_min(1)
     k = torch.arange(count, device=log_p.device)[None]
@@ -279,7 +290,8 @@ def _deal(log_p: Tensor, valid: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _nearness(drive: Tensor, line: Tensor, first: Tensor, time_s: Tensor) -> Tensor:
-    """Log-share of each sample among those of its line (B, K), by its mean distance to their first, whose place is ``first`` (B, K); near poses weigh more."""
+    """Log-share of each sample among those of its line (B, K), by its mean distance to their first, whose place is
+    ``first`` (B, K); near poses weigh more."""
     place = drive[..., ::8, :2]
     middle = place.gather(1, first[..., None, None].expand_as(place))
     weight = 1.0 / (1.0 + time_s[::8])
@@ -289,7 +301,8 @@ def _nearness(drive: Tensor, line: Tensor, first: Tensor, time_s: Tensor) -> Ten
 
 
 def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Shape (B, K, P, 4) of the lines with the given numbers (B, K), and the ego's offset and slope beside them (B, K)."""
+    """Shape (B, K, P, 4) of the lines with the given numbers (B, K), and the ego's offset and slope beside them (B,
+    K)."""
     reference, info = f["reference"], f["reference_info"]
     shape = reference[..., :4].gather(1, line[..., None, None].expand(-1, -1, reference.shape[2], 4))
     info = info.gather(1, line[..., None].expand(-1, -1, info.shape[-1]))
@@ -298,15 +311,17 @@ def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Te
 
 
 def _spread(decoder: FrenetDecoder) -> Tensor:
-    """Standard deviations of the coefficients, as found in driving: speeds are surer near, offsets smaller far ahead."""
+    """Standard deviations of the coefficients, as found in driving: speeds are surer near, offsets smaller far
+    ahead."""
     speed = [min(max(0.12 * t, 0.05), 0.7) for t in decoder.speed_at_s]
     offset = [0.25 / (1.0 + 0.3 * t) for t in decoder.offset_at_s]
     return torch.tensor([*speed, *offset], dtype=torch.float32)
 
 
 def _approach(decoder: FrenetDecoder) -> Tensor:
-    """Coefficients, per metre beside the line, of the usual way back onto it: a quintic of APPROACH_S. Values are what is added to that, so that coming back from
-    farther off than any sample of training is no larger a thing to say. (With 5 s, as of lane changes, cars drifted out of fast curves.)"""
+    """Coefficients, per metre beside the line, of the usual way back onto it: a quintic of APPROACH_S. Values are what
+    is added to that, so that coming back from farther off than any sample of training is no larger a thing to say.
+    (With 5 s, as of lane changes, cars drifted out of fast curves.)"""
     u = torch.tensor(decoder.offset_at_s).div(APPROACH_S).clamp_max(1.0)
     left = 1.0 - u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
     return torch.cat([torch.zeros(decoder.speed_size), left / OFFSET_SCALE])

@@ -1,4 +1,5 @@
-"""Futures of agents as few numbers: how far they come off constant velocity at each whole second, in their own frame."""
+"""Futures of agents as few numbers: how far they come off constant velocity at each whole second, in their own
+frame."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Noise schedules and few-step solvers: from noise at t = 1 to data at t = 0, with a network that foresees the data.
 
-A noised sample is z = alpha x + sigma e. ``vp``: the variance-preserving diffusion of Ho et al. 2020 in continuous time (Song et al. 2021), beta from 0.1
-to 20; solved by DPM-Solver++ 2M (Lu et al. 2022). ``flow``: straight lines, alpha = 1 - t, sigma = t (Lipman et al. 2023, Liu et al. 2023); solved by Heun.
-At order 1 both are one formula, DDIM (Song et al. 2021), which for straight lines is Euler's.
+A noised sample is z = alpha x + sigma e. ``vp``: the variance-preserving diffusion of Ho et al. 2020 in continuous time
+(Song et al. 2021), beta from 0.1 to 20; solved by DPM-Solver++ 2M (Lu et al. 2022). ``flow``: straight lines, alpha = 1
+- t, sigma = t (Lipman et al. 2023, Liu et al. 2023); solved by Heun. At order 1 both are one formula, DDIM (Song et al.
+2021), which for straight lines is Euler's.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def times(steps: int) -> list[float]:
 
 
 def solve(process: Process, order: int, denoise: Denoise, noise: Tensor, at: Sequence[float]) -> Tensor:
-    """The data x that ``noise`` (at t = at[0]) becomes. ``at``: falling times, without the end 0, where x is read off."""
+    """The data x that ``noise`` (at t = at[0]) becomes. ``at``: falling times, without the end 0, where x is read
+    off."""
     if order == 2:
         return _heun(denoise, noise, at) if process == "flow" else _multistep(denoise, noise, at)
     z = noise

@@ -1,4 +1,5 @@
-"""Edges of fixed number: each receiver hears K senders, and what an edge tells is the sender's pose as the receiver sees it."""
+"""Edges of fixed number: each receiver hears K senders, and what an edge tells is the sender's pose as the receiver
+sees it."""
 
 from __future__ import annotations
 
@@ -15,15 +16,17 @@ RANGE_M = 50.0
 
 @dataclass(frozen=True)
 class Edges:
-    """index (2, E) int64 sender and receiver in flattened scenes, attr (E, edge_dim), E = B x R x K whatever is real: an edge that is none leads to a
-    receiver past the last one, so that products keep their shape and bits do not depend on the batch."""
+    """index (2, E) int64 sender and receiver in flattened scenes, attr (E, edge_dim), E = B x R x K whatever is real:
+    an edge that is none leads to a receiver past the last one, so that products keep their shape and bits do not depend
+    on the batch."""
 
     index: Tensor
     attr: Tensor
 
 
 def make_edges(slots: Tensor, real: Tensor, attr: Tensor, senders: int) -> Edges:
-    """slots, real (B, R, K): senders of each receiver within its scene and which of them exist; attr (B, R, K, edge_dim)."""
+    """slots, real (B, R, K): senders of each receiver within its scene and which of them exist; attr (B, R, K,
+    edge_dim)."""
     b, r, k = slots.shape
     scene = torch.arange(b, device=slots.device)[:, None, None]
     source = slots + senders * scene
@@ -33,7 +36,8 @@ def make_edges(slots: Tensor, real: Tensor, attr: Tensor, senders: int) -> Edges
 
 
 def nearest(receiver: Tensor, sender: Tensor, allowed: Tensor, count: int, reach_m: float) -> tuple[Tensor, Tensor]:
-    """The nearest senders of each receiver, ties in row order. Poses (B, R, 4) and (B, S, 4), allowed (B, R, S) -> slots, real (B, R, min(count, S))."""
+    """The nearest senders of each receiver, ties in row order. Poses (B, R, 4) and (B, S, 4), allowed (B, R, S) ->
+    slots, real (B, R, min(count, S))."""
     gap = (receiver[:, :, None, :2] - sender[:, None, :, :2]).square().sum(-1)
     gap = gap.masked_fill(~allowed, torch.inf)
     near, slots = gap.sort(dim=-1, stable=True)
@@ -41,7 +45,8 @@ def nearest(receiver: Tensor, sender: Tensor, allowed: Tensor, count: int, reach
 
 
 def relative(receiver: Tensor, sender: Tensor, slots: Tensor) -> Tensor:
-    """(B, R, K, 4) float32 x, y, cos, sin of the senders in the frame of their receiver. Poses (B, R, 4), (B, S, 4) x, y, cos, sin."""
+    """(B, R, K, 4) float32 x, y, cos, sin of the senders in the frame of their receiver. Poses (B, R, 4), (B, S, 4) x,
+    y, cos, sin."""
     b, r, k = slots.shape
     there = sender.gather(1, slots.reshape(b, r * k, 1).expand(-1, -1, 4)).view(b, r, k, 4)
     d = there[..., :2] - receiver[:, :, None, :2]
@@ -56,8 +61,8 @@ def relative(receiver: Tensor, sender: Tensor, slots: Tensor) -> Tensor:
 
 
 class RelativePose(nn.Module):
-    """Embeds relative poses (..., 4) -> (..., size): position, distance and bearing, the former by learned frequencies, and the turn between headings
-    (after QCNet, Zhou et al. 2023)."""
+    """Embeds relative poses (..., 4) -> (..., size): position, distance and bearing, the former by learned frequencies,
+    and the turn between headings (after QCNet, Zhou et al. 2023)."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -1,7 +1,9 @@
-"""Encodes a scene as a graph of ego, agents, static objects, pieces of lanes and crosswalks, by attention along edges that tell relative poses.
+"""Encodes a scene as a graph of ego, agents, static objects, pieces of lanes and crosswalks, by attention along edges
+that tell relative poses.
 
-Query-centric (QCNet, Zhou et al. 2023): everything is described in its own frame and sees others in that frame, so the map's part need not be computed
-anew at every step (``map_part``). Last of all each token is told where it is in the frame of the ego, which is what a decoder asks.
+Query-centric (QCNet, Zhou et al. 2023): everything is described in its own frame and sees others in that frame, so the
+map's part need not be computed anew at every step (``map_part``). Last of all each token is told where it is in the
+frame of the ego, which is what a decoder asks.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ RELATIONS: tuple[Relation, ...] = (("lane", "agent"), ("agent", "agent"), ("stat
 
 
 class HeteroGnn(nn.Module):
-    """See the module's docstring. Tokens stand in the order of ``TokenKind``. In the graph the ego is the first of the agents."""
+    """See the module's docstring. Tokens stand in the order of ``TokenKind``. In the graph the ego is the first of the
+    agents."""
 
     def __init__(self, config: HeteroGnnConfig) -> None:
         super().__init__()
@@ -51,8 +54,9 @@ class HeteroGnn(nn.Module):
     def encode(
         self, features: Mapping[str, Tensor], cache: Mapping[str, Tensor] | None = None
     ) -> tuple[SceneEncoding, dict[str, Tensor] | None]:
-        """The scene's tokens. cache: ids (B, N + C) int64 of the lanes and crosswalks in view, tokens (B, N + C, D) of the map part. An answer from the
-        cache is the one computed anew, bit for bit. Where gradients are recorded nothing is kept.
+        """The scene's tokens. cache: ids (B, N + C) int64 of the lanes and crosswalks in view, tokens (B, N + C, D) of
+        the map part. An answer from the cache is the one computed anew, bit for bit. Where gradients are recorded
+        nothing is kept.
         """
         f = features
         lanes, kept = f["lane_id"].shape[1], None

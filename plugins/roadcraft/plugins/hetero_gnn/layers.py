@@ -24,8 +24,8 @@ def name_of(relation: Relation) -> str:
 
 
 class GraphLayer(nn.Module):
-    """Attention over the edges of each relation, summed over relations, then a feed-forward; pre-norm, residual. Nodes that receive nothing stay as they are
-    but for the feed-forward; kinds that are no receivers stay."""
+    """Attention over the edges of each relation, summed over relations, then a feed-forward; pre-norm, residual. Nodes
+    that receive nothing stay as they are but for the feed-forward; kinds that are no receivers stay."""
 
     def __init__(
         self, relations: Sequence[Relation], dim: int, edge_dim: int, heads: int, feed_forward: int, dropout: float

@@ -1,7 +1,9 @@
-"""What is static: lanes and crosswalks, each described in its own frame, and messages among lanes and from crosswalks to lanes.
+"""What is static: lanes and crosswalks, each described in its own frame, and messages among lanes and from crosswalks
+to lanes.
 
-It reads the lane graph alone (``features``): no lights, no route, no ego. Nodes stand in the order of their ids, so that the same pieces give the same
-answer to the last bit wherever the ego is, and an answer can be kept until the pieces in view change.
+It reads the lane graph alone (``features``): no lights, no route, no ego. Nodes stand in the order of their ids, so
+that the same pieces give the same answer to the last bit wherever the ego is, and an answer can be kept until the
+pieces in view change.
 """
 
 from __future__ import annotations
@@ -51,9 +53,11 @@ class MapPart(nn.Module):
         )
 
     def recall(self, f: Mapping[str, Tensor], cache: Mapping[str, Tensor] | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Tokens as by ``forward``, taken from ``cache`` where a scene's ids are those of its row, and the cache for the next step.
+        """Tokens as by ``forward``, taken from ``cache`` where a scene's ids are those of its row, and the cache for
+        the next step.
 
-        Other scenes are computed ``ROWS`` at a time, the last group filled up, so that products have one shape however many scenes are new.
+        Other scenes are computed ``ROWS`` at a time, the last group filled up, so that products have one shape however
+        many scenes are new.
         """
         ids = torch.cat([f["lane_id"].sort(1).values, f["crosswalk_id"].sort(1).values], 1)
         b, n = ids.shape

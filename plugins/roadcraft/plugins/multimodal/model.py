@@ -1,8 +1,10 @@
 """The behaviour model ``multimodal``: several trajectories of the ego with their likelihoods, and one of each agent.
 
-Queries are reference lines times longitudinal modes (PLUTO, Cheng et al. 2024); a query's answer is decoded along its line (``frenet``), so that steering is a
-small correction to a road that is known, headings are unit vectors by construction and plans join the present state. Losses: the line is the one nearest to where
-the expert ends, the mode the one nearest to what the expert did; that trajectory is regressed, and a cross entropy over all queries learns the choice.
+Queries are reference lines times longitudinal modes (PLUTO, Cheng et al. 2024); a query's answer is decoded along its
+line (``frenet``), so that steering is a small correction to a road that is known, headings are unit vectors by
+construction and plans join the present state. Losses: the line is the one nearest to where the expert ends, the mode
+the one nearest to what the expert did; that trajectory is regressed, and a cross entropy over all queries learns the
+choice.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Multimodal(nn.Module):
         return self.spec
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
-        """K = lines x modes trajectories, columns x, y, cos, sin, speed; a query whose line does not exist has logit -inf (in float32: the lowest)."""
+        """K = lines x modes trajectories, columns x, y, cos, sin, speed; a query whose line does not exist has logit
+        -inf (in float32: the lowest)."""
         f, c = features, self.config
         b = len(f["ego"])
         ego = encoding.tokens[torch.arange(b, device=encoding.tokens.device), encoding.ego]
@@ -103,8 +106,8 @@ class Multimodal(nn.Module):
         return self.forward(encoding, features)
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Terms regression, choice, agent. targets: the features, and ego_future (B, T, 5), ego_future_valid (B, T), agent_future (B, A, T, 4),
-        agent_future_valid (B, A, T)."""
+        """Terms regression, choice, agent. targets: the features, and ego_future (B, T, 5), ego_future_valid (B, T),
+        agent_future (B, A, T, 4), agent_future_valid (B, A, T)."""
         c = self.config
         b = len(prediction.ego)
         goal, valid = targets["ego_future"], targets["ego_future_valid"]

@@ -16,8 +16,9 @@ CLASSES = 3  # vehicle, pedestrian, bicycle
 
 @dataclass
 class Actors:
-    """A actors of B scenes, poses complex in the ego frame. pose (B, A, 2) of the box centres now; size (B, A, 2); kind (B, A) int64 class; valid (B, A) bool;
-    moved (B, A, P, 2): the last half-second motions, oldest first, and moved_valid (B, A, P); where nothing is known they are steady at the present speed."""
+    """A actors of B scenes, poses complex in the ego frame. pose (B, A, 2) of the box centres now; size (B, A, 2); kind
+    (B, A) int64 class; valid (B, A) bool; moved (B, A, P, 2): the last half-second motions, oldest first, and
+    moved_valid (B, A, P); where nothing is known they are steady at the present speed."""
 
     pose: Tensor
     size: Tensor
@@ -40,8 +41,8 @@ class Goals:
 
 
 def actors_of(f: Mapping[str, Tensor], past: int, stride: int) -> Actors:
-    """Actors of the features. past: half-second motions told; stride: frames of the history per half second. Kinds other than the classes count as
-    vehicles."""
+    """Actors of the features. past: half-second motions told; stride: frames of the history per half second. Kinds
+    other than the classes count as vehicles."""
     agent, seen = as_pose(f["agent"][..., :4]), f["agent_valid"]
     b, a, h = seen.shape
     here = ego_center(as_pose(f["ego"].new_tensor([0.0, 0.0, 1.0, 0.0])).expand(b, 1, 2), f["vehicle"])

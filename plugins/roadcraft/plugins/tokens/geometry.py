@@ -1,4 +1,5 @@
-"""Poses as complex numbers (..., 2): place x + iy and direction cos + i sin. Turning is multiplying, which takes few operations."""
+"""Poses as complex numbers (..., 2): place x + iy and direction cos + i sin. Turning is multiplying, which takes few
+operations."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""The behaviour model ``tokens``: all road users, the ego among them, as a sequence of motion tokens, the next one foretold from those before.
+"""The behaviour model ``tokens``: all road users, the ego among them, as a sequence of motion tokens, the next one
+foretold from those before.
 
-In the manner of SMART (Wu et al. 2024) with closed-loop fine-tuning by CAT-K (Zhang et al. 2024). What it foretells is each actor's next half second, as a
-probability over the vocabulary of its class; a future is rolled out by choosing for all and going on from there. Training reads what happened in tokens and asks
-for the next one; a share of the batches is rolled out instead, and asked for the token that would lead back.
+In the manner of SMART (Wu et al. 2024) with closed-loop fine-tuning by CAT-K (Zhang et al. 2024). What it foretells is
+each actor's next half second, as a probability over the vocabulary of its class; a future is rolled out by choosing for
+all and going on from there. Training reads what happened in tokens and asks for the next one; a share of the batches is
+rolled out instead, and asked for the token that would lead back.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ class Tokens(TokenNetwork):
 
     @torch.no_grad()
     def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """Draw the vocabulary of each class from the motions of the first ``vocabulary_batches`` training batches. A class that never moves in
-        them keeps its made-up one."""
+        """Draw the vocabulary of each class from the motions of the first ``vocabulary_batches`` training batches. A
+        class that never moves in them keeps its made-up one."""
         found = [self._motions(batch) for batch in islice(batches, self.config.vocabulary_batches)]
         for k, (first, last) in enumerate(self.bounds):
             pool = np.concatenate([motions[kinds == k] for motions, kinds in found])
@@ -92,8 +94,9 @@ class Tokens(TokenNetwork):
 
     @torch.no_grad()
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> TokenPrediction:
-        """K futures of the ego and of everybody: ego columns x, y, cos, sin, speed, smoothed; agents (B, A, K, T, 4); logits the log-likelihood of the
-        ego's tokens in the first ``score_horizon_s`` seconds. Equal keys give equal futures."""
+        """K futures of the ego and of everybody: ego columns x, y, cos, sin, speed, smoothed; agents (B, A, K, T, 4);
+        logits the log-likelihood of the ego's tokens in the first ``score_horizon_s`` seconds. Equal keys give equal
+        futures."""
         return self._futures(self.scene(encoding, features, self.stride), features, keys)
 
     @torch.no_grad()
@@ -110,7 +113,8 @@ class Tokens(TokenNetwork):
     def next_motions(
         self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys, temperature: float, top_k: int
     ) -> Tensor:
-        """Motions (B, A, 5, 4) of the agents in the next half second, drawn, each as seen from where the agent is now."""
+        """Motions (B, A, 5, 4) of the agents in the next half second, drawn, each as seen from where the agent is
+        now."""
         scene = self.scene(encoding, features, self.stride)
         pose, _ = self.roll_out(scene, keys, 1, 1, temperature, top_k, greedy=False)
         return as_real(relative(scene.actors.pose[:, 1:, None], pose[:, 0, 1:]))
@@ -125,8 +129,8 @@ class Tokens(TokenNetwork):
         top_k: int,
         greedy: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """Poses (B, K, A, 5 * steps, 2) of the box centres, and the log-probabilities (B, K, steps) of the ego's tokens. greedy: the first future is
-        without chance."""
+        """Poses (B, K, A, 5 * steps, 2) of the box centres, and the log-probabilities (B, K, steps) of the ego's
+        tokens. greedy: the first future is without chance."""
         b, count = scene.actors.kind.shape
         luck = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device)
         words, chances, first = as_pose(self.vocabulary), [], int(greedy)
@@ -166,8 +170,8 @@ class Tokens(TokenNetwork):
         return TokenPrediction(ego, ego.new_zeros(len(ego), 1), as_real(shown[:, 1:]), times, scene, lesson)
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Terms ego and agent: cross entropy of the tokens asked for, smoothed over the class. targets: the features, and ego_future (B, T, 5), agent_future
-        (B, A, T, 4) with their masks."""
+        """Terms ego and agent: cross entropy of the tokens asked for, smoothed over the class. targets: the features,
+        and ego_future (B, T, 5), agent_future (B, A, T, 4) with their masks."""
         assert isinstance(prediction, TokenPrediction)
         scene, c = prediction.scene, self.config
         lesson = prediction.lesson or logged(self, scene, self._asked(scene, targets))

@@ -1,4 +1,5 @@
-"""What lies before the ego along its reference lines: leads, lights, stops, the route. No other actor has a route that is known."""
+"""What lies before the ego along its reference lines: leads, lights, stops, the route. No other actor has a route that
+is known."""
 
 from __future__ import annotations
 

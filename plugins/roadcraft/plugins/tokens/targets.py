@@ -18,8 +18,8 @@ from roadcraft.plugins.tokens.vocabulary import labels, match, roll
 
 @dataclass
 class Lesson:
-    """pose (B, A, S + 1, 2): shown; goal (B, A, S, 2): where each half second led in truth; token (B, A, S): asked for; counts (B, A, S) bool: which of
-    them count."""
+    """pose (B, A, S + 1, 2): shown; goal (B, A, S, 2): where each half second led in truth; token (B, A, S): asked for;
+    counts (B, A, S) bool: which of them count."""
 
     pose: Tensor
     goal: Tensor
@@ -50,8 +50,9 @@ def logged(network: TokenNetwork, scene: TokenScene, goals: Goals) -> Lesson:
 
 @torch.no_grad()
 def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -> Lesson:
-    """CAT-K (Zhang et al. 2024): roll out, executing among the ``many`` likeliest tokens the one closest to what happened; asked for is the token of the whole
-    vocabulary that leads back to it. An actor out of sight stands, and is taken up where it is seen again."""
+    """CAT-K (Zhang et al. 2024): roll out, executing among the ``many`` likeliest tokens the one closest to what
+    happened; asked for is the token of the whole vocabulary that leads back to it. An actor out of sight stands, and is
+    taken up where it is seen again."""
     a, steps = scene.actors, goals.pose.shape[2] - 1
     both = goals.valid[:, :, :-1] & goals.valid[:, :, 1:]
     words = as_pose(network.vocabulary)
@@ -82,7 +83,8 @@ def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -
 
 @torch.no_grad()
 def shares(network: TokenNetwork, scene: TokenScene, lesson: Lesson, kind: int) -> Tensor:
-    """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of the class."""
+    """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of
+    the class."""
     a = scene.actors
     asked = lesson.counts & (a.kind == kind)[..., None]
     wide = network.config.label_smoothing * network.radius[kind].clamp_min(network.config.tolerance_m)

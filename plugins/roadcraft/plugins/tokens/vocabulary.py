@@ -1,8 +1,11 @@
-"""Motion tokens: how a box may move within half a second, a vocabulary for each class, and the reading of trajectories in them.
+"""Motion tokens: how a box may move within half a second, a vocabulary for each class, and the reading of trajectories
+in them.
 
-A token is 5 poses (x, y, cos, sin) of the box's centre, 0.1 s apart, as seen from where it started. Motions are compared by their last pose: the mean distance of the
-four corners of the box there. A trajectory is read by rolling: each token is chosen as seen from where the tokens before it have led, so that errors
-do not add up (SMART, Wu et al. 2024). A vocabulary is drawn from data by k-disk sampling: take a motion at random, drop all within a radius of it, and so on.
+A token is 5 poses (x, y, cos, sin) of the box's centre, 0.1 s apart, as seen from where it started. Motions are
+compared by their last pose: the mean distance of the four corners of the box there. A trajectory is read by rolling:
+each token is chosen as seen from where the tokens before it have led, so that errors do not add up (SMART, Wu et al.
+2024). A vocabulary is drawn from data by k-disk sampling: take a motion at random, drop all within a radius of it, and
+so on.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ GROWTH = 1.15  # of the radius, as long as the vocabulary is too small for it
 def corner_distance(
     ax: float, ay: float, ac: float, asn: float, bx: float, by: float, bc: float, bs: float, length: float, width: float
 ) -> float:
-    """Mean distance of the four corners of a box (length, width) at two poses x, y, cos, sin. Never less than the distance of its centres."""
+    """Mean distance of the four corners of a box (length, width) at two poses x, y, cos, sin. Never less than the
+    distance of its centres."""
     dx, dy = ax - bx, ay - by
     fx, fy = 0.5 * length * (ac - bc), 0.5 * length * (asn - bs)
     sx, sy = -0.5 * width * (asn - bs), 0.5 * width * (ac - bc)
@@ -60,8 +64,8 @@ def closest(
 
 @njit(cache=True, nogil=True)
 def match(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64) -> I64:
-    """Tokens (N,) that lead boxes from ``pose`` (N, 4) closest to ``goal`` (N, 4). size (N, 2); kind (N,); end (V, 4); bounds (3, 2): first and
-    past-the-last token of each class."""
+    """Tokens (N,) that lead boxes from ``pose`` (N, 4) closest to ``goal`` (N, 4). size (N, 2); kind (N,); end (V, 4);
+    bounds (3, 2): first and past-the-last token of each class."""
     out = np.empty(len(pose), np.int64)
     for i in range(len(pose)):
         dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
@@ -73,8 +77,9 @@ def match(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64) -> 
 
 @njit(cache=True, nogil=True)
 def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
-    """Shares (N, V) of the tokens of a class that lead boxes from ``pose`` (N, 4) near ``goal`` (N, 4): a normal distribution of their distances by corners, spread
-    m wide, beyond that of the closest token. size (N, 2); end (V, 4)."""
+    """Shares (N, V) of the tokens of a class that lead boxes from ``pose`` (N, 4) near ``goal`` (N, 4): a normal
+    distribution of their distances by corners, spread m wide, beyond that of the closest token. size (N, 2); end (V,
+    4)."""
     out = np.zeros((len(pose), len(end)), np.float32)
     double = 2.0 * spread**2
     for i in range(len(pose)):
@@ -99,8 +104,9 @@ def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
 
 @njit(cache=True, nogil=True)
 def roll(goal: F32, valid: NDArray[np.bool_], size: F32, kind: I64, end: F32, bounds: I64) -> tuple[I64, F32]:
-    """Read trajectories in tokens. goal (N, S + 1, 4), valid (N, S + 1): poses every half second -> tokens (N, S), 0 where a step's start or end is
-    missing, and the poses (N, S + 1, 4) they lead to; after a gap the trajectory is taken up where it is seen again."""
+    """Read trajectories in tokens. goal (N, S + 1, 4), valid (N, S + 1): poses every half second -> tokens (N, S), 0
+    where a step's start or end is missing, and the poses (N, S + 1, 4) they lead to; after a gap the trajectory is
+    taken up where it is seen again."""
     n, steps = len(goal), goal.shape[1] - 1
     token, pose = np.zeros((n, steps), np.int64), goal.copy()
     for i in range(n):
@@ -120,8 +126,8 @@ def roll(goal: F32, valid: NDArray[np.bool_], size: F32, kind: I64, end: F32, bo
 
 @njit(cache=True, nogil=True)
 def k_disk(end: F32, radius: float, length: float, width: float, most: int) -> I64:
-    """Rows of ``end`` (N, 4), the first one first, then always the next that is farther than ``radius`` from all chosen; -1 in the last entry where more
-    than ``most`` would be needed."""
+    """Rows of ``end`` (N, 4), the first one first, then always the next that is farther than ``radius`` from all
+    chosen; -1 in the last entry where more than ``most`` would be needed."""
     left = np.arange(len(end))
     count, chosen = len(end), np.empty(most + 1, np.int64)
     for n in range(most + 1):
@@ -143,8 +149,8 @@ def k_disk(end: F32, radius: float, length: float, width: float, most: int) -> I
 
 
 def draw(motions: F32, kind: int, size: int, tolerance_m: float, rng: np.random.Generator) -> tuple[F32, float]:
-    """A vocabulary of at most ``size`` tokens (V, 5, 4) from motions (N, 5, 4) of one class, and its radius: every motion is within it of a token.
-    Token 0 stands still. Motions that no such box could make are left out."""
+    """A vocabulary of at most ``size`` tokens (V, 5, 4) from motions (N, 5, 4) of one class, and its radius: every
+    motion is within it of a token. Token 0 stands still. Motions that no such box could make are left out."""
     travel = np.hypot(motions[:, -1, 0], motions[:, -1, 1])
     turn = np.abs(np.arctan2(motions[:, -1, 3], motions[:, -1, 2]))
     real = motions[(travel <= FASTEST_MPS[kind] * TOKEN_S) & (turn <= TURN_RAD) & np.isfinite(motions).all((1, 2))]
@@ -160,8 +166,8 @@ def draw(motions: F32, kind: int, size: int, tolerance_m: float, rng: np.random.
 
 
 def made_up(kind: int, size: int) -> F32:
-    """A vocabulary (size, 5, 4) without data: arcs of constant curvature, speeds by turns, standing still first. For networks not yet prepared, and for
-    classes of which the data has none."""
+    """A vocabulary (size, 5, 4) without data: arcs of constant curvature, speeds by turns, standing still first. For
+    networks not yet prepared, and for classes of which the data has none."""
     turns = max(int(math.sqrt(size / 4.0)) | 1, 3)
     paces = -(-(size - 1) // turns)
     top = (25.0, 3.0, 10.0)[kind]

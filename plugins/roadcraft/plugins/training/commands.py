@@ -32,7 +32,8 @@ def train(
 ) -> None:
     """Train an encoder and a behaviour model from a store.
 
-    Writes RUN/best and RUN/last (checkpoints: config.yaml, model.safetensors, metrics.json, model card) and RUN/tensorboard.
+    Writes RUN/best and RUN/last (checkpoints: config.yaml, model.safetensors, metrics.json, model card) and
+    RUN/tensorboard.
 
     Example: roadcraft train encoder=vector_transformer model=multimodal data=stores/demo out=runs/a minutes=5
     """
@@ -60,8 +61,10 @@ def _train(words: list[str], overfit: int, resume: Path | None) -> None:
         return
     held = done.metrics["validation"]
     print(
-        f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, {done.metrics['samples_per_s']:.0f} samples/s, "
-        f"{'training' if loaded.config.overfit else 'held-out'} ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, best of all modes {held['min_ade_m']:.3f} m"
+        f"{done.best}: step {done.metrics['step']}, {done.metrics['minutes']:.1f} min, "
+        f"{done.metrics['samples_per_s']:.0f} samples/s, "
+        f"{'training' if loaded.config.overfit else 'held-out'} ADE {held['ade_m']:.3f} m, FDE {held['fde_m']:.3f} m, "
+        f"best of all modes {held['min_ade_m']:.3f} m"
     )
     if said := warning(held):
         print(f"warning: {said}", file=sys.stderr)

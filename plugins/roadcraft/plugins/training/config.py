@@ -128,8 +128,8 @@ class TrainConfig:
     start: StartConfig = field(default_factory=StartConfig)
     """Weights of another run to begin with."""
     freeze: tuple[str, ...] = ()
-    """What is not trained: encoder, model, or beginnings of parameters' names (encoder.layers.0). It gets no gradient and
-    stays in evaluation mode."""
+    """What is not trained: encoder, model, or beginnings of parameters' names (encoder.layers.0). It gets no gradient
+    and stays in evaluation mode."""
     steps: Annotated[int, Range(">= 1")] = 20_000
     """Optimizer steps."""
     minutes: Annotated[float, Range(">= 0")] = 0.0

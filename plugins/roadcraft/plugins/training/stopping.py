@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM: a run that is told to stop finishes its step, stores what it has and says how to go on (no torch)."""
+"""SIGINT and SIGTERM: a run that is told to stop finishes its step, stores what it has and says how to go on (no
+torch)."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """The signal that arrived, ``asked`` (0: none). While steps are trained (``patient``) it is only noted, so that the step is finished; elsewhere it raises
-    Stopped where the program is. A second one changes nothing, a third one ends the process at once."""
+    """The signal that arrived, ``asked`` (0: none). While steps are trained (``patient``) it is only noted, so that the
+    step is finished; elsewhere it raises Stopped where the program is. A second one changes nothing, a third one ends
+    the process at once."""
 
     def __init__(self) -> None:
         self.asked, self.count, self.patient = 0, 0, False
@@ -55,8 +57,8 @@ class StopRequest:
 
     @contextmanager
     def waiting(self, patient: bool) -> Iterator[None]:
-        """Whether a signal is only noted, for a while. One that is there already raises Stopped where it need not wait: on entering or, if it was noted
-        meanwhile, on leaving."""
+        """Whether a signal is only noted, for a while. One that is there already raises Stopped where it need not wait:
+        on entering or, if it was noted meanwhile, on leaving."""
         before, self.patient = self.patient, patient
         try:
             self._act()

@@ -1,7 +1,8 @@
-"""Encodes a scene as vectors: one token each for the ego, agents, static objects, pieces of lanes and crosswalks, mixed by a transformer.
+"""Encodes a scene as vectors: one token each for the ego, agents, static objects, pieces of lanes and crosswalks, mixed
+by a transformer.
 
-In the manner of PlanTF (Cheng et al. 2023) and VectorNet (Gao et al. 2020): objects and polylines are described in their own frame, and where they are
-is told by an embedding of their pose in the ego frame.
+In the manner of PlanTF (Cheng et al. 2023) and VectorNet (Gao et al. 2020): objects and polylines are described in
+their own frame, and where they are is told by an embedding of their pose in the ego frame.
 """
 
 from __future__ import annotations

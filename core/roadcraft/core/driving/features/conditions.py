@@ -58,15 +58,18 @@ def _sides(side: str, *phrases: str) -> tuple[str, ...]:
 
 
 _CHANGE = (
-    "change to the {side} lane", "change lanes to the {side}", "move to the {side} lane", "merge {side}", "take the {side} lane",
+    "change to the {side} lane", "change lanes to the {side}", "move to the {side} lane", "merge {side}",
+    "take the {side} lane",
     "go to the lane on the {side}", "switch to the {side} lane", "lane change {side}", "move over to the {side}",
 )  # fmt: skip
 _TURN = (
-    "turn {side}", "turn {side} at the junction", "turn {side} at the intersection", "make a {side} turn", "take the next {side}",
+    "turn {side}", "turn {side} at the junction", "turn {side} at the intersection", "make a {side} turn",
+    "take the next {side}",
     "go {side} at the crossing", "turn {side} at the lights", "{side} turn ahead",
 )  # fmt: skip
 _FOLLOW = (
-    "follow the {who}", "follow the {who} ahead", "follow the {who} in front", "stay behind the {who}", "keep behind the {who} ahead", "follow that {who}",
+    "follow the {who}", "follow the {who} ahead", "follow the {who} in front", "stay behind the {who}",
+    "keep behind the {who} ahead", "follow that {who}",
 )  # fmt: skip
 PHRASES: dict[Maneuver, tuple[str, ...]] = {
     Maneuver.CHANGE_LEFT: _sides("left", *_CHANGE),
@@ -74,22 +77,27 @@ PHRASES: dict[Maneuver, tuple[str, ...]] = {
     Maneuver.TURN_LEFT: _sides("left", *_TURN),
     Maneuver.TURN_RIGHT: _sides("right", *_TURN),
     Maneuver.GO_STRAIGHT: (
-        "go straight on", "go straight", "continue straight ahead", "drive straight through the junction", "straight on at the intersection",
+        "go straight on", "go straight", "continue straight ahead", "drive straight through the junction",
+        "straight on at the intersection",
         "cross the junction", "proceed straight ahead",
     ),
     Maneuver.STOP: (
-        "stop", "stop now", "come to a stop", "halt", "please stop", "stop the car", "stop here", "brake to a stop", "wait here", "come to a halt",
+        "stop", "stop now", "come to a stop", "halt", "please stop", "stop the car", "stop here", "brake to a stop",
+        "wait here", "come to a halt",
     ),
     Maneuver.PULL_OVER: (
-        "pull over", "pull over to the right", "stop at the side of the road", "park at the curb", "stop on the shoulder", "pull to the side",
+        "pull over", "pull over to the right", "stop at the side of the road", "park at the curb",
+        "stop on the shoulder", "pull to the side",
         "park by the kerb",
     ),
     Maneuver.FOLLOW: tuple(p.format(who=who) for who in ("car", "vehicle", "leader") for p in _FOLLOW),
     Maneuver.FOLLOW_TRUCK: tuple(p.format(who=who) for who in ("truck", "lorry") for p in _FOLLOW),
     Maneuver.KEEP_LANE: (
-        "keep lane", "stay in this lane", "keep your lane", "stay in the lane", "hold the lane", "do not change lanes", "remain in your lane",
+        "keep lane", "stay in this lane", "keep your lane", "stay in the lane", "hold the lane", "do not change lanes",
+        "remain in your lane",
     ),
-    Maneuver.SLOW_DOWN: ("slow down", "drive slower", "reduce speed", "go slower", "ease off", "decelerate", "brake gently", "drive more slowly"),
+    Maneuver.SLOW_DOWN: ("slow down", "drive slower", "reduce speed", "go slower", "ease off", "decelerate",
+    "brake gently", "drive more slowly"),
     Maneuver.SPEED_UP: ("speed up", "drive faster", "accelerate", "go faster", "pick up speed", "increase your speed"),
 }  # fmt: skip
 
@@ -147,7 +155,8 @@ def read_instruction(text: str, capacity: int) -> tuple[int, ...]:
     known = "; ".join(phrases[0] for phrases in PHRASES.values())
     if unknown:
         warnings.warn(
-            f"command {text!r}: not in the vocabulary: {', '.join(unknown)}. Commands are worded like: {known}", stacklevel=2
+            f"command {text!r}: not in the vocabulary: {', '.join(unknown)}. Commands are worded like: "
+            f"{known}", stacklevel=2
         )  # fmt: skip
     if len(ids) > capacity:
         warnings.warn(f"command {text!r}: only its first {capacity} words are read", stacklevel=2)

@@ -1,7 +1,7 @@
 """Numba kernels that fill one row of the feature arrays (``groups``) from one scene.
 
-Kernels that Python calls for each scene take their arrays one by one, since in a named tuple each costs 0.2 us more to hand
-over, which the benchmark of the features shows; within them arrays that belong together are one tuple.
+Kernels that Python calls for each scene take their arrays one by one, since in a named tuple each costs 0.2 us more to
+hand over, which the benchmark of the features shows; within them arrays that belong together are one tuple.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ def feature_lines(rows: list[dict[str, Any]]) -> list[str]:
             use = " (targets: seen in training only)" if row["target"] else ""
             out += [
                 "",
-                f"{group}: {registry().find('feature', group).spec.summary} ({row['provider']}, version {row['version']}){use}",
+                f"{group}: {registry().find('feature', group).spec.summary} ({row['provider']}, version "
+                f"{row['version']}){use}",
             ]
         out.append(f"  {row['tensor']}  ({_shape(row)})  {row['dtype']}{_frame(row)}: {row['meaning']}")
         for c in row["columns"]:

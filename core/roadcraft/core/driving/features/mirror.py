@@ -21,7 +21,8 @@ def check_mirror(spec: FeatureSpec) -> None:
     for name, (group, tensor) in spec.tensors.items():
         if tensor.mirror is None:
             raise PluginError(
-                f"{provided(group)} does not say how to mirror {name!r}: give its FeatureTensor a rule (mirror=Mirror(negate=...), or Mirror() where it stays as it is), "
+                f"{provided(group)} does not say how to mirror {name!r}: give its FeatureTensor a rule "
+                "(mirror=Mirror(negate=...), or Mirror() where it stays as it is), "
                 "or train with augment.mirror=0"
             )
         if isinstance(tensor.mirror, Mirror) and tensor.mirror.lines and spec.arrays[name][0][0] == 2:

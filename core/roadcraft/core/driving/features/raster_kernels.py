@@ -141,7 +141,8 @@ def draw_bar(
 
 @njit(cache=True, nogil=True)
 def _draw_line(
-    out: U8, channel: int, piece: F64, column: int, ego: F64, c: float, s: float, cell_m: float, half: float, value: int,
+    out: U8, channel: int, piece: F64, column: int, ego: F64, c: float, s: float, cell_m: float, half: float,
+    value: int,
     directed: bool,
 ) -> None:  # fmt: skip
     """One polyline: columns ``column``, ``column + 1`` of piece (P, 6). A directed one also tells cos and sin of its
@@ -167,7 +168,8 @@ def _listed(block: int, route: I64) -> bool:
 
 @njit(cache=True, nogil=True)
 def draw_areas(
-    out: U8, ego: F64, cell_m: float, rows: I64, points: F64, rings: I64, offsets: I64, channel: U8, value: U8, lane: I64,
+    out: U8, ego: F64, cell_m: float, rows: I64, points: F64, rings: I64, offsets: I64, channel: U8, value: U8,
+    lane: I64,
     block: I64, route: I64,
 ) -> None:  # fmt: skip
     """Fill polygons ``rows`` into their channels; the surface of a lane on the route goes into ROUTE too. block (L,) of

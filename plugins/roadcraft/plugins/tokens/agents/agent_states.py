@@ -19,9 +19,10 @@ AXLE = 0.75  # of a trailer's length, from its front: where its axle is taken to
 
 @dataclass(frozen=True)
 class Cast:
-    """What does not change while a scenario runs. n moving objects of the first frame: id, kind, vehicle, unit (n,), size (n, 2); towed_by (n,): row of the unit
-    before, -1 for none; hitch (n, 2): where a trailer hangs, in the frame of the box that tows it; log (N, n, 5) x, y, heading, vx, vy at every iteration, seen
-    (N, n); replayed: all others."""
+    """What does not change while a scenario runs. n moving objects of the first frame: id, kind, vehicle, unit (n,),
+    size (n, 2); towed_by (n,): row of the unit before, -1 for none; hitch (n, 2): where a trailer hangs, in the frame
+    of the box that tows it; log (N, n, 5) x, y, heading, vx, vy at every iteration, seen (N, n); replayed: all
+    others."""
 
     id: U64
     kind: U8
@@ -37,8 +38,9 @@ class Cast:
 
 @dataclass(frozen=True)
 class Troupe:
-    """State of one scenario. pose (n, 3), velocity (n, 2); alive, driven (n,): not removed; no longer following the log. plan (n, 6, 3): poses from the start of the
-    present half second, ``clock_s`` ago; past: the last frames, oldest first, now last."""
+    """State of one scenario. pose (n, 3), velocity (n, 2); alive, driven (n,): not removed; no longer following the
+    log. plan (n, 6, 3): poses from the start of the present half second, ``clock_s`` ago; past: the last frames, oldest
+    first, now last."""
 
     cast: Cast
     pose: F64
@@ -90,8 +92,8 @@ def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> Troupe:
 
 
 def take(state: Troupe, rows: I64, motions: F64) -> Troupe:
-    """Begin a half second: the agents of the given rows move by ``motions`` (len(rows), 5, 3) x, y, turn as seen from where they are; other driven ones go on as they
-    go, and those never driven go on with the log."""
+    """Begin a half second: the agents of the given rows move by ``motions`` (len(rows), 5, 3) x, y, turn as seen from
+    where they are; other driven ones go on as they go, and those never driven go on with the log."""
     driven = state.driven.copy()
     driven[rows] = True
     t = POSE_S * np.arange(POSES + 1)
@@ -156,7 +158,8 @@ def _into(pose: F64, point: F64) -> F64:
 
 
 def _follow(trailer: F64, length: float, tractor: F64, hitch: F64) -> F64:
-    """Pose (3,) of a trailer whose hitch moved with the tractor: its axle is dragged along, without slip for small steps."""
+    """Pose (3,) of a trailer whose hitch moved with the tractor: its axle is dragged along, without slip for small
+    steps."""
     axle = trailer[:2] - (AXLE - 0.5) * length * _ahead(trailer[2])
     c, s = np.cos(tractor[2]), np.sin(tractor[2])
     front = tractor[:2] + np.array([c * hitch[0] - s * hitch[1], s * hitch[0] + c * hitch[1]])

@@ -26,11 +26,13 @@ from roadcraft.validation import stack_objects
 
 
 class TokenAgents(AgentPolicy):
-    """Made from the road users of the first frame, wherever they stand (nuPlan's reactive agents are the cars on lanes only); whoever appears later does not exist.
+    """Made from the road users of the first frame, wherever they stand (nuPlan's reactive agents are the cars on lanes
+    only); whoever appears later does not exist.
 
-    Each half second the scene around ego is encoded once, and the network draws the next motion of all agents within its capacity (nearest first). Who has never been
-    within it follows the log, and ends with it; who has been and is no longer keeps speed and heading. Trailers hang on what tows them. Raises DataError where the
-    checkpoint cannot be used.
+    Each half second the scene around ego is encoded once, and the network draws the next motion of all agents within
+    its capacity (nearest first). Who has never been within it follows the log, and ends with it; who has been and is no
+    longer keeps speed and heading. Trailers hang on what tows them. Raises DataError where the checkpoint cannot be
+    used.
     """
 
     def __init__(self, config: TokenAgentsConfig) -> None:

@@ -1,8 +1,10 @@
-"""The decoder: every actor at every half second looks at its own past, and at what is around it: the scene, and the others at the same moment.
+"""The decoder: every actor at every half second looks at its own past, and at what is around it: the scene, and the
+others at the same moment.
 
-In the manner of SMART (Wu et al. 2024), but a layer looks both ways at once and then thinks, which takes fewer operations than one after the other. The same layers serve
-training, where all moments are known and go through at once, and driving, where one moment follows the other and the past is kept.
-Shapes: M rows (scenes times futures), A actors, T moments, N tokens of a scene, D channels, H heads.
+In the manner of SMART (Wu et al. 2024), but a layer looks both ways at once and then thinks, which takes fewer
+operations than one after the other. The same layers serve training, where all moments are known and go through at once,
+and driving, where one moment follows the other and the past is kept. Shapes: M rows (scenes times futures), A actors, T
+moments, N tokens of a scene, D channels, H heads.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ Memory = tuple[Tensor, Tensor]  # keys and values (G, H, N, D / H)
 
 @dataclass
 class Kept:
-    """What a roll-out keeps. memory: per layer the past of M * A actors; mask (M * A, 1, 1, T): float, 0 or HIDDEN; alive (M, A) bool: who is there, all the
-    way."""
+    """What a roll-out keeps. memory: per layer the past of M * A actors; mask (M * A, 1, 1, T): float, 0 or HIDDEN;
+    alive (M, A) bool: who is there, all the way."""
 
     memory: list[Memory]
     mask: Tensor
@@ -54,8 +56,8 @@ class Layer(nn.Module):
         return self._memory(both)
 
     def forward(self, x: Tensor, past: Memory, past_mask: Tensor, around: Around, index: int) -> tuple[Tensor, Memory]:
-        """x (M, A, T, D) -> the same, and the past with these moments. past: of M * A actors, P steps; past_mask (M * A, 1, T or 1, P + T): float, 0 or HIDDEN;
-        around: of M * T moments; index: of this layer."""
+        """x (M, A, T, D) -> the same, and the past with these moments. past: of M * A actors, P steps; past_mask (M *
+        A, 1, T or 1, P + T): float, 0 or HIDDEN; around: of M * T moments; index: of this layer."""
         m, a, t, d = x.shape
         mine, others = self.own(self.norm(x)).split(3 * d, -1)
         query, key, value = self._parts(mine.reshape(m * a, t, 3 * d))
@@ -76,7 +78,8 @@ class Layer(nn.Module):
         return key, value
 
     def _ago(self, now: int, steps: int) -> Tensor:
-        """How much a step counts by its age (H, now, steps); the future is hidden, and what is older than any step in training."""
+        """How much a step counts by its age (H, now, steps); the future is hidden, and what is older than any step in
+        training."""
         step = torch.arange(steps, device=self.age_bias.device)
         age, most = step[steps - now :, None] - step, self.age_bias.shape[1] - 1
         return self.age_bias[:, age.clamp(0, most)].masked_fill((age < 0) | (age > most), HIDDEN)
@@ -97,7 +100,8 @@ class Decoder(nn.Module):
         return Still([layer.scene(normed) for layer in self._layers()], pose, mask)
 
     def forward(self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, still: Still) -> Tensor:
-        """All moments at once. x (M, A, T, D); pose (M, A, T, 2); alive (M, A, T) bool; past (M, A, P, D), past_alive (M, A, P) bool -> (M, A, T, D)."""
+        """All moments at once. x (M, A, T, D); pose (M, A, T, 2); alive (M, A, T) bool; past (M, A, P, D), past_alive
+        (M, A, P) bool -> (M, A, T, D)."""
         m, a, t, _ = x.shape
         seen = torch.cat([past_alive, alive], 2).view(m * a, 1, -1)
         itself = torch.eye(t, dtype=torch.bool, device=x.device)

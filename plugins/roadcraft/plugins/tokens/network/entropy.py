@@ -1,4 +1,5 @@
-"""Cross entropy of answers and a vocabulary without an array of all their products: those are made a few rows at a time, and made again in the backward pass."""
+"""Cross entropy of answers and a vocabulary without an array of all their products: those are made a few rows at a
+time, and made again in the backward pass."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ CACHED, LARGE = 2**18, 2**24  # products at a time, on the CPU and elsewhere
 
 
 def cross_entropy(answer: Tensor, words: Tensor, offset: Tensor, share: Tensor) -> Tensor:
-    """(N,): of answer (N, D), whose products with words (V, D) plus offset (V,) are the logits, and labels share (N, V), which sum to 1. Always float32."""
+    """(N,): of answer (N, D), whose products with words (V, D) plus offset (V,) are the logits, and labels share (N,
+    V), which sum to 1. Always float32."""
     out: Tensor = _CrossEntropy.apply(answer.float(), words.float(), offset.float(), share)
     return out
 

@@ -27,8 +27,9 @@ NEVER = -1e9  # added to the logit of another class's token
 
 @dataclass
 class TokenScene:
-    """What is known of B scenes before anything is foretold. tokens (B, N, D), mask (B, N), pose (B, N, 2): of what does not move; start (B, A, D): what each actor
-    is; past (B, A, P - 1, D), past_alive (B, A, P - 1): its motions but the last; hidden (B, A, V): 0 or NEVER."""
+    """What is known of B scenes before anything is foretold. tokens (B, N, D), mask (B, N), pose (B, N, 2): of what
+    does not move; start (B, A, D): what each actor is; past (B, A, P - 1, D), past_alive (B, A, P - 1): its motions but
+    the last; hidden (B, A, V): 0 or NEVER."""
 
     actors: Actors
     tokens: Tensor
@@ -41,8 +42,9 @@ class TokenScene:
 
 
 class TokenNetwork(nn.Module):
-    """A motion is read by its lengths and waves of them, so are the tokens that are answered: what is close in the world is close in the network. The vocabulary is one list
-    for all classes; ``bounds`` (3, 2) are the first and past-the-last token of each, ``used`` (V,) is 0 for places that are not filled."""
+    """A motion is read by its lengths and waves of them, so are the tokens that are answered: what is close in the
+    world is close in the network. The vocabulary is one list for all classes; ``bounds`` (3, 2) are the first and
+    past-the-last token of each, ``used`` (V,) is 0 for places that are not filled."""
 
     def __init__(self, config: TokensConfig, dim: int) -> None:
         super().__init__()
@@ -73,7 +75,8 @@ class TokenNetwork(nn.Module):
         return end
 
     def scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], stride: int) -> TokenScene:
-        """stride: frames of the history per half second. The encoder's tokens of the ego and the agents say what they are; the others are what there is to see."""
+        """stride: frames of the history per half second. The encoder's tokens of the ego and the agents say what they
+        are; the others are what there is to see."""
         actors = actors_of(f, self.config.past_tokens, stride)
         b, count = actors.kind.shape
         kind, device = encoding.kind[0], encoding.tokens.device
@@ -105,7 +108,8 @@ class TokenNetwork(nn.Module):
         return own * self.dim**-0.5
 
     def at_once(self, scene: TokenScene, pose: Tensor, alive: Tensor) -> Tensor:
-        """What each actor thinks (B, A, S, D) at each of S moments, all known: pose (B, A, S + 1, 2), alive (B, A, S)."""
+        """What each actor thinks (B, A, S, D) at each of S moments, all known: pose (B, A, S + 1, 2), alive (B, A,
+        S)."""
         steps = alive.shape[2]
         moved = relative(pose[:, :, :-2], pose[:, :, 1:-1])
         moved = torch.cat([scene.actors.moved[:, :, -1:], moved], 2)
@@ -116,8 +120,8 @@ class TokenNetwork(nn.Module):
     def roll(
         self, scene: TokenScene, steps: int, samples: int, choose: Callable[[Tensor, Tensor, int], Tensor]
     ) -> list[Tensor]:
-        """One moment after the other: foretell, let ``choose(logits (M, A, V), pose (M, A, 2), step)`` decide the motion (M, A, 5, 2), go on from there. M = B *
-        samples. Gives the poses (M, A, 5, 2) of each moment."""
+        """One moment after the other: foretell, let ``choose(logits (M, A, V), pose (M, A, 2), step)`` decide the
+        motion (M, A, 5, 2), go on from there. M = B * samples. Gives the poses (M, A, 5, 2) of each moment."""
         start, hidden = spread(scene.start, samples), spread(scene.hidden, samples) + self.word_bias
         pose, moved = spread(scene.actors.pose, samples), spread(scene.actors.moved[:, :, -1], samples)
         still = self.decoder.still(scene.tokens, scene.mask, scene.pose)
@@ -135,13 +139,15 @@ class TokenNetwork(nn.Module):
         return path
 
     def _moments(self, steps: int) -> Tensor:
-        """What each of the steps from now on is (steps, D); those after all that were taught are as the last of these."""
+        """What each of the steps from now on is (steps, D); those after all that were taught are as the last of
+        these."""
         step = torch.arange(steps, device=self.step_embedding.weight.device).clamp_max(self.config.training_tokens - 1)
         return self.step_embedding(self.config.past_tokens - 1 + step)
 
 
 def motion_channels(moved: Tensor) -> Tensor:
-    """Motions (..., 2), complex, half a second long, as channels (..., MOTION): lengths also as waves, so that small differences count."""
+    """Motions (..., 2), complex, half a second long, as channels (..., MOTION): lengths also as waves, so that small
+    differences count."""
     moved = as_real(moved)
     x, y = moved[..., :1], moved[..., 1:2]
     wave = torch.cat([x * (2.0 * math.pi / w) for w in LENGTHS_M] + [y * (8.0 * math.pi / w) for w in LENGTHS_M], -1)

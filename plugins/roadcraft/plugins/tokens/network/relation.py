@@ -1,4 +1,5 @@
-"""Where one thing lies as seen from another: all that the decoder is told about places, so that it does not matter from where a scene is looked at."""
+"""Where one thing lies as seen from another: all that the decoder is told about places, so that it does not matter from
+where a scene is looked at."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ HIDDEN = -1e4  # added to the weight of what must not be seen; finite, so that a
 
 
 class Relation(nn.Module):
-    """What a relative pose means: poses (G, Q, 2) and (G, N, 2), complex -> (G, Q, N, R). Made of cheap operations, since pairs are many."""
+    """What a relative pose means: poses (G, Q, 2) and (G, N, 2), complex -> (G, Q, N, R). Made of cheap operations,
+    since pairs are many."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

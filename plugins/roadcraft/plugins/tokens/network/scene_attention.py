@@ -1,7 +1,8 @@
 """What is around an actor: the scene, which stands still, and the others at the same moment.
 
-Attention whose keys are also weighed by where they are as seen from who looks, and which tells where it looked. Shapes: G moments, A actors, N tokens of each of
-B scenes (G / B moments each, side by side), C channels, H heads, R channels of a relation.
+Attention whose keys are also weighed by where they are as seen from who looks, and which tells where it looked. Shapes:
+G moments, A actors, N tokens of each of B scenes (G / B moments each, side by side), C channels, H heads, R channels of
+a relation.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from roadcraft.plugins.tokens.network.scene_attention_kernels import around_back
 
 @dataclass
 class Still:
-    """What stands still while scenes go on. memory: per layer, keys and values (B, N, 2 * C); pose (B, N, 2) complex; mask (B, N) bool."""
+    """What stands still while scenes go on. memory: per layer, keys and values (B, N, 2 * C); pose (B, N, 2) complex;
+    mask (B, N) bool."""
 
     memory: list[Tensor]
     pose: Tensor
@@ -28,14 +30,16 @@ class Still:
 
 
 class Around:
-    """The surroundings in G moments, which all layers look at. pose (G, A, 2) complex; alive (G, A) bool: who is there."""
+    """The surroundings in G moments, which all layers look at. pose (G, A, 2) complex; alive (G, A) bool: who is
+    there."""
 
     def __init__(self, relation: Relation, still: Still, pose: Tensor, alive: Tensor) -> None:
         self.relation, self.still, self.pose, self.alive = relation, still, pose, alive
         self._seen: tuple[Tensor, Tensor] | None = None
 
     def look(self, own: Tensor, layer: int, weigh: Tensor) -> Tensor:
-        """own (G, A, 3 * C) queries, keys and values; weigh (H, R) -> (G, A, C + H * R): what each actor gathers, and where that is; 0 for those who are not there."""
+        """own (G, A, 3 * C) queries, keys and values; weigh (H, R) -> (G, A, C + H * R): what each actor gathers, and
+        where that is; 0 for those who are not there."""
         scene = self.still.memory[layer]
         if not (on_cpu(own) and on_cpu(scene) and on_cpu(weigh)):
             return self.look_slowly(own, scene, weigh)
@@ -73,7 +77,8 @@ class Around:
 
 
 class _Look(torch.autograd.Function):
-    """``around_into`` and ``around_back``. learning: whether gradients are recorded, which cannot be told from within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
+    """``around_into`` and ``around_back``. learning: whether gradients are recorded, which cannot be told from within.
+    Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
 
     @staticmethod
     def forward(
@@ -108,7 +113,8 @@ class _Look(torch.autograd.Function):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """query (G, H, Q, d), scaled; key, value (G, H, N, d); bias (G or 1, H or 1, Q or 1, N) -> gathered values (G, Q, H * d), weights (G, H, Q, N)."""
+    """query (G, H, Q, d), scaled; key, value (G, H, N, d); bias (G or 1, H or 1, Q or 1, N) -> gathered values (G, Q, H
+    * d), weights (G, H, Q, N)."""
     share = (query @ key.transpose(-1, -2) + bias).softmax(-1)
     return (share @ value).transpose(1, 2).flatten(2), share
 

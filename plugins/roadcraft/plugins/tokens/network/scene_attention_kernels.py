@@ -1,11 +1,13 @@
-"""What the decoder's layers do with their surroundings, in numba on the CPU: only those pairs that see each other are computed, and no array of pairs is made.
+"""What the decoder's layers do with their surroundings, in numba on the CPU: only those pairs that see each other are
+computed, and no array of pairs is made.
 
-Shapes: G moments, A actors, N tokens of each of B scenes (G / B moments each), C = heads * d channels, R channels of a relation, W = room_for(N + A). The twins in
-torch are ``Around.look_slowly`` and what autograd makes of it.
+Shapes: G moments, A actors, N tokens of each of B scenes (G / B moments each), C = heads * d channels, R channels of a
+relation, W = room_for(N + A). The twins in torch are ``Around.look_slowly`` and what autograd makes of it.
 
-A compiler may not change the order of a sum, so sums are written in an order that it can compute side by side: LANES partial sums, each of its own lane. What is
-summed over all that is seen therefore lies across: in blocks (W, LANES), LANES channels of one key side by side; what is summed over channels lies along:
-(channels, W). What is seen is filled up with zeros to a multiple of LANES.
+A compiler may not change the order of a sum, so sums are written in an order that it can compute side by side: LANES
+partial sums, each of its own lane. What is summed over all that is seen therefore lies across: in blocks (W, LANES),
+LANES channels of one key side by side; what is summed over channels lies along: (channels, W). What is seen is filled
+up with zeros to a multiple of LANES.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _room_for = njit(cache=True, nogil=True, inline="always")(room_for)
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _told(at: F32, x: F32, y: F32, c: F32, s: F32, count: int, told: F32) -> None:
-    """Fills told (PLACE, W) with ``relation.channels`` of the first ``count`` poses x, y, c, s (W,), seen from at (4,)."""
+    """Fills told (PLACE, W) with ``relation.channels`` of the first ``count`` poses x, y, c, s (W,), seen from at
+    (4,)."""
     x0, y0, c0, s0 = at[0], at[1], at[2], at[3]
     for n in range(count):
         dx, dy = x[n] - x0, y[n] - y0
@@ -133,8 +136,9 @@ def _blocks(size: int) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _desk(heads: int, d: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, F32, F32, I64]:
-    """What both passes write on, for one moment and actor after the other: along, across, places and who as of ``_lay_out``; told, with a row of ones, by which
-    slopes of an offset are those of a weight; related, which lies along and across; a row of weights; lanes."""
+    """What both passes write on, for one moment and actor after the other: along, across, places and who as of
+    ``_lay_out``; told, with a row of ones, by which slopes of an offset are those of a weight; related, which lies
+    along and across; a row of weights; lanes."""
     told = np.ones((PLACE + 1, width), np.float32)
     return (
         np.empty((heads * d, width), np.float32),
@@ -151,7 +155,8 @@ def _desk(heads: int, d: int, rels: int, width: int) -> tuple[F32, F32, F32, F32
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _place(moment: F32, from_along: int, from_across: int, d: int, n: int, along: F32, across: F32) -> None:
-    """Channels of one key, those from from_along on to column n of along (C, W), those from from_across on to row n of the blocks of each head."""
+    """Channels of one key, those from from_along on to column n of along (C, W), those from from_across on to row n of
+    the blocks of each head."""
     size, width = along.shape
     for i in range(size):
         along[i, n] = moment[from_along + i]
@@ -179,8 +184,9 @@ def _lay_out(
     places: F32,
     who: I64,
 ) -> int:
-    """Gather what is to be seen in moment g: along (C, W) keys and across values, or the other way round (back 1); places (4, W), who (W,); returns how many.
-    Tokens of the scene come first, as far as they are real, then the actors that are there."""
+    """Gather what is to be seen in moment g: along (C, W) keys and across values, or the other way round (back 1);
+    places (4, W), who (W,); returns how many. Tokens of the scene come first, as far as they are real, then the actors
+    that are there."""
     b = g // (own.shape[0] // scene.shape[0])
     size = own.shape[2] // 3
     count = 0
@@ -220,9 +226,10 @@ def around_into(
     out: F32,
     shares: F32,
 ) -> None:
-    """Fills out (G, A, C + heads * R), what each actor gathers and where it was, and shares (G, A, heads, W), which the backward pass wants (not where its
-    last size is 0). own (G, A, 3 * C) queries, keys and values; alive (G, A); pose (G, A, 4); scene (B, N, 2 * C) keys and values; real (B, N); still (B, N, 4);
-    embed (R, PLACE), offset (R,) and weigh (heads, R) of the relation. Rows of those who are not there are left as they are."""
+    """Fills out (G, A, C + heads * R), what each actor gathers and where it was, and shares (G, A, heads, W), which the
+    backward pass wants (not where its last size is 0). own (G, A, 3 * C) queries, keys and values; alive (G, A); pose
+    (G, A, 4); scene (B, N, 2 * C) keys and values; real (B, N); still (B, N, 4); embed (R, PLACE), offset (R,) and
+    weigh (heads, R) of the relation. Rows of those who are not there are left as they are."""
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)
@@ -262,10 +269,12 @@ def around_into(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def around_back(
-    own: F32, alive: Bool, pose: F32, scene: F32, real: Bool, still: F32, embed: F32, offset: F32, weigh: F32, shares: F32, slope: F32,
+    own: F32, alive: Bool, pose: F32, scene: F32, real: Bool, still: F32, embed: F32, offset: F32, weigh: F32,
+    shares: F32, slope: F32,
     own_slope: F32, scene_slope: F32, embed_slope: F32, offset_slope: F32, weigh_slope: F32,
 ) -> None:  # fmt: skip
-    """The backward pass of ``around_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh are added to the last arrays."""
+    """The backward pass of ``around_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh are
+    added to the last arrays."""
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)

@@ -1,7 +1,7 @@
 """How the next motion of each actor is chosen among its likeliest tokens.
 
-Shapes: M rows, A actors, k tokens: top (M, A, k) logits in descending order, motion (M, A, k, 5, 2) complex poses of the next half second as seen from now. Each
-returns the chosen motion (M, A, 5, 2) and which of the k it was (M, A, 1).
+Shapes: M rows, A actors, k tokens: top (M, A, k) logits in descending order, motion (M, A, k, 5, 2) complex poses of
+the next half second as seen from now. Each returns the chosen motion (M, A, 5, 2) and which of the k it was (M, A, 1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def drawn(top: Tensor, motion: Tensor, luck: Tensor, temperature: float) -> tupl
 
 
 def blended(top: Tensor, motion: Tensor, within_m: float) -> tuple[Tensor, Tensor]:
-    """The likeliest, blended with those that end within ``within_m`` of it, by their probabilities: finer than the vocabulary."""
+    """The likeliest, blended with those that end within ``within_m`` of it, by their probabilities: finer than the
+    vocabulary."""
     end = motion[..., -1, 0]
     share = top.softmax(-1) * ((end - end[..., :1]).abs() <= within_m)
     mean = (share / share.sum(-1, keepdim=True) * motion.flatten(3).permute(3, 0, 1, 2)).sum(-1)

@@ -1,7 +1,8 @@
 """Smooths the ego's way. Tokens are coarse: a vehicle that followed them as they are would jerk along.
 
-The smoothed path p minimises the squared distance to the path of the tokens plus smoothing_s^6 times the squared third derivative (jerk), and it starts with the
-ego's present position, speed and acceleration. That is a linear problem with one matrix for all (Whittaker-Henderson smoothing of third order).
+The smoothed path p minimises the squared distance to the path of the tokens plus smoothing_s^6 times the squared third
+derivative (jerk), and it starts with the ego's present position, speed and acceleration. That is a linear problem with
+one matrix for all (Whittaker-Henderson smoothing of third order).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Smoother(nn.Module):
         self.register_buffer("of_force", torch.tensor(pull @ force, dtype=torch.float32), persistent=False)
 
     def forward(self, path: Tensor, speed: Tensor, force: Tensor) -> Tensor:
-        """path (B, K, T, 4) x, y, cos, sin of the rear axle in the ego frame; speed, force (B,) m/s, m/s2 along x now -> (B, K, T, 5), with the speed."""
+        """path (B, K, T, 4) x, y, cos, sin of the rear axle in the ego frame; speed, force (B,) m/s, m/s2 along x now
+        -> (B, K, T, 5), with the speed."""
         x = torch.einsum("ts,bks->bkt", self.of_path, path[..., 0])
         x = x + (speed[:, None] * self.of_speed + force[:, None] * self.of_force)[:, None]
         y = torch.einsum("ts,bks->bkt", self.of_path, path[..., 1])

@@ -1,8 +1,10 @@
-"""Agent dropout: some of the agents that give the ego no reason to act are taken out of a scene before its features are built.
+"""Agent dropout: some of the agents that give the ego no reason to act are taken out of a scene before its features are
+built.
 
-An agent may go only if, as long as the log knows it, it never comes within ``keep_m`` of where the ego drives or would go on to: its logged path over the
-targets' horizon, and AHEAD_M straight on from its end, so that whoever crosses in front of a waiting ego stays. Taking it out of the scene rather than
-out of one array keeps every feature, of whatever kind, in agreement; its target goes with it.
+An agent may go only if, as long as the log knows it, it never comes within ``keep_m`` of where the ego drives or would
+go on to: its logged path over the targets' horizon, and AHEAD_M straight on from its end, so that whoever crosses in
+front of a waiting ego stays. Taking it out of the scene rather than out of one array keeps every feature, of whatever
+kind, in agreement; its target goes with it.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
 
 
 def thin_out(scenes: LogScenes, scene: SceneArrays, frame: int, config: AugmentConfig, draw: float) -> SceneArrays:
-    """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability ``config.agent_dropout``, decided by
-    ``draw`` in [0, 1) and its track."""
+    """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability
+    ``config.agent_dropout``, decided by ``draw`` in [0, 1) and its track."""
     drive = scenes.drive
     every = max(round(LOOK_S * 1e6 / drive.interval_us), 1)
     last = min(frame + scenes.future_stride * scenes.spec.future_steps, len(drive) - 1)
     gone = chosen(
-        scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every, config.agent_dropout_distance_m,
+        scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every,
+        config.agent_dropout_distance_m,
         config.agent_dropout, draw,
     )  # fmt: skip
     if len(gone) == 0:
@@ -43,7 +46,8 @@ def thin_out(scenes: LogScenes, scene: SceneArrays, frame: int, config: AugmentC
 
 @njit(cache=True, nogil=True)
 def chosen(
-    key: I64, kind: U8, box: F64, offsets: I64, ego: F64, frame: int, last: int, every: int, keep_m: float, share: float,
+    key: I64, kind: U8, box: F64, offsets: I64, ego: F64, frame: int, last: int, every: int, keep_m: float,
+    share: float,
     draw: float,
 ) -> I64:  # fmt: skip
     """Keys of the agents of a frame that may go and are drawn, ascending."""
@@ -103,7 +107,8 @@ def _chance(key: int, draw: float) -> float:
 
 @njit(cache=True, nogil=True)
 def without(gone: I64, key: I64, kind: U8, box: F64, velocity: F64, frames: I64) -> tuple[I64, U8, F64, F64, I64]:
-    """Rows of the frames (H, 2), in their order, but for those of the tracks that are gone: key, kind, box, velocity, frames."""
+    """Rows of the frames (H, 2), in their order, but for those of the tracks that are gone: key, kind, box, velocity,
+    frames."""
     total = 0
     for h in range(len(frames)):
         total += frames[h, 1] - frames[h, 0]

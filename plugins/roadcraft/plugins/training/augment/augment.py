@@ -1,6 +1,8 @@
-"""The ego's target of one sample, and perturb and recover: samples in which the ego is off its path and finds back (PlanTF, Diffusion Planner).
+"""The ego's target of one sample, and perturb and recover: samples in which the ego is off its path and finds back
+(PlanTF, Diffusion Planner).
 
-Source of the idea: an imitator that only ever saw perfect driving does not know what to do after its own first error. All of it is one kernel per sample.
+Source of the idea: an imitator that only ever saw perfect driving does not know what to do after its own first error.
+All of it is one kernel per sample.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import AugmentConfig
 
 F32 = NDArray[np.float32]
-# Random numbers of a sample, uniform in [0, 1): whether it is displaced, by how much in x, y, heading and speed, whether it is mirrored, which agents go,
+# Random numbers of a sample, uniform in [0, 1): whether it is displaced, by how much in x, y, heading and speed,
+# whether it is mirrored, which agents go,
 # what it is told (``maneuvers``), whether it starts late (``late_start``).
 DISPLACED, DX, DY, TURN, FASTER, MIRRORED, DROPPED, TOLD, LATE = range(9)
 DRAWS = 9
@@ -41,11 +44,13 @@ def write_ego_future(
     out: F32, valid: NDArray[np.bool_], states: F64, frame: int, stride: int, interval_s: float, count: int, limit: F64,
     draw: F64, body: F64, box: F64, offsets: I64,
 ) -> F64:  # fmt: skip
-    """Fill the target of one sample and return the ego state (10,) that it starts from: the logged one, or a displaced one.
+    """Fill the target of one sample and return the ego state (10,) that it starts from: the logged one, or a displaced
+    one.
 
-    out (T, 5) x, y, cos, sin, speed in the frame of the returned ego; valid (T,); states (F, 10) the logged drive; stride: drive frames per pose;
-    count: poses by which a displaced ego is back on the log; limit: ``limits``; draw (DRAWS,); body (3,): the vehicle's; box (R, 5), offsets (F + 1,):
-    all objects of the drive. A displacement that touches another object, or whose way back is not logged, is not made.
+    out (T, 5) x, y, cos, sin, speed in the frame of the returned ego; valid (T,); states (F, 10) the logged drive;
+    stride: drive frames per pose; count: poses by which a displaced ego is back on the log; limit: ``limits``; draw
+    (DRAWS,); body (3,): the vehicle's; box (R, 5), offsets (F + 1,): all objects of the drive. A displacement that
+    touches another object, or whose way back is not logged, is not made.
     """
     future = np.empty((len(out), 5))
     for t in range(len(out)):
@@ -104,8 +109,9 @@ def touches(ego: F64, body: F64, box: F64) -> bool:
 
 @njit(cache=True, nogil=True)
 def recover(future: F64, ego: F64, logged: F64, count: int, interval_s: float) -> F64:
-    """The logged future (T, 5) x, y, heading, speed, acceleration (global frame) with its first ``count`` poses replaced by a quintic that starts at
-    the displaced ``ego`` (10,) and joins the log at pose ``count``. A car put ahead of where the log stands waits until the log has caught up."""
+    """The logged future (T, 5) x, y, heading, speed, acceleration (global frame) with its first ``count`` poses
+    replaced by a quintic that starts at the displaced ``ego`` (10,) and joins the log at pose ``count``. A car put
+    ahead of where the log stands waits until the log has caught up."""
     out = future.copy()
     goal, end_s = future[count - 1], count * interval_s
     start_c, start_s = np.cos(ego[_HEADING]), np.sin(ego[_HEADING])

@@ -1,7 +1,8 @@
 """Late starts: samples in which the ego still stands where the log has driven off already, and drives off now.
 
-A driver leaves as soon as the road is free, so a log never shows a car that stands although nothing holds it. An imitator that once lets the moment pass is in
-a scene it never saw, and may stand for good. Here a frame shortly after a start is seen from where the log stood, and the logged start is its target.
+A driver leaves as soon as the road is free, so a log never shows a car that stands although nothing holds it. An
+imitator that once lets the moment pass is in a scene it never saw, and may stand for good. Here a frame shortly after a
+start is seen from where the log stood, and the logged start is its target.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def stand_before(scenes: LogScenes, vehicle: Vehicle, frame: int, late_s: float)
 def latest_stand(
     states: F64, frame: int, most: int, horizon: int, every: int, body: F64, box: F64, offsets: I64
 ) -> int:  # fmt: skip
-    """The frame, at most ``most`` before ``frame``, at which the drive (states (F, 10)) stood last; ``frame`` itself where it stands, did not stand, or could not
-    have waited: setting off from there now, with the logged start, it would touch another object within ``horizon`` frames. every: frames between two
-    looks; body (3,): of the vehicle; box (R, 5), offsets (F + 1,): all objects of the drive."""
+    """The frame, at most ``most`` before ``frame``, at which the drive (states (F, 10)) stood last; ``frame`` itself
+    where it stands, did not stand, or could not have waited: setting off from there now, with the logged start, it
+    would touch another object within ``horizon`` frames. every: frames between two looks; body (3,): of the vehicle;
+    box (R, 5), offsets (F + 1,): all objects of the drive."""
     start = frame
     while start > 0 and frame - start < most and states[start, _VX] >= STANDING_MPS:
         start -= 1

@@ -1,22 +1,25 @@
-"""Conditions for training samples, from what the driver of the log went on to do: manoeuvres put into words, style, target speed, goal.
+"""Conditions for training samples, from what the driver of the log went on to do: manoeuvres put into words, style,
+target speed, goal.
 
-Everything is read off one sample: its features and its targets, in the ego frame. Rules (the future is what is logged of the horizon, at least 3 s; line 0 is
-the centreline ahead of the ego's lane, lines 1 and 2 those of the lanes to its left and right; lateral offsets are of the rear axle, left positive):
+Everything is read off one sample: its features and its targets, in the ego frame. Rules (the future is what is logged
+of the horizon, at least 3 s; line 0 is the centreline ahead of the ego's lane, lines 1 and 2 those of the lanes to its
+left and right; lateral offsets are of the rear axle, left positive):
 
-==============  =====================================================================================================================================
-change_left     ends within 1 m of line 1, looking along it (0.5 rad), more than 1.5 m to the left of line 0; change_right likewise
-turn_left       passes a connector and turns by more than 0.6 rad to the left; turn_right likewise
-go_straight     passes a connector, turns by less than 0.25 rad and goes at least 10 m
-stop            ends slower than 0.3 m/s (a car that keeps standing keeps the command)
-pull_over       stops after at least 3 m, more than 0.8 m to the right of line 0 and not on line 2
-follow          moves, has a moving vehicle ahead on line 0 within 3 s (at least 10 m) both now and at the end, and stays within 1.5 m of the line
-follow_truck    the same behind a vehicle longer than 7 m (then not ``follow``)
-keep_lane       goes at least 10 m within 1 m of line 0 although there is a lane beside it
-slow_down       ends at least 2 m/s slower, without stopping; speed_up likewise faster
-==============  =====================================================================================================================================
+==============
+=====================================================================================================================================
+change_left     ends within 1 m of line 1, looking along it (0.5 rad), more than 1.5 m to the left of line 0;
+change_right likewise turn_left       passes a connector and turns by more than 0.6 rad to the left; turn_right likewise
+go_straight     passes a connector, turns by less than 0.25 rad and goes at least 10 m stop            ends slower than
+0.3 m/s (a car that keeps standing keeps the command) pull_over       stops after at least 3 m, more than 0.8 m to the
+right of line 0 and not on line 2 follow          moves, has a moving vehicle ahead on line 0 within 3 s (at least 10 m)
+both now and at the end, and stays within 1.5 m of the line follow_truck    the same behind a vehicle longer than 7 m
+(then not ``follow``) keep_lane       goes at least 10 m within 1 m of line 0 although there is a lane beside it
+slow_down       ends at least 2 m/s slower, without stopping; speed_up likewise faster ==============
+=====================================================================================================================================
 
-Several may hold; one is drawn, rarer ones more often, and put into one of its wordings. Style: assertive where accelerations exceed 2 m/s2 along or
-2.5 m/s2 across, or speed the limit by 5 %; calm below 1 m/s2, 1.2 m/s2 and 90 % of the limit; else normal; none for a car that stands.
+Several may hold; one is drawn, rarer ones more often, and put into one of its wordings. Style: assertive where
+accelerations exceed 2 m/s2 along or 2.5 m/s2 across, or speed the limit by 5 %; calm below 1 m/s2, 1.2 m/s2 and 90 % of
+the limit; else normal; none for a car that stands.
 """
 
 from __future__ import annotations
@@ -87,7 +90,8 @@ def _on_line(line: F32, future: F32, t: int) -> tuple[float, bool]:
 def _lead(
     beside: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32
 ) -> int:
-    """Row of the vehicle that is followed, or -1. beside (A, 6): objects along line 0; last (5,): the ego's last pose."""
+    """Row of the vehicle that is followed, or -1. beside (A, 6): objects along line 0; last (5,): the ego's last
+    pose."""
     row, nearest = -1, np.inf
     for a in range(len(beside)):
         s, d, half = beside[a, 0], beside[a, 1], beside[a, 4]
@@ -125,13 +129,15 @@ def _style(future: F32, count: int, speed: float, limit: float, interval_s: floa
 
 @njit(cache=True, nogil=True)
 def maneuvers(
-    reference: F32, reference_mask: Mask, reference_valid: Mask, beside: F32, speed: float, limit: float, size: F32, present: Mask,
+    reference: F32, reference_mask: Mask, reference_valid: Mask, beside: F32, speed: float, limit: float, size: F32,
+    present: Mask,
     future: F32, valid: Mask, agent_future: F32, agent_seen: Mask, interval_s: float,
 ) -> tuple[int, int, float]:  # fmt: skip
-    """Manoeuvres that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is logged).
+    """Manoeuvres that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is
+    logged).
 
-    reference (R, P, 10), reference_mask (R, P), reference_valid (R,); beside (A, 6) of line 0; speed, limit m/s now; size (A, 2); present (A,);
-    future (T, 5), valid (T,); agent_future (F, T, 4), agent_seen (F, T).
+    reference (R, P, 10), reference_mask (R, P), reference_valid (R,); beside (A, 6) of line 0; speed, limit m/s now;
+    size (A, 2); present (A,); future (T, 5), valid (T,); agent_future (F, T, 4), agent_seen (F, T).
     """
     count = 0
     while count < len(valid) and valid[count]:
@@ -152,7 +158,8 @@ def maneuvers(
         found |= _FAST
     if len(reference) and reference_valid[0] and reference_mask[0].any():
         found |= _beside_lines(
-            reference, reference_mask, reference_valid, beside, speed, size, present, future, count, stopped, mean * count * interval_s,
+            reference, reference_mask, reference_valid, beside, speed, size, present, future, count, stopped,
+            mean * count * interval_s,
             agent_future, agent_seen,
         )  # fmt: skip
     return found, _style(future, count, speed, limit, interval_s), mean
@@ -160,7 +167,8 @@ def maneuvers(
 
 @njit(cache=True, nogil=True)
 def _beside_lines(
-    reference: F32, mask: Mask, valid: Mask, beside: F32, speed: float, size: F32, present: Mask, future: F32, count: int,
+    reference: F32, mask: Mask, valid: Mask, beside: F32, speed: float, size: F32, present: Mask, future: F32,
+    count: int,
     stopped: bool, way: float, agent_future: F32, agent_seen: Mask,
 ) -> int:  # fmt: skip
     """Those manoeuvres that are told by the lines ahead."""
@@ -207,15 +215,19 @@ def _beside_lines(
 def tell(
     spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator
 ) -> None:
-    """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees it.
+    """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees
+    it.
 
-    A share of the samples is given another target, which obeys a command that the log's driver was not given (``asked``); it is always told.
+    A share of the samples is given another target, which obeys a command that the log's driver was not given
+    (``asked``); it is always told.
     """
     asked = obey(out, b, spec.reference_interval_m, spec.future_interval_s, rng) if rng.random() < ASKED else None
     found, style, mean = maneuvers(
         out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
-        float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b], out["agent_valid"][b, :, -1],
-        out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b], spec.future_interval_s,
+        float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b],
+        out["agent_valid"][b, :, -1],
+        out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b],
+        spec.future_interval_s,
     )  # fmt: skip
     said = rng.random(4) < (TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE)
     if asked is not None:

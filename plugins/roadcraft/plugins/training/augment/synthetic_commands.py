@@ -1,15 +1,18 @@
 """Commands that the log's driver was never given: a logged scene with a constructed drive that obeys one.
 
-In logs a driver stops because of a light and changes lanes because of a slow car, so a network can read what to do off the scene and need not listen; and lane
-changes are rare. Here the scene gives no reason, only the command does. Drives, in the frame of a sample's ego:
+In logs a driver stops because of a light and changes lanes because of a slow car, so a network can read what to do off
+the scene and need not listen; and lane changes are rare. Here the scene gives no reason, only the command does. Drives,
+in the frame of a sample's ego:
 
-change_left, change_right: to the line of the lane beside, at the logged speed, by a quintic across that takes 3.5 to 6 s; only above 3 m/s, where that lane is
-    2 to 5 m off, on the map as far as the drive goes, and nobody is in it from 12 m behind to 3 s (at least 10 m) ahead.
+change_left, change_right: to the line of the lane beside, at the logged speed, by a quintic across that takes 3.5 to 6
+    s; only above 3 m/s, where that lane is 2 to 5 m off, on the map as far as the drive goes, and nobody is in it from
+    12 m behind to 3 s (at least 10 m) ahead.
 stop: along the logged path, braking at 1 to 2.5 m/s2; only above 3 m/s.
 slow_down: along the logged path, at 1 m/s2 down to 50 to 80 % of the present speed; only above 5 m/s.
 
-Braking never takes the car further than the log went. Agents keep their logged futures. Where a lane cannot be changed to, the command is sometimes told
-all the same, with the logged drive: a lane change that the road or the traffic forbids is refused.
+Braking never takes the car further than the log went. Agents keep their logged futures. Where a lane cannot be changed
+to, the command is sometimes told all the same, with the logged drive: a lane change that the road or the traffic
+forbids is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ CHANGES, STOPS = 0.7, 0.9  # shares of lane changes, of these and stops; the res
 REFUSALS = (
     0.05,
     0.5,
-)  # told shares of the lane changes that cannot be done, where the other side has no lane and where it has: it tells left from right
+    # told shares of the lane changes that cannot be done, where the other side has no lane and where it has:
+    # it tells left from right
+)
 MIN_MPS, MIN_SLOW_MPS = 3.0, 5.0
 CHANGE_S, BRAKING_MPS2, SLOWING_MPS2, SLOWER = (3.5, 6.0), (1.0, 2.5), 1.0, (0.5, 0.8)
 BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
@@ -39,7 +44,8 @@ BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
 def lane_is_free(
     line_mask: Mask, step_m: float, beside: F32, present: Mask, lateral: float, speed: float, way: float
 ) -> bool:
-    """Whether a lane may be taken. line_mask (P,); beside (A, 6) objects along its line; lateral: the ego's offset beside it."""
+    """Whether a lane may be taken. line_mask (P,); beside (A, 6) objects along its line; lateral: the ego's offset
+    beside it."""
     if not 2.0 < abs(lateral) < 5.0:
         return False
     reach = int(way / step_m) + 1
@@ -67,7 +73,8 @@ def change_lane(
     change_s: float,
     dt: float,
 ) -> None:
-    """Replace a drive (T, 5) by one that goes from ``lateral`` m beside a line (P, 10), at rate speed * slope, onto it, at the same speeds."""
+    """Replace a drive (T, 5) by one that goes from ``lateral`` m beside a line (P, 10), at rate speed * slope, onto it,
+    at the same speeds."""
     rate = speed * slope * change_s
     a3, a4, a5 = -10.0 * lateral - 6.0 * rate, 15.0 * lateral + 8.0 * rate, -6.0 * lateral - 3.0 * rate
     s, before = 0.0, speed
@@ -123,7 +130,8 @@ def slow_along(future: F32, valid: Mask, speed: float, braking: float, floor: fl
 
 
 def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Maneuver | None:
-    """Give sample ``b`` of a batch another target, and say which command is told; None, and nothing changed, where the one drawn cannot be done."""
+    """Give sample ``b`` of a batch another target, and say which command is told; None, and nothing changed, where the
+    one drawn cannot be done."""
     kind, left_first, share, refused = rng.random(4)
     if kind < CHANGES:
         sides = (Maneuver.CHANGE_LEFT, Maneuver.CHANGE_RIGHT)

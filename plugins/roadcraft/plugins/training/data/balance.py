@@ -1,7 +1,8 @@
 """How often each sample is trained on: balance by the pattern of the trajectory, and weights from the index.
 
-Logs are mostly steady driving and waiting. FlowDrive found that balancing by clusters of trajectories helps a planner, and that balancing by scenario type
-hurts. Here a pattern is a cell of a small table: how much the ego turns and how much its speed changes over the next seconds.
+Logs are mostly steady driving and waiting. FlowDrive found that balancing by clusters of trajectories helps a planner,
+and that balancing by scenario type hurts. Here a pattern is a cell of a small table: how much the ego turns and how
+much its speed changes over the next seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def weigher(config: BalanceConfig, source: ScenarioSource, samples: SampleSet) -
 
 
 def patterns(source: ScenarioSource, samples: SampleSet) -> I64:
-    """The pattern of each sample (N,): standing throughout, or by turn and change of speed over LOOK_S (less where the log ends)."""
+    """The pattern of each sample (N,): standing throughout, or by turn and change of speed over LOOK_S (less where the
+    log ends)."""
     out = np.empty(len(samples), np.int64)
     bounds = np.searchsorted(samples.log, np.arange(len(samples.logs) + 1))
     for i, log in enumerate(samples.logs):
@@ -62,9 +64,11 @@ def patterns(source: ScenarioSource, samples: SampleSet) -> I64:
 
 
 def scenario_weights(config: BalanceConfig, source: ScenarioSource, samples: SampleSet) -> F64:
-    """Weights (N,) of the scenarios in the index: a sample has that of the scenario whose anchor frame lies nearest to it, 1 where a log has none.
+    """Weights (N,) of the scenarios in the index: a sample has that of the scenario whose anchor frame lies nearest to
+    it, 1 where a log has none.
 
-    A scenario's weight is the product of what ``config.tags`` gives its tags and of what the file ``config.scenarios`` gives its token.
+    A scenario's weight is the product of what ``config.tags`` gives its tags and of what the file ``config.scenarios``
+    gives its token.
     """
     by_token = read_weights(config.scenarios) if config.scenarios else {}
     out = np.ones(len(samples))
@@ -88,7 +92,8 @@ def scenario_weights(config: BalanceConfig, source: ScenarioSource, samples: Sam
 
 
 def read_weights(path: str) -> dict[str, float]:
-    """Weights by token from a Parquet file with the columns ``token`` and ``weight``. Raises DataError naming the file."""
+    """Weights by token from a Parquet file with the columns ``token`` and ``weight``. Raises DataError naming the
+    file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -36,8 +36,9 @@ MOST_WORKERS = 4  # more would wait for Python's lock
 class DataModule(pl.LightningDataModule):
     """What a run trains and validates on.
 
-    A step's batch is cut into equal parts, one for every device and round of accumulation; a rank builds its own parts only. What a part holds depends on
-    seed, step and the number of parts, so where a run's parts are trained does not matter. ``about``: the data as a checkpoint describes it.
+    A step's batch is cut into equal parts, one for every device and round of accumulation; a rank builds its own parts
+    only. What a part holds depends on seed, step and the number of parts, so where a run's parts are trained does not
+    matter. ``about``: the data as a checkpoint describes it.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class DataModule(pl.LightningDataModule):
         self.stream: Stream | None = None
 
     def first_batches(self) -> Iterator[dict[str, Tensor]]:
-        """Whole batches of training samples, the same on every rank, without end: for a model that looks at them before it is trained."""
+        """Whole batches of training samples, the same on every rank, without end: for a model that looks at them before
+        it is trained."""
         c, size = self.config, min(self.config.batch, len(self.samples))
         order = BatchOrder(self.samples, size, c.seed, max(c.cached_drives // 2, 1), None, c.steps)
         for step in count():
@@ -89,7 +91,8 @@ class DataModule(pl.LightningDataModule):
         parts = c.accumulate * self.world
         if c.batch % parts:
             raise ConfigError(
-                f"batch={c.batch} cannot be cut into {parts} equal parts (accumulate={c.accumulate} on {self.world} devices)"
+                f"batch={c.batch} cannot be cut into {parts} equal parts (accumulate={c.accumulate} on {self.world} "
+                "devices)"
             )
         if len(self.samples) < parts:
             raise DataError(f"{len(self.samples)} samples are too few for {parts} parts of a batch", where=c.data)
@@ -102,8 +105,9 @@ class DataModule(pl.LightningDataModule):
         self.size = batch // parts
 
     def train_dataloader(self) -> Stream:
-        """This rank's parts from the first step that is not done yet, without end; none where all steps are done. A process that is alone waits for no batch once
-        it is told to stop, but only between two steps; several have to agree first (``TrainModule.tick``)."""
+        """This rank's parts from the first step that is not done yet, without end; none where all steps are done. A
+        process that is alone waits for no batch once it is told to stop, but only between two steps; several have to
+        agree first (``TrainModule.tick``)."""
         self.stop.listen()  # Lightning took the signals a moment ago
         module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
         parts = self.config.accumulate
@@ -128,8 +132,9 @@ class DataModule(pl.LightningDataModule):
         return self.builder.batch(self.samples, self.order.rows(step)[mine], self.augment, random[mine])
 
     def validation(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """This rank's share of the held-out samples: index of the part, how many samples of it count, the batch. All ranks get equally many parts, since
-        sharded networks must be called in step; one that fills up does not count."""
+        """This rank's share of the held-out samples: index of the part, how many samples of it count, the batch. All
+        ranks get equally many parts, since sharded networks must be called in step; one that fills up does not
+        count."""
         rows = list(chunks(spread(len(self.held), self.config.validation_batches * self.config.batch), self.size))
         mine = range(self.rank, -(-len(rows) // self.world) * self.world, self.world)
         stream = Stream(lambda k: self.builder.batch(self.held, rows[k % len(rows)]), mine, self.workers)

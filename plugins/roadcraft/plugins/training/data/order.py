@@ -1,4 +1,5 @@
-"""Which samples a step trains on: a pure function of the seed and the step, whatever builds the batches, wherever they are trained on."""
+"""Which samples a step trains on: a pure function of the seed and the step, whatever builds the batches, wherever they
+are trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ ROUNDS = 20  # of a run whose weights change on the way, at least
 
 
 def split_logs(logs: Sequence[str], share: float, seed: int) -> tuple[list[str], list[str]]:
-    """Training and validation logs: whole logs, chosen by a hash of their name, so that adding logs moves few others. At least one each."""
+    """Training and validation logs: whole logs, chosen by a hash of their name, so that adding logs moves few others.
+    At least one each."""
     if len(logs) < 2:
         raise DataError("at least 2 logs are needed, one to train on and one to validate on", remedy="ingest more logs")
     order = sorted(logs, key=lambda log: blake2b(f"{seed}:{log}".encode(), digest_size=8).digest())
@@ -28,10 +30,11 @@ def split_logs(logs: Sequence[str], share: float, seed: int) -> tuple[list[str],
 class BatchOrder:
     """The rows of the samples that make up each step's batch.
 
-    Samples are dealt out in rounds. Without ``weights`` a round is an epoch: every sample once, in random order. With them a sample comes as often as its
-    weight says, by systematic sampling: between the floor and the ceiling of its expected number of copies. ``weights(progress)`` (N,) is asked anew
-    for each round, with the share of ``steps`` done by then; rounds are then so short that there are at least ROUNDS of them in a run.
-    Within a round logs are shuffled in groups of ``group``, so that few of them are in use at a time.
+    Samples are dealt out in rounds. Without ``weights`` a round is an epoch: every sample once, in random order. With
+    them a sample comes as often as its weight says, by systematic sampling: between the floor and the ceiling of its
+    expected number of copies. ``weights(progress)`` (N,) is asked anew for each round, with the share of ``steps`` done
+    by then; rounds are then so short that there are at least ROUNDS of them in a run. Within a round logs are shuffled
+    in groups of ``group``, so that few of them are in use at a time.
     """
 
     def __init__(
@@ -73,7 +76,8 @@ class BatchOrder:
 
 
 def systematic(weights: F64, size: int, offset: float) -> I64:
-    """How often each item is drawn (N,), ``size`` in all, in proportion to the weights: floor or ceiling of the expected number. offset in [0, 1)."""
+    """How often each item is drawn (N,), ``size`` in all, in proportion to the weights: floor or ceiling of the
+    expected number. offset in [0, 1)."""
     bounds = np.cumsum(weights)
     bounds *= size / bounds[-1]
     bounds[-1] = size

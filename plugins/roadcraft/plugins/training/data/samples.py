@@ -79,7 +79,8 @@ def check_intervals(facts: Sequence[LogFacts], spec: FeatureSpec, where: str) ->
             got_us = max(round(wanted_us / f.interval_us), 1) * f.interval_us
             if abs(got_us - wanted_us) > 0.1 * wanted_us:
                 raise DataError(
-                    f"{f.name} has a frame every {f.interval_us * 1e-6:g} s, the network asks for one every {wanted_us * 1e-6:g} s ({name})",
+                    f"{f.name} has a frame every {f.interval_us * 1e-6:g} s, the network asks for one every "
+                    f"{wanted_us * 1e-6:g} s ({name})",
                     where=where,
                     remedy=f"an encoder or model with another {name}, or logs without this one",
                 )
@@ -159,7 +160,8 @@ class SampleBuilder:
         return out
 
     def _write(
-        self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None, limit: F64,
+        self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None,
+        limit: F64,
         back: int, draw: F64,
     ) -> None:  # fmt: skip
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
@@ -170,7 +172,8 @@ class SampleBuilder:
             late_s = (frame - start) * drive.interval_us * 1e-6
             limit, stopped_time_s = limits(None), min(float(scenes.stopped_time_s[start]) + late_s, WINDOW_S)
         ego = write_ego_future(
-            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride, s.future_interval_s, back,
+            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride,
+            s.future_interval_s, back,
             limit, draw, vehicle.box, objects.box, objects.offsets,
         )  # fmt: skip
         scene = scenes.at(frame, ego, stopped_time_s)

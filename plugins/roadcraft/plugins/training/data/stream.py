@@ -1,6 +1,7 @@
 """Batches for Lightning: an endless stream that can start anywhere, built ahead of the training step by threads.
 
-Threads, not processes: the kernels that build a batch run without Python's lock, and threads share the drives in memory and hand over arrays uncopied.
+Threads, not processes: the kernels that build a batch run without Python's lock, and threads share the drives in memory
+and hand over arrays uncopied.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ LOOK_S = 0.2  # between two looks whether to wait on for a batch
 
 
 def to_torch(arrays: Batch) -> dict[str, Tensor]:
-    """The same arrays as tensors that share their memory; in page-locked memory where there is a GPU to copy them to."""
+    """The same arrays as tensors that share their memory; in page-locked memory where there is a GPU to copy them
+    to."""
     tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
     return {k: v.pin_memory() for k, v in tensors.items()} if torch.cuda.is_available() else tensors
 
 
 class Stream:
-    """``build(i)`` for i in ``indices``, in order, as tensors. What comes out does not depend on the number of workers. ``waited``: seconds for which
-    whoever iterates had to wait. Where a batch is not ready and ``give_up(i)`` says so, the stream ends before it, and what is being built is left alone (the
-    first batch may wait a minute for its kernels)."""
+    """``build(i)`` for i in ``indices``, in order, as tensors. What comes out does not depend on the number of workers.
+    ``waited``: seconds for which whoever iterates had to wait. Where a batch is not ready and ``give_up(i)`` says so,
+    the stream ends before it, and what is being built is left alone (the first batch may wait a minute for its
+    kernels)."""
 
     def __init__(
         self,

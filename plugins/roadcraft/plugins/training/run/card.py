@@ -44,7 +44,10 @@ Closed loop:
 Drives the vehicle and the kind of roads of its data; other vehicles, other traffic rules and sensors' errors were not seen. Imitation knows no safety rule:
 do not drive it without a guard.
 """
-_NO_SCORES = "None yet. `roadcraft score planner=learned planner.checkpoint=PATH data=STORE out=RUN`, once more with `planner=guard`, then `roadcraft card PATH RUN RUN`."
+_NO_SCORES = (
+    "None yet. `roadcraft score planner=learned planner.checkpoint=PATH data=STORE out=RUN`, once more with "
+    "`planner=guard`, then `roadcraft card PATH RUN RUN`."
+)
 
 
 def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -84,12 +87,14 @@ def write_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 
 def warning(held: Mapping[str, float | None]) -> str:
-    """What is to be said of errors far above those of driving straight on at the present speed; nothing where they are not."""
+    """What is to be said of errors far above those of driving straight on at the present speed; nothing where they are
+    not."""
     near, steady = held.get("near_ade_m"), held.get("constant_velocity_near_ade_m")
     if near is None or steady is None or near < MANY * steady + SOME_M:
         return ""
     return (
-        f"the first 3 s are {near:.2f} m off, those of driving straight on at constant velocity {steady:.2f} m: this network has not learned to drive; "
+        f"the first 3 s are {near:.2f} m off, those of driving straight on at constant velocity {steady:.2f} m: this "
+        "network has not learned to drive; "
         "train it longer, or with a lower learning_rate"
     )
 
@@ -100,7 +105,8 @@ def _recipe(training: Mapping[str, Any]) -> str:
         f"Peak learning rate {training['learning_rate']}",
         training["precision"],
         f"averaged with decay {training['ema_decay']}" if training["ema_decay"] else "not averaged",
-        f"perturbed and recovered with probability {a['perturbation']}, started late with {a['late_start']}, mirrored with {a['mirror']}, "
+        f"perturbed and recovered with probability {a['perturbation']}, started late with {a['late_start']}, mirrored "
+        f"with {a['mirror']}, "
         f"agents dropped with {a['agent_dropout']}",
         f"balanced by pattern with {b['pattern']}" if b["pattern"] else "all samples equally often",
         f"best by {training['select']['by']}",
@@ -115,18 +121,22 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
         interval = f" [{100 * s['ci'][0]:.1f}, {100 * s['ci'][1]:.1f}]" if s["ci"] else ""
         shares = ", ".join(f"{k} {v:.1%}" for k, v in s["shares"].items()) or "-"
         rows.append(
-            f"| {s['planner']} | {s['challenge']} | {100 * s['score']:.1f}{interval} | {s['scenarios']} | {s['failed']} | {shares} | {s['scenario_list']} |"
+            f"| {s['planner']} | {s['challenge']} | {100 * s['score']:.1f}{interval} | {s['scenarios']} | "
+            f"{s['failed']} | {shares} | {s['scenario_list']} |"
         )
-    head = "| planner | challenge | score [95 %] | scenarios | failed | share of steps | scenario list |\n|---|---|---|---|---|---|---|\n"
+    head = (
+        "| planner | challenge | score [95 %] | scenarios | failed | share of steps | scenario list "
+        "|\n|---|---|---|---|---|---|---|\n"
+    )
     return head + "\n".join(rows) if rows else ""
 
 
 def add_scores(checkpoint: str | Path, runs: Sequence[str | Path]) -> str:
-    """Put the results of ``roadcraft score`` runs into a checkpoint's metrics.json (``closed_loop``) and model card, in place of earlier ones of the same
-    planner, challenge and scenarios; returns the card.
+    """Put the results of ``roadcraft score`` runs into a checkpoint's metrics.json (``closed_loop``) and model card, in
+    place of earlier ones of the same planner, challenge and scenarios; returns the card.
 
-    A planner's label says whether it was raw (``learned ...``) or guarded (``guard(learned ...)``). Raises DataError for a run that is not finished or
-    that drove no planner with a checkpoint.
+    A planner's label says whether it was raw (``learned ...``) or guarded (``guard(learned ...)``). Raises DataError
+    for a run that is not finished or that drove no planner with a checkpoint.
     """
     folder = Path(checkpoint)
     config = read_config(folder)
@@ -150,7 +160,8 @@ def read_scores(run: Path, checkpoint: Path) -> list[dict[str, Any]]:
         challenges = summary["challenges"].items()
         out = [
             {
-                "planner": summary["planner"], "challenge": name, "score": c["score"], "ci": c["ci"], "scenarios": c["scenarios"],
+                "planner": summary["planner"], "challenge": name, "score": c["score"], "ci": c["ci"],
+                "scenarios": c["scenarios"],
                 "failed": c["failed"], "shares": c.get("shares", {}), "scenario_list": summary["scenario_list_hash"],
                 "seed": summary["seed"],
             }

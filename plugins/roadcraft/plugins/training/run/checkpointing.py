@@ -28,7 +28,8 @@ VALIDATE_STEPS, VALIDATE_SHARE = 500, 0.2  # likewise between two validations, u
 
 
 class Keeper(pl.Callback):
-    """Writes ``best`` and ``last``, each whole or not at all. In a run of several processes all of them validate and gather; the first one writes."""
+    """Writes ``best`` and ``last``, each whole or not at all. In a run of several processes all of them validate and
+    gather; the first one writes."""
 
     def __init__(self, config: TrainConfig, out: Path, module: TrainModule, data: DataModule) -> None:
         self.config, self.out, self.module, self.data = config, out, module, data
@@ -46,7 +47,7 @@ class Keeper(pl.Callback):
         self.provenance = {"git": git_commit(), "data": data.about["hash"]}
         self.about = {"data": data.about, "versions": versions(config), "code": code_digests(config)}
 
-    # ---- going on -------------------------------------------------------------------------------------------------------------------------------
+    # ---- going on --------------------------------------------------------------------
 
     def restore(self) -> None:
         """Weights and counters of the last checkpoint; the optimiser follows when there is one."""
@@ -81,7 +82,7 @@ class Keeper(pl.Callback):
         if m.done and m.done < m.stop_at and m.done != self.validated and self._validation_is_due():
             self._validate(trainer)  # the one during which the run was stopped
 
-    # ---- on the way -----------------------------------------------------------------------------------------------------------------------------
+    # ---- on the way ------------------------------------------------------------------
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -137,7 +138,8 @@ class Keeper(pl.Callback):
         self.logged, self.logged_at = now, m.progress
 
     def _validate(self, trainer: pl.Trainer, final: bool = False) -> None:
-        """Validate, choose and store. A process that is told to stop meanwhile stores what was reached; the validation is then made up for when the run goes on."""
+        """Validate, choose and store. A process that is told to stop meanwhile stores what was reached; the validation
+        is then made up for when the run goes on."""
         m, c = self.module, self.config
         weights = whole(m.average or m.network.state())
         check_weights(weights, m.done, m.finite.remedy)
@@ -194,7 +196,8 @@ class Keeper(pl.Callback):
         self.saved, self.saved_s = m.done, m.clock
         if trainer.is_global_zero:
             counters = {
-                "step": m.done, "seconds": m.elapsed, "best": self.best, "stale": self.stale, "rounds": self.rounds, "scores": m.scores,
+                "step": m.done, "seconds": m.elapsed, "best": self.best, "stale": self.stale, "rounds": self.rounds,
+                "scores": m.scores,
                 "validated": self.validated, "data": self.data.about["hash"],
                 "callbacks": {k: s for k, c in self.callbacks.items() if (s := c.state_dict())},
             }  # fmt: skip
@@ -208,7 +211,7 @@ class Keeper(pl.Callback):
         with self.data.stop.waiting(patient=True):
             save_checkpoint(self.out / name, self.module.network, config, metrics, text, weights, extra)
 
-    # ---- figures --------------------------------------------------------------------------------------------------------------------------------
+    # ---- figures ---------------------------------------------------------------------
 
     def _mark(self) -> Mark:
         return mark(self.module.done, self.data.stream.waited if self.data.stream is not None else 0.0)

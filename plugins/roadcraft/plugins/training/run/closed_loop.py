@@ -16,7 +16,8 @@ from roadcraft.validation import Failure, SimulationConfig, evaluate, simulate
 
 @dataclass(frozen=True)
 class HeldOutDrives:
-    """Scenarios of held-out logs, one of each log and as many as asked for, with nuPlan's scenario types where the logs have any."""
+    """Scenarios of held-out logs, one of each log and as many as asked for, with nuPlan's scenario types where the logs
+    have any."""
 
     scenarios: tuple[Scenario, ...]
 
@@ -33,7 +34,8 @@ class HeldOutDrives:
         return HeldOutDrives(tuple(source.scenario(s.row, s.type, s.window_us) for s in found))
 
     def score(self, checkpoint: Path) -> float:
-        """Mean nuPlan score, closed loop with non-reactive agents, of the planner in a checkpoint folder; a failed scenario scores 0."""
+        """Mean nuPlan score, closed loop with non-reactive agents, of the planner in a checkpoint folder; a failed
+        scenario scores 0."""
         planner = load_planner(checkpoint)
         driven = simulate(self.scenarios, planner, SimulationConfig(batch=32), agents="log")
         scores = [

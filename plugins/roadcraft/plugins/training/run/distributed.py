@@ -1,4 +1,5 @@
-"""Where a run's processes are, and what they have to agree on: devices, strategy, one clock, weights gathered from shards."""
+"""Where a run's processes are, and what they have to agree on: devices, strategy, one clock, weights gathered from
+shards."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from roadcraft.plugins.training.config import TrainConfig
 
 
 def places(config: TrainConfig) -> dict[str, Any]:
-    """Lightning's ``devices``, ``num_nodes`` and ``strategy``: from torchrun's environment where it is there, else from the configuration."""
+    """Lightning's ``devices``, ``num_nodes`` and ``strategy``: from torchrun's environment where it is there, else from
+    the configuration."""
     devices, nodes = config.devices or max(torch.cuda.device_count(), 1), config.nodes
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -33,7 +35,8 @@ def places(config: TrainConfig) -> dict[str, Any]:
 
 
 def shard(network: Network, mesh: DeviceMesh) -> None:
-    """Share the weights out over the mesh (FSDP2): each layer of a list by itself, then what is left of the encoder and of the model."""
+    """Share the weights out over the mesh (FSDP2): each layer of a list by itself, then what is left of the encoder and
+    of the model."""
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     for part, methods in ((network.encoder, ("encode",)), (network.model, ("loss", "sample"))):

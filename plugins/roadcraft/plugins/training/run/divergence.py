@@ -1,4 +1,5 @@
-"""Losses, gradients, held-out errors and weights that are no longer finite: a run stops there, before they are stored."""
+"""Losses, gradients, held-out errors and weights that are no longer finite: a run stops there, before they are
+stored."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from roadcraft.core.errors import RoadcraftError
 
 
 class Diverged(RoadcraftError):
-    """Something is not finite any more. ``what`` it is; ``remedy``; sample: (part, row) of the first sample whose features are at fault."""
+    """Something is not finite any more. ``what`` it is; ``remedy``; sample: (part, row) of the first sample whose
+    features are at fault."""
 
     def __init__(self, step: int, what: str, remedy: str, sample: tuple[int, int] | None = None) -> None:
         super().__init__(f"training stopped at step {step}, where a value is not finite: {what} ({remedy})")
@@ -20,8 +22,8 @@ class Diverged(RoadcraftError):
 
 
 class FiniteCheck:
-    """Of the steps that are trained. On a CPU each step is looked at before the optimiser uses it; elsewhere looking would wait for the device, so ``found`` is to
-    be called every few steps."""
+    """Of the steps that are trained. On a CPU each step is looked at before the optimiser uses it; elsewhere looking
+    would wait for the device, so ``found`` is to be called every few steps."""
 
     def __init__(self, learning_rate: float, clip: float) -> None:
         self.remedy = f"a lower learning_rate or clip helps: they are {learning_rate:g} and {clip:g}"
@@ -37,7 +39,8 @@ class FiniteCheck:
             self.trouble = self._blame(terms, batch, step, part)
 
     def look_at_gradient(self, norm: Tensor, step: int) -> bool:
-        """Note what is wrong with the gradient's norm, which is the same in every process; whether it is known to be not finite."""
+        """Note what is wrong with the gradient's norm, which is the same in every process; whether it is known to be
+        not finite."""
         if norm.device.type != "cpu":
             self._note(norm)
             return False

@@ -1,4 +1,5 @@
-"""TensorBoard's event file, written by whoever logs: TensorBoard's own writer has a thread, in which a full disk ends with a traceback and the run goes on without a log."""
+"""TensorBoard's event file, written by whoever logs: TensorBoard's own writer has a thread, in which a full disk ends
+with a traceback and the run goes on without a log."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ Event, Summary = event_pb2.Event, summary_pb2.Summary  # type: ignore[attr-defin
 
 
 class EventLog:
-    """A file of its own for each sitting of a run, made with the first entry. Raises DiskError naming the file; what was logged before is intact."""
+    """A file of its own for each sitting of a run, made with the first entry. Raises DiskError naming the file; what
+    was logged before is intact."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"

@@ -49,12 +49,14 @@ def train(
 ) -> Trained:
     """Train as ``config`` says into ``config.out``: ``best`` and ``last`` checkpoints and TensorBoard logs.
 
-    resume: a run's folder to go on with; its recipe must be the same (``recipe.MAY_CHANGE`` says what may differ). The weights are then those of a run that
-    was never interrupted, bit for bit; on another number of devices or with other accumulation, up to rounding as long as devices x accumulate is the same.
-    stop_at: stop at that step, as if interrupted (0: run to the end). source: instead of ``config.data``.
+    resume: a run's folder to go on with; its recipe must be the same (``recipe.MAY_CHANGE`` says what may differ). The
+    weights are then those of a run that was never interrupted, bit for bit; on another number of devices or with other
+    accumulation, up to rounding as long as devices x accumulate is the same. stop_at: stop at that step, as if
+    interrupted (0: run to the end). source: instead of ``config.data``.
 
-    SIGINT and SIGTERM end it after the step at hand, with ``last`` written: Stopped, a KeyboardInterrupt, says so. Raises Diverged where the loss, a held-out
-    error or a weight is not finite, before that is stored; DiskError, ConfigError, DataError, PluginError.
+    SIGINT and SIGTERM end it after the step at hand, with ``last`` written: Stopped, a KeyboardInterrupt, says so.
+    Raises Diverged where the loss, a held-out error or a weight is not finite, before that is stored; DiskError,
+    ConfigError, DataError, PluginError.
     """
     out, request = resume or Path(config.out), StopRequest()
     keeper = None

@@ -31,10 +31,12 @@ TICK = 10  # steps between two looks at the clock where processes have to agree 
 
 
 class TrainModule(pl.LightningModule):
-    """Minimizes the sum of the loss terms of model and recipe. ``done`` counts optimiser steps over all sittings of a run, ``spent`` the seconds.
+    """Minimizes the sum of the loss terms of model and recipe. ``done`` counts optimiser steps over all sittings of a
+    run, ``spent`` the seconds.
 
-    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their masks (``samples``). Before each part of
-    a batch the random state is set from (seed, step, part), so that dropout and noise are the same wherever the part is trained and whenever a run goes on.
+    Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their
+    masks (``samples``). Before each part of a batch the random state is set from (seed, step, part), so that dropout
+    and noise are the same wherever the part is trained and whenever a run goes on.
     """
 
     def __init__(self, network: Network, config: TrainConfig, stop_at: int, stop: StopRequest | None = None) -> None:
@@ -67,7 +69,7 @@ class TrainModule(pl.LightningModule):
             group["initial_lr"] = group["lr"]
         return optimizer
 
-    # ---- the clock ------------------------------------------------------------------------------------------------------------------------------
+    # ---- the clock -------------------------------------------------------------------
 
     def on_train_start(self) -> None:
         self._begun = time.monotonic()
@@ -82,8 +84,9 @@ class TrainModule(pl.LightningModule):
         return self.spent + (time.monotonic() - self._begun if self._begun else 0.0)
 
     def tick(self) -> None:
-        """Look at the clock, at the signals and, where that is not done at every step, for what is not finite: all processes decide by the same ``clock`` and by
-        the same ``stopping``, the signal that ends the run. Raises Diverged."""
+        """Look at the clock, at the signals and, where that is not done at every step, for what is not finite: all
+        processes decide by the same ``clock`` and by the same ``stopping``, the signal that ends the run. Raises
+        Diverged."""
         if self.trainer.world_size == 1:
             self.clock = self.elapsed
         if self.done % TICK:
@@ -106,7 +109,7 @@ class TrainModule(pl.LightningModule):
         """What the peak rates are multiplied by now."""
         return self.recipe.schedule(self.done, self.config.steps, self.progress)
 
-    # ---- a step ---------------------------------------------------------------------------------------------------------------------------------
+    # ---- a step ----------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         part = batch_idx % self.config.accumulate
@@ -161,12 +164,12 @@ class TrainModule(pl.LightningModule):
         for k, v in now.items():
             self.average[k].lerp_(v, 1.0 - decay) if v.is_floating_point() else self.average[k].copy_(v)
 
-    # ---- validation -----------------------------------------------------------------------------------------------------------------------------
+    # ---- validation ------------------------------------------------------------------
 
     @torch.no_grad()
     def validate(self, parts: Iterable[tuple[int, int, dict[str, Tensor]]]) -> dict[str, float]:
-        """Mean loss terms and displacement errors (``errors``) over the held-out samples of all processes, by the averaged weights where there are some.
-        ``parts``: index, how many samples count, batch."""
+        """Mean loss terms and displacement errors (``errors``) over the held-out samples of all processes, by the
+        averaged weights where there are some. ``parts``: index, how many samples count, batch."""
         training = self.parts.training
         self.parts.eval()
         kept = self._swap(self.average)
@@ -213,8 +216,9 @@ def set_random(*what: str | int) -> None:
 
 
 def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the likeliest trajectory, near_ade_m
-    of its first NEAR_S seconds, min_ade_m of the best of all; constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""
+    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the
+    likeliest trajectory, near_ade_m of its first NEAR_S seconds, min_ade_m of the best of all;
+    constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""
     valid = batch["ego_future_valid"]
     gap = (prediction.ego[..., :2] - batch["ego_future"][:, None, :, :2]).norm(dim=-1) * valid[:, None]
     ade = gap.sum(-1) / valid.sum(-1, keepdim=True).clamp_min(1)

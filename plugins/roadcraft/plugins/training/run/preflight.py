@@ -1,4 +1,5 @@
-"""What would stop a training run, found before anything is written (``roadcraft train`` and ``roadcraft config check``)."""
+"""What would stop a training run, found before anything is written (``roadcraft train`` and ``roadcraft config
+check``)."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from roadcraft.scenario_io.open import open_source
 
 
 def preflight(config: TrainConfig, resume: Path | None = None, source: ScenarioSource | None = None) -> ScenarioSource:
-    """Paths, plugins' own checks, the run's folder and data. Returns the data; raises ConfigError or DataError that name every mistake. resume: a run that
-    goes on, which no longer reads what it was started from."""
+    """Paths, plugins' own checks, the run's folder and data. Returns the data; raises ConfigError or DataError that
+    name every mistake. resume: a run that goes on, which no longer reads what it was started from."""
     faults = Faults()
     faults.of_parts(config if resume is None else replace(config, start=StartConfig()), skip=("data",))
     if resume is None:
@@ -28,7 +29,8 @@ def preflight(config: TrainConfig, resume: Path | None = None, source: ScenarioS
     with faults.of("batch"):
         if config.batch % parts:
             raise ConfigError(
-                f"{config.batch} cannot be cut into {parts} equal parts (accumulate={config.accumulate} on {devices} devices); "
+                f"{config.batch} cannot be cut into {parts} equal parts (accumulate={config.accumulate} on {devices} "
+                "devices); "
                 f"nearest: {max(round(config.batch / parts), 1) * parts}"
             )
     with faults.of("data"):

@@ -12,11 +12,13 @@ EVERY = 10  # steps between redraws
 
 
 class ProgressBar(pl.Callback):
-    """Draws on stderr; where that is no terminal, one line per tenth of the run. Of several processes the first one draws."""
+    """Draws on stderr; where that is no terminal, one line per tenth of the run. Of several processes the first one
+    draws."""
 
     def __init__(self) -> None:
         self.bar = Progress(
-            TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"), console=Console(stderr=True),
         )  # fmt: skip
         self.told = 0

@@ -33,14 +33,15 @@ TUNED = 0.1  # share of it to go on with trained weights
 PARTS = ("encoder", "model", "recipe")  # plugins that make a run what it is
 # What a run that goes on may change: how long it goes, where and how fast it runs, and what is looked at on the way.
 MAY_CHANGE = (
-    "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select", "out", "data", "format",
+    "steps", "minutes", "patience", "validate_every", "validation_batches", "save_every", "save_minutes", "select",
+    "out", "data", "format",
     "devices", "nodes", "accumulate", "strategy", "compile", "workers", "threads", "cached_drives",
 )  # fmt: skip
 
 
 def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> Loaded[TrainConfig]:
-    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is resumed, or over the encoder and model of
-    the checkpoint that ``start`` names."""
+    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is
+    resumed, or over the encoder and model of the checkpoint that ``start`` names."""
     if resume is None:
         named = [w for w in words if w.startswith(("start=", "start."))]
         start = load_config(TrainConfig, named or words).config.start
@@ -53,7 +54,8 @@ def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """The config of a run's last checkpoint. Raises DataError where the folder holds no run, or another version began it."""
+    """The config of a run's last checkpoint. Raises DataError where the folder holds no run, or another version began
+    it."""
     if not (run / "last").is_dir():
         holder = run.parent if (run.parent / "last").is_dir() else None
         raise DataError(
@@ -78,14 +80,15 @@ def _parts_of(start: StartConfig) -> list[str]:
 
 
 def load_start(network: Network, config: TrainConfig) -> None:
-    """Fill a network, or its encoder, with the weights of the checkpoint that ``config.start`` names. Raises ConfigError
-    where that has another encoder or model, DataError where its weights do not fit, naming both sides."""
+    """Fill a network, or its encoder, with the weights of the checkpoint that ``config.start`` names. Raises
+    ConfigError where that has another encoder or model, DataError where its weights do not fit, naming both sides."""
     folder, parts = config.start.source, config.start.parts
     tree, here = read_config(folder), described(config)
     remedy = f"leave {' and '.join(parts)} out to take the checkpoint's"
     if any(tree[kind]["name"] != here[kind]["name"] for kind in parts):
         raise ConfigError(
-            f"start: {folder} holds {described_parts(tree, parts)}, this run asks for {described_parts(here, parts)}; {remedy}"
+            f"start: {folder} holds {described_parts(tree, parts)}, this run asks for {described_parts(here, parts)}; "
+            f"{remedy}"
         )
     try:
         load_weights(network, Path(folder), tree, parts)
@@ -132,7 +135,8 @@ def check_same(config: TrainConfig, resume: Path) -> None:
     changed = changed_code(tree, PARTS)
     if changed:
         raise ConfigError(
-            f"{resume}: {'; '.join(changed)}; a resumed run keeps its code: put the source back, or begin a run of its own with start={resume / 'last'}"
+            f"{resume}: {'; '.join(changed)}; a resumed run keeps its code: put the source back, or begin a run of its "
+            f"own with start={resume / 'last'}"
         )
     old = {"encoder": tree["encoder"], "model": tree["model"], **tree["training"]}
     new = json.loads(json.dumps(described(config)))
@@ -144,7 +148,8 @@ def check_same(config: TrainConfig, resume: Path) -> None:
 
 
 def described(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as a tree, with every param of encoder, model and recipe spelt out, so that a checkpoint outlives a change of defaults."""
+    """The configuration as a tree, with every param of encoder, model and recipe spelt out, so that a checkpoint
+    outlives a change of defaults."""
     tree = to_tree(config)
     for kind in PARTS:
         ref = tree[kind]
@@ -167,7 +172,8 @@ def code_digests(config: TrainConfig) -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Commit of the working tree this package lies in, with ``-dirty`` where files were changed since; empty where there is none."""
+    """Commit of the working tree this package lies in, with ``-dirty`` where files were changed since; empty where
+    there is none."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(

@@ -1,7 +1,8 @@
 """What a run needs to go on exactly where it stopped, beside the weights: optimiser, raw weights, counters. No pickle.
 
-A checkpoint's own weights are those in training; averaged ones lie beside them. Order of the samples and random numbers follow from seed and step. Shards are
-put together on writing and cut again on reading, so that a run may go on with other devices or another strategy.
+A checkpoint's own weights are those in training; averaged ones lie beside them. Order of the samples and random numbers
+follow from seed and step. Shards are put together on writing and cut again on reading, so that a run may go on with
+other devices or another strategy.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def load_counters(folder: Path) -> dict[str, Any]:
 def load_state(
     folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]
 ) -> dict[str, Tensor] | None:
-    """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the file is damaged."""
+    """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the
+    file is damaged."""
     tensors = read_tensors(folder / TENSORS, load_counters(folder).get("tensors"))
     params = [p for group in optimizer.param_groups for p in group["params"]]
     values: dict[int, dict[str, Any]] = {}

@@ -1,4 +1,5 @@
-"""How fast a run goes and what it waits for: samples per second, share of the time spent waiting for data, CPU, memory."""
+"""How fast a run goes and what it waits for: samples per second, share of the time spent waiting for data, CPU,
+memory."""
 
 from __future__ import annotations
 
@@ -26,8 +27,9 @@ def mark(steps: int, waited_s: float) -> Mark:
 
 
 def usage(since: Mark, now: Mark, batch: int) -> dict[str, float]:
-    """Between two moments: samples_per_s (of all processes together: every step takes ``batch`` samples), data_wait (share of the wall clock), cpu (cores
-    kept busy by this process), memory_mb (its largest resident set so far), gpu_memory_mb (largest allocation so far, where there is a GPU)."""
+    """Between two moments: samples_per_s (of all processes together: every step takes ``batch`` samples), data_wait
+    (share of the wall clock), cpu (cores kept busy by this process), memory_mb (its largest resident set so far),
+    gpu_memory_mb (largest allocation so far, where there is a GPU)."""
     wall = max(now.wall_s - since.wall_s, 1e-9)
     out = {
         "samples_per_s": (now.steps - since.steps) * batch / wall,
