@@ -36,7 +36,8 @@ def mirror(spec: FeatureSpec, arrays: Features, rows: I64) -> None:
         rule = spec.tensors[name][1].mirror
         if rule == Mirror() or not array.size:
             continue
-        array[rows] = reflected(array[rows], rule) if isinstance(rule, Mirror) else rule(array[rows])  # type: ignore[misc]
+        part = array[rows]
+        array[rows] = reflected(part, rule) if isinstance(rule, Mirror) else rule(part)  # type: ignore[misc]
 
 
 def reflected(part: NDArray[Any], rule: Mirror) -> NDArray[Any]:
