@@ -18,7 +18,7 @@ $(error This is make $(MAKE_VERSION); GNU make 4 or newer is needed (Debian: apt
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast measure-tests docs bench bench-suite bench-models bench-json lint check clean clean-kernels
+.PHONY: api help install demo test test-fast measure-tests docs bench bench-suite bench-models bench-json lint check clean clean-kernels
 
 help: ## list the targets
 	@echo "roadcraft: driving logs into planners, planners into scores. Targets:"
@@ -76,6 +76,9 @@ lint: $(STAMP) ## style, types and layers
 	$(BIN)/mypy core/roadcraft examples
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+api: $(STAMP) ## store the signatures of the public API that the tests compare with
+	$(BIN)/python tests/support/signatures.py
 
 check: lint docs test ## everything CI runs
 

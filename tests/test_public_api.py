@@ -4,7 +4,12 @@ signature is seen."""
 from __future__ import annotations
 
 import ast
+import difflib
+import importlib.util
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,10 +32,9 @@ def imports_of(source: str) -> list[tuple[str, str]]:
 
 def private(source: str) -> list[str]:
     """What a source imports that is not public."""
-    from importlib import import_module
 
     def public(module: str, name: str) -> bool:
-        return module in PUBLIC and (not name or name in import_module(module).__all__)
+        return module in PUBLIC and (not name or name in importlib.import_module(module).__all__)
 
     return [f"{module}.{name}" for module, name in imports_of(source) if not public(module, name)]
 
@@ -60,3 +64,36 @@ def test_a_private_import_is_found() -> None:
         "roadcraft.core.driving.jit.small_njit", "roadcraft.planners.guard.",
     ]  # fmt: skip
     assert private("from roadcraft.core import Plan, Plaan") == ["roadcraft.core.Plaan"]
+
+
+@pytest.mark.parametrize("room", sorted(PUBLIC))
+def test_the_api_pages_list_the_public_names_and_no_others(room: str) -> None:
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    text = pages.PAGES[f"api/{room.rpartition('.')[2]}.md"]()
+    listed = [place.rpartition(".")[2] for place in re.findall(r"^::: (\S+)$", text, re.MULTILINE)]
+    assert sorted(listed) == sorted(importlib.import_module(room).__all__)
+
+
+def test_every_change_of_a_public_signature_is_seen() -> None:
+    pytest.importorskip("griffe")
+    from signatures import STORED, signatures
+
+    before, now = STORED.read_text(encoding="utf-8").splitlines(), signatures().splitlines()
+    changed = "\n".join(difflib.unified_diff(before, now, "stored", "now", lineterm="", n=0))
+    assert not changed, f"the public API changed; if that is meant: make api\n{changed}"
+
+
+@pytest.mark.slow
+def test_types_of_core_are_known() -> None:
+    """But for kernels, whose types numba's stubs do not know, and templates, which are checked as packages."""
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "roadcraft.core", "--ignoreexternal", "--outputjson"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout)
+    symbols = found["typeCompleteness"]["symbols"]
+    assert len(symbols) > 1000
+    kernels = tuple(f"roadcraft.core.driving.{part}." for part in ("geometry", "jit", "motion", "multi_agent"))
+    unknown = [s["name"] for s in symbols if s["isExported"] and not (s["isTypeKnown"] or s["isTypeAmbiguous"])]
+    assert not [n for n in unknown if not n.startswith(("roadcraft.core.templates.", *kernels))]

@@ -1,6 +1,7 @@
 """The small core of roadcraft: domain types, interfaces, the plugin system and configuration.
 
-Importing this package loads the standard library only; every name below is loaded on first use (PEP 562).
+Importing this package loads the standard library only; every public name is loaded on first use (PEP 562).
+The names listed here are stable within a minor version; modules below are private, but for ``roadcraft.core.testing``.
 """
 
 from roadcraft.core._version import __version__

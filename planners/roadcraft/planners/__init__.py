@@ -1,4 +1,8 @@
-"""Public names of this room, loaded on first use (PEP 562)."""
+"""Planners, which are asked for by name (``create("planner", "idm")``), and the checkpoints of learned ones.
+
+``load_checkpoint(folder)`` gives the network and its config. The names listed here are stable within a minor version;
+modules below are private.
+"""
 
 from roadcraft.core.lazy import lazy
 

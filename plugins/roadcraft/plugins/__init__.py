@@ -1,4 +1,8 @@
-"""Public names of this room, loaded on first use (PEP 562)."""
+"""Encoders and models, which are asked for by name, and their training: ``train``, and batches of samples for loops of
+your own (``samples_of``, ``SampleBuilder``).
+
+The names listed here are stable within a minor version; modules below are private.
+"""
 
 from roadcraft.core.lazy import lazy
 

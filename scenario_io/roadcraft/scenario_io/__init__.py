@@ -1,4 +1,8 @@
-"""Public names of this room, loaded on first use (PEP 562)."""
+"""Scenarios from logs: sources of every format, the store, filters, made-up worlds.
+
+``open_source(path)`` opens a store or raw logs, ``find`` selects scenarios. The names listed here are stable within a
+minor version; modules below are private.
+"""
 
 from roadcraft.core.lazy import lazy
 

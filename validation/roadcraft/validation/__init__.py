@@ -1,4 +1,7 @@
-"""Public names of this room, loaded on first use (PEP 562)."""
+"""The closed loop and its judgment: ``simulate``, ``evaluate``, ``score``, ``compare``, ``report``.
+
+The names listed here are stable within a minor version; modules below are private.
+"""
 
 from roadcraft.core.lazy import lazy
 
