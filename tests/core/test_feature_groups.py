@@ -3,6 +3,7 @@ package; a package of its own adds one."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from roadcraft.core.driving.features.listing import feature_lines, feature_rows
 from roadcraft.core.driving.features.mirror import check_mirror
 from roadcraft.core.driving.features.spec import KEYWORDS, OURS, FeatureSpec, flat_settings
 from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.feature_commands import features
 from roadcraft.core.hookspecs import PluginSpec
 from roadcraft.core.registry import Provided, Registry, registry
 from roadcraft.core.testing import FeatureConformance
@@ -178,6 +180,23 @@ def test_every_tensor_is_described() -> None:
             assert row["meaning"], row["tensor"]
             assert row["mirror"], row["tensor"]
             assert not row["columns"] or row["axes"][-1] == str(len(row["columns"])), row["tensor"]
+
+
+def test_the_command_lists_what_two_networks_read(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    features("vector_transformer", "multimodal", as_json=True)
+    rows = {row["tensor"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["ego"]["columns"][6] == {
+        "index": 6,
+        "name": "STOPPED_TIME_S",
+        "unit": "s",
+        "meaning": EgoColumn.STOPPED_TIME_S.meaning,
+    }
+    assert rows["agent"]["shape"] == [16, 21, 6]
+    assert rows["ego_future"]["target"]
+    assert "raster" not in rows
+    features("bev_raster", "", as_json=False)
+    assert "  raster  (27, " in capsys.readouterr().out
 
 
 def test_a_package_adds_a_feature_and_an_encoder_that_reads_it(tmp_path: Path) -> None:

@@ -247,12 +247,14 @@ def draw_grid(
     and the rim the outermost values hold."""
     n = out.shape[1]
     rows, columns = values.shape
+    # places in the grid's own cells change by the same step from cell to cell of the raster: one place and two steps
     turn = ego[2] - pose[2]
     c, s = np.cos(turn) / grid_cell_m, np.sin(turn) / grid_cell_m
     gc, gs = np.cos(pose[2]) / grid_cell_m, np.sin(pose[2]) / grid_cell_m
     dx, dy = ego[0] - pose[0], ego[1] - pose[1]
     front, left = (cells_ahead(n) - 0.5) * cell_m, (0.5 * n - 0.5) * cell_m
     x0, y0 = gc * dx + gs * dy - 0.5 + c * front - s * left, gc * dy - gs * dx - 0.5 + s * front + c * left
+    # codes of signed quantities begin at 1, so that 128 stands for 0
     base, scale = (1.5, 254.0) if low < 0.0 else (0.5, 255.0)
     plane, known = out[FIRST_LAYER + kind], out[FIRST_LAYER + LAYERS + kind]
     wide, tall = columns - 1.0, rows - 1.0
