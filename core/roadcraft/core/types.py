@@ -112,25 +112,34 @@ class TokenKind(IntEnum):
     """Codes of ``SceneEncoding.kind``, by which a model knows what a token stands for."""
 
     EGO = 0
+    """The ego."""
     AGENT = 1
+    """A row of the feature ``agent``."""
     STATIC = 2
+    """A row of the feature ``static``."""
     LANE = 3
+    """A row of the feature ``lane``."""
     CROSSWALK = 4
+    """A row of the feature ``crosswalk``."""
     GRID = 5
+    """A cell of a raster."""
 
 
 @dataclass
 class SceneEncoding:
-    """What an encoder makes of B scenes: tokens (B, N, D), finite where real; mask (B, N) bool, true where a token is
-    real; pose (B, N, 3) x, y, heading in the ego frame; kind (B, N) int64, codes of ``TokenKind``, the same in every
-    scene; ego (B,) int64 index of the ego's token, which is real and of kind EGO. Tokens of kind AGENT stand together,
-    row by row those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
+    """What an encoder makes of B scenes."""
 
     tokens: Tensor
+    """(B, N, D), finite where real."""
     mask: Tensor
+    """(B, N) bool, true where a token is real."""
     pose: Tensor
+    """(B, N, 3): x, y, heading in the ego frame."""
     kind: Tensor
+    """(B, N) int64, codes of ``TokenKind``, the same in every scene. Tokens of kind AGENT stand together, row by row
+    those of the feature ``agent`` from its first on; an encoder without such tokens has none."""
     ego: Tensor
+    """(B,) int64: index of the ego's token, which is real and of kind EGO."""
 
 
 @dataclass
