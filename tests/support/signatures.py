@@ -1,4 +1,5 @@
-"""Signatures of all public names as text, one a line: ``python tests/support/signatures.py`` writes tests/public_api.txt."""
+"""Signatures of all public names as text, one a line: ``python tests/support/signatures.py`` writes
+tests/public_api.txt."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ STORED = Path(__file__).resolve().parents[1] / "public_api.txt"
 
 
 def signatures() -> str:
-    """All public names with their parameters, annotations and defaults, read from the sources without importing them."""
+    """All public names with their parameters, annotations and defaults, read from the sources without importing
+    them."""
     lines = []
     for room in ROOMS:
         file = import_module(room).__file__
