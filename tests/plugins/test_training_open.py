@@ -17,7 +17,7 @@ from roadcraft.core.hookspecs import PluginRef, PluginSpec
 from roadcraft.core.registry import Provided, registry
 from roadcraft.core.testing import RecipeConformance
 from roadcraft.core.types import TARGETS, Losses, Prediction
-from roadcraft.planners.learned.checkpoint import build_network, read_tensors
+from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, read_tensors
 from roadcraft.plugins.multimodal.model import Multimodal
 from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine
@@ -164,6 +164,28 @@ def test_parts_of_a_network_have_rates_of_their_own(recipe: TrainConfig) -> None
     wrong = replace(config, recipe=PluginRef("adamw_cosine", {"rates": {"encoder.layer": 0.5}}))
     with pytest.raises(ConfigError, match=r"recipe.rates: no .* with 'encoder.layer'; did you mean 'encoder.layers'"):
         TrainModule(network, wrong, 1).configure_optimizers()
+
+
+def test_the_recipe_of_an_installed_package_trains_stops_and_goes_on(
+    recipe: TrainConfig, made_up_source: Any, tmp_path: Path
+) -> None:
+    """Nothing of ours is edited or patched: the package's entry point is all there is."""
+    pytest.importorskip("roadcraft_anchors")
+    if "noisy_agents" not in registry().names("recipe"):
+        pytest.skip("another roadcraft-anchors is installed")
+    config = replace(recipe, model=PluginRef("anchors", {"width": 16}), recipe=PluginRef("noisy_agents"))
+    whole = train(config, source=made_up_source, progress=False)
+    parts = replace(config, out=str(tmp_path / "parts"))
+    train(parts, source=made_up_source, stop_at=5, progress=False)
+    again = run_config([], tmp_path / "parts").config
+    done = train(again, source=made_up_source, resume=tmp_path / "parts", progress=False)
+    one, two = tensors(whole.last), tensors(done.last)
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert {"entropy", "diagnostics/sureness"} <= done.metrics["validation"].keys()
+    _, about = load_checkpoint(done.best)
+    assert about["training"]["recipe"]["params"]["noise_m"] == 0.2
+    assert about["versions"]["roadcraft-anchors"]
+    assert len(about["code"]["recipe noisy_agents"]) == 16
 
 
 # ---- start and freeze --------------------------------------------------------------------------------------------

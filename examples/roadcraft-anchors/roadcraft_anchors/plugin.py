@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core import PluginSpec, Range, check, hookimpl
+from roadcraft.plugins import AdamWCosineConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,32 @@ class AnchorsConfig:
         )
 
 
+@dataclass(frozen=True)
+class NoisyAgentsConfig(AdamWCosineConfig):
+    """The built-in recipe, with noise on what is seen of others, a price for being too sure, and a rate that holds."""
+
+    noise_m: Annotated[float, Range(">= 0")] = 0.2
+    """Standard deviation of the noise on the positions of other road users."""
+    noise_mps: Annotated[float, Range(">= 0")] = 0.3
+    """Standard deviation of the noise on their velocities."""
+    entropy_weight: Annotated[float, Range(">= 0")] = 0.01
+    """Weight of the entropy of the choice, which is rewarded."""
+    decay: Annotated[float, Range("(0, 1)")] = 0.3
+    """Share of the run, at its end, in which the learning rate falls; before that it holds."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self)
+
+
 @hookimpl
 def roadcraft_plugins() -> list[PluginSpec]:
     home = "roadcraft_anchors"
-    summary = "Scores a fixed vocabulary of manoeuvres along the reference lines"
-    return [PluginSpec("model", "anchors", summary, f"{home}.plugin:AnchorsConfig", f"{home}.model:Anchors")]
+    model = "Scores a fixed vocabulary of maneuvers along the reference lines"
+    recipe = "AdamW with a rate that holds and falls, noise on other road users, an entropy bonus"
+    return [
+        PluginSpec("model", "anchors", model, f"{home}.plugin:AnchorsConfig", f"{home}.model:Anchors"),
+        PluginSpec(
+            "recipe", "noisy_agents", recipe, f"{home}.plugin:NoisyAgentsConfig", f"{home}.noisy_agents:NoisyAgents"
+        ),
+    ]

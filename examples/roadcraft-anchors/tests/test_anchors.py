@@ -4,11 +4,16 @@ from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
 from roadcraft.core import FeatureSpec, Prediction, create
-from roadcraft.core.testing import ModelConformance
+from roadcraft.core.testing import ModelConformance, RecipeConformance
 
 
 class TestAnchors(ModelConformance):
     name = "anchors"
+
+
+class TestNoisyAgents(RecipeConformance):
+    name = "noisy_agents"
+    model = "anchors"
 
 
 @pytest.fixture
