@@ -96,7 +96,7 @@ def test_encode_along_drives(
 
 @pytest.mark.parametrize("encoder", ["vector_transformer", "hetero_gnn"])
 def test_train(benchmark: Any, drives: list[tuple[Any, Any]], encoder: str) -> None:
-    """Samples per second: forward, loss, backward and an optimiser's step, batches of 64, features ready."""
+    """Samples per second: forward, loss, backward and an optimizer's step, batches of 64, features ready."""
     torch.manual_seed(0)
     network = build_network({"name": encoder}, {"name": "multimodal"})
     batch = steps_of(drives, network.features, 64)[0]
@@ -106,13 +106,13 @@ def test_train(benchmark: Any, drives: list[tuple[Any, Any]], encoder: str) -> N
     batch["agent_future"] = torch.zeros(64, spec.future_agents, spec.future_steps, 4)
     batch["agent_future_valid"] = torch.ones(64, spec.future_agents, spec.future_steps, dtype=torch.bool)
     weights = [*network.encoder.parameters(), *network.model.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=1e-3)
+    optimizer = torch.optim.AdamW(weights, lr=1e-3)
 
     def step() -> None:
         terms = network.losses(batch)[0].terms
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        optimiser.step()
+        optimizer.step()
 
     benchmark.pedantic(step, rounds=10, iterations=1, warmup_rounds=2)
     benchmark.extra_info["samples_per_s"] = 64 / benchmark.stats.stats.min

@@ -19,14 +19,14 @@ from roadcraft.core.kernel_cache import use_kernel_cache
 
 use_kernel_cache()
 
-from roadcraft.plugins.training.run.checkpointing import Keeper  # noqa: E402
-from roadcraft.plugins.training.run.distributed import whole  # noqa: E402
-from roadcraft.plugins.training.run.fit import train as run  # noqa: E402
+from roadcraft.plugins.training.run import fit as run  # noqa: E402
+from roadcraft.plugins.training.run.checkpointing import CheckpointCallback  # noqa: E402
+from roadcraft.plugins.training.run.distributed import full_state_dict  # noqa: E402
 from roadcraft.plugins.training.run.resolve import run_config  # noqa: E402
 from roadcraft.plugins.training.stopping import Stopped  # noqa: E402
 
 
-class Witness(Keeper):
+class Witness(CheckpointCallback):
     """Notes the end of a run."""
 
     note = Path()
@@ -40,13 +40,13 @@ class Witness(Keeper):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         super().on_train_end(trainer, pl_module)
         digest = blake2b(digest_size=8)
-        for name, value in sorted(whole(self.module.network.state()).items()):
+        for name, value in sorted(full_state_dict(self.module.network.state()).items()):
             digest.update(name.encode() + value.detach().numpy().tobytes())
         self.note.write_text(json.dumps({"done": self.module.done, "weights": digest.hexdigest()}))
 
 
 def main(job: dict[str, Any]) -> None:
-    run.Keeper = Witness  # type: ignore[misc]
+    run.CheckpointCallback = Witness  # type: ignore[misc]
     folder = Path(job["folder"])
     for r in job["runs"]:
         Witness.signal_at = r.get("signal_at", 0)

@@ -22,7 +22,7 @@ from roadcraft.core.types import TokenKind
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import build_network
 from roadcraft.plugins import draw_raster
-from roadcraft.plugins.bev_raster.encoder import look
+from roadcraft.plugins.bev_raster.encoder import sample_maps
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 from roadcraft.plugins.training.run.fit import train
@@ -88,7 +88,7 @@ def test_agents_see_the_picture_where_they_stand() -> None:
     maps = [torch.rand(1, 4, 16, 16), torch.rand(1, 3, 8, 8)]
     x, y = (torch.from_numpy(v).float() for v in cell_centers(16, 4.0))
     places = torch.stack([torch.stack([x[3], y[9]]), torch.tensor([500.0, 0.0])])[None]
-    seen = look(maps, places, 64, 1.0)
+    seen = sample_maps(maps, places, 64, 1.0)
     torch.testing.assert_close(seen[0, 0, :4], maps[0][0, :, 3, 9])
     weight = torch.tensor([[9.0, 3.0], [3.0, 1.0]]) / 16  # of the four cells twice as large around it
     torch.testing.assert_close(seen[0, 0, 4:], (maps[1][0, :, 1:3, 4:6] * weight).sum((1, 2)))

@@ -249,7 +249,7 @@ def test_guidance_lowers_its_energy(name: str) -> None:
     before = energy(values)
     assert (before > 1e-3).any(), "the trial has something to mend"
     for _ in range(10):
-        values = guidance.bend(config, values, partial(model._decode, line), agents, features)
+        values = guidance.apply_guidance(config, values, partial(model._decode, line), agents, features)
     assert energy(values).sum() < 0.8 * before.sum()
 
 
@@ -280,12 +280,12 @@ def test_wordings_of_one_command_come_to_lie_together() -> None:
     ids = torch.tensor([read_instruction(p, 8) for _, p in rows])
     kind = torch.tensor([int(m) for m, _ in rows])
     held = torch.arange(len(rows)) % 5 == 3
-    optimiser = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=3e-3)
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=3e-3)
     for _ in range(120):
         loss = torch.nn.functional.cross_entropy(head(encoder(ids[~held])), kind[~held])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         right = (head(encoder(ids[held])).argmax(-1) == kind[held]).double().mean()
     assert right > 0.7

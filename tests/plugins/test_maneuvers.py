@@ -1,4 +1,4 @@
-"""What training tells: manoeuvres read off made-up futures, and drives constructed to obey a command."""
+"""What training tells: maneuvers read off made-up futures, and drives constructed to obey a command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from roadcraft.core.driving.features.conditions import (
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
 from roadcraft.plugins.training.augment.augment import draws
-from roadcraft.plugins.training.augment.maneuvers import maneuvers, put_into_words
-from roadcraft.plugins.training.augment.synthetic_commands import obey
+from roadcraft.plugins.training.augment.maneuvers import instruction_for, maneuvers
+from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 
@@ -150,9 +150,9 @@ def test_style() -> None:
 
 def test_words_are_those_of_what_was_found() -> None:
     rng = np.random.default_rng(0)
-    said = {put_into_words(1 << M.STOP | 1 << M.PULL_OVER, rng) for _ in range(300)}
+    said = {instruction_for(1 << M.STOP | 1 << M.PULL_OVER, rng) for _ in range(300)}
     assert said == set(PHRASES[M.STOP]) | set(PHRASES[M.PULL_OVER])
-    assert put_into_words(0, rng) == ""
+    assert instruction_for(0, rng) == ""
 
 
 # ---- drives that obey ----------------------------------------------------------------
@@ -179,7 +179,7 @@ def _obeyed(change: Any = None) -> dict[Maneuver | None, dict[str, Any]]:
         out = _sample(Case())
         if change is not None:
             change(out)
-        got.setdefault(obey(out, 0, 2.0, DT, rng), out)
+        got.setdefault(targets_for_command(out, 0, 2.0, DT, rng), out)
     return got
 
 

@@ -27,11 +27,11 @@ from roadcraft.plugins.tokens.agents.policy import TokenAgents
 from roadcraft.plugins.tokens.geometry import as_pose, as_real, compose, corner_distance, relative
 from roadcraft.plugins.tokens.network import entropy
 from roadcraft.plugins.tokens.network.relation import Relation
-from roadcraft.plugins.tokens.network.scene_attention import Around, Still
+from roadcraft.plugins.tokens.network.scene_attention import SceneContext, StaticMemory
 from roadcraft.plugins.tokens.sampling.choice import blended, drawn
 from roadcraft.plugins.tokens.sampling.rng import uniform
 from roadcraft.plugins.tokens.sampling.smooth import Smoother
-from roadcraft.plugins.tokens.targets import closest, logged
+from roadcraft.plugins.tokens.targets import catk_rollout, teacher_forced
 from roadcraft.plugins.tokens.vocabulary import BOXES, POSES, draw, k_disk, labels, made_up, match, roll
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.fit import train
@@ -252,12 +252,12 @@ def test_a_gap_in_a_trajectory_is_jumped() -> None:
 
 def test_draws_follow_the_probabilities() -> None:
     top = torch.log(torch.tensor([0.6, 0.3, 0.1])).expand(1, 4000, 3)
-    luck = torch.from_numpy(uniform(np.array([1], np.uint64), (4000,)))
+    uniforms = torch.from_numpy(uniform(np.array([1], np.uint64), (4000,)))
     motion = torch.arange(3).view(1, 1, 3, 1, 1).expand(1, 4000, 3, POSES, 2).to(torch.complex64)
-    moved, pick = drawn(top, motion, luck, 1.0)
+    moved, pick = drawn(top, motion, uniforms, 1.0)
     np.testing.assert_allclose(np.bincount(pick.flatten()) / 4000, [0.6, 0.3, 0.1], atol=0.03)
     torch.testing.assert_close(moved[..., 0, 0].real, pick[..., 0].float())
-    assert (drawn(top, motion, luck, 0.05)[1] == 0).all(), "a cold draw takes the likeliest"
+    assert (drawn(top, motion, uniforms, 0.05)[1] == 0).all(), "a cold draw takes the likeliest"
 
 
 def test_blending_lies_between_neighbours_and_leaves_out_the_far() -> None:
@@ -318,9 +318,9 @@ def test_closest_of_all_is_what_happened() -> None:
     with torch.no_grad():
         scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
         goals = goals_of(scene.actors, batch, POSES)
-        taught = logged(net.model, scene, goals)
-        closed = closest(net.model, scene, goals, 10**6)
-        poor = closest(net.model, scene, goals, 1)
+        taught = teacher_forced(net.model, scene, goals)
+        closed = catk_rollout(net.model, scene, goals, 10**6)
+        poor = catk_rollout(net.model, scene, goals, 1)
     assert torch.equal(taught.counts, closed.counts)
     assert taught.counts.any(2).sum() >= 9
     assert torch.equal(taught.token[taught.counts], closed.token[taught.counts])
@@ -337,19 +337,19 @@ def test_a_step_after_the_other_is_all_at_once() -> None:
     net.model.eval()
     with torch.no_grad():
         scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
-        lesson = logged(net.model, scene, goals_of(scene.actors, batch, POSES))
+        token_targets = teacher_forced(net.model, scene, goals_of(scene.actors, batch, POSES))
         together, steps = [], []
         hook = net.model.output.register_forward_hook(lambda _m, _i, out: together.append(out))
-        net.model.surprise(scene, lesson)
+        net.model.token_losses(scene, token_targets)
         hook.remove()
 
         def follow(logits: torch.Tensor, pose: torch.Tensor, step: int) -> torch.Tensor:
             steps.append(logits)
-            moved = relative(lesson.pose[:, :, step], lesson.pose[:, :, step + 1])
+            moved = relative(token_targets.pose[:, :, step], token_targets.pose[:, :, step + 1])
             return moved[:, :, None].expand(-1, -1, POSES, -1)
 
         net.model.roll(scene, 16, 1, follow)
-    asked = lesson.counts
+    asked = token_targets.counts
     at_once = (
         together[0] @ net.model.words().T + net.model.word_bias + scene.hidden[:, :, None].expand(-1, -1, 16, -1)[asked]
     )
@@ -374,23 +374,23 @@ def test_a_future_goes_on_after_what_was_taught() -> None:
 def test_the_future_is_not_seen() -> None:
     net, batch = prepared(layers=2)
     scene = net.model.scene(net.encoder.encode(batch)[0], batch, 5)
-    lesson = logged(net.model, scene, goals_of(scene.actors, batch, POSES))
-    changed = replace(lesson, pose=lesson.pose.clone())
+    token_targets = teacher_forced(net.model, scene, goals_of(scene.actors, batch, POSES))
+    changed = replace(token_targets, pose=token_targets.pose.clone())
     changed.pose[:, :, 9:, 0] += 3.0 + 1.0j
-    a, b = net.model.surprise(scene, lesson), net.model.surprise(scene, changed)
+    a, b = net.model.token_losses(scene, token_targets), net.model.token_losses(scene, changed)
     torch.testing.assert_close(a[:, :, :9], b[:, :, :9], atol=1e-5, rtol=0)
     assert (a[:, :, 9:] - b[:, :, 9:]).abs().max() > 1e-3
 
 
 def test_it_learns_a_handful_by_heart() -> None:
     net, batch = prepared(label_smoothing=0.0, closed_loop_fraction=0.2)
-    optimiser = torch.optim.AdamW([*net.encoder.parameters(), *net.model.parameters()], lr=5e-3)
+    optimizer = torch.optim.AdamW([*net.encoder.parameters(), *net.model.parameters()], lr=5e-3)
     net.model.train()
     for _ in range(100):
         terms = net.losses(batch)[0].terms
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
-        optimiser.step()
+        optimizer.step()
     net.model.eval()
     net.encoder.eval()
     with torch.no_grad():
@@ -455,15 +455,15 @@ def test_looking_around_is_what_torch_makes_of_it(heads: int, channels: int, rel
     for slowly in (False, True):
         own, scene, weigh = (v.clone().requires_grad_() for v in values)
         module.zero_grad()
-        around = Around(module, Still([scene], still, mask), pose, alive)
-        out = around.look_slowly(own, scene, weigh) if slowly else around.look(own, 0, weigh)
+        context = SceneContext(module, StaticMemory([scene], still, mask), pose, alive)
+        out = context.attend_in_torch(own, scene, weigh) if slowly else context.attend(own, 0, weigh)
         out.backward(slope)
         found.append([out.detach(), *(x.grad for x in (own, scene, weigh, *module.parameters()))])
     assert not found[0][0][~alive].any()
     for got, want in zip(*found, strict=True):
         torch.testing.assert_close(got, want, atol=2e-4, rtol=1e-4)
     with torch.no_grad():
-        unasked = around.look(own, 0, weigh)
+        unasked = context.attend(own, 0, weigh)
     assert not unasked.requires_grad
     torch.testing.assert_close(unasked, found[1][0], atol=1e-5, rtol=1e-4)
 

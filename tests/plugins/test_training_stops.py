@@ -26,7 +26,7 @@ from roadcraft.planners.learned.checkpoint import read_tensors
 from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder
 from roadcraft.plugins.training.data.stream import Stream
-from roadcraft.plugins.training.run.checkpointing import Keeper
+from roadcraft.plugins.training.run.checkpointing import CheckpointCallback
 from roadcraft.plugins.training.run.divergence import Diverged
 from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.module import TrainModule
@@ -68,7 +68,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[TrainModu
 
 def twice(module: TrainModule, number: int) -> None:
     """Send a signal two times, once in a run."""
-    if not module.stop.asked:
+    if not module.stop.signal:
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
 
@@ -153,7 +153,7 @@ def test_a_run_stopped_while_it_waits_for_its_first_batch_goes_on_from_step_0(
 def test_a_run_stopped_while_it_is_prepared_leaves_nothing(
     recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Keeper, "__init__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(CheckpointCallback, "__init__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(Stopped, match=r"^stopped by SIGINT before the first step; nothing was stored .*same command"):
         train(recipe, source=made_up_source, progress=False)
     assert not Path(recipe.out).exists()

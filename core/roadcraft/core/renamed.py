@@ -77,7 +77,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "MultimodalConfig": {**_DECODER, **_IMITATION},
     "NuplanConfig": {"licence": "license"},
     "ScoreConfig": {"call_limit_s": "call_timeout_s"},
-    "SeenConfig": {"kept_channels": "undropped_channels"},
+    "SceneFeatureConfig": {"kept_channels": "undropped_channels"},
     "SimulationConfig": {"plan_every": "record_plan_every"},
     "TimeToCollisionConfig": {"least_s": "min_ttc_s"},
     "TokensConfig": {
@@ -107,7 +107,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 
 _CHANNELS = {"stood": "stopped_time_s"}
 VALUES: dict[str, dict[str, dict[str, str]]] = {
-    "SeenConfig": {"ego_channels": _CHANNELS, "undropped_channels": _CHANNELS},
+    "SceneFeatureConfig": {"ego_channels": _CHANNELS, "undropped_channels": _CHANNELS},
 }
 """Config dataclass, key: old text to new text."""
 

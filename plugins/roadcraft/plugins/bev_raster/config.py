@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import OneOf, Range, check
-from roadcraft.plugins.common.scene_features import SeenConfig
+from roadcraft.plugins.common.scene_features import SceneFeatureConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")
 PATCH = 4
 
 
 @dataclass(frozen=True)
-class BevRasterConfig(SeenConfig):
+class BevRasterConfig(SceneFeatureConfig):
     """A bird's-eye raster through a convolutional network; the raster shows everybody in its field, for past_steps
     frames.
 

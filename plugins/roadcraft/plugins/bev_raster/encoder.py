@@ -67,7 +67,7 @@ class Patches(nn.Module):
         return torch.cat(rows).transpose(1, 2).unflatten(2, (n, n))
 
 
-class Stage(nn.Module):
+class ConvStage(nn.Module):
     """A layer that lowers the resolution, then a residual convolution, each normalised by groups of channels."""
 
     def __init__(self, down: nn.Module, size: int) -> None:
@@ -90,8 +90,8 @@ class BevRaster(nn.Module):
         super().__init__()
         self.config = c = config
         dim = self.dim = c.dim
-        first = Stage(Patches(c.raster_layers, c.channels[0]), c.channels[0])
-        later = [Stage(nn.Conv2d(a, b, 3, 2, padding=1), b) for a, b in pairwise(c.channels)]
+        first = ConvStage(Patches(c.raster_layers, c.channels[0]), c.channels[0])
+        later = [ConvStage(nn.Conv2d(a, b, 3, 2, padding=1), b) for a, b in pairwise(c.channels)]
         self.stages = nn.ModuleList([first, *later])
         self.cell = nn.Linear(c.channels[-1], dim)
         self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
@@ -145,12 +145,12 @@ class BevRaster(nn.Module):
         now = f["agent"][:, :, -1]
         velocity = into_frame(now[..., 4:], now) / SPEED_SCALE
         about = torch.cat([velocity, velocity.norm(dim=-1, keepdim=True), f["agent_size"] / 5.0], -1)
-        seen = look(maps, now[..., :2], self.config.cells, self.config.cell_m)
+        seen = sample_maps(maps, now[..., :2], self.config.cells, self.config.cell_m)
         token = self.agent(about) + self.seen(seen) + self.object_kind(f["agent_kind"])
         return token, now[..., :4]
 
 
-def look(maps: list[Tensor], places: Tensor, cells: int, cell_m: float) -> Tensor:
+def sample_maps(maps: list[Tensor], places: Tensor, cells: int, cell_m: float) -> Tensor:
     """What maps (B, C, W, W) of the whole raster hold at places (B, A, 2) in the ego frame, bilinear, 0 outside: (B, A,
     sum of C)."""
     half = 0.5 * cells * cell_m

@@ -14,7 +14,7 @@ EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stopped_time_s"
 
 
 @dataclass(frozen=True)
-class SeenConfig:
+class SceneFeatureConfig:
     """What an encoder sees of a scene, but for the map."""
 
     ego_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx", "ax")
@@ -49,7 +49,7 @@ class SeenConfig:
 
 
 @dataclass(frozen=True)
-class SeenMapConfig(SeenConfig):
+class MapFeatureConfig(SceneFeatureConfig):
     """The map as well."""
 
     lanes: Annotated[int, Range(">= 0")] = 24

@@ -1,5 +1,5 @@
-"""Guidance: energies of sampled drives whose gradients bend a sample while it is drawn (Diffusion Planner, Zheng et al.
-2025). Ego frame, SI units.
+"""Guidance: energies of sampled drives whose gradients bend a sample while it is drawn (Diffusion Planner,
+Zheng et al. 2025). Ego frame, SI units.
 
 Energies are means over the drive, each about 1 for a fault that matters; they add up by the scales of the config.
 """
@@ -98,7 +98,9 @@ def energy(config: GuidanceConfig, ego: Tensor, agents: Tensor, f: Mapping[str, 
     return total
 
 
-def bend(config: GuidanceConfig, values: Tensor, decode: Decode, agents: Tensor, f: Mapping[str, Tensor]) -> Tensor:
+def apply_guidance(
+    config: GuidanceConfig, values: Tensor, decode: Decode, agents: Tensor, f: Mapping[str, Tensor]
+) -> Tensor:
     """Values (B, K, E) moved down their energy's gradient, each sample by at most ``config.limit``.
 
     Planners run in inference mode, whose tensors know no gradients: what takes part is copied out of it.

@@ -34,7 +34,7 @@ from roadcraft.plugins.common.lines import LineEncoder, nearest_line
 from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
-from roadcraft.plugins.diffusion.guidance import bend
+from roadcraft.plugins.diffusion.guidance import apply_guidance
 from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
 
@@ -256,7 +256,7 @@ class Diffusion(nn.Module):
         x = torch.stack([w * v for w, v in zip(weights, x.split(k, 1), strict=True)]).sum(0)
         x_others = torch.stack([w * v for w, v in zip(weights, x_others.split(k, 1), strict=True)]).sum(0)
         if self.config.guidance.on:
-            x = bend(self.config.guidance, x, partial(self._decode, line), self._futures(x_others, f), f)
+            x = apply_guidance(self.config.guidance, x, partial(self._decode, line), self._futures(x_others, f), f)
         return torch.cat([x, x_others.flatten(2)], -1)
 
     def _split(self, z: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Neighbors(nn.Module):
         self.size = 2 * keys
         still = np.zeros(
             keys + 1
-        )  # of the rate at the start, since velocity is known there, and of the bend at the end
+        )  # of the rate at the start, since velocity is known there, and of the apply_guidance at the end
         spline = CubicSpline(at, np.eye(keys + 1), bc_type=((1, still), (2, still)))
         shape = spline(INTERVAL_S * np.arange(1, steps + 1))
         self.index = [round(s / INTERVAL_S) - 1 for s in at[1:]]

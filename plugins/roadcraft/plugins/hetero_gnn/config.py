@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import Range, check
-from roadcraft.plugins.common.scene_features import SeenMapConfig
+from roadcraft.plugins.common.scene_features import MapFeatureConfig
 
 
 @dataclass(frozen=True)
-class HeteroGnnConfig(SeenMapConfig):
+class HeteroGnnConfig(MapFeatureConfig):
     """A graph of agents, lanes and crosswalks. An edge leads from each of the nearest ones, those of the map within
     map_radius_m, the others within agent_radius_m.
 

@@ -28,7 +28,7 @@ from roadcraft.plugins.tokens.network.network import NEVER, TokenNetwork, TokenS
 from roadcraft.plugins.tokens.sampling.choice import blended, drawn
 from roadcraft.plugins.tokens.sampling.rng import uniform
 from roadcraft.plugins.tokens.sampling.smooth import Smoother
-from roadcraft.plugins.tokens.targets import Lesson, closest, logged, shares
+from roadcraft.plugins.tokens.targets import TokenTargets, catk_rollout, soft_labels, teacher_forced
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S, draw
 
 
@@ -37,7 +37,7 @@ class TokenPrediction(Prediction):
     """A prediction that remembers its scene, and in training what was shown and asked."""
 
     scene: TokenScene
-    lesson: Lesson | None = None
+    token_targets: TokenTargets | None = None
 
 
 class Tokens(TokenNetwork):
@@ -132,8 +132,8 @@ class Tokens(TokenNetwork):
         """Poses (B, K, A, 5 * steps, 2) of the box centres, and the log-probabilities (B, K, steps) of the ego's
         tokens. greedy: the first future is without chance."""
         b, count = scene.actors.kind.shape
-        luck = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device)
-        words, chances, first = as_pose(self.vocabulary), [], int(greedy)
+        uniforms = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device)
+        words, log_p, first = as_pose(self.vocabulary), [], int(greedy)
 
         def choose(logits: Tensor, pose: Tensor, step: int) -> Tensor:
             top, token = logits.topk(min(top_k, logits.shape[-1]))
@@ -141,13 +141,13 @@ class Tokens(TokenNetwork):
             rows = top.unflatten(0, (b, samples))
             parts = [blended(rows[:, 0], motion[:, 0], self.config.blend_radius_m)] if greedy else []
             for k in range(first, samples):
-                parts.append(drawn(rows[:, k], motion[:, k], luck[:, k, step], temperature))
+                parts.append(drawn(rows[:, k], motion[:, k], uniforms[:, k, step], temperature))
             chosen, pick = (torch.stack(p, 1).flatten(0, 1) for p in zip(*parts, strict=True))
-            chances.append(top[:, 0].gather(-1, pick[:, 0])[:, 0] - logits[:, 0].logsumexp(-1))
+            log_p.append(top[:, 0].gather(-1, pick[:, 0])[:, 0] - logits[:, 0].logsumexp(-1))
             return chosen
 
         path = self.roll(scene, steps, samples, choose)
-        return torch.cat(path, 2).unflatten(0, (b, samples)), torch.stack(chances, 1).unflatten(0, (b, samples))
+        return torch.cat(path, 2).unflatten(0, (b, samples)), torch.stack(log_p, 1).unflatten(0, (b, samples))
 
     # ---- training ------------------------------------------------------------------------------------------------
 
@@ -159,43 +159,47 @@ class Tokens(TokenNetwork):
         scene = self.scene(encoding, features, self.stride)
         if targets is None:
             return self._futures(scene, features, np.zeros(len(features["ego"]), np.uint64))
-        goals = self._asked(scene, targets)
+        goals = self._goals_of_tokens(scene, targets)
         if float(torch.rand(())) < self.config.closed_loop_fraction:
-            lesson = closest(self, scene, goals, self.config.cat_k)
+            token_targets = catk_rollout(self, scene, goals, self.config.cat_k)
         else:
-            lesson = logged(self, scene, goals)
-        shown = lesson.pose[:, :, None, 1:]
+            token_targets = teacher_forced(self, scene, goals)
+        shown = token_targets.pose[:, :, None, 1:]
         ego = as_real(ego_rear(shown[:, 0], features["vehicle"]))
         times = TOKEN_S * torch.arange(1, ego.shape[2] + 1, device=ego.device)
-        return TokenPrediction(ego, ego.new_zeros(len(ego), 1), as_real(shown[:, 1:]), times, scene, lesson)
+        return TokenPrediction(ego, ego.new_zeros(len(ego), 1), as_real(shown[:, 1:]), times, scene, token_targets)
 
     def loss(self, prediction: Prediction, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Terms ego and agent: cross entropy of the tokens asked for, smoothed over the class. targets: the features,
         and ego_future (B, T, 5), agent_future (B, A, T, 4) with their masks."""
         assert isinstance(prediction, TokenPrediction)
         scene, c = prediction.scene, self.config
-        lesson = prediction.lesson or logged(self, scene, self._asked(scene, targets))
-        wrong, counts = self.surprise(scene, lesson), lesson.counts
+        token_targets = prediction.token_targets or teacher_forced(self, scene, self._goals_of_tokens(scene, targets))
+        wrong, counts = self.token_losses(scene, token_targets), token_targets.counts
         ego = wrong[:, 0].sum() / counts[:, 0].sum().clamp_min(1)
         agent = wrong[:, 1:].sum() / counts[:, 1:].sum().clamp_min(1)
         return {"ego": c.ego_weight * ego, "agent": c.agent_weight * agent}
 
-    def _asked(self, scene: TokenScene, targets: Mapping[str, Tensor]) -> Goals:
+    def _goals_of_tokens(self, scene: TokenScene, targets: Mapping[str, Tensor]) -> Goals:
         """What the actors did in the moments that are taught."""
         return goals_of(scene.actors, targets, POSES).first(self.config.training_tokens)
 
-    def surprise(self, scene: TokenScene, lesson: Lesson) -> Tensor:
+    def token_losses(self, scene: TokenScene, token_targets: TokenTargets) -> Tensor:
         """Cross entropy (B, A, S), in training with labels shared among near tokens; 0 where nothing is asked."""
-        asked, words = lesson.counts, self.words()
-        answer = self.output(self.at_once(scene, lesson.pose, asked)[asked])
+        asked, words = token_targets.counts, self.words()
+        answer = self.output(self.at_once(scene, token_targets.pose, asked)[asked])
         kind = scene.actors.kind[..., None].expand(asked.shape)[asked]
         offset = self.word_bias + (1.0 - self.used) * NEVER
         spread = self.training and self.config.label_smoothing > 0.0
         hit = torch.zeros_like(answer[:, 0], dtype=torch.float32)
         for k, (first, last) in enumerate(self.bounds):
             rows = (kind == k).nonzero()[:, 0]
-            token = lesson.token[asked][rows] - int(first)
-            share = shares(self, scene, lesson, k) if spread else functional.one_hot(token, int(last - first)).float()
+            token = token_targets.token[asked][rows] - int(first)
+            share = (
+                soft_labels(self, scene, token_targets, k)
+                if spread
+                else functional.one_hot(token, int(last - first)).float()
+            )
             found = cross_entropy(answer[rows], words[first:last], offset[first:last], share)
             hit = hit.index_put((rows,), found)
         return torch.zeros(asked.shape, dtype=hit.dtype, device=hit.device).masked_scatter(asked, hit)

@@ -17,7 +17,7 @@ from roadcraft.plugins.tokens.vocabulary import labels, match, roll
 
 
 @dataclass
-class Lesson:
+class TokenTargets:
     """pose (B, A, S + 1, 2): shown; goal (B, A, S, 2): where each half second led in truth; token (B, A, S): asked for;
     counts (B, A, S) bool: which of them count."""
 
@@ -28,7 +28,7 @@ class Lesson:
 
 
 @torch.no_grad()
-def logged(network: TokenNetwork, scene: TokenScene, goals: Goals) -> Lesson:
+def teacher_forced(network: TokenNetwork, scene: TokenScene, goals: Goals) -> TokenTargets:
     """Teacher forcing: what happened, read in tokens."""
     shape, device = goals.valid.shape[:2], goals.pose.device
     size, kind = scene.actors.size.flatten(0, 1), scene.actors.kind.flatten()
@@ -40,7 +40,7 @@ def logged(network: TokenNetwork, scene: TokenScene, goals: Goals) -> Lesson:
         network.ends(),
         network.bounds,
     )
-    return Lesson(
+    return TokenTargets(
         as_pose(torch.from_numpy(pose).to(device)).unflatten(0, shape),
         goals.pose[:, :, 1:],
         torch.from_numpy(token).to(device).unflatten(0, shape),
@@ -49,8 +49,8 @@ def logged(network: TokenNetwork, scene: TokenScene, goals: Goals) -> Lesson:
 
 
 @torch.no_grad()
-def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -> Lesson:
-    """CAT-K (Zhang et al. 2024): roll out, executing among the ``many`` likeliest tokens the one closest to what
+def catk_rollout(network: TokenNetwork, scene: TokenScene, goals: Goals, count: int) -> TokenTargets:
+    """CAT-K (Zhang et al. 2024): roll out, executing among the ``count`` likeliest tokens the one closest to what
     happened; asked for is the token of the whole vocabulary that leads back to it. An actor out of sight stands, and is
     taken up where it is seen again."""
     a, steps = scene.actors, goals.pose.shape[2] - 1
@@ -59,7 +59,7 @@ def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -
     stand = words[0, 0]
 
     def choose(logits: Tensor, pose: Tensor, step: int) -> Tensor:
-        top, token = logits.topk(min(many, logits.shape[-1]))
+        top, token = logits.topk(min(count, logits.shape[-1]))
         goal = relative(pose, goals.pose[:, :, step + 1])
         motion, _ = nearest_to(top, words[token], goal, a.size)
         back = torch.where(goals.valid[:, :, step + 1, None], goal, stand)[:, :, None].expand_as(motion)
@@ -78,20 +78,20 @@ def closest(network: TokenNetwork, scene: TokenScene, goals: Goals, many: int) -
         network.ends(),
         network.bounds,
     )
-    return Lesson(pose, goals.pose[:, :, 1:], torch.from_numpy(token).to(pose.device).view(both.shape), both)
+    return TokenTargets(pose, goals.pose[:, :, 1:], torch.from_numpy(token).to(pose.device).view(both.shape), both)
 
 
 @torch.no_grad()
-def shares(network: TokenNetwork, scene: TokenScene, lesson: Lesson, kind: int) -> Tensor:
+def soft_labels(network: TokenNetwork, scene: TokenScene, token_targets: TokenTargets, kind: int) -> Tensor:
     """Labels (N, V) of the N answers of a class that count: the token asked for and those near it, of the V tokens of
     the class."""
     a = scene.actors
-    asked = lesson.counts & (a.kind == kind)[..., None]
+    asked = token_targets.counts & (a.kind == kind)[..., None]
     wide = network.config.label_smoothing * network.radius[kind].clamp_min(network.config.tolerance_m)
     first, last = network.bounds[kind]
     found = labels(
-        _plain(as_real(lesson.pose[:, :, :-1][asked])),
-        _plain(as_real(lesson.goal[asked])),
+        _plain(as_real(token_targets.pose[:, :, :-1][asked])),
+        _plain(as_real(token_targets.goal[asked])),
         _plain(a.size[:, :, None].expand(*asked.shape, 2)[asked]),
         network.ends()[first:last],
         float(wide),

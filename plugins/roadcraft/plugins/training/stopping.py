@@ -28,12 +28,12 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """The signal that arrived, ``asked`` (0: none). While steps are trained (``patient``) it is only noted, so that the
-    step is finished; elsewhere it raises Stopped where the program is. A second one changes nothing, a third one ends
-    the process at once."""
+    """The signal that arrived, ``signal`` (0: none). While steps are trained (``patient``) it is only noted, so that
+    the step is finished; elsewhere it raises Stopped where the program is. A second one changes nothing, a third one
+    ends the process at once."""
 
     def __init__(self) -> None:
-        self.asked, self.count, self.patient = 0, 0, False
+        self.signal, self.count, self.patient = 0, 0, False
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
@@ -68,12 +68,12 @@ class StopRequest:
         self._act()
 
     def _act(self) -> None:
-        if self.asked and not self.patient:
-            raise Stopped(self.asked)
+        if self.signal and not self.patient:
+            raise Stopped(self.signal)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        first = self.asked == 0
-        self.asked = self.asked or number
+        first = self.signal == 0
+        self.signal = self.signal or number
         self.count += 1
         if self.count >= PATIENCE:
             os._exit(128 + number)

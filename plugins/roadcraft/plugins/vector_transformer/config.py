@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import Range, check
-from roadcraft.plugins.common.scene_features import SeenMapConfig
+from roadcraft.plugins.common.scene_features import MapFeatureConfig
 
 
 @dataclass(frozen=True)
-class VectorTransformerConfig(SeenMapConfig):
+class VectorTransformerConfig(MapFeatureConfig):
     """A transformer over tokens of agents, lanes and crosswalks.
 
     The defaults are small: they train in minutes on two cores. For a large data set: dim 128, layers 4, heads 8,

@@ -18,7 +18,7 @@ AXLE = 0.75  # of a trailer's length, from its front: where its axle is taken to
 
 
 @dataclass(frozen=True)
-class Cast:
+class AgentAttributes:
     """What does not change while a scenario runs. n moving objects of the first frame: id, kind, vehicle, unit (n,),
     size (n, 2); towed_by (n,): row of the unit before, -1 for none; hitch (n, 2): where a trailer hangs, in the frame
     of the box that tows it; log (N, n, 5) x, y, heading, vx, vy at every iteration, seen (N, n); replayed: all
@@ -37,12 +37,12 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Troupe:
+class AgentStates:
     """State of one scenario. pose (n, 3), velocity (n, 2); alive, driven (n,): not removed; no longer following the
     log. plan (n, 6, 3): poses from the start of the present half second, ``clock_s`` ago; past: the last frames, oldest
     first, now last."""
 
-    cast: Cast
+    attributes: AgentAttributes
     pose: F64
     velocity: F64
     alive: Bool
@@ -57,7 +57,7 @@ class Troupe:
         return self.clock_s > TOKEN_S - 1e-3
 
 
-def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> Troupe:
+def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> AgentStates:
     """Everybody of the kinds ``driven`` in the first frame, and ``past`` frames of the log up to it."""
     cars = logged_objects(scenario, driven)
     replayed = logged_objects(scenario, [k for k in ObjectKind if k not in driven])
@@ -84,14 +84,16 @@ def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> Troupe:
     hitch = np.zeros((count, 2))
     towed = towed_by >= 0
     hitch[towed] = _into(pose[towed_by[towed]], front[towed])
-    cast = Cast(id, kind, vehicle, unit, size, towed_by, hitch, log, seen, replayed)
+    attributes = AgentAttributes(id, kind, vehicle, unit, size, towed_by, hitch, log, seen, replayed)
     alive = np.ones(count, np.bool_)
-    state = Troupe(cast, pose, velocity.copy(), alive, ~alive, np.repeat(pose[:, None], POSES + 1, 1), TOKEN_S, ())
+    state = AgentStates(
+        attributes, pose, velocity.copy(), alive, ~alive, np.repeat(pose[:, None], POSES + 1, 1), TOKEN_S, ()
+    )
     earlier = [_logged_frame(scenario, int(scenario.frames[0]) - k * scenario.stride) for k in range(past - 1, 0, -1)]
     return replace(state, past=(*earlier, columns(state, 0)))
 
 
-def take(state: Troupe, rows: I64, motions: F64) -> Troupe:
+def take(state: AgentStates, rows: I64, motions: F64) -> AgentStates:
     """Begin a half second: the agents of the given rows move by ``motions`` (len(rows), 5, 3) x, y, turn as seen from
     where they are; other driven ones go on as they go, and those never driven go on with the log."""
     driven = state.driven.copy()
@@ -108,29 +110,29 @@ def take(state: Troupe, rows: I64, motions: F64) -> Troupe:
     return replace(state, driven=driven, plan=plan, clock_s=0.0)
 
 
-def advance(state: Troupe, iteration: int, dt_s: float, ego_xy: F64, radius_m: float) -> Troupe:
+def advance(state: AgentStates, iteration: int, dt_s: float, ego_xy: F64, radius_m: float) -> AgentStates:
     """Everybody ``dt_s`` later, at ``iteration``."""
-    cast, clock = state.cast, state.clock_s + dt_s
+    attributes, clock = state.attributes, state.clock_s + dt_s
     at = min(clock / POSE_S, float(POSES))
     low = min(int(at), POSES - 1)
     pose = state.plan[:, low] + (at - low) * (state.plan[:, low + 1] - state.plan[:, low])
     driven = state.driven.copy()
-    for i in np.argsort(cast.unit, kind="stable"):
-        if cast.towed_by[i] >= 0:
-            driven[i] = driven[cast.towed_by[i]]
-            pose[i] = _follow(state.pose[i], cast.size[i, 0], pose[cast.towed_by[i]], cast.hitch[i])
+    for i in np.argsort(attributes.unit, kind="stable"):
+        if attributes.towed_by[i] >= 0:
+            driven[i] = driven[attributes.towed_by[i]]
+            pose[i] = _follow(state.pose[i], attributes.size[i, 0], pose[attributes.towed_by[i]], attributes.hitch[i])
     velocity = (pose[:, :2] - state.pose[:, :2]) / dt_s
-    pose[~driven], velocity[~driven] = cast.log[iteration, ~driven, :3], cast.log[iteration, ~driven, 3:]
+    pose[~driven], velocity[~driven] = attributes.log[iteration, ~driven, :3], attributes.log[iteration, ~driven, 3:]
     near = np.hypot(pose[:, 0] - ego_xy[0], pose[:, 1] - ego_xy[1]) <= radius_m
-    near = np.where(cast.towed_by >= 0, near[cast.towed_by], near)
-    alive = state.alive & np.where(driven, near, cast.seen[iteration])
+    near = np.where(attributes.towed_by >= 0, near[attributes.towed_by], near)
+    alive = state.alive & np.where(driven, near, attributes.seen[iteration])
     after = replace(state, pose=pose, velocity=velocity, alive=alive, driven=driven, clock_s=clock)
     return replace(after, past=(*state.past[1:], columns(after, iteration)))
 
 
-def columns(state: Troupe, iteration: int) -> Frame:
+def columns(state: AgentStates, iteration: int) -> Frame:
     """Agents in the order of the first frame, then what is replayed."""
-    c, a = state.cast, state.alive
+    c, a = state.attributes, state.alive
     box = np.concatenate([state.pose[a], c.size[a]], 1)
     own = c.id[a], c.kind[a], c.vehicle[a], c.unit[a], box, state.velocity[a]
     id, kind, vehicle, unit, boxes, velocity = (

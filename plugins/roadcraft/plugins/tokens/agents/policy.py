@@ -19,7 +19,7 @@ from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.learned.checkpoint import load_checkpoint
-from roadcraft.plugins.tokens.agents.agent_states import Troupe, advance, assemble, columns, take
+from roadcraft.plugins.tokens.agents.agent_states import AgentStates, advance, assemble, columns, take
 from roadcraft.plugins.tokens.agents.config import TokenAgentsConfig
 from roadcraft.plugins.tokens.model import Tokens
 from roadcraft.validation import stack_objects
@@ -53,7 +53,7 @@ class TokenAgents(AgentPolicy):
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
         """Moves everybody once; a new half second begins with what was to be seen before the step."""
-        after: list[Troupe] = list(state)
+        after: list[AgentStates] = list(state)
         due = [b for b, s in enumerate(after) if s.due and s.alive.any()]
         for first in range(0, len(due), self.config.micro_batch):
             group = due[first : first + self.config.micro_batch]
@@ -73,7 +73,7 @@ class TokenAgents(AgentPolicy):
         return (spec.past_steps - 1) * max(round(spec.past_interval_s / interval_s), 1) + 1
 
     def _motions(
-        self, obs: ObservationBatch, states: Sequence[Troupe], rows: Sequence[int], keys: Keys
+        self, obs: ObservationBatch, states: Sequence[AgentStates], rows: Sequence[int], keys: Keys
     ) -> tuple[I64, F64]:
         """Track ids (G, A) of the agents that the network saw and their next motions (G, A, 5, 3) x, y, turn."""
         spec = self.network.features
@@ -98,10 +98,10 @@ class TokenAgents(AgentPolicy):
         return features["agent_id"][: len(scenes), : motions.shape[1]], motions[: len(scenes)]
 
 
-def _rows(state: Troupe, ids: I64) -> tuple[I64, I64]:
+def _rows(state: AgentStates, ids: I64) -> tuple[I64, I64]:
     """Rows of the cast that the network may drive, and where they stand among ``ids`` (A,)."""
-    own = state.cast.id.view(np.int64)
-    free = state.alive & (state.cast.towed_by < 0)
+    own = state.attributes.id.view(np.int64)
+    free = state.alive & (state.attributes.towed_by < 0)
     order = np.argsort(own, kind="stable")
     place = np.minimum(np.searchsorted(own[order], ids), len(own) - 1)
     row = order[place]

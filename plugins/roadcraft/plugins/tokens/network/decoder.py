@@ -3,8 +3,8 @@ others at the same moment.
 
 In the manner of SMART (Wu et al. 2024), but a layer looks both ways at once and then thinks, which takes fewer
 operations than one after the other. The same layers serve training, where all moments are known and go through at once,
-and driving, where one moment follows the other and the past is kept. Shapes: M rows (scenes times futures), A actors, T
-moments, N tokens of a scene, D channels, H heads.
+and driving, where one moment follows the other and the past is kept. Shapes: M rows (scenes times futures), A actors,
+T moments, N tokens of a scene, D channels, H heads.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn import functional
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.tokens.config import TokensConfig
 from roadcraft.plugins.tokens.network.relation import HIDDEN, Relation
-from roadcraft.plugins.tokens.network.scene_attention import Around, Still, attend, hide
+from roadcraft.plugins.tokens.network.scene_attention import SceneContext, StaticMemory, attend, hide
 
 Memory = tuple[Tensor, Tensor]  # keys and values (G, H, N, D / H)
 
 
 @dataclass
-class Kept:
+class DecoderCache:
     """What a roll-out keeps. memory: per layer the past of M * A actors; mask (M * A, 1, 1, T): float, 0 or HIDDEN;
     alive (M, A) bool: who is there, all the way."""
 
@@ -55,7 +55,9 @@ class Layer(nn.Module):
         both = functional.linear(self.norm(steps), self.own.weight[dim : 3 * dim], self.own.bias[dim : 3 * dim])
         return self._memory(both)
 
-    def forward(self, x: Tensor, past: Memory, past_mask: Tensor, around: Around, index: int) -> tuple[Tensor, Memory]:
+    def forward(
+        self, x: Tensor, past: Memory, past_mask: Tensor, context: SceneContext, index: int
+    ) -> tuple[Tensor, Memory]:
         """x (M, A, T, D) -> the same, and the past with these moments. past: of M * A actors, P steps; past_mask (M *
         A, 1, T or 1, P + T): float, 0 or HIDDEN; around: of M * T moments; index: of this layer."""
         m, a, t, d = x.shape
@@ -63,7 +65,7 @@ class Layer(nn.Module):
         query, key, value = self._parts(mine.reshape(m * a, t, 3 * d))
         memory = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         told, _ = attend(query, *memory, self._ago(t, memory[0].shape[2]) + past_mask)
-        seen = around.look(others.transpose(1, 2).reshape(m * t, a, 3 * d), index, self.bias.weight)
+        seen = context.attend(others.transpose(1, 2).reshape(m * t, a, 3 * d), index, self.bias.weight)
         seen = seen.view(m, t, a, -1).transpose(1, 2)
         x = x + self.dropout(self.gather(torch.cat([told.view(m, a, t, d), seen], -1)))
         return x + self.dropout(self.feed_forward(self.norm_out(x))), memory
@@ -94,44 +96,46 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(dim, config) for _ in range(config.layers))
         self.norm, self.scene_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
 
-    def still(self, tokens: Tensor, mask: Tensor, pose: Tensor) -> Still:
+    def static_memory(self, tokens: Tensor, mask: Tensor, pose: Tensor) -> StaticMemory:
         """Of a scene's tokens (B, N, D), mask (B, N), pose (B, N, 2)."""
         normed = self.scene_norm(tokens)
-        return Still([layer.scene(normed) for layer in self._layers()], pose, mask)
+        return StaticMemory([layer.scene(normed) for layer in self._layers()], pose, mask)
 
-    def forward(self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, still: Still) -> Tensor:
+    def forward(
+        self, x: Tensor, pose: Tensor, alive: Tensor, past: Tensor, past_alive: Tensor, static: StaticMemory
+    ) -> Tensor:
         """All moments at once. x (M, A, T, D); pose (M, A, T, 2); alive (M, A, T) bool; past (M, A, P, D), past_alive
         (M, A, P) bool -> (M, A, T, D)."""
         m, a, t, _ = x.shape
         seen = torch.cat([past_alive, alive], 2).view(m * a, 1, -1)
         itself = torch.eye(t, dtype=torch.bool, device=x.device)
         itself = torch.cat([itself.new_zeros(t, past.shape[2]), itself], 1)
-        around = Around(
+        context = SceneContext(
             self.relation,
-            still,
+            static,
             pose.transpose(1, 2).reshape(m * t, a, 2),
             alive.transpose(1, 2).reshape(m * t, a),
         )
         past_mask, flat = hide(seen | itself)[:, None], past.flatten(0, 1)
         for i, layer in enumerate(self._layers()):
-            x, _ = layer(x, layer.past_memory(flat), past_mask, around, i)
+            x, _ = layer(x, layer.past_memory(flat), past_mask, context, i)
         return self.norm(x)
 
-    def keep(self, past: Tensor, past_alive: Tensor, alive: Tensor) -> Kept:
+    def keep(self, past: Tensor, past_alive: Tensor, alive: Tensor) -> DecoderCache:
         """The past (M, A, P, D) from which a roll-out of those alive (M, A) starts."""
         flat = past.flatten(0, 1)
         memory = [layer.past_memory(flat) for layer in self._layers()]
-        return Kept(memory, hide(past_alive).flatten(0, 1)[:, None, None], alive)
+        return DecoderCache(memory, hide(past_alive).flatten(0, 1)[:, None, None], alive)
 
-    def step(self, x: Tensor, pose: Tensor, kept: Kept, still: Still) -> tuple[Tensor, Kept]:
+    def step(self, x: Tensor, pose: Tensor, cache: DecoderCache, static: StaticMemory) -> tuple[Tensor, DecoderCache]:
         """One moment: x (M, A, D), pose (M, A, 2) -> (M, A, D), and the past with it."""
-        now, gone = functional.pad(kept.mask, (0, 1)), hide(kept.alive).view(-1, 1, 1, 1)
-        around = Around(self.relation, still, pose, kept.alive)
+        now, gone = functional.pad(cache.mask, (0, 1)), hide(cache.alive).view(-1, 1, 1, 1)
+        context = SceneContext(self.relation, static, pose, cache.alive)
         memories, y = [], x[:, :, None]
         for i, layer in enumerate(self._layers()):
-            y, memory = layer(y, kept.memory[i], now, around, i)
+            y, memory = layer(y, cache.memory[i], now, context, i)
             memories.append(memory)
-        return self.norm(y[:, :, 0]), Kept(memories, torch.cat([kept.mask, gone], 3), kept.alive)
+        return self.norm(y[:, :, 0]), DecoderCache(memories, torch.cat([cache.mask, gone], 3), cache.alive)
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]

@@ -114,7 +114,7 @@ class TokenNetwork(nn.Module):
         moved = relative(pose[:, :, :-2], pose[:, :, 1:-1])
         moved = torch.cat([scene.actors.moved[:, :, -1:], moved], 2)
         x = self.motion(motion_channels(moved)) + self._moments(steps) + scene.start[:, :, None]
-        still = self.decoder.still(scene.tokens, scene.mask, scene.pose)
+        still = self.decoder.static_memory(scene.tokens, scene.mask, scene.pose)
         return self.decoder(x, pose[:, :, :-1], alive, scene.past, scene.past_alive, still)
 
     def roll(
@@ -124,15 +124,15 @@ class TokenNetwork(nn.Module):
         motion (M, A, 5, 2), go on from there. M = B * samples. Gives the poses (M, A, 5, 2) of each moment."""
         start, hidden = spread(scene.start, samples), spread(scene.hidden, samples) + self.word_bias
         pose, moved = spread(scene.actors.pose, samples), spread(scene.actors.moved[:, :, -1], samples)
-        still = self.decoder.still(scene.tokens, scene.mask, scene.pose)
+        still = self.decoder.static_memory(scene.tokens, scene.mask, scene.pose)
         alive = spread(scene.actors.valid, samples)
-        kept = self.decoder.keep(spread(scene.past, samples), spread(scene.past_alive, samples), alive)
+        cache = self.decoder.keep(spread(scene.past, samples), spread(scene.past_alive, samples), alive)
         words = self.words().T
         moments = self._moments(steps)
         path = []
         for step in range(steps):
             x = self.motion(motion_channels(moved)) + moments[step] + start
-            y, kept = self.decoder.step(x, pose, kept, still)
+            y, cache = self.decoder.step(x, pose, cache, still)
             motion = choose(self.output(y) @ words + hidden, pose, step)
             path.append(compose(pose[:, :, None], motion))
             pose, moved = path[-1][:, :, -1], motion[:, :, -1]

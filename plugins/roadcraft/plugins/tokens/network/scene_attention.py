@@ -16,11 +16,11 @@ from torch import Tensor
 from roadcraft.plugins.common.kernels import array, on_cpu
 from roadcraft.plugins.tokens.geometry import as_real
 from roadcraft.plugins.tokens.network.relation import HIDDEN, Relation
-from roadcraft.plugins.tokens.network.scene_attention_kernels import around_back, around_into, room_for
+from roadcraft.plugins.tokens.network.scene_attention_kernels import attention_back, attention_into, room_for
 
 
 @dataclass
-class Still:
+class StaticMemory:
     """What stands still while scenes go on. memory: per layer, keys and values (B, N, 2 * C); pose (B, N, 2) complex;
     mask (B, N) bool."""
 
@@ -29,29 +29,29 @@ class Still:
     mask: Tensor
 
 
-class Around:
+class SceneContext:
     """The surroundings in G moments, which all layers look at. pose (G, A, 2) complex; alive (G, A) bool: who is
     there."""
 
-    def __init__(self, relation: Relation, still: Still, pose: Tensor, alive: Tensor) -> None:
-        self.relation, self.still, self.pose, self.alive = relation, still, pose, alive
+    def __init__(self, relation: Relation, static: StaticMemory, pose: Tensor, alive: Tensor) -> None:
+        self.relation, self.static, self.pose, self.alive = relation, static, pose, alive
         self._seen: tuple[Tensor, Tensor] | None = None
 
-    def look(self, own: Tensor, layer: int, weigh: Tensor) -> Tensor:
+    def attend(self, own: Tensor, layer: int, weigh: Tensor) -> Tensor:
         """own (G, A, 3 * C) queries, keys and values; weigh (H, R) -> (G, A, C + H * R): what each actor gathers, and
         where that is; 0 for those who are not there."""
-        scene = self.still.memory[layer]
+        scene = self.static.memory[layer]
         if not (on_cpu(own) and on_cpu(scene) and on_cpu(weigh)):
-            return self.look_slowly(own, scene, weigh)
+            return self.attend_in_torch(own, scene, weigh)
         embed = self.relation.embed
-        poses = as_real(self.pose), as_real(self.still.pose)
-        seen: Tensor = _Look.apply(
+        poses = as_real(self.pose), as_real(self.static.pose)
+        seen: Tensor = _ContextAttention.apply(
             torch.is_grad_enabled(),
             own,
             self.alive,
             poses[0],
             scene,
-            self.still.mask,
+            self.static.mask,
             poses[1],
             embed.weight,
             embed.bias,
@@ -59,12 +59,12 @@ class Around:
         )
         return seen
 
-    def look_slowly(self, own: Tensor, scene: Tensor, weigh: Tensor) -> Tensor:
+    def attend_in_torch(self, own: Tensor, scene: Tensor, weigh: Tensor) -> Tensor:
         """The same in torch."""
         rows, heads = len(own) // len(scene), len(weigh)
         if self._seen is None:
-            places = torch.cat([spread(self.still.pose, rows), self.pose], 1)
-            there = torch.cat([spread(self.still.mask, rows), self.alive], 1)
+            places = torch.cat([spread(self.static.pose, rows), self.pose], 1)
+            there = torch.cat([spread(self.static.mask, rows), self.alive], 1)
             self._seen = self.relation(self.pose, places), hide(there)[:, None, None]
         relation, hidden = self._seen
         query, key, value = own.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
@@ -76,9 +76,9 @@ class Around:
         return torch.cat([what, where], -1) * self.alive[..., None]
 
 
-class _Look(torch.autograd.Function):
-    """``around_into`` and ``around_back``. learning: whether gradients are recorded, which cannot be told from within.
-    Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
+class _ContextAttention(torch.autograd.Function):
+    """``attention_into`` and ``attention_back``. learning: whether gradients are recorded, which cannot be told from
+    within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
 
     @staticmethod
     def forward(
@@ -99,7 +99,7 @@ class _Look(torch.autograd.Function):
         learned = learning and any(ctx.needs_input_grad)
         out = own.new_zeros(moments, actors, size // 3 + heads * rels)
         share = own.new_zeros(moments, actors, heads, room_for(given[3].shape[1] + actors) if learned else 0)
-        around_into(*given, out.numpy(), share.numpy())
+        attention_into(*given, out.numpy(), share.numpy())
         if learned:
             ctx.save_for_backward(own, alive, pose, scene, real, still, embed, offset, weigh, share)
         return out
@@ -108,7 +108,7 @@ class _Look(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         own, _, _, scene, _, _, embed, offset, weigh, _ = saved = ctx.saved_tensors
         made = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (own, scene, embed, offset, weigh)]
-        around_back(*(array(x) for x in saved), array(slopes[0]), *(x.numpy() for x in made))
+        attention_back(*(array(x) for x in saved), array(slopes[0]), *(x.numpy() for x in made))
         return None, made[0], None, None, made[1], None, None, made[2], made[3], made[4]
 
 

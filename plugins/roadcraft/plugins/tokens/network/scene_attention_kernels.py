@@ -2,7 +2,7 @@
 computed, and no array of pairs is made.
 
 Shapes: G moments, A actors, N tokens of each of B scenes (G / B moments each), C = heads * d channels, R channels of a
-relation, W = room_for(N + A). The twins in torch are ``Around.look_slowly`` and what autograd makes of it.
+relation, W = room_for(N + A). The twins in torch are ``SceneContext.attend_in_torch`` and what autograd makes of it.
 
 A compiler may not change the order of a sum, so sums are written in an order that it can compute side by side: LANES
 partial sums, each of its own lane. What is summed over all that is seen therefore lies across: in blocks (W, LANES),
@@ -213,7 +213,7 @@ def _lay_out(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def around_into(
+def attention_into(
     own: F32,
     alive: Bool,
     pose: F32,
@@ -268,13 +268,13 @@ def around_into(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def around_back(
+def attention_back(
     own: F32, alive: Bool, pose: F32, scene: F32, real: Bool, still: F32, embed: F32, offset: F32, weigh: F32,
     shares: F32, slope: F32,
     own_slope: F32, scene_slope: F32, embed_slope: F32, offset_slope: F32, weigh_slope: F32,
 ) -> None:  # fmt: skip
-    """The backward pass of ``around_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh are
-    added to the last arrays."""
+    """The backward pass of ``attention_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh
+    are added to the last arrays."""
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)

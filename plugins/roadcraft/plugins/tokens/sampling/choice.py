@@ -12,10 +12,10 @@ from torch import Tensor
 from roadcraft.plugins.tokens.geometry import corner_distance
 
 
-def drawn(top: Tensor, motion: Tensor, luck: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Drawn by probability. luck (M, A) in [0, 1)."""
+def drawn(top: Tensor, motion: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Drawn by probability. uniforms (M, A) in [0, 1)."""
     share = (top / temperature).softmax(-1).cumsum(-1)
-    pick = (share <= luck[..., None] * share[..., -1:]).sum(-1, keepdim=True).clamp_max(share.shape[-1] - 1)
+    pick = (share <= uniforms[..., None] * share[..., -1:]).sum(-1, keepdim=True).clamp_max(share.shape[-1] - 1)
     return _take(motion, pick), pick
 
 

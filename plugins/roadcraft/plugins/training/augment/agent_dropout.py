@@ -27,25 +27,27 @@ LAST_MOVING = int(ObjectKind.BICYCLE)
 _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
 
 
-def thin_out(scenes: LogScenes, scene: SceneArrays, frame: int, config: AugmentConfig, draw: float) -> SceneArrays:
+def drop_agents(scenes: LogScenes, scene: SceneArrays, frame: int, config: AugmentConfig, draw: float) -> SceneArrays:
     """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability
     ``config.agent_dropout``, decided by ``draw`` in [0, 1) and its track."""
     drive = scenes.drive
     every = max(round(LOOK_S * 1e6 / drive.interval_us), 1)
     last = min(frame + scenes.future_stride * scenes.spec.future_steps, len(drive) - 1)
-    gone = chosen(
+    gone = agents_to_drop(
         scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every,
         config.agent_dropout_distance_m,
         config.agent_dropout, draw,
     )  # fmt: skip
     if len(gone) == 0:
         return scene
-    key, kind, box, velocity, frames = without(gone, scene.key, scene.kind, scene.box, scene.velocity, scene.frames)
+    key, kind, box, velocity, frames = without_agents(
+        gone, scene.key, scene.kind, scene.box, scene.velocity, scene.frames
+    )
     return replace(scene, key=key, kind=kind, box=box, velocity=velocity, frames=frames)
 
 
 @njit(cache=True, nogil=True)
-def chosen(
+def agents_to_drop(
     key: I64, kind: U8, box: F64, offsets: I64, ego: F64, frame: int, last: int, every: int, keep_m: float,
     share: float,
     draw: float,
@@ -106,7 +108,9 @@ def _chance(key: int, draw: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def without(gone: I64, key: I64, kind: U8, box: F64, velocity: F64, frames: I64) -> tuple[I64, U8, F64, F64, I64]:
+def without_agents(
+    gone: I64, key: I64, kind: U8, box: F64, velocity: F64, frames: I64
+) -> tuple[I64, U8, F64, F64, I64]:
     """Rows of the frames (H, 2), in their order, but for those of the tracks that are gone: key, kind, box, velocity,
     frames."""
     total = 0

@@ -1,4 +1,4 @@
-"""Conditions for training samples, from what the driver of the log went on to do: manoeuvres put into words, style,
+"""Conditions for training samples, from what the driver of the log went on to do: maneuvers put into words, style,
 target speed, goal.
 
 Everything is read off one sample: its features and its targets, in the ego frame. Rules (the future is what is logged
@@ -36,7 +36,7 @@ from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.types import FeatureSpec
-from roadcraft.plugins.training.augment.synthetic_commands import obey
+from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -47,7 +47,7 @@ TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE = 0.5, 0.5, 0.2, 0.3
 LATER_GOAL = 0.5  # of the goals: a place further on in the log instead of the mission's
 SPEED_NOISE_MPS = 0.5
 MIN_S = 3.0
-WEIGHT = np.array([6, 6, 3, 3, 1, 2, 6, 1, 3, 1, 1, 1], np.float64)  # of each manoeuvre when one is drawn
+WEIGHT = np.array([6, 6, 3, 3, 1, 2, 6, 1, 3, 1, 1, 1], np.float64)  # of each maneuver when one is drawn
 
 _LEFT, _RIGHT, _TURN_LEFT, _TURN_RIGHT, _STRAIGHT, _STOP, _PULL_OVER, _FOLLOW, _TRUCK, _KEEP, _SLOW, _FAST = (
     1 << int(m) for m in Maneuver
@@ -133,7 +133,7 @@ def maneuvers(
     present: Mask,
     future: F32, valid: Mask, agent_future: F32, agent_seen: Mask, interval_s: float,
 ) -> tuple[int, int, float]:  # fmt: skip
-    """Manoeuvres that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is
+    """Maneuvers that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is
     logged).
 
     reference (R, P, 10), reference_mask (R, P), reference_valid (R,); beside (A, 6) of line 0; speed, limit m/s now;
@@ -171,7 +171,7 @@ def _beside_lines(
     count: int,
     stopped: bool, way: float, agent_future: F32, agent_seen: Mask,
 ) -> int:  # fmt: skip
-    """Those manoeuvres that are told by the lines ahead."""
+    """Those maneuvers that are told by the lines ahead."""
     found, end = 0, count - 1
     left, right = len(valid) > 1 and valid[1], len(valid) > 2 and valid[2]
     across, along_line = _on_line(reference[0], future, end)
@@ -212,7 +212,7 @@ def _beside_lines(
     return found
 
 
-def tell(
+def sample_conditions(
     spec: FeatureSpec, out: Features, b: int, scenes: LogScenes, frame: int, ego: F64, rng: np.random.Generator
 ) -> None:
     """Fill the conditions of sample ``b``, whose features and targets are there already. ego (10,): as the sample sees
@@ -221,7 +221,11 @@ def tell(
     A share of the samples is given another target, which obeys a command that the log's driver was not given
     (``asked``); it is always told.
     """
-    asked = obey(out, b, spec.reference_interval_m, spec.future_interval_s, rng) if rng.random() < ASKED else None
+    asked = (
+        targets_for_command(out, b, spec.reference_interval_m, spec.future_interval_s, rng)
+        if rng.random() < ASKED
+        else None
+    )
     found, style, mean = maneuvers(
         out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
         float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b],
@@ -233,7 +237,7 @@ def tell(
     if asked is not None:
         found, said = 1 << asked, np.array([True, False, False, said[3]])
     told = Conditions(
-        instruction=put_into_words(found, rng) if said[0] else "",
+        instruction=instruction_for(found, rng) if said[0] else "",
         goal=_goal(scenes, frame, rng) if said[1] else None,
         target_speed_mps=max(mean + SPEED_NOISE_MPS * rng.standard_normal(), 0.0) if said[2] and mean >= 0.0 else None,
         style=STYLES[style] if said[3] else "none",
@@ -241,8 +245,8 @@ def tell(
     write_conditions(told, ego, out, b)
 
 
-def put_into_words(found: int, rng: np.random.Generator) -> str:
-    """One of the manoeuvres of a set in one of its wordings; empty where the set is."""
+def instruction_for(found: int, rng: np.random.Generator) -> str:
+    """One of the maneuvers of a set in one of its wordings; empty where the set is."""
     some = [m for m in Maneuver if found >> m & 1]
     if not some:
         return ""

@@ -129,7 +129,7 @@ def slow_along(future: F32, valid: Mask, speed: float, braking: float, floor: fl
         future[t, 2], future[t, 3], future[t, 4] = c / size, n / size, pace
 
 
-def obey(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Maneuver | None:
+def targets_for_command(out: Features, b: int, step_m: float, dt: float, rng: np.random.Generator) -> Maneuver | None:
     """Give sample ``b`` of a batch another target, and say which command is told; None, and nothing changed, where the
     one drawn cannot be done."""
     kind, left_first, share, refused = rng.random(4)

@@ -114,7 +114,7 @@ class DataModule(pl.LightningDataModule):
         left = count(module.done * parts) if module.done < module.stop_at else range(0)
         alone = self.world == 1
         self.stream = Stream(
-            self.part, left, self.workers, lambda k: alone and bool(self.stop.asked) and k % parts == 0
+            self.part, left, self.workers, lambda k: alone and bool(self.stop.signal) and k % parts == 0
         )
         return self.stream
 

@@ -22,10 +22,10 @@ from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.plugins.training.augment.agent_dropout import thin_out
+from roadcraft.plugins.training.augment.agent_dropout import drop_agents
 from roadcraft.plugins.training.augment.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future
 from roadcraft.plugins.training.augment.late_start import stand_before
-from roadcraft.plugins.training.augment.maneuvers import tell
+from roadcraft.plugins.training.augment.maneuvers import sample_conditions
 from roadcraft.plugins.training.config import AugmentConfig
 
 Batch = dict[str, NDArray[Any]]
@@ -178,10 +178,10 @@ class SampleBuilder:
         )  # fmt: skip
         scene = scenes.at(frame, ego, stopped_time_s)
         if augment is not None and augment.agent_dropout > 0.0:
-            scene = thin_out(scenes, scene, frame, augment, float(draw[DROPPED]))
+            scene = drop_agents(scenes, scene, frame, augment, float(draw[DROPPED]))
         write_features(s, scene, out, b)
         if s.future_agents:
             ids = out["agent_id"][b, : s.future_agents]
             write_agent_future(scenes, frame, ego, ids, out["agent_future"][b], out["agent_future_valid"][b])
         if s.instruction_words and augment is not None:  # in validation a command would give the future away
-            tell(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))
+            sample_conditions(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))

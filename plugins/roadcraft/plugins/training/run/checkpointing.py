@@ -14,7 +14,7 @@ from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
 from roadcraft.plugins.training.run.card import write_card
 from roadcraft.plugins.training.run.closed_loop import HeldOutDrives
-from roadcraft.plugins.training.run.distributed import agreed, whole
+from roadcraft.plugins.training.run.distributed import broadcast_rank0, full_state_dict
 from roadcraft.plugins.training.run.divergence import check_scores, check_weights
 from roadcraft.plugins.training.run.events import EventLog
 from roadcraft.plugins.training.run.module import DIAGNOSTICS, TrainModule
@@ -27,7 +27,7 @@ LOG_STEPS, LOG_SHARE = 50, 0.01  # steps between two entries in the log, and sha
 VALIDATE_STEPS, VALIDATE_SHARE = 500, 0.2  # likewise between two validations, unless validate_every says otherwise
 
 
-class Keeper(pl.Callback):
+class CheckpointCallback(pl.Callback):
     """Writes ``best`` and ``last``, each whole or not at all. In a run of several processes all of them validate and
     gather; the first one writes."""
 
@@ -50,7 +50,7 @@ class Keeper(pl.Callback):
     # ---- going on --------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Weights and counters of the last checkpoint; the optimiser follows when there is one."""
+        """Weights and counters of the last checkpoint; the optimizer follows when there is one."""
         last = self.out / "last"
         counters, tree = load_counters(last), read_config(last)
         load_weights(self.module.network, last, tree)
@@ -116,7 +116,7 @@ class Keeper(pl.Callback):
 
     def _stopping(self) -> int:
         """The signal that ends the run: also one that came before the first step, if this process is alone."""
-        return self.module.stopping or (self.data.stop.asked if self.data.world == 1 else 0)
+        return self.module.stopping or (self.data.stop.signal if self.data.world == 1 else 0)
 
     def _validation_is_due(self) -> bool:
         m, c = self.module, self.config
@@ -128,7 +128,7 @@ class Keeper(pl.Callback):
     def _log_progress(self, trainer: pl.Trainer) -> None:
         m, now = self.module, self._mark()
         assert self.logged is not None
-        norm = whole({"": m.norm})[""]
+        norm = full_state_dict({"": m.norm})[""]
         values = {f"train/{k}": float(v) for k, v in m.latest.terms.items()}
         values |= {f"train/{DIAGNOSTICS}{k}": float(v) for k, v in m.latest.diagnostics.items()}
         values |= {"rate": m.peak * m.factor(), "gradient": float(norm)}
@@ -141,7 +141,7 @@ class Keeper(pl.Callback):
         """Validate, choose and store. A process that is told to stop meanwhile stores what was reached; the validation
         is then made up for when the run goes on."""
         m, c = self.module, self.config
-        weights = whole(m.average or m.network.state())
+        weights = full_state_dict(m.average or m.network.state())
         check_weights(weights, m.done, m.finite.remedy)
         final = final or trainer.should_stop
         due = self.drives is None or final or self.rounds % c.select.every == c.select.every - 1
@@ -174,7 +174,7 @@ class Keeper(pl.Callback):
                 found = self.drives.score(self.out / "candidate")
             finally:
                 shutil.rmtree(self.out / "candidate", ignore_errors=True)
-        return agreed(found, self.module.device)
+        return broadcast_rank0(found, self.module.device)
 
     def _choose(self, trainer: pl.Trainer, weights: dict[str, Any]) -> None:
         """Make these weights ``best`` if they are."""
@@ -191,7 +191,7 @@ class Keeper(pl.Callback):
 
     def _save_last(self, trainer: pl.Trainer) -> None:
         m = self.module
-        weights, state = whole(m.network.state()), gather_state(trainer.optimizers[0], m.average)
+        weights, state = full_state_dict(m.network.state()), gather_state(trainer.optimizers[0], m.average)
         check_weights(weights, m.done, m.finite.remedy)
         self.saved, self.saved_s = m.done, m.clock
         if trainer.is_global_zero:

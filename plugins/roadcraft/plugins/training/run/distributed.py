@@ -18,7 +18,7 @@ from roadcraft.planners.learned.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
 
 
-def places(config: TrainConfig) -> dict[str, Any]:
+def strategy_settings(config: TrainConfig) -> dict[str, Any]:
     """Lightning's ``devices``, ``num_nodes`` and ``strategy``: from torchrun's environment where it is there, else from
     the configuration."""
     devices, nodes = config.devices or max(torch.cuda.device_count(), 1), config.nodes
@@ -49,19 +49,19 @@ def shard(network: Network, mesh: DeviceMesh) -> None:
             register_fsdp_forward_method(part, name)
 
 
-def whole(state: Mapping[str, Any]) -> dict[str, Any]:
+def full_state_dict(state: Mapping[str, Any]) -> dict[str, Any]:
     """Tensors by name with shards put together; every rank has to call it."""
     return {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in state.items()}
 
 
-def like(tensor: Tensor, model: Tensor) -> Tensor:
+def shard_like(tensor: Tensor, model: Tensor) -> Tensor:
     """A whole tensor on the device and, where ``model`` is a shard of its shape, in the shards of ``model``."""
     if isinstance(model, DTensor) and tensor.shape == model.shape:
         return distribute_tensor(tensor.to(model.device), model.device_mesh, model.placements)
     return tensor
 
 
-def agreed(value: float, device: torch.device) -> float:
+def broadcast_rank0(value: float, device: torch.device) -> float:
     """Rank 0's value."""
     if not (dist.is_available() and dist.is_initialized()):
         return value
@@ -70,7 +70,7 @@ def agreed(value: float, device: torch.device) -> float:
     return float(shared)
 
 
-def largest(values: Sequence[float], device: torch.device) -> list[float]:
+def all_reduce_max(values: Sequence[float], device: torch.device) -> list[float]:
     """The largest of each value over all ranks."""
     if not (dist.is_available() and dist.is_initialized()):
         return list(values)
@@ -79,7 +79,7 @@ def largest(values: Sequence[float], device: torch.device) -> list[float]:
     return list(shared.tolist())
 
 
-def summed(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+def all_reduce_sum(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
     """Sums over all ranks, by name."""
     if not (dist.is_available() and dist.is_initialized()):
         return dict(values)

@@ -22,7 +22,7 @@ class Diverged(RoadcraftError):
 
 
 class FiniteCheck:
-    """Of the steps that are trained. On a CPU each step is looked at before the optimiser uses it; elsewhere looking
+    """Of the steps that are trained. On a CPU each step is looked at before the optimizer uses it; elsewhere looking
     would wait for the device, so ``found`` is to be called every few steps."""
 
     def __init__(self, learning_rate: float, clip: float) -> None:

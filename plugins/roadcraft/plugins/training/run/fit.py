@@ -20,8 +20,8 @@ from roadcraft.core.interfaces import Prepared, ScenarioSource
 from roadcraft.planners.learned.checkpoint import build_network, read_metrics, settle_folder
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
-from roadcraft.plugins.training.run.checkpointing import Keeper
-from roadcraft.plugins.training.run.distributed import places
+from roadcraft.plugins.training.run.checkpointing import CheckpointCallback
+from roadcraft.plugins.training.run.distributed import strategy_settings
 from roadcraft.plugins.training.run.divergence import Diverged
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.preflight import preflight
@@ -59,18 +59,18 @@ def train(
     ConfigError, DataError, PluginError.
     """
     out, request = resume or Path(config.out), StopRequest()
-    keeper = None
+    checkpoints = None
     try:
         with request.listening():
-            keeper = _prepared(config, out, resume, stop_at, source, request)
+            checkpoints = _prepared(config, out, resume, stop_at, source, request)
             with request.waiting(patient=True):
-                _fit(keeper, progress)
-            if keeper.module.stopping:  # as the processes agreed
-                raise Stopped(keeper.module.stopping)
+                _fit(checkpoints, progress)
+            if checkpoints.module.stopping:  # as the processes agreed
+                raise Stopped(checkpoints.module.stopping)
     except Stopped as e:
-        raise Stopped(e.number, _told_to_stop(e.number, out, keeper)) from None
+        raise Stopped(e.number, _told_to_stop(e.number, out, checkpoints)) from None
     except Diverged as e:
-        sample = f", the first is {keeper.data.sample(e.step - 1, *e.sample)}" if keeper and e.sample else ""
+        sample = f", the first is {checkpoints.data.sample(e.step - 1, *e.sample)}" if checkpoints and e.sample else ""
         raise Diverged(e.step, e.what + sample, f"{e.remedy}; {kept(out)}") from e
     except DiskError as e:
         raise DiskError(e.what, where=e.where, remedy=f"{_after_full_disk(out, e)}; {kept(out)}") from e
@@ -79,7 +79,7 @@ def train(
 
 def _prepared(
     config: TrainConfig, out: Path, resume: Path | None, stop_at: int, source: ScenarioSource | None, stop: StopRequest
-) -> Keeper:
+) -> CheckpointCallback:
     """Network, data and what goes with them, as far as a run that goes on had got."""
     settle_folder(out / "last")
     settle_folder(out / "best")
@@ -96,30 +96,30 @@ def _prepared(
         load_start(network, config)
     if resume is None and "model" not in config.start.parts and isinstance(network.model, Prepared):
         network.model.prepare(network.for_model(batch) for batch in data.first_batches())
-    keeper = Keeper(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
+    checkpoints = CheckpointCallback(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
     if resume is not None:
-        keeper.restore()
-    return keeper
+        checkpoints.restore()
+    return checkpoints
 
 
-def _fit(keeper: Keeper, progress: bool) -> None:
-    config = keeper.config
+def _fit(checkpoints: CheckpointCallback, progress: bool) -> None:
+    config = checkpoints.config
     with _quiet():
         trainer = pl.Trainer(
             accelerator="auto",
-            **places(config),
+            **strategy_settings(config),
             precision=config.precision,
             max_steps=-1,
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,
             logger=False,
-            callbacks=[*keeper.callbacks.values(), keeper, *([ProgressBar()] if progress else [])],
+            callbacks=[*checkpoints.callbacks.values(), checkpoints, *([ProgressBar()] if progress else [])],
             enable_progress_bar=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(keeper.module, datamodule=keeper.data)
+        trainer.fit(checkpoints.module, datamodule=checkpoints.data)
 
 
 # ---- a run that ends before its time -------------------------------------------------------------------------------
@@ -136,13 +136,14 @@ def kept(out: Path) -> str:
     return ", ".join(found) or f"nothing was stored in {out} before"
 
 
-def _told_to_stop(number: int, out: Path, keeper: Keeper | None) -> str:
+def _told_to_stop(number: int, out: Path, checkpoints: CheckpointCallback | None) -> str:
     name = signal.Signals(number).name
-    if keeper is None or keeper.saved != keeper.module.done:
+    if checkpoints is None or checkpoints.saved != checkpoints.module.done:
         return f"stopped by {name} before the first step; {kept(out)}; run the same command again"
     best = "" if (out / "best").is_dir() else f"; {out / 'best'} is written at the first validation"
     return (
-        f"stopped by {name} at step {keeper.module.done}; {kept(out)}{best}; go on with: roadcraft train --resume {out}"
+        f"stopped by {name} at step {checkpoints.module.done}; {kept(out)}{best}; "
+        f"go on with: roadcraft train --resume {out}"
     )
 
 

@@ -20,7 +20,7 @@ from roadcraft.core.interfaces import Recipe
 from roadcraft.core.types import Losses
 from roadcraft.planners.learned.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.run.distributed import agreed, largest, shard, summed
+from roadcraft.plugins.training.run.distributed import all_reduce_max, all_reduce_sum, broadcast_rank0, shard
 from roadcraft.plugins.training.run.divergence import Diverged, FiniteCheck
 from roadcraft.plugins.training.run.parameters import Frozen
 from roadcraft.plugins.training.stopping import StopRequest
@@ -31,7 +31,7 @@ TICK = 10  # steps between two looks at the clock where processes have to agree 
 
 
 class TrainModule(pl.LightningModule):
-    """Minimizes the sum of the loss terms of model and recipe. ``done`` counts optimiser steps over all sittings of a
+    """Minimizes the sum of the loss terms of model and recipe. ``done`` counts optimizer steps over all sittings of a
     run, ``spent`` the seconds.
 
     Targets given to ``BehaviorModel.loss`` are the batch itself: the features, and ego_future, agent_future with their
@@ -93,8 +93,8 @@ class TrainModule(pl.LightningModule):
             return
         fault, wrong = self.finite.found(self.done), 0.0
         if self.trainer.world_size > 1:
-            self.clock = agreed(self.elapsed, self.device)
-            stopping, wrong = largest([float(self.stop.asked), float(fault is not None)], self.device)
+            self.clock = broadcast_rank0(self.elapsed, self.device)
+            stopping, wrong = all_reduce_max([float(self.stop.signal), float(fault is not None)], self.device)
             self.stopping = int(stopping)
         if fault is not None or wrong:
             raise fault or Diverged(self.done, "another process found a value that is not finite", self.finite.remedy)
@@ -129,7 +129,7 @@ class TrainModule(pl.LightningModule):
         return torch.stack(list(found.terms.values())).sum()
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimiser in mixed precision."""
+        """Cut the gradient's norm; Lightning's own way of doing so refuses the fused optimizer in mixed precision."""
         self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.max_gradient_norm)
         if isinstance(self.norm, DTensor):
             return
@@ -151,7 +151,7 @@ class TrainModule(pl.LightningModule):
         if self.config.ema_decay:
             self._average()
         if self.trainer.world_size == 1:
-            self.stopping = self.stop.asked
+            self.stopping = self.stop.signal
         if self.stopping or self.done >= self.stop_at or self.progress >= 1.0:
             self.trainer.should_stop = True
 
@@ -188,7 +188,7 @@ class TrainModule(pl.LightningModule):
         finally:
             self._swap(kept)
             self.frozen.train(training)
-        sums = summed(sums, self.device)
+        sums = all_reduce_sum(sums, self.device)
         count = sums.pop("count")
         return {k: v / max(count, 1.0) for k, v in sums.items()}
 

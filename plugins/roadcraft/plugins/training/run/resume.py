@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it stopped, beside the weights: optimiser, raw weights, counters. No pickle.
+"""What a run needs to go on exactly where it stopped, beside the weights: optimizer, raw weights, counters. No pickle.
 
 A checkpoint's own weights are those in training; averaged ones lie beside them. Order of the samples and random numbers
 follow from seed and step. Shards are put together on writing and cut again on reading, so that a run may go on with
@@ -18,20 +18,20 @@ from torch import Tensor
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.files import digest_of
 from roadcraft.planners.learned.checkpoint import json_text, read_tensors, write_tensors, write_text
-from roadcraft.plugins.training.run.distributed import like, whole
+from roadcraft.plugins.training.run.distributed import full_state_dict, shard_like
 
 TENSORS, COUNTERS = "training.safetensors", "training.json"
 
 
 def gather_state(optimizer: torch.optim.Optimizer, average: Mapping[str, Any] | None) -> dict[str, Tensor]:
-    """The optimiser's state and the averaged weights, whole, on the CPU. Every rank has to call it."""
+    """The optimizer's state and the averaged weights, whole, on the CPU. Every rank has to call it."""
     tensors: dict[str, Any] = {}
     for i, values in optimizer.state_dict()["state"].items():
         if odd := [k for k, v in values.items() if not isinstance(v, Tensor | None)]:
             raise PluginError(f"the recipe's optimizer keeps {odd[0]}, which is no tensor: a run could not be resumed")
         tensors |= {f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None}
     tensors |= {f"average.{k}": v for k, v in (average or {}).items()}
-    return {k: v.detach().cpu().contiguous() for k, v in whole(tensors).items()}
+    return {k: v.detach().cpu().contiguous() for k, v in full_state_dict(tensors).items()}
 
 
 def save_state(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ def load_counters(folder: Path) -> dict[str, Any]:
 def load_state(
     folder: Path, optimizer: torch.optim.Optimizer, weights: Mapping[str, Tensor]
 ) -> dict[str, Tensor] | None:
-    """Restore the optimiser; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the
+    """Restore the optimizer; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the
     file is damaged."""
     tensors = read_tensors(folder / TENSORS, load_counters(folder).get("tensors"))
     params = [p for group in optimizer.param_groups for p in group["params"]]
@@ -72,7 +72,7 @@ def load_state(
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             _, i, name = key.split(".", 2)
-            values.setdefault(int(i), {})[name] = like(tensor, params[int(i)])
+            values.setdefault(int(i), {})[name] = shard_like(tensor, params[int(i)])
     optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     stored = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-    return {k: like(v, weights[k]).to(weights[k].device) for k, v in stored.items()} or None
+    return {k: shard_like(v, weights[k]).to(weights[k].device) for k, v in stored.items()} or None
