@@ -20,10 +20,11 @@ from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key, step_keys
+from roadcraft.core.rollout import FAULTS
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.validation.devkit.observe import Observer
-from roadcraft.validation.simulation.plan_check import FAULTS, check, contiguous, driven
+from roadcraft.validation.simulation.plan_check import check, contiguous, driven
 
 
 class RoadcraftPlanner(AbstractPlanner):

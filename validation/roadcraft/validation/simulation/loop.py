@@ -22,7 +22,7 @@ from roadcraft.core.errors import PluginError, ScenarioError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.rollout import FAULTS, Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle, load_vehicle
@@ -31,7 +31,7 @@ from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.controllers import Controller, Driven, FollowLog, Perfect, TwoStage
 from roadcraft.validation.simulation.isolation import Parts, isolated, told
-from roadcraft.validation.simulation.plan_check import FAULTS, check, contiguous, driven
+from roadcraft.validation.simulation.plan_check import check, contiguous, driven
 from roadcraft.validation.simulation.ragged import concat_objects
 from roadcraft.validation.simulation.recorder import Recorder, SameIdError
 
