@@ -5,9 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+"""By which splitmix64 advances its state from one number to the next."""
+
+
+def mix64(state: Any) -> Any:
+    """splitmix64's number of a state: uint64, a scalar or an array. It compiles in kernels, too."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 def scenario_key(seed: int, token: str) -> int:
@@ -18,9 +29,5 @@ def scenario_key(seed: int, token: str) -> int:
 def step_keys(scenario_keys: Sequence[int] | NDArray[np.uint64], step: NDArray[np.int64] | int) -> NDArray[np.uint64]:
     """Keys (B,) uint64 of one step: splitmix64 of the scenario keys advanced by the step."""
     with np.errstate(over="ignore"):
-        z = np.asarray(scenario_keys, np.uint64) + (np.asarray(step).astype(np.uint64) + np.uint64(1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.atleast_1d(z ^ (z >> np.uint64(31)))
+        steps = np.asarray(step).astype(np.uint64) + np.uint64(1)
+        return np.atleast_1d(mix64(np.asarray(scenario_keys, np.uint64) + steps * INCREMENT))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from roadcraft.core.config import path_field
+from roadcraft.core.driving.motion.lqr_config import LqrConfig as LqrConfig
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
-from roadcraft.core.rules import Range, Unit, check
+from roadcraft.core.rules import Range, check
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
@@ -19,40 +20,6 @@ CHALLENGES: dict[str, str] = {
     "reactive": "closed_loop_reactive_agents",
     "open_loop": "open_loop_boxes",
 }
-
-
-@dataclass(frozen=True)
-class LqrConfig:
-    """Weights of the LQR tracker; the defaults are nuPlan's (reference: nuplan-devkit e924167,
-    two_stage_controller.yaml)."""
-
-    q_speed: Annotated[float, Range(">= 0")] = 10.0
-    """Weight of the speed error; a larger one follows the plan's speed more closely."""
-    r_accel: Annotated[float, Range("> 0")] = 1.0
-    """Weight of the acceleration; a larger one accelerates and brakes more gently."""
-    q_lateral: Annotated[float, Range(">= 0")] = 1.0
-    """Weight of the lateral error (m)."""
-    q_heading: Annotated[float, Range(">= 0")] = 10.0
-    """Weight of the heading error (rad)."""
-    q_steering: Annotated[float, Range(">= 0")] = 0.0
-    """Weight of the steering angle (rad)."""
-    r_steering: Annotated[float, Range("> 0")] = 1.0
-    """Weight of the steering rate (rad/s); a larger one steers more slowly."""
-    interval_s: Annotated[float, Range("> 0")] = 0.1
-    """Time between poses of the resampled plan, and between steps of the look-ahead."""
-    horizon: Annotated[int, Range(">= 2")] = 10  # steering reaches the lateral error only after two steps
-    """Steps of the look-ahead."""
-    jerk_penalty: Annotated[float, Range("> 0")] = 1e-4
-    """Penalty on jerk in the fit of the speed profile; a larger one smooths more."""
-    curvature_rate_penalty: Annotated[float, Range("> 0")] = 1e-2
-    """Penalty on changes of curvature in the fit of the curvature profile; a larger one smooths more."""
-    stop_gain: Annotated[float, Range("> 0"), Unit("1/s")] = 0.5
-    """Gain of the proportional speed controller that takes over near standstill."""
-    stop_speed: Annotated[float, Range("> 0"), Unit("m/s")] = 0.2
-    """Speed of ego and plan below which stop_gain takes over."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

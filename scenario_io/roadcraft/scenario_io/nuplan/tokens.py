@@ -7,6 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from roadcraft.core.arrays import U64
+from roadcraft.core.random import INCREMENT, mix64
 
 
 def blobs(ids: U64) -> list[bytes]:
@@ -24,7 +25,4 @@ def fresh(log: str, table: str, count: int) -> list[bytes]:
     a salted counter)."""
     salt = int.from_bytes(blake2b(f"{log}/{table}".encode(), digest_size=8).digest(), "big")
     with np.errstate(over="ignore"):
-        z = np.uint64(salt) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return blobs(z ^ (z >> np.uint64(31)))
+        return blobs(mix64(np.uint64(salt) + np.arange(1, count + 1, dtype=np.uint64) * INCREMENT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import astuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class LqrTracker(Tracker):
     """First stage of nuPlan's two-stage controller (reference: nuplan-devkit e924167, LQRTracker)."""
 
     def __init__(self, config: LqrConfig) -> None:
-        self.gains = Gains(**asdict(config))
+        self.gains = Gains(*astuple(config))
 
     def track(self, ego: F64, time_us: I64, plan_time_us: I64, plan_states: F64, length: I64, vehicle: Vehicle) -> F64:
         return track(

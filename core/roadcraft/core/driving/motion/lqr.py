@@ -14,8 +14,10 @@ makes the very same problems banded:
 
 from __future__ import annotations
 
+from collections import namedtuple
+from dataclasses import astuple, fields
 from math import cos, sin
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -23,33 +25,14 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
 from roadcraft.core.driving.motion.bicycle import advance
+from roadcraft.core.driving.motion.lqr_config import LqrConfig
 
 INITIAL_CURVATURE_PENALTY = 1e-10
 
 
-class Gains(NamedTuple):
-    """Weights of the tracker; the defaults are nuPlan's.
-
-    q_speed, r_accel: longitudinal; q_lateral, q_heading, q_steering, r_steering: lateral; interval_s: of the resampled
-    plan and the look-ahead; horizon: look-ahead steps; jerk_penalty, curvature_rate_penalty: of the profiles' fits;
-    stop_gain (1/s) below stop_speed (m/s).
-    """
-
-    q_speed: float = 10.0
-    r_accel: float = 1.0
-    q_lateral: float = 1.0
-    q_heading: float = 10.0
-    q_steering: float = 0.0
-    r_steering: float = 1.0
-    interval_s: float = 0.1
-    horizon: int = 10
-    jerk_penalty: float = 1e-4
-    curvature_rate_penalty: float = 1e-2
-    stop_gain: float = 0.5
-    stop_speed: float = 0.2
-
-
-NUPLAN = Gains()
+Gains: Any = namedtuple("Gains", [f.name for f in fields(LqrConfig)])  # type: ignore[misc]
+"""The values of an :class:`LqrConfig` as kernels take them."""
+NUPLAN = Gains(*astuple(LqrConfig()))
 
 
 @njit(cache=True, nogil=True)
@@ -320,5 +303,5 @@ def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Gain
     PDM's tracker differs from nuPlan's in that profiles are fitted once and read by index, accelerations are penalised
     instead of jerks, and angles are normalised by atan2.
     """
-    out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))
+    out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))  # type: ignore[call-arg]
     return out

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
+from roadcraft.core.random import INCREMENT, mix64
 from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.plugins.training.config import AugmentConfig
 
@@ -24,6 +25,7 @@ U8 = NDArray[np.uint8]
 AHEAD_M, AHEAD_STEP_M = 30.0, 5.0
 LOOK_S = 0.5  # between the moments that are compared
 LAST_MOVING = int(ObjectKind.BICYCLE)
+_mix64 = njit(cache=True, nogil=True)(mix64)
 _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
 
 
@@ -100,10 +102,7 @@ def _far(
 @njit(cache=True, nogil=True)
 def _chance(key: int, draw: float) -> float:
     """A number in [0, 1) that depends on the track and the sample's draw (splitmix64)."""
-    z = np.uint64(key) + np.uint64(draw * 9007199254740992.0) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
+    z = _mix64(np.uint64(key) + np.uint64(draw * 9007199254740992.0) * INCREMENT)
     return float(z >> np.uint64(11)) / 9007199254740992.0
 
 
