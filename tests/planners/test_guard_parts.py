@@ -14,7 +14,7 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.forecast import drift
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path
-from roadcraft.planners.trajectory_scoring.traffic import forecast_paths, observe
+from roadcraft.planners.trajectory_scoring.traffic import Foreseen, forecast_paths, observe
 
 DT, REACH = 0.1, 1.461
 LIMITS = np.array([50, 25, 10, 50])
@@ -102,7 +102,7 @@ def test_copies_keep_to_the_path_and_their_limits(factor):
     driven_m = 8.0 * t + 0.7 * t * t
     poses = np.stack([30 * np.sin(driven_m / 30), 30 * (1 - np.cos(driven_m / 30)), driven_m / 30], -1)
     out = np.empty_like(poses)
-    retimed(poses, 8.0, -1.0, factor, 2.0, 2.5, 3.5, DT, out)
+    retimed(poses, 8.0, -1.0, factor, (2.0, 2.5, 3.5), DT, out)
     speed = np.hypot(*np.diff(out[:, :2], axis=0).T) / DT
     accel = np.diff(speed) / DT
     # two straight steps around a corner of the path are shorter than the way along it
@@ -121,7 +121,7 @@ def test_an_emergency_stop_takes_speed_squared_over_twice_the_deceleration():
     t = np.arange(81) * DT
     poses = np.stack([10 * t, 0 * t, 0 * t], -1)
     out = np.empty_like(poses)
-    retimed(poses, 10.0, 1.5, 0.0, 2.0, 6.0, math.inf, DT, out)
+    retimed(poses, 10.0, 1.5, 0.0, (2.0, 6.0, math.inf), DT, out)
     assert out[-1, 0] == pytest.approx(10.0**2 / 12.0, abs=0.05)
 
 
@@ -148,7 +148,7 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     for a, i in enumerate(who):
         start = box[identity.tolist().index(i), :2]
         pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
-    path = forecast_paths(traffic, identity, kind, who, known, time_s, pose, 0.2, 42)
+    path = forecast_paths(traffic, identity, kind, Foreseen(who, known, time_s, pose), 0.2, 42)
     moved = drift(box, velocity, kind)
     assert path.shape[1] == 42
     for j, row in enumerate(traffic.row):
@@ -176,7 +176,8 @@ def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     for driven_m, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
         pose = np.zeros((1, 40, 3))
         pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(driven_m)
-        path = forecast_paths(traffic, who, np.zeros(1, np.uint8), who, np.ones(1, bool), time_s, pose, 0.2, 22)
+        foreseen = Foreseen(who, np.ones(1, bool), time_s, pose)
+        path = forecast_paths(traffic, who, np.zeros(1, np.uint8), foreseen, 0.2, 22)
         np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)
 
 
@@ -189,7 +190,7 @@ def test_beyond_its_end_a_forecast_goes_straight_on():
         time_s = np.arange(1, steps + 1) * DT
         pose = np.zeros((1, steps, 3))
         pose[0, :, 0] = 10.0 + 3.0 * time_s
-        path = forecast_paths(traffic, who, kind, who, np.ones(1, bool), time_s, pose, 0.2, 22)
+        path = forecast_paths(traffic, who, kind, Foreseen(who, np.ones(1, bool), time_s, pose), 0.2, 22)
         np.testing.assert_allclose(path[0, :, 0], 10.0 + 3.0 * 0.2 * np.arange(22), atol=1e-9)
 
 

@@ -153,7 +153,7 @@ def test_a_retimed_copy_is_the_slow_twins(
     poses: np.ndarray, speed: float, accel: float, factor: float, limits: tuple[float, float, float]
 ) -> None:
     out = np.empty_like(poses)
-    retimed(poses, speed, accel, factor, *limits, DT, out)
+    retimed(poses, speed, accel, factor, limits, DT, out)
     along = retimed_slowly(poses, speed, accel, factor, limits)
     assume(np.hypot(*np.diff(poses[:, :2], axis=0).T).sum() > 0.1)
     line = shapely.LineString(poses[:, :2])

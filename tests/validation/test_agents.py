@@ -99,7 +99,7 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
     """Step for step in the busiest drives: where the kernel is sure, exact geometry agrees."""
     agreed, left_open = 0, 0
 
-    def both(fleet, size, roads, surroundings, params, first, lead, gap, own_rails):
+    def both(fleet, size, roads, surroundings, params, first, settled, own_rails):
         nonlocal agreed, left_open
         if not own_rails:
             return idm_step.WANTS_RAILS, first

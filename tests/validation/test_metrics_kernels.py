@@ -16,7 +16,7 @@ from roadcraft.validation.metrics.common.events import runs
 from roadcraft.validation.metrics.common.progress import _pairs
 from roadcraft.validation.metrics.kernels.contacts import in_collision
 from roadcraft.validation.metrics.kernels.corners import APART, COMMON, OUTSIDE, common_or_connected, corner_route
-from roadcraft.validation.metrics.kernels.routes import _thin
+from roadcraft.validation.metrics.kernels.routes import Graph, _thin
 
 
 def ragged(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -87,12 +87,13 @@ def slow_common(step: list[list[int]], after: list[list[int]], before: list[list
 def test_corner_routes_and_common_lanes(seed: int) -> None:
     rng = np.random.default_rng(seed)
     kind, after, before = random_graph(rng)
+    graph = Graph(frozen(kind, np.uint8), *ragged(after), *ragged(before))
     held = [random_rows(rng, 4, 5) for _ in range(4 * 8)]
-    rows, count, fault = corner_route(*ragged(held), frozen(kind, np.uint8), *ragged(after))
+    rows, count, fault = corner_route(*ragged(held), graph)
     assert fault == -1
     expected = slow_corner_route(held, kind, after)
     assert [[rows[i, c, : count[i, c]].tolist() for c in range(4)] for i in range(8)] == expected
-    state, values, offsets = common_or_connected(rows, count, *ragged(after), *ragged(before))
+    state, values, offsets = common_or_connected(rows, count, graph)
     for i in range(8):
         slow = slow_common(expected[i], after, before)
         assert state[i] == (APART if slow is None else COMMON if slow else OUTSIDE)
@@ -126,13 +127,14 @@ def test_thinning_of_connectors(seed: int) -> None:
 
 def test_overlapping_lanes_are_told() -> None:
     held = [[0], [0], [0], [0], [1], [1], [0, 1], [1]]
+    graph = Graph(frozen(np.zeros(2), np.uint8), *ragged([[], []]), *ragged([[], []]))
     # the third corner of the second step is under a candidate, so nothing is searched and nothing noticed, as in the
     # reference
-    _, _, fault = corner_route(*ragged(held), frozen(np.zeros(2), np.uint8), *ragged([[], []]))
+    _, _, fault = corner_route(*ragged(held), graph)
     assert fault == -1
     held[2] = [0, 1]
     held[0] = held[1] = []
-    _, _, fault = corner_route(*ragged(held), frozen(np.zeros(2), np.uint8), *ragged([[], []]))
+    _, _, fault = corner_route(*ragged(held), graph)
     assert fault == 0
 
 

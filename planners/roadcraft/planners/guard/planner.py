@@ -45,7 +45,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     Rules,
     total,
 )
-from roadcraft.planners.trajectory_scoring.traffic import Traffic, forecast_paths, observe
+from roadcraft.planners.trajectory_scoring.traffic import Foreseen, Traffic, forecast_paths, observe
 
 _DT_S = 0.1
 _STEP_US = 100_000
@@ -169,9 +169,10 @@ class Guard(Planner):
         time_s = (forecast.time_us[b, :n] - now_us) * 1e-6
         if time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
             raise ValueError("the planner's forecast must begin after now, and its times must increase")
-        who, known, pose = forecast.id[b], forecast.known[b], np.ascontiguousarray(forecast.pose[b, :, :n])
+        pose = np.ascontiguousarray(forecast.pose[b, :, :n])
+        foreseen = Foreseen(forecast.id[b], forecast.known[b], time_s, pose)
         count = (self._count - 1) // REFRESH + 2
-        return forecast_paths(traffic, identity, kind, who, known, time_s, pose, REFRESH * _DT_S, count)
+        return forecast_paths(traffic, identity, kind, foreseen, REFRESH * _DT_S, count)
 
     def _fall_back(
         self, obs: ObservationBatch, out: Plan, state: list[Any], decisions: list[_Decision], keys: Keys
@@ -203,7 +204,7 @@ class _Evaluation:
     ) -> None:
         self.config, self.count, self.setup = guard.config, guard._count, guard._scoring_setup(obs.vehicle)
         self.now, self.b, self.ego, self.traffic, self.route_path = int(obs.time_us[b]), b, ego, traffic, route_path
-        self.past, self.begin = driven_before(
+        self.driven = driven_before(
             obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
         )
         self.map_arrays = map_arrays_of(obs.maps[b])
@@ -212,8 +213,7 @@ class _Evaluation:
     def score_table(self, poses: F64) -> F64:
         shown = np.ascontiguousarray(poses[:, : self.count])
         return simulate_and_score(
-            self.past,
-            self.begin,
+            self.driven,
             self.ego,
             shown,
             self.traffic,
@@ -282,10 +282,11 @@ class _Evaluation:
 
     def _copies(self, poses: F64, factors: tuple[float, ...], decel: float, jerk: float) -> F64:
         speed, accel = float(self.ego[Ego.VX]), float(self.ego[Ego.AX])
+        limits = (_SPEEDING_MPS2, float(decel), float(jerk))
         out = np.empty((len(poses) * len(factors), *poses.shape[1:]))
         for i, p in enumerate(poses):
             for j, factor in enumerate(factors):
-                retimed(p, speed, accel, factor, _SPEEDING_MPS2, decel, jerk, _DT_S, out[i * len(factors) + j])
+                retimed(p, speed, accel, factor, limits, _DT_S, out[i * len(factors) + j])
         return out
 
     def _moved_to_centerline(self, poses: F64, wanted: Any) -> tuple[F64, I64]:

@@ -48,14 +48,15 @@ def resample(time_us: I64, states: F64, length: int, start_us: int, step_us: int
 
 @njit(cache=True, nogil=True)
 def retimed(
-    poses: F64, speed: float, accel: float, factor: float, most: float, decel: float, jerk: float, dt: float, out: F64
+    poses: F64, speed: float, accel: float, factor: float, limits: tuple[float, float, float], dt: float, out: F64
 ) -> None:
     """A copy out (T, 3) of poses (T, 3) along the same path at ``factor`` times its speed; factor 0 comes to a stop.
 
-    The copy goes on from ``speed`` (m/s) and ``accel`` (m/s2) now, speeds up by ``most`` and slows down by ``decel``
-    m/s2 at most, and changes its acceleration by ``jerk`` m/s3 at most (inf: at once). It ends where the original does,
-    at the latest.
+    The copy goes on from ``speed`` (m/s) and ``accel`` (m/s2) now; limits: it speeds up and slows down by the first and
+    the second, m/s2, at most, and changes its acceleration by the third, m/s3, at most (inf: at once). It ends where
+    the original does, at the latest.
     """
+    most, decel, jerk = limits
     count = len(poses)
     arc = np.zeros(count)
     for t in range(1, count):

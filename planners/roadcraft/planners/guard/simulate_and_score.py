@@ -116,8 +116,7 @@ def _distance_driven(states: F64, score_table: F64) -> None:
 
 
 def simulate_and_score(
-    past: F64,
-    begin: bool,
+    driven: tuple[F64, bool],
     ego: F64,
     poses: F64,
     traffic: Traffic,
@@ -126,8 +125,8 @@ def simulate_and_score(
     route_path: ArcPath,
     setup: ScoringSetup,
 ) -> F64:
-    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,), with the states past (P,
-    10) behind it, would follow them. begin: these are all that it drove.
+    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow them.
+    driven: the states (P, 10) behind it, and whether these are all that it drove.
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
@@ -142,5 +141,5 @@ def simulate_and_score(
         score_progress(states, setup.vehicle_box, route_path, score_table)
     else:
         _distance_driven(states, score_table)
-    score_comfort(past, begin, states, setup.comfort, score_table)
+    score_comfort(*driven, states, setup.comfort, score_table)
     return score_table

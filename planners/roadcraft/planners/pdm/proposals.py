@@ -43,25 +43,51 @@ class Reds(NamedTuple):
     ignored: np.ndarray
 
 
+class PathAhead(NamedTuple):
+    """A path, its first row in ``Reds.marks``, and the arc lengths between which traffic is looked for."""
+
+    path: ArcPath
+    begin: int
+    reach: tuple[float, float]
+
+
+class Proposals(NamedTuple):
+    """N proposals: progress, speed (N, T), pose (N, T, 3), lead (N, 3)."""
+
+    progress: F64
+    speed: F64
+    pose: F64
+    lead: F64
+
+
+class Strip(NamedTuple):
+    """What a vehicle sweeps from point ``first`` to point ``last`` of a path, half_width m to either side."""
+
+    path: ArcPath
+    first: int
+    last: int
+    half_width: float
+
+
+class Found(NamedTuple):
+    """What touches the strip: objects, red_rows their rows in ``Traffic`` and ``Reds``; object_arcs (M,), red_arcs (C,)
+    arc lengths of the centers of all."""
+
+    objects: I64
+    object_arcs: F64
+    red_rows: I64
+    red_arcs: F64
+
+
 @njit(cache=True, nogil=True)
-def in_the_way(
-    path: ArcPath,
-    first: int,
-    last: int,
-    half_width: float,
-    traffic: Traffic,
-    time_s: float,
-    fixed: I64,
-    near: I64,
-    arcs: F64,
-    out: I64,
-) -> int:
+def in_the_way(strip: Strip, traffic: Traffic, time_s: float, fixed: I64, near: I64, arcs: F64, out: I64) -> int:
     """Objects that touch the strip at ``time_s``: their indices in ``out``, their centers' arc lengths in ``arcs``
     (M,). Returns how many.
 
     fixed (M,): 0 unknown, 1 stands in the strip, -1 never comes near it; remembered for objects that do not move. near
     (M,): where on the path each was last found, which saves time.
     """
+    path, first, last, half_width = strip
     tips = ends(path, first, last)
     if tips[0] < 0:
         return 0
@@ -89,12 +115,10 @@ def in_the_way(
 
 
 @small_njit
-def beside_the_way(
-    path: ArcPath, first: int, last: int, half_width: float, traffic: Traffic, until_s: float, fixed: I64
-) -> None:
+def beside_the_way(strip: Strip, traffic: Traffic, until_s: float, fixed: I64) -> None:
     """Marks with -1 in ``fixed`` (M,) the objects that from now to ``until_s`` stay clear of the boxes around the
     strip's chunks."""
-    chunk = path.chunk
+    chunk, first, last, half_width = strip.path.chunk, strip.first, strip.last, strip.half_width
     for j in range(len(traffic.box)):
         x, y = traffic.box[j, 0], traffic.box[j, 1]
         reach = 0.5 * math.sqrt(traffic.box[j, 4] ** 2 + traffic.box[j, 5] ** 2) + 1.5 * half_width
@@ -111,11 +135,10 @@ def beside_the_way(
 
 
 @njit(cache=True, nogil=True)
-def reds_in_the_way(
-    path: ArcPath, begin: int, first: int, last: int, half_width: float, reds: Reds, arcs: F64, out: I64
-) -> int:
+def reds_in_the_way(strip: Strip, begin: int, reds: Reds, arcs: F64, out: I64) -> int:
     """Red lights whose connector touches the strip, as :func:`in_the_way`; they do not move. begin: the path's first
     row in ``reds.marks``."""
+    path, first, last, half_width = strip
     tips = ends(path, first, last)
     if tips[0] < 0:
         return 0
@@ -150,15 +173,7 @@ def _centroid(ring: F64) -> tuple[float, float]:
 
 @njit(cache=True, nogil=True)
 def _first_touched(
-    box: F64,
-    progress: float,
-    time_s: float,
-    traffic: Traffic,
-    objects: I64,
-    object_arcs: F64,
-    reds: Reds,
-    red_rows: I64,
-    red_arcs: F64,
+    box: F64, progress: float, time_s: float, traffic: Traffic, reds: Reds, found: Found
 ) -> tuple[int, bool]:
     """Of several objects and red lights that ``box`` touches, the one that the source's search tree hands out first,
     and whether it is a light."""
@@ -178,8 +193,8 @@ def _first_touched(
         bounds[count + k, 0], bounds[count + k, 1], bounds[count + k, 2], bounds[count + k, 3] = b0, b1, b2, b3
     for i in tree_order(bounds):
         if i < count:
-            for j in objects:
-                if j == i and object_arcs[j] > progress:
+            for j in found.objects:
+                if j == i and found.object_arcs[j] > progress:
                     x, y = (
                         traffic.box[j, 0] + time_s * traffic.moved[j, 0],
                         traffic.box[j, 1] + time_s * traffic.moved[j, 1],
@@ -187,26 +202,16 @@ def _first_touched(
                     if box_distance(box, x, y, traffic.box[j]) == 0.0:
                         return j, False
         else:
-            for k in red_rows:
+            for k in found.red_rows:
                 ring = reds.points[reds.at[k] : reds.at[k + 1]]
-                if k == i - count and red_arcs[k] > progress and box_ring_distance(box, ring, 1e-9) == 0.0:
+                if k == i - count and found.red_arcs[k] > progress and box_ring_distance(box, ring, 1e-9) == 0.0:
                     return k, True
     return -1, False
 
 
 @njit(cache=True, nogil=True)
 def _look_ahead(
-    pose: F64,
-    progress: float,
-    time_s: float,
-    vehicle_box: F64,
-    traffic: Traffic,
-    objects: I64,
-    object_arcs: F64,
-    reds: Reds,
-    red_rows: I64,
-    red_arcs: F64,
-    lead: F64,
+    pose: F64, progress: float, time_s: float, vehicle_box: F64, traffic: Traffic, reds: Reds, found: Found, lead: F64
 ) -> bool:
     """Writes the leader's arc length and speed to ``lead`` (3,); False where nothing is ahead of ``progress``.
 
@@ -219,8 +224,8 @@ def _look_ahead(
     box[4], box[5] = vehicle_box[1], vehicle_box[2]
     own = 0.5 * math.sqrt(box[4] * box[4] + box[5] * box[5])
     nearest, gap, red, tied = -1, math.inf, False, False
-    for j in objects:
-        if object_arcs[j] <= progress:
+    for j in found.objects:
+        if found.object_arcs[j] <= progress:
             continue
         x, y = traffic.box[j, 0] + time_s * traffic.moved[j, 0], traffic.box[j, 1] + time_s * traffic.moved[j, 1]
         least = math.sqrt((x - box[0]) ** 2 + (y - box[1]) ** 2) - own
@@ -231,8 +236,8 @@ def _look_ahead(
         tied = d == gap or (tied and d > gap)
         if d < gap:
             nearest, gap = j, d
-    for k in red_rows:
-        if red_arcs[k] <= progress:
+    for k in found.red_rows:
+        if found.red_arcs[k] <= progress:
             continue
         d = box_ring_distance(box, reds.points[reds.at[k] : reds.at[k + 1]], gap + 1e-9)
         tied = d == gap or (tied and d > gap)
@@ -242,7 +247,7 @@ def _look_ahead(
         return False
     lead[0] = progress + gap
     if tied and gap == 0.0:
-        nearest, red = _first_touched(box, progress, time_s, traffic, objects, object_arcs, reds, red_rows, red_arcs)
+        nearest, red = _first_touched(box, progress, time_s, traffic, reds, found)
     if not red:
         lead[1] = traffic.speed[nearest] * math.cos(traffic.heading[nearest] - pose[2])
     return True
@@ -261,71 +266,58 @@ def _advance(progress: float, speed: float, lead: F64, target: float, driver: Dr
 
 @njit(cache=True, nogil=True)
 def unroll(
-    path: ArcPath,
-    begin: int,
-    strip: tuple[float, float],
+    ahead: PathAhead,
     targets: F64,
     driver: Driver,
     vehicle_box: F64,
     traffic: Traffic,
     reds: Reds,
     steps: tuple[int, int],
-    progress: F64,
-    speed: F64,
-    pose: F64,
-    lead: F64,
+    made: Proposals,
 ) -> None:
     """Drive Q proposals along one path from step ``steps[0]`` to ``steps[1]`` inclusive.
 
-    strip: arc lengths between which traffic is looked for; targets (Q,) m/s; progress, speed (Q, T), pose (Q, T, 3) and
-    lead (Q, 3) hold the state at ``steps[0] - 1`` and are filled on. At step 1 nothing has been looked for yet and the
-    leader is the zeros ``lead`` starts with, so that every proposal brakes in its first step, as the source's does.
+    targets (Q,) m/s; made: Q proposals that hold the state at ``steps[0] - 1`` and are filled on. At step 1 nothing has
+    been looked for yet and the leader is the zeros ``lead`` starts with, so that every proposal brakes in its first
+    step, as the source's does.
     """
-    first, last = span(path, strip[0], strip[1])
-    whole = path
+    whole, begin, reach = ahead
+    progress, speed, pose, lead = made
+    first, last = span(whole, reach[0], reach[1])
+    path = whole
     if last - first < 1:
-        path, begin = piece(whole, strip[0], strip[1]), -1
+        path, begin = piece(whole, reach[0], reach[1]), -1
         first, last = 0, 1
-    half_width = 0.5 * vehicle_box[2]
+    strip = Strip(path, first, last, 0.5 * vehicle_box[2])
     fixed, near = np.zeros(len(traffic.box), np.int64), np.full(len(traffic.box), first)
-    beside_the_way(path, first, last, half_width, traffic, steps[1] * driver.dt, fixed)
-    object_arcs, found = np.empty(len(traffic.box)), np.empty(len(traffic.box), np.int64)
-    red_arcs, red_found = np.empty(len(reds.ignored)), np.empty(len(reds.ignored), np.int64)
-    red_count = reds_in_the_way(path, begin, first, last, half_width, reds, red_arcs, red_found)
+    beside_the_way(strip, traffic, steps[1] * driver.dt, fixed)
+    object_arcs, objects = np.empty(len(traffic.box)), np.empty(len(traffic.box), np.int64)
+    red_arcs, red_rows = np.empty(len(reds.ignored)), np.empty(len(reds.ignored), np.int64)
+    red_count = reds_in_the_way(strip, begin, reds, red_arcs, red_rows)
     if begin < 0:
         for k in range(red_count):
-            ring = reds.points[reds.at[red_found[k]] : reds.at[red_found[k] + 1]]
+            ring = reds.points[reds.at[red_rows[k]] : reds.at[red_rows[k] + 1]]
             x, y = _centroid(ring)
-            red_arcs[red_found[k]] = project(whole, x, y, np.int64(0))[0]
+            red_arcs[red_rows[k]] = project(whole, x, y, np.int64(0))[0]
     shared = np.zeros(3)
     for t in range(steps[0], steps[1] + 1):
         if t % REFRESH == 0:
             time_s = t // REFRESH * REFRESH * driver.dt
-            count = in_the_way(path, first, last, half_width, traffic, time_s, fixed, near, object_arcs, found)
+            count = in_the_way(strip, traffic, time_s, fixed, near, object_arcs, objects)
             if begin < 0:
                 for k in range(count):
-                    j = found[k]
+                    j = objects[k]
                     x, y = (
                         traffic.box[j, 0] + time_s * traffic.moved[j, 0],
                         traffic.box[j, 1] + time_s * traffic.moved[j, 1],
                     )
                     object_arcs[j] = project(whole, x, y, np.int64(0))[0]
             shared[0] = shared[1] = shared[2] = 0.0
+            found = Found(objects[:count], object_arcs, red_rows[:red_count], red_arcs)
             for q in range(len(targets)):
-                ahead = _look_ahead(
-                    pose[q, t - 1],
-                    progress[q, t - 1],
-                    time_s,
-                    vehicle_box,
-                    traffic,
-                    found[:count],
-                    object_arcs,
-                    reds,
-                    red_found[:red_count],
-                    red_arcs,
-                    shared,
-                )
-                if not ahead:
+                if not _look_ahead(
+                    pose[q, t - 1], progress[q, t - 1], time_s, vehicle_box, traffic, reds, found, shared
+                ):
                     shared[0], shared[2] = whole.arc[-1], 0.5 * vehicle_box[1]
                 lead[q, 0], lead[q, 1], lead[q, 2] = shared[0], shared[1], shared[2]
         for q in range(len(targets)):

@@ -11,7 +11,7 @@ from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
 from roadcraft.core.driving.motion.lqr import rollout_proposals
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
-from roadcraft.planners.pdm.proposals import Driver, Reds, unroll
+from roadcraft.planners.pdm.proposals import Driver, PathAhead, Proposals, Reds, unroll
 from roadcraft.planners.pdm.start_lane import starting_lane
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, classify, patch_around
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
@@ -73,17 +73,6 @@ class TrafficObservation(NamedTuple):
     passed: I64
 
 
-class Proposals(NamedTuple):
-    """N proposals, path by path: progress, speed (N, T), pose (N, T, 3), lead (N, 3); strips (L, 2) arc lengths within
-    which traffic is looked for."""
-
-    progress: F64
-    speed: F64
-    pose: F64
-    lead: F64
-    strips: F64
-
-
 class Outcome(NamedTuple):
     """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake);
     scores (N,); score_table (N, SHEET)."""
@@ -113,7 +102,7 @@ def step(
     )
     reds, passed = _reds(route, observation, body)
     targets = setup.fractions * _limit(ego, map_arrays, route, setup)
-    made = _propose(ego, targets, traffic, reds, route, setup)
+    made, ahead = _propose(ego, targets, traffic, reds, route, setup)
     driven = rollout_proposals(
         ego, made.pose[:, : setup.proposal_steps + 1], setup.driver.dt, setup.motion, setup.gains
     )
@@ -125,7 +114,11 @@ def step(
     if soon and np.hypot(ego[3], ego[4]) <= setup.brake_below_mps:
         emergency_plan(ego, vb[0], setup.driver.dt, out)
         return Outcome(hits, passed, -1, scores, score_table)
-    _extend(best, targets, made, traffic, reds, route, setup)
+    # the best proposal is driven on to the end of the plan
+    q = len(targets)
+    steps = (setup.proposal_steps + 1, setup.plan_steps)
+    own = _rows(made, slice(best, best + 1))
+    unroll(ahead[best // q], targets[best % q : best % q + 1], setup.driver, vb, traffic, reds, steps, own)
     out[:] = 0.0
     out[:, :3], out[:, 3] = made.pose[best], made.speed[best]
     return Outcome(hits, passed, best, scores, score_table)
@@ -157,67 +150,28 @@ def _reds(route: RoutePlan, observation: TrafficObservation, body: F64) -> tuple
     return Reds(points, at, marks, ignored), np.array(now, np.int64)
 
 
-def _propose(ego: F64, targets: F64, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup) -> Proposals:
-    q, paths, more = len(targets), len(route.paths), setup.plan_steps
-    made = Proposals(
-        np.zeros((q * paths, more + 1)),
-        np.zeros((q * paths, more + 1)),
-        np.zeros((q * paths, more + 1, 3)),
-        np.zeros((q * paths, 3)),
-        np.empty((paths, 2)),
-    )
-    reach = abs(float(targets.max())) * more * setup.driver.dt
+def _propose(
+    ego: F64, targets: F64, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup
+) -> tuple[Proposals, list[PathAhead]]:
+    """The proposals, path by path, and what is ahead on each path."""
+    n, steps = len(targets) * len(route.paths), setup.plan_steps + 1
+    made = Proposals(np.zeros((n, steps)), np.zeros((n, steps)), np.zeros((n, steps, 3)), np.zeros((n, 3)))
+    reach = abs(float(targets.max())) * setup.plan_steps * setup.driver.dt
+    ahead: list[PathAhead] = []
     begin = 0
     for k, path in enumerate(route.paths):
-        rows = slice(k * q, (k + 1) * q)
+        own = _rows(made, slice(k * len(targets), (k + 1) * len(targets)))
         start = project(path, ego[0], ego[1], 0)[0]
-        made.strips[k] = start, start + reach
-        made.progress[rows, 0], made.speed[rows, 0] = start, ego[3]
-        made.pose[rows, 0] = interpolate(path, start)
-        _unroll(path, begin, k, rows, (1, setup.proposal_steps), targets, made, traffic, reds, setup)
+        ahead.append(PathAhead(path, begin, (start, start + reach)))
+        own.progress[:, 0], own.speed[:, 0] = start, ego[3]
+        own.pose[:, 0] = interpolate(path, start)
+        unroll(ahead[k], targets, setup.driver, setup.vehicle_box, traffic, reds, (1, setup.proposal_steps), own)
         begin += len(path.xy)
-    return made
+    return made, ahead
 
 
-def _extend(
-    best: int, targets: F64, made: Proposals, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup
-) -> None:
-    """Drives the best proposal on to the end of the plan."""
-    q = len(targets)
-    k = best // q
-    begin = sum(len(p.xy) for p in route.paths[:k])
-    steps = (setup.proposal_steps + 1, setup.plan_steps)
-    own = targets[best % q : best % q + 1]
-    _unroll(route.paths[k], begin, k, slice(best, best + 1), steps, own, made, traffic, reds, setup)
-
-
-def _unroll(
-    path: ArcPath,
-    begin: int,
-    k: int,
-    rows: slice,
-    steps: tuple[int, int],
-    targets: F64,
-    made: Proposals,
-    traffic: Traffic,
-    reds: Reds,
-    setup: Setup,
-) -> None:
-    unroll(
-        path,
-        begin,
-        (made.strips[k, 0], made.strips[k, 1]),
-        targets,
-        setup.driver,
-        setup.vehicle_box,
-        traffic,
-        reds,
-        steps,
-        made.progress[rows],
-        made.speed[rows],
-        made.pose[rows],
-        made.lead[rows],
-    )
+def _rows(made: Proposals, rows: slice) -> Proposals:
+    return Proposals(*(a[rows] for a in made))
 
 
 def _scored(driven: F64, traffic: Traffic, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> F64:

@@ -45,9 +45,17 @@ def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> 
     return False
 
 
+class _Outlines(NamedTuple):
+    """Of a layer, what a polygon is read from: handing the whole layer over costs more than the kernels do."""
+
+    points: F64
+    rings: I64
+    offsets: I64
+
+
 @small_njit
 def _keep_seen(
-    points: F64, rings: I64, offsets: I64, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
+    outlines: _Outlines, owner: I64, patch: F64, memo: I64, x: float, y: float, rows: I64, count: int
 ) -> int:
     """Drop from rows[:count], polygons that hold (x, y), those whose owner among the given polygons lies outside the
     square ``patch`` (4, 2).
@@ -57,6 +65,7 @@ def _keep_seen(
     """
     if patch[1, 0] <= x <= patch[0, 0] and patch[2, 1] <= y <= patch[0, 1]:
         return count
+    points, rings, offsets = outlines
     kept = 0
     for i in range(count):
         b = owner[rows[i]] if len(owner) else rows[i]
@@ -75,7 +84,7 @@ def _keep_seen(
 def _lanes_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
     count = rows_in_cell(map_arrays.lanes, x, y, out, 0)
     b = map_arrays.blocks
-    return _keep_seen(b.points, b.rings, b.offsets, map_arrays.block, patch, memo, x, y, out, count)
+    return _keep_seen(_Outlines(b.points, b.rings, b.offsets), map_arrays.block, patch, memo, x, y, out, count)
 
 
 @njit(cache=True, nogil=True)
@@ -84,7 +93,7 @@ def _parks_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, 
     if count == 0:
         return 0
     p = map_arrays.parks
-    return _keep_seen(p.points, p.rings, p.offsets, map_arrays.block[:0], patch, memo, x, y, out, count)
+    return _keep_seen(_Outlines(p.points, p.rings, p.offsets), map_arrays.block[:0], patch, memo, x, y, out, count)
 
 
 @small_njit

@@ -64,21 +64,21 @@ def centroid(
 
 
 @njit(cache=True, nogil=True)
-def _touching(ego: F64, x: float, y: float, ox: float, oy: float, box: F64) -> bool:
-    """Whether ego (6,) moved to (x, y) touches a box (6,) moved to (ox, oy)."""
-    g = separation(ox - x, oy - y, ego[2], ego[3], ego[4], ego[5], box[2], box[3], box[4], box[5])
+def _touching(ego: F64, x: float, y: float, box: F64) -> bool:
+    """Whether ego (6,) moved to (x, y) touches a box (6,)."""
+    g = separation(box[0] - x, box[1] - y, ego[2], ego[3], ego[4], ego[5], box[2], box[3], box[4], box[5])
     if g > CLEAR_M:
         return False
     if g < -CLEAR_M:
         return True
     a = box_corners(x, y, math.atan2(ego[3], ego[2]), ego[4], ego[5])
-    return convex_touch(a, box_corners(ox, oy, math.atan2(box[3], box[2]), box[4], box[5]))
+    return convex_touch(a, box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5]))
 
 
 @njit(cache=True, nogil=True)
-def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
+def _front_touches(ego: F64, box: F64) -> bool:
     a = box_corners(ego[0], ego[1], math.atan2(ego[3], ego[2]), ego[4], ego[5])
-    b = box_corners(ox, oy, math.atan2(box[3], box[2]), box[4], box[5])
+    b = box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5])
     for k in range(4):
         m = (k + 1) % 4
         if segments_touch(a[0, 0], a[0, 1], a[3, 0], a[3, 1], b[k, 0], b[k, 1], b[m, 0], b[m, 1]):
@@ -92,10 +92,8 @@ def _front_touches(ego: F64, ox: float, oy: float, box: F64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _at_fault(
-    angle: float, ego: F64, speed: float, traffic: Traffic, j: int, ox: float, oy: float, box: F64, spread: bool
-) -> bool:
-    """Whether ego is to blame for touching object j, its box (6,) moved to (ox, oy), now; angle between ego's heading
+def _at_fault(angle: float, ego: F64, speed: float, traffic: Traffic, j: int, box: F64, spread: bool) -> bool:
+    """Whether ego is to blame for touching object j, its box (6,) where it is then, now; angle between ego's heading
     and the way to it; spread: ego straddles lanes or is off the road."""
     if speed <= STOPPED_MPS:
         return False
@@ -103,7 +101,7 @@ def _at_fault(
         return True
     if angle > BEHIND_RAD:
         return False
-    return _front_touches(ego, ox, oy, box) or spread
+    return _front_touches(ego, box) or spread
 
 
 @njit(cache=True, nogil=True)
@@ -165,8 +163,9 @@ def score_traffic(
                     dx, dy = ox - x, oy - y
                     if dx * dx + dy * dy > radius[j] * radius[j]:
                         continue
+                    other[0], other[1] = ox, oy
                     other[2], other[3], other[4], other[5] = at[2], at[3], traffic.box[j, 4], traffic.box[j, 5]
-                    if not _touching(ego, x, y, ox, oy, other):
+                    if not _touching(ego, x, y, other):
                         continue
                     if not (spread or known):
                         spread, known = straddles(state, vehicle_box, map_arrays, patch), True
@@ -177,7 +176,7 @@ def score_traffic(
                     angle = relative_angle(state[0], state[1], c, s, mx, my)
                     if rules.ahead[f] == 0 and not hit[j]:
                         hit[j] = True
-                        if _at_fault(angle, ego, speed, traffic, j, ox, oy, other, spread):
+                        if _at_fault(angle, ego, speed, traffic, j, other, spread):
                             collision = min(collision, 0.0 if traffic.moving[j] else 0.5)
                             collided_at = min(collided_at, float(t))
                     if looking and not near[j]:

@@ -39,6 +39,15 @@ class Traffic(NamedTuple):
     path: F64
 
 
+class Foreseen(NamedTuple):
+    """A planner's forecast of A objects: who, known (A,), time_s (T,) from now, pose (A, T, 3)."""
+
+    who: U64
+    known: np.ndarray
+    time_s: F64
+    pose: F64
+
+
 @small_njit
 def _contains(values: U64, wanted: np.uint64) -> bool:
     for v in values:  # noqa: SIM110 (numba compiles no generators)
@@ -107,25 +116,15 @@ def observe(
 
 
 @njit(cache=True, nogil=True)
-def forecast_paths(
-    traffic: Traffic,
-    identity: U64,
-    kind: U8,
-    who: U64,
-    known: np.ndarray,
-    time_s: F64,
-    pose: F64,
-    step_s: float,
-    count: int,
-) -> F64:
+def forecast_paths(traffic: Traffic, identity: U64, kind: U8, foreseen: Foreseen, step_s: float, count: int) -> F64:
     """Paths (M, S, 4) of the world's objects at ``count`` = S moments, every ``step_s`` s from now on; beyond its end a
     forecast goes straight on.
 
-    identity, kind (R,) as observed; who, known (A,), time_s (T,) from now, pose (A, T, 3) of a forecast. Objects that
-    have none or one that is not finite, and all that are neither vehicle nor bicycle, drift: a pedestrian at the kerb
-    stands until she does not, and is then best taken at her word. A box looks along its way where it moves by more than
-    0.5 m/s, so that one that turns is not taken to slide.
+    identity, kind (R,) as observed. Objects that have no forecast or one that is not finite, and all that are neither
+    vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word.
+    A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
+    who, known, time_s, pose = foreseen
     out = np.empty((len(traffic.row), count, 4))
     for j in range(len(traffic.row)):
         found = -1

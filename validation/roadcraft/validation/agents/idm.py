@@ -162,16 +162,17 @@ class IdmAgents(AgentPolicy):
             constants.light_state[lit],
             float(constants.time_s[after] - constants.time_s[iteration]),
         )
-        agents, own_rails, exact, first, lead, gap = copy_batch(state.agents), False, state.exact, 0, 0, -1.0
+        agents, own_rails, exact, first, unsettled = copy_batch(state.agents), False, state.exact, 0, (0, -1.0)
+        settled = unsettled
         while True:
             status, first = step_agents(
-                agents, constants.size, constants.roads, surroundings, params, first, lead, gap, own_rails
+                agents, constants.size, constants.roads, surroundings, params, first, settled, own_rails
             )
             if status == DONE:
                 return replace(state, agents=agents, exact=exact)
-            gap = -1.0
+            settled = unsettled
             if status == UNCLEAR:
-                lead, gap = exact_lead(agents, constants.size, constants.roads, surroundings, first)
+                settled = exact_lead(agents, constants.size, constants.roads, surroundings, first)
                 exact += 1
             elif status == WANTS_RAILS:
                 agents, own_rails = with_own_paths(agents), True

@@ -86,7 +86,7 @@ def place(
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )
-    _place(agents, roads, candidates.values, candidates.offsets, boxes, velocity, obstacles, ego_speed, target)
+    _place(agents, roads, (candidates.values, candidates.offsets), boxes, velocity, obstacles, ego_speed, target)
     row = np.flatnonzero(agents.alive).astype(np.int64)
     kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
     return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept)
@@ -96,14 +96,14 @@ def place(
 def _place(
     agents: AgentBatch,
     roads: Roads,
-    lanes: I64,
-    offsets: I64,
+    candidates: tuple[I64, I64],
     boxes: F64,
     velocity: F64,
     obstacles: F64,
     ego_speed: float,
     target: float,
 ) -> None:
+    lanes, offsets = candidates
     snapped = np.empty((len(boxes), 5))
     for v in range(len(boxes)):
         lane, off = -1, np.inf

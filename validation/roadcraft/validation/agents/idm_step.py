@@ -54,17 +54,17 @@ def step_agents(
     surroundings: Surroundings,
     params: IdmAgentParams,
     first: int,
-    lead: int,
-    gap: float,
+    settled: tuple[int, float],
     own_rails: bool,
 ) -> tuple[int, int]:
     """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``params.radius`` leave for
-    good. size (A, 2) length, width. A ``gap`` >= 0 settles the first agent's lead: ``lead`` is an agent's row or FREE,
-    EGO, STILL. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and rails may not:
-    ``own_rails``), WANTS_ROOM (it needs wider arrays) and UNCLEAR (its lead must be found by exact geometry): call
-    again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep`` it, go on after
-    it."""
+    good. size (A, 2) length, width. settled: the first agent's lead, an agent's row or FREE, EGO, STILL, and the gap to
+    it, < 0 where it is to be found. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and
+    rails may not: ``own_rails``), WANTS_ROOM (it needs wider arrays) and UNCLEAR (its lead must be found by exact
+    geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep``
+    it, go on after it."""
     room = agents.rail_points.shape[1]
+    lead, gap = settled
     rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
     capsules = np.empty((room // 8 + 2, 5))
     if first == 0:

@@ -117,9 +117,9 @@ def _contacts(context: RolloutContext) -> list[list[Any]]:
     return [
         [
             int(f.time_us[step]),
-            f"{int(tracks.id[f.track[row]]):016x}",
+            f"{int(tracks.id[f.objects.track[row]]):016x}",
             _TYPES[CollisionType(int(kind))],
-            ObjectKind(int(f.kind[row])).name.lower(),
+            ObjectKind(int(f.objects.kind[row])).name.lower(),
             float(delta_v),
         ]
         for step, row, kind, delta_v in zip(found.step, found.row, found.type, found.delta_v, strict=True)

@@ -14,7 +14,7 @@ from roadcraft.validation.metrics.common.configs import TimeToCollisionConfig
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import corners
-from roadcraft.validation.metrics.kernels.ttc import time_to_collision
+from roadcraft.validation.metrics.kernels.ttc import StepFlags, time_to_collision
 
 
 class TimeToCollisionWithinBound(Metric):
@@ -33,14 +33,12 @@ class TimeToCollisionWithinBound(Metric):
             f.ego,
             f.box,
             f.speed,
-            f.offsets,
-            f.track,
-            f.kind,
-            f.object_box,
-            f.object_speed,
-            frozen(contacts.first, np.int64),
-            frozen(contacts.step_at_fault, np.bool_),
-            frozen(corners(context).in_common, np.bool_),
+            f.objects,
+            StepFlags(
+                frozen(contacts.first, np.int64),
+                frozen(contacts.step_at_fault, np.bool_),
+                frozen(corners(context).in_common, np.bool_),
+            ),
             context.rollout.scenario.map.index.intersections.arrays,
             c.step_s,
             c.horizon_s,

@@ -18,7 +18,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.routes import corners
-from roadcraft.validation.metrics.kernels.contacts import in_collision
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 _STOPPED_MPS = 0.05
 
@@ -55,18 +55,8 @@ def collisions(context: MetricContext) -> Collisions:
 
 def _collisions(context: MetricContext) -> Collisions:
     f, in_common = frames(context), corners(context).in_common
-    step, row, kinds, first = _contacts(
-        f.ego,
-        f.box,
-        f.corners,
-        f.speed,
-        f.offsets,
-        f.track,
-        f.kind,
-        f.object_box,
-        f.object_speed,
-        len(context.rollout.drive.tracks),
-    )
+    tracks = len(context.rollout.drive.tracks)
+    step, row, kinds, first = _contacts(f.ego, f.box, f.corners, f.speed, f.objects, tracks)
     at_fault = (
         (kinds == CollisionType.ACTIVE_FRONT)
         | (kinds == CollisionType.STOPPED_TRACK)
@@ -74,32 +64,24 @@ def _collisions(context: MetricContext) -> Collisions:
     )
     hit = np.zeros(len(f), np.bool_)
     hit[step[at_fault]] = True
-    return Collisions(step, row, kinds, f.kind[row], _delta_v(f, step, row), at_fault, first, hit)
+    return Collisions(step, row, kinds, f.objects.kind[row], _delta_v(f, step, row), at_fault, first, hit)
 
 
 def _delta_v(f: Frames, step: I64, row: I64) -> F64:
     """Ego's loss of speed if both had one mass and stuck together (``ego_delta_v_collision``)."""
     ve = f.speed[step]
-    vo = np.where(f.kind[row] <= ObjectKind.BICYCLE, f.object_speed[row], 0.0)
-    square = ve**2 + vo**2 - 2.0 * ve * vo * np.cos(f.ego[step, 2] - f.object_box[row, 2])
+    vo = np.where(f.objects.kind[row] <= ObjectKind.BICYCLE, f.objects.speed[row], 0.0)
+    square = ve**2 + vo**2 - 2.0 * ve * vo * np.cos(f.ego[step, 2] - f.objects.box[row, 2])
     return 0.5 * np.sqrt(np.maximum(square, 0.0))
 
 
 @njit(cache=True, nogil=True)
 def _contacts(
-    ego: F64,
-    box: F64,
-    ego_corners: F64,
-    speed: F64,
-    offsets: I64,
-    track: I64,
-    kind: U8,
-    object_box: F64,
-    object_speed: F64,
-    tracks: int,
+    ego: F64, box: F64, ego_corners: F64, speed: F64, objects: ObjectRows, tracks: int
 ) -> tuple[I64, I64, NDArray[np.int8], I64]:
     """Step, object row and CollisionType of every first contact, and the step of first contact of every track (n where
     there is none)."""
+    offsets, track, kind, object_box, object_speed = objects
     n = len(ego)
     first = np.full(tracks, n, np.int64)
     steps, rows = np.empty(tracks, np.int64), np.empty(tracks, np.int64)

@@ -25,5 +25,5 @@ def span_text(time_us: I64, first: int, last: int) -> str:
 def object_event(context: MetricContext, step: int, what: str, row: int) -> Event:
     """An event with the object of row ``row``; ``{kind}`` in ``what`` becomes its kind."""
     f = frames(context)
-    kind = ObjectKind(int(f.kind[row])).name.lower().replace("_", " ")
-    return Event(step, what.format(kind=kind), int(context.rollout.drive.tracks.id[f.track[row]]))
+    kind = ObjectKind(int(f.objects.kind[row])).name.lower().replace("_", " ")
+    return Event(step, what.format(kind=kind), int(context.rollout.drive.tracks.id[f.objects.track[row]]))

@@ -5,31 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import Ego
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows
 
 
 @dataclass(frozen=True)
 class Frames:
     """n simulated steps. time_us (n,); ego (n, 10); box (n, 5) of unit 0; corners (n, 4, 2) front left, rear left, rear
-    right, front right; speed (n,) m/s at the rear axle. Objects, ragged rows ``offsets[i]:offsets[i + 1]``: track (R,)
-    row of Tracks, kind (R,), object_box (R, 5), object_speed (R,) m/s, not a number where the log has none."""
+    right, front right; speed (n,) m/s at the rear axle."""
 
     time_us: I64
     ego: F64
     box: F64
     corners: F64
     speed: F64
-    offsets: I64
-    track: I64
-    kind: NDArray[np.uint8]
-    object_box: F64
-    object_speed: F64
+    objects: ObjectRows
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -52,11 +47,13 @@ def _build(context: MetricContext) -> Frames:
         frozen(box),
         frozen(corners(frozen(box))),
         frozen(np.hypot(ego[:, Ego.VX], ego[:, Ego.VY])),
-        frozen(objects.offsets, np.int64),
-        frozen(objects.track, np.int64),
-        frozen(drive.tracks.kind[objects.track], np.uint8),
-        frozen(objects.box),
-        frozen(np.hypot(objects.velocity[:, 0], objects.velocity[:, 1])),
+        ObjectRows(
+            frozen(objects.offsets, np.int64),
+            frozen(objects.track, np.int64),
+            frozen(drive.tracks.kind[objects.track], np.uint8),
+            frozen(objects.box),
+            frozen(np.hypot(objects.velocity[:, 0], objects.velocity[:, 1])),
+        ),
     )
 
 

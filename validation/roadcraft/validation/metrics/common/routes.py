@@ -16,18 +16,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.map import MapData
 from roadcraft.validation.metrics.common.frames import expert_boxes, frames
 from roadcraft.validation.metrics.kernels.corners import COMMON, common_or_connected, corner_route
-from roadcraft.validation.metrics.kernels.routes import point_route
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The lane graph as kernels take it: kind (L,), and successors and predecessors as ragged rows."""
-
-    kind: NDArray[np.uint8]
-    next_values: I64
-    next_offsets: I64
-    before_values: I64
-    before_offsets: I64
+from roadcraft.validation.metrics.kernels.routes import Graph, point_route
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ def expert_route(context: MetricContext) -> LaneRoute:
 
 
 def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
-    g, index = graph(context), context.rollout.scenario.map.index
+    index = context.rollout.scenario.map.index
     points = frozen(points)
     values, offsets = containing_many(index.lanes.arrays, points)
     rows, count, fault = point_route(
@@ -102,11 +91,7 @@ def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
         frozen(offsets, np.int64),
         index.lanes.arrays,
         index.intersections.arrays,
-        g.kind,
-        g.next_values,
-        g.next_offsets,
-        g.before_values,
-        g.before_offsets,
+        graph(context),
     )
     if fault >= 0:
         raise overlapping_lanes(context, fault, who)
@@ -120,16 +105,12 @@ def corners(context: MetricContext) -> CornerRoute:
 
 
 def _corners(context: MetricContext) -> CornerRoute:
-    g, index = graph(context), context.rollout.scenario.map.index
+    index = context.rollout.scenario.map.index
     values, offsets = containing_many(index.lanes.arrays, frozen(frames(context).corners.reshape(-1, 2)))
-    rows, count, fault = corner_route(
-        frozen(values, np.int64), frozen(offsets, np.int64), g.kind, g.next_values, g.next_offsets
-    )
+    rows, count, fault = corner_route(frozen(values, np.int64), frozen(offsets, np.int64), graph(context))
     if fault >= 0:
         raise overlapping_lanes(context, fault, "a corner of ego")
-    state, common, ends = common_or_connected(
-        rows, count, g.next_values, g.next_offsets, g.before_values, g.before_offsets
-    )
+    state, common, ends = common_or_connected(rows, count, graph(context))
     return CornerRoute(rows, count, state, common, ends)
 
 

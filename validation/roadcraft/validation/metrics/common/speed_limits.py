@@ -8,11 +8,12 @@ import math
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.routes import ego_route, graph
+from roadcraft.validation.metrics.kernels.routes import Graph
 
 
 def speed_limits(context: MetricContext) -> F64:
@@ -23,18 +24,14 @@ def speed_limits(context: MetricContext) -> F64:
 
 
 def _speed_limits(context: MetricContext) -> F64:
-    scenario, route, g = context.rollout.scenario, ego_route(context), graph(context)
+    scenario, route = context.rollout.scenario, ego_route(context)
     lanes = scenario.map.lanes
     limit, fault = _limits(
         frozen(route.rows, np.int64),
         frozen(route.count, np.int64),
-        g.kind,
         frozen(lanes.speed_limit_mps),
         frozen(lanes.has_speed_limit, np.bool_),
-        g.next_values,
-        g.next_offsets,
-        g.before_values,
-        g.before_offsets,
+        graph(context),
     )
     if fault >= 0:
         raise DataError(
@@ -46,18 +43,9 @@ def _speed_limits(context: MetricContext) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def _limits(
-    rows: I64,
-    count: I64,
-    kind: U8,
-    limit: F64,
-    known: Mask,
-    next_values: I64,
-    next_offsets: I64,
-    before_values: I64,
-    before_offsets: I64,
-) -> tuple[F64, int]:
+def _limits(rows: I64, count: I64, limit: F64, known: Mask, graph: Graph) -> tuple[F64, int]:
     """Limits (n,) and -1, or the row of a connector without any lane (where the reference raises)."""
+    kind, next_values, next_offsets, before_values, before_offsets = graph
     out = np.full(len(rows), math.inf)
     for i in range(len(rows)):
         if count[i] == 0:

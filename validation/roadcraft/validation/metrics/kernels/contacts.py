@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from numba import njit
 
+from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.geometry.boxes import boxes_touch
+
+
+class ObjectRows(NamedTuple):
+    """The objects of n steps, ragged rows ``offsets[i]:offsets[i + 1]``: track (R,) row of Tracks, kind (R,), box (R,
+    5), speed (R,) m/s, not a number where the log has none."""
+
+    offsets: I64
+    track: I64
+    kind: U8
+    box: F64
+    speed: F64
 
 
 @njit(cache=True, nogil=True)

@@ -7,16 +7,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import I64, U8
-from roadcraft.validation.metrics.kernels.routes import among, keep_or_follow, search
+from roadcraft.core.arrays import I64
+from roadcraft.validation.metrics.kernels.routes import Graph, among, keep_or_follow, search
 
 APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference
 
 
 @njit(cache=True, nogil=True)
-def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_offsets: I64) -> tuple[I64, I64, int]:
+def corner_route(values: I64, offsets: I64, graph: Graph) -> tuple[I64, I64, int]:
     """``extract_corners_route``; values and offsets: the Lanes rows that hold each of the 4 n corners, step by step.
     Returns rows (n, 4, K), count (n, 4) and -1, or the step at which two lanes overlap."""
+    kind, next_values, next_offsets = graph.kind, graph.next_values, graph.next_offsets
     n = (len(offsets) - 1) // 4
     most = 1
     for i in range(4 * n):
@@ -51,9 +52,7 @@ def corner_route(values: I64, offsets: I64, kind: U8, next_values: I64, next_off
 
 
 @njit(cache=True, nogil=True)
-def common_or_connected(
-    rows: I64, count: I64, next_values: I64, next_offsets: I64, before_values: I64, before_offsets: I64
-) -> tuple[NDArray[np.int8], I64, I64]:
+def common_or_connected(rows: I64, count: I64, graph: Graph) -> tuple[NDArray[np.int8], I64, I64]:
     """``extract_common_or_connecting_route_objs`` of every step: state (n,) APART, OUTSIDE or COMMON, and the common or
     connecting rows as ragged values and offsets (n + 1,)."""
     n = len(rows)
@@ -76,34 +75,13 @@ def common_or_connected(
                     shared = shared and among(row, rows[i, c], none, count[i, c])
                 if shared:
                     values, end = _append(values, begin, end, row)
-            if end == begin and _rear_connected(rows[i], count[i], next_values, next_offsets):
+            if end == begin and _rear_connected(rows[i], count[i], graph.next_values, graph.next_offsets):
                 for k in range(count[i, 0]):
                     row = rows[i, 0, k]
-                    values, end = _connecting(
-                        row,
-                        rows[i],
-                        count[i],
-                        next_values,
-                        next_offsets,
-                        before_values,
-                        before_offsets,
-                        values,
-                        begin,
-                        end,
-                    )
-                    for b in range(before_offsets[row], before_offsets[row + 1]):
-                        values, end = _connecting(
-                            before_values[b],
-                            rows[i],
-                            count[i],
-                            next_values,
-                            next_offsets,
-                            before_values,
-                            before_offsets,
-                            values,
-                            begin,
-                            end,
-                        )
+                    values, end = _connecting(row, rows[i], count[i], graph, values, begin, end)
+                    for b in range(graph.before_offsets[row], graph.before_offsets[row + 1]):
+                        before = graph.before_values[b]
+                        values, end = _connecting(before, rows[i], count[i], graph, values, begin, end)
             state[i] = COMMON if end > begin else APART
         offsets[i + 1] = end
     return state, values[:end], offsets
@@ -142,24 +120,13 @@ def _rear_connected(rows: I64, count: I64, next_values: I64, next_offsets: I64) 
 
 
 @njit(cache=True, nogil=True)
-def _connecting(
-    row: int,
-    rows: I64,
-    count: I64,
-    next_values: I64,
-    next_offsets: I64,
-    before_values: I64,
-    before_offsets: I64,
-    values: I64,
-    begin: int,
-    end: int,
-) -> tuple[I64, int]:
+def _connecting(row: int, rows: I64, count: I64, graph: Graph, values: I64, begin: int, end: int) -> tuple[I64, int]:
     """Append ``row``, which is under the front left corner or leads there, if it also joins the other corners
     crosswise."""
     if (
-        _self_or_edge(row, rows[2], count[2], next_values, next_offsets)
-        and _self_or_edge(row, rows[3], count[3], before_values, before_offsets)
-        and _self_or_edge(row, rows[1], count[1], next_values, next_offsets)
+        _self_or_edge(row, rows[2], count[2], graph.next_values, graph.next_offsets)
+        and _self_or_edge(row, rows[3], count[3], graph.before_values, graph.before_offsets)
+        and _self_or_edge(row, rows[1], count[1], graph.next_values, graph.next_offsets)
     ):
         return _append(values, begin, end, row)
     return values, end

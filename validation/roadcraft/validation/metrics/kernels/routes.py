@@ -7,6 +7,8 @@ reference's.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -15,6 +17,16 @@ from roadcraft.core.driving.map_index.index import LayerArrays, in_any, row_dist
 from roadcraft.core.driving.readonly import Index
 
 _NEAR_M = 5.0
+
+
+class Graph(NamedTuple):
+    """The lane graph as kernels take it: kind (L,), and successors and predecessors as ragged rows."""
+
+    kind: U8
+    next_values: I64
+    next_offsets: I64
+    before_values: I64
+    before_offsets: I64
 
 
 @njit(cache=True, nogil=True)
@@ -74,14 +86,11 @@ def point_route(
     offsets: I64,
     lanes: LayerArrays,
     intersections: LayerArrays,
-    kind: U8,
-    next_values: I64,
-    next_offsets: I64,
-    before_values: I64,
-    before_offsets: I64,
+    graph: Graph,
 ) -> tuple[I64, I64, int]:
     """``get_route`` of n points (n, 2); values and offsets: the Lanes rows that hold each, ascending. Returns rows,
     count and -1, or the step at which two lanes overlap (where the reference raises)."""
+    kind, next_values, next_offsets, before_values, before_offsets = graph
     n = len(points)
     most = 1
     for i in range(n):

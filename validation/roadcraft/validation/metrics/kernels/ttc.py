@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.validation.metrics.kernels.contacts import in_collision
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 _STOPPED_MPS = 0.005
+
+
+class StepFlags(NamedTuple):
+    """What the other metrics found: first_contact (T,) step of each track, step_at_fault (n,) collisions at fault,
+    in_common (n,) ego within one lane or connected ones."""
+
+    first_contact: I64
+    step_at_fault: Mask
+    in_common: Mask
+
+
+class _Near(NamedTuple):
+    """Objects that may be hit: rows (K,), where (K, 2), move (K, 2) per dt."""
+
+    rows: I64
+    where: F64
+    move: F64
 
 
 @njit(cache=True, nogil=True)
@@ -21,14 +39,8 @@ def time_to_collision(
     ego: F64,
     box: F64,
     speed: F64,
-    offsets: I64,
-    track: I64,
-    kind: U8,
-    object_box: F64,
-    object_speed: F64,
-    first_contact: I64,
-    step_at_fault: Mask,
-    in_common: Mask,
+    objects: ObjectRows,
+    flags: StepFlags,
     intersections: LayerArrays,
     dt: float,
     horizon: float,
@@ -38,6 +50,8 @@ def time_to_collision(
     Everybody keeps speed and heading. Tracks count until their first contact, if they are ahead; or, while ego is not
     within one lane or is in an intersection, if they are not behind.
     """
+    offsets, track, kind, object_box, object_speed = objects
+    first_contact, step_at_fault, in_common = flags
     n = len(ego)
     out, hit = np.full(n, math.inf), np.full(n, -1, np.int64)
     most = 1
@@ -73,28 +87,20 @@ def time_to_collision(
                 move[count, 0], move[count, 1] = odx, ody
                 count += 1
         if count > 0:
-            out[i], hit[i] = _sweep(box[i], dx, dy, object_box, rows, where, move, count, dt, horizon)
+            out[i], hit[i] = _sweep(box[i], (dx, dy), object_box, _Near(rows, where, move), count, dt, horizon)
     return out, hit
 
 
 @njit(cache=True, nogil=True)
 def _sweep(
-    box: F64,
-    dx: float,
-    dy: float,
-    object_box: F64,
-    rows: I64,
-    where: F64,
-    move: F64,
-    count: int,
-    dt: float,
-    horizon: float,
+    box: F64, way: tuple[float, float], object_box: F64, near: _Near, count: int, dt: float, horizon: float
 ) -> tuple[float, int]:
-    """Time at which ego's box first touches one of ``count`` objects, and that object's row; (infinite, -1) where it
-    never does. ``where`` is moved.
+    """Time at which ego's box, which goes ``way`` per dt, first touches one of ``count`` objects, and that object's
+    row; (infinite, -1) where it never does. ``near.where`` is moved.
 
     Everything moves by repeated addition: at UTM magnitude that differs from a product in the last digits.
     """
+    (dx, dy), (rows, where, move) = way, near
     x, y = box[0], box[1]
     for step in range(math.ceil((horizon - dt) / dt)):
         x, y = x + dx, y + dy
