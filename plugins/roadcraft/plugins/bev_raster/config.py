@@ -32,16 +32,8 @@ class BevRasterConfig(SceneFeatureConfig):
     raster_layers: Annotated[tuple[str, ...], OneOf(*LAYERS)] = LAYERS
     """Raster layers of the ground that are read, each with a channel that says where it is known; a layer that the
     training logs lack changes nothing."""
-    dim: Annotated[int, Range(">= 1")] = 64
-    """Width of the scene tokens; a multiple of heads."""
     layers: Annotated[int, Range(">= 1")] = 1
     """Layers of the transformer that mixes the tokens."""
-    heads: Annotated[int, Range(">= 1")] = 4
-    """Attention heads."""
-    feed_forward: Annotated[int, Range(">= 1")] = 2
-    """Width of the feed-forward layers, as a multiple of dim."""
-    dropout: Annotated[float, Range("[0, 1)")] = 0.0
-    """Dropout; larger values regularize more, for large data sets."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +41,6 @@ class BevRasterConfig(SceneFeatureConfig):
         stages = f"must be a multiple of {step} with {len(self.channels)} stages of channels"
         check(
             self,
-            ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
             ("channels", len(self.channels) > 0, "must name one number per stage"),
             ("channels", all(c % 8 == 0 for c in self.channels), "must be multiples of 8"),
             ("cells", self.cells % step == 0, stages),

@@ -19,12 +19,12 @@ from torch.nn import functional
 from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centers
 from roadcraft.core.driving.features.raster_kernels import cells_ahead
 from roadcraft.core.layers import LayerKind
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
 
-KINDS = 7  # of ObjectKind
 GROUP = 8  # channels that are normalised together
 FIELD_M = 50.0
 
@@ -96,7 +96,7 @@ class BevRaster(nn.Module):
         self.cell = nn.Linear(c.channels[-1], dim)
         self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
         self.agent, self.seen = mlp(5, dim, dim), nn.Linear(sum(c.channels), dim)
-        self.object_kind = nn.Embedding(KINDS, dim)
+        self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.place = mlp(4, dim, dim)
         self.kind = nn.Embedding(len(TokenKind), dim)
         self.layers = nn.ModuleList(TransformerLayer(dim, c.heads, c.feed_forward, c.dropout) for _ in range(c.layers))

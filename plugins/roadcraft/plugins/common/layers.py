@@ -80,3 +80,12 @@ def into_frame(points: Tensor, pose: Tensor) -> Tensor:
     c, s = pose[..., 2].reshape(*pose.shape[:2], *extra), pose[..., 3].reshape(*pose.shape[:2], *extra)
     x, y = points[..., 0], points[..., 1]
     return torch.stack([c * x + s * y, c * y - s * x], -1)
+
+
+def pose_of_line(line: Tensor) -> Tensor:
+    """Pose (B, N, 4) x, y, cos, sin of lines (B, N, P, 2) at their middle; unused ones look along x."""
+    middle = line.shape[2] // 2
+    along = line[:, :, min(middle + 1, line.shape[2] - 1)] - line[:, :, middle - 1]
+    length = along.norm(dim=-1, keepdim=True)
+    ahead = torch.where(length > 1e-6, along / length.clamp_min(1e-6), along.new_tensor([1.0, 0.0]))
+    return torch.cat([line[:, :, middle], ahead], -1)

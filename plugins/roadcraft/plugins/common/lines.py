@@ -7,13 +7,16 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.plugins.common.kernels import array, compiled
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
 from roadcraft.plugins.common.line_kernels import beside_into, info_into
+from roadcraft.plugins.common.line_model_config import LineModelConfig
 
-KINDS = 7
 POINT_STRIDE = 4  # points that are embedded: every 8 m is enough to tell a bend
 NEVER = -1e30  # what is not real never is the maximum
 
@@ -26,7 +29,7 @@ class LineEncoder(nn.Module):
         self.point, self.shape = mlp(11, dim, dim), nn.Linear(dim, dim)
         self.info = mlp(INFO_COLUMNS, dim, dim)
         self.lead = mlp(8, dim, dim)
-        self.objects, self.kind = mlp(17, dim, dim), nn.Embedding(KINDS, dim)
+        self.objects, self.kind = mlp(17, dim, dim), nn.Embedding(len(ObjectKind), dim)
         self.object = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
 
@@ -78,3 +81,22 @@ def nearest_line(targets: Mapping[str, Tensor]) -> Tensor:
     along = (ahead * gap).sum(-1).abs()
     far = (across + (along - 2.0).clamp_min(0.0)).masked_fill(~targets["reference_valid"], torch.inf)
     return far.argmin(-1)
+
+
+def start_beside(info: Tensor) -> tuple[Tensor, Tensor]:
+    """The ego's offset (m) and slope beside lines, (...), of their ``reference_info`` (..., I)."""
+    slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
+    return info[..., LATERAL], slope
+
+
+def near_weights(valid: Tensor, time_s: Tensor, config: LineModelConfig) -> Tensor:
+    """Weights (B, T) in the loss of poses at ``time_s`` (T,), known where ``valid`` (B, T): they sum to 1."""
+    weight = valid / (1.0 + time_s / config.time_discount_s)
+    return weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+
+
+def pose_error(drive: Tensor, goal: Tensor, config: LineModelConfig) -> Tensor:
+    """What poses (..., 5) x, y, cos, sin, speed lack to those of ``goal``, in position, heading and speed: (...)."""
+    error = functional.smooth_l1_loss(drive, goal, reduction="none")
+    heading, speed = config.heading_weight * error[..., 2:4].sum(-1), config.speed_weight * error[..., 4]
+    return error[..., :2].sum(-1) + heading + speed

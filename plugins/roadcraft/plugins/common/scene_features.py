@@ -1,4 +1,4 @@
-"""What an encoder sees of a scene: settings that encoders share (no torch)."""
+"""Settings that encoders share (no torch)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.plugins.common.attention_config import AttentionConfig
 
 if TYPE_CHECKING:
     from roadcraft.core.types import FeatureSpec
@@ -14,9 +15,11 @@ EGO_CHANNELS = ("vx", "vy", "ax", "ay", "steering", "yaw_rate", "stopped_time_s"
 
 
 @dataclass(frozen=True)
-class SceneFeatureConfig:
-    """What an encoder sees of a scene, but for the map."""
+class SceneFeatureConfig(AttentionConfig):
+    """What an encoder sees of a scene, but for the map, and how wide it is."""
 
+    dim: Annotated[int, Range(">= 1")] = 64
+    """Width of the scene tokens; a multiple of heads."""
     ego_channels: Annotated[tuple[str, ...], OneOf(*EGO_CHANNELS)] = ("vx", "ax")
     """Current states of the ego that are read; stopped_time_s is how long it has just stood. nuPlan's logs hold neither
     steering nor yaw rate (they are 0)."""
@@ -35,7 +38,11 @@ class SceneFeatureConfig:
     """Distance from the ego up to which objects and map are read."""
 
     def __post_init__(self) -> None:
-        check(self, ("ego_channels", len(self.ego_channels) > 0, "must name at least one"))
+        check(
+            self,
+            ("ego_channels", len(self.ego_channels) > 0, "must name at least one"),
+            ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}"),
+        )
 
     def features(self, **more: Any) -> FeatureSpec:
         """Features for an encoder: neither lanes, reference lines nor targets but for what ``more`` says."""

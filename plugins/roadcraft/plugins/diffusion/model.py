@@ -18,7 +18,7 @@ nearer to the middle answer, the likelier. (Agreement of all samples of a line c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -26,11 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
-from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, check_interval
+from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
-from roadcraft.plugins.common.lines import LineEncoder, nearest_line
+from roadcraft.plugins.common.lines import LineEncoder, near_weights, nearest_line, pose_error, start_beside
 from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
@@ -38,7 +38,6 @@ from roadcraft.plugins.diffusion.guidance import apply_guidance
 from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
 
-KINDS = 7  # of ObjectKind
 APPROACH_S = 3.0  # of travel, in which a car that is off its line comes back onto it
 NEARNESS_M = 1.0  # a sample further by this much from its line's middle answer is e times less likely
 
@@ -76,7 +75,8 @@ class Diffusion(nn.Module):
         super().__init__()
         self.config, self.dim = config, dim
         c = config
-        self.spec = _spec(c, features)
+        agents = min(c.future_agents, features.agents)
+        self.spec = features_of_lines("diffusion", c, features, agents, instruction_words=c.max_words)
         self.lines, self.condition_encoder = LineEncoder(dim), ConditionEncoder(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.rank, self.wish = (
@@ -85,7 +85,8 @@ class Diffusion(nn.Module):
         )
         self.context = TransformerLayer(dim, c.heads, c.feed_forward, c.dropout, cross=True)
         self.norm, self.logit = nn.LayerNorm(dim), mlp(dim, dim, 1)
-        self.agent, self.agent_kind, self.agent_token = mlp(8, dim, dim), nn.Embedding(KINDS, dim), nn.Linear(dim, dim)
+        self.agent, self.agent_kind = mlp(8, dim, dim), nn.Embedding(len(ObjectKind), dim)
+        self.agent_token = nn.Linear(dim, dim)
         self.decoder = FrenetDecoder(
             c.speed_knots_s, c.offset_knots_s, c.future_steps, c.reference_interval_m, c.min_knot_speed_mps
         )
@@ -193,12 +194,8 @@ class Diffusion(nn.Module):
         goal, valid = targets["ego_future"], targets["ego_future_valid"]
         values, others, known = self._wanted(targets, p.line)
         some = valid.any(-1).to(p.values.dtype)[:, None]
-        weight = valid / (1.0 + p.time_s / c.time_discount_s)
-        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
-        error = functional.smooth_l1_loss(p.drive, goal[:, None].expand_as(p.drive), reduction="none")
-        regression = (
-            error[..., :2].sum(-1) + c.heading_weight * error[..., 2:4].sum(-1) + c.speed_weight * error[..., 4]
-        )
+        weight = near_weights(valid, p.time_s, c)
+        regression = pose_error(p.drive, goal[:, None].expand_as(p.drive), c)
         miss = (p.values - values[:, None]).square().mean(-1)
         terms = {
             "value": c.coefficient_weight * (miss * some).mean(),
@@ -306,8 +303,7 @@ def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Te
     reference, info = f["reference"], f["reference_info"]
     shape = reference[..., :4].gather(1, line[..., None, None].expand(-1, -1, reference.shape[2], 4))
     info = info.gather(1, line[..., None].expand(-1, -1, info.shape[-1]))
-    slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
-    return shape, info[..., LATERAL], slope
+    return shape, *start_beside(info)
 
 
 def _spread(decoder: FrenetDecoder) -> Tensor:
@@ -325,16 +321,3 @@ def _approach(decoder: FrenetDecoder) -> Tensor:
     u = torch.tensor(decoder.offset_at_s).div(APPROACH_S).clamp_max(1.0)
     left = 1.0 - u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
     return torch.cat([torch.zeros(decoder.speed_size), left / OFFSET_SCALE])
-
-
-def _spec(c: DiffusionConfig, features: FeatureSpec) -> FeatureSpec:
-    check_interval("diffusion", features)
-    return replace(
-        features,
-        reference_lines=c.reference_lines,
-        reference_points=c.reference_points,
-        reference_interval_m=c.reference_interval_m,
-        future_steps=c.future_steps,
-        future_agents=min(c.future_agents, features.agents),
-        instruction_words=c.max_words,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Range, check
+from roadcraft.core.rules import Range
 from roadcraft.plugins.common.scene_features import MapFeatureConfig
 
 
@@ -19,20 +19,14 @@ class HeteroGnnConfig(MapFeatureConfig):
     radius_m 100, agent_lanes 16, agent_agents 16.
     """
 
-    dim: Annotated[int, Range(">= 1")] = 64
-    """Width of the scene tokens; a multiple of heads."""
     edge_dim: Annotated[int, Range(">= 1")] = 32
     """Width of what an edge says (relative pose, relation)."""
     map_layers: Annotated[int, Range(">= 1")] = 2
     """Rounds of messages among lanes and from crosswalks; they are kept across the steps of a drive."""
     layers: Annotated[int, Range(">= 1")] = 1
     """Rounds of messages with agents, at every step."""
-    heads: Annotated[int, Range(">= 1")] = 4
-    """Attention heads."""
     feed_forward: Annotated[int, Range(">= 1")] = 1
     """Width of the feed-forward layers, as a multiple of dim."""
-    dropout: Annotated[float, Range("[0, 1)")] = 0.0
-    """Dropout; larger values regularize more, for large data sets."""
     lane_successors: Annotated[int, Range(">= 1")] = 2
     """Lanes that follow a lane, and as many before it, that it hears."""
     lane_neighbors: Annotated[int, Range(">= 1")] = 4
@@ -51,9 +45,3 @@ class HeteroGnnConfig(MapFeatureConfig):
     """Longest edge within the map."""
     agent_radius_m: Annotated[float, Range("> 0")] = 50.0
     """Longest edge from or to an agent."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(
-            self, ("dim", self.heads < 1 or self.dim % self.heads == 0, f"must be a multiple of heads = {self.heads}")
-        )

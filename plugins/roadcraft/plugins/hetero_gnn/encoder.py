@@ -13,17 +13,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import EgoStates
-from roadcraft.plugins.common.layers import mlp
+from roadcraft.plugins.common.layers import mlp, pose_of_line
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import Edges, RelativePose, make_edges, nearest, relative
 from roadcraft.plugins.hetero_gnn.layers import GraphLayer, Relation, name_of
 from roadcraft.plugins.hetero_gnn.map_part import MapPart
 
-KINDS = 7  # of ObjectKind
-LIGHTS = 5  # LightState and none
+LIGHTS = len(LightState) + 1  # and none
 RELATIONS: tuple[Relation, ...] = (("lane", "agent"), ("agent", "agent"), ("static", "agent"), ("agent", "lane"))
 
 
@@ -37,7 +37,7 @@ class HeteroGnn(nn.Module):
         dim = self.dim = config.dim
         self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
         self.agent = mlp(agent_size(c.past_steps), dim, dim)
-        self.object_kind = nn.Embedding(KINDS, dim)
+        self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.static = mlp(2, dim, dim)
         self.map = MapPart(config)
         self.light, self.route = nn.Embedding(LIGHTS, dim), nn.Embedding(2, dim)
@@ -91,7 +91,7 @@ class HeteroGnn(nn.Module):
         pose = {
             "agent": torch.cat([here, f["agent"][:, :, -1, :4]], 1),
             "static": f["static"][..., :4],
-            "lane": _lane_pose(f["lane"][..., :2]),
+            "lane": pose_of_line(f["lane"][..., :2]),
             "crosswalk": torch.cat([center, ahead], -1),
         }
         mask = {
@@ -134,12 +134,3 @@ def _reorder(known: Tensor, ids: Tensor) -> Tensor:
     """Tokens (B, N, D) by ascending id in the order of ids (B, N)."""
     rank = ids.argsort(dim=1, stable=True).argsort(1)
     return known.gather(1, rank[..., None].expand_as(known))
-
-
-def _lane_pose(line: Tensor) -> Tensor:
-    """Pose (B, N, 4) of lines (B, N, P, 2) at their middle; unused ones look along x."""
-    middle = line.shape[2] // 2
-    along = line[:, :, min(middle + 1, line.shape[2] - 1)] - line[:, :, middle - 1]
-    length = along.norm(dim=-1, keepdim=True)
-    ahead = torch.where(length > 1e-6, along / length.clamp_min(1e-6), along.new_tensor([1.0, 0.0]))
-    return torch.cat([line[:, :, middle], ahead], -1)

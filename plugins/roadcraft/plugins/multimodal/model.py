@@ -10,17 +10,15 @@ choice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
-from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder, check_interval
+from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, full_precision, mlp
-from roadcraft.plugins.common.lines import LineEncoder, nearest_line
+from roadcraft.plugins.common.lines import LineEncoder, near_weights, nearest_line, pose_error, start_beside
 from roadcraft.plugins.multimodal.config import MultimodalConfig
 
 AGENT_POSES = 16  # of an agent's future that the head gives; those between are interpolated
@@ -33,7 +31,7 @@ class Multimodal(nn.Module):
         super().__init__()
         self.config, self.dim = config, dim
         c = config
-        self.spec = _spec(c, features)
+        self.spec = features_of_lines("multimodal", c, features, min(c.future_agents, features.agents))
         self.lines = LineEncoder(dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.rank = nn.Parameter(torch.randn(c.reference_lines, 1, dim) * 0.1)
@@ -75,11 +73,10 @@ class Multimodal(nn.Module):
             x = layer(x, valid, encoding.tokens, encoding.mask)
         x = self.norm(x)
         info = f["reference_info"].repeat_interleave(c.modes, 1)
-        slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
         lines = f["reference"][..., :4].repeat_interleave(c.modes, 1)
         speed, offset, logits = self.speed(x).float(), self.offset(x).float(), self.logit(x)[..., 0].float()
         with full_precision(x):
-            trajectories = self.decoder(speed, offset, lines, info[..., LATERAL], slope, f["ego"][:, 0])
+            trajectories = self.decoder(speed, offset, lines, *start_beside(info), f["ego"][:, 0])
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
         time_s = INTERVAL_S * torch.arange(1, c.future_steps + 1, device=x.device)
         return Prediction(trajectories, logits, self._agents(encoding, f), time_s)
@@ -114,15 +111,11 @@ class Multimodal(nn.Module):
         ego = prediction.ego.unflatten(1, (c.reference_lines, c.modes))
         line = nearest_line(targets)
         mine = ego[torch.arange(b), line]
-        weight = valid / (1.0 + prediction.time_s / c.time_discount_s)
-        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        weight = near_weights(valid, prediction.time_s, c)
         gap = (mine[..., :2] - goal[:, None, :, :2]).norm(dim=-1)
         mode = (gap.detach() * weight[:, None]).sum(-1).argmin(-1)
         best = mine[torch.arange(b), mode]
-        error = functional.smooth_l1_loss(best, goal, reduction="none")
-        regression = (
-            error[..., :2].sum(-1) + c.heading_weight * error[..., 2:4].sum(-1) + c.speed_weight * error[..., 4]
-        )
+        regression = pose_error(best, goal, c)
         terms = {
             "regression": c.regression_weight * (regression * weight).sum(-1).mean(),
             "choice": c.classification_weight * functional.cross_entropy(prediction.logits, line * c.modes + mode),
@@ -134,15 +127,3 @@ class Multimodal(nn.Module):
             )
             terms["agent"] = c.agent_weight * (miss.sum(-1) * seen).sum() / seen.sum().clamp_min(1)
         return terms
-
-
-def _spec(c: MultimodalConfig, features: FeatureSpec) -> FeatureSpec:
-    check_interval("multimodal", features)
-    return replace(
-        features,
-        reference_lines=c.reference_lines,
-        reference_points=c.reference_points,
-        reference_interval_m=c.reference_interval_m,
-        future_steps=c.future_steps,
-        future_agents=min(c.future_agents, features.agents),
-    )

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from roadcraft.core.rules import Range, check
+from roadcraft.plugins.common.attention_config import AttentionConfig
 
 
 @dataclass(frozen=True)
-class TokensConfig:
+class TokensConfig(AttentionConfig):
     """Motion tokens of all road users.
 
     The defaults are small. For a large data set: layers 6, heads 8, feed_forward 4, relation_dim 64, dropout 0.1, 2048
@@ -29,12 +30,6 @@ class TokensConfig:
     """Training batches that the vocabulary is built from."""
     layers: Annotated[int, Range(">= 1")] = 2
     """Layers of the decoder."""
-    heads: Annotated[int, Range(">= 1")] = 4
-    """Attention heads."""
-    feed_forward: Annotated[int, Range(">= 1")] = 2
-    """Width of the feed-forward layers, as a multiple of dim."""
-    dropout: Annotated[float, Range("[0, 1)")] = 0.0
-    """Dropout; larger values regularize more, for large data sets."""
     relation_dim: Annotated[int, Range(">= 1")] = 16
     """Channels that say where one thing lies as seen from another."""
     past_tokens: Annotated[int, Range(">= 1")] = 4

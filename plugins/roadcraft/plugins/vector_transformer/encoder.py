@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
-from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
+from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp, pose_of_line
 from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
 
-KINDS = 7  # of ObjectKind
-LIGHTS = 5  # LightState and none
+LIGHTS = len(LightState) + 1  # and none
 
 
 class VectorTransformer(nn.Module):
@@ -32,7 +32,7 @@ class VectorTransformer(nn.Module):
         dim = self.dim = config.dim
         self.ego = EgoStates(dim, config.heads, config.ego_channels, config.undropped_channels, config.state_dropout)
         self.agent = mlp(agent_size(config.past_steps), dim, dim)
-        self.object_kind = nn.Embedding(KINDS, dim)
+        self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.static = mlp(2, dim, dim)
         self.lane_point, self.lane = mlp(8, dim // 2, dim // 2), mlp(dim // 2, dim, dim)
         self.lane_info, self.light = mlp(5, dim), nn.Embedding(LIGHTS, dim)
@@ -76,7 +76,7 @@ class VectorTransformer(nn.Module):
     def _lanes(self, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         lane, info = f["lane"], f["lane_info"]
         middle = lane.shape[2] // 2
-        pose = _pose(lane[..., :2], middle)
+        pose = pose_of_line(lane[..., :2])
         center = lane[..., :2]
         forward = torch.cat([center[:, :, 1:] - center[:, :, :-1], center[:, :, -1:] - center[:, :, -2:-1]], 2)
         ahead, left, right = forward / 2.0, (lane[..., 2:4] - center) / 2.0, (lane[..., 4:6] - center) / 2.0
@@ -92,11 +92,3 @@ class VectorTransformer(nn.Module):
         center = outline.mean(2)
         pose = torch.cat([center, torch.ones_like(center[..., :1]), torch.zeros_like(center[..., :1])], -1)
         return self.crosswalk(self.crosswalk_point((outline - center[:, :, None]) / 5.0).amax(2)), pose
-
-
-def _pose(line: Tensor, middle: int) -> Tensor:
-    """Pose (B, N, 4) x, y, cos, sin of polylines (B, N, P, 2) at their middle; zero lines look along x."""
-    along = line[:, :, min(middle + 1, line.shape[2] - 1)] - line[:, :, middle - 1]
-    length = along.norm(dim=-1, keepdim=True)
-    ahead = torch.where(length > 1e-6, along / length.clamp_min(1e-6), along.new_tensor([1.0, 0.0]))
-    return torch.cat([line[:, :, middle], ahead], -1)
