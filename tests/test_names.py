@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")
+# not "licence": Drive.licence and MapData.licence are keys of stores that are there already
 BRITISH = ("centre", "neighbour", "behaviour", "colour", "synthesise", "manoeuvre", "normalise", "summarise")
 
 

@@ -1,4 +1,4 @@
-"""Features and targets are what they were when ``recorded_features.npz`` was made, before feature groups: to the last
+"""Features and targets are what they were when ``recorded_features.npz`` was made: to the last
 bit on the same kind of processor."""
 
 from __future__ import annotations

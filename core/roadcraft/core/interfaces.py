@@ -220,7 +220,7 @@ class ScenarioSource(ABC):
             yield from self.rows(log)
 
 
-# ---- learned behaviour (torch is imported by implementations only) -------------------
+# ---- learned behavior (torch is imported by implementations only) -------------------
 
 
 def accepts(function: Callable[..., Any], name: str) -> bool:
@@ -245,7 +245,7 @@ class SceneEncoder(Protocol):
 
 
 class BehaviorModel(Protocol):
-    """A ``torch.nn.Module`` that turns an encoding into behaviour. Constructed as ``Target(config, dim=encoder.dim,
+    """A ``torch.nn.Module`` that turns an encoding into behavior. Constructed as ``Target(config, dim=encoder.dim,
     features=encoder.features())``. Its arrays have the capacities that its own ``features()`` asks for, usually the
     encoder's and some more. A class attribute ``learning_rate`` is the peak it is trained with where the configuration
     gives none."""

@@ -1,4 +1,4 @@
-"""Conformance of scene encoders and behaviour models (needs torch)."""
+"""Conformance of scene encoders and behavior models (needs torch)."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class EncoderConformance:
             check_gradients(encoder)
 
     def test_scenes_do_not_mix(self, encoder: Any) -> None:
-        """Neither with their neighbours, bit for bit, nor with how many there are, but for rounding."""
+        """Neither with their neighbors, bit for bit, nor with how many there are, but for rounding."""
         import torch
 
         features = made_up_features(encoder.features())
@@ -195,7 +195,7 @@ class EncoderConformance:
                 for rows in ([0, 1, 2], [0, 2, 1], [0, 0, 0], [0])
             )
         for other in others[:2]:
-            torch.testing.assert_close(other, both, rtol=0, atol=0, msg="a scene's tokens depend on its neighbours")
+            torch.testing.assert_close(other, both, rtol=0, atol=0, msg="a scene's tokens depend on its neighbors")
         torch.testing.assert_close(others[2], both, rtol=1e-3, atol=1e-3, msg="a scene alone has other tokens")
 
     def test_weights_are_all_that_has_to_be_stored(self, encoder: Any) -> None:
@@ -359,7 +359,7 @@ class ModelConformance:
         check_prediction(self.sample(pair, features, [0, 1, 2]), pair[1].features(), 3)
 
     def test_scenes_do_not_mix(self, pair: tuple[Any, Any]) -> None:
-        """Neither with their neighbours, bit for bit, nor with how many there are, but for rounding."""
+        """Neither with their neighbors, bit for bit, nor with how many there are, but for rounding."""
         import torch
 
         features = self.scenes(pair)
@@ -370,7 +370,7 @@ class ModelConformance:
             extras = [(v, both.extras[k]) for k, v in other.extras.items()]
             for got, wanted in ((other.ego, both.ego), (other.logits, both.logits), *extras):
                 torch.testing.assert_close(
-                    got[0], wanted[0], rtol=0, atol=0, msg="a scene's answer depends on its neighbours"
+                    got[0], wanted[0], rtol=0, atol=0, msg="a scene's answer depends on its neighbors"
                 )
         best = both.logits[0].argmax()
         torch.testing.assert_close(

@@ -1,0 +1,1 @@
+"""The planner ``guard``: another planner under supervision."""

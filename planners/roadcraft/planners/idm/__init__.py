@@ -1,0 +1,1 @@
+"""The planner ``idm``: the intelligent driver model along the route."""

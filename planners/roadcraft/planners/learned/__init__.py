@@ -1,0 +1,1 @@
+"""The planner ``learned``: drives by a trained network; checkpoints."""

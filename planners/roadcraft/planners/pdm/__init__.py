@@ -1,0 +1,1 @@
+"""The planner ``pdm_closed``: proposals, simulation, choice."""

@@ -1,0 +1,1 @@
+"""Scores of simulated trajectories, which ``pdm_closed`` and ``guard`` share."""

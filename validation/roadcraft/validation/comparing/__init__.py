@@ -1,0 +1,1 @@
+"""Two runs compared: differences of configuration, paired figures, verdict, table, JUnit."""

@@ -1,0 +1,1 @@
+"""The demo, and long work as commands that can be resumed."""

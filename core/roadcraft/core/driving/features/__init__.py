@@ -1,0 +1,1 @@
+"""Features: what networks read of a scene, in groups that any package can add to."""

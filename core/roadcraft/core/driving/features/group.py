@@ -121,9 +121,11 @@ class FeatureGroup(TensorGroup):
         """Fill row ``b`` of the group's tensors.
 
         Args:
-            scene: the scene, global frame: ego and its past, objects, lights, route, goal, map (``SceneArrays``). out:
-            all tensors by name, (B, ...), zeros at first; those of the groups in ``needs`` are written already in row
-            ``b``. b: the row. spec: all that is asked for; ``self.config`` are the group's own settings.
+            scene: the scene, global frame: ego and its past, objects, lights, route, goal, map (``SceneArrays``).
+            out: all tensors by name, (B, ...), zeros at first; those of the groups in ``needs`` are written already
+                in row ``b``.
+            b: the row.
+            spec: all that is asked for; ``self.config`` are the group's own settings.
         """
 
 

@@ -68,18 +68,18 @@ class FeatureSpec:
 
     ::
 
-        FeatureSpec(agents=16, lanes=24)                                     # settings of our own groups by their short
-        names FeatureSpec({"ego_history": {"steps": 10}}, agents=16)               # with a group of a third party
-        replace(spec, agents=20)                                             # dataclasses.replace
+        FeatureSpec(agents=16, lanes=24)                              # settings of our own groups by short names
+        FeatureSpec({"ego_history": {"steps": 10}}, agents=16)        # with a group of a third party
+        replace(spec, agents=20)                                      # dataclasses.replace
         spec.with_groups(ego_history={"steps": 10}).groups["ego_history"]
 
     Our own groups are always there, with the defaults of their settings where nothing is said; ``roadcraft features``
     lists all groups, their tensors and columns, ``roadcraft plugins feature NAME`` the settings of one.
 
     Args:
-        groups: settings by the group's name: an instance of the group's config dataclass, or a mapping that is checked
-        against it. capacities: settings of our own groups by their short names (``KEYWORDS``); they go before
-        ``groups``.
+        groups: settings by the group's name: an instance of the group's config dataclass, or a mapping that is
+            checked against it.
+        capacities: settings of our own groups by their short names (``KEYWORDS``); they go before ``groups``.
 
     Raises:
         TypeError: an unknown short name.

@@ -1,0 +1,1 @@
+"""Plane geometry: angles, boxes, polygons, polylines, arc paths, corridors."""

@@ -1,0 +1,1 @@
+"""The map's spatial index: polygons in the cells of a grid."""

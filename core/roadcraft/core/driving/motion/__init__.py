@@ -1,0 +1,1 @@
+"""How vehicles move and are controlled: kinematic bicycle, LQR tracker, intelligent driver model, smoothing filters."""

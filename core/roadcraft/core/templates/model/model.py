@@ -1,4 +1,4 @@
-"""A behaviour model: along each line ahead a few speed profiles, the likeliest of which is driven. Small, but complete.
+"""A behavior model: along each line ahead a few speed profiles, the likeliest of which is driven. Small, but complete.
 
 A reference line (own lane, left, right; see ``FeatureSpec``) says where the road goes; the network says how fast. So it steers from the first step of training on
 and learns only when to go, to slow down and to stop.

@@ -1,0 +1,1 @@
+"""The network of the model ``tokens``: decoder, attention to the scene, relations, loss."""

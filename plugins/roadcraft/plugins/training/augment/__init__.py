@@ -1,0 +1,1 @@
+"""Augmentation of training samples: perturbed egos, late starts, agent dropout, maneuvers, commands."""

@@ -1,0 +1,1 @@
+"""One training run: settings, module, checkpoints, resume, processes, progress, model card."""

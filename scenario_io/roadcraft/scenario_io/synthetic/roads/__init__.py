@@ -1,0 +1,1 @@
+"""Roads and junctions of made-up worlds, and the paths that drivers follow on them."""

@@ -1,0 +1,1 @@
+"""Situations that made-up worlds are built around, and the stage on which each is set up."""

@@ -1,0 +1,1 @@
+"""What metrics share: context, events, evaluation, aggregation, settings."""
