@@ -1,4 +1,4 @@
-"""The closed loop and its judgment: ``simulate``, ``evaluate``, ``score``, ``compare``, ``report``.
+"""The closed loop and its judgment: ``simulate``, ``observe``, ``evaluate``, ``score``, ``compare``, ``report``.
 
 The names listed here are stable within a minor version; modules below are private.
 """

@@ -22,3 +22,4 @@ from roadcraft.validation.scoring.junit import write_junit as write_junit
 from roadcraft.validation.scoring.rescore import rescore as rescore
 from roadcraft.validation.scoring.score import score as score
 from roadcraft.validation.simulation.loop import Failure as Failure, simulate as simulate
+from roadcraft.validation.simulation.observe import observe as observe
