@@ -44,6 +44,58 @@ def test_a_kernel_is_read_again(tmp_path: Path) -> None:
     assert run(tmp_path, str(tmp_path / "cache")) == (["42", "1"], "")
 
 
+def run_in_terminal(folder: Path, source: str, **env: str) -> str:
+    """What a process writes into a terminal that is its standard error alone."""
+    script, (ours, theirs) = folder / "kernel.py", os.openpty()
+    script.write_text(source)
+    chosen = {LOCATOR: "roadcraft.core.kernel_files.Locator", **env}
+    try:
+        subprocess.run(
+            [sys.executable, str(script)],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            env={**os.environ, **chosen},
+            check=True,
+        )
+        os.write(theirs, b"END")
+        said = b""
+        while not said.endswith(b"END"):
+            said += os.read(ours, 4096)
+        return said.decode().removesuffix("END").replace("\r\n", "\n")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+TWO_TYPES = f"{KERNEL}double(2.0)\n"
+IN_A_WORKER = """
+import multiprocessing, runpy, sys
+
+if __name__ == "__main__":
+    p = multiprocessing.get_context("spawn").Process(target=runpy.run_path, args=(sys.argv[0] + ".kernel",))
+    p.start()
+    p.join()
+    sys.exit(p.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+def test_a_person_at_a_terminal_is_told_once_that_kernels_are_compiled(tmp_path: Path) -> None:
+    said = f"note: compiling kernels, once (they are kept in {tmp_path / 'a'}); ROADCRAFT_QUIET=1 hides this\n"
+    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "a")}) == said
+    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "a")}) == ""
+    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "b"), "ROADCRAFT_QUIET": "1"}) == ""
+    assert (tmp_path / "b").is_dir()
+    assert "a minute" in run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: ""})
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+def test_a_worker_leaves_telling_to_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py.kernel").write_text(KERNEL)
+    assert run_in_terminal(tmp_path, IN_A_WORKER, **{VARIABLE: str(tmp_path / "c")}) == ""
+    assert list((tmp_path / "c").rglob("*.nbc"))
+
+
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
 @pytest.mark.parametrize(
     "damage",

@@ -1,5 +1,5 @@
 """How numba reads and writes the files of compiled kernels: what is damaged is compiled anew, and a disk that refuses
-costs no run.
+costs no run. The first kernel that a person waits for is told of.
 
 Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is
 declared. Every file ends with a digest of what stands before it; pickle stops reading where its own stream ends, so
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from numba.core import caching, config
 
 from roadcraft.core.kernel_cache import drop_old, state_of
 
+QUIET = "ROADCRAFT_QUIET"
 _DIGEST = 16
 
 
@@ -72,6 +74,13 @@ def _folder(module: str, file: str) -> str:
 class CacheFile(caching.IndexDataCacheFile):
     """Numba's index and data files with digests. A file that is not whole is as if it were not there."""
 
+    def load(self, key: Any) -> Any:
+        found = super().load(key)
+        if found is None and _is_watched():
+            kept = f"once (they are kept in {_home()})" if self._cache_path else "which takes about a minute"
+            _once(f"note: compiling kernels, {kept}; {QUIET}=1 hides this")
+        return found
+
     def save(self, key: Any, data: Any) -> None:
         if not self._cache_path:
             return
@@ -104,6 +113,14 @@ class CacheFile(caching.IndexDataCacheFile):
         yield content
         with super()._open_for_write(filepath) as f:
             f.write(content.getvalue() + _digest(content.getvalue()))
+
+
+def _is_watched() -> bool:
+    """Whether a person reads the standard error of this process: a terminal's or a notebook's, and not of a worker,
+    whose parent tells it."""
+    shown = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
+    mine = tell is _print and multiprocessing.parent_process() is None
+    return shown and mine and os.environ.get(QUIET, "") in ("", "0")
 
 
 def _is_whole(path: str) -> bool:
