@@ -9,7 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import Polylines
 from roadcraft.core.driving.motion.bicycle import motion_of
-from roadcraft.core.driving.multi_agent.collisions import check_into
+from roadcraft.core.driving.multi_agent.collisions import Checks, check_into
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import field_of_edges
 from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep
@@ -56,9 +56,9 @@ def test_check_kernel_of_32_agents(benchmark: Any) -> None:
     many = CrowdStep(crowd(SCENARIOS))
     many.check()
     c = many.crowd
-    out = (many.corners[0], np.empty((AGENTS, 3)), many.touched[0], many.off[0])
+    out = Checks(many.corners[0], many.touched[0], many.off[0], np.empty((AGENTS, 3)))
     args = (frozen(many.boxes[0]), frozen(c.vehicle[0], np.int64), frozen(c.valid[0], np.bool_), c.field, 0)
-    benchmark(lambda: check_into(*args, *out))
+    benchmark(lambda: check_into(*args, out))
 
 
 def test_steps_of_64_scenarios(benchmark: Any) -> None:

@@ -102,8 +102,7 @@ def test_polygons_with_holes_against_a_slow_twin(seed: int) -> None:
     ]
     shape = Polygons.build([rings])
     out, scratch = np.zeros((CELLS, CELLS), np.uint8), np.zeros((CELLS, CELLS + 1), np.uint8)
-    c, s = np.cos(ego[2]), np.sin(ego[2])
-    k.fill_polygon(out, scratch, shape.points, shape.rings, 0, len(rings), ego, c, s, CELL_M, 200)
+    k.fill_polygon(out, scratch, shape.points, shape.rings, 0, len(rings), k.view_of(ego, CELL_M), 200)
     assert not scratch.any()
     mine = [local(r, ego) for r in rings]
     distance = np.minimum.reduce([to_segments(centers(), r) for r in mine])
@@ -121,7 +120,7 @@ def test_a_polygon_on_the_lattice_of_centres_is_filled_once() -> None:
             shape = Polygons.build([[np.array([[a, p], [b, p], [b, q], [a, q], [a, p]])]])
             out[:] = 0
             scratch = np.zeros((CELLS, CELLS + 1), np.uint8)
-            k.fill_polygon(out, scratch, shape.points, shape.rings, 0, 1, ego, 1.0, 0.0, CELL_M, 1)
+            k.fill_polygon(out, scratch, shape.points, shape.rings, 0, 1, k.view_of(ego, CELL_M), 1)
             total += out
     np.testing.assert_array_equal(total, 1)
 
@@ -142,8 +141,9 @@ def test_boxes_and_lines_against_a_slow_twin(seed: int, quarter_turns: float | N
     agree(out[k.VEHICLE] == 255, (across < 0) & (along < 0), np.abs(np.maximum(across, along)))
     out[:] = 0
     half, start = rng.uniform(0.3, 2.0), center - 0.5 * length * ahead
-    u, v = k.to_cells(*start, ego, 1.0, 0.0, CELLS, CELL_M)
-    k.draw_bar(out, 3, u, v, -ahead[0], -ahead[1], length / CELL_M, half / CELL_M, True, 9, -1, 0, 0)
+    u, v = k.to_cells(*start, k.view_of(ego, CELL_M), CELLS)
+    bar = k.Bar(u, v, -ahead[0], -ahead[1], length / CELL_M, half / CELL_M)
+    k.draw_bar(out, 3, bar, True, 9, -1, 0, 0)
     gap = to_segments(centers(), np.stack([start, start + length * ahead])) - half
     agree(out[3] == 9, gap < 0, np.abs(gap))
 
@@ -323,7 +323,7 @@ def test_without_a_raster_there_is_no_array() -> None:
 def test_degenerate_polygons_are_left_out(world: Any) -> None:
     bent = Polygons.build([[world.areas.polygons[0][0]], []])
     broken = replace(world, areas=replace(world.areas, polygons=bent))
-    assert len(raster_map(broken).lane) == 1 + len(world.lanes)
+    assert len(raster_map(broken).areas.lane) == 1 + len(world.lanes)
     assert raster_map(broken) is raster_map(broken)
 
 
@@ -340,7 +340,7 @@ def test_layers_against_a_slow_twin(seed: int, kind: LayerKind) -> None:
     cell_m = rng.uniform(0.3, 4.0)
     corner = np.array([*(ego[:2] + rng.uniform(-30, 30, 2)), rng.uniform(-4, 4)])
     out = np.zeros((CHANNELS, CELLS, CELLS), np.uint8)
-    k.draw_grid(out, ego, CELL_M, int(kind), corner, cell_m, values, low, high)
+    k.draw_grid(out, ego, CELL_M, int(kind), corner, cell_m, values, (low, high))
     c, s = np.cos(ego[2]), np.sin(ego[2])
     at = centers()
     world = np.stack([c * at[..., 0] - s * at[..., 1], s * at[..., 0] + c * at[..., 1]], -1) + ego[:2]

@@ -11,6 +11,7 @@ so on.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -33,30 +34,37 @@ FAINT = 7.0  # tokens whose label would be less than e^-7 of the closest one's g
 GROWTH = 1.15  # of the radius, as long as the vocabulary is too small for it
 
 
+class _Box(NamedTuple):
+    """A box at a pose."""
+
+    x: float
+    y: float
+    cos: float
+    sin: float
+    length: float
+    width: float
+
+
 @njit(cache=True, nogil=True)
-def corner_distance(
-    ax: float, ay: float, ac: float, asn: float, bx: float, by: float, bc: float, bs: float, length: float, width: float
-) -> float:
-    """Mean distance of the four corners of a box (length, width) at two poses x, y, cos, sin. Never less than the
-    distance of its centres."""
-    dx, dy = ax - bx, ay - by
-    fx, fy = 0.5 * length * (ac - bc), 0.5 * length * (asn - bs)
-    sx, sy = -0.5 * width * (asn - bs), 0.5 * width * (ac - bc)
+def corner_distance(end: F32, v: int, box: _Box) -> float:
+    """Mean distance of the four corners of a box and of the same box at pose v of end (V, 4). Never less than the
+    distance of the centres."""
+    dx, dy, length, width = end[v, 0] - box.x, end[v, 1] - box.y, box.length, box.width
+    fx, fy = 0.5 * length * (end[v, 2] - box.cos), 0.5 * length * (end[v, 3] - box.sin)
+    sx, sy = -0.5 * width * (end[v, 3] - box.sin), 0.5 * width * (end[v, 2] - box.cos)
     total = math.hypot(dx + fx + sx, dy + fy + sy) + math.hypot(dx + fx - sx, dy + fy - sy)
     return 0.25 * (total + math.hypot(dx - fx + sx, dy - fy + sy) + math.hypot(dx - fx - sx, dy - fy - sy))
 
 
 @njit(cache=True, nogil=True)
-def closest(
-    x: float, y: float, c: float, s: float, length: float, width: float, end: F32, first: int, last: int
-) -> int:
+def closest(box: _Box, end: F32, first: int, last: int) -> int:
     """The token of ``first:last`` whose last pose ``end`` (V, 4) is closest by corners, the lowest among equals."""
     best, found = np.inf, first
     for v in range(first, last):
-        dx, dy = end[v, 0] - x, end[v, 1] - y
+        dx, dy = end[v, 0] - box.x, end[v, 1] - box.y
         if dx * dx + dy * dy >= best * best:
             continue  # the corners are no nearer than the centres
-        d = corner_distance(end[v, 0], end[v, 1], end[v, 2], end[v, 3], x, y, c, s, length, width)
+        d = corner_distance(end, v, box)
         if d < best:
             best, found = d, v
     return found
@@ -71,7 +79,8 @@ def match(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64) -> 
         dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
         gc, gs = c * goal[i, 2] + s * goal[i, 3], c * goal[i, 3] - s * goal[i, 2]
         first, last = bounds[kind[i]]
-        out[i] = closest(c * dx + s * dy, c * dy - s * dx, gc, gs, size[i, 0], size[i, 1], end, first, last)
+        box = _Box(c * dx + s * dy, c * dy - s * dx, gc, gs, size[i, 0], size[i, 1])
+        out[i] = closest(box, end, first, last)
     return out
 
 
@@ -86,15 +95,15 @@ def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
         dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
         x, y = c * dx + s * dy, c * dy - s * dx
         gc, gs = c * goal[i, 2] + s * goal[i, 3], c * goal[i, 3] - s * goal[i, 2]
-        length, width = size[i, 0], size[i, 1]
-        v = closest(x, y, gc, gs, length, width, end, 0, len(end))
-        nearest = corner_distance(end[v, 0], end[v, 1], end[v, 2], end[v, 3], x, y, gc, gs, length, width)
+        box = _Box(x, y, gc, gs, size[i, 0], size[i, 1])
+        v = closest(box, end, 0, len(end))
+        nearest = corner_distance(end, v, box)
         total = 0.0
         for v in range(len(end)):
             far = (end[v, 0] - x) ** 2 + (end[v, 1] - y) ** 2 - nearest**2
             if far > FAINT * double:
                 continue  # the corners are no nearer than the centres
-            d = corner_distance(end[v, 0], end[v, 1], end[v, 2], end[v, 3], x, y, gc, gs, length, width)
+            d = corner_distance(end, v, box)
             out[i, v] = math.exp(-(d * d - nearest * nearest) / double)
             total += out[i, v]
         for v in range(len(end)):
@@ -135,12 +144,12 @@ def k_disk(end: F32, radius: float, length: float, width: float, most: int) -> I
             return chosen[:n]
         pick = left[0]
         chosen[n] = pick
-        x, y, c, s = end[pick]
+        box = _Box(end[pick, 0], end[pick, 1], end[pick, 2], end[pick, 3], length, width)
         kept = 0
         for k in range(count):
             i = left[k]
-            far = math.hypot(end[i, 0] - x, end[i, 1] - y) > radius
-            if far or corner_distance(end[i, 0], end[i, 1], end[i, 2], end[i, 3], x, y, c, s, length, width) > radius:
+            far = math.hypot(end[i, 0] - box.x, end[i, 1] - box.y) > radius
+            if far or corner_distance(end, i, box) > radius:
                 left[kept] = i
                 kept += 1
         count = kept

@@ -47,10 +47,10 @@ class MapTensors(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _nearest(
-    box: F64, kind: U8, first: int, last: int, x: float, y: float, radius: float, low: int, high: int, n: int
-) -> I64:
-    """Rows of the up to n nearest objects with low <= kind <= high, nearest first, ties in row order."""
+def _nearest(box: F64, kind: U8, frame: I64, ego: F64, radius: float, low: int, high: int, n: int) -> I64:
+    """Rows of the up to n objects of a frame (2,) that are nearest to ego, with low <= kind <= high, nearest first,
+    ties in row order."""
+    (first, last), x, y = frame, ego[0], ego[1]
     distance, row, found = np.empty(last - first), np.empty(last - first, np.int64), 0
     for i in range(first, last):
         d = (box[i, 0] - x) ** 2 + (box[i, 1] - y) ** 2
@@ -83,8 +83,8 @@ def write_agents(
     """Row b: the nearest moving objects of the last frame within ``radius``, and where each was in the earlier ones."""
     agent[b], valid[b], size[b], out_kind[b], out_id[b] = 0.0, False, 0.0, 0, 0
     steps = agent.shape[2]
-    first, last = frames[steps - 1]
-    rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, 0, LAST_MOVING, agent.shape[1])
+    first = frames[steps - 1, 0]
+    rows = _nearest(box, kind, frames[steps - 1], ego, radius, 0, LAST_MOVING, agent.shape[1])
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(rows)):
         now = rows[a]
@@ -111,8 +111,7 @@ def write_static(
 ) -> None:
     """Row b: the nearest objects of the last frame within ``radius`` that never move."""
     static[b], out_kind[b], mask[b] = 0.0, 0, False
-    first, last = frames[-1]
-    rows = _nearest(box, kind, first, last, ego[0], ego[1], radius, LAST_MOVING + 1, 255, static.shape[1])
+    rows = _nearest(box, kind, frames[-1], ego, radius, LAST_MOVING + 1, 255, static.shape[1])
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(rows)):
         i = rows[a]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Polygons
+from roadcraft.core.arrays import F64, Polygons
 from roadcraft.core.driving.features import raster_kernels as k
 from roadcraft.core.driving.features.kernels import candidates
 from roadcraft.core.driving.features.map_tensors import STOP_SIGN, CellIndex, FeatureMap, cell_index
@@ -94,15 +94,10 @@ def cell_centers(cells: int, cell_m: float) -> tuple[F64, F64]:
 
 @dataclass(frozen=True)
 class RasterMap:
-    """The polygons of a map that are drawn: drivable areas, crosswalks, stop areas and lane surfaces.
+    """The polygons of a map that are drawn: drivable areas, crosswalks, stop areas and lane surfaces; cells: polygons
+    by cell."""
 
-    polygons (N); channel (N,), value (N,) uint8: what is drawn where; lane (N,) int64: row of Lanes, -1 for areas;
-    cells: polygons by cell."""
-
-    polygons: Polygons
-    channel: U8
-    value: U8
-    lane: I64
+    areas: k.AreaArrays
     cells: CellIndex
 
 
@@ -129,7 +124,8 @@ def build_raster_map(map_data: MapData) -> RasterMap:
     channel = np.repeat(np.array(channels, np.uint8), counts)
     corners = [np.concatenate(rings[int(i)]) for i in some]
     boxes = np.array([[c.min(0), c.max(0)] for c in corners]).reshape(-1, 2, 2)
-    return RasterMap(polygons, channel[some], value[some], lane[some], cell_index(boxes))
+    drawn = k.AreaArrays(polygons.points, polygons.rings, polygons.offsets, channel[some], value[some], lane[some])
+    return RasterMap(drawn, cell_index(boxes))
 
 
 def write_raster(scene: SceneArrays, fm: FeatureMap, cell_m: float, out: U8, b: int) -> None:
@@ -143,13 +139,10 @@ def write_raster(scene: SceneArrays, fm: FeatureMap, cell_m: float, out: U8, b: 
     reach = float(np.sqrt(0.5)) * cells * cell_m
     x, y = ego[Ego.X] + ahead * np.cos(ego[Ego.HEADING]), ego[Ego.Y] + ahead * np.sin(ego[Ego.HEADING])
     areas = candidates(x, y, reach, rm.cells)
-    k.draw_areas(
-        picture, ego, cell_m, areas, rm.polygons.points, rm.polygons.rings, rm.polygons.offsets, rm.channel, rm.value,
-        rm.lane, fm.lanes.block, route,
-    )  # fmt: skip
+    k.draw_areas(picture, ego, cell_m, areas, rm.areas, fm.lanes.block, route)
     pieces = candidates(x, y, reach, fm.pieces.cells)
     k.draw_lanes(picture, ego, cell_m, pieces, fm.pieces, route, scene.lights)
     k.draw_objects(picture, ego, cell_m, scene.kind, scene.box, scene.velocity, scene.frames)
     for i in range(len(scene.layers)):
         kind, grid = LayerKind(int(scene.layers.kind[i])), scene.layers[i]
-        k.draw_grid(picture, ego, cell_m, int(kind), scene.layers.pose[i], grid.cell_m, grid.values, *LAYER_RANGE[kind])
+        k.draw_grid(picture, ego, cell_m, int(kind), scene.layers.pose[i], grid.cell_m, grid.values, LAYER_RANGE[kind])

@@ -7,6 +7,8 @@ arithmetic is float64; a center within rounding of an edge may go either way."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -34,6 +36,44 @@ _LAST_MOVING = int(ObjectKind.BICYCLE)
 _FLAT = 1e-14
 
 
+class View(NamedTuple):
+    """Whence a raster is seen: the ego's x, y, cosine and sine of its heading, and the size of a cell, m."""
+
+    x: float
+    y: float
+    cos: float
+    sin: float
+    cell_m: float
+
+
+class AreaArrays(NamedTuple):
+    """Polygons to fill, in rings of points: channel (N,), value (N,): what is drawn where; lane (N,): row of Lanes, -1
+    for areas."""
+
+    points: F64
+    rings: I64
+    offsets: I64
+    channel: U8
+    value: U8
+    lane: I64
+
+
+class Bar(NamedTuple):
+    """A rectangle from (u, v) along the unit vector (du, dv), ``half`` wide to either side, in cells."""
+
+    u: float
+    v: float
+    du: float
+    dv: float
+    length: float
+    half: float
+
+
+@njit(cache=True, nogil=True)
+def view_of(ego: F64, cell_m: float) -> View:
+    return View(ego[0], ego[1], np.cos(ego[2]), np.sin(ego[2]), cell_m)
+
+
 @njit(cache=True, nogil=True)
 def signed(value: float, limit: float) -> int:
     """Code of a signed quantity: 128 stands for 0, 1 and 255 for -limit and limit."""
@@ -47,20 +87,17 @@ def cells_ahead(cells: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def to_cells(x: float, y: float, ego: F64, c: float, s: float, cells: int, cell_m: float) -> tuple[float, float]:
+def to_cells(x: float, y: float, view: View, cells: int) -> tuple[float, float]:
     """Cell coordinates of a point of the global frame. The ego looks along -u; a quarter of the rows lies behind its
     rear axle."""
-    dx, dy = x - ego[0], y - ego[1]
-    u = cells_ahead(cells) - 0.5 - (c * dx + s * dy) / cell_m
-    v = 0.5 * cells - 0.5 - (c * dy - s * dx) / cell_m
+    dx, dy = x - view.x, y - view.y
+    u = cells_ahead(cells) - 0.5 - (view.cos * dx + view.sin * dy) / view.cell_m
+    v = 0.5 * cells - 0.5 - (view.cos * dy - view.sin * dx) / view.cell_m
     return u, v
 
 
 @njit(cache=True, nogil=True)
-def fill_polygon(
-    out: U8, scratch: U8, points: F64, rings: I64, first: int, last: int, ego: F64, c: float, s: float, cell_m: float,
-    value: int,
-) -> None:  # fmt: skip
+def fill_polygon(out: U8, scratch: U8, points: F64, rings: I64, first: int, last: int, view: View, value: int) -> None:
     """Raise the cells of a polygon (rings first..last-1, even-odd) of out (N, N) to at least ``value``. scratch (N, N +
     1): zeros, and left so.
 
@@ -71,7 +108,7 @@ def fill_polygon(
     for r in range(first, last):
         ua, va = 0.0, 0.0
         for q in range(rings[r], rings[r + 1]):
-            u, v = to_cells(points[q, 0], points[q, 1], ego, c, s, n, cell_m)
+            u, v = to_cells(points[q, 0], points[q, 1], view, n)
             if q > rings[r]:
                 low, high = min(ua, u), max(ua, u)
                 if high > 0.0 and low <= n - 1:
@@ -103,14 +140,11 @@ def _slab(p: float, across: float, along: float, low: float, high: float) -> tup
 
 
 @njit(cache=True, nogil=True)
-def draw_bar(
-    out: U8, channel: int, ua: float, va: float, du: float, dv: float, length: float, half: float, round_ends: bool,
-    value: int, pair: int, a: int, b: int,
-) -> None:  # fmt: skip
-    """Raise the cells of out[channel] within a bar to at least ``value``: the rectangle from (ua, va) along the unit
-    vector (du, dv), ``half`` wide to either side, with half discs at its ends if ``round_ends``. The two channels from
-    ``pair`` on are set to a and b there (pair -1: none)."""
+def draw_bar(out: U8, channel: int, bar: Bar, round_ends: bool, value: int, pair: int, a: int, b: int) -> None:
+    """Raise the cells of out[channel] within a bar, with half discs at its ends if ``round_ends``, to at least
+    ``value``. The two channels from ``pair`` on are set to a and b there (pair -1: none)."""
     n = out.shape[1]
+    ua, va, du, dv, length, half = bar
     ub, vb = ua + length * du, va + length * dv
     reach = half if round_ends else half * abs(dv)
     low, high = min(ua, ub) - reach, max(ua, ub) + reach
@@ -141,20 +175,18 @@ def draw_bar(
 
 @njit(cache=True, nogil=True)
 def _draw_line(
-    out: U8, channel: int, piece: F64, column: int, ego: F64, c: float, s: float, cell_m: float, half: float,
-    value: int,
-    directed: bool,
-) -> None:  # fmt: skip
+    out: U8, channel: int, piece: F64, column: int, view: View, half: float, value: int, directed: bool
+) -> None:
     """One polyline: columns ``column``, ``column + 1`` of piece (P, 6). A directed one also tells cos and sin of its
     heading in the ego frame."""
     ua, va = 0.0, 0.0
     for k in range(len(piece)):
-        u, v = to_cells(piece[k, column], piece[k, column + 1], ego, c, s, out.shape[1], cell_m)
+        u, v = to_cells(piece[k, column], piece[k, column + 1], view, out.shape[1])
         length = np.hypot(u - ua, v - va)
         if k > 0 and length > 1e-9:
-            du, dv = (u - ua) / length, (v - va) / length
+            bar = Bar(ua, va, (u - ua) / length, (v - va) / length, length, half)
             pair = LANE_COS if directed else -1
-            draw_bar(out, channel, ua, va, du, dv, length, half, True, value, pair, signed(-du, 1.0), signed(-dv, 1.0))
+            draw_bar(out, channel, bar, True, value, pair, signed(-bar.du, 1.0), signed(-bar.dv, 1.0))
         ua, va = u, v
 
 
@@ -167,22 +199,19 @@ def _listed(block: int, route: I64) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def draw_areas(
-    out: U8, ego: F64, cell_m: float, rows: I64, points: F64, rings: I64, offsets: I64, channel: U8, value: U8,
-    lane: I64,
-    block: I64, route: I64,
-) -> None:  # fmt: skip
+def draw_areas(out: U8, ego: F64, cell_m: float, rows: I64, areas: AreaArrays, block: I64, route: I64) -> None:
     """Fill polygons ``rows`` into their channels; the surface of a lane on the route goes into ROUTE too. block (L,) of
     each lane, route (r,): rows of RoadBlocks."""
     n = out.shape[1]
     scratch = np.zeros((n, n + 1), np.uint8)
-    c, s = np.cos(ego[2]), np.sin(ego[2])
+    view = view_of(ego, cell_m)
+    points, rings, offsets, channel, value, lane = areas
     for k in rows:
         first, last = offsets[k], offsets[k + 1]
         if value[k] > 0:
-            fill_polygon(out[channel[k]], scratch, points, rings, first, last, ego, c, s, cell_m, int(value[k]))
+            fill_polygon(out[channel[k]], scratch, points, rings, first, last, view, int(value[k]))
         if lane[k] >= 0 and _listed(block[lane[k]], route):
-            fill_polygon(out[ROUTE], scratch, points, rings, first, last, ego, c, s, cell_m, 255)
+            fill_polygon(out[ROUTE], scratch, points, rings, first, last, view, 255)
 
 
 @njit(cache=True, nogil=True)
@@ -191,29 +220,30 @@ def draw_lanes(
 ) -> None:
     """Centerlines with their direction, edges and lights of pieces ``rows``; lanes on the route lie above the others.
     Edges of connectors are left out: within a junction they cross each other and bound nothing."""
-    c, s = np.cos(ego[2]), np.sin(ego[2])
+    view = view_of(ego, cell_m)
     for above in (False, True):
         for row in rows:
             if _listed(pieces.block[row], route) != above:
                 continue
             piece = pieces.points[row]
-            _draw_line(out, LANE, piece, 0, ego, c, s, cell_m, LINE_CELLS, 255, True)
+            _draw_line(out, LANE, piece, 0, view, LINE_CELLS, 255, True)
             if pieces.info[row, CONNECTOR] == 0.0:
-                _draw_line(out, LANE_EDGE, piece, 2, ego, c, s, cell_m, LINE_CELLS, 255, False)
-                _draw_line(out, LANE_EDGE, piece, 4, ego, c, s, cell_m, LINE_CELLS, 255, False)
+                _draw_line(out, LANE_EDGE, piece, 2, view, LINE_CELLS, 255, False)
+                _draw_line(out, LANE_EDGE, piece, 4, view, LINE_CELLS, 255, False)
             light = light_of(pieces.lane[row], lights)
             if light == _GREEN:
-                _draw_line(out, LIGHT_GO, piece, 0, ego, c, s, cell_m, 2.0 * LINE_CELLS, 255, False)
+                _draw_line(out, LIGHT_GO, piece, 0, view, 2.0 * LINE_CELLS, 255, False)
             elif light in (_YELLOW, _RED):
                 value = 255 if light == _RED else 128
-                _draw_line(out, LIGHT_STOP, piece, 0, ego, c, s, cell_m, 2.0 * LINE_CELLS, value, False)
+                _draw_line(out, LIGHT_STOP, piece, 0, view, 2.0 * LINE_CELLS, value, False)
 
 
 @njit(cache=True, nogil=True)
 def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity: F64, frames: I64) -> None:
     """Moving objects of all frames, fading with age, velocities of those of now; static objects of now."""
     n, steps = out.shape[1], len(frames)
-    c, s = np.cos(ego[2]), np.sin(ego[2])
+    view = view_of(ego, cell_m)
+    c, s = view.cos, view.sin
     for h in range(steps):
         now = h == steps - 1
         value = 255 if now else OLDEST + (255 - OLDEST) * h // (steps - 1)
@@ -221,7 +251,7 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
             static = kind[i] > _LAST_MOVING
             if static and not now:
                 continue
-            u, v = to_cells(box[i, 0], box[i, 1], ego, c, s, n, cell_m)
+            u, v = to_cells(box[i, 0], box[i, 1], view, n)
             half, wide = max(0.5 * box[i, 3] / cell_m, BOX_CELLS), max(0.5 * box[i, 4] / cell_m, BOX_CELLS)
             reach = half + wide
             if not (-reach <= u <= n + reach and -reach <= v <= n + reach):
@@ -231,22 +261,21 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
             channel, pair = (STATIC, -1) if static else (VEHICLE + kind[i], VELOCITY_X if now else -1)
             vx = signed(c * velocity[i, 0] + s * velocity[i, 1], VELOCITY_MPS)
             vy = signed(c * velocity[i, 1] - s * velocity[i, 0], VELOCITY_MPS)
-            draw_bar(
-                out, channel, u - half * du, v - half * dv, du, dv, 2.0 * half, wide, False, value, pair, vx, vy
-            )  # fmt: skip
+            bar = Bar(u - half * du, v - half * dv, du, dv, 2.0 * half, wide)
+            draw_bar(out, channel, bar, False, value, pair, vx, vy)
 
 
 @njit(cache=True, nogil=True)
 def draw_grid(
-    out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, low: float, high: float
+    out: U8, ego: F64, cell_m: float, kind: int, pose: F64, grid_cell_m: float, values: F32, limits: tuple[float, float]
 ) -> None:
     """One grid (H, W), interpolated between the centers of its cells, into the channel of its kind, and 255 into the
-    one that says where it is known.
+    one that says where it is known. limits: the quantity's lowest and highest value.
 
     Unknown are the places outside the grid and those between centers one of which is NaN; between the outermost centers
     and the rim the outermost values hold."""
     n = out.shape[1]
-    rows, columns = values.shape
+    (rows, columns), (low, high) = values.shape, limits
     # places in the grid's own cells change by the same step from cell to cell of the raster: one place and two steps
     turn = ego[2] - pose[2]
     c, s = np.cos(turn) / grid_cell_m, np.sin(turn) / grid_cell_m

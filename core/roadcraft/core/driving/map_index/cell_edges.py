@@ -168,14 +168,16 @@ def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> flo
 
 @small_njit
 def holds_from_corner(
-    points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, cx: float, cy: float, x: float, y: float
-) -> bool:
-    """Whether a polygon strictly contains (x, y), given whether it does (cx, cy), the lower left corner of the cell,
-    and its edges in the cell.
+    points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, corner: tuple[float, float], x: float,
+    y: float,
+) -> bool:  # fmt: skip
+    """Whether a polygon strictly contains (x, y), given whether it does the lower left corner of the cell, and its
+    edges in the cell.
 
     From the corner up the cell's left border to the point's height, then right to the point: edges that cross either
     leg flip the answer.
     """
+    cx, cy = corner
     for n in range(first, last):
         i = edge[n]
         ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
@@ -204,12 +206,12 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     cell = cell_at(cells.tiles, cells.nx, int(column), int(line))
     if cell < 0:
         return at
-    cx, cy = cells.x + column * cells.cell, cells.y + line * cells.cell
+    corner = (cells.x + column * cells.cell, cells.y + line * cells.cell)
     entries, points, edge, edge_at, odd = cells.entries, cells.points, cells.edge, cells.edge_at, cells.odd
     for k in range(cells.starts[cell], cells.starts[cell + 1]):
         e = entries[k]
         if at < len(out) and (
-            e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y)
+            e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y)
         ):
             out[at] = e >> 1
             at += 1
@@ -248,18 +250,18 @@ def one_in_cell(
     cell = cell_at(tiles, nx, int(column), int(line))
     if cell < 0:
         return -1
-    cx, cy = x0 + column * size, y0 + line * size
+    corner = (x0 + column * size, y0 + line * size)
     first, last = starts[cell], starts[cell + 1]
     asked = -1
     for k in range(first, last):
         if entries[k] >> 1 == hint:
             asked = k
-            if entries[k] & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
+            if entries[k] & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
                 return hint
     for k in range(first, last):
         e = entries[k]
         if k == asked or (choosy and not wanted[e >> 1]):
             continue
-        if e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], cx, cy, x, y):
+        if e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
             return int(e >> 1)
     return -1

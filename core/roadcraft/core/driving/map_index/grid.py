@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,6 +16,14 @@ from roadcraft.core.driving.readonly import Index
 _MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
 
 
+class _Grid(NamedTuple):
+    x0: float
+    y0: float
+    cell: float
+    nx: int
+    ny: int
+
+
 @njit(cache=True, nogil=True)
 def fill_cells(
     points: F64, rings: I64, offsets: I64, x0: float, y0: float, cell: float, nx: int, ny: int
@@ -23,6 +31,7 @@ def fill_cells(
     """Cell and entry of every (polygon, cell) pair, polygons ascending: (E,) int64, (E,) int32. An entry is ``2 *
     row``, plus 1 where the polygon covers the whole cell. Grid of nx * ny cells of size ``cell`` m from (x0, y0),
     row-major."""
+    grid = _Grid(x0, y0, cell, nx, ny)
     cells, entries = np.empty(1024, np.int64), np.empty(1024, np.int32)
     count = np.int64(0)
     for p in range(len(offsets) - 1):
@@ -34,7 +43,7 @@ def fill_cells(
         crossed = np.zeros((r1 - r0 + 1, c1 - c0 + 1), np.bool_)
         for r in range(offsets[p], offsets[p + 1]):
             for i in range(rings[r], rings[r + 1] - 1):
-                _mark(points, i, x0, y0, cell, nx, ny, c0, r0, crossed)
+                _mark(points, i, grid, c0, r0, crossed)
         if count + crossed.size > len(cells):
             room = 2 * (count + crossed.size)
             cells, entries = _grown(cells, count, room), _grown(entries, count, room)
@@ -79,20 +88,10 @@ def _span(low: float, high: float, start: float, cell: float, n: int) -> tuple[i
 
 
 @njit(cache=True, nogil=True)
-def _mark(
-    points: F64,
-    i: int,
-    x0: float,
-    y0: float,
-    cell: float,
-    nx: int,
-    ny: int,
-    c0: int,
-    r0: int,
-    crossed: Mask,
-) -> None:
+def _mark(points: F64, i: int, grid: _Grid, c0: int, r0: int, crossed: Mask) -> None:
     """Mark the cells that the edge from point i crosses: column by column, the rows between where the edge enters and
     leaves the column."""
+    x0, y0, cell, nx, ny = grid
     ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     if ax > bx:
         ax, ay, bx, by = bx, by, ax, ay

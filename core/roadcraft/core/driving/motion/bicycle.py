@@ -21,12 +21,14 @@ def motion_of(vehicle: Vehicle) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def advance(state, accel_cmd, steering_rate_cmd, dt, wheel_base, max_steer, accel_lag, steer_lag, out):  # type: ignore[no-untyped-def]
-    """One ego state (10,) after ``dt`` seconds, written to ``out`` (10,), which may be ``state`` itself.
+def advance(state, accel_cmd, steering_rate_cmd, dt, motion, out):  # type: ignore[no-untyped-def]
+    """One ego state (10,) after ``dt`` seconds, written to ``out`` (10,), which may be ``state`` itself. motion (4,):
+    of :func:`motion_of`.
 
     First-order lags on acceleration and steering, then forward Euler with the old heading, speed and steering angle.
     Velocity is not clipped at 0.
     """
+    wheel_base, max_steer, accel_lag, steer_lag = motion[0], motion[1], motion[2], motion[3]
     heading, speed, steering, yaw_rate = state[2], state[3], state[7], state[8]
     accel = dt / (dt + accel_lag) * (accel_cmd - state[5]) + state[5]
     ideal = dt * steering_rate_cmd + steering
@@ -55,7 +57,7 @@ def step(ego, controls, dt, wheel_base, max_steer, accel_lag, steer_lag):  # typ
     (microseconds * 1e-6 where equality with nuPlan matters); wheel_base m; max_steer rad; accel_lag, steer_lag s.
     Returns (B, 10). The lateral velocity and acceleration of the result are 0.
     """
-    out = np.empty_like(ego)
+    out, motion = np.empty_like(ego), (wheel_base, max_steer, accel_lag, steer_lag)
     for b in range(len(ego)):
-        advance(ego[b], controls[b, 0], controls[b, 1], dt[b], wheel_base, max_steer, accel_lag, steer_lag, out[b])
+        advance(ego[b], controls[b, 0], controls[b, 1], dt[b], motion, out[b])
     return out

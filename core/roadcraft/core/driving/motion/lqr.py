@@ -291,7 +291,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
                     kappa[k] = profile[min(i + k, last)]
                 accel = _accelerate(now[3], v[last], gains)
                 rate = _steer(lateral, heading, now[7], now[3], accel, kappa, motion[0], gains)
-            advance(now, accel, rate, dt, motion[0], motion[1], motion[2], motion[3], out[p, i + 1])
+            advance(now, accel, rate, dt, motion, out[p, i + 1])
     return out
 
 

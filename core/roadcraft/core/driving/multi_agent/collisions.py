@@ -9,6 +9,7 @@ says what is off the road.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,6 +20,16 @@ from roadcraft.core.driving.geometry.boxes import _HALF_PI, convex_touch, separa
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
+
+
+class Checks(NamedTuple):
+    """What is found of N agents: corners (N, 4, 2), touched (N,) int32 and off (N, 4) bool, as of :func:`check_crowd`;
+    scratch (N, 3)."""
+
+    corners: F64
+    touched: NDArray[np.int32]
+    off: Mask
+    scratch: F64
 
 
 def check_crowd(
@@ -32,25 +43,15 @@ def check_crowd(
     is not there touches nothing and is on the road.
     """
     n = len(boxes)
-    touched, off = np.empty(n, np.int32), np.empty((n, 4), np.bool_)
-    there = frozen(valid, np.bool_)
-    check_into(
-        frozen(boxes),
-        frozen(vehicle, np.int64),
-        there,
-        field,
-        place,
-        np.empty((n, 4, 2)),
-        np.empty((n, 3)),
-        touched,
-        off,
-    )
-    return touched, off
+    out = Checks(np.empty((n, 4, 2)), np.empty(n, np.int32), np.empty((n, 4), np.bool_), np.empty((n, 3)))
+    check_into(frozen(boxes), frozen(vehicle, np.int64), frozen(valid, np.bool_), field, place, out)
+    return out.touched, out.off
 
 
 @njit(cache=True, nogil=True)
-def check_into(boxes, vehicle, valid, field, place, corners, scratch, touched, off):  # type: ignore[no-untyped-def]
-    """``check_crowd`` into arrays that are there; corners (N, 4, 2) are filled too, where valid; scratch (N, 3)."""
+def check_into(boxes, vehicle, valid, field, place, out):  # type: ignore[no-untyped-def]
+    """``check_crowd`` into the arrays of ``out``, :class:`Checks`; the corners are filled where valid."""
+    corners, touched, off, scratch = out
     n = len(boxes)
     for i in range(n):
         touched[i] = -1

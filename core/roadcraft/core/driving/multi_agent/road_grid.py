@@ -221,11 +221,11 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
             elif by_edges:
                 out[i, k] = right_of_listed(ends, link, bends_left, asked, first[known], first[known + 1], x, y)
             else:
-                cx, cy = x0 + c * cell, y0 + r * cell
+                corner = (x0 + c * cell, y0 + r * cell)
                 out[i, k] = True
                 for n in range(first[known], first[known + 1]):
                     e = asked[n]
-                    if holds_from_corner(points_of, edge, edge_at[e], edge_at[e + 1], odd[e], cx, cy, x, y):
+                    if holds_from_corner(points_of, edge, edge_at[e], edge_at[e + 1], odd[e], corner, x, y):
                         out[i, k] = False
                         break
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.motion.bicycle import advance
-from roadcraft.core.driving.multi_agent.collisions import check_into
+from roadcraft.core.driving.multi_agent.collisions import Checks, check_into
 from roadcraft.core.driving.multi_agent.road_grid import RoadField
 from roadcraft.core.driving.readonly import frozen
 
@@ -36,6 +37,16 @@ class Crowd:
     place: I64
 
 
+class _Agents(NamedTuple):
+    """Of a :class:`Crowd`, what no step changes."""
+
+    body: F64
+    motion: F64
+    vehicle: I64
+    valid: Mask
+    place: I64
+
+
 class CrowdStep:
     """Steps a crowd. After a step, boxes (B, N, 5), corners (B, N, 4, 2), touched (B, N) int32 and off (B, N, 4) bool
     hold what ``crowd.check_crowd`` says of it; they are the same arrays at every step. ``check`` fills them without
@@ -53,15 +64,14 @@ class CrowdStep:
         if b and not (crowd.place.min() >= 0 and crowd.place.max() < len(crowd.field.by_edges)):
             raise ValueError("Crowd.place names a map that the field does not have")
         self.crowd, self.state = crowd, crowd.state
-        self.boxes, self.touched = np.zeros((b, n, 5)), np.full((b, n), -1, np.int32)
-        self.off = np.zeros((b, n, 4), np.bool_)
+        self.boxes, self.corners = np.zeros((b, n, 5)), np.zeros((b, n, 4, 2))
+        self.touched, self.off = np.full((b, n), -1, np.int32), np.zeros((b, n, 4), np.bool_)
         self._still = np.zeros((b, n, 2))
-        self._fixed = (
+        self._agents = _Agents(
             frozen(crowd.body), frozen(crowd.motion), frozen(crowd.vehicle, np.int64), frozen(crowd.valid, np.bool_),
-            crowd.field, frozen(crowd.place, np.int64),
+            frozen(crowd.place, np.int64),
         )  # fmt: skip
-        self.corners = np.zeros((b, n, 4, 2))
-        self._scratch = np.empty((n, 3))
+        self._checks = Checks(self.corners, self.touched, self.off, np.empty((n, 3)))
 
     def step(self, controls: F64, dt_s: float) -> None:
         """Move every agent that is there by ``dt_s`` > 0 seconds under controls (B, N, 2), acceleration m/s2 and
@@ -75,31 +85,23 @@ class CrowdStep:
         self._run(self._still, 0.0)
 
     def _run(self, controls: F64, dt_s: float) -> None:
-        _step(
-            self.state,
-            frozen(controls),
-            float(dt_s),
-            *self._fixed,
-            self._scratch,
-            self.boxes,
-            self.corners,
-            self.touched,
-            self.off,
-        )
+        _step(self.state, frozen(controls), float(dt_s), self._agents, self.crowd.field, self.boxes, self._checks)
 
 
 @njit(cache=True, nogil=True)
-def _step(state, controls, dt, body, motion, vehicle, valid, field, place, scratch, boxes, corners, touched, off):  # type: ignore[no-untyped-def]
+def _step(state, controls, dt, agents, field, boxes, checks):  # type: ignore[no-untyped-def]
+    body, motion, vehicle, valid, place = agents
+    corners, touched, off, scratch = checks
     for b in range(len(state)):
         for i in range(state.shape[1]):
             if not valid[b, i]:
                 continue
             own = state[b, i]
             if dt > 0.0:
-                m = motion[b, i]
-                advance(own, controls[b, i, 0], controls[b, i, 1], dt, m[0], m[1], m[2], m[3], own)
+                advance(own, controls[b, i, 0], controls[b, i, 1], dt, motion[b, i], own)
             ahead = body[b, i, 0]
             boxes[b, i, 0] = own[0] + ahead * math.cos(own[2])
             boxes[b, i, 1] = own[1] + ahead * math.sin(own[2])
             boxes[b, i, 2], boxes[b, i, 3], boxes[b, i, 4] = own[2], body[b, i, 1], body[b, i, 2]
-        check_into(boxes[b], vehicle[b], valid[b], field, place[b], corners[b], scratch, touched[b], off[b])
+        out = Checks(corners[b], touched[b], off[b], scratch)
+        check_into(boxes[b], vehicle[b], valid[b], field, place[b], out)

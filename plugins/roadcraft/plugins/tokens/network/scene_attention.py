@@ -16,7 +16,13 @@ from torch import Tensor
 from roadcraft.plugins.common.kernels import array, on_cpu
 from roadcraft.plugins.tokens.geometry import as_real
 from roadcraft.plugins.tokens.network.relation import HIDDEN, Relation
-from roadcraft.plugins.tokens.network.scene_attention_kernels import attention_back, attention_into, room_for
+from roadcraft.plugins.tokens.network.scene_attention_kernels import (
+    RelationArrays,
+    Seen,
+    attention_back,
+    attention_into,
+    room_for,
+)
 
 
 @dataclass
@@ -99,7 +105,7 @@ class _ContextAttention(torch.autograd.Function):
         learned = learning and any(ctx.needs_input_grad)
         out = own.new_zeros(moments, actors, size // 3 + heads * rels)
         share = own.new_zeros(moments, actors, heads, room_for(given[3].shape[1] + actors) if learned else 0)
-        attention_into(*given, out.numpy(), share.numpy())
+        attention_into(Seen(*given[:6]), RelationArrays(*given[6:]), out.numpy(), share.numpy())
         if learned:
             ctx.save_for_backward(own, alive, pose, scene, real, still, embed, offset, weigh, share)
         return out
@@ -108,7 +114,9 @@ class _ContextAttention(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         own, _, _, scene, _, _, embed, offset, weigh, _ = saved = ctx.saved_tensors
         made = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (own, scene, embed, offset, weigh)]
-        attention_back(*(array(x) for x in saved), array(slopes[0]), *(x.numpy() for x in made))
+        given, to = [array(x) for x in saved], [x.numpy() for x in made]
+        seen, relation, learned = Seen(*given[:6]), RelationArrays(*given[6:9]), RelationArrays(*to[2:])
+        attention_back(seen, relation, given[9], array(slopes[0]), to[0], to[1], learned)
         return None, made[0], None, None, made[1], None, None, made[2], made[3], made[4]
 
 

@@ -13,6 +13,7 @@ up with zeros to a multiple of LANES.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -24,6 +25,26 @@ PLACE = 9  # relation.CHANNELS
 LANES = 16
 LOWEST = np.float32(-np.inf)
 COARSE, FINE, FINEST, NEAR_M = (np.float32(x) for x in (0.02, 0.1, 0.5, 10.0))
+
+
+class Seen(NamedTuple):
+    """Who looks, and at what: own (G, A, 3 * C) queries, keys and values; alive (G, A); pose (G, A, 4); scene (B, N, 2
+    * C) keys and values; real (B, N); still (B, N, 4)."""
+
+    own: F32
+    alive: Bool
+    pose: F32
+    scene: F32
+    real: Bool
+    still: F32
+
+
+class RelationArrays(NamedTuple):
+    """embed (R, PLACE), offset (R,) and weigh (heads, R) of a relation."""
+
+    embed: F32
+    offset: F32
+    weigh: F32
 
 
 def room_for(size: int) -> int:
@@ -169,24 +190,11 @@ def _place(moment: F32, from_along: int, from_across: int, d: int, n: int, along
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _lay_out(
-    g: int,
-    own: F32,
-    alive: Bool,
-    pose: F32,
-    scene: F32,
-    real: Bool,
-    still: F32,
-    d: int,
-    back: int,
-    along: F32,
-    across: F32,
-    places: F32,
-    who: I64,
-) -> int:
+def _lay_out(g: int, seen: Seen, d: int, back: int, along: F32, across: F32, places: F32, who: I64) -> int:
     """Gather what is to be seen in moment g: along (C, W) keys and across values, or the other way round (back 1);
     places (4, W), who (W,); returns how many. Tokens of the scene come first, as far as they are real, then the actors
     that are there."""
+    own, alive, pose, scene, real, still = seen
     b = g // (own.shape[0] // scene.shape[0])
     size = own.shape[2] // 3
     count = 0
@@ -213,23 +221,11 @@ def _lay_out(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def attention_into(
-    own: F32,
-    alive: Bool,
-    pose: F32,
-    scene: F32,
-    real: Bool,
-    still: F32,
-    embed: F32,
-    offset: F32,
-    weigh: F32,
-    out: F32,
-    shares: F32,
-) -> None:
+def attention_into(seen: Seen, relation: RelationArrays, out: F32, shares: F32) -> None:
     """Fills out (G, A, C + heads * R), what each actor gathers and where it was, and shares (G, A, heads, W), which the
-    backward pass wants (not where its last size is 0). own (G, A, 3 * C) queries, keys and values; alive (G, A); pose
-    (G, A, 4); scene (B, N, 2 * C) keys and values; real (B, N); still (B, N, 4); embed (R, PLACE), offset (R,) and
-    weigh (heads, R) of the relation. Rows of those who are not there are left as they are."""
+    backward pass wants (not where its last size is 0). Rows of those who are not there are left as they are."""
+    own, alive, pose, scene = seen.own, seen.alive, seen.pose, seen.scene
+    embed, offset, weigh = relation
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)
@@ -238,7 +234,7 @@ def attention_into(
     query = np.empty(d, np.float32)
     keep = shares.shape[3] > 0
     for g in range(moments):
-        count = _lay_out(g, own, alive, pose, scene, real, still, d, 0, keys, values, places, who)
+        count = _lay_out(g, seen, d, 0, keys, values, places, who)
         filled = _room_for(count)
         for a in range(actors):
             if not alive[g, a]:
@@ -269,12 +265,14 @@ def attention_into(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def attention_back(
-    own: F32, alive: Bool, pose: F32, scene: F32, real: Bool, still: F32, embed: F32, offset: F32, weigh: F32,
-    shares: F32, slope: F32,
-    own_slope: F32, scene_slope: F32, embed_slope: F32, offset_slope: F32, weigh_slope: F32,
+    seen: Seen, relation: RelationArrays, shares: F32, slope: F32, own_slope: F32, scene_slope: F32,
+    relation_slope: RelationArrays,
 ) -> None:  # fmt: skip
-    """The backward pass of ``attention_into``: slope is that of out; the slopes of own, scene, embed, offset and weigh
-    are added to the last arrays."""
+    """The backward pass of ``attention_into``: slope is that of out; the slopes of own, scene and the relation are
+    added to the last arrays."""
+    own, alive, pose, scene = seen.own, seen.alive, seen.pose, seen.scene
+    embed, offset, weigh = relation
+    embed_slope, offset_slope, weigh_slope = relation_slope
     moments, actors, size = own.shape[0], own.shape[1], own.shape[2] // 3
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)
@@ -285,7 +283,7 @@ def attention_back(
     related_slope = np.empty((rels, width), np.float32)
     query, told_slope = np.empty(d, np.float32), np.empty(PLACE + 1, np.float32)
     for g in range(moments):
-        count = _lay_out(g, own, alive, pose, scene, real, still, d, 1, values, keys, places, who)
+        count = _lay_out(g, seen, d, 1, values, keys, places, who)
         filled = _room_for(count)
         key_slope[:, :filled] = ZERO
         value_slope[:, :filled] = ZERO

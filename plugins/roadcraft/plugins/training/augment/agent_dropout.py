@@ -10,6 +10,7 @@ kind, in agreement; its target goes with it.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -35,11 +36,9 @@ def drop_agents(scenes: LogScenes, scene: SceneArrays, frame: int, config: Augme
     drive = scenes.drive
     every = max(round(LOOK_S * 1e6 / drive.interval_us), 1)
     last = min(frame + scenes.future_stride * scenes.spec.future_steps, len(drive) - 1)
-    gone = agents_to_drop(
-        scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets, drive.ego, frame, last, every,
-        config.agent_dropout_distance_m,
-        config.agent_dropout, draw,
-    )  # fmt: skip
+    objects = _Objects(scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets)
+    steps = (frame, last, every)
+    gone = agents_to_drop(objects, drive.ego, steps, config.agent_dropout_distance_m, config.agent_dropout, draw)
     if len(gone) == 0:
         return scene
     key, kind, box, velocity, frames = without_agents(
@@ -48,18 +47,27 @@ def drop_agents(scenes: LogScenes, scene: SceneArrays, frame: int, config: Augme
     return replace(scene, key=key, kind=kind, box=box, velocity=velocity, frames=frames)
 
 
+class _Objects(NamedTuple):
+    """All objects of a drive: key, kind (R,), box (R, 5), offsets (F + 1,)."""
+
+    key: I64
+    kind: U8
+    box: F64
+    offsets: I64
+
+
 @njit(cache=True, nogil=True)
 def agents_to_drop(
-    key: I64, kind: U8, box: F64, offsets: I64, ego: F64, frame: int, last: int, every: int, keep_m: float,
-    share: float,
-    draw: float,
-) -> I64:  # fmt: skip
-    """Keys of the agents of a frame that may go and are drawn, ascending."""
-    path = _path(ego, frame, last, every)
+    objects: _Objects, ego: F64, steps: tuple[int, int, int], keep_m: float, share: float, draw: float
+) -> I64:
+    """Keys of the agents of a frame that may go and are drawn, ascending. steps: the frame, the last one that is
+    looked at, and frames between two that are."""
+    (key, kind, _, offsets), frame = objects, steps[0]
+    path = _path(ego, steps)
     out, n = np.empty(offsets[frame + 1] - offsets[frame], np.int64), 0
     for i in range(offsets[frame], offsets[frame + 1]):
         if kind[i] <= LAST_MOVING and _chance(key[i], draw) < share and _far(
-            key, box, offsets, i - offsets[frame], frame, last, every, path, keep_m
+            objects, i - offsets[frame], steps, path, keep_m
         ):  # fmt: skip
             out[n] = key[i]
             n += 1
@@ -67,7 +75,8 @@ def agents_to_drop(
 
 
 @njit(cache=True, nogil=True)
-def _path(ego: F64, frame: int, last: int, every: int) -> F64:
+def _path(ego: F64, steps: tuple[int, int, int]) -> F64:
+    frame, last, every = steps
     logged, further = (last - frame) // every + 1, int(AHEAD_M / AHEAD_STEP_M)
     out = np.empty((logged + further, 2))
     for k in range(logged):
@@ -81,10 +90,9 @@ def _path(ego: F64, frame: int, last: int, every: int) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def _far(
-    key: I64, box: F64, offsets: I64, place: int, frame: int, last: int, every: int, path: F64, keep_m: float
-) -> bool:
+def _far(objects: _Objects, place: int, steps: tuple[int, int, int], path: F64, keep_m: float) -> bool:
     """Whether the track in the ``place``-th row of a frame stays away from the path as long as it is seen."""
+    (key, _, box, offsets), (frame, last, every) = objects, steps
     wanted = key[offsets[frame] + place]
     for f in range(frame, last + 1, every):
         first, count = offsets[f], offsets[f + 1] - offsets[f]

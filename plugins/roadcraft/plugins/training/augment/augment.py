@@ -7,6 +7,8 @@ All of it is one kernel per sample.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -39,19 +41,29 @@ def limits(config: AugmentConfig | None) -> F64:
     return np.array([c.perturbation, c.x_m, c.y_m, c.heading_rad, c.speed_mps, c.min_speed_mps])
 
 
+class FutureSteps(NamedTuple):
+    """When a sample begins and how its future is read: drive frames per pose, seconds per pose, and the poses by which
+    a displaced ego is back on the log."""
+
+    frame: int
+    stride: int
+    interval_s: float
+    recovered: int
+
+
 @njit(cache=True, nogil=True)
 def write_ego_future(
-    out: F32, valid: NDArray[np.bool_], states: F64, frame: int, stride: int, interval_s: float, count: int, limit: F64,
-    draw: F64, body: F64, box: F64, offsets: I64,
+    out: F32, valid: NDArray[np.bool_], states: F64, steps: FutureSteps, limit: F64, draw: F64, body: F64,
+    objects: tuple[F64, I64],
 ) -> F64:  # fmt: skip
     """Fill the target of one sample and return the ego state (10,) that it starts from: the logged one, or a displaced
     one.
 
     out (T, 5) x, y, cos, sin, speed in the frame of the returned ego; valid (T,); states (F, 10) the logged drive;
-    stride: drive frames per pose; count: poses by which a displaced ego is back on the log; limit: ``limits``; draw
-    (DRAWS,); body (3,): the vehicle's; box (R, 5), offsets (F + 1,): all objects of the drive. A displacement that
-    touches another object, or whose way back is not logged, is not made.
+    limit: ``limits``; draw (DRAWS,); body (3,): the vehicle's; objects: box (R, 5), offsets (F + 1,) of all of the
+    drive. A displacement that touches another object, or whose way back is not logged, is not made.
     """
+    (frame, stride, interval_s, count), (box, offsets) = steps, objects
     future = np.empty((len(out), 5))
     for t in range(len(out)):
         f = frame + stride * (t + 1)

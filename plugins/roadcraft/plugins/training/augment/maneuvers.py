@@ -24,7 +24,7 @@ the limit; else normal; none for a car that stands.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -127,17 +127,32 @@ def _style(future: F32, count: int, speed: float, limit: float, interval_s: floa
     return _CALM if along < 1.0 and across < 1.2 and share < 0.9 else _NORMAL
 
 
+class Lines(NamedTuple):
+    """Of a sample: reference (R, P, 10), reference_mask (R, P), reference_valid (R,)."""
+
+    points: F32
+    mask: Mask
+    valid: Mask
+
+
+class Others(NamedTuple):
+    """Of a sample: beside (A, 6) of line 0; size (A, 2); present (A,); agent_future (F, T, 4), agent_seen (F, T)."""
+
+    beside: F32
+    size: F32
+    present: Mask
+    future: F32
+    seen: Mask
+
+
 @njit(cache=True, nogil=True)
 def maneuvers(
-    reference: F32, reference_mask: Mask, reference_valid: Mask, beside: F32, speed: float, limit: float, size: F32,
-    present: Mask,
-    future: F32, valid: Mask, agent_future: F32, agent_seen: Mask, interval_s: float,
-) -> tuple[int, int, float]:  # fmt: skip
+    lines: Lines, others: Others, speed: float, limit: float, future: F32, valid: Mask, interval_s: float
+) -> tuple[int, int, float]:
     """Maneuvers that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is
     logged).
 
-    reference (R, P, 10), reference_mask (R, P), reference_valid (R,); beside (A, 6) of line 0; speed, limit m/s now;
-    size (A, 2); present (A,); future (T, 5), valid (T,); agent_future (F, T, 4), agent_seen (F, T).
+    speed, limit m/s now; future (T, 5), valid (T,).
     """
     count = 0
     while count < len(valid) and valid[count]:
@@ -156,22 +171,18 @@ def maneuvers(
         found |= _SLOW
     elif last[4] > speed + 2.0:
         found |= _FAST
-    if len(reference) and reference_valid[0] and reference_mask[0].any():
-        found |= _beside_lines(
-            reference, reference_mask, reference_valid, beside, speed, size, present, future, count, stopped,
-            mean * count * interval_s,
-            agent_future, agent_seen,
-        )  # fmt: skip
+    if len(lines.points) and lines.valid[0] and lines.mask[0].any():
+        found |= _beside_lines(lines, others, speed, future, count, stopped, mean * count * interval_s)
     return found, _style(future, count, speed, limit, interval_s), mean
 
 
 @njit(cache=True, nogil=True)
 def _beside_lines(
-    reference: F32, mask: Mask, valid: Mask, beside: F32, speed: float, size: F32, present: Mask, future: F32,
-    count: int,
-    stopped: bool, way: float, agent_future: F32, agent_seen: Mask,
-) -> int:  # fmt: skip
+    lines: Lines, others: Others, speed: float, future: F32, count: int, stopped: bool, way: float
+) -> int:
     """Those maneuvers that are told by the lines ahead."""
+    reference, mask, valid = lines
+    beside, size, present, agent_future, agent_seen = others
     found, end = 0, count - 1
     left, right = len(valid) > 1 and valid[1], len(valid) > 2 and valid[2]
     across, along_line = _on_line(reference[0], future, end)
@@ -226,12 +237,14 @@ def sample_conditions(
         if rng.random() < ASKED
         else None
     )
+    lines = Lines(out["reference"][b], out["reference_mask"][b], out["reference_valid"][b])
+    others = Others(
+        out["reference_agent"][b, 0], out["agent_size"][b], out["agent_valid"][b, :, -1], out["agent_future"][b],
+        out["agent_future_valid"][b],
+    )  # fmt: skip
     found, style, mean = maneuvers(
-        out["reference"][b], out["reference_mask"][b], out["reference_valid"][b], out["reference_agent"][b, 0],
-        float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["agent_size"][b],
-        out["agent_valid"][b, :, -1],
-        out["ego_future"][b], out["ego_future_valid"][b], out["agent_future"][b], out["agent_future_valid"][b],
-        spec.future_interval_s,
+        lines, others, float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["ego_future"][b],
+        out["ego_future_valid"][b], spec.future_interval_s,
     )  # fmt: skip
     said = rng.random(4) < (TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE)
     if asked is not None:

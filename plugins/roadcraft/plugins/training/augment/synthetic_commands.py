@@ -63,18 +63,11 @@ def lane_is_free(
 
 @njit(cache=True, nogil=True)
 def change_lane(
-    future: F32,
-    valid: Mask,
-    line: F32,
-    step_m: float,
-    lateral: float,
-    slope: float,
-    speed: float,
-    change_s: float,
-    dt: float,
+    future: F32, valid: Mask, line: F32, step_m: float, start: tuple[float, float, float], change_s: float, dt: float
 ) -> None:
-    """Replace a drive (T, 5) by one that goes from ``lateral`` m beside a line (P, 10), at rate speed * slope, onto it,
-    at the same speeds."""
+    """Replace a drive (T, 5) by one that goes onto a line (P, 10) at the same speeds. start: m beside it, the slope
+    towards it, and the speed."""
+    lateral, slope, speed = start
     rate = speed * slope * change_s
     a3, a4, a5 = -10.0 * lateral - 6.0 * rate, 15.0 * lateral + 8.0 * rate, -6.0 * lateral - 3.0 * rate
     s, before = 0.0, speed
@@ -167,5 +160,5 @@ def _change(out: Features, b: int, r: int, step_m: float, dt: float, change_s: f
     for beside, present in ((out["reference_agent"][b, r], agents), (out["reference_static"][b, r], static)):
         if not lane_is_free(mask, step_m, beside, present, lateral, speed, way):
             return False
-    change_lane(future, valid, out["reference"][b, r], step_m, lateral, slope, speed, change_s, dt)
+    change_lane(future, valid, out["reference"][b, r], step_m, (lateral, slope, speed), change_s, dt)
     return True

@@ -23,7 +23,16 @@ from roadcraft.core.scenario import Drive
 from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment.agent_dropout import drop_agents
-from roadcraft.plugins.training.augment.augment import DRAWS, DROPPED, LATE, MIRRORED, TOLD, limits, write_ego_future
+from roadcraft.plugins.training.augment.augment import (
+    DRAWS,
+    DROPPED,
+    LATE,
+    MIRRORED,
+    TOLD,
+    FutureSteps,
+    limits,
+    write_ego_future,
+)
 from roadcraft.plugins.training.augment.late_start import stand_before
 from roadcraft.plugins.training.augment.maneuvers import sample_conditions
 from roadcraft.plugins.training.config import AugmentConfig
@@ -151,8 +160,8 @@ class SampleBuilder:
         limit = limits(augment)
         back = round(augment.recovery_s / s.future_interval_s) if augment is not None else 0
         for b, row in enumerate(rows):
-            scenes, vehicle = self.scenes(samples.logs[samples.log[row]])
-            self._write(out, b, scenes, vehicle, int(samples.frame[row]), augment, limit, back, draws[b])
+            log = self.scenes(samples.logs[samples.log[row]])
+            self._write(out, b, log, int(samples.frame[row]), augment, limit, back, draws[b])
         if augment is not None:
             mirrored = np.flatnonzero(draws[:, MIRRORED] < augment.mirror)
             if len(mirrored):
@@ -160,10 +169,10 @@ class SampleBuilder:
         return out
 
     def _write(
-        self, out: Batch, b: int, scenes: LogScenes, vehicle: Vehicle, frame: int, augment: AugmentConfig | None,
-        limit: F64,
+        self, out: Batch, b: int, log: tuple[LogScenes, Vehicle], frame: int, augment: AugmentConfig | None, limit: F64,
         back: int, draw: F64,
     ) -> None:  # fmt: skip
+        scenes, vehicle = log
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
         start, stopped_time_s = frame, None
         if augment is not None and draw[LATE] < augment.late_start:
@@ -171,10 +180,10 @@ class SampleBuilder:
         if start < frame:  # it stands there still
             late_s = (frame - start) * drive.interval_us * 1e-6
             limit, stopped_time_s = limits(None), min(float(scenes.stopped_time_s[start]) + late_s, WINDOW_S)
+        steps = FutureSteps(start, scenes.future_stride, s.future_interval_s, back)
         ego = write_ego_future(
-            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, start, scenes.future_stride,
-            s.future_interval_s, back,
-            limit, draw, vehicle.box, objects.box, objects.offsets,
+            out["ego_future"][b], out["ego_future_valid"][b], drive.ego, steps, limit, draw, vehicle.box,
+            (objects.box, objects.offsets),
         )  # fmt: skip
         scene = scenes.at(frame, ego, stopped_time_s)
         if augment is not None and augment.agent_dropout > 0.0:
