@@ -62,10 +62,12 @@ def offsets_of(lengths: Iterable[int] | NDArray[np.integer[Any]]) -> I64:
 
 @dataclass(frozen=True)
 class Ragged:
-    """N rows of integers: ``values[offsets[i]:offsets[i + 1]]`` is row i. values (V,) int64, offsets (N + 1,) int64."""
+    """N rows of integers: row i is ``values[offsets[i]:offsets[i + 1]]``."""
 
     values: I64
+    """(V,) int64."""
     offsets: I64
+    """(N + 1,) int64."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -81,10 +83,12 @@ class Ragged:
 
 @dataclass(frozen=True)
 class Polylines:
-    """N polylines: ``points[offsets[i]:offsets[i + 1]]`` is line i. points (P, 2) float64 m, offsets (N + 1,) int64."""
+    """N polylines: line i is ``points[offsets[i]:offsets[i + 1]]``."""
 
     points: F64
+    """(P, 2) float64: x, y in m."""
     offsets: I64
+    """(N + 1,) int64."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -105,15 +109,15 @@ class Polylines:
 @dataclass(frozen=True)
 class Polygons:
     """N polygons with holes or several parts, all rings alike; a point is inside by the even-odd rule over a polygon's
-    rings.
-
-    points (P, 2) float64 m: the vertices of all rings, each ring closed (its first vertex repeated at its end);
-    rings (R + 1,) int64: vertex offsets of the rings; offsets (N + 1,) int64: ring offsets of the polygons.
-    """
+    rings."""
 
     points: F64
+    """(P, 2) float64: x, y in m of the vertices of all rings, each ring closed (its first vertex repeated at its
+    end)."""
     rings: I64
+    """(R + 1,) int64: vertex offsets of the rings."""
     offsets: I64
+    """(N + 1,) int64: ring offsets of the polygons."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -42,18 +42,20 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 @dataclass(frozen=True)
 class PluginSpec:
     """One plugin. ``target`` is called with an instance of the dataclass ``config``; both are ``"package.module:Name"``
-    strings.
-
-    kind: one of ``KINDS``; name: what users write in a config; summary: one line for listings; api_version: of the
-    interface it was written for.
-    """
+    strings."""
 
     kind: str
+    """One of ``KINDS``."""
     name: str
+    """What users write in a config."""
     summary: str
+    """One line for listings."""
     config: str
+    """The dataclass of its settings."""
     target: str
+    """The class or function that makes it."""
     api_version: int = API_VERSION
+    """Of the interface it was written for."""
 
 
 @dataclass(frozen=True)

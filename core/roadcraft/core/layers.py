@@ -22,45 +22,56 @@ from roadcraft.core.errors import DataError
 
 
 class LayerKind(IntEnum):
-    """What a grid says of a place. GRADE: rise over run along the direction of travel, uphill positive; FRICTION:
-    coefficient between tyre and road; ROUGHNESS: standard deviation of the height within a cell, m; TRAVERSABILITY: 0
-    (never) to 1 (freely); OCCUPANCY: probability in [0, 1]."""
+    """What a grid says of a place."""
 
     GRADE = 0
+    """Rise over run along the direction of travel, uphill positive."""
     FRICTION = 1
+    """Coefficient between tire and road."""
     ROUGHNESS = 2
+    """Standard deviation of the height within a cell, m."""
     TRAVERSABILITY = 3
+    """0 (never) to 1 (freely)."""
     OCCUPANCY = 4
+    """Probability in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One grid. values (H, W) float32, NaN where unknown; cell_m; pose: x, y, heading (global frame) of its corner. In
-    the frame of that pose the centre of ``values[r, c]`` lies at x = (c + 0.5) cell_m, y = (r + 0.5) cell_m; frame: of
-    the drive, from which it is known."""
+    """One grid. In the frame of its pose the center of ``values[r, c]`` lies at x = (c + 0.5) cell_m, y = (r + 0.5)
+    cell_m."""
 
     values: F32
+    """(H, W) float32, NaN where unknown."""
     cell_m: float
+    """Side of a cell, m."""
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """x, y in m and heading in rad of its corner; global frame."""
     frame: int = 0
+    """The frame of the drive from which it is known."""
 
 
 @dataclass(frozen=True)
 class RasterLayers:
     """N grids, ragged. A grid holds from its frame until the next one of its kind.
 
-    kind (N,) uint8 LayerKind; frame (N,) int64; pose (N, 3) float64; cell_m (N,) float64; shape (N, 2) int64 rows,
-    columns; first (N,) int64: where the grid starts in values (V,) float32, row-major. Raises DataError where these do
-    not fit each other.
+    Raises DataError where the arrays do not fit each other.
     """
 
     kind: NDArray[np.uint8]
+    """(N,) uint8 ``LayerKind``."""
     frame: I64
+    """(N,) int64: the frame of the drive from which it is known."""
     pose: F64
+    """(N, 3) float64: x, y in m and heading in rad of its corner; global frame."""
     cell_m: F64
+    """(N,) float64: side of a cell, m."""
     shape: I64
+    """(N, 2) int64: rows, columns."""
     first: I64
+    """(N,) int64: where the grid starts in ``values``."""
     values: F32
+    """(V,) float32, row-major, NaN where unknown."""
 
     def __post_init__(self) -> None:
         n = len(self.kind)

@@ -26,7 +26,9 @@ class LaneKind(IntEnum):
     """Rows of ``Lanes.kind`` and ``RoadBlocks.kind``."""
 
     LANE = 0
+    """A lane between intersections."""
     CONNECTOR = 1
+    """A way through an intersection, from one lane to another."""
 
 
 class AreaKind(IntEnum):
@@ -44,12 +46,14 @@ class AreaKind(IntEnum):
 
 
 class LineKind(IntEnum):
-    """Rows of ``Lines.kind``: lane boundaries (what nuPlan calls boundaries), painted lines, and physical road
-    edges."""
+    """Rows of ``Lines.kind``."""
 
     BOUNDARY = 0
+    """Boundaries of lanes, as nuPlan calls them."""
     ROAD_LINE = 1
+    """Painted lines."""
     ROAD_EDGE = 2
+    """Physical edges of the road."""
 
 
 def index_of(ids: I64, wanted: I64) -> I64:
@@ -65,32 +69,40 @@ def index_of(ids: I64, wanted: I64) -> I64:
 
 @dataclass(frozen=True)
 class Lanes:
-    """L lanes and connectors: all lanes first, then all connectors, each in the source's row order.
-
-    id (L,) int64; kind (L,) uint8 LaneKind; block (L,) int64 row of RoadBlocks or -1; lane_index (L,) int64 position in
-    its block, 0 = leftmost (-1 unknown); speed_limit_mps (L,) float64, meaningful where has_speed_limit (L,) bool;
-    has_light (L,) bool: governed by a traffic light; polygons (L): surface; centerlines (L): driven direction; left /
-    right (L): edges as seen when driving, possibly empty rows; successors / predecessors (L): rows of Lanes; stops (L):
-    rows of Areas (kind STOP) that govern a connector; left_line / right_line (L,) int64: row of Lines that bounds it,
-    or -1.
-    """
+    """L lanes and connectors: all lanes first, then all connectors, each in the source's row order."""
 
     id: I64
+    """(L,) int64."""
     kind: U8
+    """(L,) uint8 ``LaneKind``."""
     block: I64
+    """(L,) int64: row of ``RoadBlocks``, or -1."""
     lane_index: I64
+    """(L,) int64: position in its block, 0 for the leftmost, -1 where unknown."""
     speed_limit_mps: F64
+    """(L,) float64 m/s, meaningful where ``has_speed_limit``."""
     has_speed_limit: Mask
+    """(L,) bool."""
     has_light: Mask
+    """(L,) bool: governed by a traffic light."""
     polygons: Polygons
+    """(L) surfaces, m, the map's frame."""
     centerlines: Polylines
+    """(L) lines in driving direction, m, the map's frame."""
     left: Polylines
+    """(L) left edges as seen when driving, m, possibly without points."""
     right: Polylines
+    """(L) right edges as seen when driving, m, possibly without points."""
     successors: Ragged
+    """(L) rows of ``Lanes`` that begin where it ends."""
     predecessors: Ragged
+    """(L) rows of ``Lanes`` that end where it begins."""
     stops: Ragged
+    """(L) rows of ``Areas`` (kind STOP) that govern a connector."""
     left_line: I64
+    """(L,) int64: row of ``Lines`` that bounds it on the left, or -1."""
     right_line: I64
+    """(L,) int64: row of ``Lines`` that bounds it on the right, or -1."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -98,19 +110,22 @@ class Lanes:
 
 @dataclass(frozen=True)
 class RoadBlocks:
-    """K road blocks: all lane groups first, then all groups of connectors, each in the source's row order.
-
-    id (K,) int64, unique over both kinds; kind (K,) uint8 LaneKind; polygons (K); lanes (K): rows of Lanes;
-    successors / predecessors (K): rows of RoadBlocks; intersection (K,) int64 row of Areas (kind INTERSECTION), or -1.
-    """
+    """K road blocks: all lane groups first, then all groups of connectors, each in the source's row order."""
 
     id: I64
+    """(K,) int64, unique over both kinds."""
     kind: U8
+    """(K,) uint8 ``LaneKind``."""
     polygons: Polygons
+    """(K) surfaces, m, the map's frame."""
     lanes: Ragged
+    """(K) rows of ``Lanes``."""
     successors: Ragged
+    """(K) rows of ``RoadBlocks`` that follow it."""
     predecessors: Ragged
+    """(K) rows of ``RoadBlocks`` that lead into it."""
     intersection: I64
+    """(K,) int64: row of ``Areas`` (kind INTERSECTION), or -1."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -118,16 +133,17 @@ class RoadBlocks:
 
 @dataclass(frozen=True)
 class Areas:
-    """A areas, grouped by kind in ascending AreaKind order, each kind in the source's row order.
-
-    id (A,) int64, unique within a kind; kind (A,) uint8 AreaKind; subtype (A,) int64: for STOP 0 pedestrian crossing, 1
-    stop sign, 2 traffic light, 3 turn stop, 4 yield, 5 unknown; else 0; polygons (A).
-    """
+    """A areas, grouped by kind in ascending ``AreaKind`` order, each kind in the source's row order."""
 
     id: I64
+    """(A,) int64, unique within a kind."""
     kind: U8
+    """(A,) uint8 ``AreaKind``."""
     subtype: I64
+    """(A,) int64: for STOP 0 pedestrian crossing, 1 stop sign, 2 traffic light, 3 turn stop, 4 yield, 5 unknown; else
+    0."""
     polygons: Polygons
+    """(A) surfaces, m, the map's frame."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -139,12 +155,16 @@ class Areas:
 
 @dataclass(frozen=True)
 class Lines:
-    """B lines. id (B,) int64; kind (B,) uint8 LineKind; subtype (B,) int64, the source's own type code; lines (B)."""
+    """B lines."""
 
     id: I64
+    """(B,) int64."""
     kind: U8
+    """(B,) uint8 ``LineKind``."""
     subtype: I64
+    """(B,) int64: the source's own type code."""
     lines: Polylines
+    """(B) polylines, m, the map's frame."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -152,18 +172,26 @@ class Lines:
 
 @dataclass(frozen=True)
 class MapData:
-    """One location's map. ``name`` is the location ('us-ma-boston'), ``version`` the source's version, ``epsg`` its
-    metric frame (0: local)."""
+    """One location's map."""
 
     name: str
+    """The location, as ``us-ma-boston``."""
     version: str
+    """The source's version."""
     source: str
+    """Where it comes from."""
     licence: str
+    """The terms it is given under."""
     epsg: int
+    """EPSG code of its metric frame, 0 for a local one."""
     lanes: Lanes
+    """Its lanes and connectors."""
     blocks: RoadBlocks
+    """Its road blocks."""
     areas: Areas
+    """Its areas."""
     lines: Lines
+    """Its lines."""
 
     def lane_rows(self, ids: I64) -> I64:
         """Rows of Lanes with the given ids, -1 where unknown."""

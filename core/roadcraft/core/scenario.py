@@ -68,9 +68,13 @@ class LightState(IntEnum):
     """States of a traffic light."""
 
     GREEN = 0
+    """Go."""
     YELLOW = 1
+    """About to turn red."""
     RED = 2
+    """Stop."""
     UNKNOWN = 3
+    """The log does not say."""
 
 
 @dataclass(frozen=True)
