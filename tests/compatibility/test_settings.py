@@ -17,7 +17,16 @@ import yaml
 from roadcraft.core import renamed
 from roadcraft.core.config import ConfigError, build_params, fill, flat, load_config, to_tree
 from roadcraft.core.registry import registry
-from roadcraft.core.renamed import MODULES, SETTINGS, VALUES, WEIGHTS, RenamedWarning, current_weights, docs_page
+from roadcraft.core.renamed import (
+    MODULES,
+    SETTINGS,
+    VALUES,
+    WEIGHTS,
+    RenamedWarning,
+    current_tree,
+    current_weights,
+    docs_page,
+)
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.validation.config import ScoreConfig
@@ -137,6 +146,9 @@ def test_old_and_new_name_in_one_place_is_a_mistake():
         pytest.raises(ConfigError, match=r"ema_decay \(command line\): is given twice, as ema and as ema_decay"),
     ):
         load_config(TrainConfig, ["ema_decay=0.6", "ema=0.5"])
+    with pytest.raises(ConfigError, match=r"ema_decay \(params\): is given twice, as ema and as ema_decay"):
+        current_tree(TrainConfig, {"ema_decay": 0.6, "ema": 0.5}, "params")
+    assert current_tree(TrainConfig, {"ema_decay": 0.6, "ema": 0.5}) == {"ema_decay": 0.5}
 
 
 def test_a_later_layer_overrides_an_old_name():

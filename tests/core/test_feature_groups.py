@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numba import njit
 from roadcraft.core import registry as registry_module
 from roadcraft.core.driving.features.build import allocate, layout_hash, merge_specs
 from roadcraft.core.driving.features.columns import EgoColumn, FeatureColumn, LaneColumn
-from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor, Mirror
+from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor, Mirror, TensorGroup
 from roadcraft.core.driving.features.listing import feature_lines, feature_rows
 from roadcraft.core.driving.features.mirror import check_mirror
 from roadcraft.core.driving.features.spec import KEYWORDS, OURS, FeatureSpec, flat_settings
@@ -89,6 +89,16 @@ class Needy(Gap):
     needs = ("nobody",)
 
 
+class Unwritten(TensorGroup):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("distances", ("gap.count",), mirror=Mirror())}
+
+
+class Wider(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return super().tensors() | {"gap": FeatureTensor("distances", ("gap.count",), EgoColumn, mirror=Mirror())}
+
+
 @pytest.fixture
 def offer(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Registers a class of this module as the group ``gap`` of the package ``acme``."""
@@ -96,7 +106,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Any:
     def register(cls: type) -> None:
         monkeypatch.setitem(sys.modules, "acme_gap", sys.modules[__name__])
         spec = PluginSpec("feature", "gap", "Made up", "acme_gap:GapConfig", f"acme_gap:{cls.__name__}")
-        ours = registry().plugins()
+        ours = [p for p in registry().plugins() if p.spec.name != "gap"]
         found = Registry([*ours, Provided(spec, "acme", "1.0", False)], [], [])
         monkeypatch.setattr(registry_module, "_discovered", lambda third_party: found)
 
@@ -136,6 +146,32 @@ def test_a_group_of_a_third_party(offer: Any) -> None:
         merge_specs(spec, FeatureSpec({"gap": {"step_m": 2.0}}))
 
 
+def test_other_tensors_of_a_third_party_are_another_layout(offer: Any) -> None:
+    offer(Gap)
+    one = layout_hash(FeatureSpec({"gap": {}}))
+    offer(Wider)
+    assert layout_hash(FeatureSpec({"gap": {}})) != one
+
+
+def test_every_setting_of_our_groups_is_in_the_hash() -> None:
+    """``schema_hash`` covers the short names alone."""
+    ours = {(group, f.name) for group, settings in OURS.items() for f in fields(settings)}
+    assert ours == set(KEYWORDS.values())
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """Made up."""
+
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+def test_specs_with_maps_in_their_settings_have_a_hash() -> None:
+    one, two = ({**FeatureSpec().groups, "table": TableConfig(w)} for w in ({"a": 1, "b": 2.0}, {"b": 2, "a": 1.0}))
+    assert FeatureSpec(one) == FeatureSpec(two)
+    assert hash(FeatureSpec(one)) == hash(FeatureSpec(two)) != hash(FeatureSpec())
+
+
 def test_an_encoder_sees_the_last_ones_of_what_is_shared(offer: Any) -> None:
     torch = pytest.importorskip("torch")
     from roadcraft.core.driving.features.views import FeatureView
@@ -154,6 +190,7 @@ def test_an_encoder_sees_the_last_ones_of_what_is_shared(offer: Any) -> None:
         (Unmirrored, r"feature group 'gap' of acme does not say how to mirror 'gap': .*augment\.mirror=0"),
         (Clashing, r"'map' of roadcraft and feature group 'gap' of acme both have a tensor 'lane'"),
         (Needy, r"'gap' of acme needs the group 'nobody'"),
+        (Unwritten, r"'gap' of acme is a TensorGroup without write.* derive it from FeatureGroup"),
         (GapConfig, r"'gap' of acme is a GapConfig, not a FeatureGroup"),
     ],
 )

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import pytest
 
 from roadcraft.core.cli import main
@@ -21,7 +22,7 @@ from roadcraft.core.hookspecs import PluginSpec
 from roadcraft.core.parameters import Section, parameters_of, sections_of
 from roadcraft.core.registry import Provided, Registry, load_object, registry
 from roadcraft.core.renamed import RenamedWarning
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.rules import OneOf, Range, RuleError, check
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.yaml_text import parse_yaml, resolved
 
@@ -192,6 +193,43 @@ def test_the_rules_at_the_fields_are_checked_with_those_of_several() -> None:
         "2 mistakes in the configuration:\n  - share (command line): must be at least 0 and below 1, got -1.0\n"
         "  - kinds[0] (command line): must be among car, truck (did you mean 'truck'?), got 'truk'"
     )
+
+
+@dataclass(frozen=True)
+class Measured:
+    count: Annotated[int, Range(">= 1")] = 1
+    knots: Annotated[tuple[int, ...], Range("> 0")] = (1,)
+    gain: Annotated[float, Range("> 0")] = 1.0
+    plain: float = 0.0
+    pair: tuple[float, float] = (0.0, 1.0)
+    factors: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"count": True}, "count must be a whole number, got True"),
+        ({"count": 2.5}, "count must be a whole number, got 2.5"),
+        ({"count": "3"}, "count must be a whole number, got '3'"),
+        ({"knots": (1, 2.0)}, r"knots\[1\] must be a whole number, got 2.0"),
+        ({"gain": False}, "gain must be a number, got False"),
+        ({"gain": "fast"}, "gain must be a number, got 'fast'"),
+        ({"gain": float("nan")}, "gain must be above 0, got nan"),
+        ({"plain": float("inf")}, "plain must be finite, got inf"),
+        ({"pair": (0.0, float("nan"))}, r"pair\[1\] must be finite, got nan"),
+        ({"factors": {"a": float("inf")}}, r"factors\[a\] must be finite, got inf"),
+    ],
+)
+def test_what_is_no_number_for_a_field_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(RuleError, match=f"Measured: {told}$"):
+        Measured(**given)
+
+
+def test_whole_numbers_are_numbers_and_numpys_too() -> None:
+    assert Measured(count=np.int64(3), gain=2, knots=(1, np.int32(2))).gain == 2
 
 
 def test_a_third_partys_ranges_are_checked_when_it_is_loaded() -> None:

@@ -220,7 +220,7 @@ def test_nobody_starts_late_into_others(made_up_source: Any) -> None:
 
 
 @pytest.mark.parametrize("log", range(3))
-def test_a_mirrored_scene_is_the_scene_of_amirrored_world(made_up_source: Any, log: int) -> None:
+def test_a_mirrored_scene_is_the_scene_of_a_mirrored_world(made_up_source: Any, log: int) -> None:
     name = made_up_source.logs()[log]
     world = made_up_source.map(name)
     other = _One(made_up_source, *mirrored_world(made_up_source.drive(name), world))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from roadcraft.core.errors import ConfigError, PluginError
+from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor
+from roadcraft.core.errors import ConfigError, DataError, PluginError
 from roadcraft.core.hookspecs import PluginRef, PluginSpec
+from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import Provided, registry
 from roadcraft.core.testing import RecipeConformance
 from roadcraft.core.types import TARGETS, Losses, Prediction
-from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, read_tensors
+from roadcraft.planners.learned.checkpoint import build_network, changed_code, load_checkpoint, read_tensors
 from roadcraft.plugins.multimodal.model import Multimodal
 from roadcraft.plugins.training.config import StartConfig, TrainConfig
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine
@@ -26,6 +30,8 @@ from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.preflight import check
 from roadcraft.plugins.training.run.resolve import run_config
+from roadcraft.plugins.vector_transformer.config import VectorTransformerConfig
+from roadcraft.plugins.vector_transformer.encoder import VectorTransformer
 
 HERE = "tests_of_open_training"
 
@@ -75,7 +81,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, config: ty
     """Register what is not in a package as if it were in one."""
     spec = PluginSpec(kind, name, "A guest", f"{HERE}:{config.__name__}", f"{HERE}:{target.__name__}")
     monkeypatch.setitem(registry()._plugins, f"{kind} {name}", [Provided(spec, "guest-package", "3.1", False)])
-    monkeypatch.setitem(__import__("sys").modules, HERE, __import__("types").ModuleType(HERE))
+    monkeypatch.setitem(sys.modules, HERE, sys.modules.get(HERE) or ModuleType(HERE))
     for member in (config, target):
         monkeypatch.setattr(f"{HERE}.{member.__name__}", member, raising=False)
 
@@ -142,6 +148,63 @@ def test_an_optimizer_whose_state_cannot_be_stored_is_refused(
         train(replace(recipe, recipe=guest), source=made_up_source, progress=False)
 
 
+class Counting(torch.optim.SGD):
+    """Counts its steps in ``param_groups``, as schedule-free optimizers do, and goes slower with each."""
+
+    def __init__(self, groups: Any) -> None:
+        super().__init__(groups, lr=1e-3)
+        for group in self.param_groups:
+            group.update(k=0, most=float("inf"), shares=(0.5, (1, True)))
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            assert group["shares"] == (0.5, (1, True))
+            group["k"] += 1
+            group["lr"] = min(group["lr"] / group["k"], group["most"])
+        return super().step(closure)
+
+
+def test_what_an_optimizer_keeps_in_its_groups_goes_on(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guest, "optimizer", lambda self, groups: Counting(groups))
+    mine = replace(recipe, recipe=guest, learning_rate=1e-2, steps=6)
+    whole = train(mine, source=made_up_source, progress=False)
+    parts = replace(mine, out=str(tmp_path / "parts"))
+    train(parts, source=made_up_source, stop_at=3, progress=False)
+    done = train(parts, source=made_up_source, resume=tmp_path / "parts", progress=False)
+    one, two = tensors(whole.last), tensors(done.last)
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    groups = json.loads(json.loads((done.last / "training.json").read_text())["groups"])
+    assert [g["k"] for g in groups] == [6] * len(groups)
+
+
+def test_what_an_optimizer_cannot_store_of_its_groups_is_refused(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(self: Guest, groups: Any) -> torch.optim.Optimizer:
+        made = Counting(groups)
+        made.param_groups[0]["shares_so_far"] = [0.5]
+        return made
+
+    monkeypatch.setattr(Guest, "optimizer", odd)
+    with pytest.raises(PluginError, match="keeps shares_so_far in its param_groups, a list"):
+        train(replace(recipe, recipe=guest, steps=1), source=made_up_source, progress=False)
+
+
+def test_callbacks_are_told_apart_and_kept(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = replace(recipe, recipe=guest, learning_rate=1e-3)
+    train(mine, source=made_up_source, stop_at=1, progress=False)
+    monkeypatch.setattr(Guest, "callbacks", lambda self: [])
+    with pytest.raises(PluginError, match="holds the state of a callback 'Count', which recipe guest lacks"):
+        train(mine, source=made_up_source, resume=Path(recipe.out), progress=False)
+    monkeypatch.setattr(Guest, "callbacks", lambda self: [Count(), Count()])
+    with pytest.raises(PluginError, match="recipe guest has two callbacks with the state_key 'Count'"):
+        train(replace(mine, out=f"{recipe.out}-2"), source=made_up_source, progress=False)
+
+
 def test_a_recipes_term_does_not_hide_a_models(
     recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +249,79 @@ def test_the_recipe_of_an_installed_package_trains_stops_and_goes_on(
     assert about["training"]["recipe"]["params"]["noise_m"] == 0.2
     assert about["versions"]["roadcraft-anchors"]
     assert len(about["code"]["recipe noisy_agents"]) == 16
+
+
+@dataclass(frozen=True)
+class GapConfig:
+    """Made up."""
+
+    step_m: float = 1.0
+
+
+class Gap(FeatureGroup):
+    """Made up: the ego's speed in steps."""
+
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("speed in steps", (1,))}
+
+    def write(self, scene: Any, out: Any, b: int, spec: Any) -> None:
+        out["gap"][b] = scene.ego[3] / self.config.step_m
+
+
+class Gapped(VectorTransformer):
+    """Asks for it."""
+
+    step_m = 1.0
+
+    def features(self) -> Any:
+        return super().features().with_groups(gap={"step_m": self.step_m})
+
+
+def test_features_of_another_meaning_are_neither_resumed_nor_begun_with(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of equal shapes, so that the weights fit."""
+    registered(monkeypatch, "feature", "gap", GapConfig, Gap)
+    registered(monkeypatch, "encoder", "gapped", VectorTransformerConfig, Gapped)
+    mine = replace(recipe, encoder=PluginRef("gapped", recipe.encoder.params), learning_rate=1e-3)
+    done = train(mine, source=made_up_source, stop_at=2, progress=False)
+    _, about = load_checkpoint(done.last)
+    assert about["code"]["feature gap"] == "1" * 16
+    assert about["versions"]["guest-package"] == "3.1"
+    assert about["features_versions"]["gap"] == 1
+    whole = replace(mine, start=StartConfig(str(done.last)), out=str(tmp_path / "whole"), steps=1)
+    part = replace(whole, start=StartConfig(encoder=str(done.last)), out=str(tmp_path / "part"))
+    with monkeypatch.context() as changed:
+        for name, value, told in (("step_m", 2.0, r"gap\.step_m 1\.0 -> 2\.0"), ("version", 2, "gap version 1 -> 2")):
+            changed.setattr({"step_m": Gapped, "version": Gap}[name], name, value)
+            with pytest.raises(DataError, match=told):
+                train(mine, source=made_up_source, resume=Path(recipe.out), progress=False)
+            for begun in (whole, part):
+                with pytest.raises(DataError, match=told):
+                    train(begun, source=made_up_source, progress=False)
+    for begun in (whole, part):
+        train(begun, source=made_up_source, progress=False)
+    monkeypatch.setattr("roadcraft.planners.learned.checkpoint.code_digest", lambda kind, name: str(kind != "feature"))
+    with pytest.raises(ConfigError, match="feature gap: its source changed since training"):
+        train(mine, source=made_up_source, resume=Path(recipe.out), progress=False)
+
+
+def test_the_source_of_a_plugin_is_that_of_its_folders_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = tmp_path / "guest_package" / "sampling" / "decode.py"
+    part.parent.mkdir(parents=True)
+    (tmp_path / "guest_package" / "model.py").write_text("class Guest: ...\n")
+    (tmp_path / "guest_package" / "__init__.py").touch()
+    part.write_text("STEPS = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = PluginSpec("model", "decoder", "A guest", "guest_package.model:Guest", "guest_package.model:Guest")
+    monkeypatch.setitem(registry()._plugins, "model decoder", [Provided(spec, "guest-package", "3.1", False)])
+    tree = {"model": {"name": "decoder"}, "code": {"model decoder": code_digest("model", "decoder")}}
+    assert changed_code(tree, ("model",)) == []
+    part.write_text("STEPS = 2\n")
+    assert changed_code(tree, ("model",)) == ["model decoder: its source changed since training"]
+    tree["code"]["model decoder"] = code_digest("model", "decoder")
+    part.rename(part.with_name("decoder.py"))
+    assert changed_code(tree, ("model",)) == ["model decoder: its source changed since training"]
 
 
 # ---- start and freeze --------------------------------------------------------------------------------------------
@@ -233,13 +369,39 @@ def test_what_is_frozen_does_not_move(
     assert len(state) == len([n for n in names if n not in still])
 
 
-def test_what_is_frozen_stays_in_evaluation_mode(recipe: TrainConfig) -> None:
-    network = build_network({"name": "vector_transformer"}, {"name": "multimodal"})
-    network.encoder.norm_of_batches = torch.nn.BatchNorm1d(4)
-    module = TrainModule(network, replace(recipe, learning_rate=1e-3, freeze=("encoder",)), 1)
-    module.frozen.train(True)
-    assert not any(m.training for m in network.encoder.modules())
-    assert all(m.training for m in network.model.modules())
+class Normed(VectorTransformer):
+    """Normalizes its tokens by the batch; notes in which mode, and what it is given."""
+
+    modes: ClassVar[set[bool]] = set()
+    given: ClassVar[set[str]] = set()
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.batch_norm = torch.nn.BatchNorm1d(self.dim)
+
+    def encode(self, features: Any, cache: Any = None) -> Any:
+        Normed.given |= features.keys()
+        if torch.is_grad_enabled():
+            Normed.modes.add(self.batch_norm.training)
+        encoding, cache = super().encode(features, cache)
+        return replace(encoding, tokens=self.batch_norm(encoding.tokens.flatten(0, 1)).view_as(encoding.tokens)), cache
+
+
+@pytest.mark.parametrize("freeze", [("encoder",), ("encoder.batch_norm.weight", "encoder.batch_norm.bias"), ()])
+def test_what_is_frozen_stays_in_evaluation_mode(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, freeze: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is named by its parameters; and the encoder sees no target."""
+    registered(monkeypatch, "encoder", "normed", VectorTransformerConfig, Normed)
+    Normed.modes.clear()
+    Normed.given.clear()
+    config = replace(recipe, encoder=PluginRef("normed", recipe.encoder.params), freeze=freeze, steps=3)
+    done = train(config, source=made_up_source, progress=False)
+    assert Normed.modes == {not freeze}
+    assert int(tensors(done.last)["encoder.batch_norm.num_batches_tracked"]) == (0 if freeze else 3)
+    assert bool(tensors(done.last)["encoder.batch_norm.running_mean"].any()) is not bool(freeze)
+    assert "agent" in Normed.given
+    assert not Normed.given & set(TARGETS)
 
 
 def test_what_cannot_be_frozen_is_refused(recipe: TrainConfig, made_up_store: Path) -> None:

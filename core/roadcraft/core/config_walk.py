@@ -18,7 +18,7 @@ from roadcraft.core.errors import PluginError
 from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
-from roadcraft.core.renamed import current, tell_key
+from roadcraft.core.renamed import current, given_twice, tell_key
 from roadcraft.core.rules import RuleError, check
 from roadcraft.core.yaml_text import Plain, resolved
 
@@ -63,9 +63,7 @@ class Walk:
             key = f"{at}{name}"
             tell_key(at, given, name, over[given], value, layer.origin)
             if self.names.setdefault((key, layer.origin), given) != given:
-                self.wrong(
-                    key, f"is given twice, as {given} and as {self.names[key, layer.origin]}, its old and new name"
-                )
+                self.wrong(key, given_twice(given, self.names[key, layer.origin]))
             self.origins[key] = layer.origin
             if name in known:
                 out[name] = self._merge_field(known[name], hints[name], out.get(name), value, layer, key)

@@ -305,7 +305,8 @@ class Recipe(ABC):
 
     @abstractmethod
     def optimizer(self, groups: list[dict[str, Any]]) -> Optimizer:
-        """The optimizer of ``groups``, at the peak rate. What it keeps of a parameter must be tensors or None."""
+        """The optimizer of ``groups``, at the peak rate. What it keeps of a parameter must be tensors or None, what it
+        keeps in ``param_groups`` numbers, bools, strings, None or tuples of them."""
 
     @abstractmethod
     def schedule(self, step: int, steps: int, progress: float) -> float:
@@ -313,7 +314,8 @@ class Recipe(ABC):
         done, by steps or by the clock where that is further."""
 
     def augment(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The batch of a training step, features and ``TARGETS``, on the training device; not called in validation."""
+        """What is trained on: a batch of features and ``TARGETS`` on the training device, once for each of the
+        ``accumulate`` parts of a step; not called in validation."""
         return batch
 
     def losses(

@@ -21,6 +21,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.errors import ConfigError
 from roadcraft.core.hints import hints_of
 
 if TYPE_CHECKING:
@@ -176,14 +177,22 @@ def _of(table: Mapping[str, Mapping[str, Any]], schema: type) -> dict[str, Any]:
 
 
 def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> dict[str, Any]:
-    """The same at any depth. Old names are told where an origin is named; what an earlier version wrote is read without
-    a word."""
-    out = {}
+    """The same at any depth. Old names are told where an origin is named, and an old and a new name together refused
+    (ConfigError); what an earlier version wrote is read without a word."""
+    out: dict[str, Any] = {}
+    names: dict[str, str] = {}
     for old, new, value in current(schema, given):
+        if origin and names.setdefault(new, old) != old:
+            raise ConfigError(f"{new} ({origin}): {given_twice(old, names[new])}")
         out[new] = value
         if origin:
             tell_key("", old, new, given[old], value, origin)
     return out | {k: current_tree(s, out[k], origin) for k, s in _parts(schema) if isinstance(out.get(k), Mapping)}
+
+
+def given_twice(one: str, other: str) -> str:
+    """What is wrong with a key that is given under its old and its new name."""
+    return f"is given twice, as {one} and as {other}, its old and new name"
 
 
 def _parts(schema: type) -> list[tuple[str, type]]:

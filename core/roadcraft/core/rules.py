@@ -20,11 +20,12 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hints import hints_of
@@ -107,6 +108,7 @@ def check(config: Any, *others: Any) -> None:
 
     Args:
         config: an instance of a config dataclass. A field that is None is not checked; of a tuple or list each item is.
+            A number that is not finite is refused anywhere, in the values of a dict too.
         others: field, whether its rule holds, the rule in words.
 
     Raises:
@@ -114,6 +116,9 @@ def check(config: Any, *others: Any) -> None:
     """
     schema: Any = type(config)
     faults = list(_broken(config, rules_of(schema)))
+    told = {name for name, _, _ in faults}
+    found = (fault for f in fields(config) for fault in _not_finite(f.name, getattr(config, f.name)))
+    faults += [fault for fault in found if fault[0] not in told]
     if others and isinstance(others[0], Mapping):
         tell(f"{schema.__name__}: check(self, {{range: fields}})", "Annotated[type, Range(range)] at each field", 3)
         named = {n: (Range(text),) for text, names in others[0].items() for n in names.split()}
@@ -125,13 +130,48 @@ def check(config: Any, *others: Any) -> None:
 
 
 def _broken(config: Any, rules: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, Any, str]]:
+    schema: Any = type(config)
+    whole = _whole_numbers(schema)
     for name, of_field in rules.items():
         value = getattr(config, name)
         several = isinstance(value, (tuple, list))
         for i, v in enumerate(value if several else [value]):
             for rule in of_field:
-                if v is not None and not rule.holds(v):
-                    yield f"{name}[{i}]" if several else name, v, rule.told(v)
+                if v is not None and (told := _fault(rule, v, name in whole)):
+                    yield f"{name}[{i}]" if several else name, v, told
+
+
+def _fault(rule: Range | OneOf, value: Any, whole: bool) -> str:
+    """In what way a value breaks a rule, in words; nothing where it does not."""
+    number = Integral if whole else Real
+    if isinstance(rule, Range) and (isinstance(value, bool) or not isinstance(value, number)):
+        return "must be a whole number" if whole else "must be a number"
+    return "" if rule.holds(value) else rule.told(value)
+
+
+def _not_finite(name: str, value: Any) -> Iterator[tuple[str, Any, str]]:
+    """The numbers in a value, at any depth, that are not finite."""
+    if isinstance(value, Mapping):
+        items: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, (tuple, list)):
+        items = enumerate(value)
+    else:
+        if isinstance(value, Real) and not isinstance(value, Integral) and not math.isfinite(value):
+            yield name, value, "must be finite"
+        return
+    for key, item in items:
+        yield from _not_finite(f"{name}[{key}]", item)
+
+
+@lru_cache(maxsize=512)
+def _whole_numbers(schema: Any) -> frozenset[str]:
+    """The fields whose numbers are whole ones."""
+    return frozenset(k for k, hint in hints_of(schema).items() if _types_in(hint) & {int, float} == {int})
+
+
+def _types_in(hint: Any) -> set[Any]:
+    """The types of which an annotation is made."""
+    return {hint}.union(*map(_types_in, get_args(hint))) if get_origin(hint) is not Literal else set()
 
 
 @lru_cache(maxsize=512)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ import pytest
 
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Recipe
+from roadcraft.core.optimizer_groups import groups_from_text, groups_to_text
 from roadcraft.core.registry import load_object, registry
 from roadcraft.core.testing.network import ModelConformance, check_gradients
 from roadcraft.core.types import Losses
@@ -22,7 +24,8 @@ STEPS = 50
 class RecipeConformance:
     """Subclass it, set ``name``: every parameter in one group, an optimizer whose state can be stored, rates of a whole
     run, augmentation that keeps shapes and repeats, loss terms and diagnostics, callbacks whose state fits into JSON,
-    two steps. ``encoder`` and ``model``: those it is tried with; ``settings``: of ``TrainConfig``."""
+    two steps, and a third from what is stored of them. ``encoder`` and ``model``: those it is tried with; ``settings``:
+    of ``TrainConfig``."""
 
     name: ClassVar[str]
     params: ClassVar[dict[str, Any]] = {}
@@ -108,6 +111,34 @@ class RecipeConformance:
         state = [(k, v) for of_parameter in optimizer.state_dict()["state"].values() for k, v in of_parameter.items()]
         odd = {k for k, v in state if not isinstance(v, torch.Tensor | None)}
         assert not odd, f"what the optimizer keeps must be tensors, to be stored: {sorted(odd)}"
+
+    def test_its_optimizer_goes_on_where_it_was_stored(self, recipe: Recipe) -> None:
+        """Two steps, save, and a third; load into a fresh optimizer, and the third again."""
+        import torch
+
+        suite, pair, parameters, batch = self.network()
+
+        def step(optimizer: Any) -> dict[str, Any]:
+            torch.manual_seed(2)
+            terms = self.terms(recipe, suite, pair, recipe.augment(dict(batch)))
+            optimizer.zero_grad()
+            torch.autograd.backward(torch.stack(list(terms.values())).sum())
+            optimizer.step()
+            return {k: p.detach().clone() for k, p in parameters.items()}
+
+        optimizer = recipe.optimizer(recipe.groups(parameters))
+        step(optimizer)
+        step(optimizer)
+        kept, text = deepcopy(optimizer.state_dict()["state"]), groups_to_text(optimizer)
+        weights = [deepcopy(module.state_dict()) for module in pair]
+        expected = step(optimizer)
+        for module, stored in zip(pair, weights, strict=True):
+            module.load_state_dict(stored)
+        again = recipe.optimizer(recipe.groups(parameters))
+        groups_from_text(again, text)
+        again.load_state_dict({"state": kept, "param_groups": again.state_dict()["param_groups"]})
+        odd = [k for k, p in step(again).items() if not torch.equal(p, expected[k])]
+        assert not odd, f"a resumed run would train otherwise: the optimizer keeps what is not stored ({odd[0]})"
 
     def terms(self, recipe: Recipe, suite: ModelConformance, pair: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The terms of model and recipe, checked."""

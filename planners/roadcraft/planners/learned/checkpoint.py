@@ -68,13 +68,12 @@ class Network:
         return seen
 
     def losses(self, batch: Mapping[str, Tensor], training: bool = True) -> tuple[Losses, Prediction, SceneEncoding]:
-        """What the model says of a batch of features and targets, and what that costs; ``forward`` sees no target
-        unless it takes them, in training."""
-        encoding, _ = self.encode(batch)
-        targets = self.for_model(batch)
-        features = {k: v for k, v in targets.items() if k not in TARGETS}
+        """What the model says of a batch of features and targets, and what that costs; the encoder sees no
+        target, ``forward`` none unless it takes them, in training."""
+        features, targets = {k: v for k, v in batch.items() if k not in TARGETS}, self.for_model(batch)
+        encoding, _ = self.encode(features)
         forced = {"targets": targets} if training and self._forced else {}  # type: ignore[attr-defined]
-        prediction: Prediction = self.model(encoding, features, **forced)
+        prediction: Prediction = self.model(encoding, self.for_model(features), **forced)
         encoded = {"encoding": encoding} if self._encoded else {}  # type: ignore[attr-defined]
         return Losses.of(self.model.loss(prediction, targets, **encoded)), prediction, encoding
 
@@ -163,6 +162,7 @@ def save_checkpoint(
             **config,
             "features": network.features.tree(),
             "features_hash": layout_hash(network.features),
+            "features_versions": {name: group.version for name, group in network.features.providers.items()},
             "weights": digest_of(scratch / WEIGHTS),
         }
         write_text(scratch / CONFIG, to_yaml(json.loads(json.dumps(tree))))
@@ -285,14 +285,12 @@ def read_metrics(folder: str | Path) -> dict[str, Any]:
 
 def changed_code(tree: Mapping[str, Any], parts: Sequence[str] = ("encoder", "model")) -> list[str]:
     """What in a checkpoint's config (``read_config``) was trained by other code than is installed: one sentence for
-    each of its ``parts``, those of ``training`` (recipe) among them. Raises PluginError where one is not installed."""
-    out = []
-    for kind in parts:
-        name = (tree.get(kind) or tree["training"][kind])["name"]
-        stored = (tree.get("code") or {}).get(f"{kind} {name}")
-        if stored is not None and stored != code_digest(kind, name):
-            out.append(f"{kind} {name}: its source changed since training")
-    return out
+    each of its ``parts``, those of ``training`` (recipe) among them, and for each feature group of a third party.
+    Raises PluginError where one is not installed."""
+    code = tree.get("code") or {}
+    names = [f"{kind} {(tree.get(kind) or tree['training'][kind])['name']}" for kind in parts]
+    names = [n for n in names if n in code] + [n for n in code if n.startswith("feature ")]
+    return [f"{n}: its source changed since training" for n in names if code[n] != code_digest(*n.split(" ", 1))]
 
 
 def warn_of_changes(folder: str | Path, tree: Mapping[str, Any]) -> None:
@@ -314,7 +312,7 @@ def load_checkpoint(folder: str | Path, model: Mapping[str, Any] | None = None) 
         named = current_tree(registry().config_class("model", tree["model"]["name"]), model, "params.model")
         tree["model"] = {**tree["model"], "params": _merged(tree["model"].get("params") or {}, named)}
     network = build_network(tree["encoder"], tree["model"])
-    _check_features(network.features, tree, path)
+    check_features(network.features, tree, path)
     load_weights(network, path, tree)
     warn_of_changes(path, tree)
     network.encoder.eval()
@@ -380,7 +378,9 @@ def read_tensors(file: Path, digest: str | None = None) -> dict[str, Tensor]:
         raise DataError(f"cannot be read: {e}", where=str(file), remedy=_COPY) from e
 
 
-def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:
+def check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> None:
+    """Raises DataError where the features of a checkpoint whose config is ``tree`` have another layout than ``spec``,
+    or another meaning."""
     stored = tree["features"] if isinstance(tree["features"], dict) else {}
     reach = flat_settings(stored).get("targets.steps", spec.future_steps)  # which only training reads
     here = layout_hash(replace(spec, future_steps=reach))
@@ -388,6 +388,7 @@ def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> N
         return
     before, now = flat_settings(stored), flat_settings(spec.tree())
     differ = [f"{k} {before.get(k)} -> {now.get(k)}" for k in {**now, **before} if before.get(k) != now.get(k)]
+    differ += [f"{name} version {old} -> {new}" for name, old, new in changed_versions(spec, tree)]
     raise DataError(
         f"was trained on features of another layout (hash {tree['features_hash']}, here {here}"
         + (f"; {', '.join(differ)}" if differ else "; same capacities, the meaning of the arrays has changed")
@@ -395,3 +396,11 @@ def _check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> N
         where=str(path / CONFIG),
         remedy="use the roadcraft version that trained it, or train again",
     )
+
+
+def changed_versions(spec: FeatureSpec, tree: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """The feature groups of ``spec`` whose version is not the one that a checkpoint with the config ``tree`` was
+    trained with: name, version then, version now."""
+    before = tree.get("features_versions") or {}
+    versions = {name: group.version for name, group in spec.providers.items()}
+    return [(name, before[name], now) for name, now in versions.items() if before.get(name, now) != now]

@@ -140,8 +140,8 @@ class TrainConfig:
     accumulate: Annotated[int, Range(">= 1")] = 1
     """Parts into which a device's share of a batch is cut; more need less memory and more time."""
     learning_rate: Annotated[float | None, Range("> 0")] = None
-    """Peak learning rate, after warmup (null: the model's own, else 2e-3; with start a tenth of that); a cosine leads
-    down to a hundredth of it."""
+    """Peak learning rate, after warmup (null: the model's own, else 2e-3; with start.checkpoint a tenth of that);
+    the recipe shapes it."""
     warmup_fraction: Annotated[float, Range("[0, 1)")] = 0.05
     """Share of the run in which the learning rate rises to its peak."""
     weight_decay: Annotated[float, Range(">= 0")] = 0.05

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.features.columns import FeatureColumn
+from roadcraft.core.driving.features.spec import OURS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.registry import registry
@@ -99,8 +100,9 @@ class TensorGroup(ABC):
         """The tensors by name; none where the settings ask for none."""
 
     def fingerprint(self, name: str) -> str:
-        """What enters ``layout_hash``: name, version, settings."""
-        return f";{name} {self.version} {sorted(asdict(self.config).items())!r}"
+        """What enters ``layout_hash``: name, version, settings, and of each tensor name, axes, type and columns."""
+        tensors = [(k, t.axes, t.dtype, [c.name for c in t.columns or ()]) for k, t in self.tensors().items()]
+        return f";{name} {self.version} {sorted(asdict(self.config).items())!r} {tensors!r}"
 
     @classmethod
     def merge(cls, a: Any, b: Any) -> Any:
@@ -137,6 +139,11 @@ def ordered(groups: Mapping[str, Any]) -> dict[str, TensorGroup]:
         group = create("feature", name, settings)
         if not isinstance(group, TensorGroup):
             raise PluginError(f"{provided(name)} is a {type(group).__name__}, not a FeatureGroup")
+        if name not in OURS and not isinstance(group, FeatureGroup):
+            raise PluginError(
+                f"{provided(name)} is a TensorGroup without write, which driving would not have; derive it from "
+                "FeatureGroup"
+            )
         if tensors := group.tensors():
             made[name] = group
         for tensor in tensors:

@@ -125,7 +125,11 @@ class FeatureSpec:
         own.update({k: getattr(self.groups[group], name) for k, (group, name) in KEYWORDS.items()})
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted(self.groups.items(), key=lambda item: item[0])))
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(_hashable(self.tree()))
 
     def with_groups(self, **groups: Any) -> FeatureSpec:
         """This spec with further groups, or other settings of some."""
@@ -196,6 +200,13 @@ def _settings(name: str, value: Any, over: Mapping[str, Any]) -> Any:
     from roadcraft.core.registry import registry
 
     return build_params(registry(), "feature", name, value or {})
+
+
+def _hashable(value: Any) -> Any:
+    """Equal for equal values."""
+    if isinstance(value, Mapping):
+        return frozenset((k, _hashable(v)) for k, v in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value
 
 
 def flat_settings(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.planners.learned.checkpoint import load_weights, read_config, save_checkpoint
+from roadcraft.core.errors import ConfigError, DataError, PluginError
+from roadcraft.core.optimizer_groups import groups_to_text
+from roadcraft.planners.learned.checkpoint import check_features, load_weights, read_config, save_checkpoint
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
 from roadcraft.plugins.training.run.card import write_card
@@ -36,7 +37,14 @@ class CheckpointCallback(pl.Callback):
         self.best, self.stale, self.validated, self.rounds = float("inf"), 0, -1, 0
         self.validated_at = 0.0  # progress at the last validation
         self.saved, self.saved_s = -1, 0.0
-        self.callbacks = {c.state_key: c for c in module.recipe.callbacks()}
+        self.callbacks: dict[str, pl.Callback] = {}
+        for callback in module.recipe.callbacks():
+            if callback.state_key in self.callbacks:
+                raise PluginError(
+                    f"recipe {config.recipe.name} has two callbacks with the state_key {callback.state_key!r}: only "
+                    "one could be stored; give each a state_key of its own"
+                )
+            self.callbacks[callback.state_key] = callback
         self.drives: HeldOutDrives | None = None
         if config.select.by == "closed_loop":
             self.drives = HeldOutDrives.choose(data.source, data.held_logs, config.select.scenarios)
@@ -45,7 +53,12 @@ class CheckpointCallback(pl.Callback):
         self.logged_at = 0.0
         self.events = EventLog(out / "tensorboard")
         self.provenance = {"git": git_commit(), "data": data.about["hash"]}
-        self.about = {"data": data.about, "versions": versions(config), "code": code_digests(config)}
+        features = module.network.features
+        self.about = {
+            "data": data.about,
+            "versions": versions(config, features),
+            "code": code_digests(config, features),
+        }
 
     # ---- going on --------------------------------------------------------------------
 
@@ -54,9 +67,15 @@ class CheckpointCallback(pl.Callback):
         last = self.out / "last"
         counters, tree = load_counters(last), read_config(last)
         load_weights(self.module.network, last, tree)
+        check_features(self.module.network.features, tree, last)
         self.module.done, self.module.spent = int(counters["step"]), float(counters["seconds"])
         self.module.scores = dict(counters["scores"])
         for key, state in counters["callbacks"].items():
+            if key not in self.callbacks:
+                raise PluginError(
+                    f"{last} holds the state of a callback {key!r}, which recipe {self.config.recipe.name} lacks: "
+                    "a resumed run keeps its callbacks"
+                )
             self.callbacks[key].load_state_dict(state)
         self.stale, self.rounds = int(counters["stale"]), int(counters["rounds"])
         self.validated = int(counters.get("validated", self.module.done))
@@ -131,7 +150,7 @@ class CheckpointCallback(pl.Callback):
         norm = full_state_dict({"": m.norm})[""]
         values = {f"train/{k}": float(v) for k, v in m.latest.terms.items()}
         values |= {f"train/{DIAGNOSTICS}{k}": float(v) for k, v in m.latest.diagnostics.items()}
-        values |= {"rate": m.peak * m.factor(), "gradient": float(norm)}
+        values |= {"rate": trainer.optimizers[0].param_groups[0]["lr"], "gradient": float(norm)}
         if now.steps > self.logged.steps:
             values |= {f"usage/{k}": v for k, v in usage(self.logged, now, self.data.order.batch).items()}
         self._log(trainer, values)
@@ -192,12 +211,13 @@ class CheckpointCallback(pl.Callback):
     def _save_last(self, trainer: pl.Trainer) -> None:
         m = self.module
         weights, state = full_state_dict(m.network.state()), gather_state(trainer.optimizers[0], m.average)
+        groups = groups_to_text(trainer.optimizers[0])
         check_weights(weights, m.done, m.finite.remedy)
         self.saved, self.saved_s = m.done, m.clock
         if trainer.is_global_zero:
             counters = {
                 "step": m.done, "seconds": m.elapsed, "best": self.best, "stale": self.stale, "rounds": self.rounds,
-                "scores": m.scores,
+                "scores": m.scores, "groups": groups,
                 "validated": self.validated, "data": self.data.about["hash"],
                 "callbacks": {k: s for k, c in self.callbacks.items() if (s := c.state_dict())},
             }  # fmt: skip

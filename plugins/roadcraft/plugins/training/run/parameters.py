@@ -23,17 +23,18 @@ def names_under(prefix: str, names: Collection[str], key: str) -> list[str]:
 
 
 class Frozen:
-    """Parts of a network that training leaves as they are: without gradients, and in evaluation mode, so that neither
-    dropout nor batch statistics act in them. Raises ConfigError where a name fits nothing, or nothing is left."""
+    """Parts of a network that training leaves as they are: without gradients, and where all parameters of a module are
+    frozen in evaluation mode, so that neither dropout nor batch statistics act in it. Raises ConfigError where a name
+    fits nothing, or nothing is left."""
 
     def __init__(self, network: nn.Module, prefixes: Sequence[str]) -> None:
         self.network = network
         parameters = dict(network.named_parameters())
-        for prefix in prefixes:
-            for name in names_under(prefix, parameters, "freeze"):
-                parameters[name].requires_grad_(False)
-        modules = dict(network.named_modules())
-        self.modules = [modules[prefix] for prefix in prefixes if prefix in modules]
+        still = {id(parameters[n]) for prefix in prefixes for n in names_under(prefix, parameters, "freeze")}
+        for p in parameters.values():
+            p.requires_grad_(p.requires_grad and id(p) not in still)
+        holders = ((m, {id(p) for p in m.parameters()}) for m in network.modules())
+        self.modules = [m for m, own in holders if own and own <= still]
         if not any(p.requires_grad for p in parameters.values()):
             raise ConfigError(f"freeze: {', '.join(prefixes)} leave nothing to train")
 

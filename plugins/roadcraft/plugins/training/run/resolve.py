@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ import torch
 
 from roadcraft.core import __version__
 from roadcraft.core.config import Loaded, build_params, load_config, to_tree
+from roadcraft.core.driving.features.group import FeatureGroup
+from roadcraft.core.driving.features.spec import FeatureSpec, flat_settings
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import registry
+from roadcraft.core.registry import Provided, registry
 from roadcraft.planners.learned.checkpoint import (
     Network,
     changed_code,
+    changed_versions,
+    check_features,
     described_parts,
     load_weights,
     read_config,
@@ -81,7 +85,8 @@ def _parts_of(start: StartConfig) -> list[str]:
 
 def load_start(network: Network, config: TrainConfig) -> None:
     """Fill a network, or its encoder, with the weights of the checkpoint that ``config.start`` names. Raises
-    ConfigError where that has another encoder or model, DataError where its weights do not fit, naming both sides."""
+    ConfigError where that has another encoder or model, DataError where its weights do not fit or its features are not
+    those of the network, naming both sides."""
     folder, parts = config.start.source, config.start.parts
     tree, here = read_config(folder), described(config)
     remedy = f"leave {' and '.join(parts)} out to take the checkpoint's"
@@ -100,7 +105,23 @@ def load_start(network: Network, config: TrainConfig) -> None:
             if k in here[kind]["params"] and here[kind]["params"][k] != stored
         ]
         raise DataError(e.what, where=e.where, remedy="; ".join([*differ, remedy]) if differ else e.remedy) from e
+    if config.start.checkpoint:
+        check_features(network.features, tree, Path(folder))
+    elif changed := changed_encoder_features(network.encoder.features(), tree):
+        raise DataError(f"its encoder was trained on other features: {changed}", where=folder, remedy=remedy)
     warn_of_changes(folder, tree)
+
+
+def changed_encoder_features(spec: FeatureSpec, tree: Mapping[str, Any]) -> str:
+    """In which groups the features of an encoder are not those it was trained on, in words: their versions, and those
+    settings that are no capacities."""
+    before = flat_settings(tree["features"])
+    differ = [f"{name} version {old} -> {new}" for name, old, new in changed_versions(spec, tree)]
+    for name, group in spec.providers.items():
+        own = json.loads(json.dumps(asdict(spec.groups[name]))) if isinstance(group, FeatureGroup) else {}
+        pairs = [(k, before.get(f"{name}.{k}", v), v) for k, v in own.items() if k not in group.capacities]
+        differ += [f"{name}.{k} {old} -> {new}" for k, old, new in pairs if old != new]
+    return ", ".join(differ)
 
 
 def with_rate(config: TrainConfig, model: Any, resume: Path | None = None) -> TrainConfig:
@@ -158,17 +179,22 @@ def described(config: TrainConfig) -> dict[str, Any]:
     return tree
 
 
-def versions(config: TrainConfig) -> dict[str, str]:
-    """What trained: roadcraft, torch, Python, and the distributions that provide encoder, model and recipe."""
-    found = [registry().find(kind, getattr(config, kind).name) for kind in PARTS]
+def _plugins(config: TrainConfig, features: FeatureSpec) -> list[Provided]:
+    """Encoder, model and recipe, and the feature groups of third parties."""
+    groups = [registry().find("feature", name) for name in features.providers]
+    return [registry().find(kind, getattr(config, kind).name) for kind in PARTS] + [p for p in groups if not p.ours]
+
+
+def versions(config: TrainConfig, features: FeatureSpec) -> dict[str, str]:
+    """What trained: roadcraft, torch, Python, and the distributions that provide its plugins."""
     own = {"roadcraft": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {p.provider: p.version for p in found} | own
+    return {p.provider: p.version for p in _plugins(config, features)} | own
 
 
-def code_digests(config: TrainConfig) -> dict[str, str]:
-    """Digests of the sources of encoder, model and recipe."""
-    parts = [(kind, getattr(config, kind).name) for kind in PARTS]
-    return {f"{kind} {name}": code_digest(kind, name) for kind, name in parts}
+def code_digests(config: TrainConfig, features: FeatureSpec) -> dict[str, str]:
+    """Digests of the sources of encoder, model, recipe and the feature groups of third parties."""
+    specs = [p.spec for p in _plugins(config, features)]
+    return {f"{s.kind} {s.name}": code_digest(s.kind, s.name) for s in specs}
 
 
 def git_commit() -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.files import digest_of
+from roadcraft.core.optimizer_groups import groups_from_text
 from roadcraft.planners.learned.checkpoint import json_text, read_tensors, write_tensors, write_text
 from roadcraft.plugins.training.run.distributed import full_state_dict, shard_like
 
@@ -66,13 +67,16 @@ def load_state(
 ) -> dict[str, Tensor] | None:
     """Restore the optimizer; returns the averaged weights, if any, laid out like ``weights``. Raises DataError when the
     file is damaged."""
-    tensors = read_tensors(folder / TENSORS, load_counters(folder).get("tensors"))
+    counters = load_counters(folder)
+    tensors = read_tensors(folder / TENSORS, counters.get("tensors"))
     params = [p for group in optimizer.param_groups for p in group["params"]]
     values: dict[int, dict[str, Any]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             _, i, name = key.split(".", 2)
             values.setdefault(int(i), {})[name] = shard_like(tensor, params[int(i)])
+    if text := counters.get("groups"):
+        groups_from_text(optimizer, text)
     optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     stored = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
     return {k: shard_like(v, weights[k]).to(weights[k].device) for k, v in stored.items()} or None
