@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.features.columns import FeatureColumn
-from roadcraft.core.driving.features.spec import OURS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.registry import registry
@@ -139,7 +138,7 @@ def ordered(groups: Mapping[str, Any]) -> dict[str, TensorGroup]:
         group = create("feature", name, settings)
         if not isinstance(group, TensorGroup):
             raise PluginError(f"{provided(name)} is a {type(group).__name__}, not a FeatureGroup")
-        if name not in OURS and not isinstance(group, FeatureGroup):
+        if not isinstance(group, FeatureGroup) and not registry().find("feature", name).ours:
             raise PluginError(
                 f"{provided(name)} is a TensorGroup without write, which driving would not have; derive it from "
                 "FeatureGroup"
