@@ -142,7 +142,7 @@ def test_boxes_and_lines_against_a_slow_twin(seed: int, quarter_turns: float | N
     out[:] = 0
     half, start = rng.uniform(0.3, 2.0), center - 0.5 * length * ahead
     u, v = k.to_cells(*start, k.view_of(ego, CELL_M), CELLS)
-    bar = k.Bar(u, v, -ahead[0], -ahead[1], length / CELL_M, half / CELL_M)
+    bar = k.RasterBar(u, v, -ahead[0], -ahead[1], length / CELL_M, half / CELL_M)
     k.draw_bar(out, 3, bar, True, 9, -1, 0, 0)
     gap = to_segments(centers(), np.stack([start, start + length * ahead])) - half
     agree(out[3] == 9, gap < 0, np.abs(gap))

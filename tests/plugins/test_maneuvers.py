@@ -19,7 +19,7 @@ from roadcraft.core.driving.features.conditions import (
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
 from roadcraft.plugins.training.augment.augment import draws
-from roadcraft.plugins.training.augment.maneuvers import Lines, Others, instruction_for, maneuvers
+from roadcraft.plugins.training.augment.maneuvers import LinesAhead, Others, instruction_for, maneuvers
 from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
@@ -71,7 +71,7 @@ class Case:
         return STYLES[self._run()[1]]
 
     def _run(self) -> tuple[int, int, float]:
-        lines = Lines(self.reference, self.mask, self.valid_lines)
+        lines = LinesAhead(self.reference, self.mask, self.valid_lines)
         others = Others(self.beside, self.size, self.present, self.agent_future, self.seen)
         return maneuvers(lines, others, self.speed, self.limit, self.future, self.valid, DT)
 

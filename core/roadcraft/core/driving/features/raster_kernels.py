@@ -36,7 +36,7 @@ _LAST_MOVING = int(ObjectKind.BICYCLE)
 _FLAT = 1e-14
 
 
-class View(NamedTuple):
+class RasterView(NamedTuple):
     """Whence a raster is seen: the ego's x, y, cosine and sine of its heading, and the size of a cell, m."""
 
     x: float
@@ -58,7 +58,7 @@ class AreaArrays(NamedTuple):
     lane: I64
 
 
-class Bar(NamedTuple):
+class RasterBar(NamedTuple):
     """A rectangle from (u, v) along the unit vector (du, dv), ``half`` wide to either side, in cells."""
 
     u: float
@@ -70,8 +70,8 @@ class Bar(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def view_of(ego: F64, cell_m: float) -> View:
-    return View(ego[0], ego[1], np.cos(ego[2]), np.sin(ego[2]), cell_m)
+def view_of(ego: F64, cell_m: float) -> RasterView:
+    return RasterView(ego[0], ego[1], np.cos(ego[2]), np.sin(ego[2]), cell_m)
 
 
 @njit(cache=True, nogil=True)
@@ -87,7 +87,7 @@ def cells_ahead(cells: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def to_cells(x: float, y: float, view: View, cells: int) -> tuple[float, float]:
+def to_cells(x: float, y: float, view: RasterView, cells: int) -> tuple[float, float]:
     """Cell coordinates of a point of the global frame. The ego looks along -u; a quarter of the rows lies behind its
     rear axle."""
     dx, dy = x - view.x, y - view.y
@@ -97,7 +97,9 @@ def to_cells(x: float, y: float, view: View, cells: int) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def fill_polygon(out: U8, scratch: U8, points: F64, rings: I64, first: int, last: int, view: View, value: int) -> None:
+def fill_polygon(
+    out: U8, scratch: U8, points: F64, rings: I64, first: int, last: int, view: RasterView, value: int
+) -> None:
     """Raise the cells of a polygon (rings first..last-1, even-odd) of out (N, N) to at least ``value``. scratch (N, N +
     1): zeros, and left so.
 
@@ -140,7 +142,7 @@ def _slab(p: float, across: float, along: float, low: float, high: float) -> tup
 
 
 @njit(cache=True, nogil=True)
-def draw_bar(out: U8, channel: int, bar: Bar, round_ends: bool, value: int, pair: int, a: int, b: int) -> None:
+def draw_bar(out: U8, channel: int, bar: RasterBar, round_ends: bool, value: int, pair: int, a: int, b: int) -> None:
     """Raise the cells of out[channel] within a bar, with half discs at its ends if ``round_ends``, to at least
     ``value``. The two channels from ``pair`` on are set to a and b there (pair -1: none)."""
     n = out.shape[1]
@@ -175,7 +177,7 @@ def draw_bar(out: U8, channel: int, bar: Bar, round_ends: bool, value: int, pair
 
 @njit(cache=True, nogil=True)
 def _draw_line(
-    out: U8, channel: int, piece: F64, column: int, view: View, half: float, value: int, directed: bool
+    out: U8, channel: int, piece: F64, column: int, view: RasterView, half: float, value: int, directed: bool
 ) -> None:
     """One polyline: columns ``column``, ``column + 1`` of piece (P, 6). A directed one also tells cos and sin of its
     heading in the ego frame."""
@@ -184,7 +186,7 @@ def _draw_line(
         u, v = to_cells(piece[k, column], piece[k, column + 1], view, out.shape[1])
         length = np.hypot(u - ua, v - va)
         if k > 0 and length > 1e-9:
-            bar = Bar(ua, va, (u - ua) / length, (v - va) / length, length, half)
+            bar = RasterBar(ua, va, (u - ua) / length, (v - va) / length, length, half)
             pair = LANE_COS if directed else -1
             draw_bar(out, channel, bar, True, value, pair, signed(-bar.du, 1.0), signed(-bar.dv, 1.0))
         ua, va = u, v
@@ -261,7 +263,7 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
             channel, pair = (STATIC, -1) if static else (VEHICLE + kind[i], VELOCITY_X if now else -1)
             vx = signed(c * velocity[i, 0] + s * velocity[i, 1], VELOCITY_MPS)
             vy = signed(c * velocity[i, 1] - s * velocity[i, 0], VELOCITY_MPS)
-            bar = Bar(u - half * du, v - half * dv, du, dv, 2.0 * half, wide)
+            bar = RasterBar(u - half * du, v - half * dv, du, dv, 2.0 * half, wide)
             draw_bar(out, channel, bar, False, value, pair, vx, vy)
 
 

@@ -127,7 +127,7 @@ def _style(future: F32, count: int, speed: float, limit: float, interval_s: floa
     return _CALM if along < 1.0 and across < 1.2 and share < 0.9 else _NORMAL
 
 
-class Lines(NamedTuple):
+class LinesAhead(NamedTuple):
     """Of a sample: reference (R, P, 10), reference_mask (R, P), reference_valid (R,)."""
 
     points: F32
@@ -147,7 +147,7 @@ class Others(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def maneuvers(
-    lines: Lines, others: Others, speed: float, limit: float, future: F32, valid: Mask, interval_s: float
+    lines: LinesAhead, others: Others, speed: float, limit: float, future: F32, valid: Mask, interval_s: float
 ) -> tuple[int, int, float]:
     """Maneuvers that one sample's future holds (a set of bits), its style, and its mean speed (-1 where too little is
     logged).
@@ -178,7 +178,7 @@ def maneuvers(
 
 @njit(cache=True, nogil=True)
 def _beside_lines(
-    lines: Lines, others: Others, speed: float, future: F32, count: int, stopped: bool, way: float
+    lines: LinesAhead, others: Others, speed: float, future: F32, count: int, stopped: bool, way: float
 ) -> int:
     """Those maneuvers that are told by the lines ahead."""
     reference, mask, valid = lines
@@ -237,7 +237,7 @@ def sample_conditions(
         if rng.random() < ASKED
         else None
     )
-    lines = Lines(out["reference"][b], out["reference_mask"][b], out["reference_valid"][b])
+    lines = LinesAhead(out["reference"][b], out["reference_mask"][b], out["reference_valid"][b])
     others = Others(
         out["reference_agent"][b, 0], out["agent_size"][b], out["agent_valid"][b, :, -1], out["agent_future"][b],
         out["agent_future_valid"][b],
