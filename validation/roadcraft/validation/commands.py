@@ -49,7 +49,7 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def score(
+def score(  # noqa: PLR0913 (the command's options)
     words: Words = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in out=RUN; the configuration must be the same.")
@@ -250,7 +250,7 @@ def compare(
     raise typer.Exit(EXIT_CODES.get(found["verdict"], 0))
 
 
-def show(
+def show(  # noqa: PLR0913 (the command's options)
     path: Annotated[Path, typer.Argument(help="A scoring run, or a store.", metavar="RUN|STORE")],
     token: Annotated[str, typer.Argument(help="One scenario (of a store also: a log's key, or a map's hash).")] = "",
     type: Annotated[

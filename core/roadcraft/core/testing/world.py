@@ -189,7 +189,7 @@ def made_up_map() -> MapData:
     return sketch_map(lanes, areas, list(enumerate(edges, 900)), intersections={2: 2}, epsg=32611)
 
 
-def sketch_drive(
+def sketch_drive(  # noqa: PLR0913 (the parts of a drive)
     name: str,
     map_name: str,
     ego: F64,

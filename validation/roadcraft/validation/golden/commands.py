@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-def conformance(
+def conformance(  # noqa: PLR0913 (the command's options)
     folder: Annotated[
         Path,
         typer.Argument(help="Golden drives: a folder with drives/, logs/ and maps/.", metavar="GOLDEN_DIR"),

@@ -66,7 +66,7 @@ class Watch:
             self.on_call(stage, step)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 (settings, by keyword)
     scenarios: Sequence[Scenario],
     planner: Planner,
     config: SimulationConfig | None = None,
@@ -93,7 +93,8 @@ def simulate(
     read_only((*scenarios, ego))
     results: list[Rollout | Failure | None] = [None] * len(scenarios)
     for group in _batches(scenarios, config.batch):
-        run = _Run([scenarios[i] for i in group], planner, config, policy, control, ego, seed, watch or Watch(), debug)
+        some = tuple(scenarios[i] for i in group)
+        run = _Run(some, planner, config, policy, control, ego, seed, watch or Watch(), debug)
         for i, result in zip(group, run.drive(), strict=True):
             results[i] = result
     return [r for r in results if r is not None]
@@ -119,40 +120,33 @@ def _batches(scenarios: Sequence[Scenario], size: int) -> list[list[int]]:
     return [rows[k : k + size] for rows in groups.values() for k in range(0, len(rows), size)]
 
 
+@dataclass(eq=False)
 class _Run:
     """One lockstep batch. ``rows`` are the scenarios that still run; ``state``, ``agent_state`` and ``objects`` are
     aligned with them."""
 
-    def __init__(
-        self,
-        scenarios: Sequence[Scenario],
-        planner: Planner,
-        config: SimulationConfig,
-        agents: AgentPolicy,
-        controller: Controller,
-        vehicle: Vehicle,
-        seed: int,
-        watch: Watch,
-        debug: bool,
-    ) -> None:
-        self.planner, self.agents, self.controller, self.vehicle, self.watch = (
-            planner,
-            agents,
-            controller,
-            vehicle,
-            watch,
-        )
-        self.scenarios, self.debug = tuple(scenarios), debug
-        self.needs = planner.needs()
-        self.log = BatchLog(scenarios, vehicle)
-        every = 1 if config.controller == "log" else config.record_plan_every
+    scenarios: tuple[Scenario, ...]
+    planner: Planner
+    config: SimulationConfig
+    agents: AgentPolicy
+    controller: Controller
+    vehicle: Vehicle
+    seed: int
+    watch: Watch
+    debug: bool
+
+    def __post_init__(self) -> None:
+        self.needs = self.planner.needs()
+        self.log = BatchLog(self.scenarios, self.vehicle)
+        every = 1 if self.config.controller == "log" else self.config.record_plan_every
         self.record = Recorder(self.log, self.needs.object_past, every)
         steps = np.arange(self.log.time_us.shape[1])[:, None]
         # (N_max, B): the keys of every step, of the planner and of the agents
-        self.keys = read_only(step_keys([scenario_key(seed, s.token) for s in scenarios], steps))
-        self.agent_keys = read_only(step_keys([scenario_key(seed, f"{s.token}:agents") for s in scenarios], steps))
+        self.keys = read_only(step_keys([scenario_key(self.seed, s.token) for s in self.scenarios], steps))
+        agent_keys = [scenario_key(self.seed, f"{s.token}:agents") for s in self.scenarios]
+        self.agent_keys = read_only(step_keys(agent_keys, steps))
         self.failures: dict[int, Failure] = {}
-        self.rows = np.arange(len(scenarios), dtype=np.int64)
+        self.rows = np.arange(len(self.scenarios), dtype=np.int64)
         self.state: list[Any] = []
         self.agent_state: list[Any] = []
         self._latency = np.full(self.log.time_us.shape, np.nan)

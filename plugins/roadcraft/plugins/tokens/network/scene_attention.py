@@ -87,7 +87,7 @@ class _ContextAttention(torch.autograd.Function):
     within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913 (torch hands over each tensor by itself)
         ctx: Any,
         learning: bool,
         own: Tensor,

@@ -60,7 +60,7 @@ def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 
     return Chain(points[:n], heading[:n])
 
 
-def lay_out_road(
+def lay_out_road(  # noqa: PLR0913 (settings, by keyword)
     scene: SyntheticScene, *, length: float, limit: float, forward: int = 2, backward: int = 2, bend: float = 1 / 400,
     cuts: tuple[float, ...] = (), shoulder: float = 0.6, median: float = 0.0, walkway: bool = True, width: float = 0.0,
     chain: Chain | None = None, posted: float = 0.88,
@@ -142,7 +142,7 @@ class Cross:
     out_arm: int
 
 
-def lay_out_cross(
+def lay_out_cross(  # noqa: PLR0913 (settings, by keyword)
     scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18,
     minor: tuple[int, ...] = (),
     protected: bool = False, three: bool = False, crosswalks: bool = True,
