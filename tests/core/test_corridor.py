@@ -21,6 +21,7 @@ from roadcraft.core.driving.geometry.capsules import (
 )
 from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends, one_chord, piece, square_ends
 from roadcraft.core.driving.geometry.corridor_distance import (
+    Corridor,
     bounds_of,
     choose_nearest,
     distance_of_corridors,
@@ -61,11 +62,12 @@ def test_a_box_meets_a_corridor_as_geos_says(bend: float) -> None:
     for _ in range(150):
         path, half = random_path(rng, int(rng.integers(2, 60)), bend), float(rng.uniform(0.5, 1.5))
         box = (*(path[rng.integers(len(path))] + rng.normal(0, 4, 2)), *rng.uniform([-3, 0.5, 0.5], [3, 8, 3]))
-        corners, bound, capsules = box_corners(*box), np.empty(5), capsules_of(path, half)
+        corners, bound = box_corners(*box), np.empty(5)
+        way = Corridor(path, len(path), half, capsules_of(path, half))
         box_capsule(*box, bound)
         geos, polygon = exact_corridor(path, half), shapely.Polygon(corners)
-        gap = separation_from_polygon(path, len(path), half, capsules, corners, 4, bound)
-        far = distance_to_polygon(path, len(path), half, capsules, corners, 4, bound, FAR)
+        gap = separation_from_polygon(way, corners, 4, bound)
+        far = distance_to_polygon(way, corners, 4, bound, FAR)
         unclear += abs(gap) <= MARGIN
         assert abs(gap) <= MARGIN or (gap < 0) == geos.intersects(polygon)
         if not folded_ends(path, len(path), half):
@@ -80,7 +82,7 @@ def test_two_corridors_meet_as_geos_says() -> None:
         a, b = random_path(rng, int(rng.integers(2, 60)), bend), random_path(rng, int(rng.integers(2, 30)), bend)
         b += a[rng.integers(len(a))] - b[0] + rng.normal(0, 6, 2)
         p, q = float(rng.uniform(0.5, 1.5)), float(rng.uniform(0.5, 1.5))
-        args = (a, len(a), p, capsules_of(a, p), b, len(b), q, capsules_of(b, q))
+        args = (Corridor(a, len(a), p, capsules_of(a, p)), Corridor(b, len(b), q, capsules_of(b, q)))
         gap, far = separation_of_corridors(*args), distance_of_corridors(*args, FAR)
         first, second = exact_corridor(a, p), exact_corridor(b, q)
         assert abs(gap) <= MARGIN or (gap < 0) == first.intersects(second)

@@ -31,6 +31,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
     TIE,
+    Corridor,
     bounds_of,
     choose_nearest,
     convex_separation,
@@ -361,4 +362,4 @@ def _meets_whole(path: IdmPath, polygon: F64, start: float, end: float) -> float
     capsules, bound = np.empty((n // CHUNK + 1, 5)), np.empty(5)
     corridor_capsules(scratch, n, path.half_width, capsules)
     polygon_capsule(polygon, 4, bound)
-    return separation_from_polygon(scratch, n, path.half_width, capsules, polygon, BOX, bound)
+    return separation_from_polygon(Corridor(scratch, n, path.half_width, capsules), polygon, BOX, bound)

@@ -18,6 +18,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
     TIE,
+    Corridor,
     bounds_of,
     choose_nearest,
     distance_of_corridors,
@@ -63,34 +64,25 @@ def find_lead(
     # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
     alive, extents, box, box_capsules = agents.alive, agents.extent, agents.box_corners, agents.box_capsule
     feet, foot_count, foot_capsules = agents.foot_points, agents.foot_count, agents.foot_capsules
-    hulls = agents.hull
+    hulls, way = agents.hull, Corridor(rest, n, half, capsules)
     corners, other_extents, other_capsules = surroundings.corners, surroundings.extents, surroundings.capsules
-    foot, foot_n, foot_bound = feet[a], foot_count[a], foot_capsules[a]
+    foot = Corridor(feet[a], foot_count[a], half, foot_capsules[a])
     hits, best = np.int64(0), FAR
     for e in range(driven):
         if e == a or not alive[e] or _beyond(extents, e, reach) or not near_corridor(capsules, n, hulls, e):
             continue
-        other_half = 0.5 * size[e, 1]
-        gap = separation_from_polygon(rest, n, half, capsules, box[e], BOX, box_capsules[e])
-        if gap >= -MARGIN and foot_count[e] > 1:
-            swept = separation_of_corridors(
-                rest, n, half, capsules, feet[e], foot_count[e], other_half, foot_capsules[e]
-            )
-            gap = min(gap, swept)
+        other = Corridor(feet[e], foot_count[e], 0.5 * size[e, 1], foot_capsules[e])
+        gap = separation_from_polygon(way, box[e], BOX, box_capsules[e])
+        if gap >= -MARGIN and other.count > 1:
+            gap = min(gap, separation_of_corridors(way, other))
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
         if gap < 0.0:
-            d = _footprint_distance(
-                foot, foot_n, half, foot_bound, box[a], box_capsules[a], box[e], box_capsules[e], best + 2.0 * TIE
-            )
-            if foot_count[e] > 1 and d > 0.0:
-                d = distance_to_polygon(
-                    feet[e], foot_count[e], other_half, foot_capsules[e], box[a], BOX, box_capsules[a], d
-                )
-            if foot_count[e] > 1 and foot_n > 1 and d > 0.0:
-                d = distance_of_corridors(
-                    foot, foot_n, half, foot_bound, feet[e], foot_count[e], other_half, foot_capsules[e], d
-                )
+            d = _footprint_distance(foot, box[a], box_capsules[a], box[e], box_capsules[e], best + 2.0 * TIE)
+            if other.count > 1 and d > 0.0:
+                d = distance_to_polygon(other, box[a], BOX, box_capsules[a], d)
+            if other.count > 1 and foot.count > 1 and d > 0.0:
+                d = distance_of_corridors(foot, other, d)
             hit[hits], which[hits], far[hits] = e, e, d
             middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
             best, hits = min(best, d), hits + 1
@@ -99,31 +91,16 @@ def find_lead(
             continue
         polygon = surroundings.ego_corners if k < 0 else corners[k]
         bound = surroundings.ego_capsule if k < 0 else other_capsules[k]
-        gap = separation_from_polygon(rest, n, half, capsules, polygon, BOX, bound)
+        gap = separation_from_polygon(way, polygon, BOX, bound)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
         if gap < 0.0:
-            d = _footprint_distance(
-                foot, foot_n, half, foot_bound, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE
-            )
+            d = _footprint_distance(foot, box[a], box_capsules[a], polygon, bound, best + 2.0 * TIE)
             hit[hits], which[hits], far[hits] = EGO if k < 0 else STILL, driven + 1 + k, d
             middle[hits] = 0.5 * (polygon[:, 1].min() + polygon[:, 1].max())
             best, hits = min(best, d), hits + 1
     for i in range(len(stops)):
-        gap, d, y = _stop_ahead(
-            roads,
-            stops[i],
-            rest,
-            n,
-            half,
-            capsules,
-            foot,
-            foot_n,
-            foot_bound,
-            box[a],
-            box_capsules[a],
-            best + 2.0 * TIE,
-        )
+        gap, d, y = _stop_ahead(roads, stops[i], way, foot, box[a], box_capsules[a], best + 2.0 * TIE)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
         if gap < 0.0:
@@ -134,22 +111,14 @@ def find_lead(
     chosen = choose_nearest(far, middle, hits)
     if chosen < 0 or folded_ends(rest, n, half):
         return UNCLEAR, FREE, 0.0
-    if _folds_matter(agents, size, surroundings, a, which[chosen], far[chosen], rest, n, capsules):
+    if _folds_matter(agents, size, surroundings, a, which[chosen], far[chosen], way):
         return UNCLEAR, FREE, 0.0
     return DONE, hit[chosen], far[chosen]
 
 
 @njit(cache=True, nogil=True)
 def _folds_matter(
-    agents: AgentBatch,
-    size: F64,
-    surroundings: Surroundings,
-    a: int,
-    e: int,
-    far: float,
-    rest: F64,
-    n: int,
-    capsules: F64,
+    agents: AgentBatch, size: F64, surroundings: Surroundings, a: int, e: int, far: float, way: Corridor
 ) -> bool:
     """Whether the lead, object ``e`` at distance ``far``, might be another by exact geometry because an end of a
     footprint is folded.
@@ -166,26 +135,26 @@ def _folds_matter(
     if e < 0:
         return True
     half, count = 0.5 * size[a, 1], max(high - low + 1, 0)
-    foot, bounds = agents.foot_points[a][low : high + 1], np.empty((count // 8 + 2, 5))
-    corridor_capsules(foot, count, half, bounds)
+    foot = Corridor(agents.foot_points[a][low : high + 1], count, half, np.empty((count // 8 + 2, 5)))
+    corridor_capsules(foot.points, count, half, foot.capsules)
     box, box_bound, reach = agents.box_corners[a], agents.box_capsule[a], far + 1.0
     if e >= driven:
         polygon = surroundings.ego_corners if e == driven else surroundings.corners[e - driven - 1]
         bound = surroundings.ego_capsule if e == driven else surroundings.capsules[e - driven - 1]
-        return _footprint_distance(foot, count, half, bounds, box, box_bound, polygon, bound, reach) > far + 1e-9
+        return _footprint_distance(foot, box, box_bound, polygon, bound, reach) > far + 1e-9
     low, high = unfolded_span(agents.foot_points[e], agents.foot_count[e], 0.5 * size[e, 1])
     other_half, others = 0.5 * size[e, 1], max(high - low + 1, 0)
-    other, other_bounds = agents.foot_points[e][low : high + 1], np.empty((others // 8 + 2, 5))
-    corridor_capsules(other, others, other_half, other_bounds)
+    other = Corridor(agents.foot_points[e][low : high + 1], others, other_half, np.empty((others // 8 + 2, 5)))
+    corridor_capsules(other.points, others, other_half, other.capsules)
     other_box, other_bound = agents.box_corners[e], agents.box_capsule[e]
-    met = separation_from_polygon(rest, n, half, capsules, other_box, BOX, other_bound) < -MARGIN
+    met = separation_from_polygon(way, other_box, BOX, other_bound) < -MARGIN
     if not met and others > 1:
-        met = separation_of_corridors(rest, n, half, capsules, other, others, other_half, other_bounds) < -MARGIN
-    d = _footprint_distance(foot, count, half, bounds, box, box_bound, other_box, other_bound, reach)
+        met = separation_of_corridors(way, other) < -MARGIN
+    d = _footprint_distance(foot, box, box_bound, other_box, other_bound, reach)
     if others > 1 and d > 0.0:
-        d = distance_to_polygon(other, others, other_half, other_bounds, box, BOX, box_bound, d)
+        d = distance_to_polygon(other, box, BOX, box_bound, d)
     if others > 1 and count > 1 and d > 0.0:
-        d = distance_of_corridors(foot, count, half, bounds, other, others, other_half, other_bounds, d)
+        d = distance_of_corridors(foot, other, d)
     return not met or d > far + 1e-9
 
 
@@ -218,39 +187,18 @@ def _red_stops(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: 
 
 
 @njit(cache=True, nogil=True)
-def _footprint_distance(
-    foot: F64,
-    foot_n: int,
-    half: float,
-    foot_bound: F64,
-    box: F64,
-    box_bound: F64,
-    polygon: F64,
-    bound: F64,
-    best: float,
-) -> float:
+def _footprint_distance(foot: Corridor, box: F64, box_bound: F64, polygon: F64, bound: F64, best: float) -> float:
     """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
     if capsule_gap(box_bound, bound) < best:
         best = polygon_distance(box, BOX, polygon, BOX, best)
-    if foot_n > 1 and best > 0.0:
-        best = distance_to_polygon(foot, foot_n, half, foot_bound, polygon, BOX, bound, best)
+    if foot.count > 1 and best > 0.0:
+        best = distance_to_polygon(foot, polygon, BOX, bound, best)
     return best
 
 
 @njit(cache=True, nogil=True)
 def _stop_ahead(
-    roads: Roads,
-    area: int,
-    path: F64,
-    count: int,
-    half: float,
-    capsules: F64,
-    foot: F64,
-    foot_n: int,
-    foot_bound: F64,
-    box: F64,
-    box_bound: F64,
-    best: float,
+    roads: Roads, area: int, way: Corridor, foot: Corridor, box: F64, box_bound: F64, best: float
 ) -> tuple[float, float, float]:
     """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of
     its extent in y."""
@@ -261,8 +209,8 @@ def _stop_ahead(
             edge = points[i : i + 2]
             low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
-            gap = min(gap, separation_from_polygon(path, count, half, capsules, edge, EDGE, bound))
-    if gap > MARGIN and inside(points, rings, offsets[area], offsets[area + 1], path[0, 0], path[0, 1]):
+            gap = min(gap, separation_from_polygon(way, edge, EDGE, bound))
+    if gap > MARGIN and inside(points, rings, offsets[area], offsets[area + 1], way.points[0, 0], way.points[0, 1]):
         gap = -1.0
     if gap >= 0.0:
         return gap, best, 0.0
@@ -274,6 +222,6 @@ def _stop_ahead(
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             if best > 0.0 and capsule_gap(box_bound, bound) < best:
                 best = polygon_distance(box, BOX, edge, EDGE, best)
-            if best > 0.0 and foot_n > 1:
-                best = distance_to_polygon(foot, foot_n, half, foot_bound, edge, EDGE, bound, best)
+            if best > 0.0 and foot.count > 1:
+                best = distance_to_polygon(foot, edge, EDGE, bound, best)
     return gap, best, 0.5 * (low + high)

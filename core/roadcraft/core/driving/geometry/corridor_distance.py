@@ -9,6 +9,7 @@ ask ``exact_corridor`` (GEOS) then.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -79,23 +80,23 @@ def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
     return best
 
 
+class Corridor(NamedTuple):
+    """A path points (>= count, 2), swept half_width m to either side; capsules from ``corridor_capsules``."""
+
+    points: F64
+    count: int
+    half_width: float
+    capsules: F64
+
+
 @njit(cache=True, nogil=True)
-def _meet(
-    points: F64,
-    count: int,
-    half_width: float,
-    capsules: F64,
-    polygon: F64,
-    vertices: int,
-    bound: F64,
-    true_distance: bool,
-    best: float,
-) -> float:
+def _meet(corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_distance: bool, best: float) -> float:
     """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon.
 
     ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call
     spells out.
     """
+    points, count, half_width, capsules = corridor
     scratch = np.empty((_MAX_VERTICES, 2))
     own = np.empty(5)
     segments = count - 1
@@ -123,27 +124,17 @@ def _meet(
 
 
 @njit(cache=True, nogil=True)
-def _meet_corridors(
-    points: F64,
-    count: int,
-    half_width: float,
-    capsules: F64,
-    other: F64,
-    other_count: int,
-    other_half_width: float,
-    other_capsules: F64,
-    true_distance: bool,
-    best: float,
-) -> float:
+def _meet_corridors(a: Corridor, b: Corridor, true_distance: bool, best: float) -> float:
     """Smallest separation (or distance) below ``best`` of two corridors' pieces."""
+    other, other_count, other_half_width, other_capsules = b
     scratch = np.empty((_MAX_VERTICES, 2))
     bound = np.empty(5)
     slack = 0.0 if true_distance else MARGIN
-    chunks, segments = (count - 2) // CHUNK + 1, other_count - 1
+    chunks, segments = (a.count - 2) // CHUNK + 1, other_count - 1
     for c in range((segments + CHUNK - 1) // CHUNK):
         near = False
         for d in range(chunks):
-            if capsule_gap(capsules[d], other_capsules[c]) <= best + slack:
+            if capsule_gap(a.capsules[d], other_capsules[c]) <= best + slack:
                 near = True
                 break
         if not near:
@@ -155,7 +146,7 @@ def _meet_corridors(
                 n = piece(other, other_count, other_half_width, k, scratch)
                 if n == 0:
                     continue
-                best = _meet(points, count, half_width, capsules, scratch, n, bound, true_distance, best)
+                best = _meet(a, scratch, n, bound, true_distance, best)
                 if best <= 0.0 and (true_distance or best < -MARGIN):
                     return best
     return best
@@ -174,69 +165,32 @@ def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def separation_from_polygon(
-    points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64
-) -> float:
+def separation_from_polygon(corridor: Corridor, polygon: F64, vertices: int, bound: F64) -> float:
     """Separation of a corridor and a convex polygon, clipped to +MARGIN*2 when clearly apart.
 
-    points (>= count, 2) with count >= 2; capsules from ``corridor_capsules``; polygon (>= vertices, 2) and ``bound``
-    (5,) a capsule around it.
+    The corridor's count is >= 2; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
     """
-    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
+    return _meet(corridor, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
 
 
 @njit(cache=True, nogil=True)
-def separation_of_corridors(
-    points: F64,
-    count: int,
-    half_width: float,
-    capsules: F64,
-    other: F64,
-    other_count: int,
-    other_half_width: float,
-    other_capsules: F64,
-) -> float:
+def separation_of_corridors(a: Corridor, b: Corridor) -> float:
     """Separation of two corridors (counts >= 2), clipped to +MARGIN*2 when clearly apart."""
-    return _meet_corridors(
-        points,
-        count,
-        half_width,
-        capsules,
-        other,
-        other_count,
-        other_half_width,
-        other_capsules,
-        np.bool_(False),
-        2.0 * MARGIN,
-    )
+    return _meet_corridors(a, b, np.bool_(False), 2.0 * MARGIN)
 
 
 @njit(cache=True, nogil=True)
-def distance_to_polygon(
-    points: F64, count: int, half_width: float, capsules: F64, polygon: F64, vertices: int, bound: F64, best: float
-) -> float:
+def distance_to_polygon(corridor: Corridor, polygon: F64, vertices: int, bound: F64, best: float) -> float:
     """min(best, distance of a corridor and a convex polygon)."""
-    best = min(best, _vertex_distance(points, count, polygon, vertices))
-    return _meet(points, count, half_width, capsules, polygon, vertices, bound, np.bool_(True), best)
+    best = min(best, _vertex_distance(corridor.points, corridor.count, polygon, vertices))
+    return _meet(corridor, polygon, vertices, bound, np.bool_(True), best)
 
 
 @njit(cache=True, nogil=True)
-def distance_of_corridors(
-    points: F64,
-    count: int,
-    half_width: float,
-    capsules: F64,
-    other: F64,
-    other_count: int,
-    other_half_width: float,
-    other_capsules: F64,
-    best: float,
-) -> float:
+def distance_of_corridors(a: Corridor, b: Corridor, best: float) -> float:
     """min(best, distance of two corridors)."""
-    best = min(best, _vertex_distance(points, count, other, other_count))
-    return _meet_corridors(
-        points, count, half_width, capsules, other, other_count, other_half_width, other_capsules, np.bool_(True), best
-    )
+    best = min(best, _vertex_distance(a.points, a.count, b.points, b.count))
+    return _meet_corridors(a, b, np.bool_(True), best)
 
 
 @small_njit
