@@ -127,7 +127,7 @@ def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run)
         "text": "Time gap to the object ahead; a larger gap brakes earlier.",
     } in listed["parameters"]
     out = run("plugins", "planner", "guard")[1]
-    assert "planner guard: Judges another planner's proposals" in out
+    assert "planner guard: Simulates and scores another planner's proposals" in out
     assert "drivable_area_tolerance_m" in out
     assert run("plugins", "agents", "log")[1].rstrip().endswith("Nothing to set.")
 

@@ -338,7 +338,7 @@ def completed(run: Run) -> Complete:
         ("roadcraft ingest wo", ["womd"]),
         ("roadcraft ingest womd x cur", ["curb_m=", "curb_m=1.0"]),
         ("roadcraft plugins vehicle_", ["vehicle_model"]),
-        ("roadcraft plugins encoder vec", ["vector_transformer"]),
+        ("roadcraft plugins encoder vector_t", ["vector_transformer"]),
     ],
 )
 def test_bash_completes_verbs_keys_and_values(line: str, offered: list[str], completed: Complete) -> None:

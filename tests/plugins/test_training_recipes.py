@@ -20,9 +20,10 @@ RECIPES = sorted(p.name for p in FOLDER.glob("*.yaml"))
 
 
 def commands() -> list[list[str]]:
-    """The commands in the README's code blocks, as words."""
-    blocks = re.findall(r"```\w*\n(.*?)```", (FOLDER / "README.md").read_text(), re.S)
-    return [shlex.split(line) for block in blocks for line in block.splitlines() if line]
+    """The commands in the code blocks of the folder's README and of the guide, as words."""
+    pages = (FOLDER / "README.md", FOLDER.parents[1] / "docs" / "guides" / "distributed.md")
+    blocks = [b for page in pages for b in re.findall(r"```\w*\n(.*?)```", page.read_text(), re.S)]
+    return [shlex.split(line.removeprefix("$ ")) for b in blocks for line in b.splitlines() if line and line != "..."]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -10,6 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import shorten
 from typing import Any
 
 import typer
@@ -31,7 +32,7 @@ def complete_settings(ctx: typer.Context, incomplete: str) -> Found:
 
 def complete_kind(incomplete: str) -> Found:
     """Kinds of plugins."""
-    return list(KINDS.items())
+    return _short(list(KINDS.items()))
 
 
 def complete_name(ctx: typer.Context, incomplete: str) -> Found:
@@ -43,7 +44,12 @@ def names_of(kind: str) -> Found:
     """The plugins of a kind, with their summaries."""
     from roadcraft.core.registry import registry
 
-    return [(p.spec.name, p.spec.summary) for p in registry().plugins(kind)]
+    return _short([(p.spec.name, p.spec.summary) for p in registry().plugins(kind)])
+
+
+def _short(found: Found) -> Found:
+    """Texts cut to what a line of a shell's list holds: fish would take the rest for another answer."""
+    return [(word, shorten(text, 72, placeholder=" ...")) for word, text in found]
 
 
 def complete_words(ctx: typer.Context, schemas: Sequence[type], incomplete: str) -> Found:
@@ -59,9 +65,9 @@ def complete_words(ctx: typer.Context, schemas: Sequence[type], incomplete: str)
     elif not incomplete and any(k == last for _, k in _settings(schemas, words, last)):
         key, lead, value = last, "", ""  # nor does it say that the word ends in =
     else:
-        return _keys(schemas, words, incomplete)
+        return _short(_keys(schemas, words, incomplete))
     found = next((p for p, k in _settings(schemas, words, key) if k == key), None)
-    return [] if found is None else [(f"{lead}{v}", told) for v, told in _values(found, value)]
+    return [] if found is None else _short([(f"{lead}{v}", told) for v, told in _values(found, value)])
 
 
 def _keys(schemas: Sequence[type], words: Sequence[str], incomplete: str) -> Found:
