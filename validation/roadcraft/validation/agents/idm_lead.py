@@ -73,15 +73,15 @@ def find_lead(
             continue
         other = Corridor(feet[e], foot_count[e], 0.5 * size[e, 1], foot_capsules[e])
         gap = separation_from_polygon(way, box[e], BOX, box_capsules[e])
-        if gap >= -MARGIN and other.count > 1:
+        if gap >= -MARGIN and other.n > 1:
             gap = min(gap, separation_of_corridors(way, other))
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, 0.0
         if gap < 0.0:
             d = _footprint_distance(foot, box[a], box_capsules[a], box[e], box_capsules[e], best + 2.0 * TIE)
-            if other.count > 1 and d > 0.0:
+            if other.n > 1 and d > 0.0:
                 d = distance_to_polygon(other, box[a], BOX, box_capsules[a], d)
-            if other.count > 1 and foot.count > 1 and d > 0.0:
+            if other.n > 1 and foot.n > 1 and d > 0.0:
                 d = distance_of_corridors(foot, other, d)
             hit[hits], which[hits], far[hits] = e, e, d
             middle[hits] = 0.5 * (extents[e, 1] + extents[e, 3])
@@ -191,7 +191,7 @@ def _footprint_distance(foot: Corridor, box: F64, box_bound: F64, polygon: F64, 
     """min(best, distance from a footprint, swept corridor and box (4, 2), to another box)."""
     if capsule_gap(box_bound, bound) < best:
         best = polygon_distance(box, BOX, polygon, BOX, best)
-    if foot.count > 1 and best > 0.0:
+    if foot.n > 1 and best > 0.0:
         best = distance_to_polygon(foot, polygon, BOX, bound, best)
     return best
 
@@ -222,6 +222,6 @@ def _stop_ahead(
             bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             if best > 0.0 and capsule_gap(box_bound, bound) < best:
                 best = polygon_distance(box, BOX, edge, EDGE, best)
-            if best > 0.0 and foot.count > 1:
+            if best > 0.0 and foot.n > 1:
                 best = distance_to_polygon(foot, edge, EDGE, bound, best)
     return gap, best, 0.5 * (low + high)

@@ -81,10 +81,10 @@ def polygon_distance(a: F64, n: int, b: F64, m: int, best: float) -> float:
 
 
 class Corridor(NamedTuple):
-    """A path points (>= count, 2), swept half_width m to either side; capsules from ``corridor_capsules``."""
+    """A path of n points (>= n, 2), swept half_width m to either side; capsules from ``corridor_capsules``."""
 
     points: F64
-    count: int
+    n: int
     half_width: float
     capsules: F64
 
@@ -130,7 +130,7 @@ def _meet_corridors(a: Corridor, b: Corridor, true_distance: bool, best: float) 
     scratch = np.empty((_MAX_VERTICES, 2))
     bound = np.empty(5)
     slack = 0.0 if true_distance else MARGIN
-    chunks, segments = (a.count - 2) // CHUNK + 1, other_count - 1
+    chunks, segments = (a.n - 2) // CHUNK + 1, other_count - 1
     for c in range((segments + CHUNK - 1) // CHUNK):
         near = False
         for d in range(chunks):
@@ -168,7 +168,7 @@ def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
 def separation_from_polygon(corridor: Corridor, polygon: F64, vertices: int, bound: F64) -> float:
     """Separation of a corridor and a convex polygon, clipped to +MARGIN*2 when clearly apart.
 
-    The corridor's count is >= 2; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
+    The corridor's n is >= 2; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
     """
     return _meet(corridor, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
 
@@ -182,14 +182,14 @@ def separation_of_corridors(a: Corridor, b: Corridor) -> float:
 @njit(cache=True, nogil=True)
 def distance_to_polygon(corridor: Corridor, polygon: F64, vertices: int, bound: F64, best: float) -> float:
     """min(best, distance of a corridor and a convex polygon)."""
-    best = min(best, _vertex_distance(corridor.points, corridor.count, polygon, vertices))
+    best = min(best, _vertex_distance(corridor.points, corridor.n, polygon, vertices))
     return _meet(corridor, polygon, vertices, bound, np.bool_(True), best)
 
 
 @njit(cache=True, nogil=True)
 def distance_of_corridors(a: Corridor, b: Corridor, best: float) -> float:
     """min(best, distance of two corridors)."""
-    best = min(best, _vertex_distance(a.points, a.count, b.points, b.count))
+    best = min(best, _vertex_distance(a.points, a.n, b.points, b.n))
     return _meet_corridors(a, b, np.bool_(True), best)
 
 
