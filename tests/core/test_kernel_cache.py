@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +16,7 @@ import pytest
 
 import roadcraft
 from roadcraft.core import kernel_cache
-from roadcraft.core.kernel_cache import VARIABLE, drop_old, state_of, use_kernel_cache
+from roadcraft.core.kernel_cache import LOCATOR, VARIABLE, drop_old, state_of, use_kernel_cache
 
 
 @pytest.fixture
@@ -33,6 +35,27 @@ def test_the_users_own_choice_stays(cache: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(VARIABLE, "elsewhere")
     use_kernel_cache()
     assert os.environ[VARIABLE] == "elsewhere"
+
+
+@pytest.mark.parametrize("first", ["pass", "import numba"])
+def test_kernels_of_a_python_program_are_kept_in_the_users_cache_too(tmp_path: Path, first: str) -> None:
+    code = f"""{first}
+import roadcraft.planners
+from numba import njit
+
+@njit(cache=True)
+def double(x):
+    return 2 * x
+
+print(double.stats.cache_path)
+"""
+    (tmp_path / "program.py").write_text(code)
+    time.sleep(2.1)  # a process that is as old as its sources keeps nothing
+    env = {k: v for k, v in os.environ.items() if k not in (VARIABLE, LOCATOR)} | {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")], capture_output=True, text=True, env=env, check=True
+    )
+    assert done.stdout.startswith(str(tmp_path / "roadcraft" / "kernels"))
 
 
 def test_of_a_modules_states_the_last_three_stay(tmp_path: Path) -> None:
@@ -93,6 +116,7 @@ class Package:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    monkeypatch.setattr(kernel_cache, "_BEGAN_NS", time.time_ns() + 10**12)  # the files are older than the process
     name = f"acme_{tmp_path.name}"
     module = ModuleType(name)
     module.__path__ = [str(tmp_path / name)]
@@ -130,14 +154,33 @@ def test_the_state_follows_what_a_module_imports(package: Package, kernel: str, 
     assert package.state("kernel") not in (before, changed)
 
 
-def test_what_is_imported_for_types_alone_does_not_count(package: Package) -> None:
-    text = "if TYPE_CHECKING:\n    from .limits import X\n\n    from .words import Y\nfrom .other import Z\n"
-    package.write(limits="X = 1", words="Y = 1", other="Z = 1", kernel=text)
+def test_what_is_imported_for_types_alone_counts(package: Package) -> None:
+    """The order of a named tuple's fields is in the machine code, and not in numba's key of its type."""
+    text = "if TYPE_CHECKING:\n    from .limits import X\n\n    from .words import Y\n"
+    package.write(limits="X = 1", words="Y = 1", kernel=text)
     before = package.state("kernel")
-    package.write(limits="X = 23", words="Y = 23")
-    assert package.state("kernel") == before
-    package.write(other="Z = 23")
+    package.write(words="Y = 23")
     assert package.state("kernel") != before
+
+
+@pytest.mark.parametrize("change", [lambda p: p.write_text("X = 2"), lambda p: os.utime(p, (1, 1)), Path.unlink])
+def test_there_is_no_state_where_a_source_is_younger_than_the_process(
+    package: Package, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    """The module that was imported may be older than its file."""
+    package.write(limits="X = 1", kernel="from .limits import X")
+    assert package.state("kernel")
+    monkeypatch.setattr(kernel_cache, "_BEGAN_NS", time.time_ns() - 10**9)
+    change(package.home / "limits.py")
+    assert package.state("kernel") == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="elsewhere a process does not say when it began")
+def test_a_process_begins_before_it_imports_anything() -> None:
+    code = "import time; time.sleep(0.5); from roadcraft.core.kernel_cache import _BEGAN_NS as b; print(b)"
+    before = time.time_ns()
+    began = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert before - 50_000_000 < began < before + 450_000_000
 
 
 def test_modules_may_import_each_other(package: Package) -> None:
@@ -157,6 +200,56 @@ def test_kernels_of_another_package_follow_our_sources_too(package: Package, mon
     ours.write(core__limits="X = 23")
     assert package.state("kernel") != before
     kernel_cache._file_of.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["from {p} import f", "import {p} as p", "from {p}.limits import X"])
+def test_the_state_follows_other_packages(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Whether they are imported yet or not."""
+    other = Package(tmp_path, f"other_{package.home.name}")
+    other.write(__init__="from .limits import X as f", limits="X = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package.write(kernel=text.format(p=other.home.name))
+    before = package.state("kernel")
+    other.write(limits="X = 23")
+    assert package.state("kernel") != before
+
+
+@pytest.mark.parametrize(
+    ("about", "counts"),
+    [
+        ({"METADATA": ""}, False),
+        ({"METADATA": "Requires-Dist: pandas[performance]\nRequires-Dist: numba; extra == 'fast'"}, False),
+        ({"METADATA": "Requires-Dist: numba>=0.62"}, True),
+        ({"METADATA": "Requires-Dist: roadcraft"}, True),
+        ({"METADATA": "", "direct_url.json": '{"url": "file:///home"}'}, True),
+    ],
+)
+def test_of_a_published_package_without_kernels_the_version_counts(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, about: dict[str, str], counts: bool
+) -> None:
+    other = Package(tmp_path, f"other_{package.home.name}")
+    other.write(__init__="X = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package.write(kernel=f"from {other.home.name} import X")
+
+    def install(version: str) -> None:
+        folder = tmp_path / f"{other.home.name}-1.dist-info"
+        folder.mkdir(exist_ok=True)
+        for name, text in about.items():
+            head = f"Metadata-Version: 2.1\nName: {other.home.name}\nVersion: {version}\n"
+            (folder / name).write_text(head + text if name == "METADATA" else text)
+        kernel_cache._release.cache_clear()
+        kernel_cache._read.cache_clear()
+
+    install("1.0")
+    before = package.state("kernel")
+    other.write(__init__="X = 23")
+    assert (package.state("kernel") != before) == counts
+    other.write(__init__="X = 1")
+    install("1.1")
+    assert (package.state("kernel") == before) == counts
 
 
 def test_a_copy_of_the_sources_at_another_place_and_time_has_the_same_state(

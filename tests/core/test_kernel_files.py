@@ -4,19 +4,19 @@ time."""
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from numba.core.caching import UserProvidedCacheLocator
 
 import roadcraft
 from roadcraft.core.kernel_cache import LOCATOR, VARIABLE
-from roadcraft.core.kernel_files import CacheFile
+from roadcraft.core.kernel_files import CacheFile, Locator
 
+SOURCES: Path  # written once
 KERNEL = """
 from numba import njit
 
@@ -28,10 +28,9 @@ print(double(21), sum(double.stats.cache_hits.values()))
 """
 
 
-def run(folder: Path, cache: str) -> tuple[list[str], str]:
+def run(cache: str) -> tuple[list[str], str]:
     """What a process prints that declares a kernel, and its standard error."""
-    script = folder / "kernel.py"
-    script.write_text(KERNEL)
+    script = SOURCES / "kernel.py"
     env = {**os.environ, VARIABLE: cache, LOCATOR: "roadcraft.core.kernel_files.Locator"}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
@@ -40,14 +39,16 @@ def run(folder: Path, cache: str) -> tuple[list[str], str]:
 
 def test_a_kernel_is_read_again(tmp_path: Path) -> None:
     """Otherwise the other tests would prove nothing."""
-    assert run(tmp_path, str(tmp_path / "cache"))[0] == ["42", "0"]
-    assert run(tmp_path, str(tmp_path / "cache")) == (["42", "1"], "")
+    assert run(str(tmp_path / "cache"))[0] == ["42", "0"]
+    assert run(str(tmp_path / "cache")) == (["42", "1"], "")
 
 
 def run_in_terminal(folder: Path, source: str, **env: str) -> str:
     """What a process writes into a terminal that is its standard error alone."""
     script, (ours, theirs) = folder / "kernel.py", os.openpty()
-    script.write_text(source)
+    if not script.exists():
+        script.write_text(source)
+        time.sleep(2.1)  # a process as old as its sources keeps nothing
     chosen = {LOCATOR: "roadcraft.core.kernel_files.Locator", **env}
     try:
         subprocess.run(
@@ -111,24 +112,24 @@ def test_damaged_files_are_compiled_anew_and_told_of(
     tmp_path: Path, pattern: str, damage: Callable[[bytes], bytes]
 ) -> None:
     cache = tmp_path / "cache"
-    run(tmp_path, str(cache))
+    run(str(cache))
     for path in cache.rglob(pattern):
         path.write_bytes(damage(path.read_bytes()))
-    assert run(tmp_path, str(cache)) == (
+    assert run(str(cache)) == (
         ["42", "0"],
         f"note: compiled kernels in {cache} are damaged; they are compiled anew\n",
     )
-    assert run(tmp_path, str(cache)) == (["42", "1"], "")
+    assert run(str(cache)) == (["42", "1"], "")
 
 
 def test_without_a_place_kernels_still_run(tmp_path: Path) -> None:
-    assert run(tmp_path, "") == (["42", "0"], "")
-    assert not list(tmp_path.rglob("*.nb[ic]"))
+    assert run("") == (["42", "0"], "")
+    assert not list(SOURCES.rglob("*.nb[ic]"))
 
 
 def test_a_place_that_refuses_is_told_of_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    out, err = run(tmp_path, str(tmp_path / "file"))
+    out, err = run(str(tmp_path / "file"))
     assert out == ["42", "0"]
     assert err.splitlines() == [
         f"note: compiled kernels cannot be kept in {tmp_path / 'file'}: Not a directory; they are compiled again next "
@@ -136,13 +137,13 @@ def test_a_place_that_refuses_is_told_of_once(tmp_path: Path) -> None:
     ]
 
 
-def test_numba_alone_reads_the_files(tmp_path: Path) -> None:
-    run(tmp_path, str(tmp_path / "cache"))
-    (folder,) = (tmp_path / "cache").iterdir()
-    folder.rename(folder.with_name(UserProvidedCacheLocator.get_suitable_cache_subpath(str(tmp_path / "kernel.py"))))
-    env = {k: v for k, v in os.environ.items() if k != LOCATOR} | {VARIABLE: str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, str(tmp_path / "kernel.py")], capture_output=True, text=True, env=env)
-    assert done.stdout.split() == ["42", "1"]
+def test_the_stamp_of_a_source_is_the_same_for_all(tmp_path: Path) -> None:
+    """Versions of numba differ in what they take for it, its time or its contents; the folder tells enough."""
+    stamps = set()
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(name)
+        stamps.add(Locator(run, str(tmp_path / f"{name}.py")).get_source_stamp())
+    assert len(stamps) == 1
 
 
 MODULES = {
@@ -169,6 +170,60 @@ for kernel in (double, four_times, half):
 """
 
 
+ADD = "from numba import njit\n\n@njit(cache=True)\ndef f(x):\n    return x + {}\n"
+TEN_TIMES = """
+from numba import njit
+
+@njit(cache=True)
+def head(x):
+    return x
+
+def make():
+    global f
+    from acme.a import f
+
+    @njit(cache=True)
+    def g(x):
+        return f(x) * 10
+
+    return g
+"""
+EDITS_BEFORE = f"""
+import acme.a
+path = acme.a.__file__
+open(path, "w").write({ADD.format(100)!r})
+from acme.b import make
+print(make()(1), 1010)
+"""
+EDITS_BETWEEN = f"""
+import acme.b
+path = acme.b.__file__.replace("b.py", "a.py")
+open(path, "w").write({ADD.format(100)!r})
+print(acme.b.make()(1), 20)
+open(path, "w").write({ADD.format(1)!r})
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sources(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A kernel; a sixth room, a copy, and two edits of it; two modules of another package. A process as old as its
+    sources keeps nothing, so they get older."""
+    global SOURCES
+    SOURCES = tmp_path_factory.mktemp("sources")
+    (SOURCES / "kernel.py").write_text(KERNEL)
+    edits = {"limits": "X = 3\n"}
+    both = edits | {"inner": MODULES["inner"].replace("2 * x", "3 * x")}
+    for place, changed in {"first": {}, "copy": {}, "limits": edits, "both": both}.items():
+        room = SOURCES / place / "roadcraft" / "probe"
+        room.mkdir(parents=True)
+        for name, text in (MODULES | changed).items():
+            (room / f"{name}.py").write_text(text)
+    os.utime(SOURCES / "copy" / "roadcraft" / "probe" / "inner.py", (1, 1))
+    (SOURCES / "edited" / "acme").mkdir(parents=True)
+    (SOURCES / "edited" / "acme" / "b.py").write_text(TEN_TIMES)
+    time.sleep(2.1)
+
+
 def call(sources: Path, cache: Path) -> list[str]:
     """What the three kernels give and how many were read from files, in a process of its own that finds a sixth room in
     ``sources``."""
@@ -179,20 +234,29 @@ def call(sources: Path, cache: Path) -> list[str]:
 
 
 def test_an_edit_compiles_its_module_and_those_that_import_it_and_a_copy_compiles_nothing(tmp_path: Path) -> None:
-    cache, room = tmp_path / "cache", tmp_path / "sources" / "roadcraft" / "probe"
-    room.mkdir(parents=True)
-    for name, text in MODULES.items():
-        (room / f"{name}.py").write_text(text)
-    assert call(tmp_path / "sources", cache) == ["16 0", "32 0", "4.0 0"]
-    shutil.copytree(tmp_path / "sources", tmp_path / "copy")
-    os.utime(tmp_path / "copy" / "roadcraft" / "probe" / "inner.py", (1, 1))
-    assert call(tmp_path / "copy", cache) == ["16 1", "32 1", "4.0 1"]
-    (room / "limits.py").write_text("X = 3\n")
-    assert call(tmp_path / "sources", cache) == ["16 1", "48 0", "4.0 1"]
-    (room / "inner.py").write_text(MODULES["inner"].replace("2 * x", "3 * x"))
-    assert call(tmp_path / "sources", cache) == ["24 0", "72 0", "4.0 1"]
-    assert call(tmp_path / "copy", cache) == ["16 1", "32 1", "4.0 1"]
-    assert call(tmp_path / "sources", cache) == ["24 1", "72 1", "4.0 1"]
+    cache = tmp_path / "cache"
+    assert call(SOURCES / "first", cache) == ["16 0", "32 0", "4.0 0"]
+    assert call(SOURCES / "copy", cache) == ["16 1", "32 1", "4.0 1"]
+    assert call(SOURCES / "limits", cache) == ["16 1", "48 0", "4.0 1"]
+    assert call(SOURCES / "both", cache) == ["24 0", "72 0", "4.0 1"]
+    assert call(SOURCES / "copy", cache) == ["16 1", "32 1", "4.0 1"]
+    assert call(SOURCES / "both", cache) == ["24 1", "72 1", "4.0 1"]
+
+
+@pytest.mark.parametrize("program", [EDITS_BEFORE, EDITS_BETWEEN], ids=["before", "between"])
+def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(tmp_path: Path, program: str) -> None:
+    edited = SOURCES / "edited"
+    path = os.pathsep.join((str(edited), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
+
+    def result(code: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+        return done.stdout.split()
+
+    (edited / "acme" / "a.py").write_text(ADD.format(1))
+    time.sleep(2.1)
+    old, new = result(program)
+    assert result("from acme.b import make; print(make()(1))") == [new], old
 
 
 def test_two_signatures_never_share_a_file(tmp_path: Path) -> None:

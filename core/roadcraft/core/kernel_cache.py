@@ -10,6 +10,7 @@ already.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -23,22 +24,43 @@ from pathlib import Path
 from roadcraft.core.lazy import listed
 
 VARIABLE, LOCATOR = "NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"
-_LOCATOR = "roadcraft.core.kernel_files.Locator"
+_LOCATOR = "roadcraft.core.kernel_files.Locator,IPythonCacheLocator"  # numba's own is for cells of notebooks
 _KEPT, _IN_USE_S, _FORGOTTEN_S = 3, 3600.0, 30 * 86400.0
 _IMPORT = re.compile(
     rb"\n[ \t]*(?:from +([\w.]+) +import +(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)|import +(\w[\w., ]*))"
 )
-_FOR_TYPES = re.compile(rb"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE)
+_WITHOUT_KERNELS = {*sys.stdlib_module_names, "numba", "numpy"}
+_CLOCK_NS = 2_000_000_000  # the coarsest time of a file: FAT counts in two seconds
+
+
+def _began_ns() -> int:
+    """When this process began, which may be long before this module is imported; where /proc does not say, now."""
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) + ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    return time.time_ns()
+
+
+_BEGAN_NS = _began_ns()
 
 
 def use_kernel_cache() -> str:
     """Point numba (in this process and its children) to the user's compiled kernels, unless the user names a folder in
     NUMBA_CACHE_DIR.
 
-    Call it before numba is imported. Where the user's cache folder cannot be written, one below the temporary folder
-    serves, or none. Returns what a person should know of that, "" where all is well.
+    It holds for the kernels that are declared from then on; rooms call it before the first of theirs. Where the user's
+    cache folder cannot be written, one below the temporary folder serves, or none. Returns what a person should know of
+    that, "" where all is well.
     """
     os.environ.setdefault(LOCATOR, _LOCATOR)
+    note = _choose_folder()
+    if numba := sys.modules.get("numba.core.config"):  # it has read the variables, and looks here at each declaration
+        for name, variable in (("CACHE_DIR", VARIABLE), ("CACHE_LOCATOR_CLASSES", LOCATOR)):
+            vars(numba)[name] = vars(numba).get(name) or os.environ.get(variable, "")
+    return note
+
+
+def _choose_folder() -> str:
     if os.environ.get(VARIABLE):
         return ""
     first = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "roadcraft" / "kernels"
@@ -93,16 +115,22 @@ def drop_old(folder: Path) -> None:
 def state_of(module: str, file: str) -> str:
     """16 hex digits over the sources that compiled code of a module can depend on.
 
-    These are the module's own ``file`` and what it imports of its own package and of ours, at its head or within
-    functions, directly or not.
+    These are the module's own ``file`` and what it imports at its head, for types or within functions, directly or not;
+    of a published package without kernels the version counts. "" where a source has changed since this process began:
+    what is imported may then be older than what the files say.
     """
     contents: dict[str, bytes] = {}
     ahead = [(module, file)]
     while ahead:
         name, path = ahead.pop()
         if name not in contents:
-            stat = os.stat(path)
-            contents[name], imports = _read(name, path, stat.st_mtime_ns, stat.st_size)
+            try:
+                stat = os.stat(path)
+                if max(stat.st_mtime_ns, stat.st_ctime_ns) > _BEGAN_NS - _CLOCK_NS:  # installers may set the first
+                    return ""
+                contents[name], imports = _read(name, path, stat.st_mtime_ns, stat.st_size)
+            except OSError:
+                return ""
             ahead += imports
     digest = blake2b(digest_size=8)
     for name in sorted(contents):
@@ -116,16 +144,40 @@ def _read(module: str, path: str, mtime_ns: int, size: int) -> tuple[bytes, list
     change while a process runs."""
     text = Path(path).read_bytes()
     package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
-    followed = ("roadcraft", module.partition(".")[0])
     found: set[str] = set()
-    for home, names, modules in _IMPORT.findall(b"\n" + _FOR_TYPES.sub(b"", text)):
-        found.update(re.findall(r"[\w.]+", modules.decode()))
-        if home and (name := _absolute(home.decode(), package)).startswith(followed):
+    for home, names, modules in _IMPORT.findall(b"\n" + text):
+        found.update(re.findall(r"[\w.]+", re.sub(r" as +\w+", "", modules.decode())))
+        if home:
+            name = _absolute(home.decode(), package)
             found.add(name)
-            if not _file_of(name).endswith(f"{name.rpartition('.')[2]}.py"):  # a package: each name may be a module
-                for public in re.findall(rb"\w+", re.sub(rb"#.*", b"", names)):
+            if _is_followed(name) and not _file_of(name).endswith(f"{name.rpartition('.')[2]}.py"):
+                for public in re.findall(rb"\w+", re.sub(rb"#.*", b"", names)):  # each may be a module of the package
                     found.update((f"{name}.{public.decode()}", *_lazily(name, public)))
-    return blake2b(text).digest(), [(n, p) for n in found if n.partition(".")[0] in followed and (p := _file_of(n))]
+    releases = sorted({f"{top} {_release(top)}" for n in found if (top := n.partition(".")[0]) not in _WITHOUT_KERNELS})
+    digest = blake2b(text + ";".join(releases).encode()).digest()
+    return digest, [(n, p) for n in found if _is_followed(n) and (p := _file_of(n))]
+
+
+def _is_followed(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top not in _WITHOUT_KERNELS and not _release(top)
+
+
+@cache
+def _release(package: str) -> str:
+    """The version of a package that was installed from an index and has no use for numba; "" for any other, whose
+    sources may change, or matter, under one version."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        found = distribution(package)
+    except (PackageNotFoundError, ValueError):
+        return ""
+    about = found.metadata
+    needs = re.compile(r"(numba|roadcraft)\b(?!.*\bextra\b)")
+    if found.read_text("direct_url.json") or any(map(needs.match, about.get_all("Requires-Dist") or ())):
+        return ""
+    return about["Version"]
 
 
 def _absolute(name: str, package: str) -> str:
@@ -146,8 +198,14 @@ def _lazily(package: str, name: bytes) -> list[str]:
 def _file_of(module: str) -> str:
     """The source of a module, "" where there is none. Nothing is imported for it."""
     top, *rest = module.split(".")
-    home = sys.modules.get(top)
-    for root in getattr(home, "__path__", ()):
+    home, file = getattr(sys.modules.get(top), "__path__", None), ""
+    if home is None:
+        with contextlib.suppress(ImportError, ValueError):  # e.g. of a script, which has no spec
+            if spec := importlib.util.find_spec(top):
+                home, file = spec.submodule_search_locations, spec.origin or ""
+    if home is None:
+        return file if not rest and file.endswith(".py") else ""
+    for root in home:
         for path in (f"{os.path.join(root, *rest)}.py", os.path.join(root, *rest, "__init__.py")):
             if os.path.isfile(path):
                 return path

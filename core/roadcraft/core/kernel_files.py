@@ -2,8 +2,7 @@
 costs no run. The first kernel that a person waits for is told of.
 
 Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is
-declared. Every file ends with a digest of what stands before it; pickle stops reading where its own stream ends, so
-numba alone reads these files as well.
+declared. Every file ends with a digest of what stands before it; pickle stops reading where its own stream ends.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ tell: Callable[[str], None] = _print
 """Who is told of files that cannot be used; a worker puts its own channel here."""
 _told: set[str] = set()
 _folders: dict[str, tuple[Any, str]] = {}
+_sources: dict[str, tuple[str, str]] = {}
+"""The module and the file whose compiled kernels a folder holds."""
 
 
 class Locator(caching.UserProvidedCacheLocator):
@@ -41,12 +42,16 @@ class Locator(caching.UserProvidedCacheLocator):
     and of what it imports.
 
     A module of another package has numba's own name, made of the folder that it is in. Where NUMBA_CACHE_DIR is unset
-    there is no place for files, and each process compiles what it needs.
+    there is no place for files, and each process compiles what it needs; so does a process older than its sources.
     """
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)
         self._cache_path = _folder(py_func.__module__, py_file) if _home() else ""
+
+    def get_source_stamp(self) -> str:
+        """The same for every source: the name of the folder tells them apart."""
+        return ""
 
     def ensure_cache_path(self) -> None:
         """Nothing: whether a file can be written shows when it is, not at every declaration of a kernel."""
@@ -57,17 +62,19 @@ class Locator(caching.UserProvidedCacheLocator):
 
 
 def _folder(module: str, file: str) -> str:
-    """Where a module's files are; asked for each kernel and found once for each time that the module is loaded."""
+    """Where a module's files are, "" for nowhere; asked for each kernel and found once for each time that the module is
+    loaded."""
     loaded = getattr(sys.modules.get(module), "__spec__", None)
     known = _folders.get(file)
     if loaded and known and known[0] is loaded:
         return known[1]
     ours = module.startswith("roadcraft.")
     name = module if ours else f"{Locator.get_suitable_cache_subpath(file)}.{os.path.basename(file)}"
-    folder = os.path.join(_home(), f"{name}-{state_of(module, file)}")
+    state = state_of(module, file)
+    folder = os.path.join(_home(), f"{name}-{state}") if state else ""
     with contextlib.suppress(OSError):
         os.utime(folder)  # what is used is not old
-    _folders[file] = (loaded, folder)
+    _folders[file], _sources[folder] = (loaded, folder), (module, file)
     return folder
 
 
@@ -82,7 +89,7 @@ class CacheFile(caching.IndexDataCacheFile):
         return found
 
     def save(self, key: Any, data: Any) -> None:
-        if not self._cache_path:
+        if not self._cache_path or not self._is_current():
             return
         try:
             if not os.path.isdir(self._cache_path):
@@ -97,6 +104,11 @@ class CacheFile(caching.IndexDataCacheFile):
                 f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next "
                 "time"
             )
+
+    def _is_current(self) -> bool:
+        """Whether the sources are still those that the folder is named by: a module may have been imported since."""
+        sources = _sources.get(self._cache_path)
+        return sources is None or bool(state_of(*sources))
 
     def _load_index(self) -> dict[Any, str]:
         overloads: dict[Any, str] = super()._load_index() if self._cache_path and _is_whole(self._index_path) else {}
