@@ -14,6 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from roadcraft.core.driving.geometry.frames import to_frame
+
 F32, Bool = NDArray[np.float32], NDArray[np.bool_]
 ZERO, HALF, ONE, TWO, THREE, SIX = (np.float32(n) for n in (0, 0.5, 1, 2, 3, 6))  # plain ones would make it float64
 SHORTEST_M, TINY = np.float32(1e-3), np.float32(1e-6)
@@ -103,7 +105,7 @@ def agents_into(agent: F32, valid: Bool, size: F32, speed_scale: float, out: F32
                     if valid[b, k, h] and valid[b, k, h - 1]:
                         last = agent[b, k, h - 1]
                         dx, dy = here[0] - last[0], here[1] - last[1]
-                        row[at], row[at + 1] = c * dx + s * dy, c * dy - s * dx
+                        row[at], row[at + 1] = to_frame(dx, dy, c, s)
                         row[at + 2], row[at + 3] = here[2] - last[2], here[3] - last[3]
                         row[at + 4], row[at + 5] = pace - before, ONE
                 before = pace

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.driving.geometry.frames import to_frame
+
 
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers of the given sizes with GELU between them."""
@@ -79,7 +81,7 @@ def into_frame(points: Tensor, pose: Tensor) -> Tensor:
     extra = (1,) * (points.dim() - 3)
     c, s = pose[..., 2].reshape(*pose.shape[:2], *extra), pose[..., 3].reshape(*pose.shape[:2], *extra)
     x, y = points[..., 0], points[..., 1]
-    return torch.stack([c * x + s * y, c * y - s * x], -1)
+    return torch.stack(to_frame(x, y, c, s), -1)
 
 
 def pose_of_line(line: Tensor) -> Tensor:

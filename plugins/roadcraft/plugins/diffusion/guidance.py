@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from roadcraft.core.driving.features.reference_lines import LIMIT_HERE
+from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.plugins.common.frenet import INTERVAL_S
 from roadcraft.plugins.diffusion.config import GuidanceConfig
 
@@ -34,7 +35,7 @@ def collision(ego: Tensor, agents: Tensor, f: Mapping[str, Tensor]) -> Tensor:
     circles = ego[..., None, :2] + shift[..., None] * ego[..., None, 2:4]  # (B, K, T, 3, 2)
     gap = circles[:, :, None] - agents[..., None, :2]
     c, s = agents[..., None, 2], agents[..., None, 3]
-    local = torch.stack([c * gap[..., 0] + s * gap[..., 1], c * gap[..., 1] - s * gap[..., 0]], -1)
+    local = torch.stack(to_frame(gap[..., 0], gap[..., 1], c, s), -1)
     over = local.abs() - 0.5 * f["agent_size"][:, None, :count, None, None]
     outside = (over.clamp_min(0.0).square().sum(-1) + 1e-6).sqrt()
     distance = outside + over.amax(-1).clamp_max(0.0)

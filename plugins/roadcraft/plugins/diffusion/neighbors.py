@@ -9,6 +9,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.plugins.common.frenet import INTERVAL_S
 
 KEY_S = 1.0
@@ -54,6 +55,6 @@ class Neighbors(nn.Module):
         c, s = now[:, :, None, 2], now[:, :, None, 3]
         dx = future[:, :, self.index, 0] - now[:, :, None, 0] - now[:, :, None, 4] * t
         dy = future[:, :, self.index, 1] - now[:, :, None, 1] - now[:, :, None, 5] * t
-        off = torch.stack([c * dx + s * dy, c * dy - s * dx], -1) / self.scale
+        off = torch.stack(to_frame(dx, dy, c, s), -1) / self.scale
         known = valid[:, :, self.index, None].expand_as(off)
         return (off * known).clamp(-6.0, 6.0).flatten(2), known.flatten(2)

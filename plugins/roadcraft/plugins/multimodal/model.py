@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.driving.geometry.frames import from_frame
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, full_precision, mlp
@@ -91,7 +92,7 @@ class Multimodal(nn.Module):
         now = f["agent"][:, :count, -1]
         c, s = now[..., 2, None], now[..., 3, None]
         own = self.agent(encoding.tokens[:, start : start + count]).float().unflatten(-1, (AGENT_POSES, 2)) * 5.0
-        turned = torch.stack([c * own[..., 0] - s * own[..., 1], s * own[..., 0] + c * own[..., 1]], 2)
+        turned = torch.stack(from_frame(own[..., 0], own[..., 1], c, s), 2)
         t = INTERVAL_S * torch.arange(1, self.config.future_steps + 1, device=own.device)
         with full_precision(own):
             place = turned @ self.between + (now[..., :2, None] + now[..., 4:, None] * t)

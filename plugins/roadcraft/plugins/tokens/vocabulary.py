@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.driving.geometry.frames import from_frame, to_frame
 
 F32 = NDArray[np.float32]
 POSES = 5  # of a token
@@ -71,16 +72,22 @@ def closest(box: _Box, end: F32, first: int, last: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _seen_from(pose: F32, goal: F32) -> tuple[float, float, float, float]:
+    """The pose ``goal`` (4,) x, y, cos, sin in the frame of ``pose`` (4,)."""
+    x, y = to_frame(goal[0] - pose[0], goal[1] - pose[1], pose[2], pose[3])
+    c, s = to_frame(goal[2], goal[3], pose[2], pose[3])
+    return x, y, c, s
+
+
+@njit(cache=True, nogil=True)
 def match(pose: F32, goal: F32, size: F32, kind: I64, end: F32, bounds: I64) -> I64:
     """Tokens (N,) that lead boxes from ``pose`` (N, 4) closest to ``goal`` (N, 4). size (N, 2); kind (N,); end (V, 4);
     bounds (3, 2): first and past-the-last token of each class."""
     out = np.empty(len(pose), np.int64)
     for i in range(len(pose)):
-        dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
-        gc, gs = c * goal[i, 2] + s * goal[i, 3], c * goal[i, 3] - s * goal[i, 2]
+        x, y, c, s = _seen_from(pose[i], goal[i])
         first, last = bounds[kind[i]]
-        box = _Box(c * dx + s * dy, c * dy - s * dx, gc, gs, size[i, 0], size[i, 1])
-        out[i] = closest(box, end, first, last)
+        out[i] = closest(_Box(x, y, c, s, size[i, 0], size[i, 1]), end, first, last)
     return out
 
 
@@ -92,9 +99,7 @@ def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
     out = np.zeros((len(pose), len(end)), np.float32)
     double = 2.0 * spread**2
     for i in range(len(pose)):
-        dx, dy, c, s = goal[i, 0] - pose[i, 0], goal[i, 1] - pose[i, 1], pose[i, 2], pose[i, 3]
-        x, y = c * dx + s * dy, c * dy - s * dx
-        gc, gs = c * goal[i, 2] + s * goal[i, 3], c * goal[i, 3] - s * goal[i, 2]
+        x, y, gc, gs = _seen_from(pose[i], goal[i])
         box = _Box(x, y, gc, gs, size[i, 0], size[i, 1])
         v = closest(box, end, 0, len(end))
         nearest = corner_distance(end, v, box)
@@ -129,7 +134,7 @@ def roll(goal: F32, valid: NDArray[np.bool_], size: F32, kind: I64, end: F32, bo
             token[i, t] = v
             x, y, c, s = here[0]
             pose[i, t + 1, 0], pose[i, t + 1, 1] = x + c * end[v, 0] - s * end[v, 1], y + s * end[v, 0] + c * end[v, 1]
-            pose[i, t + 1, 2], pose[i, t + 1, 3] = c * end[v, 2] - s * end[v, 3], s * end[v, 2] + c * end[v, 3]
+            pose[i, t + 1, 2], pose[i, t + 1, 3] = from_frame(end[v, 2], end[v, 3], c, s)
     return token, pose
 
 

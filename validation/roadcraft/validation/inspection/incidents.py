@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.frames import from_frame
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Drive, Ego, LightState, ObjectKind
@@ -81,7 +82,7 @@ def impact_speed(drive: Drive, step: int, object_id: str) -> float | None:
         return None
     ego = drive.ego[step]
     c, s = np.cos(ego[Ego.HEADING]), np.sin(ego[Ego.HEADING])
-    velocity = np.array([c * ego[Ego.VX] - s * ego[Ego.VY], s * ego[Ego.VX] + c * ego[Ego.VY]])
+    velocity = np.array(from_frame(ego[Ego.VX], ego[Ego.VY], c, s))
     return float(np.hypot(*(velocity - drive.objects.velocity[row[0]])))
 
 

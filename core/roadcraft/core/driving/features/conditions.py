@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.frames import pose_in_frame
 
 UNKNOWN = 1  # id of a word outside the vocabulary; 0 stands for no word
 
@@ -177,5 +178,4 @@ def write_conditions(conditions: Conditions, ego: F64, out: dict[str, Any], b: i
 
 def _in_frame(goal: tuple[float, float, float], ego: F64) -> F64:
     c, s = np.cos(ego[2]), np.sin(ego[2])
-    dx, dy, turn = goal[0] - ego[0], goal[1] - ego[1], goal[2] - ego[2]
-    return np.array([c * dx + s * dy, c * dy - s * dx, np.cos(turn), np.sin(turn)])
+    return np.array(pose_in_frame(*goal, ego, c, s))

@@ -23,6 +23,7 @@ from roadcraft.core.driving.features.map_tensors import (
     PieceArrays,
 )
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
+from roadcraft.core.driving.geometry.frames import pose_in_frame, to_frame
 from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]
@@ -97,11 +98,8 @@ def write_agents(
             if i < 0:
                 continue
             guess = i - f
-            dx, dy, turn = box[i, 0] - ego[0], box[i, 1] - ego[1], box[i, 2] - ego[2]
-            agent[b, a, h, 0], agent[b, a, h, 1] = c * dx + s * dy, c * dy - s * dx
-            agent[b, a, h, 2], agent[b, a, h, 3] = np.cos(turn), np.sin(turn)
-            agent[b, a, h, 4] = c * velocity[i, 0] + s * velocity[i, 1]
-            agent[b, a, h, 5] = c * velocity[i, 1] - s * velocity[i, 0]
+            agent[b, a, h, :4] = pose_in_frame(box[i, 0], box[i, 1], box[i, 2], ego, c, s)
+            agent[b, a, h, 4], agent[b, a, h, 5] = to_frame(velocity[i, 0], velocity[i, 1], c, s)
             valid[b, a, h] = True
 
 
@@ -115,9 +113,7 @@ def write_static(
     c, s = np.cos(ego[2]), np.sin(ego[2])
     for a in range(len(rows)):
         i = rows[a]
-        dx, dy, turn = box[i, 0] - ego[0], box[i, 1] - ego[1], box[i, 2] - ego[2]
-        static[b, a, 0], static[b, a, 1] = c * dx + s * dy, c * dy - s * dx
-        static[b, a, 2], static[b, a, 3] = np.cos(turn), np.sin(turn)
+        static[b, a, :4] = pose_in_frame(box[i, 0], box[i, 1], box[i, 2], ego, c, s)
         static[b, a, 4], static[b, a, 5] = box[i, 3], box[i, 4]
         out_kind[b, a], mask[b, a] = kind[i], True
 
@@ -158,8 +154,7 @@ def near_lanes(x: float, y: float, pieces: PieceArrays) -> I64:
 def _write_piece(out: F32, piece: F64, ego: F64, c: float, s: float) -> None:
     for k in range(len(piece)):
         for j in range(0, piece.shape[1], 2):
-            dx, dy = piece[k, j] - ego[0], piece[k, j + 1] - ego[1]
-            out[k, j], out[k, j + 1] = c * dx + s * dy, c * dy - s * dx
+            out[k, j], out[k, j + 1] = to_frame(piece[k, j] - ego[0], piece[k, j + 1] - ego[1], c, s)
 
 
 @njit(cache=True, nogil=True)
@@ -272,7 +267,5 @@ def agent_targets_into(out: F32, seen: Bool, ego: F64, key: I64, box: F64, frame
             if i < 0:
                 continue
             guess = i - frames[t, 0]
-            dx, dy, turn = box[i, 0] - ego[0], box[i, 1] - ego[1], box[i, 2] - ego[2]
-            out[a, t, 0], out[a, t, 1] = c * dx + s * dy, c * dy - s * dx
-            out[a, t, 2], out[a, t, 3] = np.cos(turn), np.sin(turn)
+            out[a, t] = pose_in_frame(box[i, 0], box[i, 1], box[i, 2], ego, c, s)
             seen[a, t] = True

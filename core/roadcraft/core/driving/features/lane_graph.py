@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.features.map_tensors import FeatureMap, feature_map
+from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
@@ -113,7 +114,7 @@ def _into(points: F64, pose: F64) -> F32:
     """Points (N, P, 2 k) in the frame of pose (N, 3)."""
     c, s = np.cos(pose[:, 2])[:, None, None], np.sin(pose[:, 2])[:, None, None]
     x, y = points[..., 0::2] - pose[:, 0, None, None], points[..., 1::2] - pose[:, 1, None, None]
-    return np.stack([c * x + s * y, c * y - s * x], -1).reshape(points.shape).astype(np.float32)
+    return np.stack(to_frame(x, y, c, s), -1).reshape(points.shape).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)

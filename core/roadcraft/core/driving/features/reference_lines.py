@@ -22,6 +22,7 @@ from roadcraft.core.driving.features.map_tensors import (
     LaneArrays,
     LaneLights,
 )
+from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.core.scenario import LightState
 
 F32 = NDArray[np.float32]
@@ -252,10 +253,8 @@ def _to_ego(line: F64, info: F64, x: float, y: float, heading: float) -> None:
     """Turn a line into the ego frame, in place, and note where the ego lies beside it."""
     c, s = np.cos(heading), np.sin(heading)
     for j in range(len(line)):
-        dx, dy = line[j, X] - x, line[j, Y] - y
-        tx, ty = line[j, COS], line[j, SIN]
-        line[j, X], line[j, Y] = c * dx + s * dy, c * dy - s * dx
-        line[j, COS], line[j, SIN] = c * tx + s * ty, c * ty - s * tx
+        line[j, X], line[j, Y] = to_frame(line[j, X] - x, line[j, Y] - y, c, s)
+        line[j, COS], line[j, SIN] = to_frame(line[j, COS], line[j, SIN], c, s)
     info[LATERAL] = line[0, SIN] * line[0, X] - line[0, COS] * line[0, Y]
     info[HEADING_SIN], info[HEADING_COS] = -line[0, SIN], line[0, COS]
 
@@ -331,7 +330,6 @@ def write_frenet(
             along, across = abs(c * pose[a, 2] + s * pose[a, 3]), abs(c * pose[a, 3] - s * pose[a, 2])
             out[b, r, a, 0] = j * step + c * dx + s * dy
             out[b, r, a, 1] = c * dy - s * dx
-            out[b, r, a, 2] = c * velocity[a, 0] + s * velocity[a, 1]
-            out[b, r, a, 3] = c * velocity[a, 1] - s * velocity[a, 0]
+            out[b, r, a, 2], out[b, r, a, 3] = to_frame(velocity[a, 0], velocity[a, 1], c, s)
             out[b, r, a, 4] = 0.5 * (along * size[a, 0] + across * size[a, 1])
             out[b, r, a, 5] = 0.5 * (across * size[a, 0] + along * size[a, 1])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.frames import from_frame, to_frame
 from roadcraft.core.scenario import U8, U64, ObjectKind, Scenario
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S
 from roadcraft.validation import LoggedObjects, logged_objects
@@ -156,7 +157,7 @@ def _ahead(heading: F64) -> F64:
 def _into(pose: F64, point: F64) -> F64:
     d = point - pose[:, :2]
     c, s = np.cos(pose[:, 2]), np.sin(pose[:, 2])
-    return np.stack([c * d[:, 0] + s * d[:, 1], c * d[:, 1] - s * d[:, 0]], 1)
+    return np.stack(to_frame(d[:, 0], d[:, 1], c, s), 1)
 
 
 def _follow(trailer: F64, length: float, tractor: F64, hitch: F64) -> F64:
@@ -164,7 +165,7 @@ def _follow(trailer: F64, length: float, tractor: F64, hitch: F64) -> F64:
     steps."""
     axle = trailer[:2] - (AXLE - 0.5) * length * _ahead(trailer[2])
     c, s = np.cos(tractor[2]), np.sin(tractor[2])
-    front = tractor[:2] + np.array([c * hitch[0] - s * hitch[1], s * hitch[0] + c * hitch[1]])
+    front = tractor[:2] + np.array(from_frame(hitch[0], hitch[1], c, s))
     pull = front - axle
     turn = np.arctan2(pull[1], pull[0]) - trailer[2]
     heading = trailer[2] + (turn + np.pi) % (2.0 * np.pi) - np.pi

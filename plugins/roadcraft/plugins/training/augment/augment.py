@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import boxes_touch
+from roadcraft.core.driving.geometry.frames import pose_in_frame
 from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import AugmentConfig
 
@@ -84,9 +85,8 @@ def write_ego_future(
             ego = moved
     c, s = np.cos(ego[_HEADING]), np.sin(ego[_HEADING])
     for t in range(len(out)):
-        dx, dy, turn = future[t, X] - ego[_X], future[t, Y] - ego[_Y], future[t, HEADING] - ego[_HEADING]
-        out[t, 0], out[t, 1] = c * dx + s * dy, c * dy - s * dx
-        out[t, 2], out[t, 3], out[t, 4] = np.cos(turn), np.sin(turn), future[t, SPEED]
+        out[t, :4] = pose_in_frame(future[t, X], future[t, Y], future[t, HEADING], ego, c, s)
+        out[t, 4] = future[t, SPEED]
     return ego
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.core.map import LaneKind
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.scenario_io.synthetic.roads.junction import Control
@@ -179,7 +180,7 @@ def _people_and_things(scene: SyntheticScene, w: View, m: Motion) -> dict[str, M
     def relative(px: F64, py: F64) -> tuple[F64, F64]:
         dx, dy = px - x[:, None], py - y[:, None]
         c, s = np.cos(h)[:, None], np.sin(h)[:, None]
-        return c * dx + s * dy, c * dy - s * dx
+        return to_frame(dx, dy, c, s)
 
     crossing = [q for q, way in enumerate(scene.ways) if way["walk"] >= 0]
     if crossing:
