@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings, strategies as st
+from queries import off_road_slow
 
 from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.map_index.index import build_layer, inside_any
-from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, off_road_slow, road_edges
+from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import (
     CELL_M,
     RoadField,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings, strategies as st
+from queries import distance_to_any
 
 from roadcraft.core.arrays import Polygons, from_arrays, to_arrays
 from roadcraft.core.driving.map_index import index as lanes
@@ -17,7 +18,6 @@ from roadcraft.core.driving.map_index.index import (
     build_layer,
     containing,
     distance,
-    distance_to_any,
     inside_any,
 )
 from roadcraft.core.testing import made_up_map

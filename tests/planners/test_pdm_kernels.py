@@ -128,7 +128,7 @@ def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_worl
     ego = np.array([*states[0, 0, :2], heading, *body[1:]])
     kind, still = np.zeros(1, np.uint8), np.zeros((1, 2))
     traffic = observe(ego, 50.0, np.array([50, 25, 10, 50]), one, kind, car, still, one[:0])
-    rules = scorer.Rules(0.1, 2, np.array([0, 3, 6, 9]), (2.0, 6.0), (5.0, 5.0, 2.0, 0.0), 0.1)
+    rules = scorer.Rules(0.1, 2, (5.0, 5.0, 2.0, 0.0))
     score_table = np.ones((count, scorer.SCORE_COLUMNS))
     flags = np.zeros((count, 1), np.int64)
     scorer.score_traffic(

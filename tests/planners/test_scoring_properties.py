@@ -217,7 +217,7 @@ def test_the_total_is_the_product_times_the_weighted_mean(data: Any, count: int)
     scores = data.draw(arrays(np.float64, (count, SCORE_COLUMNS), elements=st.sampled_from([0.0, 0.5, 1.0])))
     scores[:, scorer.PROGRESS_M] *= 40.0
     weights = (5.0, 5.0, 2.0, 4.0)
-    got = total(scores, Rules(DT, 2, np.array([0, 3, 6, 9]), (2.0, 6.0), weights, 0.1))
+    got = total(scores, Rules(DT, 2, weights))
     gates = scores[:, scorer.NO_COLLISION] * scores[:, scorer.DRIVABLE] * scores[:, scorer.DIRECTION]
     far = scores[:, scorer.PROGRESS_M] * gates
     progress = far / far.max() if far.max() > 0.1 else (gates > 0.0).astype(float)

@@ -31,6 +31,7 @@ from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed
 from roadcraft.planners.guard.simulate_and_score import ScoringSetup, simulate_and_score
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
+from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH
 from roadcraft.planners.pdm.route_path import map_arrays_of, route_path_of
 from roadcraft.planners.trajectory_scoring.paths import ArcPath
@@ -50,7 +51,7 @@ from roadcraft.planners.trajectory_scoring.traffic import Foreseen, Traffic, for
 _DT_S = 0.1
 _STEP_US = 100_000
 _LONGEST = 81  # states of a plan of 8 s
-_LIMITS = np.array([50, 25, 10, 50])
+_LIMITS = np.array(PdmClosedConfig().nearest)
 _SPEEDING_MPS2 = 2.0  # of gentler copies; nuPlan calls up to 2.4 comfortable
 _NOBODY = np.zeros(0, np.uint64)
 
@@ -125,7 +126,7 @@ class Guard(Planner):
         if vehicle not in self._scoring_setups:
             weights = (c.progress_weight, c.ttc_weight, c.comfort_weight, c.speed_limit_weight)
             self._scoring_setups[vehicle] = ScoringSetup(
-                Rules(_DT_S, REFRESH, np.array([0, 3, 6, 9]), (2.0, 6.0), weights, 0.1),
+                Rules(_DT_S, REFRESH, weights),
                 comfort_filters(_DT_S, vehicle.box[0], NUPLAN_BOUNDS),
                 NUPLAN._replace(interval_s=_DT_S),
                 vehicle.box,

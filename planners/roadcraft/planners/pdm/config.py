@@ -54,3 +54,8 @@ class PdmClosedConfig:
             ("speed_fractions", len(self.speed_fractions) > 0, "must hold at least one number"),
             ("plan_steps", fits, f"must be at least proposal_steps = {self.proposal_steps}"),
         )
+
+    @property
+    def nearest(self) -> tuple[int, int, int, int]:
+        """How many vehicles, pedestrians, bicycles and static objects are considered."""
+        return self.max_vehicles, self.max_pedestrians, self.max_bicycles, self.max_static

@@ -28,8 +28,6 @@ from roadcraft.planners.pdm.propose import RoutePlan, Setup, TrafficObservation,
 from roadcraft.planners.pdm.route_path import map_arrays_of, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 
-_TTC_STEPS = np.array([0, 3, 6, 9])
-
 
 @dataclass(frozen=True)
 class _PdmState:
@@ -98,13 +96,13 @@ class PdmClosed(Planner):
         if vehicle not in self._setups:
             self._setups[vehicle] = Setup(
                 Driver(c.min_gap_m, c.headway_s, c.max_accel_mps2, c.max_decel_mps2, c.interval_s),
-                Rules(c.interval_s, REFRESH, _TTC_STEPS, (2.0, 6.0), (5.0, 5.0, 2.0, 0.0), 0.1),
+                Rules(c.interval_s, REFRESH, (5.0, 5.0, 2.0, 0.0)),
                 comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),
                 NUPLAN._replace(interval_s=c.interval_s),
                 np.array(c.speed_fractions),
                 c.fallback_speed_mps,
                 c.radius_m,
-                np.array([c.max_vehicles, c.max_pedestrians, c.max_bicycles, c.max_static]),
+                np.array(c.nearest),
                 vehicle.box,
                 motion_of(vehicle),
                 c.proposal_steps,

@@ -14,6 +14,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.geometry.polyline import arc_lengths
 from roadcraft.core.driving.jit import small_njit
 
 CHUNK = 16
@@ -35,11 +36,9 @@ class ArcPath(NamedTuple):
 def make_path(xy: F64, heading: F64) -> ArcPath:
     """A path from points (P, 2), P >= 2, and their headings (P,)."""
     xy = np.ascontiguousarray(xy, np.float64)
-    steps = np.diff(xy, axis=0)
-    arc = np.concatenate([[0.0], np.cumsum(np.sqrt(steps[:, 0] ** 2 + steps[:, 1] ** 2))])
     starts = range(0, max(len(xy) - 1, 1), CHUNK)
     chunk = np.array([[*xy[i : i + CHUNK + 1].min(0), *xy[i : i + CHUNK + 1].max(0)] for i in starts])
-    return ArcPath(xy, np.unwrap(np.asarray(heading, np.float64)), arc, chunk)
+    return ArcPath(xy, np.unwrap(np.asarray(heading, np.float64)), arc_lengths(xy), chunk)
 
 
 def offset_path(xy: F64, heading: F64, offset_m: float) -> ArcPath:

@@ -32,16 +32,16 @@ SCORE_COLUMNS = 9
 
 
 class Rules(NamedTuple):
-    """dt s between states; refresh: steps between two states of the forecast; ahead (F,) int64 steps of the
-    time-to-collision projections; direction_m: against traffic, from where 0.5 and 0 are given; weights of progress,
-    time to collision, comfort, speed limit; progress_floor_m: below it, all progress is equal."""
+    """dt s between states; refresh: steps between two states of the forecast; weights of progress, time to collision,
+    comfort, speed limit; ahead (F,) int64 steps of the time-to-collision projections; direction_m: against traffic,
+    from where 0.5 and 0 are given; progress_floor_m: below it, all progress is equal. Defaults: tuplan_garage's."""
 
     dt: float
     refresh: int
-    ahead: I64
-    direction_m: tuple[float, float]
     weights: tuple[float, float, float, float]
-    progress_floor_m: float
+    ahead: I64 = np.array([0, 3, 6, 9])
+    direction_m: tuple[float, float] = (2.0, 6.0)
+    progress_floor_m: float = 0.1
 
 
 @njit(cache=True, nogil=True)

@@ -35,7 +35,6 @@ from roadcraft.validation.agents.agent_batch import AgentBatch, Roads, Surroundi
 
 DONE, UNCLEAR = 0, 2
 FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
-_RED = int(LightState.RED)
 
 
 @njit(cache=True, nogil=True)
@@ -174,7 +173,7 @@ def _red_stops(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: 
     for r in range(agents.route_length[a]):
         lane = agents.route[a, r]
         for t in range(len(surroundings.light_lane)):
-            if surroundings.light_lane[t] != lane or surroundings.light_state[t] != _RED:
+            if surroundings.light_lane[t] != lane or surroundings.light_state[t] != LightState.RED:
                 continue
             for i in range(roads.stop_offsets[lane], roads.stop_offsets[lane + 1]):
                 known = n == len(found)

@@ -34,7 +34,6 @@ from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAg
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
 
 WANTS_ROOM, WANTS_SWEEP, WANTS_RAILS = 1, 3, 4
-_GREEN, _RED = int(LightState.GREEN), int(LightState.RED)
 
 
 @small_njit
@@ -105,8 +104,8 @@ def _next_lane(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: 
         green, red = False, False
         for t in range(len(surroundings.light_lane)):
             if surroundings.light_lane[t] == lane:
-                green |= surroundings.light_state[t] == _GREEN
-                red |= surroundings.light_state[t] == _RED
+                green |= surroundings.light_state[t] == LightState.GREEN
+                red |= surroundings.light_state[t] == LightState.RED
         if (roads.has_light[lane] and not green) or (not roads.has_light[lane] and red):
             continue
         bend = _bend(roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]])

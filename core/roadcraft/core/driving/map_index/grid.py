@@ -46,7 +46,7 @@ def fill_cells(
                 _mark(points, i, grid, c0, r0, crossed)
         if count + crossed.size > len(cells):
             room = 2 * (count + crossed.size)
-            cells, entries = _grown(cells, count, room), _grown(entries, count, room)
+            cells, entries = grown(cells, count, room), grown(entries, count, room)
         for row in range(r0, r1 + 1):
             covered, known = False, False
             for column in range(c0, c1 + 1):
@@ -64,7 +64,8 @@ def fill_cells(
 
 
 @njit(cache=True, nogil=True)
-def _grown(values: Any, count: int, room: int) -> Any:
+def grown(values: Any, count: int, room: int) -> Any:
+    """The first ``count`` values in an array with room for ``room``."""
     out = np.empty(room, values.dtype)
     for k in range(count):
         out[k] = values[k]

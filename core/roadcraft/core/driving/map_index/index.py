@@ -22,7 +22,7 @@ from roadcraft.core.arrays import F64, I64, Mask, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.polygons import strictly_inside
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.core.driving.map_index.grid import fill_cells
+from roadcraft.core.driving.map_index.grid import fill_cells, grown
 from roadcraft.core.driving.readonly import frozen
 
 _CELL_M = 4.0
@@ -177,12 +177,6 @@ def distance(layer: PolygonLayer, rows: I64, points: F64) -> F64:
     return np.asarray(_distance_many(layer.arrays, frozen(rows, np.int64), frozen(points)))
 
 
-def distance_to_any(layer: PolygonLayer, points: F64) -> F64:
-    """Distance m of M points (M, 2) to the nearest polygon of the layer: (M,) float64, 0 inside, infinite where the
-    layer is empty."""
-    return np.asarray(_distance_to_any_many(layer.arrays, frozen(points)))
-
-
 # ---- kernels: their first argument is ``PolygonLayer.arrays`` ------------------------
 
 
@@ -293,10 +287,7 @@ def containing_many(layer: LayerArrays, points: F64) -> tuple[I64, I64]:
         cell = cell_of(layer, points[m, 0], points[m, 1])
         most = end + (layer.starts[cell + 1] - layer.starts[cell] if cell >= 0 else 0)
         if most > len(values):
-            grown = np.empty(2 * most, np.int64)
-            for k in range(end):
-                grown[k] = values[k]
-            values = grown
+            values = grown(values, end, 2 * most)
         end = rows_at(layer, points[m, 0], points[m, 1], values, end)
         offsets[m + 1] = end
     return values[:end], offsets
@@ -315,12 +306,4 @@ def _distance_many(layer: LayerArrays, rows: I64, points: F64) -> F64:
     out = np.empty(len(points))
     for m in range(len(points)):
         out[m] = row_distance(layer, rows[m], points[m, 0], points[m, 1])
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _distance_to_any_many(layer: LayerArrays, points: F64) -> F64:
-    out = np.empty(len(points))
-    for m in range(len(points)):
-        out[m] = nearest_distance(layer, points[m, 0], points[m, 1])
     return out

@@ -60,19 +60,6 @@ def road_edges(lines: Polylines) -> RoadEdges:
     return RoadEdges(frozen(all_ends), frozen(all_links, np.int32), frozen(bends, np.bool_))
 
 
-def off_road_slow(edges: RoadEdges, points: F64) -> Mask:
-    """Which of M points (M, 2) are off the road, every segment asked: (M,) bool. Without segments none is."""
-    return np.asarray(_off_road_slow(*edges, frozen(points)))
-
-
-@njit(cache=True, nogil=True)
-def _off_road_slow(ends: F64, link: NDArray[np.int32], bends_left: Mask, points: F64) -> Mask:
-    out = np.zeros(len(points), np.bool_)
-    for m in range(len(points)):
-        out[m] = right_of_all(ends, link, bends_left, 0, len(ends), points[m, 0], points[m, 1])
-    return out
-
-
 @njit(cache=True, nogil=True)
 def right_of_all(
     ends: F64, link: NDArray[np.int32], bends_left: Mask, first: int, last: int, x: float, y: float
