@@ -8,7 +8,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
-from roadcraft.core.driving.map_index.grid import grown
 from roadcraft.validation.metrics.kernels.routes import Graph, among, keep_or_follow, search
 
 APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference
@@ -93,7 +92,10 @@ def _append(values: I64, begin: int, end: int, row: int) -> tuple[I64, int]:
     if among(row, values, begin, end):
         return values, end
     if end == len(values):
-        values = grown(values, end, 2 * end)
+        grown = np.empty(2 * end, np.int64)
+        for k in range(end):
+            grown[k] = values[k]
+        values = grown
     values[end] = row
     return values, end + 1
 
