@@ -22,7 +22,7 @@ class NoisyAgents(AdamWCosine):
     def schedule(self, step: int, steps: int, progress: float) -> float:
         """A linear rise, 1, a linear fall to a hundredth."""
         rise = (step + 1) / (steps * max(self.settings.warmup_fraction, 1e-6))
-        return max(min(rise, 1.0, (1.0 - progress) / self.config.decay), 0.01)
+        return float(max(min(rise, 1.0, (1.0 - progress) / self.config.decay), 0.01))
 
     def augment(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Noise on the positions and velocities of the feature ``agent`` (B, A, T, 6) x, y, cos, sin, vx, vy."""

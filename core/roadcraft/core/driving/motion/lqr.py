@@ -247,7 +247,7 @@ def track(
     plan_states: F64,
     length: I64,
     wheel_base: float,
-    gains: Gains = NUPLAN,
+    gains: Any = NUPLAN,
 ) -> F64:
     """Controls that follow the plans (reference: nuplan-devkit e924167, LQRTracker.track_trajectory).
 
@@ -295,7 +295,7 @@ def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
     return out
 
 
-def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Gains = NUPLAN) -> F64:
+def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Any = NUPLAN) -> F64:
     """Ego states that follow each of N proposals, from the same start (reference: tuplan_garage b51d5d0, PDMSimulator).
 
     ego (10,) float64 columns ``Ego``; states (N, T, 3) x, y, heading of the rear axle every ``dt`` s, the first now;
