@@ -303,5 +303,5 @@ def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Any 
     PDM's tracker differs from nuPlan's in that profiles are fitted once and read by index, accelerations are penalised
     instead of jerks, and angles are normalised by atan2.
     """
-    out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))  # type: ignore[call-arg]
+    out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))
     return out
