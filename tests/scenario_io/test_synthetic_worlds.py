@@ -223,7 +223,7 @@ def test_denser_traffic_is_denser_and_still_sound():
     usual, dense = (make_world(4, 3, ("car_following",), 1, traffic) for traffic in (1.0, 2.5))
     assert len(dense.drive.objects.track) > 1.4 * len(usual.drive.objects.track)
     assert check.faults(dense.drive, own_map(dense.patch, dense.location, 4)) == []
-    with pytest.raises(ValueError, match=r"traffic = 9\.0"):
+    with pytest.raises(ValueError, match=r"traffic must be from 0\.1 to 4, got 9\.0"):
         SynthConfig(traffic=9.0)
 
 

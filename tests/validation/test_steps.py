@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.validation.demonstration import steps as demo_steps
-from roadcraft.validation.demonstration.run import SIZES
+from roadcraft.validation.demonstration.run import SIZES, steps as demo_steps
 from roadcraft.validation.demonstration.steps import Step, run_steps
 
 SCRIPT = """
