@@ -32,7 +32,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 def _ring(rng: np.random.Generator, low: float, high: float, n: int) -> np.ndarray:
     turn = 2.0 * np.pi * (np.arange(n) + rng.uniform(0.1, 0.9, n)) / n
     ring = np.stack([np.cos(turn), np.sin(turn)], 1) * rng.uniform(low, high, n)[:, None]
-    return np.concatenate([ring, ring[:1]])
+    ring = np.concatenate([ring, ring[:1]])
+    return ring if shapely.is_ccw(shapely.LinearRing(ring)) else ring[::-1]  # three vertices may leave out the middle
 
 
 def _lines(rng: np.random.Generator) -> RoadEdges:
