@@ -6,6 +6,7 @@ All are reported only; ``ego_is_comfortable`` scores those that have bounds.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from roadcraft.core.arrays import F64
@@ -37,9 +38,9 @@ class _Motion(Metric):
     def __init__(self, config: NoSettings | LonAccelerationConfig | _Bound) -> None:
         self.config = config
 
+    @abstractmethod
     def values(self, context: MetricContext) -> F64:
         """The quantity (n,)."""
-        raise NotImplementedError
 
     def compute(self, context: MetricContext) -> MetricResult:
         c = self.config
