@@ -7,6 +7,7 @@ import ast
 import difflib
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -91,7 +92,10 @@ def test_every_change_of_a_public_signature_is_seen() -> None:
 def test_types_of_core_are_known() -> None:
     """But for kernels, whose types numba's stubs do not know, and templates, which are checked as packages."""
     command = [sys.executable, "-m", "pyright", "--verifytypes", "roadcraft.core", "--ignoreexternal", "--outputjson"]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # where pyright looks for python
+    found = json.loads(
+        subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PATH": path}).stdout
+    )
     symbols = found["typeCompleteness"]["symbols"]
     assert len(symbols) > 1000
     kernels = tuple(f"roadcraft.core.driving.{part}." for part in ("geometry", "jit", "motion", "multi_agent"))
