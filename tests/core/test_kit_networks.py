@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from roadcraft.core import FeatureSpec, Losses, Prediction, SceneEncoding, TokenKind, create
-from roadcraft.core.testing import EncoderConformance, ModelConformance, network
+from roadcraft.core.testing import EncoderConformance, ModelConformance, encoder, model
 
 SPEC = FeatureSpec(
     agents=4, past_steps=3, static=2, lanes=3, lane_points=10, route_lanes=0, crosswalks=1, reference_lines=0,
@@ -89,7 +89,8 @@ def run_check(monkeypatch: pytest.MonkeyPatch, kind: str, made: Callable[..., An
             return made(None, **context)
         return Encoder() if name == "tiny" else create(wanted, name, params, **context)
 
-    monkeypatch.setattr(network, "create", find)
+    for module in (encoder, model):
+        monkeypatch.setattr(module, "create", find)
     if kind == "encoder":
         encoders = type("Suite", (EncoderConformance,), {"name": "mine"})()
         getattr(encoders, check)(encoders.make().eval())
