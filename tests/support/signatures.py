@@ -28,17 +28,17 @@ def signatures() -> str:
         assert file is not None
         for name, home in sorted(listed(file).items()):
             if name != "__version__":  # changes with each release
-                lines += _of(f"{room}.{name}", _member(home, name))
+                lines += _of(f"{room}.{name}", member_of(home, name))
     return "\n".join(lines) + "\n"
 
 
 _modules: dict[str, Any] = {}
 
 
-def _member(home: str, name: str) -> Any:
+def member_of(home: str, name: str) -> Any:
     """A name of a module, or of the module that this one imports it from."""
     found = _module(home).members[name]
-    return _member(*found.target_path.rsplit(".", 1)) if found.is_alias else found
+    return member_of(*found.target_path.rsplit(".", 1)) if found.is_alias else found
 
 
 def _module(name: str) -> Any:

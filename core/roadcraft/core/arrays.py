@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+"""An array of float64."""
 I64 = NDArray[np.int64]
+"""An array of int64."""
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
@@ -77,6 +79,7 @@ class Ragged:
 
     @classmethod
     def build(cls, rows: Sequence[Sequence[int] | I64]) -> Ragged:
+        """From rows of integers."""
         values = np.concatenate([np.asarray(r, np.int64) for r in rows]) if len(rows) else np.zeros(0, np.int64)
         return cls(values.astype(np.int64, copy=False), offsets_of([len(r) for r in rows]))
 
@@ -98,6 +101,7 @@ class Polylines:
 
     @classmethod
     def build(cls, lines: Sequence[F64]) -> Polylines:
+        """From lines of points (P, 2), m."""
         points = (
             np.concatenate([np.asarray(p, np.float64).reshape(-1, 2) for p in lines])
             if len(lines)

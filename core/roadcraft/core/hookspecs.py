@@ -22,6 +22,7 @@ import pluggy
 
 GROUP = "roadcraft"
 API_VERSION = 1
+"""Version of the interfaces that plugins implement; a spec of another version is left out."""
 KINDS = {
     "source": "reads a log format into scenarios (ScenarioSource)",
     "feature": "writes tensors that networks read of a scene (FeatureGroup)",
@@ -34,9 +35,11 @@ KINDS = {
     "vehicle_model": "turns controls into motion (VehicleModel)",
     "metric": "evaluates a finished rollout (Metric)",
 }
+"""Kinds of plugins, with what each does and the interface that it implements."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
+"""Decorator that marks a function of a package as one of roadcraft's hooks."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,23 @@ class PluginSpec:
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """One ``roadcraft`` subcommand. ``target`` is a ``"package.module:function"`` that typer can turn into a command;
-    its module must import nothing heavy at the top, since ``--help`` loads it. ``config`` names the dataclass that the
-    command's ``key=value`` words fill, if any, so that ``--help`` lists its settings and ``roadcraft config`` can check
-    files for it; ``preflight`` a function that is called with it and raises ConfigError or DataError for all that would
-    stop the command. ``core.completion`` completes the words in the shell."""
+    """One ``roadcraft`` subcommand. ``target``, ``config`` and ``preflight`` are ``"package.module:Name"`` strings."""
 
     name: str
+    """What users type after ``roadcraft``."""
     help: str
+    """One line for the list of commands."""
     target: str
+    """``"package.module:function"`` that typer can turn into a command. ``--help`` loads the module, so it must import
+    nothing heavy at the top."""
     config: str = ""
+    """The dataclass that the command's ``key=value`` words fill, '' for none: ``--help`` lists its settings,
+    ``roadcraft config`` checks files for it, and ``core.completion`` completes the words."""
     api_version: int = API_VERSION
+    """Version of the interface that the command was written for."""
     preflight: str = ""
+    """A function that is called with the configuration and raises ConfigError or DataError for everything that would
+    stop the command; '' for none."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,9 @@ class PluginRef:
     """
 
     name: str
+    """The plugin's name."""
     params: dict[str, Any] = field(default_factory=dict)
+    """Its settings, as its config dataclass names them."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class Planner(ABC):
     """
 
     def needs(self) -> PlannerNeeds:
+        """What the planner needs of the simulator in addition to the observation; by default nothing."""
         return PlannerNeeds()
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
@@ -73,6 +74,7 @@ class SinglePlanner(Planner):
     scenario."""
 
     def start_one(self, obs: ObservationBatch, key: int) -> Any:
+        """State of one scenario before its first step; ``obs`` holds that scenario."""
         return None
 
     @abstractmethod
@@ -161,7 +163,8 @@ class MetricContext(Protocol):
     """What a metric gets: the rollout, and a memo by which metrics share intermediate results."""
 
     @property
-    def rollout(self) -> Rollout: ...
+    def rollout(self) -> Rollout:
+        """The rollout that is evaluated; its arrays are read-only."""
 
     def shared(self, key: str, compute: Callable[[], Any]) -> Any:
         """The value stored under ``key``, computed on first use; its arrays are read-only, as the rollout's are."""
@@ -172,7 +175,9 @@ class Metric(ABC):
     ``weight``), or 'report'."""
 
     role: ClassVar[str] = "report"
+    """How its score counts: 'multiplier', 'weighted' or 'report'."""
     weight: ClassVar[float] = 1.0
+    """Weight of its score among those that are 'weighted'."""
 
     @abstractmethod
     def compute(self, context: MetricContext) -> MetricResult:
@@ -186,6 +191,7 @@ class ScenarioSource(ABC):
     """Reads one log format. A log is one continuous drive with one map; rows are its scenarios."""
 
     name: ClassVar[str]
+    """The name under which the format is registered."""
 
     @abstractmethod
     def logs(self) -> list[str]:
@@ -216,6 +222,7 @@ class ScenarioSource(ABC):
         return cut(self.drive(row.log), self.map(row.log), row, type, window_us)
 
     def iter_rows(self) -> Iterator[ScenarioRow]:
+        """The scenarios of all logs, log by log."""
         for log in self.logs():
             yield from self.rows(log)
 
@@ -235,8 +242,10 @@ class SceneEncoder(Protocol):
     ``roadcraft features``."""
 
     dim: int
+    """Width D of its tokens."""
 
-    def features(self) -> FeatureSpec: ...
+    def features(self) -> FeatureSpec:
+        """The feature groups that the encoder reads, and their capacities."""
 
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """``cache`` keeps the static map part across the steps of a closed loop: None, or named tensors with leading
@@ -250,7 +259,8 @@ class BehaviorModel(Protocol):
     encoder's and some more. A class attribute ``learning_rate`` is the peak it is trained with where the configuration
     gives none."""
 
-    def features(self) -> FeatureSpec: ...
+    def features(self) -> FeatureSpec:
+        """The feature groups that the model reads, and their capacities."""
 
     def forward(self, encoding: SceneEncoding, features: Mapping[str, Tensor]) -> Prediction:
         """The prediction that ``loss`` judges. A model that declares a further parameter ``targets=None`` gets there
@@ -269,7 +279,9 @@ class BehaviorModel(Protocol):
         A model that declares a further parameter ``encoding`` gets what ``forward`` got.
         """
 
-    def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction: ...
+    def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
+        """The prediction that is driven: candidates (B, K) with logits. ``keys`` (B,) uint64 are its only source of
+        randomness, one per scene, so that a result does not depend on the batch."""
 
 
 @runtime_checkable
@@ -278,7 +290,9 @@ class Prepared(Protocol):
     never when one is resumed, with the batches of that run from its beginning on. What it learns from them belongs into
     buffers, so that a checkpoint holds it."""
 
-    def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None: ...
+    def prepare(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Learn from the batches of the run, from its first one on; an iterator of feature and target tensors by
+        name."""
 
 
 class Recipe(ABC):

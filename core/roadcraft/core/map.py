@@ -36,13 +36,21 @@ class AreaKind(IntEnum):
     area."""
 
     ROAD_SEGMENT = 0
+    """Surface of a road between intersections."""
     INTERSECTION = 1
+    """Surface of an intersection."""
     GENERIC_DRIVABLE = 2
+    """Any other drivable surface."""
     CARPARK = 3
+    """Parking area."""
     CROSSWALK = 4
+    """Pedestrian crossing."""
     WALKWAY = 5
+    """Walkway."""
     STOP = 6
+    """Area in which a vehicle stops; ``Areas.subtype`` says for what."""
     SPEED_BUMP = 7
+    """Speed bump."""
 
 
 class LineKind(IntEnum):

@@ -48,11 +48,11 @@ class PluginWarning(UserWarning):
 
 
 class Registry:
-    """All plugins and commands that were found. ``faults`` lists what was left out; ``conflicts`` kind/name pairs with
-    two providers."""
+    """All plugins and commands that were found."""
 
     def __init__(self, plugins: Iterable[Provided], commands: Iterable[Provided], faults: Iterable[Fault]) -> None:
         self.faults = list(faults)
+        """What was left out, and why."""
         self._plugins = self._by_name((f"{p.spec.kind} {p.spec.name}", p) for p in plugins)
         self._commands = self._by_name((f"command {c.spec.name}", c) for c in commands)
 
@@ -98,6 +98,7 @@ class Registry:
 
     @property
     def conflicts(self) -> dict[tuple[str, str], list[str]]:
+        """Kind and name of plugins that several distributions provide, with those distributions."""
         several = [found for found in self._plugins.values() if len(found) > 1]
         return {(found[0].spec.kind, found[0].spec.name): [p.provider for p in found] for found in several}
 
@@ -107,6 +108,7 @@ class Registry:
         return sorted(rows, key=lambda p: (list(KINDS).index(p.spec.kind), p.spec.name))
 
     def names(self, kind: str) -> list[str]:
+        """Names of the plugins of a kind, sorted."""
         return sorted({p.spec.name for p in self.plugins(kind)})
 
     def commands(self) -> list[Provided]:

@@ -40,6 +40,7 @@ class Objects:
         return len(self.offsets) - 1
 
     def rows(self, m: int) -> slice:
+        """Rows of the objects of frame ``m``."""
         return slice(int(self.offsets[m]), int(self.offsets[m + 1]))
 
     def select(self, frames: I64) -> Objects:
@@ -70,9 +71,11 @@ class Lights:
     """(R,) uint8 ``LightState``."""
 
     def rows(self, b: int) -> slice:
+        """Rows of the traffic lights of scenario ``b``."""
         return slice(int(self.offsets[b]), int(self.offsets[b + 1]))
 
     def select(self, rows: I64) -> Lights:
+        """The lights of the given scenarios, in the given order, as a new ragged batch."""
         parts = [np.arange(self.offsets[b], self.offsets[b + 1]) for b in rows]
         index = np.concatenate(parts) if parts else np.zeros(0, np.int64)
         offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)

@@ -49,6 +49,7 @@ class Range:
     for each number."""
 
     text: str
+    """The bound or interval, as ``>= 1`` or ``[0, 1)``."""
 
     def __post_init__(self) -> None:
         _parts(self.text)
@@ -76,6 +77,7 @@ class OneOf:
     each text."""
 
     values: tuple[str, ...]
+    """The texts."""
 
     def __init__(self, *values: str) -> None:
         object.__setattr__(self, "values", values)
@@ -100,6 +102,7 @@ class Unit:
     """The unit of a setting whose name does not end in one (``_s``, ``_mps``, ``_m``, ...)."""
 
     name: str
+    """The unit, as ``1/s``."""
 
 
 def check(config: Any, *others: Any) -> None:

@@ -42,6 +42,7 @@ class Ego(IntEnum):
 
 
 EGO_SIZE = len(Ego)
+"""Columns of an ego state."""
 
 
 class ObjectKind(IntEnum):
@@ -113,6 +114,7 @@ class ObjectFrames:
         return len(self.offsets) - 1
 
     def rows(self, frame: int) -> slice:
+        """Rows of the objects of one frame."""
         return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
 
 
@@ -131,6 +133,7 @@ class LightFrames:
         return len(self.offsets) - 1
 
     def rows(self, frame: int) -> slice:
+        """Rows of the traffic lights of one frame."""
         return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
 
 
@@ -239,6 +242,7 @@ class Scenario:
 
     @property
     def log(self) -> str:
+        """The name of its log."""
         return self.drive.name
 
     @property
@@ -248,6 +252,7 @@ class Scenario:
 
     @cached_property
     def time_us(self) -> I64:
+        """Times of the N iterations, (N,) int64."""
         return read_only(self.drive.time_us[self.frames])
 
     @cached_property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Keys = NDArray[np.uint64]
+"""Random keys of B scenarios: (B,) uint64."""
 
 
 @dataclass(frozen=True)
@@ -176,3 +177,4 @@ class Losses(NamedTuple):
 
 
 TARGETS = ("ego_future", "ego_future_valid", "agent_future", "agent_future_valid")  # what a batch holds beside features
+"""Tensors that a training batch holds in addition to the features."""

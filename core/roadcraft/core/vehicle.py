@@ -42,6 +42,7 @@ class RigidUnit:
 
     @property
     def length_m(self) -> float:
+        """Distance from the front end to the rear end."""
         return self.front_m + self.rear_m
 
     @property

@@ -33,12 +33,14 @@ _HERE = Path(__file__).parent
 
 
 class Selected(NamedTuple):
-    """A chosen scenario: its index row, the type it counts under, and the inclusive window (first, last) in
-    microseconds of log time."""
+    """A chosen scenario."""
 
     row: ScenarioRow
+    """Its index row."""
     type: str
+    """The scenario type under which it counts."""
     window_us: tuple[int, int]
+    """First and last time of the window, both included, in microseconds of log time."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def window_of(row: ScenarioRow, type: str) -> tuple[int, int]:
 
 
 def preset_names() -> list[str]:
+    """Names of the presets that a filter can name, sorted."""
     return sorted(p.stem for p in (_HERE / "presets").glob("*.yaml"))
 
 

@@ -42,19 +42,26 @@ class Skipped:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did. drives, scenarios, bytes: added to the store; already: drives found in it; seconds: wall
-    clock; skipped: logs that could not be read; left_out: parts of the others that could not (scenes, scenarios,
-    frames, boxes); warnings: what is odd, though nothing is missing."""
+    """What an ingest did."""
 
     store: str
+    """Path of the store."""
     drives: int
+    """Drives added to the store."""
     scenarios: int
+    """Scenarios added to the store."""
     already: int
+    """Drives that the store held before."""
     bytes: int
+    """Bytes added to the store."""
     seconds: float
+    """Wall-clock time."""
     skipped: tuple[Skipped, ...] = ()
+    """Logs that could not be read."""
     left_out: tuple[Skipped, ...] = ()
+    """Parts of other logs that could not be read: scenes, scenarios, frames, boxes."""
     warnings: tuple[Skipped, ...] = ()
+    """What is odd about a log or map although nothing is missing."""
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,10 @@ class ScoreConfig:
         "controller": "simulation.controller",
         "batch": "simulation.batch",
     }
+    """Short keys of the command line, and the keys for which they stand."""
     # What may differ between a run and its resumption: none of these can change a score.
     FREE: ClassVar[tuple[str, ...]] = ("workers", "call_timeout_s", "simulation.batch", "out")
+    """Settings that cannot change a score and may differ when a run is resumed."""
 
     planner: PluginRef = plugin_field("planner", "idm")
     """Drives the ego."""

@@ -20,14 +20,18 @@ class AgentsConformance:
     """Subclass it, set ``name`` (and ``params``): shapes, finiteness, determinism, independence of the batch."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def agents(self) -> AgentPolicy:
+        """The agents under test."""
         agents: AgentPolicy = create("agents", self.name, self.params)
         return agents
 
     def drive(self, agents: AgentPolicy, tokens: list[str], steps: int = 5) -> list[Objects]:
+        """Objects of ``steps`` + 1 frames of the scenarios with these tokens, all driven in one batch."""
         scenarios = read_only([made_up_scenario(t, speed_mps=3.0 + int(t, 16) % 7) for t in tokens])
         keys = np.array([scenario_key(0, t) for t in tokens], np.uint64)
         state, objects = agents.start(scenarios, load_vehicle(), keys)

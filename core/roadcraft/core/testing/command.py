@@ -21,9 +21,11 @@ class CommandConformance:
     heavy, and wrong usage is refused."""
 
     name: ClassVar[str]
+    """Name of the command under test."""
 
     @pytest.fixture
     def spec(self) -> CommandSpec:
+        """The command's spec, as its distribution provides it."""
         found = registry().command(self.name)
         assert found is not None, f"no distribution provides the command {self.name!r}"
         spec: CommandSpec = found.spec

@@ -59,23 +59,25 @@ def mirrored_world(drive: Drive, world: MapData) -> tuple[Drive, MapData]:
 class FeatureConformance:
     """Subclass it, set ``name`` (and ``params``): tensors have the shapes and types that the group declares and are
     finite; the same scene gives the same bits, alone, among others, and from the log; mirrored twice they are
-    themselves, and mirrored once those of the mirrored world; the layout's hash changes with the version.
-
-    ``tolerance``: how far the features of a mirrored world may lie from mirrored features.
-    """
+    themselves, and mirrored once those of the mirrored world; the layout's hash changes with the version."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
     tolerance: ClassVar[float] = 1e-3
+    """Largest difference between the features of a mirrored world and mirrored features."""
 
     @pytest.fixture
     def spec(self) -> FeatureSpec:
+        """A small spec that holds the group."""
         return FeatureSpec(
             {self.name: self.params}, agents=4, static=2, lanes=8, lane_points=6, crosswalks=1, reference_points=20
         )
 
     @pytest.fixture
     def scenarios(self) -> list[Scenario]:
+        """Three made-up scenarios."""
         return [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(3)]
 
     def own(self, spec: FeatureSpec, features: Features) -> Features:

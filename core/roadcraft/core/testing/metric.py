@@ -22,10 +22,13 @@ class MetricConformance:
     read-only)."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def metric(self) -> Metric:
+        """The metric under test."""
         metric: Metric = create("metric", self.name, self.params)
         return metric
 

@@ -28,14 +28,18 @@ class TrackerConformance:
     one another."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def tracker(self) -> Tracker:
+        """The tracker under test."""
         tracker: Tracker = create("tracker", self.name, self.params)
         return tracker
 
     def answer(self, tracker: Tracker, ego: F64) -> F64:
+        """Controls (B, 2) for straight plans at the present speed of egos (B, 10)."""
         t = np.arange(41) * 0.1
         states = np.repeat(ego[:, None], 41, 1)
         states[:, :, Ego.X] += np.cos(ego[:, None, Ego.HEADING]) * ego[:, None, Ego.VX] * t
@@ -60,10 +64,13 @@ class VehicleModelConformance:
     depend on one another."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def model(self) -> VehicleModel:
+        """The vehicle model under test."""
         model: VehicleModel = create("vehicle_model", self.name, self.params)
         return model
 

@@ -20,10 +20,13 @@ class PlannerConformance:
     inputs (observations are read-only)."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def planner(self) -> Planner:
+        """The planner under test."""
         planner: Planner = create("planner", self.name, self.params)
         return planner
 
@@ -33,6 +36,7 @@ class PlannerConformance:
         return observe(scenarios, iteration, planner.needs())
 
     def answer(self, planner: Planner, obs: ObservationBatch) -> Plan:
+        """The planner's first plan for an observation."""
         keys = np.array([scenario_key(0, t) for t in obs.token], np.uint64)
         obs = read_only(obs)  # as the simulator shows it
         plan, state = planner.plan(obs, planner.start(obs, keys), step_keys(keys, int(obs.iteration[0])))

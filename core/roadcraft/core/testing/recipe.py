@@ -25,17 +25,22 @@ STEPS = 50
 class RecipeConformance:
     """Subclass it, set ``name``: every parameter in one group, an optimizer whose state can be stored, rates of a whole
     run, augmentation that keeps shapes and repeats, loss terms and diagnostics, callbacks whose state fits into JSON,
-    two steps, and a third from what is stored of them. ``encoder`` and ``model``: those it is tried with; ``settings``:
-    of ``TrainConfig``."""
+    two steps, and a third from what is stored of them."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
     settings: ClassVar[dict[str, Any]] = {}
+    """Settings of ``TrainConfig``."""
     encoder: ClassVar[str] = "vector_transformer"
+    """Encoder of the network that is trained."""
     model: ClassVar[str] = "multimodal"
+    """Model of the network that is trained."""
 
     @pytest.fixture
     def recipe(self) -> Recipe:
+        """The recipe under test."""
         return self.make()
 
     def make(self) -> Recipe:

@@ -16,10 +16,13 @@ class SourceConformance:
     windows agree."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
 
     @pytest.fixture
     def source(self) -> ScenarioSource:
+        """The source under test."""
         source: ScenarioSource = create("source", self.name, self.params)
         return source
 

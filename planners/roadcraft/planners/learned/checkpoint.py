@@ -48,8 +48,11 @@ class Network:
     """An encoder and a model that fit each other, and the features that serve both."""
 
     encoder: Any
+    """A ``SceneEncoder``."""
     model: Any
+    """A ``BehaviorModel``."""
     features: FeatureSpec
+    """The features that serve both."""
 
     def __post_init__(self) -> None:
         for name in ("encoder", "model"):

@@ -33,13 +33,17 @@ class NuplanSource(ScenarioSource):
     """
 
     name: ClassVar[str] = "nuplan"
+    """Name of the source plugin."""
 
     def __init__(self, config: NuplanConfig | str | Path, maps_root: str | Path | None = None) -> None:
         if not isinstance(config, NuplanConfig):
             config = NuplanConfig(str(config), None if maps_root is None else str(maps_root))
         self.config = config
+        """The settings."""
         self.data_root = Path(config.data_root).expanduser()
+        """Folder of the logs."""
         self.maps_root = _maps_root(self.data_root, config.maps_root)
+        """Folder of the maps."""
         self._files = _find_logs(self.data_root, config.splits)
         self._maps: dict[str, MapData] = {}
         self._mended: dict[str, list[DataError]] = {}

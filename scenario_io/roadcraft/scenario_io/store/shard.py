@@ -121,6 +121,7 @@ class Shard:
 
     def __init__(self, path: str | Path, expect_bytes: int | None = None) -> None:
         self.path = Path(path)
+        """The file."""
         try:
             with self.path.open("rb") as f:
                 size = f.seek(0, 2)
@@ -180,6 +181,7 @@ class Shard:
 
     @property
     def keys(self) -> list[str]:
+        """Keys of its members."""
         return [m["key"] for m in self._members]
 
     def __contains__(self, key: str) -> bool:
@@ -237,6 +239,7 @@ class Shard:
         return {k[len(_EXTRA) :]: self._array(t) for k, t in tensors.items() if k.startswith(_EXTRA)}
 
     def meta(self, key: str) -> dict[str, Any]:
+        """What was stored with the member beside its arrays."""
         return self._members[self._find(key)]["meta"]
 
 

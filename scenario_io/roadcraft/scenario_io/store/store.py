@@ -47,9 +47,11 @@ class Store(ScenarioSource):
     """
 
     name: ClassVar[str] = "store"
+    """Name of the source plugin."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        """The folder."""
         check_marker(self.path)
         self._shards: OrderedDict[str, Shard] = OrderedDict()
         self._maps: OrderedDict[str, MapData] = OrderedDict()

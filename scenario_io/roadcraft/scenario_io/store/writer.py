@@ -59,9 +59,11 @@ class StoreWriter:
         check_existing: bool = True,
     ) -> None:
         self.path = Path(path)
+        """The folder."""
         self._limits, self._spatial_index = (shard_bytes, shard_drives), spatial_index
         create_store(self.path)
         self.done: set[str] = set(read_index(self.path / "index").drives) if check_existing else set()
+        """Keys of the drives that the store holds."""
         self._items: list[tuple[ShardMember, str, Sequence[ScenarioRow]]] = []
         self._bytes = 0
         self._maps: dict[int, tuple[MapData, str]] = {}

@@ -24,20 +24,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One command. name: of its note; why: what a newcomer is told; words: of the command.
-
-    may_fail: exit code 1 (some scenario failed) is a result; begun: a file that, where it exists, says that there is
-    something to go on with, and then ``go_on`` is added to the words; script: a Python file that is run instead of
-    ``roadcraft``.
-    """
+    """One command of some long work."""
 
     name: str
+    """Name of the note that says that it is done."""
     why: str
+    """What it does, for a newcomer."""
     words: tuple[str, ...]
+    """Words of the command."""
     may_fail: bool = False
+    """Exit code 1 (some scenario failed) is a result."""
     begun: Path | None = None
+    """A file that exists where the command was interrupted and can be resumed; None for a command that always starts
+    anew."""
     go_on: tuple[str, ...] = ("--resume",)
+    """Words that are added to the command to resume it."""
     script: Path | None = None
+    """A Python file that is run instead of ``roadcraft``."""
 
     @property
     def line(self) -> str:

@@ -38,16 +38,20 @@ from roadcraft.validation.simulation.recorder import Recorder, SameIdError
 
 @dataclass(frozen=True)
 class Failure:
-    """A scenario that could not be driven to its end. step: iteration, None before the first and after the last; stage:
-    ``planner``, ``plan``, ``controller``, ``agents``, ``load``, ``metrics``, ``timeout`` or ``crash``; error: one line;
-    traceback: text, empty where there is none."""
+    """A scenario that could not be driven to its end."""
 
     scenario: Scenario | None
+    """The scenario, or None where it could not be loaded."""
     token: str
+    """Its token."""
     step: int | None
+    """The iteration; None before the first and after the last."""
     stage: str
+    """``planner``, ``plan``, ``controller``, ``agents``, ``load``, ``metrics``, ``timeout`` or ``crash``."""
     error: str
+    """The error in one line."""
     traceback: str = ""
+    """The traceback as text, empty where there is none."""
 
 
 @dataclass

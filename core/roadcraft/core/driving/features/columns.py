@@ -21,7 +21,9 @@ class FeatureColumn(IntEnum):
     """
 
     meaning: str
+    """What the column holds."""
     unit: str
+    """Unit of its values; '' for a ratio."""
 
     def __new__(cls, meaning: str, unit: str = RATIO) -> FeatureColumn:
         member = int.__new__(cls, len(cls.__members__))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from roadcraft.core.driving.features.spec import FeatureSpec
 
 Features = dict[str, NDArray[Any]]
+"""Feature tensors by name, each with a leading batch dimension."""
 
 
 @dataclass(frozen=True)

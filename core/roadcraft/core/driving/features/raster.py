@@ -37,33 +37,60 @@ class RasterChannel(IntEnum):
     """Channels and their codes. *Mask*: 255 inside, 0 outside. *Signed*: 128 is 0, 1 and 255 are the limits; 128 where
     nothing is drawn."""
 
-    DRIVABLE = k.DRIVABLE  # mask: drivable area
-    ROUTE = k.ROUTE  # mask: surface of the lanes on the route
-    SPEED_LIMIT = k.SPEED_LIMIT  # surface of lanes: 255 is 40 m/s; 0 where unknown
-    LANE = k.LANE  # mask: centerlines of lanes and connectors
-    LANE_COS = k.LANE_COS  # signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centerlines
-    LANE_SIN = k.LANE_SIN  # likewise its sine
-    LANE_EDGE = k.LANE_EDGE  # mask: edges of lanes, not of connectors
-    CROSSWALK = k.CROSSWALK  # mask
-    STOP = k.STOP  # areas to stop in: 255 stop signs, 128 all others
-    LIGHT_STOP = k.LIGHT_STOP  # centerlines, two cells thick, of connectors whose light is red (255) or yellow (128)
-    LIGHT_GO = k.LIGHT_GO  # mask: likewise, green
-    VEHICLE = k.VEHICLE  # boxes of all frames of the past: 255 now, 64 the oldest
-    PEDESTRIAN = k.PEDESTRIAN  # likewise
-    BICYCLE = k.BICYCLE  # likewise
-    VELOCITY_X = k.VELOCITY_X  # signed, 30 m/s: forward velocity (ego axes, over ground) of the boxes of now
-    VELOCITY_Y = k.VELOCITY_Y  # likewise to the left
-    STATIC = k.STATIC  # mask: cones, barriers and other things that never move
-    GRADE = k.FIRST_LAYER  # signed, 0.25 (rise over run): raster layer ``LayerKind.GRADE``
-    FRICTION = k.FIRST_LAYER + 1  # 255 is 1
-    ROUGHNESS = k.FIRST_LAYER + 2  # 255 is 0.2 m
-    TRAVERSABILITY = k.FIRST_LAYER + 3  # 255 is 1
-    OCCUPANCY = k.FIRST_LAYER + 4  # 255 is 1
-    GRADE_KNOWN = k.FIRST_LAYER + 5  # mask: where the layer says something; elsewhere its code is that of 0
-    FRICTION_KNOWN = k.FIRST_LAYER + 6  # mask
-    ROUGHNESS_KNOWN = k.FIRST_LAYER + 7  # mask
-    TRAVERSABILITY_KNOWN = k.FIRST_LAYER + 8  # mask
-    OCCUPANCY_KNOWN = k.FIRST_LAYER + 9  # mask
+    DRIVABLE = k.DRIVABLE
+    """Mask: drivable area."""
+    ROUTE = k.ROUTE
+    """Mask: surface of the lanes on the route."""
+    SPEED_LIMIT = k.SPEED_LIMIT
+    """Surface of lanes: 255 is 40 m/s; 0 where unknown."""
+    LANE = k.LANE
+    """Mask: centerlines of lanes and connectors."""
+    LANE_COS = k.LANE_COS
+    """Signed, [-1, 1]: cosine of the lane's heading in the ego frame, on centerlines."""
+    LANE_SIN = k.LANE_SIN
+    """Signed, [-1, 1]: sine of the lane's heading in the ego frame, on centerlines."""
+    LANE_EDGE = k.LANE_EDGE
+    """Mask: edges of lanes, not of connectors."""
+    CROSSWALK = k.CROSSWALK
+    """Mask: crosswalks."""
+    STOP = k.STOP
+    """Areas to stop in: 255 stop signs, 128 all others."""
+    LIGHT_STOP = k.LIGHT_STOP
+    """Centerlines, two cells thick, of connectors whose light is red (255) or yellow (128)."""
+    LIGHT_GO = k.LIGHT_GO
+    """Mask: centerlines, two cells thick, of connectors whose light is green."""
+    VEHICLE = k.VEHICLE
+    """Boxes of vehicles in all frames of the past: 255 now, 64 the oldest."""
+    PEDESTRIAN = k.PEDESTRIAN
+    """Boxes of pedestrians in all frames of the past: 255 now, 64 the oldest."""
+    BICYCLE = k.BICYCLE
+    """Boxes of bicycles in all frames of the past: 255 now, 64 the oldest."""
+    VELOCITY_X = k.VELOCITY_X
+    """Signed, 30 m/s: forward velocity (ego axes, over ground) of the present boxes."""
+    VELOCITY_Y = k.VELOCITY_Y
+    """Signed, 30 m/s: velocity to the left (ego axes, over ground) of the present boxes."""
+    STATIC = k.STATIC
+    """Mask: cones, barriers and other things that never move."""
+    GRADE = k.FIRST_LAYER
+    """Signed, 0.25 (rise over run): raster layer ``LayerKind.GRADE``."""
+    FRICTION = k.FIRST_LAYER + 1
+    """Raster layer ``LayerKind.FRICTION``: 255 is 1."""
+    ROUGHNESS = k.FIRST_LAYER + 2
+    """Raster layer ``LayerKind.ROUGHNESS``: 255 is 0.2 m."""
+    TRAVERSABILITY = k.FIRST_LAYER + 3
+    """Raster layer ``LayerKind.TRAVERSABILITY``: 255 is 1."""
+    OCCUPANCY = k.FIRST_LAYER + 4
+    """Raster layer ``LayerKind.OCCUPANCY``: 255 is 1."""
+    GRADE_KNOWN = k.FIRST_LAYER + 5
+    """Mask: where the raster layer ``LayerKind.GRADE`` has values; elsewhere its code is that of 0."""
+    FRICTION_KNOWN = k.FIRST_LAYER + 6
+    """Mask: where the raster layer ``LayerKind.FRICTION`` has values; elsewhere its code is that of 0."""
+    ROUGHNESS_KNOWN = k.FIRST_LAYER + 7
+    """Mask: where the raster layer ``LayerKind.ROUGHNESS`` has values; elsewhere its code is that of 0."""
+    TRAVERSABILITY_KNOWN = k.FIRST_LAYER + 8
+    """Mask: where the raster layer ``LayerKind.TRAVERSABILITY`` has values; elsewhere its code is that of 0."""
+    OCCUPANCY_KNOWN = k.FIRST_LAYER + 9
+    """Mask: where the raster layer ``LayerKind.OCCUPANCY`` has values; elsewhere its code is that of 0."""
 
 
 CHANNELS = len(RasterChannel)

@@ -91,24 +91,43 @@ class FeatureSpec:
 
     if TYPE_CHECKING:  # set by __init__, so that reading one in a network costs nothing
         agents: int
+        """Setting ``count`` of the group ``agents``."""
         past_steps: int
+        """Setting ``past_steps`` of the group ``scene``."""
         past_interval_s: float
+        """Setting ``past_interval_s`` of the group ``scene``."""
         static: int
+        """Setting ``count`` of the group ``static``."""
         lanes: int
+        """Setting ``lanes`` of the group ``map``."""
         lane_points: int
+        """Setting ``points`` of the group ``map``."""
         route_lanes: int
+        """Setting ``route_lanes`` of the group ``map``."""
         crosswalks: int
+        """Setting ``crosswalks`` of the group ``map``."""
         reference_lines: int
+        """Setting ``count`` of the group ``reference_lines``."""
         reference_points: int
+        """Setting ``points`` of the group ``reference_lines``."""
         reference_interval_m: float
+        """Setting ``interval_m`` of the group ``reference_lines``."""
         radius_m: float
+        """Setting ``radius_m`` of the group ``scene``."""
         future_steps: int
+        """Setting ``steps`` of the group ``targets``."""
         future_interval_s: float
+        """Setting ``interval_s`` of the group ``targets``."""
         future_agents: int
+        """Setting ``agents`` of the group ``targets``."""
         lane_links: int
+        """Setting ``links`` of the group ``map``."""
         raster_cells: int
+        """Setting ``cells`` of the group ``raster``."""
         raster_cell_m: float
+        """Setting ``cell_m`` of the group ``raster``."""
         instruction_words: int
+        """Setting ``words`` of the group ``conditions``."""
 
     def __init__(self, groups: Mapping[str, Any] | None = None, **capacities: Any) -> None:
         given: dict[str, dict[str, Any]] = {}

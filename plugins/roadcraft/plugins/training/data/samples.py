@@ -45,8 +45,11 @@ class SampleSet:
     """Samples by log and frame: ``logs[log[i]]``, ``frame[i]`` (int32); ordered by log."""
 
     logs: tuple[str, ...]
+    """Names of the logs."""
     log: NDArray[np.int32]
+    """(N,) int32: index into ``logs``."""
     frame: NDArray[np.int32]
+    """(N,) int32: frame of the log."""
 
     def __len__(self) -> int:
         return len(self.log)

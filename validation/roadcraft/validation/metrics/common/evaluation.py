@@ -18,24 +18,30 @@ from roadcraft.validation.simulation.isolation import is_fault, told
 
 
 class MetricError(DataError):
-    """A metric failed on a scenario. nuplan_score: nuPlan's own, where its metrics did not fail."""
+    """A metric failed on a scenario."""
 
     nuplan_score: float | None = None
+    """nuPlan's score of the scenario; None where one of nuPlan's own metrics failed."""
 
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """One judged scenario: token, log, type; metrics in the order they were computed; score in [0, 1], of every metric
-    by its role; nuplan_score: of the challenge's own metrics with nuPlan's settings alone; counting: role and weight of
-    each metric by name."""
+    """One scored scenario."""
 
     token: str
+    """The scenario's token."""
     log: str
+    """Its log."""
     type: str
+    """Its scenario type."""
     metrics: tuple[MetricResult, ...]
+    """Results of the metrics, in the order in which they were computed."""
     score: float
+    """In [0, 1], of all metrics by their roles."""
     nuplan_score: float
+    """In [0, 1], of the challenge's own metrics with nuPlan's settings alone."""
     counting: Mapping[str, tuple[str, float]]
+    """Role and weight of each metric, by name."""
 
     @property
     def scores(self) -> dict[str, float]:
