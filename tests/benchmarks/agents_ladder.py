@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from queries import overlap_matrix
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.geometry.boxes import ego_box, overlap_matrix
+from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from queries import distance_to_any
+from queries import distance_to_any, overlap_matrix
 
-from roadcraft.core.driving.geometry.boxes import overlap_matrix
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import ObjectFrames, Tracks

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings, strategies as st
+from queries import overlap_matrix
 
 from roadcraft.core.driving.geometry.angles import wrap
-from roadcraft.core.driving.geometry.boxes import (
-    corners,
-    ego_box,
-    overlap,
-    overlap_matrix,
-    segment_touches,
-)
+from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, segment_touches
 from roadcraft.core.driving.geometry.exact import fma, orientation
 from roadcraft.core.vehicle import load_vehicle
 

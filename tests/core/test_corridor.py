@@ -36,8 +36,8 @@ from roadcraft.planners.idm.route import (
     lanes_of_blocks,
     route_blocks,
     search_lanes,
-    starting_lane,
 )
+from roadcraft.planners.trajectory_scoring.start_lane import lane_under
 
 FAR = 1e30
 UTM = np.array([6.6e5, 3.99e6])
@@ -130,7 +130,7 @@ def test_map_polygons_with_holes() -> None:
         center = rng.uniform(-3, 23, 2) if row == 0 else rng.uniform(36, 50, 2)
         corners = box_corners(*center, *rng.uniform([-3, 0.4, 0.4], [3, 5, 3]))
         bounds_of(corners, 4, MARGIN, bounds)
-        args = (polygons.points, polygons.rings, polygons.offsets, row, corners, 4, bounds)
+        args = (polygons.points, polygons.rings, *polygons.offsets[row : row + 2], corners, 4, bounds)
         other = shapely.Polygon(corners)
         gap = ring_separation(*args)
         assert abs(gap) <= MARGIN or (gap < 0) == shapes[row].intersects(other)
@@ -234,10 +234,17 @@ def test_lane_routes(tiny_world) -> None:
     points, heading = join_centerlines(m, chain)
     assert len(points) == len(heading) == len(m.lanes.centerlines[0])
     inside = 0.5 * (points[0] + points[1])
-    far = box_corners(*(inside + 500.0), 0.0, 4.0, 2.0)
-    assert starting_lane(m, np.array([0]), inside, far) == 0
-    assert starting_lane(m, lanes, inside + 500.0, far) in lanes
-    assert starting_lane(m, lanes[:0], inside, far) == -1
+    surfaces = m.lanes.polygons
+    areas = surfaces.points, surfaces.rings, surfaces.offsets
+    shapes = [shapely.Polygon(surfaces[int(lane)][0]) for lane in lanes]
+    for center in (inside, inside + 500.0, inside - [300.0, 20.0]):
+        box = np.array([*center, 1.0, 0.0, 4.0, 2.0])
+        gap = [shapely.Polygon(box_corners(*center, 0.0, 4.0, 2.0)).distance(shape) for shape in shapes]
+        held = [lane for lane, shape in zip(lanes, shapes, strict=True) if shape.contains(shapely.Point(center))]
+        want = [lane for lane, g in zip(lanes, gap, strict=True) if g <= min(gap) + 1e-9]
+        assert lane_under(*areas, lanes, box) in (held[:1] or want)
+    assert lane_under(*areas, np.array([0]), np.array([*inside, 1.0, 0.0, 4.0, 2.0])) == 0
+    assert lane_under(*areas, lanes[:0], box) == -1
 
 
 @pytest.mark.parametrize("bend", [0.0, 0.03, 0.2])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings, strategies as st
-from queries import off_road_slow
+from queries import off_road_slow, overlap_matrix
 
 from roadcraft.core.arrays import Polygons, Polylines
-from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap_matrix
+from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.map_index.index import build_layer, inside_any
 from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.multi_agent.collisions import check_crowd

@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.map_index.index import LayerArrays, PolygonLayer, nearest_distance
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, right_of_all
 
@@ -35,4 +36,14 @@ def _off_road(ends: F64, link: NDArray[np.int32], bends_left: Mask, points: F64)
     out = np.zeros(len(points), np.bool_)
     for m in range(len(points)):
         out[m] = right_of_all(ends, link, bends_left, 0, len(ends), points[m, 0], points[m, 1])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def overlap_matrix(a: F64, b: F64) -> Mask:
+    """Which of the boxes a (N, 5) share a point with which of b (M, 5): (N, M) bool."""
+    out = np.zeros((len(a), len(b)), np.bool_)
+    for i in range(len(a)):
+        for j in range(len(b)):
+            out[i, j] = overlap(a[i], b[j])
     return out

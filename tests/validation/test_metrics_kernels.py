@@ -167,7 +167,7 @@ def test_collision_is_a_touch_within_the_radii(seed: int) -> None:
     for i in range(29):
         a, b = boxes[i], boxes[i + 1]
         near = math.hypot(a[0] - b[0], a[1] - b[1]) < (math.hypot(a[3], a[4]) + math.hypot(b[3], b[4])) / 2
-        assert in_collision(*a, *b) == (near and shapes[i].intersects(shapes[i + 1]))
+        assert in_collision(a, b) == (near and shapes[i].intersects(shapes[i + 1]))
 
 
 @pytest.mark.parametrize(("n", "index"), [(1, 0), (2, 1), (5, 4), (10, 8), (15, 12), (25, 22), (149, 133), (150, 134)])

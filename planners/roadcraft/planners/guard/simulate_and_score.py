@@ -25,6 +25,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     score_progress,
     score_traffic,
 )
+from roadcraft.planners.trajectory_scoring.start_lane import lane_direction
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 _MOST = 32
@@ -43,18 +44,6 @@ class ScoringSetup(NamedTuple):
     motion: F64
     slack_m: float
     radius_m: float
-
-
-@njit(cache=True, nogil=True)
-def _lane_heading(points: F64, a: int, b: int, x: float, y: float) -> float:
-    """Direction of a line's segment at the vertex nearest to (x, y)."""
-    best, at = math.inf, a
-    for i in range(a, b):
-        d = (x - points[i, 0]) ** 2 + (y - points[i, 1]) ** 2
-        if d < best:
-            best, at = d, i
-    at = min(at, b - 2)
-    return math.atan2(points[at + 1, 1] - points[at, 1], points[at + 1, 0] - points[at, 0])
 
 
 @njit(cache=True, nogil=True)
@@ -91,13 +80,7 @@ def check_areas(
             for i in range(count):
                 row = rows[i]
                 if against:
-                    off = (
-                        _lane_heading(
-                            map_arrays.line_points, map_arrays.line_at[row], map_arrays.line_at[row + 1], x, y
-                        )
-                        - s[2]
-                    )
-                    against = math.cos(off) < 0.0
+                    against = math.cos(lane_direction(map_arrays, row, x, y) - s[2]) < 0.0
                 limit = max(limit, map_arrays.speed_limit[row] if map_arrays.has_speed_limit[row] else math.inf)
             if limit > 0.0 and limit < math.inf:
                 over += max(math.sqrt(s[3] * s[3] + s[4] * s[4]) - limit, 0.0)

@@ -26,7 +26,7 @@ from roadcraft.core.driving.geometry.capsules import (
     corridor_capsules,
     polygon_capsule,
 )
-from roadcraft.core.driving.geometry.corridor import piece, square_ends
+from roadcraft.core.driving.geometry.corridor import piece, segment_strip, square_ends
 from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
@@ -263,23 +263,10 @@ def _open_ends(progress: F64, points: F64, half_width: float, start: float, end:
         end = progress[1]
     first = min(np.searchsorted(progress, start, side="right") - 1, count - 2)
     final = max(min(np.searchsorted(progress, end) - 1, count - 2), first)
-    for k in range(2):
-        i = first if k == 0 else final
-        length = progress[i + 1] - progress[i]
-        ux, uy = (points[i + 1, 0] - points[i, 0]) / length, (points[i + 1, 1] - points[i, 1]) / length
-        low = start - progress[i] - half_width if i == first else 0.0
-        high = end - progress[i] + half_width if i == final else length
-        nx, ny = -uy * half_width, ux * half_width
-        ax, ay, bx, by = (
-            points[i, 0] + ux * low,
-            points[i, 1] + uy * low,
-            points[i, 0] + ux * high,
-            points[i, 1] + uy * high,
-        )
-        out[k + 1, 0, 0], out[k + 1, 0, 1] = ax - nx, ay - ny
-        out[k + 1, 1, 0], out[k + 1, 1, 1] = bx - nx, by - ny
-        out[k + 1, 2, 0], out[k + 1, 2, 1] = bx + nx, by + ny
-        out[k + 1, 3, 0], out[k + 1, 3, 1] = ax + nx, ay + ny
+    for k, i in enumerate((first, final)):
+        before = half_width - (start - progress[i]) if i == first else 0.0
+        after = half_width - (progress[i + 1] - end) if i == final else 0.0
+        segment_strip(points, i, half_width, before, after, out[k + 1])
     return first, final
 
 
@@ -331,20 +318,20 @@ def _find_lead(
     for c in range(len(red)):
         if not red[c]:
             continue
-        lane, gap = lanes[c], 2.0 * MARGIN
+        r0, r1, gap = offsets[lanes[c]], offsets[lanes[c] + 1], 2.0 * MARGIN
         if red_count[c, 0, max(final, first + 1)] > red_count[c, 0, first + 1]:
             gap = -1.0
         if red_count[c, 1, final + 1] > red_count[c, 1, first + 1]:
             gap = -1.0
         for k in range(parts if red_near[c] else 1):
             if gap >= -MARGIN:
-                gap = min(gap, ring_separation(points, rings, offsets, lane, ends[k], 4, reach[k]))
+                gap = min(gap, ring_separation(points, rings, r0, r1, ends[k], 4, reach[k]))
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
             hit[hits] = objects + c
-            far[hits] = ring_distance(points, rings, offsets, lane, edges, 4, reach[0], best + 2.0 * TIE)
-            ring = points[rings[offsets[lane]] : rings[offsets[lane] + 1], 1]
+            far[hits] = ring_distance(points, rings, r0, r1, edges, 4, reach[0], best + 2.0 * TIE)
+            ring = points[rings[r0] : rings[r0 + 1], 1]
             middle[hits] = 0.5 * (ring.min() + ring.max())
             best, hits = min(best, far[hits]), hits + 1
     if hits == 0:

@@ -22,13 +22,8 @@ from roadcraft.core.types import Keys
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
 from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, plan_along, rail_capsules
-from roadcraft.planners.idm.route import (
-    join_centerlines,
-    lanes_of_blocks,
-    route_blocks,
-    search_lanes,
-    starting_lane,
-)
+from roadcraft.planners.idm.route import join_centerlines, lanes_of_blocks, route_blocks, search_lanes
+from roadcraft.planners.trajectory_scoring.start_lane import lane_under
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,8 @@ class Idm(Planner):
                 "the idm planner needs a route", where=where, remedy="none of its road blocks is on the map"
             )
         lanes = lanes_of_blocks(m, blocks)
-        first = starting_lane(m, lanes_of_blocks(m, blocks[:2]), box[:2], corners(box[None])[0])
+        around = np.array([*box[:2], np.cos(box[2]), np.sin(box[2]), *box[3:]])
+        first = lane_under(*_areas(m), lanes_of_blocks(m, blocks[:2]), around)
         if first < 0:
             raise DataError("the route's first road blocks hold no lanes", where=where)
         late = len(blocks) > 1 and int(m.lanes.block[first]) == int(blocks[1])
@@ -114,6 +110,12 @@ class Idm(Planner):
         return IdmState(path, lanes, m.lanes.id[lanes])
 
 
+def _areas(map_data: MapData) -> tuple[F64, I64, I64]:
+    """The surfaces of a map's lanes as kernels take them."""
+    polygons = map_data.lanes.polygons
+    return frozen(polygons.points), frozen(polygons.rings, np.int64), frozen(polygons.offsets, np.int64)
+
+
 def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float, width: float) -> IdmPath:
     """The path along a chain of lanes for a vehicle of the given width, and where the surfaces of ``lanes`` (C,) meet
     it."""
@@ -124,8 +126,7 @@ def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float
     points, heading, progress = points[:n].copy(), heading[:n].copy(), progress[:n].copy()
     half = 0.5 * width
     capsules = rail_capsules(points, half)
-    polygons = map_data.lanes.polygons
-    areas = frozen(polygons.points), frozen(polygons.rings, np.int64), frozen(polygons.offsets, np.int64)
+    areas = _areas(map_data)
     red = map_red_lanes(points, half, capsules, *areas, lanes)
     return IdmPath(
         line,

@@ -11,7 +11,6 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import vertex_headings
-from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.map import MapData
 
 
@@ -25,25 +24,6 @@ def lanes_of_blocks(map_data: MapData, blocks: I64) -> I64:
     """Rows of all lanes of the given blocks, block by block (M,) int64."""
     parts = [map_data.blocks.lanes[int(b)] for b in blocks]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def starting_lane(map_data: MapData, lanes: I64, center: F64, footprint: F64) -> int:
-    """The first of the given lanes that contains the point, else the nearest to the footprint, -1 without lanes.
-
-    center (2,) m; footprint (4, 2) corners of the ego box, global frame.
-    """
-    polygons = map_data.lanes.polygons
-    for lane in lanes:
-        if inside(polygons.points, polygons.rings, *polygons.offsets[int(lane) : int(lane) + 2], center[0], center[1]):
-            return int(lane)
-    if len(lanes) == 0:
-        return -1
-    import shapely
-
-    ego = shapely.Polygon(footprint)
-    surfaces = [polygons[int(lane)] for lane in lanes]
-    gaps = [float(ego.distance(shapely.Polygon(rings[0], rings[1:]))) if rings else np.inf for rings in surfaces]
-    return int(lanes[int(np.argmin(gaps))])
 
 
 def search_lanes(map_data: MapData, start: int, allowed: I64, target_block: int, depth: int) -> tuple[list[int], bool]:

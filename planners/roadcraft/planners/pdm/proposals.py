@@ -14,7 +14,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, piece, ring_in_strip, span
+from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, chord, ends, ring_in_strip, span
 from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, interpolate, project
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_distance, box_ring_distance
 from roadcraft.planners.trajectory_scoring.tree_order import tree_order
@@ -286,7 +286,7 @@ def unroll(
     first, last = span(whole, reach[0], reach[1])
     path = whole
     if last - first < 1:
-        path, begin = piece(whole, reach[0], reach[1]), -1
+        path, begin = chord(whole, reach[0], reach[1]), -1
         first, last = 0, 1
     strip = Strip(path, first, last, 0.5 * vehicle_box[2])
     fixed, near = np.zeros(len(traffic.box), np.int64), np.full(len(traffic.box), first)

@@ -12,7 +12,6 @@ from roadcraft.core.driving.motion.lqr import rollout_proposals
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, PathAhead, Proposals, Reds, unroll
-from roadcraft.planners.pdm.start_lane import starting_lane
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, classify, patch_around
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 from roadcraft.planners.trajectory_scoring.scorer import (
@@ -24,6 +23,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     score_traffic,
     total,
 )
+from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_within_ring, observe
 
 
@@ -125,7 +125,7 @@ def step(
 
 
 def _limit(ego: F64, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> float:
-    lane = starting_lane(ego, setup.vehicle_box, map_arrays, route.lanes, route.on_route)
+    lane = aligned_lane(ego, setup.vehicle_box, map_arrays, route.lanes, route.on_route)
     known = lane >= 0 and map_arrays.has_speed_limit[lane] and map_arrays.speed_limit[lane] > 0.0
     return float(map_arrays.speed_limit[lane]) if known else setup.fallback_mps
 

@@ -16,10 +16,10 @@ from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.memo import memo
 from roadcraft.planners.pdm.propose import RoutePlan
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
-from roadcraft.planners.pdm.start_lane import starting_lane
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.corridor import strip_marks
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, offset_path
+from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 
 
 def map_arrays_of(map_data: MapData) -> MapArrays:
@@ -58,7 +58,7 @@ def lanes_ahead(
     lanes = np.array([int(lane) for b in route for lane in map_data.blocks.lanes[b]], np.int64)
     on_route = np.zeros(len(map_data.lanes), np.bool_)
     on_route[lanes] = True
-    start = starting_lane(ego, vehicle_box, map_arrays, lanes, on_route)
+    start = aligned_lane(ego, vehicle_box, map_arrays, lanes, on_route)
     if start < 0:
         raise DataError("the road blocks of the route hold no lanes", where=map_data.name)
     return lanes, on_route, centerline(map_data, route, int(start))

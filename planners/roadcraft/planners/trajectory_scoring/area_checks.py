@@ -13,10 +13,11 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.geometry.capsules import MARGIN
+from roadcraft.core.driving.geometry.corridor_distance import BOX, ring_separation
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.cell_edges import CellEdges, one_in_cell, rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays
-from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
 
 OFF_ROAD, ONCOMING = 1, 2
 _MOST = 32  # polygons over one another that are told apart
@@ -35,14 +36,6 @@ class MapArrays(NamedTuple):
     line_at: I64
     speed_limit: F64
     has_speed_limit: Any
-
-
-@small_njit
-def _meets_patch(points: F64, rings: I64, first: int, last: int, patch: F64) -> bool:
-    for r in range(first, last):  # noqa: SIM110 (numba compiles no generators)
-        if convex_meets_ring(patch, points[rings[r] : rings[r + 1]]):
-            return True
-    return False
 
 
 class _Outlines(NamedTuple):
@@ -66,6 +59,7 @@ def _keep_seen(
     if patch[1, 0] <= x <= patch[0, 0] and patch[2, 1] <= y <= patch[0, 1]:
         return count
     points, rings, offsets = outlines
+    bounds = (patch[1, 0] - MARGIN, patch[2, 1] - MARGIN, patch[0, 0] + MARGIN, patch[0, 1] + MARGIN)
     kept = 0
     for i in range(count):
         b = owner[rows[i]] if len(owner) else rows[i]
@@ -73,7 +67,8 @@ def _keep_seen(
             continue
         m = b % len(memo)
         if memo[m, 0] != b + 1:
-            memo[m, 0], memo[m, 1] = b + 1, _meets_patch(points, rings, offsets[b], offsets[b + 1], patch)
+            gap = ring_separation(points, rings, offsets[b], offsets[b + 1], patch, BOX, bounds)
+            memo[m, 0], memo[m, 1] = b + 1, gap <= MARGIN
         if memo[m, 1]:
             rows[kept] = rows[i]
             kept += 1

@@ -13,8 +13,9 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import normalize
+from roadcraft.core.driving.geometry.arc_path import pose_between, segment_of
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.geometry.polyline import arc_lengths
+from roadcraft.core.driving.geometry.polyline import along_segment, arc_lengths
 from roadcraft.core.driving.jit import small_njit
 
 CHUNK = 16
@@ -74,10 +75,7 @@ def project(path: ArcPath, x: float, y: float, near: int) -> tuple[float, int]:
             d = point_segment_distance(x, y, xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1])
             if d < best or (d == best and i < at):
                 best, at = d, i
-    dx, dy = xy[at + 1, 0] - xy[at, 0], xy[at + 1, 1] - xy[at, 1]
-    length2 = dx * dx + dy * dy
-    share = ((x - xy[at, 0]) * dx + (y - xy[at, 1]) * dy) / length2 if length2 > 0.0 else 0.0
-    return arc[at] + min(max(share, 0.0), 1.0) * math.sqrt(length2), at
+    return arc[at] + along_segment(x, y, xy[at, 0], xy[at, 1], xy[at + 1, 0], xy[at + 1, 1]), at
 
 
 @small_njit
@@ -86,13 +84,10 @@ def interpolate(path: ArcPath, arc: float) -> tuple[float, float, float]:
     PDMPath.interpolate."""
     s, xy, heading = path.arc, path.xy, path.heading
     a = min(max(arc, 1e-5), s[-1])
-    j = min(max(np.searchsorted(s, a), 1), len(s) - 1)
-    span = s[j] - s[j - 1]
-    if span == 0.0:
-        return xy[j, 0], xy[j, 1], normalize(heading[j])
-    # slope first, as scipy's interp1d: while ego stands, proposals differ by the rounding of their positions only, and
-    # that decides which is best
-    x = (xy[j, 0] - xy[j - 1, 0]) / span * (a - s[j - 1]) + xy[j - 1, 0]
-    y = (xy[j, 1] - xy[j - 1, 1]) / span * (a - s[j - 1]) + xy[j - 1, 1]
-    h = (heading[j] - heading[j - 1]) / span * (a - s[j - 1]) + heading[j - 1]
+    i = segment_of(s, len(s), a)
+    if s[i + 1] == s[i]:
+        return xy[i + 1, 0], xy[i + 1, 1], normalize(heading[i + 1])
+    # to the last bit: while ego stands, proposals differ by the rounding of their positions only, and that decides
+    # which is best
+    x, y, h = pose_between(s, xy, heading, i, a)
     return x, y, normalize(h)

@@ -66,7 +66,7 @@ def centroid(
 @njit(cache=True, nogil=True)
 def _touching(ego: F64, x: float, y: float, box: F64) -> bool:
     """Whether ego (6,) moved to (x, y) touches a box (6,)."""
-    g = separation(box[0] - x, box[1] - y, ego[2], ego[3], ego[4], ego[5], box[2], box[3], box[4], box[5])
+    g = separation(box[0] - x, box[1] - y, (ego[2], ego[3], ego[4], ego[5]), (box[2], box[3], box[4], box[5]))
     if g > CLEAR_M:
         return False
     if g < -CLEAR_M:

@@ -10,11 +10,9 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64
-from roadcraft.core.driving.geometry.boxes import box_corners, convex_touch, separation
+from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.geometry.polygons import inside_ring
-from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.planners.trajectory_scoring.corridor import convex_meets_ring
 from roadcraft.planners.trajectory_scoring.forecast import drift
 
 STATIC, VEHICLE, PEDESTRIAN, BICYCLE = 3, 0, 1, 2
@@ -93,9 +91,7 @@ def observe(
     row = row[:n].copy()
     drifting = drift(box, velocity, kind)
     out, moved, heading, speed = np.empty((n, 6)), np.empty((n, 2)), np.empty(n), np.zeros(n)
-    moving, ignored = np.empty(n, np.bool_), np.zeros(n, np.bool_)
-    ego = box_corners(ego_box[0], ego_box[1], ego_box[2], ego_box[3], ego_box[4])
-    ec, es = math.cos(ego_box[2]), math.sin(ego_box[2])
+    moving, ignored = np.empty(n, np.bool_), np.empty(n, np.bool_)
     for j in range(n):
         b = box[row[j]]
         heading[j], moving[j] = b[2], kind[row[j]] < STATIC
@@ -105,13 +101,7 @@ def observe(
         if moving[j]:
             v = velocity[row[j]]
             speed[j] = math.sqrt(v[0] * v[0] + v[1] * v[1])
-        g = separation(
-            b[0] - ego_box[0], b[1] - ego_box[1], ec, es, ego_box[3], ego_box[4], out[j, 2], out[j, 3], b[3], b[4]
-        )
-        if g < -CLEAR_M:
-            ignored[j] = True
-        elif g <= CLEAR_M:
-            ignored[j] = convex_touch(ego, box_corners(b[0], b[1], b[2], b[3], b[4]))
+        ignored[j] = overlap(ego_box, b)
     return Traffic(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
 
 
@@ -175,7 +165,7 @@ def box_within_ring(corners: F64, ring: F64) -> bool:
             inside = inside and cross > 0.0
         if inside:
             return False
-    return convex_meets_ring(corners, ring)
+    return True
 
 
 @small_njit
@@ -240,7 +230,7 @@ def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
     """Distance of two oriented boxes (6,) x, y, cos, sin, length, width, the second moved to (bx, by); 0 where they
     touch."""
     dx, dy = bx - a[0], by - a[1]
-    if separation(dx, dy, a[2], a[3], a[4], a[5], b[2], b[3], b[4], b[5]) <= 0.0:
+    if separation(dx, dy, (a[2], a[3], a[4], a[5]), (b[2], b[3], b[4], b[5])) <= 0.0:
         return 0.0
     return math.sqrt(min(_corners_to_box(dx, dy, a, b), _corners_to_box(-dx, -dy, b, a)))
 

@@ -72,13 +72,19 @@ def segment_of(progress: F64, count: int, s: float) -> int:
 
 
 @small_njit
-def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> tuple[float, float, float]:
-    """x, y and heading in [-pi, pi) at ``s``, which must lie on the rail."""
-    i = segment_of(progress, count, s)
+def pose_between(progress: F64, points: F64, heading: F64, i: int, s: float) -> tuple[float, float, float]:
+    """x, y and heading at ``s`` on segment i, linear in progress (or time): slope first, as scipy's ``interp1d``, to
+    the last bit."""
     length, ahead = progress[i + 1] - progress[i], s - progress[i]
     x = (points[i + 1, 0] - points[i, 0]) / length * ahead + points[i, 0]
     y = (points[i + 1, 1] - points[i, 1]) / length * ahead + points[i, 1]
-    h = (heading[i + 1] - heading[i]) / length * ahead + heading[i]
+    return x, y, (heading[i + 1] - heading[i]) / length * ahead + heading[i]
+
+
+@small_njit
+def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> tuple[float, float, float]:
+    """x, y and heading in [-pi, pi) at ``s``, which must lie on the rail."""
+    x, y, h = pose_between(progress, points, heading, segment_of(progress, count, s), s)
     return x, y, wrap(h)
 
 

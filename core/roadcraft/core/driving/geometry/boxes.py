@@ -9,11 +9,12 @@ the rest is settled by exact orientation signs of the rounded corners, as GEOS d
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.geometry.polygons import convex_holds
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
@@ -22,13 +23,14 @@ from roadcraft.core.driving.jit import small_njit
 _HALF_PI = math.pi / 2.0
 
 
-@njit(cache=True, nogil=True)
-def box_corners(x: float, y: float, heading: float, length: float, width: float) -> F64:
-    """Corners (4, 2) of one box in nuPlan's order: front left, rear left, rear right, front right."""
-    out = np.empty((4, 2))
+@small_njit
+def place_corners(box: Any, out: F64) -> tuple[float, float]:
+    """Corners of one box (5,), an array or a tuple, in nuPlan's order: front left, rear left, rear right, front right.
+    out (4, 2). Returns cosine and sine of the heading."""
+    x, y, heading = box[0], box[1], box[2]
     c, s = math.cos(heading), math.sin(heading)
     cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
-    lon, lat = length / 2.0, width / 2.0
+    lon, lat = box[3] / 2.0, box[4] / 2.0
     for k in range(4):
         front = lon if k == 0 or k == 3 else -lon
         left = lat if k < 2 else -lat
@@ -36,17 +38,23 @@ def box_corners(x: float, y: float, heading: float, length: float, width: float)
         # bit
         out[k, 0] = x + (left * cl + front * c)
         out[k, 1] = y + (left * sl + front * s)
+    return c, s
+
+
+@njit(cache=True, nogil=True)
+def box_corners(x: float, y: float, heading: float, length: float, width: float) -> F64:
+    """Corners (4, 2) of one box, as of :func:`place_corners`."""
+    out = np.empty((4, 2))
+    place_corners((x, y, heading, length, width), out)
     return out
 
 
 @njit(cache=True, nogil=True)
 def corners(boxes: F64) -> F64:
-    """Corners (N, 4, 2) of boxes (N, 5), order front left, rear left, rear right, front right."""
+    """Corners (N, 4, 2) of boxes (N, 5), as of :func:`place_corners`."""
     out = np.empty((len(boxes), 4, 2))
     for i in range(len(boxes)):
-        own = box_corners(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4])
-        for k in range(4):
-            out[i, k, 0], out[i, k, 1] = own[k, 0], own[k, 1]
+        place_corners(boxes[i], out[i])
     return out
 
 
@@ -62,47 +70,29 @@ def ego_box(ego: F64, vehicle_box: F64) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def overlap(a: F64, b: F64) -> bool:
-    """Whether boxes a (5,) and b (5,) share a point."""
-    return boxes_touch(a[0], a[1], a[2], a[3], a[4], b[0], b[1], b[2], b[3], b[4])
-
-
-@njit(cache=True, nogil=True)
-def overlap_matrix(a: F64, b: F64) -> Mask:
-    """Which of the boxes a (N, 5) share a point with which of b (M, 5): (N, M) bool."""
-    out = np.zeros((len(a), len(b)), np.bool_)
-    for i in range(len(a)):
-        for j in range(len(b)):
-            out[i, j] = boxes_touch(
-                a[i, 0], a[i, 1], a[i, 2], a[i, 3], a[i, 4], b[j, 0], b[j, 1], b[j, 2], b[j, 3], b[j, 4]
-            )
-    return out
-
-
-@njit(cache=True, nogil=True)
-def boxes_touch(
-    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
-) -> bool:
-    """``overlap`` of two boxes given as numbers."""
-    dx, dy = bx - ax, by - ay
-    reach = 0.5 * (al + aw + bl + bw) + CLEAR_M
+def overlap(a: Any, b: Any) -> bool:
+    """Whether two boxes share a point: each (5,), an array or a tuple."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    reach = 0.5 * (a[3] + a[4] + b[3] + b[4]) + CLEAR_M
     if dx * dx + dy * dy > reach * reach:
         return False
-    ac, asn, bc, bs = math.cos(ah), math.sin(ah), math.cos(bh), math.sin(bh)
-    gap = separation(dx, dy, ac, asn, al, aw, bc, bs, bl, bw)
+    own = (math.cos(a[2]), math.sin(a[2]), a[3], a[4])
+    gap = separation(dx, dy, own, (math.cos(b[2]), math.sin(b[2]), b[3], b[4]))
     if gap > CLEAR_M:
         return False
     if gap < -CLEAR_M:
         return True
-    return convex_touch(box_corners(ax, ay, ah, al, aw), box_corners(bx, by, bh, bl, bw))
+    return convex_touch(box_corners(a[0], a[1], a[2], a[3], a[4]), box_corners(b[0], b[1], b[2], b[3], b[4]))
 
 
 @small_njit
 def separation(
-    dx: float, dy: float, ac: float, asn: float, al: float, aw: float, bc: float, bs: float, bl: float, bw: float
+    dx: float, dy: float, a: tuple[float, float, float, float], b: tuple[float, float, float, float]
 ) -> float:
-    """Largest gap of two boxes over their four axes: negative iff they overlap. (dx, dy) from a's centre to b's, cosine
-    and sine of the headings, lengths and widths."""
+    """Largest gap of two boxes over their four axes: negative iff they overlap. (dx, dy) from a's center to b's; of
+    each, cosine and sine of the heading, length and width."""
+    ac, asn, al, aw = a
+    bc, bs, bl, bw = b
     cc, cs = abs(ac * bc + asn * bs), abs(ac * bs - asn * bc)
     g = abs(dx * ac + dy * asn) - 0.5 * (al + bl * cc + bw * cs)
     g = max(g, abs(dy * ac - dx * asn) - 0.5 * (aw + bl * cs + bw * cc))

@@ -18,6 +18,8 @@ from numba import njit
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import small_njit
 
+MAX_VERTICES = 40
+"""Vertices that a piece may have: a turn of half a circle has 32 chords."""
 _ARC = math.pi / 32.0
 _SLIGHT = 0.14  # tangent of a bend a little below 1.5 _ARC
 _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles beside it
@@ -31,31 +33,46 @@ def one_chord(cross: float, dot: float) -> bool:
 
 
 @small_njit
-def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
-    """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after
-    it.
-
-    Writes its vertices to out (40, 2) and returns their number; 0 where there is none.
-    """
-    i = k // 2
+def segment_strip(points: F64, i: int, half_width: float, before: float, after: float, out: F64) -> int:
+    """The rectangle of segment i, lengthened at both ends: out (>= 4, 2), counterclockwise. Returns its number of
+    vertices, 0 where the segment has no length."""
     ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     ux, uy = bx - ax, by - ay
     length = math.sqrt(ux * ux + uy * uy)
     if length == 0.0:
         return 0
-    nx, ny = -uy / length * half_width, ux / length * half_width
+    ux, uy = ux / length, uy / length
+    nx, ny = -uy * half_width, ux * half_width
+    ax, ay, bx, by = ax - ux * before, ay - uy * before, bx + ux * after, by + uy * after
+    out[0, 0], out[0, 1] = ax - nx, ay - ny
+    out[1, 0], out[1, 1] = bx - nx, by - ny
+    out[2, 0], out[2, 1] = bx + nx, by + ny
+    out[3, 0], out[3, 1] = ax + nx, ay + ny
+    return 4
+
+
+@small_njit
+def piece(points: F64, count: int, half_width: float, k: int, out: F64) -> int:
+    """Convex piece k of the corridor of points (>= count, 2): 2i is the rectangle of segment i, 2i + 1 the join after
+    it, with the next segment that has a length.
+
+    Writes its vertices to out (MAX_VERTICES, 2) and returns their number; 0 where there is none.
+    """
+    i = k // 2
     if k % 2 == 0:
-        out[0, 0], out[0, 1] = ax - nx, ay - ny
-        out[1, 0], out[1, 1] = bx - nx, by - ny
-        out[2, 0], out[2, 1] = bx + nx, by + ny
-        out[3, 0], out[3, 1] = ax + nx, ay + ny
-        return 4
-    if i + 2 >= count:
+        return segment_strip(points, i, half_width, 0.0, 0.0, out)
+    ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+    ux, uy = bx - ax, by - ay
+    length = math.sqrt(ux * ux + uy * uy)
+    vx = vy = onward = 0.0
+    for j in range(i + 2, count):
+        vx, vy = points[j, 0] - bx, points[j, 1] - by
+        onward = math.sqrt(vx * vx + vy * vy)
+        if onward > 0.0:
+            break
+    if length == 0.0 or onward == 0.0:
         return 0
-    vx, vy = points[i + 2, 0] - bx, points[i + 2, 1] - by
-    onward = math.sqrt(vx * vx + vy * vy)
-    if onward == 0.0:
-        return 0
+    nx, ny = -uy / length * half_width, ux / length * half_width
     cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
     if dot > 0.0 and abs(cross) < _STRAIGHT * dot:
         return 0

@@ -9,7 +9,7 @@ ask ``exact_corridor`` (GEOS) then.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,7 +17,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
-from roadcraft.core.driving.geometry.corridor import piece
+from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import small_njit
@@ -29,7 +29,6 @@ LEAF = 10
 BOX, EDGE = np.int64(4), np.int64(2)
 """Vertices of a box and of an edge, for calls: numba compiles a kernel once more for each plain number that a call
 spells out."""
-_MAX_VERTICES = 40
 
 
 @small_njit
@@ -97,7 +96,7 @@ def _meet(corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_dist
     spells out.
     """
     points, count, half_width, capsules = corridor
-    scratch = np.empty((_MAX_VERTICES, 2))
+    scratch = np.empty((MAX_VERTICES, 2))
     own = np.empty(5)
     segments = count - 1
     for c in range((segments + CHUNK - 1) // CHUNK):
@@ -127,7 +126,7 @@ def _meet(corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_dist
 def _meet_corridors(a: Corridor, b: Corridor, true_distance: bool, best: float) -> float:
     """Smallest separation (or distance) below ``best`` of two corridors' pieces."""
     other, other_count, other_half_width, other_capsules = b
-    scratch = np.empty((_MAX_VERTICES, 2))
+    scratch = np.empty((MAX_VERTICES, 2))
     bound = np.empty(5)
     slack = 0.0 if true_distance else MARGIN
     chunks, segments = (a.n - 2) // CHUNK + 1, other_count - 1
@@ -203,14 +202,14 @@ def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
 
 
 @small_njit
-def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64) -> float:
-    """Separation of a convex polygon (>= vertices, 2) and polygon ``row`` of a ``Polygons``, clipped to +MARGIN*2 when
-    clearly apart.
+def ring_separation(points: F64, rings: I64, first: int, last: int, polygon: F64, vertices: int, bounds: Any) -> float:
+    """Separation of a convex polygon (>= vertices, 2) and the area inside the closed rings first .. last - 1 of a
+    ``Polygons`` (points, rings), clipped to +MARGIN*2 when clearly apart.
 
-    bounds (4,): the convex polygon's bounding box, widened by at least MARGIN.
+    bounds (4,), an array or a tuple: the convex polygon's bounding box, widened by at least MARGIN.
     """
     gap = 2.0 * MARGIN
-    for r in range(offsets[row], offsets[row + 1]):
+    for r in range(first, last):
         for i in range(rings[r], rings[r + 1] - 1):
             ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))
@@ -219,20 +218,20 @@ def ring_separation(points: F64, rings: I64, offsets: I64, row: int, polygon: F6
                 gap = min(gap, convex_separation(polygon, vertices, points[i : i + 2], EDGE, gap))
                 if gap < -MARGIN:
                     return gap
-    if gap > MARGIN and inside(points, rings, offsets[row], offsets[row + 1], polygon[0, 0], polygon[0, 1]):
+    if gap > MARGIN and inside(points, rings, first, last, polygon[0, 0], polygon[0, 1]):
         return -1.0
     return gap
 
 
 @small_njit
 def ring_distance(
-    points: F64, rings: I64, offsets: I64, row: int, polygon: F64, vertices: int, bounds: F64, best: float
+    points: F64, rings: I64, first: int, last: int, polygon: F64, vertices: int, bounds: F64, best: float
 ) -> float:
-    """min(best, distance of a convex polygon and polygon ``row`` of a ``Polygons``). Arguments as for
+    """min(best, distance of a convex polygon and the area inside closed rings). Arguments as for
     ``ring_separation``."""
-    if inside(points, rings, offsets[row], offsets[row + 1], polygon[0, 0], polygon[0, 1]):
+    if inside(points, rings, first, last, polygon[0, 0], polygon[0, 1]):
         return 0.0
-    for r in range(offsets[row], offsets[row + 1]):
+    for r in range(first, last):
         for i in range(rings[r], rings[r + 1] - 1):
             ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             off_x = max(min(ax, bx) - bounds[2], bounds[0] - max(ax, bx))

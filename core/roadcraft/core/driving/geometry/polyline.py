@@ -14,6 +14,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.readonly import Index
 
 
@@ -37,6 +38,15 @@ def length_row(points: F64, first: Index, last: Index) -> float:
     return length
 
 
+@small_njit
+def along_segment(x: float, y: float, ax: float, ay: float, bx: float, by: float) -> float:
+    """Way from a to the place on the segment a-b that is nearest to (x, y)."""
+    dx, dy = bx - ax, by - ay
+    length2 = dx * dx + dy * dy
+    share = ((x - ax) * dx + (y - ay) * dy) / length2 if length2 > 0.0 else 0.0
+    return min(max(share, 0.0), 1.0) * math.sqrt(length2)
+
+
 @njit(cache=True, nogil=True)
 def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float, int]:
     """Nearest place on the line to (x, y): arc length m, distance m (positive to the left of the segment), row of the
@@ -50,18 +60,8 @@ def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float
         if d < best:
             best, segment = d, i
     ax, ay, bx, by = points[segment, 0], points[segment, 1], points[segment + 1, 0], points[segment + 1, 1]
-    dx, dy = bx - ax, by - ay
-    length2 = dx * dx + dy * dy
-    factor = 0.0
-    if x == bx and y == by and length2 > 0.0:
-        factor = 1.0
-    elif length2 > 0.0:
-        factor = ((x - ax) * dx + (y - ay) * dy) / length2
-    arc = s[segment]
-    if factor > 0.0:
-        arc += math.sqrt(length2) * min(factor, 1.0)
-    side = dx * (y - ay) - dy * (x - ax)
-    return arc, best if side >= 0.0 else -best, segment
+    side = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
+    return s[segment] + along_segment(x, y, ax, ay, bx, by), best if side >= 0.0 else -best, segment
 
 
 @njit(cache=True, nogil=True)
@@ -70,15 +70,10 @@ def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> f
     best, arc, begin = math.inf, 0.0, 0.0
     for i in range(first, last - 1):
         ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
-        length2 = (bx - ax) * (bx - ax) + (by - ay) * (by - ay)
-        length = math.sqrt(length2)
         d = point_segment_distance(x, y, ax, ay, bx, by)
         if d < best:
-            best, factor = d, 0.0
-            if length2 > 0.0:
-                factor = 1.0 if x == bx and y == by else ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2
-            arc = begin + (min(factor, 1.0) * length if factor > 0.0 else 0.0)
-        begin += length
+            best, arc = d, begin + along_segment(x, y, ax, ay, bx, by)
+        begin += math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
     return arc
 
 

@@ -24,6 +24,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
+from roadcraft.core.driving.geometry.arc_path import pose_between
 from roadcraft.core.driving.motion.bicycle import advance
 from roadcraft.core.driving.motion.lqr_config import LqrConfig
 
@@ -117,17 +118,6 @@ def _interp(x, xp, fp, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _sample(t, times, states, headings, j):  # type: ignore[no-untyped-def]
-    """x, y, wrapped heading at time t within plan segment j (knots j - 1 and j)."""
-    lo = times[j - 1]
-    dx, span = float(t - lo), float(times[j] - lo)
-    x = (states[j, 0] - states[j - 1, 0]) / span * dx + states[j - 1, 0]
-    y = (states[j, 1] - states[j - 1, 1]) / span * dx + states[j - 1, 1]
-    h = (headings[j] - headings[j - 1]) / span * dx + headings[j - 1]
-    return x, y, wrap(h)
-
-
-@njit(cache=True, nogil=True)
 def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains):  # type: ignore[no-untyped-def]
     """Steering rate: ``horizon`` linear steps composed into one, then the one-step optimum with heading and steering
     errors wrapped."""
@@ -166,19 +156,22 @@ def _resampled(t0, t1, tick):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kappa, out):  # type: ignore[no-untyped-def]
+def _track_one(ego, now, plan, wheel_base, gains, factors, scratch, out):  # type: ignore[no-untyped-def]
+    """Acceleration and steering rate, out (2,), of one ego (10,). plan: its times, its states and how many of them
+    count; scratch: the rows that ``_track`` allocates."""
+    (times, states, n), (work, kappa) = plan, scratch
     tick = int(gains.interval_s * 1e6)
     dt = gains.interval_s
     headings, along, turn, v, s, profile, seconds = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     unwrap(states[:n, 2], n, headings)
     m = _resampled(times[0], times[n - 1], tick) - 1
     j = 1
-    px, py, ph = _sample(times[0], times, states, headings, np.int64(1))  # a literal would be compiled for apart
+    px, py, ph = pose_between(times, states, headings, 0, times[0])
     for k in range(m):
         t = times[0] + (k + 1) * tick
         while times[j] < t:
             j += 1
-        x, y, h = _sample(t, times, states, headings, j)
+        x, y, h = pose_between(times, states, headings, j - 1, t)
         along[k] = cos(ph) * (x - px) + sin(ph) * (y - py)
         turn[k] = wrap(h - ph)
         seconds[k] = (t - tick) / 1e6
@@ -189,7 +182,7 @@ def _track_one(ego, now, times, states, n, wheel_base, gains, factors, work, kap
     j = 1
     while j < n - 1 and times[j] < now:
         j += 1
-    rx, ry, rh = _sample(now, times, states, headings, j)
+    rx, ry, rh = pose_between(times, states, headings, j - 1, now)
     lateral = -(ego[0] - rx) * sin(rh) + (ego[1] - ry) * cos(rh)
     heading = wrap(ego[2] - rh)
     # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the
@@ -224,19 +217,8 @@ def _track(ego, now_us, plan_time_us, plan_states, length, wheel_base, gains):  
             continue
         if m != len(factors):
             factors = speed_factors(m, gains.interval_s, gains.jerk_penalty, np.bool_(False))
-        _track_one(
-            ego[b],
-            now_us[b],
-            plan_time_us[b],
-            plan_states[b],
-            length[b],
-            wheel_base,
-            gains,
-            factors,
-            work,
-            kappa,
-            out[b],
-        )
+        plan = (plan_time_us[b], plan_states[b], length[b])
+        _track_one(ego[b], now_us[b], plan, wheel_base, gains, factors, (work, kappa), out[b])
     return out
 
 

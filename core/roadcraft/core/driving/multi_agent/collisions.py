@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.driving.geometry.boxes import _HALF_PI, convex_touch, separation
+from roadcraft.core.driving.geometry.boxes import convex_touch, place_corners, separation
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
@@ -74,26 +74,20 @@ def check_into(boxes, vehicle, valid, field, place, out):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True)
 def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
-    """Corners of box i; cosine and sine of its heading, and its radius. The operations of ``boxes.box_corners``: equal
-    to the last bit."""
-    x, y, heading, lon, lat = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
-    c, s = math.cos(heading), math.sin(heading)
-    cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
-    for k in range(4):
-        front = lon if k == 0 or k == 3 else -lon
-        left = lat if k < 2 else -lat
-        corners[i, k, 0] = x + (left * cl + front * c)
-        corners[i, k, 1] = y + (left * sl + front * s)
-    scratch[i, 0], scratch[i, 1], scratch[i, 2] = c, s, math.sqrt(lon * lon + lat * lat)
+    """Corners of box i; cosine and sine of its heading, and its radius."""
+    lon, lat = boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
+    scratch[i, 0], scratch[i, 1] = place_corners(boxes[i], corners[i])
+    scratch[i, 2] = math.sqrt(lon * lon + lat * lat)
 
 
 @njit(cache=True, nogil=True)
 def _touch(boxes, corners, scratch, i, j):  # type: ignore[no-untyped-def]
     gap = separation(
-        boxes[j, 0] - boxes[i, 0], boxes[j, 1] - boxes[i, 1],
-        scratch[i, 0], scratch[i, 1], boxes[i, 3], boxes[i, 4],
-        scratch[j, 0], scratch[j, 1], boxes[j, 3], boxes[j, 4],
-    )  # fmt: skip
+        boxes[j, 0] - boxes[i, 0],
+        boxes[j, 1] - boxes[i, 1],
+        (scratch[i, 0], scratch[i, 1], boxes[i, 3], boxes[i, 4]),
+        (scratch[j, 0], scratch[j, 1], boxes[j, 3], boxes[j, 4]),
+    )
     if abs(gap) > CLEAR_M:
         return gap < 0.0
     return convex_touch(corners[i], corners[j])

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.boxes import boxes_touch
+from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.geometry.frames import pose_in_frame
 from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import AugmentConfig
@@ -111,10 +111,9 @@ def touches(ego: F64, body: F64, box: F64) -> bool:
     """Whether the vehicle (body: rear axle to box centre, length, width) touches one of the boxes (N, 5)."""
     x = ego[_X] + body[0] * np.cos(ego[_HEADING])
     y = ego[_Y] + body[0] * np.sin(ego[_HEADING])
+    own = (x, y, ego[_HEADING], body[1], body[2])
     for i in range(len(box)):
-        if (box[i, 0] - ego[_X]) ** 2 + (box[i, 1] - ego[_Y]) ** 2 < NEAR_M**2 and boxes_touch(
-            x, y, ego[_HEADING], body[1], body[2], box[i, 0], box[i, 1], box[i, 2], box[i, 3], box[i, 4]
-        ):
+        if (box[i, 0] - ego[_X]) ** 2 + (box[i, 1] - ego[_Y]) ** 2 < NEAR_M**2 and overlap(own, box[i]):
             return True
     return False
 

@@ -99,7 +99,7 @@ def _soonest(ego, speed, offsets, boxes, velocity, horizon, step):
             while t < horizon + 1e-9:
                 x = dx + t * (velocity[r] * bc - speed[f] * c)
                 y = dy + t * (velocity[r] * bs - speed[f] * s)
-                if separation(x, y, c, s, ego[f, 3], ego[f, 4], bc, bs, boxes[r, 3], boxes[r, 4]) < 0.05:
+                if separation(x, y, (c, s, ego[f, 3], ego[f, 4]), (bc, bs, boxes[r, 3], boxes[r, 4])) < 0.05:
                     if t < best:
                         best, at = t, f
                     break

@@ -88,7 +88,7 @@ def _contacts(
     types = np.empty(tracks, np.int8)
     count = 0
     for i in range(n):
-        x, y, h, length, width = box[i, 0], box[i, 1], box[i, 2], box[i, 3], box[i, 4]
+        h = box[i, 2]
         for r in range(offsets[i], offsets[i + 1]):
             if first[track[r]] < n:
                 continue
@@ -99,7 +99,7 @@ def _contacts(
                 object_box[r, 3],
                 object_box[r, 4],
             )
-            if not in_collision(x, y, h, length, width, ox, oy, oh, ol, ow):
+            if not in_collision(box[i], (ox, oy, oh, ol, ow)):
                 continue
             first[track[r]] = i
             c = ego_corners[i]

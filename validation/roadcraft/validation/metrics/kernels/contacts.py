@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8
-from roadcraft.core.driving.geometry.boxes import boxes_touch
+from roadcraft.core.driving.geometry.boxes import overlap
 
 
 class ObjectRows(NamedTuple):
@@ -23,11 +23,9 @@ class ObjectRows(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def in_collision(
-    ax: float, ay: float, ah: float, al: float, aw: float, bx: float, by: float, bh: float, bl: float, bw: float
-) -> bool:
-    """Whether two boxes touch and their centres are closer than their half diagonals together (strictly, as the
-    reference's quick check)."""
-    if not math.hypot(bx - ax, by - ay) < (math.hypot(aw, al) + math.hypot(bw, bl)) / 2.0:
+def in_collision(a: Any, b: Any) -> bool:
+    """Whether two boxes, each (5,), an array or a tuple, touch and their centers are closer than their half diagonals
+    together (strictly, as the reference's quick check)."""
+    if not math.hypot(b[0] - a[0], b[1] - a[1]) < (math.hypot(a[4], a[3]) + math.hypot(b[4], b[3])) / 2.0:
         return False
-    return boxes_touch(ax, ay, ah, al, aw, bx, by, bh, bl, bw)
+    return overlap(a, b)

@@ -82,7 +82,7 @@ def time_to_collision(
             v = object_speed[r] if kind[r] <= 2 else 0.0
             odx, ody = math.cos(oh) * v * dt, math.sin(oh) * v * dt
             fx, fy, fl = _elongated(ox, oy, object_box[r, 3], odx, ody, dt, horizon)
-            if in_collision(ex, ey, h, longer, width, fx, fy, oh, fl, object_box[r, 4]):
+            if in_collision((ex, ey, h, longer, width), (fx, fy, oh, fl, object_box[r, 4])):
                 rows[count], where[count, 0], where[count, 1] = r, ox, oy
                 move[count, 0], move[count, 1] = odx, ody
                 count += 1
@@ -111,7 +111,7 @@ def _sweep(
             if hit < 0:
                 r = rows[k]
                 ox, oy, oh, ol, ow = where[k, 0], where[k, 1], object_box[r, 2], object_box[r, 3], object_box[r, 4]
-                if in_collision(x, y, box[2], box[3], box[4], ox, oy, oh, ol, ow):
+                if in_collision((x, y, box[2], box[3], box[4]), (ox, oy, oh, ol, ow)):
                     hit = r
         if hit >= 0:
             # np.arange(dt, horizon, dt): from dt in steps of (dt + dt) - dt
