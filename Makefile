@@ -29,13 +29,14 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
   which to use: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; ok = (3, 11) <= v < (3, 14); \
   ok or print("This is Python %d.%d; roadcraft needs 3.11, 3.12 or 3.13. If one is installed, name it: make PYTHON=python3.11 ..." % v); sys.exit(not ok)'
-	@echo "Installing roadcraft into $(VENV) (about 2 minutes and 2 GB, mostly torch) ..."
+	@echo "Installing roadcraft into $(VENV) (about 3 minutes and 2 GB, mostly torch) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python has no venv module; on Debian: apt install python3-venv"; exit 1; }
 	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@$(PIP) install -qq --no-deps $(WAYMO)
 	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors -e examples/roadcraft-history
+	@$(BIN)/roadcraft warm
 	@touch $@
 	@echo "Installed. The command is $(BIN)/roadcraft"
 

@@ -36,10 +36,10 @@ def _here(data: str) -> dict[str, Any]:
     from numba.core import event
 
     from roadcraft.core.config import load_config
+    from roadcraft.core.kernel_warming import collect_rarely
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.job import Job
     from roadcraft.validation.scoring.suites import open_data, select_items
-    from roadcraft.validation.scoring.worker import collect_rarely
 
     kernels: list[tuple[float, str, str]] = []
     open_calls: list[list[float]] = []

@@ -78,6 +78,11 @@ def _folder(module: str, file: str) -> str:
     return folder
 
 
+def folders_in_use() -> set[str]:
+    """The folders of the kernels that this process has declared; "" is among them where some have nowhere to be."""
+    return {folder for _, folder in _folders.values()}
+
+
 class CacheFile(caching.IndexDataCacheFile):
     """Numba's index and data files with digests. A file that is not whole is as if it were not there."""
 

@@ -67,6 +67,11 @@ def roadcraft_commands() -> list[CommandSpec]:
             "report", "Write runs as one HTML page with replays.", "roadcraft.validation.reporting.commands:report"
         ),
         CommandSpec(
+            "warm",
+            "Compile the kernels ahead of the first run.",
+            "roadcraft.validation.warming.commands:warm",
+        ),
+        CommandSpec(
             "demo",
             "Run the whole pipeline, from synthetic logs to a report.",
             "roadcraft.validation.demonstration.commands:demo",

@@ -52,6 +52,7 @@ def serve(run: str, index: int, say: Any) -> None:
     import gc
 
     from roadcraft.core.config import load_config
+    from roadcraft.core.kernel_warming import collect_rarely
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.folder import RecordFile, RunFolder
     from roadcraft.validation.scoring.job import Job, part_path
@@ -87,14 +88,6 @@ def serve(run: str, index: int, say: Any) -> None:
         part.commit()
         say({"done": [[r["token"], r["mode"], r["status"]] for r in records]})
         gc.collect()
-
-
-def collect_rarely() -> None:
-    """Compilers make objects by the million, nearly all of them to stay: looking for cycles among them at Python's own
-    pace takes a tenth of the time of compiling. Costs about 60 MB; every batch ends with a full collection."""
-    import gc
-
-    gc.set_threshold(100_000, 20, 100)
 
 
 def _announce_compiling(say: Any) -> None:
