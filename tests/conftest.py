@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,17 @@ def tiny_world() -> Any:
     import tiny_world
 
     return tiny_world
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in a folder of the test's own: exit code, stdout, stderr."""
+    from command_line import roadcraft
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        done = roadcraft(*words)
+        return done.returncode, done.stdout, done.stderr
+
+    return run

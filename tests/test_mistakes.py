@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from roadcraft.core.cli import main
+from command_line import roadcraft
 
 COMMANDS = (
     "show BAD", "show BAD abc", "compare BAD BAD", "rescore BAD --out o", "report BAD --out o.html",
@@ -27,12 +26,11 @@ NETWORK_COMMANDS = (
 )
 
 
-def ends_in_a_line(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def ends_in_a_line(words: list[str], tmp_path: Path) -> None:
     before = sorted(p.name for p in tmp_path.iterdir())
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    err = capsys.readouterr().err
-    assert ended.value.code in (2, 4), err
+    done = roadcraft(*words)
+    err = done.stderr
+    assert done.returncode in (2, 4), err
     assert err.strip()
     assert not {"Traceback", "__init__", "<class", "tuple["} & set(err.replace("(", " ").split())
     left = {p.name for p in tmp_path.iterdir()} - {*before, "st"}
@@ -59,20 +57,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("bad", ["file", "empty", "folder", "other", "loop", "missing", "a" * 300])
-def test_a_wrong_path_is_answered_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str], bad: str) -> None:
+def test_a_wrong_path_is_answered_in_a_line(folder: Path, bad: str) -> None:
     for command in COMMANDS:
         if (bad, command) == ("empty", "synth w BAD.yaml"):
             continue  # nothing given is every default
-        ends_in_a_line(command.replace("BAD", bad).split(), folder, capsys)
+        ends_in_a_line(command.replace("BAD", bad).split(), folder)
 
 
 @pytest.mark.parametrize("bad", ["file", "folder", "other", "loop", "missing"])
-def test_a_wrong_path_to_a_network_is_answered_in_a_line(
-    folder: Path, capsys: pytest.CaptureFixture[str], bad: str
-) -> None:
+def test_a_wrong_path_to_a_network_is_answered_in_a_line(folder: Path, bad: str) -> None:
     pytest.importorskip("torch")
     for command in NETWORK_COMMANDS:
-        ends_in_a_line(command.replace("BAD", bad).split(), folder, capsys)
+        ends_in_a_line(command.replace("BAD", bad).split(), folder)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +84,5 @@ def test_a_wrong_path_to_a_network_is_answered_in_a_line(
      "show folder --limit -1", "config diff a.yaml b.yaml c.yaml", "config diff -- --",
      "score planner=idm data=none out=file"],
 )  # fmt: skip
-def test_wrong_words_are_answered_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
-    ends_in_a_line(words.split(), folder, capsys)
+def test_wrong_words_are_answered_in_a_line(folder: Path, words: str) -> None:
+    ends_in_a_line(words.split(), folder)

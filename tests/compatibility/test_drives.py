@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from command_line import MAIN, environment, install, process
 
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation import score
@@ -84,24 +82,15 @@ def test_agents_of_a_checkpoint_drive_as_they_did(old, tmp_path):
 def test_a_package_made_for_0_1_registers_and_drives(old, tmp_path):
     """``roadcraft-anchors`` as it was, installed beside this version: its entry point is found, its imports work, its
     checkpoint drives."""
-    info = tmp_path / "site" / "roadcraft_anchors-0.1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: roadcraft-anchors\nVersion: 0.1.0\n")
     project = tomllib.loads((old.anchors / "pyproject.toml").read_text())["project"]
     entries = project["entry-points"]["roadcraft"]
-    (info / "entry_points.txt").write_text("[roadcraft]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
+    site = install(tmp_path / "site", "roadcraft-anchors", entries, "0.1.0")
     checkpoint = old.checkpoints / "vector_transformer-anchors"
-    path = os.pathsep.join([str(info.parent), str(old.anchors), os.environ.get("PYTHONPATH", "")])
-    code = (
-        "import sys, roadcraft_anchors; print(roadcraft_anchors.__file__); from roadcraft.core.cli import main; "
-        "main(sys.argv[1:])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "score", *words(old, tmp_path / "run", learned(checkpoint)), "--debug"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    done = process(
+        "score", *words(old, tmp_path / "run", learned(checkpoint)), "--debug",
+        code=f"import roadcraft_anchors; print(roadcraft_anchors.__file__); {MAIN}",
+        env=environment(site, old.anchors),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(old.anchors))
     assert_drove_as_then(old, "vector_transformer-anchors", tmp_path / "run")

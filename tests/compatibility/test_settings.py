@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import roadcraft
 
 from roadcraft.core import renamed
 from roadcraft.core.config import ConfigError, build_params, fill, flat, load_config, to_tree
@@ -114,21 +114,7 @@ def test_the_old_files_hold_every_renamed_setting():
 
 
 def test_old_words_on_the_command_line_warn_and_work():
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "roadcraft.core.cli",
-            "config",
-            "show",
-            "--for",
-            "train",
-            "ema=0.5",
-            "model.regression=0.25",
-        ],
-        capture_output=True,
-        text=True,
-    )
+    done = roadcraft("config", "show", "--for", "train", "ema=0.5", "model.regression=0.25")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "warning: ema (command line) is called ema_decay since roadcraft 0.2.0; the old name goes in 0.3.0",

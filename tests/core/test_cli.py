@@ -1,4 +1,4 @@
-"""The command line as a user meets it, in subprocesses."""
+"""The command line as a user meets it, in processes of its own where what is loaded or printed by one is the point."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from command_line import environment, install, process, roadcraft
 
 from roadcraft.core import __version__
 from roadcraft.core.hookspecs import KINDS
@@ -19,17 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
 
 
-def roadcraft(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd)
-
-
 def modules_after(*words: str) -> set[str]:
     code = (
         "import sys, atexit\nfrom roadcraft.core.cli import main\n"
         "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    done = process(*words, code=code)
     assert done.returncode == 0, done.stderr
     return {m.split(".")[0] for m in done.stdout.rsplit("MODULES", 1)[1].split()}
 
@@ -123,14 +119,8 @@ def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
 def run_package(folder: Path, package: str) -> None:
     """Its tests, with its entry point visible as an installed distribution's would be (a dist-info folder beside the
     package)."""
-    info = folder / f"{package}-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 0.1.0\n")
     entries = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]["roadcraft"]
-    (info / "entry_points.txt").write_text("[roadcraft]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(['-q', '-p', "
-        "'no:cacheprovider', sys.argv[1]]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=folder)
+    install(folder, package.replace("_", "-"), entries, "0.1.0")
+    code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
+    done = process(folder, code=code, cwd=folder, env=environment(folder))
     assert done.returncode == 0, done.stdout + done.stderr

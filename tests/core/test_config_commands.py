@@ -10,27 +10,12 @@ from typing import Annotated, Literal
 
 import pytest
 
-from roadcraft.core.cli import main
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.parameters import parameters_of, sections_of, texts_of
 from roadcraft.core.registry import registry
 from roadcraft.core.rules import OneOf, Range, Unit
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command line in a folder of its own: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(words))
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return call
+Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -47,8 +32,8 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_show_names_the_verb_and_fills_in_every_default_of_plugins_too(run: Run, files: Path) -> None:
-    code, out, _ = run("config", "show", "base.yaml")
+def test_show_names_the_verb_and_fills_in_every_default_of_plugins_too(call: Call, files: Path) -> None:
+    code, out, _ = call("config", "show", "base.yaml")
     assert code == 0
     assert out.startswith(
         "# settings of: roadcraft score\nplanner:\n  name: idm\n  params:\n    target_speed_mps: 10.0\n"
@@ -56,20 +41,20 @@ def test_show_names_the_verb_and_fills_in_every_default_of_plugins_too(run: Run,
     assert "    headway_s: 2.0\n" in out
     assert "      q_heading: 10.0\n" in out, "of the tracker, which no file names"
     (files / "again.yaml").write_text(out)
-    assert run("config", "diff", "base.yaml", "again.yaml") == (0, "", "")
+    assert call("config", "diff", "base.yaml", "again.yaml") == (0, "", "")
 
 
-def test_the_verb_is_told_by_its_keys_misspelt_ones_too(run: Run, files: Path) -> None:
-    assert run("config", "show", "recipe.yaml")[1].startswith("# settings of: roadcraft train\n")
-    assert run("config", "show", "worlds=3")[1].startswith("# settings of: roadcraft synth\n")
-    code, _, told = run("config", "check", "typos.yaml")
+def test_the_verb_is_told_by_its_keys_misspelt_ones_too(call: Call, files: Path) -> None:
+    assert call("config", "show", "recipe.yaml")[1].startswith("# settings of: roadcraft train\n")
+    assert call("config", "show", "worlds=3")[1].startswith("# settings of: roadcraft synth\n")
+    code, _, told = call("config", "check", "typos.yaml")
     assert (code, told) == (
         2,
         "error: 2 mistakes in the configuration (taken for one of `roadcraft score`; --for VERB says otherwise):\n"
         "  - planer (typos.yaml): unknown key; did you mean 'planner'?\n  - suit (typos.yaml): unknown key; did you "
         "mean 'suite'?\n",
     )
-    code, _, told = run("config", "check", "planner=idm", "data=x", "planner.zzz=1")
+    code, _, told = call("config", "check", "planner=idm", "data=x", "planner.zzz=1")
     assert (code, "planner.params.zzz (command line): unknown key; known: target_speed_mps" in told) == (2, True)
 
 
@@ -85,36 +70,36 @@ def test_the_verb_is_told_by_its_keys_misspelt_ones_too(run: Run, files: Path) -
         ([".", "--for", "score"], "'.': expected key=value or a .yaml file"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_told_is_asked(run: Run, files: Path, words: list[str], told: str) -> None:
-    code, _, text = run("config", "show", *words)
+def test_what_cannot_be_told_is_asked(call: Call, files: Path, words: list[str], told: str) -> None:
+    code, _, text = call("config", "show", *words)
     assert code == 2
     assert told in text
 
 
-def test_diff_compares_whole_configurations(run: Run, files: Path) -> None:
+def test_diff_compares_whole_configurations(call: Call, files: Path) -> None:
     both = "planner.params.min_gap_m: 1.0 -> 3.0\nseed: 4 -> 5\n"
-    assert run("config", "diff", "base.yaml", "--", "base.yaml", "overlay.yaml") == (1, both, "")
-    assert run("config", "diff", "base.yaml", "extending.yaml") == (1, "seed: 4 -> 5\n", "")
-    assert run("config", "diff", "base.yaml", "--", "base.yaml", "seed=7") == (1, "seed: 4 -> 7\n", "")
-    assert run("config", "diff", "base.yaml", "--", "base.yaml") == (0, "", "")
+    assert call("config", "diff", "base.yaml", "--", "base.yaml", "overlay.yaml") == (1, both, "")
+    assert call("config", "diff", "base.yaml", "extending.yaml") == (1, "seed: 4 -> 5\n", "")
+    assert call("config", "diff", "base.yaml", "--", "base.yaml", "seed=7") == (1, "seed: 4 -> 7\n", "")
+    assert call("config", "diff", "base.yaml", "--", "base.yaml") == (0, "", "")
     defaults = (
         f"planner.params.headway_s: 1.5 -> 2.0\nseed: 0 -> 4\nsuite.data: '' -> {files}/logs\nsuite.modes: "
         "['nonreactive'] -> ['reactive']\n"
     )
-    assert run("config", "diff", "base.yaml") == (1, defaults, "")
+    assert call("config", "diff", "base.yaml") == (1, defaults, "")
 
 
 @pytest.mark.parametrize(
     "words", [("base.yaml", "overlay.yaml", "seed.yaml"), ("base.yaml", "seed=3"), ("--", "a.yaml", "--")]
 )
-def test_diff_asks_for_two_sides(run: Run, files: Path, words: tuple[str, ...]) -> None:
-    code, _, told = run("config", "diff", *words)
+def test_diff_asks_for_two_sides(call: Call, files: Path, words: tuple[str, ...]) -> None:
+    code, _, told = call("config", "diff", *words)
     assert code == 2
     assert told == "error: say what is compared with what: FILE... [key=value]... -- FILE... [key=value]...\n"
 
 
-def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run) -> None:
-    code, out, _ = run("plugins", "planner", "idm", "--json")
+def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(call: Call) -> None:
+    code, out, _ = call("plugins", "planner", "idm", "--json")
     listed = json.loads(out)
     assert code == 0
     assert listed["use"] == "roadcraft score planner=idm planner.KEY=VALUE"
@@ -126,15 +111,15 @@ def test_a_plugins_parameters_are_listed_with_default_unit_and_meaning(run: Run)
         "range": ">= 0",
         "text": "Time gap to the object ahead; a larger gap brakes earlier.",
     } in listed["parameters"]
-    out = run("plugins", "planner", "guard")[1]
+    out = call("plugins", "planner", "guard")[1]
     assert "planner guard: Simulates and scores another planner's proposals" in out
     assert "drivable_area_tolerance_m" in out
-    assert run("plugins", "agents", "log")[1].rstrip().endswith("Nothing to set.")
+    assert call("plugins", "agents", "log")[1].rstrip().endswith("Nothing to set.")
 
 
-def test_misspelt_kinds_and_names_are_answered_with_the_nearest(run: Run) -> None:
-    assert run("plugins", "planer")[2].startswith("error: there is no plugin kind 'planer'; did you mean 'planner'?")
-    assert run("plugins", "planner", "gaurd")[2].startswith("error: no planner named 'gaurd'; did you mean 'guard'?")
+def test_misspelt_kinds_and_names_are_answered_with_the_nearest(call: Call) -> None:
+    assert call("plugins", "planer")[2].startswith("error: there is no plugin kind 'planer'; did you mean 'planner'?")
+    assert call("plugins", "planner", "gaurd")[2].startswith("error: no planner named 'gaurd'; did you mean 'guard'?")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ package; a package of its own adds one."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import environment, install, process
 from numba import njit
 
 from roadcraft.core import registry as registry_module
@@ -239,27 +238,9 @@ def test_the_command_lists_what_two_networks_read(capsys: pytest.CaptureFixture[
 def test_a_package_adds_a_feature_and_an_encoder_that_reads_it(tmp_path: Path) -> None:
     """The example's own tests, with its entry point visible as an installed distribution's would be."""
     pytest.importorskip("torch")
-    info = tmp_path / "roadcraft_history-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: roadcraft-history\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text("[roadcraft]\nroadcraft_history = roadcraft_history.plugin\n")
-    path = os.pathsep.join([str(tmp_path), str(EXAMPLE), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--rootdir",
-            str(EXAMPLE),
-            str(EXAMPLE / "tests"),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    install(tmp_path, "roadcraft-history", {"roadcraft_history": "roadcraft_history.plugin"})
+    words = ("-q", "-p", "no:cacheprovider", "--rootdir", EXAMPLE, EXAMPLE / "tests")
+    code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    done = process(*words, code=code, cwd=tmp_path, env=environment(tmp_path, EXAMPLE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout  # not skipped for want of the package

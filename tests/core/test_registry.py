@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from command_line import process
 
 from roadcraft.core import registry as registry_module
 from roadcraft.core.errors import ConfigError, PluginError
@@ -243,9 +243,7 @@ HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch", "scipy", "shapely")
 
 
 def loaded_by(code: str) -> set[str]:
-    text = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[-1]
+    text = process(code=f"import sys\n{code}\nprint(*sys.modules)", check=True).stdout.splitlines()[-1]
     return {m.split(".")[0] for m in text.split()}
 
 

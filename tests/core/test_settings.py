@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,8 +11,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from command_line import environment, process, roadcraft
 
-from roadcraft.core.cli import main
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.factory import create_from
@@ -59,19 +57,14 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """What the command line prints, 80 columns wide, in a folder of its own; keywords are environment variables."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str, **env: str) -> str:
-        with monkeypatch.context() as m:
-            for name, value in {"COLUMNS": "80", "TERM": "dumb", **env}.items():
-                m.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                main(list(words))
-        out, err = capsys.readouterr()
-        assert ended.value.code in (0, None), err
-        return out
+        done = roadcraft(*words, TERM="dumb", **env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     return call
 
@@ -91,9 +84,7 @@ def test_what_shows_settings_imports_nothing_heavy(words: tuple[str, ...], env: 
         "import sys, atexit\nfrom roadcraft.core.cli import main\n"
         "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, env={**os.environ, **env}
-    )
+    done = process(*words, code=code, env=environment(**env))
     assert done.returncode == 0, done.stderr
     out, _, modules = done.stdout.rpartition("\nMODULES")
     assert out
@@ -123,7 +114,7 @@ def assert_listed(section: Section, out: str) -> None:
 def test_no_plugins_config_imports_anything_heavy() -> None:
     homes = sorted({p.spec.config.partition(":")[0] for p in registry().plugins() if p.ours})
     code = f"import sys, {', '.join(homes)}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = process(code=code, check=True)
     assert not {m.split(".")[0] for m in done.stdout.split()} & set(HEAVY)
 
 

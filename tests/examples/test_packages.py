@@ -4,13 +4,13 @@ reported and survived."""
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from command_line import environment, install, process, roadcraft
 
 from roadcraft.core.registry import registry
 
@@ -30,16 +30,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "store"
 
 
-def roadcraft(*words: str, extra_path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(filter(None, [str(extra_path) if extra_path else "", os.environ.get("PYTHONPATH", "")]))
-    return subprocess.run(
-        [sys.executable, "-m", "roadcraft.core.cli", *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-
-
 def installed(name: str) -> None:
     try:
         distribution(name)
@@ -50,11 +40,8 @@ def installed(name: str) -> None:
 def test_found_and_scored_by_name_beside_a_broken_plugin(store: Path, tmp_path: Path) -> None:
     installed("roadcraft-cautious")
     assert registry().find("planner", "cautious").provider == "roadcraft-cautious"
-    info = tmp_path / "site" / "broken-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[roadcraft]\nbroken = broken_plugin\n")
-    (info.parent / "broken_plugin.py").write_text("raise RuntimeError('made to fail')\n")
+    site = install(tmp_path / "site", "broken", {"broken": "broken_plugin"})
+    (site / "broken_plugin.py").write_text("raise RuntimeError('made to fail')\n")
     words = [
         "planner=cautious",
         "metrics=[hard_braking]",
@@ -63,14 +50,14 @@ def test_found_and_scored_by_name_beside_a_broken_plugin(store: Path, tmp_path: 
         "workers=1",
         f"out={tmp_path / 'run'}",
     ]
-    done = roadcraft("score", *words, "--json", extra_path=info.parent)
+    done = process("score", *words, "--json", env=environment(site))
     assert done.returncode == 0, done.stderr
     assert "plugin 'broken' of broken 1.0 was left out: RuntimeError: made to fail" in done.stderr
     summary = json.loads(done.stdout)
     metrics = summary["challenges"]["closed_loop_nonreactive_agents"]["metrics"]
     assert "hard_braking" in metrics
     assert 0.0 <= summary["challenges"]["closed_loop_nonreactive_agents"]["score"] <= 1.0
-    listing = roadcraft("--no-plugins", "plugins", "planner", extra_path=info.parent)
+    listing = process("--no-plugins", "plugins", "planner", env=environment(site))
     assert "cautious" not in listing.stdout
     assert "broken" not in listing.stderr
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from command_line import process
 
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.factory import create
@@ -302,7 +301,7 @@ obs = observe([made_up_scenario()], 0, planner.needs())
 plan, _ = planner.plan(obs, planner.start(obs, np.zeros(1, np.uint64)), np.zeros(1, np.uint64))
 print(plan.states.shape)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = process(code=code)
     assert done.returncode == 0, done.stderr
     assert "(1, 6, 81, 10)" in done.stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import environment
 
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import ConfigError
@@ -27,11 +27,10 @@ RANKS = Path(__file__).with_name("ranks.py")
 STATE = "training.safetensors"
 
 
-def start(command: list[str], **environment: str) -> subprocess.Popen[str]:
-    path = os.pathsep.join(p for p in sys.path if p)
+def start(command: list[str], **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment},
+        env=environment(OMP_NUM_THREADS="1", **variables),
     )  # fmt: skip
 
 

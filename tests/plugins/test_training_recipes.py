@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import environment, roadcraft
 
 from roadcraft.core.config import load_config
 from roadcraft.plugins.training.run.resolve import described, run_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "training"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 RECIPES = sorted(p.name for p in FOLDER.glob("*.yaml"))
 
 
@@ -35,8 +34,7 @@ def test_recipes_load(name: str) -> None:
 
 
 def test_config_check_finds_nothing_wrong_but_that_the_data_is_not_there() -> None:
-    words = [sys.executable, "-m", "roadcraft.core.cli", "config", "check", str(FOLDER / "nuplan.yaml")]
-    said = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
+    said = roadcraft("config", "check", FOLDER / "nuplan.yaml")
     assert said.returncode == 4
     assert said.stderr.startswith(
         f"error: data ({FOLDER}/nuplan.yaml): {FOLDER}/stores/nuplan-train: there is no such file or folder"
@@ -77,7 +75,7 @@ def test_the_estimate_counts(made_up_store: Path) -> None:
         "sample_interval_s=0.05",
     ]
     words += ["encoder.layers=1", "--seconds", "0.1"]
-    said = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT)
+    said = subprocess.run(words, capture_output=True, text=True, env=environment())
     assert said.returncode == 0, said.stderr
     assert re.search(r"network: 1\.\d\d M parameters", said.stdout)
     assert "samples are found" in said.stdout

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import environment
 
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import DataError, DiskError
@@ -194,11 +195,10 @@ def test_the_command_tells_a_script_that_it_was_stopped(
     recipe = replace(recipe, data=str(made_up_store), steps=100_000, validate_every=100_000, out=str(out))
     file = tmp_path / "recipe.yaml"
     file.write_text(to_yaml(described(recipe)))
-    path = os.pathsep.join(p for p in sys.path if p)
     process = subprocess.Popen(
         [sys.executable, "-m", "roadcraft.core.cli", "train", str(file)], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
     )  # fmt: skip
     while process.poll() is None and not list(out.glob("tensorboard/*tfevents*")):
         time.sleep(0.1)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import environment
 
 from roadcraft.core import files
 from roadcraft.core.arrays import Polylines
@@ -98,8 +99,7 @@ def slowed(folder: Path, seconds: float) -> dict[str, str]:
     """The environment of a process that, like its workers, takes its time to write."""
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(_SLOW)
-    path = os.pathsep.join([str(folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "SLOWLY": str(seconds)}
+    return environment(folder / "site", SLOWLY=str(seconds))
 
 
 @pytest.mark.parametrize(("workers", "parts"), [(1, 3), (2, 2)])

@@ -7,17 +7,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import roadcraft
 
-from roadcraft.core.cli import _build_app
 from roadcraft.core.errors import DataError
 from roadcraft.validation import compare
 
 N = 40  # scenarios, of 20 logs
-
-
-def roadcraft(*words):
-    return CliRunner().invoke(_build_app(), [str(w) for w in words])
 
 
 def lines(text):
@@ -35,22 +30,22 @@ def scores(shift=0.0, seed=1, sd=0.05):
 )
 def test_the_exit_code_is_the_verdict(made, shift, code, verdict):
     done = roadcraft("compare", made.scored("a", scores()), made.scored("b", scores(shift)))
-    assert done.exit_code == code
+    assert done.returncode == code
     assert f"verdict on B: {verdict}" in done.stdout
 
 
 def test_undecided_has_an_exit_code_of_its_own(made):
     done = roadcraft("compare", made.scored("a", scores()), made.scored("b", scores(seed=2, sd=0.2)))
-    assert done.exit_code == 5
+    assert done.returncode == 5
     assert "verdict on B: undecided" in done.stdout
     assert "smallest difference that could have been seen here: 0." in done.stdout
     wide = roadcraft("compare", made.scored("c", scores()), made.scored("d", scores(seed=2, sd=0.2)), "--margin", "0.3")
-    assert (wide.exit_code, "verdict on B: not worse" in wide.stdout) == (0, True)
+    assert (wide.returncode, "verdict on B: not worse" in wide.stdout) == (0, True)
 
 
 def test_every_drive_crashed_in_both_is_no_pass(made):
     done = roadcraft("compare", *(made.scored(n, [0.0] * N, status="failed") for n in "ab"))
-    assert done.exit_code == 5
+    assert done.returncode == 5
     assert "no scenario could be driven in either run" in done.stdout
 
 
@@ -58,7 +53,7 @@ def test_scenarios_that_can_be_driven_no_longer_are_not_equal(made):
     a = made.run("a", [made.result(i, float(i > 0)) for i in range(N)])
     b = made.run("b", [made.result(i, float(i > 0), status="ok" if i else "failed") for i in range(N)])
     done = roadcraft("compare", a, b)
-    assert done.exit_code == 5
+    assert done.returncode == 5
     assert "the scores are equal, but 1 scenarios can be driven no longer" in done.stdout
 
 
@@ -102,7 +97,7 @@ def test_other_scenarios_are_refused_unless_told_otherwise(made):
         "(--no-require-same-scenarios compares the common ones)"
     )
     done = roadcraft("compare", a, b, "--no-require-same-scenarios")
-    assert done.exit_code == 0
+    assert done.returncode == 0
     assert "not the same scenarios: 10 results only in A, 20 only in B, 20 in both" in done.stdout
     c = made.run("c", [made.result(i, 0.5) for i in range(90, 99)])
     with pytest.raises(DataError, match="no scenario and challenge in common"):
@@ -155,7 +150,7 @@ def test_a_metric_of_ones_own_does_not_decide(made):
 
     a, b = made.run("a", records(False)), made.run("b", records(True))
     done = roadcraft("compare", a, b)
-    assert done.exit_code == 0
+    assert done.returncode == 0
     assert "metric braking: absent / weight 5" in done.stdout
     assert "the verdict rests on nuPlan's own score" in done.stdout
     found = compare(a, b)

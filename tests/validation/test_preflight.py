@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from roadcraft.core.cli import main
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.validation.scoring.preflight import preflight
 from roadcraft.validation.scoring.score import load_score_config, stored_tree
@@ -19,21 +18,7 @@ TRUCK = (
     "  - {front_m: 8, rear_m: 4, width_m: 2.5, height_m: 4, wheel_base_m: 8}\nmax_steering_rad: 1\naccel_lag_s: "
     "0\nsteering_lag_s: 0\n"
 )
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command line in a folder of its own: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(w) for w in words])
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return call
+Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +54,12 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     ],
 )  # fmt: skip
 def test_check_and_score_refuse_the_same_and_leave_nothing_behind(
-    run: Run, small_store: Path, tmp_path: Path, words: list[str], code: int, told: str
+    call: Call, small_store: Path, tmp_path: Path, words: list[str], code: int, told: str
 ) -> None:
     (tmp_path / "rig.yaml").write_text(TRUCK)
     given = ["planner=idm", f"data={small_store}", *words]
     out = [] if any(w.startswith("out=") for w in words) else ["out=run"]
-    checked, scored = run("config", "check", *given, *out, "--for", "score"), run("score", *given, *out)
+    checked, scored = call("config", "check", *given, *out, "--for", "score"), call("score", *given, *out)
     for found in (checked, scored):
         assert told.replace("DIR", str(tmp_path)) in found[2]
         assert found[0] == code
@@ -97,8 +82,8 @@ def test_every_mistake_is_told_at_once(small_store: Path, tmp_path: Path) -> Non
         preflight(load_score_config(["planner=learned", f"data={tmp_path}/no"]).config)
 
 
-def test_what_is_right_is_said_to_be_with_the_size_of_the_run(run: Run, small_store: Path) -> None:
-    code, out, _ = run("config", "check", "planner=idm", f"data={small_store}", "modes=[nonreactive, reactive]")
+def test_what_is_right_is_said_to_be_with_the_size_of_the_run(call: Call, small_store: Path) -> None:
+    code, out, _ = call("config", "check", "planner=idm", f"data={small_store}", "modes=[nonreactive, reactive]")
     assert code == 0
     scenarios = len(preflight(load_score_config([f"data={small_store}"]).config).items)
     assert out.splitlines()[0] == f"{scenarios} scenarios, {2 * scenarios} drives"
@@ -112,31 +97,31 @@ def test_a_run_keeps_every_default_and_no_out(tmp_path: Path) -> None:
     json.dumps(tree)
 
 
-def test_agents_that_drive_nobody_are_told_before_a_run(run: Run, small_store: Path) -> None:
-    code, _, told = run("config", "check", "planner=idm", f"data={small_store}", "agents=log")
+def test_agents_that_drive_nobody_are_told_before_a_run(call: Call, small_store: Path) -> None:
+    code, _, told = call("config", "check", "planner=idm", f"data={small_store}", "agents=log")
     assert code == 0
     assert told == "warning: suite.agents=log drives nobody: suite.modes is ['nonreactive'], without 'reactive'\n"
 
 
-def test_a_runs_own_configuration_warns_of_nothing(run: Run, small_store: Path, tmp_path: Path) -> None:
+def test_a_runs_own_configuration_warns_of_nothing(call: Call, small_store: Path, tmp_path: Path) -> None:
     tree = stored_tree(load_score_config(["planner=idm", f"data={small_store}"]).config)
     (tmp_path / "config.yaml").write_text(json.dumps(tree))
-    code, _, told = run("config", "check", "config.yaml")
+    code, _, told = call("config", "check", "config.yaml")
     assert (code, told) == (0, "")
 
 
-def test_the_folder_of_a_run_is_refused_as_what_was_typed(run: Run, small_store: Path, tmp_path: Path) -> None:
+def test_the_folder_of_a_run_is_refused_as_what_was_typed(call: Call, small_store: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, _, told = run("score", "planner=idm", f"data={small_store}", "--out", "file")
+    code, _, told = call("score", "planner=idm", f"data={small_store}", "--out", "file")
     assert (code, told.splitlines()[1]) == (2, "  - out (command line): file is a file; name a new folder with out=")
 
 
-def test_a_run_that_goes_on_with_something_else_is_told_what(run: Run, small_store: Path, tmp_path: Path) -> None:
+def test_a_run_that_goes_on_with_something_else_is_told_what(call: Call, small_store: Path, tmp_path: Path) -> None:
     assert (
-        run("score", "planner=log_replay", f"data={small_store}", "filter={sample: 1}", "workers=1", "--out", "r")[0]
+        call("score", "planner=log_replay", f"data={small_store}", "filter={sample: 1}", "workers=1", "--out", "r")[0]
         == 0
     )
-    code, _, told = run("score", "--resume", "--out", "r", "seed=3")
+    code, _, told = call("score", "--resume", "--out", "r", "seed=3")
     assert (code, told) == (
         2,
         "error: r cannot be resumed with another configuration:\n  - seed: began with 0, now 3\n",

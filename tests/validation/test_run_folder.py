@@ -4,7 +4,6 @@ whole."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from command_line import MAIN, environment, install, process
 
 from roadcraft.core.errors import ConfigError, DataError, DiskError
 from roadcraft.core.hookspecs import PluginRef
@@ -355,13 +355,8 @@ def test_two_processes_do_not_write_into_one_run(run, small_store):
 # ---- the command line ----------------------------------------------------------------------------------------------
 
 
-MAIN = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
-
-
 def roadcraft(*words, code=0, **options):
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, words)], capture_output=True, text=True, timeout=240, **options
-    )
+    done = process(*words, **options)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -412,13 +407,9 @@ def roadcraft_plugins():
 @pytest.fixture
 def with_editor(tmp_path):
     """Environment of a process in which the planner ``editor`` is installed."""
-    site = tmp_path / "site"
-    info = site / "editor-1.0.dist-info"
-    info.mkdir(parents=True)
+    site = install(tmp_path / "site", "editor", {"editor": "editor_plugin"})
     (site / "editor_plugin.py").write_text(EDITOR)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: editor\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[roadcraft]\neditor = editor_plugin\n")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return environment(site)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

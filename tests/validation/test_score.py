@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from command_line import MAIN, environment, install, process
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.hookspecs import PluginRef
@@ -65,23 +65,15 @@ def roadcraft_plugins():
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def variables(tmp_path_factory):
     """Environment of a process in which the planner ``villain`` is installed."""
     site = tmp_path_factory.mktemp("site")
     (site / "villain_plugin.py").write_text(PLUGIN)
-    info = site / "villain-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: villain\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[roadcraft]\nvillain = villain_plugin\n")
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+    return environment(install(site, "villain", {"villain": "villain_plugin"}), COLUMNS="200")
 
 
-def roadcraft(environment, *words, code=0):
-    main = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
-    done = subprocess.run(
-        [sys.executable, "-c", main, *map(str, words)], capture_output=True, text=True, env=environment, timeout=240
-    )
+def roadcraft(variables, *words, code=0):
+    done = process(*words, env=variables)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -152,13 +144,12 @@ def test_resume_goes_on_and_refuses_changes(tmp_path, small_store, finished):
         run_score(tmp_path, small_store, resume=True)
 
 
-def test_killed_and_resumed_is_byte_identical(tmp_path, small_store, environment):
+def test_killed_and_resumed_is_byte_identical(tmp_path, small_store, variables):
     words = ["score", "planner=villain", f"data={small_store}", "workers=1", "batch=1"]
-    roadcraft(environment, *words, f"out={tmp_path / 'whole'}")
-    main = "import sys; from roadcraft.core.cli import main; main(sys.argv[1:])"
+    roadcraft(variables, *words, f"out={tmp_path / 'whole'}")
     halves = [*words, f"out={tmp_path / 'halves'}", "planner.params.pause_s=0.001"]
     process = subprocess.Popen(
-        [sys.executable, "-c", main, *halves], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", MAIN, *halves], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     folder = RunFolder(tmp_path / "halves")
     deadline = time.monotonic() + 120
@@ -169,12 +160,12 @@ def test_killed_and_resumed_is_byte_identical(tmp_path, small_store, environment
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert len(folder.records()) < 8
-    roadcraft(environment, *halves, "--resume")
+    roadcraft(variables, *halves, "--resume")
     assert folder.scores.read_bytes() == (tmp_path / "whole" / "scores.parquet").read_bytes()
 
 
 @pytest.mark.parametrize(("deed", "stage"), [("hang", "timeout"), ("die", "crash")])
-def test_a_fault_costs_one_scenario(tmp_path, small_store, environment, deed, stage):
+def test_a_fault_costs_one_scenario(tmp_path, small_store, variables, deed, stage):
     token = tokens_of(small_store)[2]
     words = [
         "score",
@@ -184,7 +175,7 @@ def test_a_fault_costs_one_scenario(tmp_path, small_store, environment, deed, st
         f"data={small_store}",
     ]
     done = roadcraft(
-        environment,
+        variables,
         *words,
         f"out={tmp_path / 'run'}",
         "workers=1",
@@ -217,7 +208,7 @@ def tokens_of(store):
     return [r.token for r in Store(store).iter_rows()]
 
 
-def test_one_scenario_in_debug(tmp_path, small_store, environment):
+def test_one_scenario_in_debug(tmp_path, small_store, variables):
     token = tokens_of(small_store)[0]
     words = [
         "score",
@@ -227,7 +218,7 @@ def test_one_scenario_in_debug(tmp_path, small_store, environment):
         f"data={small_store}",
         f"scenario={token}",
     ]
-    done = roadcraft(environment, *words, f"out={tmp_path / 'run'}", "--debug", code=1)
+    done = roadcraft(variables, *words, f"out={tmp_path / 'run'}", "--debug", code=1)
     assert "villain_plugin.py" in done.stderr
     assert "as told" in done.stderr
 

@@ -4,12 +4,10 @@ the time and the reason told."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import MAIN, Done, environment, install, process
 
 PLUGIN = """
 import ctypes, json, os, sys, time
@@ -76,27 +74,17 @@ def roadcraft_plugins():
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Environment of a process in which the plugins ``faulty`` are installed."""
     site = tmp_path_factory.mktemp("site")
     (site / "faulty_plugin.py").write_text(PLUGIN)
-    info = site / "faulty-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[roadcraft]\nfaulty = faulty_plugin\n")
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "300"}
+    return environment(install(site, "faulty", {"faulty": "faulty_plugin"}), COLUMNS="300")
 
 
-def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+def run(variables: dict[str, str], *words: str) -> Done:
     """``roadcraft`` with a small limit for calls of agents and metrics."""
-    main = (
-        "import sys; import roadcraft.validation.scoring.pool as pool; pool.OTHERS_LIMIT_S = 4.0; "
-        "from roadcraft.core.cli import main; main(sys.argv[1:])"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", main, *words], capture_output=True, text=True, env=environment, timeout=400
-    )
+    limit = "import roadcraft.validation.scoring.pool as pool; pool.OTHERS_LIMIT_S = 4.0"
+    return process(*words, code=f"{limit}; {MAIN}", env=variables)
 
 
 def tokens_of(store: Path) -> list[str]:
@@ -105,12 +93,12 @@ def tokens_of(store: Path) -> list[str]:
     return [r.token for r in Store(store).iter_rows()]
 
 
-def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, environment: dict[str, str]) -> None:
+def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, variables: dict[str, str]) -> None:
     tokens = tokens_of(small_store)
     drives = dict(zip(tokens, ("die", "segfault", "hang", "interrupt"), strict=False))
     others = {tokens[4]: "hang", tokens[6]: "slow"}  # slower than a planner may be, which is no fault of agents
     done = run(
-        environment,
+        variables,
         "score",
         "planner=faulty",
         f"planner.deeds={json.dumps(drives)}",
@@ -143,15 +131,15 @@ def test_every_fault_costs_its_own_scenario(tmp_path: Path, small_store: Path, e
     assert challenge["nuplan_score"] > 0.0
     assert "step -1" not in done.stdout + done.stderr
     words = ("rescore", str(tmp_path / "run"), "--out", str(tmp_path / "again"), "--metric", "faulty", "--json")
-    again = json.loads(run(environment, *words).stdout)
+    again = json.loads(run(variables, *words).stdout)
     assert {f["token"] for f in again["failures"]} == set(tokens[:5]), "what only a metric failed on is judged again"
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_a_planner_that_exits_when_it_is_built_is_told(
-    tmp_path: Path, small_store: Path, environment: dict[str, str], debug: list[str]
+    tmp_path: Path, small_store: Path, variables: dict[str, str], debug: list[str]
 ) -> None:
     words = ("score", "planner=faulty", 'planner.deeds={"exit": 0}', f"data={small_store}", "workers=1")
-    done = run(environment, *words, f"out={tmp_path / 'run'}", *debug)
+    done = run(variables, *words, f"out={tmp_path / 'run'}", *debug)
     assert done.returncode == 2
     assert "planner 'faulty' cannot be built: SystemExit: 0" in done.stderr
