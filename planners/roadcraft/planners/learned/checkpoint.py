@@ -104,6 +104,20 @@ class Network:
                 "What a network reads its features() must ask for"
             ) from e
 
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """One thread and no gradients, errors ``explained``: what a scene gets does not depend on its neighbors in a
+        batch, bit for bit."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode(), self.explained():
+                yield
+        finally:
+            torch.set_num_threads(threads)
+
     def state(self) -> dict[str, Tensor]:
         """Weights by name, ``encoder.*`` and ``model.*``."""
         parts = (("encoder", self.encoder), ("model", self.model))

@@ -66,14 +66,12 @@ class Learned(Planner):
         after: list[Any] = []
         size = self.config.micro_batch
         for first in range(0, len(scenes), size):
-            group, group_keys = scenes[first : first + size], keys[first : first + size]
-            missing = size - len(group)
-            features = build_features(self.network.features, [*group, *[group[-1]] * missing])
-            known = state[first : first + size]
-            group_keys = np.concatenate([group_keys, np.repeat(group_keys[-1:], missing)])
-            answer, time_s, rows = self._predict(features, group_keys, [*known, *[known[-1]] * missing])
-            parts.append({k: v[: len(group)] for k, v in answer.items()})
-            after += rows[: len(group)]
+            rows = np.minimum(np.arange(first, first + size), len(scenes) - 1)  # the last group is filled up
+            features = build_features(self.network.features, [scenes[i] for i in rows])
+            answer, time_s, cache = self._predict(features, keys[rows], [state[i] for i in rows])
+            count = min(len(scenes) - first, size)
+            parts.append({k: v[:count] for k, v in answer.items()})
+            after += cache[:count]
         found = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
         forecast = _forecast(obs, found, time_s)
         count = found["log_p"].shape[1]
@@ -94,31 +92,26 @@ class Learned(Planner):
         of the prediction. Times (T,). And the rows of the encoder's cache, from those of the step before."""
         import torch
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode(), self.network.explained():
-                tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
-                encoding, cache = self.network.encode(tensors, _stack(known))
-                prediction = self.network.model.sample(encoding, self.network.for_model(tensors), keys)
-                log_p = prediction.logits.double().log_softmax(-1)
-                log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
-                out: dict[str, NDArray[Any]] = {"ego": prediction.ego.double().numpy(), "log_p": log_p.numpy()}
-                out |= {
-                    "agent_id": features["agent_id"].view(np.uint64),
-                    "agent_valid": features["agent_valid"][..., -1],
-                }
-                others = prediction.agents
-                if others is not None and others.shape[1]:
-                    self._check_candidates("agents", others.shape[2], log_p.shape[1])
-                    joint = log_p.argmax(-1) if others.shape[2] > 1 else torch.zeros(len(others), dtype=torch.int64)
-                    out["others"] = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
-                for name, extra in prediction.extras.items():
-                    self._check_candidates(f"extras[{name!r}]", extra.shape[1], log_p.shape[1])
-                    out[EXTRA + name] = extra.numpy()
-                return out, prediction.time_s.double().numpy(), _split(cache, len(known))
-        finally:
-            torch.set_num_threads(threads)
+        with self.network.inference():
+            tensors: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in features.items()}
+            encoding, cache = self.network.encode(tensors, _stack(known))
+            prediction = self.network.model.sample(encoding, self.network.for_model(tensors), keys)
+            log_p = prediction.logits.double().log_softmax(-1)
+            log_p = log_p.masked_fill(prediction.logits <= torch.finfo(prediction.logits.dtype).min, -torch.inf)
+            out: dict[str, NDArray[Any]] = {"ego": prediction.ego.double().numpy(), "log_p": log_p.numpy()}
+            out |= {
+                "agent_id": features["agent_id"].view(np.uint64),
+                "agent_valid": features["agent_valid"][..., -1],
+            }
+            others = prediction.agents
+            if others is not None and others.shape[1]:
+                self._check_candidates("agents", others.shape[2], log_p.shape[1])
+                joint = log_p.argmax(-1) if others.shape[2] > 1 else torch.zeros(len(others), dtype=torch.int64)
+                out["others"] = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
+            for name, extra in prediction.extras.items():
+                self._check_candidates(f"extras[{name!r}]", extra.shape[1], log_p.shape[1])
+                out[EXTRA + name] = extra.numpy()
+            return out, prediction.time_s.double().numpy(), _split(cache, len(known))
 
     def _check_candidates(self, name: str, got: int, count: int) -> None:
         if got not in (1, count):

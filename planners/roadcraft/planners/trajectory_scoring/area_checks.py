@@ -87,7 +87,7 @@ def _parks_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, 
     count = rows_in_cell(map_arrays.parks, x, y, out, 0)
     if count == 0:
         return 0
-    p = map_arrays.parks
+    p = map_arrays.parks.layer
     return _keep_seen(_Outlines(p.points, p.rings, p.offsets), map_arrays.block[:0], patch, memo, x, y, out, count)
 
 
@@ -135,7 +135,7 @@ def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -
     for i in range(4):
         cx, cy = corners[i, 0], corners[i, 1]
         m = _lanes_at(map_arrays, patch, blocks, cx, cy, held[i])
-        if len(map_arrays.parks.offsets) > 1:
+        if len(map_arrays.parks.layer.offsets) > 1:
             for j in range(_parks_at(map_arrays, patch, parks, cx, cy, rows)):
                 if m < _MOST:
                     held[i, m] = -1 - rows[j]
@@ -154,17 +154,10 @@ def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any
     """
     rows = np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
-    lanes, hint, bare = map_arrays.lanes, np.full(5, -1, np.int64), len(map_arrays.parks.offsets) < 2
+    hint, bare = np.full(5, -1, np.int64), len(map_arrays.parks.layer.offsets) < 2
+    lanes, edge_at, edge, odd = map_arrays.lanes
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
-    tiles, starts, entries, points, edge_at, edge, odd = (
-        lanes.tiles,
-        lanes.starts,
-        lanes.entries,
-        lanes.points,
-        lanes.edge_at,
-        lanes.edge,
-        lanes.odd,
-    )
+    tiles, starts, entries, points = lanes.tiles, lanes.starts, lanes.entries, lanes.points
     left, right, low, high = patch[1, 0], patch[0, 0], patch[2, 1], patch[0, 1]
     hl, hw = 0.5 * vehicle_box[1], 0.5 * vehicle_box[2]
     for n in range(states.shape[0]):

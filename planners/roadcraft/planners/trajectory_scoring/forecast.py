@@ -13,8 +13,9 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, U8
 from roadcraft.core.driving.geometry.angles import normalize
+from roadcraft.core.scenario import ObjectKind
 
-LAST_MOVING_KIND = 2  # ObjectKind.BICYCLE: kinds up to here have a velocity
+LAST_MOVING_KIND = int(ObjectKind.BICYCLE)
 
 
 @njit(cache=True, nogil=True)

@@ -47,7 +47,7 @@ def aligned_lane(ego: F64, vehicle_box: F64, map_arrays: MapArrays, route: I64, 
         return best
     c, s = math.cos(ego[2]), math.sin(ego[2])
     box = np.array([ego[0] + vehicle_box[0] * c, ego[1] + vehicle_box[0] * s, c, s, vehicle_box[1], vehicle_box[2]])
-    lanes = map_arrays.lanes
+    lanes = map_arrays.lanes.layer
     return lane_under(lanes.points, lanes.rings, lanes.offsets, route, box)
 
 

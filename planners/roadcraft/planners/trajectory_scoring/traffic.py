@@ -13,9 +13,11 @@ from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.geometry.polygons import inside_ring
 from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.planners.trajectory_scoring.forecast import drift
 
-STATIC, VEHICLE, PEDESTRIAN, BICYCLE = 3, 0, 1, 2
+VEHICLE, PEDESTRIAN, BICYCLE = int(ObjectKind.VEHICLE), int(ObjectKind.PEDESTRIAN), int(ObjectKind.BICYCLE)
+STATIC = BICYCLE + 1  # and all kinds beyond
 
 
 class Traffic(NamedTuple):

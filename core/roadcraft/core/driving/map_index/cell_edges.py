@@ -18,29 +18,17 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.map_index.grid import MARGIN_M, heights_between
 from roadcraft.core.driving.map_index.index import TILE, LayerArrays, PolygonLayer, cell_at
 from roadcraft.core.driving.readonly import frozen
 
-_MARGIN_M = 1e-3  # an edge this near to a cell is listed in it, as in ``grid``
-
 
 class CellEdges(NamedTuple):
-    """A layer with, for its entry k, the edges ``edge[edge_at[k]:edge_at[k + 1]]`` (index of their first point) of its
+    """A layer, and for its entry k the edges ``edge[edge_at[k]:edge_at[k + 1]]`` (index of their first point) of its
     polygon that cross its cell, and odd[k]: whether the cell's lower left corner is inside by the even-odd rule.
     Covered cells list no edges."""
 
-    x: float
-    y: float
-    cell: float
-    nx: int
-    ny: int
-    tiles: NDArray[np.int32]
-    tile_at: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    entries: NDArray[np.int32]
-    points: F64
-    rings: I64
-    offsets: I64
+    layer: LayerArrays
     edge_at: I64
     edge: NDArray[np.int32]
     odd: Mask
@@ -49,7 +37,7 @@ class CellEdges(NamedTuple):
 def cell_edges(layer: PolygonLayer) -> CellEdges:
     """The edges by cell of a layer. Takes about 0.1 us per edge and cell, once per map."""
     edge_at, edge, odd = _fill(layer.arrays)
-    return CellEdges(*layer.arrays, frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_))
+    return CellEdges(layer.arrays, frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_))
 
 
 @small_njit
@@ -63,10 +51,8 @@ def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> boo
     """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the
     point lay a hair higher and a smaller hair to the right, for every count alike: maps drawn on whole metres have
     vertices at the corners of cells."""
-    side = _side(ax, ay, bx, by, x, y)
-    if side == 0.0:
-        side = bx - ax if bx != ax else ay - by
-    return side > 0.0
+    side = orientation(ax, ay, bx, by, x, y)
+    return side > 0 or (side == 0 and (bx > ax or (bx == ax and ay > by)))
 
 
 @small_njit
@@ -75,19 +61,15 @@ def _cells_of(layer: LayerArrays, i: int, column: int) -> tuple[int, int]:
     ax, ay, bx, by = layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
     if ax > bx:
         ax, ay, bx, by = bx, by, ax, ay
-    left, right = layer.x + column * layer.cell - _MARGIN_M, layer.x + (column + 1) * layer.cell + _MARGIN_M
+    left, right = layer.x + column * layer.cell - MARGIN_M, layer.x + (column + 1) * layer.cell + MARGIN_M
     if bx < left or ax > right:
         return 1, 0
-    ya, yb = ay, by
-    if bx - ax > _MARGIN_M:
-        slope = (by - ay) / (bx - ax)
-        if left > ax:
-            ya = ay + (left - ax) * slope
-        if right < bx:
-            yb = ay + (right - ax) * slope
-    low = math.floor((min(ya, yb) - _MARGIN_M - layer.y) / layer.cell)
-    high = math.floor((max(ya, yb) + _MARGIN_M - layer.y) / layer.cell)
-    return max(int(low), 0), min(int(high), layer.ny - 1)
+    low, high = heights_between(left, right, ax, ay, bx, by)
+    first, last = (
+        math.floor((low - MARGIN_M - layer.y) / layer.cell),
+        math.floor((high + MARGIN_M - layer.y) / layer.cell),
+    )
+    return max(int(first), 0), min(int(last), layer.ny - 1)
 
 
 @small_njit
@@ -116,8 +98,8 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], Mask]:
         for row in range(len(layer.offsets) - 1):
             for r in range(layer.offsets[row], layer.offsets[row + 1]):
                 for i in range(layer.rings[r], layer.rings[r + 1] - 1):
-                    lo = min(layer.points[i, 0], layer.points[i + 1, 0]) - _MARGIN_M - layer.x
-                    hi = max(layer.points[i, 0], layer.points[i + 1, 0]) + _MARGIN_M - layer.x
+                    lo = min(layer.points[i, 0], layer.points[i + 1, 0]) - MARGIN_M - layer.x
+                    hi = max(layer.points[i, 0], layer.points[i + 1, 0]) + MARGIN_M - layer.x
                     for column in range(
                         max(math.floor(lo / layer.cell), 0),
                         min(math.floor(hi / layer.cell), layer.nx - 1) + 1,
@@ -158,15 +140,6 @@ def _fill(layer: LayerArrays) -> tuple[I64, NDArray[np.int32], Mask]:
 
 
 @small_njit
-def _side(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
-    """Positive where (x, y) lies left of a -> b, negative right of it, 0 on it; exact."""
-    left, right = (ax - x) * (by - y), (ay - y) * (bx - x)
-    if abs(left - right) > 1e-15 * (abs(left) + abs(right)):
-        return left - right
-    return float(orientation(ax, ay, bx, by, x, y))
-
-
-@small_njit
 def holds_from_corner(
     points: F64, edge: NDArray[np.int32], first: int, last: int, odd: bool, corner: tuple[float, float], x: float,
     y: float,
@@ -182,10 +155,10 @@ def holds_from_corner(
         i = edge[n]
         ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
         if (ay > y) != (by > y):
-            here = _side(ax, ay, bx, by, x, y)
-            if here == 0.0:
+            here = orientation(ax, ay, bx, by, x, y)
+            if here == 0:
                 return False
-            if (here > 0.0) != _left(ax, ay, bx, by, cx, y):
+            if (here > 0) != _left(ax, ay, bx, by, cx, y):
                 odd = not odd
         elif (
             (ay == y and by == y and min(ax, bx) <= x <= max(ax, bx)) or (bx == x and by == y) or (ax == x and ay == y)
@@ -200,15 +173,16 @@ def holds_from_corner(
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
     """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most
     ``len(out)``."""
-    column, line = math.floor((x - cells.x) / cells.cell), math.floor((y - cells.y) / cells.cell)
-    if not (0 <= column < cells.nx and 0 <= line < cells.ny):
+    layer, edge_at, edge, odd = cells
+    column, line = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
+    if not (0 <= column < layer.nx and 0 <= line < layer.ny):
         return at
-    cell = cell_at(cells.tiles, cells.nx, int(column), int(line))
+    cell = cell_at(layer.tiles, layer.nx, int(column), int(line))
     if cell < 0:
         return at
-    corner = (cells.x + column * cells.cell, cells.y + line * cells.cell)
-    entries, points, edge, edge_at, odd = cells.entries, cells.points, cells.edge, cells.edge_at, cells.odd
-    for k in range(cells.starts[cell], cells.starts[cell + 1]):
+    corner = (layer.x + column * layer.cell, layer.y + line * layer.cell)
+    entries, points = layer.entries, layer.points
+    for k in range(layer.starts[cell], layer.starts[cell + 1]):
         e = entries[k]
         if at < len(out) and (
             e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.polygons import inside
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.readonly import Index
 
-_MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
+MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates
 
 
 class _Grid(NamedTuple):
@@ -83,9 +84,22 @@ def _extent(points: F64, first: Index, last: Index, axis: int, start: float, cel
 
 @njit(cache=True, nogil=True)
 def _span(low: float, high: float, start: float, cell: float, n: int) -> tuple[int, int]:
-    a = math.floor((low - _MARGIN_M - start) / cell)
-    b = math.floor((high + _MARGIN_M - start) / cell)
+    a = math.floor((low - MARGIN_M - start) / cell)
+    b = math.floor((high + MARGIN_M - start) / cell)
     return min(max(a, 0), n - 1), min(max(b, 0), n - 1)
+
+
+@small_njit
+def heights_between(left: float, right: float, ax: float, ay: float, bx: float, by: float) -> tuple[float, float]:
+    """Least and greatest y of an edge, ax <= bx, between two verticals that it comes near."""
+    ya, yb = ay, by
+    if bx - ax > MARGIN_M:
+        slope = (by - ay) / (bx - ax)
+        if left > ax:
+            ya = ay + (left - ax) * slope
+        if right < bx:
+            yb = ay + (right - ax) * slope
+    return min(ya, yb), max(ya, yb)
 
 
 @njit(cache=True, nogil=True)
@@ -98,14 +112,7 @@ def _mark(points: F64, i: int, grid: _Grid, c0: int, r0: int, crossed: Mask) -> 
         ax, ay, bx, by = bx, by, ax, ay
     first, last = _span(ax, bx, x0, cell, nx)
     for column in range(first, last + 1):
-        ya, yb = ay, by
-        if bx - ax > _MARGIN_M:
-            left, right = x0 + column * cell - _MARGIN_M, x0 + (column + 1) * cell + _MARGIN_M
-            slope = (by - ay) / (bx - ax)
-            if left > ax:
-                ya = ay + (left - ax) * slope
-            if right < bx:
-                yb = ay + (right - ax) * slope
-        low, high = _span(min(ya, yb), max(ya, yb), y0, cell, ny)
+        left, right = x0 + column * cell - MARGIN_M, x0 + (column + 1) * cell + MARGIN_M
+        low, high = _span(*heights_between(left, right, ax, ay, bx, by), y0, cell, ny)
         for row in range(low, high + 1):
             crossed[row - r0, column - c0] = True

@@ -114,9 +114,8 @@ def field_of_layer(layer: PolygonLayer) -> RoadField:
     head[ask] = np.arange(int(ask.sum()))
     first = np.concatenate([[0], np.cumsum(count[ask])])
     asked = entries[np.repeat(ask, count)]
-    grid = (cells.x, cells.y, cells.cell)
-    polygons = (cells.points, cells.edge_at, cells.edge, cells.odd)
-    return _one(False, grid, (cells.nx, cells.ny), head, first, asked, polygons=polygons)
+    grid, polygons = cells.layer, (cells.layer.points, cells.edge_at, cells.edge, cells.odd)
+    return _one(False, (grid.x, grid.y, grid.cell), (grid.nx, grid.ny), head, first, asked, polygons=polygons)
 
 
 def _dense(layer: PolygonLayer) -> tuple[I64, NDArray[np.int32]]:

@@ -81,19 +81,13 @@ class TokenAgents(AgentPolicy):
         for s, b in zip(states, rows, strict=True):
             seen = replace(obs.select([b]), objects_past=stack_objects(s.past))
             scenes += scenes_of(seen, spec)
-        missing = self.config.micro_batch - len(scenes)
-        features = build_features(spec, [*scenes, *[scenes[-1]] * missing])
-        chosen = np.concatenate([keys[list(rows)], np.repeat(keys[rows[-1:]], missing)])
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode():
-                tensors = {k: torch.from_numpy(v) for k, v in features.items()}
-                encoding, _ = self.network.encode(tensors, None)
-                c, seen = self.config, self.network.for_model(tensors)
-                drawn = self.network.model.next_motions(encoding, seen, chosen, c.temperature, c.top_k).double().numpy()
-        finally:
-            torch.set_num_threads(threads)
+        some = np.minimum(np.arange(self.config.micro_batch), len(scenes) - 1)  # the last group is filled up
+        features = build_features(spec, [scenes[i] for i in some])
+        with self.network.inference():
+            tensors = {k: torch.from_numpy(v) for k, v in features.items()}
+            encoding, _ = self.network.encode(tensors, None)
+            c, seen, chosen = self.config, self.network.for_model(tensors), keys[[rows[i] for i in some]]
+            drawn = self.network.model.next_motions(encoding, seen, chosen, c.temperature, c.top_k).double().numpy()
         motions = np.concatenate([drawn[..., :2], np.arctan2(drawn[..., 3:], drawn[..., 2:3])], -1)
         return features["agent_id"][: len(scenes), : motions.shape[1]], motions[: len(scenes)]
 

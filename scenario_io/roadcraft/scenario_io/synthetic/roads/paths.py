@@ -17,7 +17,7 @@ from roadcraft.scenario_io.synthetic.roads.junction import Control, Crosswalk
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
 STEP = 0.5  # metres between path points
-NO_GATE, WALK_GATE = 0, 9
+WALK_GATE = 9
 
 
 @dataclass(frozen=True)

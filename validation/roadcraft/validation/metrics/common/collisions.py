@@ -18,7 +18,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.routes import corners
-from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
+from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
 
 _STOPPED_MPS = 0.05
 
@@ -29,6 +29,9 @@ class CollisionType(IntEnum):
     ACTIVE_FRONT = 2
     ACTIVE_REAR = 3
     ACTIVE_LATERAL = 4
+
+
+_STOPPED_EGO, _STOPPED_TRACK, _ACTIVE_FRONT, _ACTIVE_REAR, _ACTIVE_LATERAL = (int(t) for t in CollisionType)
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,15 @@ def _contacts(
             c = ego_corners[i]
             angle = relative_angle(ego[i, 0], ego[i, 1], cosine(h), sine(h), ox, oy)
             if speed[i] <= _STOPPED_MPS:
-                what = 0
-            elif kind[r] > 2 or object_speed[r] <= _STOPPED_MPS:
-                what = 1
+                what = _STOPPED_EGO
+            elif kind[r] > LAST_MOVING or object_speed[r] <= _STOPPED_MPS:
+                what = _STOPPED_TRACK
             elif angle > BEHIND_RAD:
-                what = 3
+                what = _ACTIVE_REAR
             elif segment_touches(c[0, 0], c[0, 1], c[3, 0], c[3, 1], box_corners(ox, oy, oh, ol, ow)):
-                what = 2
+                what = _ACTIVE_FRONT
             else:
-                what = 4
+                what = _ACTIVE_LATERAL
             steps[count], rows[count], types[count] = i, r, what
             count += 1
     return steps[:count], rows[:count], types[:count], first

@@ -9,6 +9,9 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.geometry.boxes import overlap
+from roadcraft.core.scenario import ObjectKind
+
+LAST_MOVING = int(ObjectKind.BICYCLE)
 
 
 class ObjectRows(NamedTuple):

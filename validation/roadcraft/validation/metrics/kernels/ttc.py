@@ -12,7 +12,7 @@ from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
+from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
 
 _STOPPED_MPS = 0.005
 
@@ -79,7 +79,7 @@ def time_to_collision(
             angle = relative_angle(ego[i, 0], ego[i, 1], c, s, ox, oy)
             if not (angle < AHEAD_RAD or (wide and not angle > BEHIND_RAD)):
                 continue
-            v = object_speed[r] if kind[r] <= 2 else 0.0
+            v = object_speed[r] if kind[r] <= LAST_MOVING else 0.0
             odx, ody = math.cos(oh) * v * dt, math.sin(oh) * v * dt
             fx, fy, fl = _elongated(ox, oy, object_box[r, 3], odx, ody, dt, horizon)
             if in_collision((ex, ey, h, longer, width), (fx, fy, oh, fl, object_box[r, 4])):
