@@ -87,6 +87,23 @@ def test_new_writes_a_package_that_passes_its_own_tests(tmp_path: Path) -> None:
     assert "mine/tests/test_my_planner.py is there already; choose another name" in again.stderr
 
 
+def test_what_a_plugin_raises_is_told_in_a_line(tmp_path: Path) -> None:
+    site = install(tmp_path / "site", "acme-tools", {"acme": "acme_tools.plugin"})
+    (site / "acme_tools").mkdir()
+    hook = "@hookimpl\ndef roadcraft_commands():\n    return [CommandSpec('fall', 'Falls.', 'acme_tools.fall:fall')]\n"
+    (site / "acme_tools" / "plugin.py").write_text(f"from roadcraft.core import CommandSpec, hookimpl\n{hook}")
+    (site / "acme_tools" / "fall.py").write_text("def fall():\n    int('much')\n")
+    done = process("fall", env=environment(site))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: acme-tools 1.0, {site}/acme_tools/fall.py, line 2, in fall: ValueError: invalid literal for int() "
+        "with base 10: 'much' (roadcraft --traceback fall ... says more)\n"
+    )
+    whole = process("--traceback", "fall", env=environment(site))
+    assert whole.returncode == 1
+    assert "Traceback" in whole.stderr
+
+
 def test_templates_are_typed_and_every_kind_has_one(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     assert {*KINDS, "command"} == set(TEMPLATES)
@@ -103,6 +120,18 @@ def test_new_adds_only_to_a_package(tmp_path: Path) -> None:
     refused = roadcraft("new", "metric", "third", "--out", "other", cwd=tmp_path)
     assert refused.returncode == 2
     assert "other is there already, not empty, and no package of `roadcraft new`" in refused.stderr
+    package = tmp_path / "laid"
+    (package / "src" / "laid").mkdir(parents=True)
+    (package / "pyproject.toml").write_text('[project.entry-points.roadcraft]\nlaid = "laid.plugin"\n')
+    refused = roadcraft("new", "metric", "third", "--out", "laid", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "names laid, but neither laid/__init__.py nor src/laid/__init__.py is there" in refused.stderr
+    (package / "src" / "laid" / "__init__.py").touch()
+    added = roadcraft("new", "command", "third", "--out", "laid", cwd=tmp_path)
+    assert added.stdout.endswith("see it in `roadcraft --help`\n")
+    assert (package / "src" / "laid" / "third_plugin.py").is_file()
+    refused = roadcraft("new", "metric", "class", cwd=tmp_path)
+    assert refused.stderr == "error: 'class' is a word of Python; choose another name\n"
     refused = roadcraft("new", "metrik", "third", "--out", "other/notes.txt", cwd=tmp_path)
     assert "cannot write a 'metrik'; did you mean 'metric'?" in refused.stderr
     refused = roadcraft("new", "metric", "third", "--out", "other/notes.txt", cwd=tmp_path)

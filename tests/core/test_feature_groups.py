@@ -98,6 +98,21 @@ class Wider(Gap):
         return super().tensors() | {"gap": FeatureTensor("distances", ("gap.count",), EgoColumn, mirror=Mirror())}
 
 
+class Typeless(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("distances", dtype="flout32", mirror=Mirror())}
+
+
+class Untensored(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": 3}  # type: ignore[dict-item]
+
+
+class Crooked(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("distances", ("gap.count",), EgoColumn, mirror=Mirror(negate=(99,)))}
+
+
 @pytest.fixture
 def offer(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Registers a class of this module as the group ``gap`` of the package ``acme``."""
@@ -190,6 +205,9 @@ def test_an_encoder_sees_the_last_ones_of_what_is_shared(offer: Any) -> None:
         (Clashing, r"'map' of roadcraft and feature group 'gap' of acme both have a tensor 'lane'"),
         (Needy, r"'gap' of acme needs the group 'nobody'"),
         (Unwritten, r"'gap' of acme is a TensorGroup without write.* derive it from FeatureGroup"),
+        (Typeless, r"'gap' of acme: tensor 'gap': dtype 'flout32' is not a type of NumPy, such as float32"),
+        (Untensored, r"'gap' of acme: tensor 'gap': 3 is not a FeatureTensor"),
+        (Crooked, r"'gap' of acme: tensor 'gap': mirror names column 99, the columns are 0 to "),
         (GapConfig, r"'gap' of acme is a GapConfig, not a FeatureGroup"),
     ],
 )

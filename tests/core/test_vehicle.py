@@ -62,8 +62,10 @@ def test_bad_vehicle_files_are_named_with_unit_and_key(tmp_path: Path, text: str
 
 
 def test_an_unknown_vehicle_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"there is no vehicle 'pacfica'; did you mean 'pacifica'\?"):
+    with pytest.raises(ConfigError, match=r"there is no vehicle 'pacfica'; did you mean 'pacifica'\? known: "):
         load_vehicle("pacfica")
+    with pytest.raises(ConfigError, match=r"there is no vehicle 'nix'; known: .*pacifica"):
+        load_vehicle("nix")
 
 
 def test_a_vehicle_without_a_name_bears_its_files(tmp_path: Path) -> None:

@@ -154,6 +154,10 @@ def test_extras_stay_with_their_candidates(checkpoint: Path, tiny_world: Any, mo
     extras={"odd": torch.zeros(4, 4)}))  # fmt: skip
     with pytest.raises(PluginError, match=r"extras\['odd'\] is of 4 candidates; there must be 1, or all 6"):
         planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))
+    monkeypatch.setattr(type(planner.network.model), "sample", lambda self, *args: replace(sample(self, *args),
+    extras={"odd": torch.zeros(7, 1)}))  # fmt: skip
+    with pytest.raises(PluginError, match=r"extras\['odd'\] begins with \(7, 1\); there must be 4 scenes"):
+        planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))
 
 
 def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny_world: Any) -> None:

@@ -102,6 +102,9 @@ def _build_app() -> typer.Typer:
             bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
         ] = False,
         no_plugins: Annotated[bool, typer.Option("--no-plugins", help="Leave third-party plugins out.")] = False,
+        whole: Annotated[
+            bool, typer.Option("--traceback", help="Print the whole traceback where a plugin raises.")
+        ] = False,
     ) -> None:
         pass
 
@@ -169,6 +172,25 @@ def _run(words: list[str]) -> None:
         )
         print(f"error: {e.filename or 'a file'}: {e.strerror}.{remedy}", file=sys.stderr)
         sys.exit(4)
+    except Exception as e:
+        if "--traceback" in leading or not (place := _third_party_place(e)):
+            raise
+        line = f"error: {place}: {type(e).__name__}: {e} (roadcraft --traceback {' '.join(words[:1])} ... says more)"
+        print(line, file=sys.stderr)
+        sys.exit(2)
+
+
+def _third_party_place(error: Exception) -> str:
+    """Package, file, line and function of the innermost third-party code that an error came through; empty where there
+    is none."""
+    offered = [*registry().plugins(), *registry().commands()]
+    owners = {p.spec.target.split(".")[0].split(":")[0]: p for p in offered if not p.ours}
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if p := owners.get(frame.f_globals.get("__name__", "").split(".")[0]):
+            code = frame.f_code
+            found = f"{p.provider} {p.version}, {code.co_filename}, line {line}, in {code.co_name}"
+    return found
 
 
 def _warn_of_faults() -> None:

@@ -148,8 +148,9 @@ def new(
     from roadcraft.core.scaffold import write_package
 
     folder = write_package(kind, name, out or Path(name))
+    listing = "roadcraft --help" if kind == "command" else f"roadcraft plugins {kind}"
     print(
         f"wrote {kind} {name} into {folder}: install it with `pip install -e {folder}`, test it with `pytest "
         f"{folder}`, "
-        f"see it in `roadcraft plugins {kind}`"
+        f"see it in `{listing}`"
     )

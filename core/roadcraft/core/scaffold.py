@@ -133,7 +133,9 @@ def write_package(kind: str, name: str, folder: Path) -> Path:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"cannot write a {kind!r}; {hint}kinds: {', '.join(_KINDS)}")
     plugin = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", plugin) or keyword.iskeyword(plugin):
+    if keyword.iskeyword(plugin):
+        raise ConfigError(f"{name!r} is a word of Python; choose another name")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", plugin):
         raise ConfigError(f"{name!r} is not a usable name: lower-case letters, digits and _ , a letter first")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; choose another with --out")
@@ -164,9 +166,15 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
             "choose another with --out"
         )
     home = entry.group(1)
+    place = next((p for p in (home, f"src/{home}") if (folder / p / "__init__.py").is_file()), None)
+    if place is None:
+        raise ConfigError(
+            f"{project}: {_ENTRY_POINTS} names {home}, but neither {home}/__init__.py nor "
+            f"src/{home}/__init__.py is there"
+        )
     new = {
-        f"{home}/{plugin}_plugin.py": _rendered("plugin.py", kind, plugin, home),
-        f"{home}/{plugin}.py": _rendered(f"{kind}.py", kind, plugin, home),
+        f"{place}/{plugin}_plugin.py": _rendered("plugin.py", kind, plugin, home),
+        f"{place}/{plugin}.py": _rendered(f"{kind}.py", kind, plugin, home),
         f"tests/test_{plugin}.py": _rendered("test.py", kind, plugin, home),
     }
     for target in new:

@@ -101,9 +101,9 @@ def load_vehicle(name: str = "pacifica", file: str | None = None) -> Vehicle:
 def _known(name: str) -> Vehicle:
     if name not in vehicle_names():
         near = get_close_matches(name, vehicle_names(), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
-            f"there is no vehicle {name!r}{hint} known: {', '.join(vehicle_names())}; a file of your own: "
+            f"there is no vehicle {name!r}; {hint}known: {', '.join(vehicle_names())}; a file of your own: "
             "vehicle=my_truck.yaml"
         )
     return read_vehicle(_FOLDER / f"{name}.yaml")

@@ -105,18 +105,25 @@ class Learned(Planner):
             }
             others = prediction.agents
             if others is not None and others.shape[1]:
-                self._check_candidates("agents", others.shape[2], log_p.shape[1])
+                self._check_shape("agents", (len(others), others.shape[2]), log_p.shape)
                 joint = log_p.argmax(-1) if others.shape[2] > 1 else torch.zeros(len(others), dtype=torch.int64)
                 out["others"] = others[torch.arange(len(others)), :, joint, :, :4].double().numpy()
             for name, extra in prediction.extras.items():
-                self._check_candidates(f"extras[{name!r}]", extra.shape[1], log_p.shape[1])
+                self._check_shape(f"extras[{name!r}]", extra.shape, log_p.shape)
                 out[EXTRA + name] = extra.numpy()
             return out, prediction.time_s.double().numpy(), _split(cache, len(known))
 
-    def _check_candidates(self, name: str, got: int, count: int) -> None:
-        if got not in (1, count):
+    def _check_shape(self, name: str, got: Sequence[int], log_p: Sequence[int]) -> None:
+        """Refuse a tensor that does not begin with the (B, K or 1) of ``log_p`` (B, K)."""
+        batch, count = log_p
+        if len(got) < 2 or got[0] != batch:
             raise PluginError(
-                f"{self.config.checkpoint}: Prediction.{name} is of {got} candidates; "
+                f"{self.config.checkpoint}: Prediction.{name} begins with {tuple(got[:2])}; "
+                f"there must be {batch} scenes, as in Prediction.ego, and 1 or all {count} candidates"
+            )
+        if got[1] not in (1, count):
+            raise PluginError(
+                f"{self.config.checkpoint}: Prediction.{name} is of {got[1]} candidates; "
                 f"there must be 1, or all {count} of Prediction.ego"
             )
 

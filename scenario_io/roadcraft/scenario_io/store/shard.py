@@ -128,7 +128,8 @@ class Shard:
                 self._check_size(size, expect_bytes)
                 self._data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
         except OSError as e:
-            raise DataError(f"cannot be opened: {e.strerror or e}", where=str(path)) from e
+            remedy = ANEW.removeprefix("delete this file and ") if isinstance(e, FileNotFoundError) else ""
+            raise DataError(f"cannot be opened: {e.strerror or e}", where=str(path), remedy=remedy) from e
         self._start, tensors, self._members = self._read_header(size)
         self._tensors: list[dict[str, tuple[str, list[int], int]]] = [{} for _ in self._members]
         for name, t in tensors.items():

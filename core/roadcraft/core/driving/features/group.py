@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.features.columns import FeatureColumn
@@ -152,6 +153,8 @@ def ordered(groups: Mapping[str, Any]) -> dict[str, TensorGroup]:
                     f"{provided(owner[tensor])} and {provided(name)} both have a tensor {tensor!r}; rename one"
                 )
             owner[tensor] = name
+            if why := _unusable(tensors[tensor]):
+                raise PluginError(f"{provided(name)}: tensor {tensor!r}: {why}")
     out: dict[str, TensorGroup] = {}
 
     def add(name: str, path: Sequence[str]) -> None:
@@ -167,6 +170,21 @@ def ordered(groups: Mapping[str, Any]) -> dict[str, TensorGroup]:
     for name in made:
         add(name, [])
     return out
+
+
+def _unusable(tensor: Any) -> str:
+    """Why a declared tensor cannot be made; empty where it can."""
+    if not isinstance(tensor, FeatureTensor):
+        return f"{tensor!r} is not a FeatureTensor"
+    try:
+        np.dtype(tensor.dtype)
+    except TypeError:
+        return f"dtype {tensor.dtype!r} is not a type of NumPy, such as float32, int64 or bool"
+    if isinstance(tensor.mirror, Mirror) and tensor.columns is not None:
+        named = {*tensor.mirror.negate, *(c for pair in tensor.mirror.swap for c in pair)}
+        if beyond := sorted(c for c in named if not 0 <= c < len(tensor.columns)):
+            return f"mirror names column {beyond[0]}, the columns are 0 to {len(tensor.columns) - 1}"
+    return ""
 
 
 def provided(name: str) -> str:
