@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Mask, Ragged, offsets_of, read_only
+from roadcraft.core.arrays import F64, I64, U8, Mask, Ragged, offsets_of, read_only
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.validation.simulation.ragged import ranges
+from roadcraft.validation.simulation.ragged import ranges, select
 
 HISTORY_S = 2.0
 
@@ -24,7 +24,11 @@ def history_size(interval_s: float) -> int:
 
 
 class _Lasting(NamedTuple):
-    """What an observation holds of its scenarios that no step changes; it is gathered again when a scenario ends."""
+    """What the log knows of the R running scenarios; it is gathered again when one ends.
+
+    By iteration: iteration and time_us (N, R) int64; until_us (N, R): the time that a plan must reach; expert (N, R,
+    10); light rows ``light_offsets[i, r]:light_offsets[i, r + 1]``, light_offsets (N, R + 1).
+    """
 
     scenarios: tuple[Scenario, ...]
     token: tuple[str, ...]
@@ -33,6 +37,14 @@ class _Lasting(NamedTuple):
     route: Ragged
     goal: F64
     has_goal: Mask
+    at: I64 | slice
+    iteration: I64
+    time_us: I64
+    until_us: I64
+    expert: F64
+    light_offsets: I64
+    light_lane: I64
+    light_state: U8
 
 
 class BatchLog:
@@ -99,28 +111,26 @@ class BatchLog:
         self.goal = np.array([np.zeros(3) if g is None else g for g in goals])
         self.has_goal = np.array([g is not None for g in goals])
 
-    def lights(self, rows: I64, iteration: int) -> Lights:
-        offsets, index = ranges(self.light_low[rows, iteration], self.light_count[rows, iteration])
-        return Lights(offsets, self.light_lane[index], self.light_state[index])
-
     def observe(
         self, rows: I64, iteration: int, objects: Objects, past: Objects | None, with_log: bool
     ) -> ObservationBatch:
         """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the
         simulation."""
-        window = slice(iteration, iteration + self.size)
-        lasting = self._lasting_of(rows)
+        window, i = slice(iteration, iteration + self.size), iteration
+        lasting = self.of(rows)
+        at, low = lasting.at, lasting.light_offsets[i]
+        lit = slice(low[0], low[-1])
         return ObservationBatch(
             token=lasting.token,
-            iteration=np.full(len(rows), iteration, np.int64),
-            time_us=self.time_us[rows, iteration],
+            iteration=lasting.iteration[i],
+            time_us=lasting.time_us[i],
             interval_s=lasting.interval_s,
-            ego_past=self.ego[rows, window],
-            ego_past_us=self.ego_us[rows, window],
-            ego_past_valid=self.ego_valid[rows, window],
-            joints=self.joints[rows, iteration],
+            ego_past=np.array(self.ego[at, window]),  # copies: what a planner keeps does not change
+            ego_past_us=np.array(self.ego_us[at, window]),
+            ego_past_valid=np.array(self.ego_valid[at, window]),
+            joints=np.array(self.joints[at, i]),
             objects=objects,
-            lights=self.lights(rows, iteration),
+            lights=Lights(low - low[0], lasting.light_lane[lit], lasting.light_state[lit]),
             maps=lasting.maps,
             route=lasting.route,
             goal=lasting.goal,
@@ -128,16 +138,13 @@ class BatchLog:
             vehicle=self.vehicle,
             objects_past=past,
             scenarios=lasting.scenarios if with_log else None,
-            layers=tuple(read_only(s.drive.layers.at(int(s.frames[iteration]))) for s in lasting.scenarios)
+            layers=tuple(read_only(s.drive.layers.at(int(s.frames[i]))) for s in lasting.scenarios)
             if self.has_layers
             else (),
         ).locked()
 
-    def running(self, rows: I64) -> tuple[Scenario, ...]:
-        """The scenarios of ``rows``."""
-        return self._lasting_of(rows).scenarios
-
-    def _lasting_of(self, rows: I64) -> _Lasting:
+    def of(self, rows: I64) -> _Lasting:
+        """What the log knows of the running scenarios ``rows`` (ascending)."""
         if rows is not self._running:
             self._running, self._lasting = rows, self._gather(rows)
         return self._lasting
@@ -145,17 +152,34 @@ class BatchLog:
     def _gather(self, rows: I64) -> _Lasting:
         some = tuple(self.scenarios[b] for b in rows.tolist())
         offsets, index = ranges(self.route_low[rows], self.route_low[rows + 1] - self.route_low[rows])
-        return _Lasting(
-            some,
-            tuple(s.token for s in some),
-            tuple(s.map for s in some),
-            self.interval_s[rows],
-            Ragged(self.route_values[index], offsets),
-            self.goal[rows],
-            self.has_goal[rows],
+        time_us = np.ascontiguousarray(self.time_us[rows].T)
+        until_us, step = np.roll(time_us, -1, axis=0), np.arange(len(time_us))[:, None]
+        until_us = np.where(step < self.count[rows] - 2, until_us, time_us)
+        low, count = self.light_low[rows].T, self.light_count[rows].T
+        of_light, lit = ranges(low.ravel(), count.ravel())
+        ends = np.arange(len(time_us))[:, None] * len(rows) + np.arange(len(rows) + 1)
+        return read_only(
+            _Lasting(
+                some,
+                tuple(s.token for s in some),
+                tuple(s.map for s in some),
+                self.interval_s[rows],
+                Ragged(self.route_values[index], offsets),
+                self.goal[rows],
+                self.has_goal[rows],
+                select(rows, len(self.scenarios)),
+                np.broadcast_to(step, time_us.shape).copy(),
+                time_us,
+                until_us,
+                np.ascontiguousarray(self.expert[rows].transpose(1, 0, 2)),
+                of_light[ends],
+                self.light_lane[lit],
+                self.light_state[lit],
+            )
         )
 
     def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:
         """Ego's states at the next iteration."""
-        self.ego[rows, self.size + iteration] = ego
-        self.joints[rows, iteration + 1] = joints
+        at = select(rows, len(self.scenarios))
+        self.ego[at, self.size + iteration] = ego
+        self.joints[at, iteration + 1] = joints

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import cache
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from roadcraft.core.arrays import I64
+from roadcraft.core.arrays import I64, read_only
 
 T = TypeVar("T")
 _WORDS = 1000  # characters of an exception's text in a line; its traceback has it whole
@@ -47,10 +48,15 @@ def told(raised: BaseException) -> str:
     return f"{type(raised).__name__}: {words}" if words else type(raised).__name__
 
 
+@cache
+def _all_rows(count: int) -> I64:
+    return read_only(np.arange(count, dtype=np.int64))
+
+
 def isolated(call: Callable[[I64 | None], T], count: int) -> Parts[T]:
     """``call(None)`` for all ``count`` scenarios at once; if it raises, ``call([b])`` for each, from the same state."""
     try:
-        return Parts([(np.arange(count, dtype=np.int64), call(None))], {})
+        return Parts([(_all_rows(count), call(None))], {})
     except BaseException as e:
         if not is_fault(e):
             raise

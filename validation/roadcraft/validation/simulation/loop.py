@@ -237,9 +237,7 @@ class _Run:
         self, obs: ObservationBatch, plan: Plan, best: F64, score: F64, i: int
     ) -> tuple[ObservationBatch, Plan, F64]:
         """Drop the scenarios whose plan breaks the contract."""
-        last = self.log.count[self.rows] - 2 <= i
-        until = self.log.time_us[self.rows, np.minimum(i + 1, self.log.time_us.shape[1] - 1)]
-        until = np.where(last, obs.time_us, until)
+        until = self.log.of(self.rows).until_us[i]
         codes = check(plan, best, score, obs.time_us, until, int(self.controller.min_plan_s * 1e6))
         if codes.any():
             for r in np.flatnonzero(codes):
@@ -252,14 +250,14 @@ class _Run:
     def _control(self, obs: ObservationBatch, plan: Plan | None, best: F64, i: int) -> ObservationBatch:
         assert plan is not None
         assert plan.length is not None
-        rows = self.rows
+        rows, log = self.rows, self.log.of(self.rows)
         self.watch.call("controller", i)
         job = Driven(
             obs.time_us,
-            self.log.time_us[rows, i + 1],
+            log.time_us[i + 1],
             frozen(obs.ego),
             obs.joints,
-            self.log.expert[rows, i + 1],
+            log.expert[i + 1],
             plan.time_us,
             best,
             plan.length,
@@ -268,8 +266,8 @@ class _Run:
         parts = isolated(lambda r: self._moved(job if r is None else read_only(job.select(r))), len(rows))
         obs = self._survive(parts, obs, i, "controller")
         if parts.parts:
-            ego = np.concatenate([e for _, (e, _) in parts.parts])
-            joints = np.concatenate([j for _, (_, j) in parts.parts])
+            moved = [answer for _, answer in parts.parts]
+            ego, joints = moved[0] if len(moved) == 1 else map(np.concatenate, zip(*moved, strict=True))
             self.log.advance(self.rows, i, ego, joints)
         self._lap("control")
         return obs
@@ -296,7 +294,7 @@ class _Run:
     def _move_agents(self, obs: ObservationBatch, i: int) -> None:
         self.watch.call("agents.step", i)
         keys = self._of_running(self.agent_keys[i + 1])
-        scenarios = self.log.running(self.rows)
+        scenarios = self.log.of(self.rows).scenarios
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             if r is None:

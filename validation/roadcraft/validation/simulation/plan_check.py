@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numba import njit
 
@@ -23,13 +21,14 @@ def contiguous(plan: Plan, count: int) -> Plan:
     if not isinstance(plan, Plan):
         raise PluginError(f"a planner returns (Plan, state); the first is a {type(plan).__name__}")
     a = plan_arrays(plan, count)
-    return replace(
-        plan,
-        time_us=frozen(a.time_us, _INT64),
-        states=frozen(a.states),
-        scores=frozen(a.scores),
-        length=frozen(a.length, _INT64),
-        controls=None if a.controls is None else frozen(a.controls),
+    return Plan(
+        frozen(a.time_us, _INT64),
+        frozen(a.states),
+        frozen(a.scores),
+        frozen(a.length, _INT64),
+        None if a.controls is None else frozen(a.controls),
+        plan.debug,
+        plan.forecast,
     )
 
 

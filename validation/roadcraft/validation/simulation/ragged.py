@@ -28,6 +28,11 @@ def ranges(low: I64, count: I64) -> tuple[I64, I64]:
     return offsets, rows
 
 
+def select(rows: I64, count: int) -> I64 | slice:
+    """What picks ``rows`` (ascending) of ``count``: a slice where they are all, which numpy takes much faster."""
+    return slice(None) if len(rows) == count else rows
+
+
 def concat_objects(parts: Sequence[Objects]) -> Objects:
     """The frames of all parts, one after the other."""
     if len(parts) == 1:

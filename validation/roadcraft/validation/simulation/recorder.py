@@ -9,12 +9,12 @@ from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.rollout import Objects, Plan, PlanLog, Rollout
 from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.validation.simulation.batch_log import BatchLog
-from roadcraft.validation.simulation.ragged import ranges
+from roadcraft.validation.simulation.ragged import ranges, select
 
 _FIELDS = {
     "id": np.uint64, "kind": np.uint8, "vehicle": np.int64, "unit": np.uint8, "box": np.float64, "velocity": np.float64,
 }  # fmt: skip
-_PLAN_COLUMNS = np.array([Ego.X, Ego.Y, Ego.HEADING, Ego.VX])
+_PLAN_COLUMNS = slice(Ego.X, Ego.VX + 1)  # x, y, heading, speed
 
 
 class SameIdError(ValueError):
@@ -48,8 +48,9 @@ class ObjectStore:
             column = self.columns[name][self.used : need]
             column[:] = getattr(objects, name)
             kept.append(column)
-        self.low[rows, frame] = objects.offsets[:-1] + self.used
-        self.count[rows, frame] = objects.offsets[1:] - objects.offsets[:-1]
+        at = select(rows, len(self.low))
+        self.low[at, frame] = objects.offsets[:-1] + self.used
+        self.count[at, frame] = objects.offsets[1:] - objects.offsets[:-1]
         self.used = need
         return Objects(np.array(objects.offsets, np.int64), *kept)
 
@@ -119,7 +120,9 @@ class Recorder:
         assert plan.length is not None
         if iteration % self.plan_every == 0:
             # copies: the planner may write into its own arrays again
-            self.plans.append((iteration, rows, plan.time_us.copy(), driven[:, :, _PLAN_COLUMNS], plan.length.copy()))
+            self.plans.append(
+                (iteration, rows, plan.time_us.copy(), driven[:, :, _PLAN_COLUMNS].copy(), plan.length.copy())
+            )
         for name, value in plan.debug.items():
             column = np.asarray(value)
             if column.shape == (len(rows),) and column.dtype.kind in "biuf":
