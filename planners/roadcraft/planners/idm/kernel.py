@@ -51,8 +51,8 @@ _NONE, _OUT = -1, -2
 
 class IdmPath(NamedTuple):
     """A path for kernels. line (Q, 2) and arcs (Q,): all vertices of the lanes, for projection; progress (P,), points
-    (P, 2), heading (P,): the rail; capsules: of its chunks; target: m/s; half_width: m; lanes (C,): rows of the lanes
-    that may turn red, whose surfaces are polygons area_points, area_rings, area_offsets; red_count (C, 2, P + 1): how
+    (P, 2), heading (P,): the rail; capsules: of its chunks; target: m/s; half_width: m; area_points, area_rings,
+    area_offsets (C + 1,): surfaces of the lanes that may turn red; red_count (C, 2, P + 1): how
     many segments (vertices, for their joins) before each meet the surface; red_near (C,) bool: it comes so near the
     path that a cap may meet it."""
 
@@ -64,7 +64,6 @@ class IdmPath(NamedTuple):
     capsules: F64
     target: float
     half_width: float
-    lanes: I64
     area_points: F64
     area_rings: I64
     area_offsets: I64
@@ -143,21 +142,21 @@ def _last_met(
 
 @njit(cache=True, nogil=True)
 def map_red_lanes(
-    points: F64, half_width: float, capsules: F64, area_points: F64, rings: I64, offsets: I64, lanes: I64
+    points: F64, half_width: float, capsules: F64, area_points: F64, rings: I64, offsets: I64
 ) -> tuple[I64, Mask]:
-    """``IdmPath.red_count`` and ``IdmPath.red_near`` of lanes (C,)."""
-    count = np.zeros((len(lanes), 2, len(points) + 1), np.int64)
-    near = np.zeros(len(lanes), np.bool_)
-    for k in range(len(lanes)):
-        lane = lanes[k]
-        if len(points) < 2 or offsets[lane + 1] == offsets[lane]:
+    """``IdmPath.red_count`` and ``IdmPath.red_near`` of C surfaces."""
+    lanes = len(offsets) - 1
+    count = np.zeros((lanes, 2, len(points) + 1), np.int64)
+    near = np.zeros(lanes, np.bool_)
+    for k in range(lanes):
+        if len(points) < 2 or offsets[k + 1] == offsets[k]:
             continue
-        for r in range(offsets[lane], offsets[lane + 1]):
+        for r in range(offsets[k], offsets[k + 1]):
             for i in range(rings[r], rings[r + 1] - 1):
                 close = _mark_edge(points, half_width, capsules, area_points[i : i + 2], count[k])
                 near[k] = near[k] or close
         for i in range(len(points) - 1):
-            if near[k] and inside(area_points, rings, offsets[lane], offsets[lane + 1], points[i, 0], points[i, 1]):
+            if near[k] and inside(area_points, rings, offsets[k], offsets[k + 1], points[i, 0], points[i, 1]):
                 count[k, 0, i + 1] = 1
         for j in range(2):
             for i in range(len(points)):
@@ -278,7 +277,7 @@ def _find_lead(
     2)."""
     count, objects = len(path.progress), len(seen.box)
     corners, red, red_count, red_near = seen.corners, seen.red, path.red_count, path.red_near
-    points, rings, offsets, lanes = path.area_points, path.area_rings, path.area_offsets, path.lanes
+    points, rings, offsets = path.area_points, path.area_rings, path.area_offsets
     start = clamp_progress(path.progress, count, s)
     end = clamp_progress(path.progress, count, s + abs(path.target) * params.horizon)
     first, final = _open_ends(path.progress, path.points, path.half_width, start, end, ends)
@@ -318,7 +317,7 @@ def _find_lead(
     for c in range(len(red)):
         if not red[c]:
             continue
-        r0, r1, gap = offsets[lanes[c]], offsets[lanes[c] + 1], 2.0 * MARGIN
+        r0, r1, gap = offsets[c], offsets[c + 1], 2.0 * MARGIN
         if red_count[c, 0, max(final, first + 1)] > red_count[c, 0, first + 1]:
             gap = -1.0
         if red_count[c, 1, final + 1] > red_count[c, 1, first + 1]:

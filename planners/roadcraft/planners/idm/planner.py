@@ -4,11 +4,12 @@ IDM planner)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import is_not
 from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Polygons
 from roadcraft.core.driving.geometry.arc_path import build_rail
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.polyline import arc_lengths
@@ -17,13 +18,16 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind
+from roadcraft.core.scenario import EGO_SIZE, Ego, ObjectKind
 from roadcraft.core.types import Keys
+from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
-from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, plan_along, rail_capsules
+from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, rail_capsules
 from roadcraft.planners.idm.route import join_centerlines, lanes_of_blocks, route_blocks, search_lanes
 from roadcraft.planners.trajectory_scoring.start_lane import lane_under
+
+_BICYCLE = int(ObjectKind.BICYCLE)  # the last kind that moves
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Idm(Planner):
             config.poses * config.interval_s,
             config.radius_m,
         )
+        self._steps = int(config.interval_s * 1e6) * np.arange(config.poses + 1, dtype=np.int64)
+        self._last: tuple[list[IdmPath], IdmPaths] | None = None
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
         """Finds each scenario's path. Raises DataError for one without a usable route."""
@@ -64,26 +70,30 @@ class Idm(Planner):
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans with K = 1 and ``poses`` + 1 states, the first ego's projection on the path."""
-        c, n = self.config, len(obs)
-        steps = int(c.interval_s * 1e6) * np.arange(c.poses + 1, dtype=np.int64)
-        states = np.zeros((n, 1, c.poses + 1, EGO_SIZE))
-        box, ego = obs.vehicle.box, np.ascontiguousarray(obs.ego)
-        ego_boxes = ego_box(ego, box)
-        edges, still = corners(obs.objects.box), obs.objects.kind > ObjectKind.BICYCLE
-        after = []
-        for b, s in enumerate(state):
-            r, lit = obs.objects.rows(b), obs.lights.rows(b)
-            red = np.isin(s.ids, obs.lights.lane[lit][obs.lights.state[lit] == LightState.RED])
-            seen = IdmObservation(obs.objects.box[r], edges[r], obs.objects.velocity[r], still[r], red)
-            out = states[b, 0]
-            if plan_along(s.path, seen, self._params, ego[b], ego_boxes[b], box, out):
-                after.append(s)
-                continue
-            lanes = s.lanes[red]
-            surfaces = [obs.maps[b].lanes.polygons[int(lane)] for lane in lanes]
-            exact_plan(s.path, seen, surfaces, self._params, ego[b], ego_boxes[b], box, out)
-            after.append(IdmState(s.path, s.lanes, s.ids, s.exact + 1))
-        return Plan(obs.time_us[:, None] + steps, states, np.zeros((n, 1))), after
+        n, o, li, box = len(obs), obs.objects, obs.lights, obs.vehicle.box
+        states = np.zeros((n, 1, len(self._steps), EGO_SIZE))
+        ego = np.ascontiguousarray(obs.ego)
+        ego_boxes, edges, still = ego_box(ego, box), corners(o.box), o.kind > _BICYCLE
+        paths = self._packed(state)
+        red = np.empty(len(paths.ids), np.bool_)
+        scenes = IdmScenes(o.offsets, o.box, edges, o.velocity, still, li.offsets, li.lane, li.state)
+        clear = plan_batch(paths, scenes, self._params, ego, ego_boxes, box, states, red)
+        after = list(state)
+        for b in np.flatnonzero(~clear):
+            s, r = state[b], o.rows(b)
+            is_red = red[paths.lane_at[b] : paths.lane_at[b + 1]]
+            seen = IdmObservation(o.box[r], edges[r], o.velocity[r], still[r], is_red)
+            surfaces = [obs.maps[b].lanes.polygons[int(lane)] for lane in s.lanes[is_red]]
+            exact_plan(s.path, seen, surfaces, self._params, ego[b], ego_boxes[b], box, states[b, 0])
+            after[b] = IdmState(s.path, s.lanes, s.ids, s.exact + 1)
+        return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((n, 1))), after
+
+    def _packed(self, state: list[Any]) -> IdmPaths:
+        """The paths of all scenarios as one, packed anew when others than in the last call are asked for."""
+        paths = [s.path for s in state]
+        if self._last is None or len(self._last[0]) != len(paths) or any(map(is_not, self._last[0], paths)):
+            self._last = paths, pack_paths(paths, [s.ids for s in state])
+        return self._last[1]
 
     def _start(self, obs: ObservationBatch, b: int, box: F64) -> IdmState:
         m, where = obs.maps[b], f"scenario {obs.token[b]}"
@@ -126,8 +136,10 @@ def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float
     points, heading, progress = points[:n].copy(), heading[:n].copy(), progress[:n].copy()
     half = 0.5 * width
     capsules = rail_capsules(points, half)
-    areas = _areas(map_data)
-    red = map_red_lanes(points, half, capsules, *areas, lanes)
+    polygons = map_data.lanes.polygons
+    surfaces = Polygons.build([polygons[int(lane)] for lane in lanes])
+    areas = frozen(surfaces.points), frozen(surfaces.rings, np.int64), frozen(surfaces.offsets, np.int64)
+    red = map_red_lanes(points, half, capsules, *areas)
     return IdmPath(
         line,
         arc_lengths(line),
@@ -137,7 +149,6 @@ def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float
         capsules,
         target,
         half,
-        lanes,
         *areas,
         *red,
     )
