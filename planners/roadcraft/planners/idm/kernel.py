@@ -202,14 +202,15 @@ def plan_along(
     met, extents, clear = _survey(path, seen, x, y, params.radius, s)
     if not clear:
         return False
-    ends = np.empty((3, 4, 2))
+    ends, before, lead, gap = np.empty((3, 4, 2)), s, np.int64(_NONE), 0.0
     for k in range(len(out)):
         if k > 0:
-            edges = box_corners(x, y, heading, vehicle_box[1], vehicle_box[2])
-            clear, lead, gap = _find_lead(path, seen, params, s, edges, met, extents, ends)
-            if not clear:
-                return False
-            lead_speed = 0.0
+            if k < 3 or s != before:  # else it stands where it stood, and so do all others
+                edges = box_corners(x, y, heading, vehicle_box[1], vehicle_box[2])
+                clear, lead, gap = _find_lead(path, seen, params, s, edges, met, extents, ends)
+                if not clear:
+                    return False
+            before, lead_speed = s, 0.0
             if lead == _NONE:
                 gap = path.progress[count - 1] - s - 0.5 * vehicle_box[1]
             elif lead < len(seen.box) and not seen.still[lead]:
