@@ -58,15 +58,18 @@ def check_encoding(encoding: Any, features: Mapping[str, Any], dim: int) -> None
 
 class EncoderConformance:
     """Subclass it, set ``name``: shapes, kinds, finiteness (with nobody around, and of gradients), independence of the
-    batch, a reload, the device of the features (``meta``, and a GPU where there is one), bfloat16. ``meta``: why the
-    encoder cannot run on torch's device ``meta``, if it cannot."""
+    batch, a reload, the device of the features (``meta``, and a GPU where there is one), bfloat16."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
     meta: ClassVar[str] = ""
+    """Why the encoder cannot run on torch's meta device, where it cannot; '' where it can."""
 
     @pytest.fixture
     def encoder(self) -> Any:
+        """The encoder under test, in evaluation mode."""
         return self.make().eval()
 
     def make(self, seed: int = TERMS_SEED) -> Any:

@@ -57,18 +57,24 @@ class ModelConformance:
     """Subclass it, set ``name`` (and ``encoder``, the one it is tried with, and ``other_encoder``): shapes, unit
     headings, times, finiteness (of logits, loss and gradients, with nobody around, without a target), extras,
     independence of the batch, other capacities, a reload, the device of the features (``meta``, and a GPU where there
-    is one), bfloat16; training lowers the loss. ``meta``: why the model cannot run on torch's device ``meta``,
-    ``meta_training`` why it cannot be trained there, if it cannot."""
+    is one), bfloat16; training lowers the loss."""
 
     name: ClassVar[str]
+    """Name of the plugin under test."""
     params: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
     encoder: ClassVar[str] = "vector_transformer"
+    """Encoder beside which the model is tested."""
     other_encoder: ClassVar[str] = "bev_raster"
+    """Another encoder beside which it has to work."""
     meta: ClassVar[str] = ""
+    """Why the model cannot run on torch's meta device, where it cannot; '' where it can."""
     meta_training: ClassVar[str] = ""
+    """The same for a training step."""
 
     @pytest.fixture
     def pair(self) -> tuple[Any, Any]:
+        """An encoder and the model under test."""
         return self.make()
 
     def make(self, encoder: str = "", seed: int = TERMS_SEED, **capacities: int) -> tuple[Any, Any]:

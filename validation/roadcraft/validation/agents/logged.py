@@ -18,14 +18,22 @@ class LoggedObjects:
     """Objects of N iterations; rows of iteration i are ``offsets[i]:offsets[i + 1]``. Columns as in ``Objects``."""
 
     offsets: I64
+    """(N + 1,) int64."""
     id: U64
+    """(R,) uint64."""
     kind: U8
+    """(R,) uint8 ``ObjectKind``."""
     vehicle: I64
+    """(R,) int64."""
     unit: U8
+    """(R,) uint8."""
     box: F64
+    """(R, 5) float64, global frame."""
     velocity: F64
+    """(R, 2) float64 m/s, global frame."""
 
     def rows(self, iteration: int) -> slice:
+        """Rows of the objects of an iteration."""
         return slice(int(self.offsets[iteration]), int(self.offsets[iteration + 1]))
 
     def columns(self, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:
