@@ -132,9 +132,13 @@ def _state() -> str:
     import llvmlite.binding as llvm
 
     digest = blake2b(digest_size=8)
-    for root in sorted(roadcraft.__path__):
-        for path in sorted(Path(root).rglob("*.py")):
-            digest.update(f"{path.relative_to(root)};".encode() + path.read_bytes())
+    rooms: dict[str, Path] = {}
+    for root in roadcraft.__path__:
+        for room in Path(root).iterdir():
+            rooms.setdefault(room.name, room)  # the first found is the one imported
+    for _, room in sorted(rooms.items()):
+        for path in sorted(room.rglob("*.py")):
+            digest.update(f"{path.relative_to(room.parent)};".encode() + path.read_bytes())
     versions = (version("numba"), version("numpy"), platform.python_version())
     digest.update(repr((versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())).encode())
     return digest.hexdigest()

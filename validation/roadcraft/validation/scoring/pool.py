@@ -90,12 +90,12 @@ class Pool:
         self.selector.close()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Drive all batches. The first worker warms up alone, so that kernels are compiled once and not once per
-        process."""
+        """Drive all batches. All workers start at once, but the first warms up alone, so that kernels are compiled once
+        and not once per process."""
         queue = deque(batches)
         if not queue:
             return
-        first = self._spawn()
+        first, *_ = [self._spawn() for _ in range(min(self.size, len(queue)))]
         self._wait_for(first)
         self._warm_up(first, queue[0].items[0])
         with contextlib.suppress(
@@ -103,8 +103,9 @@ class Pool:
         ):  # a planner that hangs in the first scenario is found again, and told, when that one is driven
             self._wait_for(first)
             self.warm = queue[0].items[0]
-        for _ in range(min(self.size, len(queue)) - 1):
-            self._spawn()
+            for worker in self.workers:
+                if worker.waiting and not worker.warmed:
+                    self._warm_up(worker, self.warm)
         while queue or any(w.busy for w in self.workers):
             for worker in self.workers:
                 if worker.waiting and queue:
