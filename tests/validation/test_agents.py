@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
+from roadcraft.core.driving.geometry.corridor import exact_corridor
+from roadcraft.core.driving.geometry.corridor_distance import bounds_of
 from roadcraft.core.factory import create
-from roadcraft.core.scenario import ObjectKind, Scenario
+from roadcraft.core.scenario import LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.nuplan import NuplanSource
-from roadcraft.validation.agents import idm, idm_lead, idm_step
+from roadcraft.validation.agents import idm, idm_step
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.idm_exact import exact_lead
+from roadcraft.validation.agents.idm_exact import exact_leads
+from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, STILL, Scene, World, find_lead
+from roadcraft.validation.agents.idm_step import Moment, Turns, memory_of
 
 PACIFICA = load_vehicle("pacifica")
 KEYS = np.zeros(0, np.uint64)
@@ -95,33 +101,76 @@ def test_reactive_agents_are_the_golden_ones(golden) -> None:
     assert worst < 1e-6
 
 
-def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Step for step in the busiest drives: where the kernel is sure, exact geometry agrees."""
-    agreed, left_open = 0, 0
+def exact_lead(world: World, scene: Scene, a: int) -> tuple[int, float]:
+    """The slow twin: lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a
+    search tree of everything, as the reference builds them."""
+    agents, size, low = world.agents, world.constants.size, int(world.agents.rail_low[a])
+    count = int(agents.rail_count[a])
+    progress, points, heading = (v[low : low + count] for v in world.rails[1:4])
+    rest, unused = np.empty((count + 1, 2)), np.empty(count + 1)
+    now = clamp_progress(progress, count, agents.progress[a])
+    n = rest_of_rail(progress, points, heading, count, now, rest, unused)
+    path = exact_corridor(rest[:n], 0.5 * size[a, 1])
 
-    def both(fleet, size, roads, surroundings, params, first, settled, own_rails):
-        nonlocal agreed, left_open
-        if not own_rails:
-            return idm_step.WANTS_RAILS, first
-        room = fleet.rail_points.shape[1]
-        scratch = np.empty((room + 2, 2)), np.empty(room + 2), np.empty((room // 8 + 2, 5))
-        for a in range(first, len(fleet.alive)):
-            if not fleet.alive[a]:
-                continue
-            if idm_step._plan_route(fleet, roads, surroundings, params, a, own_rails) < 0:
-                return idm_step.WANTS_ROOM, a
-            lead, gap = exact_lead(fleet, size, roads, surroundings, a)
-            status, sure, far = idm_lead.find_lead(fleet, size, roads, surroundings, a, *scratch)
-            if status == idm_lead.DONE:
-                # GEOS may drop an end segment shorter than a thousandth of the half width
-                assert (sure, far) == (lead, pytest.approx(gap, abs=1e-4))
-                agreed += 1
-            else:
-                left_open += 1
-            idm_step._follow(fleet, size, roads, surroundings, params, a, lead, gap)
-            if not idm_step.sweep(fleet, size, params.headway, a):
-                return idm_step.WANTS_SWEEP, a
-        return idm_lead.DONE, len(fleet.alive)
+    def footprint(e: int) -> Any:
+        box, feet = shapely.Polygon(agents.box_corners[e]), int(agents.foot_count[e])
+        if feet < 2:
+            return box
+        return shapely.union(exact_corridor(agents.foot_points[e, :feet], 0.5 * size[e, 1]), box)
+
+    shapes = {e: footprint(e) for e in range(scene.low, scene.high) if agents.alive[e] and e != a}
+    shapes[EGO] = shapely.Polygon(scene.ego_corners)
+    still = [shapely.Polygon(c) for c in world.constants.corners[slice(*scene.objects)]]
+    lights = slice(*scene.lights)
+    lanes = world.constants.light_lane[lights][world.constants.light_state[lights] == LightState.RED]
+    route = agents.route[a, : agents.route_length[a]]
+    roads = world.roads
+    stops = {int(i) for r in route if r in lanes for i in roads.stop_values[slice(*roads.stop_offsets[r : r + 2])]}
+    for row in stops:
+        cuts = roads.area_rings[roads.area_offsets[row] : roads.area_offsets[row + 1] + 1]
+        rings = [roads.area_points[cuts[i] : cuts[i + 1]] for i in range(len(cuts) - 1)]
+        still.append(shapely.Polygon(rings[0], rings[1:]))
+    shapes |= {STILL - k: shape for k, shape in enumerate(still)}
+    met = {e: s for e, s in shapes.items() if s.intersects(path)}
+    if not met:
+        return FREE, 0.0
+    own = footprint(a)
+    nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
+    return max(nearest, STILL), float(own.distance(met[nearest]))
+
+
+def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(golden, monkeypatch) -> None:
+    """Step for step in the busiest drives, for every agent as it stands before the step."""
+    agreed, left_open, exact = 0, 0, 0
+    step_agents = idm.step_agents
+
+    def both(world: World, moment: Moment, params: Any, turns: Turns) -> int:
+        nonlocal agreed, left_open, exact
+        if turns.status[0] == idm_step.BEGINS:
+            frame = int(moment.iteration[0]) + 1
+            objects, lights = (tuple(low[frame : frame + 2].tolist()) for low in world.constants[2:4])
+            ego = moment.ego[0], moment.ego_corners[0], moment.ego_capsules[0]
+            scene = Scene(0, len(world.agents.alive), *ego, objects, lights, 0, 0, 0.1)
+            found, scratch = memory_of(world, turns.candidates.shape[1])
+            bounds_of(scene.ego_corners, 4, 0.0, scratch.around)
+            for a in np.flatnonzero(world.agents.alive):
+                lead, gap = exact_lead(world, scene, int(a))
+                status, sure, far, count = find_lead(world, scene, int(a), found, scratch)
+                if status == DONE:
+                    # GEOS may drop an end segment shorter than a thousandth of the half width
+                    assert (sure, far) == (lead, pytest.approx(gap, abs=1e-4))
+                    agreed += 1
+                else:
+                    left_open += 1
+                asked = turns._replace(agent=np.array([a]), lead=np.zeros(1, np.int64), gap=np.array([far]))
+                asked = asked._replace(count=np.array([count]))
+                asked.candidates[0, :count], asked.bounds[0, :count] = found.which[:count], found.bound[:count]
+                if status != DONE or a % 5 == 0:
+                    exact_leads(world, moment, asked, np.zeros(1, np.int64))
+                    if status != DONE or lead != FREE:
+                        assert (asked.lead[0], asked.gap[0]) == (lead, gap)
+                        exact += 1
+        return step_agents(world, moment, params, turns)
 
     monkeypatch.setattr(idm, "step_agents", both)
     policy = create("agents", "idm")
@@ -132,6 +181,7 @@ def test_the_kernel_finds_the_lead_that_geos_finds(golden, monkeypatch: pytest.M
             state, _ = policy.step([s], Seen(np.array([i]), egos[i : i + 1]), state, KEYS)
     assert agreed > 1000
     assert left_open < 0.1 * agreed
+    assert exact > 100
 
 
 def test_results_do_not_depend_on_the_batch_and_states_are_never_changed(golden) -> None:
@@ -149,6 +199,29 @@ def test_results_do_not_depend_on_the_batch_and_states_are_never_changed(golden)
             alone[b], single = policy.step([s], Seen(np.array([i]), egos[b : b + 1, i]), alone[b], KEYS)
             assert single.box.tobytes() == objects.box[objects.rows(b)].tobytes()
         together = after
+
+
+def test_scenarios_leave_a_batch_and_join_another(golden) -> None:
+    """As when some end earlier, or an environment begins anew: each goes on as if it were alone."""
+    pairs = golden("closed_loop_reactive_agents.speeder_r.*")[:3]
+    policy, scenarios = create("agents", "idm"), [s for _, s in pairs]
+    egos = np.stack([egos_of(d)[:40] for d, _ in pairs])
+    alone = [policy.start([s], PACIFICA, KEYS)[0] for s in scenarios]
+    mixed, _ = policy.start(scenarios, PACIFICA, KEYS)
+    at = np.zeros(3, np.int64)
+    for turn in range(30):
+        who = [[0, 1, 2], [2, 0], [1], [2, 1, 0]][turn % 4]
+        if turn == 9:
+            (mixed[1],), _ = policy.start([scenarios[1]], PACIFICA, KEYS)
+            alone[1], at[1] = policy.start([scenarios[1]], PACIFICA, KEYS)[0], 0
+        seen = Seen(at[who], egos[who, at[who]])
+        after, objects = policy.step([scenarios[b] for b in who], seen, [mixed[b] for b in who], KEYS)
+        for k, b in enumerate(who):
+            mixed[b] = after[k]
+            alone[b], single = policy.step([scenarios[b]], Seen(at[b : b + 1], egos[b, at[b]][None]), alone[b], KEYS)
+            assert single.box.tobytes() == objects.box[objects.rows(k)].tobytes()
+            assert single.id.tolist() == objects.id[objects.rows(k)].tolist()
+        at[who] += 1
 
 
 def test_a_batch_of_none() -> None:
@@ -206,11 +279,12 @@ def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
     s = tiny_scenario(tiny_world)
     policy = create("agents", "idm", {"target_speed_mps": 30.0, "headway_s": 8.0, "radius_m": 1e4})
     state, objects = policy.start([s], PACIFICA, KEYS)
-    room = state[0].agents.rail_points.shape[1]
+    first, room = state[0].agents.rail_count.sum(), state[0].agents.foot_points.shape[1]
     for i in range(99):
         state, objects = policy.step([s], Seen(np.array([i]), s.expert[i : i + 1]), state, KEYS)
     assert np.isfinite(objects.box).all()
-    assert state[0].agents.rail_points.shape[1] >= room
+    assert state[0].agents.rail_count.sum() > 0 < first
+    assert state[0].agents.foot_points.shape[1] >= room
     assert to_arrays(s.drive)[0]
 
 

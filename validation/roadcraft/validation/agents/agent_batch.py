@@ -1,57 +1,38 @@
-"""The reactive agents of one scenario as packed arrays, and the map in the form their kernels read."""
+"""The reactive agents of a batch of scenarios as packed arrays, in the form their kernels read."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import MapData
 
 MAX_ROUTE = 5  # segments an agent remembers
 
 
-class Roads(NamedTuple):
-    """The map for kernels. line_points, line_offsets: centre lines; next_values, next_offsets: successors; stop_values,
-    stop_offsets: rows of the areas that govern a lane; has_light (L,) bool; limit (L,) float64 m/s, NaN where unknown;
-    area_points, area_rings, area_offsets."""
-
-    line_points: F64
-    line_offsets: I64
-    next_values: I64
-    next_offsets: I64
-    stop_values: I64
-    stop_offsets: I64
-    has_light: Mask
-    limit: F64
-    area_points: F64
-    area_rings: I64
-    area_offsets: I64
-
-
 class AgentBatch(NamedTuple):
-    """State of A agents in the order in which they were placed, the order in which they move.
+    """State of A agents, scenario after scenario, within one in the order in which they were placed, the order in which
+    they move.
 
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on
-    the rail; route (A, 5) int64 lane rows, the first route_length (A,) valid; rails: rail_count (A,), rail_progress (A,
-    P), rail_points (A, P, 2), rail_heading (A, P); what others see of an agent, its box and the corridor it is about to
-    sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8 +
-    2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
+    the rail; route (A, 5) int64 lane rows of the scenario's map, the first route_length (A,) valid; rail_low,
+    rail_count (A,): the rail's vertices in ``Rails``; what others see of an agent, its box and the corridor it is about
+    to sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8
+    + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
     """
 
-    alive: Mask
+    alive: Any
     progress: F64
     speed: F64
     target: F64
     pose: F64
     route: I64
     route_length: I64
+    rail_low: I64
     rail_count: I64
-    rail_progress: F64
-    rail_points: F64
-    rail_heading: F64
     box_corners: F64
     box_capsule: F64
     foot_count: I64
@@ -61,20 +42,36 @@ class AgentBatch(NamedTuple):
     hull: F64
 
 
-class Surroundings(NamedTuple):
-    """What surrounds the agents in one step. ego (4,): centre x, y, heading, speed; ego_corners (4, 2), ego_capsule
-    (5,): before its own step; corners (K, 4, 2), capsules (K, 5), extents (K, 4): replayed objects of the next
-    iteration; light_lane (T,) int64 lane rows, light_state (T,) LightState; dt: seconds."""
+class Constants(NamedTuple):
+    """What does not change while B scenarios run. Rows of the tables: agents ``agent_low[b]:agent_low[b + 1]``, frames
+    (iteration i is frame ``frame_low[b] + i``; one more ends the last), replayed objects
+    ``object_low[f]:object_low[f + 1]``, lights likewise.
 
-    ego: F64
-    ego_corners: F64
-    ego_capsule: F64
+    agent_low, frame_low (B + 1,); object_low, light_low (F,) int64; time_s (F,) float64. Of agents: size (A, 2) length,
+    width; id, vehicle, unit (A,). Of replayed objects: corners (R, 4, 2), capsules (R, 5), extents (R, 4), and the
+    columns of ``Objects``. Of lights: light_lane (T,) int64 lane rows, light_state (T,) LightState.
+    """
+
+    agent_low: I64
+    frame_low: I64
+    object_low: I64
+    light_low: I64
+    time_s: F64
+    size: F64
+    id: U64
+    vehicle: I64
+    unit: U8
     corners: F64
     capsules: F64
     extents: F64
+    object_id: U64
+    object_kind: U8
+    object_vehicle: I64
+    object_unit: U8
+    object_box: F64
+    object_velocity: F64
     light_lane: I64
     light_state: U8
-    dt: float
 
 
 class IdmAgentParams(NamedTuple):
@@ -88,44 +85,70 @@ class IdmAgentParams(NamedTuple):
     radius: float
 
 
-def roads_of(map_data: MapData) -> Roads:
-    """Views of the map's arrays, nothing copied but the speed limits."""
-    lanes, areas = map_data.lanes, map_data.areas
-    return Roads(
-        frozen(lanes.centerlines.points),
-        frozen(lanes.centerlines.offsets, np.int64),
-        frozen(lanes.successors.values, np.int64),
-        frozen(lanes.successors.offsets, np.int64),
-        frozen(lanes.stops.values, np.int64),
-        frozen(lanes.stops.offsets, np.int64),
-        frozen(lanes.has_light, np.bool_),
-        frozen(np.where(lanes.has_speed_limit, lanes.speed_limit_mps, np.nan)),
-        frozen(areas.polygons.points),
-        frozen(areas.polygons.rings, np.int64),
-        frozen(areas.polygons.offsets, np.int64),
-    )
+_AGENTS = ("size", "id", "vehicle", "unit")
+_LIGHTS = ("light_lane", "light_state")
+_OFFSETS = ("agent_low", "frame_low", "object_low", "light_low")
 
 
-RAILS = ("rail_progress", "rail_points", "rail_heading")
-FEET = ("foot_points", "foot_capsules")
+def constants_of(c: Constants, b: int) -> Constants:
+    """Those of scenario ``b`` alone: views, but for the offsets."""
+    agents, frames = slice(*c.agent_low[b : b + 2]), slice(*c.frame_low[b : b + 2])
+    objects, lights = c.object_low[frames], c.light_low[frames]
+    rows, lit = slice(objects[0], objects[-1]), slice(lights[0], lights[-1])
+    columns = {
+        "agent_low": np.array([0, agents.stop - agents.start]),
+        "frame_low": np.array([0, frames.stop - frames.start]),
+        "object_low": objects - objects[0],
+        "light_low": lights - lights[0],
+        "time_s": c.time_s[frames],
+    }
+    for name in Constants._fields[len(columns) :]:
+        columns[name] = getattr(c, name)[agents if name in _AGENTS else lit if name in _LIGHTS else rows]
+    return Constants(**columns)
 
 
-def copy_batch(agents: AgentBatch) -> AgentBatch:
-    """A copy that may be changed, but for its rails, which are shared."""
-    return AgentBatch(*(v if n in RAILS else v.copy() for n, v in zip(AgentBatch._fields, agents, strict=True)))
+def join_constants(parts: Sequence[Constants]) -> Constants:
+    """Those of several batches as of one."""
+    columns = {n: np.concatenate([getattr(p, n) for p in parts]) for n in Constants._fields if n not in _OFFSETS}
+    for name in ("agent_low", "frame_low"):
+        columns[name] = join_offsets([getattr(p, name) for p in parts])
+    for name in ("object_low", "light_low"):
+        lows = [getattr(p, name) for p in parts]
+        columns[name] = np.concatenate([low + base for low, base in zip(lows, _bases(lows), strict=True)])
+    return Constants(**{n: frozen(columns[n], columns[n].dtype) for n in Constants._fields})
 
 
-def with_own_paths(agents: AgentBatch) -> AgentBatch:
-    """The same agents with rails that may be changed."""
-    return agents._replace(**{n: getattr(agents, n).copy() for n in RAILS})
+def join_offsets(parts: Sequence[I64]) -> I64:
+    """Offsets (N + 1,) of the rows of several ragged tables, one after the other."""
+    shifted = [p[:-1] + base for p, base in zip(parts, _bases(parts), strict=True)]
+    return np.concatenate([*shifted, [sum(p[-1] for p in parts)]]).astype(np.int64)
 
 
-def widen_batch(agents: AgentBatch) -> AgentBatch:
-    """The same state with twice the room for vertices of rails and footprints."""
-    grown = {}
-    for name in RAILS + FEET:
-        old = getattr(agents, name)
-        new = np.zeros((old.shape[0], 2 * old.shape[1], *old.shape[2:]))
-        new[:, : old.shape[1]] = old
-        grown[name] = new
-    return agents._replace(**grown)
+def _bases(offsets: Sequence[I64]) -> list[int]:
+    """Where each of several ragged tables begins when they stand one after the other."""
+    return [0, *np.cumsum([o[-1] for o in offsets[:-1]]).tolist()]
+
+
+def agents_of(agents: AgentBatch, low: int, high: int) -> AgentBatch:
+    """Agents ``low`` .. ``high - 1``: views."""
+    return AgentBatch(*(v[low:high] for v in agents))
+
+
+def copy_agents(agents: AgentBatch) -> AgentBatch:
+    """A copy that may be changed; rails are never changed and so not copied."""
+    return AgentBatch(*(v.copy() for v in agents))
+
+
+def join_agents(parts: Sequence[AgentBatch]) -> AgentBatch:
+    """The agents of several batches as of one; their rails must lie in one ``Rails``."""
+    room = max(p.foot_points.shape[1] for p in parts)
+    wide = [p if p.foot_points.shape[1] == room else widen_feet(p, room) for p in parts]
+    return AgentBatch(*(np.concatenate(columns) for columns in zip(*wide, strict=True)))
+
+
+def widen_feet(agents: AgentBatch, room: int) -> AgentBatch:
+    """The same agents with room for ``room`` vertices in a footprint."""
+    points, capsules = (np.zeros((len(agents.alive), *shape)) for shape in ((room, 2), (room // 8 + 2, 5)))
+    points[:, : agents.foot_points.shape[1]] = agents.foot_points
+    capsules[:, : agents.foot_capsules.shape[1]] = agents.foot_capsules
+    return agents._replace(foot_points=points, foot_capsules=capsules)

@@ -4,65 +4,68 @@ agents)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.arrays import I64
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
-from roadcraft.core.driving.geometry.capsules import box_capsule
+from roadcraft.core.driving.geometry.capsules import box_capsules
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
+from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.agent_batch import (
     AgentBatch,
+    Constants,
     IdmAgentParams,
-    Roads,
-    Surroundings,
-    copy_batch,
-    roads_of,
-    widen_batch,
-    with_own_paths,
+    agents_of,
+    constants_of,
+    copy_agents,
+    join_agents,
+    join_constants,
+    widen_feet,
 )
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.idm_exact import exact_lead
-from roadcraft.validation.agents.idm_lead import DONE, UNCLEAR
+from roadcraft.validation.agents.idm_exact import exact_leads
+from roadcraft.validation.agents.idm_lead import MAX_STOPS, UNCLEAR, World
 from roadcraft.validation.agents.idm_place import lanes_under, place
-from roadcraft.validation.agents.idm_step import WANTS_RAILS, WANTS_SWEEP, step_agents, sweep
-from roadcraft.validation.agents.logged import LoggedObjects, logged_objects, stack_objects
+from roadcraft.validation.agents.idm_roads import roads_of
+from roadcraft.validation.agents.idm_step import BEGINS, WANTS_ROOM, WANTS_SWEEP, Moment, Turns, step_agents
+from roadcraft.validation.agents.logged import logged_objects, stack_objects
+from roadcraft.validation.agents.objects import shown
+from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
 
 
-@dataclass(frozen=True)
-class AgentConstants:
-    """What does not change while a scenario runs: the map, the replayed objects with their corners (R, 4, 2), capsules
-    (R, 5) and extents (R, 4), the agents' identities (A,) and size (A, 2), the lights of all iterations (lane rows,
-    states, offsets), the times (N,) s."""
+class IdmBatch(NamedTuple):
+    """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); the
+    most objects that an agent may meet."""
 
-    roads: Roads
-    replayed: LoggedObjects
-    corners: F64
-    capsules: F64
-    extents: F64
-    id: U64
-    vehicle: I64
-    unit: U8
-    size: F64
-    light_lane: I64
-    light_state: U8
-    light_offsets: I64
-    time_s: F64
+    world: World
+    maps: tuple[MapData, ...]
+    exact: I64
+    most: int
 
 
-@dataclass(frozen=True)
-class IdmAgentsState:
-    """State of one scenario. exact: how many decisions were left to exact geometry so far."""
+class IdmAgentsState(NamedTuple):
+    """State of one scenario: row ``b`` of a batch. A step makes a new batch, but for what never changes."""
 
-    constants: AgentConstants
-    agents: AgentBatch
-    exact: int = 0
+    batch: IdmBatch
+    b: int
+
+    @property
+    def agents(self) -> AgentBatch:
+        """The scenario's agents: views."""
+        world = self.batch.world
+        return agents_of(world.agents, *world.constants.agent_low[self.b : self.b + 2])
+
+    @property
+    def exact(self) -> int:
+        """How many decisions were left to exact geometry so far."""
+        return int(self.batch.exact[self.b])
 
 
 class IdmAgents(AgentPolicy):
@@ -86,29 +89,29 @@ class IdmAgents(AgentPolicy):
 
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
         """Places the agents; the objects at iteration 0 are already the snapped ones."""
-        state = [self._start(s, vehicle) for s in scenarios]
-        return list(state), stack_objects([_columns(s, 0) for s in state])
+        if not scenarios:
+            return [], stack_objects([])
+        batch = _joined([self._start(s, vehicle) for s in scenarios])
+        return _states(batch), shown(batch.world.agents, batch.world.constants, np.zeros(len(scenarios), np.int64))
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
         """Moves every agent once; they see ego before its own step, and replayed objects and lights of the next
         iteration."""
-        boxes = ego_box(obs.ego, obs.vehicle.box)
-        edges = corners(boxes)
-        speed = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
-        moved: list[Any] = []
-        for b, s in enumerate(state):
-            moved.append(self._step(s, boxes[b], edges[b], float(speed[b]), int(obs.iteration[b])))
-        return moved, stack_objects([_columns(s, int(i) + 1) for s, i in zip(moved, obs.iteration, strict=True)])
+        batch = _batch_of(state)
+        iteration, boxes = frozen(obs.iteration, np.int64), ego_box(obs.ego, obs.vehicle.box)
+        ego = boxes[:, :4].copy()
+        ego[:, 3] = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
+        moment = Moment(iteration, ego, corners(boxes), box_capsules(boxes))
+        after = self._step(batch, moment)
+        return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
 
-    def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmAgentsState:
+    def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmBatch:
         drive = scenario.drive
-        roads = roads_of(scenario.map)
+        roads = roads_of([scenario.map])
         replayed = logged_objects(scenario, self._kinds)
-        edges, capsules = corners(replayed.box), np.empty((len(replayed.box), 5))
-        for k, (x, y, heading, length, width) in enumerate(replayed.box):
-            box_capsule(x, y, heading, length, width, capsules[k])
+        edges = corners(replayed.box)
         cars = logged_objects(scenario, [ObjectKind.VEHICLE])
         id, _, unit_of, unit, box, velocity = cars.columns(0)
         towing = unit == 0
@@ -127,71 +130,98 @@ class IdmAgents(AgentPolicy):
         lo, hi = lights.offsets[frames], lights.offsets[frames + 1]
         offsets = np.concatenate([[0], np.cumsum(hi - lo)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], hi - lo)
-        constants = AgentConstants(
-            roads,
-            replayed,
-            edges,
-            capsules,
-            np.concatenate([edges.min(axis=1), edges.max(axis=1)], axis=1),
+        time_s = scenario.time_us * 1e-6
+        constants = Constants(
+            np.array([0, len(placed.row)]),
+            np.array([0, len(offsets)]),
+            replayed.offsets,
+            offsets,
+            np.append(time_s, time_s[-1]),
+            placed.size,
             id[placed.row],
             unit_of[placed.row],
             unit[placed.row],
-            placed.size,
+            edges,
+            box_capsules(replayed.box),
+            np.concatenate([edges.min(axis=1), edges.max(axis=1)], axis=1),
+            replayed.id,
+            replayed.kind,
+            replayed.vehicle,
+            replayed.unit,
+            replayed.box,
+            replayed.velocity,
             scenario.map.lane_rows(lights.lane[rows]),
             lights.state[rows],
-            offsets,
-            scenario.time_us * 1e-6,
         )
-        return IdmAgentsState(constants, placed.agents)
+        return IdmBatch(World(placed.agents, placed.rails, constants, roads), (scenario.map,), np.zeros(1, np.int64), 0)
 
-    def _step(
-        self, state: IdmAgentsState, ego: F64, ego_corners: F64, ego_speed: float, iteration: int
-    ) -> IdmAgentsState:
-        constants, params, after = state.constants, self._params, iteration + 1
-        here, lit = constants.replayed.rows(after), slice(*constants.light_offsets[after : after + 2])
-        capsule = np.empty(5)
-        box_capsule(ego[0], ego[1], ego[2], ego[3], ego[4], capsule)
-        surroundings = Surroundings(
-            np.array([ego[0], ego[1], ego[2], ego_speed]),
-            ego_corners,
-            capsule,
-            constants.corners[here],
-            constants.capsules[here],
-            constants.extents[here],
-            constants.light_lane[lit],
-            constants.light_state[lit],
-            float(constants.time_s[after] - constants.time_s[iteration]),
+    def _step(self, batch: IdmBatch, moment: Moment) -> IdmBatch:
+        world, b = batch.world._replace(agents=copy_agents(batch.world.agents)), len(batch.maps)
+        exact = batch.exact.copy()
+        turns = Turns(
+            np.full(b, BEGINS),
+            np.zeros(b, np.int64),
+            np.zeros(b, np.int64),
+            np.zeros(b),
+            np.empty((b, batch.most), np.int64),
+            np.empty((b, batch.most)),
+            np.zeros(b, np.int64),
         )
-        agents, own_rails, exact, first, unsettled = copy_batch(state.agents), False, state.exact, 0, (0, -1.0)
-        settled = unsettled
-        while True:
-            status, first = step_agents(
-                agents, constants.size, constants.roads, surroundings, params, first, settled, own_rails
-            )
-            if status == DONE:
-                return replace(state, agents=agents, exact=exact)
-            settled = unsettled
-            if status == UNCLEAR:
-                settled = exact_lead(agents, constants.size, constants.roads, surroundings, first)
-                exact += 1
-            elif status == WANTS_RAILS:
-                agents, own_rails = with_own_paths(agents), True
-            else:
-                agents = widen_batch(agents)
-                if status == WANTS_SWEEP:
-                    sweep(agents, constants.size, params.headway, first)
-                    first += 1
+        while step_agents(world, moment, self._params, turns):
+            if (turns.status == WANTS_ROOM).any():
+                world = _with_room(world, len(world.rails.progress))
+            if (turns.status == WANTS_SWEEP).any():
+                world = world._replace(agents=widen_feet(world.agents, 2 * world.agents.foot_points.shape[1]))
+            stopped = np.flatnonzero(turns.status == UNCLEAR)
+            if len(stopped):
+                exact_leads(world, moment, turns, stopped)
+                exact[stopped] += 1
+        return batch._replace(world=world, exact=exact)
 
 
-def _columns(state: IdmAgentsState, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:
-    """Agents in the order of their placement, then the replayed objects of the iteration."""
-    constants, agents = state.constants, state.agents
-    alive = agents.alive
-    pose, speed = agents.pose[alive], agents.speed[alive]
-    box = np.concatenate([pose, constants.size[alive]], axis=1)
-    velocity = speed[:, None] * np.stack([np.cos(pose[:, 2]), np.sin(pose[:, 2])], axis=1)
-    kind = np.full(len(pose), ObjectKind.VEHICLE, np.uint8)
-    driven = constants.id[alive], kind, constants.vehicle[alive], constants.unit[alive], box, velocity
-    replayed = constants.replayed.columns(iteration)
-    id, kinds, vehicle, unit, boxes, velocities = (np.concatenate(p) for p in zip(driven, replayed, strict=True))
-    return id, kinds, vehicle, unit, boxes, velocities
+def _states(batch: IdmBatch) -> list[Any]:
+    return [IdmAgentsState(batch, b) for b in range(len(batch.maps))]
+
+
+def _batch_of(states: Sequence[IdmAgentsState]) -> IdmBatch:
+    """The batch of these states in their order: the one they are of, or a new one where they are not all of it."""
+    first = states[0].batch
+    if len(states) == len(first.maps) and all(s.batch is first and s.b == b for b, s in enumerate(states)):
+        return first
+    return _joined([_alone(s.batch, s.b) for s in states])
+
+
+def _alone(batch: IdmBatch, b: int) -> IdmBatch:
+    """Scenario ``b`` of a batch as a batch of its own; its rails stay where they are."""
+    world = batch.world
+    agents = agents_of(world.agents, *world.constants.agent_low[b : b + 2])
+    world = World(agents, world.rails, constants_of(world.constants, b), roads_of([batch.maps[b]]))
+    return IdmBatch(world, batch.maps[b : b + 1], batch.exact[b : b + 1], 0)
+
+
+def _joined(parts: Sequence[IdmBatch]) -> IdmBatch:
+    """Several batches as one."""
+    maps = tuple(m for p in parts for m in p.maps)
+    rails = new_rails(2 * sum(_taken(p.world.agents) for p in parts))
+    agents = join_agents([_moved(p.world, rails) for p in parts])
+    constants = join_constants([p.world.constants for p in parts])
+    world = World(agents, rails, constants, roads_of(maps))
+    most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + 1 + MAX_STOPS
+    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), most)
+
+
+def _with_room(world: World, more: int) -> World:
+    """The same world with a store for ``more`` further vertices of rails; rails that no agent is on any more go."""
+    rails = new_rails(_taken(world.agents) + more)
+    return world._replace(agents=_moved(world, rails), rails=rails)
+
+
+def _taken(agents: AgentBatch) -> int:
+    """At most so many vertices do the rails of these agents take in a store."""
+    return int((agents.rail_count + 8).sum()) + 8
+
+
+def _moved(world: World, rails: Rails) -> AgentBatch:
+    """The agents with their rails copied into ``rails``."""
+    low = move_rails(world.rails, world.agents.rail_low, world.agents.rail_count, rails)
+    return world.agents._replace(rail_low=low)

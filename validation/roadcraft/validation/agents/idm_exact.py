@@ -1,5 +1,5 @@
-"""The lead of one reactive agent by GEOS: for the few decisions that the kernels leave open, and as their slow twin in
-tests.
+"""The leads of reactive agents by GEOS: for the few decisions that the kernels leave open, those of all scenarios of a
+batch together.
 
 Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOccupancyMap.
 """
@@ -13,58 +13,95 @@ import shapely
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
-from roadcraft.core.driving.geometry.capsules import CHUNK, corridor_capsules, near_corridor
-from roadcraft.core.driving.geometry.corridor import exact_corridor
-from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.agent_batch import AgentBatch, Roads, Surroundings
-from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL
+from roadcraft.core.driving.geometry.tolerances import FAR
+from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL, World
+from roadcraft.validation.agents.idm_roads import Roads
+from roadcraft.validation.agents.idm_step import Moment, Turns
+
+_REACH = 1.0  # m; how much farther than the nearest object of the kernels the lead may be before all are asked
+_SAME = 1e-9  # m; distances that differ by less are told apart as the reference's search tree does
 
 
-def exact_lead(agents: AgentBatch, size: F64, roads: Roads, surroundings: Surroundings, a: int) -> tuple[int, float]:
-    """Lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a search tree as
-    the reference builds them."""
-    count = int(agents.rail_count[a])
-    rest, heading = np.empty((count + 1, 2)), np.empty(count + 1)
-    rail = agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a]
-    n = rest_of_rail(*rail, count, clamp_progress(rail[0], count, agents.progress[a]), rest, heading)
-    path = exact_corridor(rest[:n], 0.5 * size[a, 1])
-    near = agents.alive & _overlapping(agents.extent, path.bounds)
-    near[a] = False
-    capsules = np.empty((n // CHUNK + 2, 5))
-    corridor_capsules(rest, n, 0.5 * size[a, 1], capsules)
-    close = [int(e) for e in np.flatnonzero(near) if near_corridor(capsules, n, agents.hull, int(e))]
-    shapes = {e: _footprint(agents, size, e) for e in close}
-    shapes[EGO] = shapely.Polygon(surroundings.ego_corners)
-    for k in np.flatnonzero(_overlapping(surroundings.extents, path.bounds)):
-        shapes[STILL - int(k)] = shapely.Polygon(surroundings.corners[k])
-    for area in _red_stops(agents, roads, surroundings, a):
-        shapes[STILL - len(surroundings.corners) - int(area)] = _area(roads, int(area))
-    met = {e: s for e, s in shapes.items() if s.intersects(path)}
-    if not met:
-        return FREE, 0.0
-    own = _footprint(agents, size, a)
-    nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
-    return max(nearest, STILL), float(own.distance(met[nearest]))
+def exact_leads(world: World, moment: Moment, turns: Turns, stopped: I64) -> None:
+    """Find the leads of the agents at which the scenarios ``stopped`` (Q,) have stopped: first among the candidates
+    nearby, then, where those do not decide, among all."""
+    far = _decide(world, moment, turns, stopped, np.minimum(turns.gap[stopped] + _REACH, FAR))
+    if len(far):
+        _decide(world, moment, turns, far, np.full(len(far), FAR))
 
 
-def _overlapping(extents: F64, bounds: tuple[float, float, float, float]) -> Any:
-    """Which of the bounding boxes (K, 4) meet another one, with a millimetre to spare: (K,) bool."""
-    x0, y0, x1, y1 = bounds
-    low = (extents[:, 0] <= x1 + 1e-3) & (extents[:, 1] <= y1 + 1e-3)
-    return low & (extents[:, 2] >= x0 - 1e-3) & (extents[:, 3] >= y0 - 1e-3)
+def _decide(world: World, moment: Moment, turns: Turns, stopped: I64, limit: F64) -> I64:
+    """Ask the candidates whose distance may be up to ``limit`` (Q,); returns the scenarios that they do not decide."""
+    agent = turns.agent[stopped]
+    asked = [
+        np.sort(turns.candidates[b, : turns.count[b]][turns.bounds[b, : turns.count[b]] <= far])
+        for b, far in zip(stopped, limit, strict=True)
+    ]
+    owner = np.repeat(np.arange(len(stopped)), [len(w) for w in asked])
+    shapes = np.concatenate([_shapes(world, moment, int(b), w) for b, w in zip(stopped, asked, strict=True)])
+    own, paths = _footprints(world, agent), _paths(world, agent)
+    met = shapely.intersects(shapes, paths[owner])
+    distance = np.where(met, shapely.distance(shapes, own[owner]), np.inf)
+    undecided = []
+    for q, b in enumerate(stopped):
+        mine = np.flatnonzero(owner == q)
+        far = np.sort(distance[mine])
+        alone = len(far) > 0 and far[0] <= limit[q] and (far[1:2] > far[0] + _SAME).all()
+        if limit[q] < FAR and not alone:
+            undecided.append(b)
+            continue
+        turns.lead[b], turns.gap[b] = FREE, 0.0
+        hits = mine[met[mine]]
+        if len(hits):
+            i = hits[int(shapely.STRtree(shapes[hits]).nearest(own[q]))]
+            low, high = world.constants.agent_low[b : b + 2]
+            w = asked[q][i - mine[0]]
+            turns.lead[b] = low + w if w < high - low else EGO if w == high - low else STILL
+            turns.gap[b] = distance[i]
+    return np.array(undecided, np.int64)
 
 
-def _footprint(agents: AgentBatch, size: F64, e: int) -> Any:
-    box = shapely.Polygon(agents.box_corners[e])
-    n = int(agents.foot_count[e])
-    return shapely.union(exact_corridor(agents.foot_points[e, :n], 0.5 * size[e, 1]), box) if n > 1 else box
+def _shapes(world: World, moment: Moment, b: int, which: I64) -> Any:
+    """Polygons of objects of scenario ``b``, numbered as in ``find_lead``."""
+    c = world.constants
+    low, high = c.agent_low[b : b + 2]
+    driven, begin = high - low, c.object_low[c.frame_low[b] + moment.iteration[b] + 1]
+    others = c.object_low[c.frame_low[b] + moment.iteration[b] + 2] - begin
+    agents, objects = which[which < driven], which[(which > driven) & (which <= driven + others)] - driven - 1
+    boxes = [moment.ego_corners[b : b + 1][: int(driven in which)], c.corners[begin + objects]]
+    areas = world.roads.area_low[b] + which[which > driven + others] - driven - 1 - others
+    parts = [_footprints(world, low + agents), shapely.polygons(np.concatenate(boxes))]
+    return np.concatenate([*parts, np.array([_area(world.roads, int(a)) for a in areas], object)])
 
 
-def _red_stops(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> I64:
-    red = surroundings.light_lane[surroundings.light_state == LightState.RED]
-    route = agents.route[a, : agents.route_length[a]]
-    parts = [roads.stop_values[roads.stop_offsets[r] : roads.stop_offsets[r + 1]] for r in route[np.isin(route, red)]]
-    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+def _footprints(world: World, rows: I64) -> Any:
+    """Footprints of agents: their boxes, and what they sweep in a headway."""
+    agents = world.agents
+    out: Any = shapely.polygons(agents.box_corners[rows])
+    wide = np.flatnonzero(agents.foot_count[rows] > 1)
+    lines = [agents.foot_points[a, : agents.foot_count[a]] for a in rows[wide]]
+    if lines:
+        out[wide] = shapely.union(_corridors(lines, 0.5 * world.constants.size[rows[wide], 1]), out[wide])
+    return out
+
+
+def _paths(world: World, rows: I64) -> Any:
+    """The ways ahead of agents."""
+    lines = []
+    for a in rows:
+        low, count = world.agents.rail_low[a], int(world.agents.rail_count[a])
+        progress, points, heading = (v[low : low + count] for v in world.rails[1:4])
+        rest, unused = np.empty((count + 1, 2)), np.empty(count + 1)
+        now = clamp_progress(progress, count, world.agents.progress[a])
+        lines.append(rest[: rest_of_rail(progress, points, heading, count, now, rest, unused)])
+    return _corridors(lines, 0.5 * world.constants.size[rows, 1])
+
+
+def _corridors(lines: list[F64], half_width: F64) -> Any:
+    """The corridors along some paths as GEOS makes them (see ``exact_corridor``)."""
+    index = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    paths = shapely.linestrings(np.concatenate(lines), indices=index)
+    return shapely.buffer(paths, half_width, quad_segs=16, cap_style="flat")
 
 
 def _area(roads: Roads, row: int) -> Any:

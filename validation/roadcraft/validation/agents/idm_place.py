@@ -18,17 +18,20 @@ from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.map import LaneKind, MapData
-from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, Roads
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch
+from roadcraft.validation.agents.idm_roads import Roads
+from roadcraft.validation.agents.rails import Rails, add_rail, new_rails, room_of
 
 
 @dataclass(frozen=True)
 class Placed:
     """Agents on their rails. row (A,) int64 of the vehicles they were made from; size (A, 2) length, width; agents:
-    their state."""
+    their state; rails: the store of their rails."""
 
     row: I64
     size: F64
     agents: AgentBatch
+    rails: Rails
 
 
 def lanes_under(map_data: MapData, centers: F64) -> Ragged:
@@ -65,7 +68,7 @@ def place(
     """
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
-    room, foot_room = longest + 64, 48
+    rails, foot_room = new_rails(n * int(room_of(longest))), 48
     agents = AgentBatch(
         alive=np.zeros(n, np.bool_),
         progress=np.zeros(n),
@@ -74,10 +77,8 @@ def place(
         pose=np.zeros((n, 3)),
         route=np.full((n, MAX_ROUTE), -1, np.int64),
         route_length=np.ones(n, np.int64),
+        rail_low=np.zeros(n, np.int64),
         rail_count=np.zeros(n, np.int64),
-        rail_progress=np.zeros((n, room)),
-        rail_points=np.zeros((n, room, 2)),
-        rail_heading=np.zeros((n, room)),
         box_corners=np.zeros((n, 4, 2)),
         box_capsule=np.zeros((n, 5)),
         foot_count=np.zeros(n, np.int64),
@@ -86,15 +87,17 @@ def place(
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )
-    _place(agents, roads, (candidates.values, candidates.offsets), boxes, velocity, obstacles, ego_speed, target)
+    _place(
+        (agents, rails), roads, (candidates.values, candidates.offsets), boxes, velocity, obstacles, ego_speed, target
+    )
     row = np.flatnonzero(agents.alive).astype(np.int64)
     kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
-    return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept)
+    return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept, rails)
 
 
 @njit(cache=True, nogil=True)
 def _place(
-    agents: AgentBatch,
+    driven: tuple[AgentBatch, Rails],
     roads: Roads,
     candidates: tuple[I64, I64],
     boxes: F64,
@@ -103,6 +106,7 @@ def _place(
     ego_speed: float,
     target: float,
 ) -> None:
+    agents, rails = driven
     lanes, offsets = candidates
     snapped = np.empty((len(boxes), 5))
     for v in range(len(boxes)):
@@ -127,12 +131,14 @@ def _place(
             continue
         line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
         n = len(line)
-        progress, points, heading = agents.rail_progress[v], agents.rail_points[v], agents.rail_heading[v]
+        low = rails.used[0]
+        progress, points, heading = rails.progress[low:], rails.points[low:], rails.heading[low:]
         points[:n] = line
         vertex_headings(line, n, heading)
         count = build_rail(points, heading, n, progress)
         if count < 2:
             continue
+        agents.rail_low[v] = add_rail(rails, count, 0.5 * boxes[v, 4])
         speed = np.hypot(velocity[v, 0], velocity[v, 1])
         if roads.limit[lane] > 0.0:
             target = roads.limit[lane]

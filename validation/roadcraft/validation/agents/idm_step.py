@@ -1,18 +1,19 @@
-"""One step of the reactive agents: each in turn extends its route, looks for what is ahead, and moves; later ones see
-where earlier ones went.
+"""One step of the reactive agents of a batch: in each scenario each agent in turn extends its route, looks for what is
+ahead, and moves; later ones see where earlier ones went.
 
 Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and IDMAgent. Where a lead is too close to call (see
-``idm_lead``) the kernel stops at that agent and the caller decides with GEOS.
+``idm_lead``) a scenario stops at that agent and the caller decides with GEOS.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import (
     build_rail,
     clamp_progress,
@@ -21,109 +22,195 @@ from roadcraft.core.driving.geometry.arc_path import (
     rest_of_rail,
     vertex_headings,
 )
-from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsules, footprint_capsule
-from roadcraft.core.driving.geometry.corridor import one_chord, piece
+from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, one_chord, piece
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
-from roadcraft.core.driving.geometry.polyline import arc_lengths, interpolate
 from roadcraft.core.driving.geometry.tolerances import FAR
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAgentParams, Roads, Surroundings
-from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, find_lead
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAgentParams
+from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, UNCLEAR, Candidates, Scene, World, find_lead
+from roadcraft.validation.agents.rails import add_rail, room_of
+from roadcraft.validation.agents.way import WayScratch
 
-WANTS_ROOM, WANTS_SWEEP, WANTS_RAILS = 1, 3, 4
+WANTS_ROOM, WANTS_SWEEP, BEGINS = 1, 3, 4
 
 
-@small_njit
-def _remove_far(agents: AgentBatch, x: float, y: float, radius: float) -> None:
-    """Agents farther than ``radius`` from (x, y) leave for good."""
-    for a in range(len(agents.alive)):
-        dx, dy = agents.pose[a, 0] - x, agents.pose[a, 1] - y
+class Moment(NamedTuple):
+    """When B scenarios move, and where ego is: iteration (B,) int64; ego (B, 4) center x, y, heading, speed;
+    ego_corners (B, 4, 2), ego_capsules (B, 5)."""
+
+    iteration: I64
+    ego: F64
+    ego_corners: F64
+    ego_capsules: F64
+
+
+class Turns(NamedTuple):
+    """How far the scenarios of a batch have come in one step, (B,) each: status, and the agent it is about, a row of
+    the batch. BEGINS: nobody has moved. DONE: all have. WANTS_ROOM: its rail needs a larger store. UNCLEAR: its lead is
+    to be found by exact geometry and written into ``lead``, a row of the batch or FREE, EGO, STILL, and ``gap``, the
+    distance to it; ``candidates`` (B, N) and ``count``: which objects come into question, with lower bounds of their
+    distance ``bounds``; ``gap`` holds the distance of the nearest that is found to be met. WANTS_SWEEP: it has moved,
+    but its footprint needs wider arrays."""
+
+    status: I64
+    agent: I64
+    lead: I64
+    gap: F64
+    candidates: I64
+    bounds: F64
+    count: I64
+
+
+@njit(cache=True, nogil=True)
+def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
+    """The memory that a step needs where an agent may meet ``most`` objects."""
+    found = Candidates(
+        np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most), np.empty(most)
+    )
+    feet = world.agents.foot_capsules.shape[1]
+    return found, WayScratch(
+        np.empty((3, 2)),
+        np.empty(len(world.rails.capsules), np.int64),
+        np.empty((MAX_VERTICES, 2)),
+        np.empty((MAX_VERTICES, 2)),
+        np.empty(5),
+        np.empty(5),
+        np.empty(4),
+        np.empty(4),
+        np.empty((len(world.rails.progress), 2)),
+        np.empty((feet, 5)),
+        np.empty((feet, 5)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Turns) -> int:
+    """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
+    ``params.radius`` leave for good. Returns how many scenarios are not done."""
+    constants, left = world.constants, 0
+    found, scratch = memory_of(world, turns.candidates.shape[1])
+    for b in range(len(turns.status)):
+        if turns.status[b] == DONE:
+            continue
+        frame = constants.frame_low[b] + moment.iteration[b]
+        scene = Scene(
+            constants.agent_low[b],
+            constants.agent_low[b + 1],
+            moment.ego[b],
+            moment.ego_corners[b],
+            moment.ego_capsules[b],
+            (constants.object_low[frame + 1], constants.object_low[frame + 2]),
+            (constants.light_low[frame + 1], constants.light_low[frame + 2]),
+            world.roads.lane_low[b],
+            world.roads.area_low[b],
+            constants.time_s[frame + 1] - constants.time_s[frame],
+        )
+        bounds_of(scene.ego_corners, BOX, 0.0, scratch.around)
+        _step_scenario(world, scene, params, turns, b, found, scratch)
+        left += turns.status[b] != DONE
+    return left
+
+
+@inlined_njit
+def _step_scenario(
+    world: World,
+    scene: Scene,
+    params: IdmAgentParams,
+    turns: Turns,
+    b: int,
+    found: Candidates,
+    scratch: WayScratch,
+) -> None:
+    agents = world.agents
+    status, first = turns.status[b], turns.agent[b]
+    if status == BEGINS:
+        first = scene.low
+        _remove_far(agents, scene, params.radius)
+    if status == WANTS_SWEEP:
+        sweep(world, params.headway, first, scratch)
+        first += 1
+    for a in range(first, scene.high):
+        if not agents.alive[a]:
+            continue
+        resumed = a == first and status != BEGINS
+        longer, lead, gap = 0, turns.lead[b], turns.gap[b]
+        if not (resumed and status == UNCLEAR):
+            longer = _plan_route(world, scene, params, a)
+            if longer < 0:
+                turns.status[b], turns.agent[b] = WANTS_ROOM, a
+                return
+            unclear, lead, gap, count = find_lead(world, scene, a, found, scratch)
+            if unclear != DONE:
+                turns.status[b], turns.agent[b], turns.gap[b], turns.count[b] = UNCLEAR, a, gap, count
+                for i in range(count):
+                    turns.candidates[b, i], turns.bounds[b, i] = found.which[i], found.bound[i]
+                return
+        stood = agents.speed[a] == 0.0 and agents.foot_count[a] > 0 and longer == 0 and not resumed
+        _follow(world, scene, params, a, lead, gap)
+        if stood and agents.speed[a] == 0.0:
+            continue  # nothing about it has changed
+        if not sweep(world, params.headway, a, scratch):
+            turns.status[b], turns.agent[b] = WANTS_SWEEP, a
+            return
+    turns.status[b] = DONE
+
+
+@inlined_njit
+def _remove_far(agents: AgentBatch, scene: Scene, radius: float) -> None:
+    """Agents farther than ``radius`` from ego leave for good."""
+    for a in range(scene.low, scene.high):
+        dx, dy = agents.pose[a, 0] - scene.ego[0], agents.pose[a, 1] - scene.ego[1]
         if math.sqrt(dx * dx + dy * dy) > radius:
             agents.alive[a] = False
 
 
-@njit(cache=True, nogil=True)
-def step_agents(
-    agents: AgentBatch,
-    size: F64,
-    roads: Roads,
-    surroundings: Surroundings,
-    params: IdmAgentParams,
-    first: int,
-    settled: tuple[int, float],
-    own_rails: bool,
-) -> tuple[int, int]:
-    """Move the agents first .. A - 1, in place; at first = 0, those farther from ego than ``params.radius`` leave for
-    good. size (A, 2) length, width. settled: the first agent's lead, an agent's row or FREE, EGO, STILL, and the gap to
-    it, < 0 where it is to be found. Returns a status and the agent it is about. WANTS_RAILS (its rail changes, and
-    rails may not: ``own_rails``), WANTS_ROOM (it needs wider arrays) and UNCLEAR (its lead must be found by exact
-    geometry): call again from that agent. WANTS_SWEEP (it has moved, but its footprint needs wider arrays): ``sweep``
-    it, go on after it."""
-    room = agents.rail_points.shape[1]
-    lead, gap = settled
-    rest, heading = np.empty((room + 2, 2)), np.empty(room + 2)
-    capsules = np.empty((room // 8 + 2, 5))
-    if first == 0:
-        _remove_far(agents, surroundings.ego[0], surroundings.ego[1], params.radius)
-    for a in range(first, len(agents.alive)):
-        if not agents.alive[a]:
-            continue
-        longer = 1  # unknown, where the caller settled the lead
-        if a > first or gap < 0.0:
-            longer = _plan_route(agents, roads, surroundings, params, a, own_rails)
-            if longer < 0:
-                return (WANTS_ROOM if own_rails else WANTS_RAILS), a
-            status, lead, gap = find_lead(agents, size, roads, surroundings, a, rest, heading, capsules)
-            if status != DONE:
-                return status, a
-        stood = agents.speed[a] == 0.0 and agents.foot_count[a] > 0 and longer == 0
-        _follow(agents, size, roads, surroundings, params, a, lead, gap)
-        if stood and agents.speed[a] == 0.0:
-            continue  # nothing about it has changed
-        if not sweep(agents, size, params.headway, a):
-            return WANTS_SWEEP, a
-    return DONE, len(agents.alive)
-
-
-@small_njit
-def _short(agents: AgentBatch, params: IdmAgentParams, a: int) -> bool:
-    left = agents.rail_progress[a, agents.rail_count[a] - 1] - agents.progress[a]
+@inlined_njit
+def _short(world: World, params: IdmAgentParams, a: int) -> bool:
+    agents = world.agents
+    left = world.rails.progress[agents.rail_low[a] + agents.rail_count[a] - 1] - agents.progress[a]
     return bool(left < params.min_path + agents.target[a] * params.headway)
 
 
-@njit(cache=True, nogil=True)
-def _next_lane(agents: AgentBatch, roads: Roads, surroundings: Surroundings, a: int) -> int:
+@inlined_njit
+def _next_lane(world: World, scene: Scene, a: int) -> int:
     """The straightest lane that leads on and whose light lets the agent pass; -1 where there is none."""
-    end = agents.route[a, agents.route_length[a] - 1]
+    constants, roads, low = world.constants, world.roads, scene.lane_low
+    end = low + world.agents.route[a, world.agents.route_length[a] - 1]
     best, chosen = FAR, -1
     for i in range(roads.next_offsets[end], roads.next_offsets[end + 1]):
         lane = roads.next_values[i]
         green, red = False, False
-        for t in range(len(surroundings.light_lane)):
-            if surroundings.light_lane[t] == lane:
-                green |= surroundings.light_state[t] == LightState.GREEN
-                red |= surroundings.light_state[t] == LightState.RED
-        if (roads.has_light[lane] and not green) or (not roads.has_light[lane] and red):
+        for t in range(scene.lights[0], scene.lights[1]):
+            if constants.light_lane[t] == lane:
+                green |= constants.light_state[t] == LightState.GREEN
+                red |= constants.light_state[t] == LightState.RED
+        has_light = roads.has_light[low + lane]
+        if (has_light and not green) or (not has_light and red):
             continue
-        bend = _bend(roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]])
+        bend = _bend(roads.line_points[roads.line_offsets[low + lane] : roads.line_offsets[low + lane + 1]])
         if bend < best:
             best, chosen = bend, lane
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _bend(line: F64) -> float:
     """Absolute curvature 1/m at the start of a line, through three points 2 m apart (less on short lines)."""
     if len(line) < 2:
         return 0.5 * FAR
-    s = arc_lengths(line)
-    reach = 2.0 if s[-1] >= 4.0 else s[-1] / 2.0
-    x0, y0, _ = interpolate(line, s, 0.0)
-    x1, y1, _ = interpolate(line, s, reach)
-    x2, y2, _ = interpolate(line, s, s[-1] if reach < 2.0 else 4.0)
+    length, i = 0.0, 1
+    while i < len(line) and length < 4.0:
+        dx, dy = line[i, 0] - line[i - 1, 0], line[i, 1] - line[i - 1, 1]
+        length += math.sqrt(dx * dx + dy * dy)
+        i += 1
+    end = min(length, 4.0)
+    x0, y0 = line[0, 0], line[0, 1]
+    x1, y1 = _place_at(line, 0.5 * end)
+    x2, y2 = _place_at(line, end)
     a, b, c = math.hypot(x1 - x0, y1 - y0), math.hypot(x2 - x1, y2 - y1), math.hypot(x0 - x2, y0 - y2)
     area = (a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c))
     if area < 1e-6 or abs(a * b * c) <= 1e-8:
@@ -131,30 +218,50 @@ def _bend(line: F64) -> float:
     return math.sqrt(area) / (a * b * c)
 
 
-@njit(cache=True, nogil=True)
-def _plan_route(
-    agents: AgentBatch, roads: Roads, surroundings: Surroundings, params: IdmAgentParams, a: int, own_rails: bool
-) -> int:
-    """Extend the rail while it is short and a lane leads on: how many were added, -1 where the rails may not be changed
-    or are too narrow for it."""
+@small_njit
+def _place_at(line: F64, arc: float) -> tuple[float, float]:
+    """The place at an arc length near the beginning of a line, as ``interpolate`` has it."""
+    i, begin = 0, 0.0
+    while True:
+        dx, dy = line[i + 1, 0] - line[i, 0], line[i + 1, 1] - line[i, 1]
+        length = math.sqrt(dx * dx + dy * dy)
+        if begin + length > arc or i + 2 == len(line):
+            break
+        begin += length
+        i += 1
+    share = (arc - begin) / length if length > 0.0 else 0.0
+    if share <= 0.0:
+        return line[i, 0], line[i, 1]
+    if share >= 1.0:
+        return line[i + 1, 0], line[i + 1, 1]
+    return dx * share + line[i, 0], dy * share + line[i, 1]
+
+
+@inlined_njit
+def _plan_route(world: World, scene: Scene, params: IdmAgentParams, a: int) -> int:
+    """Extend the rail while it is short and a lane leads on: how many were added, -1 where the store of rails is too
+    small for it."""
+    agents, rails, roads = world.agents, world.rails, world.roads
     added = 0
-    while _short(agents, params, a):
-        lane = _next_lane(agents, roads, surroundings, a)
+    while _short(world, params, a):
+        lane = _next_lane(world, scene, a)
         if lane < 0:
             return added
-        line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
-        count = agents.rail_count[a]
-        if not own_rails or count + 1 + len(line) > agents.rail_points.shape[1]:
+        row = scene.lane_low + lane
+        line = roads.line_points[roads.line_offsets[row] : roads.line_offsets[row + 1]]
+        count, low, free = agents.rail_count[a], agents.rail_low[a], rails.used[0]
+        if free + room_of(count + 1 + len(line)) > len(rails.progress):
             return -1
-        progress, points, heading = agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a]
-        joined, joined_heading = np.empty((count + 1 + len(line), 2)), np.empty(count + 1 + len(line))
+        points, heading = rails.points[free:], rails.heading[free:]
+        progress, before = rails.progress[low : low + count], rails.points[low : low + count]
         now = clamp_progress(progress, count, agents.progress[a])
-        n = rest_of_rail(progress, points, heading, count, now, joined, joined_heading)
-        joined[n : n + len(line)] = line
-        vertex_headings(line, len(line), joined_heading[n : n + len(line)])
-        n += len(line)
-        points[:n], heading[:n] = joined[:n], joined_heading[:n]
-        agents.rail_count[a] = build_rail(points, heading, n, progress)
+        n = rest_of_rail(progress, before, rails.heading[low : low + count], count, now, points, heading)
+        for i in range(len(line)):
+            points[n + i, 0], points[n + i, 1] = line[i, 0], line[i, 1]
+        vertex_headings(line, len(line), heading[n : n + len(line)])
+        n = build_rail(points, heading, n + len(line), rails.progress[free:])
+        agents.rail_count[a] = n
+        agents.rail_low[a] = add_rail(rails, n, 0.5 * world.constants.size[a, 1])
         agents.progress[a] = 0.0
         if agents.route_length[a] == MAX_ROUTE:
             for i in range(MAX_ROUTE - 1):
@@ -166,28 +273,21 @@ def _plan_route(
     return added
 
 
-@small_njit
-def _follow(
-    agents: AgentBatch,
-    size: F64,
-    roads: Roads,
-    surroundings: Surroundings,
-    params: IdmAgentParams,
-    a: int,
-    lead: int,
-    gap: float,
-) -> None:
+@inlined_njit
+def _follow(world: World, scene: Scene, params: IdmAgentParams, a: int, lead: int, gap: float) -> None:
     """Accelerate behind the lead and move along the rail."""
-    count = agents.rail_count[a]
+    agents, rails, roads = world.agents, world.rails, world.roads
+    low, count = agents.rail_low[a], agents.rail_count[a]
+    progress = rails.progress[low : low + count]
     lead_speed, lead_heading = 0.0, agents.pose[a, 2]
     if lead == EGO:
-        lead_speed, lead_heading = surroundings.ego[3], surroundings.ego[2]
+        lead_speed, lead_heading = scene.ego[3], scene.ego[2]
     elif lead >= 0:
         lead_speed, lead_heading = agents.speed[lead], agents.pose[lead, 2]
     elif lead == FREE:
-        gap = agents.rail_progress[a, count - 1] - agents.progress[a] - 0.5 * size[a, 0]
+        gap = progress[count - 1] - agents.progress[a] - 0.5 * world.constants.size[a, 0]
     projected = lead_speed * math.cos(lead_heading - agents.pose[a, 2])
-    limit = roads.limit[agents.route[a, agents.route_length[a] - 1]]
+    limit = roads.limit[scene.lane_low + agents.route[a, agents.route_length[a] - 1]]
     if limit > 0.0:
         agents.target[a] = limit
     accel = idm_acceleration(
@@ -200,45 +300,45 @@ def _follow(
         params.max_accel,
         params.max_decel,
     )
-    moved, agents.speed[a] = idm_advance(agents.speed[a], accel, surroundings.dt)
+    moved, agents.speed[a] = idm_advance(agents.speed[a], accel, scene.dt)
     agents.progress[a] += moved
-    s = clamp_progress(agents.rail_progress[a], count, agents.progress[a])
-    x, y, h = pose_at(agents.rail_progress[a], agents.rail_points[a], agents.rail_heading[a], count, s)
-    agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2] = x, y, h
+    s = clamp_progress(progress, count, agents.progress[a])
+    points, heading = rails.points[low : low + count], rails.heading[low : low + count]
+    agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2] = pose_at(progress, points, heading, count, s)
 
 
-@njit(cache=True, nogil=True)
-def sweep(agents: AgentBatch, size: F64, headway: float, a: int) -> bool:
+@inlined_njit
+def sweep(world: World, headway: float, a: int, scratch: WayScratch) -> bool:
     """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way;
     False: too little room."""
-    progress, points, heading, count = (
-        agents.rail_progress[a],
-        agents.rail_points[a],
-        agents.rail_heading[a],
-        agents.rail_count[a],
+    agents, rails, low, count = world.agents, world.rails, world.agents.rail_low[a], world.agents.rail_count[a]
+    progress, points, heading = (
+        rails.progress[low : low + count],
+        rails.points[low : low + count],
+        rails.heading[low : low + count],
     )
-    half = 0.5 * size[a, 0]
+    length, width = world.constants.size[a, 0], world.constants.size[a, 1]
+    half = 0.5 * length
     start = clamp_progress(progress, count, agents.progress[a] - half)
     end = clamp_progress(progress, count, agents.progress[a] + half + agents.speed[a] * headway)
-    between = np.searchsorted(progress[:count], end) - np.searchsorted(progress[:count], start) + 4
+    between = np.searchsorted(progress, end) - np.searchsorted(progress, start) + 4
     if between > agents.foot_points.shape[1]:
         return False
     n = cut_rail(progress, points, heading, count, start, end, agents.foot_points[a])
     agents.foot_count[a] = n
-    corridor_capsules(agents.foot_points[a], n, 0.5 * size[a, 1], agents.foot_capsules[a])
+    corridor_capsules(agents.foot_points[a], n, 0.5 * width, agents.foot_capsules[a])
     x, y, h = agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2]
-    agents.box_corners[a] = box_corners(x, y, h, size[a, 0], size[a, 1])
-    box_capsule(x, y, h, size[a, 0], size[a, 1], agents.box_capsule[a])
-    extent_of(agents.foot_points[a], n, 0.5 * size[a, 1], agents.box_corners[a], agents.extent[a])
-    footprint_capsule(agents.foot_points[a], n, 0.5 * size[a, 1], agents.box_corners[a], agents.hull[a])
+    place_corners((x, y, h, length, width), agents.box_corners[a])
+    box_capsule(x, y, h, length, width, agents.box_capsule[a])
+    extent_of(agents.foot_points[a], n, 0.5 * width, agents.box_corners[a], scratch, agents.extent[a])
+    footprint_capsule(agents.foot_points[a], n, 0.5 * width, agents.box_corners[a], agents.hull[a])
     return True
 
 
-@njit(cache=True, nogil=True)
-def extent_of(foot: F64, count: int, half_width: float, box: F64, out: F64) -> None:
+@small_njit
+def extent_of(foot: F64, count: int, half_width: float, box: F64, scratch: WayScratch, out: F64) -> None:
     """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
     bounds_of(box, BOX, 0.0, out)
-    scratch, part = np.empty((40, 2)), np.empty(4)
     for i in range(count - 1):
         ax, ay, bx, by = foot[i, 0], foot[i, 1], foot[i + 1, 0], foot[i + 1, 1]
         ux, uy = bx - ax, by - ay
@@ -258,6 +358,7 @@ def extent_of(foot: F64, count: int, half_width: float, box: F64, out: F64) -> N
             vx, vy = foot[i + 2, 0] - bx, foot[i + 2, 1] - by
             # otherwise the join has the corners of the rectangles beside it
             if not one_chord(ux * vy - uy * vx, ux * vx + uy * vy):
-                bounds_of(scratch, piece(foot, count, half_width, 2 * i + 1, scratch), 0.0, part)
-                out[0], out[1] = min(out[0], part[0]), min(out[1], part[1])
-                out[2], out[3] = max(out[2], part[2]), max(out[3], part[3])
+                n = piece(foot, count, half_width, 2 * i + 1, scratch.own)
+                bounds_of(scratch.own, n, 0.0, scratch.area)
+                out[0], out[1] = min(out[0], scratch.area[0]), min(out[1], scratch.area[1])
+                out[2], out[3] = max(out[2], scratch.area[2]), max(out[3], scratch.area[3])

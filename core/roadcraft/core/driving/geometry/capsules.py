@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
@@ -60,6 +61,15 @@ def box_capsule(x: float, y: float, heading: float, length: float, width: float,
     """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
     c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length
     out[0], out[1], out[2], out[3], out[4] = x - c, y - s, x + c, y + s, 0.5 * width
+
+
+@njit(cache=True, nogil=True)
+def box_capsules(boxes: F64) -> F64:
+    """Capsules (N, 5) around boxes (N, 5)."""
+    out = np.empty((len(boxes), 5))
+    for i in range(len(boxes)):
+        box_capsule(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4], out[i])
+    return out
 
 
 @small_njit

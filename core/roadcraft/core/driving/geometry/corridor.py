@@ -12,9 +12,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-from numba import njit
-
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import small_njit
 
@@ -104,7 +101,7 @@ def square_ends(points: F64, count: int, half_width: float) -> None:
             points[first, 1] += dy / length * half_width
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]:
     """First and one past the last segment that no folded end touches; 0 and count - 1 where neither end is folded.
 
@@ -112,7 +109,7 @@ def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]
     bend sharper than its length over half the width. GEOS cuts such a piece off along the cap, nearly; the union of
     pieces then covers a few square centimetres too much.
     """
-    span = np.array([0, max(count - 1, 0)])
+    low, high = 0, max(count - 1, 0)
     for turn in range(2 if count > 2 else 0):
         step = 1 if turn == 0 else -1
         first = 0 if turn == 0 else count - 1
@@ -128,14 +125,17 @@ def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]
             if onward > 0.0 and length > 0.0:
                 ahead = ((ax - x) * ux + (ay - y) * uy) / length
                 if ahead < abs(ux * vy - uy * vx) / (length * onward) * half_width:
-                    span[turn] = k + 1 if turn == 0 else count - 2 - k
+                    if turn == 0:
+                        low = k + 1
+                    else:
+                        high = count - 2 - k
             way += onward
             if way > 4.0 * half_width:
                 break
-    return span[0], span[1]
+    return low, high
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def folded_ends(points: F64, count: int, half_width: float) -> bool:
     """Whether either end of the corridor is folded (see ``unfolded_span``)."""
     first, last = unfolded_span(points, count, half_width)
