@@ -76,7 +76,7 @@ class Candidates(NamedTuple):
     middle: F64
 
 
-@inlined_njit
+@small_njit
 def find_lead(
     world: World, scene: Scene, a: int, found: Candidates, scratch: WayScratch
 ) -> tuple[int, int, float, int]:

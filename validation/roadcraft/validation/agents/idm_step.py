@@ -115,7 +115,7 @@ def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Tur
     return left
 
 
-@inlined_njit
+@small_njit
 def _step_scenario(
     world: World,
     scene: Scene,
