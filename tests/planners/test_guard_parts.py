@@ -13,7 +13,7 @@ from roadcraft.planners.guard.retime import SETTLE_M, moved_to_centerline, retim
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.forecast import drift
-from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path
+from roadcraft.planners.trajectory_scoring.paths import make_path, no_path
 from roadcraft.planners.trajectory_scoring.traffic import Foreseen, forecast_paths, observe
 
 DT, REACH = 0.1, 1.461
@@ -219,5 +219,5 @@ def test_no_copy_on_a_line_that_is_not_ones_own(first):
     line = make_path(np.array([[0.0, 0.0], [50.0, 0.0]]), np.zeros(2))
     poses = np.array(first) + np.array([1.0, 0.0, 0.0]) * np.arange(5)[:, None]
     assert not moved_to_centerline(poses, line, np.empty_like(poses))
-    nowhere = ArcPath(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
+    nowhere = no_path()
     assert not moved_to_centerline(np.zeros((5, 3)), nowhere, np.empty((5, 3)))

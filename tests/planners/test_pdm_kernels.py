@@ -18,7 +18,15 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_
 from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.area_checks import patch_around
-from roadcraft.planners.trajectory_scoring.corridor import box_in_strip, ends, ring_in_strip, span, strip_marks
+from roadcraft.planners.trajectory_scoring.corridor import (
+    MAX_VERTICES,
+    Strip,
+    ends,
+    ring_in_strip,
+    span,
+    strip_gap,
+    strip_marks,
+)
 from roadcraft.planners.trajectory_scoring.forecast import drift
 from roadcraft.planners.trajectory_scoring.paths import interpolate, make_path, project
 from roadcraft.planners.trajectory_scoring.traffic import box_distance, box_ring_distance, box_within_ring, observe
@@ -72,16 +80,19 @@ def test_what_touches_the_strip(seed):
     first, last = span(path, 5.0, path.arc[-1] - 7.0)
     assert path.arc[first] >= 5.0 > path.arc[first - 1]
     region = shapely.LineString(path.xy[first : last + 1]).buffer(HALF, cap_style="square")
-    tips = ends(path, first, last)
-    for _ in range(150):
-        box = random_box(rng, path.xy[rng.integers(60)], 3.0)
-        if polygon(box).distance(region) > 1e-3 or polygon(box).intersection(region).area > 1e-3:
-            want = bool(polygon(box).intersects(region))
-            assert box_in_strip(path, first, last, tips, HALF, six(box)) == want
+    strip = Strip(path, first, last, HALF, ends(path, first, last))
+    scratch = np.empty((MAX_VERTICES, 2)), np.empty((4, 2))
+    for spread in [3.0] * 150 + [30.0] * 50:
+        box = random_box(rng, path.xy[rng.integers(60)], spread)
+        apart = polygon(box).distance(region)
+        if apart > 1e-3 or polygon(box).intersection(region).area > 1e-3:
+            gap = strip_gap(strip, box[0], box[1], six(box), scratch)
+            assert (gap < 0.0) == bool(polygon(box).intersects(region))
+            assert gap <= apart
     for _ in range(20):
         ring = np.array(polygon(random_box(rng, path.xy[rng.integers(60)], 6.0)).buffer(0.8).exterior.coords)
         if abs(shapely.Polygon(ring).distance(region)) > 1e-3 or shapely.Polygon(ring).intersection(region).area > 1e-3:
-            got = ring_in_strip(path, first, last, tips, HALF, ring, strip_marks(path, HALF, ring))
+            got = ring_in_strip(strip, ring, strip_marks(path, HALF, ring))
             assert got == bool(shapely.Polygon(ring).intersects(region))
 
 
@@ -104,14 +115,14 @@ def test_distances_of_boxes_and_rings():
 
 def test_centroids_are_those_of_geos_to_the_last_bit():
     rng = np.random.default_rng(0)
-    off = 0
+    off, scratch = 0, np.empty((4, 2))
     for _ in range(500):
         box, moved = random_box(rng, ORIGIN, 400.0), rng.normal(0, 30, 2)
         want = shapely.Polygon(box_corners(*box) + moved).centroid
-        assert scorer.centroid(*box, *moved) == (want.x, want.y)
+        assert scorer.centroid(tuple(box), *moved, scratch) == (want.x, want.y)
         off += (want.x, want.y) != tuple(box[:2] + moved)
     assert off > 100
-    assert scorer.centroid(1.0, 2.0, 0.3, 0.0, 0.0, 0.5, 0.5) == (1.5, 2.5)
+    assert scorer.centroid((1.0, 2.0, 0.3, 0.0, 0.0), 0.5, 0.5, scratch) == (1.5, 2.5)
 
 
 @pytest.mark.parametrize(("heading", "low", "high"), [(1.8368477891243318, 0.6, 1.0), (0.5, 0.0, 0.1)])
@@ -156,8 +167,9 @@ def test_edges_by_cell_answer_as_the_index():
         shapes.append([np.concatenate([ring, ring[:1]])])
     layer = build_layer(Polygons.build(shapes))
     cells, out = cell_edges(layer), np.empty(64, np.int64)
+    assert (cells.band[:, 2] < cells.band[:, 3]).mean() > 0.2
     vertices = np.concatenate([s[0] for s in shapes])
-    points = np.concatenate([ORIGIN + rng.uniform(-20, 80, (4000, 2)), vertices, 0.5 * (vertices[1:] + vertices[:-1])])
+    points = np.concatenate([ORIGIN + rng.uniform(-20, 80, (9000, 2)), vertices, 0.5 * (vertices[1:] + vertices[:-1])])
     held = containing(layer, points)
     for i, point in enumerate(points):
         assert np.array_equal(out[: rows_in_cell(cells, point[0], point[1], out, 0)], held[i])

@@ -23,9 +23,10 @@ from roadcraft.planners.guard.retime import moved_to_centerline, resample, retim
 from roadcraft.planners.guard.simulate_and_score import check_areas
 from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring import scorer
-from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, classify
+from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, classify, patch_around
 from roadcraft.planners.trajectory_scoring.paths import make_path
 from roadcraft.planners.trajectory_scoring.scorer import SCORE_COLUMNS, Rules, score_progress, total
+from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
 
 WORLD, (X0, Y0) = tiny_world.make_map(), tiny_world.START
 PLACES = [rectangle((X0 + 70.0, Y0 - 9.0), (X0 + 90.0, Y0 + 9.0)), rectangle((X0 + 900.0, Y0), (X0 + 901.0, Y0 + 1.0))]
@@ -57,6 +58,11 @@ def places(draw: Any) -> np.ndarray:
     return states
 
 
+def facing(states: np.ndarray) -> np.ndarray:
+    """Cosine and sine of the headings (N, T, 2)."""
+    return np.stack([np.cos(states[..., 2]), np.sin(states[..., 2])], -1)
+
+
 def near_an_edge(point: np.ndarray) -> bool:
     """On it either answer is right."""
     return any(p.exterior.distance(shapely.Point(point)) < 1e-6 for p in (*LANES, *ROADS))
@@ -80,7 +86,7 @@ def test_flags_of_pdm_are_those_of_shapely(states: np.ndarray, route: list[int])
     on_route[route] = True
     flags = np.zeros((1, len(states)), np.int64)
     patch = np.array([[1e3, 1e3], [-1e3, 1e3], [-1e3, -1e3], [1e3, -1e3]]) + tiny_world.START
-    classify(states[None], VEHICLE.box, MAP_ARRAYS, on_route, patch, flags)
+    classify(states[None], facing(states[None]), VEHICLE.box, MAP_ARRAYS, on_route, patch, flags)
     for state, flag in zip(states, flags[0], strict=True):
         box = ego_box(state, VEHICLE.box)
         corners, center = box_corners(*box), box[:2]
@@ -97,7 +103,7 @@ def test_flags_of_guard_are_those_of_shapely(states: np.ndarray) -> None:
     setup = Guard(GuardConfig(), object())._scoring_setup(VEHICLE)  # type: ignore[arg-type]
     flags, scores = np.zeros((1, len(states)), np.int64), np.ones((1, SCORE_COLUMNS))
     drivable = MAP.index.drivable.arrays
-    check_areas(states[None], setup, MAP_ARRAYS, drivable, flags, scores)
+    check_areas(states[None], facing(states[None]), setup, MAP_ARRAYS, drivable, flags, scores)
     entered = False
     for state, flag in zip(states, flags[0], strict=True):
         x, y, heading, length, width = ego_box(state, VEHICLE.box)
@@ -195,6 +201,75 @@ def test_a_copy_on_the_centerline_keeps_its_pace_and_ends_on_the_line(
     assert np.abs(out[:, 1] - tiny_world.START[1]).max() <= abs(aside) + 0.15 * 12.0 * math.tan(0.7) + 1e-6
 
 
+# ---- traffic -------------------------------------------------------------------------------------------------------
+
+
+def contacts_slowly(states: np.ndarray, traffic: Traffic, rules: Rules) -> tuple[float, float, float, float]:
+    """Collision, its step, time to collision, its step of one trajectory off the map: all objects at all times."""
+    own, ahead = VEHICLE.box, [int(a) for a in rules.ahead]
+    hit, near = set[int](), set[int]()
+    collision, collided_at, ttc, ttc_at = 1.0, math.inf, 1.0, math.inf
+    for t, state in enumerate(states):
+        x, y, heading, length, width = ego_box(state, own)
+        along, speed = np.array([math.cos(heading), math.sin(heading)]), math.hypot(state[3], state[4])
+        for k, j in [(k, j) for k in ahead for j in np.flatnonzero(~traffic.ignored)]:
+            looking = ttc > 0.0 and speed >= scorer.PROJECTED_MPS
+            if not ((looking and j not in near) or (k == 0 and j not in hit)) or (k > 0 and not looking):
+                continue
+            cx, cy = np.array([x, y]) + along * speed * k * DT
+            time_s = (t + k) // rules.refresh * rules.refresh * DT
+            ox, oy = traffic.box[j, :2] + time_s * traffic.moved[j]
+            ego, other = (
+                shapely.Polygon(box_corners(*b))
+                for b in ((cx, cy, heading, length, width), (ox, oy, traffic.heading[j], *traffic.box[j, 4:]))
+            )
+            if not ego.intersects(other):
+                continue
+            way = np.array([ox, oy]) - state[:2]
+            angle = math.acos(np.clip(along @ way / np.hypot(*way), -1.0, 1.0))
+            if k == 0 and j not in hit:
+                hit.add(j)
+                front = shapely.LineString(box_corners(x, y, heading, length, width)[[0, 3]])
+                stands = not traffic.moving[j] or traffic.speed[j] <= scorer.STOPPED_MPS
+                fault = stands or (angle <= math.radians(150.0) and front.intersects(other))
+                if speed > scorer.STOPPED_MPS and fault:
+                    collision, collided_at = min(collision, 0.0 if traffic.moving[j] else 0.5), min(collided_at, t)
+            if looking and j not in near:
+                near.add(j)
+                if angle < math.radians(30.0):
+                    ttc, ttc_at = 0.0, float(t)
+    return collision, collided_at, ttc, ttc_at
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_met_is_what_a_search_over_all_objects_finds(seed: int) -> None:
+    """Objects of all speeds, near and far; ego turns, brakes and stands."""
+    rng = np.random.default_rng(seed)
+    count, objects, far = 25, 12, np.array([1e5, 1e5]) + tiny_world.START
+    states = np.zeros((3, count, 10))
+    states[..., 3] = np.maximum(
+        rng.uniform(0.0, 18.0, (3, 1)) + rng.uniform(-9.0, 3.0, (3, 1)) * DT * np.arange(count), 0
+    )
+    states[..., 2] = rng.uniform(-3.0, 3.0) + np.cumsum(rng.normal(0.0, 0.04, (3, count)), 1)
+    way = DT * states[..., 3:4] * np.stack([np.cos(states[..., 2]), np.sin(states[..., 2])], -1)
+    states[..., :2] = far + np.cumsum(way, 1) - way
+    states[:, 0] = states[0, 0]
+    heading = rng.uniform(-3.1, 3.1, objects)
+    box = np.column_stack([far + rng.normal(0.0, 25.0, (objects, 2)), heading, rng.uniform(0.5, 9, (objects, 2))])
+    speed = rng.choice([0.0, 0.03, 3.0, 12.0, 25.0], objects)
+    velocity = speed[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
+    kind, identity = rng.integers(0, 5, objects).astype(np.uint8), np.arange(objects).astype(np.uint64)
+    ego, none = ego_box(states[0, 0], VEHICLE.box), np.zeros(0, np.uint64)
+    traffic = observe(ego, 90.0, np.full(4, 50), identity, kind, box, velocity, none)
+    rules, scores = Rules(DT, 2, (5.0, 5.0, 2.0, 0.0)), np.ones((3, SCORE_COLUMNS))
+    patch, flags = patch_around(states[0, 0], VEHICLE.box, 50.0), np.zeros((3, count), np.int64)
+    scorer.score_traffic(states, flags, MAP_ARRAYS, patch, VEHICLE.box, traffic, rules, scores)
+    columns = [scorer.NO_COLLISION, scorer.COLLISION_STEP, scorer.TTC, scorer.TTC_STEP]
+    for n in range(3):
+        assert tuple(scores[n, columns]) == contacts_slowly(states[n], traffic, rules)
+
+
 # ---- scores --------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +280,7 @@ def test_progress_is_what_shapely_measures(poses: np.ndarray, aside: float) -> N
     states[0, :, :3] = poses
     xy = tiny_world.START + np.stack([np.linspace(-200.0, 200.0, 60), aside + np.linspace(-40.0, 40.0, 60)], 1)
     scores = np.ones((1, SCORE_COLUMNS))
-    score_progress(states, VEHICLE.box, make_path(xy, np.zeros(60)), scores)
+    score_progress(states, facing(states), VEHICLE.box, make_path(xy, np.zeros(60)), scores)
     line = shapely.LineString(xy)
     first, last = (line.project(shapely.Point(ego_box(states[0, k], VEHICLE.box)[:2])) for k in (0, -1))
     assert scores[0, scorer.PROGRESS_M] == pytest.approx(max(last - first, 0.0), abs=1e-6)

@@ -104,7 +104,7 @@ class Guard(Planner):
         out = []
         for b in range(len(obs)):
             m = obs.maps[b]
-            ego = np.ascontiguousarray(obs.ego[b])
+            ego = np.array(obs.ego[b])
             route_path = route_path_of(m, map_arrays_of(m), obs.route[b], ego, obs.vehicle.box)
             out.append(_GuardState(inner[b], route_path, _NOBODY))
         return out
@@ -142,7 +142,7 @@ class Guard(Planner):
 
     def _judge_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _GuardState) -> tuple[_Decision, U64]:
         rows = obs.objects.rows(b)
-        ego, box = np.ascontiguousarray(obs.ego[b]), obs.vehicle.box
+        ego, box = np.array(obs.ego[b]), obs.vehicle.box
         identity, kind = frozen(obs.objects.id[rows], np.uint64), frozen(obs.objects.kind[rows], np.uint8)
         traffic = observe(
             ego_box(ego, box),

@@ -12,7 +12,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.core.driving.motion.lqr import rollout_proposals
+from roadcraft.core.driving.motion.lqr import simulate_proposals
 from roadcraft.planners.guard.comfort import ComfortFilters, score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, MapArrays, patch_around
 from roadcraft.planners.trajectory_scoring.paths import ArcPath
@@ -48,9 +48,16 @@ class ScoringSetup(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def check_areas(
-    states: F64, setup: ScoringSetup, map_arrays: MapArrays, drivable: LayerArrays, flags: I64, score_table: F64
+    states: F64,
+    facing: F64,
+    setup: ScoringSetup,
+    map_arrays: MapArrays,
+    drivable: LayerArrays,
+    flags: I64,
+    score_table: F64,
 ) -> None:
-    """Flags (N, T) of the poses of states (N, T, 10), and the speed-limit score.
+    """Flags (N, T) of the poses of states (N, T, 10), and the speed-limit score. facing (N, T, 2): cosine and sine of
+    the headings.
 
     OFF_ROAD: a corner of the footprint, ``slack_m`` less on all sides, lies in no lane and no drivable area; it is not
     held against a trajectory until it has been on the road once. ONCOMING: the centre lies in lanes, all of which run
@@ -64,7 +71,7 @@ def check_areas(
         entered, over = False, 0.0
         for t in range(states.shape[1]):
             s = states[n, t]
-            c, q = math.cos(s[2]), math.sin(s[2])
+            c, q = facing[n, t, 0], facing[n, t, 1]
             x, y = s[0] + box[0] * c, s[1] + box[0] * q
             outside = False
             for i in range(4):
@@ -98,6 +105,7 @@ def _distance_driven(states: F64, score_table: F64) -> None:
         score_table[n, PROGRESS_M] = total
 
 
+@njit(cache=True, nogil=True)
 def simulate_and_score(
     driven: tuple[F64, bool],
     ego: F64,
@@ -113,16 +121,16 @@ def simulate_and_score(
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
-    states = rollout_proposals(ego, poses, setup.rules.dt, setup.motion, setup.gains)
+    states, facing = simulate_proposals(ego, poses, poses.shape[1], setup.motion, setup.gains)
     score_table = np.ones((len(states), SCORE_COLUMNS))
     flags = np.zeros(states.shape[:2], np.int64)
-    check_areas(states, setup, map_arrays, drivable, flags, score_table)
+    check_areas(states, facing, setup, map_arrays, drivable, flags, score_table)
     patch = patch_around(states[0, 0], setup.vehicle_box, setup.radius_m)
     score_traffic(states, flags, map_arrays, patch, setup.vehicle_box, traffic, setup.rules, score_table)
-    score_areas(states, flags, setup.vehicle_box, setup.rules, score_table)
+    score_areas(states, facing, flags, setup.vehicle_box, setup.rules, score_table)
     if len(route_path.xy) >= 2:
-        score_progress(states, setup.vehicle_box, route_path, score_table)
+        score_progress(states, facing, setup.vehicle_box, route_path, score_table)
     else:
         _distance_driven(states, score_table)
-    score_comfort(*driven, states, setup.comfort, score_table)
+    score_comfort(driven[0], driven[1], states, setup.comfort, score_table)
     return score_table

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import I64, U64
+from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, LightState
+from roadcraft.core.scenario import EGO_SIZE
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
-from roadcraft.planners.pdm.propose import RoutePlan, Setup, TrafficObservation, step
+from roadcraft.planners.pdm.propose import Observed, RoutePlan, Setup, step
 from roadcraft.planners.pdm.route_path import map_arrays_of, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 
@@ -58,36 +59,42 @@ class PdmClosed(Planner):
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans of ``plan_steps * interval_s`` seconds."""
-        c, setup, count = self.config, self._setup(obs.vehicle), len(obs)
+        c, setup, count, objects = self.config, self._setup(obs.vehicle), len(obs), obs.objects
         time_us = obs.time_us[:, None] + int(c.interval_s * 1e6) * np.arange(c.plan_steps + 1, dtype=np.int64)
         states = np.empty((count, 1, c.plan_steps + 1, EGO_SIZE))
         scores, proposal = np.zeros((count, 1)), np.zeros(count)
-        red = obs.lights.state == LightState.RED
+        ego = np.array(obs.ego)
+        body, slow = ego_box(ego, obs.vehicle.box), np.hypot(ego[:, 3], ego[:, 4]) <= c.brake_below_mps
+        identity, kind = frozen(objects.id, np.uint64), frozen(objects.kind, np.uint8)
+        box, velocity = frozen(objects.box), frozen(objects.velocity)
+        light_ids, light_state = frozen(obs.lights.lane, np.int64), frozen(obs.lights.state, np.uint8)
         after = []
         for b in range(count):
-            s, m, rows, lights = state[b], obs.maps[b], obs.objects.rows(b), obs.lights.rows(b)
-            reds = m.lane_rows(obs.lights.lane[lights][red[lights]])
-            observation = TrafficObservation(
-                frozen(obs.objects.id[rows], np.uint64),
-                frozen(obs.objects.kind[rows], np.uint8),
-                frozen(obs.objects.box[rows]),
-                frozen(obs.objects.velocity[rows]),
-                reds[reds >= 0],
+            s, rows, lights = state[b], objects.rows(b), obs.lights.rows(b)
+            seen = Observed(
+                ego[b],
+                body[b],
+                bool(slow[b]),
+                identity[rows],
+                kind[rows],
+                box[rows],
+                velocity[rows],
+                light_ids[lights],
+                light_state[lights],
                 s.collided,
                 s.passed,
             )
-            hits, passed, best, values, _ = step(
-                np.ascontiguousarray(obs.ego[b]), observation, map_arrays_of(m), s.route, setup, states[b, 0]
+            proposal[b], scores[b, 0], hits, passed = step(
+                seen, map_arrays_of(obs.maps[b]), s.route, setup, states[b, 0]
             )
             if len(hits) or len(passed):
                 s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))
             after.append(s)
-            scores[b, 0], proposal[b] = values.max(), best
         debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
         return Plan(time_us, states, scores, None, None, debug), after
 
     def _start(self, obs: ObservationBatch, b: int) -> _PdmState:
-        m, ego = obs.maps[b], np.ascontiguousarray(obs.ego[b])
+        m, ego = obs.maps[b], np.array(obs.ego[b])
         route = route_plan_of(m, map_arrays_of(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
         return _PdmState(route, np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
@@ -108,6 +115,5 @@ class PdmClosed(Planner):
                 c.proposal_steps,
                 c.plan_steps,
                 c.brake_within_s,
-                c.brake_below_mps,
             )
         return self._setups[vehicle]

@@ -1,14 +1,16 @@
-"""One step of PDM-Closed for one scenario: a few compiled kernels in a row."""
+"""One step of PDM-Closed for one scenario, in one compiled kernel."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
-from roadcraft.core.arrays import F64, I64, U8, U64
-from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
-from roadcraft.core.driving.motion.lqr import rollout_proposals
+from roadcraft.core.arrays import F64, I64, U8, U64, Mask
+from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.motion.lqr import simulate_proposals
+from roadcraft.core.scenario import LightState
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, PathAhead, Proposals, Reds, unroll
@@ -24,19 +26,26 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     total,
 )
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
-from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_within_ring, observe
+from roadcraft.planners.trajectory_scoring.traffic import box_within_ring, observe
+
+_RED = int(LightState.RED)
 
 
 class RoutePlan(NamedTuple):
-    """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; paths, the centre line first;
-    lights (C,) rows of the route's connectors with rings (C) closed outlines (V, 2), and marks (C, P) where the paths'
-    strips, one after the other, meet them."""
+    """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; K paths one after the other,
+    the centre line first, path k's points ``path_at[k]:path_at[k + 1]`` and chunks ``chunk_at[k]:chunk_at[k + 1]``; of
+    its C connectors light_ids (C,), rows (C,) in the map and rings, closed outlines ``ring_points[ring_at[c]:ring_at[c
+    + 1]]``, and marks (C, P) where the paths' strips, one after the other, meet them."""
 
     lanes: I64
-    on_route: Any
-    paths: tuple[ArcPath, ...]
-    lights: I64
-    rings: tuple[F64, ...]
+    on_route: Mask
+    paths: ArcPath
+    path_at: I64
+    chunk_at: I64
+    light_ids: I64
+    rows: I64
+    ring_points: F64
+    ring_at: I64
     marks: I64
 
 
@@ -56,131 +65,127 @@ class Setup(NamedTuple):
     proposal_steps: int
     plan_steps: int
     brake_within_s: float
-    brake_below_mps: float
 
 
-class TrafficObservation(NamedTuple):
-    """What one scenario's observation holds: identity, kind (R,), box (R, 5), velocity (R, 2) of objects; red_lanes
-    (Q,) rows of connectors whose light is red; and of earlier steps collided (C,) identities and passed (P,) rows of
-    connectors."""
+class Observed(NamedTuple):
+    """What a scenario's observation holds: ego (10,) and its box (5,); slow: so that the emergency brake may be used;
+    identity, kind (R,), box (R, 5), velocity (R, 2) of objects; light_ids, light_state (Q,) of traffic lights; and of
+    earlier steps collided (C,) identities and passed (P,) rows of connectors."""
 
+    ego: F64
+    body: F64
+    slow: bool
     identity: U64
     kind: U8
     box: F64
     velocity: F64
-    red_lanes: I64
+    light_ids: I64
+    light_state: U8
     collided: U64
     passed: I64
 
 
-class Outcome(NamedTuple):
-    """hits: identities, and passed: connector rows that overlap ego now; proposal driven (-1: the emergency brake);
-    scores (N,); score_table (N, SHEET)."""
-
-    hits: U64
-    passed: I64
-    proposal: int
-    scores: F64
-    score_table: F64
-
-
+@njit(cache=True, nogil=True)
 def step(
-    ego: F64, observation: TrafficObservation, map_arrays: MapArrays, route: RoutePlan, setup: Setup, out: F64
-) -> Outcome:
-    """Writes the plan's rear-axle states to out (plan_steps + 1, 10). ego (10,)."""
-    vb = setup.vehicle_box
-    body = ego_box(ego, vb)
+    seen: Observed, map_arrays: MapArrays, route: RoutePlan, setup: Setup, out: F64
+) -> tuple[int, float, U64, I64]:
+    """Writes the plan's rear-axle states to out (plan_steps + 1, 10). Returns the proposal driven (-1: the emergency
+    brake), its score, and what overlaps ego now: identities of objects, rows of connectors."""
+    vb, ego, dt = setup.vehicle_box, seen.ego, setup.driver.dt
     traffic = observe(
-        body,
-        setup.radius_m,
-        setup.limits,
-        observation.identity,
-        observation.kind,
-        observation.box,
-        observation.velocity,
-        observation.collided,
+        seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
     )
-    reds, passed = _reds(route, observation, body)
-    targets = setup.fractions * _limit(ego, map_arrays, route, setup)
-    made, ahead = _propose(ego, targets, traffic, reds, route, setup)
-    driven = rollout_proposals(
-        ego, made.pose[:, : setup.proposal_steps + 1], setup.driver.dt, setup.motion, setup.gains
-    )
-    score_table = _scored(driven, traffic, map_arrays, route, setup)
+    reds, passed = _reds(route, seen)
+    hits, count = np.empty(len(traffic.row), np.uint64), 0
+    for j in range(len(traffic.row)):
+        if traffic.ignored[j]:
+            hits[count] = seen.identity[traffic.row[j]]
+            count += 1
+    hits = hits[:count].copy()
+
+    lane = aligned_lane(ego, vb, map_arrays, route.lanes, route.on_route)
+    limit = setup.fallback_mps
+    if lane >= 0 and map_arrays.has_speed_limit[lane] and map_arrays.speed_limit[lane] > 0.0:
+        limit = map_arrays.speed_limit[lane]
+    each, steps = len(setup.fractions), setup.plan_steps + 1
+    targets, fastest = np.empty(each), -np.inf
+    for q in range(each):
+        targets[q] = setup.fractions[q] * limit
+        fastest = max(fastest, targets[q])
+    reach_m = abs(fastest) * setup.plan_steps * dt
+
+    n = (len(route.path_at) - 1) * each
+    made = Proposals(np.empty((n, steps)), np.empty((n, steps)), np.empty((n, steps, 3)), np.zeros((n, 3)))
+    for k in range(len(route.path_at) - 1):
+        path, own = _path(route, k), _rows(made, k * each, (k + 1) * each)
+        start = project(path, ego[0], ego[1], np.int64(0))[0]
+        x, y, heading = interpolate(path, start)
+        for q in range(each):
+            own.progress[q, 0], own.speed[q, 0] = start, ego[3]
+            own.pose[q, 0, 0], own.pose[q, 0, 1], own.pose[q, 0, 2] = x, y, heading
+        ahead = PathAhead(path, route.path_at[k], (start, start + reach_m))
+        unroll(ahead, targets, setup.driver, vb, traffic, reds, (np.int64(1), setup.proposal_steps), own)
+
+    driven, facing = simulate_proposals(ego, made.pose, setup.proposal_steps + 1, setup.motion, setup.gains)
+    flags, score_table = np.empty((n, setup.proposal_steps + 1), np.int64), np.ones((n, SCORE_COLUMNS))
+    patch = patch_around(driven[0, 0], vb, setup.radius_m)
+    classify(driven, facing, vb, map_arrays, route.on_route, patch, flags)
+    score_traffic(driven, flags, map_arrays, patch, vb, traffic, setup.rules, score_table)
+    score_areas(driven, facing, flags, vb, setup.rules, score_table)
+    score_progress(driven, facing, vb, _path(route, np.int64(0)), score_table)
+    score_comfort(driven, setup.comfort, score_table)
     scores = total(score_table, setup.rules)
-    best = int(np.argmax(scores))
-    hits = observation.identity[traffic.row[traffic.ignored]]
-    soon = score_table[best, COLLISION_STEP] * setup.driver.dt <= setup.brake_within_s
-    if soon and np.hypot(ego[3], ego[4]) <= setup.brake_below_mps:
-        emergency_plan(ego, vb[0], setup.driver.dt, out)
-        return Outcome(hits, passed, -1, scores, score_table)
+    best = np.int64(np.argmax(scores))
+    if seen.slow and score_table[best, COLLISION_STEP] * dt <= setup.brake_within_s:
+        emergency_plan(ego, vb[0], dt, out)
+        return np.int64(-1), scores[best], hits, passed
+
     # the best proposal is driven on to the end of the plan
-    q = len(targets)
-    steps = (setup.proposal_steps + 1, setup.plan_steps)
-    own = _rows(made, slice(best, best + 1))
-    unroll(ahead[best // q], targets[best % q : best % q + 1], setup.driver, vb, traffic, reds, steps, own)
-    out[:] = 0.0
-    out[:, :3], out[:, 3] = made.pose[best], made.speed[best]
-    return Outcome(hits, passed, best, scores, score_table)
+    k, q, start = best // each, best % each, made.progress[best, 0]
+    ahead = PathAhead(_path(route, k), route.path_at[k], (start, start + reach_m))
+    later = (setup.proposal_steps + 1, setup.plan_steps)
+    unroll(ahead, targets[q : q + 1], setup.driver, vb, traffic, reds, later, _rows(made, best, best + 1))
+    for i in range(steps):
+        for column in range(len(out[i])):
+            out[i, column] = made.pose[best, i, column] if column < 3 else 0.0
+        out[i, 3] = made.speed[best, i]
+    return best, scores[best], hits, passed
 
 
-def _limit(ego: F64, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> float:
-    lane = aligned_lane(ego, setup.vehicle_box, map_arrays, route.lanes, route.on_route)
-    known = lane >= 0 and map_arrays.has_speed_limit[lane] and map_arrays.speed_limit[lane] > 0.0
-    return float(map_arrays.speed_limit[lane]) if known else setup.fallback_mps
-
-
-def _reds(route: RoutePlan, observation: TrafficObservation, body: F64) -> tuple[Reds, I64]:
+@njit(cache=True, nogil=True)
+def _reds(route: RoutePlan, seen: Observed) -> tuple[Reds, I64]:
     """The red lights among the route's, in the observation's order, and those of them in whose connector ego stands for
     the first time."""
-    found = [int(c) for row in observation.red_lanes for c in np.flatnonzero(route.lights == row)]
-    rows = route.lights[found] if found else np.zeros(0, np.int64)
-    rings = [route.rings[c] for c in found]
-    points = np.concatenate(rings) if rings else np.zeros((0, 2))
-    at = np.cumsum([0] + [len(r) for r in rings])
-    marks = route.marks[found] if found else np.zeros((0, route.marks.shape[1]), np.int64)
-    ignored = np.isin(rows, observation.passed)
-    now: list[int] = []
-    if found:
-        corners = box_corners(*body)
-        for k in np.flatnonzero(~ignored):
-            if box_within_ring(corners, rings[k]):
-                ignored[k] = True
-                now.append(int(rows[k]))
-    return Reds(points, at, marks, ignored), np.array(now, np.int64)
+    count = 0
+    for i in range(len(seen.light_ids)):
+        for c in range(len(route.light_ids)):
+            count += seen.light_state[i] == _RED and route.light_ids[c] == seen.light_ids[i]
+    row, ignored, now = np.empty(count, np.int64), np.zeros(count, np.bool_), np.empty(count, np.int64)
+    body, n, entered = seen.body, 0, 0
+    for i in range(len(seen.light_ids) if count else 0):
+        for c in range(len(route.light_ids)):
+            if seen.light_state[i] != _RED or route.light_ids[c] != seen.light_ids[i]:
+                continue
+            row[n] = c
+            for p in seen.passed:
+                ignored[n] = ignored[n] or p == route.rows[c]
+            corners = box_corners(body[0], body[1], body[2], body[3], body[4])
+            ring = route.ring_points[route.ring_at[c] : route.ring_at[c + 1]]
+            if not ignored[n] and box_within_ring(corners, ring):
+                ignored[n], now[entered] = True, route.rows[c]
+                entered += 1
+            n += 1
+    return Reds(row, route.ring_points, route.ring_at, route.marks, ignored), now[:entered].copy()
 
 
-def _propose(
-    ego: F64, targets: F64, traffic: Traffic, reds: Reds, route: RoutePlan, setup: Setup
-) -> tuple[Proposals, list[PathAhead]]:
-    """The proposals, path by path, and what is ahead on each path."""
-    n, steps = len(targets) * len(route.paths), setup.plan_steps + 1
-    made = Proposals(np.zeros((n, steps)), np.zeros((n, steps)), np.zeros((n, steps, 3)), np.zeros((n, 3)))
-    reach = abs(float(targets.max())) * setup.plan_steps * setup.driver.dt
-    ahead: list[PathAhead] = []
-    begin = 0
-    for k, path in enumerate(route.paths):
-        own = _rows(made, slice(k * len(targets), (k + 1) * len(targets)))
-        start = project(path, ego[0], ego[1], 0)[0]
-        ahead.append(PathAhead(path, begin, (start, start + reach)))
-        own.progress[:, 0], own.speed[:, 0] = start, ego[3]
-        own.pose[:, 0] = interpolate(path, start)
-        unroll(ahead[k], targets, setup.driver, setup.vehicle_box, traffic, reds, (1, setup.proposal_steps), own)
-        begin += len(path.xy)
-    return made, ahead
+@njit(cache=True, nogil=True)
+def _path(route: RoutePlan, k: int) -> ArcPath:
+    """Path k of the route's."""
+    a, b, p = route.path_at[k], route.path_at[k + 1], route.paths
+    chunk = p.chunk[route.chunk_at[k] : route.chunk_at[k + 1]]
+    return ArcPath(p.xy[a:b], p.heading[a:b], p.arc[a:b], chunk, p.segment[a:b])
 
 
-def _rows(made: Proposals, rows: slice) -> Proposals:
-    return Proposals(*(a[rows] for a in made))
-
-
-def _scored(driven: F64, traffic: Traffic, map_arrays: MapArrays, route: RoutePlan, setup: Setup) -> F64:
-    vb, rules = setup.vehicle_box, setup.rules
-    flags, score_table = np.empty(driven.shape[:2], np.int64), np.ones((len(driven), SCORE_COLUMNS))
-    patch = patch_around(driven[0, 0], vb, setup.radius_m)
-    classify(driven, vb, map_arrays, route.on_route, patch, flags)
-    score_traffic(driven, flags, map_arrays, patch, vb, traffic, rules, score_table)
-    score_areas(driven, flags, vb, rules, score_table)
-    score_progress(driven, vb, route.paths[0], score_table)
-    score_comfort(driven, setup.comfort, score_table)
-    return score_table
+@njit(cache=True, nogil=True)
+def _rows(made: Proposals, first: int, last: int) -> Proposals:
+    return Proposals(made.progress[first:last], made.speed[first:last], made.pose[first:last], made.lead[first:last])

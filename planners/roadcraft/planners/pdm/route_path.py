@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, offsets_of
 from roadcraft.core.driving.map_index.cell_edges import cell_edges
 from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.readonly import frozen
@@ -18,7 +18,7 @@ from roadcraft.planners.pdm.propose import RoutePlan
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.corridor import strip_marks
-from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, offset_path
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, no_path, offset_path
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 
 
@@ -77,7 +77,7 @@ def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego:
             return make_path(*line_of(map_data, lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)[2]))
         except DataError:
             pass
-    return ArcPath(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 4)))
+    return no_path()
 
 
 def route_plan_of(
@@ -96,4 +96,17 @@ def route_plan_of(
         for path in paths if len(ring) else ():
             marks[c, at : at + len(path.xy) - 1] = strip_marks(path, 0.5 * vehicle_box[2], ring)
             at += len(path.xy)
-    return RoutePlan(lanes, on_route, paths, lights, rings, marks)
+    segments = [np.concatenate([p.segment, np.zeros((1, 5))]) for p in paths]  # as many as points
+    packed = ArcPath(*(np.concatenate(a) for a in zip(*(p[:-1] for p in paths), strict=True)), np.concatenate(segments))
+    return RoutePlan(
+        lanes,
+        on_route,
+        packed,
+        offsets_of([len(p.xy) for p in paths]),
+        offsets_of([len(p.chunk) for p in paths]),
+        map_data.lanes.id[lights].astype(np.int64),
+        lights,
+        np.concatenate([np.zeros((0, 2)), *rings]),
+        offsets_of([len(r) for r in rings]),
+        marks,
+    )

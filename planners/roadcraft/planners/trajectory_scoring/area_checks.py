@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import MARGIN
 from roadcraft.core.driving.geometry.corridor_distance import BOX, ring_separation
 from roadcraft.core.driving.jit import small_njit
@@ -82,7 +82,7 @@ def _lanes_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, 
     return _keep_seen(_Outlines(b.points, b.rings, b.offsets), map_arrays.block, patch, memo, x, y, out, count)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _parks_at(map_arrays: MapArrays, patch: F64, memo: I64, x: float, y: float, out: I64) -> int:
     count = rows_in_cell(map_arrays.parks, x, y, out, 0)
     if count == 0:
@@ -124,14 +124,32 @@ def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
     return out
 
 
+class AreaScratch(NamedTuple):
+    """What :func:`straddles` writes on, for one ``patch``: see :func:`area_scratch`."""
+
+    held: I64
+    counts: I64
+    rows: I64
+    blocks: I64
+    parks: I64
+    corners: F64
+
+
 @njit(cache=True, nogil=True)
-def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -> bool:
+def area_scratch() -> AreaScratch:
+    """Room for the polygons at four corners and for what is remembered of road blocks and carparks."""
+    held, counts, rows = np.empty((4, _MOST), np.int64), np.empty(4, np.int64), np.empty(_MOST, np.int64)
+    blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
+    return AreaScratch(held, counts, rows, blocks, parks, np.empty((4, 2)))
+
+
+@small_njit
+def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64, scratch: AreaScratch) -> bool:
     """Whether a footprint touches several lanes (or carparks) by its corners, none of which holds all four. state
     (10,); patch: where to look."""
-    held, counts, rows = np.empty((4, _MOST), np.int64), np.zeros(4, np.int64), np.empty(_MOST, np.int64)
-    blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
+    held, counts, rows, blocks, parks, corners = scratch
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
-    corners = box_corners(x, y, state[2], vehicle_box[1], vehicle_box[2])
+    place_corners((x, y, state[2], vehicle_box[1], vehicle_box[2]), corners)
     for i in range(4):
         cx, cy = corners[i, 0], corners[i, 1]
         m = _lanes_at(map_arrays, patch, blocks, cx, cy, held[i])
@@ -145,17 +163,19 @@ def straddles(state: F64, vehicle_box: F64, map_arrays: MapArrays, patch: F64) -
 
 
 @njit(cache=True, nogil=True)
-def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any, patch: F64, flags: I64) -> None:
+def classify(
+    states: F64, facing: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any, patch: F64, flags: I64
+) -> None:
     """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING
     (centre in no lane of the route).
 
-    on_route (L,) bool. Only road blocks and carparks that touch the square ``patch`` (4, 2) count. Each corner is
-    looked for where the corner of the pose before was found.
+    facing (N, T, 2): cosine and sine of the headings; on_route (L,) bool. Only road blocks and carparks that touch the
+    square ``patch`` (4, 2) count. Each corner is looked for where the corner of the pose before was found.
     """
     rows = np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     hint, bare = np.full(5, -1, np.int64), len(map_arrays.parks.layer.offsets) < 2
-    lanes, edge_at, edge, odd = map_arrays.lanes
+    lanes, edge_at, edge, odd, band = map_arrays.lanes
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
     tiles, starts, entries, points = lanes.tiles, lanes.starts, lanes.entries, lanes.points
     left, right, low, high = patch[1, 0], patch[0, 0], patch[2, 1], patch[0, 1]
@@ -167,7 +187,7 @@ def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any
             if t > 0 and sx == states[n, t - 1, 0] and sy == states[n, t - 1, 1] and heading == states[n, t - 1, 2]:
                 flags[n, t] = flags[n, t - 1]  # standing
                 continue
-            c, q = math.cos(heading), math.sin(heading)
+            c, q = facing[n, t, 0], facing[n, t, 1]
             x, y = sx + vehicle_box[0] * c, sy + vehicle_box[0] * q
             flag = 0
             for i in range(5):
@@ -188,6 +208,7 @@ def classify(states: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any
                         edge_at,
                         edge,
                         odd,
+                        band,
                         on_route,
                         i == 4,
                         hint[i],

@@ -7,12 +7,13 @@ ends (reference: tuplan_garage b51d5d0, PDMGenerator._get_driving_corridor).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.boxes import box_corners, separation
+from roadcraft.core.driving.geometry.boxes import place_corners, separation
 from roadcraft.core.driving.geometry.capsules import MARGIN
 from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece, segment_strip
 from roadcraft.core.driving.geometry.corridor_distance import (
@@ -24,7 +25,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
 )
 from roadcraft.core.driving.geometry.polyline import arc_lengths
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, bounds_distance2, interpolate
+from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, bounds_distance2, interpolate, segments_of
 
 _SLACK_M = 1e-6
 
@@ -38,14 +39,31 @@ def span(path: ArcPath, start: float, end: float) -> tuple[int, int]:
     return np.searchsorted(s, start), np.searchsorted(s, end, side="right") - 1
 
 
+class Strip(NamedTuple):
+    """What a vehicle sweeps from point ``first`` to point ``last`` of a path, half_width m to either side; tips: the
+    first and the last of its segments that have a length, -1 where none has."""
+
+    path: ArcPath
+    first: int
+    last: int
+    half_width: float
+    tips: tuple[int, int]
+
+
 @njit(cache=True, nogil=True)
-def chord(path: ArcPath, start: float, end: float) -> ArcPath:
-    """The path between two arc lengths as a path of two points, for stretches that hold fewer than two vertices."""
+def strip_between(path: ArcPath, start: float, end: float, half_width: float) -> tuple[Strip, bool]:
+    """The strip along a path between two arc lengths, and whether it is of the path itself: where fewer than two
+    vertices lie between them, it is of the straight line from one to the other."""
+    first, last = span(path, start, end)
+    if last - first >= 1:
+        return Strip(path, first, last, half_width, ends(path, first, last)), True
     xy, heading, chunk = np.empty((2, 2)), np.empty(2), np.empty((1, 4))
     xy[0, 0], xy[0, 1], heading[0] = interpolate(path, start)
     xy[1, 0], xy[1, 1], heading[1] = interpolate(path, end)
     bounds_of(xy, EDGE, 0.0, chunk[0])
-    return ArcPath(xy, heading, arc_lengths(xy), chunk)
+    arc = arc_lengths(xy)
+    line, zero = ArcPath(xy, heading, arc, chunk, segments_of(xy, arc)), np.int64(0)
+    return Strip(line, zero, zero + 1, half_width, ends(line, zero, zero + 1)), False
 
 
 @small_njit
@@ -57,44 +75,56 @@ def ends(path: ArcPath, first: int, last: int) -> tuple[int, int]:
     return np.searchsorted(s, s[first], side="right") - 1, np.searchsorted(s, s[last]) - 1
 
 
-@njit(cache=True, nogil=True)
-def box_in_strip(path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, box: F64) -> bool:
-    """Whether an oriented box touches the strip between two vertices. box (6,): x, y, cos, sin, length, width; tips of
-    :func:`ends`."""
-    xy, arc, chunk = path.xy, path.arc, path.chunk
-    x, y, length, width = box[0], box[1], box[4], box[5]
+@small_njit
+def strip_gap(strip: Strip, x: float, y: float, box: F64, scratch: tuple[F64, F64]) -> float:
+    """-1 where an oriented box moved to (x, y) touches the strip; else how far, at least, it must move to do so.
+
+    box (6,): x, y, cos, sin, length, width; scratch (MAX_VERTICES, 2) and (4, 2).
+    """
+    path, first, last, half_width, tips = strip
+    xy, chunk, segment = path.xy, path.chunk, path.segment
+    cosine, sine, length, width = box[2], box[3], box[4], box[5]
     reach = 0.5 * math.sqrt(length * length + width * width) + 1.5 * half_width
-    near = False
+    nearest, joins = math.inf, False
+    for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
+        away2 = bounds_distance2(chunk, c, x, y)
+        nearest = min(nearest, away2)
+        if away2 > reach * reach:
+            continue
+        for i in range(max(first, c * CHUNK), min(last, (c + 1) * CHUNK)):
+            d = segment[i, 4]
+            dx, dy = x - segment[i, 0], y - segment[i, 1]
+            far = reach + 0.5 * d + half_width
+            if d <= 0.0 or dx * dx + dy * dy > far * far:
+                continue
+            ux, uy, long = segment[i, 2], segment[i, 3], d
+            if i == tips[0] or i == tips[1]:
+                before, after = (half_width if i == tips[0] else 0.0), (half_width if i == tips[1] else 0.0)
+                middle, long = 0.5 * (d + after - before), d + before + after
+                dx, dy = x - (xy[i, 0] + middle * ux), y - (xy[i, 1] + middle * uy)
+            if separation(dx, dy, (ux, uy, long, 2.0 * half_width), (cosine, sine, length, width)) <= 0.0:
+                return -1.0
+            # a join lies within half_width of its vertex
+            dx, dy = xy[i + 1, 0] - x, xy[i + 1, 1] - y
+            off_x = abs(dx * cosine + dy * sine) - 0.5 * length
+            off_y = abs(dy * cosine - dx * sine) - 0.5 * width
+            joins = joins or max(off_x, off_y) <= half_width + _SLACK_M
+    if joins and _box_in_join(strip, x, y, box, reach, scratch):
+        return -1.0
+    return max(math.sqrt(nearest) - reach - _SLACK_M, 0.0)
+
+
+@small_njit
+def _box_in_join(strip: Strip, x: float, y: float, box: F64, reach: float, scratch: tuple[F64, F64]) -> bool:
+    path, first, last, half_width, _ = strip
+    xy, arc, chunk = path.xy, path.arc, path.chunk
+    shape, corners = scratch
+    place_corners((x, y, math.atan2(box[3], box[2]), box[4], box[5]), corners)
     for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
         if bounds_distance2(chunk, c, x, y) > reach * reach:
             continue
         for i in range(max(first, c * CHUNK), min(last, (c + 1) * CHUNK)):
-            d = arc[i + 1] - arc[i]
-            if d <= 0.0:
-                continue
-            ux, uy = (xy[i + 1, 0] - xy[i, 0]) / d, (xy[i + 1, 1] - xy[i, 1]) / d
-            before, after = (half_width if i == tips[0] else 0.0), (half_width if i == tips[1] else 0.0)
-            middle, long = 0.5 * (d + after - before), d + before + after
-            dx, dy = x - (xy[i, 0] + middle * ux), y - (xy[i, 1] + middle * uy)
-            far = reach + 0.5 * long
-            if dx * dx + dy * dy > far * far:
-                continue
-            near = True
-            if separation(dx, dy, (ux, uy, long, 2.0 * half_width), (box[2], box[3], length, width)) <= 0.0:
-                return True
-    return near and _box_in_join(path, first, last, half_width, box, reach)
-
-
-@njit(cache=True, nogil=True)
-def _box_in_join(path: ArcPath, first: int, last: int, half_width: float, box: F64, reach: float) -> bool:
-    xy, arc, chunk = path.xy, path.arc, path.chunk
-    corners = box_corners(box[0], box[1], math.atan2(box[3], box[2]), box[4], box[5])
-    shape = np.empty((MAX_VERTICES, 2))
-    for c in range(first // CHUNK, (last - 1) // CHUNK + 1):
-        if bounds_distance2(chunk, c, box[0], box[1]) > reach * reach:
-            continue
-        for i in range(max(first, c * CHUNK), min(last, (c + 1) * CHUNK)):
-            dx, dy = xy[i + 1, 0] - box[0], xy[i + 1, 1] - box[1]
+            dx, dy = xy[i + 1, 0] - x, xy[i + 1, 1] - y
             if arc[i + 1] <= arc[i] or dx * dx + dy * dy > reach * reach:
                 continue
             # a join lies within half_width of its vertex
@@ -139,11 +169,10 @@ def strip_marks(path: ArcPath, half_width: float, ring: F64) -> I64:
 
 
 @njit(cache=True, nogil=True)
-def ring_in_strip(
-    path: ArcPath, first: int, last: int, tips: tuple[int, int], half_width: float, ring: F64, marks: I64
-) -> bool:
-    """Whether the area inside a closed ring meets the strip between two vertices. marks (P - 1,) of :func:`strip_marks`
-    for the same ring."""
+def ring_in_strip(strip: Strip, ring: F64, marks: I64) -> bool:
+    """Whether the area inside a closed ring meets the strip. marks (P - 1,) of :func:`strip_marks` for the same
+    ring."""
+    path, first, last, half_width, tips = strip
     for i in range(first, last):
         if marks[i] & 1 or (marks[i] & 2 and path.arc[last] > path.arc[i + 1]):
             return True

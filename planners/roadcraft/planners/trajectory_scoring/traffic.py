@@ -23,14 +23,15 @@ STATIC = BICYCLE + 1  # and all kinds beyond
 class Traffic(NamedTuple):
     """M objects, static ones first, then vehicles, pedestrians and bicycles, nearest first.
 
-    row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; moved (M, 2) m/s along the heading;
-    heading (M,); speed (M,); moving (M,) bool: of a kind that has a velocity; ignored (M,) bool: overlapped ego at some
-    step up to now; path (M, S, 4) x, y, cos, sin at the steps of a forecast, the first now; S = 0 where nothing is
-    foreseen but drifting.
+    row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; radius (M,) m from the center to a
+    corner; moved (M, 2) m/s along the heading; heading (M,); speed (M,); moving (M,) bool: of a kind that has a
+    velocity; ignored (M,) bool: overlapped ego at some step up to now; path (M, S, 4) x, y, cos, sin at the steps of a
+    forecast, the first now; S = 0 where nothing is foreseen but drifting.
     """
 
     row: I64
     box: F64
+    radius: F64
     moved: F64
     heading: F64
     speed: F64
@@ -92,7 +93,7 @@ def observe(
                 taken += 1
     row = row[:n].copy()
     drifting = drift(box, velocity, kind)
-    out, moved, heading, speed = np.empty((n, 6)), np.empty((n, 2)), np.empty(n), np.zeros(n)
+    out, to_corner, moved, heading, speed = np.empty((n, 6)), np.empty(n), np.empty((n, 2)), np.empty(n), np.zeros(n)
     moving, ignored = np.empty(n, np.bool_), np.empty(n, np.bool_)
     for j in range(n):
         b = box[row[j]]
@@ -100,11 +101,12 @@ def observe(
         moved[j, 0], moved[j, 1] = drifting[row[j], 0], drifting[row[j], 1]
         out[j, 0], out[j, 1], out[j, 2], out[j, 3] = b[0], b[1], math.cos(b[2]), math.sin(b[2])
         out[j, 4], out[j, 5] = b[3], b[4]
+        to_corner[j] = 0.5 * math.sqrt(b[3] * b[3] + b[4] * b[4])
         if moving[j]:
             v = velocity[row[j]]
             speed[j] = math.sqrt(v[0] * v[0] + v[1] * v[1])
         ignored[j] = overlap(ego_box, b)
-    return Traffic(row, out, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
+    return Traffic(row, out, to_corner, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
 
 
 @njit(cache=True, nogil=True)

@@ -16,8 +16,11 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def wrap(angle):  # type: ignore[no-untyped-def]
-    """The angle in [-pi, pi), for kernels. Scalars and arrays."""
-    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+    """The angle in [-pi, pi), for kernels."""
+    turned = angle + math.pi
+    if not 0.0 <= turned < 2.0 * math.pi:  # within, the remainder is the number itself, and costs more than the rest
+        turned %= 2.0 * math.pi
+    return turned - math.pi
 
 
 def wrap_array(angle: Any) -> Any:
@@ -28,6 +31,8 @@ def wrap_array(angle: Any) -> Any:
 @njit(cache=True, nogil=True)
 def normalize(angle):  # type: ignore[no-untyped-def]
     """The angle in [-pi, pi], for kernels; other bits than ``wrap``."""
+    if angle == 0.0:
+        return angle
     return math.atan2(math.sin(angle), math.cos(angle))
 
 

@@ -26,18 +26,21 @@ from roadcraft.core.driving.readonly import frozen
 class CellEdges(NamedTuple):
     """A layer, and for its entry k the edges ``edge[edge_at[k]:edge_at[k + 1]]`` (index of their first point) of its
     polygon that cross its cell, and odd[k]: whether the cell's lower left corner is inside by the even-odd rule.
-    Covered cells list no edges."""
+    Covered cells list no edges. band (E, 4): nx, ny, low, high; no edge crosses the part of the cell where ``low < nx *
+    x + ny * y < high``, x and y counted from its corner, and all of it is inside."""
 
     layer: LayerArrays
     edge_at: I64
     edge: NDArray[np.int32]
     odd: Mask
+    band: NDArray[np.float32]
 
 
 def cell_edges(layer: PolygonLayer) -> CellEdges:
     """The edges by cell of a layer. Takes about 0.1 us per edge and cell, once per map."""
     edge_at, edge, odd = _fill(layer.arrays)
-    return CellEdges(layer.arrays, frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_))
+    filled = frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_)
+    return CellEdges(layer.arrays, *filled, frozen(_bands(layer.arrays, *filled), np.float32))
 
 
 @small_njit
@@ -170,10 +173,70 @@ def holds_from_corner(
 
 
 @small_njit
+def _widest(sides: F64, count: int, ends: tuple[float, float], taken: float) -> tuple[float, float]:
+    """The widest gap between ``count`` intervals sides (>= count, 2), ordered by their lower ends, and the ends of the
+    whole range, among those narrower than ``taken``."""
+    low, found_low, found_high = ends[0], 0.0, 0.0
+    for k in range(count + 1):
+        high = min(sides[k, 0], ends[1]) if k < count else ends[1]
+        if found_high - found_low < high - low < taken:
+            found_low, found_high = low, high
+        if k < count:
+            low = max(low, sides[k, 1])
+    return found_low, found_high
+
+
+@njit(cache=True, nogil=True)
+def _bands(layer: LayerArrays, edge_at: I64, edge: NDArray[np.int32], odd: Mask) -> NDArray[np.float32]:
+    """``CellEdges.band``: along the longest of a cell's edges, the widest stretch between edges that is inside."""
+    band, most = np.zeros((len(edge_at) - 1, 4), np.float32), 1
+    for k in range(len(edge_at) - 1):
+        most = max(most, edge_at[k + 1] - edge_at[k])
+    sides, points, size = np.empty((most, 2)), layer.points, layer.cell
+    for cell in range(len(layer.starts) - 1):
+        cx, cy = _corner(layer, cell)
+        for k in range(layer.starts[cell], layer.starts[cell + 1]):
+            count, longest = edge_at[k + 1] - edge_at[k], 0.0
+            for n in range(count):
+                i = edge[edge_at[k] + n]
+                dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
+                length = math.sqrt(dx * dx + dy * dy)
+                if length > longest:
+                    longest = length
+                    band[k, 0], band[k, 1] = -dy / length, dx / length
+            # what follows counts with the direction as it was rounded
+            nx, ny = np.float64(band[k, 0]), np.float64(band[k, 1])
+            for n in range(count):
+                i = edge[edge_at[k] + n]
+                a = nx * (points[i, 0] - cx) + ny * (points[i, 1] - cy)
+                b = nx * (points[i + 1, 0] - cx) + ny * (points[i + 1, 1] - cy)
+                m = n
+                while m > 0 and sides[m - 1, 0] > min(a, b):
+                    sides[m, 0], sides[m, 1] = sides[m - 1, 0], sides[m - 1, 1]
+                    m -= 1
+                sides[m, 0], sides[m, 1] = min(a, b), max(a, b)
+            low, high = size * (min(nx, 0.0) + min(ny, 0.0)), size * (max(nx, 0.0) + max(ny, 0.0))
+            taken = math.inf
+            while count > 0:
+                a, b = _widest(sides, count, (low, high), taken)
+                if not b - a > 2.0 * MARGIN_M:
+                    break
+                # a point of the cell's diagonal across the stretch, in the middle of it
+                share = (0.5 * (a + b) - low) / (high - low)
+                x = cx + size * (share if nx > 0.0 else 1.0 - share)
+                y = cy + size * (share if ny > 0.0 else 1.0 - share)
+                if holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], (cx, cy), x, y):
+                    band[k, 2], band[k, 3] = a + 0.5 * MARGIN_M, b - 0.5 * MARGIN_M
+                    break
+                taken = b - a
+    return band
+
+
+@small_njit
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
     """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most
     ``len(out)``."""
-    layer, edge_at, edge, odd = cells
+    layer, edge_at, edge, odd, band = cells
     column, line = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
     if not (0 <= column < layer.nx and 0 <= line < layer.ny):
         return at
@@ -185,7 +248,9 @@ def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int
     for k in range(layer.starts[cell], layer.starts[cell + 1]):
         e = entries[k]
         if at < len(out) and (
-            e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y)
+            e & 1
+            or band[k, 2] < band[k, 0] * (x - corner[0]) + band[k, 1] * (y - corner[1]) < band[k, 3]
+            or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y)
         ):
             out[at] = e >> 1
             at += 1
@@ -206,6 +271,7 @@ def one_in_cell(
     edge_at: I64,
     edge: NDArray[np.int32],
     odd: Mask,
+    band: NDArray[np.float32],
     wanted: Mask,
     choosy: bool,
     hint: int,
@@ -224,18 +290,23 @@ def one_in_cell(
     cell = cell_at(tiles, nx, int(column), int(line))
     if cell < 0:
         return -1
-    corner = (x0 + column * size, y0 + line * size)
+    cx, cy = x0 + column * size, y0 + line * size
+    corner, dx, dy = (cx, cy), x - cx, y - cy
     first, last = starts[cell], starts[cell + 1]
     asked = -1
     for k in range(first, last):
         if entries[k] >> 1 == hint:
             asked = k
-            if entries[k] & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
+            if entries[k] & 1 or band[k, 2] < band[k, 0] * dx + band[k, 1] * dy < band[k, 3]:
+                return hint
+            if holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
                 return hint
     for k in range(first, last):
         e = entries[k]
         if k == asked or (choosy and not wanted[e >> 1]):
             continue
-        if e & 1 or holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
+        if e & 1 or band[k, 2] < band[k, 0] * dx + band[k, 1] * dy < band[k, 3]:
+            return int(e >> 1)
+        if holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
             return int(e >> 1)
     return -1

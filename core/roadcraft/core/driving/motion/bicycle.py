@@ -3,12 +3,13 @@ e924167, KinematicBicycleModel)."""
 
 from __future__ import annotations
 
-from math import cos, pi, sin, tan
+from math import cos, sin, tan
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.vehicle import Vehicle
 
 
@@ -28,18 +29,29 @@ def advance(state, accel_cmd, steering_rate_cmd, dt, motion, out):  # type: igno
     First-order lags on acceleration and steering, then forward Euler with the old heading, speed and steering angle.
     Velocity is not clipped at 0.
     """
+    turned = (cos(state[2]), sin(state[2]), tan(state[7]))
+    advance_turned(state, turned, (accel_cmd, steering_rate_cmd), dt, motion, out)
+
+
+@njit(cache=True, nogil=True)
+def advance_turned(state, turned, controls, dt, motion, out):  # type: ignore[no-untyped-def]
+    """As :func:`advance`, where the cosine and sine of the heading and the tangent of the steering angle are known:
+    ``turned``. Returns the tangent of the new steering angle."""
     wheel_base, max_steer, accel_lag, steer_lag = motion[0], motion[1], motion[2], motion[3]
     heading, speed, steering, yaw_rate = state[2], state[3], state[7], state[8]
+    cosine, sine, tangent = turned
+    accel_cmd, steering_rate_cmd = controls
     accel = dt / (dt + accel_lag) * (accel_cmd - state[5]) + state[5]
     ideal = dt * steering_rate_cmd + steering
     lagged = dt / (dt + steer_lag) * (ideal - steering) + steering
     rate = (lagged - steering) / dt
     new_steering = min(max(steering + rate * dt, -max_steer), max_steer)
     new_speed = speed + accel * dt
-    new_yaw_rate = new_speed * tan(new_steering) / wheel_base
-    out[0] = state[0] + speed * cos(heading) * dt
-    out[1] = state[1] + speed * sin(heading) * dt
-    out[2] = (heading + speed * tan(steering) / wheel_base * dt + pi) % (2.0 * pi) - pi
+    new_tangent = tan(new_steering)
+    new_yaw_rate = new_speed * new_tangent / wheel_base
+    out[0] = state[0] + speed * cosine * dt
+    out[1] = state[1] + speed * sine * dt
+    out[2] = wrap(heading + speed * tangent / wheel_base * dt)
     out[3] = new_speed
     out[4] = 0.0
     out[5] = accel
@@ -47,6 +59,7 @@ def advance(state, accel_cmd, steering_rate_cmd, dt, motion, out):  # type: igno
     out[7] = new_steering
     out[8] = new_yaw_rate
     out[9] = (new_yaw_rate - yaw_rate) / dt
+    return new_tangent
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import astuple, fields
-from math import cos, sin
+from math import cos, sin, tan
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
 from roadcraft.core.driving.geometry.arc_path import pose_between
-from roadcraft.core.driving.motion.bicycle import advance
+from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.motion.bicycle import advance_turned
 from roadcraft.core.driving.motion.lqr_config import LqrConfig
 
 INITIAL_CURVATURE_PENALTY = 1e-10
@@ -117,6 +118,13 @@ def _interp(x, xp, fp, n):  # type: ignore[no-untyped-def]
     return (fp[j + 1] - fp[j]) / (xp[j + 1] - xp[j]) * (x - xp[j]) + fp[j]
 
 
+@small_njit
+def _sample(times, states, headings, i, t):  # type: ignore[no-untyped-def]
+    """x, y, wrapped heading at time t between knots i and i + 1 of a plan."""
+    x, y, h = pose_between(times, states, headings, i, t)
+    return x, y, wrap(h)
+
+
 @njit(cache=True, nogil=True)
 def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains):  # type: ignore[no-untyped-def]
     """Steering rate: ``horizon`` linear steps composed into one, then the one-step optimum with heading and steering
@@ -166,12 +174,12 @@ def _track_one(ego, now, plan, wheel_base, gains, factors, scratch, out):  # typ
     unwrap(states[:n, 2], n, headings)
     m = _resampled(times[0], times[n - 1], tick) - 1
     j = 1
-    px, py, ph = pose_between(times, states, headings, 0, times[0])
+    px, py, ph = _sample(times, states, headings, np.int64(0), times[0])
     for k in range(m):
         t = times[0] + (k + 1) * tick
         while times[j] < t:
             j += 1
-        x, y, h = pose_between(times, states, headings, j - 1, t)
+        x, y, h = _sample(times, states, headings, j - 1, t)
         along[k] = cos(ph) * (x - px) + sin(ph) * (y - py)
         turn[k] = wrap(h - ph)
         seconds[k] = (t - tick) / 1e6
@@ -182,7 +190,7 @@ def _track_one(ego, now, plan, wheel_base, gains, factors, scratch, out):  # typ
     j = 1
     while j < n - 1 and times[j] < now:
         j += 1
-    rx, ry, rh = pose_between(times, states, headings, j - 1, now)
+    rx, ry, rh = _sample(times, states, headings, j - 1, now)
     lateral = -(ego[0] - rx) * sin(rh) + (ego[1] - ry) * cos(rh)
     heading = wrap(ego[2] - rh)
     # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the
@@ -242,39 +250,52 @@ def track(
     return out
 
 
+@small_njit
+def _follow(ego, pose, motion, gains, factors, work, states, facing):  # type: ignore[no-untyped-def]
+    """States (T, 10) of one proposal, pose (>= T, 3), the first ``ego``; facing (T, 2): cosine, sine of their
+    headings. work (7, T) and (horizon,): scratch."""
+    (rows, kappa), dt = work, gains.interval_s
+    along, turn, v, s, profile, cosine, sine = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
+    m = len(states) - 1
+    for k in range(m):
+        h = pose[k, 2]
+        cosine[k], sine[k] = cos(h), sin(h)
+        along[k] = cosine[k] * (pose[k + 1, 0] - pose[k, 0]) + sine[k] * (pose[k + 1, 1] - pose[k, 1])
+        turn[k] = normalize(pose[k + 1, 2] - h)
+    _fit_speed(along, factors, dt, m, v)
+    _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
+    for c in range(10):
+        states[0, c] = ego[c]
+    facing[0, 0], facing[0, 1], tangent = cos(ego[2]), sin(ego[2]), tan(ego[7])
+    for i in range(m):
+        now = states[i]
+        lateral = -(now[0] - pose[i, 0]) * sine[i] + (now[1] - pose[i, 1]) * cosine[i]
+        heading = normalize(now[2] - pose[i, 2])
+        # PDM reads its profiles by index, not by time: the last entry serves every look-ahead beyond it.
+        last = min(i + gains.horizon, m - 1)
+        if v[last] <= gains.stop_speed and now[3] <= gains.stop_speed:
+            accel, rate = -gains.stop_gain * (now[3] - v[last]), 0.0
+        else:
+            for k in range(gains.horizon):
+                kappa[k] = profile[min(i + k, last)]
+            accel = _accelerate(now[3], v[last], gains)
+            rate = _steer(lateral, heading, now[7], now[3], accel, kappa, motion[0], gains)
+        turned, then = (facing[i, 0], facing[i, 1], tangent), states[i + 1]
+        tangent = advance_turned(now, turned, (accel, rate), dt, motion, then)
+        facing[i + 1, 0], facing[i + 1, 1] = cos(then[2]), sin(then[2])
+
+
 @njit(cache=True, nogil=True)
-def _rollout(ego, states, dt, motion, gains):  # type: ignore[no-untyped-def]
-    count, poses = states.shape[0], states.shape[1]
-    m = poses - 1
-    out = np.empty((count, poses, 10))
-    along, turn, v, s, profile = np.empty(m), np.empty(m), np.empty(m), np.empty(m), np.empty(m)
-    kappa = np.empty(gains.horizon)
-    factors = speed_factors(m, dt, gains.jerk_penalty, np.bool_(True))
+def simulate_proposals(ego, poses, length, motion, gains):  # type: ignore[no-untyped-def]
+    """The kernel of :func:`rollout_proposals`, whose states (N, T, 10) it returns with the cosines and sines of their
+    headings (N, T, 2). poses (N, >= T, 3); length: T; gains: their interval_s is the time between poses."""
+    count = len(poses)
+    states, facing = np.empty((count, length, 10)), np.empty((count, length, 2))
+    work = (np.empty((7, length)), np.empty(gains.horizon))
+    factors = speed_factors(length - 1, gains.interval_s, gains.jerk_penalty, np.bool_(True))
     for p in range(count):
-        pose = states[p]
-        for k in range(m):
-            h = pose[k, 2]
-            along[k] = cos(h) * (pose[k + 1, 0] - pose[k, 0]) + sin(h) * (pose[k + 1, 1] - pose[k, 1])
-            turn[k] = normalize(pose[k + 1, 2] - h)
-        _fit_speed(along, factors, dt, m, v)
-        _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
-        out[p, 0] = ego
-        for i in range(m):
-            now = out[p, i]
-            h = pose[i, 2]
-            lateral = -(now[0] - pose[i, 0]) * sin(h) + (now[1] - pose[i, 1]) * cos(h)
-            heading = normalize(now[2] - h)
-            # PDM reads its profiles by index, not by time: the last entry serves every look-ahead beyond it.
-            last = min(i + gains.horizon, m - 1)
-            if v[last] <= gains.stop_speed and now[3] <= gains.stop_speed:
-                accel, rate = -gains.stop_gain * (now[3] - v[last]), 0.0
-            else:
-                for k in range(gains.horizon):
-                    kappa[k] = profile[min(i + k, last)]
-                accel = _accelerate(now[3], v[last], gains)
-                rate = _steer(lateral, heading, now[7], now[3], accel, kappa, motion[0], gains)
-            advance(now, accel, rate, dt, motion, out[p, i + 1])
-    return out
+        _follow(ego, poses[p], motion, gains, factors, work, states[p], facing[p])
+    return states, facing
 
 
 def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Any = NUPLAN) -> F64:
@@ -285,5 +306,5 @@ def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Any 
     PDM's tracker differs from nuPlan's in that profiles are fitted once and read by index, accelerations are penalised
     instead of jerks, and angles are normalised by atan2.
     """
-    out: F64 = _rollout(ego, states, dt, motion, gains._replace(interval_s=dt))
+    out: F64 = simulate_proposals(ego, states, states.shape[1], motion, gains._replace(interval_s=dt))[0]
     return out
