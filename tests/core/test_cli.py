@@ -82,6 +82,11 @@ def test_new_writes_a_package_that_passes_its_own_tests(tmp_path: Path) -> None:
         done = roadcraft("new", kind, f"my_{kind}", "--out", "mine", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     run_package(tmp_path / "mine", "roadcraft_my_planner")
+    ours = roadcraft("new", "planner", "idm", cwd=tmp_path)
+    assert (ours.returncode, ours.stderr) == (
+        2, f"error: there is a planner 'idm' of roadcraft {__version__} already; choose another name\n",
+    )  # fmt: skip
+    assert not (tmp_path / "idm").exists()
     again = roadcraft("new", "planner", "my_planner", "--out", "mine", cwd=tmp_path)
     assert again.returncode == 2
     assert "mine/tests/test_my_planner.py is there already; choose another name" in again.stderr

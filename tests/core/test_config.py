@@ -264,9 +264,9 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("share=nan", "share (command line): expected a number, got 'nan'"),
-        ("share=.inf", "share (command line): expected a number, got '.inf'"),
-        ("share=1e999", "share (command line): expected a number, got '1e999'"),
+        ("share=nan", "share (command line): expected a finite number, got 'nan'"),
+        ("share=.inf", "share (command line): expected a finite number, got '.inf'"),
+        ("share=1e999", "share (command line): expected a finite number, got '1e999'"),
         ("share=12:30", "share (command line): expected a number, got '12:30'"),
         ("share=true", "share (command line): expected a number, got 'true'"),
         ("share=null", "share (command line): expected a number, got 'null'"),
@@ -278,15 +278,17 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
         ("several=", "several (command line): expected a list, got ''"),
         ("several=null", "several (command line): expected a list, got 'null'"),
         ("several=[a",
-        "several (command line): expected a list, got '[a', which is not valid YAML: line 2, column 1: did not find "
+        "several (command line): expected a list, got '[a': is not valid YAML: line 2, column 1: did not find "
         "expected ',' or ']'"),
         ("table={a: 1, a: 2}",
-        "table (command line): expected a map, got '{a: 1, a: 2}', which line 1: the key a stands twice, first in line "
-        "1"),
+        "table (command line): expected a map, got '{a: 1, a: 2}': the key a stands twice"),
         ("table={a: b}", "table.a (command line): expected a number, got 'b'"),
         ("several=[a, [b]]", "several[1] (command line): expected text, got ['b']"),
         ("plugin=null", "plugin (command line): no planner named 'null'; known: idm_like, named_like, wrapper"),
         ("plugin=[a]", "plugin (command line): expected the name of a planner or {name, params}, got ['a']"),
+        ("plugin={name: named_like, name: idm_like}",
+        "plugin (command line): expected the name of a planner or {name, params}, got '{name: named_like, name: "
+        "idm_like}': the key name stands twice"),
         ("plugin.params=3", "plugin.params (command line): expected a map of the planner's settings, got '3'"),
         ("plugin={name: [a]}", "plugin (command line): a planner needs a name; known: idm_like, named_like, wrapper"),
         ("parts=[{dta: x}]", "parts[0].dta (command line): unknown key; did you mean 'data'?"),

@@ -15,17 +15,19 @@ from command_line import environment, install, process
 from numba import njit
 
 from roadcraft.core import registry as registry_module
-from roadcraft.core.driving.features.build import allocate, layout_hash, merge_specs
+from roadcraft.core.driving.features.build import allocate, build_features, layout_hash, merge_specs
 from roadcraft.core.driving.features.columns import EgoColumn, FeatureColumn, LaneColumn
 from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor, Mirror, TensorGroup
 from roadcraft.core.driving.features.listing import feature_lines, feature_rows
-from roadcraft.core.driving.features.mirror import check_mirror
+from roadcraft.core.driving.features.mirror import check_mirror, mirror
+from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.driving.features.spec import KEYWORDS, OURS, FeatureSpec, flat_settings
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.feature_commands import features
 from roadcraft.core.hookspecs import PluginSpec
 from roadcraft.core.registry import Provided, Registry, registry
 from roadcraft.core.testing import FeatureConformance
+from roadcraft.core.testing.world import made_up_scenario, observe
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "roadcraft-history"
 
@@ -111,6 +113,26 @@ class Untensored(Gap):
 class Crooked(Gap):
     def tensors(self) -> dict[str, FeatureTensor]:
         return {"gap": FeatureTensor("distances", ("gap.count",), EgoColumn, mirror=Mirror(negate=(99,)))}
+
+
+class Infinite(Gap):
+    def write(self, scene: Any, out: Any, b: int, spec: FeatureSpec) -> None:
+        out["gap"][b, -1] = -np.inf
+
+
+class Replacing(Gap):
+    def write(self, scene: Any, out: Any, b: int, spec: FeatureSpec) -> None:
+        out["gap"] = np.zeros_like(out["gap"])
+
+
+class Meddling(Gap):
+    def write(self, scene: Any, out: Any, b: int, spec: FeatureSpec) -> None:
+        out["ego"] = out["ego"] + 1
+
+
+class WronglyMirrored(Gap):
+    def tensors(self) -> dict[str, FeatureTensor]:
+        return {"gap": FeatureTensor("distances", ("gap.count",), mirror=lambda part: part * np.nan)}
 
 
 @pytest.fixture
@@ -215,6 +237,30 @@ def test_mistakes_name_group_and_package(offer: Any, cls: type, message: str) ->
     offer(cls)
     with pytest.raises(PluginError, match=message):
         check_mirror(FeatureSpec({"gap": {}}))
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (Infinite, r"^feature group 'gap' of acme: the tensor 'gap' holds -inf; every value must be finite$"),
+        (Replacing, r"^feature group 'gap' of acme: write puts an array of its own in the place of the tensor 'gap'; "
+        r"it must fill row b of the one that is there: out\['gap'\]\[b\] = \.\.\.$"),
+        (Meddling, r"'gap' of acme: write puts an array of its own in the place of the tensor 'ego'"),
+    ],
+)  # fmt: skip
+def test_what_a_third_party_writes_is_checked(offer: Any, cls: type, message: str) -> None:
+    offer(cls)
+    spec = FeatureSpec({"gap": {}}, agents=4)
+    with pytest.raises(PluginError, match=message):
+        build_features(spec, scenes_of(observe([made_up_scenario("1" * 16, speed_mps=4.0)], 30), spec))
+
+
+def test_what_a_third_party_mirrors_is_checked(offer: Any) -> None:
+    offer(WronglyMirrored)
+    spec = FeatureSpec({"gap": {}}, agents=4)
+    features = build_features(spec, scenes_of(observe([made_up_scenario("1" * 16, speed_mps=4.0)], 30), spec))
+    with pytest.raises(PluginError, match=r"'gap' of acme: the tensor 'gap' holds nan; every value must be finite"):
+        mirror(spec, features, np.arange(1))
 
 
 def test_columns_are_integers_inside_kernels_too() -> None:

@@ -213,6 +213,55 @@ def test_a_recipes_term_does_not_hide_a_models(
         train(replace(recipe, recipe=guest), source=made_up_source, progress=False)
 
 
+@pytest.mark.parametrize(
+    ("gives", "told"),
+    [
+        ({"sway": torch.ones(3)}, "'sway' among the terms of its loss is a tensor of shape (3,); it must be a "),
+        ({"sway": 0.5}, "'sway' among the terms of its loss is 0.5; it must be a tensor of one number, such as a mean"),
+        (torch.ones(()), "the terms of its loss are a Tensor, not a map of names to tensors of one number"),
+        (Losses({}, {"sway": torch.ones(2)}), "'sway' among the diagnostics of its loss is a tensor of shape (2,)"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_no_number_is_told_with_its_package(
+    gives: Any, told: str, recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guest, "losses", lambda self, p, t, e: gives)
+    with pytest.raises(PluginError) as caught:
+        train(replace(recipe, recipe=guest), source=made_up_source, progress=False)
+    assert str(caught.value).startswith(f"recipe 'guest' of guest-package 3.1: {told}")
+
+
+@pytest.mark.parametrize("groups", [[], [{"params": []}]])
+def test_a_recipe_that_trains_nothing_is_refused(
+    groups: Any, recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guest, "groups", lambda self, parameters: groups)
+    told = (
+        r"^recipe 'guest' of guest-package 3\.1: groups\(\) gives no parameters to train, of \d+ that are not frozen$"
+    )
+    with pytest.raises(PluginError, match=told):
+        train(replace(recipe, recipe=guest), source=made_up_source, progress=False)
+
+
+class Lossless(torch.nn.Module):
+    """A model without a loss."""
+
+    def __init__(self, config: Any, dim: int, features: Any) -> None:
+        super().__init__()
+
+    features = sample = lambda self: None
+
+
+def test_a_model_without_a_loss_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, "model", "lossless", VectorTransformerConfig, Lossless)
+    told = (
+        r"^model 'lossless' of guest-package 3\.1: Lossless has no loss; `roadcraft new model NAME` writes one that is "
+        "whole$"
+    )
+    with pytest.raises(PluginError, match=told):
+        build_network({"name": "vector_transformer"}, {"name": "lossless"})
+
+
 def test_parts_of_a_network_have_rates_of_their_own(recipe: TrainConfig) -> None:
     rates = {"encoder": 0.1, "encoder.layers": 0.5}
     config = replace(recipe, recipe=PluginRef("adamw_cosine", {"rates": rates}), learning_rate=2e-3)
@@ -292,7 +341,10 @@ def test_features_of_another_meaning_are_neither_resumed_nor_begun_with(
     whole = replace(mine, start=StartConfig(str(done.last)), out=str(tmp_path / "whole"), steps=1)
     part = replace(whole, start=StartConfig(encoder=str(done.last)), out=str(tmp_path / "part"))
     with monkeypatch.context() as changed:
-        for name, value, told in (("step_m", 2.0, r"gap\.step_m 1\.0 -> 2\.0"), ("version", 2, "gap version 1 -> 2")):
+        for name, value, told in (
+            ("step_m", 2.0, r"gap\.step_m 1\.0 -> 2\.0"),
+            ("version", 2, "gap version 1 -> 2.*use the version of guest-package that trained it, or train again"),
+        ):
             changed.setattr({"step_m": Gapped, "version": Gap}[name], name, value)
             with pytest.raises(DataError, match=told):
                 train(mine, source=made_up_source, resume=Path(recipe.out), progress=False)
@@ -345,7 +397,7 @@ def test_an_encoder_alone_is_begun_with(
     other = PluginRef("vector_transformer", {**recipe.encoder.params, "layers": 2})
     with pytest.raises(Exception, match=r"encoder\.params\.layers is 1 in the checkpoint, 2 here; leave encoder out"):
         train(replace(config, encoder=other, out=str(tmp_path / "x")), source=made_up_source, progress=False)
-    with pytest.raises(ConfigError, match="has no meaning beside checkpoint"):
+    with pytest.raises(ConfigError, match=r"has no meaning beside checkpoint \(leave one of the two out\)"):
         run_config([f"start={trained}", f"start.encoder={trained}"])
 
 

@@ -220,6 +220,32 @@ def test_bad_logs_are_skipped_and_bad_parts_left_out_and_told(damaged, tmp_path,
     assert len(store.drive("inf_box").objects.box) == len(make_drive(5).objects.box) - 1
 
 
+def test_many_logs_with_one_fault_are_counted_one_by_one(logs, tmp_path, capsys, monkeypatch):
+    import roadcraft.scenario_io.ingestion as ingestion
+
+    def refuse(*_: object) -> None:
+        raise DataError("there are no maps", where=str(tmp_path), remedy="say maps_root=PATH")
+
+    shown: list[int] = []
+    monkeypatch.setattr(ingestion, "check_drive", refuse)
+    monkeypatch.setattr(ingestion._Bar, "_advance", lambda self, count, skipped: shown.append(skipped))
+    with pytest.raises(SystemExit) as e:
+        main(["ingest", "store", str(logs), "--out", str(tmp_path / "a"), "--workers", "1"])
+    said = capsys.readouterr()
+    assert (e.value.code, shown[-1]) == (4, 40)
+    assert said.out.rstrip().endswith(", 40 skipped")
+    assert "skipped: 37 more logs: there are no maps" in said.err.splitlines()
+
+
+def test_a_log_without_poses_says_so(tmp_path, make_drive, make_map):
+    d = make_drive(0)
+    with StoreWriter(tmp_path / "odd", spatial_index=False) as out:
+        out.add("lost", replace(d, ego=np.full_like(d.ego, np.nan)), make_map(0))
+    (skipped,) = ingest("store", tmp_path / "odd", tmp_path / "out", workers=1).skipped
+    assert skipped.what == f"{len(d)} of {len(d)} frames have no finite ego pose"
+    assert skipped.remedy == "position, heading and velocity of at least 2 frames must be numbers"
+
+
 def test_an_empty_map_is_refused(make_drive, make_map):
     m = make_map(0)
     none = replace(m.lanes, id=m.lanes.id[:0])

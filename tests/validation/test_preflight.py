@@ -48,6 +48,10 @@ Call = Callable[..., tuple[int, str, str]]
         "error: planner.params (command line): DIR: config.yaml and model.safetensors missing"),
         (["suite.filter.tokens_file=none.txt"], 4,
         "error: suite.filter.tokens_file (command line): DIR/none.txt: there is no such file or folder\n"),
+        (["filter={preset: mapped, preset: val14}"], 2,
+        "suite.filter (command line): expected a map, got '{preset: mapped, preset: val14}': the key preset stands "
+        "twice\n"),
+        (["modes=[]"], 2, "suite.modes (command line): must name each mode once, and at least one, got []\n"),
         (["out=rig.yaml"], 2, "  - out (command line): DIR/rig.yaml is a file; name a new folder with out="),
         (["suite.filter.scenario_types=[left_trun]", "suite.missing=refuse"], 4,
         "error: suite.filter (command line): "),
@@ -88,6 +92,45 @@ def test_what_is_right_is_said_to_be_with_the_size_of_the_run(call: Call, small_
     scenarios = len(preflight(load_score_config([f"data={small_store}"]).config).items)
     assert out.splitlines()[0] == f"{scenarios} scenarios, {2 * scenarios} drives"
     assert out.splitlines()[1] == "ok: a configuration for `roadcraft score`, 3 keys given"
+
+
+def test_a_run_that_is_there_is_refused_by_check_too(call: Call, small_store: Path, tmp_path: Path) -> None:
+    words = ["planner=idm", f"data={small_store}", "filter={sample: 1}", "out=run"]
+    assert call("score", *words, "workers=1")[0] == 0
+    for verb in (("score",), ("config", "check")):
+        code, _, told = call(*verb, *words)
+        assert code == 2
+        assert told == (
+            "error: 1 mistake in the configuration:\n"
+            f"  - out (command line): {tmp_path}/run holds a run already; add --resume to go on with it, or choose "
+            "another out=\n"
+        )
+
+
+def test_one_folder_is_named(call: Call, small_store: Path, tmp_path: Path) -> None:
+    code, _, told = call("score", "planner=idm", f"data={small_store}", "--out", "a", "out=b")
+    assert (code, told) == (2, f"error: out (command line): given twice, --out a and out={tmp_path}/b; take one out\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_refused_before_a_folder_is_made(call: Call, small_store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
+
+    encoder = {"name": "vector_transformer", "params": {"dim": 16, "layers": 1, "heads": 2}}
+    model = {"name": "multimodal", "params": {"layers": 1, "heads": 2}}
+    save_checkpoint(tmp_path / "best", build_network(encoder, model), {"encoder": encoder, "model": model}, {}, "card")
+    words = ["planner=learned", "planner.checkpoint=best", f"data={small_store}", "out=run"]
+    assert call("config", "check", *words)[0] == 0
+    weights = tmp_path / "best" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    for given in (words, ["planner=guard", "planner.planner={name: learned, checkpoint: best}", *words[2:]]):
+        for verb in (("score",), ("config", "check")):
+            code, _, told = call(*verb, *given)
+            assert code == 4
+            assert told.startswith("error: planner.params")
+            assert f"{weights}: is not the file that was written: its digest differs (the file is damaged or" in told
+    assert [p.name for p in tmp_path.iterdir()] == ["best"]
 
 
 def test_a_run_keeps_every_default_and_no_out(tmp_path: Path) -> None:

@@ -534,7 +534,8 @@ def test_a_great_many_scenarios_without_a_filter_are_driven_only_when_asked_for(
     with pytest.raises(ConfigError) as e:
         run_score(tmp_path / "run", small_store, at_most=7)
     assert str(e.value) == (
-        f"suite.filter is empty, so that all 8 scenarios of {small_store} would be driven, 8 drives: say --all to "
+        "1 mistake in the configuration:\n"
+        f"  - suite.filter: is empty, so that all 8 scenarios of {small_store} would be driven, 8 drives: say --all to "
         "drive them all, "
         "--dry-run to see how long that takes, or a filter, such as filter={preset: val14} or filter={sample: 1000}"
     )

@@ -53,7 +53,7 @@ class _Verbs(typer.core.TyperGroup):
 
 
 def _load_verb(found: Provided) -> Any:
-    target = load_object(found.spec.target, f"command {found.spec.name!r} of {found.provider} {found.version}")
+    target = load_object(found.spec.target, str(found))
     if isinstance(target, typer.Typer):
         return typer.main.get_group(target) if len(target.registered_commands) != 1 else typer.main.get_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

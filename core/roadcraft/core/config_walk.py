@@ -104,6 +104,9 @@ class Walk:
     def _merge_part(self, schema: type, base: dict[str, Any], value: Any, layer: ConfigLayer, key: str) -> Any:
         """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its
         ``from_text`` says."""
+        if getattr(value, "fault", ""):
+            self.wrong(key, _expected("a map", value))
+            return base
         if isinstance(value, str) and not (isinstance(value, Plain) and value.is_null):
             short = getattr(schema, "from_text", None)
             value = short(value) if short else {fields(schema)[0].name: value}
@@ -120,6 +123,9 @@ class Walk:
             value = {"name": value.name, "params": value.params, **extras_of(value)}
         if not isinstance(value, (str, Mapping)):
             return value
+        if getattr(value, "fault", ""):
+            self.wrong(key, _expected(f"the name of a {kind} or {{name, params}}", value))
+            return None
         given: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
         if base is None and isinstance(default, PluginRef):
             base = {"name": default.name, "params": dict(default.params)}
@@ -167,7 +173,7 @@ class Walk:
             return config
         except RuleError as e:
             for name, value, rule in e.faults:
-                self.wrong(f"{at}{name}", f"{rule}, got {value!r}")
+                self.wrong(f"{at}{name}", f"{rule}, got {_written(value)}")
         except Exception as e:  # whatever a third party's check raises
             self._refused(schema, values, at, str(e) if isinstance(e, ValueError) else f"{type(e).__name__}: {e}")
         return None
@@ -178,9 +184,9 @@ class Walk:
         named = {f.name: values.get(f.name, _default(f)) for f in fields(schema) if f.name in words}
         if len(named) == 1:
             ((name, value),) = named.items()
-            self.wrong(f"{at}{name}", f"{why}, got {value!r}")
+            self.wrong(f"{at}{name}", f"{why}, got {_written(value)}")
         else:
-            given = "; ".join(f"{name} = {value!r}" for name, value in named.items())
+            given = "; ".join(f"{name} = {_written(value)}" for name, value in named.items())
             self.wrong(at.rstrip(".") or ", ".join(named) or "configuration", f"{why} ({given})" if given else why)
 
     def _canonical(self, kind: str, ref: PluginRef, key: str) -> Any:
@@ -371,11 +377,25 @@ def _near(name: str, known: Mapping[str, Any], hints: Mapping[str, Any], at: str
 
 def _expected(what: str, value: Any) -> str:
     """``value`` is not ``what``; where a list is due and one value is given, how to write it."""
-    text = f"expected {what}, got {value!r}"
+    text = f"expected {'a finite number' if what == 'a number' and _is_number(value) else what}, got {value!r}"
     if fault := getattr(value, "fault", ""):
-        return f"{text}, which {fault}"
+        return f"{text}: {fault}"
     alone = isinstance(value, (str, int, float)) and value != "" and not (isinstance(value, Plain) and value.is_null)
     return f"{text}; write [{value}]" if what.startswith("a list") and alone else text
+
+
+def _written(value: Any) -> str:
+    """A value as a file or a word would give it: a list in brackets."""
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value, or a text, is one that ``float`` takes."""
+    try:
+        float(value.lower().removeprefix(".") if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, bool)
 
 
 def name_of_type(hint: Any) -> str:

@@ -33,6 +33,9 @@ class Provided:
     version: str
     ours: bool
 
+    def __str__(self) -> str:
+        return f"{getattr(self.spec, 'kind', 'command')} {self.spec.name!r} of {self.provider} {self.version}"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -219,8 +222,7 @@ def _unusable(spec: Any) -> str:
 
 
 def _load(p: Provided, path: str) -> Any:
-    what = f"{getattr(p.spec, 'kind', 'command')} {p.spec.name!r} of {p.provider} {p.version}"
-    return load_object(path, what)
+    return load_object(path, str(p))
 
 
 def load_object(path: str, what: str) -> Any:

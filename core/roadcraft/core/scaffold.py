@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.files import write_atomic
+from roadcraft.core.registry import registry
 
 _ENTRY_POINTS = "[project.entry-points.roadcraft]"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -137,6 +138,9 @@ def write_package(kind: str, name: str, folder: Path) -> Path:
         raise ConfigError(f"{name!r} is a word of Python; choose another name")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", plugin):
         raise ConfigError(f"{name!r} is not a usable name: lower-case letters, digits and _ , a letter first")
+    offered = registry().commands() if kind == "command" else registry().plugins(kind)
+    if taken := next((p for p in offered if p.ours and p.spec.name == plugin), None):
+        raise ConfigError(f"there is a {taken} already; choose another name")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; choose another with --out")
     if folder.is_dir() and any(folder.iterdir()):

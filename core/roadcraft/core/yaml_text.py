@@ -120,7 +120,8 @@ class _Tree:
         self.anchors: dict[str, tuple[Any, int]] = {}
 
     def wrong(self, what: str, line: int, remedy: str) -> DataError:
-        return DataError(f"line {line}: {what}", where=self.where, remedy=remedy)
+        place = f"line {line}: " if self.where else ""  # a word of the command line has one line
+        return DataError(f"{place}{what}", where=self.where, remedy=remedy)
 
     def add(self, event: Any) -> None:
         kind, line = type(event).__name__, event.start_mark.line + 1
@@ -172,7 +173,8 @@ class _Tree:
             raise self.wrong("a list or a map cannot be a key", line, "keys are text")
         if key in into.lines and key != "<<":
             full = ".".join([o.key for o in self.open if o.key is not None] + [key])
-            raise self.wrong(f"the key {full} stands twice, first in line {into.lines[key]}", line, "take one out")
+            first = f", first in line {into.lines[key]}" if self.where else ""
+            raise self.wrong(f"the key {full} stands twice{first}", line, "take one out")
         into.key, into.lines[str(key)] = key, line
 
     def _value(self, into: _Open, value: Any, line: int) -> None:

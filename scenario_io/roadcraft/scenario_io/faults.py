@@ -46,10 +46,14 @@ def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
     """The drive without frames whose ego state, and boxes whose pose or size, is impossible; missing velocities taken
     from the next frame beside.
 
-    Everything is told in the list. A drive without faults is returned as it is.
+    Everything is told in the list. A drive without faults is returned as it is. Raises DataError where fewer than two
+    frames would be left.
     """
     told: list[DataError] = []
     good = sound_poses(drive.ego)
+    if good.sum() < min(2, len(drive)):
+        what = f"{(~good).sum()} of {len(good)} frames have no finite ego pose"
+        raise DataError(what, where=where, remedy="position, heading and velocity of at least 2 frames must be numbers")
     if not good.all():
         told.append(_told("frames", "without a finite ego pose", ~good, drive.token, where))
         drive = _without_frames(drive, good)

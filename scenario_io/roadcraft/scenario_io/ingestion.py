@@ -139,7 +139,7 @@ def ingest(
         already=len(keys) - len(wanted),
         bytes=_size(Path(out)) - size,
         seconds=time.monotonic() - started,
-        skipped=_once(total.skipped),
+        skipped=tuple(sorted(total.skipped, key=lambda s: s.log)),
         left_out=_once(total.left_out),
         warnings=_once(total.warnings),
     )

@@ -13,8 +13,7 @@ import typer
 
 from roadcraft.core.completion import Found, complete_settings, complete_words, names_of
 from roadcraft.core.errors import ConfigError, RoadcraftError, ScenarioError
-
-MANY = 5000  # scenarios that are driven without a filter only when asked for
+from roadcraft.validation.config import MANY
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Words = Annotated[
@@ -97,14 +96,17 @@ def score(  # noqa: PLR0913 (the command's options)
     """
     from dataclasses import replace
 
+    from roadcraft.core.config import COMMAND_LINE
     from roadcraft.core.preflight import given_by
     from roadcraft.validation.scoring.gate import Gate
     from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words, score as run_score
 
     given = list(words or [])
     loaded = load_score_config(resumed_words(given, out) if resume else given)
+    if out is not None and loaded.origins.get("out") == COMMAND_LINE:
+        raise ConfigError(f"out ({COMMAND_LINE}): given twice, --out {out} and out={loaded.config.out}; take one out")
     config = loaded.config if out is None else replace(loaded.config, out=str(out))
-    origins = loaded.origins if out is None else {**loaded.origins, "out": "command line"}
+    origins = loaded.origins if out is None else {**loaded.origins, "out": COMMAND_LINE}
     gate = Gate(fail_below, tuple(fail_on or ()))
     gate.check(config)
     if junit is not None and junit.is_dir():

@@ -20,6 +20,7 @@ CHALLENGES: dict[str, str] = {
     "reactive": "closed_loop_reactive_agents",
     "open_loop": "open_loop_boxes",
 }
+MANY = 5000  # scenarios that are driven without a filter only when asked for
 
 
 @dataclass(frozen=True)

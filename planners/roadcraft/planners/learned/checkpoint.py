@@ -140,6 +140,7 @@ def build_network(encoder: Mapping[str, Any], model: Mapping[str, Any]) -> Netwo
 
 
 def _module(kind: str, name: str, made: Any) -> Any:
+    """What was made, where it has what its interface asks for. Raises PluginError."""
     from torch import nn
 
     if not isinstance(made, nn.Module):
@@ -147,6 +148,10 @@ def _module(kind: str, name: str, made: Any) -> Any:
             f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained "
             "nor stored"
         )
+    interface = {"encoder": ("dim", "features", "encode"), "model": ("features", "loss", "sample")}
+    if absent := [a for a in interface[kind] if not hasattr(made, a)]:
+        what = f"{registry().find(kind, name)}: {type(made).__name__} has no {' and no '.join(absent)}"
+        raise PluginError(f"{what}; `roadcraft new {kind} NAME` writes one that is whole")
     return made
 
 
@@ -404,15 +409,29 @@ def check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> No
     if here == tree["features_hash"]:
         return
     before, now = flat_settings(stored), flat_settings(spec.tree())
-    differ = [f"{k} {before.get(k)} -> {now.get(k)}" for k in {**now, **before} if before.get(k) != now.get(k)]
+    settings = [k for k in {**now, **before} if before.get(k) != now.get(k)]
+    differ = [f"{k} {before.get(k)} -> {now.get(k)}" for k in settings]
     differ += [f"{name} version {old} -> {new}" for name, old, new in changed_versions(spec, tree)]
+    packages = " and ".join(_packages_of_layout(spec, tree, {k.partition(".")[0] for k in settings}))
     raise DataError(
         f"was trained on features of another layout (hash {tree['features_hash']}, here {here}"
         + (f"; {', '.join(differ)}" if differ else "; same capacities, the meaning of the arrays has changed")
         + ")",
         where=str(path / CONFIG),
-        remedy="use the roadcraft version that trained it, or train again",
+        remedy=f"use the version of {packages} that trained it, or train again",
     )
+
+
+def _packages_of_layout(spec: FeatureSpec, tree: Mapping[str, Any], groups: set[str]) -> list[str]:
+    """The packages that may have changed a layout: those of the groups whose version or source is another, and where
+    settings of ``groups`` are, of these, the encoder and the model, which ask for them; roadcraft where nothing tells
+    more."""
+    parts = {("feature", name) for name, _, _ in changed_versions(spec, tree)}
+    parts |= {("feature", told.split(":")[0].split(" ")[1]) for told in changed_code(tree, ())}
+    if groups:
+        parts |= {("feature", name) for name in groups & spec.groups.keys()}
+        parts |= {(kind, tree[kind]["name"]) for kind in ("encoder", "model")}
+    return sorted({registry().find(*part).provider for part in parts}) or ["roadcraft"]
 
 
 def changed_versions(spec: FeatureSpec, tree: Mapping[str, Any]) -> list[tuple[str, int, int]]:

@@ -35,7 +35,7 @@ class LearnedConfig:
         check(self)
 
     def preflight(self) -> None:
-        """The checkpoint is one. Raises DataError."""
-        from roadcraft.planners.learned.checkpoint import read_config
+        """The checkpoint can be driven with. Raises DataError and PluginError."""
+        from roadcraft.planners.learned.checkpoint import load_checkpoint
 
-        read_config(self.checkpoint)
+        load_checkpoint(self.checkpoint, self.model)

@@ -95,7 +95,8 @@ class StartConfig:
     there."""
 
     def __post_init__(self) -> None:
-        check(self, ("encoder", not (self.checkpoint and self.encoder), "has no meaning beside checkpoint"))
+        rule = "has no meaning beside checkpoint (leave one of the two out)"
+        check(self, ("encoder", not (self.checkpoint and self.encoder), rule))
 
     @property
     def source(self) -> str:

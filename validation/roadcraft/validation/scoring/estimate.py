@@ -27,7 +27,7 @@ def dry_run(config: ScoreConfig) -> dict[str, Any]:
     """What a run of this configuration would be, without making it: counts by type and map, and time and disk where
     ``DRIVEN`` scenarios could be driven in every mode in this process (kernels compiled before). Raises what ``score``
     raises before it begins."""
-    ready = preflight(config)
+    ready = preflight(config, resume=True)  # nothing is written there
     items, missing = ready.items, ready.missing
     warn(config, missing)
     drives = len(items) * len(config.suite.modes)

@@ -68,6 +68,20 @@ class RunFolder:
             some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             raise ConfigError(f"out: {self.path} is no run and holds other files ({some}); {remedy}")
 
+    def refuse_results(self, resume: bool) -> None:
+        """Raise ConfigError where the folder holds results and the run is not to be resumed, DataError where they are
+        of no whole run."""
+        if not self.records():
+            return
+        if lost := [p.name for p in (self.config, self.scenarios) if not p.is_file()]:
+            raise DataError(
+                f"holds results, but {' and '.join(lost)} is missing",
+                where=str(self.path),
+                remedy="copy it again from where it came, or choose another out=",
+            )
+        if not resume:
+            raise ConfigError(f"{self.path} holds a run already; add --resume to go on with it, or choose another out=")
+
     def create(
         self,
         tree: Mapping[str, Any],

@@ -12,9 +12,10 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.preflight import Faults
 from roadcraft.core.vehicle import load_vehicle
+from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
 from roadcraft.scenario_io.filters import resolve
-from roadcraft.validation.config import ScoreConfig, SuiteConfig
+from roadcraft.validation.config import MANY, ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.present import counted
 from roadcraft.validation.scoring.suites import SuiteScenario, open_data, select_items
@@ -29,9 +30,9 @@ class Ready:
     missing: Sequence[Missing]
 
 
-def preflight(config: ScoreConfig) -> Ready:
-    """Vehicle, paths, plugins' own checks, the run's folder, data and filter. Raises ConfigError or DataError that name
-    every mistake."""
+def preflight(config: ScoreConfig, *, resume: bool = False, at_most: int | None = None) -> Ready:
+    """Vehicle, paths, plugins' own checks, the run's folder, data and filter. resume: a run may be there; at_most: the
+    most scenarios without a filter. Raises ConfigError or DataError that name every mistake."""
     faults = Faults()
     faults.of_parts(config, skip=("suite.data", "vehicle.file"))
     with faults.of("vehicle"):
@@ -39,6 +40,7 @@ def preflight(config: ScoreConfig) -> Ready:
     with faults.of("out"):
         if config.out:
             RunFolder(config.out).refuse_others()
+            RunFolder(config.out).refuse_results(resume)
     source, items, missing = None, [], []
     with faults.of("suite.data"):
         source = open_data(config.suite)
@@ -51,6 +53,7 @@ def preflight(config: ScoreConfig) -> Ready:
                 remedy = "suite.missing=report goes on with what there is"
                 raise DataError("\n".join(map(str, missing)), where=config.suite.data, remedy=remedy)
             items = select_items(config.suite, source, config.scenario)
+            _refuse_crowd(config, len(items), at_most)
     faults.end()
     assert source is not None
     return Ready(source, items, missing)
@@ -66,6 +69,16 @@ def warn(config: ScoreConfig, missing: Sequence[Missing]) -> None:
         )
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
+
+
+def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
+    if at_most is not None and count > at_most and config.suite.filter == ScenarioFilter():
+        raise ConfigError(
+            f"is empty, so that all {count} scenarios of {config.suite.data} would be driven, "
+            f"{count * len(config.suite.modes)} drives: "
+            "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: "
+            "val14} or filter={sample: 1000}"
+        )
 
 
 def _check_vehicle(config: ScoreConfig) -> None:
@@ -87,7 +100,7 @@ def check(config: ScoreConfig) -> None:
     from roadcraft.validation.scoring.job import Job
     from roadcraft.validation.simulation.loop import make_controller
 
-    ready = preflight(config)
+    ready = preflight(config, at_most=MANY)
     ready.source.map(ready.items[0].row.log)
     Job(config, None)
     make_controller(config.simulation)

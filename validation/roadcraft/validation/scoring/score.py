@@ -17,7 +17,6 @@ from roadcraft.core.config import Loaded, full_tree, load_config
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError
 from roadcraft.core.files import write_atomic
-from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.folder import FORMAT, RunFolder, refuse_changes
 from roadcraft.validation.scoring.job import Job, failed_record, part_path
@@ -75,10 +74,9 @@ def score(
         raise ConfigError("give a config or single settings, not both")
     config = placed(config, resume)
     folder, tree = RunFolder(config.out), stored_tree(config)
-    ready = preflight(config)
+    ready = preflight(config, resume=resume, at_most=at_most)
     items, missing = ready.items, ready.missing
     warn(config, missing)
-    _refuse_crowd(config, len(items), at_most)
     digests = digests_of(config, ready.source, items)
     with folder.lock(), _whole(folder, len(items) * len(config.suite.modes)):
         _begin(folder, tree, items, digests, resume)
@@ -111,16 +109,6 @@ def _whole(folder: RunFolder, total: int) -> Iterator[None]:
             raise type(e)(what, where=e.where, remedy=f"{first}then {how}") from e
         said = f"{kept} of {total} drives are kept in {folder.path}{e.args[0] if e.args else ''}; {how}"
         raise KeyboardInterrupt(said) from None
-
-
-def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
-    if at_most is not None and count > at_most and config.suite.filter == ScenarioFilter():
-        raise ConfigError(
-            f"suite.filter is empty, so that all {count} scenarios of {config.suite.data} would be driven, "
-            f"{count * len(config.suite.modes)} drives: "
-            "say --all to drive them all, --dry-run to see how long that takes, or a filter, such as filter={preset: "
-            "val14} or filter={sample: 1000}"
-        )
 
 
 def stored_tree(config: ScoreConfig) -> dict[str, Any]:
@@ -168,14 +156,7 @@ def _begin(
     if not folder.records():  # a run that never got a result may be begun anew
         folder.create(tree, items, versions(), digests)
         return
-    if lost := [p.name for p in (folder.config, folder.scenarios) if not p.is_file()]:
-        raise DataError(
-            f"holds results, but {' and '.join(lost)} is missing",
-            where=str(folder.path),
-            remedy="copy it again from where it came, or choose another out=",
-        )
-    if not resume:
-        raise ConfigError(f"{folder.path} holds a run already; add --resume to go on with it, or choose another out=")
+    folder.refuse_results(resume)  # another process may have begun one since the preflight
     folder.require_same_version()
     refuse_changes(folder.tree(), tree, ScoreConfig.FREE, folder.path)
     refuse_changes({"versions": folder.versions()}, {"versions": versions()}, (), folder.path)

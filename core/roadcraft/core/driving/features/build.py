@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.features.group import Features
+from roadcraft.core.driving.features.group import Features, check_finite, provided
 from roadcraft.core.driving.features.kernels import agent_targets_into
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.driving.features.spec import FeatureSpec
@@ -66,9 +66,21 @@ def build_features(spec: FeatureSpec, scenes: Sequence[SceneArrays]) -> Features
 
 
 def write_features(spec: FeatureSpec, scene: SceneArrays, out: Features, b: int) -> None:
-    """Fill row ``b`` of ``out``."""
-    for group in spec.writers:
+    """Fill row ``b`` of ``out``. Raises PluginError naming tensor, group and package where a third party's group
+    replaces an array or writes what is not finite."""
+    for name, group in spec._writers.items():
+        if name not in spec._third_party:
+            group.write(scene, out, b, spec)
+            continue
+        before = dict(out)
         group.write(scene, out, b, spec)
+        if other := [k for k in {**before, **out} if out.get(k) is not before.get(k)]:
+            raise PluginError(
+                f"{provided(name)}: write puts an array of its own in the place of the tensor {other[0]!r}; it must "
+                f"fill row b of the one that is there: out[{other[0]!r}][b] = ..."
+            )
+        for tensor in group.tensors():
+            check_finite(name, tensor, out[tensor][b])
 
 
 def write_agent_future(scenes: LogScenes, frame: int, ego: F64, ids: I64, out: F32, seen: NDArray[np.bool_]) -> None:

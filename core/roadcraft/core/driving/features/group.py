@@ -187,6 +187,13 @@ def _unusable(tensor: Any) -> str:
     return ""
 
 
+def check_finite(group: str, tensor: str, values: NDArray[Any]) -> None:
+    """Raises PluginError naming tensor, group and package where one of the values is not finite."""
+    if values.dtype.kind in "fc" and not np.isfinite(values).all():
+        bad = values[~np.isfinite(values)][0]
+        raise PluginError(f"{provided(group)}: the tensor {tensor!r} holds {bad}; every value must be finite")
+
+
 def provided(name: str) -> str:
     """A group in words, with the package that it comes from."""
     found = registry().find("feature", name)

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
-from roadcraft.core.driving.features.group import Features, Mirror, provided
+from roadcraft.core.driving.features.group import Features, Mirror, check_finite, provided
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.errors import PluginError
 
@@ -33,11 +33,16 @@ def mirror(spec: FeatureSpec, arrays: Features, rows: I64) -> None:
     """Mirror the given rows of a batch of features and targets, in place. Raises as ``check_mirror``."""
     check_mirror(spec)
     for name, array in arrays.items():
-        rule = spec.tensors[name][1].mirror
+        group, tensor = spec.tensors[name]
+        rule = tensor.mirror
         if rule == Mirror() or not array.size:
             continue
         part = array[rows]
-        array[rows] = reflected(part, rule) if isinstance(rule, Mirror) else rule(part)  # type: ignore[misc]
+        if isinstance(rule, Mirror):
+            array[rows] = reflected(part, rule)
+        else:
+            array[rows] = rule(part)  # type: ignore[misc]
+            check_finite(group, name, array[rows])
 
 
 def reflected(part: NDArray[Any], rule: Mirror) -> NDArray[Any]:

@@ -189,9 +189,21 @@ class FeatureSpec:
     @cached_property
     def writers(self) -> tuple[FeatureGroup, ...]:
         """The groups that are written of a scene; the others hold targets."""
+        return tuple(self._writers.values())
+
+    @cached_property
+    def _writers(self) -> dict[str, FeatureGroup]:
+        """The same by name."""
         from roadcraft.core.driving.features.group import FeatureGroup
 
-        return tuple(group for group in self.providers.values() if isinstance(group, FeatureGroup))
+        return {name: group for name, group in self.providers.items() if isinstance(group, FeatureGroup)}
+
+    @cached_property
+    def _third_party(self) -> frozenset[str]:
+        """Those that are not our own."""
+        from roadcraft.core.registry import registry
+
+        return frozenset(name for name in self._writers if not registry().find("feature", name).ours)
 
     @cached_property
     def written(self) -> frozenset[str]:

@@ -30,10 +30,10 @@ class TokenAgentsConfig:
     together."""
 
     def preflight(self) -> None:
-        """The checkpoint is one. Raises DataError."""
-        from roadcraft.planners.learned.checkpoint import read_config
+        """The checkpoint can be driven with. Raises DataError and PluginError."""
+        from roadcraft.planners.learned.checkpoint import load_checkpoint
 
-        read_config(self.checkpoint)
+        load_checkpoint(self.checkpoint)
 
     def __post_init__(self) -> None:
         check(self, ("driven", len(self.driven) > 0, "must name at least one kind"))

@@ -17,7 +17,7 @@ from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.mirror import mirror
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import WINDOW_S
-from roadcraft.core.errors import DataError
+from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Drive
 from roadcraft.core.types import FeatureSpec
@@ -191,7 +191,10 @@ class SampleBuilder:
         scene = scenes.at(frame, ego, stopped_time_s)
         if augment is not None and augment.agent_dropout > 0.0:
             scene = drop_agents(scenes, scene, frame, augment, float(draw[DROPPED]))
-        write_features(s, scene, out, b)
+        try:
+            write_features(s, scene, out, b)
+        except PluginError as e:
+            raise PluginError(f"{e} ({drive.name}, frame {frame})") from e
         if s.future_agents:
             ids = out["agent_id"][b, : s.future_agents]
             write_agent_future(scenes, frame, ego, ids, out["agent_future"][b], out["agent_future_valid"][b])

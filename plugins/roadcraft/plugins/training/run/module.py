@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +17,7 @@ from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Recipe
+from roadcraft.core.registry import registry
 from roadcraft.core.types import Losses
 from roadcraft.planners.learned.checkpoint import Network
 from roadcraft.plugins.training.config import TrainConfig
@@ -64,7 +65,13 @@ class TrainModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = {k: p for k, p in self.parts.named_parameters() if p.requires_grad}
-        optimizer = self.recipe.optimizer(self.recipe.groups(trained))
+        groups = self.recipe.groups(trained)
+        if not any(group["params"] for group in groups):
+            raise PluginError(
+                f"{registry().find('recipe', self.config.recipe.name)}: groups() gives no parameters to train, of "
+                f"{len(trained)} that are not frozen"
+            )
+        optimizer = self.recipe.optimizer(groups)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         return optimizer
@@ -141,6 +148,8 @@ class TrainModule(pl.LightningModule):
         """Loss terms and diagnostics of model and recipe, and the prediction of a batch."""
         own, prediction, encoding = self.network.losses(batch, training)
         more = Losses.of(self.recipe.losses(prediction, batch, encoding))
+        _check_numbers(own, "model", self.config.model.name)
+        _check_numbers(more, "recipe", self.config.recipe.name)
         if both := {*own.terms, *own.diagnostics} & {*more.terms, *more.diagnostics}:
             raise PluginError(f"recipe {self.config.recipe.name} and the model both call a loss {', '.join(both)}")
         return Losses({**own.terms, **more.terms}, {**own.diagnostics, **more.diagnostics}), prediction
@@ -201,6 +210,21 @@ class TrainModule(pl.LightningModule):
         for k, v in now.items():
             v.copy_(state[k])
         return kept
+
+
+def _check_numbers(found: Losses, kind: str, name: str) -> None:
+    """Raises PluginError where what a loss gives is no map of names to tensors of one number."""
+    for part, values in zip(found._fields, found, strict=True):
+        if not isinstance(values, Mapping):
+            what = f"the {part} of its loss are a {type(values).__name__}, not a map of names to tensors of one number"
+            raise PluginError(f"{registry().find(kind, name)}: {what}")
+        for term, value in values.items():
+            if not isinstance(value, Tensor) or value.dim():
+                got = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+                what = f"{term!r} among the {part} of its loss is {got}"
+                raise PluginError(
+                    f"{registry().find(kind, name)}: {what}; it must be a tensor of one number, such as a mean"
+                )
 
 
 def recipe_of(config: TrainConfig) -> Recipe:
