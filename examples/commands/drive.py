@@ -70,7 +70,7 @@ def drives(run: Path) -> dict[str, F64]:
 
 
 def aside(path: F64, end: F64) -> float:
-    """Metres by which a state (10,) lies to the left of a path (T, 10)."""
+    """Meters by which a state (10,) lies to the left of a path (T, 10)."""
     at = int(np.hypot(path[:, Ego.X] - end[Ego.X], path[:, Ego.Y] - end[Ego.Y]).argmin())
     dx, dy, heading = end[Ego.X] - path[at, Ego.X], end[Ego.Y] - path[at, Ego.Y], path[at, Ego.HEADING]
     return float(np.cos(heading) * dy - np.sin(heading) * dx)

@@ -50,7 +50,7 @@ def batch_of(builder: SampleBuilder, samples: SampleSet, rows: np.ndarray, chanc
 
 
 def loss_of(network: Network, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum of the model's loss terms, and the mean displacement error of its likeliest trajectory in metres."""
+    """The sum of the model's loss terms, and the mean displacement error of its likeliest trajectory in meters."""
     encoding, _ = network.encode(batch)
     seen = network.for_model(batch)  # as much of the batch as the model asked for
     prediction = network.model(encoding, seen)

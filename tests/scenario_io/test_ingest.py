@@ -260,7 +260,7 @@ def test_repeated_vertices_of_any_source_s_centre_lines_are_one(tmp_path, make_d
     with StoreWriter(tmp_path / "odd", spatial_index=False) as out:
         out.add(d.name, d, replace(m, lanes=replace(m.lanes, centerlines=twice)), make_rows(d))
     report = ingest("store", tmp_path / "odd", tmp_path / "out", workers=1)
-    assert [w.what for w in report.warnings] == [f"{len(points)} repeated vertices of centre lines left out"]
+    assert [w.what for w in report.warnings] == [f"{len(points)} repeated vertices of center lines left out"]
     assert Store(tmp_path / "out").map(d.name).content_hash == m.content_hash
 
 

@@ -329,8 +329,8 @@ def test_a_cut_off_file(three, less):
         r"lane 3, point 7: a coordinate is not finite"),
         (lambda m: m.map_features[6].road_edge.polyline[1].__setattr__("x", math.nan), r"map feature 20, point 1"),
         (lambda m: [f.lane.ClearField("polyline") for f in m.map_features if f.HasField("lane")],
-        r"no lane with a centre line"),
-        (lambda m: m.ClearField("map_features"), r"no lane with a centre line"),
+        r"no lane with a center line"),
+        (lambda m: m.ClearField("map_features"), r"no lane with a center line"),
     ],
 )  # fmt: skip
 def test_bad_messages_are_told(tmp_path, harm, told):

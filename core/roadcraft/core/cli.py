@@ -87,7 +87,7 @@ def _build_app() -> typer.Typer:
     app = typer.Typer(
         cls=_Verbs,
         name="roadcraft",
-        help="Driving logs into behaviour models, behaviour models into planners, "
+        help="Driving logs into behavior models, behavior models into planners, "
         "planners into scores that can be trusted.",
         epilog=EXIT_CODES,
         no_args_is_help=True,

@@ -165,7 +165,7 @@ def _checked(name: str, grid: Grid) -> Grid:
             remedy="one number per cell (H, W), NaN where unknown",
         )
     if not (np.isfinite(grid.cell_m) and grid.cell_m > 0.0):
-        raise DataError(f"cell_m is {grid.cell_m}", where=where, remedy="the size of a cell in metres")
+        raise DataError(f"cell_m is {grid.cell_m}", where=where, remedy="the size of a cell in meters")
     if len(grid.pose) != 3 or not np.isfinite(grid.pose).all():
         raise DataError(
             f"pose is {grid.pose}", where=where, remedy="x, y, heading of the grid's corner in the global frame"

@@ -1,1 +1,1 @@
-"""A third-party roadcraft package: the behaviour model ``anchors``."""
+"""A third-party roadcraft package: the behavior model ``anchors``."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 from roadcraft_anchors.plugin import AnchorsConfig
 
 STEPS, DT_S = 80, 0.1
-NEAREST_M = 8.0  # a slow car still needs so many metres to come onto a line
+NEAREST_M = 8.0  # a slow car still needs so many meters to come onto a line
 
 
 class Vocabulary(nn.Module):

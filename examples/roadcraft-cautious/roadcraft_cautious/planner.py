@@ -1,4 +1,4 @@
-"""The planner ``cautious``: along the centre of the own lane, below the limit, at a long distance to whatever is
+"""The planner ``cautious``: along the center of the own lane, below the limit, at a long distance to whatever is
 ahead."""
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cautious(SinglePlanner):
         return Plan(time_us.astype(np.int64), states[None, None], np.zeros((1, 1))), state
 
     def lane_ahead(self, obs: Any) -> tuple[np.ndarray, float, float]:
-        """The path from the ego along its lane and what follows on the route; the lane's limit; metres to a red
+        """The path from the ego along its lane and what follows on the route; the lane's limit; meters to a red
         light."""
         lanes, ego = obs.maps[0].lanes, obs.ego[0]
         here = ego[: Ego.HEADING]
@@ -76,7 +76,7 @@ class Cautious(SinglePlanner):
         return path, limit, stop
 
     def room_ahead(self, obs: Any, path: np.ndarray, arc: np.ndarray) -> float:
-        """Metres along the path to the first object whose centre lies within a car's width of it, ends of both
+        """Meters along the path to the first object whose center lies within a car's width of it, ends of both
         subtracted."""
         rows = obs.objects.rows(0)
         box = obs.objects.box[rows]

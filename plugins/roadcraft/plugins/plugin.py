@@ -74,7 +74,7 @@ def roadcraft_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             "train",
-            "Train an encoder and a behaviour model from a store",
+            "Train an encoder and a behavior model from a store",
             f"{here}.commands:train",
             f"{here}.config:TrainConfig",
             preflight=f"{here}.run.preflight:check",

@@ -29,7 +29,7 @@ SIZE_M = 200.0  # no object is longer
 SPEED_MPS = 150.0
 PAST_S = 2.0  # of the log before a scenario that planners look back on
 SAME_M = 1e-6  # vertices this near are one
-FAR = 1e9  # no coordinate in metres is larger
+FAR = 1e9  # no coordinate in meters is larger
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def repeated(points: F64, owner: I64) -> Mask:
 
 
 def mended_map(m: MapData, where: str) -> tuple[MapData, list[DataError]]:
-    """The map without repeated vertices in its centre lines, and how many there were. Raises DataError for a centre
+    """The map without repeated vertices in its center lines, and how many there were. Raises DataError for a center
     line without length."""
     lines = m.lanes.centerlines
     lane = np.repeat(np.arange(len(lines)), np.diff(lines.offsets))
@@ -101,9 +101,9 @@ def mended_map(m: MapData, where: str) -> tuple[MapData, list[DataError]]:
     first = int(m.lanes.id[lane[again][0]])
     place = f"{where}: map {m.name}, lane"
     if (counts[np.unique(lane[again])] < 2).any():
-        raise DataError("a centre line without length", where=f"{place} {m.lanes.id[counts < 2][0]}")
+        raise DataError("a center line without length", where=f"{place} {m.lanes.id[counts < 2][0]}")
     lanes = replace(m.lanes, centerlines=Polylines(lines.points[~again], offsets_of(counts)))
-    told = DataError(f"{again.sum()} repeated vertices of centre lines left out", where=f"{place} {first}")
+    told = DataError(f"{again.sum()} repeated vertices of center lines left out", where=f"{place} {first}")
     return replace(m, lanes=lanes), [told]
 
 

@@ -53,7 +53,7 @@ def check_encoding(encoding: Any, features: Mapping[str, Any], dim: int) -> None
         "AGENT tokens follow the feature agent"
     )
     gap = (encoding.pose[:, first : first + count, :2] - now[:, :count, :2]).norm(dim=-1) * seen[:, :count]
-    assert float(gap.max()) < 0.1, "the pose of an AGENT token is that of the agent, in metres"
+    assert float(gap.max()) < 0.1, "the pose of an AGENT token is that of the agent, in meters"
 
 
 class EncoderConformance:

@@ -1,4 +1,4 @@
-"""Settings of the behaviour model ``diffusion``."""
+"""Settings of the behavior model ``diffusion``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the behaviour model ``multimodal``."""
+"""Settings of the behavior model ``multimodal``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the behaviour model ``tokens``."""
+"""Settings of the behavior model ``tokens``."""
 
 from __future__ import annotations
 

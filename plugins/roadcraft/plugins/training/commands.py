@@ -30,7 +30,7 @@ def train(
         Path | None, typer.Option(help="Go on with the run in this folder, exactly where it stopped.")
     ] = None,
 ) -> None:
-    """Train an encoder and a behaviour model from a store.
+    """Train an encoder and a behavior model from a store.
 
     Writes RUN/best and RUN/last (checkpoints: config.yaml, model.safetensors, metrics.json, model card) and
     RUN/tensorboard.

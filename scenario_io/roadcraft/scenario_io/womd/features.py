@@ -56,7 +56,7 @@ class Features:
 
 
 def features_of(message: Any, where: str) -> Features:
-    """Bike lanes are left out, and so are lanes without a centre line of at least two distinct points. Raises DataError
+    """Bike lanes are left out, and so are lanes without a center line of at least two distinct points. Raises DataError
     when no lane remains, two features have one id or a coordinate is not finite."""
     out = Features()
     for f in message.map_features:
@@ -79,7 +79,7 @@ def features_of(message: Any, where: str) -> Features:
     if twice:
         raise DataError(f"{len(twice)} map features share an id", where=f"{where}: map feature {twice[0]}")
     if not out.lanes:
-        raise DataError("the map has no lane with a centre line", where=where)
+        raise DataError("the map has no lane with a center line", where=where)
     for frame in message.dynamic_map_states:
         for s in frame.lane_states:
             if s.lane not in out.signals and np.isfinite([s.stop_point.x, s.stop_point.y]).all():

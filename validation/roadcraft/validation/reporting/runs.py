@@ -23,7 +23,7 @@ from roadcraft.validation.scoring.tables import read_records
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
 _SHOWN = 5  # differences told at the head of the page
 _APPROXIMATED = {
-    "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from centre "
+    "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from center "
     "lines, road edges and the "
     "expert's drive, and so are the metrics that use them (drivable area, driving direction, progress)."
 }

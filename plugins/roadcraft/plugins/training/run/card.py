@@ -17,8 +17,8 @@ SUMMARY = "summary.json"  # of a run of ``roadcraft score``
 MANY, SOME_M = (
     1.5,
     0.5,
-)  # times, and metres more than, the error of constant velocity, from which on a network is warned of
-_TEXT = """# Behaviour model: {model} on {encoder}
+)  # times, and meters more than, the error of constant velocity, from which on a network is warned of
+_TEXT = """# Behavior model: {model} on {encoder}
 
 Trained by roadcraft {version}; `load_planner("PATH/TO/this folder")` or `planner={{name: learned, params: {{checkpoint: PATH}}}}`.
 
