@@ -341,15 +341,16 @@ def test_features_of_another_meaning_are_neither_resumed_nor_begun_with(
     whole = replace(mine, start=StartConfig(str(done.last)), out=str(tmp_path / "whole"), steps=1)
     part = replace(whole, start=StartConfig(encoder=str(done.last)), out=str(tmp_path / "part"))
     with monkeypatch.context() as changed:
-        for name, value, told in (
-            ("step_m", 2.0, r"gap\.step_m 1\.0 -> 2\.0"),
-            ("version", 2, "gap version 1 -> 2.*use the version of guest-package that trained it, or train again"),
+        for name, value, told, packages in (
+            ("version", 2, "gap version 1 -> 2", "version of guest-package"),
+            ("step_m", 2.0, r"gap\.step_m 1\.0 -> 2\.0", "versions of guest-package and roadcraft"),
         ):
             changed.setattr({"step_m": Gapped, "version": Gap}[name], name, value)
-            with pytest.raises(DataError, match=told):
+            remedy = f"{told}.*use the {packages} that trained it, or train again"
+            with pytest.raises(DataError, match=remedy):
                 train(mine, source=made_up_source, resume=Path(recipe.out), progress=False)
-            for begun in (whole, part):
-                with pytest.raises(DataError, match=told):
+            for begun, said in ((whole, remedy), (part, told)):
+                with pytest.raises(DataError, match=said):
                     train(begun, source=made_up_source, progress=False)
     for begun in (whole, part):
         train(begun, source=made_up_source, progress=False)

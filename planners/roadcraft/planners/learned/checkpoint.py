@@ -412,13 +412,13 @@ def check_features(spec: FeatureSpec, tree: Mapping[str, Any], path: Path) -> No
     settings = [k for k in {**now, **before} if before.get(k) != now.get(k)]
     differ = [f"{k} {before.get(k)} -> {now.get(k)}" for k in settings]
     differ += [f"{name} version {old} -> {new}" for name, old, new in changed_versions(spec, tree)]
-    packages = " and ".join(_packages_of_layout(spec, tree, {k.partition(".")[0] for k in settings}))
+    packages = _packages_of_layout(spec, tree, {k.partition(".")[0] for k in settings})
     raise DataError(
         f"was trained on features of another layout (hash {tree['features_hash']}, here {here}"
         + (f"; {', '.join(differ)}" if differ else "; same capacities, the meaning of the arrays has changed")
         + ")",
         where=str(path / CONFIG),
-        remedy=f"use the version of {packages} that trained it, or train again",
+        remedy=f"use the version{'s'[: len(packages) - 1]} of {' and '.join(packages)} that trained it, or train again",
     )
 
 
