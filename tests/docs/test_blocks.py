@@ -5,7 +5,8 @@ How a page is read:
 - ``python``: runs in the namespace of its page; a block ``text title="prints"`` after it is what it printed.
 - ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print. Each
   must end with exit code 0, and the lines shown must appear in this order. ``...`` stands for what is left out,
-  within a line or between lines.
+  within a line or between lines. A line runs in a process of its own; a plain ``roadcraft`` line whose verb the
+  quickstart has run that way runs in the process of the tests, but not on a page that installs something.
 - any block with ``title="PATH"``: a file that is written for the blocks after it.
 - ``yaml`` and ``toml``: are read, whether they have a title or not.
 - ``text``: what cannot run here, and pictures made of letters; ``TEXT`` counts them page by page.
@@ -20,6 +21,7 @@ import fcntl
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -32,6 +34,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import Done, roadcraft
 from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
@@ -47,6 +50,7 @@ TEXT = {
     "docs/models/tokens.md": 1, "docs/results/exactness.md": 1,
 }  # fmt: skip
 PRINTS = "prints"
+COLUMNS = "100"
 LANGUAGES = ("python", "console", "text", "yaml", "toml")
 
 
@@ -65,10 +69,11 @@ def blocks_of(page: Path) -> list[Example]:
 
 @dataclass
 class Runner:
-    """Runs the blocks of one page in ``folder``."""
+    """Runs the blocks of one page in ``folder``; the verbs ``here`` of the command line in this process."""
 
     folder: Path
     env: dict[str, str]
+    here: frozenset[str] = frozenset()
     printed: str = ""
 
     def run(self, example: Example) -> None:
@@ -98,15 +103,37 @@ class Runner:
 
     def console(self, example: Example) -> None:
         for command, shown in commands_of(str(example.parsed)):
-            pipe, both = subprocess.PIPE, subprocess.STDOUT
-            words = ["bash", "-c", command]
-            done = subprocess.run(
-                words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900
-            )
+            done = self.command(command)
             where = f"{example.path}:{example.line}: $ {command}\n"
             assert done.returncode == 0, f"{where}exit code {done.returncode}\n{done.stdout}"
             problem = missing(shown, done.stdout) or ("an old name is used" if "since roadcraft" in done.stdout else "")
             assert not problem, f"{where}{problem}\nprinted was:\n{done.stdout}"
+
+    def command(self, line: str) -> Done:
+        verb = plain_verb(line)
+        if verb in self.here:
+            return roadcraft(*shlex.split(line)[1:], cwd=self.folder, together=True, COLUMNS=COLUMNS)
+        pipe, both = subprocess.PIPE, subprocess.STDOUT
+        words = ["bash", "-c", line]
+        return subprocess.run(words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900)
+
+
+def plain_verb(line: str) -> str:
+    """The verb of a line that needs no shell; '' of any other."""
+    words = line.split()
+    return words[1] if words[0] == "roadcraft" and len(words) > 1 and not set(";|&<>$`\n\\") & set(line) else ""
+
+
+def verbs_here(page: str) -> frozenset[str]:
+    """The verbs that run in this process on a page."""
+    if page == FIRST or any(line.startswith("pip ") for line in console_lines(page)):
+        return frozenset()
+    return frozenset(map(plain_verb, console_lines(FIRST))) - {""}
+
+
+def console_lines(page: str) -> list[str]:
+    blocks = (e for e in blocks_of(PAGES[page]) if e.region.lexemes["language"] == "console")
+    return [command for block in blocks for command, _ in commands_of(str(block.parsed))]
 
 
 def commands_of(text: str) -> list[tuple[str, list[str]]]:
@@ -146,14 +173,14 @@ def environment(folder: Path) -> dict[str, str]:
         script.chmod(0o755)
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return {
-        **os.environ, "PATH": path, "COLUMNS": "100", "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1",
+        **os.environ, "PATH": path, "COLUMNS": COLUMNS, "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1",
         "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
     }  # fmt: skip
 
 
 def run_page(page: str, folder: Path) -> None:
     (folder / "examples").symlink_to(ROOT / "examples")
-    runner = Runner(folder, environment(folder))
+    runner = Runner(folder, environment(folder), verbs_here(page))
     for example in blocks_of(PAGES[page]):
         runner.run(example)
 
