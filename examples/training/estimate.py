@@ -1,10 +1,10 @@
-"""What a recipe will cost: arithmetic and memory of the network per sample, counted; samples per second of the data
-path, measured on this machine.
+"""What a training configuration will cost: arithmetic and memory of the network per sample, counted; samples per
+second of the data path, measured on this machine.
 
     python examples/training/estimate.py examples/training/nuplan.yaml data=stores/nuplan-train --tflops 312 --share
     0.15
 
---tflops: what the device's data sheet promises in the recipe's precision; --share: the part of it that a network
+--tflops: what the device's data sheet promises in the configuration's precision; --share: the part of it that a network
 reaches, which is small where matrices are (a few hundredths). Both only scale the network's time; everything else is
 counted or measured.
 """
@@ -33,7 +33,7 @@ BATCH = 4  # samples that are counted at once
 
 
 def network_of(config: TrainConfig) -> Network:
-    """The encoder and the model of a recipe, put together."""
+    """The encoder and the model of a configuration, put together."""
     encoder, model = ({"name": ref.name, "params": ref.params} for ref in (config.encoder, config.model))
     return build_network(encoder, model)
 
@@ -70,7 +70,7 @@ def weigh(config: TrainConfig) -> tuple[int, float, float]:
 
 def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, int]:
     """Samples per second that one process builds from ``config.data`` (from 64 of its logs) with so many threads, and
-    how many samples the recipe finds."""
+    how many samples the configuration finds."""
     source = open_source(config.data, config.format)
     spec = network_of(config).features
     samples = samples_of(source, config.sample_interval_s, config.min_future_s)
@@ -78,7 +78,7 @@ def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, i
     builder = SampleBuilder(source, spec)
 
     def build(k: int) -> None:
-        chance = np.random.default_rng(k).random((64, builder.draws))
+        chance = np.random.default_rng(k).random((64, builder.random_count))
         builder.batch(samples, some[64 * (k % 64) :][:64], config.augment, chance)
 
     for k in range(4):
@@ -92,7 +92,7 @@ def measure(config: TrainConfig, workers: int, seconds: float) -> tuple[float, i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="+", help="recipe.yaml and key=value words, as for roadcraft train")
+    parser.add_argument("words", nargs="+", help="config.yaml and key=value words, as for roadcraft train")
     parser.add_argument("--tflops", type=float, default=312.0, help="of one device (312: A100, bf16)")
     parser.add_argument("--share", type=float, default=0.03, help="of it that is reached")
     parser.add_argument("--devices", type=int, default=8, help="one process each")

@@ -45,7 +45,7 @@ def batch_of(builder: SampleBuilder, samples: SampleSet, rows: np.ndarray, chanc
     if chance is None:
         arrays = builder.batch(samples, rows)
     else:
-        arrays = builder.batch(samples, rows, AugmentConfig(), chance.random((len(rows), builder.draws)))
+        arrays = builder.batch(samples, rows, AugmentConfig(), chance.random((len(rows), builder.random_count)))
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 

@@ -14,7 +14,7 @@ import pytest
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.types import FeatureSpec
-from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 from roadcraft.plugins.training.data.stream import Stream
@@ -56,7 +56,7 @@ def test_training_samples(benchmark: Any, tiny_world: Any, workers: int, augment
     rows = np.random.default_rng(0).integers(0, len(samples), (BATCHES, BATCH))
 
     def build(k: int) -> dict[str, Any]:
-        return builder.batch(samples, rows[k], augment, draws(0, k, BATCH))
+        return builder.batch(samples, rows[k], augment, random_numbers(0, k, BATCH))
 
     def read() -> None:
         for _ in Stream(build, range(BATCHES), workers):

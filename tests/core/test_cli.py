@@ -119,6 +119,15 @@ def test_templates_are_typed_and_every_kind_has_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_lines_of_templates_fit_for_long_names_too(tmp_path: Path) -> None:
+    for kind in TEMPLATES:
+        write_package(kind, "a_long_name_of_a_plugin", tmp_path / kind)
+    files = [p for p in tmp_path.rglob("*") if p.suffix in (".py", ".md", ".toml")]
+    assert len(files) >= 5 * len(TEMPLATES)
+    lines = [(p, i, len(line)) for p in files for i, line in enumerate(p.read_text().split("\n"), 1)]
+    assert [row for row in lines if row[2] > 120] == []
+
+
 def test_new_adds_only_to_a_package(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("x")

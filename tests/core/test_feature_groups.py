@@ -30,6 +30,7 @@ from roadcraft.core.testing import FeatureConformance
 from roadcraft.core.testing.world import made_up_scenario, observe
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "roadcraft-history"
+CHECKPOINT = Path(__file__).parents[1] / "compatibility/fixtures/checkpoints/vector_transformer-multimodal"
 
 
 class OfOurs(FeatureConformance):
@@ -284,7 +285,7 @@ def test_every_tensor_is_described() -> None:
 
 def test_the_command_lists_what_two_networks_read(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
-    features("vector_transformer", "multimodal", as_json=True)
+    features(["vector_transformer", "multimodal"], as_json=True)
     rows = {row["tensor"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["ego"]["columns"][6] == {
         "index": 6,
@@ -295,8 +296,39 @@ def test_the_command_lists_what_two_networks_read(capsys: pytest.CaptureFixture[
     assert rows["agent"]["shape"] == [16, 21, 6]
     assert rows["ego_future"]["target"]
     assert "raster" not in rows
-    features("bev_raster", "", as_json=False)
+    features(["bev_raster"], as_json=False)
     assert "  raster  (27, " in capsys.readouterr().out
+
+
+def test_the_command_takes_settings_and_checkpoints(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+
+    def shapes(*words: str) -> dict[str, list[int]]:
+        features(list(words), as_json=True)
+        return {row["tensor"]: row["shape"] for row in json.loads(capsys.readouterr().out)}
+
+    assert shapes("vector_transformer")["lane"][0] != 7
+    assert shapes("vector_transformer", "encoder.lanes=7")["lane"][0] == 7
+    assert shapes("encoder=vector_transformer", "encoder.lanes=7", "model=multimodal")["lane"][0] == 7
+    from roadcraft.planners import load_checkpoint
+
+    network, _ = load_checkpoint(CHECKPOINT)
+    assert shapes(str(CHECKPOINT)) == {k: list(shape) for k, (shape, _) in network.features.arrays.items()}
+    assert shapes(f"checkpoint={CHECKPOINT}") == shapes(str(CHECKPOINT))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["vector_transformer", "multimodal", "diffusion"], "'diffusion' is one name too many"),
+        (["model=multimodal"], "model: needs an encoder beside it"),
+        ([str(CHECKPOINT), "encoder=vector_transformer"], "checkpoint: has an encoder and a model of its own"),
+        (["vector_transformer", "encoder.lains=7"], "did you mean.*lanes"),
+    ],
+)
+def test_the_command_refuses_what_contradicts(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        features(words)
 
 
 def test_a_package_adds_a_feature_and_an_encoder_that_reads_it(tmp_path: Path) -> None:

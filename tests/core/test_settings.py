@@ -21,7 +21,7 @@ from roadcraft.core.parameters import Section, parameters_of, sections_of
 from roadcraft.core.registry import Provided, Registry, load_object, registry
 from roadcraft.core.renamed import RenamedWarning
 from roadcraft.core.rules import OneOf, Range, RuleError, check
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle import Vehicle, vehicle_names
 from roadcraft.core.yaml_text import parse_yaml, resolved
 
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
@@ -317,7 +317,10 @@ def completed(run: Run) -> Complete:
             ["planner.planner.plan_steps=", "planner.planner.plan_steps=80"],
         ),
         ("roadcraft score simulation.controller=p", ["perfect"]),
-        ("roadcraft score filter.pre", ["filter.preset="]),
+        (
+            "roadcraft score filter.pre",
+            ["filter.preset=", *(f"filter.preset={name}" for name in ("all", "challenge", "mapped", "val14"))],
+        ),
         ("roadcraft train strategy=", ["auto", "ddp", "fsdp"]),
         ("roadcraft train encoder=het", ["hetero_gnn"]),
         ("roadcraft train augment.mi", ["augment.min_speed_mps=", "augment.mirror="]),
@@ -330,6 +333,13 @@ def completed(run: Run) -> Complete:
         ("roadcraft ingest womd x cur", ["curb_m=", "curb_m=1.0"]),
         ("roadcraft plugins vehicle_", ["vehicle_model"]),
         ("roadcraft plugins encoder vector_t", ["vector_transformer"]),
+        ("roadcraft score filter.preset=", ["all", "challenge", "mapped", "val14"]),
+        ("roadcraft score suite.filter.preset=ma", ["mapped"]),
+        ("roadcraft score vehicle=", vehicle_names()),
+        ("roadcraft score vehicle.name=pac", ["pacifica"]),
+        ("roadcraft score planner=guard planner.planner=const", ["constant_velocity"]),
+        ("roadcraft score agents=t", ["tokens"]),
+        ("roadcraft train recipe=adamw", ["adamw_cosine"]),
     ],
 )
 def test_bash_completes_verbs_keys_and_values(line: str, offered: list[str], completed: Complete) -> None:

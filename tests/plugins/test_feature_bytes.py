@@ -13,7 +13,7 @@ from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.conditions import Conditions
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.types import FeatureSpec
-from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
 
@@ -41,7 +41,7 @@ def made(tiny_world: Any, source: Any) -> dict[str, np.ndarray]:
             k: v for k, v in build_features(PLAIN, scenes_of(obs, PLAIN)).items() if k.startswith(("ego", "reference_"))
         },
         "logged": builder.batch(samples, rows[:3]),
-        "augmented": builder.batch(samples, rows, augment, draws(1, 0, len(rows))),
+        "augmented": builder.batch(samples, rows, augment, random_numbers(1, 0, len(rows))),
     }
     return {f"{way}/{k}": v for way, arrays in ways.items() for k, v in arrays.items()}
 

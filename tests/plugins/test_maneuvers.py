@@ -18,7 +18,7 @@ from roadcraft.core.driving.features.conditions import (
     word_ids,
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
-from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.augment.maneuvers import LinesAhead, Others, instruction_for, maneuvers
 from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 from roadcraft.plugins.training.config import AugmentConfig
@@ -227,7 +227,7 @@ def test_samples_are_told_in_training_only(made_up_source: Any) -> None:
     logs = made_up_source.logs()
     samples = find_samples(logs, [log_facts(made_up_source, log) for log in logs], 0.5, 3.0)
     rows = np.arange(min(120, len(samples)))
-    random = draws(1, 0, len(rows))
+    random = random_numbers(1, 0, len(rows))
     plain = builder.batch(samples, rows)
     assert not plain["instruction"].any()
     assert not plain["goal_valid"].any()
@@ -250,7 +250,7 @@ def test_a_command_is_mirrored_with_its_world(made_up_source: Any) -> None:
     builder, logs = SampleBuilder(made_up_source, spec), made_up_source.logs()
     samples = find_samples(logs, [log_facts(made_up_source, log) for log in logs], 0.5, 3.0)
     rows = np.arange(min(60, len(samples)))
-    random = draws(1, 0, len(rows))
+    random = random_numbers(1, 0, len(rows))
     plain, mirrored = (builder.batch(samples, rows, AugmentConfig(mirror=m), random) for m in (0.0, 1.0))
     assert (plain["instruction"] != mirrored["instruction"]).any()
     np.testing.assert_array_equal(mirrored_words(plain["instruction"]), mirrored["instruction"])

@@ -21,8 +21,8 @@ from roadcraft.planners.learned.checkpoint import Network, build_network
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
-from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
-from roadcraft.plugins.common.line_kernels import beside_into, info_into
+from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_info, describe_objects
+from roadcraft.plugins.common.line_kernels import info_into, objects_into
 from roadcraft.plugins.common.lines import nearest_line
 
 ENCODERS, MODELS = registry().names("encoder"), registry().names("model")
@@ -137,9 +137,9 @@ def test_trajectories_are_smooth_and_their_speeds_and_headings_agree() -> None:
     out = decoder(speed, offset, line, torch.zeros(1, 6), torch.full((1, 6), 0.05), torch.tensor([6.0])).double()[0]
     whole = torch.cat([torch.tensor([[0.0, 0.0, 1.0, 0.0, 6.0]]).double().expand(6, 1, 5), out], 1)
     step = whole[:, 1:, :2] - whole[:, :-1, :2]
-    pace = 0.5 * (whole[:, 1:, 4] + whole[:, :-1, 4])
+    lead_speed = 0.5 * (whole[:, 1:, 4] + whole[:, :-1, 4])
     inside = whole[:, 1:, :2].norm(dim=-1) < 50
-    torch.testing.assert_close(step.norm(dim=-1)[inside], (0.1 * pace)[inside], atol=0.02, rtol=0.03)
+    torch.testing.assert_close(step.norm(dim=-1)[inside], (0.1 * lead_speed)[inside], atol=0.02, rtol=0.03)
     heading = torch.atan2(out[..., 3], out[..., 2])
     assert heading.diff(dim=-1).abs().max() < 0.2
     assert (out[..., 4] >= 0).all()
@@ -228,13 +228,13 @@ def test_inputs_are_the_same_compiled() -> None:
     rows = torch.empty(b, r, INFO_COLUMNS)
     info_into(*map(array, (info, speed, stood)), rows.numpy())
     torch.testing.assert_close(rows, describe_info(info, speed, stood), atol=1e-4, rtol=1e-5)
-    beside = some(b, r, n, 6) * torch.tensor([30.0, 2.0, 8.0, 1.0, 1.0, 0.5])
-    beside[0, :, :, 1] = 0.0
+    objects = some(b, r, n, 6) * torch.tensor([30.0, 2.0, 8.0, 1.0, 1.0, 0.5])
+    objects[0, :, :, 1] = 0.0
     real = some(b, n) > 0.0
     real[:4] = False
     rows, lead = torch.empty(b, r, n, 17), torch.empty(b, r, 8)
-    beside_into(*map(array, (beside, real, speed, vehicle)), rows.numpy(), lead.numpy())
-    wanted, wanted_lead = describe_beside(beside, real, speed, vehicle)
+    objects_into(*map(array, (objects, real, speed, vehicle)), rows.numpy(), lead.numpy())
+    wanted, wanted_lead = describe_objects(objects, real, speed, vehicle)
     torch.testing.assert_close(rows, wanted, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(lead, wanted_lead, atol=1e-4, rtol=1e-5)
     assert (lead[:4] == 0.0).all()

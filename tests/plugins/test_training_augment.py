@@ -15,7 +15,7 @@ from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.testing.feature import mirrored_world
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.plugins.training.augment.augment import DRAWS, displace, draws, limits, recover, touches
+from roadcraft.plugins.training.augment.augment import RANDOM_COUNT, displace, limits, random_numbers, recover, touches
 from roadcraft.plugins.training.augment.late_start import grown, latest_stand
 from roadcraft.plugins.training.config import AugmentConfig
 from roadcraft.plugins.training.data.samples import SampleBuilder, SampleSet, find_samples, log_facts
@@ -34,7 +34,7 @@ def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
     samples = found(made_up_source, 8.5)
     rows = np.arange(min(40, len(samples)))
     plain = builder.batch(samples, rows)
-    moved = builder.batch(samples, rows, AugmentConfig(perturbation=1.0), draws(1, 0, len(rows)))
+    moved = builder.batch(samples, rows, AugmentConfig(perturbation=1.0), random_numbers(1, 0, len(rows)))
     turn = moved["ego_future"][:, :, :2] - plain["ego_future"][:, :, :2]
     changed = np.abs(turn[:, 0]).sum(-1) > 1e-3
     assert changed.mean() > 0.5
@@ -99,7 +99,7 @@ def test_recovery_against_a_solved_quintic() -> None:
 def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
     logged = made_up_source.drive(made_up_source.logs()[0]).ego[50] * np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
     for seed in range(10):
-        moved = displace(logged, limits(AugmentConfig()), draws(seed, 0, 1)[0])
+        moved = displace(logged, limits(AugmentConfig()), random_numbers(seed, 0, 1)[0])
         c, s = np.cos(moved[2]), np.sin(moved[2])
         d = moved[:2] - logged[:2]
         assert abs(c * d[1] - s * d[0]) < 1e-6
@@ -133,7 +133,9 @@ def test_a_displacement_that_touches_somebody_is_not_made(made_up_source: Any, t
     for source, moves in ((crowded, False), (made_up_source, True)):
         builder, rows = SampleBuilder(source, SPEC), np.zeros(1, np.int64)
         plain = builder.batch(samples, rows)
-        drawn = [builder.batch(samples, rows, AugmentConfig(perturbation=1.0), draws(k, 0, 1)) for k in range(5)]
+        drawn = [
+            builder.batch(samples, rows, AugmentConfig(perturbation=1.0), random_numbers(k, 0, 1)) for k in range(5)
+        ]
         assert any(not np.array_equal(plain["ego_future"], d["ego_future"]) for d in drawn) == moves
 
 
@@ -171,9 +173,11 @@ def test_a_late_start_is_the_logged_start_from_where_the_log_stood(made_up_sourc
     builder, rows = SampleBuilder(_One(made_up_source, drive), SPEC), np.arange(len(frames))  # type: ignore[arg-type]
     plain = builder.batch(samples, rows)
     none = AugmentConfig(perturbation=0.0, late_start=0.0)
-    for k, v in builder.batch(samples, rows, none, draws(0, 0, len(rows))).items():
+    for k, v in builder.batch(samples, rows, none, random_numbers(0, 0, len(rows))).items():
         np.testing.assert_array_equal(v, plain[k])
-    late = builder.batch(samples, rows, AugmentConfig(late_start=1.0, late_start_s=3.0), draws(0, 0, len(rows)))
+    late = builder.batch(
+        samples, rows, AugmentConfig(late_start=1.0, late_start_s=3.0), random_numbers(0, 0, len(rows))
+    )
     # standing, standing, 0.2, 1.0 and 2.95 s after the start, too long after it
     started = np.array([False, False, True, True, True, False])
     c, s = np.cos(drive.ego[79, 2]), np.sin(drive.ego[79, 2])
@@ -292,7 +296,7 @@ def test_only_agents_without_a_say_are_dropped(made_up_source: Any) -> None:
     builder = SampleBuilder(made_up_source, SPEC)
     plain = builder.batch(samples, rows)
     config = AugmentConfig(perturbation=0.0, agent_dropout=1.0, agent_dropout_distance_m=6.0)
-    thinned = builder.batch(samples, rows, config, draws(0, 0, len(rows)))
+    thinned = builder.batch(samples, rows, config, random_numbers(0, 0, len(rows)))
     gone = 0
     for b, row in enumerate(rows):
         drive = made_up_source.drive(samples.logs[samples.log[row]])
@@ -321,7 +325,7 @@ def test_agents_are_dropped_as_often_as_asked(made_up_source: Any) -> None:
 
     def present(share: float) -> int:
         config = AugmentConfig(perturbation=0.0, agent_dropout=share, agent_dropout_distance_m=6.0)
-        return int((builder.batch(samples, rows, config, draws(0, 0, len(rows)))["agent_id"] != 0).sum())
+        return int((builder.batch(samples, rows, config, random_numbers(0, 0, len(rows)))["agent_id"] != 0).sum())
 
     none, some, every = present(0.0), present(0.3), present(1.0)
     assert (none - some) / (none - every) == pytest.approx(0.3, abs=0.08)
@@ -333,6 +337,6 @@ def test_a_source_may_be_asked_for_no_chance_at_all(made_up_source: Any) -> None
     builder = SampleBuilder(made_up_source, SPEC)
     rows = np.arange(5)
     a = builder.batch(samples, rows)
-    b = builder.batch(samples, rows, AugmentConfig(perturbation=0.0), np.zeros((5, DRAWS)))
+    b = builder.batch(samples, rows, AugmentConfig(perturbation=0.0), np.zeros((5, RANDOM_COUNT)))
     for k in a:
         np.testing.assert_array_equal(a[k], b[k], err_msg=k)

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from roadcraft.core.errors import DataError
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import FeatureSpec
-from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig
 from roadcraft.plugins.training.data.balance import PATTERNS, patterns, scenario_weights, weigher
 from roadcraft.plugins.training.data.order import ROUNDS, BatchOrder, chunks, split_logs, spread, systematic
@@ -87,7 +87,7 @@ def test_batches_depend_on_seed_and_step_alone(made_up_source: Any) -> None:
     assert not np.array_equal(forward[0], forward[one.per_round])
     config = AugmentConfig(mirror=0.5, agent_dropout=0.5)
     a, b = (
-        SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], config, draws(0, 5, 16))
+        SampleBuilder(made_up_source, SPEC, keep=1).batch(samples, forward[0], config, random_numbers(0, 5, 16))
         for _ in range(2)
     )
     same(a, b)
@@ -104,7 +104,7 @@ def test_few_logs_are_in_use_at_a_time(made_up_source: Any) -> None:
 def test_parts_of_a_batch_are_the_batch(made_up_source: Any) -> None:
     """What a sample becomes does not depend on the part of the batch it is built in."""
     samples = found(made_up_source)
-    rows, config, random = np.arange(12), AugmentConfig(mirror=0.5, agent_dropout=0.5), draws(0, 7, 12)
+    rows, config, random = np.arange(12), AugmentConfig(mirror=0.5, agent_dropout=0.5), random_numbers(0, 7, 12)
     builder = SampleBuilder(made_up_source, SPEC)
     whole = builder.batch(samples, rows, config, random)
     halves = [builder.batch(samples, rows[k : k + 6], config, random[k : k + 6]) for k in (0, 6)]
@@ -117,7 +117,7 @@ def test_a_stream_keeps_the_order_whatever_the_workers(made_up_source: Any, work
     builder, order = SampleBuilder(made_up_source, SPEC, keep=2), BatchOrder(samples, 16, 3, 2)
 
     def build(step: int) -> dict[str, Any]:
-        return builder.batch(samples, order.rows(step), AugmentConfig(), draws(0, step, 16))
+        return builder.batch(samples, order.rows(step), AugmentConfig(), random_numbers(0, step, 16))
 
     steps = 3 * order.per_round
     stream = iter(Stream(build, count(2), workers))

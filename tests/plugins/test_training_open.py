@@ -23,7 +23,7 @@ from roadcraft.core.testing import RecipeConformance
 from roadcraft.core.types import TARGETS, Losses, Prediction
 from roadcraft.planners.learned.checkpoint import build_network, changed_code, load_checkpoint, read_tensors
 from roadcraft.plugins.multimodal.model import Multimodal
-from roadcraft.plugins.training.config import StartConfig, TrainConfig
+from roadcraft.plugins.training.config import AugmentConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine
 from roadcraft.plugins.training.recipes.config import AdamWCosineConfig
 from roadcraft.plugins.training.run.fit import train
@@ -324,6 +324,19 @@ class Gapped(VectorTransformer):
 
     def features(self) -> Any:
         return super().features().with_groups(gap={"step_m": self.step_m})
+
+
+def test_a_group_without_a_mirror_rule_is_refused_before_training(
+    recipe: TrainConfig, made_up_source: Any, guest: PluginRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(monkeypatch, "feature", "gap", GapConfig, Gap)
+    registered(monkeypatch, "encoder", "gapped", VectorTransformerConfig, Gapped)
+    config = replace(recipe, encoder=PluginRef("gapped", recipe.encoder.params), augment=AugmentConfig(mirror=0.01))
+    rule = r"feature group 'gap' of guest-package does not say how to mirror 'gap': .*augment\.mirror=0"
+    with pytest.raises(PluginError, match=rule):
+        train(config, source=made_up_source, progress=False)
+    assert not Path(recipe.out).exists()
+    train(replace(config, augment=AugmentConfig(mirror=0.0)), source=made_up_source, stop_at=1, progress=False)
 
 
 def test_features_of_another_meaning_are_neither_resumed_nor_begun_with(

@@ -265,8 +265,8 @@ def test_a_feature_that_is_not_finite_is_named_with_its_log(
 ) -> None:
     build = SampleBuilder.batch
 
-    def spoilt(self: SampleBuilder, samples: Any, rows: Any, augment: Any = None, draws: Any = None) -> Any:
-        out = build(self, samples, rows, augment, draws)
+    def spoilt(self: SampleBuilder, samples: Any, rows: Any, augment: Any = None, random_numbers: Any = None) -> Any:
+        out = build(self, samples, rows, augment, random_numbers)
         bad = [
             k for k, row in enumerate(rows) if samples.logs[samples.log[row]] == "tiny-0" and samples.frame[row] > 50
         ]

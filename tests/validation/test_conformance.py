@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from roadcraft.core.errors import DataError
 from roadcraft.validation import conformance
-from roadcraft.validation.golden.drives import judge
+from roadcraft.validation.golden.drives import compare_drive
 from roadcraft.validation.golden.files import GoldenDrive, read_golden
 from roadcraft.validation.golden.repeat import REPEATED, repeat_of
 from roadcraft.validation.golden.run import Report
@@ -273,7 +273,7 @@ def test_parameters_that_cannot_be_repeated(golden: Path, name: str) -> None:
 
 
 def test_an_unreadable_source_is_an_error_of_the_drive(golden: Path, name: str) -> None:
-    done = judge(golden / "drives" / name, "no logs here")
+    done = compare_drive(golden / "drives" / name, "no logs here")
     assert done.errors == ["no logs here"]
 
 

@@ -16,7 +16,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.validation import compare, rescore
 from roadcraft.validation.config import ScoreConfig
-from roadcraft.validation.reporting.replay import told_by
+from roadcraft.validation.reporting.replay import diagnostics_of
 from roadcraft.validation.reporting.runs import load_runs, short_planner_label
 from roadcraft.validation.reporting.scene import pack
 from roadcraft.validation.reporting.write import report
@@ -215,7 +215,7 @@ def test_a_replay_tells_when_the_guard_interfered(runs):
     braked = np.zeros((1, len(rollout)))
     braked[0, 3:7] = braked[0, 9] = 1.0
     guarded = replace(rollout, channel_names=("guard_braked",), channels=braked)
-    told = told_by(guarded, record)
+    told = diagnostics_of(guarded, record)
     assert told["guard"] == {"guard_braked": [[3, 6], [9, 9]]}
     assert told["stats"].keys() == {m["name"] for m in record["metrics"] if m["stats"]}
 

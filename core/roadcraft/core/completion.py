@@ -1,4 +1,5 @@
-"""Shell completion of ``key=value`` words: keys, the names of plugins, the values of choices, and paths.
+"""Shell completion of ``key=value`` words: keys, the names of plugins, presets and
+vehicles, the values of choices, and paths.
 
 Give ``autocompletion=complete_settings`` to the ``typer.Argument`` of a command's words; its ``CommandSpec.config``
 says what they fill.
@@ -10,11 +11,13 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import is_dataclass
 from textwrap import shorten
 from typing import Any
 
 import typer
 
+from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import KINDS
 
 Found = list[tuple[str, str]]
@@ -67,7 +70,7 @@ def complete_words(ctx: typer.Context, schemas: Sequence[type], incomplete: str)
     else:
         return _short(_keys(schemas, words, incomplete))
     found = next((p for p, k in _settings(schemas, words, key) if k == key), None)
-    return [] if found is None else _short([(f"{lead}{v}", told) for v, told in _values(found, value)])
+    return [] if found is None else _short([(f"{lead}{v}", text) for v, text in _values(found, value)])
 
 
 def _keys(schemas: Sequence[type], words: Sequence[str], incomplete: str) -> Found:
@@ -79,7 +82,7 @@ def _keys(schemas: Sequence[type], words: Sequence[str], incomplete: str) -> Fou
     ((key, p),) = fit.items()
     default = "" if p.default is None or isinstance(p.default, (list, dict)) else str(p.default)
     values = _values(p, "") or ([(default, "the default")] if default else [])
-    return [(f"{key}=", p.text), *((f"{key}={v}", told) for v, told in values), *files]
+    return [(f"{key}=", p.text), *((f"{key}={v}", text) for v, text in values), *files]
 
 
 def _settings(schemas: Sequence[type], words: Sequence[str], typed: str) -> Iterator[tuple[Any, str]]:
@@ -91,6 +94,8 @@ def _settings(schemas: Sequence[type], words: Sequence[str], typed: str) -> Iter
     for schema in schemas:
         short = {full: key for key, full in getattr(schema, "SHORT", {}).items()}
         ahead = [(p, p.key) for p in parameters_of(schema)]
+        by_key = {key: p for p, key in ahead}
+        ahead += [(by_key[filled], key) for key, filled in _texts_alone(schema)]
         while ahead:
             p, key = ahead.pop(0)
             keys = [key, *(s + key[len(f) :] for f, s in short.items() if key == f or key.startswith(f"{f}."))]
@@ -102,11 +107,23 @@ def _settings(schemas: Sequence[type], words: Sequence[str], typed: str) -> Iter
                     ahead += [(q, f"{k}.{q.key}") for q in inner]
 
 
+def _texts_alone(schema: type, at: str = "") -> Iterator[tuple[str, str]]:
+    """Keys of parts for which a text alone may stand, each with the key of the setting that a name then fills."""
+    for name, hint in hints_of(schema).items():
+        if is_dataclass(hint):
+            if from_text := getattr(hint, "from_text", None):
+                yield from ((f"{at}{name}", f"{at}{name}.{k}") for k, v in from_text("a").items() if v == "a")
+            yield from _texts_alone(hint, f"{at}{name}.")  # type: ignore[arg-type]
+
+
 def _values(p: Any, typed: str) -> Iterable[tuple[str, str]]:
+    from roadcraft.core.registry import load_object
+
     if p.type.startswith("a path"):
         return [(path, "") for path in _paths(typed, ("",))]
-    found = names_of(p.kind) if p.kind else [(choice, "") for choice in p.choices]
-    return [(f"[{v}]", told) for v, told in found] if p.type.startswith("a list") else found
+    choices = load_object(p.suggestions, p.key)() if p.suggestions else p.choices
+    found = names_of(p.kind) if p.kind else [(choice, "") for choice in choices]
+    return [(f"[{v}]", text) for v, text in found] if p.type.startswith("a list") else found
 
 
 def _paths(typed: str, ends: tuple[str, ...]) -> list[str]:

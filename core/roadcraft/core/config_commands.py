@@ -35,7 +35,7 @@ For = Annotated[
         autocompletion=lambda: [(c.spec.name, c.spec.help) for c in registry().commands() if c.spec.config],
     ),
 ]
-_BESIDE = "\0"  # stands for "--", which the parser would swallow
+_SEPARATOR = "\0"  # stands for "--", which the parser would swallow
 
 
 @config.command("show")
@@ -97,7 +97,7 @@ class _TwoSides(typer.core.TyperCommand):
     """Keeps the ``--`` between the two sides."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [_BESIDE if a == "--" else a for a in args])
+        return super().parse_args(ctx, [_SEPARATOR if a == "--" else a for a in args])
 
 
 @config.command("diff", cls=_TwoSides)
@@ -135,10 +135,10 @@ def config_diff(
 
 def _sides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The two configurations; the first is empty, the defaults, where one file is given."""
-    if words.count(_BESIDE) == 1:
-        at = words.index(_BESIDE)
+    if words.count(_SEPARATOR) == 1:
+        at = words.index(_SEPARATOR)
         return list(words[:at]), list(words[at + 1 :])
-    if _BESIDE in words or len(words) > 2 or any("=" in w for w in words):
+    if _SEPARATOR in words or len(words) > 2 or any("=" in w for w in words):
         raise ConfigError("say what is compared with what: FILE... [key=value]... -- FILE... [key=value]...")
     return list(words[:-1]), [words[-1]]
 

@@ -18,7 +18,7 @@ from roadcraft.core.errors import PluginError
 from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
-from roadcraft.core.renamed import current, given_twice, tell_key
+from roadcraft.core.renamed import current, given_twice, warn_key
 from roadcraft.core.rules import RuleError, check
 from roadcraft.core.yaml_text import Plain, resolved
 
@@ -61,7 +61,7 @@ class Walk:
         out = dict(base)
         for given, name, value in current(schema, over):
             key = f"{at}{name}"
-            tell_key(at, given, name, over[given], value, layer.origin)
+            warn_key(at, given, name, over[given], value, layer.origin)
             if self.names.setdefault((key, layer.origin), given) != given:
                 self.wrong(key, given_twice(given, self.names[key, layer.origin]))
             self.origins[key] = layer.origin

@@ -25,7 +25,7 @@ from roadcraft.core.lazy import listed
 
 VARIABLE, LOCATOR = "NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"
 _LOCATOR = "roadcraft.core.kernel_files.Locator,IPythonCacheLocator"  # numba's own is for cells of notebooks
-_KEPT, _IN_USE_S, _FORGOTTEN_S = 3, 3600.0, 30 * 86400.0
+_VERSIONS, _IN_USE_S, _FORGOTTEN_S = 3, 3600.0, 30 * 86400.0
 _IMPORT = re.compile(
     rb"\n[ \t]*(?:from +([\w.]+) +import +(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)|import +(\w[\w., ]*))"
 )
@@ -106,7 +106,7 @@ def drop_old(folder: Path) -> None:
     module, now = folder.name.rpartition("-")[0], time.time()
     with contextlib.suppress(OSError):
         ages = sorted((now - p.stat().st_mtime, p) for p in folder.parent.iterdir() if p != folder)
-        older = [p for _, p in ages if p.name.rpartition("-")[0] == module][_KEPT - 1 :]
+        older = [p for _, p in ages if p.name.rpartition("-")[0] == module][_VERSIONS - 1 :]
         for age, path in ages:
             if age > _FORGOTTEN_S or (age > _IN_USE_S and path in older):
                 shutil.rmtree(path, ignore_errors=True)

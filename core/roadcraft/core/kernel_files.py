@@ -29,9 +29,9 @@ def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-tell: Callable[[str], None] = _print
+report: Callable[[str], None] = _print
 """Who is told of files that cannot be used; a worker puts its own channel here."""
-_told: set[str] = set()
+_reported: set[str] = set()
 _folders: dict[str, tuple[Any, str]] = {}
 _sources: dict[str, tuple[str, str]] = {}
 """The module and the file whose compiled kernels a folder holds."""
@@ -136,7 +136,7 @@ def _is_watched() -> bool:
     """Whether a person reads the standard error of this process: a terminal's or a notebook's, and not of a worker,
     whose parent tells it."""
     shown = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
-    mine = tell is _print and multiprocessing.parent_process() is None
+    mine = report is _print and multiprocessing.parent_process() is None
     return shown and mine and os.environ.get(QUIET, "") in ("", "0")
 
 
@@ -163,9 +163,9 @@ def _digest(content: bytes) -> bytes:
 
 
 def _once(text: str) -> None:
-    if text not in _told:
-        _told.add(text)
-        tell(text)
+    if text not in _reported:
+        _reported.add(text)
+        report(text)
 
 
 caching.IndexDataCacheFile = CacheFile  # what numba makes for every kernel that is declared from now on

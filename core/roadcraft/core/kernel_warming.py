@@ -96,7 +96,7 @@ def _compile_part(part: Part) -> tuple[set[str], list[str]]:
     from roadcraft.core import kernel_files
 
     notes: list[str] = []
-    kernel_files.tell = notes.append
+    kernel_files.report = notes.append
     collect_rarely()
     part.call()
     return kernel_files.folders_in_use(), notes

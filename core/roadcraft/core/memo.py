@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 def memo(owner: Any, key: Hashable, make: Callable[[], T]) -> T:
     """What ``make`` answered when it was first asked for ``key``. It lives as long as ``owner``, a frozen dataclass."""
-    kept: dict[Hashable, T] = vars(owner).setdefault("_memo", {})
-    if key not in kept:
-        kept[key] = make()
-    return kept[key]
+    cache: dict[Hashable, T] = vars(owner).setdefault("_memo", {})
+    if key not in cache:
+        cache[key] = make()
+    return cache[key]

@@ -62,11 +62,11 @@ def comments_of(sections: Iterable[Section]) -> dict[str, str]:
     """What to write above each key of a configuration file."""
     found: dict[str, str] = {}
     for section in sections:
-        found |= {section.key: section.text} | {p.key: _told(p) for p in section.parameters}
+        found |= {section.key: section.text} | {p.key: _comment_of(p) for p in section.parameters}
     return found
 
 
-def _told(p: Parameter) -> str:
+def _comment_of(p: Parameter) -> str:
     return f"{p.text} ({p.constraint}; default {_default(p)})".strip()
 
 

@@ -21,7 +21,7 @@ from roadcraft.core.config_tree import to_tree
 from roadcraft.core.config_walk import name_of_type, optional_part
 from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.rules import OneOf, Unit, marks_of, rules_of
+from roadcraft.core.rules import OneOf, Suggestions, Unit, marks_of, rules_of
 
 _UNITS = {
     "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³",
@@ -51,6 +51,8 @@ class Parameter:
     """Kind of the plugin it names, if it names one."""
     choices: tuple[str, ...] = ()
     """The values it takes, where they are few."""
+    suggestions: str = ""
+    """``"package.module:function"`` that returns texts it takes among others, for the shell."""
 
     @property
     def constraint(self) -> str:
@@ -123,7 +125,8 @@ def _parameter(schema: type, f: Field[Any], at: str, text: str) -> Parameter:
     by_name = _UNITS.get(f.name.rpartition("_")[2], "") if type_.startswith(("a number", "a list of")) else ""
     marks = marks_of(hints_of(schema, marked=True)[f.name])
     unit = next((m.name for m in marks if isinstance(m, Unit)), by_name)
-    return Parameter(f"{at}{f.name}", type_, shown, unit, range_, text, kind, choices)
+    suggestions = next((m.source for m in marks if isinstance(m, Suggestions)), "")
+    return Parameter(f"{at}{f.name}", type_, shown, unit, range_, text, kind, choices, suggestions)
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
@@ -161,4 +164,4 @@ def _own_texts(schema: Any) -> Mapping[str, str]:
 
 def as_rows(parameters: list[Parameter]) -> list[Mapping[str, Any]]:
     """For JSON."""
-    return [{k: v for k, v in asdict(p).items() if k not in ("kind", "choices")} for p in parameters]
+    return [{k: v for k, v in asdict(p).items() if k not in ("kind", "choices", "suggestions")} for p in parameters]

@@ -27,7 +27,7 @@ def given_by(origins: Mapping[str, str]) -> Iterator[None]:
         _ORIGINS.reset(token)
 
 
-def _told(key: str, text: str) -> str:
+def _located(key: str, text: str) -> str:
     """The text under its key, or under the longer key that it begins with, and where that was given."""
     if text.startswith(key):
         key, _, text = text.partition(": ")
@@ -75,6 +75,6 @@ class Faults:
             raise type(first)(
                 first.what, where=f"{place}: {first.where}" if first.where else place, remedy=first.remedy
             )
-        lines = [_told(k, str(e).replace("\n", "\n    ")) for k, e in self.found]
+        lines = [_located(k, str(e).replace("\n", "\n    ")) for k, e in self.found]
         settings = [e for _, e in self.found if isinstance(e, (ConfigError, PluginError))]
         raise ConfigError(report(lines)) if settings else DataError(report(lines, "what is read"))

@@ -95,8 +95,8 @@ class Registry:
                     if why := _unusable(spec):
                         faults.append(_fault(*provider, ep.name, why))
                     else:
-                        kept = commands if isinstance(spec, CommandSpec) else plugins
-                        kept.append(Provided(spec, *provider, ours))
+                        accepted = commands if isinstance(spec, CommandSpec) else plugins
+                        accepted.append(Provided(spec, *provider, ours))
         return cls(plugins, commands, faults)
 
     @property

@@ -113,7 +113,7 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {
 """Config dataclass, key: old text to new text."""
 
 WEIGHTS: dict[str, dict[str, str]] = {
-    "model diffusion": {"told.": "condition_encoder.", "lines.beside.": "lines.objects."},
+    "model diffusion": {"told.": "condition_encoder.", "lines.beside.": "lines.objects.", "wish": "line_query"},
     "model multimodal": {"lines.beside.": "lines.objects."},
     "model tokens": {
         "way.likely.": "route_encoder.logit.",
@@ -147,7 +147,10 @@ NAMES: dict[str, str] = {
         "SceneEncoding",
         "Series",
     )
-} | {"roadcraft.scenario_io.synthesise": "roadcraft.scenario_io.synthesize"}
+} | {
+    "roadcraft.plugins.errors": "roadcraft.plugins.displacement_errors",
+    "roadcraft.scenario_io.synthesise": "roadcraft.scenario_io.synthesize",
+}
 """Name that packages made for an earlier version import from a module, and where it is now."""
 
 
@@ -186,7 +189,7 @@ def current_tree(schema: type, given: Mapping[str, Any], origin: str = "") -> di
             raise ConfigError(f"{new} ({origin}): {given_twice(old, names[new])}")
         out[new] = value
         if origin:
-            tell_key("", old, new, given[old], value, origin)
+            warn_key("", old, new, given[old], value, origin)
     return out | {k: current_tree(s, out[k], origin) for k, s in _parts(schema) if isinstance(out.get(k), Mapping)}
 
 
@@ -200,23 +203,23 @@ def _parts(schema: type) -> list[tuple[str, type]]:
     return [(k, h) for k, h in hints_of(schema).items() if isinstance(h, type) and is_dataclass(h)]
 
 
-def tell_key(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
+def warn_key(at: str, old: str, new: str, before: Any, value: Any, origin: str) -> None:
     """A RenamedWarning where a key (``old`` to ``new``) or the texts of its value (``before`` to ``value``) had another
     name; at: what the key is part of."""
     if old != new:
-        tell(f"{at}{old} ({origin})", f"{at}{new}")
+        warn(f"{at}{old} ({origin})", f"{at}{new}")
     if before != value:
-        tell(f"{at}{new}: {before} ({origin})", str(value))
+        warn(f"{at}{new}: {before} ({origin})", str(value))
 
 
-def tell(old: str, new: str, stacklevel: int = 2) -> None:
+def warn(old: str, new: str, stacklevel: int = 2) -> None:
     """The RenamedWarning for what was called ``old``."""
     text = f"{old} is called {new} since roadcraft {SINCE}; the old name goes in {UNTIL}"
     warnings.warn(text, RenamedWarning, stacklevel=stacklevel)
 
 
 @contextmanager
-def untold() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Read what an earlier version wrote, old names in it included, without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RenamedWarning)
@@ -233,8 +236,8 @@ def current_weights(part: str, names: Iterable[str]) -> dict[str, str]:
         for old, new in WEIGHTS.get(part, {}).items():
             pattern = re.escape(prefix + old).replace(r"\*", "([^.]+)")
             if match := re.match(pattern, now):
-                kept = iter(match.groups())
-                now = prefix + "".join(next(kept) if c == "*" else c for c in new) + now[match.end() :]
+                stars = iter(match.groups())
+                now = prefix + "".join(next(stars) if c == "*" else c for c in new) + now[match.end() :]
         if now != name:
             found[name] = now
     return found
@@ -250,7 +253,7 @@ class _Moved(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         new = MODULES[module.__name__]
-        tell(f"module {module.__name__}", new, stacklevel=3)
+        warn(f"module {module.__name__}", new, stacklevel=3)
         module.__dict__["__getattr__"] = lambda name: getattr(import_module(new), name)
 
 
@@ -267,7 +270,7 @@ def moved_names(module: str) -> Callable[[str], Any]:
         new = NAMES.get(f"{module}.{name}")
         if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        tell(f"{module}.{name}", new, stacklevel=3)
+        warn(f"{module}.{name}", new, stacklevel=3)
         home, _, name = new.rpartition(".")
         return getattr(import_module(home), name)
 

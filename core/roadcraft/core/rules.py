@@ -29,7 +29,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.hints import hints_of
-from roadcraft.core.renamed import tell
+from roadcraft.core.renamed import warn
 
 _INTERVAL = re.compile(r"([\[(]) *([-\d.e]+), *([-\d.e]+) *([\])])")
 _BOUND = re.compile(r"(>=?) *([-\d.e]+)")
@@ -60,7 +60,7 @@ class Range:
         above = float(low) <= value if closed else float(low) < value
         return above and math.isfinite(value) and (value <= float(high) if ends else value < float(high))
 
-    def told(self, value: object) -> str:
+    def message(self, value: object) -> str:
         """The rule in words, for the refusal of a value."""
         closed, low, ends, high = _parts(self.text)
         least = f"at least {low}" if closed else f"above {low}"
@@ -91,7 +91,7 @@ class OneOf:
         """Whether a text is one of the choices."""
         return value in self.values
 
-    def told(self, value: object) -> str:
+    def message(self, value: object) -> str:
         """The rule in words, with the nearest spelling, for the refusal of a value."""
         near = get_close_matches(str(value), self.values, 1)
         return f"must be among {self.text}" + (f" (did you mean {near[0]!r}?)" if near else "")
@@ -103,6 +103,14 @@ class Unit:
 
     name: str
     """The unit, as ``1/s``."""
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """Texts that the shell offers for a field that takes other texts too."""
+
+    source: str
+    """``"package.module:function"`` that returns the texts; loaded when the shell asks."""
 
 
 def check(config: Any, *others: Any) -> None:
@@ -119,11 +127,11 @@ def check(config: Any, *others: Any) -> None:
     """
     schema: Any = type(config)
     faults = list(_broken(config, rules_of(schema)))
-    told = {name for name, _, _ in faults}
+    named_faults = {name for name, _, _ in faults}
     found = (fault for f in fields(config) for fault in _not_finite(f.name, getattr(config, f.name)))
-    faults += [fault for fault in found if fault[0] not in told]
+    faults += [fault for fault in found if fault[0] not in named_faults]
     if others and isinstance(others[0], Mapping):
-        tell(f"{schema.__name__}: check(self, {{range: fields}})", "Annotated[type, Range(range)] at each field", 3)
+        warn(f"{schema.__name__}: check(self, {{range: fields}})", "Annotated[type, Range(range)] at each field", 3)
         named = {n: (Range(text),) for text, names in others[0].items() for n in names.split()}
         faults, others = [*faults, *_broken(config, named)], others[1:]
     broken = {name.partition("[")[0] for name, _, _ in faults}
@@ -140,8 +148,8 @@ def _broken(config: Any, rules: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple
         several = isinstance(value, (tuple, list))
         for i, v in enumerate(value if several else [value]):
             for rule in of_field:
-                if v is not None and (told := _fault(rule, v, name in whole)):
-                    yield f"{name}[{i}]" if several else name, v, told
+                if v is not None and (fault := _fault(rule, v, name in whole)):
+                    yield f"{name}[{i}]" if several else name, v, fault
 
 
 def _fault(rule: Range | OneOf, value: Any, whole: bool) -> str:
@@ -149,7 +157,7 @@ def _fault(rule: Range | OneOf, value: Any, whole: bool) -> str:
     number = Integral if whole else Real
     if isinstance(rule, Range) and (isinstance(value, bool) or not isinstance(value, number)):
         return "must be a whole number" if whole else "must be a number"
-    return "" if rule.holds(value) else rule.told(value)
+    return "" if rule.holds(value) else rule.message(value)
 
 
 def _not_finite(name: str, value: Any) -> Iterator[tuple[str, Any, str]]:

@@ -14,4 +14,4 @@ from roadcraft.plugins.training.data.samples import (
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine as AdamWCosine
 from roadcraft.plugins.training.recipes.config import AdamWCosineConfig as AdamWCosineConfig
 from roadcraft.plugins.training.run.fit import train as train
-from roadcraft.plugins.training.run.module import errors as errors
+from roadcraft.plugins.training.run.module import displacement_errors as displacement_errors

@@ -1,7 +1,7 @@
 """What a log may get wrong without being useless: impossible frames and boxes are left out, and nothing spans a hole in
 time.
 
-All of it is told: one DataError per kind of fault, which says how many there were and where the first one is.
+All of it is faults: one DataError per kind of fault, which says how many there were and where the first one is.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
     Everything is told in the list. A drive without faults is returned as it is. Raises DataError where fewer than two
     frames would be left.
     """
-    told: list[DataError] = []
+    faults: list[DataError] = []
     good = sound_poses(drive.ego)
     if good.sum() < min(2, len(drive)):
         what = f"{(~good).sum()} of {len(good)} frames have no finite ego pose"
         raise DataError(what, where=where, remedy="position, heading and velocity of at least 2 frames must be numbers")
     if not good.all():
-        told.append(_told("frames", "without a finite ego pose", ~good, drive.token, where))
+        faults.append(_fault("frames", "without a finite ego pose", ~good, drive.token, where))
         drive = _without_frames(drive, good)
     o = drive.objects
     frame = np.repeat(np.arange(len(drive)), np.diff(o.offsets))
@@ -65,20 +65,22 @@ def mended(drive: Drive, where: str) -> tuple[Drive, list[DataError]]:
         here &= (o.box[:, 3:] > 0.0).all(1) & (o.box[:, 3:] < SIZE_M).all(1)
     here &= ~_outliers(o, frame, here)
     if here.all() and moves.all():
-        return drive, told
+        return drive, faults
     tokens = drive.token[frame]
     if not moves.all():
-        told.append(
-            _told("velocities", "missing or impossible: taken from the frame beside, or 0", ~moves, tokens, where)
+        faults.append(
+            _fault("velocities", "missing or impossible: taken from the frame beside, or 0", ~moves, tokens, where)
         )
         o = replace(o, velocity=_velocities(o, frame, moves))
     if not here.all():
         track = drive.tracks.id[o.track[~here][0]]
         place = f"{where}: track {int(track):016x}"
-        told.append(_told("boxes", "without a finite pose, possible position or possible size", ~here, tokens, place))
+        faults.append(
+            _fault("boxes", "without a finite pose, possible position or possible size", ~here, tokens, place)
+        )
         kept = np.bincount(frame[here], minlength=len(drive))
         o = ObjectFrames(offsets_of(kept), o.track[here], o.box[here], o.velocity[here])
-    return replace(drive, objects=o), told
+    return replace(drive, objects=o), faults
 
 
 def repeated(points: F64, owner: I64) -> Mask:
@@ -103,8 +105,8 @@ def mended_map(m: MapData, where: str) -> tuple[MapData, list[DataError]]:
     if (counts[np.unique(lane[again])] < 2).any():
         raise DataError("a center line without length", where=f"{place} {m.lanes.id[counts < 2][0]}")
     lanes = replace(m.lanes, centerlines=Polylines(lines.points[~again], offsets_of(counts)))
-    told = DataError(f"{again.sum()} repeated vertices of center lines left out", where=f"{place} {first}")
-    return replace(m, lanes=lanes), [told]
+    fault = DataError(f"{again.sum()} repeated vertices of center lines left out", where=f"{place} {first}")
+    return replace(m, lanes=lanes), [fault]
 
 
 def sound_poses(ego: F64) -> Mask:
@@ -144,18 +146,18 @@ def without_gaps(
         return list(rows), []
     windows = np.array([_window(r) for r in rows], np.int64).reshape(-1, 2)
     gone = np.zeros(len(rows), np.bool_)
-    told: list[DataError] = []
+    faults: list[DataError] = []
     for gap in gaps:
         spans = (windows[:, 0] < gap.last_us) & (windows[:, 1] > gap.first_us)
         gone |= spans
-        told.append(DataError(f"{gap.what}: {spans.sum()} scenarios across it left out", where=where))
+        faults.append(DataError(f"{gap.what}: {spans.sum()} scenarios across it left out", where=where))
     if len(time_us):
         a, b = (np.clip(np.searchsorted(time_us, windows[:, i]), 0, len(time_us) - 1) for i in (0, 1))
         sparse = ~gone & (lost[b] - lost[a] > np.maximum(IRREGULAR * (b - a), 2))
         gone |= sparse
         if sparse.any():
-            told.append(DataError(f"frames are missing: {sparse.sum()} scenarios over them left out", where=where))
-    return [r for r, g in zip(rows, gone.tolist(), strict=True) if not g], told
+            faults.append(DataError(f"frames are missing: {sparse.sum()} scenarios over them left out", where=where))
+    return [r for r, g in zip(rows, gone.tolist(), strict=True) if not g], faults
 
 
 def pieces(time_us: I64, gaps: Sequence[Gap]) -> list[tuple[int, int]]:
@@ -175,7 +177,7 @@ def _irregular(time_us: I64, interval_us: int) -> Mask:
     return np.abs(np.diff(time_us) - interval_us) > 0.5 * interval_us
 
 
-def _told(things: str, why: str, bad: Mask, tokens: NDArray[np.uint64], where: str) -> DataError:
+def _fault(things: str, why: str, bad: Mask, tokens: NDArray[np.uint64], where: str) -> DataError:
     first, count = tokens[np.flatnonzero(bad)[0]], int(bad.sum())
     name = things if count > 1 else {"boxes": "box", "velocities": "velocity", "frames": "frame"}[things]
     verb = "" if things == "velocities" else " left out:"
@@ -185,9 +187,9 @@ def _told(things: str, why: str, bad: Mask, tokens: NDArray[np.uint64], where: s
 def _neighbors(o: ObjectFrames, frame: I64) -> tuple[I64, I64]:
     """The row of the same track in the frame before and in the frame after, -1 where there is none."""
     order = np.lexsort((frame, o.track))
-    beside = (np.diff(o.track[order]) == 0) & (np.diff(frame[order]) == 1)
+    adjacent = (np.diff(o.track[order]) == 0) & (np.diff(frame[order]) == 1)
     before, after = np.full(len(frame), -1, np.int64), np.full(len(frame), -1, np.int64)
-    before[order[1:][beside]], after[order[:-1][beside]] = order[:-1][beside], order[1:][beside]
+    before[order[1:][adjacent]], after[order[:-1][adjacent]] = order[:-1][adjacent], order[1:][adjacent]
     return before, after
 
 
@@ -207,9 +209,9 @@ def _velocities(o: ObjectFrames, frame: I64, known: Mask) -> F64:
     before, after = _neighbors(o, frame)
     out = np.where(known[:, None], o.velocity, 0.0)
     for row in np.flatnonzero(~known):
-        beside = next((r for r in (before[row], after[row]) if r >= 0 and known[r]), -1)
-        if beside >= 0:
-            out[row] = o.velocity[beside]
+        adjacent = next((r for r in (before[row], after[row]) if r >= 0 and known[r]), -1)
+        if adjacent >= 0:
+            out[row] = o.velocity[adjacent]
     return out
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated
 
 from roadcraft.core.config import path_field
-from roadcraft.core.rules import Range, Unit, check
+from roadcraft.core.rules import Range, Suggestions, Unit, check
 
 DEFAULT_TYPE = "unknown"  # type of a frame without (surviving) tags, as nuPlan names it
 
@@ -17,7 +17,7 @@ class ScenarioFilter:
     """Every field that is None lets everything pass; a preset fills the fields that were left None (reference:
     nuplan-devkit e924167, ScenarioFilter)."""
 
-    preset: str | None = None
+    preset: Annotated[str | None, Suggestions("roadcraft.scenario_io.filters:preset_names")] = None
     """Name of a filter that comes with roadcraft (all, challenge, mapped, val14)."""
     scenario_types: tuple[str, ...] | None = None
     """Scenario types that are kept."""

@@ -52,10 +52,10 @@ def names_of(source: ScenarioSource, key: str) -> set[str]:
 def missing_names(source: ScenarioSource, filter: ScenarioFilter) -> list[Missing]:
     """What the filter names and the data lack, field by field. A preset's own lists say what may be there, not what
     must be: they are not asked."""
-    asked = replace(filter, scenario_tokens=listed_tokens(filter))
+    wanted_filter = replace(filter, scenario_tokens=listed_tokens(filter))
     found = []
     for key in NAMED:
-        listed = tuple(dict.fromkeys(getattr(asked, key) or ()))
+        listed = tuple(dict.fromkeys(getattr(wanted_filter, key) or ()))
         known = names_of(source, key) if listed else set()
         if absent := tuple(n for n in listed if n not in known):
             found.append(Missing(key, absent, len(listed), _near(key, absent, known)))
@@ -83,18 +83,18 @@ def why_none(source: ScenarioSource, filter: ScenarioFilter) -> str:
     """``690 scenarios; log_names leaves 120; scenario_types leaves 0: ...``: how many scenarios each field in turn
     leaves, up to the one that takes the last, and what would be right there."""
     rows = list(source.iter_rows())
-    asked = resolve(filter)
-    asked = replace(asked, scenario_tokens=listed_tokens(asked), tokens_file=None)
+    wanted_filter = resolve(filter)
+    wanted_filter = replace(wanted_filter, scenario_tokens=listed_tokens(wanted_filter), tokens_file=None)
     lines, partial = [f"{len(rows)} scenarios"], ScenarioFilter()
     ordered = [*NAMED, *(k for k in FIELDS if k not in NAMED and k not in ("preset", "tokens_file", "seed", "shuffle"))]
     before = rows
-    for key in (k for k in ordered if getattr(asked, k) is not None):
-        partial = replace(partial, **{key: getattr(asked, key)})
+    for key in (k for k in ordered if getattr(wanted_filter, k) is not None):
+        partial = replace(partial, **{key: getattr(wanted_filter, key)})
         left = [s.row for s in select(rows, partial, source)]
         preset = filter.preset if getattr(filter, key) is None else None
         lines.append(f"{key}{f' of preset {preset!r}' if preset else ''} leaves {len(left)}")
         if not left:
-            return "; ".join(lines) + _hint(key, getattr(asked, key), rows, before, preset)
+            return "; ".join(lines) + _hint(key, getattr(wanted_filter, key), rows, before, preset)
         before = left
     return "; ".join(lines)
 

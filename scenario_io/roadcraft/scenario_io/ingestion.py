@@ -189,7 +189,7 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
 
     try:
         map_data, mends = mended_map(source.map(key), key)
-        drive, told = mended(source.drive(key), key)
+        drive, repairs = mended(source.drive(key), key)
         check_drive(drive, map_data, key)
         odd = check_place(drive, map_data, key)
         gaps = gaps_of(drive.time_us, drive.ego[:, :2], drive.interval_us, key)
@@ -197,7 +197,7 @@ def _ingest_log(source: ScenarioSource, key: str, writer: StoreWriter, job: _Job
         rows, lost = without_gaps(found, drive.time_us, drive.interval_us, gaps, key)
         known = source.left_out(key)  # of a source that minds gaps itself, in the same words
         lost = [e for e in lost if not any(e.what.split(": ")[0] == k.what.split(": ")[0] for k in known)]
-        done.left_out += say([*known, *told, *lost])
+        done.left_out += say([*known, *repairs, *lost])
         done.warnings += say([*source.warnings(key), *mends, *odd, *check_room(drive, rows, key)])
         for name, part in _parts(key, drive, gaps):
             mine = [replace(r, log=name) for r in rows if part.time_us[0] <= r.anchor_us <= part.time_us[-1]]

@@ -10,7 +10,7 @@ from roadcraft.core.config import path_field
 from roadcraft.core.driving.motion.lqr_config import LqrConfig as LqrConfig
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
-from roadcraft.core.rules import Range, check
+from roadcraft.core.rules import Range, Suggestions, check
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
@@ -52,7 +52,7 @@ class SimulationConfig:
 class VehicleRef:
     """The ego vehicle. A text alone is a name or a file: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
 
-    name: str = ""
+    name: Annotated[str, Suggestions("roadcraft.core.vehicle:vehicle_names")] = ""
     """A vehicle that comes with roadcraft (pacifica where neither name nor file is given)."""
     file: str = path_field()
     """YAML file of a vehicle of your own, which also says its name."""

@@ -114,7 +114,7 @@ class Guard(Planner):
         plan, inner = self.inner.plan(obs, [s.inner for s in state], keys)
         after, decisions = [], []
         for b in range(len(obs)):
-            decision, hits = self._judge_one(obs, b, plan, state[b])
+            decision, hits = self._decide_one(obs, b, plan, state[b])
             collided = np.concatenate([state[b].collided, hits]) if len(hits) else state[b].collided
             after.append(replace(state[b], inner=inner[b], collided=collided))
             decisions.append(decision)
@@ -140,7 +140,7 @@ class Guard(Planner):
     def _count(self) -> int:
         return round(self.config.horizon_s / _DT_S) + 1
 
-    def _judge_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _GuardState) -> tuple[_Decision, U64]:
+    def _decide_one(self, obs: ObservationBatch, b: int, plan: Plan, state: _GuardState) -> tuple[_Decision, U64]:
         rows = obs.objects.rows(b)
         ego, box = np.array(obs.ego[b]), obs.vehicle.box
         identity, kind = frozen(obs.objects.id[rows], np.uint64), frozen(obs.objects.kind[rows], np.uint8)

@@ -23,7 +23,7 @@ from roadcraft.core.types import Keys
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
-from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, rail_capsules
+from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, path_capsules
 from roadcraft.planners.idm.route import join_centerlines, lanes_of_blocks, route_blocks, search_lanes
 from roadcraft.planners.trajectory_scoring.start_lane import lane_under
 
@@ -135,7 +135,7 @@ def make_idm_path(map_data: MapData, chain: list[int], lanes: I64, target: float
     n = build_rail(points, heading, len(points), progress) if len(points) > 1 else 0
     points, heading, progress = points[:n].copy(), heading[:n].copy(), progress[:n].copy()
     half = 0.5 * width
-    capsules = rail_capsules(points, half)
+    capsules = path_capsules(points, half)
     polygons = map_data.lanes.polygons
     surfaces = Polygons.build([polygons[int(lane)] for lane in lanes])
     areas = frozen(surfaces.points), frozen(surfaces.rings, np.int64), frozen(surfaces.offsets, np.int64)

@@ -1,11 +1,10 @@
 """Trajectories from splines along a reference line: smooth, drivable and continuous with the present state whatever a
 network says.
 
-A trajectory is a path (the line shifted sideways by a cubic spline of the way ahead) driven at a speed (a cubic spline
+A trajectory is a path (the line shifted sideways by a cubic spline of the distance) driven at a speed (a cubic spline
 of time that is never negative). The first control values are the ego's own offset, heading error and speed, so that
 plans join the present state; a network decides the others. With zeros from the network the ego keeps its speed and
-comes onto the line. ``fit`` finds the values of a trajectory that was driven.
-"""
+comes onto the line. ``fit`` finds the values of a trajectory that was driven."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ SPEED_SCALE = 4.0
 OFFSET_SCALE = 2.0
 SHARPNESS = 4.0  # of the bend that keeps speeds positive
 STAND_MPS = 0.01  # the slowest control value that ``fit`` answers
-WAY_WEIGHT, OFFSET_RIDGE, NEAR_S = (
+DISTANCE_WEIGHT, OFFSET_RIDGE, NEAR_S = (
     0.3,
     3e-4,
     1.0,
@@ -75,23 +74,23 @@ class FrenetDecoder(nn.Module):
         horizon = steps * INTERVAL_S
         fine = np.arange(steps * 10 + 1) * INTERVAL_S / 10
         speed, speed_at = _basis(speed_knots_s, horizon, fine)
-        way = np.zeros_like(speed)
-        way[1:] = np.cumsum(0.5 * (speed[1:] + speed[:-1]) * (INTERVAL_S / 10), axis=0)
+        distance = np.zeros_like(speed)
+        distance[1:] = np.cumsum(0.5 * (speed[1:] + speed[:-1]) * (INTERVAL_S / 10), axis=0)
         end = offset_knots_s[-1] + 2.0
         self.table_size = round(end / TABLE_S) + 1
         offset, offset_at = _basis(offset_knots_s, end, np.arange(self.table_size) * TABLE_S)
         self.first_knot = offset_knots_s[0]
         self.speed_at_s, self.offset_at_s = tuple(speed_at[1:].tolist()), tuple(offset_at[2:].tolist())
         self.speed_size, self.offset_size = speed.shape[1] - 1, offset.shape[1] - 2
-        both = np.concatenate([speed[::10][1:, 1:], WAY_WEIGHT * way[::10][1:, 1:]])
+        both = np.concatenate([speed[::10][1:, 1:], DISTANCE_WEIGHT * distance[::10][1:, 1:]])
         self.speed_fit: Tensor
         self.register_buffer("speed_fit", torch.tensor(np.linalg.pinv(both), dtype=torch.float32), persistent=False)
         self.interval_m, self.min_knot_speed_mps = interval_m, min_knot_speed_mps
         self.speed_basis: Tensor
-        self.way_basis: Tensor
+        self.distance_basis: Tensor
         self.offset_table: Tensor
         self.register_buffer("speed_basis", torch.tensor(speed[::10][1:], dtype=torch.float32), persistent=False)
-        self.register_buffer("way_basis", torch.tensor(way[::10][1:], dtype=torch.float32), persistent=False)
+        self.register_buffer("distance_basis", torch.tensor(distance[::10][1:], dtype=torch.float32), persistent=False)
         self.register_buffer("offset_table", torch.tensor(offset, dtype=torch.float32), persistent=False)
 
     def forward(
@@ -105,13 +104,13 @@ class FrenetDecoder(nn.Module):
         start = now.clamp_min(0.0)[:, None, None].expand(-1, speed.shape[1], 1)
         later = functional.softplus(start + SPEED_SCALE * speed, beta=SHARPNESS)
         control = torch.cat([start, later], -1)
-        pace, way = control @ self.speed_basis.T, control @ self.way_basis.T
+        pace, distance = control @ self.speed_basis.T, control @ self.distance_basis.T
         shift = self._shift(offset, line.shape[2], lateral, slope, now)
-        if compiled(way):
-            out = torch.empty(*way.shape, 5)
-            drive_along(*map(array, (line, shift, way, pace)), out.numpy())
+        if compiled(distance):
+            out = torch.empty(*distance.shape, 5)
+            drive_along(*map(array, (line, shift, distance, pace)), out.numpy())
             return out
-        return torch.cat([_along(_shifted(line, shift), way), pace[..., None]], -1)
+        return torch.cat([_along(_shifted(line, shift), distance), pace[..., None]], -1)
 
     def _shift(self, offset: Tensor, points: int, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
         """Metres (B, K, P) to the left of the line's points."""
@@ -143,15 +142,16 @@ class FrenetDecoder(nn.Module):
         speed = torch.where(valid, future[..., 4], future[rows, last, 4][:, None])
         place = torch.cat([torch.zeros_like(future[:, :1, :2]), future[..., :2]], 1)
         step = (place[:, 1:] - place[:, :-1]).norm(dim=-1)
-        way = torch.where(valid, step, INTERVAL_S * speed).cumsum(-1)
+        distance = torch.where(valid, step, INTERVAL_S * speed).cumsum(-1)
         start = now.clamp_min(0.0)[:, None]
         rest = torch.cat(
-            [speed - start * self.speed_basis[:, 0], WAY_WEIGHT * (way - start * self.way_basis[:, 0])], -1
+            [speed - start * self.speed_basis[:, 0], DISTANCE_WEIGHT * (distance - start * self.distance_basis[:, 0])],
+            -1,
         )
         control = (rest @ self.speed_fit.T).clamp_min(STAND_MPS)
         bent = control + torch.log(-torch.expm1(-SHARPNESS * control)) / SHARPNESS  # the reverse of softplus
         scale = now.clamp_min(self.min_knot_speed_mps)
-        along, across = self._beside(future[..., :2], line)
+        along, across = self._project(future[..., :2], line)
         basis = self._offset_basis(along / scale[:, None])
         second = lateral + slope * scale * (self.first_knot / 3.0)
         missing = across - basis[..., 0] * lateral[:, None] - basis[..., 1] * second[:, None]
@@ -162,7 +162,7 @@ class FrenetDecoder(nn.Module):
         offset = torch.linalg.solve(square + ridge, (part.transpose(1, 2) @ missing[..., None])[..., 0])
         return (bent - start) / SPEED_SCALE, offset / OFFSET_SCALE
 
-    def _beside(self, place: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:
+    def _project(self, place: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:
         """Places (B, T, 2) along and across a line (B, P, 4)."""
         at = torch.cdist(place, line[..., :2]).argmin(-1)
         near = line.gather(1, at[..., None].expand(-1, -1, 4))
@@ -178,9 +178,9 @@ def _shifted(line: Tensor, shift: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(path[:, :, :1]), path[:, :, 1:]], 2)
 
 
-def _along(path: Tensor, way: Tensor) -> Tensor:
-    """Places (B, K, T, 4) x, y, cos, sin at the given ways (B, K, T) along paths (B, K, P, 2): cubic Hermite, straight
-    on beyond the end."""
+def _along(path: Tensor, distance: Tensor) -> Tensor:
+    """Places (B, K, T, 4) x, y, cos, sin at distances (B, K, T) along paths (B, K, P, 2): cubic Hermite, straight on
+    beyond the end."""
     step = path[:, :, 1:] - path[:, :, :-1]
     length = step.norm(dim=-1).clamp_min(1e-3)
     arc = torch.cat([torch.zeros_like(length[..., :1]), length.cumsum(-1)], -1)
@@ -195,12 +195,14 @@ def _along(path: Tensor, way: Tensor) -> Tensor:
         ],
         2,
     )
-    index = (torch.searchsorted(arc.detach(), way.detach().contiguous(), right=True) - 1).clamp(0, path.shape[2] - 2)
+    index = (torch.searchsorted(arc.detach(), distance.detach().contiguous(), right=True) - 1).clamp(
+        0, path.shape[2] - 2
+    )
     table = torch.cat([path, tangent, arc[..., None]], -1)
     a = table.gather(2, index[..., None].expand(-1, -1, -1, 5))
     b = table.gather(2, (index + 1)[..., None].expand(-1, -1, -1, 5))
     size = (b[..., 4] - a[..., 4])[..., None]
-    over = (way - a[..., 4])[..., None]
+    over = (distance - a[..., 4])[..., None]
     u = (over / size).clamp(0.0, 1.0)
     p0, t0, p1, t1 = a[..., :2], a[..., 2:4] * size, b[..., :2], b[..., 2:4] * size
     u2 = u * u

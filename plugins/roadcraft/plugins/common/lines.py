@@ -13,8 +13,8 @@ from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.plugins.common.kernels import array, compiled
 from roadcraft.plugins.common.layers import mlp
-from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_beside, describe_info
-from roadcraft.plugins.common.line_kernels import beside_into, info_into
+from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_info, describe_objects
+from roadcraft.plugins.common.line_kernels import info_into, objects_into
 from roadcraft.plugins.common.line_model_config import LineModelConfig
 
 POINT_STRIDE = 4  # points that are embedded: every 8 m is enough to tell a bend
@@ -53,14 +53,14 @@ class LineEncoder(nn.Module):
         return self.info(rows)
 
     def _objects(self, f: Mapping[str, Tensor], speed: Tensor) -> Tensor:
-        beside = torch.cat([f["reference_agent"], f["reference_static"]], 2)
+        objects = torch.cat([f["reference_agent"], f["reference_static"]], 2)
         kind = self.kind(torch.cat([f["agent_kind"], f["static_kind"]], 1))
         real = torch.cat([f["agent_valid"][..., -1], f["static_mask"]], 1)
-        if compiled(beside):
-            rows, lead = torch.empty(*beside.shape[:3], 17), torch.empty(*beside.shape[:2], 8)
-            beside_into(*map(array, (beside, real, speed, f["vehicle"])), rows.numpy(), lead.numpy())
+        if compiled(objects):
+            rows, lead = torch.empty(*objects.shape[:3], 17), torch.empty(*objects.shape[:2], 8)
+            objects_into(*map(array, (objects, real, speed, f["vehicle"])), rows.numpy(), lead.numpy())
         else:
-            rows, lead = describe_beside(beside, real, speed, f["vehicle"])
+            rows, lead = describe_objects(objects, real, speed, f["vehicle"])
         tokens = self.objects(rows) + kind.masked_fill(~real[..., None], NEVER)[:, None]
         top = tokens.amax(2) * real.any(-1)[:, None, None]
         return self.object(top) + self.lead(lead)
@@ -83,7 +83,7 @@ def nearest_line(targets: Mapping[str, Tensor]) -> Tensor:
     return far.argmin(-1)
 
 
-def start_beside(info: Tensor) -> tuple[Tensor, Tensor]:
+def lateral_state(info: Tensor) -> tuple[Tensor, Tensor]:
     """The ego's offset (m) and slope beside lines, (...), of their ``reference_info`` (..., I)."""
     slope = (info[..., HEADING_SIN] / info[..., HEADING_COS].clamp_min(0.3)).clamp(-1.5, 1.5)
     return info[..., LATERAL], slope

@@ -1,13 +1,13 @@
 """The behaviour model ``diffusion``: drives of the ego and its neighbours, denoised together along the reference lines
-ahead, steered by what it is told.
+ahead, under a condition: text command, goal, target speed, style.
 
 A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the
-present state, stays smooth and may stand still. p(drive | scene, told) = p(line | scene, told) p(coefficients,
-neighbours | line, scene, told): the first factor is a softmax over the lines, the second a diffusion transformer
-(``dit``) that foresees clean values from noised ones. What is told (``told``) enters both, and training tells some
-samples nothing, so that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of Diffusion
-Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0 prediction, small initial noise, guidance by
-energies.
+present state, stays smooth and may stand still. p(drive | scene, condition) = p(line | scene, condition)
+p(coefficients, neighbours | line, scene, condition): the first factor is a softmax over the lines, the second a
+diffusion transformer (``dit``) that predicts clean values from noised ones. The condition enters both, and training
+leaves it out of some samples, so that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of
+Diffusion Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0 prediction, small initial noise,
+guidance by energies.
 
 The K samples of an answer are dealt to the lines in turn, the likeliest first. The first sample of a line starts from
 no noise at all and is the network's middle answer; the others start from ``temperature`` times the noise of their
@@ -30,7 +30,7 @@ from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, mlp
-from roadcraft.plugins.common.lines import LineEncoder, near_weights, nearest_line, pose_error, start_beside
+from roadcraft.plugins.common.lines import LineEncoder, lateral_state, near_weights, nearest_line, pose_error
 from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
 from roadcraft.plugins.diffusion.dit import Denoiser
@@ -79,7 +79,7 @@ class Diffusion(nn.Module):
         self.spec = features_of_lines("diffusion", c, features, agents, instruction_words=c.max_words)
         self.lines, self.condition_encoder = LineEncoder(dim), ConditionEncoder(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.rank, self.wish = (
+        self.rank, self.line_query = (
             nn.Parameter(torch.randn(c.reference_lines, dim) * 0.3),
             nn.Parameter(torch.zeros(c.reference_lines, dim)),
         )
@@ -103,18 +103,19 @@ class Diffusion(nn.Module):
 
     # ---- the scene ---------------------------------------------------------------------------------------------------
 
-    def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], told: Tensor) -> DiffusionScene:
-        rows = torch.arange(len(told), device=told.device)
+    def _scene(self, encoding: SceneEncoding, f: Mapping[str, Tensor], condition: Tensor) -> DiffusionScene:
+        rows = torch.arange(len(condition), device=condition.device)
         ego = self.ego(encoding.tokens[rows, encoding.ego])
-        x = self.line(self.lines(f)) + ego[:, None] + self.rank + told
+        x = self.line(self.lines(f)) + ego[:, None] + self.rank + condition
         context = self.norm(self.context(x, f["reference_valid"], encoding.tokens, encoding.mask))
-        logits = self.logit(context)[..., 0] + (told * self.wish).sum(-1)  # a command may name a line outright
+        # a command may name a line directly
+        logits = self.logit(context)[..., 0] + (condition * self.line_query).sum(-1)
         logits = logits.masked_fill(~f["reference_valid"], torch.finfo(x.dtype).min)
         vehicles = torch.cat([ego[:, None], self._agents(encoding, f)], 1)
         there = torch.ones_like(f["agent_valid"][:, :1, -1])
         mask = torch.cat([there, f["agent_valid"][:, : self.spec.future_agents, -1]], 1)
         kept = self.denoiser.prepare(encoding.tokens)
-        return DiffusionScene(context + told, logits, vehicles, mask, kept, encoding.mask)
+        return DiffusionScene(context + condition, logits, vehicles, mask, kept, encoding.mask)
 
     def _agents(self, encoding: SceneEncoding, f: Mapping[str, Tensor]) -> Tensor:
         """Neighbors as they are now (B, A, D), with the encoder's tokens of them where it has such."""
@@ -214,10 +215,10 @@ class Diffusion(nn.Module):
         """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise
         depends on ``keys`` (B,) alone."""
         c, f = self.config, features
-        told = self.condition_encoder(f)
-        scenes = [self._scene(encoding, f, told)] if c.guidance_scale else []
+        condition = self.condition_encoder(f)
+        scenes = [self._scene(encoding, f, condition)] if c.guidance_scale else []
         if c.guidance_scale != 1.0:
-            scenes.append(self._scene(encoding, f, torch.zeros_like(told)))
+            scenes.append(self._scene(encoding, f, torch.zeros_like(condition)))
         weights = [c.guidance_scale, 1.0 - c.guidance_scale] if len(scenes) == 2 else [1.0]
         log_p = torch.stack([w * s.logits.log_softmax(-1) for w, s in zip(weights, scenes, strict=True)]).sum(0)
         log_p = log_p.masked_fill(~f["reference_valid"], torch.finfo(log_p.dtype).min).log_softmax(-1)
@@ -238,17 +239,24 @@ class Diffusion(nn.Module):
         z: Tensor,
         t: float,
     ) -> Tensor:
-        """Clean values of ego and neighbours (B, K, E + A Q) as foreseen from z at time t, weighed over what is told,
-        and guided."""
+        """Clean values of ego and neighbours (B, K, E + A Q) as predicted from z at time t, weighed over the
+        conditions, and guided."""
         size, k = len(self.scale), z.shape[1]
         index = line[..., None].expand(-1, -1, self.dim)
         context = torch.cat([s.context.gather(1, index) for s in scenes], 1)
         ego, others = z[..., :size], self._split(z)
-        ways = len(scenes)
-        at = torch.full((len(z), ways * k), t, device=z.device)
+        branches = len(scenes)
+        at = torch.full((len(z), branches * k), t, device=z.device)
         s = scenes[0]
         x, x_others = self.denoiser(
-            ego.repeat(1, ways, 1), others.repeat(1, ways, 1, 1), at, context, s.vehicles, s.mask, s.kept, s.tokens_mask
+            ego.repeat(1, branches, 1),
+            others.repeat(1, branches, 1, 1),
+            at,
+            context,
+            s.vehicles,
+            s.mask,
+            s.kept,
+            s.tokens_mask,
         )
         x = torch.stack([w * v for w, v in zip(weights, x.split(k, 1), strict=True)]).sum(0)
         x_others = torch.stack([w * v for w, v in zip(weights, x_others.split(k, 1), strict=True)]).sum(0)
@@ -303,7 +311,7 @@ def _lines_of(line: Tensor, f: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Te
     reference, info = f["reference"], f["reference_info"]
     shape = reference[..., :4].gather(1, line[..., None, None].expand(-1, -1, reference.shape[2], 4))
     info = info.gather(1, line[..., None].expand(-1, -1, info.shape[-1]))
-    return shape, *start_beside(info)
+    return shape, *lateral_state(info)
 
 
 def _spread(decoder: FrenetDecoder) -> Tensor:

@@ -19,7 +19,7 @@ from roadcraft.core.driving.geometry.frames import from_frame
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, full_precision, mlp
-from roadcraft.plugins.common.lines import LineEncoder, near_weights, nearest_line, pose_error, start_beside
+from roadcraft.plugins.common.lines import LineEncoder, lateral_state, near_weights, nearest_line, pose_error
 from roadcraft.plugins.multimodal.config import MultimodalConfig
 
 AGENT_POSES = 16  # of an agent's future that the head gives; those between are interpolated
@@ -77,7 +77,7 @@ class Multimodal(nn.Module):
         lines = f["reference"][..., :4].repeat_interleave(c.modes, 1)
         speed, offset, logits = self.speed(x).float(), self.offset(x).float(), self.logit(x)[..., 0].float()
         with full_precision(x):
-            trajectories = self.decoder(speed, offset, lines, *start_beside(info), f["ego"][:, 0])
+            trajectories = self.decoder(speed, offset, lines, *lateral_state(info), f["ego"][:, 0])
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
         time_s = INTERVAL_S * torch.arange(1, c.future_steps + 1, device=x.device)
         return Prediction(trajectories, logits, self._agents(encoding, f), time_s)

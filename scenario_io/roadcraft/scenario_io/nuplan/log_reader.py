@@ -89,7 +89,7 @@ class LogReader:
 
     def __init__(self, path: Path, licence: str) -> None:
         self.path, self.name, self._licence = path, path.name.removesuffix(".db"), licence
-        self.told: list[DataError] = []  # what was left out when the whole log was read
+        self.repairs: list[DataError] = []  # what was left out when the whole log was read
         self._db = open_database(path, "no such log")
 
     def close(self) -> None:
@@ -274,9 +274,9 @@ class LogReader:
             tag_type=tag_type,
             tag_names=self.tag_names,
         )
-        drive, told = mended(drive, str(self.path))
+        drive, repairs = mended(drive, str(self.path))
         if window_us == FOREVER:
-            self.told = told
+            self.repairs = repairs
         return drive
 
     @property

@@ -62,9 +62,9 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
     return root / location / version / "map.gpkg", version
 
 
-def read_map(root: Path, location: str, told: list[DataError] | None = None) -> MapData:
-    """The map of a location, in metres of its UTM zone. ``told`` gets what was mended, one entry per layer and kind of
-    fault.
+def read_map(root: Path, location: str, repairs: list[DataError] | None = None) -> MapData:
+    """The map of a location, in metres of its UTM zone. ``repairs`` receives one entry per layer and kind of
+    repaired fault.
 
     Raises DataError naming file, layer and fid.
     """
@@ -82,7 +82,7 @@ def read_map(root: Path, location: str, told: list[DataError] | None = None) -> 
         layers = {n: package.layer(n, _READ.get(n, ())) for n in names}
         project = _Projector(path, frame)
         layers = {n: project(n, package.crs(n), layer) for n, layer in layers.items()}
-    build = _Builder(path, layers, [] if told is None else told)
+    build = _Builder(path, layers, [] if repairs is None else repairs)
     lanes = build.lanes()
     return MapData(
         name=location,
@@ -127,11 +127,11 @@ class _Projector:
 @dataclass
 class _Builder:
     """Puts the layers together. References to features that the map lacks are left out, as nothing can be driven there;
-    repeated vertices of lines are one vertex. ``told`` says how many there were."""
+    repeated vertices of lines are one vertex. ``repairs`` says how many there were."""
 
     path: Path
     layers: dict[str, FeatureLayer]
-    told: list[DataError]
+    repairs: list[DataError]
 
     def __post_init__(self) -> None:
         lanes, connectors = self.layers["lanes_polygons"], self.layers["lane_connectors"]
@@ -270,7 +270,7 @@ class _Builder:
                 listed = touched
             out.append(rows[listed].tolist())
         what = f"traffic_light_stop_line_fids names no feature of stop_polygons ({len(lost)} times)"
-        self._tell("lane_connectors", np.array(lost, np.int64), what)
+        self._report("lane_connectors", np.array(lost, np.int64), what)
         return out
 
     def _same_fid(self, lanes: FeatureLayer) -> None:
@@ -323,7 +323,7 @@ class _Builder:
         if wrong.any():
             raise DataError("not a polygon", where=f"{self.path}: layer {name}, fid {layer.fid[wrong][0]}")
         crossed = layer.fid[~shapely.is_valid(layer.geometry)]
-        self._tell(
+        self._report(
             name, crossed, f"{len(crossed)} polygons cross themselves: what their rings enclose twice is outside"
         )
 
@@ -339,12 +339,12 @@ class _Builder:
         short = np.flatnonzero(counts < 2)
         if len(short):
             raise DataError("a line without length", where=f"{self.path}: layer {name}, fid {layer.fid[short[0]]}")
-        self._tell(name, layer.fid[np.unique(line[again])], f"{again.sum()} repeated vertices of lines left out")
+        self._report(name, layer.fid[np.unique(line[again])], f"{again.sum()} repeated vertices of lines left out")
         return np.ascontiguousarray(points), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    def _tell(self, name: str, fids: I64, what: str) -> None:
+    def _report(self, name: str, fids: I64, what: str) -> None:
         if len(fids):
-            self.told.append(DataError(what, where=f"{self.path}: layer {name}, {_listed(fids)}"))
+            self.repairs.append(DataError(what, where=f"{self.path}: layer {name}, {_listed(fids)}"))
 
     def _refer(self, ids: I64, name: str, column: str, target: str) -> I64:
         """Rows of the features that a column names, -1 where it names none; what names a feature that is not there is
@@ -352,7 +352,7 @@ class _Builder:
         wanted = self._ints(name, column)
         rows = index_of(ids, wanted)
         lost = (rows < 0) & (wanted >= 0)
-        self._tell(name, self.layers[name].fid[lost], f"{column} names no feature of {target} ({lost.sum()} times)")
+        self._report(name, self.layers[name].fid[lost], f"{column} names no feature of {target} ({lost.sum()} times)")
         return rows
 
 

@@ -92,7 +92,7 @@ class NuplanSource(ScenarioSource):
         """Why scenes of a log are missing from its rows (no route), scenarios (a gap in the log), and frames and boxes
         from the drive read last."""
         reader = self._reader(log)
-        return [*reader.without_route, *reader.told, *self._rows(log)[1]]
+        return [*reader.without_route, *reader.repairs, *self._rows(log)[1]]
 
     def warnings(self, log: str) -> list[DataError]:
         """What was mended in the log's map."""

@@ -129,8 +129,8 @@ class WomdSource(ScenarioSource):
         sdc = states[sdc_row(message, states, where)]
         map_data = map_of(features_of(message, where), self._config, f"womd_{message.scenario_id}")
         route = route_of(map_data, sdc[message.current_time_index :, [X, Y, HEADING]], self._config.route_ahead_m)
-        drive, told = mended(drive_of(message, states, self._config, where, route), where)
-        return drive, map_data, told
+        drive, repairs = mended(drive_of(message, states, self._config, where, route), where)
+        return drive, map_data, repairs
 
     @staticmethod
     def _message(path: Path, record: Record) -> Any:

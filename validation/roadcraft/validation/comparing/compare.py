@@ -25,7 +25,7 @@ from roadcraft.validation.scoring.tables import metric_names, read_records
 
 Record = Mapping[str, Any]
 Records = Sequence[Record]
-Judge = Callable[[Record], float]
+ScoreOf = Callable[[Record], float]
 
 _SEVERITY = ("equal", "better", "not worse", "undecided", "worse")
 EXIT_CODES = {"worse": 1, "undecided": 5}
@@ -104,9 +104,9 @@ def _challenge(pairs: Sequence[tuple[Record, Record]], basis: str, margin: float
 
     def groups(key: str) -> dict[str, dict[str, Any]]:
         names = sorted({x[key] for x, _ in pairs})
-        return {n: figure([p for p in pairs if p[0][key] == n], judged) for n in names}
+        return {n: figure([p for p in pairs if p[0][key] == n], score_of) for n in names}
 
-    judged = _nuplan_score if basis == "nuplan_score" else _score
+    score_of = _nuplan_score if basis == "nuplan_score" else _score
 
     rows = [r for pair in pairs for r in pair]
     names = metric_names(rows)
@@ -117,7 +117,7 @@ def _challenge(pairs: Sequence[tuple[Record, Record]], basis: str, margin: float
         for n in names
     }
     found = {"score": figure(pairs, _score), "nuplan_score": figure(pairs, _nuplan_score)}
-    changes = _changes(pairs, judged)
+    changes = _changes(pairs, score_of)
     verdict, reason = found[basis]["verdict"], found[basis]["reason"]
     lost = sum(a["status"] == "ok" and b["status"] != "ok" for a, b in pairs)
     if all(r["status"] != "ok" for r in rows):
@@ -154,20 +154,20 @@ def failed(r: Record) -> bool:
     return bool(r["status"] != "ok" or r["score"] == 0.0)
 
 
-def _changes(pairs: Sequence[tuple[Record, Record]], judged: Judge) -> dict[str, list[dict[str, Any]]]:
+def _changes(pairs: Sequence[tuple[Record, Record]], score_of: ScoreOf) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {"newly_failed": [], "newly_passed": [], "worse": [], "better": []}
     for a, b in pairs:
-        change = judged(b) - judged(a)
+        change = score_of(b) - score_of(a)
         if failed(a) != failed(b):
-            found["newly_failed" if failed(b) else "newly_passed"].append(_change(a, b, judged))
+            found["newly_failed" if failed(b) else "newly_passed"].append(_change(a, b, score_of))
         elif a["status"] != b["status"]:  # both fail, but only one was driven
-            found["worse" if b["status"] != "ok" else "better"].append(_change(a, b, judged))
+            found["worse" if b["status"] != "ok" else "better"].append(_change(a, b, score_of))
         elif abs(change) > TOLERANCE:
-            found["worse" if change < 0.0 else "better"].append(_change(a, b, judged))
+            found["worse" if change < 0.0 else "better"].append(_change(a, b, score_of))
     return {k: sorted(v, key=lambda c: (-abs(c["difference"]), c["token"])) for k, v in found.items()}
 
 
-def _change(a: Record, b: Record, judged: Judge) -> dict[str, Any]:
+def _change(a: Record, b: Record, score_of: ScoreOf) -> dict[str, Any]:
     before, after = ({m["name"]: m["score"] for m in r["metrics"]} for r in (a, b))
     metrics = {
         n: [before.get(n), after.get(n)]
@@ -179,9 +179,9 @@ def _change(a: Record, b: Record, judged: Judge) -> dict[str, Any]:
         "type": a["type"],
         "log": a["log"],
         "map": a["map"],
-        "a": judged(a),
-        "b": judged(b),
-        "difference": judged(b) - judged(a),
+        "a": score_of(a),
+        "b": score_of(b),
+        "difference": score_of(b) - score_of(a),
         "failed": [s for s, r in (("a", a), ("b", b)) if r["status"] != "ok"],
         "metrics": metrics,
     }

@@ -67,7 +67,7 @@ def _entry(key: str, values: Sequence[Any], note: str = "") -> dict[str, Any]:
     return {"key": key, "values": texts, "note": note, "planner": key.startswith("planner.")}
 
 
-def told(difference: Mapping[str, Any]) -> str:
+def difference_text(difference: Mapping[str, Any]) -> str:
     """``simulation.controller: two_stage / perfect``; of a long value the beginning."""
     note = f" ({difference['note']})" if difference["note"] else ""
     values = [v if len(v) <= _LONG else f"{v[:_LONG]}... ({len(v)} characters)" for v in difference["values"]]

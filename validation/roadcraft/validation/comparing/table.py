@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roadcraft.validation.comparing.compare import said_sets
-from roadcraft.validation.comparing.run_differences import told
+from roadcraft.validation.comparing.run_differences import difference_text
 from roadcraft.validation.scoring.present import number, say, span
 
 _STYLES = {"worse": "red", "better": "green", "undecided": "yellow"}
@@ -47,7 +47,7 @@ def print_differences(c: Mapping[str, Any], console: Console) -> None:
     """The two runs, and all in which they were not driven alike."""
     say(console, f"A: {c['a']['planner']} ({c['a']['run']})\nB: {c['b']['planner']} ({c['b']['run']})")
     for title, own in (("the planners differ in", True), ("other differences (A / B)", False)):
-        lines = [told(d) for d in c["settings"] if d["planner"] == own and d["key"] != "planner.name"]
+        lines = [difference_text(d) for d in c["settings"] if d["planner"] == own and d["key"] != "planner.name"]
         if lines:
             say(console, f"{title}:\n" + "\n".join(f"  {line}" for line in lines), "" if own else "yellow")
     for m in c["metric_sets"]:

@@ -34,7 +34,7 @@ _APART = ("ego position", "ego heading", "agent position", "agent heading")
 
 
 @dataclass
-class Judged:
+class DriveResult:
     """What became of one drive. errors: why parts of it could not be compared; notes: what is not compared, and why;
     entries: its line in the run's table, by part; partings: steps from the reference's own states that end elsewhere.
     """
@@ -91,19 +91,19 @@ def _source(logs: Path, maps: Path) -> CachedSource:
     return CachedSource(NuplanSource(str(logs), str(maps)))
 
 
-def judge_files(logs: Path, maps: Path, files: Sequence[Path], loop: bool) -> list[Judged]:
+def compare_files(logs: Path, maps: Path, files: Sequence[Path], loop: bool) -> list[DriveResult]:
     """The task of one process."""
     try:
         source: ScenarioSource | str = _source(logs, maps)
     except RoadcraftError as e:
         source = str(e)
-    return [judge(path, source, loop) for path in files]
+    return [compare_drive(path, source, loop) for path in files]
 
 
-def judge(path: Path, source: ScenarioSource | str, loop: bool = True) -> Judged:
+def compare_drive(path: Path, source: ScenarioSource | str, loop: bool = True) -> DriveResult:
     """Compare one golden drive. Whatever is wrong with it, or with its log or map (``source`` may be why there are no
     logs), is reported in ``errors``."""
-    done = Judged(path.name.removesuffix(".json.gz"))
+    done = DriveResult(path.name.removesuffix(".json.gz"))
     try:
         golden = read_golden(path)
         done.drive, done.run, done.table = golden.name, golden.run, golden.data["run_scores"]
@@ -131,7 +131,7 @@ def _metrics_of(golden: GoldenDrive) -> dict[str, Metric]:
     return metrics | {name: create("metric", name) for name in further}
 
 
-def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:
+def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: DriveResult) -> None:
     try:
         rows, result = compare_values(golden, golden.rollout(scenario), metrics)
     except Exception as e:
@@ -141,7 +141,7 @@ def _on_its_own(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, M
     done.entries["metrics"] = _entry(result)
 
 
-def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: Judged) -> None:
+def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric], done: DriveResult) -> None:
     """Our own closed loop, and each step of it from the reference's own states."""
     try:
         done.rows += _of_part(compare_scenario(golden, scenario), "loop")
@@ -178,7 +178,7 @@ def _again(golden: GoldenDrive, scenario: Scenario, metrics: Mapping[str, Metric
     done.entries["metrics of loop"] = own if parted and follows and own is not None else _entry(result)
 
 
-def _led(golden: GoldenDrive, ours: Rollout, repeat: Repeat, steps: Sequence[Comparison], done: Judged) -> bool:
+def _led(golden: GoldenDrive, ours: Rollout, repeat: Repeat, steps: Sequence[Comparison], done: DriveResult) -> bool:
     """Whether planner, vehicle and agents do what the reference's do on the reference's own states, as far as rounding
     lets them, so that only rounding can have parted our loop from the reference's."""
     unlike = [r.step for r in steps if r.group == "plans" and r.step is not None]

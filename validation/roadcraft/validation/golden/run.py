@@ -17,7 +17,7 @@ from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.validation.golden.difference import Comparison
-from roadcraft.validation.golden.drives import CachedSource, Judged, judge, judge_files
+from roadcraft.validation.golden.drives import CachedSource, DriveResult, compare_drive, compare_files
 from roadcraft.validation.golden.files import golden_files
 from roadcraft.validation.golden.values import compare_run, missing_of
 from roadcraft.validation.golden.verdicts import Verdict, verdict_of
@@ -95,17 +95,17 @@ def conformance(
     size = 1 if source is not None else min(workers or usable_cores(), len(tasks))
     from roadcraft.validation.scoring.present import Bar
 
-    judged: list[Judged] = []
+    results: list[DriveResult] = []
     with Bar(len(files), progress, "drives") as bar:
         if source is not None:
             kept = CachedSource(source)
-            found: Iterator[list[Judged]] = ([judge(f, kept, loop)] for task in tasks for f in task)
+            found: Iterator[list[DriveResult]] = ([compare_drive(f, kept, loop)] for task in tasks for f in task)
         else:
             found = _spread(tasks, size, logs or base / "logs", maps or base / "maps", loop)
         for part in found:
-            judged += part
+            results += part
             bar.add(len(part))
-    report = _gather(judged, partial=bool(only))
+    report = _gather(results, partial=bool(only))
     if not report.rows:
         first = report.errors[0] if report.errors else ("", "nothing could be compared")
         raise DataError(f"none of {len(files)} drives can be compared; {first[0]}: {first[1]}", where=str(root))
@@ -135,19 +135,21 @@ def _log_of(path: Path) -> str:
     return found[1].decode(errors="replace") if found else ""
 
 
-def _spread(tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, loop: bool) -> Iterator[list[Judged]]:
+def _spread(
+    tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, loop: bool
+) -> Iterator[list[DriveResult]]:
     """Judge the tasks, each in one of ``size`` processes; the first task runs alone, so that kernels are compiled
     once."""
     if size == 1:
-        yield from (judge_files(logs, maps, task, loop) for task in tasks)
+        yield from (compare_files(logs, maps, task, loop) for task in tasks)
         return
     lost: list[Path] = []
     with ProcessPoolExecutor(size, mp_context=get_context("spawn")) as pool:
         try:
-            order: dict[Future[list[Judged]], Sequence[Path]] = {}
+            order: dict[Future[list[DriveResult]], Sequence[Path]] = {}
             for k, task in enumerate(tasks):
                 try:
-                    future = pool.submit(judge_files, logs, maps, task, loop)
+                    future = pool.submit(compare_files, logs, maps, task, loop)
                 except BrokenExecutor:
                     lost += task
                     continue
@@ -165,23 +167,23 @@ def _spread(tasks: Sequence[Sequence[Path]], size: int, logs: Path, maps: Path, 
     for path in lost:  # whose process was killed, or shared its end: each in a process of its own
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             try:
-                yield alone.submit(judge_files, logs, maps, [path], loop).result()
+                yield alone.submit(compare_files, logs, maps, [path], loop).result()
             except BrokenExecutor:
                 yield [_lost(path)]
 
 
-def _lost(path: Path) -> Judged:
-    return Judged(path.name.removesuffix(".json.gz"), errors=["its process ended before it had an answer"])
+def _lost(path: Path) -> DriveResult:
+    return DriveResult(path.name.removesuffix(".json.gz"), errors=["its process ended before it had an answer"])
 
 
-def _gather(judged: list[Judged], partial: bool) -> Report:
+def _gather(results: list[DriveResult], partial: bool) -> Report:
     """One report, in the order of names."""
-    judged.sort(key=lambda j: j.drive)
-    rows = [row for j in judged for row in j.rows]
-    errors = [(j.drive, e) for j in judged for e in j.errors]
-    notes = [(j.drive, n) for j in judged for n in j.notes]
-    runs: dict[str, list[Judged]] = {}
-    for j in judged:
+    results.sort(key=lambda j: j.drive)
+    rows = [row for j in results for row in j.rows]
+    errors = [(j.drive, e) for j in results for e in j.errors]
+    notes = [(j.drive, n) for j in results for n in j.notes]
+    runs: dict[str, list[DriveResult]] = {}
+    for j in results:
         if j.run:
             runs.setdefault(j.run, []).append(j)
     for run, members in runs.items():
@@ -199,8 +201,8 @@ def _gather(judged: list[Judged], partial: bool) -> Report:
                 continue
             tolerance = max(j.tolerance for j in members) if part != "metrics" else 1e-6
             rows.append(_table(run, part, members, tolerance, entries))
-    verdicts = tuple(verdict_of(j.drive, j.rows, j.partings, j.errors) for j in judged)
-    return Report(tuple(rows), len(judged), tuple(errors), tuple(notes), verdicts)
+    verdicts = tuple(verdict_of(j.drive, j.rows, j.partings, j.errors) for j in results)
+    return Report(tuple(rows), len(results), tuple(errors), tuple(notes), verdicts)
 
 
 def _lacking(table: list[dict[str, Any]], entries: list[Any]) -> int:
@@ -210,7 +212,7 @@ def _lacking(table: list[dict[str, Any]], entries: list[Any]) -> int:
         return 1
 
 
-def _table(run: str, part: str, members: list[Judged], tolerance: float, entries: list[Any]) -> Comparison:
+def _table(run: str, part: str, members: list[DriveResult], tolerance: float, entries: list[Any]) -> Comparison:
     planner, challenge = members[0].rows[0].planner, members[0].rows[0].challenge
     try:
         row = compare_run(run, members[0].table, entries, tolerance)

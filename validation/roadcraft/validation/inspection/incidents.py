@@ -19,7 +19,7 @@ LEAST_S = 2.0  # shorter stops are no wait
 AHEAD_M = 20.0  # of the front bumper: what is farther away is not waited for
 _SIDE_M = 0.4  # beside the ego's own width
 _EVERY_M = 0.5
-_LOOKS = 9  # moments at which a wait is looked at
+_SAMPLES = 9  # moments at which a wait is looked at
 
 
 def waits(rollout: Rollout) -> list[dict[str, Any]]:
@@ -37,10 +37,10 @@ def waits(rollout: Rollout) -> list[dict[str, Any]]:
     for first, last in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True):
         if seconds[last] - seconds[first] < LEAST_S:
             continue
-        steps = np.unique(np.linspace(first, last, _LOOKS).astype(int))
-        looks = [_ahead(rollout, int(step)) for step in steps]
-        (what, object_id), _ = Counter((w, o) for w, o, _ in looks).most_common(1)[0]
-        distances = [d for w, o, d in looks if (w, o) == (what, object_id) and d is not None]
+        steps = np.unique(np.linspace(first, last, _SAMPLES).astype(int))
+        samples = [_ahead(rollout, int(step)) for step in steps]
+        (what, object_id), _ = Counter((w, o) for w, o, _ in samples).most_common(1)[0]
+        distances = [d for w, o, d in samples if (w, o) == (what, object_id) and d is not None]
         found.append(
             {
                 "from_step": int(first),

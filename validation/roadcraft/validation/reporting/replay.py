@@ -36,7 +36,7 @@ def replay(runs: Sequence[RunResults], token: str, mode: str) -> dict[str, Any] 
                 "traffic_of": [0] * len(runs),
             }
         record = next(r for r in run.of(mode) if r["token"] == token)
-        scene["drives"][index] = {**drive_layers(rollout, origin), **told_by(rollout, record)}
+        scene["drives"][index] = {**drive_layers(rollout, origin), **diagnostics_of(rollout, record)}
         traffic = traffic_layers(rollout, origin)
         if mode == "nonreactive" and scene["traffic"]:
             scene["traffic_of"][index] = 0  # the log's traffic is the same for every planner
@@ -56,7 +56,7 @@ def _rollout(run: RunResults, token: str, mode: str) -> Rollout | None:
         return None
 
 
-def told_by(rollout: Rollout, record: dict[str, Any]) -> dict[str, Any]:
+def diagnostics_of(rollout: Rollout, record: dict[str, Any]) -> dict[str, Any]:
     """waits: step, text and object of each; impacts: speed by "step|object"; guard: stretches of steps by channel;
     stats: values by metric."""
     impacts = {}

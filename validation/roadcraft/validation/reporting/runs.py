@@ -12,16 +12,16 @@ from typing import Any
 from roadcraft.validation.comparing.run_differences import (
     agents_of,
     challenge_title,
+    difference_text,
     metric_differences,
     setting_differences,
-    told,
 )
 from roadcraft.validation.config import CHALLENGES
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.tables import read_records
 
 MODE_ORDER = ("nonreactive", "reactive", "open_loop")
-_SHOWN = 5  # differences told at the head of the page
+_SHOWN = 5  # differences listed at the head of the page
 _APPROXIMATED = {
     "womd": "Waymo's maps have no drivable areas, lane polygons, junctions or routes; all are approximated from center "
     "lines, road edges and the "
@@ -87,8 +87,8 @@ def short_planner_label(ref: Any) -> str:
         inner = [str(params.get("planner", "learned"))]
     other = short_planner_label(params.get("fallback") or "")
     fallback = f", fallback {other}" if other else ""
-    told = f' "{params["instruction"]}"' if params.get("instruction") else ""
-    return f"{ref['name']}({', '.join(inner)}{fallback}){told}" if inner else f"{ref['name']}{told}"
+    command = f' "{params["instruction"]}"' if params.get("instruction") else ""
+    return f"{ref['name']}({', '.join(inner)}{fallback}){command}" if inner else f"{ref['name']}{command}"
 
 
 def modes_of(runs: Sequence[RunResults]) -> list[str]:
@@ -133,7 +133,7 @@ def differences(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
 def warnings(runs: Sequence[RunResults]) -> list[str]:
     """What would mislead a reader who does not know it."""
     found = []
-    others = [told(d) for d in differences(runs) if not d["planner"]]
+    others = [difference_text(d) for d in differences(runs) if not d["planner"]]
     if others:
         more = f"; and {len(others) - _SHOWN} more, below" if len(others) > _SHOWN else ""
         found.append(f"Beside the planner the runs differ in {'; '.join(others[:_SHOWN])}{more}.")

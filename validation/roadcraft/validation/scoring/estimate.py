@@ -88,8 +88,8 @@ def print_dry_run(found: Mapping[str, Any]) -> None:
         console.print(table)
     console.print(estimate_text(found))
     if faults := found["failed"]:
-        told = f"warning: {len(faults)} of these drives could not be driven, the first: {faults[0]}"
-        console.print(told, markup=False, soft_wrap=True)
+        warning = f"warning: {len(faults)} of these drives could not be driven, the first: {faults[0]}"
+        console.print(warning, markup=False, soft_wrap=True)
 
 
 def estimate_text(found: Mapping[str, Any]) -> str:

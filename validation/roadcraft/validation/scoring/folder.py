@@ -177,7 +177,7 @@ class RunFolder:
             remedy = "copy it again from where it came, or score again"
             data = read_sealed(self.scenarios, FORMAT, remedy, unsealed=former.FORMAT)
             if data["format"] == former.FORMAT:
-                former.tell(self.path)
+                former.warn(self.path)
                 data = former.listed(data)
             self._read["scenarios"] = data
         found: dict[str, Any] = self._read["scenarios"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roadcraft.core.config import full_tree, load_config
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.factory import create
-from roadcraft.core.renamed import untold
+from roadcraft.core.renamed import without_warnings
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import SuiteScenario, scenario_list_hash
 
@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @lru_cache
-def tell(run: Path) -> None:
+def warn(run: Path) -> None:
     """Say once that damage of this run does not show."""
     print(
         f"note: {run} is of format {FORMAT}, which carries no checksums: damage of it is not noticed", file=sys.stderr
@@ -39,7 +39,7 @@ def listed(found: Mapping[str, Any]) -> dict[str, Any]:
 def tree(found: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration that another version wrote, with today's keys and every default of its plugins; as it was written
     where one of them is not installed here."""
-    with contextlib.suppress(ConfigError, PluginError), untold():
+    with contextlib.suppress(ConfigError, PluginError), without_warnings():
         found = full_tree(load_config(ScoreConfig, [found]).config)
     return {k: v for k, v in found.items() if k != "out"}
 

@@ -52,11 +52,11 @@ class Gate:
         lines = [f"{c}: {why}" for c in summary["challenges"] if (why := self.overall(summary, c))]
         for name in self.metrics:
             scores = {(r["token"], r["challenge"]): score_of(r, name) for r in records}
-            judged = {k: v for k, v in scores.items() if v is not None}
-            bad = [f"{token} ({challenge})" for (token, challenge), v in judged.items() if v < 1.0]
+            counted = {k: v for k, v in scores.items() if v is not None}
+            bad = [f"{token} ({challenge})" for (token, challenge), v in counted.items() if v < 1.0]
             if bad:
                 some = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-                lines.append(f"{name} is below 1 in {len(bad)} of {len(judged)} drives: {some}")
-            elif not judged:
+                lines.append(f"{name} is below 1 in {len(bad)} of {len(counted)} drives: {some}")
+            elif not counted:
                 lines.append(f"{name} has a score in no drive")
         return lines

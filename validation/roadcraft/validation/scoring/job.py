@@ -25,7 +25,7 @@ from roadcraft.validation.metrics.common.evaluation import challenge_metrics, ev
 from roadcraft.validation.metrics.common.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.suites import SuiteScenario, open_data
-from roadcraft.validation.simulation.isolation import is_fault, told
+from roadcraft.validation.simulation.isolation import error_text, is_fault
 from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
 
 WARM_STEPS = 5
@@ -35,7 +35,7 @@ class Job:
     """Planner, data and agents of one configuration, built once per process. Raises what their construction raises."""
 
     def __init__(
-        self, config: ScoreConfig, folder: RunFolder | None, *, debug: bool = False, judge_only: bool = False
+        self, config: ScoreConfig, folder: RunFolder | None, *, debug: bool = False, metrics_only: bool = False
     ) -> None:
         self.config, self.debug, self.folder = config, debug, folder
         self.vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
@@ -43,7 +43,7 @@ class Job:
         self._writers: dict[str, StoreWriter] = {}
         self.metrics = {mode: challenge_metrics(CHALLENGES[mode]) for mode in config.suite.modes}
         self.further = {m.name: _built("metric", m) for m in config.metrics}
-        if judge_only:
+        if metrics_only:
             return
         self.planner = _built("planner", config.planner)
         reactive = "reactive" in config.suite.modes
@@ -90,9 +90,9 @@ class Job:
                 if not is_fault(e):
                     raise
                 if self.debug:
-                    raise ScenarioError(f"scenario {item.row.token}, load: {told(e)}") from e
+                    raise ScenarioError(f"scenario {item.row.token}, load: {error_text(e)}") from e
                 text = "".join(traceback.format_exception(e))
-                broken[i] = Failure(None, item.row.token, None, "load", told(e), text)
+                broken[i] = Failure(None, item.row.token, None, "load", error_text(e), text)
         return scenarios, broken
 
     def _drive(
@@ -120,7 +120,7 @@ class Job:
         for item, result in zip(items, results, strict=True):
             watch.call("metrics", None)
             begun = perf_counter()
-            record = self.judge(item, result, mode)
+            record = self.score_rollout(item, result, mode)
             timings = {**share, "load_s": load_s, "metrics_s": perf_counter() - begun}
             record["timings"] = timings | latency(watch.latency_s.get(item.row.token))
             if isinstance(result, Rollout) and self.folder is not None and self.config.rollouts:
@@ -130,12 +130,12 @@ class Job:
             records.append(record)
         return records
 
-    def judge(self, item: SuiteScenario, result: Rollout | Failure, mode: str) -> dict[str, Any]:
+    def score_rollout(self, item: SuiteScenario, result: Rollout | Failure, mode: str) -> dict[str, Any]:
         """The record of one result; metrics that raise make the scenario a failed one."""
         if isinstance(result, Failure):
             return _failed(item, mode, result)
         try:
-            judged = evaluate(result, CHALLENGES[mode], self.further, metrics=self.metrics[mode])
+            result_of_metrics = evaluate(result, CHALLENGES[mode], self.further, metrics=self.metrics[mode])
         except RoadcraftError as e:
             if self.debug:
                 raise ScenarioError(f"scenario {item.row.token}, metrics: {e}") from e
@@ -145,21 +145,21 @@ class Job:
         return {
             **_identity(item, mode),
             "status": "ok",
-            "score": float(judged.score),
-            "nuplan_score": float(judged.nuplan_score),
+            "score": float(result_of_metrics.score),
+            "nuplan_score": float(result_of_metrics.nuplan_score),
             "steps": len(result),
             "metrics": [
                 {
                     "name": m.name,
-                    "role": judged.counting[m.name][0],
-                    "weight": judged.counting[m.name][1],
+                    "role": result_of_metrics.counting[m.name][0],
+                    "weight": result_of_metrics.counting[m.name][1],
                     "score": m.score,
                     "stats": dict(m.stats),
                     "events": [
                         [e.step, e.what, None if e.object_id is None else f"{e.object_id:016x}"] for e in m.events
                     ],
                 }
-                for m in judged.metrics
+                for m in result_of_metrics.metrics
             ],
             "shares": shares(result),
         }
@@ -190,7 +190,7 @@ class Job:
                 vehicle=self.vehicle,
                 seed=self.config.seed,
             ):
-                self.judge(item, result, mode)
+                self.score_rollout(item, result, mode)
 
 
 def shares(rollout: Rollout) -> dict[str, float]:
@@ -226,7 +226,7 @@ def _built(kind: str, ref: PluginRef) -> Any:
     except BaseException as e:
         if isinstance(e, Exception) or not is_fault(e):
             raise
-        raise PluginError(f"{kind} {ref.name!r} cannot be built: {told(e)}") from e
+        raise PluginError(f"{kind} {ref.name!r} cannot be built: {error_text(e)}") from e
 
 
 def failed_record(

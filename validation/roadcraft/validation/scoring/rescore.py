@@ -39,7 +39,7 @@ def rescore(
     config = load_config(ScoreConfig, [old.tree()]).config
     config = replace(config, metrics=config.metrics if metrics is None else tuple(metrics), out=str(out))
     items, records, stores = old.items(), old.records(), {m: Store(old.replays(m)) for m in config.suite.modes}
-    job = Job(config, None, judge_only=True)
+    job = Job(config, None, metrics_only=True)
     before, now = old.digests(), digests_of(config, job.source, items)
     if not old.former:
         refuse_differences({DATA: before[DATA]}, {DATA: now[DATA]}, old.path, "cannot be judged again")
@@ -57,9 +57,9 @@ def rescore(
                 for item in items:
                     driven = records.get((item.row.token, mode))
                     # a drive that only a metric failed on was kept
-                    judged = driven is None or driven["status"] == "ok"
-                    again = judged or (driven or {}).get("failure", {}).get("stage") == "metrics"
-                    part.add(_judge(job, store, item, mode) if again else driven or {})
+                    was_driven = driven is None or driven["status"] == "ok"
+                    again = was_driven or (driven or {}).get("failure", {}).get("stage") == "metrics"
+                    part.add(_score_again(job, store, item, mode) if again else driven or {})
                     bar.add(1)
             part.commit()
         return finish(config, stored_tree(config), new, items)
@@ -87,8 +87,8 @@ def _judging(digests: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in digests.items() if k.startswith(("code.", "metrics"))}
 
 
-def _judge(job: Job, store: Store, item: Any, mode: str) -> Mapping[str, Any]:
+def _score_again(job: Job, store: Store, item: Any, mode: str) -> Mapping[str, Any]:
     rollout = read_rollout(store, item.row.token, job.source)
     # The window and type under which it was scored, whatever the source would choose now.
     scenario = job.source.scenario(item.row, item.type, item.window_us)
-    return {**job.judge(item, replace(rollout, scenario=scenario), mode), "timings": {}}
+    return {**job.score_rollout(item, replace(rollout, scenario=scenario), mode), "timings": {}}

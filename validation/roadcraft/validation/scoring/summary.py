@@ -98,7 +98,7 @@ def summarize(
 
 def _challenge(rows: Sequence[Record]) -> dict[str, Any]:
     out = _figures(rows)
-    out["metrics"] = {name: _metric(rows, name) for name in _judged(rows)}
+    out["metrics"] = {name: _metric(rows, name) for name in _scored_metrics(rows)}
     out["types"] = {}
     for kind in sorted({r["type"] for r in rows}):
         mine = [r for r in rows if r["type"] == kind]
@@ -111,7 +111,7 @@ def _challenge(rows: Sequence[Record]) -> dict[str, Any]:
     return out
 
 
-def _judged(rows: Sequence[Record]) -> list[str]:
+def _scored_metrics(rows: Sequence[Record]) -> list[str]:
     """Metrics with a score or a value in at least one scenario, sorted."""
     return sorted({m["name"] for r in rows for m in r["metrics"] if m["score"] is not None or m["stats"]})
 

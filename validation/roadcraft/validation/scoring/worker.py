@@ -97,7 +97,7 @@ def _announce_compiling(say: Any) -> None:
 
     from roadcraft.core import kernel_files
 
-    kernel_files.tell = lambda text: say({"note": text})
+    kernel_files.report = lambda text: say({"note": text})
 
     class Teller(events.Listener):
         def on_start(self, event: Any) -> None:

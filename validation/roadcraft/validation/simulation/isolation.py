@@ -35,7 +35,7 @@ def is_fault(raised: BaseException) -> bool:
     return not isinstance(raised, KeyboardInterrupt) or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def told(raised: BaseException) -> str:
+def error_text(raised: BaseException) -> str:
     """``ZeroDivisionError: division by zero``: one line for what plugin code raised."""
     try:
         words = " ".join(str(raised).split())

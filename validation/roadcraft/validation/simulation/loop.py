@@ -30,7 +30,7 @@ from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.controllers import Controller, Driven, FollowLog, Perfect, TwoStage
-from roadcraft.validation.simulation.isolation import Parts, isolated, told
+from roadcraft.validation.simulation.isolation import Parts, error_text, isolated
 from roadcraft.validation.simulation.plan_check import check, contiguous, driven
 from roadcraft.validation.simulation.ragged import concat_objects
 from roadcraft.validation.simulation.recorder import Recorder, SameIdError
@@ -326,7 +326,7 @@ class _Run:
 
     def _note(self, parts: Parts[Any], step: int | None, stage: str) -> None:
         for r, error in parts.faults.items():
-            self._fail(int(self.rows[r]), step, stage, told(error), error)
+            self._fail(int(self.rows[r]), step, stage, error_text(error), error)
 
     def _survive(self, parts: Parts[Any], obs: ObservationBatch, step: int, stage: str) -> ObservationBatch:
         """Go on with the scenarios whose call went well; ``self.state`` is already theirs when a planner was called."""

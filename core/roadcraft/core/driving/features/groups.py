@@ -38,7 +38,7 @@ from roadcraft.core.driving.features.kernels import (
     MapTensors,
     near_lanes,
     write_agents,
-    write_beside,
+    write_line_objects,
     write_map,
     write_static,
 )
@@ -163,13 +163,13 @@ class MapGroup(_OurGroup, FeatureGroup):
         if not self.config.links:
             return found
         after = "rows of lane that follow: the next piece, or the first ones of the successors; -1 where none in view"
-        beside = "rows of lane to the left and to the right in the same road block, -1 where none in view"
+        sides = "rows of lane to the left and to the right in the same road block, -1 where none in view"
         long = "center and direction of the long axis"
         own = "crosswalk in the frame of crosswalk_pose"
         return found | {
             "lane_id": FeatureTensor("the map's piece plus one, 0 where unused", (n,), None, "int64", "", _SAME),
             "lane_next": FeatureTensor(after, (n, "map.links"), None, "int64", "", _SAME, rows_of=n),
-            "lane_side": FeatureTensor(beside, (n, 2), None, "int64", "", Mirror(swap=((0, 1),)), rows_of=n),
+            "lane_side": FeatureTensor(sides, (n, 2), None, "int64", "", Mirror(swap=((0, 1),)), rows_of=n),
             "lane_pose": FeatureTensor("pose at the middle point", (n,), PoseColumn, "float64", "map", _MAP_POSES),
             "lane_shape": FeatureTensor(
                 "the piece in the frame of lane_pose", (n, p), LaneColumn, "float32", "lane_pose", _EDGES
@@ -219,7 +219,7 @@ class ReferenceLineGroup(_OurGroup, FeatureGroup):
         info, lines = ReferenceInfoColumn, Mirror(lines=True)
         points = Mirror(negate=(ReferenceColumn.Y, ReferenceColumn.SIN), lines=True)
         ahead = Mirror(negate=(info.LATERAL, info.HEADING_SIN), lines=True)
-        beside = Mirror(negate=(FrenetColumn.OFFSET, FrenetColumn.OFFSET_RATE), lines=True)
+        of_objects = Mirror(negate=(FrenetColumn.OFFSET, FrenetColumn.OFFSET_RATE), lines=True)
         return {
             "reference": FeatureTensor("points of the lines", (r, p), ReferenceColumn, mirror=points),
             "reference_mask": FeatureTensor("whether the point lies on the map", (r, p), None, "bool", "", lines),
@@ -230,10 +230,10 @@ class ReferenceLineGroup(_OurGroup, FeatureGroup):
                 "the ego on the line, and what lies ahead", (r,), info, frame="line", mirror=ahead
             ),
             "reference_agent": FeatureTensor(
-                "agents beside each line", (r, a), FrenetColumn, frame="line", mirror=beside
+                "agents beside each line", (r, a), FrenetColumn, frame="line", mirror=of_objects
             ),
             "reference_static": FeatureTensor(
-                "static objects likewise", (r, s), FrenetColumn, frame="line", mirror=beside
+                "static objects likewise", (r, s), FrenetColumn, frame="line", mirror=of_objects
             ),
         }
 
@@ -244,7 +244,7 @@ class ReferenceLineGroup(_OurGroup, FeatureGroup):
         if not write_references(*given, _NOWHERE):
             write_references(*given, near_lanes(ego[Ego.X], ego[Ego.Y], fm.pieces))
         objects = (out[k] for k in ("agent", "agent_valid", "agent_size", "static", "static_mask"))
-        write_beside(b, agents, static, line, valid, *objects)
+        write_line_objects(b, agents, static, line, valid, *objects)
 
 
 class RasterGroup(_OurGroup, FeatureGroup):

@@ -240,7 +240,7 @@ def _write_crosswalks(b: int, out: MapTensors, ego: F64, radius: float, outlines
 
 
 @njit(cache=True, nogil=True)
-def write_beside(
+def write_line_objects(
     b: int, out_agent: F32, out_static: F32, line: F32, line_valid: Bool, agent: F32, agent_valid: Bool,
     agent_size: F32, static: F32, static_mask: Bool,
 ) -> None:  # fmt: skip

@@ -52,7 +52,7 @@ def build_lane_graph(map_data: MapData, fm: FeatureMap) -> LaneGraph:
     pose, walk_pose = _piece_pose(fm.pieces.points[:, :, :2]), _outline_pose(fm.crosswalks)
     return LaneGraph(
         following=_following(fm, count, first),
-        side=np.stack([_beside(map_data, fm, count, first, step) for step in (-1, 1)], 1),
+        side=np.stack([_adjacent_pieces(map_data, fm, count, first, step) for step in (-1, 1)], 1),
         pose=pose,
         shape=_into(fm.pieces.points, pose),
         crosswalk_pose=walk_pose,
@@ -71,7 +71,7 @@ def _following(fm: FeatureMap, count: I64, first: I64) -> Ragged:
     return Ragged(values.astype(np.int64), offsets_of(np.bincount(source, minlength=len(fm.pieces.lane))))
 
 
-def _beside(map_data: MapData, fm: FeatureMap, count: I64, first: I64, step: int) -> I64:
+def _adjacent_pieces(map_data: MapData, fm: FeatureMap, count: I64, first: I64, step: int) -> I64:
     """For each piece the nearest piece of the lane ``step`` places to the right in the same block, by middle points; -1
     where there is none."""
     block, index = fm.lanes.block, map_data.lanes.lane_index

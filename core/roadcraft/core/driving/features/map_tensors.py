@@ -139,12 +139,12 @@ def build_feature_map(map_data: MapData, lane_points: int) -> FeatureMap:
 def rows_of(map_data: MapData, what: str, ids: I64) -> I64:
     """Rows of Lanes (``what`` = lanes) or RoadBlocks (blocks) with the given ids, -1 where unknown; the order of the
     ids is kept with the map."""
-    kept = vars(map_data).setdefault("_id_orders", {})
-    if what not in kept:
+    cache = vars(map_data).setdefault("_id_orders", {})
+    if what not in cache:
         known = getattr(map_data, what).id
         order = np.argsort(known, kind="stable").astype(np.int64)
-        kept[what] = np.ascontiguousarray(known[order]), order
-    ordered, row = kept[what]
+        cache[what] = np.ascontiguousarray(known[order]), order
+    ordered, row = cache[what]
     if len(ordered) == 0 or len(ids) == 0:
         return np.full(len(ids), -1, np.int64)
     at = np.minimum(np.searchsorted(ordered, ids), len(ordered) - 1)
@@ -257,7 +257,7 @@ def _resample(points: F64, offsets: I64, arc: F64, row: I64, share: F64, out: F6
     for i in range(len(row)):
         a, b = offsets[row[i]], offsets[row[i] + 1]
         if b - a < 2:
-            _beside(out[i], column)
+            _assume_edge(out[i], column)
             continue
         q = a
         for k in range(count):
@@ -271,7 +271,7 @@ def _resample(points: F64, offsets: I64, arc: F64, row: I64, share: F64, out: F6
 
 
 @njit(cache=True, nogil=True)
-def _beside(piece: F64, column: int) -> None:
+def _assume_edge(piece: F64, column: int) -> None:
     side = 1.0 if column == 2 else -1.0
     count = len(piece)
     for k in range(count):

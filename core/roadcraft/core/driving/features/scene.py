@@ -176,7 +176,7 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions |
                 past=rows,
                 goal=obs.goal[b] if obs.has_goal[b] else None,
                 layers=obs.layers[b] if obs.layers else NO_LAYERS,
-                conditions=_told(obs, b).merged_with(conditions or Conditions())
+                conditions=_conditions_of(obs, b).merged_with(conditions or Conditions())
                 if spec.instruction_words
                 else Conditions(),
                 stopped_time_s=float(stopped[b]),
@@ -185,7 +185,7 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions |
     return out
 
 
-def _told(obs: ObservationBatch, b: int) -> Conditions:
+def _conditions_of(obs: ObservationBatch, b: int) -> Conditions:
     """What an observation itself tells of scenario b."""
     x, y, heading = (float(v) for v in obs.goal[b])
     said = obs.instruction[b] if obs.instruction is not None else None

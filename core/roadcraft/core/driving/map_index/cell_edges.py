@@ -293,17 +293,17 @@ def one_in_cell(
     cx, cy = x0 + column * size, y0 + line * size
     corner, dx, dy = (cx, cy), x - cx, y - cy
     first, last = starts[cell], starts[cell + 1]
-    asked = -1
+    checked = -1
     for k in range(first, last):
         if entries[k] >> 1 == hint:
-            asked = k
+            checked = k
             if entries[k] & 1 or band[k, 2] < band[k, 0] * dx + band[k, 1] * dy < band[k, 3]:
                 return hint
             if holds_from_corner(points, edge, edge_at[k], edge_at[k + 1], odd[k], corner, x, y):
                 return hint
     for k in range(first, last):
         e = entries[k]
-        if k == asked or (choosy and not wanted[e >> 1]):
+        if k == checked or (choosy and not wanted[e >> 1]):
             continue
         if e & 1 or band[k, 2] < band[k, 0] * dx + band[k, 1] * dy < band[k, 3]:
             return int(e >> 1)

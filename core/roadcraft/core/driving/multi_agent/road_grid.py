@@ -43,12 +43,11 @@ class RoadField(NamedTuple):
     """M maps. grid (M, 3) float64: lower left corner, cell size; shape (M, 2) int64: columns, rows; head_at (M,) int64:
     first cell of each map.
 
-    head (C,) int32: -1 on the road, -2 off it, else a row of the ragged ``asked``: first (K + 1,) int64, asked (V,)
-    int32. Rows of maps with ``by_edges`` (M,) are segments, of which map m has ``segment_at[m]`` to ``segment_at[m + 1]
-    - 1``: ends (S, 4), link (S, 2), bends_left (S,) as in :class:`RoadEdges`. Rows of the others are entries (E): a
-    polygon's edges in the cell ``edge[edge_at[e]:edge_at[e + 1]]`` (first of two ``points``) and odd[e], whether the
-    cell's corner is inside.
-    """
+    head (C,) int32: -1 on the road, -2 off it, else a row of the ragged ``candidates``: first (K + 1,) int64,
+    candidates (V,) int32. Rows of maps with ``by_edges`` (M,) are segments, of which map m has ``segment_at[m]`` to
+    ``segment_at[m + 1] - 1``: ends (S, 4), link (S, 2), bends_left (S,) as in :class:`RoadEdges`. Rows of the others
+    are entries (E): a polygon's edges in the cell ``edge[edge_at[e]:edge_at[e + 1]]`` (first of two ``points``) and
+    odd[e], whether the cell's corner is inside."""
 
     by_edges: Mask
     grid: F64
@@ -56,7 +55,7 @@ class RoadField(NamedTuple):
     head_at: I64
     head: NDArray[np.int32]
     first: I64
-    asked: NDArray[np.int32]
+    candidates: NDArray[np.int32]
     segment_at: I64
     ends: F64
     link: NDArray[np.int32]
@@ -97,8 +96,8 @@ def field_of_edges(edges: RoadEdges, cell_m: float = CELL_M) -> RoadField:
     extent = np.maximum(ends[:, :2], ends[:, 2:]).max(axis=0) + _AROUND_M - low
     cell = max(cell_m, math.sqrt(float(extent[0] * extent[1]) / _MAX_CELLS))
     nx, ny = (int(n) for n in np.ceil(extent / cell))
-    head, first, asked = _bake(*edges, float(low[0]), float(low[1]), cell, nx, ny)
-    return _one(True, (low[0], low[1], cell), (nx, ny), head, first, asked, edges=edges)
+    head, first, candidates = _bake(*edges, float(low[0]), float(low[1]), cell, nx, ny)
+    return _one(True, (low[0], low[1], cell), (nx, ny), head, first, candidates, edges=edges)
 
 
 def field_of_layer(layer: PolygonLayer) -> RoadField:
@@ -113,9 +112,9 @@ def field_of_layer(layer: PolygonLayer) -> RoadField:
     head = np.where(covers, ON, OFF).astype(np.int32)
     head[ask] = np.arange(int(ask.sum()))
     first = np.concatenate([[0], np.cumsum(count[ask])])
-    asked = entries[np.repeat(ask, count)]
+    candidates = entries[np.repeat(ask, count)]
     grid, polygons = cells.layer, (cells.layer.points, cells.edge_at, cells.edge, cells.odd)
-    return _one(False, (grid.x, grid.y, grid.cell), (grid.nx, grid.ny), head, first, asked, polygons=polygons)
+    return _one(False, (grid.x, grid.y, grid.cell), (grid.nx, grid.ny), head, first, candidates, polygons=polygons)
 
 
 def _dense(layer: PolygonLayer) -> tuple[I64, NDArray[np.int32]]:
@@ -132,12 +131,12 @@ def _dense(layer: PolygonLayer) -> tuple[I64, NDArray[np.int32]]:
     return dense, np.argsort(np.repeat(cell, count[used]), kind="stable").astype(np.int32)
 
 
-def _one(by_edges, grid, shape, head, first, asked, edges=None, polygons=None) -> RoadField:  # type: ignore[no-untyped-def]
+def _one(by_edges, grid, shape, head, first, candidates, edges=None, polygons=None) -> RoadField:  # type: ignore[no-untyped-def]
     ends, link, bends = edges or (np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0))
     points, edge_at, edge, odd = polygons or (np.zeros((0, 2)), np.zeros(1), np.zeros(0), np.zeros(0))
     return RoadField(
         frozen([by_edges], np.bool_), frozen([grid]), frozen([shape], np.int64), frozen([0], np.int64),
-        frozen(head, np.int32), frozen(first, np.int64), frozen(asked, np.int32),
+        frozen(head, np.int32), frozen(first, np.int64), frozen(candidates, np.int32),
         frozen([0, len(ends)], np.int64), frozen(ends), frozen(link, np.int32), frozen(bends, np.bool_),
         frozen(points), frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_),
     )  # fmt: skip
@@ -162,14 +161,14 @@ def join(fields: Sequence[RoadField]) -> RoadField:
                 head_at=f.head_at + cells,
                 head=np.where(listed, f.head + lists, f.head),
                 first=f.first[:-1] + values,
-                asked=f.asked + np.where(by, segments, entries),
+                candidates=f.candidates + np.where(by, segments, entries),
                 segment_at=f.segment_at[:-1] + segments,
                 link=np.where(f.link >= 0, f.link + segments, f.link),
                 edge_at=f.edge_at[:-1] + edges,
                 edge=f.edge + points,
             )
         )
-        cells, lists, values = cells + len(f.head), lists + len(lengths), values + len(f.asked)
+        cells, lists, values = cells + len(f.head), lists + len(lengths), values + len(f.candidates)
         segments, points = segments + len(f.ends), points + len(f.points)
         edges, entries = edges + len(f.edge), entries + len(f.odd)
     ends = {"first": values, "segment_at": segments, "edge_at": edges}
@@ -197,7 +196,7 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
     # Arrays are taken from the tuple once: each taking counts references, which costs more than a look-up.
     by_edges, x0, y0, cell = field.by_edges[m], field.grid[m, 0], field.grid[m, 1], field.grid[m, 2]
     nx, ny, at, head = field.shape[m, 0], field.shape[m, 1], field.head_at[m], field.head
-    first, asked, ends, link, bends_left = field.first, field.asked, field.ends, field.link, field.bends_left
+    first, candidates, ends, link, bends_left = field.first, field.candidates, field.ends, field.link, field.bends_left
     points_of, edge, edge_at, odd = field.points, field.edge, field.edge_at, field.odd
     segments, last_segment = field.segment_at[m], field.segment_at[m + 1]
     for i in range(len(wanted)):
@@ -218,12 +217,12 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
             if known < 0:
                 out[i, k] = known == OFF
             elif by_edges:
-                out[i, k] = right_of_listed(ends, link, bends_left, asked, first[known], first[known + 1], x, y)
+                out[i, k] = right_of_listed(ends, link, bends_left, candidates, first[known], first[known + 1], x, y)
             else:
                 corner = (x0 + c * cell, y0 + r * cell)
                 out[i, k] = True
                 for n in range(first[known], first[known + 1]):
-                    e = asked[n]
+                    e = candidates[n]
                     if holds_from_corner(points_of, edge, edge_at[e], edge_at[e + 1], odd[e], corner, x, y):
                         out[i, k] = False
                         break
@@ -243,7 +242,7 @@ def _bake(
     nx: int,
     ny: int,
 ) -> tuple[NDArray[np.int32], I64, NDArray[np.int32]]:
-    """``head``, ``first`` and ``asked`` of a grid."""
+    """``head``, ``first`` and ``candidates`` of a grid."""
     levels = 0
     while (1 << levels) < max(nx, ny):
         levels += 1
@@ -257,7 +256,7 @@ def _bake(
     stack[0, 2] = 1
     top = 1
     head = np.empty(nx * ny, np.int32)
-    first, asked = np.zeros(1024, np.int64), np.empty(4096, np.int32)
+    first, candidates = np.zeros(1024, np.int64), np.empty(4096, np.int32)
     lists = 0
     while top > 0:
         top -= 1
@@ -273,10 +272,10 @@ def _bake(
             if side == 0:
                 if lists + 2 > len(first):
                     first = _longer(first, lists + 1)
-                if first[lists] + count > len(asked):
-                    asked = _longer(asked, first[lists] + count)
+                if first[lists] + count > len(candidates):
+                    candidates = _longer(candidates, first[lists] + count)
                 for k in range(count):
-                    asked[first[lists] + k] = near[level, k]
+                    candidates[first[lists] + k] = near[level, k]
                 first[lists + 1] = first[lists] + count
                 code = lists
                 lists += 1
@@ -290,7 +289,7 @@ def _bake(
             if c < nx and r < ny:
                 stack[top, 0], stack[top, 1], stack[top, 2] = c, r, level + 1
                 top += 1
-    return head, first[: lists + 1].copy(), asked[: first[lists]].copy()
+    return head, first[: lists + 1].copy(), candidates[: first[lists]].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -318,12 +317,12 @@ def _keep_near(
     for k in range(count):
         distances[k] = math.sqrt(squared_distance(ends, before[k], cx, cy))
         least = min(least, distances[k])
-    bound, kept = least + 2.0 * math.sqrt(2.0) * half + CLEAR_M, 0
+    bound, near_count = least + 2.0 * math.sqrt(2.0) * half + CLEAR_M, 0
     for k in range(count):
         if distances[k] <= bound:
-            out[kept] = before[k]
-            kept += 1
-    return kept
+            out[near_count] = before[k]
+            near_count += 1
+    return near_count
 
 
 @njit(cache=True, nogil=True)

@@ -24,7 +24,9 @@ class __CLASS__(AgentPolicy):
             rows = objects.rows(int(scenario.frames[0]))
             of = objects.track[rows]
             velocity = self.config.pace * objects.velocity[rows]
-            seen.append((tracks.id[of], tracks.kind[of], tracks.vehicle[of], tracks.unit[of], objects.box[rows], velocity))
+            seen.append(
+                (tracks.id[of], tracks.kind[of], tracks.vehicle[of], tracks.unit[of], objects.box[rows], velocity)
+            )
         return [None] * len(scenarios), stack_objects(seen)
 
     def step(

@@ -1,4 +1,5 @@
-"""The command ``roadcraft __NAME__``. ``--help`` loads this module, so what is heavy is imported in the function."""
+"""The command ``roadcraft __NAME__``. ``--help`` loads this module, so what is heavy is imported in the
+function."""
 
 from pathlib import Path
 from typing import Annotated

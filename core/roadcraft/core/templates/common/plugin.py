@@ -1,4 +1,5 @@
-"""What this package provides to roadcraft. Imports nothing heavy: the strings are loaded when the plugin is chosen."""
+"""What this package provides to roadcraft. Imports nothing heavy: the strings are loaded when the plugin is
+chosen."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,8 +9,8 @@ from roadcraft.core import __IMPORTS__
 
 @dataclass(frozen=True)
 class __CLASS__Config:
-    """Settings of ``__NAME__``; each is checked, with its type and range, before anything runs, and listed with its
-    text."""
+    """Settings of ``__NAME__``; each is checked, with its type and range, before anything runs, and
+    listed with its text."""
 
 __FIELDS__
 

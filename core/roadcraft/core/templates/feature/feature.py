@@ -1,13 +1,25 @@
-"""The feature group `__NAME__`: the nearest object ahead, as an example. An encoder or model reads it once its features() asks for it:
+"""The feature group `__NAME__`: the nearest object ahead, as an example. An encoder or model reads it
+once its features() asks for it:
 
-    FeatureSpec({"__NAME__": {"corridor_m": 1.5}}, agents=16, ...)    ->    features["__NAME__"] (B, 3), features["__NAME___valid"] (B,)
+    FeatureSpec({"__NAME__": {"corridor_m": 1.5}}, agents=16, ...)
+
+gives features["__NAME__"] (B, 3) and features["__NAME___valid"] (B,).
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from roadcraft.core import Ego, FeatureColumn, FeatureGroup, Features, FeatureSpec, FeatureTensor, Mirror, SceneArrays
+from roadcraft.core import (
+    Ego,
+    FeatureColumn,
+    FeatureGroup,
+    Features,
+    FeatureSpec,
+    FeatureTensor,
+    Mirror,
+    SceneArrays,
+)
 
 
 class __CLASS__Column(FeatureColumn):
@@ -17,17 +29,20 @@ class __CLASS__Column(FeatureColumn):
 
 
 class __CLASS__(FeatureGroup):
-    version = 1  # raise it when the meaning of a tensor changes: checkpoints trained with another are then refused
+    version = 1  # raise it when the meaning of a tensor changes; checkpoints of another version are refused
 
     def tensors(self) -> Mapping[str, FeatureTensor]:
-        mirror = Mirror(negate=(__CLASS__Column.OFFSET,))  # what changes sign where left and right are exchanged
+        # columns that change sign where left and right are exchanged
+        mirror = Mirror(negate=(__CLASS__Column.OFFSET,))
         return {
-            "__NAME__": FeatureTensor("the nearest object ahead", (), __CLASS__Column, mirror=mirror),
+            "__NAME__": FeatureTensor(
+                "the nearest object ahead", (), __CLASS__Column, mirror=mirror
+            ),
             "__NAME___valid": FeatureTensor("whether there is one", (), None, "bool", "", Mirror()),
         }
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
-        # rows of the present frame; scene also holds the earlier ones, the ego's past, lights, route, goal and map
+        # rows of the present frame; scene also holds earlier frames, the ego's past, lights, route, goal, map
         first, last = scene.frames[-1]
         c, s = np.cos(scene.ego[Ego.HEADING]), np.sin(scene.ego[Ego.HEADING])
         dx, dy = (scene.box[first:last, :2] - scene.ego[:2]).T

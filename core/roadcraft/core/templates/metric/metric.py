@@ -19,5 +19,9 @@ class __CLASS__(Metric):
         over = speed > self.config.bound_mps
         events = (Event(int(np.argmax(over)), f"faster than {self.config.bound_mps} m/s"),) if over.any() else ()
         return MetricResult(
-            "__NAME__", float(1.0 - over.mean()), {"max_speed": float(speed.max())}, Series(drive.time_us, speed, "m/s"), events
+            "__NAME__",
+            float(1.0 - over.mean()),
+            {"max_speed": float(speed.max())},
+            Series(drive.time_us, speed, "m/s"),
+            events,
         )

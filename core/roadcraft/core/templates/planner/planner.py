@@ -17,11 +17,12 @@ class __CLASS__(Planner):
         """All scenarios at once: B rows, one candidate each, 8 s in steps of 0.1 s."""
         t = np.arange(81) * 0.1
         speed = np.maximum(obs.ego[:, None, Ego.VX] - self.config.deceleration_mps2 * t, 0.0)  # (B, T)
-        way = np.concatenate([np.zeros((len(obs), 1)), np.cumsum(0.05 * (speed[:, 1:] + speed[:, :-1]), 1)], 1)
+        steps = 0.05 * (speed[:, 1:] + speed[:, :-1])
+        distance = np.concatenate([np.zeros((len(obs), 1)), np.cumsum(steps, 1)], 1)
         heading = obs.ego[:, None, Ego.HEADING]
         states = np.repeat(obs.ego[:, None], len(t), 1)
-        states[:, :, Ego.X] += way * np.cos(heading)
-        states[:, :, Ego.Y] += way * np.sin(heading)
+        states[:, :, Ego.X] += distance * np.cos(heading)
+        states[:, :, Ego.Y] += distance * np.sin(heading)
         states[:, :, Ego.VX] = speed
         time_us = obs.time_us[:, None] + (t * 1e6).round().astype(np.int64)
         return Plan(time_us, states[:, None], np.zeros((len(obs), 1))), state

@@ -10,7 +10,8 @@ from roadcraft.core import Losses, Prediction, Recipe, SceneEncoding
 
 
 class __CLASS__(Recipe):
-    """AdamW with a linear decay; other road users are seen with noise; how sure the network is of its choice is logged."""
+    """AdamW with a linear decay; other road users are seen with noise; how sure the network is of its choice is
+    logged."""
 
     def groups(self, parameters: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
         return [{"params": list(parameters.values())}]

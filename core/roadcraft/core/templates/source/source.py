@@ -1,7 +1,8 @@
 """A source that reads tables: one CSV file per log, and ``lanes.json`` beside them.
 
-A row of a log is one object at one time: time_s, id, kind (a name of ``ObjectKind``), x, y, heading, length, width, vx, vy
-in one metric frame; the ego has the id ``ego``. ``lanes.json`` is a list of lanes: id, points, width, limit_mps, next.
+A row of a log is one object at one time: time_s, id, kind (a name of ``ObjectKind``), x, y, heading, length,
+width, vx, vy in one metric frame; the ego has the id ``ego``. ``lanes.json`` is a list of lanes: id, points,
+width, limit_mps, next.
 """
 
 import csv
@@ -13,8 +14,28 @@ from pathlib import Path
 import numpy as np
 
 from roadcraft.core import (
-    EGO_SIZE, F64, AreaKind, Areas, DataError, Drive, Ego, LaneKind, Lanes, LightFrames, Lines, MapData, ObjectFrames,
-    ObjectKind, Polygons, Polylines, Ragged, RoadBlocks, ScenarioRow, ScenarioSource, Scenes, Tracks,
+    EGO_SIZE,
+    F64,
+    AreaKind,
+    Areas,
+    DataError,
+    Drive,
+    Ego,
+    LaneKind,
+    Lanes,
+    LightFrames,
+    Lines,
+    MapData,
+    ObjectFrames,
+    ObjectKind,
+    Polygons,
+    Polylines,
+    Ragged,
+    RoadBlocks,
+    ScenarioRow,
+    ScenarioSource,
+    Scenes,
+    Tracks,
 )
 
 from __PACKAGE__.plugin import __CLASS__Config
@@ -38,9 +59,10 @@ class __CLASS__(ScenarioSource):
         starts = range(int(drive.time_us[0]), int(drive.time_us[-1]) - window_us + 1, window_us)
         return [
             ScenarioRow(
-                token=f"{drive.token[np.searchsorted(drive.time_us, first)]:016x}", tags=("unknown",), log=log, split="all",
-                map_name=drive.map_name, source=self.name, licence=LICENCE, anchor_us=first, interval_us=drive.interval_us,
-                stride=1, has_goal=False, first_us=first, last_us=first + window_us,
+                token=f"{drive.token[np.searchsorted(drive.time_us, first)]:016x}", tags=("unknown",), log=log,
+                split="all", map_name=drive.map_name, source=self.name, licence=LICENCE, anchor_us=first,
+                interval_us=drive.interval_us, stride=1, has_goal=False, first_us=first,
+                last_us=first + window_us,
             )
             for first in starts
         ]  # fmt: skip
@@ -58,12 +80,14 @@ class __CLASS__(ScenarioSource):
         frames = np.array([frame[float(r["time_s"])] for r in others], np.int64)
         return Drive(
             name=log, map_name=self._map.name, source=self.name, licence=LICENCE, vehicle=self.config.vehicle,
-            interval_us=round(float(np.median(np.diff(time_s))) * 1e6), time_us=(time_s * 1e6).round().astype(np.int64),
+            interval_us=round(float(np.median(np.diff(time_s))) * 1e6),
+            time_us=(time_s * 1e6).round().astype(np.int64),
             token=np.array([_number(f"{log} {i}") for i in range(len(time_s))], np.uint64), ego=ego,
             joints=np.zeros((len(time_s), 0)),
             tracks=Tracks(
-                id=np.array([_number(n) for n in names], np.uint64), kind=np.array([kinds[n] for n in names], np.uint8),
-                vehicle=np.arange(len(names)), unit=np.zeros(len(names), np.uint8), height_m=np.full(len(names), 1.6),
+                id=np.array([_number(n) for n in names], np.uint64),
+                kind=np.array([kinds[n] for n in names], np.uint8), vehicle=np.arange(len(names)),
+                unit=np.zeros(len(names), np.uint8), height_m=np.full(len(names), 1.6),
             ),
             objects=ObjectFrames(
                 offsets=np.searchsorted(frames, np.arange(len(time_s) + 1)),
@@ -71,8 +95,12 @@ class __CLASS__(ScenarioSource):
                 box=np.array([[float(r[c]) for c in BOX] for r in others]).reshape(-1, 5),
                 velocity=np.array([[float(r[c]) for c in VELOCITY] for r in others]).reshape(-1, 2),
             ),
-            lights=LightFrames(np.zeros(len(time_s) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)),
-            scenes=Scenes(np.zeros(1, np.int64), Ragged.build([[]]), np.zeros((1, 3)), np.zeros(1, np.bool_), (log,)),
+            lights=LightFrames(
+                np.zeros(len(time_s) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)
+            ),
+            scenes=Scenes(
+                np.zeros(1, np.int64), Ragged.build([[]]), np.zeros((1, 3)), np.zeros(1, np.bool_), (log,)
+            ),
             tag_frame=np.zeros(0, np.int64), tag_type=np.zeros(0, np.int64), tag_names=(),
         )  # fmt: skip
 
@@ -82,7 +110,9 @@ class __CLASS__(ScenarioSource):
     def _ego(self, time_s: F64, rows: list[dict[str, str]], path: Path) -> F64:
         """Ego states (F, 10): the rear axle's pose, velocity and acceleration along the body."""
         if [float(r["time_s"]) for r in rows] != time_s.tolist():
-            raise DataError("the ego is not seen once at each time", where=str(path), remedy="a row with id ego per time")
+            raise DataError(
+                "the ego is not seen once at each time", where=str(path), remedy="a row with id ego per time"
+            )
         x, y, heading, vx, vy = (np.array([float(r[c]) for r in rows]) for c in ("x", "y", "heading", *VELOCITY))
         ego = np.zeros((len(rows), EGO_SIZE))
         ego[:, Ego.X], ego[:, Ego.Y], ego[:, Ego.HEADING] = x, y, heading
@@ -98,19 +128,27 @@ class __CLASS__(ScenarioSource):
         row = {lane["id"]: i for i, lane in enumerate(lanes)}
         ids, count = np.array(list(row), np.int64), len(lanes)
         center = [np.array(lane["points"], np.float64) for lane in lanes]
-        left, right = ([_beside(c, side * lane["width"]) for c, lane in zip(center, lanes)] for side in (0.5, -0.5))
+        left, right = (
+            [_beside(c, side * lane["width"]) for c, lane in zip(center, lanes)] for side in (0.5, -0.5)
+        )
         surface = Polygons.build([[np.concatenate([a, b[::-1], a[:1]])] for a, b in zip(left, right)])
         after = [[row[n] for n in lane["next"]] for lane in lanes]
         before = [[i for i, n in enumerate(after) if k in n] for k in range(count)]
-        own, none, kind = Ragged.build([[i] for i in range(count)]), np.full(count, -1), np.full(count, LaneKind.LANE, np.uint8)
+        own, none, kind = (
+            Ragged.build([[i] for i in range(count)]),
+            np.full(count, -1),
+            np.full(count, LaneKind.LANE, np.uint8),
+        )
         return MapData(
             name=self.folder.name, version="1", source=self.name, licence=LICENCE, epsg=0,
             lanes=Lanes(
                 id=ids, kind=kind, block=np.arange(count), lane_index=np.zeros(count, np.int64),
-                speed_limit_mps=np.array([lane["limit_mps"] for lane in lanes]), has_speed_limit=np.ones(count, np.bool_),
-                has_light=np.zeros(count, np.bool_), polygons=surface, centerlines=Polylines.build(center),
+                speed_limit_mps=np.array([lane["limit_mps"] for lane in lanes]),
+                has_speed_limit=np.ones(count, np.bool_), has_light=np.zeros(count, np.bool_),
+                polygons=surface, centerlines=Polylines.build(center),
                 left=Polylines.build(left), right=Polylines.build(right), successors=Ragged.build(after),
-                predecessors=Ragged.build(before), stops=Ragged.build([[]] * count), left_line=none, right_line=none,
+                predecessors=Ragged.build(before), stops=Ragged.build([[]] * count), left_line=none,
+                right_line=none,
             ),
             blocks=RoadBlocks(
                 id=ids, kind=kind, polygons=surface, lanes=own, successors=Ragged.build(after),

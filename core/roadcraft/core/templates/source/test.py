@@ -15,7 +15,13 @@ class Test__CLASS__(SourceConformance):
     @pytest.fixture
     def source(self, tmp_path: Path) -> ScenarioSource:
         """A log of 20 s on one straight lane: the ego, and a car 30 m ahead that keeps its distance."""
-        lane = {"id": 1, "points": [[x, 0.0] for x in range(0, 500, 10)], "width": 3.5, "limit_mps": 13.4, "next": []}
+        lane = {
+            "id": 1,
+            "points": [[x, 0.0] for x in range(0, 500, 10)],
+            "width": 3.5,
+            "limit_mps": 13.4,
+            "next": [],
+        }
         (tmp_path / "lanes.json").write_text(json.dumps([lane]))
         with (tmp_path / "log.csv").open("w", newline="") as file:
             out = csv.writer(file)

@@ -64,10 +64,10 @@ class Layer(nn.Module):
         mine, others = self.own(self.norm(x)).split(3 * d, -1)
         query, key, value = self._parts(mine.reshape(m * a, t, 3 * d))
         memory = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        told, _ = attend(query, *memory, self._ago(t, memory[0].shape[2]) + past_mask)
+        attended, _ = attend(query, *memory, self._ago(t, memory[0].shape[2]) + past_mask)
         seen = context.attend(others.transpose(1, 2).reshape(m * t, a, 3 * d), index, self.bias.weight)
         seen = seen.view(m, t, a, -1).transpose(1, 2)
-        x = x + self.dropout(self.gather(torch.cat([told.view(m, a, t, d), seen], -1)))
+        x = x + self.dropout(self.gather(torch.cat([attended.view(m, a, t, d), seen], -1)))
         return x + self.dropout(self.feed_forward(self.norm_out(x))), memory
 
     def _parts(self, x: Tensor) -> Tensor:

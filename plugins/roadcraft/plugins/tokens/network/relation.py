@@ -21,8 +21,8 @@ class Relation(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         with torch.no_grad():
-            told = channels(query, key)
-        return functional.relu(self.embed(told))
+            relative = channels(query, key)
+        return functional.relu(self.embed(relative))
 
 
 def channels(query: Tensor, key: Tensor) -> Tensor:

@@ -56,32 +56,32 @@ _room_for = njit(cache=True, nogil=True, inline="always")(room_for)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _told(at: F32, x: F32, y: F32, c: F32, s: F32, count: int, told: F32) -> None:
-    """Fills told (PLACE, W) with ``relation.channels`` of the first ``count`` poses x, y, c, s (W,), seen from at
+def _write_channels(at: F32, x: F32, y: F32, c: F32, s: F32, count: int, place: F32) -> None:
+    """Fills place (PLACE, W) with ``relation.channels`` of the first ``count`` poses x, y, c, s (W,), seen from at
     (4,)."""
     x0, y0, c0, s0 = at[0], at[1], at[2], at[3]
     for n in range(count):
         dx, dy = x[n] - x0, y[n] - y0
         ahead, left = c0 * dx + s0 * dy, c0 * dy - s0 * dx
-        told[0, n], told[1, n] = COARSE * ahead, COARSE * left
-        told[2, n], told[3, n] = FINE * ahead / (ONE + FINE * abs(ahead)), FINE * left / (ONE + FINE * abs(left))
-        told[4, n], told[5, n] = (
+        place[0, n], place[1, n] = COARSE * ahead, COARSE * left
+        place[2, n], place[3, n] = FINE * ahead / (ONE + FINE * abs(ahead)), FINE * left / (ONE + FINE * abs(left))
+        place[4, n], place[5, n] = (
             FINEST * ahead / (ONE + FINEST * abs(ahead)),
             FINEST * left / (ONE + FINEST * abs(left)),
         )
-        told[6, n], told[7, n] = c0 * c[n] + s0 * s[n], c0 * s[n] - s0 * c[n]
-        told[8, n] = NEAR_M / (NEAR_M + np.sqrt(ahead * ahead + left * left))
+        place[6, n], place[7, n] = c0 * c[n] + s0 * s[n], c0 * s[n] - s0 * c[n]
+        place[8, n] = NEAR_M / (NEAR_M + np.sqrt(ahead * ahead + left * left))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _related(told: F32, weight: F32, bias: F32, count: int, out: F32) -> None:
+def _related(place: F32, weight: F32, bias: F32, count: int, out: F32) -> None:
     """Fills out (R, W): relu of a linear layer of told, weight (R, PLACE), bias (R,)."""
     for r in range(out.shape[0]):
         b, w = bias[r], weight[r]
         w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
         for n in range(count):
-            a = b + w0 * told[0, n] + w1 * told[1, n] + w2 * told[2, n] + w3 * told[3, n] + w4 * told[4, n]
-            a = a + w5 * told[5, n] + w6 * told[6, n] + w7 * told[7, n] + w8 * told[8, n]
+            a = b + w0 * place[0, n] + w1 * place[1, n] + w2 * place[2, n] + w3 * place[3, n] + w4 * place[4, n]
+            a = a + w5 * place[5, n] + w6 * place[6, n] + w7 * place[7, n] + w8 * place[8, n]
             out[r, n] = max(a, ZERO)
 
 
@@ -156,16 +156,16 @@ def _blocks(size: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _desk(heads: int, d: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, F32, F32, I64]:
+def _workspace(heads: int, d: int, rels: int, width: int) -> tuple[F32, F32, F32, F32, F32, F32, F32, F32, I64]:
     """What both passes write on, for one moment and actor after the other: along, across, places and who as of
     ``_lay_out``; told, with a row of ones, by which slopes of an offset are those of a weight; related, which lies
     along and across; a row of weights; lanes."""
-    told = np.ones((PLACE + 1, width), np.float32)
+    place = np.ones((PLACE + 1, width), np.float32)
     return (
         np.empty((heads * d, width), np.float32),
         np.zeros(heads * _blocks(d) * width * LANES, np.float32),
         np.empty((4, width), np.float32),
-        told,
+        place,
         np.empty((rels, width), np.float32),
         np.zeros(_blocks(rels) * width * LANES, np.float32),
         np.empty(width, np.float32),
@@ -230,7 +230,7 @@ def attention_into(seen: Seen, relation: RelationArrays, out: F32, shares: F32) 
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)
     scale = np.float32(1.0 / math.sqrt(d))
-    keys, values, places, told, related, related_across, row, lanes, who = _desk(heads, d, rels, width)
+    keys, values, places, place, related, related_across, row, lanes, who = _workspace(heads, d, rels, width)
     query = np.empty(d, np.float32)
     keep = shares.shape[3] > 0
     for g in range(moments):
@@ -239,8 +239,8 @@ def attention_into(seen: Seen, relation: RelationArrays, out: F32, shares: F32) 
         for a in range(actors):
             if not alive[g, a]:
                 continue
-            _told(pose[g, a], places[0], places[1], places[2], places[3], filled, told)
-            _related(told, embed, offset, filled, related)
+            _write_channels(pose[g, a], places[0], places[1], places[2], places[3], filled, place)
+            _related(place, embed, offset, filled, related)
             _lie_across(related, related_across, filled)
             got = out[g, a]
             got[:] = ZERO
@@ -277,11 +277,11 @@ def attention_back(
     heads, rels = weigh.shape
     d, width = size // heads, _room_for(scene.shape[1] + actors)
     scale = np.float32(1.0 / math.sqrt(d))
-    values, keys, places, told, related, related_across, row, lanes, who = _desk(heads, d, rels, width)
-    told_across = np.zeros(_blocks(PLACE + 1) * width * LANES, np.float32)
+    values, keys, places, place, related, related_across, row, lanes, who = _workspace(heads, d, rels, width)
+    place_across = np.zeros(_blocks(PLACE + 1) * width * LANES, np.float32)
     key_slope, value_slope = np.empty((size, width), np.float32), np.empty((size, width), np.float32)
     related_slope = np.empty((rels, width), np.float32)
-    query, told_slope = np.empty(d, np.float32), np.empty(PLACE + 1, np.float32)
+    query, place_slope = np.empty(d, np.float32), np.empty(PLACE + 1, np.float32)
     for g in range(moments):
         count = _lay_out(g, seen, d, 1, values, keys, places, who)
         filled = _room_for(count)
@@ -290,10 +290,10 @@ def attention_back(
         for a in range(actors):
             if not alive[g, a]:
                 continue
-            _told(pose[g, a], places[0], places[1], places[2], places[3], filled, told)
-            _related(told, embed, offset, filled, related)
+            _write_channels(pose[g, a], places[0], places[1], places[2], places[3], filled, place)
+            _related(place, embed, offset, filled, related)
             _lie_across(related, related_across, filled)
-            _lie_across(told, told_across, filled)
+            _lie_across(place, place_across, filled)
             related_slope[:, :filled] = ZERO
             for h in range(heads):
                 share = shares[g, a, h]
@@ -323,11 +323,11 @@ def attention_back(
             for r in range(rels):
                 for n in range(filled):
                     related_slope[r, n] = related_slope[r, n] if related[r, n] > ZERO else ZERO
-                told_slope[:] = ZERO
-                _gather(related_slope[r], told_across, 0, lanes, told_slope, filled)
+                place_slope[:] = ZERO
+                _gather(related_slope[r], place_across, 0, lanes, place_slope, filled)
                 for i in range(PLACE):
-                    embed_slope[r, i] += told_slope[i]
-                offset_slope[r] += told_slope[PLACE]
+                    embed_slope[r, i] += place_slope[i]
+                offset_slope[r] += place_slope[PLACE]
         b = g // (moments // scene.shape[0])
         for n in range(count):
             at = who[n] - scene.shape[1]

@@ -24,7 +24,7 @@ from roadcraft.plugins.training.config import AugmentConfig
 
 U8 = NDArray[np.uint8]
 AHEAD_M, AHEAD_STEP_M = 30.0, 5.0
-LOOK_S = 0.5  # between the moments that are compared
+SAMPLE_INTERVAL_S = 0.5  # between the moments that are compared
 LAST_MOVING = int(ObjectKind.BICYCLE)
 _mix64 = njit(cache=True, nogil=True)(mix64)
 _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
@@ -34,7 +34,7 @@ def drop_agents(scenes: LogScenes, scene: SceneArrays, frame: int, config: Augme
     """``scene``, made of ``scenes`` at ``frame``, without the agents that may go and are drawn: each with probability
     ``config.agent_dropout``, decided by ``draw`` in [0, 1) and its track."""
     drive = scenes.drive
-    every = max(round(LOOK_S * 1e6 / drive.interval_us), 1)
+    every = max(round(SAMPLE_INTERVAL_S * 1e6 / drive.interval_us), 1)
     last = min(frame + scenes.future_stride * scenes.spec.future_steps, len(drive) - 1)
     objects = _Objects(scenes.key, scenes.kind, drive.objects.box, drive.objects.offsets)
     steps = (frame, last, every)

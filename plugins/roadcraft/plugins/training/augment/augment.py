@@ -23,17 +23,17 @@ F32 = NDArray[np.float32]
 # Random numbers of a sample, uniform in [0, 1): whether it is displaced, by how much in x, y, heading and speed,
 # whether it is mirrored, which agents go,
 # what it is told (``maneuvers``), whether it starts late (``late_start``).
-DISPLACED, DX, DY, TURN, FASTER, MIRRORED, DROPPED, TOLD, LATE = range(9)
-DRAWS = 9
+DISPLACED, DX, DY, TURN, FASTER, MIRRORED, DROPPED, CONDITION, LATE = range(9)
+RANDOM_COUNT = 9
 NEAR_M = 30.0  # objects further off than this cannot be touched
 MOVING_MPS = 0.5  # below it a velocity has no heading
 X, Y, HEADING, SPEED, ACCEL = range(5)  # columns of a future
 _X, _Y, _HEADING, _VX, _AX = (int(c) for c in (Ego.X, Ego.Y, Ego.HEADING, Ego.VX, Ego.AX))
 
 
-def draws(seed: int, step: int, count: int) -> F64:
+def random_numbers(seed: int, step: int, count: int) -> F64:
     """The random numbers (count, DRAWS) of the samples of a step: a pure function of seed and step."""
-    return np.random.default_rng([seed, step, 1]).random((count, DRAWS))
+    return np.random.default_rng([seed, step, 1]).random((count, RANDOM_COUNT))
 
 
 def limits(config: AugmentConfig | None) -> F64:

@@ -18,7 +18,7 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.plugins.training.augment.augment import touches
 
 CLEAR_LONG_M, CLEAR_WIDE_M = 1.0, 0.3  # kept from others on each end and side, all the way
-LOOK_S = 0.5  # between the moments at which that is looked at
+SAMPLE_INTERVAL_S = 0.5  # between the moments at which that is looked at
 _VX = int(Ego.VX)
 
 
@@ -30,7 +30,7 @@ def grown(body: F64) -> F64:
 def stand_before(scenes: LogScenes, vehicle: Vehicle, frame: int, late_s: float) -> int:
     """The frame at most ``late_s`` before ``frame`` from whose ego state a late start can be made, or ``frame``."""
     d = scenes.drive
-    most, every = (max(round(t * 1e6 / d.interval_us), 1) for t in (late_s, LOOK_S))
+    most, every = (max(round(t * 1e6 / d.interval_us), 1) for t in (late_s, SAMPLE_INTERVAL_S))
     horizon = scenes.future_stride * scenes.spec.future_steps
     return int(latest_stand(d.ego, frame, most, horizon, every, grown(vehicle.box), d.objects.box, d.objects.offsets))
 

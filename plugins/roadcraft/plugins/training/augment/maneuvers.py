@@ -5,17 +5,17 @@ Everything is read off one sample: its features and its targets, in the ego fram
 of the horizon, at least 3 s; line 0 is the centreline ahead of the ego's lane, lines 1 and 2 those of the lanes to its
 left and right; lateral offsets are of the rear axle, left positive):
 
-==============
-=====================================================================================================================================
-change_left     ends within 1 m of line 1, looking along it (0.5 rad), more than 1.5 m to the left of line 0;
-change_right likewise turn_left       passes a connector and turns by more than 0.6 rad to the left; turn_right likewise
-go_straight     passes a connector, turns by less than 0.25 rad and goes at least 10 m stop            ends slower than
-0.3 m/s (a car that keeps standing keeps the command) pull_over       stops after at least 3 m, more than 0.8 m to the
-right of line 0 and not on line 2 follow          moves, has a moving vehicle ahead on line 0 within 3 s (at least 10 m)
-both now and at the end, and stays within 1.5 m of the line follow_truck    the same behind a vehicle longer than 7 m
-(then not ``follow``) keep_lane       goes at least 10 m within 1 m of line 0 although there is a lane beside it
-slow_down       ends at least 2 m/s slower, without stopping; speed_up likewise faster ==============
-=====================================================================================================================================
+- change_left: ends within 1 m of line 1, aligned with it (0.5 rad), more than 1.5 m to the left of line 0; change_right
+  likewise
+- turn_left: passes a connector and turns by more than 0.6 rad to the left; turn_right likewise
+- go_straight: passes a connector, turns by less than 0.25 rad and goes at least 10 m
+- stop: ends slower than 0.3 m/s (a car that keeps standing keeps the command)
+- pull_over: stops after at least 3 m, more than 0.8 m to the right of line 0 and not on line 2
+- follow: moves, has a moving vehicle ahead on line 0 within 3 s (at least 10 m) both now and at the end, and stays
+  within 1.5 m of the line
+- follow_truck: the same behind a vehicle longer than 7 m (then not ``follow``)
+- keep_lane: goes at least 10 m within 1 m of line 0 although there is an adjacent lane
+- slow_down: ends at least 2 m/s slower, without stopping; speed_up likewise faster
 
 Several may hold; one is drawn, rarer ones more often, and put into one of its wordings. Style: assertive where
 accelerations exceed 2 m/s2 along or 2.5 m/s2 across, or speed the limit by 5 %; calm below 1 m/s2, 1.2 m/s2 and 90 % of
@@ -41,9 +41,9 @@ from roadcraft.plugins.training.augment.synthetic_commands import targets_for_co
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# how often each condition is told, and so how often a network learns to do without
-ASKED = 0.4  # of the samples are asked for a drive that obeys a command for no other reason; about a third of them can
-TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE = 0.5, 0.5, 0.2, 0.3
+# how often each condition is given; the network learns to drive without it from the other samples
+COMMAND_SHARE = 0.4  # of the samples get a command that the logged driver did not follow; about a third can follow it
+SHOW_COMMAND, SHOW_GOAL, SHOW_SPEED, SHOW_STYLE = 0.5, 0.5, 0.2, 0.3
 LATER_GOAL = 0.5  # of the goals: a place further on in the log instead of the mission's
 SPEED_NOISE_MPS = 0.5
 MIN_S = 3.0
@@ -57,7 +57,7 @@ _FRONT_M = 4.0  # rear axle to front end of a usual car
 
 
 @njit(cache=True, nogil=True)
-def _beside(line: F32, x: float, y: float) -> tuple[int, float, float]:
+def _project(line: F32, x: float, y: float) -> tuple[int, float, float]:
     """The nearest point of a line (P, 10), and along and across it where (x, y) lies."""
     best, j = np.inf, 0
     for k in range(len(line)):
@@ -81,23 +81,23 @@ def _turned(future: F32, count: int) -> float:
 @njit(cache=True, nogil=True)
 def _on_line(line: F32, future: F32, t: int) -> tuple[float, bool]:
     """Lateral offset of a pose beside a line, and whether it looks along it."""
-    j, along, across = _beside(line, future[t, 0], future[t, 1])
+    j, along, across = _project(line, future[t, 0], future[t, 1])
     ahead = line[j, COS] * future[t, 2] + line[j, SIN] * future[t, 3]
     return across, ahead > np.cos(0.5) and abs(along) < 3.0
 
 
 @njit(cache=True, nogil=True)
 def _lead(
-    beside: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32
+    objects: F32, size: F32, present: Mask, speed: float, end: int, agent_future: F32, seen: Mask, last: F32
 ) -> int:
-    """Row of the vehicle that is followed, or -1. beside (A, 6): objects along line 0; last (5,): the ego's last
+    """Row of the vehicle that is followed, or -1. objects (A, 6): objects along line 0; last (5,): the ego's last
     pose."""
     row, nearest = -1, np.inf
-    for a in range(len(beside)):
-        s, d, half = beside[a, 0], beside[a, 1], beside[a, 4]
+    for a in range(len(objects)):
+        s, d, half = objects[a, 0], objects[a, 1], objects[a, 4]
         if present[a] and s - half > 0.0 and abs(d) < 1.5 and s - half < nearest:
             row, nearest = a, s - half
-    if row < 0 or beside[row, 2] < 1.0 or nearest - _FRONT_M > max(10.0, 3.0 * speed):
+    if row < 0 or objects[row, 2] < 1.0 or nearest - _FRONT_M > max(10.0, 3.0 * speed):
         return -1
     if row >= len(agent_future) or not seen[row, end]:
         return -1
@@ -136,9 +136,9 @@ class LinesAhead(NamedTuple):
 
 
 class Others(NamedTuple):
-    """Of a sample: beside (A, 6) of line 0; size (A, 2); present (A,); agent_future (F, T, 4), agent_seen (F, T)."""
+    """Of a sample: objects (A, 6) of line 0; size (A, 2); present (A,); agent_future (F, T, 4), agent_seen (F, T)."""
 
-    beside: F32
+    objects: F32
     size: F32
     present: Mask
     future: F32
@@ -172,17 +172,17 @@ def maneuvers(
     elif last[4] > speed + 2.0:
         found |= _FAST
     if len(lines.points) and lines.valid[0] and lines.mask[0].any():
-        found |= _beside_lines(lines, others, speed, future, count, stopped, mean * count * interval_s)
+        found |= _line_maneuvers(lines, others, speed, future, count, stopped, mean * count * interval_s)
     return found, _style(future, count, speed, limit, interval_s), mean
 
 
 @njit(cache=True, nogil=True)
-def _beside_lines(
+def _line_maneuvers(
     lines: LinesAhead, others: Others, speed: float, future: F32, count: int, stopped: bool, way: float
 ) -> int:
-    """Those maneuvers that are told by the lines ahead."""
+    """The maneuvers that follow from the lines ahead."""
     reference, mask, valid = lines
-    beside, size, present, agent_future, agent_seen = others
+    objects, size, present, agent_future, agent_seen = others
     found, end = 0, count - 1
     left, right = len(valid) > 1 and valid[1], len(valid) > 2 and valid[2]
     across, along_line = _on_line(reference[0], future, end)
@@ -193,14 +193,14 @@ def _beside_lines(
     for r in range(1, 3):
         if not (left if r == 1 else right):
             continue
-        offset, looks = _on_line(reference[r], future, end)
+        offset, aligned = _on_line(reference[r], future, end)
         on_right = on_right or (r == 2 and abs(offset) < 1.0)
-        if abs(offset) < 1.0 and looks and (across > 1.5 if r == 1 else across < -1.5):
+        if abs(offset) < 1.0 and aligned and (across > 1.5 if r == 1 else across < -1.5):
             found |= _LEFT if r == 1 else _RIGHT
             goal = r
     crosses = False
     for t in range(0, count, 5):
-        j, along, offset = _beside(reference[goal], future[t, 0], future[t, 1])
+        j, along, offset = _project(reference[goal], future[t, 0], future[t, 1])
         crosses = crosses or (
             mask[goal, j] and reference[goal, j, CONNECTOR] > 0.5 and abs(offset) < 3.0 and abs(along) < 3.0
         )
@@ -215,7 +215,7 @@ def _beside_lines(
     if stopped and way > 3.0 and across < -0.8 and not on_right:
         found |= _PULL_OVER
     if goal == 0 and along_line and widest < 1.5 and way > 5.0 and speed > 1.0:
-        row = _lead(beside, size, present, speed, end, agent_future, agent_seen, future[end])
+        row = _lead(objects, size, present, speed, end, agent_future, agent_seen, future[end])
         if row >= 0:
             found |= _TRUCK if size[row, 0] > 7.0 else _FOLLOW
     if goal == 0 and widest < 1.0 and way > 10.0 and (left or right):
@@ -230,11 +230,11 @@ def sample_conditions(
     it.
 
     A share of the samples is given another target, which obeys a command that the log's driver was not given
-    (``asked``); it is always told.
+    (``command``); that command is always given.
     """
-    asked = (
+    command = (
         targets_for_command(out, b, spec.reference_interval_m, spec.future_interval_s, rng)
-        if rng.random() < ASKED
+        if rng.random() < COMMAND_SHARE
         else None
     )
     lines = LinesAhead(out["reference"][b], out["reference_mask"][b], out["reference_valid"][b])
@@ -246,16 +246,16 @@ def sample_conditions(
         lines, others, float(out["ego"][b, 0]), float(out["reference_info"][b, 0, LIMIT_HERE]), out["ego_future"][b],
         out["ego_future_valid"][b], spec.future_interval_s,
     )  # fmt: skip
-    said = rng.random(4) < (TELL_COMMAND, TELL_GOAL, TELL_SPEED, TELL_STYLE)
-    if asked is not None:
-        found, said = 1 << asked, np.array([True, False, False, said[3]])
-    told = Conditions(
-        instruction=instruction_for(found, rng) if said[0] else "",
-        goal=_goal(scenes, frame, rng) if said[1] else None,
-        target_speed_mps=max(mean + SPEED_NOISE_MPS * rng.standard_normal(), 0.0) if said[2] and mean >= 0.0 else None,
-        style=STYLES[style] if said[3] else "none",
+    shown = rng.random(4) < (SHOW_COMMAND, SHOW_GOAL, SHOW_SPEED, SHOW_STYLE)
+    if command is not None:
+        found, shown = 1 << command, np.array([True, False, False, shown[3]])
+    conditions = Conditions(
+        instruction=instruction_for(found, rng) if shown[0] else "",
+        goal=_goal(scenes, frame, rng) if shown[1] else None,
+        target_speed_mps=max(mean + SPEED_NOISE_MPS * rng.standard_normal(), 0.0) if shown[2] and mean >= 0.0 else None,
+        style=STYLES[style] if shown[3] else "none",
     )
-    write_conditions(told, ego, out, b)
+    write_conditions(conditions, ego, out, b)
 
 
 def instruction_for(found: int, rng: np.random.Generator) -> str:

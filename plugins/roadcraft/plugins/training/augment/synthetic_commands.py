@@ -42,20 +42,20 @@ BEHIND_M, AHEAD_M, AHEAD_S, IN_LANE_M = 12.0, 10.0, 3.0, 1.8
 
 @njit(cache=True, nogil=True)
 def lane_is_free(
-    line_mask: Mask, step_m: float, beside: F32, present: Mask, lateral: float, speed: float, way: float
+    line_mask: Mask, step_m: float, objects: F32, present: Mask, lateral: float, speed: float, distance: float
 ) -> bool:
-    """Whether a lane may be taken. line_mask (P,); beside (A, 6) objects along its line; lateral: the ego's offset
+    """Whether a lane may be taken. line_mask (P,); objects (A, 6) objects along its line; lateral: the ego's offset
     beside it."""
     if not 2.0 < abs(lateral) < 5.0:
         return False
-    reach = int(way / step_m) + 1
+    reach = int(distance / step_m) + 1
     if reach >= len(line_mask):
         return False
     for j in range(reach + 1):
         if not line_mask[j]:
             return False
-    for a in range(len(beside)):
-        s, d, half = beside[a, 0], beside[a, 1], beside[a, 4]
+    for a in range(len(objects)):
+        s, d, half = objects[a, 0], objects[a, 1], objects[a, 4]
         if present[a] and abs(d) < IN_LANE_M and s + half > -BEHIND_M and s - half < max(AHEAD_M, AHEAD_S * speed):
             return False
     return True
@@ -95,24 +95,24 @@ def change_lane(
 def slow_along(future: F32, valid: Mask, speed: float, braking: float, floor: float, dt: float) -> None:
     """Replace a drive (T, 5) by the same path driven slower: braking evenly from ``speed`` down to ``floor`` m/s."""
     logged = future.copy()
-    way, done, passed = np.zeros(len(future) + 1), 0.0, 0
+    distance, done, passed = np.zeros(len(future) + 1), 0.0, 0
     for t in range(len(future)):
         x, y = (logged[t - 1, 0], logged[t - 1, 1]) if t > 0 else (np.float32(0.0), np.float32(0.0))
-        way[t + 1] = way[t] + np.hypot(logged[t, 0] - x, logged[t, 1] - y)
+        distance[t + 1] = distance[t] + np.hypot(logged[t, 0] - x, logged[t, 1] - y)
     now = speed
     for t in range(len(future)):
         if not valid[t]:
             break
         pace = max(now - braking * dt, min(floor, now))
         moved = 0.5 * (now + pace) * dt
-        if done + moved >= way[t + 1]:  # the log is slower here
-            moved = max(way[t + 1] - done, 0.0)
+        if done + moved >= distance[t + 1]:  # the log is slower here
+            moved = max(distance[t + 1] - done, 0.0)
             pace = min(pace, float(logged[t, 4]))
         done += moved
         now = pace
-        while passed < t and way[passed + 1] < done:
+        while passed < t and distance[passed + 1] < done:
             passed += 1
-        share = min((done - way[passed]) / max(way[passed + 1] - way[passed], 1e-6), 1.0)
+        share = min((done - distance[passed]) / max(distance[passed + 1] - distance[passed], 1e-6), 1.0)
         ax, ay, ac, an = np.float32(0.0), np.float32(0.0), np.float32(1.0), np.float32(0.0)
         if passed > 0:
             ax, ay, ac, an = logged[passed - 1, 0], logged[passed - 1, 1], logged[passed - 1, 2], logged[passed - 1, 3]
@@ -136,15 +136,15 @@ def targets_for_command(out: Features, b: int, step_m: float, dt: float, rng: np
             if refused < REFUSALS[there]:
                 return side
         return None
-    asked = Maneuver.STOP if kind < STOPS else Maneuver.SLOW_DOWN
+    command = Maneuver.STOP if kind < STOPS else Maneuver.SLOW_DOWN
     future, valid, speed = out["ego_future"][b], out["ego_future_valid"][b], float(out["ego"][b, 0])
-    if speed < (MIN_MPS if asked == Maneuver.STOP else MIN_SLOW_MPS):
+    if speed < (MIN_MPS if command == Maneuver.STOP else MIN_SLOW_MPS):
         return None
-    if asked == Maneuver.STOP:
+    if command == Maneuver.STOP:
         slow_along(future, valid, speed, BRAKING_MPS2[0] + share * (BRAKING_MPS2[1] - BRAKING_MPS2[0]), 0.0, dt)
     else:
         slow_along(future, valid, speed, SLOWING_MPS2, speed * (SLOWER[0] + share * (SLOWER[1] - SLOWER[0])), dt)
-    return asked
+    return command
 
 
 def _change(out: Features, b: int, r: int, step_m: float, dt: float, change_s: float) -> bool:
@@ -155,10 +155,10 @@ def _change(out: Features, b: int, r: int, step_m: float, dt: float, change_s: f
     info, mask = out["reference_info"][b, r], out["reference_mask"][b, r]
     lateral, slope = float(info[LATERAL]), float(np.clip(info[HEADING_SIN], -0.5, 0.5))
     future, valid = out["ego_future"][b], out["ego_future_valid"][b]
-    way = float((future[:, 4] * valid).sum()) * dt
+    distance = float((future[:, 4] * valid).sum()) * dt
     agents, static = out["agent_valid"][b, :, -1], out["static_mask"][b]
-    for beside, present in ((out["reference_agent"][b, r], agents), (out["reference_static"][b, r], static)):
-        if not lane_is_free(mask, step_m, beside, present, lateral, speed, way):
+    for objects, present in ((out["reference_agent"][b, r], agents), (out["reference_static"][b, r], static)):
+        if not lane_is_free(mask, step_m, objects, present, lateral, speed, distance):
             return False
     change_lane(future, valid, out["reference"][b, r], step_m, (lateral, slope, speed), change_s, dt)
     return True

@@ -18,7 +18,7 @@ from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import BalanceConfig
 from roadcraft.plugins.training.data.samples import SampleSet
 
-LOOK_S = 5.0
+CHANGE_S = 5.0
 TURN_RAD = np.array([-0.8, -0.25, -0.05, 0.05, 0.25, 0.8])
 FASTER_MPS = np.array([-4.0, -1.5, -0.5, 0.5, 1.5, 4.0])
 STANDING_MPS = 0.3
@@ -54,7 +54,7 @@ def patterns(source: ScenarioSource, samples: SampleSet) -> I64:
             continue
         drive = source.drive(log)
         now = samples.frame[rows]
-        then = np.minimum(now + round(LOOK_S * 1e6 / drive.interval_us), len(drive) - 1)
+        then = np.minimum(now + round(CHANGE_S * 1e6 / drive.interval_us), len(drive) - 1)
         heading = np.unwrap(drive.ego[:, Ego.HEADING])
         speed = drive.ego[:, Ego.VX]
         turn, faster = heading[then] - heading[now], speed[then] - speed[now]

@@ -12,10 +12,11 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from roadcraft.core.cores import usable_cores
+from roadcraft.core.driving.features.mirror import check_mirror
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.types import FeatureSpec
-from roadcraft.plugins.training.augment.augment import draws
+from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.balance import weigher
 from roadcraft.plugins.training.data.order import BatchOrder, chunks, split_logs, spread
@@ -47,6 +48,9 @@ class DataModule(pl.LightningDataModule):
         super().__init__()
         self.config, self.source, self.stop = config, source, stop or StopRequest()
         self.builder = SampleBuilder(source, spec, config.cached_drives)
+        self.augment = None if config.overfit else config.augment
+        if self.augment is not None and self.augment.mirror:
+            check_mirror(spec)
         logs = source.logs()
         facts = {log: log_facts(source, log) for log in logs}
         check_intervals(list(facts.values()), spec, config.data)
@@ -62,7 +66,6 @@ class DataModule(pl.LightningDataModule):
                     where=config.data,
                     remedy="choose a smaller min_future_s",
                 )
-        self.augment = None if config.overfit else config.augment
         if config.overfit:
             self.samples = self.held = self.samples.take(spread(len(self.samples), config.overfit))
         self.about = _about([facts[log] for log in (*train_logs, *self.held_logs)], config.data)
@@ -79,7 +82,7 @@ class DataModule(pl.LightningDataModule):
         c, size = self.config, min(self.config.batch, len(self.samples))
         order = BatchOrder(self.samples, size, c.seed, max(c.cached_drives // 2, 1), None, c.steps)
         for step in count():
-            random = draws(c.seed, step, size)
+            random = random_numbers(c.seed, step, size)
             yield to_torch(self.builder.batch(self.samples, order.rows(step), self.augment, random))
 
     def setup(self, stage: str) -> None:
@@ -128,7 +131,7 @@ class DataModule(pl.LightningDataModule):
         """The ``index``-th part that this rank trains on."""
         step, k = divmod(index, self.config.accumulate)
         mine = slice((k * self.world + self.rank) * self.size, (k * self.world + self.rank + 1) * self.size)
-        random = draws(self.config.seed, step, self.order.batch)
+        random = random_numbers(self.config.seed, step, self.order.batch)
         return self.builder.batch(self.samples, self.order.rows(step)[mine], self.augment, random[mine])
 
     def validation(self) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -24,11 +24,11 @@ from roadcraft.core.types import FeatureSpec
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment.agent_dropout import drop_agents
 from roadcraft.plugins.training.augment.augment import (
-    DRAWS,
+    CONDITION,
     DROPPED,
     LATE,
     MIRRORED,
-    TOLD,
+    RANDOM_COUNT,
     FutureSteps,
     limits,
     write_ego_future,
@@ -131,42 +131,42 @@ class SampleBuilder:
     ego_future_valid (B, T); agent_future (B, A, T, 4), agent_future_valid (B, A, T) of the first ``future_agents``
     agents."""
 
-    draws: ClassVar[int] = DRAWS
+    random_count: ClassVar[int] = RANDOM_COUNT
     """Random numbers that ``batch`` takes for each sample."""
 
     def __init__(self, source: ScenarioSource, spec: FeatureSpec, keep: int = 512) -> None:
         self.source, self.spec, self.keep = source, spec, keep
-        self._kept: OrderedDict[str, tuple[LogScenes, Vehicle]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[LogScenes, Vehicle]] = OrderedDict()
         self._lock = Lock()
 
     def scenes(self, log: str) -> tuple[LogScenes, Vehicle]:
         """A log's scenes and its vehicle, from memory if it was used lately."""
         with self._lock:
-            if log not in self._kept:
+            if log not in self._cache:
                 drive, map_data = self.source.drive(log), self.source.map(log)
                 feature_map(map_data, self.spec.lane_points)  # kept with the map, so that no two threads compute it
                 vehicle = load_vehicle(drive.vehicle)
-                self._kept[log] = LogScenes(drive, map_data, vehicle, self.spec), vehicle
-                while len(self._kept) > self.keep:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(log)
-            return self._kept[log]
+                self._cache[log] = LogScenes(drive, map_data, vehicle, self.spec), vehicle
+                while len(self._cache) > self.keep:
+                    self._cache.popitem(last=False)
+            self._cache.move_to_end(log)
+            return self._cache[log]
 
     def batch(
-        self, samples: SampleSet, rows: I64, augment: AugmentConfig | None = None, draws: F64 | None = None
+        self, samples: SampleSet, rows: I64, augment: AugmentConfig | None = None, random_numbers: F64 | None = None
     ) -> Batch:
-        """Features and targets of the given rows. ``draws`` (len(rows), DRAWS) decides whatever ``augment`` leaves to
-        chance, sample by sample."""
+        """Features and targets of the given rows. ``random_numbers`` (len(rows), ``random_count``) decide, sample by
+        sample, whatever ``augment`` leaves to chance."""
         s, count = self.spec, len(rows)
         out = allocate(s, count, targets=True)
-        draws = np.ones((count, DRAWS)) if draws is None else draws
+        random_numbers = np.ones((count, RANDOM_COUNT)) if random_numbers is None else random_numbers
         limit = limits(augment)
         back = round(augment.recovery_s / s.future_interval_s) if augment is not None else 0
         for b, row in enumerate(rows):
             log = self.scenes(samples.logs[samples.log[row]])
-            self._write(out, b, log, int(samples.frame[row]), augment, limit, back, draws[b])
+            self._write(out, b, log, int(samples.frame[row]), augment, limit, back, random_numbers[b])
         if augment is not None:
-            mirrored = np.flatnonzero(draws[:, MIRRORED] < augment.mirror)
+            mirrored = np.flatnonzero(random_numbers[:, MIRRORED] < augment.mirror)
             if len(mirrored):
                 mirror(s, out, mirrored)
         return out
@@ -199,4 +199,4 @@ class SampleBuilder:
             ids = out["agent_id"][b, : s.future_agents]
             write_agent_future(scenes, frame, ego, ids, out["agent_future"][b], out["agent_future_valid"][b])
         if s.instruction_words and augment is not None:  # in validation a command would give the future away
-            sample_conditions(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[TOLD] * 2.0**53)))
+            sample_conditions(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[CONDITION] * 2.0**53)))

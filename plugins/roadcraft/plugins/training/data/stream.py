@@ -19,7 +19,7 @@ from torch import Tensor
 from roadcraft.plugins.training.data.samples import Batch
 
 AHEAD = 3  # batches held ready per worker
-LOOK_S = 0.2  # between two looks whether to wait on for a batch
+POLL_S = 0.2  # between two looks whether to wait on for a batch
 
 
 def to_torch(arrays: Batch) -> dict[str, Tensor]:
@@ -75,5 +75,5 @@ class Stream:
         while not batch.done():
             if self.give_up(index):
                 return False
-            wait([batch], LOOK_S)
+            wait([batch], POLL_S)
         return True

@@ -21,7 +21,7 @@ from roadcraft.plugins.training.run.events import EventLog
 from roadcraft.plugins.training.run.module import DIAGNOSTICS, TrainModule
 from roadcraft.plugins.training.run.resolve import code_digests, described, git_commit, versions
 from roadcraft.plugins.training.run.resume import gather_state, load_counters, load_state, save_state
-from roadcraft.plugins.training.run.usage import Mark, mark, usage
+from roadcraft.plugins.training.run.usage import UsageSnapshot, take_snapshot, usage
 from roadcraft.plugins.training.stopping import Stopped
 
 LOG_STEPS, LOG_SHARE = 50, 0.01  # steps between two entries in the log, and share of the run, whichever is less
@@ -48,8 +48,8 @@ class CheckpointCallback(pl.Callback):
         self.drives: HeldOutDrives | None = None
         if config.select.by == "closed_loop":
             self.drives = HeldOutDrives.choose(data.source, data.held_logs, config.select.scenarios)
-        self.begun: Mark | None = None
-        self.logged: Mark | None = None
+        self.begun: UsageSnapshot | None = None
+        self.logged: UsageSnapshot | None = None
         self.logged_at = 0.0
         self.events = EventLog(out / "tensorboard")
         self.provenance = {"git": git_commit(), "data": data.about["hash"]}
@@ -97,7 +97,7 @@ class CheckpointCallback(pl.Callback):
         m.clock = m.spent
         self.saved, self.saved_s = m.done, m.spent
         self.validated_at = self.logged_at = m.progress
-        self.begun = self.logged = self._mark()  # what was waited for the first batch is not of this clock
+        self.begun = self.logged = self._snapshot()  # what was waited for the first batch is not of this clock
         if m.done and m.done < m.stop_at and m.done != self.validated and self._validation_is_due():
             self._validate(trainer)  # the one during which the run was stopped
 
@@ -145,7 +145,7 @@ class CheckpointCallback(pl.Callback):
         return m.done % every == 0 or bool(c.minutes and m.progress - self.validated_at >= VALIDATE_SHARE)
 
     def _log_progress(self, trainer: pl.Trainer) -> None:
-        m, now = self.module, self._mark()
+        m, now = self.module, self._snapshot()
         assert self.logged is not None
         norm = full_state_dict({"": m.norm})[""]
         values = {f"train/{k}": float(v) for k, v in m.latest.terms.items()}
@@ -233,8 +233,8 @@ class CheckpointCallback(pl.Callback):
 
     # ---- figures ---------------------------------------------------------------------
 
-    def _mark(self) -> Mark:
-        return mark(self.module.done, self.data.stream.waited if self.data.stream is not None else 0.0)
+    def _snapshot(self) -> UsageSnapshot:
+        return take_snapshot(self.module.done, self.data.stream.waited if self.data.stream is not None else 0.0)
 
     def _log(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         if trainer.is_global_zero:
@@ -242,7 +242,7 @@ class CheckpointCallback(pl.Callback):
 
     def _metrics(self) -> dict[str, Any]:
         """step, samples_seen, minutes and samples_per_s are those of all sittings, usage of this one."""
-        m, now = self.module, self._mark()
+        m, now = self.module, self._snapshot()
         assert self.begun is not None
         return {
             "step": m.done,

@@ -30,7 +30,7 @@ class FiniteCheck:
         self.trouble: Diverged | None = None
         self.all_finite: Tensor | None = None
 
-    def look_at_loss(self, terms: Mapping[str, Tensor], batch: Mapping[str, Tensor], step: int, part: int) -> None:
+    def check_loss(self, terms: Mapping[str, Tensor], batch: Mapping[str, Tensor], step: int, part: int) -> None:
         """Note what is wrong with the loss of a part of a batch."""
         total = torch.stack([v.detach() for v in terms.values()]).sum()
         if total.device.type != "cpu":
@@ -38,7 +38,7 @@ class FiniteCheck:
         elif self.trouble is None and not math.isfinite(float(total)):
             self.trouble = self._blame(terms, batch, step, part)
 
-    def look_at_gradient(self, norm: Tensor, step: int) -> bool:
+    def check_gradient(self, norm: Tensor, step: int) -> bool:
         """Note what is wrong with the gradient's norm, which is the same in every process; whether it is known to be
         not finite."""
         if norm.device.type != "cpu":

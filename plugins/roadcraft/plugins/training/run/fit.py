@@ -68,7 +68,7 @@ def train(
             if checkpoints.module.stopping:  # as the processes agreed
                 raise Stopped(checkpoints.module.stopping)
     except Stopped as e:
-        raise Stopped(e.number, _told_to_stop(e.number, out, checkpoints)) from None
+        raise Stopped(e.number, _stop_message(e.number, out, checkpoints)) from None
     except Diverged as e:
         sample = f", the first is {checkpoints.data.sample(e.step - 1, *e.sample)}" if checkpoints and e.sample else ""
         raise Diverged(e.step, e.what + sample, f"{e.remedy}; {kept(out)}") from e
@@ -136,7 +136,7 @@ def kept(out: Path) -> str:
     return ", ".join(found) or f"nothing was stored in {out} before"
 
 
-def _told_to_stop(number: int, out: Path, checkpoints: CheckpointCallback | None) -> str:
+def _stop_message(number: int, out: Path, checkpoints: CheckpointCallback | None) -> str:
     name = signal.Signals(number).name
     if checkpoints is None or checkpoints.saved != checkpoints.module.done:
         return f"stopped by {name} before the first step; {kept(out)}; run the same command again"

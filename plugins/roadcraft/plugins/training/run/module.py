@@ -132,7 +132,7 @@ class TrainModule(pl.LightningModule):
         with self.network.explained():
             found, _ = self.compute(batch, True)
         self.latest = Losses(*({k: v.detach() for k, v in some.items()} for some in found))
-        self.finite.look_at_loss(found.terms, batch, self.done + 1, batch_idx % self.config.accumulate)
+        self.finite.check_loss(found.terms, batch, self.done + 1, batch_idx % self.config.accumulate)
         return torch.stack(list(found.terms.values())).sum()
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
@@ -140,7 +140,7 @@ class TrainModule(pl.LightningModule):
         self.norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.config.max_gradient_norm)
         if isinstance(self.norm, DTensor):
             return
-        wrong = self.finite.look_at_gradient(self.norm, self.done + 1)
+        wrong = self.finite.check_gradient(self.norm, self.done + 1)
         if self.finite.trouble and (wrong or self.trainer.world_size == 1):
             raise self.finite.trouble
 
@@ -189,7 +189,7 @@ class TrainModule(pl.LightningModule):
                 batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
                 found, prediction = self.losses(batch, False)
                 loss = torch.stack(list(found.terms.values())).sum()
-                values = {**found.terms, "loss": loss, **errors(prediction, batch)}
+                values = {**found.terms, "loss": loss, **displacement_errors(prediction, batch)}
                 values |= {f"{DIAGNOSTICS}{k}": v for k, v in found.diagnostics.items()}
                 sums["count"] += size
                 for k, v in values.items():
@@ -239,7 +239,7 @@ def set_random(*what: str | int) -> None:
     torch.manual_seed(int.from_bytes(blake2b(repr(what).encode(), digest_size=7).digest(), "little"))
 
 
-def errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def displacement_errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the
     likeliest trajectory, near_ade_m of its first NEAR_S seconds, min_ade_m of the best of all;
     constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""

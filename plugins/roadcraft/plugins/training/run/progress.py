@@ -21,7 +21,7 @@ class ProgressBar(pl.Callback):
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"), console=Console(stderr=True),
         )  # fmt: skip
-        self.told = 0
+        self.printed_tenths = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.bar.disable = not trainer.is_global_zero
@@ -39,8 +39,8 @@ class ProgressBar(pl.Callback):
         if m.scores:
             note += f"  {'training' if m.config.overfit else 'held-out'} ADE {m.scores['ade_m']:.2f} m"
         self.bar.update(self.task, completed=min(m.progress, 1.0), note=note)
-        if not self.bar.console.is_terminal and int(m.progress * 10) > self.told:
-            self.told = int(m.progress * 10)
+        if not self.bar.console.is_terminal and int(m.progress * 10) > self.printed_tenths:
+            self.printed_tenths = int(m.progress * 10)
             self.bar.console.print(f"training {min(m.progress, 1.0):.0%}  {note}", highlight=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:

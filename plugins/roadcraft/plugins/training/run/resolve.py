@@ -1,4 +1,4 @@
-"""The recipe of a run: from words and files, out of a checkpoint, and compared when a run goes on."""
+"""The configuration of a run: from words and files, out of a checkpoint, and compared when a run goes on."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ MAY_CHANGE = (
 
 
 def run_config(words: Sequence[str], resume: Path | None = None, overfit: int = 0) -> Loaded[TrainConfig]:
-    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over the recipe of a run that is
-    resumed, or over the encoder and model of the checkpoint that ``start`` names."""
+    """The configuration of ``roadcraft train``: from files and ``key=value`` words, over that of a run that is resumed,
+    or over the encoder and model of the checkpoint that ``start`` names."""
     if resume is None:
         named = [w for w in words if w.startswith(("start=", "start."))]
         start = load_config(TrainConfig, named or words).config.start
@@ -146,7 +146,7 @@ def _as_words(tree: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def check_same(config: TrainConfig, resume: Path) -> None:
-    """Raises ConfigError where the run in ``resume`` had another recipe, or other code."""
+    """Raises ConfigError where the run in ``resume`` had another configuration, or other code."""
     tree = read_run(resume)
     old_recipe, recipe = tree["training"]["recipe"]["name"], config.recipe.name
     if old_recipe != recipe:
@@ -165,7 +165,9 @@ def check_same(config: TrainConfig, resume: Path) -> None:
         new["learning_rate"] = old.get("learning_rate")
     differ = [k for k in new if k not in MAY_CHANGE and old.get(k) != new[k]]
     if differ:
-        raise ConfigError(f"{resume} was trained with another {', '.join(differ)}; a resumed run keeps its recipe")
+        raise ConfigError(
+            f"{resume} was trained with another {', '.join(differ)}; a resumed run keeps its configuration"
+        )
 
 
 def described(config: TrainConfig) -> dict[str, Any]:

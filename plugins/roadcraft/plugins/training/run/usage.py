@@ -12,7 +12,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Mark:
+class UsageSnapshot:
     """A moment: steps done, seconds waited for data, CPU seconds of this process with its children, wall clock."""
 
     steps: int
@@ -21,12 +21,12 @@ class Mark:
     wall_s: float
 
 
-def mark(steps: int, waited_s: float) -> Mark:
+def take_snapshot(steps: int, waited_s: float) -> UsageSnapshot:
     t = os.times()
-    return Mark(steps, waited_s, t.user + t.system + t.children_user + t.children_system, time.monotonic())
+    return UsageSnapshot(steps, waited_s, t.user + t.system + t.children_user + t.children_system, time.monotonic())
 
 
-def usage(since: Mark, now: Mark, batch: int) -> dict[str, float]:
+def usage(since: UsageSnapshot, now: UsageSnapshot, batch: int) -> dict[str, float]:
     """Between two moments: samples_per_s (of all processes together: every step takes ``batch`` samples), data_wait
     (share of the wall clock), cpu (cores kept busy by this process), memory_mb (its largest resident set so far),
     gpu_memory_mb (largest allocation so far, where there is a GPU)."""

@@ -82,7 +82,7 @@ def _objects(
     scene: SyntheticScene, m: Motion, window: slice, who: Identity, patch: Patch
 ) -> tuple[Tracks, ObjectFrames]:
     """All things within sight, kind by kind, each kind in the order the stage made them."""
-    n, q = len(scene.kinds), len(scene.ways)
+    n, q = len(scene.kinds), len(scene.pedestrians)
     t = FRAMES
     boxes = [m.box[window, 1:], np.concatenate([m.walker[window], np.broadcast_to([0.6, 0.7], (t, q, 2))], 2)]
     speeds = [m.speed[window, 1:], m.walker_speed[window]]

@@ -87,8 +87,8 @@ def conditions(scene: SyntheticScene, m: Motion) -> dict[str, Mask]:
 
 def _following(scene: SyntheticScene, w: View) -> dict[str, Mask]:
     n = len(scene.kinds)
-    kind = np.array([int(k) for k in scene.kinds] + [int(ObjectKind.PEDESTRIAN)] * len(scene.ways) + [-1])
-    length = np.array([c[0] for c in scene.consts] + [0.6] * len(scene.ways) + [0.0])
+    kind = np.array([int(k) for k in scene.kinds] + [int(ObjectKind.PEDESTRIAN)] * len(scene.pedestrians) + [-1])
+    length = np.array([c[0] for c in scene.consts] + [0.6] * len(scene.pedestrians) + [0.0])
     lead_kind, lead_length = kind[w.lead], length[w.lead]
     row = np.clip(w.lead, 0, n - 1)
     lead_v = np.where((w.lead >= 0) & (w.lead < n), w.speed[np.arange(len(w.v)), row], 0.0)
@@ -182,11 +182,11 @@ def _people_and_things(scene: SyntheticScene, w: View, m: Motion) -> dict[str, M
         c, s = np.cos(h)[:, None], np.sin(h)[:, None]
         return to_frame(dx, dy, c, s)
 
-    crossing = [q for q, way in enumerate(scene.ways) if way["walk"] >= 0]
+    crossing = [q for q, pedestrian in enumerate(scene.pedestrians) if pedestrian["walk"] >= 0]
     if crossing:
-        legs = np.array([scene.ways[q]["curb"] for q in crossing])
-        pace = np.array([scene.ways[q]["speed"] for q in crossing])
-        start = np.array([scene.ways[q]["start"] for q in crossing])
+        legs = np.array([scene.pedestrians[q]["curb"] for q in crossing])
+        pace = np.array([scene.pedestrians[q]["speed"] for q in crossing])
+        start = np.array([scene.pedestrians[q]["start"] for q in crossing])
         done = start + np.cumsum(m.walker_speed[:, crossing], 0) * DT
         on = (done > legs[:, 0] - 0.3) & (done < legs[:, 1]) & (m.walker_speed[:, crossing] > 0.3 * pace)
         ahead, aside = relative(m.walker[:, crossing, 0], m.walker[:, crossing, 1])

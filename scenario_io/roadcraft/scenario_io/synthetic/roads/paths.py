@@ -1,4 +1,4 @@
-"""The drivers' paths through a sketch, sampled evenly, with what a driver must look at on the way: gates, crosswalks,
+"""The drivers' paths through a sketch, sampled evenly, with what a driver must look at on them: gates, crosswalks,
 conflicts, merges."""
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ def routes_of(sketch: Sketch) -> list[SegmentRoute]:
             entered.add(seg.target)
     found: list[SegmentRoute] = []
 
-    def follow(lane: int, way: tuple[int, ...]) -> None:
+    def follow(lane: int, visited: tuple[int, ...]) -> None:
         if lane not in out:
-            found.append(SegmentRoute(way))
+            found.append(SegmentRoute(visited))
         for c in out.get(lane, []):
-            follow(sketch.segments[c].target, (*way, c, sketch.segments[c].target))
+            follow(sketch.segments[c].target, (*visited, c, sketch.segments[c].target))
 
     for k, seg in enumerate(sketch.segments):
         if seg.kind == LaneKind.LANE and k not in entered:
@@ -144,8 +144,8 @@ def _even(line: F64) -> F64:
 def _slow_before(cap: F64, decel: float) -> F64:
     """Caps that can be kept with the given deceleration: v(s)^2 <= cap(s')^2 + 2 decel (s' - s) for every s' >= s."""
     s = np.arange(len(cap)) * STEP
-    energy = cap * cap + 2.0 * decel * s
-    return np.sqrt(np.minimum.accumulate(energy[::-1])[::-1] - 2.0 * decel * s)
+    speed_squared = cap * cap + 2.0 * decel * s
+    return np.sqrt(np.minimum.accumulate(speed_squared[::-1])[::-1] - 2.0 * decel * s)
 
 
 def make_table(

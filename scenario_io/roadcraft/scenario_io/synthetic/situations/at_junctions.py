@@ -74,13 +74,13 @@ def _crossing_people(scene: SyntheticScene, cross: Cross, count: int, *, skip: t
         arm, side = cross.arms[w], 1.0 if rng.random() < 0.5 else -1.0
         p, along = arm.profile, -2.8 + float(rng.uniform(-0.8, 0.8))
         a, b = (p.right, p.left) if side > 0 else (p.left, p.right)
-        way = np.array([
+        waypoints = np.array([
             arm.near(float(rng.uniform(4, 16)), a - 1.3 * side), arm.near(along, a - 0.4 * side), arm.near(along,
             b + 0.4 * side),
             arm.near(float(rng.uniform(15, 40)), b + 1.3 * side),
         ])  # fmt: skip
         group = scene.walks[w].walk_group
-        scene.walker(way, speed=float(rng.uniform(1.1, 1.6)), walk=w, go=float(rng.uniform(0, 45)), group=group)
+        scene.walker(waypoints, speed=float(rng.uniform(1.1, 1.6)), walk=w, go=float(rng.uniform(0, 45)), group=group)
 
 
 def _lanes(scene: SyntheticScene) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class SyntheticScene:
     statics: list[tuple[ObjectKind, F64, float]] = field(default_factory=list)
     lights: NDArray[np.uint8] | None = None
     scripts: list[F64] = field(default_factory=list)
-    ways: list[dict[str, Any]] = field(default_factory=list)
+    pedestrians: list[dict[str, Any]] = field(default_factory=list)
     lane_change: tuple[float, float, int] | None = None
     cutter: int = -1
     merge_lane: int = -1
@@ -176,22 +176,22 @@ class SyntheticScene:
         self.statics.append((kind, np.array([xy[0], xy[1], heading, length, width]), height))
 
     def walker(
-        self, way: F64, *, speed: float, walk: int = -1, go: float = 0.0, start: float = 0.0, group: int = -1
+        self, waypoints: F64, *, speed: float, walk: int = -1, go: float = 0.0, start: float = 0.0, group: int = -1
     ) -> None:
         """A pedestrian along up to four points; with ``walk`` the second leg is that crosswalk."""
-        points = np.asarray(way, float)
+        points = np.asarray(waypoints, float)
         points = np.concatenate([points, np.repeat(points[-1:], 4 - len(points), 0)])
         legs = np.hypot(*np.diff(points, axis=0).T)
         curb = (legs[0], legs[0] + legs[1]) if walk >= 0 else (np.inf, np.inf)
-        self.ways.append(
-            {"way": points, "curb": curb, "walk": walk, "group": group, "speed": speed, "go": go, "start": start}
+        self.pedestrians.append(
+            {"waypoints": points, "curb": curb, "walk": walk, "group": group, "speed": speed, "go": go, "start": start}
         )
 
     def strollers(self, count: int, radius: float, center: F64) -> None:
         """Pedestrians on the walkways around a point."""
-        ways = [ring for kind, _, ring in self.sketch.areas if kind == AreaKind.WALKWAY]
-        for _ in range(round(count * self.traffic) if ways else 0):
-            ring = ways[int(self.rng.integers(len(ways)))]
+        walkways = [ring for kind, _, ring in self.sketch.areas if kind == AreaKind.WALKWAY]
+        for _ in range(round(count * self.traffic) if walkways else 0):
+            ring = walkways[int(self.rng.integers(len(walkways)))]
             half = (len(ring) - 1) // 2
             mid = 0.5 * (ring[:half] + ring[half : 2 * half][::-1]) + self.rng.uniform(-0.6, 0.6)
             near = np.flatnonzero(np.hypot(*(mid - center).T) < radius)
@@ -210,9 +210,9 @@ class SyntheticScene:
         paths = [*self.paths, self.ego_path]
         table = make_table(self.sketch, paths, self.walks, len(self.paths), self.merge_lane)
         lights = np.zeros((STEPS, 1), np.uint8) if self.lights is None else self.lights
-        w = self.ways
+        w = self.pedestrians
         walkers = Walkers(
-            np.array([x["way"] for x in w], float).reshape(-1, 4, 2), np.array([x["curb"] for x in w],
+            np.array([x["waypoints"] for x in w], float).reshape(-1, 4, 2), np.array([x["curb"] for x in w],
             float).reshape(-1, 2),
             np.array([x["walk"] for x in w], np.int64), np.array([x["group"] for x in w], np.int64),
             np.array([x["speed"] for x in w], float), np.array([x["go"] for x in w], float),

@@ -84,7 +84,7 @@ class People(NamedTuple):
     """Q pedestrians, see ``Walkers``: along (Q,) m walked; phase (Q,): 0 on the way to the curb, 1 waiting there,
     5 waiting there for drivers to stop, 2 crossing, 3 beyond; box (Q, 5) and speed (Q,) of their bodies."""
 
-    way: F64
+    waypoints: F64
     curb: F64
     walk: I64
     group: I64

@@ -65,11 +65,11 @@ class Streets(NamedTuple):
 
 @dataclass(frozen=True)
 class Walkers:
-    """Q pedestrians: way (Q, 4, 2) corner points of their walk; curb (Q, 2) arcs at which they step on and off the road
-    (inf: never); walk (Q,) crosswalk or -1; group (Q,) light group they obey or -1; speed (Q,); go (Q,) time from which
+    """Q pedestrians: waypoints (Q, 4, 2) of their walk; curb (Q, 2) arcs at which they step on and off the road (inf:
+    never); walk (Q,) crosswalk or -1; group (Q,) light group they obey or -1; speed (Q,); go (Q,) time from which
     they want to cross; start (Q,) arc."""
 
-    way: F64
+    waypoints: F64
     curb: F64
     walk: NDArray[np.int64]
     group: NDArray[np.int64]
@@ -120,7 +120,7 @@ def drive(
     active[n:] = True
     w = walkers
     people = dr.People(
-        w.way, w.curb, w.walk, w.group, w.speed, w.go, w.start.copy(), np.zeros(q, np.int64), box[n:], speed[n:]
+        w.waypoints, w.curb, w.walk, w.group, w.speed, w.go, w.start.copy(), np.zeros(q, np.int64), box[n:], speed[n:]
     )
     bodies = dr.Bodies(box, speed, active)
     return Motion(*_run(Streets(roads, gates, conflicts), drivers, bodies, people, lights, script, zipper_range))
@@ -199,7 +199,7 @@ def _enter(i, drivers, bodies, roads, gates):
 @njit(cache=True, nogil=True)
 def _walk(now, people, drivers, gates):
     """Moves the pedestrians."""
-    way, curb, walk, group, pace, go, u, phase, bodies, velocity = people
+    waypoints, curb, walk, group, pace, go, u, phase, bodies, velocity = people
     for q in range(len(walk)):
         v = pace[q]
         if phase[q] == 0 and walk[q] >= 0 and u[q] >= curb[q, 0] - 0.6:
@@ -215,11 +215,11 @@ def _walk(now, people, drivers, gates):
         u[q] += v * DT
         rest = u[q]
         for leg in range(3):
-            dx, dy = way[q, leg + 1, 0] - way[q, leg, 0], way[q, leg + 1, 1] - way[q, leg, 1]
+            dx, dy = waypoints[q, leg + 1, 0] - waypoints[q, leg, 0], waypoints[q, leg + 1, 1] - waypoints[q, leg, 1]
             length = np.sqrt(dx * dx + dy * dy)
             if rest <= length or leg == 2:
                 f = rest / max(length, 1e-9)
-                bodies[q, 0], bodies[q, 1] = way[q, leg, 0] + f * dx, way[q, leg, 1] + f * dy
+                bodies[q, 0], bodies[q, 1] = waypoints[q, leg, 0] + f * dx, waypoints[q, leg, 1] + f * dy
                 target = np.arctan2(dy, dx)
                 bodies[q, 2] = target if now.k == 0 else bodies[q, 2] + 0.15 * np.sin(target - bodies[q, 2])
                 break

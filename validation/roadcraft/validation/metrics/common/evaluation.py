@@ -14,7 +14,7 @@ from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
 from roadcraft.validation.metrics.common.result_check import check_role, checked
-from roadcraft.validation.simulation.isolation import is_fault, told
+from roadcraft.validation.simulation.isolation import error_text, is_fault
 
 
 class MetricError(DataError):
@@ -96,18 +96,18 @@ def _computed(name: str, metric: Metric, context: RolloutContext) -> MetricResul
     except BaseException as e:
         if not is_fault(e):
             raise
-        said = str(e) if isinstance(e, RoadcraftError) else told(e)
+        said = str(e) if isinstance(e, RoadcraftError) else error_text(e)
         where = f"{rollout.scenario.log}: scenario {rollout.scenario.token}"
         raise MetricError(f"metric {name} failed: {said}", where=where) from e
 
 
-def scenario_score(judged: Iterable[tuple[Metric, MetricResult]]) -> float:
+def scenario_score(metric_results: Iterable[tuple[Metric, MetricResult]]) -> float:
     """Product of the multipliers times the weighted mean of the weighted metrics; those without a score do not count.
 
     Reference: nuplan-devkit e924167, weighted_average_metric_aggregator.py, which adds in the order of names.
     """
     factor, total, weights = 1.0, 0.0, 0.0
-    for metric, result in sorted(judged, key=lambda pair: pair[1].name):
+    for metric, result in sorted(metric_results, key=lambda pair: pair[1].name):
         if result.score is None or metric.role == "report":
             continue
         if metric.role == "multiplier":
