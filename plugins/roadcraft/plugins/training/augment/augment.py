@@ -32,7 +32,7 @@ _X, _Y, _HEADING, _VX, _AX = (int(c) for c in (Ego.X, Ego.Y, Ego.HEADING, Ego.VX
 
 
 def random_numbers(seed: int, step: int, count: int) -> F64:
-    """The random numbers (count, DRAWS) of the samples of a step: a pure function of seed and step."""
+    """The random numbers (count, RANDOM_COUNT) of the samples of a step: a pure function of seed and step."""
     return np.random.default_rng([seed, step, 1]).random((count, RANDOM_COUNT))
 
 
@@ -61,8 +61,8 @@ def write_ego_future(
     one.
 
     out (T, 5) x, y, cos, sin, speed in the frame of the returned ego; valid (T,); states (F, 10) the logged drive;
-    limit: ``limits``; draw (DRAWS,); body (3,): the vehicle's; objects: box (R, 5), offsets (F + 1,) of all of the
-    drive. A displacement that touches another object, or whose way back is not logged, is not made.
+    limit: ``limits``; draw (RANDOM_COUNT,); body (3,): the vehicle's; objects: box (R, 5), offsets (F + 1,) of all of
+    the drive. A displacement that touches another object, or whose way back is not logged, is not made.
     """
     (frame, stride, interval_s, count), (box, offsets) = steps, objects
     future = np.empty((len(out), 5))

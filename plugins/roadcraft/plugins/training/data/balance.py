@@ -44,8 +44,8 @@ def weigher(config: BalanceConfig, source: ScenarioSource, samples: SampleSet) -
 
 
 def patterns(source: ScenarioSource, samples: SampleSet) -> I64:
-    """The pattern of each sample (N,): standing throughout, or by turn and change of speed over LOOK_S (less where the
-    log ends)."""
+    """The pattern of each sample (N,): standing throughout, or by turn and change of speed over CHANGE_S (less where
+    the log ends)."""
     out = np.empty(len(samples), np.int64)
     bounds = np.searchsorted(samples.log, np.arange(len(samples.logs) + 1))
     for i, log in enumerate(samples.logs):
