@@ -158,6 +158,12 @@ def test_an_object_of_unknown_speed_is_braked_for(tiny_world) -> None:
     assert plan.states[0, 0, -1, 3] <= seen.states[0, 0, -1, 3]
 
 
+def test_a_batch_of_none_has_no_plans(tiny_world) -> None:
+    obs = tiny(tiny_world).select([])
+    plan, state = create("planner", "idm").plan(obs, [], KEYS[:0])
+    assert (len(plan.states), state) == (0, [])
+
+
 def test_off_the_route_the_nearest_lane_is_taken(tiny_world) -> None:
     obs = tiny(tiny_world)
     past = obs.ego_past.copy()
@@ -184,7 +190,7 @@ def test_routes_that_lead_nowhere_are_told(tiny_world) -> None:
         planner.start(replace(obs, route=Ragged.build([[987654321]])), KEYS)
     m = obs.maps[0]
     bare = replace(m, lanes=replace(m.lanes, centerlines=Polylines.build([np.zeros((1, 2))] * len(m.lanes))))
-    with pytest.raises(DataError, match="no centre lines"):
+    with pytest.raises(DataError, match="no center lines"):
         planner.start(replace(obs, maps=(bare,)), KEYS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,23 @@ def test_results_do_not_depend_on_the_batch():
         assert np.array_equal(state[0].collided, after[b].collided)
     again, _ = planner.plan(obs, start, keys)
     assert np.array_equal(again.states, together.states)
+
+
+def test_an_object_of_unknown_velocity_is_taken_to_stand():
+    traffic = tiny_world.make_map()
+    obs = tiny_world.observe([tiny_world.make_drive(traffic, 0)], traffic, [60])
+    planner, keys, ego = create("planner", "pdm_closed"), np.zeros(1, np.uint64), obs.ego[0]
+    box = obs.objects.box.copy()
+    box[0] = [ego[0] + 20.0 * np.cos(ego[2]), ego[1] + 20.0 * np.sin(ego[2]), ego[2], 4.5, 2.0]
+    plans = []
+    for value in (np.nan, 0.0):
+        velocity = obs.objects.velocity.copy()
+        velocity[0] = value
+        seen = replace(obs, objects=replace(obs.objects, box=box, velocity=velocity))
+        plans.append(planner.plan(seen, planner.start(seen, keys), keys)[0])
+    assert np.array_equal(plans[0].states, plans[1].states)
+    assert plans[0].scores == plans[1].scores
+    assert plans[0].states[0, 0, -1, 3] < 0.5  # it stops behind it
 
 
 def test_it_drives_without_a_route_and_joins_one():

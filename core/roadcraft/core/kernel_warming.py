@@ -54,7 +54,8 @@ def warm(parts: Sequence[Part], say: Callable[[str], None] = print, processes: i
         raise DiskError(note, remedy=_REMEDY)
     if note:
         say(f"note: {note}")
-    done = Path(home) / f"warm-{_state()}"
+    wanted = [p for p in parts if not p.missing]
+    done = Path(home) / f"warm-{_state([p.name for p in wanted])}"
     if _is_whole(done):
         say(f"all kernels are compiled already; they are kept in {home}")
         return False
@@ -62,7 +63,7 @@ def warm(parts: Sequence[Part], say: Callable[[str], None] = print, processes: i
     for part in parts:
         if part.missing:
             say(f"left out: {part.name}, without {', '.join(part.missing)}")
-    folders = _compile([p for p in parts if not p.missing], processes or usable_cores(), say)
+    folders = _compile(wanted, processes or usable_cores(), say)
     done.mkdir(parents=True, exist_ok=True)
     write_atomic(done / "folders.json", json.dumps(sorted(folders)))
     drop_old(done)
@@ -127,8 +128,9 @@ def _is_whole(done: Path) -> bool:
     return False
 
 
-def _state() -> str:
-    """16 hex digits over all of our sources, numba, Python and the processor: what compiled code depends on."""
+def _state(names: list[str]) -> str:
+    """16 hex digits over the parts' names and what compiled code depends on: our sources, numba, Python, the
+    processor."""
     import llvmlite.binding as llvm
 
     digest = blake2b(digest_size=8)
@@ -140,5 +142,7 @@ def _state() -> str:
         for path in sorted(room.rglob("*.py")):
             digest.update(f"{path.relative_to(room.parent)};".encode() + path.read_bytes())
     versions = (version("numba"), version("numpy"), platform.python_version())
-    digest.update(repr((versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())).encode())
+    digest.update(
+        repr((sorted(names), versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())).encode()
+    )
     return digest.hexdigest()

@@ -116,8 +116,8 @@ def simulate_and_score(
     route_path: ArcPath,
     setup: ScoringSetup,
 ) -> F64:
-    """Sheets (N, SHEET) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow them.
-    driven: the states (P, 10) behind it, and whether these are all that it drove.
+    """Score tables (N, SCORE_COLUMNS) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow
+    them. driven: the states (P, 10) behind it, and whether these are all that it drove.
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """

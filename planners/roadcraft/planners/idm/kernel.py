@@ -199,7 +199,7 @@ def plan_along(
     x, y, heading = ego_box[0], ego_box[1], ego_box[2]
     s, _, _ = project_point(path.line, path.arcs, x, y)
     speed = ego[3]
-    met, extents, clear = _object_extents(path, seen, x, y, params.radius, s)
+    met, extents, clear = _objects_on_path(path, seen, x, y, params.radius, s)
     if not clear:
         return False
     ends, before, lead, gap = np.empty((3, 4, 2)), s, np.int64(_NONE), 0.0
@@ -233,7 +233,7 @@ def plan_along(
 
 
 @njit(cache=True, nogil=True)
-def _object_extents(
+def _objects_on_path(
     path: IdmPath, seen: IdmObservation, x: float, y: float, radius: float, s: float
 ) -> tuple[I64, F64, bool]:
     """Of each object: where it meets the rail ahead (see ``_last_met``; -2: out of the radius) and its bounding box;

@@ -72,6 +72,8 @@ class Idm(Planner):
         """Plans with K = 1 and ``poses`` + 1 states, the first ego's projection on the path."""
         n, o, li, box = len(obs), obs.objects, obs.lights, obs.vehicle.box
         states = np.zeros((n, 1, len(self._steps), EGO_SIZE))
+        if n == 0:
+            return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((0, 1))), []
         ego = np.ascontiguousarray(obs.ego)
         ego_boxes, edges, still = ego_box(ego, box), corners(o.box), o.kind > _BICYCLE
         paths = self._packed(state)
@@ -91,9 +93,10 @@ class Idm(Planner):
     def _packed(self, state: list[Any]) -> IdmPaths:
         """The paths of all scenarios as one, packed anew when others than in the last call are asked for."""
         paths = [s.path for s in state]
-        if self._last is None or len(self._last[0]) != len(paths) or any(map(is_not, self._last[0], paths)):
-            self._last = paths, pack_paths(paths, [s.ids for s in state])
-        return self._last[1]
+        last = self._last  # read once: another thread may replace it
+        if last is None or len(last[0]) != len(paths) or any(map(is_not, last[0], paths)):
+            self._last = last = paths, pack_paths(paths, [s.ids for s in state])
+        return last[1]
 
     def _start(self, obs: ObservationBatch, b: int, box: F64) -> IdmState:
         m, where = obs.maps[b], f"scenario {obs.token[b]}"
@@ -116,7 +119,7 @@ class Idm(Planner):
             m, chain, lanes, max(limit or self.config.target_speed_mps, speed), float(obs.vehicle.box[2])
         )
         if len(path.progress) < 2:
-            raise DataError("the route's lanes have no centre lines", where=where)
+            raise DataError("the route's lanes have no center lines", where=where)
         return IdmState(path, lanes, m.lanes.id[lanes])
 
 

@@ -21,13 +21,15 @@ LAST_MOVING_KIND = int(ObjectKind.BICYCLE)
 @njit(cache=True, nogil=True)
 def drift(box: F64, velocity: F64, kind: U8) -> F64:
     """Velocities (M, 2) m/s along the boxes' headings: box (M, 5), velocity (M, 2) global frame, kind (M,) ObjectKind.
-    Static kinds stand still."""
+    Static kinds stand still, and so do objects of unknown (NaN) velocity."""
     out = np.zeros((len(box), 2))
     for i in range(len(box)):
         if kind[i] > LAST_MOVING_KIND:
             continue
         vx, vy, heading = velocity[i, 0], velocity[i, 1], box[i, 2]
         speed = math.sqrt(vx * vx + vy * vy)
+        if math.isnan(speed):
+            continue
         off = heading - math.atan2(vy, vx)
         off = abs(normalize(off))
         if off >= 0.5 * math.pi:

@@ -33,7 +33,7 @@ from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 STOPPED_MPS, PROJECTED_MPS = 0.05, 0.005
 
-# columns of a score sheet
+# columns of a score table
 NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
 SCORE_COLUMNS = 9
 
@@ -307,11 +307,11 @@ def score_traffic(
     rules: Rules,
     score_table: F64,
 ) -> None:
-    """Collisions at fault and time to collision of N trajectories (N, T, 10), written to ``score_table`` (N, SHEET).
+    """Collisions at fault and time to collision of N trajectories (N, T, 10), into score_table (N, SCORE_COLUMNS).
 
-    flags (N, T) and patch (4, 2): of ``areas``. An object matters at its first contact only: whatever it is found to be
-    then, it is not looked at again, and of the first contact at fault the step is kept. Objects are left out for as
-    long as they are too far to be met at the speeds of both.
+    flags (N, T) and patch (4, 2): of ``area_checks``. An object matters at its first contact only: whatever it is found
+    to be then, it is not looked at again, and of the first contact at fault the step is kept. Objects are left out for
+    as long as they are too far to be met at the speeds of both.
     """
     count, areas = len(traffic.box), area_scratch()
     work = _Work(
@@ -338,9 +338,8 @@ def score_traffic(
 
 @small_njit
 def score_areas(states: F64, facing: F64, flags: I64, vehicle_box: F64, rules: Rules, score_table: F64) -> None:
-    """Drivable area and driving direction. facing (N, T, 2): cosine and sine; flags (N, T) of ``areas``; the
-    way driven outside the route's lanes counts
-    per uninterrupted stretch."""
+    """Drivable area and driving direction. facing (N, T, 2): cosine and sine; flags (N, T) of
+    ``area_checks``; the distance driven outside the route's lanes counts per uninterrupted stretch."""
     for n in range(len(states)):
         drivable, stretch, worst = 1.0, 0.0, 0.0
         px = py = 0.0

@@ -102,8 +102,8 @@ def observe(
         out[j, 0], out[j, 1], out[j, 2], out[j, 3] = b[0], b[1], math.cos(b[2]), math.sin(b[2])
         out[j, 4], out[j, 5] = b[3], b[4]
         to_corner[j] = 0.5 * math.sqrt(b[3] * b[3] + b[4] * b[4])
-        if moving[j]:
-            v = velocity[row[j]]
+        v = velocity[row[j]]
+        if moving[j] and not math.isnan(v[0] + v[1]):
             speed[j] = math.sqrt(v[0] * v[0] + v[1] * v[1])
         ignored[j] = overlap(ego_box, b)
     return Traffic(row, out, to_corner, moved, heading, speed, moving, ignored, np.empty((n, 0, 4)))
