@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -317,16 +318,14 @@ def plan_arrays(plan: Plan, count: int) -> PlanArrays:
     fit."""
     states, time_us, scores = np.asarray(plan.states), np.asarray(plan.time_us), np.asarray(plan.scores)
     k, t = states.shape[1:3] if states.ndim == 4 else (0, 0)
-    for name, got, want in (
-        ("states", states.shape, (count, k, t, EGO_SIZE)),
-        ("time_us", time_us.shape, (count, t)),
-        ("scores", scores.shape, (count, k)),
-    ):
-        if got != want or k < 1:
-            raise PluginError(f"Plan.{name} has shape {got}, expected {want} (B, K, T with K >= 1)")
+    shapes, wanted = (states.shape, time_us.shape, scores.shape), ((count, k, t, EGO_SIZE), (count, t), (count, k))
+    if shapes != wanted or k < 1:
+        for name, got, want in zip(("states", "time_us", "scores"), shapes, wanted, strict=True):
+            if got != want or k < 1:
+                raise PluginError(f"Plan.{name} has shape {got}, expected {want} (B, K, T with K >= 1)")
     if time_us.dtype.kind not in "iu":
         raise PluginError(f"Plan.time_us is {time_us.dtype}, expected int64 microseconds")
-    length = np.full(count, t, np.int64) if plan.length is None else np.asarray(plan.length)
+    length = _whole(count, t) if plan.length is None else np.asarray(plan.length)
     controls = None if plan.controls is None else np.asarray(plan.controls)
     if length.shape != (count,) or length.dtype.kind not in "iu":
         raise PluginError(f"Plan.length is {length.dtype} {length.shape}, expected int64 ({count},)")
@@ -338,6 +337,12 @@ def plan_arrays(plan: Plan, count: int) -> PlanArrays:
             raise PluginError(f"Plan.{name} is {numbers.dtype}, expected float64")
     _check_extras(plan, count)
     return PlanArrays(time_us, states, scores, length, controls)
+
+
+@lru_cache(maxsize=16)
+def _whole(count: int, states: int) -> I64:
+    """The lengths of ``count`` plans all of whose states count."""
+    return read_only(np.full(count, states, np.int64))
 
 
 def _check_extras(plan: Plan, count: int) -> None:

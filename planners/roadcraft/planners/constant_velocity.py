@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import EGO_SIZE
@@ -31,43 +32,52 @@ class ConstantVelocity(Planner):
         c = self.config
         step_us, horizon_us = int(c.interval_s * 1e6), int(c.horizon_s * 1e6)
         steps = horizon_us // step_us
-        time_us = obs.time_us[:, None] + step_us * np.arange(steps + 1, dtype=np.int64)
-        states = np.zeros((len(obs), steps + 1, EGO_SIZE))
+        time_us = np.empty((len(obs), steps + 1), np.int64)
+        states = np.zeros((len(obs), 1, steps + 1, EGO_SIZE))
         _roll(
-            np.ascontiguousarray(obs.ego),
-            step_us * 1e-6,
-            c.acceleration_mps2,
-            c.max_speed_mps,
-            c.steering_rad,
-            obs.vehicle.body.wheel_base_m,
-            obs.vehicle.max_steering_rad,
-            states,
+            frozen(obs.ego),
+            frozen(obs.time_us, np.int64),
+            step_us,
+            (
+                c.acceleration_mps2,
+                c.max_speed_mps,
+                c.steering_rad,
+                obs.vehicle.body.wheel_base_m,
+                obs.vehicle.max_steering_rad,
+            ),
+            (time_us, states),
         )
-        return Plan(time_us, states[:, None], np.zeros((len(obs), 1))), state
+        return Plan(time_us, states, np.zeros((len(obs), 1))), state
 
 
 @njit(cache=True, nogil=True)
-def _roll(
-    ego: F64, dt: float, accel: float, limit: float, steering: float, wheel_base: float, max_steering: float, out: F64
-) -> None:
-    """Fill out (B, T, 10) from ego (B, 10): forward Euler with the old heading, speed and steering."""
+def _roll(ego, now_us, step_us, motion, out):  # type: ignore[no-untyped-def]
+    """Fill the times (B, T) and states (B, 1, T, 10) of ``out`` from ego (B, 10) at now_us (B,): forward Euler with the
+    old heading, speed and steering. motion: acceleration, speed limit, steering, wheel base, largest steering."""
+    (accel, limit, steering, wheel_base, max_steering), (time_us, states) = motion, out
+    dt = step_us * 1e-6
     for b in range(ego.shape[0]):
         x, y, heading, vx, vy = ego[b, 0], ego[b, 1], ego[b, 2], ego[b, 3], ego[b, 4]
         ax, angle, yaw_rate, yaw_accel = accel, steering, 0.0, 0.0
-        for k in range(out.shape[1]):
-            row = out[b, k]
+        c, s, slope = math.cos(heading), math.sin(heading), math.tan(angle)
+        for k in range(states.shape[2]):
+            time_us[b, k] = now_us[b] + k * step_us
+            row = states[b, 0, k]
             row[0], row[1], row[2], row[3], row[4], row[5] = x, y, heading, vx, vy, ax
             row[7], row[8], row[9] = angle, yaw_rate, yaw_accel
             speed = np.hypot(vx, vy)
             if speed > limit:
                 ax = limit - speed
-            x += vx * np.cos(heading) * dt
-            y += vx * np.sin(heading) * dt
-            heading += vx * np.tan(angle) / wheel_base * dt
-            heading = wrap(heading)
+            x += vx * c * dt
+            y += vx * s * dt
+            turned = wrap(heading + vx * slope / wheel_base * dt)
+            if turned != heading:
+                heading, c, s = turned, math.cos(turned), math.sin(turned)
             vx += ax * dt
             vy = 0.0
-            angle = min(max(angle, -max_steering), max_steering)
-            turned = vx * np.tan(angle) / wheel_base
+            if abs(angle) > max_steering:
+                angle = min(max(angle, -max_steering), max_steering)
+                slope = math.tan(angle)
+            turned = vx * slope / wheel_base
             yaw_accel = (turned - yaw_rate) / dt
             yaw_rate = turned

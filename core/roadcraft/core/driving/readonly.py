@@ -22,7 +22,8 @@ def frozen(values: Any, dtype: DTypeLike = _FLOAT64) -> NDArray[Any]:
     """A read-only, contiguous, aligned view of ``values`` (a copy only where it is not so already)."""
     flags = values.flags if isinstance(values, np.ndarray) and values.dtype == dtype else None
     if flags is None or not (flags.c_contiguous and flags.aligned):
-        values = np.require(values, dtype, ["C", "A"])
+        values = np.asarray(values, dtype, order="C")
+        values = values if values.flags.aligned else values.copy()
         flags = values.flags
     if flags.writeable:
         values = values.view()

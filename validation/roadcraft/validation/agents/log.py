@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from roadcraft.core.arrays import I64, read_only
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.configs import LogAgentsConfig
-from roadcraft.validation.agents.logged import logged_objects, stack_objects
+from roadcraft.validation.agents.logged import logged_batch, stack_objects
+
+
+class LogAgentsState(NamedTuple):
+    """Scenario ``b`` of a batch of ``count``, and the batch's objects as ``logged_batch`` lists them, never changed."""
+
+    logged: Objects
+    b: int
+    count: int
 
 
 class LogAgents(AgentPolicy):
-    """The logged objects of each iteration, sorted by kind. State: the scenario's sorted log, never changed.
+    """The logged objects of each iteration, sorted by kind.
 
     Source: nuplan-devkit e924167, TracksObservation.
     """
@@ -25,12 +36,32 @@ class LogAgents(AgentPolicy):
 
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
         """The sorted logs, and the objects at iteration 0."""
-        state = [logged_objects(s, list(ObjectKind)) for s in scenarios]
-        return list(state), stack_objects([s.columns(0) for s in state])
+        if not scenarios:
+            return [], stack_objects([])
+        states = _states(scenarios)
+        return states, _shown(states, np.zeros(len(scenarios), np.int64))
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
         """The objects at iteration ``obs.iteration + 1``."""
-        frames = [s.columns(int(i) + 1) for s, i in zip(state, obs.iteration, strict=True)]
-        return state, stack_objects(frames)
+        logged, count = state[0].logged, len(state)
+        if state[0].count != count or any(s.logged is not logged or s.b != b for b, s in enumerate(state)):
+            state = _states(scenarios)  # some have left the batch
+        return state, _shown(state, obs.iteration + 1)
+
+
+def _states(scenarios: Sequence[Scenario]) -> list[Any]:
+    logged = read_only(logged_batch(scenarios, list(ObjectKind)))
+    return [LogAgentsState(logged, b, len(scenarios)) for b in range(len(scenarios))]
+
+
+def _shown(states: list[Any], iteration: I64) -> Objects:
+    """The objects of the whole batch, each scenario at its ``iteration`` (B,): views where the iteration is one."""
+    logged, count, first = states[0].logged, len(states), int(iteration[0])
+    if (iteration != first).any():
+        return logged.select(iteration * count + np.arange(count))
+    offsets = logged.offsets[first * count : (first + 1) * count + 1]
+    rows = slice(int(offsets[0]), int(offsets[-1]))
+    columns = (c[rows] for c in (logged.id, logged.kind, logged.vehicle, logged.unit, logged.box, logged.velocity))
+    return Objects(offsets - offsets[0], *columns)

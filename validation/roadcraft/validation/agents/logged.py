@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64, offsets_of
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import ObjectKind, Scenario
 
@@ -48,28 +51,98 @@ def logged_objects(scenario: Scenario, kinds: Sequence[ObjectKind]) -> LoggedObj
 
     Reference: nuplan-devkit e924167, TrackedObjects and get_tracked_objects_of_types.
     """
-    drive, frames = scenario.drive, scenario.frames
-    first, last = drive.objects.offsets[frames], drive.objects.offsets[frames + 1]
-    counts = last - first
-    offsets = offsets_of(counts)
-    rows = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)
-    iteration = np.repeat(np.arange(len(frames)), counts)
-    track = drive.objects.track[rows]
+    o = logged_batch([scenario], kinds)
+    return LoggedObjects(o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity)
+
+
+def logged_batch(scenarios: Sequence[Scenario], kinds: Sequence[ObjectKind]) -> Objects:
+    """``logged_objects`` of B scenarios, frame ``i * B + b`` that of scenario b at iteration i (beyond its last one
+    empty): what all show at one iteration stands together."""
     rank_of = np.full(len(ObjectKind), -1, np.int64)
     rank_of[[int(k) for k in kinds]] = np.arange(len(kinds))
-    rank = rank_of[drive.tracks.kind[track]]
-    order = np.lexsort((rank, iteration))
-    order = order[rank[order] >= 0]
-    rows, track = rows[order], track[order]
-    return LoggedObjects(
-        offsets_of(np.bincount(iteration[order], minlength=len(frames))),
-        drive.tracks.id[track],
-        drive.tracks.kind[track],
-        drive.tracks.vehicle[track],
-        drive.tracks.unit[track],
-        drive.objects.box[rows],
-        drive.objects.velocity[rows],
+    logs = [_log(s) for s in scenarios]
+    counts = np.zeros((max(len(s) for s in scenarios), len(scenarios)), np.int64)
+    for b, log in enumerate(logs):
+        _count(log, rank_of, counts[:, b])
+    offsets = offsets_of(counts.ravel())
+    rows = int(offsets[-1])
+    out = Objects(
+        offsets,
+        np.empty(rows, np.uint64),
+        np.empty(rows, np.uint8),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.uint8),
+        np.empty((rows, 5)),
+        np.empty((rows, 2)),
     )
+    columns = out.id, out.kind, out.vehicle, out.unit, out.box, out.velocity
+    for b, log in enumerate(logs):
+        _fill(log, rank_of, len(kinds), offsets[b :: len(logs)], columns)
+    return out
+
+
+class _Log(NamedTuple):
+    """The frames of a scenario, and the objects and tracks of its drive."""
+
+    frames: I64
+    offsets: I64
+    track: I64
+    box: F64
+    velocity: F64
+    id: U64
+    kind: U8
+    vehicle: I64
+    unit: U8
+
+
+def _log(scenario: Scenario) -> _Log:
+    o, t = scenario.drive.objects, scenario.drive.tracks
+    return _Log(
+        frozen(scenario.frames, np.int64),
+        frozen(o.offsets, np.int64),
+        frozen(o.track, np.int64),
+        frozen(o.box),
+        frozen(o.velocity),
+        frozen(t.id, np.uint64),
+        frozen(t.kind, np.uint8),
+        frozen(t.vehicle, np.int64),
+        frozen(t.unit, np.uint8),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _count(log, rank_of, out):  # type: ignore[no-untyped-def]
+    """Objects of kinds with a rank at every iteration, into out (N,)."""
+    for i in range(len(log.frames)):
+        f = log.frames[i]
+        for r in range(log.offsets[f], log.offsets[f + 1]):
+            out[i] += rank_of[log.kind[log.track[r]]] >= 0
+
+
+@njit(cache=True, nogil=True)
+def _fill(log, rank_of, ranks, first, columns):  # type: ignore[no-untyped-def]
+    """Write the rows of iteration i from ``first[i]`` on, by rank, then by row of the log."""
+    id, kind, vehicle, unit, box, velocity = columns
+    place = np.empty(ranks + 1, np.int64)
+    for i in range(len(log.frames)):
+        f = log.frames[i]
+        place[:] = 0
+        for r in range(log.offsets[f], log.offsets[f + 1]):
+            place[rank_of[log.kind[log.track[r]]] + 1] += 1
+        place[0] = first[i]
+        for k in range(1, ranks + 1):
+            place[k] += place[k - 1]
+        for r in range(log.offsets[f], log.offsets[f + 1]):
+            t = log.track[r]
+            rank = rank_of[log.kind[t]]
+            if rank < 0:
+                continue
+            n = place[rank]
+            place[rank] += 1
+            id[n], kind[n], vehicle[n], unit[n] = log.id[t], log.kind[t], log.vehicle[t], log.unit[t]
+            for c in range(5):
+                box[n, c] = log.box[r, c]
+            velocity[n, 0], velocity[n, 1] = log.velocity[r, 0], log.velocity[r, 1]
 
 
 def stack_objects(frames: Sequence[tuple[U64, U8, I64, U8, F64, F64]]) -> Objects:

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult
-from roadcraft.validation.metrics.common.bounded import excesses
+from roadcraft.validation.metrics.common.bounded import excess_events
 from roadcraft.validation.metrics.common.configs import ComfortConfig
-from roadcraft.validation.metrics.common.dynamics import acceleration, jerk, within, yaw_acceleration, yaw_rate
+from roadcraft.validation.metrics.common.dynamics import acceleration, excess, jerk, yaw_acceleration, yaw_rate
 
 
 class EgoIsComfortable(Metric):
@@ -36,8 +36,9 @@ class EgoIsComfortable(Metric):
             ("yaw acceleration", yaw_acceleration(context), "rad/s2", -c.yaw_acceleration, c.yaw_acceleration),
             ("yaw rate", yaw_rate(context), "rad/s", -c.yaw_rate, c.yaw_rate),
         )
-        good = all(bool(within(values, low, high).all()) for _, values, _, low, high in quantities)
-        events: list[Event] = []
+        good, events = True, list[Event]()
         for name, values, unit, low, high in quantities:
-            events += excesses(name, values, unit, low, high)
+            found = excess(values, low, high)
+            good = good and found.within
+            events += excess_events(name, values, unit, low, high, found)
         return MetricResult("ego_is_comfortable", float(good), {"ego_is_comfortable": good}, events=tuple(events))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.errors import PluginError
 from roadcraft.core.rollout import Objects
 
@@ -36,7 +36,7 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
     if not isinstance(offsets, np.ndarray) or offsets.shape != (count + 1,) or offsets.dtype.kind not in "iu":
         raise PluginError(f"Objects.offsets are ({count + 1},) int64, got {_said(offsets)}")
     rows = int(offsets[-1])
-    if offsets[0] != 0 or np.count_nonzero(offsets[1:] < offsets[:-1]):
+    if offsets[0] != 0 or _falls(offsets):
         raise PluginError("Objects.offsets begin with 0 and do not fall")
     for name, kinds, row in _COLUMNS:
         column = getattr(objects, name)
@@ -47,6 +47,14 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
         what = _FAULTS[code - 1].format(f"{int(objects.id[bad]):016x}")
         raise PluginError(what + (f": {objects.box[bad].tolist()}" if code < 3 else ""))
     return list(states), objects
+
+
+@njit(cache=True, nogil=True)
+def _falls(offsets: I64) -> bool:
+    falls = False
+    for k in range(1, len(offsets)):
+        falls = falls or offsets[k] < offsets[k - 1]
+    return falls
 
 
 @njit(cache=True, nogil=True)

@@ -27,7 +27,8 @@ class _Lasting(NamedTuple):
     """What the log knows of the R running scenarios; it is gathered again when one ends.
 
     By iteration: iteration and time_us (N, R) int64; until_us (N, R): the time that a plan must reach; expert (N, R,
-    10); light rows ``light_offsets[i, r]:light_offsets[i, r + 1]``, light_offsets (N, R + 1).
+    10); ego_past_us and ego_past_valid (N, R, H); light rows ``light_offsets[i, r]:light_offsets[i, r + 1]``,
+    light_offsets (N, R + 1), and light_low (N, R + 1), the same from 0 in each iteration.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -42,7 +43,10 @@ class _Lasting(NamedTuple):
     time_us: I64
     until_us: I64
     expert: F64
+    ego_past_us: I64
+    ego_past_valid: Mask
     light_offsets: I64
+    light_low: I64
     light_lane: I64
     light_state: U8
 
@@ -115,7 +119,7 @@ class BatchLog:
         self, rows: I64, iteration: int, objects: Objects, past: Objects | None, with_log: bool
     ) -> ObservationBatch:
         """What the planner sees of the running scenarios ``rows`` (ascending), read-only: a planner cannot change the
-        simulation."""
+        simulation. objects and past: read-only."""
         window, i = slice(iteration, iteration + self.size), iteration
         lasting = self.of(rows)
         at, low = lasting.at, lasting.light_offsets[i]
@@ -125,12 +129,12 @@ class BatchLog:
             iteration=lasting.iteration[i],
             time_us=lasting.time_us[i],
             interval_s=lasting.interval_s,
-            ego_past=np.array(self.ego[at, window]),  # copies: what a planner keeps does not change
-            ego_past_us=np.array(self.ego_us[at, window]),
-            ego_past_valid=np.array(self.ego_valid[at, window]),
-            joints=np.array(self.joints[at, i]),
+            ego_past=_kept(self.ego[at, window]),
+            ego_past_us=lasting.ego_past_us[i],
+            ego_past_valid=lasting.ego_past_valid[i],
+            joints=_kept(self.joints[at, i]),
             objects=objects,
-            lights=Lights(low - low[0], lasting.light_lane[lit], lasting.light_state[lit]),
+            lights=Lights(lasting.light_low[i], lasting.light_lane[lit], lasting.light_state[lit]),
             maps=lasting.maps,
             route=lasting.route,
             goal=lasting.goal,
@@ -141,7 +145,7 @@ class BatchLog:
             layers=tuple(read_only(s.drive.layers.at(int(s.frames[i]))) for s in lasting.scenarios)
             if self.has_layers
             else (),
-        ).locked()
+        )
 
     def of(self, rows: I64) -> _Lasting:
         """What the log knows of the running scenarios ``rows`` (ascending)."""
@@ -153,11 +157,12 @@ class BatchLog:
         some = tuple(self.scenarios[b] for b in rows.tolist())
         offsets, index = ranges(self.route_low[rows], self.route_low[rows + 1] - self.route_low[rows])
         time_us = np.ascontiguousarray(self.time_us[rows].T)
-        until_us, step = np.roll(time_us, -1, axis=0), np.arange(len(time_us))[:, None]
-        until_us = np.where(step < self.count[rows] - 2, until_us, time_us)
+        until_us, step = time_us.copy(), np.arange(len(time_us))[:, None]
+        np.copyto(until_us[:-1], time_us[1:], where=step[:-1] < self.count[rows] - 2)
         low, count = self.light_low[rows].T, self.light_count[rows].T
         of_light, lit = ranges(low.ravel(), count.ravel())
-        ends = np.arange(len(time_us))[:, None] * len(rows) + np.arange(len(rows) + 1)
+        light_offsets = of_light[np.arange(len(time_us))[:, None] * len(rows) + np.arange(len(rows) + 1)]
+        windows = np.arange(len(time_us))[:, None, None] + np.arange(self.size), rows[:, None]
         return read_only(
             _Lasting(
                 some,
@@ -172,7 +177,10 @@ class BatchLog:
                 time_us,
                 until_us,
                 np.ascontiguousarray(self.expert[rows].transpose(1, 0, 2)),
-                of_light[ends],
+                self.ego_us[windows[1], windows[0]],
+                self.ego_valid[windows[1], windows[0]],
+                light_offsets,
+                light_offsets - light_offsets[:, :1],
                 self.light_lane[lit],
                 self.light_state[lit],
             )
@@ -183,3 +191,10 @@ class BatchLog:
         at = select(rows, len(self.scenarios))
         self.ego[at, self.size + iteration] = ego
         self.joints[at, iteration + 1] = joints
+
+
+def _kept(values: np.ndarray) -> np.ndarray:
+    """A read-only copy: what a planner keeps does not change."""
+    out = np.array(values)
+    out.setflags(write=False)
+    return out

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import pi
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Tracker, VehicleModel
 from roadcraft.core.vehicle import Vehicle
@@ -17,8 +17,7 @@ from roadcraft.core.vehicle import Vehicle
 PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrackingController refuses faster states
 
 
-@dataclass(frozen=True)
-class Driven:
+class Driven(NamedTuple):
     """The trajectories that are driven at one step, B scenarios.
 
     time_us (B,) and next_us (B,) int64: this and the next iteration; ego (B, 10) and joints (B, J) now; log_next (B,
@@ -73,21 +72,30 @@ class TwoStage:
         controls = d.controls
         if controls is None:
             controls = self.tracker.track(d.ego, d.time_us, d.plan_us, d.plan, d.length, vehicle)
-            _check("the tracker's", type(self.tracker).__name__, "controls", controls, (len(d.ego), 2))
+            _check("the tracker's", self.tracker, "controls", controls, (len(d.ego), 2))
         # nuPlan's time points turn into seconds by a product, not a quotient; the last bit shows over a drive.
         dt_s: F64 = (d.next_us - d.time_us).astype(np.float64) * 1e-6
         ego, joints = self.model.step(d.ego, d.joints, controls, dt_s, vehicle)
-        name = type(self.model).__name__
-        _check("the vehicle model's", name, "ego states", ego, d.ego.shape)
-        _check("the vehicle model's", name, "joint angles", joints, d.joints.shape)
+        _check("the vehicle model's", self.model, "ego states", ego, d.ego.shape)
+        _check("the vehicle model's", self.model, "joint angles", joints, d.joints.shape)
         return ego, joints
 
 
-def _check(whose: str, name: str, what: str, values: Any, shape: tuple[int, ...]) -> None:
+def _check(whose: str, plugin: Any, what: str, values: Any, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
-        raise PluginError(f"{whose} ({name}) {what} have shape {np.shape(values)}, expected {shape}")
-    if values.size and not np.isfinite(values).all():
-        raise PluginError(f"{whose} ({name}) {what} are not finite")
+        raise PluginError(f"{whose} ({type(plugin).__name__}) {what} have shape {np.shape(values)}, expected {shape}")
+    if not all_finite(frozen(values)):
+        raise PluginError(f"{whose} ({type(plugin).__name__}) {what} are not finite")
+
+
+@njit(cache=True, nogil=True)
+def all_finite(values: F64) -> bool:
+    """Whether all of values (B, C) are finite."""
+    for row in values:
+        for value in row:
+            if not np.isfinite(value):
+                return False
+    return True
 
 
 class Perfect:

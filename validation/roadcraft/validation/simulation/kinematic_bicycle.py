@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.bicycle import motion_of, step
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import VehicleModel
 from roadcraft.core.vehicle import Vehicle
@@ -25,7 +24,4 @@ class KinematicBicycle(VehicleModel):
                 f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose "
                 "another simulation.vehicle_model"
             )
-        w, steer, accel_lag, steer_lag = motion_of(vehicle)
-        return step(
-            np.ascontiguousarray(ego), np.ascontiguousarray(controls), dt_s, w, steer, accel_lag, steer_lag
-        ), joints
+        return step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle)), joints

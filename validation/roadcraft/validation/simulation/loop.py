@@ -192,11 +192,10 @@ class _Run:
 
     def _observe(self, i: int) -> ObservationBatch:
         now, past = self.record.observe(self.rows, i, self.objects)
-        obs = self.log.observe(self.rows, i, now, past, self.needs.log)
-        self._lap("observe")
-        return obs
+        return self.log.observe(self.rows, i, now, past, self.needs.log)
 
     def _start_planner(self, obs: ObservationBatch) -> ObservationBatch:
+        self._lap("observe")
         self.watch.call("planner.start", None)
         keys = self._of_running(self.keys[0])
         parts = isolated(
@@ -212,21 +211,21 @@ class _Run:
         self.watch.call("planner.plan", i)
         self.watch.scenario_steps += len(self.rows)
         keys = self._of_running(self.keys[i])
-        before, begun, rows = self.state, perf_counter(), self.rows
+        before = self.state
 
         def call(r: I64 | None) -> tuple[Plan, list[Any]]:
             states = list(before) if r is None else [before[b] for b in r]
             plan, after = self.planner.plan(*_some(obs, r), states, keys if r is None else keys[r])
             return contiguous(plan, len(states)), self._states(after, r)
 
+        self._lap("observe")
         parts = isolated(call, len(self.rows)) if len(self.rows) else Parts([], {})
-        self._latency[rows, i] = perf_counter() - begun
+        self._latency[self.rows, i] = self._lap("plan")
         self.state = [s for _, (_, states) in parts.parts for s in states]
         obs = self._survive(parts, obs, i, "planner")
         if not parts.parts:
             return obs, None, np.zeros((0, 0, 0))
         plan = _one_plan([p for _, (p, _) in parts.parts])
-        self._lap("plan")
         best, score = driven(plan)
         obs, plan, best = self._check(obs, plan, best, score, i)
         self.record.plan(self.rows, i, plan, best)
@@ -357,10 +356,12 @@ class _Run:
         text = "".join(traceback.format_exception(cause)) if cause is not None else ""
         self.failures[b] = Failure(s, s.token, step, stage, error, text)
 
-    def _lap(self, stage: str) -> None:
+    def _lap(self, stage: str) -> float:
+        """Seconds since the last lap, which count for this stage."""
         now = perf_counter()
-        self.watch.seconds[stage] = self.watch.seconds.get(stage, 0.0) + now - self._clock
-        self._clock = now
+        passed, self._clock = now - self._clock, now
+        self.watch.seconds[stage] = self.watch.seconds.get(stage, 0.0) + passed
+        return passed
 
 
 def _one_plan(plans: list[Plan]) -> Plan:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 
@@ -41,10 +43,15 @@ def driven(plan: Plan) -> tuple[F64, F64]:
     return frozen(plan.states[rows, best]), plan.scores[rows, best]
 
 
+@lru_cache(maxsize=16)
+def _no_controls(count: int) -> F64:
+    return frozen(np.zeros((count, 0)))
+
+
 def check(plan: Plan, states: F64, score: F64, now_us: I64, until_us: I64, min_us: int) -> I64:
     """A code of ``FAULTS`` per scenario (B,), 0 where the plan is sound. ``until_us`` (B,): the time the plan must
     reach."""
     assert plan.length is not None
-    controls = frozen(np.zeros((len(plan), 0)) if plan.controls is None else plan.controls)
+    controls = _no_controls(len(plan)) if plan.controls is None else plan.controls
     codes: I64 = _plan_faults(plan.time_us, states, plan.length, score, controls, now_us, until_us, min_us)
     return codes

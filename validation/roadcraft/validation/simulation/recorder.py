@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
+from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
 from roadcraft.core.rollout import Objects, Plan, PlanLog, Rollout
 from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.validation.simulation.batch_log import BatchLog
@@ -38,21 +38,24 @@ class ObjectStore:
         self.columns: dict[str, np.ndarray] = {}
 
     def append(self, rows: I64, frame: int, objects: Objects) -> Objects:
-        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, so that who made
-        them can change them no more."""
+        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, read-only, so that
+        who made them can change them no more."""
         need = self.used + len(objects.id)
         if not self.columns or need > len(self.columns["id"]):
             self._grow(need, objects)
+        offsets = np.array(objects.offsets, np.int64)
+        offsets.setflags(write=False)
         kept = []
-        for name in _FIELDS:
-            column = self.columns[name][self.used : need]
+        for name, values in self.columns.items():
+            column = values[self.used : need]
             column[:] = getattr(objects, name)
+            column.setflags(write=False)
             kept.append(column)
-        at = select(rows, len(self.low))
-        self.low[at, frame] = objects.offsets[:-1] + self.used
-        self.count[at, frame] = objects.offsets[1:] - objects.offsets[:-1]
+        at, low = select(rows, len(self.low)), offsets[:-1]
+        self.low[at, frame] = low + self.used
+        self.count[at, frame] = offsets[1:] - low
         self.used = need
-        return Objects(np.array(objects.offsets, np.int64), *kept)
+        return Objects(offsets, *kept)
 
     def _grow(self, need: int, objects: Objects) -> None:
         capacity = max(2 * need if self.columns else need, self.expected, 1024)
@@ -108,12 +111,12 @@ class Recorder:
 
     def observe(self, rows: I64, iteration: int, objects: Objects) -> tuple[Objects, Objects | None]:
         """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario,
-        oldest frame first."""
+        oldest frame first. Both are read-only."""
         now = self.objects.append(rows, self.ahead + iteration, objects)
         if not self.past:
             return now, None
         window = slice(self.ahead + iteration - self.past + 1, self.ahead + iteration + 1)
-        return now, self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window])
+        return now, read_only(self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window]))
 
     def plan(self, rows: I64, iteration: int, plan: Plan, driven: F64) -> None:
         """Record the driven trajectories and the planner's per-step scalars."""
@@ -143,7 +146,8 @@ class Recorder:
         tracks, objects = self._objects(s, b, n)
         d, li = s.drive, s.drive.lights
         offsets, index = ranges(li.offsets[frames], li.offsets[frames + 1] - li.offsets[frames])
-        tagged = np.flatnonzero(np.isin(d.tag_frame, frames))
+        since = d.tag_frame - s.first
+        tagged = np.flatnonzero((since >= 0) & (d.tag_frame <= frames[-1]) & (since % s.stride == 0))
         goal = s.goal
         return Drive(
             name=d.name,
@@ -166,21 +170,22 @@ class Recorder:
                 np.array([goal is not None]),
                 ("",),
             ),
-            tag_frame=(d.tag_frame[tagged] - s.first) // s.stride,
+            tag_frame=since[tagged] // s.stride,
             tag_type=d.tag_type[tagged],
             tag_names=d.tag_names,
         )
 
     def _objects(self, s: Scenario, b: int, n: int) -> tuple[Tracks, ObjectFrames]:
         span = slice(self.ahead, self.ahead + n)
-        offsets, index = ranges(self.objects.low[b, span], self.objects.count[b, span])
-        columns = self.objects.columns
-        ids = columns["id"][index]
+        columns, low = self.objects.columns, self.objects.low[b, span]
+        offsets = offsets_of(self.objects.count[b, span])
+        ids, box, velocity = _frames(low, offsets, (columns["id"], columns["box"], columns["velocity"]))
         row, first = first_rows(ids)
         again = _seen_twice(row, offsets, np.full(len(first), -1, np.int64))
         if again >= 0:
             raise SameIdError(int(np.searchsorted(offsets, again, side="right")) - 1, int(ids[again]))
-        source = index[first]
+        frame = np.searchsorted(offsets, first, side="right") - 1
+        source = low[frame] + first - offsets[frame]
         known = np.argsort(s.drive.tracks.id, kind="stable")
         at = np.minimum(np.searchsorted(s.drive.tracks.id, ids[first], sorter=known), max(len(known) - 1, 0))
         height = np.zeros(len(first))
@@ -190,12 +195,12 @@ class Recorder:
         tracks = Tracks(
             ids[first], columns["kind"][source], columns["vehicle"][source], columns["unit"][source], height
         )
-        return tracks, ObjectFrames(offsets, row, columns["box"][index], columns["velocity"][index])
+        return tracks, ObjectFrames(offsets, row, box, velocity)
 
     def _plan_log(self, b: int) -> PlanLog:
         steps, times, states = [], [], []
         for step, rows, plan_us, plan, length in self.plans:
-            at = int(np.searchsorted(rows, b))
+            at = int(rows.searchsorted(b))
             if at < len(rows) and rows[at] == b:
                 steps.append(step)
                 times.append(plan_us[at, : length[at]])
@@ -233,6 +238,23 @@ def first_rows(ids: np.ndarray) -> tuple[I64, I64]:
         rank[order] = np.arange(len(values))
         return rank[inverse], at[order].astype(np.int64)
     return row, first[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _frames(low, offsets, columns):  # type: ignore[no-untyped-def]
+    """Ids, boxes and velocities of frames that begin at rows ``low`` (M,), one after the other."""
+    id, box, velocity = columns
+    rows = offsets[-1]
+    ids, boxes, velocities = np.empty(rows, np.uint64), np.empty((rows, 5)), np.empty((rows, 2))
+    for m in range(len(low)):
+        first, last, begin = offsets[m], offsets[m + 1], low[m]
+        for r in range(first, last):
+            source = begin + r - first
+            ids[r] = id[source]
+            for c in range(5):
+                boxes[r, c] = box[source, c]
+            velocities[r, 0], velocities[r, 1] = velocity[source, 0], velocity[source, 1]
+    return ids, boxes, velocities
 
 
 @njit(cache=True, nogil=True)

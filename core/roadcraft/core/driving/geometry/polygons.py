@@ -20,24 +20,36 @@ from roadcraft.core.driving.jit import small_njit
 def strictly_inside(points: F64, rings: I64, first: int, last: int, x: float, y: float) -> bool:
     """Whether the closed rings first .. last - 1 of a ``Polygons`` (points, rings) strictly contain (x, y), by the
     even-odd rule (GEOS' ray crossings with exact signs)."""
-    odd = False
+    crossed = 0
     for r in range(first, last):
-        for i in range(rings[r], rings[r + 1] - 1):
-            ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
-            if ax < x and bx < x:
-                continue
-            if bx == x and by == y:
-                return False
-            if ay == y and by == y:
-                if min(ax, bx) <= x <= max(ax, bx):
-                    return False
-            elif (ay > y and by <= y) or (by > y and ay <= y):
-                side = orientation(ax, ay, bx, by, x, y)
-                if side == 0:
-                    return False
-                if (side > 0) == (by > ay):
-                    odd = not odd
-    return odd
+        n = crossings(points, rings[r], rings[r + 1] - 1, x, y)
+        if n < 0:
+            return False
+        crossed += n
+    return crossed % 2 == 1
+
+
+@small_njit
+def crossings(points: F64, begin: int, end: int, x: float, y: float) -> int:
+    """How many of the edges that start at points[begin:end] the ray from (x, y) along x crosses; -1 where one of them
+    holds (x, y). Edges all above, all below or all to the left of (x, y) count nothing."""
+    crossed = 0
+    for i in range(begin, end):
+        ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+        if ax < x and bx < x:
+            continue
+        if bx == x and by == y:
+            return -1
+        if ay == y and by == y:
+            if min(ax, bx) <= x <= max(ax, bx):
+                return -1
+        elif (ay > y and by <= y) or (by > y and ay <= y):
+            side = orientation(ax, ay, bx, by, x, y)
+            if side == 0:
+                return -1
+            if (side > 0) == (by > ay):
+                crossed += 1
+    return crossed
 
 
 @small_njit

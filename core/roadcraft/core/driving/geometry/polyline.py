@@ -14,6 +14,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.readonly import Index
 
@@ -67,13 +68,19 @@ def project_point(points: F64, s: F64, x: float, y: float) -> tuple[float, float
 @njit(cache=True, nogil=True)
 def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> float:
     """Arc length of the projection of (x, y) on the line ``points[first:last]``, without its arc lengths at hand."""
-    best, arc, begin = math.inf, 0.0, 0.0
+    best, arc, begin, at = math.inf, 0.0, 0.0, first
     for i in range(first, last - 1):
         ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+        clear = best + CLEAR_M  # a segment whose bounds are farther than the best, clear of rounding, is so too
+        if max(min(ax, bx) - x, x - max(ax, bx)) > clear or max(min(ay, by) - y, y - max(ay, by)) > clear:
+            continue
         d = point_segment_distance(x, y, ax, ay, bx, by)
         if d < best:
+            while at < i:
+                dx, dy = points[at + 1, 0] - points[at, 0], points[at + 1, 1] - points[at, 1]
+                begin += math.sqrt(dx * dx + dy * dy)
+                at += 1
             best, arc = d, begin + along_segment(x, y, ax, ay, bx, by)
-        begin += math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
     return arc
 
 

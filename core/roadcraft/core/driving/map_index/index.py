@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.geometry.polygons import strictly_inside
+from roadcraft.core.driving.geometry.polygons import crossings
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.grid import fill_cells, grown
 from roadcraft.core.driving.readonly import frozen
@@ -29,11 +30,13 @@ _CELL_M = 4.0
 TILE = 32  # cells along the side of a tile
 _MAX_TILES = 1 << 22
 _MAX_CELLS = 1 << 24  # that polygons may lie in, all counted
+_SPAN = 16  # edges that are passed over together where none can matter
 
 
 class LayerArrays(NamedTuple):
     """A layer as kernels take it. Entry e of a cell c (``entries[starts[c]:starts[c + 1]]``, see ``cell_at``) is
-    polygon ``e >> 1``, which covers the cell whole where ``e & 1``."""
+    polygon ``e >> 1``, which covers the cell whole where ``e & 1``. spans (S, 4): lowest x and y, highest x and y of
+    the edges that start at ``points[16 * s:16 * s + 16]``."""
 
     x: float
     y: float
@@ -47,6 +50,7 @@ class LayerArrays(NamedTuple):
     points: F64
     rings: I64
     offsets: I64
+    spans: F64
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class PolygonLayer:
             frozen(p.points),
             frozen(p.rings, np.int64),
             frozen(p.offsets, np.int64),
+            frozen(_spans(p.points)),
         )
 
 
@@ -150,6 +155,16 @@ def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CE
     return PolygonLayer(rows, polygons, low, shape, cell, tiles, tile_at.astype(np.int32), starts, entries[order])
 
 
+def _spans(points: F64) -> F64:
+    """``LayerArrays.spans`` of the vertices (P, 2); an edge from one ring to the next only widens what holds both."""
+    first = np.arange(0, len(points), _SPAN)
+    if not len(first):
+        return np.zeros((0, 4))
+    following = np.concatenate([points[1:], points[-1:]])
+    low = np.minimum.reduceat(np.minimum(points, following), first)
+    return np.concatenate([low, np.maximum.reduceat(np.maximum(points, following), first)], axis=1)
+
+
 def _bounds_area(polygons: Polygons) -> float:
     """Area m2 of the polygons' bounding boxes together."""
     cuts = polygons.rings[polygons.offsets]
@@ -182,8 +197,22 @@ def distance(layer: PolygonLayer, rows: I64, points: F64) -> F64:
 
 @small_njit
 def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
-    """Whether polygon ``row`` strictly contains (x, y)."""
-    return strictly_inside(layer.points, layer.rings, layer.offsets[row], layer.offsets[row + 1], x, y)
+    """Whether polygon ``row`` strictly contains (x, y): ``strictly_inside``, past the spans of edges that count
+    nothing."""
+    points, rings, spans = layer.points, layer.rings, layer.spans
+    crossed = 0
+    for r in range(layer.offsets[row], layer.offsets[row + 1]):
+        i, last = rings[r], rings[r + 1] - 1
+        while i < last:
+            span = i // _SPAN
+            end = min((span + 1) * _SPAN, last)
+            if spans[span, 1] <= y <= spans[span, 3] and x <= spans[span, 2]:
+                n = crossings(points, i, end, x, y)
+                if n < 0:
+                    return False
+                crossed += n
+            i = end
+    return crossed % 2 == 1
 
 
 @small_njit
@@ -231,13 +260,21 @@ def in_any(layer: LayerArrays, x: float, y: float) -> bool:
 @small_njit
 def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
     """Distance of (x, y) to polygon ``row``, 0 inside."""
+    points, rings, spans = layer.points, layer.rings, layer.spans
     best = math.inf
     for r in range(layer.offsets[row], layer.offsets[row + 1]):
-        for i in range(layer.rings[r], layer.rings[r + 1] - 1):
-            d = point_segment_distance(
-                x, y, layer.points[i, 0], layer.points[i, 1], layer.points[i + 1, 0], layer.points[i + 1, 1]
-            )
-            best = min(best, d)
+        i, last = rings[r], rings[r + 1] - 1
+        while i < last:
+            span = i // _SPAN
+            end, clear = min((span + 1) * _SPAN, last), best + CLEAR_M
+            if (
+                max(spans[span, 0] - x, x - spans[span, 2]) <= clear
+                and max(spans[span, 1] - y, y - spans[span, 3]) <= clear
+            ):
+                for k in range(i, end):
+                    d = point_segment_distance(x, y, points[k, 0], points[k, 1], points[k + 1, 0], points[k + 1, 1])
+                    best = min(best, d)
+            i = end
     return 0.0 if holds(layer, row, x, y) else best
 
 

@@ -175,14 +175,17 @@ def _track_one(ego, now, plan, wheel_base, gains, factors, scratch, out):  # typ
     m = _resampled(times[0], times[n - 1], tick) - 1
     j = 1
     px, py, ph = _sample(times, states, headings, np.int64(0), times[0])
+    c, sn = cos(ph), sin(ph)
     for k in range(m):
         t = times[0] + (k + 1) * tick
         while times[j] < t:
             j += 1
         x, y, h = _sample(times, states, headings, j - 1, t)
-        along[k] = cos(ph) * (x - px) + sin(ph) * (y - py)
+        along[k] = c * (x - px) + sn * (y - py)
         turn[k] = wrap(h - ph)
         seconds[k] = (t - tick) / 1e6
+        if h != ph:  # straight on, which most plans are
+            c, sn = cos(h), sin(h)
         px, py, ph = x, y, h
     _fit_speed(along, factors, dt, m, v)
     _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)

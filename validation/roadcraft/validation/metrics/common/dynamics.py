@@ -6,9 +6,13 @@ Each series is rounded to 8 decimals, the filtered acceleration also before it i
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import NamedTuple
 
-from roadcraft.core.arrays import F64, I64, Mask
+import numpy as np
+from numba import njit
+
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.motion.savitzky_golay import savgol
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
@@ -16,31 +20,33 @@ from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 
 _DECIMALS = 8
+_AXES = ("x", "y", "magnitude")
 
 
 def acceleration(context: MetricContext, axis: str) -> F64:
     """Acceleration (n,) m/s2 along ``axis``: 'x' and 'y' of the box centre, or 'magnitude' at the rear axle."""
-    found: F64 = context.shared(f"acceleration {axis}", lambda: _acceleration(context, axis))
+    return _accelerations(context)[_AXES.index(axis)]
+
+
+def _accelerations(context: MetricContext) -> F64:
+    """All axes, (3, n)."""
+    found: F64 = context.shared("accelerations", lambda: _filter(context, _raw_accelerations(context), 8, 2, 0))
     return found
 
 
-def _acceleration(context: MetricContext, axis: str) -> F64:
+def _raw_accelerations(context: MetricContext) -> F64:
     ego = frames(context).ego
     ax, ay = ego[:, Ego.AX], ego[:, Ego.AY]
-    if axis == "x":
-        # get_acceleration_shifted adds the angular acceleration along the displacement, not across it, and so to x
-        # alone
-        reach = float(context.rollout.vehicle.box[0])
-        raw = ax + reach * ego[:, Ego.YAW_RATE] ** 2 + reach * ego[:, Ego.YAW_ACCEL]
-    else:
-        raw = ay if axis == "y" else np.hypot(ax, ay)
-    return _filter(context, raw, 8, 2, 0)
+    # get_acceleration_shifted adds the angular acceleration along the displacement, not across it, and so to x alone
+    reach = float(context.rollout.vehicle.box[0])
+    x = ax + reach * ego[:, Ego.YAW_RATE] ** 2 + reach * ego[:, Ego.YAW_ACCEL]
+    return np.stack([x, ay, np.hypot(ax, ay)])
 
 
 def jerk(context: MetricContext, axis: str) -> F64:
     """Jerk (n,) m/s3 of the filtered acceleration along ``axis``."""
-    found: F64 = context.shared(f"jerk {axis}", lambda: _filter(context, acceleration(context, axis), 15, 2, 1))
-    return found
+    found: F64 = context.shared("jerks", lambda: _filter(context, _accelerations(context), 15, 2, 1))
+    return found[_AXES.index(axis)]
 
 
 def yaw_rate(context: MetricContext) -> F64:
@@ -63,10 +69,11 @@ def _heading(context: MetricContext) -> F64:
 
 
 def _filter(context: MetricContext, values: F64, window: int, order: int, derivative: int) -> F64:
+    """Values (..., n) smoothed or differentiated over time."""
     time_us: I64 = frames(context).time_us
-    if min(window, len(values)) <= order:
+    if min(window, len(time_us)) <= order:
         raise DataError(
-            f"{len(values)} steps are too few for a polynomial of order {order}",
+            f"{len(time_us)} steps are too few for a polynomial of order {order}",
             where=f"scenario {context.rollout.scenario.token}",
             remedy=f"at least {order + 1} steps",
         )
@@ -79,15 +86,39 @@ def _filter(context: MetricContext, values: F64, window: int, order: int, deriva
     return np.asarray(np.round(savgol(values, window, order, derivative, spacing), _DECIMALS))
 
 
-def within(values: F64, low: float, high: float) -> Mask:
-    """(n,) whether values lie strictly between the bounds."""
-    return np.asarray((values > low) & (values < high))
+class Excess(NamedTuple):
+    """How a quantity leaves its bounds: the step that is farthest beyond one, how far (negative: inside), at how many
+    steps it reaches or passes one, and whether all values lie strictly between."""
+
+    step: int
+    beyond: float
+    count: int
+    within: bool
+
+
+@njit(cache=True, nogil=True)
+def excess(values: F64, low: float, high: float) -> Excess:
+    """How values (n,) leave the bounds that they are to lie strictly between."""
+    step, most, count, within = 0, -math.inf, 0, True
+    for i in range(len(values)):
+        beyond = max(values[i] - high, low - values[i])
+        within = within and low < values[i] < high
+        if beyond >= 0.0:
+            count += 1
+        if beyond > most:
+            step, most = i, beyond
+    return Excess(step, most, count, within)
 
 
 def p90(values: F64) -> float:
     """The 90th percentile by numpy 1.23's 'closest_observation' (later versions break ties the other way)."""
     place = len(values) * 0.9 - 1.5
-    below = int(np.floor(place))
+    below = math.floor(place)
     index = below if place == below and below % 2 == 0 else below + 1
     index = min(max(index, 0), len(values) - 1)
     return float(np.partition(values, index)[index])
+
+
+def mean(values: F64) -> float:
+    """``numpy.mean`` of values (n,), to the last bit."""
+    return float(np.add.reduce(values)) / len(values)

@@ -13,6 +13,8 @@ from roadcraft.validation.metrics.common.frames import frames
 
 def runs(flags: Mask) -> tuple[I64, I64]:
     """First and last index of every stretch of true values."""
+    if not flags.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     edges = np.diff(flags.astype(np.int8), prepend=0, append=0)
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
 

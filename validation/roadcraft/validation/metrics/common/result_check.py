@@ -33,7 +33,7 @@ def checked(name: str, metric: Metric, result: Any, steps: int) -> MetricResult:
         raise PluginError(f"it returns {_said(result)}, expected a MetricResult")
     if result.name != name:
         raise PluginError(f"its result is called {_said(result.name)}, expected its own name {name!r}")
-    score = None if result.score is None else _number("score", result.score)
+    score = None if result.score is None else _number(None, result.score)
     if score is not None and metric.role != "report":
         if not -_ROUNDING <= score <= 1.0 + _ROUNDING:
             raise PluginError(f"score = {score!r} lies outside [0, 1] (role {metric.role})")
@@ -44,13 +44,9 @@ def checked(name: str, metric: Metric, result: Any, steps: int) -> MetricResult:
         raise PluginError(f"series is {_said(result.series)}, expected a Series")
     if not isinstance(result.events, (tuple, list)):
         raise PluginError(f"events are {_said(result.events)}, expected a tuple of Event")
-    stats = {_key(key): _statistic(key, value) for key, value in result.stats.items()}
+    stats = {_key(key): None if value is None else _number(key, value) for key, value in result.stats.items()}
     events = tuple(_event(i, e, steps) for i, e in enumerate(result.events))
     return MetricResult(name, None if score is None else float(score), stats, result.series, events)
-
-
-def _statistic(key: str, value: Any) -> float | int | bool | None:
-    return None if value is None else _number(f"stats[{key!r}]", value)
 
 
 def _key(key: Any) -> str:
@@ -59,7 +55,11 @@ def _key(key: Any) -> str:
     return key
 
 
-def _number(what: str, value: Any) -> float | int | bool:
+def _number(key: str | None, value: Any) -> float | int | bool:
+    """A statistic, or the score where there is no key."""
+    if (type(value) is float and math.isfinite(value)) or type(value) is bool:
+        return value  # type: ignore[no-any-return]
+    what = "score" if key is None else f"stats[{key!r}]"
     if isinstance(value, np.generic):
         value = value.item()
     if not isinstance(value, (bool, int, float)):

@@ -11,6 +11,7 @@ from numba import njit
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
 
@@ -76,10 +77,14 @@ def time_to_collision(
             ox, oy, oh = object_box[r, 0], object_box[r, 1], object_box[r, 2]
             if first_contact[track[r]] <= i:
                 continue
+            v = object_speed[r] if kind[r] <= LAST_MOVING else 0.0
+            # no point of the object's way is farther from (ox, oy), nor one of ego's from (ex, ey)
+            reach = 0.5 * (longer + width + object_box[r, 3] + object_box[r, 4]) + v * horizon + CLEAR_M
+            if abs(ox - ex) > reach or abs(oy - ey) > reach:
+                continue
             angle = relative_angle(ego[i, 0], ego[i, 1], c, s, ox, oy)
             if not (angle < AHEAD_RAD or (wide and not angle > BEHIND_RAD)):
                 continue
-            v = object_speed[r] if kind[r] <= LAST_MOVING else 0.0
             odx, ody = math.cos(oh) * v * dt, math.sin(oh) * v * dt
             fx, fy, fl = _elongated(ox, oy, object_box[r, 3], odx, ody, dt, horizon)
             if in_collision((ex, ey, h, longer, width), (fx, fy, oh, fl, object_box[r, 4])):
