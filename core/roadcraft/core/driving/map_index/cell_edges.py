@@ -1,7 +1,7 @@
 """Point in polygon at the price of a cell: which of a layer's edges cross each cell of its grid, and on which side the
 cell's corner lies.
 
-Where ``lanes`` asks a polygon, it walks all of its edges. Here the answer for a point follows from that for the lower
+Where ``index`` asks a polygon, it walks its spans of edges. Here the answer for a point follows from that for the lower
 left corner of its cell by counting the edges between the two, of which a cell of a few metres holds a handful: 30 to 60
 ns per point. Same answers: strict containment, exact signs.
 """
