@@ -26,7 +26,7 @@ ORIGIN = np.array([664_000.0, 3_997_000.0])
 
 
 def star(rng: np.random.Generator, radius: float, center: np.ndarray) -> np.ndarray:
-    n = int(rng.integers(3, 12))
+    n = int(rng.integers(3, 60))  # several spans of edges, too
     angle = np.sort(rng.uniform(0, 2 * np.pi, n))
     r = rng.uniform(0.3, 1.0, n) * radius
     ring = np.stack([np.cos(angle) * r, np.sin(angle) * r], 1) + center
