@@ -76,8 +76,8 @@ class BatchLog:
         self.has_layers = any(len(s.drive.layers) for s in scenarios)
         self._pack_lights()
         self._pack_missions()
-        self._running = np.arange(b)  # the rows that ``_lasting`` is of, the very array
-        self._lasting = self._gather(self._running)
+        self._running: I64 | None = None  # the rows that ``_lasting`` is of, the very array
+        self._lasting: _Lasting
 
     def _fill(self, i: int, s: Scenario, most: int) -> None:
         frames = np.concatenate([s.frames, np.full(most - len(s), s.last, np.int64)])

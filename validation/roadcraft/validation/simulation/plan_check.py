@@ -40,7 +40,7 @@ def driven(plan: Plan) -> tuple[F64, F64]:
         return plan.states[:, 0], plan.scores[:, 0]
     best = np.argmax(plan.scores, axis=1)
     rows = np.arange(len(plan))
-    return frozen(plan.states[rows, best]), plan.scores[rows, best]
+    return frozen(plan.states[rows, best]), frozen(plan.scores[rows, best])
 
 
 @lru_cache(maxsize=16)
