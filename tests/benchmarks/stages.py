@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,13 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.scenario import ObjectKind
 from roadcraft.scenario_io import ScenarioFilter, StoreWriter, find, ingest
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.scenario_io.synthetic.synthesize import synth
+from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.config import CHALLENGES, SimulationConfig
 from roadcraft.validation.metrics import challenge_metrics, evaluate
 from roadcraft.validation.simulation import simulate
@@ -80,6 +82,21 @@ class Timed:
         return out
 
 
+@contextmanager
+def exact_decisions() -> Iterator[dict[str, float]]:
+    """How many decisions of reactive agents are left to exact geometry meanwhile, and the CPU seconds they take."""
+    tally = {"count": 0.0, "seconds": 0.0}
+
+    def timed(world: Any, moment: Any, turns: Any, stopped: Any) -> None:
+        begun = process_time()
+        exact_leads(world, moment, turns, stopped)
+        tally["seconds"] += process_time() - begun
+        tally["count"] += len(stopped)
+
+    with patch("roadcraft.validation.agents.idm.exact_leads", timed):
+        yield tally
+
+
 @dataclass(frozen=True)
 class Case:
     """What is measured: scenarios of a source, and who drives them."""
@@ -99,7 +116,8 @@ def drive(source: ScenarioSource, chosen: list[Any], case: Case) -> dict[str, An
         marks = [process_time()]
         scenarios = [source.scenario(c.row, c.type, c.window_us) for c in chosen]
         marks.append(process_time())
-        results = simulate(scenarios, planner, agents=agents, controller=timed.controller, watch=watch, debug=True)
+        with exact_decisions() as exact:
+            results = simulate(scenarios, planner, agents=agents, controller=timed.controller, watch=watch, debug=True)
         rollouts = [r for r in results if isinstance(r, Rollout)]
         marks.append(process_time())
         for r in rollouts:
@@ -116,7 +134,12 @@ def drive(source: ScenarioSource, chosen: list[Any], case: Case) -> dict[str, An
     # what the loop does around tracker and model counts as the step's
     seconds["step"] += watch.seconds["control"] - sum(timed.seconds.values())
     objects = sum(len(r.drive.objects.track) for r in rollouts)
-    return {"seconds": seconds, "steps": watch.scenario_steps, "objects": objects / watch.scenario_steps}
+    run: dict[str, Any] = {"seconds": seconds, "steps": watch.scenario_steps, "objects": objects / watch.scenario_steps}
+    if case.mode == "reactive":
+        shown = [d.tracks.kind[d.objects.track[d.objects.offsets[1] :]] for d in (r.drive for r in rollouts)]
+        run["decisions"] = sum(int((k == ObjectKind.VEHICLE).sum()) for k in shown)
+        run["exact"] = exact
+    return run
 
 
 def opening(path: Path, chosen: list[Any]) -> float:
@@ -137,6 +160,9 @@ def measure(source: ScenarioSource, chosen: list[Any], case: Case, rounds: int) 
     row["us_per_scenario_step"] = {k: 1e6 * run["seconds"].get(k, 0.0) / run["steps"] for k in STAGES}
     row["cpu_ms_per_scenario"] = 1e3 * (total - run["seconds"]["write"]) / count
     row["cpu_ms_per_scenario_with_write"] = 1e3 * total / count
+    if case.mode == "reactive":
+        row["exact_share"] = run["exact"]["count"] / run["decisions"]
+        row["exact_us_per_scenario_step"] = 1e6 * run["exact"]["seconds"] / run["steps"]
     if case.data == "reference" and (published := REFERENCE.get(machine()["cpu"])):
         row["reference_cpu_s"] = published[CASES.index((case.planner, case.mode))]
         row["times_faster"] = row["reference_cpu_s"] / (1e-3 * row["cpu_ms_per_scenario"])
@@ -188,6 +214,12 @@ def show(rows: list[dict[str, Any]]) -> None:
             f"{name:44}{stages} {r['cpu_ms_per_scenario']:9.1f} {r['cpu_ms_per_scenario_with_write']:7.1f} "
             f"{r['open_cpu_ms_once']:6.1f}  {times}"
         )
+    for r in rows:
+        if r["mode"] == "reactive":
+            print(
+                f"{r['data']} {r['source']}: {r['planner']}: agents leave {r['exact_share']:.3%} of their decisions to "
+                f"exact geometry, {r['exact_us_per_scenario_step']:.1f} us per scenario-step"
+            )
     cpu = machine()["cpu"]
     if any("times_faster" in r for r in rows):
         print(f"reference x: the reference's CPU time on {cpu}, {REFERENCE[cpu]} s by case, over ms/scen")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -224,6 +226,36 @@ def test_scenarios_leave_a_batch_and_join_another(golden) -> None:
         at[who] += 1
 
 
+def test_threads_may_step_the_same_states(golden, monkeypatch) -> None:
+    """Both add rails to one store, so one of them at a time moves its agents."""
+    pairs = golden("closed_loop_reactive_agents.speeder_r.*")
+    policy, scenarios = create("agents", "idm"), [s for _, s in pairs]
+    egos = np.stack([egos_of(d)[:30] for d, _ in pairs])
+    first, _ = policy.start(scenarios, PACIFICA, KEYS)
+    at_once, moving, step_agents = [], [], idm.step_agents
+
+    def slowly(*args: Any) -> int:
+        moving.append(1)
+        sleep(0.001)
+        at_once.append(len(moving))
+        left = step_agents(*args)
+        moving.pop()
+        return left
+
+    def run(_: int) -> list[bytes]:
+        state, out = first, []
+        for i in range(29):
+            state, objects = policy.step(scenarios, Seen(np.full(len(pairs), i), egos[:, i]), state, KEYS)
+            out.append(objects.box.tobytes())
+        return out
+
+    alone = run(0)
+    monkeypatch.setattr(idm, "step_agents", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(together == alone for together in pool.map(run, range(4)))
+    assert set(at_once) == {1}
+
+
 def test_a_batch_of_none() -> None:
     for name in ("log", "idm"):
         state, objects = create("agents", name).start([], PACIFICA, KEYS)
@@ -277,14 +309,14 @@ def test_a_car_of_unknown_speed_drives_as_fast_as_ego(tiny_world) -> None:
 def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
     """Routes and speeds that need wider arrays than the first lane suggested: nothing is lost, and all stays finite."""
     s = tiny_scenario(tiny_world)
-    policy = create("agents", "idm", {"target_speed_mps": 30.0, "headway_s": 8.0, "radius_m": 1e4})
+    policy = create("agents", "idm", {"target_speed_mps": 30.0, "headway_s": 30.0, "radius_m": 1e4})
     state, objects = policy.start([s], PACIFICA, KEYS)
-    first, room = state[0].agents.rail_count.sum(), state[0].agents.foot_points.shape[1]
+    store, room = len(state[0].batch.world.rails.progress), state[0].agents.foot_points.shape[1]
     for i in range(99):
         state, objects = policy.step([s], Seen(np.array([i]), s.expert[i : i + 1]), state, KEYS)
     assert np.isfinite(objects.box).all()
-    assert state[0].agents.rail_count.sum() > 0 < first
-    assert state[0].agents.foot_points.shape[1] >= room
+    assert len(state[0].batch.world.rails.progress) > store
+    assert state[0].agents.foot_points.shape[1] > room
     assert to_arrays(s.drive)[0]
 
 

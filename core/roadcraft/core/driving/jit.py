@@ -9,6 +9,7 @@ small_njit = njit(cache=True, nogil=True, _nrt=False)
 instructions per array argument, some 60 ns a call, which is more than most of these kernels take. An allocation in such
 a kernel does not compile."""
 
-inlined_njit = njit(cache=True, nogil=True, _nrt=False, forceinline=True)
-"""For small kernels that take many arrays in tuples: they become part of the kernel that calls them. A call would copy
-every array's description, which costs more than most of these kernels do."""
+inlined_njit = njit(cache=True, nogil=True, _nrt=False, inline="always")
+"""For kernels that take many arrays in tuples: they become part of the kernel that calls them before that is compiled,
+and are never compiled on their own. A call would copy every array's description, which costs more than most of these
+kernels do."""

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
-from roadcraft.core.driving.readonly import frozen
 
 MAX_ROUTE = 5  # segments an agent remembers
 
@@ -115,7 +114,7 @@ def join_constants(parts: Sequence[Constants]) -> Constants:
     for name in ("object_low", "light_low"):
         lows = [getattr(p, name) for p in parts]
         columns[name] = np.concatenate([low + base for low, base in zip(lows, _bases(lows), strict=True)])
-    return Constants(**{n: frozen(columns[n], columns[n].dtype) for n in Constants._fields})
+    return Constants(**columns)
 
 
 def join_offsets(parts: Sequence[I64]) -> I64:

@@ -4,6 +4,7 @@ agents)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,12 +43,14 @@ from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
 
 class IdmBatch(NamedTuple):
     """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); the
-    most objects that an agent may meet."""
+    most objects that an agent may meet; who adds to the store of rails, which all states since ``start`` share, holds
+    ``adding``."""
 
     world: World
     maps: tuple[MapData, ...]
     exact: I64
     most: int
+    adding: Lock
 
 
 class IdmAgentsState(NamedTuple):
@@ -104,7 +107,8 @@ class IdmAgents(AgentPolicy):
         ego = boxes[:, :4].copy()
         ego[:, 3] = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
         moment = Moment(iteration, ego, corners(boxes), box_capsules(boxes))
-        after = self._step(batch, moment)
+        with batch.adding:
+            after = self._step(batch, moment)
         return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
 
     def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmBatch:
@@ -153,7 +157,9 @@ class IdmAgents(AgentPolicy):
             scenario.map.lane_rows(lights.lane[rows]),
             lights.state[rows],
         )
-        return IdmBatch(World(placed.agents, placed.rails, constants, roads), (scenario.map,), np.zeros(1, np.int64), 0)
+        return IdmBatch(
+            World(placed.agents, placed.rails, constants, roads), (scenario.map,), np.zeros(1, np.int64), 0, Lock()
+        )
 
     def _step(self, batch: IdmBatch, moment: Moment) -> IdmBatch:
         world, b = batch.world._replace(agents=copy_agents(batch.world.agents)), len(batch.maps)
@@ -196,7 +202,7 @@ def _alone(batch: IdmBatch, b: int) -> IdmBatch:
     world = batch.world
     agents = agents_of(world.agents, *world.constants.agent_low[b : b + 2])
     world = World(agents, world.rails, constants_of(world.constants, b), roads_of([batch.maps[b]]))
-    return IdmBatch(world, batch.maps[b : b + 1], batch.exact[b : b + 1], 0)
+    return IdmBatch(world, batch.maps[b : b + 1], batch.exact[b : b + 1], 0, batch.adding)
 
 
 def _joined(parts: Sequence[IdmBatch]) -> IdmBatch:
@@ -207,7 +213,7 @@ def _joined(parts: Sequence[IdmBatch]) -> IdmBatch:
     constants = join_constants([p.world.constants for p in parts])
     world = World(agents, rails, constants, roads_of(maps))
     most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + 1 + MAX_STOPS
-    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), most)
+    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), most, Lock())
 
 
 def _with_room(world: World, more: int) -> World:

@@ -20,6 +20,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     TIE,
     Corridor,
     choose_nearest,
+    distance_to_polygon,
     polygon_distance,
 )
 from roadcraft.core.driving.geometry.polygons import inside
@@ -27,7 +28,7 @@ from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
-from roadcraft.validation.agents.footprints import to_box, to_corridor, to_polygon
+from roadcraft.validation.agents.footprints import footprint_distance
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails
 from roadcraft.validation.agents.way import Way, WayScratch, corridor_on_way, near_chunks, polygon_on_way, way_ahead
@@ -92,10 +93,8 @@ def find_lead(
     half = 0.5 * constants.size[a, 1]
     way = way_ahead(world.rails, agents.rail_low[a], agents.rail_count[a], agents.progress[a], half, scratch.head)
     count = _candidates(world, scene, a, way, found)
-    # Arrays out of the tuples: handing whole tuples to the small kernels below costs more than the kernels do.
-    box, box_capsules = agents.box_corners, agents.box_capsule
-    feet, foot_count, foot_capsules = agents.foot_points, agents.foot_count, agents.foot_capsules
-    foot = Corridor(feet[a], foot_count[a], half, foot_capsules[a])
+    pieces, box, bound = scratch.pieces, agents.box_corners[a], agents.box_capsule[a]
+    swept = Corridor(agents.foot_points[a], agents.foot_count[a], half, agents.foot_capsules[a])
     hits, zeros, best, asked = 0, 0, FAR, 0
     while asked < count:
         nearest = asked
@@ -109,49 +108,27 @@ def find_lead(
         w = found.which[asked]
         asked += 1
         limit = best + 2.0 * TIE
-        if w < driven:
-            e = low + w
-            near = near_chunks(way, agents.hull[e], agents.extent[e], scratch.near)
-            if near == 0:
+        if w <= driven + others:
+            e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w, scratch)
+            near = scratch.near[: near_chunks(way, hull, extent, scratch.near)]
+            if len(near) == 0:
                 found.bound[asked - 1] = NEVER
                 continue
-            gap = polygon_on_way(way, near, box[e], BOX, box_capsules[e], scratch)
-            if gap >= -MARGIN and foot_count[e] > 1:
-                gap = min(gap, corridor_on_way(way, near, feet[e], foot_count[e], 0.5 * constants.size[e, 1], scratch))
-            if abs(gap) <= MARGIN:
-                return UNCLEAR, FREE, FAR, count
-            if gap > 0.0:
-                found.bound[asked - 1] = NEVER
-                continue
-            d = to_box(foot, box[a], box_capsules[a], box[e], box_capsules[e], limit, scratch)
-            if foot_count[e] > 1 and d > 0.0:
-                other = Corridor(feet[e], foot_count[e], 0.5 * constants.size[e, 1], foot_capsules[e])
-                d = to_polygon(other, box[a], BOX, box_capsules[a], d, scratch)
-                if foot.n > 1 and d > 0.0:
-                    d = to_corridor(foot, other, d, scratch)
-            middle = 0.5 * (agents.extent[e, 1] + agents.extent[e, 3])
-        elif w <= driven + others:
-            k = scene.objects[0] + w - driven - 1
-            polygon = scene.ego_corners if w == driven else constants.corners[k]
-            bound = scene.ego_capsule if w == driven else constants.capsules[k]
-            extent = scratch.around if w == driven else constants.extents[k]
-            near = near_chunks(way, bound, extent, scratch.near)
-            gap = polygon_on_way(way, near, polygon, BOX, bound, scratch)
-            if abs(gap) <= MARGIN:
-                return UNCLEAR, FREE, FAR, count
-            if gap > 0.0:
-                found.bound[asked - 1] = NEVER
-                continue
-            d = to_box(foot, box[a], box_capsules[a], polygon, bound, limit, scratch)
-            middle = 0.5 * (extent[1] + extent[3])
+            other = Corridor(agents.foot_points[e], feet, 0.5 * constants.size[e, 1], agents.foot_capsules[e])
+            gap = polygon_on_way(way, near, other_box, BOX, other_bound, pieces)
+            if gap >= -MARGIN and feet > 1:
+                gap = min(gap, corridor_on_way(way, near, other, pieces))
+            d, middle = limit, 0.5 * (extent[1] + extent[3])
+            if gap < -MARGIN:
+                d = footprint_distance(swept, box, bound, other, other_box, other_bound, limit, pieces)
         else:
             area = scene.area_low + w - driven - 1 - others
-            gap, d, middle = _stop_ahead(world.roads, area, way, foot, box[a], box_capsules[a], limit, scratch)
-            if abs(gap) <= MARGIN:
-                return UNCLEAR, FREE, FAR, count
-            if gap > 0.0:
-                found.bound[asked - 1] = NEVER
-                continue
+            gap, d, middle = _stop_ahead(world.roads, area, way, swept, box, bound, limit, scratch)
+        if abs(gap) <= MARGIN:
+            return UNCLEAR, FREE, FAR, count
+        if gap > 0.0:
+            found.bound[asked - 1] = NEVER
+            continue
         found.hit[hits], found.far[hits], found.middle[hits] = w, d, middle
         best, hits, zeros = min(best, d), hits + 1, zeros + (d == 0.0)
     if hits == 0:
@@ -163,6 +140,28 @@ def find_lead(
     if _way_folded(way, scratch.rest) or _folds_matter(world, scene, a, w, far, way, scratch):
         return UNCLEAR, FREE, best, count
     return DONE, (low + w if w < driven else EGO if w == driven else STILL), far, count
+
+
+@inlined_njit
+def _object(world, scene, a, w, scratch):  # type: ignore[no-untyped-def]
+    """Of object ``w``, no stop area: its row as an agent (for others ``a``) and how many points its corridor has (for
+    others 0), its box and the box's capsule, capsule and extent of its footprint."""
+    agents, constants, e, feet = world.agents, world.constants, a, 0
+    k = scene.objects[0] + w - (scene.high - scene.low) - 1
+    if w < scene.high - scene.low:
+        e = scene.low + w
+        feet = agents.foot_count[e]
+        polygon, bound, hull, extent = agents.box_corners[e], agents.box_capsule[e], agents.hull[e], agents.extent[e]
+    elif w == scene.high - scene.low:
+        polygon, bound, hull, extent = scene.ego_corners, scene.ego_capsule, scene.ego_capsule, scratch.around
+    else:
+        polygon, bound, hull, extent = (
+            constants.corners[k],
+            constants.capsules[k],
+            constants.capsules[k],
+            constants.extents[k],
+        )
+    return e, feet, polygon, bound, hull, extent
 
 
 @inlined_njit
@@ -231,59 +230,47 @@ def _folds_matter(world: World, scene: Scene, a: int, w: int, far: float, way: W
     do not matter.
     """
     agents, constants, driven = world.agents, world.constants, scene.high - scene.low
-    half, e = 0.5 * constants.size[a, 1], scene.low + w
+    half, others = 0.5 * constants.size[a, 1], scene.objects[1] - scene.objects[0]
     low, high = unfolded_span(agents.foot_points[a], agents.foot_count[a], half)
-    own_folded = low > 0 or high < agents.foot_count[a] - 1
-    lead_folded = w < driven and folded_ends(agents.foot_points[e], agents.foot_count[e], 0.5 * constants.size[e, 1])
-    if not own_folded and not lead_folded:
-        return False
-    others = scene.objects[1] - scene.objects[0]
+    folded = low > 0 or high < agents.foot_count[a] - 1
     if w > driven + others:
-        return True
-    count = max(high - low + 1, 0)
-    foot = Corridor(agents.foot_points[a][low : high + 1], count, half, scratch.own_capsules)
-    corridor_capsules(foot.points, count, half, foot.capsules)
-    box, box_bound, reach = agents.box_corners[a], agents.box_capsule[a], far + 1.0
-    if w >= driven:
-        k = scene.objects[0] + w - driven - 1
-        polygon = scene.ego_corners if w == driven else constants.corners[k]
-        bound = scene.ego_capsule if w == driven else constants.capsules[k]
-        return to_box(foot, box, box_bound, polygon, bound, reach, scratch) > far + 1e-9
-    low, high = unfolded_span(agents.foot_points[e], agents.foot_count[e], 0.5 * constants.size[e, 1])
-    other_half, rest = 0.5 * constants.size[e, 1], max(high - low + 1, 0)
-    other = Corridor(agents.foot_points[e][low : high + 1], rest, other_half, scratch.other_capsules)
+        return folded
+    e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w, scratch)
+    other_half = 0.5 * constants.size[e, 1]
+    other_low, other_high = unfolded_span(agents.foot_points[e], feet, other_half)
+    if not folded and other_low == 0 and other_high >= feet - 1:
+        return False
+    count, rest = max(high - low + 1, 0), max(other_high - other_low + 1, 0)
+    swept = Corridor(agents.foot_points[a][low : high + 1], count, half, scratch.own_capsules)
+    other = Corridor(agents.foot_points[e][other_low : other_high + 1], rest, other_half, scratch.other_capsules)
+    corridor_capsules(swept.points, count, half, swept.capsules)
     corridor_capsules(other.points, rest, other_half, other.capsules)
-    other_box, other_bound = agents.box_corners[e], agents.box_capsule[e]
-    near = near_chunks(way, agents.hull[e], agents.extent[e], scratch.near)
-    met = polygon_on_way(way, near, other_box, BOX, other_bound, scratch) < -MARGIN
+    near, pieces = scratch.near[: near_chunks(way, hull, extent, scratch.near)], scratch.pieces
+    met = polygon_on_way(way, near, other_box, BOX, other_bound, pieces) < -MARGIN
     if not met and rest > 1:
-        met = corridor_on_way(way, near, other.points, rest, other_half, scratch) < -MARGIN
-    d = to_box(foot, box, box_bound, other_box, other_bound, reach, scratch)
-    if rest > 1 and d > 0.0:
-        d = to_polygon(other, box, BOX, box_bound, d, scratch)
-    if rest > 1 and count > 1 and d > 0.0:
-        d = to_corridor(foot, other, d, scratch)
+        met = corridor_on_way(way, near, other, pieces) < -MARGIN
+    box, bound = agents.box_corners[a], agents.box_capsule[a]
+    d = footprint_distance(swept, box, bound, other, other_box, other_bound, far + 1.0, pieces)
     return not met or d > far + 1e-9
 
 
 @inlined_njit
 def _stop_ahead(
-    roads: Roads, area: int, way: Way, foot: Corridor, box: F64, box_bound: F64, best: float, scratch: WayScratch
+    roads: Roads, area: int, way: Way, swept: Corridor, box: F64, box_bound: F64, best: float, scratch: WayScratch
 ) -> tuple[float, float, float]:
     """Of a stop area: its separation from the path's corridor, min(best, distance from the footprint), the middle of
     its extent in y."""
     points, rings, offsets = roads.area_points, roads.area_rings, roads.area_offsets
-    gap, low, high, bound, extent = 2.0 * MARGIN, FAR, -FAR, scratch.other_bound, scratch.area
-    bound[4] = 0.0
+    gap, low, high, pieces = 2.0 * MARGIN, FAR, -FAR, scratch.pieces
+    edge, bound, extent = scratch.edge, scratch.edge_bound, scratch.area
     for r in range(offsets[area], offsets[area + 1]):
         for i in range(rings[r], rings[r + 1] - 1):
-            edge = points[i : i + 2]
+            _edge(points, i, edge, bound)
             low, high = min(low, edge[0, 1]), max(high, edge[0, 1])
-            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
             extent[0], extent[2] = min(edge[0, 0], edge[1, 0]), max(edge[0, 0], edge[1, 0])
             extent[1], extent[3] = min(edge[0, 1], edge[1, 1]), max(edge[0, 1], edge[1, 1])
-            near = near_chunks(way, bound, extent, scratch.near)
-            gap = min(gap, polygon_on_way(way, near, edge, EDGE, bound, scratch))
+            near = scratch.near[: near_chunks(way, bound, extent, scratch.near)]
+            gap = min(gap, polygon_on_way(way, near, edge, EDGE, bound, pieces))
     if gap > MARGIN and inside(points, rings, offsets[area], offsets[area + 1], way.head[0, 0], way.head[0, 1]):
         gap = -1.0
     if gap >= 0.0:
@@ -292,10 +279,16 @@ def _stop_ahead(
         best = 0.0
     for r in range(offsets[area], offsets[area + 1]):
         for i in range(rings[r], rings[r + 1] - 1):
-            edge = points[i : i + 2]
-            bound[0], bound[1], bound[2], bound[3] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1]
+            _edge(points, i, edge, bound)
             if best > 0.0 and capsule_gap(box_bound, bound) < best:
                 best = polygon_distance(box, BOX, edge, EDGE, best)
-            if best > 0.0 and foot.n > 1:
-                best = to_polygon(foot, edge, EDGE, bound, best, scratch)
+            if best > 0.0 and swept.n > 1:
+                best = distance_to_polygon(swept, edge, EDGE, bound, best, pieces)
     return gap, best, 0.5 * (low + high)
+
+
+@inlined_njit
+def _edge(points: F64, i: int, edge: F64, bound: F64) -> None:
+    """Edge i of an area as a polygon of two vertices (2, 2) and its capsule (5,)."""
+    edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+    bound[0], bound[1], bound[2], bound[3], bound[4] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0

@@ -12,7 +12,7 @@ from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.geometry.arc_path import build_rail, clamp_progress, pose_at, vertex_headings
-from roadcraft.core.driving.geometry.boxes import box_corners, overlap
+from roadcraft.core.driving.geometry.boxes import overlap, place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
@@ -133,7 +133,8 @@ def _place(
         n = len(line)
         low = rails.used[0]
         progress, points, heading = rails.progress[low:], rails.points[low:], rails.heading[low:]
-        points[:n] = line
+        for i in range(n):
+            points[i, 0], points[i, 1] = line[i, 0], line[i, 1]
         vertex_headings(line, n, heading)
         count = build_rail(points, heading, n, progress)
         if count < 2:
@@ -148,7 +149,7 @@ def _place(
         s = clamp_progress(progress, count, agents.progress[v])
         agents.pose[v, 0], agents.pose[v, 1], agents.pose[v, 2] = pose_at(progress, points, heading, count, s)
         x, y, h, length, width = snapped[v, 0], snapped[v, 1], snapped[v, 2], snapped[v, 3], snapped[v, 4]
-        agents.box_corners[v] = box_corners(x, y, h, length, width)
+        place_corners((x, y, h, length, width), agents.box_corners[v])
         box_capsule(x, y, h, length, width, agents.box_capsule[v])
-        agents.hull[v] = agents.box_capsule[v]
+        box_capsule(x, y, h, length, width, agents.hull[v])
         bounds_of(agents.box_corners[v], BOX, 0.0, agents.extent[v])

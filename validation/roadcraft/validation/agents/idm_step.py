@@ -11,7 +11,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import (
@@ -24,13 +23,13 @@ from roadcraft.core.driving.geometry.arc_path import (
 )
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsules, footprint_capsule
-from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, one_chord, piece
-from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
+from roadcraft.core.driving.geometry.corridor import one_chord, piece
+from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of, new_pieces
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, IdmAgentParams
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, IdmAgentParams
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, UNCLEAR, Candidates, Scene, World, find_lead
 from roadcraft.validation.agents.rails import add_rail, room_of
 from roadcraft.validation.agents.way import WayScratch
@@ -65,7 +64,6 @@ class Turns(NamedTuple):
     count: I64
 
 
-@njit(cache=True, nogil=True)
 def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
     """The memory that a step needs where an agent may meet ``most`` objects."""
     found = Candidates(
@@ -75,9 +73,8 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
     return found, WayScratch(
         np.empty((3, 2)),
         np.empty(len(world.rails.capsules), np.int64),
-        np.empty((MAX_VERTICES, 2)),
-        np.empty((MAX_VERTICES, 2)),
-        np.empty(5),
+        new_pieces(),
+        np.empty((2, 2)),
         np.empty(5),
         np.empty(4),
         np.empty(4),
@@ -87,12 +84,18 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
     )
 
 
-@njit(cache=True, nogil=True)
 def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Turns) -> int:
     """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
     ``params.radius`` leave for good. Returns how many scenarios are not done."""
+    return _step_batch(world, moment, params, turns, memory_of(world, turns.candidates.shape[1]))
+
+
+@small_njit
+def _step_batch(
+    world: World, moment: Moment, params: IdmAgentParams, turns: Turns, memory: tuple[Candidates, WayScratch]
+) -> int:
+    found, scratch = memory
     constants, left = world.constants, 0
-    found, scratch = memory_of(world, turns.candidates.shape[1])
     for b in range(len(turns.status)):
         if turns.status[b] == DONE:
             continue
@@ -115,7 +118,7 @@ def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Tur
     return left
 
 
-@small_njit
+@inlined_njit
 def _step_scenario(
     world: World,
     scene: Scene,
@@ -129,7 +132,10 @@ def _step_scenario(
     status, first = turns.status[b], turns.agent[b]
     if status == BEGINS:
         first = scene.low
-        _remove_far(agents, scene, params.radius)
+        for a in range(scene.low, scene.high):
+            dx, dy = agents.pose[a, 0] - scene.ego[0], agents.pose[a, 1] - scene.ego[1]
+            if math.sqrt(dx * dx + dy * dy) > params.radius:
+                agents.alive[a] = False
     if status == WANTS_SWEEP:
         sweep(world, params.headway, first, scratch)
         first += 1
@@ -157,22 +163,6 @@ def _step_scenario(
             turns.status[b], turns.agent[b] = WANTS_SWEEP, a
             return
     turns.status[b] = DONE
-
-
-@inlined_njit
-def _remove_far(agents: AgentBatch, scene: Scene, radius: float) -> None:
-    """Agents farther than ``radius`` from ego leave for good."""
-    for a in range(scene.low, scene.high):
-        dx, dy = agents.pose[a, 0] - scene.ego[0], agents.pose[a, 1] - scene.ego[1]
-        if math.sqrt(dx * dx + dy * dy) > radius:
-            agents.alive[a] = False
-
-
-@inlined_njit
-def _short(world: World, params: IdmAgentParams, a: int) -> bool:
-    agents = world.agents
-    left = world.rails.progress[agents.rail_low[a] + agents.rail_count[a] - 1] - agents.progress[a]
-    return bool(left < params.min_path + agents.target[a] * params.headway)
 
 
 @inlined_njit
@@ -243,7 +233,8 @@ def _plan_route(world: World, scene: Scene, params: IdmAgentParams, a: int) -> i
     small for it."""
     agents, rails, roads = world.agents, world.rails, world.roads
     added = 0
-    while _short(world, params, a):
+    wanted = params.min_path + agents.target[a] * params.headway
+    while rails.progress[agents.rail_low[a] + agents.rail_count[a] - 1] - agents.progress[a] < wanted:
         lane = _next_lane(world, scene, a)
         if lane < 0:
             return added
@@ -358,7 +349,7 @@ def extent_of(foot: F64, count: int, half_width: float, box: F64, scratch: WaySc
             vx, vy = foot[i + 2, 0] - bx, foot[i + 2, 1] - by
             # otherwise the join has the corners of the rectangles beside it
             if not one_chord(ux * vy - uy * vx, ux * vx + uy * vy):
-                n = piece(foot, count, half_width, 2 * i + 1, scratch.own)
-                bounds_of(scratch.own, n, 0.0, scratch.area)
+                n = piece(foot, count, half_width, 2 * i + 1, scratch.pieces.own)
+                bounds_of(scratch.pieces.own, n, 0.0, scratch.area)
                 out[0], out[1] = min(out[0], scratch.area[0]), min(out[1], scratch.area[1])
                 out[2], out[3] = max(out[2], scratch.area[2]), max(out[3], scratch.area[3])

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_of
@@ -81,20 +80,14 @@ def add_rail(rails: Rails, count: int, half_width: float) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
 def move_rails(source: Rails, low: I64, count: I64, to: Rails) -> I64:
     """Copy the rails with first vertices ``low`` (A,) into another store; returns their first vertices there."""
-    out = np.empty(len(low), np.int64)
-    for a in range(len(low)):
-        first, n = low[a], room_of(count[a])
-        at = to.used[0]
-        out[a] = at
-        to.progress[at : at + n] = source.progress[first : first + n]
-        to.points[at : at + n] = source.points[first : first + n]
-        to.heading[at : at + n] = source.heading[first : first + n]
-        c, d, chunks = first // CHUNK, at // CHUNK, n // CHUNK
-        to.capsules[d : d + chunks] = source.capsules[c : c + chunks]
-        to.boxes[d : d + chunks] = source.boxes[c : c + chunks]
-        to.ahead[d : d + chunks] = source.ahead[c : c + chunks]
-        to.used[0] = at + n
-    return out
+    chunks = (count + CHUNK - 1) // CHUNK
+    end = to.used[0] // CHUNK + np.cumsum(chunks)
+    first = end - chunks
+    rows = to.used[0] // CHUNK + np.arange(chunks.sum())
+    from_rows = rows + np.repeat(low // CHUNK - first, chunks)
+    for old, new in zip(source[1:], to[1:], strict=True):
+        new.reshape(len(to.capsules), -1)[rows] = old.reshape(len(source.capsules), -1)[from_rows]
+    to.used[0] += CHUNK * len(rows)
+    return first * CHUNK

@@ -14,7 +14,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, pose_at
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import piece
-from roadcraft.core.driving.geometry.corridor_distance import convex_separation
+from roadcraft.core.driving.geometry.corridor_distance import Corridor, Pieces, convex_separation
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.validation.agents.rails import Rails
 
@@ -35,16 +35,14 @@ class Way(NamedTuple):
 
 
 class WayScratch(NamedTuple):
-    """Memory of the kernels: head (3, 2); near (N,) int64 for the chunks of a way; own and other (MAX_VERTICES, 2) for
-    pieces; own_bound and other_bound (5,); around and area (4,); rest (P, 2) for all of a way; own_capsules and
-    other_capsules (F / 8 + 2, 5)."""
+    """Memory of the kernels: head (3, 2); near (N,) int64 for the chunks of a way; edge (2, 2) and edge_bound (5,);
+    around and area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules (F / 8 + 2, 5)."""
 
     head: F64
     near: I64
-    own: F64
-    other: F64
-    own_bound: F64
-    other_bound: F64
+    pieces: Pieces
+    edge: F64
+    edge_bound: F64
     around: F64
     area: F64
     rest: F64
@@ -89,48 +87,48 @@ def near_chunks(way: Way, bound: F64, extent: F64, near: I64) -> int:
 
 
 @small_njit
-def polygon_on_way(way: Way, near: int, polygon: F64, vertices: int, bound: F64, scratch: WayScratch) -> float:
+def polygon_on_way(way: Way, near: I64, polygon: F64, vertices: int, bound: F64, pieces: Pieces) -> float:
     """Separation of the way and a convex polygon (>= vertices, 2) within the capsule ``bound``, clipped to +MARGIN*2
-    when clearly apart; looked at are the chunks ``scratch.near[:near]``."""
+    when clearly apart; looked at are the chunks ``near`` (N,)."""
     points, head, half, start = way.points, way.head, way.half_width, way.segment
-    own, scratch_points, best = scratch.own_bound, scratch.own, 2.0 * MARGIN
-    own[4] = half
-    for q in range(near):
-        c = scratch.near[q]
+    own, around, best = pieces.own, pieces.own_bound, 2.0 * MARGIN
+    around[4] = half
+    for q in range(len(near)):
+        c = near[q]
         for i in range(max(c * CHUNK, start), min(c * CHUNK + CHUNK, way.count - 1)):
-            own[0], own[1], own[2], own[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            around[0], around[1], around[2], around[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             if i == start:
-                own[0], own[1] = head[0, 0], head[0, 1]
-            if capsule_gap(own, bound) > best + MARGIN:
+                around[0], around[1] = head[0, 0], head[0, 1]
+            if capsule_gap(around, bound) > best + MARGIN:
                 continue
             for k in range(2):
                 if i == start:
-                    n = piece(head, min(3, way.count - start), half, k, scratch_points)
+                    n = piece(head, min(3, way.count - start), half, k, own)
                 else:
-                    n = piece(points, way.count, half, 2 * i + k, scratch_points)
+                    n = piece(points, way.count, half, 2 * i + k, own)
                 if n > 0:
-                    best = min(best, convex_separation(scratch_points, n, polygon, vertices, best))
+                    best = min(best, convex_separation(own, n, polygon, vertices, best))
                     if best < -MARGIN:
                         return best
     return best
 
 
 @small_njit
-def corridor_on_way(way: Way, near: int, points: F64, count: int, half_width: float, scratch: WayScratch) -> float:
+def corridor_on_way(way: Way, near: I64, other: Corridor, pieces: Pieces) -> float:
     """Separation of the way and another corridor, clipped as in ``polygon_on_way``."""
-    bound, best = scratch.other_bound, 2.0 * MARGIN
-    for i in range(count - 1):
+    points, bound, best = other.points, pieces.other_bound, 2.0 * MARGIN
+    bound[4] = other.half_width
+    for i in range(other.n - 1):
         bound[0], bound[1], bound[2], bound[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
-        bound[4] = half_width
         close = False
-        for q in range(near):
-            close |= capsule_gap(way.capsules[scratch.near[q]], bound) <= best + MARGIN
+        for q in range(len(near)):
+            close |= capsule_gap(way.capsules[near[q]], bound) <= best + MARGIN
         if not close:
             continue
         for k in (2 * i, 2 * i + 1):
-            n = piece(points, count, half_width, k, scratch.other)
+            n = piece(points, other.n, other.half_width, k, pieces.other)
             if n > 0:
-                best = min(best, polygon_on_way(way, near, scratch.other, n, bound, scratch))
+                best = min(best, polygon_on_way(way, near, pieces.other, n, bound, pieces))
                 if best < -MARGIN:
                     return best
     return best

@@ -20,7 +20,7 @@ from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import inlined_njit, small_njit
 
 TIE = 1e-7
 """m; nearest objects that differ by less are told apart by exact geometry."""
@@ -88,67 +88,56 @@ class Corridor(NamedTuple):
     capsules: F64
 
 
-@njit(cache=True, nogil=True)
-def _meet(corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_distance: bool, best: float) -> float:
-    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon.
+class Pieces(NamedTuple):
+    """Memory for a piece of each of two corridors: vertices (MAX_VERTICES, 2), a capsule (5,)."""
 
-    ``true_distance`` comes as np.bool_(...): numba compiles once more for each literal True and False that a call
-    spells out.
-    """
+    own: F64
+    other: F64
+    own_bound: F64
+    other_bound: F64
+
+
+def new_pieces() -> Pieces:
+    """Memory for pieces."""
+    return Pieces(np.empty((MAX_VERTICES, 2)), np.empty((MAX_VERTICES, 2)), np.empty(5), np.empty(5))
+
+
+@inlined_njit
+def _meet(
+    corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_distance: bool, best: float, own: F64, around: F64
+) -> float:
+    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon; own and around
+    are memory for a piece and its capsule."""
     points, count, half_width, capsules = corridor
-    scratch = np.empty((MAX_VERTICES, 2))
-    own = np.empty(5)
-    segments = count - 1
+    segments, slack = count - 1, 0.0 if true_distance else MARGIN
+    around[4] = half_width
     for c in range((segments + CHUNK - 1) // CHUNK):
-        if capsule_gap(capsules[c], bound) > min(best, FAR) + (0.0 if true_distance else MARGIN):
+        if capsule_gap(capsules[c], bound) > min(best, FAR) + slack:
             continue
         for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
-            own[0], own[1], own[2], own[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
-            own[4] = half_width
-            if capsule_gap(own, bound) > best + (0.0 if true_distance else MARGIN):
+            around[0], around[1], around[2], around[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            if capsule_gap(around, bound) > best + slack:
                 continue
             for k in (2 * i, 2 * i + 1):
-                n = piece(points, count, half_width, k, scratch)
+                n = piece(points, count, half_width, k, own)
                 if n == 0:
                     continue
                 if true_distance:
-                    best = polygon_distance(scratch, n, polygon, vertices, best)
+                    best = polygon_distance(own, n, polygon, vertices, best)
                     if best == 0.0:
                         return 0.0
                 else:
-                    best = min(best, convex_separation(scratch, n, polygon, vertices, best))
+                    best = min(best, convex_separation(own, n, polygon, vertices, best))
                     if best < -MARGIN:
                         return best
     return best
 
 
-@njit(cache=True, nogil=True)
-def _meet_corridors(a: Corridor, b: Corridor, true_distance: bool, best: float) -> float:
-    """Smallest separation (or distance) below ``best`` of two corridors' pieces."""
-    other, other_count, other_half_width, other_capsules = b
-    scratch = np.empty((MAX_VERTICES, 2))
-    bound = np.empty(5)
-    slack = 0.0 if true_distance else MARGIN
-    chunks, segments = (a.n - 2) // CHUNK + 1, other_count - 1
-    for c in range((segments + CHUNK - 1) // CHUNK):
-        near = False
-        for d in range(chunks):
-            if capsule_gap(a.capsules[d], other_capsules[c]) <= best + slack:
-                near = True
-                break
-        if not near:
-            continue
-        for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
-            bound[0], bound[1], bound[2], bound[3] = other[i, 0], other[i, 1], other[i + 1, 0], other[i + 1, 1]
-            bound[4] = other_half_width
-            for k in (2 * i, 2 * i + 1):
-                n = piece(other, other_count, other_half_width, k, scratch)
-                if n == 0:
-                    continue
-                best = _meet(a, scratch, n, bound, true_distance, best)
-                if best <= 0.0 and (true_distance or best < -MARGIN):
-                    return best
-    return best
+@small_njit
+def _nearest_piece(
+    corridor: Corridor, polygon: F64, vertices: int, bound: F64, best: float, own: F64, around: F64
+) -> float:
+    return _meet(corridor, polygon, vertices, bound, True, best, own, around)
 
 
 @small_njit
@@ -169,27 +158,41 @@ def separation_from_polygon(corridor: Corridor, polygon: F64, vertices: int, bou
 
     The corridor's n is >= 2; polygon (>= vertices, 2) and ``bound`` (5,) a capsule around it.
     """
-    return _meet(corridor, polygon, vertices, bound, np.bool_(False), 2.0 * MARGIN)
+    own, around = np.empty((MAX_VERTICES, 2)), np.empty(5)
+    return _meet(corridor, polygon, vertices, bound, False, 2.0 * MARGIN, own, around)
 
 
-@njit(cache=True, nogil=True)
-def separation_of_corridors(a: Corridor, b: Corridor) -> float:
-    """Separation of two corridors (counts >= 2), clipped to +MARGIN*2 when clearly apart."""
-    return _meet_corridors(a, b, np.bool_(False), 2.0 * MARGIN)
-
-
-@njit(cache=True, nogil=True)
-def distance_to_polygon(corridor: Corridor, polygon: F64, vertices: int, bound: F64, best: float) -> float:
-    """min(best, distance of a corridor and a convex polygon)."""
+@small_njit
+def distance_to_polygon(
+    corridor: Corridor, polygon: F64, vertices: int, bound: F64, best: float, pieces: Pieces
+) -> float:
+    """min(best, distance of a corridor and a convex polygon (>= vertices, 2) within the capsule ``bound`` (5,))."""
     best = min(best, _vertex_distance(corridor.points, corridor.n, polygon, vertices))
-    return _meet(corridor, polygon, vertices, bound, np.bool_(True), best)
+    return _nearest_piece(corridor, polygon, vertices, bound, best, pieces.own, pieces.own_bound)
 
 
-@njit(cache=True, nogil=True)
-def distance_of_corridors(a: Corridor, b: Corridor, best: float) -> float:
+@small_njit
+def distance_of_corridors(a: Corridor, b: Corridor, best: float, pieces: Pieces) -> float:
     """min(best, distance of two corridors)."""
     best = min(best, _vertex_distance(a.points, a.n, b.points, b.n))
-    return _meet_corridors(a, b, np.bool_(True), best)
+    points, count, other, bound = b.points, b.n, pieces.other, pieces.other_bound
+    bound[4] = b.half_width
+    for i in range(count - 1):
+        bound[0], bound[1], bound[2], bound[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+        near = False
+        for c in range((a.n - 2) // CHUNK + 1):
+            if capsule_gap(a.capsules[c], bound) <= best:
+                near = True
+                break
+        if not near:
+            continue
+        for k in (2 * i, 2 * i + 1):
+            n = piece(points, count, b.half_width, k, other)
+            if n > 0:
+                best = _nearest_piece(a, other, n, bound, best, pieces.own, pieces.own_bound)
+                if best <= 0.0:
+                    return best
+    return best
 
 
 @small_njit
