@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.driving.geometry.angles import wrap
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan

@@ -1,8 +1,100 @@
-"""The decorator of small kernels."""
+"""The decorators of kernels.
+
+Numba compiles a kernel that another one calls like any: with wrappers for Python and C, into machine code that nobody
+runs, since the caller takes its intermediate code and compiles that once more. Here, what kernels call of a kernel is
+its intermediate code alone; wrapper and machine code are made of what Python calls.
+"""
 
 from __future__ import annotations
 
-from numba import njit
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import llvmlite.binding as llvm
+from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher
+
+
+class _LinkedLibrary(JITCodeLibrary):
+    """Intermediate code for callers to link. Machine code holds no more than the place of the environment, which all
+    callers share."""
+
+    _final_module: Any
+
+    def _optimize_final_module(self) -> None:
+        """Nothing: each caller's module is optimized as a whole."""
+
+    def _finalize_final_module(self) -> None:
+        whole = self._final_module
+        places = [str(v) for v in whole.global_variables if v.name.startswith("_ZN08NumbaEnv")]
+        empty = str(self._codegen._create_empty_module(self.name))
+        self._final_module = llvm.parse_assembly("\n".join([empty, *places]))
+        super()._finalize_final_module()
+        self._final_module = whole
+        self._finalize_dynamic_globals()  # they keep a kernel out of the cache
+
+
+class _LinkedCompiler(Compiler):
+    def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any) -> None:
+        library = _LinkedLibrary(targetctx.codegen(), "linked")
+        library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, *rest)
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.no_cpython_wrapper = True  # as an option it would be passed on to numba's own functions
+        return super().define_pipelines()
+
+
+class _LinkedCache(FunctionCache):
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return *super()._index_key(sig, codegen), "linked"
+
+
+class _Linked(CPUDispatcher):
+    """A kernel as kernels call it."""
+
+    def enable_caching(self) -> None:
+        self._cache = _LinkedCache(self.py_func)
+
+
+class Kernel(CPUDispatcher):
+    """A kernel as Python calls it."""
+
+    @cached_property
+    def _linked(self) -> Any:
+        linked = _Linked(self.py_func, self.locals, self.targetoptions, _LinkedCompiler)
+        linked.enable_caching()
+        return linked
+
+    @property
+    def is_compiling(self) -> bool:
+        return bool(self._compiling_counter) or self._linked.is_compiling
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return self._linked.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        return self._linked.get_overload(sig)
+
+
+def njit(*, cache: bool, nogil: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Numba's ``njit``, sparing what kernels call most of the compiler's work."""
+    options |= {"nopython": True, "boundscheck": None, "nogil": nogil, "no_cfunc_wrapper": True}
+
+    def declare(function: Callable[..., Any]) -> Any:
+        if vars(config)["DISABLE_JIT"]:
+            return function
+        kernel = Kernel(function, targetoptions=options)
+        if cache:
+            kernel.enable_caching()
+        return kernel
+
+    return declare
+
 
 small_njit = njit(cache=True, nogil=True, _nrt=False)
 """For kernels that allocate no array and return none: numba then does not count references. Counting costs two locked

@@ -13,10 +13,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import nearest_turn
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.savitzky_golay import Taps, filter_from, taps
 from roadcraft.core.scenario import Ego
 from roadcraft.planners.trajectory_scoring.scorer import COMFORT

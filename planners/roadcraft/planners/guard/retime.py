@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize
+from roadcraft.core.driving.jit import njit
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 
 FARTHEST_M, MOST_TURNED_RAD = 3.0, 0.8  # of a pose from a line that is its own

@@ -7,9 +7,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.lqr import simulate_proposals

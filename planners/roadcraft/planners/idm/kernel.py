@@ -13,7 +13,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, cut_rail, pose_at, segment_of
@@ -43,6 +42,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.polyline import project_point
 from roadcraft.core.driving.geometry.tolerances import FAR
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 
 _CAP_ROOM = 0.6  # m by which a square cap may reach beyond the corridor it closes

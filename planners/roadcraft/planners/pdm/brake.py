@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.jit import njit
 
 MAX_ACCEL, MIN_ACCEL = 2.40, -4.05
 _SLOW_MPS = 0.2

@@ -11,10 +11,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import nearest_turn
+from roadcraft.core.driving.jit import njit
 from roadcraft.planners.trajectory_scoring.scorer import COMFORT
 
 NUPLAN_BOUNDS = np.array([-4.05, 2.40, 4.89, 8.37, 4.13, 1.93, 0.95])

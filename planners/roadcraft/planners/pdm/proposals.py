@@ -10,13 +10,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.geometry.corridor import MAX_VERTICES
 from roadcraft.core.driving.geometry.corridor_distance import bounds_of
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.planners.trajectory_scoring.corridor import Strip, ring_in_strip, strip_between, strip_gap
 from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, pose_on, project, segment_from
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_distance, box_ring_distance

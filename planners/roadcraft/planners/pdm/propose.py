@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64, Mask
 from roadcraft.core.driving.geometry.boxes import box_corners
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.lqr import simulate_proposals
 from roadcraft.core.scenario import LightState
 from roadcraft.planners.pdm.brake import emergency_plan

@@ -9,13 +9,12 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import MARGIN
 from roadcraft.core.driving.geometry.corridor_distance import BOX, ring_separation
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import CellEdges, one_in_cell, rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays
 

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import place_corners, separation
@@ -24,7 +23,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     ring_separation,
 )
 from roadcraft.core.driving.geometry.polyline import arc_lengths
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, bounds_distance2, interpolate, segments_of
 
 _SLACK_M = 1e-6

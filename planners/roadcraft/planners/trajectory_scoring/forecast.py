@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, U8
 from roadcraft.core.driving.geometry.angles import normalize
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import ObjectKind
 
 LAST_MOVING_KIND = int(ObjectKind.BICYCLE)

@@ -10,14 +10,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.geometry.arc_path import pose_between, segment_of
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.polyline import along_segment, arc_lengths
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 
 CHUNK = 16
 _SLACK_M = 1e-6  # far above the rounding of coordinates

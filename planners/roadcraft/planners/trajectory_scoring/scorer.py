@@ -11,14 +11,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.boxes import convex_touch, place_corners, segments_touch, separation
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import in_any
 from roadcraft.planners.trajectory_scoring.area_checks import (
     OFF_ROAD,

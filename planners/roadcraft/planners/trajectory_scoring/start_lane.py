@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.geometry.polygons import strictly_inside
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.traffic import box_ring_distance

@@ -7,12 +7,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.geometry.polygons import inside_ring
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.planners.trajectory_scoring.forecast import drift
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
 
 _CAPACITY = 10
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from roadcraft.core.driving.geometry.frames import to_frame
+from roadcraft.core.driving.jit import njit
 
 F32, Bool = NDArray[np.float32], NDArray[np.bool_]
 ZERO, HALF, ONE, TWO, THREE, SIX = (np.float32(n) for n in (0, 0.5, 1, 2, 3, 6))  # plain ones would make it float64

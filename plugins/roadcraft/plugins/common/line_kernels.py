@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.driving.features.reference_lines import (
     HEADING_COS,
@@ -18,6 +17,7 @@ from roadcraft.core.driving.features.reference_lines import (
     TO_STOP,
     TO_YELLOW,
 )
+from roadcraft.core.driving.jit import njit
 from roadcraft.plugins.common.kernels import F32, HALF, Bool
 from roadcraft.plugins.common.line_inputs import BRAKING_MPS2, FAR_M, FRONT_M, HEADWAY_S, IN_PATH_M, STAND_M
 

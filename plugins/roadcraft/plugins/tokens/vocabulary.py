@@ -14,11 +14,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
 from roadcraft.core.driving.geometry.frames import from_frame, to_frame
+from roadcraft.core.driving.jit import njit
 
 F32 = NDArray[np.float32]
 POSES = 5  # of a token

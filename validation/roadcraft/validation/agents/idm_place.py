@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
 from roadcraft.core.driving.geometry.arc_path import build_rail, clamp_progress, pose_at, vertex_headings
@@ -16,6 +15,7 @@ from roadcraft.core.driving.geometry.boxes import overlap, place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.map import LaneKind, MapData
 from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch

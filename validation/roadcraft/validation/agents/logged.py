@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, U64, offsets_of
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import ObjectKind, Scenario

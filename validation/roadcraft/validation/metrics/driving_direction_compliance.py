@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.polyline import project_row
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series

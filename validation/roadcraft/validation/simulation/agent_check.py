@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.errors import PluginError
 from roadcraft.core.rollout import Objects
 

@@ -6,9 +6,9 @@ from math import pi
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Tracker, VehicleModel

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.rollout import Objects
 
 

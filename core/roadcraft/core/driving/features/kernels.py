@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
@@ -24,6 +23,7 @@ from roadcraft.core.driving.features.map_tensors import (
 )
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
 from roadcraft.core.driving.geometry.frames import pose_in_frame, to_frame
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines
 from roadcraft.core.driving.geometry.polygons import inside
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.memo import memo
 

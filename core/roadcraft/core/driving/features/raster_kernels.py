@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.map_tensors import CONNECTOR, LaneLights, PieceArrays
 from roadcraft.core.driving.features.reference_lines import light_of
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import LightState, ObjectKind
 
 F32 = NDArray[np.float32]

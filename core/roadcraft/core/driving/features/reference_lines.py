@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
@@ -23,6 +22,7 @@ from roadcraft.core.driving.features.map_tensors import (
     LaneLights,
 )
 from roadcraft.core.driving.geometry.frames import to_frame
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import LightState
 
 F32 = NDArray[np.float32]

@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from roadcraft.core.driving.jit import njit
 
 
 @njit(cache=True, nogil=True)

@@ -12,13 +12,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.geometry.polygons import convex_holds
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 
 _HALF_PI = math.pi / 2.0
 

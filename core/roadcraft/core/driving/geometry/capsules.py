@@ -6,11 +6,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 
 MARGIN = 1e-6
 """m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""

@@ -12,7 +12,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
@@ -20,7 +19,7 @@ from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
-from roadcraft.core.driving.jit import inlined_njit, small_njit
+from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
 
 TIE = 1e-7
 """m; nearest objects that differ by less are told apart by exact geometry."""

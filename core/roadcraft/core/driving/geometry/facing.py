@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from roadcraft.core.driving.geometry.exact import fma
+from roadcraft.core.driving.jit import njit
 
 AHEAD_RAD = math.radians(30.0)
 BEHIND_RAD = math.radians(150.0)

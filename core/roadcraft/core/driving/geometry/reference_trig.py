@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from roadcraft.core.driving.geometry.exact import fma
+from roadcraft.core.driving.jit import njit
 
 _INVERSE_PI = 0.3183098861837907
 _PI = (math.pi, 1.2246467991473532e-16, float.fromhex("0x1.c1cd129024e09p-106"))

@@ -12,12 +12,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.exact import orientation
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.grid import MARGIN_M, heights_between
 from roadcraft.core.driving.map_index.index import TILE, LayerArrays, PolygonLayer, cell_at
 from roadcraft.core.driving.readonly import frozen

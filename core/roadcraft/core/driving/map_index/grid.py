@@ -6,12 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.polygons import inside
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.readonly import Index
 
 MARGIN_M = 1e-3  # an edge this near to a cell counts as crossing it, far above the rounding of a cell's coordinates

@@ -15,14 +15,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, Polygons, Ragged
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.polygons import crossings
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.grid import fill_cells, grown
 from roadcraft.core.driving.readonly import frozen
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from math import cos, sin, tan
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.vehicle import Vehicle
 
 

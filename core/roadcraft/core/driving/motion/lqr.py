@@ -20,12 +20,11 @@ from math import cos, sin, tan
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
 from roadcraft.core.driving.geometry.arc_path import pose_between
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.bicycle import advance_turned
 from roadcraft.core.driving.motion.lqr_config import LqrConfig
 

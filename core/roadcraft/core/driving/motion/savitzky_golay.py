@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 
 

@@ -12,12 +12,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.boxes import convex_touch, place_corners, separation
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
 

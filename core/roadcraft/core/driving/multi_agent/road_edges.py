@@ -15,11 +15,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask, Polylines
 from roadcraft.core.driving.geometry.exact import orientation
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 
 _CLOSED_M = 1.0

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import cell_edges, holds_from_corner
 from roadcraft.core.driving.map_index.index import TILE, PolygonLayer, build_layer
 from roadcraft.core.driving.multi_agent.road_edges import (

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.bicycle import advance
 from roadcraft.core.driving.multi_agent.collisions import Checks, check_into
 from roadcraft.core.driving.multi_agent.road_grid import RoadField

@@ -16,9 +16,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.plugins.common.kernels import F32, ONE, ZERO, Bool
 
 PLACE = 9  # relation.CHANNELS

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.random import INCREMENT, mix64
 from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.plugins.training.config import AugmentConfig

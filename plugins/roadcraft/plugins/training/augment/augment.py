@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.geometry.frames import pose_in_frame
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import AugmentConfig
 

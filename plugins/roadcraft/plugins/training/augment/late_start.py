@@ -8,11 +8,11 @@ start is seen from where the log stood, and the logged start is its target.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.plugins.training.augment.augment import touches

@@ -27,7 +27,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
@@ -35,6 +34,7 @@ from roadcraft.core.driving.features.conditions import PHRASES, STYLES, Conditio
 from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LIMIT_HERE, SIN, X, Y
 from roadcraft.core.driving.features.scene import LogScenes
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 

@@ -18,12 +18,12 @@ forbids is refused.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.driving.features.conditions import Maneuver
 from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.reference_lines import COS, HEADING_SIN, LATERAL, SIN, X, Y
+from roadcraft.core.driving.jit import njit
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]

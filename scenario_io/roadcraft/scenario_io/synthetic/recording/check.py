@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
-from numba import njit
 from scipy.signal import savgol_filter
 
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, separation
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive, Ego, LightState, ObjectKind
 from roadcraft.core.vehicle import load_vehicle

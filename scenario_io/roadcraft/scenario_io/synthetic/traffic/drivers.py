@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.driving.jit import njit
 
 # Columns of the drivers' constants (N, CONSTANTS).
 LENGTH, WIDTH, FRONT, REAR, SPEED_FACTOR, HEADWAY, GAP, ACCEL, DECEL, JERK, LATERAL, NOISE, NOISE_PHASE = range(13)

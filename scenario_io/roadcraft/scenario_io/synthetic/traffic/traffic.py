@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.jit import njit
 from roadcraft.scenario_io.synthetic.roads.paths import PathTable
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
 from roadcraft.scenario_io.synthetic.traffic.drivers import (

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.geometry.boxes import box_corners, segment_touches
 from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.metrics.common.frames import Frames, frames

@@ -10,9 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.savitzky_golay import savgol
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.geometry.boxes import ego_box
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import Index, frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext

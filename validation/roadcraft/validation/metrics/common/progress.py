@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.polyline import length_row, project_row
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, holds
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext

@@ -6,9 +6,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext

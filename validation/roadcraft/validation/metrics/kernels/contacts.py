@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from numba import njit
-
 from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.scenario import ObjectKind
 
 LAST_MOVING = int(ObjectKind.BICYCLE)

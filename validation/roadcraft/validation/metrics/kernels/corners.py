@@ -4,10 +4,10 @@ nuplan-devkit e924167, metrics/utils/route_extractor.py)."""
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.driving.jit import njit
 from roadcraft.validation.metrics.kernels.routes import Graph, among, keep_or_follow, search
 
 APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, U8
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any, row_distance
 from roadcraft.core.driving.readonly import Index
 

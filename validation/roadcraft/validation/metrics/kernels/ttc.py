@@ -6,12 +6,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
 
