@@ -26,7 +26,7 @@ from roadcraft.validation.agents import idm, idm_step
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, STILL, Scene, World, find_lead
-from roadcraft.validation.agents.idm_step import Moment, Turns, memory_of
+from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of
 
 PACIFICA = load_vehicle("pacifica")
 KEYS = np.zeros(0, np.uint64)
@@ -146,7 +146,7 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(gol
     agreed, left_open, exact = 0, 0, 0
     step_agents = idm.step_agents
 
-    def both(world: World, moment: Moment, params: Any, turns: Turns) -> int:
+    def both(world: World, moment: StepInput, params: Any, turns: Turns) -> int:
         nonlocal agreed, left_open, exact
         if turns.status[0] == idm_step.BEGINS:
             frame = int(moment.iteration[0]) + 1
@@ -318,6 +318,36 @@ def test_long_drives_outgrow_their_first_arrays(tiny_world) -> None:
     assert len(state[0].batch.world.rails.progress) > store
     assert state[0].agents.foot_points.shape[1] > room
     assert to_arrays(s.drive)[0]
+
+
+def test_footprints_that_need_several_times_their_first_room_are_the_same(
+    tiny_world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = tiny_scenario(tiny_world)
+    policy = create("agents", "idm", {"headway_s": 20.0, "radius_m": 1e4})
+    seen: list[list[Any]] = []
+    for room in (2, 512):
+        monkeypatch.setattr("roadcraft.validation.agents.idm_place.FOOT_ROOM", room)
+        state, _ = policy.start([s], PACIFICA, KEYS)
+        seen.append([])
+        for i in range(20):
+            state, objects = policy.step([s], Seen(np.array([i]), s.expert[i : i + 1]), state, KEYS)
+            n = int(state[0].agents.foot_count.max())
+            seen[-1].append((objects.box, objects.velocity, state[0].agents.extent, state[0].agents.foot_points[:, :n]))
+    assert max(v[3].shape[1] for v in seen[0]) > 4
+    for few, many in zip(*seen, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(few, many, strict=True))
+
+
+def test_a_step_beyond_the_last_and_one_of_nobody(tiny_world) -> None:
+    s = tiny_scenario(tiny_world)
+    policy = create("agents", "idm")
+    state, _ = policy.start([s], PACIFICA, KEYS)
+    last = len(s) - 1
+    with pytest.raises(IndexError, match="have no next one"):
+        policy.step([s], Seen(np.array([last]), s.expert[last:]), state, KEYS)
+    policy.step([s], Seen(np.array([last - 1]), s.expert[last - 1 : last]), state, KEYS)
+    assert policy.step([], Seen(np.zeros(0, np.int64), s.expert[:0]), [], KEYS[:0])[0] == []
 
 
 def test_wrong_settings_are_told() -> None:

@@ -35,7 +35,7 @@ from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, UNCLEAR, World
 from roadcraft.validation.agents.idm_place import lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
-from roadcraft.validation.agents.idm_step import BEGINS, WANTS_ROOM, WANTS_SWEEP, Moment, Turns, step_agents
+from roadcraft.validation.agents.idm_step import BEGINS, WANTS_ROOM, WANTS_SWEEP, StepInput, Turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
 from roadcraft.validation.agents.objects import shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
@@ -102,11 +102,18 @@ class IdmAgents(AgentPolicy):
     ) -> tuple[list[Any], Objects]:
         """Moves every agent once; they see ego before its own step, and replayed objects and lights of the next
         iteration."""
+        if not state:
+            return [], stack_objects([])
         batch = _batch_of(state)
         iteration, boxes = frozen(obs.iteration, np.int64), ego_box(obs.ego, obs.vehicle.box)
         ego = boxes[:, :4].copy()
         ego[:, 3] = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
-        moment = Moment(iteration, ego, corners(boxes), box_capsules(boxes))
+        last = np.diff(batch.world.constants.frame_low) - 3
+        if (iteration < 0).any() or (iteration > last).any():
+            raise IndexError(
+                f"iterations {iteration.tolist()} have no next one; the last that have are {last.tolist()}"
+            )
+        moment = StepInput(iteration, ego, corners(boxes), box_capsules(boxes))
         with batch.adding:
             after = self._step(batch, moment)
         return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
@@ -161,7 +168,7 @@ class IdmAgents(AgentPolicy):
             World(placed.agents, placed.rails, constants, roads), (scenario.map,), np.zeros(1, np.int64), 0, Lock()
         )
 
-    def _step(self, batch: IdmBatch, moment: Moment) -> IdmBatch:
+    def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
         world, b = batch.world._replace(agents=copy_agents(batch.world.agents)), len(batch.maps)
         exact = batch.exact.copy()
         turns = Turns(

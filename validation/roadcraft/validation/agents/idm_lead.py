@@ -203,7 +203,7 @@ def _red_stops(world: World, scene: Scene, a: int, found: Candidates, n: int) ->
                 continue
             lane = scene.lane_low + constants.light_lane[t]
             for i in range(roads.stop_offsets[lane], roads.stop_offsets[lane + 1]):
-                known = n == len(found.which)
+                known = n - first == MAX_STOPS
                 for k in range(first, n):
                     known |= found.which[k] == begin + roads.stop_values[i]
                 if not known:

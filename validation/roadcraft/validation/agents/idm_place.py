@@ -22,6 +22,8 @@ from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails, add_rail, new_rails, room_of
 
+FOOT_ROOM = 48  # vertices that the footprint of an agent has room for at first
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -68,7 +70,7 @@ def place(
     """
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
-    rails, foot_room = new_rails(n * int(room_of(longest))), 48
+    rails, foot_room = new_rails(n * int(room_of(longest))), FOOT_ROOM
     agents = AgentBatch(
         alive=np.zeros(n, np.bool_),
         progress=np.zeros(n),

@@ -37,7 +37,7 @@ from roadcraft.validation.agents.way import WayScratch
 WANTS_ROOM, WANTS_SWEEP, BEGINS = 1, 3, 4
 
 
-class Moment(NamedTuple):
+class StepInput(NamedTuple):
     """When B scenarios move, and where ego is: iteration (B,) int64; ego (B, 4) center x, y, heading, speed;
     ego_corners (B, 4, 2), ego_capsules (B, 5)."""
 
@@ -84,7 +84,7 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
     )
 
 
-def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Turns) -> int:
+def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: Turns) -> int:
     """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
     ``params.radius`` leave for good. Returns how many scenarios are not done."""
     return _step_batch(world, moment, params, turns, memory_of(world, turns.candidates.shape[1]))
@@ -92,7 +92,7 @@ def step_agents(world: World, moment: Moment, params: IdmAgentParams, turns: Tur
 
 @small_njit
 def _step_batch(
-    world: World, moment: Moment, params: IdmAgentParams, turns: Turns, memory: tuple[Candidates, WayScratch]
+    world: World, moment: StepInput, params: IdmAgentParams, turns: Turns, memory: tuple[Candidates, WayScratch]
 ) -> int:
     found, scratch = memory
     constants, left = world.constants, 0
@@ -137,7 +137,8 @@ def _step_scenario(
             if math.sqrt(dx * dx + dy * dy) > params.radius:
                 agents.alive[a] = False
     if status == WANTS_SWEEP:
-        sweep(world, params.headway, first, scratch)
+        if not sweep(world, params.headway, first, scratch):
+            return  # still too narrow
         first += 1
     for a in range(first, scene.high):
         if not agents.alive[a]:
