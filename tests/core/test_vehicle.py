@@ -31,7 +31,7 @@ LIMITS = "max_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"units: []\n{LIMITS}", "units (FILE): must hold at least one unit, got ()"),
+        (f"units: []\n{LIMITS}", "units (FILE): must hold at least one unit, got []"),
         (f"units: 3\n{LIMITS}", "units (FILE): expected a list, got '3'"),
         (f"units: [3]\n{LIMITS}", "units[0].rear_m (FILE): is missing"),
         (f"units: [{UNIT}]\n{LIMITS}wings: 2\n", "wings (FILE): unknown key; known: name, units,"),
@@ -41,9 +41,9 @@ LIMITS = "max_steering_rad: 1\naccel_lag_s: 0\nsteering_lag_s: 0\n"
         (f"units: [{UNIT.replace('width_m: 2', 'width_m: -2')}]\n{LIMITS}",
         "units[0].width_m (FILE): must be above 0 and below 100, got -2.0"),
         (f"units: [{UNIT.replace('width_m: 2', 'width_m: .nan')}]\n{LIMITS}",
-        "units[0].width_m (FILE): expected a number, got '.nan'"),
+        "units[0].width_m (FILE): expected a finite number, got '.nan'"),
         (f"units: [{UNIT.replace('width_m: 2', 'width_m: nan')}]\n{LIMITS}",
-        "units[0].width_m (FILE): expected a number, got 'nan'"),
+        "units[0].width_m (FILE): expected a finite number, got 'nan'"),
         (f"units: [{UNIT}]\n{LIMITS.replace('rad: 1', 'rad: wide')}",
         "max_steering_rad (FILE): expected a number, got 'wide'"),
         (f"units: [{UNIT}]\n{LIMITS}accel_lag_s: 1\n",

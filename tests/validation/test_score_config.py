@@ -68,7 +68,7 @@ def test_the_guards_fallback_is_a_planner_like_any_other() -> None:
         ("workers=-1", "workers (command line): must be at least 0, got -1"),
         ("seed=-1", "seed (command line): must be at least 0, got -1"),
         ("call_timeout_s=0", "call_timeout_s (command line): must be above 0, got 0.0"),
-        ("modes=[]", "suite.modes (command line): must name each mode once, and at least one, got ()"),
+        ("modes=[]", "suite.modes (command line): must name each mode once, and at least one, got []"),
         ("modes=reactive", "suite.modes (command line): expected a list, got 'reactive'; write [reactive]"),
         ("modes=[reactiv]",
         "suite.modes[0] (command line): 'reactiv' is not one of nonreactive, reactive, open_loop; did you mean "
