@@ -342,7 +342,8 @@ def test_results_without_their_configuration_are_not_mixed_with_new_ones(run, sm
     with pytest.raises(DataError) as e:
         run_score(run, small_store, resume=True)
     assert str(e.value) == (
-        f"out: {run}: holds results, but config.yaml is missing (copy it again from where it came, or choose another out=)"
+        f"out: {run}: holds results, but config.yaml is missing "
+        "(copy it again from where it came, or choose another out=)"
     )
     assert (run / "rollouts" / "nonreactive" / "store.json").is_file()
 
