@@ -79,3 +79,55 @@ def test_keys_depend_on_seed_token_and_step_alone() -> None:
     key = scenario_key(0, "a")
     assert key == scenario_key(0, "a") != scenario_key(1, "a")
     assert step_keys([key, scenario_key(0, "b")], 3)[0] == step_keys([key], 3)[0] != step_keys([key], 4)[0]
+
+
+TRUCK = """
+name: truck
+units:
+  - {front_m: 7.4, rear_m: 1.3, width_m: 2.4, height_m: 3.9, wheel_base_m: 6.2, hitch_m: 0.3, kind: tractor,
+     loads: {empty: {mass_kg: 8600, cog_m: 3.5, cog_height_m: 1.0, yaw_inertia_kgm2: 41600}}}
+  - {front_m: 13.4, rear_m: 2.7, width_m: 2.6, height_m: 4.1, wheel_base_m: 12.5, kind: semitrailer,
+     loads: {empty: {mass_kg: 6600, cog_m: 5.0, cog_height_m: 1.3, yaw_inertia_kgm2: 138600},
+             loaded: {mass_kg: 27687, cog_m: 5.5, cog_height_m: 2.0, yaw_inertia_kgm2: 581000, srt_g: 0.34}}}
+max_steering_rad: 0.7
+accel_lag_s: 0.5
+steering_lag_s: 0.1
+loads: {empty: {brake_mps2: 5, launch_mps2: 1.5}, loaded: {brake_mps2: 4.5, launch_mps2: 1}}
+"""
+
+
+def test_a_load_changes_the_masses_of_the_units_that_carry_it(tmp_path: Path) -> None:
+    file = tmp_path / "truck.yaml"
+    file.write_text(TRUCK)
+    empty, loaded = load_vehicle(file=str(file)), load_vehicle(file=str(file), load="loaded")
+    assert empty.load == "empty"
+    assert [m.mass_kg for m in empty.masses] == [8600, 6600]
+    assert [m.mass_kg for m in loaded.masses] == [8600, 27687]
+    assert loaded.joints == 1
+    assert not loaded.has_masses, "powertrain, brakes and steering rate are not given"
+    assert load_vehicle("pacifica").masses == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mass_kg: 8600", "masskg: 8600", "units[0].loads.empty.masskg (FILE): unknown key; did you mean 'mass_kg'?"),
+        ("mass_kg: 27687", "mass_kg: -1", "units[1].loads.loaded.mass_kg (FILE): must be above 0"),
+        ("loaded: {mass", "laden: {mass", "loads (FILE): must hold 'laden', which unit 1 names"),
+        ("loads: {empty: {mass_kg: 8600", "loads: {loaded: {mass_kg: 8600", "unit 0 must give 'empty', the first load"),
+        ("name: truck", "load: full", "load (FILE): must be one of empty, loaded, got 'full'"),
+        ("kind: tractor", "kind: tracktor", "units[0].kind (FILE): 'tracktor' is not one of"),
+    ],
+)
+def test_a_wrong_load_is_named_with_unit_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    file = tmp_path / "truck.yaml"
+    assert old in TRUCK
+    file.write_text(TRUCK.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_vehicle(file=str(file))
+    assert message.replace("FILE", str(file)) in str(caught.value)
+
+
+def test_a_car_carries_no_load() -> None:
+    with pytest.raises(ConfigError, match="load must be left out: the vehicle has no loads"):
+        load_vehicle("pacifica", load="loaded")

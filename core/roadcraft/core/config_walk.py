@@ -89,6 +89,12 @@ class Walk:
             return self._merge_ref(kind, _default(f), inherited, value, layer, key)
         if _is_schema(hint):
             return self._merge_part(hint, inherited or {}, value, layer, key)
+        item = (get_args(hint) or (None,))[-1]
+        if get_origin(hint) is dict and _is_schema(item) and isinstance(value, Mapping):
+            out = dict(inherited or {})
+            for k, v in value.items():
+                out[str(k)] = self._merge_part(item, out.get(str(k)) or {}, v, layer, f"{key}.{k}")
+            return out
         item = (get_args(hint) or (None,))[0]
         if _is_sequence(hint) and _is_schema(item) and isinstance(value, (list, tuple)):
             return [self._merge_part(item, {}, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
