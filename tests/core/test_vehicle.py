@@ -16,6 +16,7 @@ def test_every_vehicle_loads(name: str) -> None:
     vehicle = load_vehicle(name)
     assert vehicle.body.length_m > 0
     assert vehicle.summary
+    assert {vehicle: name}[load_vehicle(name)] == name
 
 
 def test_the_pacifica_is_nuplans() -> None:

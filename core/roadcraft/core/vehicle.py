@@ -67,7 +67,7 @@ class RigidUnit:
     """Cornering stiffness of its tires over their static load."""
     joint_limit_rad: Annotated[float, Range("(0, 3.15)")] = 1.5707963267948966
     """Largest angle of the joint at its front end, either way."""
-    loads: dict[str, UnitLoad] = field(default_factory=dict)
+    loads: dict[str, UnitLoad] = field(default_factory=dict, hash=False)
     """Its mass by the vehicle's states of load; a unit that no load changes gives the first alone."""
 
     def __post_init__(self) -> None:
@@ -152,7 +152,7 @@ class Vehicle:
     """A line for listings."""
     max_steering_rate_radps: Annotated[float | None, Range("(0, 100)")] = None
     """Largest rate of the tire angle, or none."""
-    loads: dict[str, VehicleLoad] = field(default_factory=dict)
+    loads: dict[str, VehicleLoad] = field(default_factory=dict, hash=False)
     """States of load by name, the first of them the lightest; a vehicle without masses gives none."""
     load: str = ""
     """The state of load that is driven, by default the first."""
