@@ -132,3 +132,10 @@ def test_a_wrong_load_is_named_with_unit_and_key(tmp_path: Path, old: str, new: 
 def test_a_car_carries_no_load() -> None:
     with pytest.raises(ConfigError, match="load must be left out: the vehicle has no loads"):
         load_vehicle("pacifica", load="loaded")
+
+
+def test_vehicles_are_keys_and_differ_by_load(tmp_path: Path) -> None:
+    file = tmp_path / "truck.yaml"
+    file.write_text(TRUCK)
+    empty, loaded = load_vehicle(file=str(file)), load_vehicle(file=str(file), load="loaded")
+    assert {empty: 1, loaded: 2, load_vehicle(file=str(file)): 3} == {empty: 3, loaded: 2}
