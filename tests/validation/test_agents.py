@@ -22,11 +22,13 @@ from roadcraft.core.factory import create
 from roadcraft.core.scenario import LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.nuplan import NuplanSource
-from roadcraft.validation.agents import idm, idm_step
+from roadcraft.validation.agents import idm
+from roadcraft.validation.agents.agent_batch import BEGINS, DONE, EGO, FREE, STILL
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.idm_exact import exact_leads
-from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, STILL, Scene, World, find_lead
+from roadcraft.validation.agents.idm_lead import Scene, World, find_lead
 from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of
+from roadcraft.validation.agents.rails import room_of
 
 PACIFICA = load_vehicle("pacifica")
 KEYS = np.zeros(0, np.uint64)
@@ -148,7 +150,7 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(gol
 
     def both(world: World, moment: StepInput, params: Any, turns: Turns) -> int:
         nonlocal agreed, left_open, exact
-        if turns.status[0] == idm_step.BEGINS:
+        if turns.status[0] == BEGINS:
             frame = int(moment.iteration[0]) + 1
             objects, lights = (tuple(low[frame : frame + 2].tolist()) for low in world.constants[2:4])
             ego = moment.ego[0], moment.ego_corners[0], moment.ego_capsules[0]
@@ -295,6 +297,20 @@ def test_agents_far_from_ego_leave_for_good(tiny_world) -> None:
     assert (objects.kind != ObjectKind.VEHICLE).all()
     state, objects = policy.step([s], Seen(np.ones(1, np.int64), s.expert[1:2]), state, KEYS)
     assert (objects.kind != ObjectKind.VEHICLE).all()
+
+
+def test_a_new_store_of_rails_holds_none_of_agents_that_have_left(golden) -> None:
+    _, s = golden("closed_loop_reactive_agents.idm_r.*")[0]
+    world = create("agents", "idm").start([s], PACIFICA, KEYS)[0][0].batch.world
+    before = world.agents._replace(alive=np.arange(len(world.agents.alive)) % 2 == 0)
+    after = idm._with_room(world._replace(agents=before), 0)
+    here = np.flatnonzero(before.alive)
+    assert len(here) < len(before.alive)
+    assert after.rails.used[0] == sum(room_of(n) for n in before.rail_count[here])
+    for a in here:
+        rails = [(w.rails, w.agents.rail_low[a], w.agents.rail_count[a]) for w in (world, after)]
+        old, new = ([r.progress[low : low + n], r.points[low : low + n]] for r, low, n in rails)
+        assert all((p == q).all() and len(p) > 1 for p, q in zip(old, new, strict=True))
 
 
 def test_a_car_of_unknown_speed_drives_as_fast_as_ego(tiny_world) -> None:

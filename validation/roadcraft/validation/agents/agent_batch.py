@@ -8,8 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.driving.geometry.capsules import CHUNK
 
 MAX_ROUTE = 5  # segments an agent remembers
+DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP, BEGINS = range(5)
+"""How far a scenario has come in a step, see ``Turns``."""
+FREE, EGO, STILL = -1, -2, -3
+"""Leads that are no agent: none (the path's end), ego, anything that counts as standing."""
 
 
 class AgentBatch(NamedTuple):
@@ -19,8 +24,8 @@ class AgentBatch(NamedTuple):
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on
     the rail; route (A, 5) int64 lane rows of the scenario's map, the first route_length (A,) valid; rail_low,
     rail_count (A,): the rail's vertices in ``Rails``; what others see of an agent, its box and the corridor it is about
-    to sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F / 8
-    + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
+    to sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F /
+    CHUNK + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
     """
 
     alive: Any
@@ -145,9 +150,14 @@ def join_agents(parts: Sequence[AgentBatch]) -> AgentBatch:
     return AgentBatch(*(np.concatenate(columns) for columns in zip(*wide, strict=True)))
 
 
+def new_feet(count: int, room: int) -> tuple[F64, F64]:
+    """``foot_points`` and ``foot_capsules`` of ``count`` agents, with room for ``room`` vertices each."""
+    return np.zeros((count, room, 2)), np.zeros((count, room // CHUNK + 2, 5))
+
+
 def widen_feet(agents: AgentBatch, room: int) -> AgentBatch:
     """The same agents with room for ``room`` vertices in a footprint."""
-    points, capsules = (np.zeros((len(agents.alive), *shape)) for shape in ((room, 2), (room // 8 + 2, 5)))
+    points, capsules = new_feet(len(agents.alive), room)
     points[:, : agents.foot_points.shape[1]] = agents.foot_points
     capsules[:, : agents.foot_capsules.shape[1]] = agents.foot_capsules
     return agents._replace(foot_points=points, foot_capsules=capsules)

@@ -11,7 +11,7 @@ import numpy as np
 
 from roadcraft.core.arrays import I64
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
-from roadcraft.core.driving.geometry.capsules import box_capsules
+from roadcraft.core.driving.geometry.capsules import CHUNK, box_capsules
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.map import MapData
@@ -20,6 +20,10 @@ from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.agents.agent_batch import (
+    BEGINS,
+    UNCLEAR,
+    WANTS_ROOM,
+    WANTS_SWEEP,
     AgentBatch,
     Constants,
     IdmAgentParams,
@@ -32,10 +36,10 @@ from roadcraft.validation.agents.agent_batch import (
 )
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.idm_exact import exact_leads
-from roadcraft.validation.agents.idm_lead import MAX_STOPS, UNCLEAR, World
+from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
-from roadcraft.validation.agents.idm_step import BEGINS, WANTS_ROOM, WANTS_SWEEP, StepInput, Turns, step_agents
+from roadcraft.validation.agents.idm_step import StepInput, Turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
 from roadcraft.validation.agents.objects import shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
@@ -230,11 +234,12 @@ def _with_room(world: World, more: int) -> World:
 
 
 def _taken(agents: AgentBatch) -> int:
-    """At most so many vertices do the rails of these agents take in a store."""
-    return int((agents.rail_count + 8).sum()) + 8
+    """At most so many vertices do the rails of these agents, those that have not left, take in a store."""
+    return int((agents.rail_count[agents.alive] + CHUNK).sum()) + CHUNK
 
 
 def _moved(world: World, rails: Rails) -> AgentBatch:
-    """The agents with their rails copied into ``rails``."""
-    low = move_rails(world.rails, world.agents.rail_low, world.agents.rail_count, rails)
-    return world.agents._replace(rail_low=low)
+    """The agents with their rails copied into ``rails``; whoever has left has none any more."""
+    agents = world.agents
+    count = np.where(agents.alive, agents.rail_count, 0)
+    return agents._replace(rail_low=move_rails(world.rails, agents.rail_low, count, rails), rail_count=count)

@@ -14,7 +14,8 @@ import shapely
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
 from roadcraft.core.driving.geometry.tolerances import FAR
-from roadcraft.validation.agents.idm_lead import EGO, FREE, STILL, World
+from roadcraft.validation.agents.agent_batch import EGO, FREE, STILL
+from roadcraft.validation.agents.idm_lead import World
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.idm_step import StepInput, Turns
 

@@ -21,27 +21,25 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     Corridor,
     choose_nearest,
     distance_to_polygon,
+    footprint_distance,
     polygon_distance,
 )
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
-from roadcraft.validation.agents.footprints import footprint_distance
+from roadcraft.validation.agents.agent_batch import DONE, EGO, FREE, STILL, UNCLEAR, AgentBatch, Constants
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails
 from roadcraft.validation.agents.way import Way, WayScratch, corridor_on_way, near_chunks, polygon_on_way, way_ahead
 
-DONE, UNCLEAR = 0, 2
-FREE, EGO, STILL = -1, -2, -3  # leads that are no agent: none (the path's end), ego, anything that counts as standing
 NEVER = 2.0 * FAR  # bound of an object that surely does not meet the way
 MAX_STOPS = 16  # stop areas of red lanes that an agent looks at
 
 
 class Scene(NamedTuple):
     """What surrounds the agents of one scenario in one step. low, high: its agents; ego (4,): center x, y, heading,
-    speed; ego_corners (4, 2), ego_capsule (5,), ego_extent (4,): before its own step; objects, lights: rows of the next
+    speed; ego_corners (4, 2), ego_capsule (5,): before its own step; objects, lights: rows of the next
     iteration; lane_low, area_low: the first rows of its map; dt: seconds."""
 
     low: int

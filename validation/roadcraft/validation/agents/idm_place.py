@@ -18,7 +18,7 @@ from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, 
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.map import LaneKind, MapData
-from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch
+from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, new_feet
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails, add_rail, new_rails, room_of
 
@@ -70,7 +70,8 @@ def place(
     """
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
-    rails, foot_room = new_rails(n * int(room_of(longest))), FOOT_ROOM
+    rails = new_rails(n * int(room_of(longest)))
+    foot_points, foot_capsules = new_feet(n, FOOT_ROOM)
     agents = AgentBatch(
         alive=np.zeros(n, np.bool_),
         progress=np.zeros(n),
@@ -84,8 +85,8 @@ def place(
         box_corners=np.zeros((n, 4, 2)),
         box_capsule=np.zeros((n, 5)),
         foot_count=np.zeros(n, np.int64),
-        foot_points=np.zeros((n, foot_room, 2)),
-        foot_capsules=np.zeros((n, foot_room // 8 + 2, 5)),
+        foot_points=foot_points,
+        foot_capsules=foot_capsules,
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )

@@ -29,12 +29,20 @@ from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 from roadcraft.core.scenario import LightState
-from roadcraft.validation.agents.agent_batch import MAX_ROUTE, IdmAgentParams
-from roadcraft.validation.agents.idm_lead import DONE, EGO, FREE, UNCLEAR, Candidates, Scene, World, find_lead
+from roadcraft.validation.agents.agent_batch import (
+    BEGINS,
+    DONE,
+    EGO,
+    FREE,
+    MAX_ROUTE,
+    UNCLEAR,
+    WANTS_ROOM,
+    WANTS_SWEEP,
+    IdmAgentParams,
+)
+from roadcraft.validation.agents.idm_lead import Candidates, Scene, World, find_lead
 from roadcraft.validation.agents.rails import add_rail, room_of
 from roadcraft.validation.agents.way import WayScratch
-
-WANTS_ROOM, WANTS_SWEEP, BEGINS = 1, 3, 4
 
 
 class StepInput(NamedTuple):

@@ -65,16 +65,7 @@ def logged_batch(scenarios: Sequence[Scenario], kinds: Sequence[ObjectKind]) -> 
     for b, log in enumerate(logs):
         _count(log, rank_of, counts[:, b])
     offsets = offsets_of(counts.ravel())
-    rows = int(offsets[-1])
-    out = Objects(
-        offsets,
-        np.empty(rows, np.uint64),
-        np.empty(rows, np.uint8),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.uint8),
-        np.empty((rows, 5)),
-        np.empty((rows, 2)),
-    )
+    out = room_for_objects(offsets, int(offsets[-1]))
     columns = out.id, out.kind, out.vehicle, out.unit, out.box, out.velocity
     for b, log in enumerate(logs):
         _fill(log, rank_of, len(kinds), offsets[b :: len(logs)], columns)
@@ -145,13 +136,25 @@ def _fill(log, rank_of, ranks, first, columns):  # type: ignore[no-untyped-def]
             velocity[n, 0], velocity[n, 1] = log.velocity[r, 0], log.velocity[r, 1]
 
 
+def room_for_objects(offsets: I64, rows: int) -> Objects:
+    """Objects with these offsets whose columns, of ``rows`` rows, are yet to be written."""
+    return Objects(
+        offsets,
+        np.empty(rows, np.uint64),
+        np.empty(rows, np.uint8),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.uint8),
+        np.empty((rows, 5)),
+        np.empty((rows, 2)),
+    )
+
+
 def stack_objects(frames: Sequence[tuple[U64, U8, I64, U8, F64, F64]]) -> Objects:
     """One ``Objects`` from the columns of M frames."""
     offsets = offsets_of([len(f[0]) for f in frames])
     if len(frames) == 1:
         return Objects(offsets, *frames[0])
     if not frames:
-        u8, i64 = np.zeros(0, np.uint8), np.zeros(0, np.int64)
-        return Objects(offsets, np.zeros(0, np.uint64), u8, i64, u8, np.zeros((0, 5)), np.zeros((0, 2)))
+        return room_for_objects(offsets, 0)
     id, kind, vehicle, unit, box, velocity = (np.concatenate([f[c] for f in frames]) for c in range(6))
     return Objects(offsets, id, kind, vehicle, unit, box, velocity)

@@ -11,21 +11,14 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
+from roadcraft.validation.agents.logged import room_for_objects
 
 
 def shown(agents: AgentBatch, constants: Constants, iteration: I64) -> Objects:
     """Of every scenario its agents in the order of their placement, then the replayed objects of ``iteration`` (B,)."""
     frame = constants.frame_low[:-1] + iteration
     room = len(agents.alive) + int((constants.object_low[frame + 1] - constants.object_low[frame]).sum())
-    out = Objects(
-        np.zeros(len(iteration) + 1, np.int64),
-        np.empty(room, np.uint64),
-        np.empty(room, np.uint8),
-        np.empty(room, np.int64),
-        np.empty(room, np.uint8),
-        np.empty((room, 5)),
-        np.empty((room, 2)),
-    )
+    out = room_for_objects(np.zeros(len(iteration) + 1, np.int64), room)
     columns = out.offsets, out.id, out.kind, out.vehicle, out.unit, out.box, out.velocity
     n = _write(agents, constants, frame, columns)
     return out if n == room else Objects(columns[0], *(c[:n] for c in columns[1:]))

@@ -13,12 +13,11 @@ from roadcraft.core.driving.jit import small_njit
 
 
 class Rails(NamedTuple):
-    """Rails (see ``arc_path``) with what is asked of them at every step. used (1,): vertices taken, a multiple of 8, as
-    is the first vertex of every rail.
+    """Rails (see ``arc_path``) with what is asked of them at every step. used (1,): vertices taken, a multiple of
+    ``CHUNK``, as is the first vertex of every rail.
 
-    progress (M,), points (M, 2), heading (M,). Of each chunk of 8 segments of a rail's corridor: capsules (M / 8, 5),
-    boxes (M / 8, 4) its bounding box, ahead (M / 8, 4) that of it and all later chunks of the rail, both widened by
-    ``MARGIN``.
+    progress (M,), points (M, 2), heading (M,). Of each of C = M / CHUNK chunks of a rail's corridor: capsules (C, 5),
+    boxes (C, 4) its bounding box, ahead (C, 4) that of it and all later chunks of the rail, both widened by ``MARGIN``.
     """
 
     used: I64

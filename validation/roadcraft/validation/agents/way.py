@@ -36,7 +36,8 @@ class Way(NamedTuple):
 
 class WayScratch(NamedTuple):
     """Memory of the kernels: head (3, 2); near (N,) int64 for the chunks of a way; edge (2, 2) and edge_bound (5,);
-    around and area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules (F / 8 + 2, 5)."""
+    around and area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules, as of
+    one agent in ``new_feet``."""
 
     head: F64
     near: I64

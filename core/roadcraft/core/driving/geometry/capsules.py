@@ -46,16 +46,6 @@ def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out:
 
 
 @small_njit
-def near_corridor(capsules: F64, count: int, bounds: F64, row: int) -> bool:
-    """Whether what capsule ``row`` of bounds (N, 5) holds may meet the corridor of ``count`` points with these chunks,
-    or come too close to call."""
-    for c in range((count + CHUNK - 2) // CHUNK):  # noqa: SIM110 (numba compiles no generators)
-        if capsule_gap(capsules[c], bounds[row]) <= 3.0 * MARGIN:
-            return True
-    return False
-
-
-@small_njit
 def box_capsule(x: float, y: float, heading: float, length: float, width: float, out: F64) -> None:
     """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
     c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length

@@ -195,6 +195,30 @@ def distance_of_corridors(a: Corridor, b: Corridor, best: float, pieces: Pieces)
 
 
 @small_njit
+def footprint_distance(
+    swept: Corridor,
+    box: F64,
+    bound: F64,
+    other: Corridor,
+    other_box: F64,
+    other_bound: F64,
+    best: float,
+    pieces: Pieces,
+) -> float:
+    """min(best, distance of two footprints): a corridor, of fewer than two points where there is none, a box (4, 2) and
+    the box's capsule (5,) each."""
+    if capsule_gap(bound, other_bound) < best:
+        best = polygon_distance(box, BOX, other_box, BOX, best)
+    if swept.n > 1 and best > 0.0:
+        best = distance_to_polygon(swept, other_box, BOX, other_bound, best, pieces)
+    if other.n > 1 and best > 0.0:
+        best = distance_to_polygon(other, box, BOX, bound, best, pieces)
+    if other.n > 1 and swept.n > 1 and best > 0.0:
+        best = distance_of_corridors(swept, other, best, pieces)
+    return best
+
+
+@small_njit
 def bounds_of(points: F64, count: int, margin: float, out: F64) -> None:
     """Bounding box min x, min y, max x, max y of the first ``count`` points, widened by ``margin``: out (4,)."""
     out[0], out[1], out[2], out[3] = FAR, FAR, -FAR, -FAR
