@@ -126,8 +126,21 @@ from roadcraft.core.types import (
     TokenKind as TokenKind,
 )
 from roadcraft.core.vehicle import (
+    Brakes as Brakes,
+    Powertrain as Powertrain,
     RigidUnit as RigidUnit,
+    UnitLoad as UnitLoad,
     Vehicle as Vehicle,
+    VehicleLoad as VehicleLoad,
     load_vehicle as load_vehicle,
     vehicle_names as vehicle_names,
+)
+from roadcraft.core.vehicle_geometry import (
+    AxleLoads as AxleLoads,
+    SweptPath as SweptPath,
+    TurningCircle as TurningCircle,
+    static_loads as static_loads,
+    swept_path as swept_path,
+    turning_circle as turning_circle,
+    unit_poses as unit_poses,
 )
