@@ -12,7 +12,7 @@ import pytest
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.errors import ConfigError, PluginError, RoadcraftError
-from roadcraft.core.interfaces import Planner, SinglePlanner, stack_plans
+from roadcraft.core.interfaces import Planner, SinglePlanner, Tracker, VehicleModel, stack_plans
 from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.rollout import Forecast, Plan, Rollout
 from roadcraft.core.testing import made_up_scenario
@@ -525,7 +525,7 @@ def test_agents_that_never_start_cost_their_scenarios(few, log_agents):
     ],
 )
 def test_trackers_and_vehicle_models_that_answer_nonsense_are_named(few, log_agents, stage, said):
-    class Broken:
+    class Broken(Tracker, VehicleModel):
         def track(self, ego, *rest):
             return np.full((len(ego), 3 if stage == "shape" else 2), np.nan if stage == "tracker" else 0.0)
 
@@ -540,7 +540,7 @@ def test_trackers_and_vehicle_models_that_answer_nonsense_are_named(few, log_age
 @pytest.mark.parametrize("which", ["tracker", "model"])
 @pytest.mark.parametrize("scenarios", [1, 2])
 def test_trackers_and_vehicle_models_cannot_write_into_the_ego(few, log_agents, which, scenarios):
-    class Writes:
+    class Writes(Tracker, VehicleModel):
         def track(self, ego, *rest):
             if which == "tracker":
                 ego[:] = 0.0

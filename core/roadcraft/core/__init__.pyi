@@ -144,3 +144,4 @@ from roadcraft.core.vehicle_geometry import (
     turning_circle as turning_circle,
     unit_poses as unit_poses,
 )
+from roadcraft.core.vehicle_state import RoadState as RoadState, VehicleState as VehicleState

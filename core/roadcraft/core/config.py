@@ -100,10 +100,12 @@ def _layers(args: Sequence[str | Mapping[str, Any]], short: Mapping[str, str], e
 
 
 def _full(key: str, short: Mapping[str, str]) -> str:
-    """The key with its first part, where that is short for another, spelt out: ``filter.preset`` is
+    """The key with its first part (or parts), where that is short for another, spelt out: ``filter.preset`` is
     ``suite.filter.preset``."""
-    first, dot, rest = key.partition(".")
-    return short.get(first, first) + dot + rest
+    for name, full in short.items():
+        if key == name or key.startswith(f"{name}."):
+            return full + key[len(name) :]
+    return key
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

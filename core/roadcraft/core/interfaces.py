@@ -30,6 +30,7 @@ from roadcraft.core.types import (
     SceneEncoding,
 )
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import RoadState, VehicleState
 from roadcraft.core.windows import cut
 
 if TYPE_CHECKING:
@@ -147,6 +148,13 @@ class Tracker(ABC):
         """Controls (B, 2): acceleration m/s2, steering rate rad/s. ego (B, 10); time_us (B,); plan_time_us (B, T);
         plan_states (B, T, 10); length (B,)."""
 
+    def follow(
+        self, now: VehicleState, time_us: I64, plan_time_us: I64, plan_states: F64, length: I64, vehicle: Vehicle
+    ) -> F64:
+        """Controls (B, 2) as ``track`` gives them, by default from it. A tracker of articulated vehicles overrides this
+        one: it sees the joints, and in ``now.motion`` their rates in the first J columns where M >= J."""
+        return self.track(now.ego, time_us, plan_time_us, plan_states, length, vehicle)
+
 
 class VehicleModel(ABC):
     """Turns controls into motion."""
@@ -154,6 +162,21 @@ class VehicleModel(ABC):
     @abstractmethod
     def step(self, ego: F64, joints: F64, controls: F64, dt_s: F64, vehicle: Vehicle) -> tuple[F64, F64]:
         """Ego states (B, 10) and joint angles (B, J) after dt_s (B,)."""
+
+    def columns(self, vehicle: Vehicle) -> tuple[str, ...]:
+        """Names of the further state (M) that the model keeps of a vehicle: by default none. The simulator records it
+        as channels ``vehicle.NAME``. A model that has joint rates puts them first."""
+        return ()
+
+    def start(self, ego: F64, joints: F64, vehicle: Vehicle) -> F64:
+        """The further state (B, M) at the beginning, by default zeros."""
+        return np.zeros((len(ego), len(self.columns(vehicle))))
+
+    def advance(self, now: VehicleState, controls: F64, dt_s: F64, road: RoadState, vehicle: Vehicle) -> VehicleState:
+        """The state after dt_s (B,), by default by ``step``. A model with further state, or one that feels the road,
+        overrides this one."""
+        ego, joints = self.step(now.ego, now.joints, controls, dt_s, vehicle)
+        return VehicleState(ego, joints, now.motion)
 
 
 # ---- metrics -------------------------------------------------------------------------

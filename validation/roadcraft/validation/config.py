@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.driving.motion.lqr_config import LqrConfig as LqrConfig
@@ -13,6 +13,9 @@ from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
 from roadcraft.core.rules import Range, Suggestions, check
 from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
+
+if TYPE_CHECKING:
+    from roadcraft.core.vehicle import Vehicle
 
 Mode = Literal["nonreactive", "reactive", "open_loop"]
 CHALLENGES: dict[str, str] = {
@@ -29,6 +32,20 @@ class KinematicBicycleConfig:
 
 
 @dataclass(frozen=True)
+class KinematicChainConfig:
+    """Wheel bases, hitches, limits and lags come from the vehicle file."""
+
+    integrator: Literal["euler_chord", "rk4"] = "euler_chord"
+    """euler_chord: unit 0 moves as nuPlan's bicycle, the others are pulled along chords; rk4: all units by Runge-Kutta
+    steps of fourth order."""
+    steps: Annotated[int, Range("[1, 100]")] = 2
+    """Parts of an interval."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
 class SimulationConfig:
     """How a scenario is driven."""
 
@@ -39,6 +56,11 @@ class SimulationConfig:
     """Turns a plan into controls."""
     vehicle_model: PluginRef = plugin_field("vehicle_model", "kinematic_bicycle")
     """Turns controls into motion."""
+    joint_measured: bool = True
+    """Whether planner and tracker know the joint angles of an articulated vehicle; false: they are estimated from the
+    path driven."""
+    joint_noise_rad: Annotated[float, Range("[0, 1)")] = 0.0
+    """Standard deviation of the noise of measured joint angles."""
     batch: Annotated[int, Range(">= 1")] = 64
     """Scenarios that run in lockstep; more are faster and need more memory. Scores do not depend on it."""
     record_plan_every: Annotated[int, Range(">= 1")] = 5
@@ -56,12 +78,20 @@ class VehicleRef:
     """A vehicle that comes with roadcraft (pacifica where neither name nor file is given)."""
     file: str = path_field()
     """YAML file of a vehicle of your own, which also says its name."""
+    load: str = ""
+    """State of load, as empty, loaded or cubed ('': what the vehicle's file says, by default its first)."""
 
     @classmethod
     def from_text(cls, text: str) -> dict[str, str]:
         """What a text alone stands for: a path where it ends in .yaml or holds a slash. It replaces both keys."""
         is_path = text.endswith((".yaml", ".yml")) or "/" in text
         return {"name": "", "file": text} if is_path else {"name": text, "file": ""}
+
+    def read(self) -> Vehicle:
+        """The vehicle. Raises ConfigError and DataError as ``load_vehicle``."""
+        from roadcraft.core.vehicle import load_vehicle
+
+        return load_vehicle(self.name, self.file or None, self.load)
 
     def __post_init__(self) -> None:
         own = _name_in(self.file) if self.file else self.name or "pacifica"
@@ -112,6 +142,7 @@ class ScoreConfig:
         "data": "suite.data",
         "modes": "suite.modes",
         "agents": "suite.agents",
+        "planner.vehicle": "planner_vehicle",
         "filter": "suite.filter",
         "controller": "simulation.controller",
         "batch": "simulation.batch",
@@ -125,6 +156,9 @@ class ScoreConfig:
     """Drives the ego."""
     vehicle: VehicleRef = field(default_factory=VehicleRef)
     """The ego vehicle; vehicle=NAME or vehicle=FILE.yaml is short for it."""
+    planner_vehicle: VehicleRef | None = None
+    """The vehicle that planner, tracker and guard take the ego for (null: what it is); planner.vehicle is short for
+    it."""
     suite: SuiteConfig = field(default_factory=SuiteConfig)
     """What is driven."""
     simulation: SimulationConfig = field(default_factory=SimulationConfig)

@@ -25,6 +25,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{simulation}.kinematic_bicycle:KinematicBicycle",
         ),
         PluginSpec(
+            "vehicle_model",
+            "kinematic_chain",
+            "Units that follow each other without side slip, for articulated vehicles at low speed",
+            f"{configs}:KinematicChainConfig",
+            f"{simulation}.kinematic_chain:KinematicChain",
+        ),
+        PluginSpec(
             "agents",
             "log",
             "All objects follow the log",

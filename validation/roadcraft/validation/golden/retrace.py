@@ -25,12 +25,13 @@ from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import VehicleState, level_road
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.golden.repeat import Repeat
 from roadcraft.validation.golden.steps import turned
-from roadcraft.validation.simulation.controllers import Driven
+from roadcraft.validation.simulation.controllers import Driven, Stateless
 from roadcraft.validation.simulation.loop import Failure, make_controller, simulate
 from roadcraft.validation.simulation.plan_check import contiguous, driven
 
@@ -111,7 +112,7 @@ def retrace(
     return led.out
 
 
-class _Led(Planner):
+class _Led(Stateless, Planner):
     """Planner and controller at once: asks the planner, takes the step, judges it, and goes on from the reference's
     next state."""
 
@@ -153,10 +154,10 @@ class _Led(Planner):
             self.out.repeated = self._repeats(obs, state, keys)
         return plan, after
 
-    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+    def step(self, driven: Driven, vehicle: Vehicle, believed: Vehicle) -> VehicleState:
         """The reference's next state."""
         i = int(np.searchsorted(self.time_us, driven.next_us[0]))
-        return self.ego[i : i + 1].copy(), driven.joints
+        return driven.state._replace(ego=self.ego[i : i + 1].copy())
 
     def _seen(self, obs: ObservationBatch) -> ObservationBatch:
         i = int(obs.iteration[0])
@@ -200,19 +201,21 @@ class _Led(Planner):
         if i + 1 >= len(self.ego):
             return gaps
         following = np.full(count, self.time_us[i + 1])
+        state = VehicleState(np.ascontiguousarray(obs.ego), obs.joints, np.zeros((count, 0)))
         job = Driven(
             obs.time_us,
             following,
-            np.ascontiguousarray(obs.ego),
-            obs.joints,
+            state,
+            state,
+            level_road(count),
             np.repeat(self.ego[i + 1 : i + 2], count, axis=0),
             plan.time_us,
             best,
             plan.length,
             plan.controls,
         )
-        ego, _ = self.control.step(job, obs.vehicle)
-        return np.maximum(gaps, _apart(ego, self.ego[i + 1]))
+        after = self.control.step(job, obs.vehicle, obs.vehicle)
+        return np.maximum(gaps, _apart(after.ego, self.ego[i + 1]))
 
     def _plan_gaps(self, plan: Plan, best: F64, want: F64) -> F64:
         gaps = np.full(len(best), np.inf)

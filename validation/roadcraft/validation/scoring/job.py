@@ -17,7 +17,6 @@ from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef, extras_of
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
@@ -38,7 +37,8 @@ class Job:
         self, config: ScoreConfig, folder: RunFolder | None, *, debug: bool = False, metrics_only: bool = False
     ) -> None:
         self.config, self.debug, self.folder = config, debug, folder
-        self.vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
+        self.vehicle = config.vehicle.read()
+        self.believed = config.planner_vehicle.read() if config.planner_vehicle else None
         self.source = open_data(config.suite)
         self._writers: dict[str, StoreWriter] = {}
         self.metrics = {mode: challenge_metrics(CHALLENGES[mode]) for mode in config.suite.modes}
@@ -111,6 +111,7 @@ class Job:
             agents=self.agents["reactive" if mode == "reactive" else "other"],
             controller=make_controller(self.simulation(mode)),
             vehicle=self.vehicle,
+            believed=self.believed,
             seed=self.config.seed,
             watch=watch,
             debug=self.debug,
@@ -188,6 +189,7 @@ class Job:
                 self.simulation(mode),
                 agents=self.agents["reactive" if mode == "reactive" else "other"],
                 vehicle=self.vehicle,
+                believed=self.believed,
                 seed=self.config.seed,
             ):
                 self.score_rollout(item, result, mode)

@@ -11,7 +11,6 @@ from roadcraft.core.config import full_tree
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.preflight import Faults
-from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
 from roadcraft.scenario_io.filters import resolve
@@ -82,7 +81,9 @@ def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
 
 
 def _check_vehicle(config: ScoreConfig) -> None:
-    vehicle = load_vehicle(config.vehicle.name, config.vehicle.file or None)
+    vehicle = config.vehicle.read()
+    if config.planner_vehicle is not None:
+        config.planner_vehicle.read()
     simulation = config.simulation
     if len(vehicle.units) > 1 and (simulation.controller, simulation.vehicle_model.name) == (
         "two_stage",
@@ -90,7 +91,7 @@ def _check_vehicle(config: ScoreConfig) -> None:
     ):
         raise ConfigError(
             f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another "
-            "simulation.vehicle_model"
+            "simulation.vehicle_model, as kinematic_chain"
         )
 
 

@@ -12,6 +12,8 @@ from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.validation.simulation.joints import Sensing, first_joints
 from roadcraft.validation.simulation.ragged import ranges, select
 
 HISTORY_S = 2.0
@@ -56,11 +58,19 @@ class BatchLog:
 
     count (B,): iterations N; time_us (B, N_max) and expert (B, N_max, 10), the last iteration repeated beyond N; ego
     (B, H - 1 + N_max, 10), ego_us, ego_valid: the history buffer of iteration i is columns i .. i + H - 1; simulated
-    states are written into it; joints (B, N_max, J).
+    states are written into it; joints (B, N_max, J); motion (B, N_max, M): the vehicle's further state, ``columns``;
+    seen_joints (B, N_max, J'): as planner and tracker know them.
     """
 
-    def __init__(self, scenarios: Sequence[Scenario], vehicle: Vehicle) -> None:
-        self.scenarios, self.vehicle = tuple(scenarios), vehicle
+    def __init__(
+        self,
+        scenarios: Sequence[Scenario],
+        vehicle: Vehicle,
+        columns: Sequence[str] = (),
+        sensing: Sensing | None = None,
+    ) -> None:
+        self.scenarios, self.vehicle, self.columns = tuple(scenarios), vehicle, tuple(columns)
+        self.sensing = sensing or Sensing(vehicle)
         self.size = history_size(scenarios[0].interval_s)
         self.count = np.array([len(s) for s in scenarios], np.int64)
         most, b = int(self.count.max()), len(scenarios)
@@ -69,9 +79,17 @@ class BatchLog:
         self.ego = np.zeros((b, self.size - 1 + most, EGO_SIZE))
         self.ego_us = np.zeros((b, self.size - 1 + most), np.int64)
         self.ego_valid = np.zeros((b, self.size - 1 + most), np.bool_)
-        self.joints = np.zeros((b, most, len(vehicle.units) - 1))
+        self.joints = np.zeros((b, most, vehicle.joints))
+        self.motion = np.zeros((b, most, len(self.columns)))
         for i, s in enumerate(scenarios):
             self._fill(i, s, most)
+            self.joints[i, 0] = first_joints(s, vehicle)
+        self.seen_joints = self.joints
+        if not self.sensing.is_exact(vehicle):
+            self.seen_joints = np.zeros((b, most, self.sensing.believed.joints))
+            self.joint_keys = self.sensing.keys(scenarios)
+            for i, s in enumerate(scenarios):
+                self.seen_joints[i, 0] = self.sensing.first(s, self.joints[i, 0])
         self.interval_s = np.array([s.interval_s for s in scenarios])
         self.has_layers = any(len(s.drive.layers) for s in scenarios)
         self._pack_lights()
@@ -88,8 +106,6 @@ class BatchLog:
         self.ego_us[i, start - len(past) : start] = s.drive.time_us[past]
         self.ego_us[i, start:] = self.time_us[i]
         self.ego_valid[i, start - len(past) :] = True
-        if s.drive.joints.shape[1] == self.joints.shape[2]:
-            self.joints[i, 0] = s.drive.joints[s.first]
 
     def _pack_lights(self) -> None:
         """Light rows of all iterations: those of scenario b at iteration i start at ``light_low[b, i]``."""
@@ -132,14 +148,14 @@ class BatchLog:
             ego_past=_kept(self.ego[at, window]),
             ego_past_us=lasting.ego_past_us[i],
             ego_past_valid=lasting.ego_past_valid[i],
-            joints=_kept(self.joints[at, i]),
+            joints=_kept(self.seen_joints[at, i]),
             objects=objects,
             lights=Lights(lasting.light_low[i], lasting.light_lane[lit], lasting.light_state[lit]),
             maps=lasting.maps,
             route=lasting.route,
             goal=lasting.goal,
             has_goal=lasting.has_goal,
-            vehicle=self.vehicle,
+            vehicle=self.sensing.believed,
             objects_past=past,
             scenarios=lasting.scenarios if with_log else None,
             layers=tuple(read_only(s.drive.layers.at(int(s.frames[i]))) for s in lasting.scenarios)
@@ -186,11 +202,19 @@ class BatchLog:
             )
         )
 
-    def advance(self, rows: I64, iteration: int, ego: np.ndarray, joints: np.ndarray) -> None:
-        """Ego's states at the next iteration."""
+    def state(self, rows: I64, iteration: int, ego: F64) -> VehicleState:
+        """The state of the running scenarios' egos (R, 10), read-only."""
         at = select(rows, len(self.scenarios))
-        self.ego[at, self.size + iteration] = ego
-        self.joints[at, iteration + 1] = joints
+        return VehicleState(ego, _kept(self.joints[at, iteration]), _kept(self.motion[at, iteration]))
+
+    def advance(self, rows: I64, iteration: int, state: VehicleState) -> None:
+        """Ego's states at the next iteration."""
+        at, i = select(rows, len(self.scenarios)), iteration
+        if self.seen_joints is not self.joints:
+            before, seen = self.ego[at, self.size + i - 1], self.seen_joints[at, i]
+            self.seen_joints[at, i + 1] = self.sensing.next(self.joint_keys[rows], i + 1, before, seen, state)
+        self.ego[at, self.size + i] = state.ego
+        self.joints[at, i + 1], self.motion[at, i + 1] = state.joints, state.motion
 
 
 def _kept(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Tracker, VehicleModel
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import RoadState, VehicleState
+from roadcraft.validation.simulation.joints import pulled
 
 PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrackingController refuses faster states
 
@@ -20,14 +22,16 @@ PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrack
 class Driven(NamedTuple):
     """The trajectories that are driven at one step, B scenarios.
 
-    time_us (B,) and next_us (B,) int64: this and the next iteration; ego (B, 10) and joints (B, J) now; log_next (B,
-    10): the logged state then; plan_us (B, T) int64, plan (B, T, 10), length (B,) int64; controls (B, 2) or None.
+    time_us (B,) and next_us (B,) int64: this and the next iteration; state: the ego's now; seen: the same as planner
+    and tracker know it, of the vehicle that they take it for; road: under the ego; log_next (B, 10): the logged state
+    then; plan_us (B, T) int64, plan (B, T, 10), length (B,) int64; controls (B, 2) or None.
     """
 
     time_us: I64
     next_us: I64
-    ego: F64
-    joints: F64
+    state: VehicleState
+    seen: VehicleState
+    road: RoadState
     log_next: F64
     plan_us: I64
     plan: F64
@@ -38,8 +42,9 @@ class Driven(NamedTuple):
         return Driven(
             self.time_us[rows],
             self.next_us[rows],
-            self.ego[rows],
-            self.joints[rows],
+            self.state.select(rows),
+            self.seen.select(rows),
+            self.road.select(rows),
             self.log_next[rows],
             self.plan_us[rows],
             self.plan[rows],
@@ -53,9 +58,27 @@ class Controller(Protocol):
 
     min_plan_s: float
 
-    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
-        """Ego states (B, 10) and joints (B, J) at the next iteration."""
+    def columns(self, vehicle: Vehicle) -> tuple[str, ...]:
+        """Names of the vehicle's further state, as ``VehicleModel.columns``."""
         ...
+
+    def begin(self, ego: F64, joints: F64, vehicle: Vehicle) -> F64:
+        """The further state (B, M) at the first iteration."""
+        ...
+
+    def step(self, driven: Driven, vehicle: Vehicle, believed: Vehicle) -> VehicleState:
+        """The state at the next iteration. believed: what planner and tracker take the vehicle for."""
+        ...
+
+
+class Stateless:
+    """A controller that keeps no further state of the vehicle."""
+
+    def columns(self, vehicle: Vehicle) -> tuple[str, ...]:
+        return ()
+
+    def begin(self, ego: F64, joints: F64, vehicle: Vehicle) -> F64:
+        return np.zeros((len(ego), 0))
 
 
 class TwoStage:
@@ -67,18 +90,26 @@ class TwoStage:
     def __init__(self, tracker: Tracker, model: VehicleModel) -> None:
         self.tracker, self.model = tracker, model
 
-    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+    def columns(self, vehicle: Vehicle) -> tuple[str, ...]:
+        return self.model.columns(vehicle)
+
+    def begin(self, ego: F64, joints: F64, vehicle: Vehicle) -> F64:
+        motion = self.model.start(ego, joints, vehicle)
+        _check("the vehicle model's", self.model, "first state", motion, (len(ego), len(self.columns(vehicle))))
+        return motion
+
+    def step(self, driven: Driven, vehicle: Vehicle, believed: Vehicle) -> VehicleState:
         d = driven
         controls = d.controls
         if controls is None:
-            controls = self.tracker.track(d.ego, d.time_us, d.plan_us, d.plan, d.length, vehicle)
-            _check("the tracker's", self.tracker, "controls", controls, (len(d.ego), 2))
+            controls = self.tracker.follow(d.seen, d.time_us, d.plan_us, d.plan, d.length, believed)
+            _check("the tracker's", self.tracker, "controls", controls, (len(d.time_us), 2))
         # nuPlan's time points turn into seconds by a product, not a quotient; the last bit shows over a drive.
         dt_s: F64 = (d.next_us - d.time_us).astype(np.float64) * 1e-6
-        ego, joints = self.model.step(d.ego, d.joints, controls, dt_s, vehicle)
-        _check("the vehicle model's", self.model, "ego states", ego, d.ego.shape)
-        _check("the vehicle model's", self.model, "joint angles", joints, d.joints.shape)
-        return ego, joints
+        after = self.model.advance(d.state, controls, dt_s, d.road, vehicle)
+        for what, values, old in zip(("ego states", "joint angles", "further state"), after, d.state, strict=True):
+            _check("the vehicle model's", self.model, what, values, old.shape)
+        return after
 
 
 def _check(whose: str, plugin: Any, what: str, values: Any, shape: tuple[int, ...]) -> None:
@@ -98,27 +129,27 @@ def all_finite(values: F64) -> bool:
     return True
 
 
-class Perfect:
+class Perfect(Stateless):
     """Ego is where the plan says, with the plan's velocities (reference: nuplan-devkit e924167,
-    PerfectTrackingController)."""
+    PerfectTrackingController); trailers are pulled along."""
 
     min_plan_s = 0.0
 
-    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
+    def step(self, driven: Driven, vehicle: Vehicle, believed: Vehicle) -> VehicleState:
         """Raises ValueError for a planned speed that no car has."""
         ego: F64 = interpolate(driven.plan_us, driven.plan, driven.length, driven.next_us)
         if (np.hypot(ego[:, 3], ego[:, 4]) >= PERFECT_SPEED_LIMIT_MPS).any():
             raise ValueError(f"the plan is faster than {PERFECT_SPEED_LIMIT_MPS} m/s")
-        return ego, driven.joints
+        return pulled(driven.state, ego, vehicle)
 
 
-class FollowLog:
-    """Ego follows the log, whatever is planned: open loop."""
+class FollowLog(Stateless):
+    """Ego follows the log, whatever is planned: open loop; trailers are pulled along."""
 
     min_plan_s = 0.0
 
-    def step(self, driven: Driven, vehicle: Vehicle) -> tuple[F64, F64]:
-        return driven.log_next, driven.joints
+    def step(self, driven: Driven, vehicle: Vehicle, believed: Vehicle) -> VehicleState:
+        return pulled(driven.state, driven.log_next, vehicle)
 
 
 @njit(cache=True, nogil=True)

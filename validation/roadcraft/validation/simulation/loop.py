@@ -18,7 +18,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, read_only
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.errors import PluginError, ScenarioError
+from roadcraft.core.errors import ConfigError, PluginError, ScenarioError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
 from roadcraft.core.random import scenario_key, step_keys
@@ -26,11 +26,13 @@ from roadcraft.core.rollout import FAULTS, Objects, ObservationBatch, Plan, Roll
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicle_state import VehicleState, level_road
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.controllers import Controller, Driven, FollowLog, Perfect, TwoStage
 from roadcraft.validation.simulation.isolation import Parts, error_text, isolated
+from roadcraft.validation.simulation.joints import Sensing
 from roadcraft.validation.simulation.plan_check import check, contiguous, driven
 from roadcraft.validation.simulation.ragged import concat_objects
 from roadcraft.validation.simulation.recorder import Recorder, SameIdError
@@ -78,6 +80,7 @@ def simulate(  # noqa: PLR0913 (settings, by keyword)
     agents: AgentPolicy | str = "log",
     controller: Controller | None = None,
     vehicle: Vehicle | str = "pacifica",
+    believed: Vehicle | None = None,
     seed: int = 0,
     watch: Watch | None = None,
     debug: bool = False,
@@ -85,20 +88,28 @@ def simulate(  # noqa: PLR0913 (settings, by keyword)
     """Drive every scenario; results in the order of ``scenarios``.
 
     agents: who drives the others, or the name of a registered policy; controller: by default what ``config`` says;
-    vehicle: ego's; seed: of all random draws; debug: raise the first fault instead of recording it. A result depends on
-    its scenario, the config and the seed alone: not on the batch size, the order, or the other scenarios. A planner
-    that raises or breaks its contract costs only the scenarios it does so in. What planners and agents are shown is
-    read-only; the arrays of ``scenarios``, of their maps and of ``vehicle`` are marked so.
+    vehicle: ego's; believed: the vehicle that planner and tracker take it for, by default itself; seed: of all random
+    draws; debug: raise the first fault instead of recording it. A result depends on its scenario, the config and the
+    seed alone: not on the batch size, the order, or the other scenarios. A planner that raises or breaks its contract
+    costs only the scenarios it does so in. What planners and agents are shown is read-only; the arrays of
+    ``scenarios``, of their maps and of ``vehicle`` are marked so. Raises ConfigError where ``believed`` has more units
+    than ``vehicle``.
     """
     config = config or SimulationConfig()
     policy = create("agents", agents) if isinstance(agents, str) else agents
     ego = load_vehicle(vehicle) if isinstance(vehicle, str) else vehicle
     control = controller or make_controller(config)
-    read_only((*scenarios, ego))
+    taken_for = believed or ego
+    if taken_for.joints > ego.joints:
+        raise ConfigError(
+            f"the planner takes the vehicle for {taken_for.name!r} with {len(taken_for.units)} units, but {ego.name!r} "
+            f"has {len(ego.units)}"
+        )
+    read_only((*scenarios, ego, taken_for))
     results: list[Rollout | Failure | None] = [None] * len(scenarios)
     for group in _batches(scenarios, config.batch):
         some = tuple(scenarios[i] for i in group)
-        run = _Run(some, planner, config, policy, control, ego, seed, watch or Watch(), debug)
+        run = _Run(some, planner, config, policy, control, ego, taken_for, seed, watch or Watch(), debug)
         for i, result in zip(group, run.drive(), strict=True):
             results[i] = result
     return [r for r in results if r is not None]
@@ -135,13 +146,16 @@ class _Run:
     agents: AgentPolicy
     controller: Controller
     vehicle: Vehicle
+    believed: Vehicle
     seed: int
     watch: Watch
     debug: bool
 
     def __post_init__(self) -> None:
         self.needs = self.planner.needs()
-        self.log = BatchLog(self.scenarios, self.vehicle)
+        sensing = Sensing(self.believed, self.config.joint_noise_rad, self.config.joint_measured, self.seed)
+        self.log = BatchLog(self.scenarios, self.vehicle, self.controller.columns(self.vehicle), sensing)
+        self.log.motion[:, 0] = self.controller.begin(self.log.expert[:, 0], self.log.joints[:, 0], self.vehicle)
         every = 1 if self.config.controller == "log" else self.config.record_plan_every
         self.record = Recorder(self.log, self.needs.object_past, every)
         steps = np.arange(self.log.time_us.shape[1])[:, None]
@@ -251,11 +265,13 @@ class _Run:
         assert plan.length is not None
         rows, log = self.rows, self.log.of(self.rows)
         self.watch.call("controller", i)
+        state = self.log.state(rows, i, frozen(obs.ego))
         job = Driven(
             obs.time_us,
             log.time_us[i + 1],
-            frozen(obs.ego),
-            obs.joints,
+            state,
+            state._replace(joints=obs.joints),
+            level_road(len(rows)),
             log.expert[i + 1],
             plan.time_us,
             best,
@@ -266,16 +282,16 @@ class _Run:
         obs = self._survive(parts, obs, i, "controller")
         if parts.parts:
             moved = [answer for _, answer in parts.parts]
-            ego, joints = moved[0] if len(moved) == 1 else map(np.concatenate, zip(*moved, strict=True))
-            self.log.advance(self.rows, i, ego, joints)
+            state = moved[0] if len(moved) == 1 else VehicleState(*map(np.concatenate, zip(*moved, strict=True)))
+            self.log.advance(self.rows, i, state)
         self._lap("control")
         return obs
 
-    def _moved(self, job: Driven) -> tuple[F64, F64]:
-        ego, joints = self.controller.step(job, self.vehicle)
-        if not isinstance(self.controller, TwoStage) and not np.isfinite(ego).all():  # that one asks itself
+    def _moved(self, job: Driven) -> VehicleState:
+        state = self.controller.step(job, self.vehicle, self.believed)
+        if not isinstance(self.controller, TwoStage) and not np.isfinite(state.ego).all():  # that one asks itself
             raise PluginError(f"the next ego state of {type(self.controller).__name__} is not finite")
-        return ego, joints
+        return state
 
     # ---- agents --------------------------------------------------------------------------------------------------
 
@@ -294,6 +310,9 @@ class _Run:
         self.watch.call("agents.step", i)
         keys = self._of_running(self.agent_keys[i + 1])
         scenarios = self.log.of(self.rows).scenarios
+        if self.log.seen_joints is not self.log.joints:  # the others meet what is hitched
+            joints = self.log.state(self.rows, i, obs.ego).joints
+            obs = replace(obs, vehicle=self.vehicle, joints=joints)
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
             if r is None:

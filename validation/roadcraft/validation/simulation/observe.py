@@ -14,6 +14,7 @@ from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.validation.simulation.batch_log import BatchLog
+from roadcraft.validation.simulation.joints import pulled
 from roadcraft.validation.simulation.recorder import Recorder
 
 
@@ -43,6 +44,6 @@ def observe(
     for i in range(iteration + 1):
         obs = log.observe(rows, i, *record.observe(rows, i, objects), needs.log)
         if i < iteration:
-            log.advance(rows, i, log.expert[:, i + 1], obs.joints)
+            log.advance(rows, i, pulled(log.state(rows, i, obs.ego), log.expert[:, i + 1], ego))
             state, objects = agents.step(scenarios, obs, state, keys)
     return obs

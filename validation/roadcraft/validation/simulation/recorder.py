@@ -137,8 +137,10 @@ class Recorder:
         """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises
         SameIdError."""
         s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
-        names = tuple(sorted(self.channels))
-        channels = np.stack([self.channels[k][b, :n] for k in names]) if names else np.zeros((0, n))
+        motion = {f"vehicle.{name}": self.log.motion[..., c] for c, name in enumerate(self.log.columns)}
+        found = self.channels | motion
+        names = tuple(sorted(found))
+        channels = np.stack([found[k][b, :n] for k in names]) if names else np.zeros((0, n))
         return Rollout(s, self._drive(s, b, n), self._plan_log(b), names, channels, self.log.vehicle)
 
     def _drive(self, s: Scenario, b: int, n: int) -> Drive:
