@@ -52,6 +52,7 @@ def test_every_promised_verb_is_there() -> None:
         "show",
         "new",
         "demo",
+        "vehicles",
     }
     assert promised <= names
 

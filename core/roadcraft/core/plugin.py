@@ -38,6 +38,11 @@ def roadcraft_commands() -> list[CommandSpec]:
             "List the tensors that networks read: shapes, columns, units and frames.",
             "roadcraft.core.feature_commands:features",
         ),
+        CommandSpec(
+            "vehicles",
+            "List the vehicles: units, masses, axle loads, turning circles, swept paths; draw one.",
+            "roadcraft.core.vehicle_commands:vehicles",
+        ),
         CommandSpec("config", "Show, check or compare configuration files.", "roadcraft.core.config_commands:config"),
         CommandSpec("new", "Write a complete plugin package of your own to start from.", f"{home}:new"),
     ]

@@ -70,6 +70,8 @@ class SweptPath(NamedTuple):
     """Largest length, along a normal of the steered axle's path, of the area that the units sweep."""
     at_m: float
     """Where that is, from the arc's start along the path."""
+    widest: F64
+    """(2, 2) the ends of that length, the outer one first."""
     offtracking_m: float
     """Largest distance of the last axle from the path."""
     tail_swing_m: F64
@@ -137,10 +139,14 @@ def full_lock_m(vehicle: Vehicle) -> float:
 
 
 def least_circle(vehicle: Vehicle) -> TurningCircle | None:
-    """The steady circle at full lock or, where a trailer folds there, the tightest one among whole meters of unit 0's
-    radius; None where that is above 200 m."""
-    radii = [full_lock_m(vehicle), *np.arange(math.ceil(full_lock_m(vehicle)), 201.0)]
-    return next((c for r in radii if (c := turning_circle(vehicle, float(r))) is not None), None)
+    """The steady circle at full lock or, where a trailer folds or passes the limit of its joint there, the tightest one
+    among whole meters of unit 0's radius; None where that is above 200 m."""
+    limits = np.array([u.joint_limit_rad for u in vehicle.units[1:]])
+    for radius in (full_lock_m(vehicle), *range(math.ceil(full_lock_m(vehicle)), 201)):
+        circle = turning_circle(vehicle, radius)
+        if circle is not None and np.all(np.abs(circle.joints_rad) < limits):
+            return circle
+    return None
 
 
 def static_loads(vehicle: Vehicle) -> AxleLoads:
@@ -168,15 +174,17 @@ def swept_path(vehicle: Vehicle, radius_m: float = 12.5, angle_rad: float = 0.5 
     corners = outlines(vehicle, poses)
     every = slice(0, int((arc + 10.0) / STEP_M), 2)
     coarse = np.ascontiguousarray(corners[::4].transpose(3, 2, 0, 1))
-    widths = [_width(coarse, *at, radius_m) for at in zip(steered[every], heading[every], strict=True)]
-    widest = int(np.argmax(widths))
+    extents = np.array([_extent(coarse, *at, radius_m) for at in zip(steered[every], heading[every], strict=True)])
+    widest = int(np.argmax(extents[:, 1] - extents[:, 0]))
+    normal = np.array([-math.sin(heading[every][widest]), math.cos(heading[every][widest])])
     half = 0.5 * np.array([u.width_m for u in vehicle.units])
     return SweptPath(
         radius_m,
         steered,
         poses,
-        widths[widest],
+        float(extents[widest, 1] - extents[widest, 0]),
         float(stations[every][widest]),
+        steered[every][widest] + extents[widest, :, None] * normal,
         float(_distance(poses[:, -1, :2], radius_m, angle_rad).max()),
         -half - corners[:, :, 2, 1].min(0),
         np.abs(np.diff(poses[:, :, 2], axis=1)).max(0, initial=0.0),
@@ -230,9 +238,9 @@ def _pulled(vehicle: Vehicle, steered: F64) -> F64:
     return out
 
 
-def _width(corners: F64, place: F64, heading: float, radius: float) -> float:
-    """Length of the area of boxes, corners (2, 4, T, n), along the normal of the path at a place, no farther than the
-    arc's center."""
+def _extent(corners: F64, place: F64, heading: float, radius: float) -> tuple[float, float]:
+    """Ends of the area of boxes, corners (2, 4, T, n), along the normal of the path at a place, positive left and no
+    farther than the arc's center."""
     c, s = math.cos(heading), math.sin(heading)
     dx, dy = corners[0] - place[0], corners[1] - place[1]
     along, left = dx * c + dy * s, dy * c - dx * s
@@ -244,4 +252,4 @@ def _width(corners: F64, place: F64, heading: float, radius: float) -> float:
         crosses = (a * a2 <= 0.0) & (a != a2)
         at = b[crosses] + (a[crosses] / (a - a2)[crosses]) * (b2 - b)[crosses]
         found.append(at[np.abs(at) <= radius])
-    return float(max(f.max() for f in found) - min(f.min() for f in found))
+    return float(min(f.min() for f in found)), float(max(f.max() for f in found))
