@@ -24,14 +24,12 @@ from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
-from roadcraft.core.scenario import ObjectKind, Scenario
+from roadcraft.core.scenario import LAST_MOVING, ObjectKind, Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.config import SuiteConfig
 from roadcraft.validation.scoring.suites import open_data, select_items
 from roadcraft.validation.simulation import simulate
-
-LAST_MOVING = int(ObjectKind.BICYCLE)
 
 
 class ConstantVelocity(AgentPolicy):

@@ -43,7 +43,8 @@ def test_rollout_15_proposals_of_40_poses(benchmark):
     ego[3] = 8.0
     states = np.zeros((15, 41, 3))
     states[:, :, 0] = 0.8 * np.arange(41)
-    benchmark(lambda: tracker.rollout_proposals(ego, states, 0.1, MOTION))
+    gains = tracker.NUPLAN._replace(interval_s=0.1)
+    benchmark(lambda: tracker.simulate_proposals(ego, states, 41, MOTION, gains))
 
 
 def test_step_64_egos(benchmark):

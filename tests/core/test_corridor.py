@@ -237,16 +237,15 @@ def test_lane_routes(tiny_world) -> None:
     assert len(points) == len(heading) == len(m.lanes.centerlines[0])
     inside = 0.5 * (points[0] + points[1])
     surfaces = m.lanes.polygons
-    areas = surfaces.points, surfaces.rings, surfaces.offsets
     shapes = [shapely.Polygon(surfaces[int(lane)][0]) for lane in lanes]
     for center in (inside, inside + 500.0, inside - [300.0, 20.0]):
         box = np.array([*center, 1.0, 0.0, 4.0, 2.0])
         gap = [shapely.Polygon(box_corners(*center, 0.0, 4.0, 2.0)).distance(shape) for shape in shapes]
         held = [lane for lane, shape in zip(lanes, shapes, strict=True) if shape.contains(shapely.Point(center))]
         want = [lane for lane, g in zip(lanes, gap, strict=True) if g <= min(gap) + 1e-9]
-        assert lane_under(*areas, lanes, box) in (held[:1] or want)
-    assert lane_under(*areas, np.array([0]), np.array([*inside, 1.0, 0.0, 4.0, 2.0])) == 0
-    assert lane_under(*areas, lanes[:0], box) == -1
+        assert lane_under(m.index.lanes.arrays, lanes, box) in (held[:1] or want)
+    assert lane_under(m.index.lanes.arrays, np.array([0]), np.array([*inside, 1.0, 0.0, 4.0, 2.0])) == 0
+    assert lane_under(m.index.lanes.arrays, lanes[:0], box) == -1
 
 
 @pytest.mark.parametrize("bend", [0.0, 0.03, 0.2])

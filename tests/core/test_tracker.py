@@ -145,7 +145,7 @@ def test_rollout_equals_the_dense_formulation(seed):
         speed = np.linspace(ego[3], rng.choice([0.0, 10.0]), poses)
         step = np.stack([np.cos(heading), np.sin(heading)], 1) * speed[:, None] * dt
         states[p] = np.column_stack([ego[:2] + np.cumsum(step, axis=0) - step[0], heading])
-    got = tracker.rollout_proposals(ego, states, dt, MOTION)
+    got, _ = tracker.simulate_proposals(ego, states, poses, MOTION, tracker.NUPLAN._replace(interval_s=dt))
     for p in range(count):
         v, kappa = profiles(states[p], dt, pdm=True)
         state = ego

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings, strategies as st
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
-from roadcraft.core.driving.motion.lqr import rollout_proposals
+from roadcraft.core.driving.motion.lqr import NUPLAN, simulate_proposals
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.rollout import ObservationBatch, Plan
 from roadcraft.core.scenario import Ego
@@ -84,7 +84,8 @@ def poses(plan: Plan) -> np.ndarray:
 def followed(scene: Scene, wanted: np.ndarray) -> list[shapely.Polygon]:
     """Footprints of a vehicle that follows the given poses, as long as it moves (nuPlan: faster than 5 cm/s)."""
     obs = scene.observation()
-    states = rollout_proposals(np.ascontiguousarray(obs.ego[0]), wanted[None], 0.1, motion_of(obs.vehicle))[0]
+    motion, gains = motion_of(obs.vehicle), NUPLAN._replace(interval_s=0.1)
+    (states,), _ = simulate_proposals(np.ascontiguousarray(obs.ego[0]), wanted[None], len(wanted), motion, gains)
     return [shapely.Polygon(box_corners(*ego_box(s, obs.vehicle.box))) for s in states if s[Ego.VX] > 0.05]
 
 

@@ -46,7 +46,7 @@ EGO_SIZE = len(Ego)
 
 
 class ObjectKind(IntEnum):
-    """Kinds of tracked objects. The first three move (``kind <= BICYCLE``); the others are static and have no
+    """Kinds of tracked objects. The first three move (``kind <= LAST_MOVING``); the others are static and have no
     velocity."""
 
     VEHICLE = 0
@@ -63,6 +63,10 @@ class ObjectKind(IntEnum):
     """Temporary signs of construction zones."""
     GENERIC_OBJECT = 6
     """Debris, animals, poles and whatever else stands."""
+
+
+LAST_MOVING = int(ObjectKind.BICYCLE)
+"""The last kind that moves."""
 
 
 class LightState(IntEnum):

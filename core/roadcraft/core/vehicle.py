@@ -206,7 +206,7 @@ class Vehicle:
 
     @cached_property
     def box(self) -> NDArray[np.float64]:
-        """(3,) float64: rear axle to box centre, length, width of unit 0, for kernels."""
+        """(3,) float64: rear axle to box center, length, width of unit 0, for kernels."""
         u = self.body
         return read_only(np.array([u.axle_to_center_m, u.length_m, u.width_m]))
 

@@ -257,7 +257,7 @@ def _speeds(s: Scenario) -> np.ndarray:
 
 
 def displacement_m(s: Scenario) -> float:
-    """Length of the path of the ego's box centre over the iterations, m."""
+    """Length of the path of the ego's box center over the iterations, m."""
     ego = s.expert
     offset = load_vehicle(s.drive.vehicle).body.axle_to_center_m
     center = ego[:, :2] + offset * np.stack([np.cos(ego[:, Ego.HEADING]), np.sin(ego[:, Ego.HEADING])], 1)
@@ -299,7 +299,7 @@ def _in_set(s: Scenario, listed: frozenset[str], threshold: float) -> bool:
 
 
 def near_route(s: Scenario, radius_m: float) -> bool:
-    """Whether a centre line of the route's lanes comes within the radius of the ego's first pose."""
+    """Whether a center line of the route's lanes comes within the radius of the ego's first pose."""
     blocks = s.map.block_rows(s.route)
     lanes = {int(r) for b in blocks if b >= 0 for r in s.map.blocks.lanes[int(b)]}
     at = s.expert[0, :2]

@@ -41,7 +41,7 @@ class LaneSketch(NamedTuple):
     block: int
     """Id of its road block."""
     line: F64
-    """Center line (P, 2), metres."""
+    """Center line (P, 2), meters."""
     successors: tuple[int, ...] = ()
     """Ids."""
     connector: bool = False

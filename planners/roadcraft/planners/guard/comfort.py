@@ -27,7 +27,7 @@ _SMOOTH, _JERK, _TURN = 8, 15, 5  # states that a filter takes in
 
 class ComfortFilters(NamedTuple):
     """Filters for states ``dt`` s apart and the bounds. smooth: accelerations; jerk: smoothed ones, differentiated;
-    turn, twist: yaw rate and acceleration of headings; reach: from the rear axle to the box centre, m; bounds (7,):
+    turn, twist: yaw rate and acceleration of headings; reach: from the rear axle to the box center, m; bounds (7,):
     least and largest longitudinal acceleration, then largest magnitudes of lateral acceleration, jerk, longitudinal
     jerk, yaw acceleration, yaw rate."""
 

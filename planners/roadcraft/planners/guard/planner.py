@@ -3,7 +3,7 @@
 Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight
 on, and scored as nuPlan scores a drive: comfort over what was driven and what will be. The best by rules plus the
 planner's own opinion is driven. Where it has a flaw, gentler and slower copies compete, and where one leaves the road,
-copies of it that keep to the route's centre line; where nothing is safe, ego brakes along a proposal's path,
+copies of it that keep to the route's center line; where nothing is safe, ego brakes along a proposal's path,
 comfortably if that is safe, else as hard as it may. Source: the scoring of PDM-Closed (tuplan_garage b51d5d0) and of
 PLUTO's post-processing (Cheng et al., 2024: rules + 0.3 learned).
 """
@@ -99,7 +99,7 @@ class Guard(Planner):
         return PlannerNeeds(max(n.object_past for n in needs), any(n.log for n in needs))
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
-        """The wrapped planner's states and the routes' centre lines."""
+        """The wrapped planner's states and the routes' center lines."""
         inner = self.inner.start(obs, keys)
         out = []
         for b in range(len(obs)):
@@ -198,7 +198,7 @@ class Guard(Planner):
 
 
 class _Evaluation:
-    """Judgement of one scenario's proposals at one step."""
+    """Judgment of one scenario's proposals at one step."""
 
     def __init__(
         self, guard: Guard, obs: ObservationBatch, b: int, ego: F64, traffic: Traffic, route_path: ArcPath
@@ -291,7 +291,7 @@ class _Evaluation:
         return out
 
     def _moved_to_centerline(self, poses: F64, wanted: Any) -> tuple[F64, I64]:
-        """Copies of the wanted ones of poses (N, T, 3) on the route's centre line, as far as they can be made, and the
+        """Copies of the wanted ones of poses (N, T, 3) on the route's center line, as far as they can be made, and the
         rows that they are of."""
         out, rows = np.empty_like(poses), list[int]()
         for n in np.flatnonzero(wanted):

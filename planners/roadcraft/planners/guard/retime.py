@@ -70,7 +70,7 @@ def retimed(
         wanted = min(max(wanted, -decel), most)
         accel = min(max(wanted, accel - jerk * dt), accel + jerk * dt)
         then = max(speed + accel * dt, 0.0)
-        # the step's mean speed, so that a stop takes speed^2 / (2 decel) metres
+        # the step's mean speed, so that a stop takes speed^2 / (2 decel) meters
         along = min(along + 0.5 * (speed + then) * dt, arc[-1])
         speed = then
         while j < count - 1 and arc[j] < along:

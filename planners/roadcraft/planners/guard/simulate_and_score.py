@@ -1,4 +1,4 @@
-"""The guard's judgement of trajectories: simulated, then scored by the engine that pdm_closed uses, with areas read as
+"""The guard's judgment of trajectories: simulated, then scored by the engine that pdm_closed uses, with areas read as
 nuPlan's metrics read them."""
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def check_areas(
     the headings.
 
     OFF_ROAD: a corner of the footprint, ``slack_m`` less on all sides, lies in no lane and no drivable area; it is not
-    held against a trajectory until it has been on the road once. ONCOMING: the centre lies in lanes, all of which run
+    held against a trajectory until it has been on the road once. ONCOMING: the center lies in lanes, all of which run
     the other way.
     """
     box = setup.vehicle_box

@@ -193,7 +193,7 @@ def plan_along(
     """Fill out (T, 10) with ego's projection on the way and its next T - 1 states, ``params.interval`` apart; False
     where a decision is too close to call.
 
-    ego (10,) rear-axle state; ego_box (5,); vehicle_box (3,): rear axle to box centre, length, width.
+    ego (10,) rear-axle state; ego_box (5,); vehicle_box (3,): rear axle to box center, length, width.
     """
     count = len(path.progress)
     x, y, heading = ego_box[0], ego_box[1], ego_box[2]

@@ -18,7 +18,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, Ego, ObjectKind
+from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, Ego
 from roadcraft.core.types import Keys
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch
 from roadcraft.planners.idm.config import IdmConfig
@@ -26,8 +26,6 @@ from roadcraft.planners.idm.exact import exact_plan
 from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, path_capsules
 from roadcraft.planners.idm.route import join_centerlines, lanes_of_blocks, route_blocks, search_lanes
 from roadcraft.planners.trajectory_scoring.start_lane import lane_under
-
-_BICYCLE = int(ObjectKind.BICYCLE)  # the last kind that moves
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Idm(Planner):
         if n == 0:
             return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((0, 1))), []
         ego = np.ascontiguousarray(obs.ego)
-        ego_boxes, edges, still = ego_box(ego, box), corners(o.box), o.kind > _BICYCLE
+        ego_boxes, edges, still = ego_box(ego, box), corners(o.box), o.kind > LAST_MOVING
         paths = self._packed(state)
         red = np.empty(len(paths.ids), np.bool_)
         scenes = IdmScenes(o.offsets, o.box, edges, o.velocity, still, li.offsets, li.lane, li.state)
@@ -107,7 +105,7 @@ class Idm(Planner):
             )
         lanes = lanes_of_blocks(m, blocks)
         around = np.array([*box[:2], np.cos(box[2]), np.sin(box[2]), *box[3:]])
-        first = lane_under(*_areas(m), lanes_of_blocks(m, blocks[:2]), around)
+        first = lane_under(m.index.lanes.arrays, lanes_of_blocks(m, blocks[:2]), around)
         if first < 0:
             raise DataError("the route's first road blocks hold no lanes", where=where)
         late = len(blocks) > 1 and int(m.lanes.block[first]) == int(blocks[1])

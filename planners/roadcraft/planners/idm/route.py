@@ -57,7 +57,7 @@ def search_lanes(map_data: MapData, start: int, allowed: I64, target_block: int,
 
 
 def join_centerlines(map_data: MapData, lanes: list[int]) -> tuple[F64, F64]:
-    """All vertices of the lanes' centre lines one after the other, points (P, 2), and each vertex's heading (P,) within
+    """All vertices of the lanes' center lines one after the other, points (P, 2), and each vertex's heading (P,) within
     its own lane."""
     lines = [map_data.lanes.centerlines[lane] for lane in lanes]
     points = np.concatenate(lines)

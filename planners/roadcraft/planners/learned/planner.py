@@ -38,7 +38,7 @@ class Learned(Planner):
     ``extra_NAME``.
 
     Scenes go through the network in groups of ``micro_batch`` on one thread, so that a scene's plan does not depend on
-    its neighbours, bit for bit. Raises DataError when the checkpoint cannot be used, ConfigError where conditions are
+    its neighbors, bit for bit. Raises DataError when the checkpoint cannot be used, ConfigError where conditions are
     given to a network that reads none.
     """
 

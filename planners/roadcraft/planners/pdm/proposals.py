@@ -201,7 +201,7 @@ def _first_touched(
 def _nearest_ahead(
     box: F64, progress: float, time_s: float, traffic: Traffic, reds: Reds, found: Found, counts: tuple[int, int]
 ) -> tuple[int, float, bool, bool]:
-    """What is nearest to ``box`` by the distance of the shapes, ahead of ``progress`` by the arc length of the centre:
+    """What is nearest to ``box`` by the distance of the shapes, ahead of ``progress`` by the arc length of the center:
     its row, -1 where nothing is, how far it is, whether it is a light, whether others are as near."""
     own = 0.5 * math.sqrt(box[4] * box[4] + box[5] * box[5])
     nearest, gap, red, tied = -1, math.inf, False, False

@@ -33,7 +33,7 @@ _RED = int(LightState.RED)
 
 class RoutePlan(NamedTuple):
     """What is known of a scenario's route: lanes (R,) rows in order; on_route (L,) bool; K paths one after the other,
-    the centre line first, path k's points ``path_at[k]:path_at[k + 1]`` and chunks ``chunk_at[k]:chunk_at[k + 1]``; of
+    the center line first, path k's points ``path_at[k]:path_at[k + 1]`` and chunks ``chunk_at[k]:chunk_at[k + 1]``; of
     its C connectors light_ids (C,), rows (C,) in the map and rings, closed outlines ``ring_points[ring_at[c]:ring_at[c
     + 1]]``, and marks (C, P) where the paths' strips, one after the other, meet them."""
 

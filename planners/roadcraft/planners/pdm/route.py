@@ -1,4 +1,4 @@
-"""From the mission's road blocks to a centre line: what happens once, at a scenario's first step.
+"""From the mission's road blocks to a center line: what happens once, at a scenario's first step.
 
 Source: tuplan_garage b51d5d0 (Apache-2.0), route_utils, BreadthFirstSearchRoadBlock, Dijkstra; in each search the order
 in which equals are met is the source's own, since it decides between them.
@@ -195,7 +195,7 @@ def _linked(map_data: MapData, route: list[int]) -> list[int]:
 
 
 def _without_loop(map_data: MapData, route: list[int]) -> list[int]:
-    """The route up to where a block of connectors overlaps an earlier one by more than a square metre."""
+    """The route up to where a block of connectors overlaps an earlier one by more than a square meter."""
     import shapely
 
     seen = []

@@ -71,7 +71,7 @@ def line_of(map_data: MapData, chain: Sequence[int]) -> tuple[F64, F64]:
 
 
 def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64) -> ArcPath:
-    """The route's centre line from ``ego``; a path without points where the map or the log gives no route."""
+    """The route's center line from ``ego``; a path without points where the map or the log gives no route."""
     if len(route_ids):
         try:
             return make_path(*line_of(map_data, lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)[2]))
@@ -84,7 +84,7 @@ def route_plan_of(
     map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
 ) -> RoutePlan:
     """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside
-    the centre line."""
+    the center line."""
     lanes, on_route, chain = lanes_ahead(map_data, map_arrays, route_ids, ego, vehicle_box)
     xy, heading = line_of(map_data, chain)
     paths = (make_path(xy, heading), *(offset_path(xy, heading, o) for o in offsets_m))

@@ -24,7 +24,7 @@ _MOST = 32  # polygons over one another that are told apart
 
 class MapArrays(NamedTuple):
     """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the
-    lanes' road blocks (L,), their centre lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
+    lanes' road blocks (L,), their center lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
 
     lanes: CellEdges
     blocks: LayerArrays
@@ -113,7 +113,7 @@ def _several(held: I64, counts: I64) -> bool:
 
 @njit(cache=True, nogil=True)
 def patch_around(state: F64, vehicle_box: F64, radius: float) -> F64:
-    """Corners (4, 2) of the axis-parallel square of half-width ``radius`` around a vehicle's centre."""
+    """Corners (4, 2) of the axis-parallel square of half-width ``radius`` around a vehicle's center."""
     x, y = state[0] + vehicle_box[0] * math.cos(state[2]), state[1] + vehicle_box[0] * math.sin(state[2])
     out = np.empty((4, 2))
     out[0, 0] = out[3, 0] = x + radius
@@ -166,7 +166,7 @@ def classify(
     states: F64, facing: F64, vehicle_box: F64, map_arrays: MapArrays, on_route: Any, patch: F64, flags: I64
 ) -> None:
     """Flags (N, T) of the poses of states (N, T, 10): OFF_ROAD (some corner in no lane and no carpark), ONCOMING
-    (centre in no lane of the route).
+    (center in no lane of the route).
 
     facing (N, T, 2): cosine and sine of the headings; on_route (L,) bool. Only road blocks and carparks that touch the
     square ``patch`` (4, 2) count. Each corner is looked for where the corner of the pose before was found.

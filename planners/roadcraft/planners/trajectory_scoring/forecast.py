@@ -13,9 +13,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, U8
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import ObjectKind
-
-LAST_MOVING_KIND = int(ObjectKind.BICYCLE)
+from roadcraft.core.scenario import LAST_MOVING
 
 
 @njit(cache=True, nogil=True)
@@ -24,7 +22,7 @@ def drift(box: F64, velocity: F64, kind: U8) -> F64:
     Static kinds stand still, and so do objects of unknown (NaN) velocity."""
     out = np.zeros((len(box), 2))
     for i in range(len(box)):
-        if kind[i] > LAST_MOVING_KIND:
+        if kind[i] > LAST_MOVING:
             continue
         vx, vy, heading = velocity[i, 0], velocity[i, 1], box[i, 2]
         speed = math.sqrt(vx * vx + vy * vy)

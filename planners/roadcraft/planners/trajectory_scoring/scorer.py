@@ -19,6 +19,7 @@ from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import in_any
+from roadcraft.core.driving.motion.stopped import PROJECTED_MPS, STOPPED_MPS
 from roadcraft.planners.trajectory_scoring.area_checks import (
     OFF_ROAD,
     ONCOMING,
@@ -29,8 +30,6 @@ from roadcraft.planners.trajectory_scoring.area_checks import (
 )
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, project
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
-
-STOPPED_MPS, PROJECTED_MPS = 0.05, 0.005
 
 # columns of a score table
 NO_COLLISION, DRIVABLE, DIRECTION, PROGRESS_M, TTC, COMFORT, COLLISION_STEP, TTC_STEP, SPEED_LIMIT = range(9)
@@ -361,7 +360,7 @@ def score_areas(states: F64, facing: F64, flags: I64, vehicle_box: F64, rules: R
 
 @small_njit
 def score_progress(states: F64, facing: F64, vehicle_box: F64, path: ArcPath, score_table: F64) -> None:
-    """Metres gained along ``path`` by the box centre from the first state, the same for all, to the last, not below 0.
+    """Meters gained along ``path`` by the box center from the first state, the same for all, to the last, not below 0.
     facing (N, T, 2): cosine and sine of the headings."""
     start, near = 0.0, np.int64(0)
     if len(states):

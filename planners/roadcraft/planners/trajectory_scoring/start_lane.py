@@ -9,9 +9,9 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize
-from roadcraft.core.driving.geometry.polygons import strictly_inside
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
+from roadcraft.core.driving.map_index.index import LayerArrays, holds
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.traffic import box_ring_distance
 
@@ -46,18 +46,17 @@ def aligned_lane(ego: F64, vehicle_box: F64, map_arrays: MapArrays, route: I64, 
         return best
     c, s = math.cos(ego[2]), math.sin(ego[2])
     box = np.array([ego[0] + vehicle_box[0] * c, ego[1] + vehicle_box[0] * s, c, s, vehicle_box[1], vehicle_box[2]])
-    lanes = map_arrays.lanes.layer
-    return lane_under(lanes.points, lanes.rings, lanes.offsets, route, box)
+    return lane_under(map_arrays.lanes.layer, route, box)
 
 
 @small_njit
-def lane_under(points: F64, rings: I64, offsets: I64, rows: I64, box: F64) -> int:
-    """The first of the given rows of a ``Polygons`` that holds the center of a box (6,) x, y, cos, sin, length, width;
+def lane_under(lanes: LayerArrays, rows: I64, box: F64) -> int:
+    """The first of the given rows of a map's lanes that holds the center of a box (6,) x, y, cos, sin, length, width;
     else the nearest to the box; -1 without rows."""
     for row in rows:
-        if strictly_inside(points, rings, offsets[row], offsets[row + 1], box[0], box[1]):
+        if holds(lanes, row, box[0], box[1]):
             return row
-    best, least = -1, math.inf
+    best, least, points, rings, offsets = -1, math.inf, lanes.points, lanes.rings, lanes.offsets
     for row in rows:
         # a ring at a time: the distance to a polygon is the least over its rings unless the box lies in a hole, which
         # no lane has

@@ -240,7 +240,7 @@ def box_distance(a: F64, bx: float, by: float, b: F64) -> float:
 
 @small_njit
 def _corners_to_box(dx: float, dy: float, a: F64, b: F64) -> float:
-    """Least squared distance of b's corners to a, b's centre being (dx, dy) from a's. Apart, two boxes are nearest at a
+    """Least squared distance of b's corners to a, b's center being (dx, dy) from a's. Apart, two boxes are nearest at a
     corner of either."""
     best = math.inf
     for k in range(4):

@@ -19,7 +19,7 @@ _CAPACITY = 10
 @njit(cache=True, nogil=True)
 def tree_order(bounds: F64) -> I64:
     """Indices (N,) int64 in the order of a query that meets all: bounds (N, 4) min x, min y, max x, max y. Items of
-    equal centre keep their order."""
+    equal center keep their order."""
     count = len(bounds)
     level, order = bounds.copy(), np.arange(count)
     parent_of = np.empty(count, np.int64)
@@ -73,7 +73,7 @@ def _pack(level: F64, order: I64, parent_of: I64) -> int:
 
 @njit(cache=True, nogil=True)
 def _sort(level: F64, order: I64, begin: int, end: int, axis: int) -> None:
-    """Stable insertion sort of order[begin:end] by the centres along an axis."""
+    """Stable insertion sort of order[begin:end] by the centers along an axis."""
     for i in range(begin + 1, end):
         item = order[i]
         key = level[item, axis] + level[item, axis + 2]

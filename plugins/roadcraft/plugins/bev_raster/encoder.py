@@ -25,7 +25,7 @@ from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates
 from roadcraft.plugins.common.layers import TransformerLayer, into_frame, mlp
 
-GROUP = 8  # channels that are normalised together
+GROUP = 8  # channels that are normalized together
 FIELD_M = 50.0
 
 
@@ -68,7 +68,7 @@ class Patches(nn.Module):
 
 
 class ConvStage(nn.Module):
-    """A layer that lowers the resolution, then a residual convolution, each normalised by groups of channels."""
+    """A layer that lowers the resolution, then a residual convolution, each normalized by groups of channels."""
 
     def __init__(self, down: nn.Module, size: int) -> None:
         super().__init__()

@@ -113,7 +113,7 @@ class FrenetDecoder(nn.Module):
         return torch.cat([_along(_shifted(line, shift), distance), pace[..., None]], -1)
 
     def _shift(self, offset: Tensor, points: int, lateral: Tensor, slope: Tensor, now: Tensor) -> Tensor:
-        """Metres (B, K, P) to the left of the line's points."""
+        """Meters (B, K, P) to the left of the line's points."""
         scale = now.clamp_min(self.min_knot_speed_mps)
         basis = self._offset_basis(torch.arange(points, device=now.device) * self.interval_m / scale[:, None])
         second = lateral + slope * scale[:, None] * (self.first_knot / 3.0)

@@ -71,7 +71,7 @@ class TransformerLayer(nn.Module):
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """What is computed inside is not rounded to bfloat16, which at 100 m resolves half a metre."""
+    """What is computed inside is not rounded to bfloat16, which at 100 m resolves half a meter."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 

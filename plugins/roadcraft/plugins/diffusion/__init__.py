@@ -1,1 +1,1 @@
-"""The behaviour model ``diffusion``."""
+"""The behavior model ``diffusion``."""

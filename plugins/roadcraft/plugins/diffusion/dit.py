@@ -79,7 +79,7 @@ class Block(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """From noised values of ego and neighbours to clean ones."""
+    """From noised values of ego and neighbors to clean ones."""
 
     def __init__(
         self, dim: int, ego_size: int, agent_size: int, blocks: int, heads: int, feed_forward: int, dropout: float

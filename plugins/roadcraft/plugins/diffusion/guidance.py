@@ -20,7 +20,7 @@ EVERY = 4  # poses that are looked at: every 0.4 s
 MARGIN_M = 0.5  # kept to others
 HALF_LANE_M = 1.75
 ALONG_MPS2, ACROSS_MPS2, JERK_MPS3 = 2.0, 3.0, 4.0  # what passengers bear
-EGO_CIRCLES = (-0.36, 0.0, 0.36)  # centres of the circles that stand for the ego, in lengths from the middle of its box
+EGO_CIRCLES = (-0.36, 0.0, 0.36)  # centers of the circles that stand for the ego, in lengths from the middle of its box
 
 Decode = Callable[[Tensor, Mapping[str, Tensor]], Tensor]  # values (B, K, E), features -> drives (B, K, T, 5)
 

@@ -1,9 +1,9 @@
-"""The behaviour model ``diffusion``: drives of the ego and its neighbours, denoised together along the reference lines
+"""The behavior model ``diffusion``: drives of the ego and its neighbors, denoised together along the reference lines
 ahead, under a condition: text command, goal, target speed, style.
 
 A drive is a line and a set of spline coefficients along it (``common.frenet``), so that whatever is drawn joins the
 present state, stays smooth and may stand still. p(drive | scene, condition) = p(line | scene, condition)
-p(coefficients, neighbours | line, scene, condition): the first factor is a softmax over the lines, the second a
+p(coefficients, neighbors | line, scene, condition): the first factor is a softmax over the lines, the second a
 diffusion transformer (``dit``) that predicts clean values from noised ones. The condition enters both, and training
 leaves it out of some samples, so that sampling can weigh it (classifier-free guidance, Ho and Salimans 2022). Facts of
 Diffusion Planner (Zheng et al. 2025): one token per vehicle, adaLN condition, x0 prediction, small initial noise,
@@ -129,7 +129,7 @@ class Diffusion(nn.Module):
         return x
 
     def _decode(self, line: Tensor, values: Tensor, f: Mapping[str, Tensor]) -> Tensor:
-        """Drives (B, K, T, 5) along lines (B, K) of normalised values (B, K, E)."""
+        """Drives (B, K, T, 5) along lines (B, K) of normalized values (B, K, E)."""
         shape, lateral, slope = _lines_of(line, f)
         raw = values * self.scale + lateral[..., None] * self.approach
         speed, offset = raw.split([self.decoder.speed_size, self.decoder.offset_size], -1)
@@ -171,7 +171,7 @@ class Diffusion(nn.Module):
         )
 
     def _wanted(self, targets: Mapping[str, Tensor], line: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised values (B, E) of the expert along ``line`` (B,), those of its neighbours (B, A, Q), and which of
+        """Normalized values (B, E) of the expert along ``line`` (B,), those of its neighbors (B, A, Q), and which of
         these are known."""
         shape, lateral, slope = (v[:, 0] for v in _lines_of(line[:, None], targets))
         speed, offset = self.decoder.fit(
@@ -212,7 +212,7 @@ class Diffusion(nn.Module):
     # ---- sampling ----------------------------------------------------------------------------------------------------
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
-        """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbour, drawn with them. Noise
+        """K = samples drives, columns x, y, cos, sin, speed, and K futures of each neighbor, drawn with them. Noise
         depends on ``keys`` (B,) alone."""
         c, f = self.config, features
         condition = self.condition_encoder(f)
@@ -239,7 +239,7 @@ class Diffusion(nn.Module):
         z: Tensor,
         t: float,
     ) -> Tensor:
-        """Clean values of ego and neighbours (B, K, E + A Q) as predicted from z at time t, weighed over the
+        """Clean values of ego and neighbors (B, K, E + A Q) as predicted from z at time t, weighed over the
         conditions, and guided."""
         size, k = len(self.scale), z.shape[1]
         index = line[..., None].expand(-1, -1, self.dim)
@@ -323,7 +323,7 @@ def _spread(decoder: FrenetDecoder) -> Tensor:
 
 
 def _approach(decoder: FrenetDecoder) -> Tensor:
-    """Coefficients, per metre beside the line, of the usual way back onto it: a quintic of APPROACH_S. Values are what
+    """Coefficients, per meter beside the line, of the usual way back onto it: a quintic of APPROACH_S. Values are what
     is added to that, so that coming back from farther off than any sample of training is no larger a thing to say.
     (With 5 s, as of lane changes, cars drifted out of fast curves.)"""
     u = torch.tensor(decoder.offset_at_s).div(APPROACH_S).clamp_max(1.0)

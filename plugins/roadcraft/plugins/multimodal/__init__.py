@@ -1,1 +1,1 @@
-"""The behaviour model ``multimodal``."""
+"""The behavior model ``multimodal``."""

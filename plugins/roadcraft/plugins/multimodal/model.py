@@ -1,4 +1,4 @@
-"""The behaviour model ``multimodal``: several trajectories of the ego with their likelihoods, and one of each agent.
+"""The behavior model ``multimodal``: several trajectories of the ego with their likelihoods, and one of each agent.
 
 Queries are reference lines times longitudinal modes (PLUTO, Cheng et al. 2024); a query's answer is decoded along its
 line (``frenet``), so that steering is a small correction to a road that is known, headings are unit vectors by

@@ -1,1 +1,1 @@
-"""The behaviour model ``tokens``, and the agent policy of the same name that drives everybody else by it."""
+"""The behavior model ``tokens``, and the agent policy of the same name that drives everybody else by it."""

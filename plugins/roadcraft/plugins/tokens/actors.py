@@ -16,7 +16,7 @@ CLASSES = 3  # vehicle, pedestrian, bicycle
 
 @dataclass
 class Actors:
-    """A actors of B scenes, poses complex in the ego frame. pose (B, A, 2) of the box centres now; size (B, A, 2); kind
+    """A actors of B scenes, poses complex in the ego frame. pose (B, A, 2) of the box centers now; size (B, A, 2); kind
     (B, A) int64 class; valid (B, A) bool; moved (B, A, P, 2): the last half-second motions, oldest first, and
     moved_valid (B, A, P); where nothing is known they are steady at the present speed."""
 
@@ -75,7 +75,7 @@ def goals_of(actors: Actors, t: Mapping[str, Tensor], stride: int) -> Goals:
 
 
 def ego_center(rear: Tensor, vehicle: Tensor) -> Tensor:
-    """Box centres of poses (B, ..., 2) of the ego's rear axle. vehicle (B, 4), as in the features."""
+    """Box centers of poses (B, ..., 2) of the ego's rear axle. vehicle (B, 4), as in the features."""
     return _shift(rear, vehicle[:, 0])
 
 

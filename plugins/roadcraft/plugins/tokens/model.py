@@ -1,4 +1,4 @@
-"""The behaviour model ``tokens``: all road users, the ego among them, as a sequence of motion tokens, the next one
+"""The behavior model ``tokens``: all road users, the ego among them, as a sequence of motion tokens, the next one
 foretold from those before.
 
 In the manner of SMART (Wu et al. 2024) with closed-loop fine-tuning by CAT-K (Zhang et al. 2024). What it foretells is
@@ -129,7 +129,7 @@ class Tokens(TokenNetwork):
         top_k: int,
         greedy: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """Poses (B, K, A, 5 * steps, 2) of the box centres, and the log-probabilities (B, K, steps) of the ego's
+        """Poses (B, K, A, 5 * steps, 2) of the box centers, and the log-probabilities (B, K, steps) of the ego's
         tokens. greedy: the first future is without chance."""
         b, count = scene.actors.kind.shape
         uniforms = torch.from_numpy(uniform(keys, (samples, steps, count))).to(scene.start.device)

@@ -1,7 +1,7 @@
 """Motion tokens: how a box may move within half a second, a vocabulary for each class, and the reading of trajectories
 in them.
 
-A token is 5 poses (x, y, cos, sin) of the box's centre, 0.1 s apart, as seen from where it started. Motions are
+A token is 5 poses (x, y, cos, sin) of the box's center, 0.1 s apart, as seen from where it started. Motions are
 compared by their last pose: the mean distance of the four corners of the box there. A trajectory is read by rolling:
 each token is chosen as seen from where the tokens before it have led, so that errors do not add up (SMART, Wu et al.
 2024). A vocabulary is drawn from data by k-disk sampling: take a motion at random, drop all within a radius of it, and
@@ -49,7 +49,7 @@ class _Box(NamedTuple):
 @njit(cache=True, nogil=True)
 def corner_distance(end: F32, v: int, box: _Box) -> float:
     """Mean distance of the four corners of a box and of the same box at pose v of end (V, 4). Never less than the
-    distance of the centres."""
+    distance of the centers."""
     dx, dy, length, width = end[v, 0] - box.x, end[v, 1] - box.y, box.length, box.width
     fx, fy = 0.5 * length * (end[v, 2] - box.cos), 0.5 * length * (end[v, 3] - box.sin)
     sx, sy = -0.5 * width * (end[v, 3] - box.sin), 0.5 * width * (end[v, 2] - box.cos)
@@ -64,7 +64,7 @@ def closest(box: _Box, end: F32, first: int, last: int) -> int:
     for v in range(first, last):
         dx, dy = end[v, 0] - box.x, end[v, 1] - box.y
         if dx * dx + dy * dy >= best * best:
-            continue  # the corners are no nearer than the centres
+            continue  # the corners are no nearer than the centers
         d = corner_distance(end, v, box)
         if d < best:
             best, found = d, v
@@ -107,7 +107,7 @@ def labels(pose: F32, goal: F32, size: F32, end: F32, spread: float) -> F32:
         for v in range(len(end)):
             far = (end[v, 0] - x) ** 2 + (end[v, 1] - y) ** 2 - nearest**2
             if far > FAINT * double:
-                continue  # the corners are no nearer than the centres
+                continue  # the corners are no nearer than the centers
             d = corner_distance(end, v, box)
             out[i, v] = math.exp(-(d * d - nearest * nearest) / double)
             total += out[i, v]

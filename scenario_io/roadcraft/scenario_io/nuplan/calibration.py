@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Mounting of a roof lidar and of eight cameras around the car: x, y, z in metres from the rear axle, and the direction
+# Mounting of a roof lidar and of eight cameras around the car: x, y, z in meters from the rear axle, and the direction
 # each looks in.
 LIDAR_TRANSLATION = (1.5, 0.0, 1.8)
 CAMERAS = (

@@ -17,6 +17,7 @@ from roadcraft.core.arrays import F64, I64, Ragged
 from roadcraft.core.errors import DataError
 from roadcraft.core.scenario import (
     EGO_SIZE,
+    LAST_MOVING,
     Drive,
     Ego,
     LightFrames,
@@ -333,7 +334,7 @@ class LogReader:
         values = np.stack([self._floats("lidar_box", "box", c) for c in columns[3:]], axis=1)[by_kind]
         track, frame = track[by_kind], frame[by_kind]
         box, velocity = np.ascontiguousarray(values[:, :5]), np.ascontiguousarray(values[:, 5:])
-        velocity[tracks.kind[track] > ObjectKind.BICYCLE] = 0.0
+        velocity[tracks.kind[track] > LAST_MOVING] = 0.0
         self._check_kinds(track, names)
         offsets = np.searchsorted(frame, np.arange(len(time_us) + 1)).astype(np.int64)
         return ObjectFrames(offsets, track, box, velocity)

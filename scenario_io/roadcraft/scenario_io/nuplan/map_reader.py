@@ -63,7 +63,7 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
 
 
 def read_map(root: Path, location: str, repairs: list[DataError] | None = None) -> MapData:
-    """The map of a location, in metres of its UTM zone. ``repairs`` receives one entry per layer and kind of
+    """The map of a location, in meters of its UTM zone. ``repairs`` receives one entry per layer and kind of
     repaired fault.
 
     Raises DataError naming file, layer and fid.

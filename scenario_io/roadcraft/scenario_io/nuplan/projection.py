@@ -1,4 +1,4 @@
-"""Longitude and latitude to metres and back, as geopandas' ``to_crs`` does it: pyproj, x before y."""
+"""Longitude and latitude to meters and back, as geopandas' ``to_crs`` does it: pyproj, x before y."""
 
 from __future__ import annotations
 

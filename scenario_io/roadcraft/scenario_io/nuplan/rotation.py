@@ -8,7 +8,7 @@ from math import atan2, cos, nextafter, sin, sqrt
 
 
 def yaw_of(qw: float, qx: float, qy: float, qz: float) -> float:
-    """Yaw in (-pi, pi] (source: pyquaternion ``yaw_pitch_roll``, which normalises only where the square sum is off by
+    """Yaw in (-pi, pi] (source: pyquaternion ``yaw_pitch_roll``, which normalizes only where the square sum is off by
     1e-14)."""
     squares = qw * qw + qx * qx + qy * qy + qz * qz
     if abs(1.0 - squares) >= 1e-14 and squares > 0.0:
@@ -20,7 +20,7 @@ def yaw_of(qw: float, qx: float, qy: float, qz: float) -> float:
 def quaternion_of(yaw: float) -> tuple[float, float, float, float]:
     """Unit quaternion (w, x, y, z) of a yaw in [-pi, pi] whose ``yaw_of`` is that very number.
 
-    cos and sin of the half angle alone miss it by a rounding now and then; neighbours of w and z, or a pitch of about
+    cos and sin of the half angle alone miss it by a rounding now and then; neighbors of w and z, or a pitch of about
     1e-8 rad (which moves the cosine by less than a rounding), hit it. Other yaws give the quaternion of the same
     direction.
     """

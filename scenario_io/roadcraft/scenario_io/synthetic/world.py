@@ -35,9 +35,9 @@ from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 ATTEMPTS = 60
 CELL_M = (2100.0, 800.0)  # of the grid of patches
-MARGIN_M = 60.0  # between the lanes of neighbouring patches
+MARGIN_M = 60.0  # between the lanes of neighboring patches
 COLUMNS = 3
-ORIGINS = {  # somewhere within each location's UTM zone, metres
+ORIGINS = {  # somewhere within each location's UTM zone, meters
     "us-nv-las-vegas-strip": (664_000.0, 3_996_000.0),
     "us-ma-boston": (330_000.0, 4_690_000.0),
     "us-pa-pittsburgh-hazelwood": (587_000.0, 4_475_000.0),

@@ -1,6 +1,6 @@
 """From Waymo's map features to MapData.
 
-What Waymo has: centre lines, the lane graph, neighbours, speed limits, lines, road edges, crosswalks, signals. What it
+What Waymo has: center lines, the lane graph, neighbors, speed limits, lines, road edges, crosswalks, signals. What it
 does not have is made up here, as each function says: lane surfaces (from ``widths``), which lanes are junction
 connectors, road blocks, intersections, stop lines, and the drivable area (from ``surface``). Heights are dropped, so a
 bridge and the road below it lie on each other.

@@ -11,14 +11,14 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.map import MapData
 from roadcraft.scenario_io.womd.widths import tangents
 
-_REACH = 3.5  # m from a centre line within which the ego may be on a lane
+_REACH = 3.5  # m from a center line within which the ego may be on a lane
 _STRIDE = 2  # steps between matched poses
 _HOP, _CHANGE, _JUMP = 0.5, 2.0, 50.0  # costs (m2) of skipping a short lane, of changing lane, of anything else
 
 
 def route_of(map_data: MapData, pose: F64, ahead_m: float) -> I64:
     """Ids of the road blocks (R,) that the ego drives through, and of those straight ahead for ``ahead_m``. pose (F,
-    3): box centre x, y, heading. Empty where it drives off every lane."""
+    3): box center x, y, heading. Empty where it drives off every lane."""
     rows = _continued(map_data, driven_lanes(map_data, pose), pose[-1, :2], ahead_m)
     blocks: list[int] = []
     for row in rows:

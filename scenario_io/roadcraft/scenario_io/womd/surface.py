@@ -14,7 +14,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.scenario_io.womd.features import RawLane, RawLine
 from roadcraft.scenario_io.womd.widths import dense, tangents
 
-_TOLERANCE = 0.01  # m: straight stretches need no vertex every half metre
+_TOLERANCE = 0.01  # m: straight stretches need no vertex every half meter
 _GAP = 1.5  # m: ends of road edges that lie this near are joined, those this near the map's border are led to it
 
 
@@ -26,7 +26,7 @@ def edges_of(line: F64, widths: F64) -> tuple[F64, F64]:
 
 
 def lane_polygon(left: F64, right: F64) -> Any:
-    """The surface between two edges, to a centimetre; where a tight bend makes them cross, what is enclosed."""
+    """The surface between two edges, to a centimeter; where a tight bend makes them cross, what is enclosed."""
     polygon = shapely.Polygon(np.concatenate([left, right[::-1]]))
     return (polygon if polygon.is_valid else _areal(shapely.make_valid(polygon))).simplify(_TOLERANCE)
 

@@ -1,6 +1,6 @@
 """From the tracks and signals of a Scenario message to a Drive.
 
-Approximated, since Waymo logs boxes and not vehicles: the ego is the chosen vehicle file, its box centre where the log
+Approximated, since Waymo logs boxes and not vehicles: the ego is the chosen vehicle file, its box center where the log
 has the SDC's; pose, velocity and acceleration are moved to the rear axle of that vehicle; acceleration, yaw rate and
 its derivative are central differences; steering is 0. Objects of type OTHER or UNSET count as static generic objects.
 Flashing lights count as UNKNOWN: nobody may have to wait for ever at one.
@@ -21,6 +21,7 @@ from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.errors import DataError
 from roadcraft.core.scenario import (
     EGO_SIZE,
+    LAST_MOVING,
     Drive,
     Ego,
     LightFrames,
@@ -152,7 +153,7 @@ def _objects(states: F64, kinds: NDArray[np.uint8], ids: I64) -> tuple[Tracks, O
     states, valid, kinds, ids = states[order], valid[order], kinds[order], ids[order]
     frame, track = np.nonzero(valid.T)
     rows = states[track, frame]
-    moving = (kinds[track] <= ObjectKind.BICYCLE)[:, None]
+    moving = (kinds[track] <= LAST_MOVING)[:, None]
     height = states[np.arange(len(order)), first[order], HEIGHT] if len(order) else np.zeros(0)
     tracks = Tracks(ids.astype(np.uint64), kinds, np.arange(len(order)), np.zeros(len(order), np.uint8), height)
     offsets = offsets_of(valid.sum(0))

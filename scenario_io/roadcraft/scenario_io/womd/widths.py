@@ -31,7 +31,7 @@ def dense(line: F64, step: float = 0.5) -> F64:
 
 
 def half_widths(features: Features, config: WomdConfig) -> list[F64]:
-    """Per lane (P, 2): metres from the centre line to the left and to the right edge at each of its vertices."""
+    """Per lane (P, 2): meters from the center line to the left and to the right edge at each of its vertices."""
     lanes = features.lanes
     points = np.concatenate([lane.line for lane in lanes])
     along = np.concatenate([tangents(lane.line) for lane in lanes])

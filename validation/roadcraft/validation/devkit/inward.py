@@ -27,7 +27,7 @@ from nuplan.planning.simulation.simulation_time_controller.simulation_iteration 
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import SinglePlanner
 from roadcraft.core.rollout import Objects, ObservationBatch, Plan
-from roadcraft.core.scenario import EGO_SIZE, LightState, ObjectKind
+from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.devkit.observe import ego_row
@@ -98,7 +98,7 @@ def planner_input(obs: ObservationBatch) -> Any:
 
 
 def vehicle_parameters(vehicle: Vehicle) -> Any:
-    """The devkit's own for its own vehicle; for others the centre of gravity is put at the box centre."""
+    """The devkit's own for its own vehicle; for others the center of gravity is put at the box center."""
     if vehicle.name == "pacifica":
         return get_pacifica_parameters()
     body = vehicle.body
@@ -130,6 +130,6 @@ def _tracked(objects: Objects, row: int, time_us: int, height: float) -> Any:
     kind, token = ObjectKind(int(objects.kind[row])), f"{int(objects.id[row]):016x}"
     box = OrientedBox(StateSE2(x, y, heading), length, width, height)
     about = SceneObjectMetadata(time_us, token, int(objects.vehicle[row]), token)
-    if kind > ObjectKind.BICYCLE:
+    if kind > LAST_MOVING:
         return StaticObject(TrackedObjectType[kind.name], box, about)
     return Agent(TrackedObjectType[kind.name], box, StateVector2D(*objects.velocity[row].tolist()), about)

@@ -14,7 +14,7 @@ from roadcraft.core.arrays import F64, Ragged, offsets_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, LightState, ObjectKind, Scenario
+from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle
 
 
@@ -81,7 +81,7 @@ class Observer:
         boxes = [(t.center.x, t.center.y, t.center.heading, t.box.length, t.box.width) for t in rows]
         kinds = np.array([_kind(t) for t in rows], np.uint8)
         velocity = np.array([(t.velocity.x, t.velocity.y) for t in rows], np.float64).reshape(-1, 2)
-        velocity[kinds > ObjectKind.BICYCLE] = 0.0
+        velocity[kinds > LAST_MOVING] = 0.0
         return Objects(
             offsets_of([len(f) for f in frames]),
             np.array(ids, np.uint64),

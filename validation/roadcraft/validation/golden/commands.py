@@ -31,7 +31,7 @@ def conformance(  # noqa: PLR0913 (the command's options)
 
     Every metric on the reference's own drives; planner, vehicle and agents on the reference's own states, step by step;
     then each drive again in our closed loop, and its metrics. Each drive is equal, explained by rounding, or DIFFERENT.
-    Rounding explains what ends as in the reference when ego is moved by a nanometre or less; it is no fault unless
+    Rounding explains what ends as in the reference when ego is moved by a nanometer or less; it is no fault unless
     --strict is given.
 
     Example: roadcraft conformance golden/nuplan --only idm

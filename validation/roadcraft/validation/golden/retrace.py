@@ -4,7 +4,7 @@ answers otherwise.
 Once two closed loops have parted they are two drives, and nothing can be compared any more. So where ours leaves the
 reference's, ego is led along the reference's drive: at every step the planner sees the reference's ego and objects,
 tracker and vehicle model take one step from there, and the plan and the state that they end in are compared. A step
-that ends elsewhere is repeated in copies, moved by a nanometre or less: if one of them ends where the reference does,
+that ends elsewhere is repeated in copies, moved by a nanometer or less: if one of them ends where the reference does,
 rounding decides the step. If every step ends where the reference's does, or is decided by rounding, nothing else parts
 the two drives; a fault shows itself here as a step that no copy explains. And where none of these steps parts them, our
 loop's own state, some 1e-10 m off, must have done so: the planner is asked there as well, and must answer what it did

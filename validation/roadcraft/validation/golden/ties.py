@@ -2,7 +2,7 @@
 
 Some values jump: whether an object that lies exactly on ego's axis is ahead of it is decided by the last bit of an
 unclipped cosine (nuplan-devkit, ``get_agent_relative_angle``), whether boxes touch by the last bits of their corners.
-Two simulators that agree to a nanometre then differ by seconds to collision. So the metrics that differ are computed
+Two simulators that agree to a nanometer then differ by seconds to collision. So the metrics that differ are computed
 again on copies of our drive, moved by no more than the two drives lie apart, each step by itself: a value that the
 reference's answer is found for in a copy is one that rounding decides.
 """

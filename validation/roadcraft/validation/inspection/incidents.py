@@ -128,7 +128,7 @@ def _red_light(drive: Drive, map_data: MapData, step: int, path: F64, front: flo
 
 
 def _path(rollout: Rollout, step: int, reach: float) -> F64:
-    """Points every half metre (n, 2) from the rear axle on: along the latest recorded plan that goes on from here, then
+    """Points every half meter (n, 2) from the rear axle on: along the latest recorded plan that goes on from here, then
     straight ahead."""
     drive, plans = rollout.drive, rollout.plans
     here, heading = drive.ego[step, :2], drive.ego[step, Ego.HEADING]

@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.scenario import LAST_MOVING, ObjectKind
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.collisions import CollisionType, collisions
 from roadcraft.validation.metrics.common.configs import CollisionConfig
@@ -39,7 +39,7 @@ class NoEgoAtFaultCollisions(Metric):
         groups = {
             "VRUs": vru,
             "vehicles": delta_v[kind == ObjectKind.VEHICLE],
-            "objects": delta_v[kind > ObjectKind.BICYCLE],
+            "objects": delta_v[kind > LAST_MOVING],
         }
         stats: dict[str, float | int | bool | None] = {
             "no_ego_at_fault_collisions": len(fault) == 0,

@@ -1,6 +1,6 @@
 """Conditions: what a network is told beside the scene: a text command, a goal, a target speed, a style of driving.
 
-A command is read word by word against a fixed vocabulary; that several wordings mean one manoeuvre is learned
+A command is read word by word against a fixed vocabulary; that several wordings mean one maneuver is learned
 (``PHRASES`` are what training speaks). Nothing here decides how a command is carried out: a network may refuse what the
 scene forbids."""
 

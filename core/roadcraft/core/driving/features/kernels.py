@@ -24,12 +24,11 @@ from roadcraft.core.driving.features.map_tensors import (
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
 from roadcraft.core.driving.geometry.frames import pose_in_frame, to_frame
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LightState, ObjectKind
+from roadcraft.core.scenario import LAST_MOVING, LightState
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
-LAST_MOVING = int(ObjectKind.BICYCLE)
 _NO_LIGHT = len(LightState)  # where no light governs a lane
 
 

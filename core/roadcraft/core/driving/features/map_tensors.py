@@ -42,7 +42,7 @@ LIMIT, CONNECTOR, STOP = range(
 
 
 class LaneArrays(NamedTuple):
-    """L lanes, rows as in ``Lanes``; global frame, metres."""
+    """L lanes, rows as in ``Lanes``; global frame, meters."""
 
     points: F64
     """Vertices (Q, 2) of the centerlines."""
@@ -65,7 +65,7 @@ class LaneArrays(NamedTuple):
 
 
 class PieceArrays(NamedTuple):
-    """N pieces of lanes; global frame, metres."""
+    """N pieces of lanes; global frame, meters."""
 
     points: F64
     """Points along each piece (N, P, 6): center x, y, left edge x, y, right edge x, y."""
@@ -88,7 +88,7 @@ class LaneLights(NamedTuple):
 
 class FeatureMap(NamedTuple):
     """A map as the feature kernels read it: pieces, lanes, and the outlines (C, P, 2) of crosswalks, global frame,
-    metres."""
+    meters."""
 
     pieces: PieceArrays
     lanes: LaneArrays

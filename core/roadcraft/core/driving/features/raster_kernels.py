@@ -16,7 +16,7 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.map_tensors import CONNECTOR, LaneLights, PieceArrays
 from roadcraft.core.driving.features.reference_lines import light_of
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LightState, ObjectKind
+from roadcraft.core.scenario import LAST_MOVING, LightState
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -32,7 +32,6 @@ BOX_CELLS = (
     0.7072  # least half extent of a box: any box covers at least one center, so that nobody is lost between cells
 )
 _GREEN, _YELLOW, _RED = int(LightState.GREEN), int(LightState.YELLOW), int(LightState.RED)
-_LAST_MOVING = int(ObjectKind.BICYCLE)
 _FLAT = 1e-14
 
 
@@ -250,7 +249,7 @@ def draw_objects(out: U8, ego: F64, cell_m: float, kind: U8, box: F64, velocity:
         now = h == steps - 1
         value = 255 if now else OLDEST + (255 - OLDEST) * h // (steps - 1)
         for i in range(frames[h, 0], frames[h, 1]):
-            static = kind[i] > _LAST_MOVING
+            static = kind[i] > LAST_MOVING
             if static and not now:
                 continue
             u, v = to_cells(box[i, 0], box[i, 1], view, n)

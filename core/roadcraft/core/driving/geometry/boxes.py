@@ -1,4 +1,4 @@
-"""Oriented boxes: corners, overlap, distance. A box is (5,) float64: centre x, y, heading (global frame), length,
+"""Oriented boxes: corners, overlap, distance. A box is (5,) float64: center x, y, heading (global frame), length,
 width; m, rad.
 
 Overlap is that of closed convex sets (touching counts). Separating axes decide wherever the gap is clear of rounding;
@@ -58,7 +58,7 @@ def corners(boxes: F64) -> F64:
 
 
 def ego_box(ego: F64, vehicle_box: F64) -> F64:
-    """Boxes (..., 5) of unit 0 from rear-axle states (..., 10). vehicle_box (3,): rear axle to box centre, length,
+    """Boxes (..., 5) of unit 0 from rear-axle states (..., 10). vehicle_box (3,): rear axle to box center, length,
     width."""
     out = np.empty((*ego.shape[:-1], 5))
     heading = ego[..., 2]

@@ -107,7 +107,7 @@ def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]
 
     An end is folded where the path bends so near it that a piece reaches beyond the cap: a short end segment meets a
     bend sharper than its length over half the width. GEOS cuts such a piece off along the cap, nearly; the union of
-    pieces then covers a few square centimetres too much.
+    pieces then covers a few square centimeters too much.
     """
     low, high = 0, max(count - 1, 0)
     for turn in range(2 if count > 2 else 0):

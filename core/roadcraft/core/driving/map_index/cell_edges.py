@@ -2,7 +2,7 @@
 cell's corner lies.
 
 Where ``index`` asks a polygon, it walks its spans of edges. Here the answer for a point follows from that for the lower
-left corner of its cell by counting the edges between the two, of which a cell of a few metres holds a handful: 30 to 60
+left corner of its cell by counting the edges between the two, of which a cell of a few meters holds a handful: 30 to 60
 ns per point. Same answers: strict containment, exact signs.
 """
 
@@ -51,7 +51,7 @@ def _right(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bo
 @small_njit
 def _left(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> bool:
     """Whether a point (x, y) of a cell's left border lies left of a -> b. An edge through the very point is as if the
-    point lay a hair higher and a smaller hair to the right, for every count alike: maps drawn on whole metres have
+    point lay a hair higher and a smaller hair to the right, for every count alike: maps drawn on whole meters have
     vertices at the corners of cells."""
     side = orientation(ax, ay, bx, by, x, y)
     return side > 0 or (side == 0 and (bx > ax or (bx == ax and ay > by)))

@@ -41,7 +41,7 @@ def speed_factors(m, dt, jerk_penalty, pdm=False):  # type: ignore[no-untyped-de
     """LDL' factors (m, 3) of the speed fit over ``m`` displacements: 1 / d_k, l_{k+1,k}, l_{k+2,k}.
 
     pdm: PDM's difference matrix has lost its upper band but for the last row (reference: tuplan_garage b51d5d0,
-    _make_banded_difference_matrix), so that it penalises accelerations, and one jerk, instead of all jerks.
+    _make_banded_difference_matrix), so that it penalizes accelerations, and one jerk, instead of all jerks.
     """
     w = jerk_penalty / (dt * dt)
     diag, near, far = np.full(m, dt * dt), np.zeros(m), np.zeros(m)
@@ -289,8 +289,14 @@ def _follow(ego, pose, motion, gains, factors, work, states, facing):  # type: i
 
 @njit(cache=True, nogil=True)
 def simulate_proposals(ego, poses, length, motion, gains):  # type: ignore[no-untyped-def]
-    """The kernel of :func:`rollout_proposals`, whose states (N, T, 10) it returns with the cosines and sines of their
-    headings (N, T, 2). poses (N, >= T, 3); length: T; gains: their interval_s is the time between poses."""
+    """Ego states that follow each of N proposals, from the same start (reference: tuplan_garage b51d5d0, PDMSimulator).
+
+    ego (10,) float64 columns ``Ego``; poses (N, >= T, 3) x, y, heading of the rear axle every ``gains.interval_s`` s,
+    the first now; length: T; motion (4,) of :func:`roadcraft.core.driving.motion.bicycle.motion_of`. Returns states (N,
+    T, 10), the first of each ``ego``, and the cosines and sines of their headings (N, T, 2). PDM's tracker differs from
+    nuPlan's in that profiles are fitted once and read by index, accelerations are penalized instead of jerks, and
+    angles are normalized by atan2.
+    """
     count = len(poses)
     states, facing = np.empty((count, length, 10)), np.empty((count, length, 2))
     work = (np.empty((7, length)), np.empty(gains.horizon))
@@ -298,15 +304,3 @@ def simulate_proposals(ego, poses, length, motion, gains):  # type: ignore[no-un
     for p in range(count):
         _follow(ego, poses[p], motion, gains, factors, work, states[p], facing[p])
     return states, facing
-
-
-def rollout_proposals(ego: F64, states: F64, dt: float, motion: F64, gains: Any = NUPLAN) -> F64:
-    """Ego states that follow each of N proposals, from the same start (reference: tuplan_garage b51d5d0, PDMSimulator).
-
-    ego (10,) float64 columns ``Ego``; states (N, T, 3) x, y, heading of the rear axle every ``dt`` s, the first now;
-    motion (4,) of :func:`roadcraft.core.driving.motion.bicycle.motion_of`. Returns (N, T, 10), the first row ``ego``.
-    PDM's tracker differs from nuPlan's in that profiles are fitted once and read by index, accelerations are penalised
-    instead of jerks, and angles are normalised by atan2.
-    """
-    out: F64 = simulate_proposals(ego, states, states.shape[1], motion, gains._replace(interval_s=dt))[0]
-    return out

@@ -2,8 +2,8 @@
 differentiate with.
 
 Equal to scipy's ``savgol_filter(..., mode="interp")``: inside, a polynomial is fitted to the window around each sample
-and evaluated at its centre; at both ends the first and last windows' polynomials are evaluated at the samples
-themselves. With an even window the centre lies half a sample after the sample, which nuPlan's window of 8 does.
+and evaluated at its center; at both ends the first and last windows' polynomials are evaluated at the samples
+themselves. With an even window the center lies half a sample after the sample, which nuPlan's window of 8 does.
 """
 
 from __future__ import annotations

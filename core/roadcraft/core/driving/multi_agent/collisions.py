@@ -37,7 +37,7 @@ def check_crowd(
 ) -> tuple[NDArray[np.int32], Mask]:
     """Whom each of N agents touches, and which of its corners are off the road.
 
-    boxes (N, 5): centre x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid
+    boxes (N, 5): center x, y, heading, length, width; vehicle (N,) int64: equal for the units of one vehicle; valid
     (N,) bool: agents that are there; field, place: the road, and which of its maps. Returns touched (N,) int32, the
     lowest row of an agent that it touches or -1, and off (N, 4) bool in the order of ``boxes.corners``. An agent that
     is not there touches nothing and is on the road.

@@ -311,8 +311,8 @@ def _keep_near(
     cy: float,
     half: float,
 ) -> int:
-    """Write the segments that may be the nearest to a point of the square of centre (cx, cy): their distance to the
-    centre exceeds the least one by at most the square's diagonal."""
+    """Write the segments that may be the nearest to a point of the square of center (cx, cy): their distance to the
+    center exceeds the least one by at most the square's diagonal."""
     least = math.inf
     for k in range(count):
         distances[k] = math.sqrt(squared_distance(ends, before[k], cx, cy))

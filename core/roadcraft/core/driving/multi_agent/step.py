@@ -24,7 +24,7 @@ from roadcraft.core.driving.readonly import frozen
 @dataclass(frozen=True)
 class Crowd:
     """B scenarios of N agents. state (B, N, 10) float64, columns ``Ego``, rear axle, changed by each step; body (B, N,
-    3): rear axle to box centre, length, width (``Vehicle.box``); motion (B, N, 4): as ``bicycle.motion_of``; vehicle
+    3): rear axle to box center, length, width (``Vehicle.box``); motion (B, N, 4): as ``bicycle.motion_of``; vehicle
     (B, N) int64: equal for the units of one vehicle; valid (B, N) bool: agents that are there; field, place (B,) int64:
     the road, and which of its maps each scenario is on."""
 

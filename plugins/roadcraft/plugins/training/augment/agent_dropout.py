@@ -19,13 +19,12 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.random import INCREMENT, mix64
-from roadcraft.core.scenario import Ego, ObjectKind
+from roadcraft.core.scenario import LAST_MOVING, Ego
 from roadcraft.plugins.training.config import AugmentConfig
 
 U8 = NDArray[np.uint8]
 AHEAD_M, AHEAD_STEP_M = 30.0, 5.0
 SAMPLE_INTERVAL_S = 0.5  # between the moments that are compared
-LAST_MOVING = int(ObjectKind.BICYCLE)
 _mix64 = njit(cache=True, nogil=True)(mix64)
 _X, _Y, _HEADING = int(Ego.X), int(Ego.Y), int(Ego.HEADING)
 

@@ -108,7 +108,7 @@ def displace(logged: F64, limit: F64, draw: F64) -> F64:
 
 @njit(cache=True, nogil=True)
 def touches(ego: F64, body: F64, box: F64) -> bool:
-    """Whether the vehicle (body: rear axle to box centre, length, width) touches one of the boxes (N, 5)."""
+    """Whether the vehicle (body: rear axle to box center, length, width) touches one of the boxes (N, 5)."""
     x = ego[_X] + body[0] * np.cos(ego[_HEADING])
     y = ego[_Y] + body[0] * np.sin(ego[_HEADING])
     own = (x, y, ego[_HEADING], body[1], body[2])

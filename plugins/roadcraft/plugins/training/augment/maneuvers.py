@@ -2,7 +2,7 @@
 target speed, goal.
 
 Everything is read off one sample: its features and its targets, in the ego frame. Rules (the future is what is logged
-of the horizon, at least 3 s; line 0 is the centreline ahead of the ego's lane, lines 1 and 2 those of the lanes to its
+of the horizon, at least 3 s; line 0 is the centerline ahead of the ego's lane, lines 1 and 2 those of the lanes to its
 left and right; lateral offsets are of the rear axle, left positive):
 
 - change_left: ends within 1 m of line 1, aligned with it (0.5 rad), more than 1.5 m to the left of line 0; change_right

@@ -240,7 +240,7 @@ def set_random(*what: str | int) -> None:
 
 
 def displacement_errors(prediction: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Displacement errors in metres, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the
+    """Displacement errors in meters, means over the batch; poses beyond the log's end do not count: ade_m, fde_m of the
     likeliest trajectory, near_ade_m of its first NEAR_S seconds, min_ade_m of the best of all;
     constant_velocity_near_ade_m: near_ade_m of driving straight on at the present speed."""
     valid = batch["ego_future_valid"]

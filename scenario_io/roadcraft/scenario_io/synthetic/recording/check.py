@@ -11,7 +11,7 @@ from scipy.signal import savgol_filter
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, separation
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Ego, LightState, ObjectKind
+from roadcraft.core.scenario import LAST_MOVING, Drive, Ego, LightState
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.recording.tags import FRAMES
 
@@ -58,7 +58,7 @@ def _contacts(drive: Drive) -> list[str]:
     hit = _first_contact(box, o.offsets, o.box, CLEARANCE)
     if hit >= 0:
         return [f"contact at frame {hit}"]
-    static = drive.tracks.kind[o.track] > ObjectKind.BICYCLE
+    static = drive.tracks.kind[o.track] > LAST_MOVING
     speed = np.where(static, 0.0, np.hypot(*o.velocity.T))
     soonest, frame = _soonest(box, drive.ego[:, Ego.VX], o.offsets, o.box, speed, TTC_S, TTC_STEP)
     if soonest < TTC_S - 1e-9:

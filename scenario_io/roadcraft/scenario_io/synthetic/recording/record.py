@@ -19,7 +19,7 @@ from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
 
-SIGHT = 100.0  # metres within which the ego's log holds an object
+SIGHT = 100.0  # meters within which the ego's log holds an object
 INTERVAL_US = 50_000
 
 
@@ -131,7 +131,7 @@ def _lights(scene: SyntheticScene, window: slice, patch: Patch) -> LightFrames:
 
 
 def _scenes(scene: SyntheticScene, m: Motion, first: int, ego: F64, who: Identity, patch: Patch) -> Scenes:
-    """Scenes whose routes run from the road block under the ego's centre to the end of its path; their goal is the
+    """Scenes whose routes run from the road block under the ego's center to the end of its path; their goal is the
     drive's last pose."""
     path = scene.ego_path
     assert path is not None

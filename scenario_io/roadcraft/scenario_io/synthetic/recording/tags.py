@@ -30,7 +30,7 @@ SCENE_STARTS = (0, 30, 60, 136, 212, 290, 490)
 @dataclass(frozen=True)
 class View:
     """What surrounds the ego, per step T: s, v, a (T,), front arc, lat_accel, segment number, lead kind (-1 none), gap,
-    lead speed and length, and of all others: distance (T, N) from box to box centre, along and across in the ego's
+    lead speed and length, and of all others: distance (T, N) from box to box center, along and across in the ego's
     frame, speed."""
 
     s: F64

@@ -19,7 +19,7 @@ Edge = float | Callable[[F64], F64]
 
 @dataclass(frozen=True)
 class Chain:
-    """The reference line: points (n, 2) and headings (n,), ``ds`` metres apart."""
+    """The reference line: points (n, 2) and headings (n,), ``ds`` meters apart."""
 
     points: F64
     heading: F64

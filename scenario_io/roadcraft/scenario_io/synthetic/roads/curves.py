@@ -18,7 +18,7 @@ def smoothstep(u: F64) -> F64:
 
 
 def integrate(curvature: F64, ds: float, start: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[F64, F64]:
-    """Points (n + 1, 2) and headings (n + 1,) of a curve from the curvature (n,) 1/m of its steps of ``ds`` metres."""
+    """Points (n + 1, 2) and headings (n + 1,) of a curve from the curvature (n,) 1/m of its steps of ``ds`` meters."""
     heading = start[2] + np.concatenate([[0.0], np.cumsum(curvature * ds)])
     mid = 0.5 * (heading[1:] + heading[:-1])
     xy = np.zeros((len(heading), 2))
@@ -28,7 +28,7 @@ def integrate(curvature: F64, ds: float, start: tuple[float, float, float] = (0.
 
 def bends(pieces: Sequence[tuple[float, float]], ds: float = 0.5, ramp: float = 30.0) -> tuple[F64, F64]:
     """Points and headings of a road made of (length m, curvature 1/m) pieces, its curvature ramped over ``ramp``
-    metres."""
+    meters."""
     k = np.concatenate([np.full(max(1, round(length / ds)), c) for length, c in pieces])
     n = max(1, round(ramp / ds))
     pad = np.concatenate([np.full(n, k[0]), k, np.full(n, k[-1])])
@@ -80,7 +80,7 @@ def lengths(points: F64) -> F64:
 
 
 def resample(points: F64, step: float) -> F64:
-    """The polyline at even spacing of at most ``step`` metres, its two ends kept exactly."""
+    """The polyline at even spacing of at most ``step`` meters, its two ends kept exactly."""
     ends = points[0], points[-1]
     keep = np.concatenate([[True], np.hypot(*np.diff(points, axis=0).T) > 1e-6])
     points = points[keep]

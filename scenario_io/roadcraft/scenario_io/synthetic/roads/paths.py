@@ -16,7 +16,7 @@ from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths
 from roadcraft.scenario_io.synthetic.roads.junction import Control, Crosswalk
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
-STEP = 0.5  # metres between path points
+STEP = 0.5  # meters between path points
 WALK_GATE = 9
 
 
@@ -29,7 +29,7 @@ class SegmentRoute:
 
 @dataclass
 class DriverPath:
-    """A route as driven: xy (n, 2) every STEP metres, heading (n,), speed cap (n,), start arc of each segment of the
+    """A route as driven: xy (n, 2) every STEP meters, heading (n,), speed cap (n,), start arc of each segment of the
     route."""
 
     route: SegmentRoute
@@ -47,7 +47,7 @@ class DriverPath:
 class PathTable:
     """All paths of a world as flat arrays for the kernel.
 
-    off (P + 1,) rows of xy (Q, 2), heading (Q,), cap (Q,); left, right (P,) path in the neighbouring lane or -1;
+    off (P + 1,) rows of xy (Q, 2), heading (Q,), cap (Q,); left, right (P,) path in the neighboring lane or -1;
     gate_off (P + 1,) rows of gate_s, gate_kind, gate_light, gate_conn, gate_walk, gate_xy; conn_s (P, C) arc at which a
     path enters a connector, -1 where it does not; conf_in, conf_out (C, C): stretch of connector c that conflicts with
     d (in = inf: none); priority (C,); conn_light (C,); conn_control (C,); merge_s (P,) arc of the merge, inf where

@@ -69,7 +69,7 @@ class Sketch:
         return len(self.lines) - 1
 
     def lanes(self, edges: Sequence[F64], centers: Sequence[F64], limit: float) -> list[int]:
-        """A road block of parallel lanes: edges (n + 1 lines, left to right in driving direction), neighbours sharing
+        """A road block of parallel lanes: edges (n + 1 lines, left to right in driving direction), neighbors sharing
         theirs."""
         block, rows = len(self.blocks), []
         numbers = [self.line(e, 0 if k in (0, len(edges) - 1) else 2) for k, e in enumerate(edges)]

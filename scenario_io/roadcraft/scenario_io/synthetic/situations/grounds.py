@@ -49,7 +49,7 @@ def start_arc(scene: SyntheticScene) -> float:
 
 
 def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 60.0) -> Chain:
-    """A reference line of random bends with curvature up to ``bend``; its first ``calm`` metres are straight."""
+    """A reference line of random bends with curvature up to ``bend``; its first ``calm`` meters are straight."""
     pieces, total = [(calm, 0.0)], calm
     while total < length:
         piece = float(rng.uniform(70, 220))

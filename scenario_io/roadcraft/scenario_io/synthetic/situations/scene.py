@@ -26,7 +26,7 @@ class SyntheticScene:
     """sketch, walks: the road; paths: everybody's, the ego's last (set by ``finish``); drivers: rows of (path, state,
     const, kind); statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps;
     lane_change: (arc0, arc1, side) of the ego; tag: what the world is about; extra: tags that go with it; before:
-    seconds of log before the world's own frame; cutter: who cuts in ahead of the ego; zipper: metres before the merge
+    seconds of log before the world's own frame; cutter: who cuts in ahead of the ego; zipper: meters before the merge
     lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie."""
 
     rng: np.random.Generator
@@ -138,7 +138,7 @@ class SyntheticScene:
     def fill(
         self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
     ) -> None:
-        """Random traffic on the given paths, ``spacing`` metres apart on average, and more of it coming in at their
+        """Random traffic on the given paths, ``spacing`` meters apart on average, and more of it coming in at their
         starts."""
         rng, spacing = self.rng, max(26.0, 0.8 * spacing) / self.traffic
         for p in paths:

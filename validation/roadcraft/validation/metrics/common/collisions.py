@@ -14,13 +14,12 @@ from roadcraft.core.driving.geometry.boxes import box_corners, segment_touches
 from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.routes import corners
-from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
-
-_STOPPED_MPS = 0.05
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 
 class CollisionType(IntEnum):
@@ -73,7 +72,7 @@ def _collisions(context: MetricContext) -> Collisions:
 def _delta_v(f: Frames, step: I64, row: I64) -> F64:
     """Ego's loss of speed if both had one mass and stuck together (``ego_delta_v_collision``)."""
     ve = f.speed[step]
-    vo = np.where(f.objects.kind[row] <= ObjectKind.BICYCLE, f.objects.speed[row], 0.0)
+    vo = np.where(f.objects.kind[row] <= LAST_MOVING, f.objects.speed[row], 0.0)
     square = ve**2 + vo**2 - 2.0 * ve * vo * np.cos(f.ego[step, 2] - f.objects.box[row, 2])
     return 0.5 * np.sqrt(np.maximum(square, 0.0))
 
@@ -107,9 +106,9 @@ def _contacts(
             first[track[r]] = i
             c = ego_corners[i]
             angle = relative_angle(ego[i, 0], ego[i, 1], cosine(h), sine(h), ox, oy)
-            if speed[i] <= _STOPPED_MPS:
+            if speed[i] <= STOPPED_MPS:
                 what = _STOPPED_EGO
-            elif kind[r] > LAST_MOVING or object_speed[r] <= _STOPPED_MPS:
+            elif kind[r] > LAST_MOVING or object_speed[r] <= STOPPED_MPS:
                 what = _STOPPED_TRACK
             elif angle > BEHIND_RAD:
                 what = _ACTIVE_REAR

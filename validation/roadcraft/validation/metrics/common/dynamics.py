@@ -24,7 +24,7 @@ _AXES = ("x", "y", "magnitude")
 
 
 def acceleration(context: MetricContext, axis: str) -> F64:
-    """Acceleration (n,) m/s2 along ``axis``: 'x' and 'y' of the box centre, or 'magnitude' at the rear axle."""
+    """Acceleration (n,) m/s2 along ``axis``: 'x' and 'y' of the box center, or 'magnitude' at the rear axle."""
     return _accelerations(context)[_AXES.index(axis)]
 
 

@@ -1,7 +1,7 @@
 """Errors of the plans against the log (reference: nuplan-devkit e924167,
 planner_expert_average_l2_error_within_bound.py).
 
-Once a second a plan is compared with where the expert was 1, 2, .. 8 s later, box centres and headings.
+Once a second a plan is compared with where the expert was 1, 2, .. 8 s later, box centers and headings.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _trouble(rollout: Rollout, what: str, remedy: str) -> DataError:
 
 
 def _expert(rollout: Rollout, every: int, last_step: int) -> tuple[I64, F64]:
-    """Times and box centres (E, 3) of the expert once a second.
+    """Times and box centers (E, 3) of the expert once a second.
 
     As in the reference, the scenario's own samples are followed by those of the 8 s after the last compared step. With
     151 iterations the two overlap in one sample, which then stands there twice.

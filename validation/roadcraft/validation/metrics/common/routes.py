@@ -1,5 +1,5 @@
-"""The routes that the metrics share: lanes and connectors under ego's centre, under its corners, and under the expert's
-centre."""
+"""The routes that the metrics share: lanes and connectors under ego's center, under its corners, and under the expert's
+center."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def _graph(map_data: MapData) -> Graph:
 
 
 def ego_route(context: MetricContext) -> LaneRoute:
-    """Route of ego's box centre over the n simulated steps."""
+    """Route of ego's box center over the n simulated steps."""
     found: LaneRoute = context.shared("ego route", lambda: _route(context, frames(context).box[:, :2], "ego"))
     return found
 
 
 def expert_route(context: MetricContext) -> LaneRoute:
-    """Route of the expert's box centre over all N iterations."""
+    """Route of the expert's box center over all N iterations."""
     found: LaneRoute = context.shared(
         "expert route", lambda: _route(context, expert_boxes(context)[:, :2], "the expert")
     )

@@ -9,9 +9,6 @@ from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import ObjectKind
-
-LAST_MOVING = int(ObjectKind.BICYCLE)
 
 
 class ObjectRows(NamedTuple):

@@ -15,6 +15,7 @@ from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any, row_distance
 from roadcraft.core.driving.readonly import Index
+from roadcraft.core.map import LaneKind
 
 _NEAR_M = 5.0
 
@@ -47,7 +48,7 @@ def search(kind: U8, values: I64, first: int, last: int, out: I64) -> int:
     """
     count = 0
     for k in range(first, last):
-        if kind[values[k]] == 0:
+        if kind[values[k]] == LaneKind.LANE:
             count += 1
     if count > 1:
         return -1
@@ -109,9 +110,9 @@ def point_route(
             return rows, count, i
         count[i] = found
         # a point that strays from its connector stays on it while it is near, but not at the first two steps
-        if i > 1 and held > 0 and kind[rows[i - 1, 0]] == 1:
+        if i > 1 and held > 0 and kind[rows[i - 1, 0]] == LaneKind.CONNECTOR:
             x, y = points[i, 0], points[i, 1]
-            stray = kind[rows[i, 0]] == 1 if found > 0 else in_any(intersections, x, y)
+            stray = kind[rows[i, 0]] == LaneKind.CONNECTOR if found > 0 else in_any(intersections, x, y)
             if stray:
                 k = 0
                 for j in range(held):
@@ -143,7 +144,7 @@ def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I
         for j in range(m):
             own[j] = rows[i, j]
         following = count[i + 1]
-        if following > 0 and kind[rows[i + 1, 0]] == 0:
+        if following > 0 and kind[rows[i + 1, 0]] == LaneKind.LANE:
             lane = rows[i + 1, 0]
             for j in range(m):
                 if among(own[j], before_values, before_offsets[lane], before_offsets[lane + 1]):

@@ -13,9 +13,9 @@ from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.validation.metrics.kernels.contacts import LAST_MOVING, ObjectRows, in_collision
-
-_STOPPED_MPS = 0.005
+from roadcraft.core.driving.motion.stopped import PROJECTED_MPS
+from roadcraft.core.scenario import LAST_MOVING
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 
 class StepFlags(NamedTuple):
@@ -63,7 +63,7 @@ def time_to_collision(
         if step_at_fault[i]:
             out[i] = 0.0
             continue
-        if speed[i] <= _STOPPED_MPS:
+        if speed[i] <= PROJECTED_MPS:
             continue
         x, y, h, length, width = box[i, 0], box[i, 1], box[i, 2], box[i, 3], box[i, 4]
         c, s = cosine(h), sine(h)
@@ -128,6 +128,6 @@ def _sweep(
 def _elongated(
     x: float, y: float, length: float, dx: float, dy: float, dt: float, horizon: float
 ) -> tuple[float, float, float]:
-    """Centre and length of a box that covers the way of the whole horizon (``_get_relevant_tracks``)."""
+    """Center and length of a box that covers the way of the whole horizon (``_get_relevant_tracks``)."""
     half = horizon / dt / 2.0
     return half * dx + x, half * dy + y, length + math.hypot(dx * horizon / dt, dy * horizon / dt)

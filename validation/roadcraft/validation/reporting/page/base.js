@@ -1,12 +1,12 @@
-// What every part of the page uses: its data, elements, words and colours.
+// What every part of the page uses: its data, elements, words and colors.
 const D = JSON.parse(document.getElementById("report-data").textContent);
 const S = JSON.parse(document.getElementById("report-scenes").textContent);
 const $ = (id) => document.getElementById(id);
-const COLOURS = ["#2f7d4f", "#8a5a00", "#7b4fb5", "#2563a8", "#c2410c", "#be185d", "#0e7490", "#4d7c0f"];
+const COLORS = ["#2f7d4f", "#8a5a00", "#7b4fb5", "#2563a8", "#c2410c", "#be185d", "#0e7490", "#4d7c0f"];
 const KINDS = ["vehicle", "pedestrian", "bicycle", "cone", "barrier", "sign", "object"];
-const KIND_COLOURS = ["#7c8794", "#d08a1d", "#b66ad0", "#e0662f", "#a5714c", "#c4a300", "#8b8b8b"];
+const KIND_COLORS = ["#7c8794", "#d08a1d", "#b66ad0", "#e0662f", "#a5714c", "#c4a300", "#8b8b8b"];
 const LIGHTS = ["#22a35a", "#e3a008", "#d63a35", "#8b929a"];
-const colour = (i) => COLOURS[i % COLOURS.length];
+const color = (i) => COLORS[i % COLORS.length];
 const el = (tag, props = {}, ...kids) => {
   const e = Object.assign(document.createElement(tag), props);
   e.append(...kids);

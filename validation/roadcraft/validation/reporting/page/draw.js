@@ -35,9 +35,9 @@ function view() {
   traffic(g, trace, box);
   for (const i of D.planners.keys()) {
     const e = R.scene.drives[i];
-    if (R.shown[i] && e && i !== R.main) ego(e, Math.min(R.step, e.t.length - 1), colour(i), true);
+    if (R.shown[i] && e && i !== R.main) ego(e, Math.min(R.step, e.t.length - 1), color(i), true);
   }
-  ego(d, R.step, colour(R.main), false);
+  ego(d, R.step, color(R.main), false);
   g.strokeStyle = style("--dim"); g.fillStyle = style("--dim"); g.lineWidth = 1; g.font = "11px system-ui";
   g.beginPath(); g.moveTo(14, h - 14); g.lineTo(14 + 10 * scale, h - 14); g.stroke(); g.fillText("10 m", 14, h - 19);
 }
@@ -48,7 +48,7 @@ function ground(g, trace) {
   g.lineWidth = 1; g.strokeStyle = style("--edge");
   for (const p of m.edge) { trace(p); g.stroke(); }
   fill(m.crosswalk, style("--cross"));
-  g.setLineDash([4, 6]); g.strokeStyle = style("--centre");
+  g.setLineDash([4, 6]); g.strokeStyle = style("--center");
   for (const p of m.line) { trace(p); g.stroke(); }
   g.setLineDash([]);
 }
@@ -66,7 +66,7 @@ function traffic(g, trace, box) {
     const [x, y, a] = o.still || [o.q[3 * i], o.q[3 * i + 1], o.q[3 * i + 2]];
     if (Number.isNaN(x)) continue;
     const [l, wd] = [Math.max(o.s[0], 0.5), Math.max(o.s[1], 0.5)];
-    box(x, y, a, -l / 2, l / 2, wd, KIND_COLOURS[o.k], false);
+    box(x, y, a, -l / 2, l / 2, wd, KIND_COLORS[o.k], false);
     if (hit.has(o.id)) box(x, y, a, -l / 2 - 0.4, l / 2 + 0.4, wd + 0.8, "#d63a35", true);
   }
 }
@@ -99,7 +99,7 @@ function plot(id, label, pick, low, high) {
   for (const v of [low, high]) if (v) line(PAD, Y(v), w - 6, Y(v));
   g.setLineDash([]);
   for (const i of some) {
-    g.strokeStyle = colour(i); g.lineWidth = i === R.main ? 2 : 1.2;
+    g.strokeStyle = color(i); g.lineWidth = i === R.main ? 2 : 1.2;
     g.beginPath(); pick(R.scene.drives[i]).forEach((v, s) => (s ? g.lineTo : g.moveTo).call(g, X(s), Y(v / 100))); g.stroke();
   }
   g.fillStyle = "#d63a35";
@@ -119,7 +119,7 @@ function guardStrip() {
   names.forEach((name, n) => {
     const y = 4 + 18 * n;
     g.fillStyle = style("--road"); g.fillRect(PAD, y, w - PAD - 6, 14);
-    g.fillStyle = colour(R.main);
+    g.fillStyle = color(R.main);
     for (const [a, b] of d.guard[name]) g.fillRect(X(a), y, Math.max(X(b + 1) - X(a), 1.5), 14);
     g.fillStyle = style("--fg"); g.font = "11px system-ui"; g.fillText(words(name), PAD + 4, y + 11);
   });

@@ -28,7 +28,7 @@ function chips() {
   $("r-planners").replaceChildren(...D.planners.map((p, i) => {
     const r = R.row.results[i];
     const b = el("button", { className: i === R.main ? "main" : "", title: "show and follow, or hide" },
-      el("i", { style: `background:${colour(i)}` }), `${p} ${r ? (r.status === "ok" ? score(r.score, 2) : "failed") : "–"}`);
+      el("i", { style: `background:${color(i)}` }), `${p} ${r ? (r.status === "ok" ? score(r.score, 2) : "failed") : "–"}`);
     b.setAttribute("aria-pressed", R.shown[i]);
     b.disabled = !r;
     b.onclick = () => { if (R.shown[i] && i !== R.main) { R.shown[i] = false; refresh(); } else follow(i); link(); };
@@ -58,7 +58,7 @@ function missing() {
 }
 function kindsHere() {
   const kinds = [...new Set(R.scene.traffic.flatMap((t) => t.objects.map((o) => o.k)))].sort();
-  return kinds.map((k) => el("span", {}, el("i", { style: `background:${KIND_COLOURS[k]}` }), KINDS[k])).concat(el("span", { textContent: "thin line: plan; dotted: driven path; red outline: object of an event" }));
+  return kinds.map((k) => el("span", {}, el("i", { style: `background:${KIND_COLORS[k]}` }), KINDS[k])).concat(el("span", { textContent: "thin line: plan; dotted: driven path; red outline: object of an event" }));
 }
 function paint() {
   const d = drive();
