@@ -22,7 +22,7 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from roadcraft.core import __version__, create
+from roadcraft.core import Vehicle, __version__, create
 from roadcraft.core.hookspecs import KINDS
 from roadcraft.core.lazy import listed
 from roadcraft.core.parameters import Parameter, parameters_of, sections_of, texts_of
@@ -147,6 +147,7 @@ def settings() -> str:
     for found in sorted((c for c in registry().commands() if c.ours and c.spec.config), key=lambda c: c.spec.name):
         cls = load_object(found.spec.config, f"command {found.spec.name}")
         text += [f"## `roadcraft {found.spec.name}`", found.spec.help, settings_of(cls)]
+    text += ["## Vehicle files", "The keys of a [vehicle's](../vehicles.md) YAML file.", settings_of(Vehicle)]
     return "\n\n".join(text)
 
 

@@ -14,6 +14,7 @@ from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.parameters import parameters_of, sections_of, texts_of
 from roadcraft.core.registry import registry
 from roadcraft.core.rules import OneOf, Range, Unit
+from roadcraft.core.vehicle import Vehicle
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -180,6 +181,17 @@ def test_a_parameter_has_type_unit_and_range() -> None:
         **{f"{at}.near": ("a number in [0, 1]", "", "[0, 1]") for at in ("inner", "parts[]")},
     }
     assert [p.default for p in parameters_of(Outer)][:4] == [1.0, 3.0, 1.0, None]
+
+
+def test_maps_of_dataclasses_are_listed_by_name() -> None:
+    listed = {p.key: p for p in parameters_of(Vehicle)}
+    assert {"units[].loads.NAME.mass_kg", "loads.NAME.brake_mps2", "powertrain.power_W", "units[].kind"} <= set(listed)
+    assert listed["units[].loads.NAME.yaw_inertia_kgm2"].unit == "kg m²"
+    assert listed["units[].cornering_per_rad"].unit == "1/rad"
+    assert all(p.text for p in listed.values())
+    assert {s.key for s in sections_of(Vehicle)} == {
+        "", "units[]", "units[].loads.NAME", "loads.NAME", "powertrain", "brakes",
+    }  # fmt: skip
 
 
 def test_a_class_without_source_has_no_texts() -> None:

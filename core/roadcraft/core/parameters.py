@@ -26,7 +26,8 @@ from roadcraft.core.rules import OneOf, Suggestions, Unit, marks_of, rules_of
 _UNITS = {
     "s": "s", "us": "µs", "ms": "ms", "minutes": "min", "m": "m", "mps": "m/s", "mps2": "m/s²", "mps3": "m/s³",
     "mps4": "m/s⁴",
-    "rad": "rad", "radps": "rad/s", "deg": "°", "kg": "kg",
+    "rad": "rad", "radps": "rad/s", "deg": "°", "kg": "kg", "kgm2": "kg m²", "m2": "m²", "g": "g", "W": "W",
+    "JpK": "J/K", "WpK": "W/K", "JpKm": "J/(K m)",
 }  # fmt: skip
 
 
@@ -89,9 +90,10 @@ def sections_of(schema: type, at: str = "", text: str = "") -> list[Section]:
     texts = texts_of(schema)
     for f in fields(schema):
         hint = optional_part(hints_of(schema)[f.name])
-        item = (get_args(hint) or (hint,))[0]
+        by_name = get_origin(hint) is dict
+        item = (get_args(hint) or (hint,))[-1 if by_name else 0]
         if isinstance(item, type) and is_dataclass(item) and not issubclass(item, PluginRef):
-            key = f"{at}{f.name}" if item is hint else f"{at}{f.name}[]"
+            key = f"{at}{f.name}{'' if item is hint else '.NAME' if by_name else '[]'}"
             deeper += sections_of(item, f"{key}.", texts[f.name])
         else:
             own.append(_parameter(schema, f, at, texts[f.name]))

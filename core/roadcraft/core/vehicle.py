@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import read_only
 from roadcraft.core.config import fill
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.rules import Range, check
+from roadcraft.core.rules import Range, Unit, check
 from roadcraft.core.yaml_text import read_yaml
 
 GRAVITY_MPS2 = 9.81
@@ -62,8 +62,8 @@ class RigidUnit:
     track_m: Annotated[float | None, Range("(0, 10)")] = None
     """Distance between the centers of the outer tires of an axle."""
     axles_m: Annotated[tuple[float, ...], Range("(-100, 100)")] = (0.0,)
-    """Axles that do not steer, ahead of the axle reference."""
-    cornering_per_rad: Annotated[float, Range("(0, 100)")] = 5.5
+    """Axles that do not steer, ahead of the axle reference, for pictures; motion has them all at the reference."""
+    cornering_per_rad: Annotated[float, Range("(0, 100)"), Unit("1/rad")] = 5.5
     """Cornering stiffness of its tires over their static load."""
     joint_limit_rad: Annotated[float, Range("(0, 3.15)")] = 1.5707963267948966
     """Largest angle of the joint at its front end, either way."""
@@ -103,7 +103,7 @@ class Powertrain:
     driveline: Annotated[float, Range("(0, 1]")] = 0.85
     """Share of the engine's power that reaches the wheels."""
     drag_area_m2: Annotated[float, Range("(0, 50)")] = 6.0
-    """Drag coefficient times frontal area."""
+    """Drag coefficient times frontal area. The default lies amid the bins of 40 CFR 1037.520, not verified."""
     rolling: Annotated[float, Range("[0, 1)")] = 0.0065
     """Coefficient of rolling resistance."""
     rotating_mass_factor: Annotated[float, Range("[1, 2)")] = 1.05
@@ -127,7 +127,8 @@ class Brakes:
     retarder_W: Annotated[float, Range("[0, 1e7)")] = 0.0
     """Power that the retarder and the engine brake take off, so that the service brakes need not."""
     heat_JpK: Annotated[float, Range("(0, 1e9)")] = 393_000.0
-    """Heat capacity of all service brakes."""
+    """Heat capacity of all service brakes. This and the cooling are by default those of FHWA's grade severity rating,
+    ten drums, as recalled and not verified."""
     cooling_WpK: Annotated[float, Range("(0, 1e6)")] = 134.0
     """Cooling of the standing vehicle."""
     cooling_JpKm: Annotated[float, Range("[0, 1e6)")] = 6.24
