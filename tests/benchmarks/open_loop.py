@@ -21,7 +21,8 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find

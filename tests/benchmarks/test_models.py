@@ -269,7 +269,7 @@ def test_errors_of_known_forecasts() -> None:
     vehicle, does not count."""
     from dataclasses import replace
 
-    from roadcraft.core.rollout import Forecast
+    from roadcraft.core.plan import Forecast
     from roadcraft.core.testing import observe
 
     scenario = made_up_scenario()

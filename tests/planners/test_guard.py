@@ -12,7 +12,7 @@ import tiny_world
 from roadcraft.core.arrays import Polygons
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Forecast, Plan
+from roadcraft.core.plan import Forecast, Plan
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.planner import Guard

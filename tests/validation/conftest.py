@@ -14,7 +14,8 @@ import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
 from roadcraft.core.interfaces import AgentPolicy, SinglePlanner
-from roadcraft.core.rollout import Objects, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import Drive, Scenario, Scenes
 from roadcraft.core.testing.world import sketch_map
 from roadcraft.validation.golden.files import GoldenDrive, lights_of, read_golden

@@ -14,8 +14,9 @@ from roadcraft.core.errors import ConfigError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
+from roadcraft.core.plan import Plan
 from roadcraft.core.random import scenario_key
-from roadcraft.core.rollout import Plan, Rollout
+from roadcraft.core.rollout import Rollout
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import SimulationConfig

@@ -29,7 +29,7 @@ import numpy as np
 from dataclasses import dataclass
 from roadcraft.core.hookspecs import PluginSpec, hookimpl
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Plan
+from roadcraft.core.plan import Plan
 
 @dataclass(frozen=True)
 class Config:

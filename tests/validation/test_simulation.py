@@ -14,7 +14,8 @@ from roadcraft.core.arrays import to_arrays
 from roadcraft.core.errors import ConfigError, PluginError, RoadcraftError
 from roadcraft.core.interfaces import Planner, SinglePlanner, Tracker, VehicleModel, stack_plans
 from roadcraft.core.layers import Grid, RasterLayers
-from roadcraft.core.rollout import Forecast, Plan, Rollout
+from roadcraft.core.plan import Forecast, Plan
+from roadcraft.core.rollout import Rollout
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import observe
 from roadcraft.core.types import PlannerNeeds

@@ -86,15 +86,14 @@ from roadcraft.core.map import (
     MapData as MapData,
     RoadBlocks as RoadBlocks,
 )
+from roadcraft.core.plan import Forecast as Forecast, Plan as Plan
 from roadcraft.core.random import scenario_key as scenario_key, step_keys as step_keys
 from roadcraft.core.registry import PluginWarning as PluginWarning, Registry as Registry
 from roadcraft.core.renamed import RenamedWarning as RenamedWarning
 from roadcraft.core.rollout import (
-    Forecast as Forecast,
     Lights as Lights,
     Objects as Objects,
     ObservationBatch as ObservationBatch,
-    Plan as Plan,
     PlanLog as PlanLog,
     Rollout as Rollout,
 )

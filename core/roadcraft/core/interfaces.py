@@ -16,8 +16,9 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.errors import PluginError
+from roadcraft.core.plan import Forecast, Plan
 from roadcraft.core.renamed import moved_names
-from roadcraft.core.rollout import Forecast, Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
 from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.types import (
     FeatureSpec,

@@ -10,8 +10,9 @@ import pytest
 from roadcraft.core.arrays import read_only
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
+from roadcraft.core.plan import Plan
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.testing.world import made_up_scenario, observe
 
 

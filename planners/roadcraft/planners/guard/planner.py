@@ -22,7 +22,8 @@ from roadcraft.core.driving.motion.lqr import NUPLAN, track
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
+from roadcraft.core.plan import Forecast, Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle

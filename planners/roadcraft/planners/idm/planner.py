@@ -17,7 +17,8 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, Ego
 from roadcraft.core.types import Keys
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch

@@ -16,7 +16,8 @@ from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.errors import ConfigError, PluginError
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Forecast, ObservationBatch, Plan
+from roadcraft.core.plan import Forecast, Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.planners.learned.checkpoint import load_checkpoint

@@ -18,7 +18,8 @@ from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle

@@ -26,7 +26,8 @@ from nuplan.planning.simulation.simulation_time_controller.simulation_iteration 
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import SinglePlanner
-from roadcraft.core.rollout import Objects, ObservationBatch, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import Vehicle

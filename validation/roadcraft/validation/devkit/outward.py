@@ -19,8 +19,8 @@ from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import MapData
+from roadcraft.core.plan import FAULTS
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import FAULTS
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.validation.devkit.observe import Observer

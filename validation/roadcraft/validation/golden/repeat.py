@@ -12,7 +12,8 @@ import numpy as np
 from roadcraft.core.errors import DataError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import ObservationBatch, Plan
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys
 from roadcraft.validation.golden.files import GoldenDrive

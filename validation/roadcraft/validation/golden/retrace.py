@@ -21,7 +21,8 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.rollout import Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle

@@ -21,8 +21,9 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import ConfigError, PluginError, ScenarioError
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
+from roadcraft.core.plan import FAULTS, Plan
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import FAULTS, Objects, ObservationBatch, Plan, Rollout
+from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle, load_vehicle

@@ -6,7 +6,8 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.rollout import Objects, Plan, PlanLog, Rollout
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import Objects, PlanLog, Rollout
 from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.ragged import ranges, select
