@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from roadcraft.core.interfaces import load_planner
-from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
+from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+from roadcraft.planners.learned.network import build_network
 
 LARGE = {
     "dim": 128,

@@ -19,7 +19,9 @@ from roadcraft.core.factory import create
 from roadcraft.core.interfaces import load_planner
 from roadcraft.core.scenario import Ego
 from roadcraft.core.testing import PlannerConformance
-from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
+from roadcraft.planners.learned.checkpoint import load_checkpoint
+from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+from roadcraft.planners.learned.network import build_network
 
 ENCODER = {"name": "vector_transformer", "params": {"dim": 32, "layers": 1, "heads": 4, "agents": 8, "lanes": 12}}
 GRAPH = {

@@ -20,7 +20,7 @@ from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
 from roadcraft.core.types import TokenKind
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.learned.checkpoint import build_network
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins import draw_raster
 from roadcraft.plugins.bev_raster.encoder import sample_maps
 from roadcraft.plugins.training.config import TrainConfig

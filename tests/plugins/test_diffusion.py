@@ -331,7 +331,8 @@ def test_commands_reach_the_network_from_params_and_observations(
 ) -> None:
     from roadcraft.core.errors import ConfigError
     from roadcraft.core.interfaces import load_planner
-    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
+    from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+    from roadcraft.planners.learned.network import build_network
 
     encoder, model, _ = _network(samples=3)
     about = {

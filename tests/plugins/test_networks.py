@@ -17,7 +17,7 @@ from roadcraft.core.factory import create
 from roadcraft.core.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.learned.checkpoint import Network, build_network
+from roadcraft.planners.learned.network import Network, build_network
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
@@ -279,9 +279,9 @@ def test_each_part_sees_the_capacities_it_asked_for(tiny_world: Any) -> None:
 
 
 def test_what_is_no_module_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import roadcraft.planners.learned.checkpoint as checkpoint
+    import roadcraft.planners.learned.network as together
 
-    monkeypatch.setattr(checkpoint, "create", lambda *_, **__: object())
+    monkeypatch.setattr(together, "create", lambda *_, **__: object())
     with pytest.raises(
         PluginError, match=r"encoder mine is a object, not a torch\.nn\.Module: its weights could be neither"
     ):

@@ -346,7 +346,7 @@ def test_start_names_both_sides(recipe: TrainConfig, made_up_source: Any, traine
 def test_the_learning_rate_is_the_models_own_and_lower_for_trained_weights(
     recipe: TrainConfig, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roadcraft.planners.learned.checkpoint import build_network
+    from roadcraft.planners.learned.network import build_network
     from roadcraft.plugins.training.run.resolve import with_rate
 
     network = build_network({"name": "vector_transformer"}, {"name": "multimodal"})

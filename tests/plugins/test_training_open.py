@@ -21,7 +21,8 @@ from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import Provided, registry
 from roadcraft.core.testing import RecipeConformance
 from roadcraft.core.types import TARGETS, Losses, Prediction
-from roadcraft.planners.learned.checkpoint import build_network, changed_code, load_checkpoint, read_tensors
+from roadcraft.planners.learned.checkpoint import changed_code, load_checkpoint, read_tensors
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.multimodal.model import Multimodal
 from roadcraft.plugins.training.config import AugmentConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.recipes.adamw_cosine import AdamWCosine

@@ -18,7 +18,8 @@ from command_line import environment
 
 from roadcraft.core.config import to_yaml
 from roadcraft.core.errors import ConfigError
-from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors, settle_folder
+from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors
+from roadcraft.planners.learned.checkpoint_writing import settle_folder
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.resolve import described

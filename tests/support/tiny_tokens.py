@@ -9,7 +9,7 @@ import torch
 
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.testing.network import made_up_features
-from roadcraft.planners.learned.checkpoint import build_network
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.tokens.geometry import as_pose
 from roadcraft.plugins.tokens.vocabulary import POSES
 

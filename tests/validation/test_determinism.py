@@ -22,7 +22,8 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """An untrained network: what it does is poor, but it does it as a trained one would. One encoder keeps a cache
     across steps."""
     torch = pytest.importorskip("torch")
-    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
+    from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+    from roadcraft.planners.learned.network import build_network
 
     torch.manual_seed(0)
     encoder = {"name": request.param, "params": ENCODERS[request.param]}

@@ -115,7 +115,8 @@ def test_one_folder_is_named(call: Call, small_store: Path, tmp_path: Path) -> N
 
 def test_a_damaged_checkpoint_is_refused_before_a_folder_is_made(call: Call, small_store: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from roadcraft.planners.learned.checkpoint import build_network, save_checkpoint
+    from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+    from roadcraft.planners.learned.network import build_network
 
     encoder = {"name": "vector_transformer", "params": {"dim": 16, "layers": 1, "heads": 2}}
     model = {"name": "multimodal", "params": {"layers": 1, "heads": 2}}

@@ -131,7 +131,7 @@ WEIGHTS: dict[str, dict[str, str]] = {
 
 MODULES: dict[str, str] = {
     "roadcraft.core.driving.reference_lines": "roadcraft.core.driving.features.reference_lines",
-    "roadcraft.planners.checkpoint": "roadcraft.planners.learned.checkpoint",
+    "roadcraft.planners.checkpoint": "roadcraft.planners",
 }
 """Module that packages made for an earlier version import, and where its names are now."""
 

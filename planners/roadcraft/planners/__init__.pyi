@@ -2,10 +2,9 @@
 
 from roadcraft.planners.learned.checkpoint import (
     CheckpointWarning as CheckpointWarning,
-    Network as Network,
-    build_network as build_network,
     load_checkpoint as load_checkpoint,
     read_config as read_config,
     read_metrics as read_metrics,
-    save_checkpoint as save_checkpoint,
 )
+from roadcraft.planners.learned.checkpoint_writing import save_checkpoint as save_checkpoint
+from roadcraft.planners.learned.network import Network as Network, build_network as build_network

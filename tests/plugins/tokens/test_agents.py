@@ -18,7 +18,9 @@ from roadcraft.core.scenario import ObjectFrames, Scenario, Tracks
 from roadcraft.core.testing.agents import AgentsConformance
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
-from roadcraft.planners.learned.checkpoint import build_network, load_checkpoint, save_checkpoint
+from roadcraft.planners.learned.checkpoint import load_checkpoint
+from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.tokens.agents.policy import TokenAgents
 
 

@@ -1,5 +1,5 @@
-"""Checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the model
-card). Nothing in it is code.
+"""Reading checkpoints: a folder with ``config.yaml``, ``model.safetensors``, ``metrics.json`` and ``README.md`` (the
+model card). Nothing in it is code.
 
 config.yaml: ``format`` (of this layout), ``encoder`` and ``model`` (name and params), ``data`` (sources, licences,
 hashes), ``training`` (the recipe), ``versions``, ``code`` (digests of the plugins' sources), ``features`` (their
@@ -10,30 +10,23 @@ model.safetensors, so that a file that is damaged or cut off is noticed.
 from __future__ import annotations
 
 import json
-import math
-import os
-import re
-import shutil
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roadcraft.core.driving.features.build import layout_hash, merge_specs
+from roadcraft.core.driving.features.build import layout_hash
 from roadcraft.core.driving.features.spec import flat_settings
-from roadcraft.core.driving.features.views import FeatureView
-from roadcraft.core.errors import DataError, DiskError, PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.files import digest_of, disk_error, replacing
-from roadcraft.core.interfaces import accepts
+from roadcraft.core.errors import DataError, PluginError
+from roadcraft.core.files import digest_of
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import registry
 from roadcraft.core.renamed import current_tree, current_weights
-from roadcraft.core.types import TARGETS, FeatureSpec, Losses, Prediction, SceneEncoding
-from roadcraft.core.yaml_text import read_yaml, resolved, to_yaml
+from roadcraft.core.types import FeatureSpec
+from roadcraft.core.yaml_text import read_yaml, resolved
+from roadcraft.planners.learned.network import Network, build_network
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,216 +36,8 @@ _COPY = "the file is damaged or cut off: copy the whole checkpoint folder again"
 CONFIG, WEIGHTS, METRICS, CARD = "config.yaml", "model.safetensors", "metrics.json", "README.md"
 
 
-@dataclass(frozen=True)
-class Network:
-    """An encoder and a model that fit each other, and the features that serve both."""
-
-    encoder: Any
-    """A ``SceneEncoder``."""
-    model: Any
-    """A ``BehaviorModel``."""
-    features: FeatureSpec
-    """The features that serve both."""
-
-    def __post_init__(self) -> None:
-        for name in ("encoder", "model"):
-            object.__setattr__(self, f"_{name}_view", FeatureView(getattr(self, name).features(), self.features))
-        object.__setattr__(self, "_forced", accepts(self.model.forward, "targets"))
-        object.__setattr__(self, "_encoded", accepts(self.model.loss, "encoding"))
-
-    def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
-        """The encoder's answer to a batch of ``features``, of which it sees as much as it asked for."""
-        answer: tuple[SceneEncoding, Any] = self.encoder.encode(self._encoder_view(features), cache)  # type: ignore[attr-defined]
-        return answer
-
-    def for_model(self, features: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """As much of a batch as the model asked for."""
-        seen: Mapping[str, Tensor] = self._model_view(features)  # type: ignore[attr-defined]
-        return seen
-
-    def losses(self, batch: Mapping[str, Tensor], training: bool = True) -> tuple[Losses, Prediction, SceneEncoding]:
-        """What the model says of a batch of features and targets, and what that costs; the encoder sees no
-        target, ``forward`` none unless it takes them, in training."""
-        features, targets = {k: v for k, v in batch.items() if k not in TARGETS}, self.for_model(batch)
-        encoding, _ = self.encode(features)
-        forced = {"targets": targets} if training and self._forced else {}  # type: ignore[attr-defined]
-        prediction: Prediction = self.model(encoding, self.for_model(features), **forced)
-        encoded = {"encoding": encoding} if self._encoded else {}  # type: ignore[attr-defined]
-        return Losses.of(self.model.loss(prediction, targets, **encoded)), prediction, encoding
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turns what a network raises over features that nobody asked for into a PluginError that names them and who
-        asks for what."""
-        try:
-            yield
-        except (IndexError, KeyError, RuntimeError, ZeroDivisionError) as e:
-            spec = self.features
-            empty = sorted(
-                {a for k in spec.written for a in spec.tensors[k][1].axes if isinstance(a, str) and not spec.size(a)}
-            )
-            absent = [] if not isinstance(e, KeyError) or e.args[0] in spec.tensors else [f"no group has {e.args[0]!r}"]
-            if not empty and not absent:
-                raise
-            parts = {kind: type(getattr(self, kind)).__name__ for kind in ("encoder", "model")}
-            asked = "; ".join(
-                f"{kind} {name}: {_groups(getattr(self, kind).features())}" for kind, name in parts.items()
-            )
-            said = ", ".join([f"{a} = 0" for a in empty] + absent)
-            raise PluginError(
-                f"the network failed on its features ({type(e).__name__}: {e}): {said}. Groups asked for by {asked}. "
-                "What a network reads its features() must ask for"
-            ) from e
-
-    @contextmanager
-    def inference(self) -> Iterator[None]:
-        """One thread and no gradients, errors ``explained``: what a scene gets does not depend on its neighbors in a
-        batch, bit for bit."""
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode(), self.explained():
-                yield
-        finally:
-            torch.set_num_threads(threads)
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights by name, ``encoder.*`` and ``model.*``."""
-        parts = (("encoder", self.encoder), ("model", self.model))
-        return {f"{part}.{k}": v for part, module in parts for k, v in module.state_dict().items()}
-
-
-def _groups(spec: FeatureSpec) -> str:
-    """The groups of which an encoder or model gets rows."""
-    full = {group for group, t in spec.tensors.values() if all(isinstance(a, int) or spec.size(a) for a in t.axes)}
-    return ", ".join(name for name in spec.groups if name in full)
-
-
-def build_network(encoder: Mapping[str, Any], model: Mapping[str, Any]) -> Network:
-    """The plugins of the given ``{name, params}``, put together. Raises PluginError or ConfigError."""
-    enc = _module("encoder", encoder["name"], create("encoder", encoder["name"], encoder.get("params") or {}))
-    offered = enc.features()
-    made = create("model", model["name"], model.get("params") or {}, dim=enc.dim, features=offered)
-    mod = _module("model", model["name"], made)
-    return Network(enc, mod, merge_specs(offered, mod.features()))
-
-
-def _module(kind: str, name: str, made: Any) -> Any:
-    """What was made, where it has what its interface asks for. Raises PluginError."""
-    from torch import nn
-
-    if not isinstance(made, nn.Module):
-        raise PluginError(
-            f"{kind} {name} is a {type(made).__name__}, not a torch.nn.Module: its weights could be neither trained "
-            "nor stored"
-        )
-    interface = {"encoder": ("dim", "features", "encode"), "model": ("features", "loss", "sample")}
-    if absent := [a for a in interface[kind] if not hasattr(made, a)]:
-        what = f"{registry().find(kind, name)}: {type(made).__name__} has no {' and no '.join(absent)}"
-        raise PluginError(f"{what}; `roadcraft new {kind} NAME` writes one that is whole")
-    return made
-
-
 class CheckpointWarning(UserWarning):
     """A checkpoint can be used, but not all about it is as it was."""
-
-
-def save_checkpoint(
-    folder: Path,
-    network: Network,
-    config: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    card: str,
-    state: Mapping[str, Any] | None = None,
-    extra: Callable[[Path], None] | None = None,
-) -> None:
-    """Write a checkpoint folder; an existing one is replaced only when the new one is complete.
-
-    config: at least ``encoder`` and ``model`` as ``{name, params}``; state: weights to store, by default the network's
-    own; extra: writes further files into the folder it is given. Raises DiskError naming the file that could not be
-    written; nothing of the new folder is then left.
-    """
-    scratch = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        write_tensors(scratch / WEIGHTS, state or network.state())
-        tree = {
-            "format": FORMAT,
-            **config,
-            "features": network.features.tree(),
-            "features_hash": layout_hash(network.features),
-            "features_versions": {name: group.version for name, group in network.features.providers.items()},
-            "weights": digest_of(scratch / WEIGHTS),
-        }
-        write_text(scratch / CONFIG, to_yaml(json.loads(json.dumps(tree))))
-        write_text(scratch / METRICS, json_text(metrics))
-        write_text(scratch / CARD, card)
-        if extra is not None:
-            extra(scratch)
-        scratch.chmod(0o755)
-        replace_folder(scratch, folder)
-    except DiskError as e:
-        raise DiskError(e.what, where=str(folder / Path(e.where).name), remedy=e.remedy) from e
-    except OSError as e:
-        raise disk_error(e, folder) from e
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file of a folder that is not in its place yet."""
-    with replacing(path) as tmp:
-        tmp.write_text(text, encoding="utf-8")
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write arrays as safetensors. Raises DiskError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    with replacing(path) as tmp:
-        try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, tmp)
-        except SafetensorError as e:  # tells of a full disk in words only
-            found = re.search(r"os error (\d+)", str(e))
-            if found is None:
-                raise
-            raise OSError(int(found[1]), os.strerror(int(found[1]))) from e
-
-
-def json_text(tree: Mapping[str, Any]) -> str:
-    """JSON that every reader takes: numbers that are not finite are null."""
-    return json.dumps(_finite(tree), indent=1, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder``; both lie in the same parent."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def settle_folder(folder: Path) -> None:
-    """Put back the old folder if ``replace_folder`` was killed between taking it away and putting the new one in its
-    place."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.is_dir() and not folder.exists():
-        os.replace(old, folder)
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

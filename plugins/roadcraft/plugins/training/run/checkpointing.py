@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 
 from roadcraft.core.errors import ConfigError, DataError, PluginError
 from roadcraft.core.optimizer_groups import groups_to_text
-from roadcraft.planners.learned.checkpoint import check_features, load_weights, read_config, save_checkpoint
+from roadcraft.planners.learned.checkpoint import check_features, load_weights, read_config
+from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
 from roadcraft.plugins.training.run.card import write_card

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from roadcraft.planners.learned.checkpoint import Network
+from roadcraft.planners.learned.network import Network
 from roadcraft.plugins.training.config import TrainConfig
 
 

@@ -17,7 +17,9 @@ import torch
 from roadcraft.core.config import to_tree
 from roadcraft.core.errors import DataError, DiskError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
-from roadcraft.planners.learned.checkpoint import build_network, read_metrics, settle_folder
+from roadcraft.planners.learned.checkpoint import read_metrics
+from roadcraft.planners.learned.checkpoint_writing import settle_folder
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
 from roadcraft.plugins.training.run.checkpointing import CheckpointCallback

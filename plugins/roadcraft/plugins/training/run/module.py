@@ -19,7 +19,7 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Recipe
 from roadcraft.core.registry import registry
 from roadcraft.core.types import Losses
-from roadcraft.planners.learned.checkpoint import Network
+from roadcraft.planners.learned.network import Network
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.run.distributed import all_reduce_max, all_reduce_sum, broadcast_rank0, shard
 from roadcraft.plugins.training.run.divergence import Diverged, FiniteCheck

@@ -62,7 +62,7 @@ def _check_start(start: str) -> None:
 def check(config: TrainConfig) -> None:
     """``preflight``, and the network, its recipe and the samples are built, the weights to start from included."""
     from roadcraft.core.config import to_tree
-    from roadcraft.planners.learned.checkpoint import build_network
+    from roadcraft.planners.learned.network import build_network
     from roadcraft.plugins.training.data.data import DataModule
     from roadcraft.plugins.training.run.module import TrainModule
     from roadcraft.plugins.training.run.resolve import load_start, with_rate

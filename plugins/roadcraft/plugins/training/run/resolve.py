@@ -20,16 +20,16 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.provenance import code_digest
 from roadcraft.core.registry import Provided, registry
 from roadcraft.planners.learned.checkpoint import (
-    Network,
     changed_code,
     changed_versions,
     check_features,
     described_parts,
     load_weights,
     read_config,
-    settle_folder,
     warn_of_changes,
 )
+from roadcraft.planners.learned.checkpoint_writing import settle_folder
+from roadcraft.planners.learned.network import Network
 from roadcraft.plugins.training.config import StartConfig, TrainConfig
 
 LEARNING_RATE = 2e-3  # where neither the configuration nor the model says one

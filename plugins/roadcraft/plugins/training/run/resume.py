@@ -18,7 +18,8 @@ from torch import Tensor
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.files import digest_of
 from roadcraft.core.optimizer_groups import groups_from_text
-from roadcraft.planners.learned.checkpoint import json_text, read_tensors, write_tensors, write_text
+from roadcraft.planners.learned.checkpoint import read_tensors
+from roadcraft.planners.learned.checkpoint_writing import json_text, write_tensors, write_text
 from roadcraft.plugins.training.run.distributed import full_state_dict, shard_like
 
 TENSORS, COUNTERS = "training.safetensors", "training.json"
