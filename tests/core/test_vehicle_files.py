@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from roadcraft.core import vehicle as vehicle_module
+from roadcraft.core.driving.motion import linear_single_track
 from roadcraft.core.vehicle import load_vehicle, vehicle_names
 from roadcraft.core.vehicle_geometry import length_of, static_loads
 
@@ -132,3 +133,31 @@ def test_one_unit_of_each_roll_group_gives_the_threshold(name: str) -> None:
 )
 def test_lengths_keep_their_envelope(name: str, longest: float) -> None:
     assert 0.93 * longest < length_of(load_vehicle(name)) <= longest + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "damping"),
+    [
+        ("us_daycab_53", (0.76, 0.70, 0.63)),
+        ("us_sleeper_53", (0.81, 0.75, 0.67)),
+        ("eu_4x2_13m6", (0.30, 0.26, 0.22)),
+        ("au_b_double", (0.50, 0.46, 0.40)),
+        ("se_a_double", (0.32, 0.29, 0.25)),
+        ("us_twins_28", (0.31, 0.28, 0.25)),
+        ("nordic_25m25", (0.32, 0.29, 0.25)),
+    ],
+)
+def test_loaded_trucks_damp_yaw_as_the_table_says(name: str, damping: tuple[float, ...]) -> None:
+    """At 80, 88 and 100 km/h, by masses, inertias and places of the files."""
+    vehicle = load_vehicle(name, load="loaded")
+    models = [linear_single_track.linear_single_track(vehicle, v / 3.6) for v in (80.0, 88.0, 100.0)]
+    assert [linear_single_track.least_damping(m) for m in models] == pytest.approx(damping, abs=0.0051)
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+def test_every_load_drives_straight_and_stands_on_all_axles(name: str) -> None:
+    for load in load_vehicle(name).loads:
+        vehicle = load_vehicle(name, load=load)
+        assert tonnes(name, load) == pytest.approx(linear_single_track.static_loads(vehicle) / 9810.0, rel=1e-12)
+        model = linear_single_track.linear_single_track(vehicle, 25.0)
+        assert linear_single_track.least_damping(model) > 0.2
