@@ -64,9 +64,22 @@ def test_a_file_of_ones_own_is_shown_and_drawn(tmp_path: Path) -> None:
     )
     done = roadcraft("vehicles", file, "--svg", picture)
     assert done.returncode == 0, done.stderr
-    assert "van: " in done.stdout
+    assert done.stdout.startswith("van\n")
     assert f"wrote {picture}" in done.stdout
     assert ElementTree.fromstring(picture.read_text()).tag == f"{SVG}svg"
+
+
+def test_a_vehicle_without_any_steady_circle_is_told(tmp_path: Path) -> None:
+    trailer = "  - {front_m: 99, rear_m: 9, width_m: 2, height_m: 3, wheel_base_m: 98, kind: semitrailer}\n"
+    file, picture = tmp_path / "long.yaml", tmp_path / "long.svg"
+    file.write_text(
+        "units:\n  - {front_m: 5, rear_m: 1, width_m: 2, height_m: 3, wheel_base_m: 4}\n" + 5 * trailer +
+        "max_steering_rad: 0.6\naccel_lag_s: 0.2\nsteering_lag_s: 0.1\n"
+    )  # fmt: skip
+    done = roadcraft("vehicles", file, "--svg", picture)
+    assert done.returncode == 0, done.stderr
+    assert "a trailer folds: there is no steady circle" in done.stdout
+    assert "outer radius" not in done.stdout + picture.read_text()
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def _print_vehicle(row: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(f"{row['name']}: {row['summary']}", markup=False, highlight=False)
+    console.print(": ".join(filter(None, (row["name"], row["summary"]))), markup=False, highlight=False)
     console.print(
         f"{row['length_m']:.2f} m long; lengths in m, axles and hitches ahead of the unit's reference\n",
         highlight=False,

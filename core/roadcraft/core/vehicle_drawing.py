@@ -106,12 +106,13 @@ def draw_vehicle(vehicle: Vehicle) -> str:
     _circle_view(vehicle, lines, panels)
     _turn_view(vehicle, lines, panels)
     height = panels + _PANEL + 40.0
+    summary = f"{vehicle.summary}. " if vehicle.summary else ""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {height:.0f}" role="img">'
-        f"<title>{escape(vehicle.name)}: {escape(vehicle.summary)}</title><style>{_STYLE}</style>"
+        f"<title>{escape(vehicle.name)}</title><style>{_STYLE}</style>"
         f'<rect width="{_WIDTH:.0f}" height="{height:.0f}" fill="#ffffff"/>'
         f'<text class="title" x="{_MARGIN:.0f}" y="30">{escape(vehicle.name)}</text>'
-        f'<text class="note" x="{_MARGIN:.0f}" y="48">{escape(vehicle.summary)}. Lengths in meters.</text>'
+        f'<text class="note" x="{_MARGIN:.0f}" y="48">{escape(summary)}Lengths in meters.</text>'
     )
     return "\n".join([head, *lines, "</svg>\n"])
 

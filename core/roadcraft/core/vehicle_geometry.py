@@ -67,7 +67,8 @@ class SweptPath(NamedTuple):
     poses: F64
     """(T, n, 3) x, y, heading of each unit's axle."""
     swept_width_m: float
-    """Largest length, along a normal of the steered axle's path, of the area that the units sweep."""
+    """Largest length, along a normal of the steered axle's path, of the area that the units sweep, as far as the arc's
+    center."""
     at_m: float
     """Where that is, from the arc's start along the path."""
     widest: F64
