@@ -31,7 +31,7 @@ class RoadState(NamedTuple):
     grade: F64
     """(B,) float64: rise over run in the ego's direction, uphill positive."""
     bank: F64
-    """(B,) float64: rise over run to the left, positive where the road's left side is higher."""
+    """(B,) float64: slope across the road, positive where its left side is the lower one."""
     friction: F64
     """(B,) float64: coefficient between tire and road."""
     wind_mps: F64

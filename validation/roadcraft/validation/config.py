@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from roadcraft.core.config import path_field
 from roadcraft.core.driving.motion.lqr_config import LqrConfig as LqrConfig
+from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig as TruckLqrConfig
 from roadcraft.core.errors import DataError
 from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
 from roadcraft.core.rules import Range, Suggestions, check
@@ -43,6 +44,11 @@ class KinematicChainConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True)
+class DynamicChainConfig:
+    """No settings of its own: masses, tires, engine and brakes come from the vehicle file."""
 
 
 @dataclass(frozen=True)

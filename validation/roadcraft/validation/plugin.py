@@ -32,6 +32,20 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{simulation}.kinematic_chain:KinematicChain",
         ),
         PluginSpec(
+            "tracker",
+            "truck_lqr",
+            "Linear-quadratic tracker of articulated and heavy vehicles, forward and in reverse",
+            f"{configs}:TruckLqrConfig",
+            f"{simulation}.truck_lqr:TruckLqr",
+        ),
+        PluginSpec(
+            "vehicle_model",
+            "dynamic_chain",
+            "Heavy vehicles with masses: lags, slipping tires, swinging trailers, roll, brake heat",
+            f"{configs}:DynamicChainConfig",
+            f"{simulation}.dynamic_chain:DynamicChain",
+        ),
+        PluginSpec(
             "agents",
             "log",
             "All objects follow the log",

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.config import fill
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.rollout import PlanLog, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import ScenarioRow
-from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.core.vehicle import Vehicle
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter
 
@@ -77,8 +78,6 @@ def read_rollout(store: Store | str | Path, token: str, source: ScenarioSource |
         raise DataError(f"drive {token!r} is not a rollout", where=str(store.path))
     extra, row = store.extra(token), store.rows(token)[0]
     plans = PlanLog(extra["plans.step"], extra["plans.offsets"], extra["plans.time_us"], extra["plans.states"])
-    vehicle = dict(own["vehicle"])
-    vehicle["units"] = tuple(RigidUnit(**u) for u in vehicle["units"])
     scenario = _driven(store, token, row, own["logged"]) if source is None else _logged(source, row, own["logged"])
     return Rollout(
         scenario,
@@ -86,7 +85,7 @@ def read_rollout(store: Store | str | Path, token: str, source: ScenarioSource |
         plans,
         tuple(own["channel_names"]),
         np.asarray(extra["channels"]),
-        Vehicle(**vehicle),
+        fill(Vehicle, own["vehicle"], str(store.path)),
     )
 
 

@@ -91,7 +91,7 @@ def _check_vehicle(config: ScoreConfig) -> None:
     ):
         raise ConfigError(
             f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another "
-            "simulation.vehicle_model, as kinematic_chain"
+            "simulation.vehicle_model, as dynamic_chain with simulation.tracker=truck_lqr"
         )
 
 

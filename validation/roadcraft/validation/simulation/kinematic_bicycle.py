@@ -22,6 +22,6 @@ class KinematicBicycle(VehicleModel):
         if len(vehicle.units) > 1:
             raise ConfigError(
                 f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose "
-                "another simulation.vehicle_model, as kinematic_chain"
+                "another simulation.vehicle_model, as dynamic_chain"
             )
         return step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle)), joints

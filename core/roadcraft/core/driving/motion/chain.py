@@ -179,7 +179,7 @@ def advance_rolling(ego, joints, controls, dt, model, steps=2):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _pull(old, new, joints, chain):  # type: ignore[no-untyped-def]
+def pull_on(old, new, joints, chain):  # type: ignore[no-untyped-def]
     """The joints of one vehicle, in place, as unit 0 goes straight from one pose (3,) to another."""
     ahead = chain.hitch[0]
     before, after = old[2], new[2]
@@ -223,6 +223,6 @@ def pull_joints(poses, joints, chain, steps=1):  # type: ignore[no-untyped-def]
                 new[0] = a[0] + c * (z[0] - a[0]) - s * (z[1] - a[1])
                 new[1] = a[1] + s * (z[0] - a[0]) + c * (z[1] - a[1])
                 new[2] = a[2] + f * turn
-                _pull(old, new, now, chain)
+                pull_on(old, new, now, chain)
                 old[:] = new
     return out

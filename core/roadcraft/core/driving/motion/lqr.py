@@ -69,7 +69,7 @@ def speed_factors(m, dt, jerk_penalty, pdm=False):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def _fit_speed(along, factors, dt, m, v):  # type: ignore[no-untyped-def]
+def fit_speed(along, factors, dt, m, v):  # type: ignore[no-untyped-def]
     for k in range(m):
         r = dt * along[k]
         if k >= 1:
@@ -87,7 +87,7 @@ def _fit_speed(along, factors, dt, m, v):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fit_curvature(turn, v, dt, rate_penalty, m, s, kappa):  # type: ignore[no-untyped-def]
+def fit_curvature(turn, v, dt, rate_penalty, m, s, kappa):  # type: ignore[no-untyped-def]
     w = rate_penalty / (dt * dt)
     for k in range(m):
         g = v[k] * dt
@@ -105,7 +105,7 @@ def _fit_curvature(turn, v, dt, rate_penalty, m, s, kappa):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _interp(x, xp, fp, n):  # type: ignore[no-untyped-def]
+def interpolated(x, xp, fp, n):  # type: ignore[no-untyped-def]
     """numpy.interp of one value over the first n knots, rounding included."""
     if x <= xp[0]:
         return fp[0]
@@ -118,7 +118,7 @@ def _interp(x, xp, fp, n):  # type: ignore[no-untyped-def]
 
 
 @small_njit
-def _sample(times, states, headings, i, t):  # type: ignore[no-untyped-def]
+def sample_plan(times, states, headings, i, t):  # type: ignore[no-untyped-def]
     """x, y, wrapped heading at time t between knots i and i + 1 of a plan."""
     x, y, h = pose_between(times, states, headings, i, t)
     return x, y, wrap(h)
@@ -151,13 +151,13 @@ def _steer(lateral, heading, steering, speed, accel, kappa, wheel_base, gains): 
 
 
 @njit(cache=True, nogil=True)
-def _accelerate(speed, reference, gains):  # type: ignore[no-untyped-def]
+def accelerate(speed, reference, gains):  # type: ignore[no-untyped-def]
     reach = gains.horizon * gains.interval_s
     return -1.0 / (reach * gains.q_speed * reach + gains.r_accel) * reach * gains.q_speed * (speed - reference)
 
 
 @njit(cache=True, nogil=True)
-def _resampled(t0, t1, tick):  # type: ignore[no-untyped-def]
+def resampled(t0, t1, tick):  # type: ignore[no-untyped-def]
     """Number of poses of a plan from t0 to t1 (inclusive) resampled every ``tick`` microseconds."""
     return (t1 - t0) // tick + 1
 
@@ -171,42 +171,42 @@ def _track_one(ego, now, plan, wheel_base, gains, factors, scratch, out):  # typ
     dt = gains.interval_s
     headings, along, turn, v, s, profile, seconds = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     unwrap(states[:n, 2], n, headings)
-    m = _resampled(times[0], times[n - 1], tick) - 1
+    m = resampled(times[0], times[n - 1], tick) - 1
     j = 1
-    px, py, ph = _sample(times, states, headings, np.int64(0), times[0])
+    px, py, ph = sample_plan(times, states, headings, np.int64(0), times[0])
     c, sn = cos(ph), sin(ph)
     for k in range(m):
         t = times[0] + (k + 1) * tick
         while times[j] < t:
             j += 1
-        x, y, h = _sample(times, states, headings, j - 1, t)
+        x, y, h = sample_plan(times, states, headings, j - 1, t)
         along[k] = c * (x - px) + sn * (y - py)
         turn[k] = wrap(h - ph)
         seconds[k] = (t - tick) / 1e6
         if h != ph:  # straight on, which most plans are
             c, sn = cos(h), sin(h)
         px, py, ph = x, y, h
-    _fit_speed(along, factors, dt, m, v)
-    _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
+    fit_speed(along, factors, dt, m, v)
+    fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
 
     j = 1
     while j < n - 1 and times[j] < now:
         j += 1
-    rx, ry, rh = _sample(times, states, headings, j - 1, now)
+    rx, ry, rh = sample_plan(times, states, headings, j - 1, now)
     lateral = -(ego[0] - rx) * sin(rh) + (ego[1] - ry) * cos(rh)
     heading = wrap(ego[2] - rh)
     # Seconds at 1e9 resolve 2.4e-7 s, and the reference takes now as us * 1e-6 but the knots as us / 1e6: the
     # look-ahead falls beside a knot now and
     # then, which moves the reference speed by 1e-6 m/s. Its rounding is kept.
     clock = now * 1e-6
-    reference = _interp(clock + gains.horizon * dt, seconds, v, m)
+    reference = interpolated(clock + gains.horizon * dt, seconds, v, m)
     if reference <= gains.stop_speed and ego[3] <= gains.stop_speed:
         out[0] = -gains.stop_gain * (ego[3] - reference)
         out[1] = 0.0
         return
     for k in range(gains.horizon):
-        kappa[k] = _interp(clock + k * dt, seconds, profile, m)
-    out[0] = _accelerate(ego[3], reference, gains)
+        kappa[k] = interpolated(clock + k * dt, seconds, profile, m)
+    out[0] = accelerate(ego[3], reference, gains)
     out[1] = _steer(lateral, heading, ego[7], ego[3], out[0], kappa, wheel_base, gains)
 
 
@@ -216,12 +216,12 @@ def _track(ego, now_us, plan_time_us, plan_states, length, wheel_base, gains):  
     out = np.empty((len(ego), 2))
     most = 1
     for b in range(len(ego)):
-        most = max(most, _resampled(plan_time_us[b, 0], plan_time_us[b, length[b] - 1], tick))
+        most = max(most, resampled(plan_time_us[b, 0], plan_time_us[b, length[b] - 1], tick))
     work = np.empty((7, max(most, plan_time_us.shape[1])))
     kappa = np.empty(gains.horizon)
     factors = np.empty((0, 3))
     for b in range(len(ego)):
-        m = _resampled(plan_time_us[b, 0], plan_time_us[b, length[b] - 1], tick) - 1
+        m = resampled(plan_time_us[b, 0], plan_time_us[b, length[b] - 1], tick) - 1
         if m < 1:
             out[b] = np.nan
             continue
@@ -264,8 +264,8 @@ def _follow(ego, pose, motion, gains, factors, work, states, facing):  # type: i
         cosine[k], sine[k] = cos(h), sin(h)
         along[k] = cosine[k] * (pose[k + 1, 0] - pose[k, 0]) + sine[k] * (pose[k + 1, 1] - pose[k, 1])
         turn[k] = normalize(pose[k + 1, 2] - h)
-    _fit_speed(along, factors, dt, m, v)
-    _fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
+    fit_speed(along, factors, dt, m, v)
+    fit_curvature(turn, v, dt, gains.curvature_rate_penalty, m, s, profile)
     for c in range(10):
         states[0, c] = ego[c]
     facing[0, 0], facing[0, 1], tangent = cos(ego[2]), sin(ego[2]), tan(ego[7])
@@ -280,7 +280,7 @@ def _follow(ego, pose, motion, gains, factors, work, states, facing):  # type: i
         else:
             for k in range(gains.horizon):
                 kappa[k] = profile[min(i + k, last)]
-            accel = _accelerate(now[3], v[last], gains)
+            accel = accelerate(now[3], v[last], gains)
             rate = _steer(lateral, heading, now[7], now[3], accel, kappa, motion[0], gains)
         turned, then = (facing[i, 0], facing[i, 1], tangent), states[i + 1]
         tangent = advance_turned(now, turned, (accel, rate), dt, motion, then)
