@@ -43,7 +43,7 @@ def roadcraft_plugins() -> list[PluginSpec]:
             "dynamic_chain",
             "Heavy vehicles with masses: lags, slipping tires, swinging trailers, roll, brake heat",
             f"{configs}:DynamicChainConfig",
-            f"{simulation}.dynamic_chain:DynamicChain",
+            f"{simulation}.dynamic_chain:DynamicChainModel",
         ),
         PluginSpec(
             "agents",

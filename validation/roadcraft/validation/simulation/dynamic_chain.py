@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.dynamic_chain import (
-    DynamicChain as Chain,
+    DynamicChain,
     advance_dynamic,
     dynamic_chain_of,
     motion_columns,
@@ -21,7 +21,7 @@ from roadcraft.validation.config import DynamicChainConfig
 from roadcraft.validation.simulation.joints import bounded
 
 
-class DynamicChain(VehicleModel):
+class DynamicChainModel(VehicleModel):
     """Steering, engine and brakes that lag, tires that slip on a friction circle, trailers, roll and hot brakes. It
     feels the road's grade, bank and friction, and the wind. Raises ConfigError for a vehicle without masses."""
 
@@ -51,5 +51,5 @@ class DynamicChain(VehicleModel):
 
 
 @lru_cache(maxsize=64)
-def _chain(vehicle: Vehicle) -> Chain:
+def _chain(vehicle: Vehicle) -> DynamicChain:
     return dynamic_chain_of(vehicle)

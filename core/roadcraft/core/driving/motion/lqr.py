@@ -33,7 +33,7 @@ INITIAL_CURVATURE_PENALTY = 1e-10
 
 Gains: Any = namedtuple("Gains", [f.name for f in fields(LqrConfig)])  # type: ignore[misc]
 """The values of an :class:`LqrConfig` as kernels take them."""
-NUPLAN = Gains(*astuple(LqrConfig()))
+NUPLAN: Any = Gains(*astuple(LqrConfig()))
 
 
 @njit(cache=True, nogil=True)
