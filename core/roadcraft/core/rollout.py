@@ -15,6 +15,13 @@ from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.vehicle import Vehicle
 
 
+def _rows_of(offsets: I64, frames: I64) -> tuple[I64, I64]:
+    """Of some frames of a ragged table, in their order: offsets of the new table, and which rows it takes."""
+    lengths = np.diff(offsets)[frames]
+    new = offsets_of(lengths)
+    return new, np.arange(new[-1]) + np.repeat(offsets[:-1][frames] - new[:-1], lengths)
+
+
 @dataclass(frozen=True)
 class Objects:
     """Objects of M frames (or scenarios), ragged: rows of frame m are ``offsets[m]:offsets[m + 1]``."""
@@ -43,9 +50,7 @@ class Objects:
 
     def select(self, frames: I64) -> Objects:
         """The given frames, in the given order, as a new ragged batch."""
-        lengths = np.diff(self.offsets)[frames]
-        offsets = offsets_of(lengths)
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][frames] - offsets[:-1], lengths)
+        offsets, rows = _rows_of(self.offsets, frames)
         return Objects(
             offsets,
             self.id[rows],
@@ -74,9 +79,7 @@ class Lights:
 
     def select(self, rows: I64) -> Lights:
         """The lights of the given scenarios, in the given order, as a new ragged batch."""
-        parts = [np.arange(self.offsets[b], self.offsets[b + 1]) for b in rows]
-        index = np.concatenate(parts) if parts else np.zeros(0, np.int64)
-        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+        offsets, index = _rows_of(self.offsets, rows)
         return Lights(offsets, self.lane[index], self.state[index])
 
 

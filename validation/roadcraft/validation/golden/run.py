@@ -58,14 +58,6 @@ class Report:
         """Whether everything was compared and lies within its tolerance."""
         return not self.errors and not self.different
 
-    def by_quantity(self) -> dict[tuple[str, str], tuple[int, int, float]]:
-        """Compared, equal and largest difference by part and quantity over all drives."""
-        table: dict[tuple[str, str], tuple[int, int, float]] = {}
-        for r in self.rows:
-            compared, equal, worst = table.get((r.part, r.quantity), (0, 0, 0.0))
-            table[r.part, r.quantity] = (compared + r.compared, equal + r.equal, max(worst, r.worst))
-        return table
-
 
 def conformance(
     folder: Path | str,

@@ -31,7 +31,6 @@ class Road:
     limit: float
     forward: list[int]
     backward: list[int]
-    forward_lanes: list[list[int]]
 
     def offset(self, lane: int) -> float:
         """Of the middle of a forward lane."""
@@ -78,10 +77,8 @@ def lay_out_road(  # noqa: PLR0913 (settings, by keyword)
     if parking:
         _kerbside(scene, chain, profile)
     scene.find_routes()
-    road = Road(
-        chain, profile, limit, [scene.path_from(x) for x in f[0]], [scene.path_from(x) for x in b[0]] if b else [], f
-    )
-    return road
+    backward = [scene.path_from(x) for x in b[0]] if b else []
+    return Road(chain, profile, limit, [scene.path_from(x) for x in f[0]], backward)
 
 
 def _kerbside(scene: SyntheticScene, chain: Chain, profile: Profile) -> None:
