@@ -327,12 +327,12 @@ def _find_lead(
             gap = -1.0
         for k in range(parts if red_near[c] else 1):
             if gap >= -MARGIN:
-                gap = min(gap, ring_separation(points, rings, r0, r1, ends[k], 4, reach[k]))
+                gap = min(gap, ring_separation(points, rings, r0, r1, ends[k], BOX, reach[k]))
         if abs(gap) <= MARGIN:
             return False, _NONE, 0.0
         if gap < 0.0:
             hit[hits] = objects + c
-            far[hits] = ring_distance(points, rings, r0, r1, edges, 4, reach[0], best + 2.0 * TIE)
+            far[hits] = ring_distance(points, rings, r0, r1, edges, BOX, reach[0], best + 2.0 * TIE)
             ring = points[rings[r0] : rings[r0 + 1], 1]
             middle[hits] = 0.5 * (ring.min() + ring.max())
             best, hits = min(best, far[hits]), hits + 1

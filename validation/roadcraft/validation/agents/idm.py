@@ -39,22 +39,30 @@ from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
-from roadcraft.validation.agents.idm_step import StepInput, Turns, step_agents
+from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
 from roadcraft.validation.agents.objects import shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
 
 
 class IdmBatch(NamedTuple):
-    """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); the
-    most objects that an agent may meet; who adds to the store of rails, which all states since ``start`` share, holds
-    ``adding``."""
+    """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); who
+    moves agents, adding to the store of rails and writing to ``turns``, which all states since ``start`` share, holds
+    ``moving``."""
 
     world: World
     maps: tuple[MapData, ...]
     exact: I64
-    most: int
-    adding: Lock
+    turns: Turns
+    moving: Lock
+
+
+class _Part(NamedTuple):
+    """One scenario of a batch that is yet to be joined."""
+
+    world: World
+    map: MapData
+    exact: I64
 
 
 class IdmAgentsState(NamedTuple):
@@ -113,16 +121,16 @@ class IdmAgents(AgentPolicy):
         ego = boxes[:, :4].copy()
         ego[:, 3] = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
         last = np.diff(batch.world.constants.frame_low) - 3
-        if (iteration < 0).any() or (iteration > last).any():
+        if ((iteration < 0) | (iteration > last)).any():
             raise IndexError(
                 f"iterations {iteration.tolist()} have no next one; the last that have are {last.tolist()}"
             )
         moment = StepInput(iteration, ego, corners(boxes), box_capsules(boxes))
-        with batch.adding:
+        with batch.moving:
             after = self._step(batch, moment)
         return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
 
-    def _start(self, scenario: Scenario, vehicle: Vehicle) -> IdmBatch:
+    def _start(self, scenario: Scenario, vehicle: Vehicle) -> _Part:
         drive = scenario.drive
         roads = roads_of([scenario.map])
         replayed = logged_objects(scenario, self._kinds)
@@ -168,32 +176,25 @@ class IdmAgents(AgentPolicy):
             scenario.map.lane_rows(lights.lane[rows]),
             lights.state[rows],
         )
-        return IdmBatch(
-            World(placed.agents, placed.rails, constants, roads), (scenario.map,), np.zeros(1, np.int64), 0, Lock()
-        )
+        return _Part(World(placed.agents, placed.rails, constants, roads), scenario.map, np.zeros(1, np.int64))
 
     def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
-        world, b = batch.world._replace(agents=copy_agents(batch.world.agents)), len(batch.maps)
+        world, turns = batch.world._replace(agents=copy_agents(batch.world.agents)), batch.turns
         exact = batch.exact.copy()
-        turns = Turns(
-            np.full(b, BEGINS),
-            np.zeros(b, np.int64),
-            np.zeros(b, np.int64),
-            np.zeros(b),
-            np.empty((b, batch.most), np.int64),
-            np.empty((b, batch.most)),
-            np.zeros(b, np.int64),
-        )
+        turns.status.fill(BEGINS)
         while step_agents(world, moment, self._params, turns):
-            if (turns.status == WANTS_ROOM).any():
+            room, sweep = (turns.status == WANTS_ROOM).any(), (turns.status == WANTS_SWEEP).any()
+            if room:
                 world = _with_room(world, len(world.rails.progress))
-            if (turns.status == WANTS_SWEEP).any():
+            if sweep:
                 world = world._replace(agents=widen_feet(world.agents, 2 * world.agents.foot_points.shape[1]))
+            if room or sweep:
+                turns = turns._replace(memory=memory_of(world, turns.candidates.shape[1]))
             stopped = np.flatnonzero(turns.status == UNCLEAR)
             if len(stopped):
                 exact_leads(world, moment, turns, stopped)
                 exact[stopped] += 1
-        return batch._replace(world=world, exact=exact)
+        return batch._replace(world=world, exact=exact, turns=turns)
 
 
 def _states(batch: IdmBatch) -> list[Any]:
@@ -208,23 +209,23 @@ def _batch_of(states: Sequence[IdmAgentsState]) -> IdmBatch:
     return _joined([_alone(s.batch, s.b) for s in states])
 
 
-def _alone(batch: IdmBatch, b: int) -> IdmBatch:
-    """Scenario ``b`` of a batch as a batch of its own; its rails stay where they are."""
+def _alone(batch: IdmBatch, b: int) -> _Part:
+    """Scenario ``b`` of a batch on its own; its rails stay where they are."""
     world = batch.world
     agents = agents_of(world.agents, *world.constants.agent_low[b : b + 2])
     world = World(agents, world.rails, constants_of(world.constants, b), roads_of([batch.maps[b]]))
-    return IdmBatch(world, batch.maps[b : b + 1], batch.exact[b : b + 1], 0, batch.adding)
+    return _Part(world, batch.maps[b], batch.exact[b : b + 1])
 
 
-def _joined(parts: Sequence[IdmBatch]) -> IdmBatch:
-    """Several batches as one."""
-    maps = tuple(m for p in parts for m in p.maps)
+def _joined(parts: Sequence[_Part]) -> IdmBatch:
+    """Several scenarios as one batch."""
+    maps = tuple(p.map for p in parts)
     rails = new_rails(2 * sum(_taken(p.world.agents) for p in parts))
     agents = join_agents([_moved(p.world, rails) for p in parts])
     constants = join_constants([p.world.constants for p in parts])
     world = World(agents, rails, constants, roads_of(maps))
     most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + 1 + MAX_STOPS
-    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), most, Lock())
+    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), new_turns(world, len(maps), most), Lock())
 
 
 def _with_room(world: World, more: int) -> World:

@@ -8,6 +8,7 @@ that GEOS cuts in its own way, the answer is UNCLEAR and ``idm_exact`` decides.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from roadcraft.core.arrays import F64, I64
@@ -212,11 +213,23 @@ def _red_stops(world: World, scene: Scene, a: int, found: Candidates, n: int) ->
 
 @small_njit
 def _way_folded(way: Way, rest: F64) -> bool:
-    count = way.count - way.segment
-    for i in range(count):
-        rest[i, 0], rest[i, 1] = way.points[way.segment + i, 0], way.points[way.segment + i, 1]
+    """Whether an end of the way is folded: ``rest`` takes as much of both ends as ``unfolded_span`` looks at."""
+    points, enough, n, along, i = way.points, 4.0 * way.half_width, 1, 0.0, way.segment + 1
     rest[0, 0], rest[0, 1] = way.head[0, 0], way.head[0, 1]
-    return folded_ends(rest, count, way.half_width)
+    while i < way.count and (along <= enough or n < 3):
+        rest[n, 0], rest[n, 1] = points[i, 0], points[i, 1]
+        dx, dy = rest[n, 0] - rest[n - 1, 0], rest[n, 1] - rest[n - 1, 1]
+        along += math.sqrt(dx * dx + dy * dy)
+        n, i = n + 1, i + 1
+    along, first = 0.0, way.count - 1
+    while first > i and (along <= enough or way.count - first < 3):
+        dx, dy = points[first - 1, 0] - points[first, 0], points[first - 1, 1] - points[first, 1]
+        along += math.sqrt(dx * dx + dy * dy)
+        first -= 1
+    for k in range(max(first, i), way.count):
+        rest[n, 0], rest[n, 1] = points[k, 0], points[k, 1]
+        n += 1
+    return folded_ends(rest, n, way.half_width)
 
 
 @inlined_njit

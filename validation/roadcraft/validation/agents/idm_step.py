@@ -70,6 +70,14 @@ class Turns(NamedTuple):
     candidates: I64
     bounds: F64
     count: I64
+    memory: tuple[Candidates, WayScratch]
+
+
+def new_turns(world: World, scenarios: int, most: int) -> Turns:
+    """Turns of B ``scenarios`` where an agent may meet ``most`` objects; its ``status`` is yet to be set."""
+    counts = [np.zeros(scenarios, np.int64) for _ in range(4)]
+    candidates, bounds = np.zeros((scenarios, most), np.int64), np.zeros((scenarios, most))
+    return Turns(*counts[:3], np.zeros(scenarios), candidates, bounds, counts[3], memory_of(world, most))
 
 
 def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
@@ -92,17 +100,11 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
     )
 
 
+@small_njit
 def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: Turns) -> int:
     """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
     ``params.radius`` leave for good. Returns how many scenarios are not done."""
-    return _step_batch(world, moment, params, turns, memory_of(world, turns.candidates.shape[1]))
-
-
-@small_njit
-def _step_batch(
-    world: World, moment: StepInput, params: IdmAgentParams, turns: Turns, memory: tuple[Candidates, WayScratch]
-) -> int:
-    found, scratch = memory
+    found, scratch = turns.memory
     constants, left = world.constants, 0
     for b in range(len(turns.status)):
         if turns.status[b] == DONE:

@@ -20,17 +20,18 @@ def shown(agents: AgentBatch, constants: Constants, iteration: I64) -> Objects:
     room = len(agents.alive) + int((constants.object_low[frame + 1] - constants.object_low[frame]).sum())
     out = room_for_objects(np.zeros(len(iteration) + 1, np.int64), room)
     columns = out.offsets, out.id, out.kind, out.vehicle, out.unit, out.box, out.velocity
-    n = _write(agents, constants, frame, columns)
+    n = _write((agents.alive, agents.pose, agents.speed), constants, frame, columns)
     return out if n == room else Objects(columns[0], *(c[:n] for c in columns[1:]))
 
 
 @njit(cache=True, nogil=True)
-def _write(agents, constants, frame, columns):  # type: ignore[no-untyped-def]
+def _write(driven, constants, frame, columns):  # type: ignore[no-untyped-def]
+    alive, pose, speeds = driven
     offsets, id, kind, vehicle, unit, box, velocity = columns
     n = 0
     for b in range(len(frame)):
         for a in range(constants.agent_low[b], constants.agent_low[b + 1]):
-            if not agents.alive[a]:
+            if not alive[a]:
                 continue
             id[n], kind[n], vehicle[n], unit[n] = (
                 constants.id[a],
@@ -38,8 +39,8 @@ def _write(agents, constants, frame, columns):  # type: ignore[no-untyped-def]
                 constants.vehicle[a],
                 constants.unit[a],
             )
-            heading, speed = agents.pose[a, 2], agents.speed[a]
-            box[n, 0], box[n, 1], box[n, 2] = agents.pose[a, 0], agents.pose[a, 1], heading
+            heading, speed = pose[a, 2], speeds[a]
+            box[n, 0], box[n, 1], box[n, 2] = pose[a, 0], pose[a, 1], heading
             box[n, 3], box[n, 4] = constants.size[a, 0], constants.size[a, 1]
             velocity[n, 0], velocity[n, 1] = speed * math.cos(heading), speed * math.sin(heading)
             n += 1

@@ -16,7 +16,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
-from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece
+from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, one_chord, piece
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
@@ -102,6 +102,27 @@ def new_pieces() -> Pieces:
 
 
 @inlined_njit
+def _gap_along(points: F64, count: int, half_width: float, i: int, polygon: F64, vertices: int) -> float:
+    """How far a polygon (>= vertices, 2) lies before or behind segment i and the join after it, along the segment: a
+    lower bound of their distance."""
+    ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+    ux, uy = bx - ax, by - ay
+    length = math.sqrt(ux * ux + uy * uy)
+    if length == 0.0:
+        return 0.0
+    low, high = FAR, -FAR
+    for q in range(vertices):
+        t = ((polygon[q, 0] - ax) * ux + (polygon[q, 1] - ay) * uy) / length
+        low, high = min(low, t), max(high, t)
+    bulge = 0.0
+    if i + 2 < count:
+        vx, vy = points[i + 2, 0] - bx, points[i + 2, 1] - by
+        cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
+        bulge = half_width * abs(cross) / dot if one_chord(cross, dot) else half_width
+    return max(low - length - bulge, -high)
+
+
+@inlined_njit
 def _meet(
     corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_distance: bool, best: float, own: F64, around: F64
 ) -> float:
@@ -116,6 +137,8 @@ def _meet(
         for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
             around[0], around[1], around[2], around[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             if capsule_gap(around, bound) > best + slack:
+                continue
+            if true_distance and _gap_along(points, count, half_width, i, polygon, vertices) > best + MARGIN:
                 continue
             for k in (2 * i, 2 * i + 1):
                 n = piece(points, count, half_width, k, own)
