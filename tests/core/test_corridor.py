@@ -19,7 +19,14 @@ from roadcraft.core.driving.geometry.capsules import (
     corridor_capsules,
     footprint_capsule,
 )
-from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends, one_chord, piece, square_ends
+from roadcraft.core.driving.geometry.corridor import (
+    MAX_VERTICES,
+    exact_corridor,
+    folded_ends,
+    one_chord,
+    piece,
+    square_ends,
+)
 from roadcraft.core.driving.geometry.corridor_distance import (
     Corridor,
     bounds_of,
@@ -27,6 +34,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
     distance_of_corridors,
     distance_to_polygon,
     new_pieces,
+    polygon_distance,
     ring_distance,
     ring_separation,
     separation_from_polygon,
@@ -90,6 +98,31 @@ def test_two_corridors_meet_as_geos_says() -> None:
         assert (far == 0.0) == first.intersects(second) or max(far, apart) <= MARGIN
         if not (folded_ends(a, len(a), p) or folded_ends(b, len(b), q)):
             assert far == pytest.approx(apart, abs=1e-6)
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.05, 0.6, 2.0])
+def test_the_distance_of_a_corridor_is_the_least_of_its_pieces(bend: float) -> None:
+    """To the last bit: what is passed over is farther away."""
+    rng = np.random.default_rng(int(bend * 100))
+    piece_of = np.empty((MAX_VERTICES, 2))
+    for _ in range(150):
+        path, half = random_path(rng, int(rng.integers(2, 40)), bend), float(rng.uniform(0.3, 1.5))
+        if rng.random() < 0.3:
+            path[len(path) // 2] = path[len(path) // 2 - 1]
+        box = (*(path[rng.integers(len(path))] + rng.normal(0, 8, 2)), *rng.uniform([-3, 0.5, 0.5], [3, 8, 3]))
+        corners, bound, least = box_corners(*box), np.empty(5), FAR
+        box_capsule(*box, bound)
+        for k in range(2 * len(path) - 2):
+            n = piece(path, len(path), half, k, piece_of)
+            if n:
+                least = polygon_distance(piece_of, n, corners, 4, least)
+        way = Corridor(path, len(path), half, capsules_of(path, half))
+        reach = _least_of_vertices(path, corners)
+        assert distance_to_polygon(way, corners, 4, bound, FAR, PIECES) == min(least, reach)
+
+
+def _least_of_vertices(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(((a[:, None] - b) ** 2).sum(axis=2).min()))
 
 
 def test_square_caps_are_flat_caps_of_a_longer_path() -> None:

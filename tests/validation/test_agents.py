@@ -16,7 +16,7 @@ import shapely
 
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
-from roadcraft.core.driving.geometry.corridor import exact_corridor
+from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends
 from roadcraft.core.driving.geometry.corridor_distance import bounds_of
 from roadcraft.core.factory import create
 from roadcraft.core.scenario import LightState, ObjectKind, Scenario
@@ -26,9 +26,10 @@ from roadcraft.validation.agents import idm
 from roadcraft.validation.agents.agent_batch import BEGINS, DONE, EGO, FREE, STILL
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.idm_exact import exact_leads
-from roadcraft.validation.agents.idm_lead import Scene, World, find_lead
+from roadcraft.validation.agents.idm_lead import Scene, World, _way_folded, find_lead
 from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of
 from roadcraft.validation.agents.rails import room_of
+from roadcraft.validation.agents.way import Way
 
 PACIFICA = load_vehicle("pacifica")
 KEYS = np.zeros(0, np.uint64)
@@ -186,6 +187,25 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(gol
     assert agreed > 1000
     assert left_open < 0.1 * agreed
     assert exact > 100
+
+
+def test_the_ends_of_a_way_are_folded_as_those_of_its_whole_path() -> None:
+    """Whatever part of the path is looked at: short and long ones, with sharp bends and very short segments."""
+    rng, rest, folded = np.random.default_rng(5), np.empty((80, 2)), 0
+    for _ in range(2000):
+        count = int(rng.integers(2, 40))
+        heading = np.cumsum(rng.normal(0.0, rng.choice([0.01, 0.3, 1.0]), count))
+        step = rng.uniform(0.0, rng.choice([0.2, 1.0, 3.0]), (count, 1))
+        points = np.cumsum(np.c_[np.cos(heading), np.sin(heading)] * step, axis=0)
+        segment, head, unused = int(rng.integers(count - 1)), np.zeros((3, 2)), np.zeros((1, 5))
+        head[0] = points[segment] + rng.uniform(0.0, 1.0) * (points[segment + 1] - points[segment])
+        whole = np.concatenate([head[:1], points[segment + 1 :]])
+        half = float(rng.uniform(0.3, 1.5))
+        way = Way(points, count, segment, half, head, unused, np.zeros((1, 4)), np.zeros(4))
+        known = folded_ends(whole, len(whole), half)
+        assert _way_folded(way, rest) == known
+        folded += known
+    assert 200 < folded < 1800
 
 
 def test_results_do_not_depend_on_the_batch_and_states_are_never_changed(golden) -> None:
