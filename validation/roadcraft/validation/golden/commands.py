@@ -12,7 +12,10 @@ import typer
 def conformance(  # noqa: PLR0913 (the command's options)
     folder: Annotated[
         Path,
-        typer.Argument(help="Golden drives: a folder with drives/, logs/ and maps/.", metavar="GOLDEN_DIR"),
+        typer.Argument(
+            help="Golden drives: a folder with drives/, logs/ and maps/; or a folder of freight goldens.",
+            metavar="GOLDEN_DIR",
+        ),
     ],
     only: Annotated[
         str, typer.Option("--only", help="Only drives with this in their name; * and ? as in a shell.")
@@ -33,6 +36,9 @@ def conformance(  # noqa: PLR0913 (the command's options)
     then each drive again in our closed loop, and its metrics. Each drive is equal, explained by rounding, or DIFFERENT.
     Rounding explains what ends as in the reference when ego is moved by a nanometer or less; it is no fault unless
     --strict is given.
+
+    A folder of freight goldens (JSON files of format freight-golden-1) is recognized by its files: motion of
+    articulated vehicles, linear models, swept paths and closed forms, a line for every file and quantity.
 
     Example: roadcraft conformance golden/nuplan --only idm
 

@@ -11,6 +11,8 @@ import numpy as np
 from roadcraft.core.arrays import F64
 
 TOLERANCE = 1e-6
+FREIGHT = "freight"
+"""The part of articulated vehicles."""
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -19,9 +21,10 @@ class Comparison:
     """How many values are equal, the largest difference, and the first unequal pair in words, with its step where the
     quantity has steps.
 
-    part: ``metrics`` (ours on the reference's own drive), ``loop`` (our closed loop) or ``metrics of loop``; planner,
-    challenge: of the drive; group: what short tables call it; unequal: places of differing values; rounding: how many
-    of those only rounding decides.
+    part: ``metrics`` (ours on the reference's own drive), ``loop`` (our closed loop), ``metrics of loop`` or
+    ``freight`` (articulated vehicles; ``drive`` is then a file, ``planner`` its kind); planner, challenge: of the
+    drive; group: what short tables call it; unequal: places of differing values; rounding: how many of those only
+    rounding decides.
     """
 
     drive: str

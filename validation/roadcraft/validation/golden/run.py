@@ -19,6 +19,7 @@ from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.drives import CachedSource, DriveResult, compare_drive, compare_files
 from roadcraft.validation.golden.files import golden_files
+from roadcraft.validation.golden.freight.reading import freight_files
 from roadcraft.validation.golden.values import compare_run, missing_of
 from roadcraft.validation.golden.verdicts import Verdict, verdict_of
 
@@ -70,7 +71,8 @@ def conformance(
     workers: int = 0,
     progress: bool = False,
 ) -> Report:
-    """Compare all golden drives of ``folder`` (its ``drives``, with ``logs`` and ``maps`` beside them unless given).
+    """Compare all golden drives of ``folder`` (its ``drives``, with ``logs`` and ``maps`` beside them unless given), or
+    all golden files of articulated vehicles in it, for which ``only`` alone of what follows counts.
 
     source: reads the logs in this process alone; only: a pattern for the drives' names (``*`` and ``?``, or a part of
     the name); loop: drive them again too; workers: processes, 0 for one per core. Raises DataError where the folder
@@ -79,6 +81,9 @@ def conformance(
     root = Path(folder)
     if not root.is_dir():
         raise DataError("no such folder", where=str(root), remedy="a folder with drives/, logs/ and maps/")
+    freight = freight_files(root)
+    if freight:
+        return _freight(root, freight, only, progress)
     files = [f for f in golden_files(root) if _wanted(f, only)]
     if not files:
         raise DataError(f"no drive's name has {only!r}", where=str(root))
@@ -102,6 +107,30 @@ def conformance(
         first = report.errors[0] if report.errors else ("", "nothing could be compared")
         raise DataError(f"none of {len(files)} drives can be compared; {first[0]}: {first[1]}", where=str(root))
     return report
+
+
+def _freight(root: Path, files: Sequence[Path], only: str, progress: bool) -> Report:
+    """The report on golden files of articulated vehicles."""
+    from roadcraft.validation.golden.freight.run import compare_file, wanted
+    from roadcraft.validation.scoring.present import Bar
+
+    chosen = wanted(files, only)
+    if not chosen:
+        raise DataError(f"no file's name has {only!r}", where=str(root))
+    rows: list[Comparison] = []
+    errors: list[tuple[str, str]] = []
+    verdicts: list[Verdict] = []
+    with Bar(len(chosen), progress, "files") as bar:
+        for path in chosen:
+            found, wrong = compare_file(path)
+            own = list(found.found.values()) if found is not None else []
+            rows += own
+            errors += [(path.stem, e) for e in wrong]
+            verdicts.append(verdict_of(path.stem, own, (), wrong))
+            bar.add(1)
+    if not rows:
+        raise DataError(f"none of {len(chosen)} files can be compared; {errors[0][1]}", where=str(root))
+    return Report(tuple(rows), len(chosen), tuple(errors), (), tuple(verdicts))
 
 
 def _wanted(path: Path, only: str) -> bool:

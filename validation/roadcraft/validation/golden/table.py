@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from roadcraft.validation.golden.difference import Comparison
+from roadcraft.validation.golden.difference import FREIGHT, Comparison
 from roadcraft.validation.golden.repeat import REPEATED
 from roadcraft.validation.golden.run import Report
 from roadcraft.validation.golden.verdicts import DIFFERENT, EQUAL, NOT_COMPARED, ROUNDING, Verdict
@@ -21,6 +21,7 @@ PARTS = {
     "led": "One step of ours from each of the reference's own states",
     "loop": "Our own closed loop, step by step",
     "metrics of loop": "Our metrics on our own closed loop's drives",
+    FREIGHT: "Articulated vehicles: our motion and closed forms on the reference's own inputs",
 }
 _SCRIPTED = "scripted planners"
 _SHOWN = 20
@@ -36,7 +37,7 @@ def collapse(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     drives: dict[tuple[str, str, str], set[str]] = {}
     for r in rows:
-        planner = r.planner if r.planner in REPEATED else _SCRIPTED
+        planner = r.planner if r.planner in REPEATED or r.part == FREIGHT else _SCRIPTED
         key = (r.part, planner, r.group or r.quantity)
         drives.setdefault(key, set()).add(r.drive)
         line = found.setdefault(
@@ -61,7 +62,7 @@ def collapse(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
         if r.step is not None and not r.ok:
             line["first"] = r.step if line["first"] is None else min(line["first"], r.step)
     order = list(PARTS)
-    planners = [*REPEATED, _SCRIPTED]
+    planners = list(dict.fromkeys([*REPEATED, _SCRIPTED, *(line["planner"] for line in found.values())]))
     return sorted(found.values(), key=lambda d: (order.index(d["part"]), planners.index(d["planner"])))
 
 
@@ -75,7 +76,7 @@ def to_json(report: Report, every: bool = False) -> dict[str, Any]:
         "equal": report.equal,
         "rounding": report.rounding,
         "summary": [{**line, "largest": _finite(line["largest"])} for line in collapse(report.rows)],
-        "rows": [_row(r) for r in report.rows if every or r.equal < r.compared],
+        "rows": [_row(r) for r in report.rows if every or r.part == FREIGHT or r.equal < r.compared],
         "verdicts": [_verdict(v) for v in report.verdicts],
         "errors": [{"drive": d, "error": e} for d, e in report.errors],
         "notes": [{"drive": d, "note": n} for d, n in report.notes],
@@ -93,6 +94,7 @@ def _row(r: Comparison) -> dict[str, Any]:
         "rounding": r.rounding,
         "largest": _finite(r.worst),
         "tolerance": r.tolerance,
+        "ok": r.ok,
         "first": r.step,
         "example": r.example,
     }
@@ -109,11 +111,12 @@ def _finite(value: float) -> float | str:
 
 def print_report(report: Report, every: bool = False, console: Console | None = None) -> None:
     """One table per part; then what differs, what could not be compared and what is left out, a line each."""
-    console = console or _console(200 if every else 120)
+    freight = any(r.part == FREIGHT for r in report.rows)
+    console = console or _console(200 if every or freight else 120)
     for part, title in PARTS.items():
         rows = [r for r in report.rows if r.part == part]
         if rows:
-            console.print(_all_rows(title, rows) if every else _summary(title, collapse(rows)))
+            console.print(_all_rows(title, rows) if every or freight else _summary(title, collapse(rows)))
     _lines(console, "differs", [f"{r.drive}, {r.part}, {r.quantity}: {_what(r)}" for r in report.different], every)
     tied = [v for v in report.verdicts if v.answer == ROUNDING]
     _lines(console, "explained by rounding", [f"{v.drive}: {'; '.join(v.why)}" for v in tied], every)
@@ -121,11 +124,12 @@ def print_report(report: Report, every: bool = False, console: Console | None = 
     _lines(console, "note", [f"{d}: {n}" for d, n in report.notes], every)
     if every:
         _lines(console, "drive", [f"{v.drive}: {_ANSWERS[v.answer]}" for v in report.verdicts], every)
+    what = "files" if freight else "drives"
     counts = Counter(v.answer for v in report.verdicts)
     answers = [f"{counts[a]} {said}" for a, said in _ANSWERS.items() if counts[a] or a in (EQUAL, DIFFERENT)]
     tail = f", {report.rounding} where rounding decides" if report.rounding else ""
     console.print(
-        f"{report.drives} drives: {', '.join(answers)}; {report.equal} of {report.compared} values equal{tail}; "
+        f"{report.drives} {what}: {', '.join(answers)}; {report.equal} of {report.compared} values equal{tail}; "
         f"{len(report.errors)} problems",
         markup=False,
         highlight=False,
@@ -171,7 +175,10 @@ def _summary(title: str, lines: list[dict[str, Any]]) -> Table:
 
 
 def _all_rows(title: str, rows: list[Comparison]) -> Table:
-    table = _columns(Table(title=title, title_justify="left"), "drive", "quantity")
+    files = rows[0].part == FREIGHT
+    table = _columns(Table(title=title, title_justify="left"), "file" if files else "drive", "quantity")
+    if files:
+        table.add_column("answer")
     before = ""
     for r in rows:
         figures = _figures(
@@ -184,7 +191,8 @@ def _all_rows(title: str, rows: list[Comparison]) -> Table:
                 "first": r.step,
             }
         )
-        table.add_row(r.drive if r.drive != before else "", r.quantity, *figures)
+        answer = [_ANSWERS[EQUAL if r.ok else DIFFERENT]] if files else []
+        table.add_row(r.drive if r.drive != before else "", r.quantity, *figures, *answer)
         before = r.drive
     return table
 

@@ -199,7 +199,7 @@ class Pull(NamedTuple):
     """Speed m/s at which the engine, or the grip of the driven tires, is used up; 0 where the vehicle cannot start."""
 
 
-class Road(NamedTuple):
+class RoadGrip(NamedTuple):
     """A road to pull on."""
 
     grade: float = 0.0
@@ -208,7 +208,7 @@ class Road(NamedTuple):
     """Friction of the tires."""
 
 
-def traction(mass: float, drive_share: float, speed: float, engine: Powertrain, road: Road) -> Pull:
+def traction(mass: float, drive_share: float, speed: float, engine: Powertrain, road: RoadGrip) -> Pull:
     """Full power at a speed in m/s. mass kg; drive_share: share of the weight on driven axles. No launch limit."""
     angle, power = atan(road.grade), engine.driveline * engine.power_W
     grip = road.friction * drive_share * mass * GRAVITY_MPS2 * cos(angle)

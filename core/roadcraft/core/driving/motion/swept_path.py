@@ -17,7 +17,7 @@ STATION_M = 0.1
 """Distance between the normals on which widths are measured."""
 
 
-class SweptPath(NamedTuple):
+class SweptTurn(NamedTuple):
     """What a turn takes; lengths in m."""
 
     width: float
@@ -30,6 +30,10 @@ class SweptPath(NamedTuple):
     """(n,) how far each unit's rear right corner passes beyond the line of its right side before the turn."""
     max_joint: F64
     """(n - 1,) rad, either way."""
+    stations: F64
+    """(S,) places of the normals, along the path from the start of the arc."""
+    widths: F64
+    """(S,) widths on them."""
 
 
 @njit(cache=True, nogil=True)
@@ -56,8 +60,8 @@ def _from_path(x, y, radius, arc):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _cross(a, z, place, radius, most):  # type: ignore[no-untyped-def]
-    """``most``: least and largest place on a normal, ``place`` (3,), of what it crosses, with the segment a to z."""
-    c, s = cos(place[2]), sin(place[2])
+    """``most``: least and largest place on a normal, ``place`` (4,), of what it crosses, with the segment a to z."""
+    c, s = place[2], place[3]
     one = (a[0] - place[0]) * c + (a[1] - place[1]) * s
     two = (z[0] - place[0]) * c + (z[1] - place[1]) * s
     if one * two > 0.0 or one == two:
@@ -71,11 +75,11 @@ def _cross(a, z, place, radius, most):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _widen(old, new, places, radius, swept):  # type: ignore[no-untyped-def]
-    """Widen what is swept on each normal, places (S, 3), swept (S, 2), by a box that moves: its corners (4, 2) before
-    and after."""
+    """Widen what is swept on each normal, swept (S, 2), by a box that moves: its corners (4, 2) before and after.
+    places (S, 4): x, y, cosine and sine of the path's heading."""
     reach = hypot(new[0, 0] - new[2, 0], new[0, 1] - new[2, 1])
     for k in range(len(places)):
-        along = (new[0, 0] - places[k, 0]) * cos(places[k, 2]) + (new[0, 1] - places[k, 1]) * sin(places[k, 2])
+        along = (new[0, 0] - places[k, 0]) * places[k, 2] + (new[0, 1] - places[k, 1]) * places[k, 3]
         if abs(along) > reach:
             continue
         most = (swept[k, 0], swept[k, 1])
@@ -88,9 +92,10 @@ def _widen(old, new, places, radius, swept):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _sweep(chain, radius, arc, step, stations):  # type: ignore[no-untyped-def]
     n = len(chain.wheel_base)
-    places, swept = np.empty((len(stations), 3)), np.zeros((len(stations), 2))
+    places, swept = np.empty((len(stations), 4)), np.zeros((len(stations), 2))
     for k in range(len(stations)):
-        places[k] = _on_path(stations[k], radius, arc)
+        x, y, turned = _on_path(stations[k], radius, arc)
+        places[k, :] = (x, y, cos(turned), sin(turned))
     step = arc / ceil(arc / step)
     length = arc + chain.wheel_base.sum() + chain.front.max() + 5.0
     state, trial, rates, poses = np.zeros(2 + n), np.empty(2 + n), np.zeros((4, 2 + n)), np.empty((n, 3))
@@ -124,15 +129,12 @@ def _sweep(chain, radius, arc, step, stations):  # type: ignore[no-untyped-def]
     return swept[:, 1] - swept[:, 0], far, swing, bent
 
 
-def swept_path(
-    chain: ChainArrays, radius: float, angle: float, step: float = 0.05, stations: F64 | None = None
-) -> SweptPath:
+def swept_path(chain: ChainArrays, radius: float, angle: float, step: float = 0.05) -> SweptTurn:
     """The sweep of a left turn.
 
     chain: of :func:`roadcraft.core.driving.motion.chain.chain_of`; radius m of the arc, angle rad of it; step m of the
-    steered axle; stations (S,) m from the start of the arc, not negative, at which widths are measured, by default
-    every 0.1 m of the arc and as far behind it as the vehicle is long. Raises ConfigError for an arc that the steered
-    axle cannot follow.
+    steered axle. Widths are measured on the arc and as far behind it as the units' wheel bases are long. Raises
+    ConfigError for an arc that the steered axle cannot follow.
     """
     if not radius > chain.wheel_base[0] or not 0.0 < angle <= math.pi:
         raise ConfigError(
@@ -140,7 +142,7 @@ def swept_path(
             f"wheel base of {chain.wheel_base[0]} m, and the angle must lie within 0 .. pi"
         )
     arc = radius * angle
-    places = np.arange(0.0, arc + chain.wheel_base.sum(), STATION_M) if stations is None else stations
-    widths, far, swing, bent = _sweep(chain, radius, arc, step, places)
+    stations = np.arange(0.0, arc + chain.wheel_base.sum(), STATION_M)
+    widths, far, swing, bent = _sweep(chain, radius, arc, step, stations)
     k = int(np.argmax(widths))
-    return SweptPath(float(widths[k]), float(places[k]), float(far), swing, bent)
+    return SweptTurn(float(widths[k]), float(stations[k]), float(far), swing, bent, stations, widths)

@@ -1,0 +1,1 @@
+"""Comparison with golden numbers for articulated vehicles: motion, linear models, swept paths, closed forms."""
