@@ -3,6 +3,7 @@ readers and planners."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -148,3 +149,33 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
             out.add(drive.name, drive, map_data, rows)
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on PATH; on Debian: apt-get install chromium")
+    sync = pytest.importorskip("playwright.sync_api")
+    flags = ("gpu", "quic", "background-networking", "component-update", "sync")
+    with sync.sync_playwright() as p:
+        args = ["--no-sandbox", "--disable-gpu", *(f"--disable-{f}" for f in flags)]
+        browser = p.chromium.launch(executable_path=chromium, headless=True, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page at a width, with a link; fails the test where the page raises or asks the network."""
+    faults: list[str] = []
+
+    def go(page: Path, width: int = 1280, link: str = ""):
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        tab.on("pageerror", lambda e: faults.append(str(e)))
+        tab.on("request", lambda r: faults.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+        tab.goto(page.as_uri() + link)
+        return tab
+
+    yield go
+    assert not faults

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,36 +217,6 @@ def test_a_replay_tells_when_the_guard_interfered(runs):
     told = diagnostics_of(guarded, record)
     assert told["guard"] == {"guard_braked": [[3, 6], [9, 9]]}
     assert told["stats"].keys() == {m["name"] for m in record["metrics"] if m["stats"]}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on PATH; on Debian: apt-get install chromium")
-    sync = pytest.importorskip("playwright.sync_api")
-    flags = ("gpu", "quic", "background-networking", "component-update", "sync")
-    with sync.sync_playwright() as p:
-        args = ["--no-sandbox", "--disable-gpu", *(f"--disable-{f}" for f in flags)]
-        browser = p.chromium.launch(executable_path=chromium, headless=True, args=args)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens a page at a width, with a link; fails the test where the page raises or asks the network."""
-    faults: list[str] = []
-
-    def go(page: Path, width: int = 1280, link: str = ""):
-        tab = browser.new_page(viewport={"width": width, "height": 900})
-        tab.on("pageerror", lambda e: faults.append(str(e)))
-        tab.on("request", lambda r: faults.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
-        tab.goto(page.as_uri() + link)
-        return tab
-
-    yield go
-    assert not faults
 
 
 @pytest.mark.parametrize("width", [1280, 390])

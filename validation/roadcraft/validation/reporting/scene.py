@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.driving.motion.chain import chain_of, unit_poses
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Ego
@@ -74,8 +75,33 @@ def drive_layers(rollout: Rollout, origin: NDArray[np.float64]) -> dict[str, Any
         "accel": _scaled(ego[:, Ego.AX], 100),
         "steer": _scaled(ego[:, Ego.STEERING], 1e4),
         "size": [round(v, 3) for v in (body.axle_to_center_m, body.length_m, body.width_m)],
+        "units": _trailers(rollout, origin),
+        "truck": _truck_series(rollout),
         "plans": plans,
     }
+
+
+def _trailers(rollout: Rollout, origin: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Poses of the axles of the units behind the first, and their sizes."""
+    drive, units = rollout.drive, rollout.vehicle.units[1:]
+    if not units or drive.joints.shape[1] != len(units):
+        return []
+    poses = unit_poses(np.ascontiguousarray(drive.ego), np.ascontiguousarray(drive.joints), chain_of(rollout.vehicle))
+    sizes = [[round(v, 3) for v in (u.axle_to_center_m, u.length_m, u.width_m)] for u in units]
+    return [{"pose": _poses(poses[:, 1 + i], origin), "size": size} for i, size in enumerate(sizes)]
+
+
+def _truck_series(rollout: Rollout) -> list[dict[str, Any]]:
+    """What is plotted of a truck beside speed and acceleration: values in hundredths, and the bound that counts."""
+    channels = dict(zip(rollout.channel_names, rollout.channels, strict=True))
+    transfer = [np.abs(v) for k, v in channels.items() if k.startswith("vehicle.load_transfer")]
+    joints = np.degrees(np.abs(rollout.drive.joints))
+    found = [("largest joint angle, degrees", joints.max(1), None)] if joints.shape[1] else []
+    if transfer:
+        found.append(("load transfer ratio", np.max(transfer, axis=0), 1.0))
+    if "vehicle.brake_temperature" in channels:
+        found.append(("brake temperature, °C", channels["vehicle.brake_temperature"], 260.0))
+    return [{"label": label, "values": _scaled(values, 100), "most": most} for label, values, most in found]
 
 
 def traffic_layers(rollout: Rollout, origin: NDArray[np.float64]) -> dict[str, Any]:

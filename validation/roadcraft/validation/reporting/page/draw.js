@@ -28,8 +28,17 @@ function view() {
     let plan = null;
     for (const [s, p] of e.plans) if (s <= k) plan = p; else break;
     if (plan) { g.lineWidth = 2.2; trace(plan); g.stroke(); }
-    const [mid, len, wid] = e.size;
-    box(e.x[k], e.y[k], e.h[k], mid - len / 2, mid + len / 2, wid, paint, hollow);
+    const unit = (v, s, how) => { const [mid, len, wid] = v.size; box(v.x[s], v.y[s], v.h[s], mid - len / 2, mid + len / 2, wid, paint, how); };
+    if (e.units.length && !hollow) { // the band that all units sweep
+      g.globalAlpha = 0.06;
+      for (let s = 0; s < e.x.length; s += 2) for (const v of [e, ...e.units]) unit(v, s, false);
+      g.globalAlpha = 1;
+    }
+    for (const v of e.units.slice().reverse()) {
+      if (!hollow) { g.globalAlpha = 0.5; unit(v, k, false); g.globalAlpha = 1; }
+      unit(v, k, true);
+    }
+    unit(e, k, hollow);
   };
   ground(g, trace);
   traffic(g, trace, box);
@@ -85,7 +94,7 @@ const lastOf = (some) => Math.max(...some.map((i) => R.scene.drives[i].t.length 
 const drivenShown = () => [...D.planners.keys()].filter((i) => R.shown[i] && R.scene && R.scene.drives[i]);
 
 function plot(id, label, pick, low, high) {
-  const c = $(id), g = c.getContext("2d"), w = c.clientWidth, h = c.clientHeight, some = drivenShown();
+  const c = $(id), g = c.getContext("2d"), w = c.clientWidth, h = c.clientHeight, some = drivenShown().filter((i) => pick(R.scene.drives[i]));
   g.clearRect(0, 0, w, h);
   if (!some.length) return;
   const values = some.flatMap((i) => pick(R.scene.drives[i]).map((v) => v / 100));

@@ -41,8 +41,10 @@ function layout() {
   R.step = Math.min(R.step, +$("scrub").max);
   $("stage").classList.toggle("empty", !d);
   $("missing").textContent = d ? "" : missing();
-  for (const id of ["view", "p-speed", "p-accel"]) {
-    const c = $(id), k = window.devicePixelRatio || 1, w = c.clientWidth, h = c.clientHeight;
+  const most = Math.max(0, ...drivenShown().map((i) => R.scene.drives[i].truck.length));
+  $("p-truck").replaceChildren(...Array.from({ length: most }, (_, n) => el("canvas", { id: `p-truck-${n}`, className: "plot" })));
+  for (const c of [$("view"), ...$("stage").querySelectorAll("canvas.plot")]) {
+    const k = window.devicePixelRatio || 1, w = c.clientWidth, h = c.clientHeight;
     c.width = Math.round(w * k); c.height = Math.round(h * k);
     c.getContext("2d").setTransform(k, 0, 0, k, 0, 0);
   }
@@ -58,7 +60,7 @@ function missing() {
 }
 function kindsHere() {
   const kinds = [...new Set(R.scene.traffic.flatMap((t) => t.objects.map((o) => o.k)))].sort();
-  return kinds.map((k) => el("span", {}, el("i", { style: `background:${KIND_COLORS[k]}` }), KINDS[k])).concat(el("span", { textContent: "thin line: plan; dotted: driven path; red outline: object of an event" }));
+  return kinds.map((k) => el("span", {}, el("i", { style: `background:${KIND_COLORS[k]}` }), KINDS[k])).concat(el("span", { textContent: `thin line: plan; dotted: driven path; ${drive().units.length ? "shaded: swept by all units; " : ""}red outline: object of an event` }));
 }
 function paint() {
   const d = drive();
@@ -68,6 +70,11 @@ function paint() {
   view();
   plot("p-speed", "speed, m/s", (e) => e.speed, 0, null);
   plot("p-accel", "acceleration, m/s²", (e) => e.accel, -4.05, 2.4);
+  [...$("p-truck").children].forEach((c, n) => {
+    const one = drivenShown().map((i) => R.scene.drives[i].truck[n]).find(Boolean);
+    c.setAttribute("aria-label", one.label);
+    plot(c.id, one.label, (e) => e.truck[n] && e.truck[n].values, 0, one.most);
+  });
   guardStrip();
   document.body.dataset.step = R.step;
 }

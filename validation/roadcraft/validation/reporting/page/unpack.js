@@ -28,6 +28,7 @@ function unpack(scene) {
   }
   for (const d of scene.drives) if (d) {
     d.x = d.t.map((_, i) => d.pose[3 * i] * u); d.y = d.t.map((_, i) => d.pose[3 * i + 1] * u); d.h = d.t.map((_, i) => d.pose[3 * i + 2] * 1e-4);
+    for (const v of d.units) { v.x = d.t.map((_, i) => v.pose[3 * i] * u); v.y = d.t.map((_, i) => v.pose[3 * i + 1] * u); v.h = d.t.map((_, i) => v.pose[3 * i + 2] * 1e-4); }
     d.plans = d.plans.map(([s, p]) => [s, points(p, u)]);
   }
   return scene;
