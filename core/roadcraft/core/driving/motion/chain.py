@@ -14,7 +14,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.vehicle import Vehicle
 
 
@@ -67,7 +67,7 @@ def actuators_of(vehicle: Vehicle) -> Actuators:
     )
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def place_units(pose, joints, chain, out):  # type: ignore[no-untyped-def]
     """Poses of all units of one vehicle, out (n, 3), from unit 0's pose (>= 3,) and the joints (n - 1,)."""
     heading = pose[2]
@@ -110,7 +110,7 @@ def unit_boxes(states, joints, chain):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def rolling_rates(state, speed, yaw_rate, chain, out):  # type: ignore[no-untyped-def]
     """Time derivatives of x, y, heading and joints, out (2 + n,), of one vehicle whose axles do not slip sideways.
 
@@ -124,7 +124,7 @@ def rolling_rates(state, speed, yaw_rate, chain, out):  # type: ignore[no-untype
         speed, yaw_rate = speed * c + across * s, turning
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def roll_on(state, speeds, angles, dt, chain, work):  # type: ignore[no-untyped-def]
     """One Runge-Kutta step of fourth order, in place.
 
@@ -178,7 +178,7 @@ def advance_rolling(ego, joints, controls, dt, model, steps=2):  # type: ignore[
     return out, bent
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def pull_on(old, new, joints, chain):  # type: ignore[no-untyped-def]
     """The joints of one vehicle, in place, as unit 0 goes straight from one pose (3,) to another."""
     ahead = chain.hitch[0]

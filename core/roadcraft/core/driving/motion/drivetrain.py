@@ -10,7 +10,7 @@ import math
 from math import ceil, exp, sqrt
 from typing import NamedTuple
 
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.single_track import AIR_DENSITY_KGPM3
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
@@ -132,7 +132,7 @@ def remembered_demands(vehicle: Vehicle) -> int:
     return 1 + ceil((0.0 if vehicle.brakes is None else vehicle.brakes.dead_s) / LEAST_STEP_S - 1e-9)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def demand(command, speed, slope, released, drive):  # type: ignore[no-untyped-def]
     """What a commanded acceleration m/s2 asks for: the direction of driving (1 or -1), force over mass (m/s2) of the
     engine and of the brakes, and whether the vehicle is to stand.
@@ -152,19 +152,19 @@ def demand(command, speed, slope, released, drive):  # type: ignore[no-untyped-d
     return way, max(asked, 0.0), max(-asked, 0.0), False
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _resistance(speed, slope, drive):  # type: ignore[no-untyped-def]
     """Rolling resistance, drag and grade, N against the direction of driving."""
     weight = drive.mass * GRAVITY_MPS2
     return weight * (drive.rolling * sqrt(1.0 - slope * slope) + slope) + drive.drag * speed * speed
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _closer(value, target, dt, lag):  # type: ignore[no-untyped-def]
     return target if lag <= 0.0 else target + (value - target) * exp(-dt / lag)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def actuate(wheels, asked, rate, road, load, drive, along):  # type: ignore[no-untyped-def]
     """Speed, steering, engine and brakes after a short step.
 

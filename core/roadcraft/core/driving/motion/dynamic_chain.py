@@ -14,7 +14,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, roll_on, rolling_rates
 from roadcraft.core.driving.motion.drivetrain import (
     RELEASED_MPS2,
@@ -162,7 +162,7 @@ def start_motion(vehicle: Vehicle, ego: F64, joints: F64) -> F64:
     return out
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _act(road, load, forces):  # type: ignore[no-untyped-def]
     """Gravity, wind and the lateral grip that drive and brakes leave, into ``forces``."""
     for k in range(len(load)):
@@ -173,13 +173,13 @@ def _act(road, load, forces):  # type: ignore[no-untyped-def]
     forces.pull[2], forces.pull[3] = road[2], road[3]
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _share(speed):  # type: ignore[no-untyped-def]
     """Share of slipping tires in the motion at a speed."""
     return min(max((speed - ROLLING_MPS) / (SLIDING_MPS - ROLLING_MPS), 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _integrate(state, ends, dt, chain, body, work, slid):  # type: ignore[no-untyped-def]
     """One step of length dt, in place, of the state of ``sliding_rates``. ends: speeds and steering angles at start and
     end; body: track and forces; slid (3 + 2 n,): scratch.
@@ -189,12 +189,13 @@ def _integrate(state, ends, dt, chain, body, work, slid):  # type: ignore[no-unt
     """
     n, (speeds, angles) = len(chain.wheel_base), ends
     slides = _share(speeds[0])
-    slid[:] = state
+    if slides == 1.0:
+        slide_on(state, speeds, angles, dt, chain.wheel_base[0], body, work)
+        return
+    for j in range(len(state)):
+        slid[j] = state[j]
     if slides > 0.0:
         slide_on(slid, speeds, angles, dt, chain.wheel_base[0], body, work)
-    if slides == 1.0:
-        state[:] = slid
-        return
     roll_on(state[: 2 + n], speeds, angles, dt, chain, work.stages[:, : 2 + n])
     rates, yaw_rate = work.stages[0], speeds[1] * tan(angles[1]) / chain.wheel_base[0]
     rolling_rates(state[: 2 + n], speeds[1], yaw_rate, chain, rates)
@@ -209,13 +210,15 @@ def _integrate(state, ends, dt, chain, body, work, slid):  # type: ignore[no-unt
         state[3 + n + i] += slides * (slid[3 + n + i] - old) + gain * (yaw_rate - old)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _drive_on(start, demands, controls, dt, road, model, scratch):  # type: ignore[no-untyped-def]
     """One interval of one vehicle in short steps: state and forces of ``scratch``, and ``demands``, in place; the
     :class:`Wheels` after it, and the acceleration of the last step."""
     drive, (state, slid, forces, work, _) = model.drive, scratch
     slope, wheels, accel = road[0] / sqrt(1.0 + road[0] * road[0]), start, 0.0
-    released = wheels.brake < RELEASED_MPS2 and not demands.any()
+    released = wheels.brake < RELEASED_MPS2
+    for k in range(len(demands)):
+        released = released and demands[k] == 0.0
     way, engine, brake, stands = demand(controls[0], wheels.speed, slope, released, drive)
     for k in range(len(demands) - 1, 0, -1):
         demands[k] = demands[k - 1]
@@ -238,7 +241,7 @@ def _drive_on(start, demands, controls, dt, road, model, scratch):  # type: igno
     return wheels, accel
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _report(motion, wheels, accel, dt, road, model, scratch, then):  # type: ignore[no-untyped-def]
     """The columns of motion after one interval, then (M,), from those before; returns the rate of the lateral velocity
     of unit 0's rear axle and its yaw acceleration."""
@@ -247,11 +250,11 @@ def _report(motion, wheels, accel, dt, road, model, scratch, then):  # type: ign
     now, slides = (wheels.speed, accel, wheels.steering), _share(wheels.speed)
     for j in range(1 + n):
         rates[j] = (state[2 + n + j] - rates[j]) / dt
-    work.slip[:] = 0.0
     if slides > 0.0:
         sliding_rates(state, now, model.chain.wheel_base[0], track, forces, work, slid)
     if slides == 1.0:
-        rates[:] = slid[2 + n :]
+        for j in range(1 + n):
+            rates[j] = slid[2 + n + j]
     for i in range(1, n):
         then[i - 1] = state[3 + n + i] - state[2 + n + i]
     then[at.steering_rate], then[at.drive] = wheels.steering_rate, wheels.drive
@@ -270,9 +273,11 @@ def _report(motion, wheels, accel, dt, road, model, scratch, then):  # type: ign
     for k in range(1 + n):
         load = track.load[k]
         side = load / GRAVITY_MPS2 * (ay[max(k - 1, 0)] - forces.pull[1])
-        side += slides * (work.side[k] - side)
+        then[at.slip + k] = 0.0
+        if slides > 0.0:
+            side += slides * (work.side[k] - side)
+            then[at.slip + k] = slides * work.slip[k]
         then[at.friction_use + k] = hypot(side, forces.along[k]) / (road[4 + k] * load)
-        then[at.slip + k] = slides * work.slip[k]
     return rates[0], rates[1]
 
 

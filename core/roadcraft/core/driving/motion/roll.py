@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 
 ROLL_RAD_PER_G = 0.12
@@ -60,7 +60,7 @@ def roll_groups_of(vehicle: Vehicle) -> RollGroups:
     return RollGroups(group, moment / sums[group], GRAVITY_MPS2 * threshold, sprung)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def sway(state, before, after, dt):  # type: ignore[no-untyped-def]
     """Roll angle rad and roll rate rad/s after ``dt`` s, of the same before; before, after: lateral acceleration m/s2
     at both ends of the time, linear between."""
@@ -76,7 +76,7 @@ def sway(state, before, after, dt):  # type: ignore[no-untyped-def]
     return roll, rate
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def load_transfer(state, ay, threshold, sprung):  # type: ignore[no-untyped-def]
     """Load transfer ratio of a group, positive to the right, from its roll angle and roll rate, its lateral
     acceleration ay m/s2, and its entries of :class:`RollGroups`."""

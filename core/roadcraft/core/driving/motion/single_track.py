@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.linear_single_track import cornering_stiffness, static_loads
 from roadcraft.core.vehicle import Vehicle
 
@@ -106,14 +106,14 @@ def work_of(n):  # type: ignore[no-untyped-def]
     return Work(np.zeros(1 + n), np.zeros(1 + n), np.zeros((n, 4)), np.zeros((1 + n, 2 + n)), np.zeros((5, 3 + 2 * n)))
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _tire(slip, k, track, forces):  # type: ignore[no-untyped-def]
     """Lateral force of axle group k."""
     free = -track.stiffness[k] * slip
     return forces.grip[k] * tanh(free / forces.grip[k]) if track.saturates else free
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _load_units(state, motion, front, track, forces, work):  # type: ignore[no-untyped-def]
     """Forces on every unit into ``work.turned``, their moments about the units' references into the right side of the
     equations."""
@@ -148,7 +148,7 @@ def _load_units(state, motion, front, track, forces, work):  # type: ignore[no-u
         x, y = x - track.hitch[i] * rate * s, y + track.hitch[i] * rate * c
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def sliding_rates(state, motion, front, track, forces, work, out):  # type: ignore[no-untyped-def]
     """Time derivatives of x, y, heading and joints, of the lateral velocity of unit 0's rear axle and of the yaw rates,
     out (3 + 2 n,).
@@ -194,7 +194,7 @@ def sliding_rates(state, motion, front, track, forces, work, out):  # type: igno
         out[2 + i] = state[3 + n + i] - state[2 + n + i]
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def slide_on(state, speeds, angles, dt, front, body, work):  # type: ignore[no-untyped-def]
     """One Runge-Kutta step of fourth order, in place, of the state of :func:`sliding_rates`. speeds, angles: speed and
     steering angle at the start and the end of the step, linear between; body: its ``track`` and ``forces``."""
@@ -209,7 +209,7 @@ def slide_on(state, speeds, angles, dt, front, body, work):  # type: ignore[no-u
         state[j] += dt / 6.0 * (stages[0, j] + 2.0 * (stages[1, j] + stages[2, j]) + stages[3, j])
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def cog_accelerations(state, speed, accel, rates, track, out):  # type: ignore[no-untyped-def]
     """Lateral acceleration of each unit's center of gravity in its own frame, out (n,) m/s2. state as of
     :func:`sliding_rates`; speed m/s and accel m/s2 of unit 0; rates (1 + n,): of the state's lateral velocity and yaw
