@@ -86,6 +86,7 @@ from roadcraft.core.map import (
     MapData as MapData,
     RoadBlocks as RoadBlocks,
 )
+from roadcraft.core.places import PlaceKind as PlaceKind, Places as Places, RoadPlace as RoadPlace
 from roadcraft.core.plan import Forecast as Forecast, Plan as Plan
 from roadcraft.core.random import scenario_key as scenario_key, step_keys as step_keys
 from roadcraft.core.registry import PluginWarning as PluginWarning, Registry as Registry

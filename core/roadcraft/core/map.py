@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask, Polygons, Polylines, Ragged, read_only, to_arrays
+from roadcraft.core.places import NO_PLACES, Places
 
 if TYPE_CHECKING:
     from roadcraft.core.driving.map_index.index import MapIndex
@@ -200,6 +201,13 @@ class MapData:
     """Its areas."""
     lines: Lines
     """Its lines."""
+    places: Places = NO_PLACES
+    """What holds on stretches of its lanes and beside them: slopes, clearances, limits, docks, ... Raises DataError
+    where one lies on no lane of the map."""
+
+    def __post_init__(self) -> None:
+        if len(self.places):
+            self.places.check_lanes(self.lanes.centerlines)
 
     def lane_rows(self, ids: I64) -> I64:
         """Rows of Lanes with the given ids, -1 where unknown."""

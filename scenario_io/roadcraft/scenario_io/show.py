@@ -11,6 +11,7 @@ import numpy as np
 
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
+from roadcraft.core.places import PlaceKind
 from roadcraft.core.scenario import Ego, LightState, ObjectKind, Scenario
 from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
@@ -217,6 +218,7 @@ def describe_map(m: MapData) -> dict[str, Any]:
         "road_blocks": len(m.blocks),
         "areas": _counts(AreaKind(int(k)).name.lower() for k in m.areas.kind),
         "lines": _counts(LineKind(int(k)).name.lower() for k in m.lines.kind),
+        "places": _counts(PlaceKind(int(k)).name.lower() for k in m.places.kind),
     }
 
 
