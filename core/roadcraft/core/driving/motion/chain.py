@@ -162,8 +162,8 @@ def advance_rolling(ego, joints, controls, dt, model, steps=2):  # type: ignore[
         accel = old[5] + t / (t + actuators.accel_lag) * (controls[b, 0] - old[5])
         angle = old[7] + t / (t + actuators.steering_lag) * rate * t
         angle = min(max(angle, -actuators.max_steering), actuators.max_steering)
-        state[:3] = old[:3]
-        state[3:] = joints[b]
+        for j in range(size):
+            state[j] = old[j] if j < 3 else joints[b, j - 3]
         for k in range(steps):
             a, z = k / steps, (k + 1) / steps
             speeds = (old[3] + a * accel * t, old[3] + z * accel * t)
@@ -171,10 +171,11 @@ def advance_rolling(ego, joints, controls, dt, model, steps=2):  # type: ignore[
             roll_on(state, speeds, angles, t / steps, chain, work)
         speed = old[3] + accel * t
         yaw_rate = speed * tan(angle) / chain.wheel_base[0]
-        out[b, :] = (state[0], state[1], wrap(state[2]), speed, 0.0, accel, 0.0, angle, yaw_rate, 0.0)
-        out[b, 9] = (yaw_rate - old[8]) / t
-        for j in range(len(joints[b])):
-            bent[b, j] = wrap(state[3 + j])
+        new = out[b]
+        new[0], new[1], new[2], new[3], new[4] = state[0], state[1], wrap(state[2]), speed, 0.0
+        new[5], new[6], new[7], new[8], new[9] = accel, 0.0, angle, yaw_rate, (yaw_rate - old[8]) / t
+        for j in range(3, size):
+            bent[b, j - 3] = wrap(state[j])
     return out, bent
 
 
@@ -210,11 +211,13 @@ def pull_joints(poses, joints, chain, steps=1):  # type: ignore[no-untyped-def]
     out = np.empty((count, times, joints.shape[1]))
     old, new = np.empty(3), np.empty(3)
     for b in range(count):
-        out[b, 0] = joints[b]
+        for j in range(joints.shape[1]):
+            out[b, 0, j] = joints[b, j]
         for t in range(1, times):
             a, z, now = poses[b, t - 1], poses[b, t], out[b, t]
-            now[:] = out[b, t - 1]
-            old[:] = a[:3]
+            for j in range(joints.shape[1]):
+                now[j] = out[b, t - 1, j]
+            old[0], old[1], old[2] = a[0], a[1], a[2]
             turn = wrap(z[2] - a[2])
             for k in range(1, steps + 1):
                 f = k / steps
@@ -224,5 +227,5 @@ def pull_joints(poses, joints, chain, steps=1):  # type: ignore[no-untyped-def]
                 new[1] = a[1] + s * (z[0] - a[0]) + c * (z[1] - a[1])
                 new[2] = a[2] + f * turn
                 pull_on(old, new, now, chain)
-                old[:] = new
+                old[0], old[1], old[2] = new[0], new[1], new[2]
     return out

@@ -304,15 +304,19 @@ def advance_dynamic(ego, joints, motion, controls, dt, road, model):  # type: ig
         velocities[0], velocities[1] = old[4], old[8]
         for i in range(n - 1):
             velocities[2 + i] = velocities[1 + i] + then[i]
-        state[:3], state[3 : 2 + n], state[2 + n :] = old[:3], joints[b], velocities
+        for j in range(2 + n):
+            state[j] = old[j] if j < 3 else joints[b, j - 3]
+        for j in range(1 + n):
+            state[2 + n + j] = velocities[j]
         wheels = Wheels(old[3], old[7], then[at.steering_rate], then[at.drive], then[at.brake], then[at.temperature])
         demands = then[at.demand : at.roll]
         wheels, accel = _drive_on(wheels, demands, controls[b], dt[b], road[b], model, scratch)
         vy_rate, yaw_accel = _report(motion[b], wheels, accel, dt[b], road[b], model, scratch, then)
         vy, yaw_rate = state[2 + n], state[3 + n]
-        out[b, :5] = (state[0], state[1], wrap(state[2]), wheels.speed, vy)
-        out[b, 5:7] = (accel - vy * yaw_rate, vy_rate + wheels.speed * yaw_rate)
-        out[b, 7:] = (wheels.steering, yaw_rate, yaw_accel)
+        new = out[b]
+        new[0], new[1], new[2], new[3], new[4] = state[0], state[1], wrap(state[2]), wheels.speed, vy
+        new[5], new[6] = accel - vy * yaw_rate, vy_rate + wheels.speed * yaw_rate
+        new[7], new[8], new[9] = wheels.steering, yaw_rate, yaw_accel
         for i in range(n - 1):
             bent[b, i] = wrap(state[3 + i])
     return out, bent, moved

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, place_units, rolling_rates
 from roadcraft.core.errors import ConfigError
 
@@ -36,7 +36,7 @@ class SweptTurn(NamedTuple):
     """(S,) widths on them."""
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _on_path(s, radius, arc):  # type: ignore[no-untyped-def]
     """x, y and heading of the path at a distance from the start of the arc."""
     if s <= 0.0:
@@ -47,7 +47,7 @@ def _on_path(s, radius, arc):  # type: ignore[no-untyped-def]
     return radius * d + rest * c, radius * (1.0 - c) + rest * d, turned
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _from_path(x, y, radius, arc):  # type: ignore[no-untyped-def]
     """Distance of a point from the path."""
     end_x, end_y, turned = _on_path(arc, radius, arc)
@@ -58,7 +58,7 @@ def _from_path(x, y, radius, arc):  # type: ignore[no-untyped-def]
     return min(near, abs(radius - hypot(x, radius - y))) if angle <= turned else near
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _cross(a, z, place, radius, most):  # type: ignore[no-untyped-def]
     """``most``: least and largest place on a normal, ``place`` (4,), of what it crosses, with the segment a to z."""
     c, s = place[2], place[3]
@@ -73,7 +73,7 @@ def _cross(a, z, place, radius, most):  # type: ignore[no-untyped-def]
     return min(most[0], left), max(most[1], left)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _widen(old, new, places, radius, swept):  # type: ignore[no-untyped-def]
     """Widen what is swept on each normal, swept (S, 2), by a box that moves: its corners (4, 2) before and after.
     places (S, 4): x, y, cosine and sine of the path's heading."""
@@ -90,14 +90,13 @@ def _widen(old, new, places, radius, swept):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _sweep(chain, radius, arc, step, stations):  # type: ignore[no-untyped-def]
+def _sweep(chain, radius, arc, length, step, stations):  # type: ignore[no-untyped-def]
     n = len(chain.wheel_base)
     places, swept = np.empty((len(stations), 4)), np.zeros((len(stations), 2))
     for k in range(len(stations)):
         x, y, turned = _on_path(stations[k], radius, arc)
-        places[k, :] = (x, y, cos(turned), sin(turned))
+        places[k, 0], places[k, 1], places[k, 2], places[k, 3] = x, y, cos(turned), sin(turned)
     step = arc / ceil(arc / step)
-    length = arc + chain.wheel_base.sum() + chain.front.max() + 5.0
     state, trial, rates, poses = np.zeros(2 + n), np.empty(2 + n), np.zeros((4, 2 + n)), np.empty((n, 3))
     corners, far, swing, bent = np.empty((2, n, 4, 2)), 0.0, np.zeros(n), np.zeros(n - 1)
     for count in range(ceil(length / step) + 1):
@@ -111,13 +110,13 @@ def _sweep(chain, radius, arc, step, stations):  # type: ignore[no-untyped-def]
             c, d, half = cos(poses[i, 2]), sin(poses[i, 2]), 0.5 * chain.width[i]
             swing[i] = max(swing[i], chain.rear[i] * d + half * c - poses[i, 1] - half)
             for k in range(4):
-                long, left = chain.front[i] if k in (0, 3) else -chain.rear[i], half if k < 2 else -half
+                corners[0, i, k, 0], corners[0, i, k, 1] = corners[1, i, k, 0], corners[1, i, k, 1]
+                long, left = chain.front[i] if k == 0 or k == 3 else -chain.rear[i], half if k < 2 else -half
                 corners[1, i, k, 0] = poses[i, 0] + long * c - left * d
                 corners[1, i, k, 1] = poses[i, 1] + long * d + left * c
             _widen(corners[0 if count > 0 else 1, i], corners[1, i], places, radius, swept)
             if i > 0:
                 bent[i - 1] = max(bent[i - 1], abs(state[2 + i]))
-        corners[0] = corners[1]
         for k in range(4):
             f = 0.0 if k == 0 else 1.0 if k == 3 else 0.5
             for j in range(2 + n):
@@ -126,7 +125,7 @@ def _sweep(chain, radius, arc, step, stations):  # type: ignore[no-untyped-def]
             rolling_rates(trial, cos(steering), sin(steering) / chain.wheel_base[0], chain, rates[k])
         for j in range(2 + n):
             state[j] += step / 6.0 * (rates[0, j] + 2.0 * (rates[1, j] + rates[2, j]) + rates[3, j])
-    return swept[:, 1] - swept[:, 0], far, swing, bent
+    return swept, far, swing, bent
 
 
 def swept_path(chain: ChainArrays, radius: float, angle: float, step: float = 0.05) -> SweptTurn:
@@ -143,6 +142,8 @@ def swept_path(chain: ChainArrays, radius: float, angle: float, step: float = 0.
         )
     arc = radius * angle
     stations = np.arange(0.0, arc + chain.wheel_base.sum(), STATION_M)
-    widths, far, swing, bent = _sweep(chain, radius, arc, step, stations)
+    length = arc + chain.wheel_base.sum() + chain.front.max() + 5.0
+    swept, far, swing, bent = _sweep(chain, radius, arc, length, step, stations)
+    widths = swept[:, 1] - swept[:, 0]
     k = int(np.argmax(widths))
     return SweptTurn(float(widths[k]), float(stations[k]), float(far), swing, bent, stations, widths)
