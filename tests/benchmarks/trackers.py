@@ -54,9 +54,7 @@ def main() -> None:
             for load in ("empty", "loaded"):
                 both = [swings(name, load, nuplan) for nuplan in (True, False)]
                 print(f"{name}, {load}, 0.2 m step | {both[0]} | {both[1]}", flush=True)
-    print(
-        "reverse from 3 m: meters until within 0.10 m for good; largest error after 60 m without and with 0.5 degrees"
-    )
+    print("reverse from 3 m | within 0.10 m for good after, m | largest error after 60 m | joint noise 0.5 | 2 degrees")
     for name in ("us_sleeper_53", "eu_4x2_13m6", "au_b_double", "nordic_25m25", "se_a_double", "us_twins_28"):
         gone, lateral = back_up(name)
         outside = np.flatnonzero(lateral > 0.10)
