@@ -106,13 +106,14 @@ def test_reversed_controls_retrace_the_path(seed):
     vehicle = truck(rng, 3)
     model, dt = (chain_of(vehicle), FREE), np.full(1, 0.1)
     ego, joints = start(rng, 1, 3)
+    ego[0, 3] *= 0.5
     controls = rng.normal(size=(10, 1, 2)) * [1.0, 0.1]
     there, bent = ego, joints
     for c in controls:
-        there, bent = advance_rolling(there, bent, c, dt, model, 20)
+        there, bent = advance_rolling(there, bent, c, dt, model, 60)
     there[0, 3] *= -1.0
     for c in controls[::-1]:  # the speed's sign turns around, and with it that of its rate twice
-        there, bent = advance_rolling(there, bent, c * [1.0, -1.0], dt, model, 20)
+        there, bent = advance_rolling(there, bent, c * [1.0, -1.0], dt, model, 60)
     assert there[0, :2] == pytest.approx(ego[0, :2], abs=1e-9)
     assert abs(wrap_array(there[0, 2] - ego[0, 2])) < 1e-9
     assert bent == pytest.approx(joints, abs=1e-9)
@@ -205,25 +206,31 @@ def test_a_straight_pull_is_exact_however_long_and_adds_up(seed):
     assert whole == pytest.approx(got[-1], abs=1e-12)
 
 
-@settings(max_examples=10, deadline=None)
-@given(seeds, st.sampled_from([-1.0, 1.0]))
-def test_the_chord_approaches_the_differential_equation(seed, direction):
-    rng = np.random.default_rng(seed)
-    vehicle = truck(rng, int(rng.integers(2, 5)))
-    chain = chain_of(vehicle)
-    n = len(vehicle.units)
-    ego, joints = start(rng, 1, n)
-    ego[0, 3], joints = 6.0 * direction, 0.2 * joints
-    poses, bent, rates = [ego[0, :3]], joints, np.repeat(rng.normal(size=10) * 0.1, 8)
-    for rate in rates:
-        ego, bent = advance_rolling(ego, bent, np.array([[0.0, rate]]), np.full(1, 0.0125), (chain, FREE), 1)
-        poses.append(ego[0, :3])
-    path = np.array(poses)[None]
-    coarse, fine = (np.abs(pull_joints(path[:, ::k].copy(), joints, chain)[0, -1] - bent[0]).max() for k in (8, 1))
-    assert coarse < 2e-2
-    assert fine < 0.15 * coarse + 1e-9
-    parts = np.abs(pull_joints(path[:, ::8].copy(), joints, chain, 8)[0, -1] - bent[0]).max()
-    assert parts < 0.5 * coarse + 1e-9
+@pytest.mark.parametrize("direction", [-1.0, 1.0])
+def test_the_chord_approaches_the_differential_equation(direction):
+    """Worst joint over a second of a drive, over many drives: every 0.1 s, 0.0125 s, and every 0.1 s in 8 parts."""
+    errors = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        chain = chain_of(truck(rng, 2 + seed % 3))
+        ego, joints = start(rng, 1, 2 + seed % 3)
+        ego[0, 3], joints = 6.0 * direction, 0.2 * joints
+        poses, bent, rates = [ego[0, :3]], [joints[0]], np.repeat(rng.normal(size=10) * 0.1, 8)
+        for rate in rates:
+            control = np.array([[0.0, rate]])
+            ego, joint = advance_rolling(ego, bent[-1][None], control, np.full(1, 0.0125), (chain, FREE), 1)
+            poses.append(ego[0, :3])
+            bent.append(joint[0])
+        path, want = np.array(poses)[None], np.array(bent)
+        every = path[:, ::8].copy()
+        coarse = np.abs(pull_joints(every, joints, chain)[0] - want[::8]).max()
+        fine = np.abs(pull_joints(path, joints, chain)[0] - want).max()
+        parts = np.abs(pull_joints(every, joints, chain, 8)[0] - want[::8]).max()
+        errors.append((coarse, fine, parts))
+    coarse, fine, parts = np.mean(errors, 0)
+    assert np.max(errors) < 2e-2
+    assert fine < 0.05 * coarse
+    assert parts < 0.4 * coarse
 
 
 def test_standing_still_changes_no_joint():
