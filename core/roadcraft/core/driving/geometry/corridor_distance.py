@@ -206,7 +206,7 @@ def distance_of_corridors(a: Corridor, b: Corridor, best: float, pieces: Pieces)
             if capsule_gap(a.capsules[c], bound) <= best:
                 near = True
                 break
-        if not near:
+        if not near or _gap_along(points, count, b.half_width, i, a.points, a.n) > best + a.half_width + MARGIN:
             continue
         for k in (2 * i, 2 * i + 1):
             n = piece(points, count, b.half_width, k, other)
