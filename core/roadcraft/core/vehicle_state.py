@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, read_only
 
 
 class VehicleState(NamedTuple):
@@ -46,6 +47,8 @@ DRY_FRICTION = 0.8
 """Coefficient between tire and road where nothing is known of it."""
 
 
+@lru_cache(maxsize=64)
 def level_road(count: int) -> RoadState:
-    """Level dry roads without wind under ``count`` egos."""
-    return RoadState(np.zeros(count), np.zeros(count), np.full(count, DRY_FRICTION), np.zeros((count, 2)))
+    """Level dry roads without wind under ``count`` egos; arrays are read-only, and the same whenever it is asked."""
+    road = RoadState(np.zeros(count), np.zeros(count), np.full(count, DRY_FRICTION), np.zeros((count, 2)))
+    return read_only(road)

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask, Ragged, offsets_of, read_only
+from roadcraft.core.driving.road import road_under, says_of_roads
 from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Scenario
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicle_state import RoadState, VehicleState, level_road
 from roadcraft.validation.simulation.joints import Sensing, first_joints
 from roadcraft.validation.simulation.ragged import ranges, select
 
@@ -59,7 +60,8 @@ class BatchLog:
     count (B,): iterations N; time_us (B, N_max) and expert (B, N_max, 10), the last iteration repeated beyond N; ego
     (B, H - 1 + N_max, 10), ego_us, ego_valid: the history buffer of iteration i is columns i .. i + H - 1; simulated
     states are written into it; joints (B, N_max, J); motion (B, N_max, M): the vehicle's further state, ``columns``;
-    seen_joints (B, N_max, J'): as planner and tracker know them.
+    seen_joints (B, N_max, J'): as planner and tracker know them; uneven (B,): whether map or log know of the road, and
+    felt (B, N_max, 5): grade, bank, friction, wind x and y under the ego, without columns where none does.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class BatchLog:
                 self.seen_joints[i, 0] = self.sensing.first(s, self.joints[i, 0])
         self.interval_s = np.array([s.interval_s for s in scenarios])
         self.has_layers = any(len(s.drive.layers) for s in scenarios)
+        self.uneven = np.array([says_of_roads(s.map, s.drive.layers) for s in scenarios])
+        self.felt = np.zeros((b, most if self.uneven.any() else 0, 5))
         self._pack_lights()
         self._pack_missions()
         self._running: I64 | None = None  # the rows that ``_lasting`` is of, the very array
@@ -206,6 +210,21 @@ class BatchLog:
         """The state of the running scenarios' egos (R, 10), read-only."""
         at = select(rows, len(self.scenarios))
         return VehicleState(ego, _kept(self.joints[at, iteration]), _kept(self.motion[at, iteration]))
+
+    def feel(self, rows: I64, iteration: int, ego: F64) -> None:
+        """Note the road under the running scenarios' egos (R, 10)."""
+        if self.felt.size:
+            some = self.of(rows).scenarios
+            layers = [s.drive.layers.at(int(s.frames[iteration])) for s in some] if self.has_layers else ()
+            self.felt[rows, iteration] = np.column_stack(road_under([s.map for s in some], ego, layers))
+
+    def road(self, rows: I64, iteration: int) -> RoadState:
+        """The road under the running scenarios' egos, as it was noted."""
+        if not self.felt.size:
+            return level_road(len(rows))
+        felt = self.felt[rows, iteration]
+        columns = (felt[:, 0], felt[:, 1], felt[:, 2], felt[:, 3:])
+        return RoadState(*map(_kept, columns))
 
     def advance(self, rows: I64, iteration: int, state: VehicleState) -> None:
         """Ego's states at the next iteration."""

@@ -27,7 +27,7 @@ from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_state import VehicleState, level_road
+from roadcraft.core.vehicle_state import VehicleState
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog
@@ -207,7 +207,9 @@ class _Run:
 
     def _observe(self, i: int) -> ObservationBatch:
         now, past = self.record.observe(self.rows, i, self.objects)
-        return self.log.observe(self.rows, i, now, past, self.needs.log)
+        obs = self.log.observe(self.rows, i, now, past, self.needs.log)
+        self.log.feel(self.rows, i, obs.ego)
+        return obs
 
     def _start_planner(self, obs: ObservationBatch) -> ObservationBatch:
         self._lap("observe")
@@ -272,7 +274,7 @@ class _Run:
             log.time_us[i + 1],
             state,
             state._replace(joints=obs.joints),
-            level_road(len(rows)),
+            self.log.road(rows, i),
             log.expert[i + 1],
             plan.time_us,
             best,

@@ -15,6 +15,7 @@ from roadcraft.validation.simulation.ragged import ranges, select
 _FIELDS = {
     "id": np.uint64, "kind": np.uint8, "vehicle": np.int64, "unit": np.uint8, "box": np.float64, "velocity": np.float64,
 }  # fmt: skip
+_ROAD = ("grade", "bank", "friction", "wind_x", "wind_y")
 _PLAN_COLUMNS = slice(Ego.X, Ego.VX + 1)  # x, y, heading, speed
 
 
@@ -139,7 +140,8 @@ class Recorder:
         SameIdError."""
         s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
         motion = {f"vehicle.{name}": self.log.motion[..., c] for c, name in enumerate(self.log.columns)}
-        found = self.channels | motion
+        road = {f"road.{name}": self.log.felt[..., c] for c, name in enumerate(_ROAD)} if self.log.uneven[b] else {}
+        found = self.channels | motion | road
         names = tuple(sorted(found))
         channels = np.stack([found[k][b, :n] for k in names]) if names else np.zeros((0, n))
         return Rollout(s, self._drive(s, b, n), self._plan_log(b), names, channels, self.log.vehicle)

@@ -1,0 +1,174 @@
+"""The road under vehicles: slope, friction and wind where they are, by places of their maps and raster layers of
+their logs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.map_index.index import LayerArrays, row_distance, rows_at
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.layers import LayerKind, RasterLayers
+from roadcraft.core.map import MapData
+from roadcraft.core.memo import memo
+from roadcraft.core.places import PlaceKind
+from roadcraft.core.vehicle_state import RoadState, level_road
+
+BESIDE_M = 5.0
+"""How far beside a lane with slope, friction or wind these still hold, where no lane is, m."""
+_KINDS = (PlaceKind.GRADE, PlaceKind.BANK, PlaceKind.FRICTION, PlaceKind.WIND)
+_LAYERS = (LayerKind.GRADE, LayerKind.FRICTION)
+_OVERLAP = 64  # lanes that may lie above each other
+
+
+class RoadArrays(NamedTuple):
+    """What the places of a map say of its roads, for kernels. Places of lane k are ``first[k]:first[k + 1]``, those of
+    the map's order; column (S,) int64: index in (grade, bank, friction, wind); span (S, 2) m; value (S, 2)."""
+
+    lanes: LayerArrays
+    points: F64
+    line_at: I64
+    first: I64
+    column: I64
+    span: F64
+    value: F64
+
+
+def says_of_roads(map_data: MapData, layers: RasterLayers) -> bool:
+    """Whether a map or the layers of a log know of slope, friction or wind."""
+    on_map = len(map_data.places) and len(map_data.places.of(*_KINDS))
+    return bool(on_map or (len(layers) and np.isin(layers.kind, _LAYERS).any()))
+
+
+def road_under(maps: Sequence[MapData], ego: F64, layers: Sequence[RasterLayers] = ()) -> RoadState:
+    """The road under the rear axles (of unit 0) of B vehicles.
+
+    maps: (B); ego: (B, >= 3) x, y in m, heading in rad; layers: (B) those that are known, or none at all.
+
+    The lane is that under the axle whose direction is nearest the vehicle's; where no lane is, the nearest within
+    ``BESIDE_M`` that has places of these kinds. Slopes are turned into the vehicle's direction. Of overlapping spans of
+    a kind the first of the map counts. Where the map says nothing, the layers count, and where they say nothing, a
+    level dry road without wind.
+    """
+    road = level_road(len(ego))
+    said = [len(m.places) > 0 for m in maps]
+    if not any(said) and not any(map(len, layers)):
+        return road
+    felt = np.full((len(ego), 5), np.nan)
+    groups: dict[int, list[int]] = {}
+    for b in np.flatnonzero(said).tolist():
+        groups.setdefault(id(maps[b]), []).append(b)
+    poses = np.ascontiguousarray(ego[:, :3])
+    for rows in groups.values():
+        felt[rows] = _on_lanes(_arrays_of(maps[rows[0]]), poses[rows])
+    for b, known in enumerate(layers):
+        if len(known):
+            for column, kind in ((0, LayerKind.GRADE), (2, LayerKind.FRICTION)):
+                if np.isnan(felt[b, column]):
+                    felt[b, column] = _cell(known, kind, poses[b])
+    level = np.column_stack(road)
+    felt = np.where(np.isnan(felt), level, felt)
+    return RoadState(*(np.ascontiguousarray(c) for c in (felt[:, 0], felt[:, 1], felt[:, 2], felt[:, 3:])))
+
+
+def _arrays_of(map_data: MapData) -> RoadArrays:
+    return memo(map_data, "roads", lambda: _build(map_data))
+
+
+def _build(m: MapData) -> RoadArrays:
+    rows = m.places.of(*_KINDS)
+    rows = rows[np.argsort(m.places.lane[rows], kind="stable")]
+    begin, end = m.places.value[rows], m.places.second[rows]
+    column = np.searchsorted(_KINDS, m.places.kind[rows])
+    return RoadArrays(
+        m.index.lanes.arrays,
+        frozen(m.lanes.centerlines.points),
+        frozen(m.lanes.centerlines.offsets, np.int64),
+        frozen(np.searchsorted(m.places.lane[rows], np.arange(len(m.lanes) + 1)), np.int64),
+        frozen(column, np.int64),
+        frozen(m.places.span[rows]),
+        frozen(np.column_stack([begin, np.where(np.isnan(end), begin, end)])),
+    )
+
+
+def _cell(layers: RasterLayers, kind: LayerKind, pose: F64) -> float:
+    """What the layer of a kind says of a place, NaN where there is none. Grade is along the heading already."""
+    for i in np.flatnonzero(layers.kind == kind).tolist():
+        grid = layers[i]
+        x, y, heading = grid.pose
+        c, s, dx, dy = math.cos(heading), math.sin(heading), pose[0] - x, pose[1] - y
+        column, row = math.floor((c * dx + s * dy) / grid.cell_m), math.floor((c * dy - s * dx) / grid.cell_m)
+        if 0 <= row < grid.values.shape[0] and 0 <= column < grid.values.shape[1]:
+            return float(grid.values[row, column])
+    return math.nan
+
+
+# ---- kernels -------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _on_lanes(road: RoadArrays, poses: F64) -> F64:
+    """Grade, bank, friction, wind x and y (M, 5) at poses (M, 3), NaN where the map says nothing."""
+    out, held, found = np.full((len(poses), 5), math.nan), np.empty(_OVERLAP, np.int64), np.empty((4, 2))
+    for m in range(len(poses)):
+        x, y, heading = poses[m]
+        lane = _lane_at(road, x, y, heading, held)
+        if lane < 0 or road.first[lane] == road.first[lane + 1]:
+            continue
+        arc, direction = _place_on(road, lane, x, y)
+        found[:] = math.nan
+        for k in range(road.first[lane], road.first[lane + 1]):
+            low, high = road.span[k]
+            column = road.column[k]
+            if low <= arc <= high and math.isnan(found[column, 0]):
+                begin, end = road.value[k]
+                share = (arc - low) / (high - low) if high > low and column < 3 else 0.0
+                found[column, 0], found[column, 1] = begin + share * (end - begin), end
+        if not (math.isnan(found[0, 0]) and math.isnan(found[1, 0])):
+            grade = 0.0 if math.isnan(found[0, 0]) else found[0, 0]
+            bank = 0.0 if math.isnan(found[1, 0]) else found[1, 0]
+            c, s = math.cos(heading - direction), math.sin(heading - direction)
+            out[m, 0], out[m, 1] = grade * c - bank * s, grade * s + bank * c
+        out[m, 2] = found[2, 0]
+        out[m, 3], out[m, 4] = found[3, 0] * math.cos(found[3, 1]), found[3, 0] * math.sin(found[3, 1])
+    return out
+
+
+@small_njit
+def _lane_at(road: RoadArrays, x: float, y: float, heading: float, held: I64) -> int:
+    """The lane of :func:`road_under`, or -1."""
+    best, least = -1, math.inf
+    for i in range(rows_at(road.lanes, x, y, held, 0)):
+        against = -math.cos(heading - _place_on(road, held[i], x, y)[1])
+        if against < least:
+            best, least = held[i], against
+    if best < 0:
+        least = BESIDE_M
+        for lane in range(len(road.first) - 1):
+            if road.first[lane] < road.first[lane + 1]:
+                far = row_distance(road.lanes, lane, x, y)
+                if far <= least:
+                    best, least = lane, far
+    return best
+
+
+@small_njit
+def _place_on(road: RoadArrays, lane: int, x: float, y: float) -> tuple[float, float]:
+    """The place on a lane's centerline that is nearest to (x, y): arc length m, direction rad."""
+    points, arc, direction, best, begin = road.points, 0.0, 0.0, math.inf, 0.0
+    for i in range(road.line_at[lane], road.line_at[lane + 1] - 1):
+        ax, ay = points[i, 0], points[i, 1]
+        dx, dy = points[i + 1, 0] - ax, points[i + 1, 1] - ay
+        length = math.sqrt(dx * dx + dy * dy)
+        along = min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), length) if length > 0.0 else 0.0
+        share = along / length if length > 0.0 else 0.0
+        d = (ax + share * dx - x) ** 2 + (ay + share * dy - y) ** 2
+        if d < best:
+            best, arc, direction = d, begin + along, math.atan2(dy, dx)
+        begin += length
+    return arc, direction
