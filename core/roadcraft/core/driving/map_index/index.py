@@ -29,7 +29,7 @@ _CELL_M = 4.0
 TILE = 32  # cells along the side of a tile
 _MAX_TILES = 1 << 22
 _MAX_CELLS = 1 << 24  # that polygons may lie in, all counted
-_SPAN = 16  # edges that are passed over together where none can matter
+SPAN = 16  # edges that are passed over together where none can matter
 
 
 class LayerArrays(NamedTuple):
@@ -156,7 +156,7 @@ def build_layer(polygons: Polygons, rows: I64 | None = None, cell_m: float = _CE
 
 def _spans(points: F64) -> F64:
     """``LayerArrays.spans`` of the vertices (P, 2); an edge from one ring to the next only widens what holds both."""
-    first = np.arange(0, len(points), _SPAN)
+    first = np.arange(0, len(points), SPAN)
     if not len(first):
         return np.zeros((0, 4))
     following = np.concatenate([points[1:], points[-1:]])
@@ -203,8 +203,8 @@ def holds(layer: LayerArrays, row: int, x: float, y: float) -> bool:
     for r in range(layer.offsets[row], layer.offsets[row + 1]):
         i, last = rings[r], rings[r + 1] - 1
         while i < last:
-            span = i // _SPAN
-            end = min((span + 1) * _SPAN, last)
+            span = i // SPAN
+            end = min((span + 1) * SPAN, last)
             if spans[span, 1] <= y <= spans[span, 3] and x <= spans[span, 2]:
                 n = crossings(points, i, end, x, y)
                 if n < 0:
@@ -264,8 +264,8 @@ def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
     for r in range(layer.offsets[row], layer.offsets[row + 1]):
         i, last = rings[r], rings[r + 1] - 1
         while i < last:
-            span = i // _SPAN
-            end, clear = min((span + 1) * _SPAN, last), best + CLEAR_M
+            span = i // SPAN
+            end, clear = min((span + 1) * SPAN, last), best + CLEAR_M
             if (
                 max(spans[span, 0] - x, x - spans[span, 2]) <= clear
                 and max(spans[span, 1] - y, y - spans[span, 3]) <= clear

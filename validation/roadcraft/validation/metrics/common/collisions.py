@@ -58,7 +58,7 @@ def collisions(context: MetricContext) -> Collisions:
 def _collisions(context: MetricContext) -> Collisions:
     f, in_common = frames(context), corners(context).in_common
     tracks = len(context.rollout.drive.tracks)
-    step, row, kinds, first = _contacts(f.ego, f.box, f.corners, f.speed, f.objects, tracks)
+    step, row, kinds, first = first_contacts(f.ego, f.box, f.corners, f.speed, f.objects, tracks)
     at_fault = (
         (kinds == CollisionType.ACTIVE_FRONT)
         | (kinds == CollisionType.STOPPED_TRACK)
@@ -78,11 +78,14 @@ def _delta_v(f: Frames, step: I64, row: I64) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def _contacts(
+def first_contacts(
     ego: F64, box: F64, ego_corners: F64, speed: F64, objects: ObjectRows, tracks: int
 ) -> tuple[I64, I64, NDArray[np.int8], I64]:
     """Step, object row and CollisionType of every first contact, and the step of first contact of every track (n where
-    there is none)."""
+    there is none).
+
+    ego (n, >= 2): place of the rear axle; box (n, 5); ego_corners (n, 4, 2); speed (n,) m/s, not negative.
+    """
     offsets, track, kind, object_box, object_speed = objects
     n = len(ego)
     first = np.full(tracks, n, np.int64)
@@ -91,6 +94,7 @@ def _contacts(
     count = 0
     for i in range(n):
         h = box[i, 2]
+        own = (box[i, 0], box[i, 1], h, box[i, 3], box[i, 4])
         for r in range(offsets[i], offsets[i + 1]):
             if first[track[r]] < n:
                 continue
@@ -101,7 +105,7 @@ def _contacts(
                 object_box[r, 3],
                 object_box[r, 4],
             )
-            if not in_collision(box[i], (ox, oy, oh, ol, ow)):
+            if not in_collision(own, (ox, oy, oh, ol, ow)):
                 continue
             first[track[r]] = i
             c = ego_corners[i]

@@ -58,8 +58,14 @@ def _distances(
             x, y = corner[i, c, 0], corner[i, c, 1]
             if corner_count[i, c] > 0 or in_any(drivable, x, y):
                 continue
-            d = nearest_distance(drivable, x, y)
-            for k in range(count[i]):
-                d = min(d, row_distance(lanes, rows[i, k], x, y))
-            outside[i, c], out[i, c] = True, d
+            outside[i, c], out[i, c] = True, beyond(x, y, rows[i, : count[i]], lanes, drivable)
     return outside, out
+
+
+@njit(cache=True, nogil=True)
+def beyond(x: float, y: float, rows: I64, lanes: LayerArrays, drivable: LayerArrays) -> float:
+    """Distance of a point to the nearest drivable area or to one of the lanes ``rows``, whichever is nearer."""
+    d = nearest_distance(drivable, x, y)
+    for row in rows:
+        d = min(d, row_distance(lanes, row, x, y))
+    return d

@@ -30,7 +30,7 @@ def acceleration(context: MetricContext, axis: str) -> F64:
 
 def _accelerations(context: MetricContext) -> F64:
     """All axes, (3, n)."""
-    found: F64 = context.shared("accelerations", lambda: _filter(context, _raw_accelerations(context), 8, 2, 0))
+    found: F64 = context.shared("accelerations", lambda: smoothed(context, _raw_accelerations(context), 8, 2, 0))
     return found
 
 
@@ -45,19 +45,19 @@ def _raw_accelerations(context: MetricContext) -> F64:
 
 def jerk(context: MetricContext, axis: str) -> F64:
     """Jerk (n,) m/s3 of the filtered acceleration along ``axis``."""
-    found: F64 = context.shared("jerks", lambda: _filter(context, _accelerations(context), 15, 2, 1))
+    found: F64 = context.shared("jerks", lambda: smoothed(context, _accelerations(context), 15, 2, 1))
     return found[_AXES.index(axis)]
 
 
 def yaw_rate(context: MetricContext) -> F64:
     """Yaw rate (n,) rad/s. The reference's own window of 15 never reaches its filter: 5 is used."""
-    found: F64 = context.shared("yaw rate", lambda: _filter(context, _heading(context), 5, 2, 1))
+    found: F64 = context.shared("yaw rate", lambda: smoothed(context, _heading(context), 5, 2, 1))
     return found
 
 
 def yaw_acceleration(context: MetricContext) -> F64:
     """Yaw acceleration (n,) rad/s2, from the heading with a window of 5 and a cubic."""
-    found: F64 = context.shared("yaw acceleration", lambda: _filter(context, _heading(context), 5, 3, 2))
+    found: F64 = context.shared("yaw acceleration", lambda: smoothed(context, _heading(context), 5, 3, 2))
     return found
 
 
@@ -68,7 +68,7 @@ def _heading(context: MetricContext) -> F64:
     return np.asarray(heading - 2.0 * np.pi * turns)
 
 
-def _filter(context: MetricContext, values: F64, window: int, order: int, derivative: int) -> F64:
+def smoothed(context: MetricContext, values: F64, window: int, order: int, derivative: int) -> F64:
     """Values (..., n) smoothed or differentiated over time."""
     time_us: I64 = frames(context).time_us
     if min(window, len(time_us)) <= order:

@@ -100,16 +100,19 @@ def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
 
 def corners(context: MetricContext) -> CornerRoute:
     """Route of the four corners of ego's box over the n simulated steps."""
-    found: CornerRoute = context.shared("corner route", lambda: _corners(context))
+    found: CornerRoute = context.shared(
+        "corner route", lambda: route_of_corners(context, frames(context).corners, "a corner of ego")
+    )
     return found
 
 
-def _corners(context: MetricContext) -> CornerRoute:
+def route_of_corners(context: MetricContext, places: F64, who: str) -> CornerRoute:
+    """Route of the four corners (n, 4, 2) of a box; ``who`` they are, for errors."""
     index = context.rollout.scenario.map.index
-    values, offsets = containing_many(index.lanes.arrays, frozen(frames(context).corners.reshape(-1, 2)))
+    values, offsets = containing_many(index.lanes.arrays, frozen(places.reshape(-1, 2)))
     rows, count, fault = corner_route(frozen(values, np.int64), frozen(offsets, np.int64), graph(context))
     if fault >= 0:
-        raise overlapping_lanes(context, fault, "a corner of ego")
+        raise overlapping_lanes(context, fault, who)
     state, common, ends = common_or_connected(rows, count, graph(context))
     return CornerRoute(rows, count, state, common, ends)
 

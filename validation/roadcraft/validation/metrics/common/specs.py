@@ -46,6 +46,24 @@ _TABLE = (
     ("planner_miss_rate_within_bound", "MissRateConfig", "Open loop: plans that miss the expert (multiplier)"),
 )
 
+FREIGHT_TABLE = (
+    # name, module, config, summary
+    ("all_unit_collisions", "all_unit_collisions", "", "Collisions that any unit of ego caused (multiplier)"),
+    (
+        "all_unit_drivable_area",
+        "all_unit_drivable_area",
+        "AllUnitDrivableAreaConfig",
+        "All units stay on the drivable area (multiplier)",
+    ),
+    (
+        "lane_keeping_all_units",
+        "lane_keeping_all_units",
+        "LaneKeepingConfig",
+        "All units stay in the lanes that unit 0 uses (weight 3)",
+    ),
+)
+"""Metrics of heavy and articulated vehicles; without settings where the config is empty."""
+
 _TOGETHER = {
     **dict.fromkeys(
         (
@@ -78,6 +96,10 @@ _ROOM = "roadcraft.validation.metrics"
 
 def metric_specs() -> list[PluginSpec]:
     """One spec per metric. Its class bears its name in camel case."""
+    return [*_nuplan_specs(), *_freight_specs()]
+
+
+def _nuplan_specs() -> list[PluginSpec]:
     return [
         PluginSpec(
             "metric",
@@ -87,4 +109,17 @@ def metric_specs() -> list[PluginSpec]:
             f"{_ROOM}.{_TOGETHER.get(name, name)}:{name.title().replace('_', '')}",
         )
         for name, config, summary in _TABLE
+    ]
+
+
+def _freight_specs() -> list[PluginSpec]:
+    return [
+        PluginSpec(
+            "metric",
+            name,
+            summary,
+            f"{_ROOM}.freight.thresholds:{config}" if config else f"{_ROOM}.common.configs:NoSettings",
+            f"{_ROOM}.freight.{module}:{name.title().replace('_', '')}",
+        )
+        for name, module, config, summary in FREIGHT_TABLE
     ]

@@ -1,0 +1,204 @@
+"""How far the outline of each unit leaves the drivable area, and the lanes that unit 0 uses."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.map_index.index import SPAN, LayerArrays, cell_of, holds, in_any, row_distance
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.map import Lanes
+from roadcraft.validation.metrics.common.drivable import beyond
+from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.units import Units, outline, placed, units
+from roadcraft.validation.metrics.kernels.routes import among
+
+CHANGE_S = 5.0
+"""Half of the time that a tractor with a semitrailer takes for a lane change (8.7 s among human drivers), after and
+before which its lanes are those that unit 0 uses; engine choice."""
+
+
+class LanesInUse(NamedTuple):
+    """Rows of Lanes that the units may use at each of n steps: ``rows[offsets[i]:offsets[i + 1]]``."""
+
+    rows: I64
+    offsets: I64
+
+
+class OutlineDepartures(NamedTuple):
+    """Of the outline points of one unit, the corners first, the tires last; n steps, K points."""
+
+    points: F64
+    """(n, K, 2) m, global frame."""
+    tires: int
+    """Number of the first tire among the points."""
+    off_road: F64
+    """(n, K) m beyond the drivable area and the lanes of unit 0's route; 0 on them or on any lane."""
+    excess: F64
+    """(n, K) m beyond the lanes in use; not a number where none is in use."""
+    other: I64
+    """(n, K) row of a lane under a point that is not in use, or -1."""
+
+
+def outline_departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
+    """Of each unit."""
+    found: tuple[OutlineDepartures, ...] = context.shared("outline departures", lambda: _departures(context))
+    return found
+
+
+def lanes_in_use(context: MetricContext) -> LanesInUse:
+    """The lanes under unit 0's center from ``CHANGE_S`` before (or as long as the last unit has not passed) to
+    ``CHANGE_S`` after each step, and what joins them in the same road blocks; at the ends of the drive also those
+    before and behind them."""
+    found: LanesInUse = context.shared("lanes in use", lambda: _in_use(context, units(context)))
+    return found
+
+
+def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
+    u, route, used = units(context), ego_route(context), lanes_in_use(context)
+    index, vehicle = context.rollout.scenario.map.index, context.rollout.vehicle
+    out = []
+    for i, unit in enumerate(vehicle.units):
+        edge = outline(u.chain, i)
+        axles = (*unit.axles_m, *((unit.wheel_base_m,) if i == 0 else ()))
+        half = 0.5 * min(unit.track_m or unit.width_m, unit.width_m)
+        tires = np.array([(x, y) for x in axles for y in (half, -half)])
+        points = frozen(placed(np.concatenate([edge, tires]), u.poses[:, i]))
+        off_road, excess, other = _outline(
+            frozen(u.boxes[:, i]),
+            points,
+            (frozen(route.rows, np.int64), frozen(route.count, np.int64)),
+            (frozen(used.rows, np.int64), frozen(used.offsets, np.int64)),
+            index.lanes.arrays,
+            index.drivable.arrays,
+        )
+        out.append(OutlineDepartures(points, len(edge), off_road, excess, other))
+    return tuple(out)
+
+
+def _in_use(context: MetricContext, u: Units) -> LanesInUse:
+    route, lanes = ego_route(context), context.rollout.scenario.map.lanes
+    box, n = u.boxes[:, 0], len(u.seconds)
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(box[:, :2], axis=0).T))])
+    length = float((u.chain.wheel_base + np.abs(u.chain.hitch)).sum() + u.chain.rear[-1] + 2.0)
+    first = np.minimum(np.searchsorted(way, way - length), np.searchsorted(u.seconds, u.seconds - CHANGE_S))
+    last = np.maximum(
+        np.searchsorted(way, way + u.chain.front[0] + 1.0, side="right"),
+        np.searchsorted(u.seconds, u.seconds + CHANGE_S, side="right"),
+    )
+    changes = np.ones(n, np.bool_)
+    changes[1:] = (route.rows[1:] != route.rows[:-1]).any(axis=1)
+    starts = np.flatnonzero(changes)  # stretches of one set of lanes
+    sets = [route.at(int(k)).tolist() for k in starts]
+    a, b = np.searchsorted(starts, first, side="right") - 1, np.searchsorted(starts, last - 1, side="right")
+    before = _reach(sets, lanes, length, -1)
+    ahead = _reach(sets[::-1], lanes, float(u.chain.front[0]) + 1.0, 1)
+    begins, ends = way - length <= way[0], way + u.chain.front[0] + 1.0 >= way[-1]
+    memo: dict[tuple[int, int, bool, bool], list[int]] = {}
+    keys = list(zip(a.tolist(), b.tolist(), begins.tolist(), ends.tolist(), strict=True))
+    for key in set(keys):
+        rows = {r for k in range(key[0], key[1]) for r in sets[k]}
+        memo[key] = sorted(_abreast(rows, lanes) | (before if key[2] else set()) | (ahead if key[3] else set()))
+    values = [memo[key] for key in keys]
+    offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int64)
+    return LanesInUse(np.array([r for v in values for r in v], np.int64), offsets)
+
+
+def _abreast(rows: set[int], lanes: Lanes) -> set[int]:
+    """The lanes, and what leads to or follows each of them in a road block of the others: a lane change may begin in
+    one block and end in another."""
+    blocks = {int(lanes.block[r]) for r in rows} - {-1}
+    beside = {int(k) for r in rows for near in (lanes.predecessors, lanes.successors) for k in near[r]}
+    return rows | {k for k in beside if int(lanes.block[k]) in blocks}
+
+
+def _reach(sets: list[list[int]], lanes: Lanes, length: float, way: int) -> set[int]:
+    """Lanes within ``length`` m behind (way -1) or ahead (1) of the first lanes of a drive."""
+    here = next((s for s in sets if s), [])
+    near, found = lanes.predecessors if way < 0 else lanes.successors, set()
+    queue = [(r, 0.0) for r in here]
+    while queue:
+        row, gone = queue.pop()
+        for k in near[row].tolist():
+            if k not in found:
+                found.add(k)
+                line = lanes.centerlines[k]
+                after = gone + float(np.hypot(*np.diff(line, axis=0).T).sum())
+                if after < length:
+                    queue.append((k, after))
+    return found
+
+
+@small_njit
+def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays) -> bool:
+    """Whether one of the lanes holds a whole box: it holds a corner, and none of its edges comes into the box. False
+    also where that is not certain."""
+    x, y, c, s = box[0], box[1], math.cos(box[2]), math.sin(box[2])
+    ahead, left = 0.5 * box[3] + CLEAR_M, 0.5 * box[4] + CLEAR_M
+    wide, high = abs(c) * ahead + abs(s) * left, abs(s) * ahead + abs(c) * left
+    points, rings, spans = lanes.points, lanes.rings, lanes.spans
+    for row in rows:
+        if not holds(lanes, row, corner[0], corner[1]):
+            continue
+        clear = True
+        for r in range(lanes.offsets[row], lanes.offsets[row + 1]):
+            i, last = rings[r], rings[r + 1] - 1
+            while i < last and clear:
+                span = i // SPAN
+                end = min((span + 1) * SPAN, last)
+                if (
+                    max(spans[span, 0] - x, x - spans[span, 2]) <= wide
+                    and max(spans[span, 1] - y, y - spans[span, 3]) <= high
+                ):
+                    for k in range(i, end):
+                        ax, ay, bx, by = points[k, 0] - x, points[k, 1] - y, points[k + 1, 0] - x, points[k + 1, 1] - y
+                        au, av, bu, bv = ax * c + ay * s, ay * c - ax * s, bx * c + by * s, by * c - bx * s
+                        beside = min(av, bv) > left or max(av, bv) < -left
+                        clear = clear and (beside or min(au, bu) > ahead or max(au, bu) < -ahead)
+                i = end
+        if clear:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _outline(
+    boxes: F64,
+    points: F64,
+    route: tuple[I64, I64],
+    used: tuple[I64, I64],
+    lanes: LayerArrays,
+    drivable: LayerArrays,
+) -> tuple[F64, F64, I64]:
+    n, count, _ = points.shape
+    off_road, excess, other = np.zeros((n, count)), np.zeros((n, count)), np.full((n, count), -1, np.int64)
+    for i in range(n):
+        first, last = used[1][i], used[1][i + 1]
+        if _in_one_lane(boxes[i], points[i, 0], used[0][first:last], lanes):
+            continue
+        for k in range(count):
+            x, y = points[i, k, 0], points[i, k, 1]
+            cell, mine, held = cell_of(lanes, x, y), False, False
+            a, b = (lanes.starts[cell], lanes.starts[cell + 1]) if cell >= 0 else (0, 0)
+            for e in lanes.entries[a:b]:
+                if among(e >> 1, used[0], first, last) and (e & 1 or holds(lanes, e >> 1, x, y)):
+                    mine = True
+                    break
+            if mine:
+                continue
+            for e in lanes.entries[a:b]:
+                if e & 1 or holds(lanes, e >> 1, x, y):
+                    held, other[i, k] = True, e >> 1
+            d = math.nan if first == last else math.inf
+            for r in range(first, last):
+                d = min(d, row_distance(lanes, used[0][r], x, y))
+            excess[i, k] = d
+            if not held and not in_any(drivable, x, y):
+                off_road[i, k] = beyond(x, y, route[0][i, : route[1][i]], lanes, drivable)
+    return off_road, excess, other
