@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -37,6 +39,16 @@ def test_domain_types_round_trip() -> None:
             np.testing.assert_array_equal(a[key], arrays[key])
     with pytest.raises(KeyError, match=r"lanes\.id"):
         from_arrays(MapData, {}, to_arrays(made_up_map())[1])
+
+
+def test_what_is_a_fields_default_is_left_out() -> None:
+    drive = made_up_scenario().drive
+    arrays, meta = to_arrays(drive)
+    assert "load" not in meta
+    assert from_arrays(Drive, arrays, meta).load == ""
+    loaded = to_arrays(replace(drive, load="cubed"))
+    assert loaded[1] == {**meta, "load": "cubed"}
+    assert from_arrays(Drive, *loaded).load == "cubed"
 
 
 def test_equal_maps_have_equal_hashes() -> None:

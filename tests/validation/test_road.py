@@ -117,6 +117,7 @@ def test_the_simulator_feels_the_road_and_records_it() -> None:
     assert (channel["road.friction"] == 0.8).all()
     assert not any(n.startswith("road.") for n in level.channel_names), "only where the road is not level"
     assert rollout.drive.ego[-1, Ego.VX] < level.drive.ego[-1, Ego.VX] - 0.5
+    assert (rollout.drive.vehicle, rollout.drive.load) == ("us_sleeper_53", "loaded")
     alone = simulated([flat])[0]
     assert alone.channel_names == level.channel_names
     assert alone.drive.ego.tobytes() == level.drive.ego.tobytes(), "whatever the batch"
@@ -133,5 +134,6 @@ def test_a_kinematic_car_drives_the_same_on_any_road() -> None:
     hill = scenario(RoadPlace(K.GRADE, 1, (0.0, 100.0), 0.05))
     a, b = (simulated([s], SimulationConfig(), load_vehicle()) for s in (hill, scenario()))
     assert "road.grade" in a[0].channel_names
+    assert a[0].drive.load == ""
     one, two = to_arrays(a[0].drive)[0], to_arrays(b[0].drive)[0]
     assert all(one[k].tobytes() == two[k].tobytes() for k in one)

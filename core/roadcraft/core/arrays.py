@@ -141,8 +141,8 @@ class Polygons:
 
 
 def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. A part that is
-    its field's default is left out."""
+    """Flatten a domain dataclass to named arrays and JSON-able leaves, both keyed by dotted field path. What is its
+    field's default is left out."""
     arrays: dict[str, NDArray[Any]] = {}
     meta: dict[str, Any] = {}
     for f in fields(value):
@@ -155,6 +155,8 @@ def to_arrays(value: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], di
             a, m = to_arrays(item, key + ".")
             arrays.update(a)
             meta.update(m)
+        elif isinstance(item, _PLAIN) and item == f.default:
+            continue
         elif item is None or isinstance(item, (str, int, float, bool, list, tuple, dict)):
             meta[key] = list(item) if isinstance(item, tuple) else item
         else:
@@ -168,7 +170,11 @@ def from_arrays(kind: type[T], arrays: Mapping[str, NDArray[Any]], meta: Mapping
     out: dict[str, Any] = {}
     for f in fields(kind):  # type: ignore[arg-type]
         hint, key = hints[f.name], prefix + f.name
-        if is_dataclass(hint) and f.default is not MISSING and not any(k.startswith(key + ".") for k in arrays):
+        if (
+            f.default is not MISSING
+            and key not in meta
+            and not any(k == key or k.startswith(key + ".") for k in arrays)
+        ):
             continue
         if is_dataclass(hint):
             out[f.name] = from_arrays(hint, arrays, meta, key + ".")  # type: ignore[arg-type]

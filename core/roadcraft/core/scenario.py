@@ -204,6 +204,9 @@ class Drive:
     """Scenario types that occur."""
     layers: RasterLayers = NO_LAYERS
     """Grade, friction, occupancy, ... where the log supplies them."""
+    load: str = ""
+    """The state of load in which the ego's vehicle drove, empty for a vehicle without masses or where it is not
+    known."""
 
     def __len__(self) -> int:
         return len(self.time_us)

@@ -181,6 +181,7 @@ def _describe_drive(store: Store, key: str) -> dict[str, Any]:
         "source": d.source,
         "licence": d.licence,
         "vehicle": d.vehicle,
+        **({"load": d.load} if d.load else {}),
         "map": d.map_name,
         "map_hash": entry.map,
         "frames": len(d),

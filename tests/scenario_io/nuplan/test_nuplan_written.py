@@ -205,7 +205,7 @@ def test_quaternions_give_the_heading_to_the_last_bit(yaw: float) -> None:
     ("change", "message"),
     [
         (lambda d: replace(d, interval_us=100_000), "20 Hz"),
-        (lambda d: replace(d, joints=np.zeros((len(d), 1))), "trailers"),
+        (lambda d: replace(d, joints=np.full((len(d), 1), np.nan)), "joints row .0. is not finite"),
         (lambda d: replace(d, map_name="elsewhere"), "not on 'us-ma-boston'"),
         (lambda d: replace(d, token=np.zeros_like(d.token)), "frame tokens are not unique"),
         (lambda d: replace(d, tracks=replace(d.tracks, id=np.zeros_like(d.tracks.id))), "track ids are not unique"),

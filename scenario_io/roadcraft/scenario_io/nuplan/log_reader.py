@@ -31,6 +31,7 @@ from roadcraft.scenario_io.faults import mended, sound_poses
 from roadcraft.scenario_io.nuplan import schema
 from roadcraft.scenario_io.nuplan.database import open_database
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
+from roadcraft.scenario_io.nuplan.trailers import read_joints, read_units
 
 _JITTER = 0.1  # of the nominal time between frames
 _MOST_FRAMES = 10  # in an iteration: more is a log in another unit of time
@@ -105,8 +106,8 @@ class LogReader:
 
     @cached_property
     def extra(self) -> dict[str, str]:
-        """What a log that we wrote says of itself: source, licence, vehicle."""
-        known = {"source": "nuplan", "licence": self._licence, "vehicle": "pacifica"}
+        """What a log that we wrote says of itself: source, licence, vehicle, load."""
+        known = {"source": "nuplan", "licence": self._licence, "vehicle": "pacifica", "load": ""}
         if self._all("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", (schema.EXTRA,)):
             known.update((str(k), str(v)) for k, v in self._all(schema.EXTRA, f"SELECT key, value FROM {schema.EXTRA}"))
         return known
@@ -173,7 +174,7 @@ class LogReader:
         height = self._floats("track", "height", [r[2] for r in rows])
         n = len(rows)
         tracks = Tracks(ids, kind, np.arange(n), np.zeros(n, np.uint8), np.where(np.isfinite(height), height, 0.0))
-        return tracks, names, order
+        return read_units(self._all, self._fault, tracks, order), names, order
 
     @cached_property
     def tag_names(self) -> tuple[str, ...]:
@@ -266,7 +267,7 @@ class LogReader:
             time_us=time_us,
             token=token,
             ego=self._ego(columns),
-            joints=np.zeros((len(rows), 0)),
+            joints=read_joints(self._all, self._fault, span, time_us),
             tracks=self._tracks[0],
             objects=self._objects(span, time_us),
             lights=self._lights(span, time_us),
@@ -282,7 +283,7 @@ class LogReader:
 
     @property
     def extra_fields(self) -> dict[str, str]:
-        return {key: self.extra[key] for key in ("source", "licence", "vehicle")}
+        return {key: self.extra[key] for key in ("source", "licence", "vehicle", "load")}
 
     def _times(self, values: Sequence[Any], tokens: Sequence[Any]) -> I64:
         time_us = np.array([self._int("lidar_pc", v) for v in values], np.int64)

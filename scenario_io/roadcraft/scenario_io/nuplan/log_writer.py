@@ -18,6 +18,7 @@ from roadcraft.scenario_io.nuplan import calibration, schema
 from roadcraft.scenario_io.nuplan.database import new_database
 from roadcraft.scenario_io.nuplan.rotation import quaternion_of
 from roadcraft.scenario_io.nuplan.tokens import blobs, fresh
+from roadcraft.scenario_io.nuplan.trailers import write_trailers
 
 
 def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
@@ -26,8 +27,9 @@ def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
 
     Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative
     of the ego (read as 0), velocities of static kinds (0), and the order of kinds within a frame (objects come back
-    sorted by kind). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it. Raises
-    DataError for a drive that the format cannot hold (trailers, not 20 Hz, fewer than 5 scenes, NaN, repeated tokens),
+    sorted by kind). Joints, the units of vehicles and the state of load are in tables of our own (``trailers``). The
+    file's name should be ``<drive.name>.db``: the reference takes the log's name from it. Raises
+    DataError for a drive that the format cannot hold (not 20 Hz, fewer than 5 scenes, NaN, repeated tokens),
     DiskError when the disk is full.
     """
     path = Path(path)
@@ -38,6 +40,7 @@ def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
         for table, rows in _rows(drive, map.epsg):
             _insert(db, table, rows)
         _insert_extra(db, drive)
+        write_trailers(db, drive, blobs(drive.token), blobs(drive.tracks.id))
         for table, column in schema.INDICES:
             db.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
     return path
@@ -51,6 +54,8 @@ def _insert(db: sqlite3.Connection, table: str, rows: Iterable[Sequence[Any]]) -
 def _insert_extra(db: sqlite3.Connection, drive: Drive) -> None:
     db.execute(f"CREATE TABLE {schema.EXTRA} (key TEXT PRIMARY KEY, value TEXT)")
     extra = {"source": drive.source, "licence": drive.licence, "vehicle": drive.vehicle}
+    if drive.load:
+        extra["load"] = drive.load
     db.executemany(f"INSERT INTO {schema.EXTRA} VALUES (?, ?)", extra.items())
 
 
@@ -64,7 +69,6 @@ def _check(drive: Drive, map: MapData, path: Path) -> None:
     require(
         drive.interval_us == schema.INTERVAL_US, f"interval {drive.interval_us} us", "nuPlan logs are 20 Hz: 50000 us"
     )
-    require(drive.joints.shape[1] == 0 and not drive.tracks.unit.any(), "nuPlan has no place for trailers")
     require(
         scenes >= schema.MIN_SCENES, f"{scenes} scenes", "at least 5: the first two and last two never give scenarios"
     )
@@ -75,6 +79,7 @@ def _check(drive: Drive, map: MapData, path: Path) -> None:
     goals = drive.scenes.goal[drive.scenes.has_goal]
     for name, values in (
         ("ego", drive.ego),
+        ("joints", drive.joints),
         ("goal", goals),
         ("box", drive.objects.box),
         ("velocity", drive.objects.velocity),

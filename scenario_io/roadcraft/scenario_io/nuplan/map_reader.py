@@ -20,6 +20,7 @@ from roadcraft.scenario_io.faults import repeated
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.geopackage import FeatureLayer, GeoPackage
 from roadcraft.scenario_io.nuplan.layers import AREAS, SPEED_BUMPS
+from roadcraft.scenario_io.nuplan.places_file import NAME, read_places
 from roadcraft.scenario_io.nuplan.projection import Transform, transform_between
 
 LICENCE = "nuPlan dataset licence (non-commercial research use)"
@@ -63,8 +64,8 @@ def map_file(root: Path, location: str) -> tuple[Path, str]:
 
 
 def read_map(root: Path, location: str, repairs: list[DataError] | None = None) -> MapData:
-    """The map of a location, in meters of its UTM zone. ``repairs`` receives one entry per layer and kind of
-    repaired fault.
+    """The map of a location, in meters of its UTM zone, with the places in ``places.jsonl`` beside it. ``repairs``
+    receives one entry per layer and kind of repaired fault.
 
     Raises DataError naming file, layer and fid.
     """
@@ -94,6 +95,7 @@ def read_map(root: Path, location: str, repairs: list[DataError] | None = None) 
         blocks=build.blocks(),
         areas=build.areas,
         lines=build.lines,
+        places=read_places(path.with_name(NAME), lanes),
     )
 
 

@@ -15,12 +15,13 @@ from roadcraft.core.arrays import F64, I64, Mask, Polygons, Polylines
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
-from roadcraft.scenario_io.nuplan import geopackage
+from roadcraft.scenario_io.nuplan import geopackage, places_file
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.database import new_database
 from roadcraft.scenario_io.nuplan.geopackage import FeatureLayer
 from roadcraft.scenario_io.nuplan.layers import AREAS, COLUMNS, SPEED_BUMPS
 from roadcraft.scenario_io.nuplan.placeholder import LOCATIONS, placeholder
+from roadcraft.scenario_io.nuplan.places_file import write_places
 from roadcraft.scenario_io.nuplan.projection import transform_between
 
 Project = Callable[[F64], F64]
@@ -29,7 +30,7 @@ Require = Callable[..., None]
 
 def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
     """Write each map to ``root/<name>/<version>/map.gpkg`` and list it in ``root/nuplan-maps-v1.0.json``, beside the
-    maps already there.
+    maps already there; its places, if it has any, to ``places.jsonl`` beside the package.
 
     The reference opens its four hard-coded locations whichever is used: those that are missing get a small placeholder
     of one road. Reading back gives an equal MapData, coordinates within 1e-6 m (they are stored as longitude and
@@ -42,7 +43,9 @@ def write_maps(maps: Iterable[MapData], root: str | Path) -> Path:
     index = root / f"{MAP_VERSION}.json"
     listed = _listed(index)
     for m in maps:
-        _write(m, root / m.name / m.version / "map.gpkg")
+        path = root / m.name / m.version / "map.gpkg"
+        _write(m, path)
+        write_places(m.places, m.lanes.id, path.with_name(places_file.NAME))
         listed[m.name] = {"version": m.version, "layers": {}}
     for name, (version, epsg) in LOCATIONS.items():
         if name not in listed:

@@ -178,6 +178,7 @@ class Recorder:
             tag_frame=since[tagged] // s.stride,
             tag_type=d.tag_type[tagged],
             tag_names=d.tag_names,
+            load=self.log.vehicle.load,
         )
 
     def _objects(self, s: Scenario, b: int, n: int) -> tuple[Tracks, ObjectFrames]:
