@@ -171,7 +171,7 @@ def swept_path(vehicle: Vehicle, radius_m: float = 12.5, angle_rad: float = 0.5 
     if not radius_m > vehicle.body.wheel_base_m or not 0.0 < angle_rad < math.tau:
         raise ConfigError(
             f"the steered axle of {vehicle.name!r} cannot follow an arc of {radius_m} m through {angle_rad} rad: the "
-            f"radius must exceed the wheel base of {vehicle.body.wheel_base_m} m, and the angle must lie within 0 .. 2 pi"
+            f"radius must exceed the wheel base of {vehicle.body.wheel_base_m} m, the angle must lie between 0 and 2 pi"
         )
     arc = radius_m * angle_rad
     stations = np.arange(0.0, arc + length_of(vehicle) + 15.0, STEP_M)
