@@ -10,6 +10,8 @@ from scipy.integrate import solve_ivp
 
 from roadcraft.core.driving.motion import closed_forms as forms
 from roadcraft.core.driving.motion.chain import FREE, advance_rolling, chain_of, pull_joints
+from roadcraft.core.driving.motion.swept_path import swept_path
+from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
 
 seeds = st.integers(0, 2**32 - 1)
@@ -163,3 +165,34 @@ def test_sags_and_curves():
     assert flat == pytest.approx(np.sqrt(100.0 * GRAVITY_MPS2 * 0.17))
     assert forms.curve_speed(100.0, -0.5, 0.34, 0.5) == 0.0
     assert forms.equivalent_wheel_base([7.05, 8.35]) == pytest.approx(7.7 + 0.65**2 / 7.7, abs=1e-3)
+
+
+@settings(max_examples=4, deadline=None)
+@given(seeds, st.integers(1, 3))
+def test_a_long_turn_sweeps_the_ring_of_the_steady_circle(seed, n):
+    chain = chain_of(truck(np.random.default_rng(seed), n))
+    radius = 30.0
+    turn = swept_path(chain, radius, np.pi, 0.1)
+    steering = np.arcsin(chain.wheel_base[0] / radius)
+    circle = forms.steady_circle(chain, steering)
+    assert circle is not None
+    assert turn.offtracking == pytest.approx(circle.offtracking, abs=0.05)
+    assert turn.max_joint == pytest.approx(np.abs(circle.joints), abs=0.02)
+    assert turn.width == pytest.approx(circle.swept_width, abs=0.12)
+    assert turn.widths.min() >= chain.width[0] - 1e-9
+
+
+def test_tail_swing_grows_with_the_rear_overhang_and_a_wide_turn_takes_the_width():
+    chain = chain_of(truck(np.random.default_rng(2), 2))
+    short = swept_path(chain, 12.5, np.pi / 2, 0.2)
+    long = swept_path(chain._replace(rear=chain.rear + 2.0), 12.5, np.pi / 2, 0.2)
+    assert (long.tail_swing > short.tail_swing).all()
+    wide = swept_path(chain, 1e5, 1e-4, 0.5)
+    assert wide.width == pytest.approx(chain.width.max(), abs=1e-2)
+
+
+def test_an_arc_that_cannot_be_driven_is_refused():
+    chain = chain_of(truck(np.random.default_rng(2), 2))
+    for radius, angle in ((2.0, 1.0), (12.5, 0.0), (12.5, 4.0), (float("nan"), 1.0)):
+        with pytest.raises(ConfigError, match="cannot follow an arc"):
+            swept_path(chain, radius, angle)

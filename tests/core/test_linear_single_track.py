@@ -11,11 +11,11 @@ from made_trucks import truck
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.driving.motion.linear_single_track import (
-    axle_loads,
     gains,
     lane_change,
     least_damping,
     linear_single_track,
+    static_loads,
     steady_turn,
 )
 from roadcraft.core.errors import ConfigError
@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**32 - 1)
 @given(seeds, st.integers(1, 4))
 def test_loads_carry_the_weight_and_balance_about_the_steered_axle(seed, units):
     vehicle = truck(np.random.default_rng(seed), units)
-    loads = axle_loads(vehicle)
+    loads = static_loads(vehicle)
     weights = np.array([m.mass_kg for m in vehicle.masses]) * GRAVITY_MPS2
     axles = np.zeros(units)
     for i in range(1, units):
@@ -79,7 +79,7 @@ def test_a_steady_turn_stands_still_in_the_model(seed):
 
 
 def test_refusals():
-    with pytest.raises(ConfigError, match="gives no masses"):
+    with pytest.raises(ConfigError, match="gives no loads"):
         linear_single_track(load_vehicle(), 10.0)
     vehicle = truck(np.random.default_rng(0), 2)
     with pytest.raises(ConfigError, match="a speed above 0 m/s, not 0"):
@@ -87,4 +87,4 @@ def test_refusals():
     unit = vehicle.units[1]
     heavy = replace(unit, loads={"loaded": replace(unit.loads["loaded"], cog_m=30.0)})
     with pytest.raises(ConfigError, match="axle group of unit 1 would lift off"):
-        axle_loads(replace(vehicle, units=(vehicle.units[0], heavy)))
+        static_loads(replace(vehicle, units=(vehicle.units[0], heavy)))

@@ -202,9 +202,3 @@ def test_a_car_is_a_vehicle_of_one_unit() -> None:
 def test_a_nearly_straight_drive_sweeps_the_widest_unit() -> None:
     vehicle = load_vehicle("us_twins_28")
     assert swept_path(vehicle, 1e5, 1e-5).swept_width_m == pytest.approx(2.59, abs=1e-3)
-
-
-@pytest.mark.parametrize(("radius", "angle"), [(2.0, 1.0), (12.5, 0.0), (12.5, 7.0), (math.nan, 1.0)])
-def test_an_arc_that_cannot_be_driven_is_refused(radius: float, angle: float) -> None:
-    with pytest.raises(ConfigError, match="'us_twins_28' cannot follow an arc of"):
-        swept_path(load_vehicle("us_twins_28"), radius, angle)

@@ -167,12 +167,7 @@ def static_loads(vehicle: Vehicle) -> AxleLoads:
 
 def swept_path(vehicle: Vehicle, radius_m: float = 12.5, angle_rad: float = 0.5 * math.pi) -> SweptPath:
     """A left turn at crawl, driven forward: the steered axle pulls the units along an arc. Each unit turns by the chord
-    of what pulls it, exact for a straight pull. Raises ConfigError for an arc that the steered axle cannot follow."""
-    if not radius_m > vehicle.body.wheel_base_m or not 0.0 < angle_rad < math.tau:
-        raise ConfigError(
-            f"the steered axle of {vehicle.name!r} cannot follow an arc of {radius_m} m through {angle_rad} rad: the "
-            f"radius must exceed the wheel base of {vehicle.body.wheel_base_m} m, the angle must lie between 0 and 2 pi"
-        )
+    of what pulls it, exact for a straight pull."""
     arc = radius_m * angle_rad
     stations = np.arange(0.0, arc + length_of(vehicle) + 15.0, STEP_M)
     steered, heading = _turn(stations, radius_m, arc)

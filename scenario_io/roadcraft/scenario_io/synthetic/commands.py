@@ -50,3 +50,8 @@ def synth(
         "situations; "
         f"maps in {report.maps} ({report.seconds:.1f} s)"
     )
+    if config.suite:
+        for name, kept in report.situations.items():
+            drawn = report.drawn[name]
+            share = (drawn - kept) / drawn
+            print(f"  {name}: {drawn} drawn, {drawn - kept} dropped ({100 * share:.0f} %), {kept} kept")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from roadcraft.core.rules import OneOf, Range, check
 
@@ -14,6 +14,18 @@ SITUATIONS = (
     "dense_traffic", "fast_road", "crawling", "free_road", "stop_sign_alone", "red_light",
 )  # fmt: skip
 """The situations a world can hold, one per world; worlds take turns through them."""
+
+FREIGHT_SITUATIONS = ("loop_ramp",)
+"""The situations of the freight suite."""
+
+FREIGHT_VEHICLES = ("us_sleeper_53", "eu_4x2_13m6", "au_b_double", "se_a_double", "us_straight_26")
+"""The trucks that drive the freight suite where none are named."""
+
+FREIGHT_LOADS = ("empty", "loaded", "cubed")
+"""Their states of load where none are named."""
+
+LEFT_HAND = frozenset({"sg-one-north"})
+"""Locations where worlds of the freight suite have traffic on the left."""
 
 LOCATIONS = {
     "us-nv-las-vegas-strip": 32611,
@@ -29,14 +41,20 @@ LOCATIONS = {
 class SynthConfig:
     """What to make."""
 
+    suite: Literal["", "freight"] = ""
+    """A suite of situations: none for nuPlan's cars, ``freight`` for trucks."""
     worlds: Annotated[int, Range("[1, 100000]")] = 26
     """Drives, each on a patch of road of its own."""
     seed: Annotated[int, Range("[0, 9223372036854775807]")] = 0
     """Worlds of different seeds share no road, time, token or traffic."""
     processes: Annotated[int, Range("[0, 1024]")] = 0
     """Worker processes (0: one per core); they never change the result."""
-    situations: Annotated[tuple[str, ...], OneOf(*SITUATIONS)] = ()
-    """Situations that worlds take turns through (empty: all)."""
+    situations: Annotated[tuple[str, ...], OneOf(*dict.fromkeys(SITUATIONS + FREIGHT_SITUATIONS))] = ()
+    """Situations of the suite that worlds take turns through (empty: all)."""
+    vehicles: tuple[str, ...] = ()
+    """Trucks that drive the freight suite (empty: five common ones)."""
+    loads: tuple[str, ...] = ()
+    """Their states of load, where a truck knows them and the situation is about them (empty: empty, loaded, cubed)."""
     locations: Annotated[int, Range("[1, 4]")] = 4
     """Locations of nuPlan over which the patches of road are spread."""
     traffic: Annotated[float, Range("[0.1, 4]")] = 1.0
@@ -46,4 +64,18 @@ class SynthConfig:
 
     def __post_init__(self) -> None:
         folder = bool(self.split) and "/" not in self.split and not self.split.startswith(".")
-        check(self, ("split", folder, "must be the name of a folder"))
+        strange = [s for s in self.situations if s not in self.known]
+        other = f"must name situations of suite={self.suite or repr('')}, not {', '.join(strange)}"
+        only = "must be left out: they are for suite=freight"
+        check(
+            self,
+            ("split", folder, "must be the name of a folder"),
+            ("situations", not strange, other),
+            ("vehicles", bool(self.suite) or not self.vehicles, only),
+            ("loads", bool(self.suite) or not self.loads, only),
+        )
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The situations of the suite."""
+        return FREIGHT_SITUATIONS if self.suite else SITUATIONS

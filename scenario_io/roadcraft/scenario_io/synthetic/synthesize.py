@@ -8,25 +8,46 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.map import MapData
 from roadcraft.core.scenario import Drive
-from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS, SynthConfig
+from roadcraft.scenario_io.synthetic.config import (
+    FREIGHT_LOADS,
+    FREIGHT_VEHICLES,
+    LOCATIONS,
+    SITUATIONS,
+    SynthConfig,
+)
+from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, build_map
-from roadcraft.scenario_io.synthetic.world import SyntheticWorld, make_world, map_version, own_map
+from roadcraft.scenario_io.synthetic.world import (
+    SyntheticWorld,
+    make_world,
+    map_version,
+    own_map,
+    place_patch,
+    situation_of,
+    start_us,
+)
 from roadcraft.scenario_io.workers import worker_pool
+
+if TYPE_CHECKING:
+    from roadcraft.scenario_io.synthetic.freight.world import FreightWorld
 
 
 @dataclass(frozen=True)
 class SynthReport:
-    """What was written: logs and maps folders, worlds, tagged frames, worlds per situation, draws needed, seconds."""
+    """What was written: logs and maps folders, worlds, tagged frames, worlds kept and draws needed per situation, all
+    draws, seconds."""
 
     logs: str
     maps: str
     worlds: int
     tagged_frames: int
     situations: dict[str, int]
+    drawn: dict[str, int]
     draws: int
     seconds: float
 
@@ -39,7 +60,7 @@ def synthesize(
 
     Raises ValueError for settings that make no sense (see SynthConfig).
     """
-    config = SynthConfig(worlds, seed, 1, situations, locations)
+    config = SynthConfig(worlds=worlds, seed=seed, processes=1, situations=situations, locations=locations)
     made = [make_world(seed, k, config.situations or SITUATIONS, locations) for k in range(worlds)]
     maps = _maps([(w.location, w.patch) for w in made], seed)
     return [(w.drive, maps[w.location]) for w in made]
@@ -61,13 +82,34 @@ def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], N
         if progress:
             progress(len(done), config.worlds)
     rows = [done[k] for k in sorted(done)]
+    drawn: Counter[str] = Counter()
+    for r in rows:
+        drawn[r.situation] += r.attempts
     maps = _maps([(r.location, r.patch) for r in rows], config.seed)
     write_maps(maps.values(), root / "maps")
     return SynthReport(
         str(folder), str(root / "maps"), len(rows), sum(r.tagged for r in rows),
-        dict(sorted(Counter(r.situation for r in rows).items())), sum(r.attempts for r in rows),
+        dict(sorted(Counter(r.situation for r in rows).items())), dict(sorted(drawn.items())), drawn.total(),
         time.monotonic() - begin,
     )  # fmt: skip
+
+
+def world_of(config: SynthConfig, number: int) -> SyntheticWorld | FreightWorld:
+    """World ``number`` of a configuration; depends on nothing else."""
+    situations = config.situations or config.known
+    if not config.suite:
+        return make_world(config.seed, number, situations, config.locations, config.traffic)
+    from roadcraft.scenario_io.synthetic.freight.world import FreightDraw, make_freight_world
+
+    situation = situation_of(config.seed, number, situations)
+    location = list(LOCATIONS)[number % config.locations]
+    name = f"freight_{config.seed}_{number:05d}_{situation}"
+    who = Identity(name, config.seed, location, start_us(config.seed, number))
+    trucks = config.vehicles or FREIGHT_VEHICLES, config.loads or FREIGHT_LOADS
+    draw = FreightDraw(number, situation, *trucks, config.traffic)
+    return make_freight_world(
+        draw, who, lambda sketch, rng: place_patch(sketch, config.seed, number // config.locations, location, rng)
+    )
 
 
 @dataclass(frozen=True)
@@ -85,9 +127,7 @@ class _Made:
 def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
     from roadcraft.scenario_io.nuplan.log_writer import write_drive
 
-    w: SyntheticWorld = make_world(
-        config.seed, number, config.situations or SITUATIONS, config.locations, config.traffic
-    )
+    w = world_of(config, number)
     write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")
     return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())))
 

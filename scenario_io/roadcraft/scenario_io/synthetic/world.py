@@ -24,6 +24,7 @@ from roadcraft.scenario_io.synthetic.recording.tags import (
     view_of,
 )
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, Place, build_map
+from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 from roadcraft.scenario_io.synthetic.situations import (
     at_junctions as junction_situations,
     merges as merge_situations,
@@ -93,11 +94,11 @@ def make_world(
         if plan is None:
             why.append("it did not happen")
             continue
-        patch = _patch(scene, seed, number // locations, location, rng)
+        patch = place_patch(scene.sketch, seed, number // locations, location, rng)
         if patch is None:
             why.append("its road does not fit into a cell")
             continue
-        who = Identity(f"synthetic_{seed}_{number:05d}_{situation}", seed, location, _start_us(seed, number))
+        who = Identity(f"synthetic_{seed}_{number:05d}_{situation}", seed, location, start_us(seed, number))
         drive = record(scene, motion, plan[0], plan[1], who, patch)
         wrong = faults(drive, own_map(patch, location, seed))
         if not wrong:
@@ -177,9 +178,9 @@ def _anchors(
     return sorted(anchors)
 
 
-def _patch(scene: SyntheticScene, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch | None:
+def place_patch(sketch: Sketch, seed: int, number: int, location: str, rng: np.random.Generator) -> Patch | None:
     """The sketch in its cell of the location, turned some way that fits; None if it is too large for a cell."""
-    points = np.concatenate([s.center for s in scene.sketch.segments])[::5]
+    points = np.concatenate([s.center for s in sketch.segments])[::5]
     shift = np.random.default_rng([scenario_key(seed, location)]).uniform(0.0, 20_000.0, 2)
     row, column = divmod(number, COLUMNS)
     x, y = ORIGINS[location]
@@ -189,9 +190,10 @@ def _patch(scene: SyntheticScene, seed: int, number: int, location: str, rng: np
         low, high = turned.min(0), turned.max(0)
         if (high - low < np.asarray(CELL_M) - MARGIN_M).all():
             center = Place((0.0, 0.0), -angle, (0.0, 0.0)).move(0.5 * (low + high))
-            return Patch(number, scene.sketch, Place(origin, angle, (float(center[0]), float(center[1]))))
+            return Patch(number, sketch, Place(origin, angle, (float(center[0]), float(center[1]))))
     return None
 
 
-def _start_us(seed: int, number: int) -> int:
+def start_us(seed: int, number: int) -> int:
+    """First time stamp of a world."""
     return EPOCH_US + (scenario_key(seed, "start") % 20_000) * 3_600_000_000 + number * 60_000_000

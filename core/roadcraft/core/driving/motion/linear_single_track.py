@@ -14,7 +14,6 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.core.vehicle_geometry import static_loads
 
 
 class LinearSingleTrack(NamedTuple):
@@ -69,11 +68,19 @@ class LinearTurn(NamedTuple):
     """(n,) m; how far each unit's axle runs outside the circle of the steered axle."""
 
 
-def axle_loads(vehicle: Vehicle) -> F64:
+def static_loads(vehicle: Vehicle) -> F64:
     """Static loads (1 + n,) in N of the steered axle and of each unit's axle group. Raises ConfigError for a vehicle
     without masses, and where the steered axle or a group would lift off."""
-    loads = static_loads(vehicle)
-    out = np.append(loads.steered_N, loads.axles_N)
+    if not vehicle.masses:
+        raise ConfigError(f"vehicle {vehicle.name!r} gives no loads; its motion with slip needs the mass of every unit")
+    out = np.zeros(1 + len(vehicle.units))
+    carried = 0.0
+    for i in range(len(vehicle.units) - 1, -1, -1):
+        unit, mass = vehicle.units[i], vehicle.masses[i]
+        front = (mass.mass_kg * GRAVITY_MPS2 * mass.cog_m + carried * unit.hitch_m) / unit.wheel_base_m
+        out[1 + i] = mass.mass_kg * GRAVITY_MPS2 + carried - front
+        carried = front
+    out[0] = carried
     if not (out > 0.0).all():
         place = "the steered axle" if out[0] <= 0.0 else f"the axle group of unit {int(np.argmax(out[1:] <= 0.0))}"
         raise ConfigError(f"vehicle {vehicle.name!r}: {place} would lift off; check cog_m, hitch_m and mass_kg")
@@ -81,9 +88,9 @@ def axle_loads(vehicle: Vehicle) -> F64:
 
 
 def cornering_stiffness(vehicle: Vehicle) -> F64:
-    """Cornering stiffnesses (1 + n,) in N/rad of the axle groups of :func:`axle_loads`. Raises as it does."""
+    """Cornering stiffnesses (1 + n,) in N/rad of the axle groups of :func:`static_loads`. Raises as it does."""
     units = (vehicle.units[0], *vehicle.units)
-    return axle_loads(vehicle) * np.array([u.cornering_per_rad for u in units])
+    return static_loads(vehicle) * np.array([u.cornering_per_rad for u in units])
 
 
 def linear_single_track(vehicle: Vehicle, speed: float) -> LinearSingleTrack:

@@ -15,7 +15,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.driving.motion.linear_single_track import axle_loads, cornering_stiffness
+from roadcraft.core.driving.motion.linear_single_track import cornering_stiffness, static_loads
 from roadcraft.core.vehicle import Vehicle
 
 AIR_DENSITY_KGPM3 = 1.2
@@ -55,7 +55,7 @@ def single_track_of(vehicle: Vehicle, saturates: bool = True) -> SingleTrack:
     """A vehicle's masses, levers and tires in the driven state of load. Raises ConfigError for a vehicle without
     masses."""
     n = len(vehicle.units)
-    load = axle_loads(vehicle)
+    load = static_loads(vehicle)
     mass = np.array([m.mass_kg for m in vehicle.masses])
     behind = np.array([0.0 if i == 0 else u.wheel_base_m for i, u in enumerate(vehicle.units)])
     cog = np.array([m.cog_m for m in vehicle.masses]) - behind

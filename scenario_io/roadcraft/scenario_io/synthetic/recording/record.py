@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, Ragged, offsets_of
+from roadcraft.core.arrays import F64, Mask, Ragged, offsets_of
 from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.recording.tags import FRAMES, SCENE_STARTS
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath
@@ -60,62 +62,114 @@ def record(
     ego = ego_states(scene.ego_path, m.s[window, 0], m.speed[window, 0], m.accel[window, 0])
     ego[:, :2] = patch.place.move(ego[:, :2])
     ego[:, Ego.HEADING] = wrap_array(ego[:, Ego.HEADING] + patch.place.angle)
-    tracks, objects = _objects(scene, m, window, who, patch)
+    tracks, objects = tables(bodies_of(scene, m, window), m.box[window, 0, :2], SIGHT, who, patch)
     names = tuple(sorted({t for _, ts in tags for t in ts}))
     pairs = [(f, names.index(t)) for f, ts in sorted(tags) for t in sorted(ts)]
     return Drive(
         name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle="pacifica",
         interval_us=INTERVAL_US,
         time_us=who.start_us + INTERVAL_US * np.arange(FRAMES, dtype=np.int64),
-        token=_keys(who, "frames", FRAMES), ego=ego, joints=np.zeros((FRAMES, 0)), tracks=tracks, objects=objects,
+        token=keys_of(who, "frames", FRAMES), ego=ego, joints=np.zeros((FRAMES, 0)), tracks=tracks, objects=objects,
         lights=_lights(scene, window, patch), scenes=_scenes(scene, m, first, ego, who, patch),
         tag_frame=np.array([f for f, _ in pairs], np.int64), tag_type=np.array([t for _, t in pairs], np.int64),
         tag_names=names,
     )  # fmt: skip
 
 
-def _keys(who: Identity, what: str, count: int) -> NDArray[np.uint64]:
+def keys_of(who: Identity, what: str, count: int) -> NDArray[np.uint64]:
+    """Keys (count,) of one kind of thing in a world."""
     return step_keys([scenario_key(who.seed, f"{who.name}:{what}")], np.arange(count))
 
 
-def _objects(
-    scene: SyntheticScene, m: Motion, window: slice, who: Identity, patch: Patch
-) -> tuple[Tracks, ObjectFrames]:
-    """All things within sight, kind by kind, each kind in the order the stage made them."""
-    n, q = len(scene.kinds), len(scene.pedestrians)
-    t = FRAMES
-    boxes = [m.box[window, 1:], np.concatenate([m.walker[window], np.broadcast_to([0.6, 0.7], (t, q, 2))], 2)]
-    speeds = [m.speed[window, 1:], m.walker_speed[window]]
-    kinds = [*scene.kinds[1:], *[ObjectKind.PEDESTRIAN] * q]
-    there = [m.active[window, 1:], np.ones((t, q), bool)]
-    tall = [1.6 if c[0] < 7 else 3.2 for c in scene.consts[1:]] + [1.7] * q
-    if scene.statics:
-        fixed = np.array([b for _, b, _ in scene.statics])
-        boxes.append(np.broadcast_to(fixed, (t, *fixed.shape)))
-        speeds.append(np.zeros((t, len(fixed))))
-        there.append(np.ones((t, len(fixed)), bool))
-        kinds += [k for k, _, _ in scene.statics]
-        tall += [z for _, _, z in scene.statics]
-    box, speed, seen = np.concatenate(boxes, 1), np.concatenate(speeds, 1), np.concatenate(there, 1)
-    assert box.shape[1] == n - 1 + q + len(scene.statics)
-    reach = np.hypot(box[..., 0] - m.box[window, :1, 0], box[..., 1] - m.box[window, :1, 1])
-    seen = seen & (reach < SIGHT)
+class SceneBodies(NamedTuple):
+    """All that may be seen in T frames, N bodies, drivers, then pedestrians, then things that never move."""
+
+    box: F64
+    """(T, N, 5), local frame."""
+    speed: F64
+    """(T, N) m/s."""
+    there: Mask
+    """(T, N)."""
+    kinds: list[ObjectKind]
+    """(N)."""
+    tall: list[float]
+    """(N) heights, m."""
+    group: list[int]
+    """(N) equal for the units of one vehicle."""
+    unit: list[int]
+    """(N) 0 for a towing unit or a lone body."""
+
+
+def bodies_of(scene: SyntheticScene, m: Motion, window: slice) -> SceneBodies:
+    """Everybody but driver 0; articulated vehicles unit by unit."""
+    walker = m.walker[window]
+    t, q = len(walker), len(scene.pedestrians)
+    box, speed, there = [], [], []
+    kinds: list[ObjectKind] = []
+    tall: list[float] = []
+    group: list[int] = []
+    unit: list[int] = []
+    for k in range(1, len(scene.kinds)):
+        units = m.box[window, k : k + 1] if k not in scene.rigs else _units(scene.rigs[k], m.box[window, k])
+        count = units.shape[1]
+        box.append(units)
+        speed.append(np.repeat(m.speed[window, k : k + 1], count, 1))
+        there.append(np.repeat(m.active[window, k : k + 1], count, 1))
+        kinds += [scene.kinds[k]] * count
+        lone = 1.6 if scene.consts[k][0] < 7 else 3.2
+        tall += [lone] if k not in scene.rigs else [u.height_m for u in scene.rigs[k].units]
+        group += [k] * count
+        unit += range(count)
+    box.append(np.concatenate([walker, np.broadcast_to([0.6, 0.7], (t, q, 2))], 2))
+    speed.append(m.walker_speed[window])
+    there.append(np.ones((t, q), bool))
+    fixed = np.array([b for _, b, _ in scene.statics]).reshape(-1, 5)
+    box.append(np.broadcast_to(fixed, (t, *fixed.shape)))
+    speed.append(np.zeros((t, len(fixed))))
+    there.append(np.ones((t, len(fixed)), bool))
+    kinds += [ObjectKind.PEDESTRIAN] * q + [k for k, _, _ in scene.statics]
+    tall += [1.7] * q + [z for _, _, z in scene.statics]
+    group += range(len(scene.kinds), len(scene.kinds) + q + len(fixed))
+    unit += [0] * (q + len(fixed))
+    return SceneBodies(
+        np.concatenate(box, 1), np.concatenate(speed, 1), np.concatenate(there, 1), kinds, tall, group, unit
+    )
+
+
+def _units(rig: Vehicle, box: F64) -> F64:
+    """Boxes (T, n, 5) of the units of a vehicle that drives as one box (T, 5), at first straight."""
+    poses, chain = box[:, :3].copy(), chain_of(rig)
+    length = rig.body.front_m - 0.5 * box[:, 3]  # rear axle to the box's center
+    poses[:, 0] -= length * np.cos(box[:, 2])
+    poses[:, 1] -= length * np.sin(box[:, 2])
+    joints = np.asarray(pull_joints(poses[None], np.zeros((1, rig.joints)), chain))[0]
+    return np.asarray(unit_boxes(poses, joints, chain))
+
+
+def tables(seen: SceneBodies, eye: F64, sight: float, who: Identity, patch: Patch) -> tuple[Tracks, ObjectFrames]:
+    """All bodies within ``sight`` m of the eye (T, 2), kind by kind, each kind in the order of the bodies."""
+    box, speed, kinds = seen.box, seen.speed, seen.kinds
+    reach = np.hypot(box[..., 0] - eye[:, None, 0], box[..., 1] - eye[:, None, 1])
+    near = seen.there & (reach < sight)
     order = np.argsort([int(k) for k in kinds], kind="stable")
-    seen, box, speed = seen[:, order], box[:, order], speed[:, order]
-    kept = np.flatnonzero(seen.any(0))
-    frame, column = np.nonzero(seen[:, kept])
+    near, box, speed = near[:, order], box[:, order], speed[:, order]
+    kept = np.flatnonzero(near.any(0))
+    frame, column = np.nonzero(near[:, kept])
     rows = box[:, kept][frame, column].copy()
     rows[:, :2] = patch.place.move(rows[:, :2])
     rows[:, 2] = wrap_array(rows[:, 2] + patch.place.angle)
     v = speed[:, kept][frame, column]
     velocity = np.stack([v * np.cos(rows[:, 2]), v * np.sin(rows[:, 2])], 1)
-    ids = _keys(who, "tracks", len(kinds))
-    pick = order[kept]
+    ids, pick = keys_of(who, "tracks", len(kinds)), order[kept]
+    first: dict[int, int] = {}
+    for row, k in enumerate(pick.tolist()):
+        first.setdefault(seen.group[k], row)
     tracks = Tracks(
-        ids[pick], np.array([int(kinds[k]) for k in pick], np.uint8), np.arange(len(kept), dtype=np.int64),
-        np.zeros(len(kept), np.uint8), np.array([tall[k] for k in pick], float),
+        ids[pick], np.array([int(kinds[k]) for k in pick], np.uint8),
+        np.array([first[seen.group[k]] for k in pick], np.int64).reshape(-1),
+        np.array([seen.unit[k] for k in pick], np.uint8), np.array([seen.tall[k] for k in pick], float),
     )  # fmt: skip
-    return tracks, ObjectFrames(offsets_of(seen[:, kept].sum(1)), column.astype(np.int64), rows, velocity)
+    return tracks, ObjectFrames(offsets_of(near[:, kept].sum(1)), column.astype(np.int64), rows, velocity)
 
 
 def _lights(scene: SyntheticScene, window: slice, patch: Patch) -> LightFrames:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
+from roadcraft.core.places import PlaceKind, Places
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
 LICENCE = "CC0-1.0 (synthetic)"
@@ -60,8 +62,9 @@ def build_map(name: str, version: str, epsg: int, patches: Sequence[Patch]) -> M
     """The map of a location that holds the patches (in ascending number)."""
     order = _Order(patches)
     return MapData(
-        name, version, "synthetic", LICENCE, epsg, _lanes(order), _blocks(order), _areas(order), _lines(order)
-    )
+        name, version, "synthetic", LICENCE, epsg, _lanes(order), _blocks(order), _areas(order), _lines(order),
+        _places(order),
+    )  # fmt: skip
 
 
 class _Order:
@@ -169,3 +172,21 @@ def _lines(o: _Order) -> Lines:
         np.array([subtype for subtype, _ in rows], np.int64),
         Polylines.build([o.patches[p].place.move(points) for (_, points), (p, _) in zip(rows, o.lines, strict=True)]),
     )
+
+
+def _places(o: _Order) -> Places:
+    rows = []
+    for p, patch in enumerate(o.patches):
+        for q in patch.sketch.places:
+            lane = -1 if q.lane < 0 else o.segment_row[p, q.lane]
+            second = q.second + patch.place.angle if q.kind == PlaceKind.WIND else q.second
+            polygon = [patch.place.move(ring) for ring in q.polygon]
+            rows.append(q._replace(lane=lane, second=second, polygon=polygon, pose=_posed(patch.place, q.pose)))
+    return Places.build(rows)
+
+
+def _posed(place: Place, pose: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    if pose is None:
+        return None
+    x, y = place.move(np.array(pose[:2])).tolist()
+    return x, y, float(wrap_array(pose[2] + place.angle))

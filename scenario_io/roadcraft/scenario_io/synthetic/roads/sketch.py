@@ -4,12 +4,13 @@ become a map."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind, LaneKind
+from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
 
 
@@ -52,12 +53,14 @@ class BlockSketch:
 
 @dataclass
 class Sketch:
-    """Everything of a patch, in drawing order; numbers are positions in these lists. limit NaN: none is posted."""
+    """Everything of a patch, in drawing order; numbers are positions in these lists. limit NaN: none is posted; places:
+    their lane is a segment's number, their frame the sketch's."""
 
     segments: list[Segment] = field(default_factory=list)
     blocks: list[BlockSketch] = field(default_factory=list)
     areas: list[tuple[AreaKind, int, F64]] = field(default_factory=list)
     lines: list[tuple[int, F64]] = field(default_factory=list)
+    places: list[RoadPlace] = field(default_factory=list)
 
     def area(self, kind: AreaKind, ring: F64, subtype: int = 0) -> int:
         """Adds an area from its open or closed outline; returns its number."""
@@ -100,6 +103,38 @@ class Sketch:
             )  # fmt: skip
         self.blocks.append(BlockSketch(LaneKind.CONNECTOR, rows, ring_of(strips[0][0], strips[-1][2]), intersection))
         return rows
+
+    def mirrored(self) -> Sketch:
+        """The same for traffic on the other side of the road: everything on the other side of the x axis."""
+        segments = [
+            replace(
+                s, center=flipped(s.center), left=s.right, right=s.left, ring=flipped(s.ring),
+                index=len(self.blocks[s.block].segments) - 1 - s.index,
+            )
+            for s in self.segments
+        ]  # fmt: skip
+        blocks = [replace(b, segments=b.segments[::-1], ring=flipped(b.ring)) for b in self.blocks]
+        areas = [(kind, subtype, flipped(ring)) for kind, subtype, ring in self.areas]
+        lines = [(subtype, flipped(points)) for subtype, points in self.lines]
+        return Sketch(segments, blocks, areas, lines, [_flipped_place(p) for p in self.places])
+
+
+def flipped(points: F64) -> F64:
+    """Points (..., 2), or whatever else (..., >= 2) begins with x and y, on the other side of the x axis."""
+    out = np.array(points)
+    out[..., 1] *= -1.0
+    return out
+
+
+def _flipped_place(p: RoadPlace) -> RoadPlace:
+    value, second, pose = p.value, p.second, p.pose
+    if p.kind == PlaceKind.BANK:
+        value, second = -value, -second
+    elif p.kind in (PlaceKind.CURB, PlaceKind.SHOULDER, PlaceKind.WIND):
+        second = -second
+    if pose is not None:
+        pose = (pose[0], -pose[1], -pose[2])
+    return p._replace(value=value, second=second, pose=pose, polygon=[flipped(ring) for ring in p.polygon])
 
 
 def close(ring: F64) -> F64:

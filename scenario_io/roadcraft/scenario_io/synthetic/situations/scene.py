@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import LightState, ObjectKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath, SegmentRoute, make_path, make_table, routes_of
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion, Walkers, drive
+from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion, Program, Told, Walkers, drive
 
 STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around what happens
+RIGS = ("us_daycab_53", "us_sleeper_53", "eu_4x2_13m6")  # articulated vehicles among the traffic
 
 
 @dataclass
@@ -27,7 +29,8 @@ class SyntheticScene:
     const, kind); statics: (kind, box, height) of things that never move; lights (STEPS, groups); scripts: speed caps;
     lane_change: (arc0, arc1, side) of the ego; tag: what the world is about; extra: tags that go with it; before:
     seconds of log before the world's own frame; cutter: who cuts in ahead of the ego; zipper: meters before the merge
-    lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie."""
+    lane where drivers begin to take turns; focus: stretch of the ego's path where that frame must lie; rigs:
+    drivers that are articulated vehicles, whose reference point is the rear axle of the towing unit."""
 
     rng: np.random.Generator
     sketch: Sketch = field(default_factory=Sketch)
@@ -53,6 +56,7 @@ class SyntheticScene:
     focus: tuple[float, float] = (0.0, np.inf)
     traffic: float = 1.0
     taken: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    rigs: dict[int, Vehicle] = field(default_factory=dict)
 
     # -- paths
     # ----------------------------------------------------------------------------------
@@ -107,7 +111,7 @@ class SyntheticScene:
         self.consts.append(c)
         self.kinds.append(kind)
         if spawn == 0.0 and path >= 0:
-            self._take(path, s, length)
+            self._take(path, s + 0.5 * (c[dr.FRONT] - c[dr.REAR]), length)
         return len(self.states) - 1
 
     def ego(self, s: float, v: float, **more: float) -> None:
@@ -136,15 +140,27 @@ class SyntheticScene:
         return path.route.segments[k], s - float(path.starts[k])
 
     def fill(
-        self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
+        self,
+        paths: list[int],
+        spacing: float,
+        *,
+        inflow: bool = True,
+        factor: float = 0.9,
+        trucks: float = 0.08,
+        rigs: bool = False,
     ) -> None:
         """Random traffic on the given paths, ``spacing`` meters apart on average, and more of it coming in at their
-        starts."""
+        starts. rigs: whether its trucks are articulated."""
         rng, spacing = self.rng, max(26.0, 0.8 * spacing) / self.traffic
         for p in paths:
             path, s = self.paths[p], float(rng.uniform(5.0, 5.0 + spacing))
             while s < path.length - 30.0:
-                length = float(rng.uniform(8.0, 12.5)) if rng.random() < trucks else 0.0
+                truck = rng.random() < trucks
+                if truck and rigs:
+                    self._rig(p, s, factor)
+                    s += 40.0 + float(rng.exponential(spacing))
+                    continue
+                length = float(rng.uniform(8.0, 12.5)) if truck else 0.0
                 if self._room(p, s, (length or 4.8) + 14.0 / self.traffic):
                     self.driver(p, s, self._pace(path, s, factor), length=length, width=2.5 if length else 0.0)
                 s += max(22.0 / self.traffic, rng.exponential(max(spacing - 15.0, 4.0)) + 15.0)
@@ -154,6 +170,17 @@ class SyntheticScene:
                 while time < 55.0:
                     self.driver(p, 4.0, v, spawn=time)
                     time += max(2.5, float(rng.exponential(spacing / max(v, 3.0))))
+
+    def _rig(self, p: int, s: float, factor: float) -> None:
+        """A tractor with its semitrailer, straight behind it where there is room."""
+        rig = load_vehicle(RIGS[int(self.rng.integers(len(RIGS)))])
+        front, length = rig.body.front_m, _rig_length(rig)
+        if self._room(p, s + front - 0.5 * length, length + 20.0 / self.traffic):
+            k = self.driver(
+                p, s, self._pace(self.paths[p], s, factor), length=length, width=2.6, front=front, rear=length - front,
+                top_speed=float(self.rng.uniform(22.0, 25.0)), accel=0.5, changes=0.0, headway=2.0,
+            )  # fmt: skip
+            self.rigs[k] = rig
 
     def _pace(self, path: DriverPath, s: float, factor: float) -> float:
         return float(path.cap[min(int(s / STEP), len(path.cap) - 1)]) * factor * float(self.rng.uniform(0.85, 1.0))
@@ -204,10 +231,9 @@ class SyntheticScene:
     # -- run
     # ----------------------------------------------------------------------------------
 
-    def run(self) -> Motion:
-        """Lets everybody go for STEPS steps."""
-        assert self.ego_path is not None
-        paths = [*self.paths, self.ego_path]
+    def run(self, told: Told | None = None) -> Motion:
+        """Lets everybody go for STEPS steps; ``told``: how the ego moves, instead of driver 0."""
+        paths = self.paths if self.ego_path is None else [*self.paths, self.ego_path]
         table = make_table(self.sketch, paths, self.walks, len(self.paths), self.merge_lane)
         lights = np.zeros((STEPS, 1), np.uint8) if self.lights is None else self.lights
         w = self.pedestrians
@@ -220,7 +246,14 @@ class SyntheticScene:
         )  # fmt: skip
         path = np.array([len(self.paths) if p < 0 else p for p in self.path_of], np.int64)
         script = np.array(self.scripts) if self.scripts else np.full((1, STEPS), np.inf)
-        return drive(table, path, np.array(self.states), np.array(self.consts), lights, script, walkers, self.zipper)
+        program = Program(lights, script, told)
+        return drive(table, path, np.array(self.states), np.array(self.consts), program, walkers, self.zipper)
+
+
+def _rig_length(rig: Vehicle) -> float:
+    """Length of a vehicle from end to end, its units in line."""
+    axles = sum(a.hitch_m - b.wheel_base_m for a, b in pairwise(rig.units))
+    return rig.body.front_m - axles + rig.units[-1].rear_m
 
 
 def signal_program(

@@ -73,11 +73,13 @@ class Drivers(NamedTuple):
 
 
 class Bodies(NamedTuple):
-    """What may be hit, drivers first, then pedestrians: box (B, 5), speed (B,), active (B,)."""
+    """What may be hit, drivers first, then pedestrians, then what moves as told: box (B, 5), speed (B,), active (B,);
+    ego: the ego's number (its towing unit's)."""
 
     box: F64
     speed: F64
     active: Mask
+    ego: int = 0
 
 
 class People(NamedTuple):
@@ -145,7 +147,7 @@ def pose(p, state, const, off, xy, heading):
 def leader(i, p, state, const, bodies, roads, horizon):
     """Gap (m), speed along the path and number of the nearest body in the driver's way within ``horizon``; (inf, 0, -1)
     if none."""
-    box, speed, active = bodies
+    box, speed, active = bodies.box, bodies.speed, bodies.active
     off, xy, direction = roads.off, roads.xy, roads.direction
     best, best_v, best_j = np.inf, 0.0, -1
     first = state[S] + const[FRONT] - 1.0
@@ -242,7 +244,7 @@ def gives_way(i, c, drivers, light, conflicts, patience):
 def lane_gaps(i, q, bodies, const, roads, s_near):
     """Where the driver would be on path q (arc, offset) the gaps ahead and behind, and the speed and number of who is
     behind."""
-    box, speed, active = bodies
+    box, speed, active = bodies.box, bodies.speed, bodies.active
     off, xy, heading = roads.off, roads.xy, roads.heading
     best, arc = np.inf, 0.0
     n = off[q + 1] - off[q]

@@ -78,6 +78,23 @@ class Walkers:
     start: F64
 
 
+class Told(NamedTuple):
+    """Bodies that move as told, whatever the traffic does, T steps: box (T, G, 5), speed (T, G). The first of them is
+    the ego's towing unit; drivers see all of them."""
+
+    box: F64
+    speed: F64
+
+
+class Program(NamedTuple):
+    """What is laid down for T steps: lights (T, groups) LightState; script (R, T) speed caps of the drivers whose
+    SCRIPT column names the row; bodies that move as told."""
+
+    lights: NDArray[np.uint8]
+    script: F64
+    told: Told | None = None
+
+
 @dataclass(frozen=True)
 class Motion:
     """What happened, T steps: box (T, N, 5) of drivers (reference point for driver 0, the ego), speed and accel (T, N),
@@ -100,14 +117,13 @@ def drive(
     path: NDArray[np.int64],
     state: F64,
     const: F64,
-    lights: NDArray[np.uint8],
-    script: F64,
+    program: Program,
     walkers: Walkers,
     zipper_range: float = 70.0,
 ) -> Motion:
-    """Runs the traffic for ``len(lights)`` steps. path (N,), state (N, STATES), const (N, CONSTANTS): driver 0 is the
-    ego; lights (T, groups) LightState; script (R, T) speed caps of the drivers whose SCRIPT column names the row."""
-    t = table
+    """Runs the traffic as long as the program lasts. path (N,), state (N, STATES), const (N, CONSTANTS): driver 0 is
+    the ego, unless the program tells the ego how to move."""
+    t, (lights, script, told) = table, program
     conflicts = dr.Conflicts(t.conn_s, t.conf_in, t.conf_out, t.priority, t.conn_light, t.conn_control)
     gates = dr.Gates(t.gate_off, t.gate_s, t.gate_kind, t.gate_light, t.gate_conn, t.gate_walk, t.gate_xy)
     direction = np.stack([np.cos(t.heading), np.sin(t.heading)], 1)
@@ -116,18 +132,21 @@ def drive(
     drivers = dr.Drivers(
         np.zeros(n, np.bool_), np.zeros(n, np.bool_), path.copy(), np.zeros(n, np.int64), state.copy(), const.copy()
     )
-    box, speed, active = np.zeros((n + q, 5)), np.zeros(n + q), np.zeros(n + q, np.bool_)
+    led = told or Told(np.zeros((len(lights), 0, 5)), np.zeros((len(lights), 0)))
+    g = led.speed.shape[1]
+    box, speed, active = np.zeros((n + q + g, 5)), np.zeros(n + q + g), np.zeros(n + q + g, np.bool_)
     active[n:] = True
     w = walkers
     people = dr.People(
-        w.waypoints, w.curb, w.walk, w.group, w.speed, w.go, w.start.copy(), np.zeros(q, np.int64), box[n:], speed[n:]
-    )
-    bodies = dr.Bodies(box, speed, active)
-    return Motion(*_run(Streets(roads, gates, conflicts), drivers, bodies, people, lights, script, zipper_range))
+        w.waypoints, w.curb, w.walk, w.group, w.speed, w.go, w.start.copy(), np.zeros(q, np.int64), box[n : n + q],
+        speed[n : n + q],
+    )  # fmt: skip
+    bodies = dr.Bodies(box, speed, active, n + q if g else 0)
+    return Motion(*_run(Streets(roads, gates, conflicts), drivers, bodies, people, lights, script, zipper_range, led))
 
 
 @njit(cache=True, nogil=True)
-def _run(streets, drivers, bodies, people, lights, script, zipper_range):
+def _run(streets, drivers, bodies, people, lights, script, zipper_range, told):
     steps, n, q = len(lights), len(drivers.path), len(people.walk)
     roads, gates = streets.roads, streets.gates
     on, gone, path, _, state, const = drivers
@@ -138,6 +157,7 @@ def _run(streets, drivers, bodies, people, lights, script, zipper_range):
     want = np.zeros(n)
     for k in range(steps):
         now = dr.Moment(k, k * DT, lights[k], script)
+        bodies.box[n + q :], bodies.speed[n + q :] = told.box[k], told.speed[k]
         _walk(now, people, drivers, gates)
         for i in range(n):
             if not on[i] and not gone[i] and const[i, SPAWN] <= now.time:
@@ -263,12 +283,12 @@ def _change_lane(i, time, drivers, bodies, roads, gates):
             continue
         arc, shift, ahead, behind, behind_v, trail = dr.lane_gaps(i, q, bodies, const, roads, st[S])
         if forced:
-            ok = trail == 0 and co[FORCED_NEAR] < behind < co[FORCED_FAR] and ahead > 8.0
+            ok = trail == bodies.ego and co[FORCED_NEAR] < behind < co[FORCED_FAR] and ahead > 8.0
         else:
             closing = max(behind_v - st[V], 0.0)
             ok = (
                 gap < 35.0 and ahead > gap + 12.0 and ahead > 8.0 + st[V]
-                and behind > 8.0 + 0.6 * behind_v + 3.0 * closing + (12.0 if trail == 0 else 0.0)
+                and behind > 8.0 + 0.6 * behind_v + 3.0 * closing + (12.0 if trail == bodies.ego else 0.0)
             )  # fmt: skip
         if ok:
             path[i] = q

@@ -13,7 +13,7 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     motion_layout,
     start_motion,
 )
-from roadcraft.core.driving.motion.linear_single_track import axle_loads
+from roadcraft.core.driving.motion.linear_single_track import static_loads
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle
@@ -101,7 +101,7 @@ def compare_sliding(file: Node) -> Rows:
     if not vehicle.loads:
         node.wrong("lacks 'mass_kg'")
     try:
-        model, loads, at = dynamic_chain_of(vehicle, ideal=True), axle_loads(vehicle), motion_layout(vehicle)
+        model, loads, at = dynamic_chain_of(vehicle, ideal=True), static_loads(vehicle), motion_layout(vehicle)
     except ConfigError as e:
         node.wrong(str(e))
     given = [node["steered_axle_load_N"].number(), *node["axle_load_N"].array(len(vehicle.units))]

@@ -1,0 +1,92 @@
+"""Judges a drive of a truck: contacts of all units, lanes, load transfer, stopping margin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.boxes import corners
+from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.core.driving.motion.dynamic_chain import motion_columns
+from roadcraft.core.scenario import Ego
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.scenario_io.synthetic.freight.course import outline
+from roadcraft.scenario_io.synthetic.freight.pace import LEADER_BRAKE_MPS2, Ahead
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
+
+
+class DriveVerdict(NamedTuple):
+    """What a drive came to."""
+
+    contact: int
+    """Step of the first contact of any unit, -1 for none."""
+    excess: float
+    """Farthest that any unit reached beyond its lanes, m."""
+    off_road: float
+    """Farthest that any unit reached beyond the road, m."""
+    load_transfer: float
+    """Largest load transfer ratio."""
+    margin: float
+    """Share of the time in which the truck could have stopped behind whoever was ahead."""
+    braking: float
+    """Hardest deceleration, m/s2."""
+    hottest: float
+    """Temperature of the brakes, degrees C."""
+    joint: float
+    """Largest joint angle, rad."""
+
+
+def judge(
+    driven: TruckDrive, vehicle: Vehicle, others: tuple[F64, F64], ahead: Ahead, sketch: Sketch, own: list[int]
+) -> DriveVerdict:
+    """Judges a drive every 0.1 s. others, ahead: of script.py; own: segments that the units may be on."""
+    chain, ego = chain_of(vehicle), np.ascontiguousarray(driven.ego[::2])
+    boxes = np.asarray(unit_boxes(ego, np.ascontiguousarray(driven.joints[::2]), chain))
+    edge = outline(boxes).reshape(-1, 2)
+    lanes = shapely.union_all([shapely.Polygon(sketch.segments[k].ring).buffer(0.01) for k in own])
+    road = shapely.union_all([shapely.Polygon(ring).buffer(0.01) for kind, _, ring in sketch.areas if int(kind) <= 3])
+    columns = motion_columns(vehicle)
+    transfer = [k for k, name in enumerate(columns) if name.startswith("load_transfer")]
+    gap = ahead.s[: len(ego)] - driven.s[::2] - vehicle.body.front_m
+    return DriveVerdict(
+        first_contact(boxes, others[0][: len(ego)]),
+        _outside(lanes, edge),
+        _outside(road, edge),
+        float(np.abs(driven.motion[:, transfer]).max()),
+        float((stopping_margin(gap, ahead.speed[: len(ego)], ego[:, Ego.VX], vehicle) >= 0.0).mean()),
+        float(-driven.ego[:, Ego.AX].min()),
+        float(driven.motion[:, columns.index("brake_temperature")].max()),
+        float(np.abs(driven.joints).max()) if vehicle.joints else 0.0,
+    )
+
+
+def stopping_margin(gap: F64, lead: F64, speed: F64, vehicle: Vehicle, react: float = 0.3) -> F64:
+    """Room left, m, were whoever is ahead to brake hard and the truck to stop after ``react`` s on a dry level road."""
+    brakes, b = vehicle.brakes, vehicle.loads[vehicle.load].brake_mps2
+    assert brakes is not None
+    need = speed * (react + brakes.dead_s + 0.5 * brakes.ramp_s) + 0.5 * speed * speed / b
+    return gap + 0.5 * np.maximum(lead, 0.0) ** 2 / LEADER_BRAKE_MPS2 - need
+
+
+def first_contact(units: F64, others: F64) -> int:
+    """First step at which any unit (T, n, 5) touches any other box (T, N, 5), or -1."""
+    reach = 0.5 * np.hypot(units[..., 3], units[..., 4])[:, :, None]
+    reach = reach + 0.5 * np.hypot(others[..., 3], others[..., 4])[:, None]
+    with np.errstate(invalid="ignore"):
+        gap = np.hypot(*(units[:, :, None, :2] - others[:, None, :, :2]).transpose(3, 0, 1, 2))
+        step, unit, other = np.nonzero(gap < reach)
+    if not len(step):
+        return -1
+    a, b = corners(units[step, unit]), corners(others[step, other])
+    hit = shapely.intersects(shapely.polygons(a), shapely.polygons(b))
+    return int(step[hit].min()) if hit.any() else -1
+
+
+def _outside(area: shapely.Geometry, points: F64) -> float:
+    shapely.prepare(area)
+    out = points[~shapely.contains_xy(area, points[:, 0], points[:, 1])]
+    return float(shapely.distance(area, shapely.points(out)).max()) if len(out) else 0.0

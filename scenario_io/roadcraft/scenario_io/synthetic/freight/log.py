@@ -1,0 +1,109 @@
+"""A played freight situation as a drive: what the truck's log would hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, Ragged
+from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.places import PlaceKind, RoadPlace
+from roadcraft.core.scenario import Drive, Ego, LightFrames, Scenes
+from roadcraft.scenario_io.synthetic.config import LEFT_HAND
+from roadcraft.scenario_io.synthetic.freight.course import edge_at
+from roadcraft.scenario_io.synthetic.freight.play import Played
+from roadcraft.scenario_io.synthetic.freight.stage import Stage
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.recording.record import INTERVAL_US, Identity, bodies_of, keys_of, tables
+from roadcraft.scenario_io.synthetic.recording.tags import SCENE_STARTS, WARM_UP
+from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
+from roadcraft.scenario_io.synthetic.roads.curves import lengths
+from roadcraft.scenario_io.synthetic.roads.sketch import flipped
+
+SIGHT_M = 250.0
+"""Distance within which a truck's log holds an object: it needs more than 100 m to stop."""
+ANCHOR = 110
+"""Frame of a log that bears its tag: nuPlan's reader wants 5.2 s before it."""
+_PLACE_STEP_M = 10.0
+_DRY = 0.8
+
+
+def record_truck(stage: Stage, played: Played, situation: str, who: Identity, patch: Patch) -> Drive:
+    """The drive of the expert, mirrored where the location's traffic keeps to the left, as the patch's sketch is."""
+    left = who.location in LEFT_HAND
+    frames = len(played.expert.ego) - WARM_UP
+    window = slice(WARM_UP, WARM_UP + frames)
+    ego, joints = placed(played.expert, patch, left)
+    seen = bodies_of(stage.scene, played.motion, window)
+    at = played.expert.ego[WARM_UP:, :2]
+    if left:
+        seen = seen._replace(box=flipped(seen.box) * np.array([1.0, 1.0, -1.0, 1.0, 1.0]))
+    tracks, objects = tables(seen, flipped(at) if left else at, SIGHT_M, who, patch)
+    none = LightFrames(np.zeros(frames + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
+    return Drive(
+        name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle=stage.vehicle.name,
+        interval_us=INTERVAL_US, time_us=who.start_us + INTERVAL_US * np.arange(frames, dtype=np.int64),
+        token=keys_of(who, "frames", frames), ego=ego, joints=joints, tracks=tracks, objects=objects, lights=none,
+        scenes=_scenes(stage, at, ego, patch),
+        tag_frame=np.array([ANCHOR], np.int64), tag_type=np.zeros(1, np.int64), tag_names=(f"freight_{situation}",),
+        load=stage.vehicle.load,
+    )  # fmt: skip
+
+
+def placed(driven: TruckDrive, patch: Patch, left: bool) -> tuple[F64, F64]:
+    """Ego states (F, 10) and joints (F, J) of a drive in the global frame, without its first frames."""
+    ego, joints = driven.ego[WARM_UP:].copy(), driven.joints[WARM_UP:].copy()
+    if left:
+        ego[:, [Ego.Y, Ego.HEADING, Ego.VY, Ego.AY, Ego.STEERING, Ego.YAW_RATE, Ego.YAW_ACCEL]] *= -1.0
+        joints *= -1.0
+    ego[:, :2] = patch.place.move(ego[:, :2])
+    ego[:, Ego.HEADING] = wrap_array(ego[:, Ego.HEADING] + patch.place.angle)
+    return ego, joints
+
+
+def _scenes(stage: Stage, at: F64, ego: F64, patch: Patch) -> Scenes:
+    """Scenes whose routes run from the road block under the truck to the end of its route; at (F, 2): where it is in
+    the sketch before it was mirrored."""
+    path = stage.scene.paths[stage.route]
+    ids = patch.block_ids()
+    blocks = [int(ids[stage.scene.sketch.segments[k].block]) for k in path.route.segments]
+    routes = []
+    for f in SCENE_STARTS:
+        s = stage.scene.arc(stage.route, at[f])
+        k = int(np.searchsorted(path.starts, s, side="right")) - 1
+        routes.append(blocks[max(0, min(k, len(blocks) - 1)) :])
+    count = len(SCENE_STARTS)
+    goal = np.repeat(ego[-1:, [Ego.X, Ego.Y, Ego.HEADING]], count, 0)
+    names = tuple(f"scene-{k:03d}" for k in range(count))
+    return Scenes(np.array(SCENE_STARTS, np.int64), Ragged.build(routes), goal, np.ones(count, bool), names)
+
+
+def mark_surface(stage: Stage) -> None:
+    """Puts the road's grade, bank and friction on its lanes."""
+    for piece in stage.pieces:
+        center = stage.scene.sketch.segments[piece.segment].center
+        arc, station = lengths(center), np.linspace(piece.begin, piece.end, len(center))
+        at = np.unique(np.append(np.arange(0.0, arc[-1], _PLACE_STEP_M), arc[-1]))
+        for kind, edge, usual in (
+            (PlaceKind.GRADE, stage.surface.grade, 0.0),
+            (PlaceKind.BANK, stage.surface.bank, 0.0),
+            (PlaceKind.FRICTION, stage.surface.friction, _DRY),
+        ):
+            value = edge_at(edge, np.interp(at, arc, station))
+            for k in _runs(value, usual):
+                span = (float(at[k[0]]), float(at[k[1]]))
+                begin, end = float(value[k[0]]), float(value[k[1]])
+                stage.scene.sketch.places.append(RoadPlace(kind, piece.segment, span, begin, end))
+
+
+def _runs(value: F64, usual: float) -> list[tuple[int, int]]:
+    """Pairs of points between which values are linear and not all the usual one; constant stretches in one."""
+    runs: list[tuple[int, int]] = []
+    for k in range(len(value) - 1):
+        if abs(value[k] - usual) < 1e-9 and abs(value[k + 1] - usual) < 1e-9:
+            continue
+        same = runs and runs[-1][1] == k and np.ptp(value[runs[-1][0] : k + 2]) < 1e-9
+        if same:
+            runs[-1] = runs[-1][0], k + 1
+        else:
+            runs.append((k, k + 1))
+    return runs

@@ -1,0 +1,56 @@
+"""Situation: a loop ramp, taken too fast by who brakes by a car's comfort."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from roadcraft.core.driving.motion.chain import chain_of
+from roadcraft.core.driving.motion.closed_forms import steady_circle
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_way, populate
+from roadcraft.scenario_io.synthetic.roads.chain import Chain
+from roadcraft.scenario_io.synthetic.roads.curves import bends, smoothstep
+
+CAR_LATERAL_MPS2 = 4.89
+"""What nuPlan's comfort metric allows."""
+
+
+def loop_ramp(stage: Stage) -> None:
+    rng, scene, vehicle = stage.rng, stage.scene, stage.vehicle
+    radius, turned = float(rng.uniform(30.0, 90.0)), float(np.radians(rng.uniform(150.0, 200.0)))
+    bank, grade = float(rng.uniform(0.02, 0.08)), float(rng.uniform(-0.05, 0.03))
+    before, spiral = float(rng.uniform(300.0, 360.0)), float(rng.uniform(0.5, 0.8)) * radius
+    points, heading = bends([(before, 0.0), (radius * turned, -1.0 / radius), (420.0, 0.0)], ramp=spiral)
+    chain = Chain(points, heading)
+    width = max(4.6, design_width(radius) + 0.9)
+    limit, loop = float(rng.choice((20.1, 22.4, 24.6))), (before, before + radius * turned)
+
+    def tilted(s: np.ndarray) -> np.ndarray:
+        up = smoothstep((np.asarray(s) - loop[0] + 0.5 * spiral) / spiral)
+        return -bank * up * (1.0 - smoothstep((np.asarray(s) - loop[1] + 0.5 * spiral) / spiral))
+
+    def sloped(s: np.ndarray) -> np.ndarray:
+        return grade * smoothstep((np.asarray(s) - loop[0] + 60.0) / 60.0)
+
+    stage.surface = Surface(sloped, tilted)
+    rows = lay_way(stage, chain, (0.5 * width, -0.5 * width), (1.2, 2.4), (before - 150.0, loop[1] + 60.0), limit)
+    scene.find_routes()
+    stage.own = [p.segment for p in stage.pieces]
+    stage.start, stage.seconds = (90.0, 0.9 * limit), 42.0
+    stage.route = scene.path_from(rows[0][0])
+    populate(stage, [stage.route], 0.85)
+    kept = course_along(chain, centered(chain, 0.0, vehicle), stage.surface)
+    stage.expert = Intent(kept, curve_cap(kept, stage.threshold, 0.42, 0.95 * limit), Manner(decel=0.9))
+    middle = course_along(chain, 0.0, stage.surface)
+    hasty = np.sqrt(CAR_LATERAL_MPS2 / np.maximum(np.abs(middle.curvature), 1e-6))
+    stage.mistaken = Intent(middle, np.minimum(hasty, 0.95 * limit), Manner(decel=1.5, react=np.inf, headway=1.0))
+
+
+def design_width(radius: float) -> float:
+    """What the longest semitrailer of US highways sweeps on a circle, m: lanes of ramps are laid out for it."""
+    design = load_vehicle("us_sleeper_53")
+    circle = steady_circle(chain_of(design), float(np.arctan(design.body.wheel_base_m / radius)))
+    assert circle is not None
+    return circle.swept_width

@@ -1,0 +1,81 @@
+"""What the others will do, as whoever drives along a course sees it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
+from roadcraft.scenario_io.synthetic.freight.pace import Ahead, Pace
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion, Told
+
+BESIDE_M = 0.35
+"""Room that a driver wants beside its truck."""
+_REACH_M = 12.0
+
+
+def bodies(m: Motion, statics: list[F64], frames: int) -> tuple[F64, F64]:
+    """Boxes (T, N, 5) and speeds (T, N) of all others every 0.1 s, far away (inf) where they are not there. frames:
+    at 20 Hz."""
+    pick = slice(0, frames, 2)
+    box = np.where(m.active[pick, 1:, None], m.box[pick, 1:], np.inf)
+    walk = np.concatenate([m.walker[pick], np.broadcast_to([0.6, 0.7], (*m.walker[pick].shape[:2], 2))], 2)
+    fixed = np.broadcast_to(np.reshape(statics, (-1, 5)), (len(box), len(statics), 5))
+    every = np.concatenate([box, walk, fixed], 1)
+    speed = np.concatenate([m.speed[pick, 1:], m.walker_speed[pick], np.zeros(fixed.shape[:2])], 1)
+    return every, speed
+
+
+def ahead_on(course: Course, others: tuple[F64, F64], mine: F64, width: float) -> Ahead:
+    """Who is nearest ahead in the way of a truck that drives along a course. others: of ``bodies``; mine (T,): where
+    the truck is meanwhile, which says who is ahead and who behind; width of the truck, m."""
+    box, speed = others
+    steps, count = speed.shape
+    flat = box.reshape(-1, 5)
+    there = np.flatnonzero(np.isfinite(flat[:, 0]))
+    far, near = cKDTree(course.xy).query(flat[there, :2], distance_upper_bound=_REACH_M)
+    there, near = there[np.isfinite(far)], near[np.isfinite(far)]
+    b, h = flat[there], course.heading[near]
+    dx, dy = b[:, 0] - course.xy[near, 0], b[:, 1] - course.xy[near, 1]
+    along, aside = dx * np.cos(h) + dy * np.sin(h), dy * np.cos(h) - dx * np.sin(h)
+    c, s = np.abs(np.cos(b[:, 2] - h)), np.abs(np.sin(b[:, 2] - h))
+    center = course.s[near] + along
+    half_length, half_width = 0.5 * (b[:, 3] * c + b[:, 4] * s), 0.5 * (b[:, 3] * s + b[:, 4] * c)
+    step = there // count
+    inside = (near > 0) & (near < len(course.s) - 1)
+    inside &= (np.abs(aside) - half_width < 0.5 * width + BESIDE_M) & (center > mine[step])
+    out, lead = np.full(steps, np.inf), np.zeros(steps)
+    rear, pace = center - half_length, speed.reshape(-1)[there] * np.cos(b[:, 2] - h)
+    order = np.flatnonzero(inside)
+    order = order[np.argsort(-rear[order], kind="stable")]  # the nearest is written last
+    out[step[order]], lead[step[order]] = rear[order], pace[order]
+    return Ahead(out, lead)
+
+
+def told_by_plan(course: Course, plan: Pace, vehicle: Vehicle, frames: int) -> Told:
+    """The units of a truck that keeps to a plan, ``frames`` at 20 Hz; the last pose is kept."""
+    t = np.minimum(np.arange(frames) * 0.5, len(plan.s) - 1.0)
+    s, speed = np.interp(t, np.arange(len(plan.s)), plan.s), np.interp(t, np.arange(len(plan.s)), plan.speed)
+    poses, joints = poses_on(course, s), joints_on(course, float(s[0]), vehicle)[None]
+    bent = np.asarray(pull_joints(poses[None], joints, chain_of(vehicle)))[0]
+    box = np.asarray(unit_boxes(poses, bent, chain_of(vehicle)))
+    return Told(box, np.repeat(speed[:, None], box.shape[1], 1))
+
+
+def told_by_drive(driven: TruckDrive, vehicle: Vehicle, frames: int) -> Told:
+    """The units of a truck as it was driven, ``frames`` of them; after its end it goes straight on as it was."""
+    box = np.asarray(
+        unit_boxes(np.ascontiguousarray(driven.ego), np.ascontiguousarray(driven.joints), chain_of(vehicle))
+    )
+    last, speed = box[-1:], float(driven.ego[-1, 3])
+    more = np.repeat(last, max(frames - len(box), 0), 0)
+    gone = speed * 0.05 * np.arange(1, len(more) + 1)[:, None]
+    more[..., 0] += gone * np.cos(last[..., 2])
+    more[..., 1] += gone * np.sin(last[..., 2])
+    every = np.concatenate([box, more])[:frames]
+    v = np.concatenate([driven.ego[:, 3], np.full(len(more), speed)])[:frames]
+    return Told(every, np.repeat(v[:, None], every.shape[1], 1))

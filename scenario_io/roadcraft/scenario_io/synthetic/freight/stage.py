@@ -1,0 +1,137 @@
+"""What a freight situation is made of: a road with its surface, traffic, and the two drivers of its truck.
+
+Everything is laid out for traffic on the right; the finished world is mirrored for traffic on the left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.motion.roll import roll_groups_of
+from roadcraft.core.map import AreaKind
+from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
+from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
+from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
+
+
+class Piece(NamedTuple):
+    """A lane or connector along the reference line."""
+
+    segment: int
+    """Its number in the sketch."""
+    begin: float
+    """Where it begins along the line, m."""
+    end: float
+    """Where it ends."""
+    middle: Edge
+    """Offset of its middle."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a driver of the truck wants."""
+
+    course: Course
+    """Its way."""
+    cap: F64
+    """(P,) largest speed at the points of the course, m/s."""
+    manner: Manner = Manner()
+    """How it drives."""
+    minds: bool = True
+    """Whether it minds those ahead."""
+
+
+@dataclass
+class Stage:
+    """One freight world in the making."""
+
+    rng: np.random.Generator
+    """All draws."""
+    vehicle: Vehicle
+    """The truck in its state of load."""
+    scene: SyntheticScene
+    """Road and traffic; driver 0 is nobody."""
+    surface: Surface = Surface()
+    """What the road is like."""
+    pieces: list[Piece] = field(default_factory=list)
+    """Lanes along the reference line."""
+    own: list[int] = field(default_factory=list)
+    """Segments that the truck's units may be on."""
+    route: int = 0
+    """The traffic's path along the truck's route."""
+    start: tuple[float, float] = (0.0, 0.0)
+    """Place along both courses, m, and speed, m/s."""
+    seconds: float = 40.0
+    """Length of the drive."""
+    expert: Intent | None = None
+    """The driver who does it well."""
+    mistaken: Intent | None = None
+    """The driver who makes the mistake."""
+
+    @property
+    def threshold(self) -> float:
+        """Lateral acceleration at which the first of the truck's units tip, m/s2."""
+        return float(roll_groups_of(self.vehicle).threshold.min())
+
+
+def stage_of(rng: np.random.Generator, vehicle: Vehicle, traffic: float = 1.0) -> Stage:
+    """An empty stage."""
+    scene = SyntheticScene(rng, traffic=traffic)
+    scene.driver(0, 0.0, 0.0, spawn=np.inf)
+    return Stage(rng, vehicle, scene)
+
+
+def lay_way(
+    stage: Stage,
+    chain: Chain,
+    edges: Sequence[Edge],
+    shoulders: tuple[float, float],
+    cuts: Sequence[float],
+    limit: float,
+) -> list[list[int]]:
+    """A road in one direction from end to end of a line: edges from left to right, shoulders (left, right) in m, short
+    connectors at the cuts. Returns the segments of its lanes piece by piece."""
+    bounds = [0.0, *[x for c in cuts for x in (c, c + 12.0)], chain.length]
+    sketch, spans = stage.scene.sketch, list(zip(bounds[::2], bounds[1::2], strict=True))
+    left, right = _beyond(edges[0], shoulders[0]), _beyond(edges[-1], -shoulders[1])
+    rows = [lay_lanes(sketch, chain, a, b, edges, limit) for a, b in spans]
+    for (a, b), lanes in zip(spans, rows, strict=True):
+        sketch.area(AreaKind.ROAD_SEGMENT, chain.strip(a, b, right, left))
+        stage.pieces += [Piece(x, a, b, middle(e, f)) for x, (e, f) in zip(lanes, pairwise(edges), strict=True)]
+    for k, (a, b) in enumerate(zip(bounds[1::2], bounds[2::2], strict=False)):
+        inside = sketch.area(AreaKind.INTERSECTION, chain.strip(a, b, right, left))
+        joins = [(x, y, e, f) for x, y, (e, f) in zip(rows[k], rows[k + 1], pairwise(edges), strict=True)]
+        links = lay_links(sketch, chain, a, b, joins, limit, inside)
+        stage.pieces += [Piece(x, a, b, middle(e, f)) for x, (e, f) in zip(links, pairwise(edges), strict=True)]
+    return rows
+
+
+def _beyond(edge: Edge, distance: float) -> Edge:
+    return lambda s: (edge(s) if callable(edge) else np.full(np.shape(s), float(edge))) + distance
+
+
+def populate(stage: Stage, paths: list[int], speed: float) -> None:
+    """Traffic of 8 to 25 vehicles per km and lane, 5 to 30 % of them trucks, around the truck at its start; ``speed``:
+    share of the limit that they keep."""
+    rng, scene = stage.rng, stage.scene
+    length = sum(u.length_m for u in stage.vehicle.units)
+    scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, 40.0 + 2.5 * stage.start[1])
+    density = float(rng.uniform(8.0, 25.0))
+    scene.fill(paths, 1000.0 / density, factor=speed, trucks=float(rng.uniform(0.05, 0.3)), rigs=True)
+
+
+def curve_cap(course: Course, threshold: float, share: float, limit: F64 | float) -> F64:
+    """Largest speeds (P,) at which curves take a share of the roll threshold (m/s2), and no more than the limit."""
+    k = np.maximum(np.abs(course.curvature), 1e-6)
+    inward = np.sign(course.curvature) * course.bank
+    tipped = np.arctan(share * threshold / GRAVITY_MPS2) + np.arctan(inward)
+    held: F64 = np.sqrt(np.maximum(GRAVITY_MPS2 * np.tan(tipped) / k, 4.0))
+    return np.minimum(limit, held)
