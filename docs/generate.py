@@ -340,7 +340,7 @@ def store_format() -> str:
 @page("reference/plan-and-rollout.md")
 def plan_and_rollout() -> str:
     from roadcraft import core
-    from roadcraft.core import AreaKind, Ego, LaneKind, LightState, LineKind, ObjectKind, TokenKind
+    from roadcraft.core import AreaKind, Ego, LaneKind, LightState, LineKind, ObjectKind, PlaceKind, TokenKind
 
     shown = [
         "ObservationBatch",
@@ -368,7 +368,7 @@ def plan_and_rollout() -> str:
         "## Codes",
         *(
             part
-            for enum in (ObjectKind, LightState, TokenKind, LaneKind, LineKind, AreaKind)
+            for enum in (ObjectKind, LightState, TokenKind, LaneKind, LineKind, AreaKind, PlaceKind)
             for part in (f"### `{enum.__name__}`", doc_of(enum), members_of(enum))
         ),
     ]

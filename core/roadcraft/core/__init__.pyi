@@ -40,6 +40,18 @@ from roadcraft.core.driving.features.group import (
 from roadcraft.core.driving.features.listing import feature_rows as feature_rows
 from roadcraft.core.driving.features.raster import RasterChannel as RasterChannel
 from roadcraft.core.driving.features.scene import SceneArrays as SceneArrays
+from roadcraft.core.driving.road import road_under as road_under
+from roadcraft.core.driving.route_places import (
+    PlacesAhead as PlacesAhead,
+    VehicleWeights as VehicleWeights,
+    bridge_verdict as bridge_verdict,
+    closed_lanes as closed_lanes,
+    closed_places as closed_places,
+    least_clearance as least_clearance,
+    places_along as places_along,
+    truck_speed_limits as truck_speed_limits,
+    weights_of as weights_of,
+)
 from roadcraft.core.errors import (
     ConfigError as ConfigError,
     DataError as DataError,
