@@ -61,6 +61,28 @@ FREIGHT_TABLE = (
         "LaneKeepingConfig",
         "All units stay in the lanes that unit 0 uses (weight 3)",
     ),
+    ("articulation", "articulation", "ArticulationConfig", "No jackknife, no swinging trailer (multiplier)"),
+    ("rollover", "rolling", "RolloverConfig", "The vehicle does not tip over (multiplier)"),
+    ("load_transfer", "rolling", "LoadTransferConfig", "Load that moves to one side (weight 3)"),
+    ("roll_margin", "rolling", "LoadTransferConfig", "What is left of the roll threshold (report)"),
+    (
+        "rearward_amplification",
+        "handling",
+        "RearwardAmplificationConfig",
+        "Lateral acceleration of the last unit against the first (report)",
+    ),
+    ("yaw_damping", "handling", "YawDampingConfig", "Damping of the joints' motion (report)"),
+    ("friction_use", "handling", "FrictionUseConfig", "Share of the tires' friction (report)"),
+    ("low_speed_offtracking", "offtracking", "LowSpeedOfftrackingConfig", "How far trailers cut corners (report)"),
+    (
+        "high_speed_offtracking",
+        "offtracking",
+        "HighSpeedOfftrackingConfig",
+        "How far the last axle runs outside at speed (report)",
+    ),
+    ("swept_width", "offtracking", "", "Width of what all units cover (report)"),
+    ("tail_swing", "swing", "TailSwingConfig", "How far rear corners swing out (report)"),
+    ("frontal_swing", "swing", "FrontalSwingConfig", "How far front corners swing out (report)"),
 )
 """Metrics of heavy and articulated vehicles; without settings where the config is empty."""
 

@@ -1,0 +1,92 @@
+"""Places of the units beside the path of the steered axle."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.validation.metrics.freight.units import outline, placed, units
+
+STEP_M = 0.05
+"""Least distance between points of the path."""
+BIN_M = 1.0
+"""Length of path in which the swept band is measured."""
+
+
+class Beside(NamedTuple):
+    """Axles and the swept band beside the path of the steered axle; n steps, m units, B bins of ``BIN_M``."""
+
+    left: F64
+    """(n, m) m of the axles to the left of the path; not a number beyond its ends."""
+    low: F64
+    """(B,) m; rightmost point of any unit, to the left of the path."""
+    high: F64
+    """(B,) m; leftmost."""
+    passed: int
+    """Number of bins that all units have passed."""
+
+
+def beside_path(context: MetricContext) -> Beside | None:
+    """The places, or None where ego hardly moves, or drives in reverse."""
+    found: Beside | None = context.shared("beside path", lambda: _beside(context))
+    return found
+
+
+def _beside(context: MetricContext) -> Beside | None:
+    u = units(context)
+    count = u.poses.shape[1]
+    path = _thinned(u.steered)
+    if len(path) < 3 or (u.speed[:, 0] < -0.05).any():
+        return None
+    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    edges = [placed(outline(u.chain, i), u.poses[:, i]) for i in range(count)]
+    points = np.concatenate([*edges, u.poses[:, :, :2]], 1)
+    bins = int(s[-1] / BIN_M) + 1
+    low, high = np.full(bins, math.inf), np.full(bins, -math.inf)
+    arc, left = _follow(path, s, frozen(points), low, high)
+    rear = arc[-1, -count - edges[-1].shape[1] :][1:3]
+    last = float(rear.min()) if np.isfinite(rear).all() else 0.0
+    return Beside(left[:, -count:], low, high, min(int(last / BIN_M), bins))
+
+
+def _thinned(points: F64) -> F64:
+    """The path without points that hardly lead on."""
+    steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    rows = np.floor(steps / STEP_M)
+    keep = np.concatenate([[True], rows[1:] > rows[:-1]])
+    return np.ascontiguousarray(points[keep])
+
+
+@njit(cache=True, nogil=True)
+def _follow(path: F64, s: F64, points: F64, low: F64, high: F64) -> tuple[F64, F64]:
+    """Arc length and distance to the left, (n, K), of points (n, K, 2) that move along a path (P, 2), each found from
+    where it was before; not a number beyond the ends. Widens ``low`` and ``high``."""
+    n, count, _ = points.shape
+    arc, left = np.full((n, count), math.nan), np.full((n, count), math.nan)
+    last = len(path) - 2
+    for k in range(count):
+        j = 0
+        for i in range(n):
+            x, y = points[i, k, 0], points[i, k, 1]
+            way = 0
+            while True:
+                dx, dy = path[j + 1, 0] - path[j, 0], path[j + 1, 1] - path[j, 1]
+                length = s[j + 1] - s[j]
+                t = ((x - path[j, 0]) * dx + (y - path[j, 1]) * dy) / length
+                step = 1 if t > length else -1 if t < 0.0 else 0
+                if step == 0 or step == -way or not 0 <= j + step <= last:
+                    break
+                j, way = j + step, step
+            if (j == 0 and t < 0.0) or (j == last and t > length):
+                continue
+            arc[i, k] = s[j] + min(max(t, 0.0), length)
+            left[i, k] = (dx * (y - path[j, 1]) - dy * (x - path[j, 0])) / length
+            b = min(int(arc[i, k] / BIN_M), len(low) - 1)
+            low[b], high[b] = min(low[b], left[i, k]), max(high[b], left[i, k])
+    return arc, left
