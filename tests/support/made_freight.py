@@ -107,6 +107,16 @@ def drive(
     return replace(rollout, drive=made, vehicle=vehicle, channel_names=names, channels=values)
 
 
+def quiet(vehicle: Vehicle | None = None, n: int = 150, **changed: F64) -> dict[str, F64]:
+    """Channels of a truck that goes straight on at rest of all that swings, but for those given."""
+    vehicle = vehicle or loaded()
+    m, zero = len(vehicle.units), np.zeros(n)
+    names = [f"joint_rate_{i}" for i in range(1, m)] + [f"ay_{i}" for i in range(m)] + ["load_transfer_0"]
+    names += [f"friction_use_{k}" for k in ("steered", *range(m))] + [f"slip_{k}" for k in ("steered", *range(m))]
+    names += ["drive", "brake", "brake_temperature"]
+    return {f"vehicle.{k}": np.broadcast_to(changed.get(k, zero), n) for k in names}
+
+
 def judged(name: str, rollout: Rollout, **params: Any) -> MetricResult:
     """A metric's answer."""
     metric: Metric = create("metric", name, params)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from command_line import process
-from made_freight import drive
+from made_freight import drive, loaded, quiet
 
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric
@@ -36,7 +36,7 @@ class TestEveryFreightMetric(MetricConformance):
     def context(self, rollout: Rollout) -> Any:
         ego = np.array(rollout.drive.ego)
         ego[:, 0] += 30.0  # the trailer begins on the road
-        return RolloutContext(drive(ego))
+        return RolloutContext(drive(ego, loaded(), channels=quiet(n=len(ego))))
 
     def test_a_car_is_judged_as_well(self, metric: Metric) -> None:
         result = metric.compute(RolloutContext(made_up_rollout()))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from made_freight import TRACTOR, TRUCK, along, drive, judged, loaded, mirrored, straight
+from made_freight import TRACTOR, TRUCK, along, drive, judged, loaded, mirrored, quiet, straight
 
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
@@ -24,14 +24,6 @@ SLEEPER = loaded()
 N = 150
 T = 0.1 * np.arange(N)
 DYNAMIC = ("rollover", "load_transfer", "roll_margin", "rearward_amplification", "yaw_damping", "friction_use")
-
-
-def rest(vehicle=SLEEPER, n: int = N, **changed: np.ndarray) -> dict[str, np.ndarray]:
-    """Channels of a truck that goes straight on, but for those given."""
-    m, zero = len(vehicle.units), np.zeros(n)
-    names = [f"joint_rate_{i}" for i in range(1, m)] + [f"ay_{i}" for i in range(m)] + ["load_transfer_0"]
-    names += [f"friction_use_{k}" for k in ("steered", *range(m))] + [f"slip_{k}" for k in ("steered", *range(m))]
-    return {f"vehicle.{k}": np.broadcast_to(changed.get(k, zero), n) for k in names}
 
 
 def lane_change(speed: float = 20.0, seconds: float = 8.0, n: int = N) -> np.ndarray:
@@ -77,14 +69,14 @@ def test_slip_with_a_growing_joint_tells_jackknife_from_swing() -> None:
     joints = np.clip(0.05 * (T - 5.0), 0.0, 0.15)[:, None]  # moves away for 3 s
     slips = np.where((T > 6.0) & (T < 7.0), 0.2, 0.0)
     for channel, jackknife, swing in (("slip_0", True, False), ("slip_1", False, True), ("slip_steered", False, False)):
-        rollout = drive(straight(10.0), SLEEPER, channels=rest(**{channel: slips}), joints=joints)
+        rollout = drive(straight(10.0), SLEEPER, channels=quiet(**{channel: slips}), joints=joints)
         result = judged("articulation", rollout)
         assert (result.stats["jackknife"], result.stats["trailer_swing"]) == (jackknife, swing)
         assert result.score == float(not (jackknife or swing))
         assert judged("articulation", mirrored(rollout)).score == result.score
-    still = drive(straight(10.0), SLEEPER, channels=rest(slip_0=slips))
+    still = drive(straight(10.0), SLEEPER, channels=quiet(slip_0=slips))
     assert judged("articulation", still).score == 1.0, "the joint does not move away"
-    small = drive(straight(10.0), SLEEPER, channels=rest(slip_0=0.6 * slips), joints=joints)
+    small = drive(straight(10.0), SLEEPER, channels=quiet(slip_0=0.6 * slips), joints=joints)
     assert judged("articulation", small).score == 1.0
 
 
@@ -107,7 +99,7 @@ def test_without_channels_there_is_no_score() -> None:
 
 @pytest.mark.parametrize("name", DYNAMIC)
 def test_channels_that_are_not_finite_are_refused(name: str) -> None:
-    bad = {k: np.where(T[7] == T, np.nan, v) for k, v in rest().items()}
+    bad = {k: np.where(T[7] == T, np.nan, v) for k, v in quiet().items()}
     with pytest.raises(DataError, match="is not finite at step 7"):
         judged(name, drive(straight(), SLEEPER, channels=bad))
 
@@ -115,7 +107,7 @@ def test_channels_that_are_not_finite_are_refused(name: str) -> None:
 @pytest.mark.parametrize(("steps", "score"), [(1, 1.0), (2, 1.0), (3, 0.0), (9, 0.0)])
 def test_a_side_without_load_for_over_a_fifth_of_a_second_is_a_rollover(steps: int, score: float) -> None:
     ratio = np.where((np.arange(N) >= 40) & (np.arange(N) < 40 + steps), -1.02, 0.3)
-    rollout = drive(straight(), SLEEPER, channels=rest(load_transfer_0=ratio))
+    rollout = drive(straight(), SLEEPER, channels=quiet(load_transfer_0=ratio))
     result = judged("rollover", rollout)
     assert (result.score, result.stats["rollover"]) == (score, score == 0.0)
     assert judged("load_transfer", rollout).score == 0.0
@@ -124,7 +116,7 @@ def test_a_side_without_load_for_over_a_fifth_of_a_second_is_a_rollover(steps: i
 def test_load_transfer_is_linear_between_its_bounds() -> None:
     scores = []
     for most in (0.0, 0.6, 0.7, 0.9, 1.0, 1.4):
-        rollout = drive(straight(), SLEEPER, channels=rest(load_transfer_0=most * np.sin(T)))
+        rollout = drive(straight(), SLEEPER, channels=quiet(load_transfer_0=most * np.sin(T)))
         result = judged("load_transfer", rollout)
         peak = most * np.abs(np.sin(T)).max()
         assert result.stats["max_load_transfer"] == pytest.approx(peak)
@@ -138,9 +130,10 @@ def test_roll_margin_is_linear_in_the_lateral_acceleration() -> None:
     margins = []
     for ay in (0.0, 0.1, 0.2, 0.34, 0.5):
         both = np.full(N, ay * GRAVITY_MPS2)
-        margins.append(judged("roll_margin", drive(straight(), SLEEPER, channels=rest(ay_0=both, ay_1=both))).score)
+        margins.append(judged("roll_margin", drive(straight(), SLEEPER, channels=quiet(ay_0=both, ay_1=both))).score)
     np.testing.assert_allclose(margins, 1.0 - np.array([0.0, 0.1, 0.2, 0.34, 0.5]) / 0.34, atol=1e-9)
-    with_trailer = judged("roll_margin", drive(straight(), SLEEPER, channels=rest(ay_1=np.full(N, GRAVITY_MPS2 * 0.2))))
+    leaning = quiet(ay_1=np.full(N, GRAVITY_MPS2 * 0.2))
+    with_trailer = judged("roll_margin", drive(straight(), SLEEPER, channels=leaning))
     moments = [m.mass_kg * m.cog_height_m for m in SLEEPER.masses]
     assert with_trailer.score == pytest.approx(1.0 - 0.2 * moments[1] / sum(moments) / 0.34)
 
@@ -174,12 +167,12 @@ def test_amplification_is_the_ratio_of_peaks(gain: float) -> None:
     ego = lane_change()
     first = 0.8 * np.sin(np.pi * (T - 3.0) / 4.0) * ((T > 3.0) & (T < 11.0))
     ego[:, Ego.AY], last = first, np.roll(gain * first, 8)
-    rollout = drive(ego, SLEEPER, channels=rest(ay_1=last))
+    rollout = drive(ego, SLEEPER, channels=quiet(ay_1=last))
     result = judged("rearward_amplification", rollout)
     assert result.stats["rearward_amplification"] == pytest.approx(gain, rel=0.01)
     assert result.stats["within_bound"] == (gain <= 5.7 * 0.34)
     assert judged("rearward_amplification", mirrored(rollout)).score == pytest.approx(result.score)
-    assert judged("rearward_amplification", drive(straight(), SLEEPER, channels=rest(ay_1=last))).score is None
+    assert judged("rearward_amplification", drive(straight(), SLEEPER, channels=quiet(ay_1=last))).score is None
 
 
 @pytest.mark.parametrize("zeta", [0.05, 0.15, 0.3])
@@ -188,7 +181,7 @@ def test_damping_is_that_of_a_decaying_wave(zeta: float) -> None:
     rate = np.exp(-zeta * wave * t) * np.sin(wave * np.sqrt(1.0 - zeta**2) * t) * 0.3
     ego = straight(n := 10.0, 300)
     ego[:, Ego.STEERING] = np.where(0.1 * np.arange(300) < 3.0, 0.1, 0.0)
-    rollout = drive(ego, SLEEPER, channels=rest(n=300, joint_rate_1=rate))
+    rollout = drive(ego, SLEEPER, channels=quiet(n=300, joint_rate_1=rate))
     result = judged("yaw_damping", rollout)
     assert result.score == pytest.approx(zeta, rel=0.06)
     assert result.stats["within_bound"] == (result.score >= 0.15)
@@ -197,17 +190,17 @@ def test_damping_is_that_of_a_decaying_wave(zeta: float) -> None:
 
 
 def test_no_swing_no_damping() -> None:
-    assert judged("yaw_damping", drive(straight(), SLEEPER, channels=rest())).score is None
-    once = judged("yaw_damping", drive(straight(), SLEEPER, channels=rest(joint_rate_1=0.1 * np.exp(-T) * T)))
+    assert judged("yaw_damping", drive(straight(), SLEEPER, channels=quiet())).score is None
+    once = judged("yaw_damping", drive(straight(), SLEEPER, channels=quiet(joint_rate_1=0.1 * np.exp(-T) * T)))
     assert once.score is None
 
 
 def test_friction_use_names_the_axles() -> None:
     use = np.where(T[30] == T, 0.9, 0.2)
-    result = judged("friction_use", drive(straight(), SLEEPER, channels=rest(friction_use_1=use)))
+    result = judged("friction_use", drive(straight(), SLEEPER, channels=quiet(friction_use_1=use)))
     assert result.stats["max_friction_use"] == result.stats["max_friction_use_unit_1"] == 0.9
     assert (result.events[0].step, result.events[0].what) == (30, "0.90 of the friction of the axles of unit 1")
-    assert judged("friction_use", drive(straight(), SLEEPER, channels=rest())).events == ()
+    assert judged("friction_use", drive(straight(), SLEEPER, channels=quiet())).events == ()
 
 
 # ---- off-tracking, swept width, swing --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -186,6 +186,9 @@ def rescore(
             "--metric", help="A further metric by name; may be repeated.", autocompletion=lambda: names_of("metric")
         ),
     ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="Which score: nuplan or freight (default: the run's).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Judge a run's stored rollouts again, with new or changed metrics, without driving.
@@ -201,12 +204,25 @@ def rescore(
     if out is None:
         raise ConfigError("--out is missing: say where the new scores go, --out FOLDER")
     with _stoppable():
-        result = run_rescore(run, out, metrics=metric_refs(metric or [], params or []), progress=True)
+        result = run_rescore(
+            run, out, metrics=metric_refs(metric or [], params or []), score=_known_score(score), progress=True
+        )
     if as_json:
         print(json.dumps({"run": str(result.run), **result.summary}, indent=1))
     else:
         print_summary(result.summary)
     raise typer.Exit(1 if result.failed else 0)
+
+
+def _known_score(score: str | None) -> Literal["nuplan", "freight"] | None:
+    known: dict[str | None, Literal["nuplan", "freight"] | None] = {
+        None: None,
+        "nuplan": "nuplan",
+        "freight": "freight",
+    }
+    if score in known:
+        return known[score]
+    raise ConfigError(f"--score {score} (command line): must be nuplan or freight")
 
 
 def compare(

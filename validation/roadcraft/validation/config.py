@@ -169,8 +169,11 @@ class ScoreConfig:
     """What is driven."""
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
     """How a scenario is driven."""
+    score: Literal["nuplan", "freight"] = "nuplan"
+    """nuplan: the score is nuPlan's; freight: that of all units, load and stopping, for heavy vehicles in closed loop.
+    nuPlan's own stands beside it either way."""
     metrics: tuple[MetricRef, ...] = field(default=(), metadata={"kind": "metric"})
-    """Metrics beside nuPlan's: names, or {name, params, role, weight}, where role and weight say how the score
+    """Further metrics: names, or {name, params, role, weight}, where role and weight say how the score
     counts."""
     seed: Annotated[int, Range(">= 0")] = 0
     """Seed of every random draw."""
@@ -188,4 +191,8 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         names = [m.name for m in self.metrics]
         twice = next((n for n in names if names.count(n) > 1), "")
-        check(self, ("metrics", not twice, f"must name each metric once, {twice!r} is there twice"))
+        check(
+            self,
+            ("metrics", not twice, f"must name each metric once, {twice!r} is there twice"),
+            ("score", self.score == "nuplan" or "open_loop" not in self.suite.modes, "freight needs closed loop"),
+        )

@@ -2,10 +2,14 @@
 
 from roadcraft.core.rollout_context import RolloutContext as RolloutContext
 from roadcraft.validation.metrics.common.aggregation import Entry as Entry, Table as Table, aggregate as aggregate
-from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS as CHALLENGE_METRICS
+from roadcraft.validation.metrics.common.challenges import (
+    CHALLENGE_METRICS as CHALLENGE_METRICS,
+    FREIGHT_ROLES as FREIGHT_ROLES,
+)
 from roadcraft.validation.metrics.common.evaluation import (
     ScenarioResult as ScenarioResult,
     challenge_metrics as challenge_metrics,
     evaluate as evaluate,
+    freight_metrics as freight_metrics,
     scenario_score as scenario_score,
 )

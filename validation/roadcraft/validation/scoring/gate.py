@@ -10,6 +10,7 @@ from typing import Any
 from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
+from roadcraft.validation.metrics.common.specs import FREIGHT_TABLE
 from roadcraft.validation.scoring.tables import score_of
 
 
@@ -26,6 +27,7 @@ class Gate:
     def check(self, config: ScoreConfig) -> None:
         """Raise ConfigError for a metric that no mode of this run computes."""
         known = {m.name for m in config.metrics}
+        known |= {name for name, *_ in FREIGHT_TABLE if config.score == "freight"}
         known |= {name for mode in config.suite.modes for name in CHALLENGE_METRICS[CHALLENGES[mode]]}
         for name in self.metrics:
             if name not in known:

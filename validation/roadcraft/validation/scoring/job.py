@@ -20,7 +20,8 @@ from roadcraft.core.scenario import Scenario
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
-from roadcraft.validation.metrics.common.evaluation import challenge_metrics, evaluate
+from roadcraft.validation.metrics.common.challenges import FREIGHT_ROLES
+from roadcraft.validation.metrics.common.evaluation import challenge_metrics, evaluate, freight_metrics
 from roadcraft.validation.metrics.common.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.suites import SuiteScenario, open_data
@@ -42,7 +43,10 @@ class Job:
         self.source = open_data(config.suite)
         self._writers: dict[str, StoreWriter] = {}
         self.metrics = {mode: challenge_metrics(CHALLENGES[mode]) for mode in config.suite.modes}
-        self.further = {m.name: _built("metric", m) for m in config.metrics}
+        freight = config.score == "freight"
+        self.roles = FREIGHT_ROLES if freight else None
+        self.further = freight_metrics() if freight else {}
+        self.further |= {m.name: _built("metric", m) for m in config.metrics}
         if metrics_only:
             return
         self.planner = _built("planner", config.planner)
@@ -136,7 +140,9 @@ class Job:
         if isinstance(result, Failure):
             return _failed(item, mode, result)
         try:
-            result_of_metrics = evaluate(result, CHALLENGES[mode], self.further, metrics=self.metrics[mode])
+            result_of_metrics = evaluate(
+                result, CHALLENGES[mode], self.further, metrics=self.metrics[mode], roles=self.roles
+            )
         except RoadcraftError as e:
             if self.debug:
                 raise ScenarioError(f"scenario {item.row.token}, metrics: {e}") from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from roadcraft.core.config import load_config
 from roadcraft.core.errors import ConfigError, DataError
@@ -23,13 +23,18 @@ from roadcraft.validation.scoring.summary import versions
 
 
 def rescore(
-    run: str | Path, out: str | Path, *, metrics: Sequence[PluginRef] | None = None, progress: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    metrics: Sequence[PluginRef] | None = None,
+    score: Literal["nuplan", "freight"] | None = None,
+    progress: bool = False,
 ) -> ScoreResult:
     """Judge the stored rollouts of ``run`` again and write a run folder ``out`` (tables and summary; the drives stay
     where they are).
 
-    metrics: further ones than nuPlan's, by default those of the run. Scenarios that could not be driven then have
-    failed still. Raises DataError where the rollouts were not kept.
+    metrics: further ones, by default those of the run; score: which one, by default that of the run. Scenarios that
+    could not be driven then have failed still. Raises DataError where the rollouts were not kept.
     """
     old, new = RunFolder(run), RunFolder(out)
     old.require_finished()
@@ -37,7 +42,8 @@ def rescore(
         raise DataError("rescore writes a run of its own", where=str(out), remedy="give another folder")
     new.refuse_others()
     config = load_config(ScoreConfig, [old.tree()]).config
-    config = replace(config, metrics=config.metrics if metrics is None else tuple(metrics), out=str(out))
+    further = config.metrics if metrics is None else tuple(metrics)
+    config = replace(config, metrics=further, score=score or config.score, out=str(out))
     items, records, stores = old.items(), old.records(), {m: Store(old.replays(m)) for m in config.suite.modes}
     job = Job(config, None, metrics_only=True)
     before, now = old.digests(), digests_of(config, job.source, items)

@@ -1,5 +1,5 @@
 """Which metrics each of nuPlan's challenges computes, in its order (reference: nuplan-devkit e924167,
-config/common/simulation_metric). Light."""
+config/common/simulation_metric), and how they enter the freight score. Light."""
 
 from __future__ import annotations
 
@@ -38,3 +38,21 @@ CHALLENGE_METRICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
+
+FREIGHT_ROLES: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {
+        "ego_is_comfortable": ("weighted", 1.0),
+        **dict.fromkeys(
+            (
+                "no_ego_at_fault_collisions",
+                "drivable_area_compliance",
+                "ego_is_making_progress",
+                "ego_progress_along_expert_route",
+                "time_to_collision_within_bound",
+                "speed_limit_compliance",
+            ),
+            ("report", 0.0),
+        ),
+    }
+)
+"""Role and weight in the freight score of those of nuPlan's metrics that have another one there."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 from roadcraft.core.arrays import read_only
 from roadcraft.core.errors import DataError, RoadcraftError
@@ -14,6 +16,7 @@ from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
 from roadcraft.validation.metrics.common.result_check import check_role, checked
+from roadcraft.validation.metrics.common.specs import FREIGHT_TABLE
 from roadcraft.validation.simulation.isolation import error_text, is_fault
 
 
@@ -62,14 +65,16 @@ def evaluate(
     further: Mapping[str, Metric] | None = None,
     *,
     metrics: Mapping[str, Metric] | None = None,
+    roles: Mapping[str, tuple[str, float]] | None = None,
 ) -> ScenarioResult:
     """All metrics of the challenge (or the given ``metrics``, built once by ``challenge_metrics``), then the
     ``further`` ones.
 
     ``further`` metrics are scored by their own role: a 'report' never changes the score; one that bears the name of a
-    challenge's metric replaces it. Metrics read the rollout, its arrays are marked read-only. Raises MetricError naming
-    metric and scenario where a metric fails or answers what is no result; as in the reference the whole scenario then
-    counts as failed.
+    challenge's metric replaces it. ``roles``: role and weight of challenge's metrics in the score where they are not
+    nuPlan's; ``freight_metrics()`` and ``FREIGHT_ROLES`` make the freight score. Metrics read the rollout, its arrays
+    are marked read-only. Raises MetricError naming metric and scenario where a metric fails or answers what is no
+    result; as in the reference the whole scenario then counts as failed.
     """
     own, more = dict(challenge_metrics(challenge) if metrics is None else metrics), further or {}
     context = RolloutContext(read_only(rollout))
@@ -80,12 +85,26 @@ def evaluate(
     except MetricError as e:
         e.nuplan_score = nuplan_score
         raise
+    own |= {name: _in_role(own[name], *role) for name, role in (roles or {}).items() if name in own}
     every, scenario = own | dict(more), rollout.scenario
-    score = scenario_score((every[name], r) for name, r in results.items()) if more else nuplan_score
+    score = scenario_score((every[name], r) for name, r in results.items()) if more or roles else nuplan_score
     counting = {name: (m.role, float(m.weight)) for name, m in every.items()}
     return ScenarioResult(
         scenario.token, scenario.log, scenario.type, tuple(results.values()), score, nuplan_score, counting
     )
+
+
+def freight_metrics() -> dict[str, Metric]:
+    """The metrics of heavy and articulated vehicles, by name."""
+    return {name: create("metric", name) for name, *_ in FREIGHT_TABLE}
+
+
+def _in_role(metric: Metric, role: str, weight: float) -> Metric:
+    """The metric with another role and weight."""
+    other: Any = copy(metric)
+    other.role, other.weight = role, weight
+    found: Metric = other
+    return found
 
 
 def _computed(name: str, metric: Metric, context: RolloutContext) -> MetricResult:

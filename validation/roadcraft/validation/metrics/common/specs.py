@@ -83,6 +83,13 @@ FREIGHT_TABLE = (
     ("swept_width", "offtracking", "", "Width of what all units cover (report)"),
     ("tail_swing", "swing", "TailSwingConfig", "How far rear corners swing out (report)"),
     ("frontal_swing", "swing", "FrontalSwingConfig", "How far front corners swing out (report)"),
+    ("progress_feasible", "progress", "FeasibleProgressConfig", "Progress against what is feasible (weight 5)"),
+    (
+        "makes_feasible_progress",
+        "progress",
+        "MakesFeasibleProgressConfig",
+        "Some of the progress that is feasible (multiplier)",
+    ),
 )
 """Metrics of heavy and articulated vehicles; without settings where the config is empty."""
 

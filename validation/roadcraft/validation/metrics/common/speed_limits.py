@@ -12,7 +12,7 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.validation.metrics.common.routes import ego_route, graph
+from roadcraft.validation.metrics.common.routes import LaneRoute, ego_route, graph
 from roadcraft.validation.metrics.kernels.routes import Graph
 
 
@@ -24,8 +24,21 @@ def speed_limits(context: MetricContext) -> F64:
 
 
 def _speed_limits(context: MetricContext) -> F64:
-    scenario, route = context.rollout.scenario, ego_route(context)
-    lanes = scenario.map.lanes
+    scenario = context.rollout.scenario
+    limit, fault = limits_of(context, ego_route(context))
+    if fault >= 0:
+        raise DataError(
+            f"connector {scenario.map.lanes.id[fault]} joins no lanes, so no speed limit can be told",
+            where=f"map {scenario.map.name}, scenario {scenario.token}",
+            remedy="a connector needs a lane it comes from or leads to",
+        )
+    return limit
+
+
+def limits_of(context: MetricContext, route: LaneRoute) -> tuple[F64, int]:
+    """Limits m/s (n,) along a route, infinite where none holds, and -1; or, from there on infinite, the row of a
+    connector that joins no lanes."""
+    lanes = context.rollout.scenario.map.lanes
     limit, fault = _limits(
         frozen(route.rows, np.int64),
         frozen(route.count, np.int64),
@@ -33,13 +46,7 @@ def _speed_limits(context: MetricContext) -> F64:
         frozen(lanes.has_speed_limit, np.bool_),
         graph(context),
     )
-    if fault >= 0:
-        raise DataError(
-            f"connector {lanes.id[fault]} joins no lanes, so no speed limit can be told",
-            where=f"map {scenario.map.name}, scenario {scenario.token}",
-            remedy="a connector needs a lane it comes from or leads to",
-        )
-    return limit
+    return limit, fault
 
 
 @njit(cache=True, nogil=True)

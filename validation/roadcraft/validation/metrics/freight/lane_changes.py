@@ -19,7 +19,7 @@ SIDEWAYS_MPS = 0.1
 """Speed across the lane below which unit 0 no longer moves sideways; engine choice."""
 
 
-class LaneChange(NamedTuple):
+class WholeLaneChange(NamedTuple):
     """Steps of one lane change."""
 
     start: int
@@ -36,13 +36,13 @@ class LaneChange(NamedTuple):
     """(P, 2) its center line, with what leads to it and follows it."""
 
 
-def lane_changes(context: MetricContext) -> tuple[LaneChange, ...]:
+def lane_changes(context: MetricContext) -> tuple[WholeLaneChange, ...]:
     """Changes of unit 0's center from a lane or connector to another one of the same road block."""
-    found: tuple[LaneChange, ...] = context.shared("lane changes", lambda: _lane_changes(context))
+    found: tuple[WholeLaneChange, ...] = context.shared("lane changes", lambda: _lane_changes(context))
     return found
 
 
-def _lane_changes(context: MetricContext) -> tuple[LaneChange, ...]:
+def _lane_changes(context: MetricContext) -> tuple[WholeLaneChange, ...]:
     route, lanes = ego_route(context), context.rollout.scenario.map.lanes
     steps = np.flatnonzero(route.count > 0)
     rows = route.rows[steps, 0]
@@ -55,7 +55,7 @@ def _lane_changes(context: MetricContext) -> tuple[LaneChange, ...]:
     return tuple(out)
 
 
-def _change(context: MetricContext, over: int, lane: int) -> LaneChange:
+def _change(context: MetricContext, over: int, lane: int) -> WholeLaneChange:
     """The lane change whose center crosses at step ``over``."""
     lanes = context.rollout.scenario.map.lanes
     strand = np.array([lane, *lanes.predecessors[lane].tolist(), *lanes.successors[lane].tolist()])
@@ -75,7 +75,7 @@ def _change(context: MetricContext, over: int, lane: int) -> LaneChange:
     whole = np.flatnonzero(np.array(within).reshape(-1, 4).all(axis=1))
     start = min(int(before[-1]) + 1 if len(before) else 0, crossing)
     settled = over + int(after[0]) if len(after) else len(f) - 1
-    return LaneChange(start, crossing, settled, over + int(whole[0]) if len(whole) else -1, lane, line)
+    return WholeLaneChange(start, crossing, settled, over + int(whole[0]) if len(whole) else -1, lane, line)
 
 
 def strand_line(lanes: Lanes, lane: int) -> F64:

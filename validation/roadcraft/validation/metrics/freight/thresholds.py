@@ -152,3 +152,23 @@ class FrontalSwingConfig:
     """Tire angle below which the steering is straight."""
     most_m: Annotated[float, Range("> 0")] = 0.7
     """Bound: Australia's PBS, as recalled and unverified."""
+
+
+@dataclass(frozen=True)
+class FeasibleProgressConfig:
+    """The reference against which progress is measured."""
+
+    share_of_threshold: Annotated[float, Range("(0, 1]")] = 0.5
+    """Share of the static roll threshold at which it takes curves; engine choice."""
+    slowing_mps2: Annotated[float, Range("> 0")] = 1.0
+    """Deceleration before curves and lower limits; engine choice."""
+    floor_m: Annotated[float, Range("> 0")] = 2.0
+    """Progress of the reference below which there was nowhere to go: nuPlan's noise."""
+
+
+@dataclass(frozen=True)
+class MakesFeasibleProgressConfig:
+    """Whether ego makes progress at all."""
+
+    min_ratio: Annotated[float, Range("[0, 1]")] = 0.2
+    """Least share of the reference's progress: nuPlan's."""

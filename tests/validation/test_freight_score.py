@@ -1,0 +1,169 @@
+"""The freight score: progress that is feasible, what counts how, and runs that ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_freight import TRUCK, along, drive, judged, loaded, straight
+
+from roadcraft.core.config import load_config
+from roadcraft.core.driving.motion.closed_forms import RoadGrip, traction
+from roadcraft.core.errors import ConfigError
+from roadcraft.core.factory import create
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.rollout import Rollout
+from roadcraft.core.scenario import Ego
+from roadcraft.core.testing import made_up_scenario
+from roadcraft.validation.config import ScoreConfig, SimulationConfig
+from roadcraft.validation.metrics import FREIGHT_ROLES, challenge_metrics, evaluate, freight_metrics
+from roadcraft.validation.simulation import simulate
+
+CLOSED = "closed_loop_nonreactive_agents"
+SLEEPER = loaded()
+DYNAMIC = SimulationConfig(vehicle_model=PluginRef("dynamic_chain"), tracker=PluginRef("truck_lqr"))
+
+
+def freight(rollout: Rollout):
+    return evaluate(rollout, CLOSED, freight_metrics(), roles=FREIGHT_ROLES)
+
+
+def expert_of(speed: np.ndarray | float, seconds: float = 15.0):
+    """A scenario whose expert drives at a speed (by iteration) along the right lane, from x = 60 m."""
+    s = made_up_scenario(speed_mps=8.0, seconds=seconds)
+    ego, past = s.drive.ego.copy(), s.first
+    n = len(ego) - past
+    given = np.atleast_1d(speed)
+    v = np.interp(0.05 * np.arange(n), 0.1 * np.arange(len(given)), given)
+    ego[past:, Ego.X] = 664_000.0 + 60.0 + np.concatenate([[0.0], np.cumsum(0.025 * (v[1:] + v[:-1]))])
+    ego[past:, Ego.VX], ego[past:, Ego.Y] = v, 3_997_000.0 - 1.8
+    return replace(s, drive=replace(s.drive, ego=ego))
+
+
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+def full_power(vehicle, speed: float, steps: int) -> float:
+    """Way of a truck at full power, in fine steps."""
+    way, launch = 0.0, vehicle.loads[vehicle.load].launch_mps2
+    mass = sum(m.mass_kg for m in vehicle.masses)
+    for _ in range(steps * 50):
+        pull = traction(mass, 0.42, max(speed, 1.0), vehicle.powertrain, RoadGrip())
+        resisted = traction(mass, 0.0, max(speed, 1.0), vehicle.powertrain, RoadGrip()).acceleration
+        after = min(speed + 0.002 * min(pull.acceleration, launch + resisted), 13.0)  # the limit of the road
+        way, speed = way + 0.001 * (speed + after), after
+    return way
+
+
+@pytest.mark.parametrize("load", ["empty", "loaded"])
+def test_the_reference_from_rest_pulls_as_the_engine_does(load: str) -> None:
+    vehicle = loaded(load=load)
+    fast = expert_of(np.minimum(3.0 * 0.1 * np.arange(151), 12.9))  # a car's start
+    rollout = drive(straight(0.0, 150), vehicle, scenario=fast)
+    result = judged("progress_feasible", rollout)
+    want = full_power(vehicle, 0.0, 150)
+    reference = result.stats["reference_progress_[meters]"]
+    assert reference == pytest.approx(want, rel=0.02)
+    assert reference < 0.83 * result.stats["expert_progress_[meters]"]
+    assert (result.score, result.events[0].step) == (0.0, 149)
+    assert judged("makes_feasible_progress", rollout).score == 0.0
+    assert judged("ego_progress_along_expert_route", rollout).score > 0.0, "nuPlan's floor"
+
+
+def test_who_drives_as_the_reference_has_made_all_that_is_feasible() -> None:
+    fast = expert_of(np.minimum(3.0 * 0.1 * np.arange(151), 12.9))
+    want = judged("progress_feasible", drive(straight(0.0, 150), SLEEPER, scenario=fast))
+    for share in (1.0, 0.5, 0.21, 0.19):
+        ego = straight(0.0, 150)
+        ego[:, Ego.X] += share * want.stats["reference_progress_[meters]"] * np.linspace(0.0, 1.0, 150) ** 2
+        rollout = drive(ego, SLEEPER, scenario=fast)
+        assert judged("progress_feasible", rollout).score == pytest.approx(share, rel=0.02)
+        assert judged("makes_feasible_progress", rollout).score == float(share > 0.2)
+
+
+def test_the_reference_is_never_ahead_of_the_expert_and_keeps_the_limit() -> None:
+    slow = np.where(np.arange(151) < 60, 8.0, np.maximum(8.0 - 0.2 * (np.arange(151) - 60), 0.0))
+    result = judged("progress_feasible", drive(straight(8.0, 150), SLEEPER, scenario=expert_of(slow)))
+    expert = result.stats["expert_progress_[meters]"]
+    assert result.stats["reference_progress_[meters]"] == pytest.approx(expert, rel=0.02)
+    speeding = judged("progress_feasible", drive(straight(20.0, 150), SLEEPER, scenario=expert_of(20.0)))
+    # from 20 m/s it slows down at once to the limit of 13 m/s
+    assert speeding.stats["reference_progress_[meters]"] == pytest.approx(13.0 * 15.0, rel=0.02)
+
+
+def test_where_there_is_nowhere_to_go_nothing_is_lost() -> None:
+    parked = drive(straight(0.0, 150), SLEEPER, scenario=expert_of(0.0))
+    assert judged("progress_feasible", parked).score == 1.0
+    backwards = drive(straight(-1.0, 150), SLEEPER, scenario=expert_of(8.0))
+    assert judged("progress_feasible", backwards).score == 0.0
+
+
+def test_a_curve_is_taken_at_a_share_of_the_roll_threshold() -> None:
+    s = made_up_scenario(seconds=15.0)
+    ego = s.drive.ego.copy()
+    turn = along(np.full(400, 1 / 60.0), 12.0, 4.5, (500.0, 500.0, 0.0))  # far from any lane
+    ego[s.first :: 2][:151] = turn[:151]
+    bent = replace(s, drive=replace(s.drive, ego=ego))
+    result = judged("progress_feasible", drive(turn[:150], SLEEPER, scenario=bent))
+    allowed = np.sqrt(0.5 * 0.34 * 9.81 * 60.0)
+    assert result.stats["reference_progress_[meters]"] == pytest.approx(allowed * 15.0, rel=0.03)
+    assert judged("progress_feasible", drive(turn[:150], TRUCK, scenario=bent)).stats[
+        "reference_progress_[meters]"
+    ] == pytest.approx(180.0, rel=0.01), "without masses the reference is the expert"
+    still = straight(0.0, 150)
+    assert judged("makes_feasible_progress", drive(still, SLEEPER, scenario=bent)).score == 0.0
+
+
+# ---- the score -------------------------------------------------------------------------------------------------------
+
+
+def test_a_truck_that_never_moves_scores_zero() -> None:
+    for start in (0.0, 8.0):
+        still = drive(straight(0.0, 150), SLEEPER, scenario=expert_of(np.maximum(start, np.arange(151) * 0.05)))
+        result = freight(still)
+        assert result.score == 0.0
+        others = [n for n, (role, _) in result.counting.items() if role == "multiplier" and n in result.scores]
+        assert [n for n in others if result.scores[n] == 0.0] == ["makes_feasible_progress"]
+
+
+def test_a_driven_truck_has_a_score_of_its_own_beside_nuplan_s() -> None:
+    found = simulate([expert_of(10.0)], create("planner", "log_replay"), DYNAMIC, vehicle=SLEEPER, debug=True)[0]
+    assert isinstance(found, Rollout)
+    result = freight(found)
+    own = evaluate(found, CLOSED, metrics=challenge_metrics(CLOSED))
+    assert result.nuplan_score == own.score == own.nuplan_score
+    assert 0.0 < result.score <= 1.0
+    factor, total, weights = 1.0, 0.0, 0.0
+    for name, (role, weight) in result.counting.items():
+        score = result.scores.get(name)
+        if score is None or role == "report":
+            continue
+        factor *= score if role == "multiplier" else 1.0
+        total, weights = (total + weight * score, weights + weight) if role == "weighted" else (total, weights)
+    assert result.score == pytest.approx(factor * total / weights)
+    assert {"rollover", "load_transfer", "articulation", "lane_keeping_all_units"} <= set(result.scores)
+    assert result.counting["no_ego_at_fault_collisions"] == ("report", 0.0)
+    assert result.counting["ego_is_comfortable"] == ("weighted", 1.0)
+    assert result.counting["driving_direction_compliance"][0] == "multiplier"
+    again = freight(found)
+    assert (again.score, dict(again.scores)) == (result.score, dict(result.scores))
+
+
+def test_an_event_of_any_multiplier_costs_all() -> None:
+    good = drive(straight(8.0, 150), SLEEPER, scenario=expert_of(8.0))
+    assert freight(good).score > 0.9
+    off_road = drive(straight(8.0, 150, y=-2.8), SLEEPER, scenario=expert_of(8.0))
+    assert freight(off_road).score == 0.0
+    bent = drive(straight(8.0, 150), SLEEPER, joints=np.full((150, 1), 1.6), scenario=expert_of(8.0))
+    assert freight(bent).score == 0.0
+
+
+def test_a_run_asks_for_it_by_a_setting() -> None:
+    config = load_config(ScoreConfig, ["score=freight"]).config
+    assert config.score == "freight"
+    assert load_config(ScoreConfig, []).config.score == "nuplan"
+    with pytest.raises(ConfigError, match="freight needs closed loop"):
+        load_config(ScoreConfig, ["score=freight", "suite.modes=[open_loop]"])
+    with pytest.raises(ConfigError):
+        load_config(ScoreConfig, ["score=trucks"])
