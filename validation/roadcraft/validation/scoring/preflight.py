@@ -17,16 +17,16 @@ from roadcraft.scenario_io.filters import resolve
 from roadcraft.validation.config import MANY, ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.present import counted
-from roadcraft.validation.scoring.suites import SuiteScenario, open_data, select_items
+from roadcraft.validation.scoring.suites import LeftOut, SuiteScenario, open_data, select_items
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What a run begins with: the data, its scenarios, and what the filter names that the data lack."""
+    """What a run begins with: the data, its scenarios, what the filter names that the data lack, what is left out."""
 
     source: ScenarioSource
     items: list[SuiteScenario]
-    missing: Sequence[Missing]
+    missing: Sequence[Missing | LeftOut]
 
 
 def preflight(config: ScoreConfig, *, resume: bool = False, at_most: int | None = None) -> Ready:
@@ -53,13 +53,31 @@ def preflight(config: ScoreConfig, *, resume: bool = False, at_most: int | None 
                 raise DataError("\n".join(map(str, missing)), where=config.suite.data, remedy=remedy)
             items = select_items(config.suite, source, config.scenario)
             _refuse_crowd(config, len(items), at_most)
+        if items and not faults.found:
+            with faults.of("vehicle"):
+                items, told = _with_room(source, items, config)
+                missing = [*missing, *told]
     faults.end()
     assert source is not None
     return Ready(source, items, missing)
 
 
-def warn(config: ScoreConfig, missing: Sequence[Missing]) -> None:
-    """Tell on stderr what the filter names and the data lack, and agents that drive nobody."""
+def _with_room(
+    source: ScenarioSource, items: list[SuiteScenario], config: ScoreConfig
+) -> tuple[list[SuiteScenario], list[LeftOut]]:
+    vehicle = config.vehicle.read()
+    if not vehicle.joints:
+        return items, []
+    from roadcraft.validation.scoring.room import with_room
+
+    kept, left = with_room(source, items, vehicle)
+    if not kept:
+        raise DataError(str(left), where=config.suite.data, remedy="another vehicle, or logs of such a one")
+    return kept, [left] if left.names else []
+
+
+def warn(config: ScoreConfig, missing: Sequence[Missing | LeftOut]) -> None:
+    """Tell on stderr what the filter names and the data lack, scenarios left out, and agents that drive nobody."""
     lines = [str(m) for m in missing]
     if full_tree(config.suite)["agents"] != full_tree(SuiteConfig())["agents"] and "reactive" not in config.suite.modes:
         lines.append(

@@ -48,6 +48,18 @@ class SuiteScenario:
         )
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Scenarios that are not driven. key: the setting for which; names: their tokens; said: which and why."""
+
+    key: str
+    names: tuple[str, ...]
+    said: str
+
+    def __str__(self) -> str:
+        return self.said
+
+
 def open_data(suite: SuiteConfig) -> ScenarioSource:
     """The suite's source of scenarios. Raises ConfigError where none is named, DataError where it cannot be used."""
     if not suite.data:

@@ -1,0 +1,58 @@
+"""Scenarios in which an articulated ego has no room to begin: logs of cars do not ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from roadcraft.core.driving.geometry.boxes import corners, overlap
+from roadcraft.core.driving.map_index.index import nearest_distance
+from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.core.interfaces import ScenarioSource
+from roadcraft.core.scenario import Scenario
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.scoring.suites import LeftOut, SuiteScenario
+from roadcraft.validation.simulation.joints import first_joints
+
+_OFF_ROAD_M = 0.3  # nuPlan's tolerance of the drivable area
+_TOLD = 3
+
+
+def no_room(s: Scenario, vehicle: Vehicle) -> str:
+    """Why the units behind the first cannot begin the scenario where the path driven so far has left them; empty where
+    they can. Unit 0 begins where the log says."""
+    ego = np.ascontiguousarray(s.expert[:1])
+    boxes = unit_boxes(ego, first_joints(s, vehicle)[None], chain_of(vehicle))[0]
+    edges, drivable = corners(boxes), s.map.index.drivable
+    rows = s.drive.objects.rows(s.first)
+    for i in range(1, len(boxes)):
+        for x, y in edges[i]:
+            away = nearest_distance(drivable.arrays, x, y) if len(drivable) else 0.0
+            if away > _OFF_ROAD_M:
+                return f"unit {i} would begin {away:.1f} m off the drivable area"
+        for track, other in zip(s.drive.objects.track[rows], s.drive.objects.box[rows], strict=True):
+            if overlap(boxes[i], other):
+                return f"unit {i} would begin within object {int(s.drive.tracks.id[track]):016x}"
+    return ""
+
+
+def with_room(
+    source: ScenarioSource, items: Sequence[SuiteScenario], vehicle: Vehicle
+) -> tuple[list[SuiteScenario], LeftOut]:
+    """The scenarios in which the vehicle has room to begin, and the others. One that cannot be read stays: whoever
+    drives it tells."""
+    kept, left = [], {}
+    for item in items:
+        try:
+            why = no_room(source.scenario(item.row, item.type, item.window_us), vehicle)
+        except Exception:
+            why = ""
+        if why:
+            left[item.row.token] = why
+        else:
+            kept.append(item)
+    some = ", ".join(f"{token} ({why})" for token, why in list(left.items())[:_TOLD])
+    more = f" and {len(left) - _TOLD} more" if len(left) > _TOLD else ""
+    said = f"{vehicle.name!r} has no room to begin in {len(left)} of {len(items)} scenarios: {some}{more}"
+    return kept, LeftOut("vehicle", tuple(left), said)
