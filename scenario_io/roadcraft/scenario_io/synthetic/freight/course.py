@@ -106,12 +106,16 @@ def centered(chain: Chain, middle: Edge, vehicle: Vehicle) -> F64:
     lane = course_along(chain, middle, Surface())
     base, shift, best = edge_at(middle, station), np.zeros(len(station)), (np.inf, np.zeros(len(station)))
     tree, normal = cKDTree(lane.xy), np.stack([-np.sin(lane.heading), np.cos(lane.heading)], 1)
+    stale = 0
     for _ in range(_ROUNDS):
         course = course_on(lane.xy + normal * shift[:, None], station, Surface())
         low, high = _swept(course, vehicle, tree, lane, normal)
         worst = float(np.maximum(np.abs(low), np.abs(high)).max())
-        if worst < best[0] - 1e-3:
+        stale = 0 if worst < best[0] - 5e-3 else stale + 1
+        if worst < best[0]:
             best = worst, shift.copy()
+        if stale == 2:
+            break
         shift = shift - 0.5 * gaussian_filter1d(0.5 * (low + high), _SMOOTH_M / POINT_M, mode="nearest")
     return base + best[1]
 

@@ -19,8 +19,6 @@ from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
 from roadcraft.scenario_io.synthetic.roads.sketch import flipped
 
-SIGHT_M = 250.0
-"""Distance within which a truck's log holds an object: it needs more than 100 m to stop."""
 ANCHOR = 110
 """Frame of a log that bears its tag: nuPlan's reader wants 5.2 s before it."""
 _PLACE_STEP_M = 10.0
@@ -37,7 +35,7 @@ def record_truck(stage: Stage, played: Played, situation: str, who: Identity, pa
     at = played.expert.ego[WARM_UP:, :2]
     if left:
         seen = seen._replace(box=flipped(seen.box) * np.array([1.0, 1.0, -1.0, 1.0, 1.0]))
-    tracks, objects = tables(seen, flipped(at) if left else at, SIGHT_M, who, patch)
+    tracks, objects = tables(seen, flipped(at) if left else at, stage.sight, who, patch)
     none = LightFrames(np.zeros(frames + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
     return Drive(
         name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle=stage.vehicle.name,

@@ -8,6 +8,7 @@ from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_way, populate
 from roadcraft.scenario_io.synthetic.roads.chain import Chain
@@ -40,12 +41,12 @@ def loop_ramp(stage: Stage) -> None:
     stage.own = [p.segment for p in stage.pieces]
     stage.start, stage.seconds = (90.0, 0.9 * limit), 42.0
     stage.route = scene.path_from(rows[0][0])
-    populate(stage, [stage.route], 0.85)
+    populate(stage, [stage.route], 0.85, ahead=170.0)
     kept = course_along(chain, centered(chain, 0.0, vehicle), stage.surface)
-    stage.expert = Intent(kept, curve_cap(kept, stage.threshold, 0.42, 0.95 * limit), Manner(decel=0.9))
+    stage.experts = [Intent(kept, curve_cap(kept, stage.threshold, 0.42, 0.95 * limit), Manner(decel=0.9))]
     middle = course_along(chain, 0.0, stage.surface)
     hasty = np.sqrt(CAR_LATERAL_MPS2 / np.maximum(np.abs(middle.curvature), 1e-6))
-    stage.mistaken = Intent(middle, np.minimum(hasty, 0.95 * limit), Manner(decel=1.5, react=np.inf, headway=1.0))
+    stage.mistakes = [Intent(middle, np.minimum(hasty, 0.95 * limit), CAR_DRIVER)]
 
 
 def design_width(radius: float) -> float:

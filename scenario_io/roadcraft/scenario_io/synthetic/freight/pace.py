@@ -45,6 +45,8 @@ class Manner(NamedTuple):
     """Reaction counted in the stopping distance, s; infinite where the driver does not think of it."""
     sight: float = inf
     """How far it sees whoever is ahead, m."""
+    foresight: bool = True
+    """Whether it knows what those ahead will do; else it takes them to go on as they do."""
     engine: float = ENGINE_SHARE
     """Share of the engine's power that it counts on; infinite for a driver who forgets it."""
 
@@ -125,14 +127,17 @@ def _most(s, v, limits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _allowed(t, s, v, seen, ahead, manner, limits):  # type: ignore[no-untyped-def]
-    """Whether the manner allows to be there at that speed."""
+def _allowed(t, s, v, view, ahead, manner, limits):  # type: ignore[no-untyped-def]
+    """Whether the manner allows to be there at that speed. view: whether it sees who is ahead, and the step whose
+    motion it takes to go on, -1 for none."""
+    seen, now = view
     if v > _at(limits.cap, s) + 0.02:
         return False
-    if not seen or ahead.s[t] == inf:
+    rear, lead = (ahead.s[t], ahead.speed[t]) if now < 0 else (ahead.s[now], ahead.speed[now])
+    if not seen or rear == inf:
         return True
-    gap = ahead.s[t] - s - limits.front
-    lead = max(ahead.speed[t], 0.0)
+    lead = max(lead, 0.0)
+    gap = rear - s - limits.front + (lead * (t - now) * TICK_S if now >= 0 else 0.0)
     if gap < manner.gap + manner.headway * v:
         return False
     if manner.react == inf:
@@ -143,11 +148,11 @@ def _allowed(t, s, v, seen, ahead, manner, limits):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _holds(t, s, v, a, seen, ahead, manner, limits):  # type: ignore[no-untyped-def]
+def _holds(t, s, v, a, view, ahead, manner, limits):  # type: ignore[no-untyped-def]
     """Whether gentle braking from there on keeps all that the manner asks for."""
     steps = len(ahead.s)
     while True:
-        if not _allowed(min(t, steps - 1), s, v, seen, ahead, manner, limits):
+        if not _allowed(min(t, steps - 1), s, v, view, ahead, manner, limits):
             return False
         if t >= steps + 100 or (v <= 0.0 and t >= steps - 1):
             return True
@@ -156,7 +161,7 @@ def _holds(t, s, v, a, seen, ahead, manner, limits):  # type: ignore[no-untyped-
         s += 0.5 * (v + after) * TICK_S
         v = after
         if v <= 0.0 and a < 0.0:
-            a = 0.0 if not seen or t >= steps else a
+            a = 0.0 if not view[0] or t >= steps else a
         t += 1
 
 
@@ -166,18 +171,18 @@ def _pace(s, v, ahead, manner, limits):  # type: ignore[no-untyped-def]
     out = np.empty((3, steps))
     for t in range(steps):
         out[0, t], out[1, t], out[2, t] = s, v, a
-        seen = ahead.s[t] - s - limits.front <= manner.sight
+        view = ahead.s[t] - s - limits.front <= manner.sight, -1 if manner.foresight else t
         top = min(a + manner.jerk * TICK_S, _most(s, v, limits))
         low = max(a - manner.jerk * TICK_S, -manner.decel)
         chosen, found = min(low, top), False
         for k in range(_TRIES + 1):
             trial = top + (low - top) * k / _TRIES if top > low else top
             after = max(v + trial * TICK_S, 0.0)
-            if _holds(t + 1, s + 0.5 * (v + after) * TICK_S, after, trial, seen, ahead, manner, limits):
+            if _holds(t + 1, s + 0.5 * (v + after) * TICK_S, after, trial, view, ahead, manner, limits):
                 chosen, found = trial, True
                 break
         if not found:  # brake as hard as need be
-            chosen = max(a - 5.0 * TICK_S, -manner.hard) if _urgent(t, s, v, seen, ahead, limits) else min(low, top)
+            chosen = max(a - 5.0 * TICK_S, -manner.hard) if _urgent(t, s, v, view[0], ahead, limits) else min(low, top)
         after = max(v + chosen * TICK_S, 0.0)
         if after <= 0.0:
             chosen = -v / TICK_S

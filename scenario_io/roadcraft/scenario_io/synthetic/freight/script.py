@@ -32,7 +32,7 @@ def bodies(m: Motion, statics: list[F64], frames: int) -> tuple[F64, F64]:
 
 def ahead_on(course: Course, others: tuple[F64, F64], mine: F64, width: float) -> Ahead:
     """Who is nearest ahead in the way of a truck that drives along a course. others: of ``bodies``; mine (T,): where
-    the truck is meanwhile, which says who is ahead and who behind; width of the truck, m."""
+    the truck is meanwhile, which says whether who comes into its way is ahead or behind; width of the truck, m."""
     box, speed = others
     steps, count = speed.shape
     flat = box.reshape(-1, 5)
@@ -43,17 +43,24 @@ def ahead_on(course: Course, others: tuple[F64, F64], mine: F64, width: float) -
     dx, dy = b[:, 0] - course.xy[near, 0], b[:, 1] - course.xy[near, 1]
     along, aside = dx * np.cos(h) + dy * np.sin(h), dy * np.cos(h) - dx * np.sin(h)
     c, s = np.abs(np.cos(b[:, 2] - h)), np.abs(np.sin(b[:, 2] - h))
-    center = course.s[near] + along
-    half_length, half_width = 0.5 * (b[:, 3] * c + b[:, 4] * s), 0.5 * (b[:, 3] * s + b[:, 4] * c)
-    step = there // count
-    inside = (near > 0) & (near < len(course.s) - 1)
-    inside &= (np.abs(aside) - half_width < 0.5 * width + BESIDE_M) & (center > mine[step])
-    out, lead = np.full(steps, np.inf), np.zeros(steps)
-    rear, pace = center - half_length, speed.reshape(-1)[there] * np.cos(b[:, 2] - h)
-    order = np.flatnonzero(inside)
-    order = order[np.argsort(-rear[order], kind="stable")]  # the nearest is written last
-    out[step[order]], lead[step[order]] = rear[order], pace[order]
-    return Ahead(out, lead)
+    half_width = 0.5 * (b[:, 3] * s + b[:, 4] * c)
+    inside = (near > 0) & (near < len(course.s) - 1) & (np.abs(aside) - half_width < 0.5 * width + BESIDE_M)
+    way, rear, pace = (np.full((steps, count), np.nan) for _ in range(3))
+    at = np.unravel_index(there[inside], (steps, count))
+    way[at] = (course.s[near] + along)[inside]
+    rear[at] = way[at] - 0.5 * (b[:, 3] * c + b[:, 4] * s)[inside]
+    pace[at] = speed.reshape(-1)[there[inside]] * np.cos(b[inside, 2] - h[inside])
+    before = np.zeros(count, bool)
+    for k in range(steps):  # who comes into the way behind the truck stays behind, who comes ahead stays ahead
+        new = np.isnan(way[k - 1]) if k else np.ones(count, bool)
+        before = np.where(new, way[k] > mine[k], before)
+        rear[k, ~before] = np.nan
+    rear[np.isnan(way)] = np.nan
+    rear = np.where(np.isnan(rear), np.inf, rear)
+    nearest = np.argmin(rear, 1) if count else np.zeros(steps, np.int64)
+    out = rear[np.arange(steps), nearest] if count else np.full(steps, np.inf)
+    lead = pace[np.arange(steps), nearest] if count else np.zeros(steps)
+    return Ahead(out, np.where(np.isfinite(out), lead, 0.0))
 
 
 def told_by_plan(course: Course, plan: Pace, vehicle: Vehicle, frames: int) -> Told:

@@ -5,7 +5,7 @@ Everything is laid out for traffic on the right; the finished world is mirrored 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 
 class Piece(NamedTuple):
@@ -47,6 +48,12 @@ class Intent:
     """How it drives."""
     minds: bool = True
     """Whether it minds those ahead."""
+    until: float = np.inf
+    """Place along the road's line after which others make room for it."""
+
+
+def _always(m: Motion) -> bool:
+    return True
 
 
 @dataclass
@@ -71,15 +78,32 @@ class Stage:
     """Place along both courses, m, and speed, m/s."""
     seconds: float = 40.0
     """Length of the drive."""
-    expert: Intent | None = None
-    """The driver who does it well."""
-    mistaken: Intent | None = None
-    """The driver who makes the mistake."""
+    sight: float = 250.0
+    """Distance within which the truck sees others, m; it needs more than 100 m to stop."""
+    ghost: Intent | None = None
+    """What others see of the truck while its expert makes up its mind, by default the first of its ways."""
+    experts: list[Intent] = field(default_factory=list)
+    """What the driver who does it well may do; the first that keeps clear of all others is done."""
+    mistakes: list[Intent] = field(default_factory=list)
+    """What the driver who makes the mistake may do; the first that does not keep clear is done, else the last."""
+    event: Callable[[Motion], bool] = _always
+    """Whether the traffic does what the situation is about."""
 
     @property
     def threshold(self) -> float:
         """Lateral acceleration at which the first of the truck's units tip, m/s2."""
         return float(roll_groups_of(self.vehicle).threshold.min())
+
+    @property
+    def top_speed(self) -> float:
+        """Speed up to which the engine drives it, m/s."""
+        engine = self.vehicle.powertrain
+        return 29.0 if engine is None or engine.speed_limiter_mps is None else engine.speed_limiter_mps - 0.5
+
+
+def put_truck(stage: Stage, road: Highway, lane: int, s: float, speed: float, seconds: float) -> None:
+    """Puts the truck on a lane of a highway."""
+    stage.route, stage.start, stage.seconds = road.paths[lane], (s, speed), seconds
 
 
 def stage_of(rng: np.random.Generator, vehicle: Vehicle, traffic: float = 1.0) -> Stage:
@@ -118,12 +142,12 @@ def _beyond(edge: Edge, distance: float) -> Edge:
     return lambda s: (edge(s) if callable(edge) else np.full(np.shape(s), float(edge))) + distance
 
 
-def populate(stage: Stage, paths: list[int], speed: float) -> None:
+def populate(stage: Stage, paths: list[int], speed: float, ahead: float = 100.0) -> None:
     """Traffic of 8 to 25 vehicles per km and lane, 5 to 30 % of them trucks, around the truck at its start; ``speed``:
-    share of the limit that they keep."""
+    share of the limit that they keep; ahead: m that are free before it."""
     rng, scene = stage.rng, stage.scene
     length = sum(u.length_m for u in stage.vehicle.units)
-    scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, 40.0 + 2.5 * stage.start[1])
+    scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, ahead)
     density = float(rng.uniform(8.0, 25.0))
     scene.fill(paths, 1000.0 / density, factor=speed, trucks=float(rng.uniform(0.05, 0.3)), rigs=True)
 
@@ -135,3 +159,27 @@ def curve_cap(course: Course, threshold: float, share: float, limit: F64 | float
     tipped = np.arctan(share * threshold / GRAVITY_MPS2) + np.arctan(inward)
     held: F64 = np.sqrt(np.maximum(GRAVITY_MPS2 * np.tan(tipped) / k, 4.0))
     return np.minimum(limit, held)
+
+
+class Highway(NamedTuple):
+    """A road in one direction with lanes side by side, and the traffic's paths along them, left to right."""
+
+    chain: Chain
+    edges: tuple[float, ...]
+    paths: list[int]
+    limit: float
+
+    def middle(self, lane: int) -> float:
+        """Offset of the middle of a lane."""
+        return 0.5 * (self.edges[lane] + self.edges[lane + 1])
+
+
+def lay_highway(stage: Stage, chain: Chain, lanes: int, limit: float) -> Highway:
+    """A highway along a line, which its lanes lie to the right of; all of its lanes are the truck's to use."""
+    rng, scene = stage.rng, stage.scene
+    width = float(rng.uniform(3.5, 3.75))
+    edges = tuple(-k * width for k in range(lanes + 1))
+    rows = lay_way(stage, chain, edges, (1.2, 3.0), (0.45 * chain.length,), limit)
+    scene.find_routes()
+    stage.own = [p.segment for p in stage.pieces]
+    return Highway(chain, edges, [scene.path_from(x) for x in rows[0]], limit)

@@ -13,6 +13,7 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
     dynamic_chain_of,
     level_road,
+    motion_columns,
     start_motion,
 )
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
@@ -22,6 +23,8 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Pace
 
+WRECKED = 2.0
+"""Load transfer ratio at which a drive ends."""
 FRAME_S = 0.05
 """Time between two frames of a drive."""
 _AHEAD, _BACK_S, _MOST_M = 30, 4.0, 8.0  # knots of a plan; time in which it comes back to its pace, and from how far
@@ -63,6 +66,7 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle) -> TruckDrive:
     steps = len(plan.s)
     out = [np.empty((2 * steps - 1, a.shape[1])) for a in (ego, joints, motion)]
     arcs, s, road, half = np.empty(2 * steps - 1), float(plan.s[0]), level_road(vehicle, 1), np.full(1, FRAME_S)
+    transfers = [k for k, name in enumerate(motion_columns(vehicle)) if name.startswith("load_transfer")]
     knots, length, now = np.arange(_AHEAD + 1) * TICK_S, np.array([_AHEAD + 1], np.int64), np.zeros(1, np.int64)
     times: I64 = np.round(knots * 1e6).astype(np.int64)[None]
     back, count = np.exp(-knots / _BACK_S), np.arange(steps)
@@ -73,6 +77,8 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle) -> TruckDrive:
         arcs[2 * k] = s
         if k == steps - 1:
             break
+        if np.abs(motion[0, transfers]).max() > WRECKED or not np.isfinite(ego).all():
+            return _wrecked(out, arcs, 2 * k)
         wanted = np.interp(k + np.arange(_AHEAD + 1), count, plan.s)
         wanted[k + np.arange(_AHEAD + 1) > steps - 1] += plan.speed[-1] * (
             knots[k + np.arange(_AHEAD + 1) > steps - 1] - (steps - 1 - k) * TICK_S
@@ -92,6 +98,15 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle) -> TruckDrive:
                 for column, value in zip(out, (ego, joints, motion), strict=True):
                     column[2 * k + 1] = value[0]
                 arcs[2 * k + 1] = s + FRAME_S * ego[0, Ego.VX]
+    return TruckDrive(out[0], out[1], out[2], arcs)
+
+
+def _wrecked(out: list[F64], arcs: F64, k: int) -> TruckDrive:
+    """The drive of a truck that lies on its side from frame ``k`` on."""
+    for column in out:
+        column[k + 1 :] = column[k]
+    out[0][k + 1 :, Ego.VX :] = 0.0
+    arcs[k + 1 :] = arcs[k]
     return TruckDrive(out[0], out[1], out[2], arcs)
 
 

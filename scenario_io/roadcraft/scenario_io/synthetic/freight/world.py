@@ -15,7 +15,9 @@ from roadcraft.core.random import scenario_key
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
+from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
+from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
 from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, record_truck
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
 from roadcraft.scenario_io.synthetic.freight.play import Played, mistake, play
@@ -24,9 +26,15 @@ from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
-BUILDERS: dict[str, Callable[[Stage], None]] = {"loop_ramp": loop_ramp}
+BUILDERS: dict[str, Callable[[Stage], None]] = {
+    "loop_ramp": loop_ramp,
+    "end_of_queue": end_of_queue,
+    "cut_in_hard_brake": cut_in_hard_brake,
+    "work_zone_shift": work_zone_shift,
+    "lane_change_dense": lane_change_dense,
+}
 """How each situation is set up."""
-LOADS: dict[str, tuple[str, ...]] = {"loop_ramp": ("loaded", "cubed")}
+LOADS: dict[str, tuple[str, ...]] = {"loop_ramp": ("loaded", "cubed"), "cut_in_hard_brake": ("loaded", "cubed")}
 """States of load that a situation is about, where not all of them are."""
 MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.3, 0.97
 """What an expert must keep: load transfer ratio, reach beyond its lanes, share of time in which it could stop."""
@@ -82,7 +90,14 @@ def make_freight_world(
         stage = stage_of(rng, trucks[int(rng.integers(len(trucks)))], draw.traffic)
         BUILDERS[draw.situation](stage)
         played = play(stage)
+        if played is None:
+            why.append("the expert finds no way that keeps clear")
+            continue
         wrong = faults_of(played.verdict)
+        if not wrong and not stage.event(played.motion):
+            wrong = ["it did not happen"]
+        if not wrong and not botched(mistake(stage, played.motion)[1]):
+            wrong = ["the mistake does no harm"]
         if wrong:
             why.append(", ".join(wrong))
             continue
@@ -118,6 +133,11 @@ def faults_of(v: DriveVerdict) -> list[str]:
         )
         if bad
     ]
+
+
+def botched(v: DriveVerdict) -> bool:
+    """Whether a drive shows what no truck may do: touch others, tip, leave the road or its lanes by far."""
+    return v.contact >= 0 or v.load_transfer >= 1.0 or v.excess > 0.8 or v.off_road > 0.3
 
 
 def _trucks(draw: FreightDraw) -> list[Vehicle]:

@@ -232,7 +232,7 @@ class SyntheticScene:
     # ----------------------------------------------------------------------------------
 
     def run(self, told: Told | None = None) -> Motion:
-        """Lets everybody go for STEPS steps; ``told``: how the ego moves, instead of driver 0."""
+        """Lets everybody go for STEPS steps; ``told``: how the ego moves, instead of driver 0, as long as it says."""
         paths = self.paths if self.ego_path is None else [*self.paths, self.ego_path]
         table = make_table(self.sketch, paths, self.walks, len(self.paths), self.merge_lane)
         lights = np.zeros((STEPS, 1), np.uint8) if self.lights is None else self.lights
@@ -246,7 +246,8 @@ class SyntheticScene:
         )  # fmt: skip
         path = np.array([len(self.paths) if p < 0 else p for p in self.path_of], np.int64)
         script = np.array(self.scripts) if self.scripts else np.full((1, STEPS), np.inf)
-        program = Program(lights, script, told)
+        steps = STEPS if told is None else len(told.speed)
+        program = Program(lights[:steps], script, told)
         return drive(table, path, np.array(self.states), np.array(self.consts), program, walkers, self.zipper)
 
 
