@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,7 @@ class Seen:
     iteration: np.ndarray
     ego: np.ndarray
     vehicle: Vehicle = PACIFICA
+    joints: np.ndarray | None = None
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +109,8 @@ def test_reactive_agents_are_the_golden_ones(golden) -> None:
 
 
 def exact_lead(world: World, scene: Scene, a: int) -> tuple[int, float]:
-    """The slow twin: lead (an agent's row, or FREE, EGO, STILL) of agent ``a`` and the gap to it, from buffers and a
-    search tree of everything, as the reference builds them."""
+    """The slow twin: lead (an agent's row, or FREE, STILL, EGO - u) of agent ``a`` and the gap to it, from buffers and
+    a search tree of everything, as the reference builds them."""
     agents, size, low = world.agents, world.constants.size, int(world.agents.rail_low[a])
     count = int(agents.rail_count[a])
     progress, points, heading = (v[low : low + count] for v in world.rails[1:4])
@@ -124,7 +126,7 @@ def exact_lead(world: World, scene: Scene, a: int) -> tuple[int, float]:
         return shapely.union(exact_corridor(agents.foot_points[e, :feet], 0.5 * size[e, 1]), box)
 
     shapes = {e: footprint(e) for e in range(scene.low, scene.high) if agents.alive[e] and e != a}
-    shapes[EGO] = shapely.Polygon(scene.ego_corners)
+    shapes |= {EGO - u: shapely.Polygon(c) for u, c in enumerate(scene.ego_corners)}
     still = [shapely.Polygon(c) for c in world.constants.corners[slice(*scene.objects)]]
     lights = slice(*scene.lights)
     lanes = world.constants.light_lane[lights][world.constants.light_state[lights] == LightState.RED]
@@ -135,18 +137,23 @@ def exact_lead(world: World, scene: Scene, a: int) -> tuple[int, float]:
         cuts = roads.area_rings[roads.area_offsets[row] : roads.area_offsets[row + 1] + 1]
         rings = [roads.area_points[cuts[i] : cuts[i + 1]] for i in range(len(cuts) - 1)]
         still.append(shapely.Polygon(rings[0], rings[1:]))
-    shapes |= {STILL - k: shape for k, shape in enumerate(still)}
+    shapes |= {10**6 + k: shape for k, shape in enumerate(still)}
     met = {e: s for e, s in shapes.items() if s.intersects(path)}
     if not met:
         return FREE, 0.0
     own = footprint(a)
     nearest = list(met)[int(shapely.STRtree(list(met.values())).nearest(own))]
-    return max(nearest, STILL), float(own.distance(met[nearest]))
+    return STILL if nearest >= 10**6 else nearest, float(own.distance(met[nearest]))
 
 
-def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(golden, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "drives", "steps", "least"), [("pacifica", "[59]", 60, (1000, 100)), ("us_twins_28", "5", 60, (500, 60))]
+)
+def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
+    golden, monkeypatch, name: str, drives: str, steps: int, least: tuple[int, int]
+) -> None:
     """Step for step in the busiest drives, for every agent as it stands before the step."""
-    agreed, left_open, exact = 0, 0, 0
+    agreed, left_open, exact, leads = 0, 0, 0, Counter[int]()
     step_agents = idm.step_agents
 
     def both(world: World, moment: StepInput, params: Any, turns: Turns) -> int:
@@ -154,12 +161,14 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(gol
         if turns.status[0] == BEGINS:
             frame = int(moment.iteration[0]) + 1
             objects, lights = (tuple(low[frame : frame + 2].tolist()) for low in world.constants[2:4])
-            ego = moment.ego[0], moment.ego_corners[0], moment.ego_capsules[0]
+            ego = tuple(v[0] for v in moment[1:])
             scene = Scene(0, len(world.agents.alive), *ego, objects, lights, 0, 0, 0.1)
             found, scratch = memory_of(world, turns.candidates.shape[1])
-            bounds_of(scene.ego_corners, 4, 0.0, scratch.around)
+            for u, corners in enumerate(scene.ego_corners):
+                bounds_of(corners, 4, 0.0, scene.ego_extents[u])
             for a in np.flatnonzero(world.agents.alive):
                 lead, gap = exact_lead(world, scene, int(a))
+                leads[lead] += 1
                 status, sure, far, count = find_lead(world, scene, int(a), found, scratch)
                 if status == DONE:
                     # GEOS may drop an end segment shorter than a thousandth of the half width
@@ -179,14 +188,17 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(gol
 
     monkeypatch.setattr(idm, "step_agents", both)
     policy = create("agents", "idm")
-    for d, s in golden("closed_loop_reactive_agents.idm_r.[59]*"):
-        state, _ = policy.start([s], PACIFICA, KEYS)
+    vehicle, rng = load_vehicle(name), np.random.default_rng(0)
+    for d, s in golden(f"closed_loop_reactive_agents.idm_r.{drives}*"):
+        state, _ = policy.start([s], vehicle, KEYS)
         egos = egos_of(d)
-        for i in range(60):
-            state, _ = policy.step([s], Seen(np.array([i]), egos[i : i + 1]), state, KEYS)
-    assert agreed > 1000
+        for i in range(steps):
+            joints = rng.uniform(-1.0, 1.0, (1, vehicle.joints))
+            state, _ = policy.step([s], Seen(np.array([i]), egos[i : i + 1], vehicle, joints), state, KEYS)
+    assert agreed > least[0]
     assert left_open < 0.1 * agreed
-    assert exact > 100
+    assert exact > least[1]
+    assert any(leads[EGO - u] for u in range(1, 4)) if vehicle.joints else leads[EGO]
 
 
 def test_the_ends_of_a_way_are_folded_as_those_of_its_whole_path() -> None:

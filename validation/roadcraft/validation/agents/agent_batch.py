@@ -13,13 +13,14 @@ from roadcraft.core.driving.geometry.capsules import CHUNK
 MAX_ROUTE = 5  # segments an agent remembers
 DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP, BEGINS = range(5)
 """How far a scenario has come in a step, see ``Turns``."""
-FREE, EGO, STILL = -1, -2, -3
-"""Leads that are no agent: none (the path's end), ego, anything that counts as standing."""
+FREE, STILL, EGO = -1, -2, -3
+"""Leads that are no agent: none (the path's end), anything that counts as standing, ego (EGO - u: its unit u)."""
 
 
 class AgentBatch(NamedTuple):
     """State of A agents, scenario after scenario, within one in the order in which they were placed, the order in which
-    they move.
+    they move. The units that an agent pulls follow it as rows of their own, without rail, route and corridor; ``pose``
+    is that of the box's center.
 
     alive (A,) bool; progress (A,) m along the rail, not clamped; speed, target (A,) m/s; pose (A, 3) x, y, heading on
     the rail; route (A, 5) int64 lane rows of the scenario's map, the first route_length (A,) valid; rail_low,
@@ -49,10 +50,11 @@ class AgentBatch(NamedTuple):
 class Constants(NamedTuple):
     """What does not change while B scenarios run. Rows of the tables: agents ``agent_low[b]:agent_low[b + 1]``, frames
     (iteration i is frame ``frame_low[b] + i``; one more ends the last), replayed objects
-    ``object_low[f]:object_low[f + 1]``, lights likewise.
+    ``object_low[f]:object_low[f + 1]``, lights likewise; ``unit`` > 0: pulled by the row before.
 
     agent_low, frame_low (B + 1,); object_low, light_low (F,) int64; time_s (F,) float64. Of agents: size (A, 2) length,
-    width; id, vehicle, unit (A,). Of replayed objects: corners (R, 4, 2), capsules (R, 5), extents (R, 4), and the
+    width; id, vehicle, unit (A,); wheel_base, hitch, front, rear (A,) as in ``ChainArrays``, of unit 0 from the box's
+    center. Of replayed objects: corners (R, 4, 2), capsules (R, 5), extents (R, 4), and the
     columns of ``Objects``. Of lights: light_lane (T,) int64 lane rows, light_state (T,) LightState.
     """
 
@@ -65,6 +67,10 @@ class Constants(NamedTuple):
     id: U64
     vehicle: I64
     unit: U8
+    wheel_base: F64
+    hitch: F64
+    front: F64
+    rear: F64
     corners: F64
     capsules: F64
     extents: F64
@@ -89,7 +95,7 @@ class IdmAgentParams(NamedTuple):
     radius: float
 
 
-_AGENTS = ("size", "id", "vehicle", "unit")
+_AGENTS = ("size", "id", "vehicle", "unit", "wheel_base", "hitch", "front", "rear")
 _LIGHTS = ("light_lane", "light_state")
 _OFFSETS = ("agent_low", "frame_low", "object_low", "light_low")
 

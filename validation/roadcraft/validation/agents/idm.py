@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import I64
-from roadcraft.core.driving.geometry.boxes import corners, ego_box
+from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.geometry.capsules import CHUNK, box_capsules
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
@@ -35,26 +35,29 @@ from roadcraft.validation.agents.agent_batch import (
     widen_feet,
 )
 from roadcraft.validation.agents.configs import IdmAgentsConfig
+from roadcraft.validation.agents.ego_units import ego_units, first_ego_boxes
 from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
-from roadcraft.validation.agents.idm_place import lanes_under, place
+from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
 from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
 from roadcraft.validation.agents.objects import shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
+from roadcraft.validation.agents.towing import chain_of_boxes, pull_trailers, vehicles_of
 
 
 class IdmBatch(NamedTuple):
     """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); who
     moves agents, adding to the store of rails and writing to ``turns``, which all states since ``start`` share, holds
-    ``moving``."""
+    ``moving``; units of the ego for which there is room."""
 
     world: World
     maps: tuple[MapData, ...]
     exact: I64
     turns: Turns
     moving: Lock
+    units: int
 
 
 class _Part(NamedTuple):
@@ -85,7 +88,8 @@ class IdmAgentsState(NamedTuple):
 
 class IdmAgents(AgentPolicy):
     """Made from the cars of the first frame that stand on lanes; cars elsewhere, bicycles, and whoever appears later do
-    not exist.
+    not exist. Trailers of the log follow the agents that pull them, and the ego's trailers are in the way as the ego
+    is.
 
     Source: nuplan-devkit e924167, IDMAgents; Treiber, Hennecke, Helbing (2000).
     """
@@ -106,7 +110,7 @@ class IdmAgents(AgentPolicy):
         """Places the agents; the objects at iteration 0 are already the snapped ones."""
         if not scenarios:
             return [], stack_objects([])
-        batch = _joined([self._start(s, vehicle) for s in scenarios])
+        batch = _joined([self._start(s, vehicle) for s in scenarios], len(vehicle.units))
         return _states(batch), shown(batch.world.agents, batch.world.constants, np.zeros(len(scenarios), np.int64))
 
     def step(
@@ -116,16 +120,22 @@ class IdmAgents(AgentPolicy):
         iteration."""
         if not state:
             return [], stack_objects([])
-        batch = _batch_of(state)
-        iteration, boxes = frozen(obs.iteration, np.int64), ego_box(obs.ego, obs.vehicle.box)
-        ego = boxes[:, :4].copy()
-        ego[:, 3] = np.hypot(obs.ego[:, Ego.VX], obs.ego[:, Ego.VY])
+        boxes, ego = ego_units(obs)
+        count, units, _ = boxes.shape
+        batch, flat = _batch_of(state, units), boxes.reshape(-1, 5)
+        iteration = frozen(obs.iteration, np.int64)
         last = np.diff(batch.world.constants.frame_low) - 3
         if ((iteration < 0) | (iteration > last)).any():
             raise IndexError(
                 f"iterations {iteration.tolist()} have no next one; the last that have are {last.tolist()}"
             )
-        moment = StepInput(iteration, ego, corners(boxes), box_capsules(boxes))
+        moment = StepInput(
+            iteration,
+            ego,
+            corners(flat).reshape(count, units, 4, 2),
+            box_capsules(flat).reshape(count, units, 5),
+            np.empty((count, units, 4)),
+        )
         with batch.moving:
             after = self._step(batch, moment)
         return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
@@ -137,15 +147,14 @@ class IdmAgents(AgentPolicy):
         edges = corners(replayed.box)
         cars = logged_objects(scenario, [ObjectKind.VEHICLE])
         id, _, unit_of, unit, box, velocity = cars.columns(0)
-        towing = unit == 0
-        id, unit_of, unit, box, velocity = id[towing], unit_of[towing], unit[towing], box[towing], velocity[towing]
-        ego = scenario.expert[0]
+        rows = vehicles_of(unit_of, unit)
+        id, unit_of, unit, box, velocity = id[rows], unit_of[rows], unit[rows], box[rows], velocity[rows]
+        chain, ego = chain_of_boxes(cars, rows), scenario.expert[0]
         placed = place(
             roads,
             lanes_under(scenario.map, box[:, :2]),
-            box,
-            velocity,
-            np.concatenate([ego_box(ego, vehicle.box)[None], replayed.columns(0)[4]]),
+            Cars(box, velocity, unit, chain),
+            np.concatenate([first_ego_boxes(scenario, vehicle), replayed.columns(0)[4]]),
             float(np.hypot(ego[Ego.VX], ego[Ego.VY])),
             self.config.target_speed_mps,
         )
@@ -164,6 +173,10 @@ class IdmAgents(AgentPolicy):
             id[placed.row],
             unit_of[placed.row],
             unit[placed.row],
+            chain.wheel_base[placed.row],
+            chain.hitch[placed.row],
+            chain.front[placed.row],
+            chain.rear[placed.row],
             edges,
             box_capsules(replayed.box),
             np.concatenate([edges.min(axis=1), edges.max(axis=1)], axis=1),
@@ -194,6 +207,8 @@ class IdmAgents(AgentPolicy):
             if len(stopped):
                 exact_leads(world, moment, turns, stopped)
                 exact[stopped] += 1
+        if world.constants.unit.any():
+            pull_trailers(world.agents, world.constants, batch.world.agents.pose)
         return batch._replace(world=world, exact=exact, turns=turns)
 
 
@@ -201,12 +216,14 @@ def _states(batch: IdmBatch) -> list[Any]:
     return [IdmAgentsState(batch, b) for b in range(len(batch.maps))]
 
 
-def _batch_of(states: Sequence[IdmAgentsState]) -> IdmBatch:
-    """The batch of these states in their order: the one they are of, or a new one where they are not all of it."""
+def _batch_of(states: Sequence[IdmAgentsState], units: int) -> IdmBatch:
+    """The batch of these states in their order, for an ego of so many units: the one they are of, or a new one where
+    they are not all of it."""
     first = states[0].batch
-    if len(states) == len(first.maps) and all(s.batch is first and s.b == b for b, s in enumerate(states)):
+    whole = first.units == units and len(states) == len(first.maps)
+    if whole and all(s.batch is first and s.b == b for b, s in enumerate(states)):
         return first
-    return _joined([_alone(s.batch, s.b) for s in states])
+    return _joined([_alone(s.batch, s.b) for s in states], units)
 
 
 def _alone(batch: IdmBatch, b: int) -> _Part:
@@ -217,15 +234,16 @@ def _alone(batch: IdmBatch, b: int) -> _Part:
     return _Part(world, batch.maps[b], batch.exact[b : b + 1])
 
 
-def _joined(parts: Sequence[_Part]) -> IdmBatch:
-    """Several scenarios as one batch."""
+def _joined(parts: Sequence[_Part], units: int) -> IdmBatch:
+    """Several scenarios as one batch, for an ego of so many units."""
     maps = tuple(p.map for p in parts)
     rails = new_rails(2 * sum(_taken(p.world.agents) for p in parts))
     agents = join_agents([_moved(p.world, rails) for p in parts])
     constants = join_constants([p.world.constants for p in parts])
     world = World(agents, rails, constants, roads_of(maps))
-    most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + 1 + MAX_STOPS
-    return IdmBatch(world, maps, np.concatenate([p.exact for p in parts]), new_turns(world, len(maps), most), Lock())
+    most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + units + MAX_STOPS
+    exact = np.concatenate([p.exact for p in parts])
+    return IdmBatch(world, maps, exact, new_turns(world, len(maps), most), Lock(), units)
 
 
 def _with_room(world: World, more: int) -> World:

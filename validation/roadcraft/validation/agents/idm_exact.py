@@ -57,7 +57,8 @@ def _decide(world: World, moment: StepInput, turns: Turns, stopped: I64, limit: 
             i = hits[int(shapely.STRtree(shapes[hits]).nearest(own[q]))]
             low, high = world.constants.agent_low[b : b + 2]
             w = asked[q][i - mine[0]]
-            turns.lead[b] = low + w if w < high - low else EGO if w == high - low else STILL
+            u = w - (high - low)
+            turns.lead[b] = low + w if u < 0 else EGO - u if u < moment.ego.shape[1] else STILL
             turns.gap[b] = distance[i]
     return np.array(undecided, np.int64)
 
@@ -66,11 +67,11 @@ def _shapes(world: World, moment: StepInput, b: int, which: I64) -> Any:
     """Polygons of objects of scenario ``b``, numbered as in ``find_lead``."""
     c = world.constants
     low, high = c.agent_low[b : b + 2]
-    driven, begin = high - low, c.object_low[c.frame_low[b] + moment.iteration[b] + 1]
-    others = c.object_low[c.frame_low[b] + moment.iteration[b] + 2] - begin
-    agents, objects = which[which < driven], which[(which > driven) & (which <= driven + others)] - driven - 1
-    boxes = [moment.ego_corners[b : b + 1][: int(driven in which)], c.corners[begin + objects]]
-    areas = world.roads.area_low[b] + which[which > driven + others] - driven - 1 - others
+    begin, end = c.object_low[c.frame_low[b] + moment.iteration[b] + 1 :][:2]
+    ends = np.cumsum([high - low, moment.ego.shape[1], end - begin])  # of agents, the ego's units, replayed objects
+    agents, units, objects, areas = np.split(which, np.searchsorted(which, ends))
+    boxes = [moment.ego_corners[b, units - ends[0]], c.corners[begin + objects - ends[1]]]
+    areas = world.roads.area_low[b] + areas - ends[2]
     parts = [_footprints(world, low + agents), shapely.polygons(np.concatenate(boxes))]
     return np.concatenate([*parts, np.array([_area(world.roads, int(a)) for a in areas], object)])
 

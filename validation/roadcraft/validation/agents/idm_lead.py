@@ -39,15 +39,16 @@ MAX_STOPS = 16  # stop areas of red lanes that an agent looks at
 
 
 class Scene(NamedTuple):
-    """What surrounds the agents of one scenario in one step. low, high: its agents; ego (4,): center x, y, heading,
-    speed; ego_corners (4, 2), ego_capsule (5,): before its own step; objects, lights: rows of the next
-    iteration; lane_low, area_low: the first rows of its map; dt: seconds."""
+    """What surrounds the agents of one scenario in one step. low, high: its agents; of the ego's n units ego (n, 4)
+    center x, y, heading, speed, and ego_corners (n, 4, 2), ego_capsules (n, 5), ego_extents (n, 4): before its own
+    step; objects, lights: rows of the next iteration; lane_low, area_low: the first rows of its map; dt: seconds."""
 
     low: int
     high: int
     ego: F64
     ego_corners: F64
-    ego_capsule: F64
+    ego_capsules: F64
+    ego_extents: F64
     objects: tuple[int, int]
     lights: tuple[int, int]
     lane_low: int
@@ -83,12 +84,12 @@ def find_lead(
     """The nearest object that meets the path to go: status, lead, distance from the agent's footprint, and how many
     candidates there are. Where the status is UNCLEAR the distance is that of the nearest object found so far.
 
-    Objects are numbered 0 .. A - 1: agents of the scenario, A: ego, A + 1 + k: replayed object k, A + 1 + K + i: stop
-    area i of its map.
+    Objects are numbered 0 .. A - 1: agents of the scenario, A + u: unit u of the ego's n, A + n + k: replayed object k,
+    A + n + K + i: stop area i of its map.
     """
     agents, constants = world.agents, world.constants
-    low, driven = scene.low, scene.high - scene.low
-    others = scene.objects[1] - scene.objects[0]
+    driven = scene.high - scene.low
+    areas = driven + len(scene.ego) + scene.objects[1] - scene.objects[0]
     half = 0.5 * constants.size[a, 1]
     way = way_ahead(world.rails, agents.rail_low[a], agents.rail_count[a], agents.progress[a], half, scratch.head)
     count = _candidates(world, scene, a, way, found)
@@ -107,8 +108,8 @@ def find_lead(
         w = found.which[asked]
         asked += 1
         limit = best + 2.0 * TIE
-        if w <= driven + others:
-            e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w, scratch)
+        if w < areas:
+            e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w)
             near = scratch.near[: near_chunks(way, hull, extent, scratch.near)]
             if len(near) == 0:
                 found.bound[asked - 1] = NEVER
@@ -121,7 +122,7 @@ def find_lead(
             if gap < -MARGIN:
                 d = footprint_distance(swept, box, bound, other, other_box, other_bound, limit, pieces)
         else:
-            area = scene.area_low + w - driven - 1 - others
+            area = scene.area_low + w - areas
             gap, d, middle = _stop_ahead(world.roads, area, way, swept, box, bound, limit, scratch)
         if abs(gap) <= MARGIN:
             return UNCLEAR, FREE, FAR, count
@@ -138,21 +139,36 @@ def find_lead(
     w, far = found.hit[chosen], found.far[chosen]
     if _way_folded(way, scratch.rest) or _folds_matter(world, scene, a, w, far, way, scratch):
         return UNCLEAR, FREE, best, count
-    return DONE, (low + w if w < driven else EGO if w == driven else STILL), far, count
+    return DONE, lead_of(w, scene), far, count
+
+
+@small_njit
+def lead_of(w: int, scene: Scene) -> int:
+    """Object ``w`` as a lead: an agent's row, EGO - u for unit u of the ego, STILL for all else."""
+    driven = scene.high - scene.low
+    if w < driven:
+        return scene.low + w
+    return EGO - (w - driven) if w < driven + len(scene.ego) else STILL
 
 
 @inlined_njit
-def _object(world, scene, a, w, scratch):  # type: ignore[no-untyped-def]
+def _object(world, scene, a, w):  # type: ignore[no-untyped-def]
     """Of object ``w``, no stop area: its row as an agent (for others ``a``) and how many points its corridor has (for
     others 0), its box and the box's capsule, capsule and extent of its footprint."""
     agents, constants, e, feet = world.agents, world.constants, a, 0
-    k = scene.objects[0] + w - (scene.high - scene.low) - 1
-    if w < scene.high - scene.low:
+    u = w - (scene.high - scene.low)
+    k = scene.objects[0] + u - len(scene.ego)
+    if u < 0:
         e = scene.low + w
         feet = agents.foot_count[e]
         polygon, bound, hull, extent = agents.box_corners[e], agents.box_capsule[e], agents.hull[e], agents.extent[e]
-    elif w == scene.high - scene.low:
-        polygon, bound, hull, extent = scene.ego_corners, scene.ego_capsule, scene.ego_capsule, scratch.around
+    elif u < len(scene.ego):
+        polygon, bound, hull, extent = (
+            scene.ego_corners[u],
+            scene.ego_capsules[u],
+            scene.ego_capsules[u],
+            scene.ego_extents[u],
+        )
     else:
         polygon, bound, hull, extent = (
             constants.corners[k],
@@ -173,18 +189,19 @@ def _candidates(world: World, scene: Scene, a: int, way: Way, found: Candidates)
     for e in range(scene.low, scene.high):
         if extent[e, 0] > x1 or extent[e, 2] < x0 or extent[e, 1] > y1 or extent[e, 3] < y0:
             continue
-        if e != a and agents.alive[e]:
+        if constants.vehicle[e] != constants.vehicle[a] and agents.alive[e]:
             which[n], bound[n] = e - scene.low, capsule_gap(hull[a], hull[e])
             n += 1
     driven = scene.high - scene.low
-    which[n], bound[n] = driven, capsule_gap(hull[a], scene.ego_capsule)
-    n += 1
+    for u in range(len(scene.ego)):
+        which[n], bound[n] = driven + u, capsule_gap(hull[a], scene.ego_capsules[u])
+        n += 1
     begin, end = scene.objects
     other, capsules = constants.extents, constants.capsules
     for k in range(begin, end):
         if other[k, 0] > x1 or other[k, 2] < x0 or other[k, 1] > y1 or other[k, 3] < y0:
             continue
-        which[n], bound[n] = driven + 1 + k - begin, capsule_gap(hull[a], capsules[k])
+        which[n], bound[n] = driven + len(scene.ego) + k - begin, capsule_gap(hull[a], capsules[k])
         n += 1
     return _red_stops(world, scene, a, found, n)
 
@@ -193,7 +210,7 @@ def _candidates(world: World, scene: Scene, a: int, way: Way, found: Candidates)
 def _red_stops(world: World, scene: Scene, a: int, found: Candidates, n: int) -> int:
     """Add the stop areas of red lanes on the agent's route, each once."""
     constants, roads, first = world.constants, world.roads, n
-    begin = scene.high - scene.low + 1 + scene.objects[1] - scene.objects[0]
+    begin = scene.high - scene.low + len(scene.ego) + scene.objects[1] - scene.objects[0]
     for t in range(scene.lights[0], scene.lights[1]):
         if constants.light_state[t] != LightState.RED:
             continue
@@ -241,12 +258,12 @@ def _folds_matter(world: World, scene: Scene, a: int, w: int, far: float, way: W
     do not matter.
     """
     agents, constants, driven = world.agents, world.constants, scene.high - scene.low
-    half, others = 0.5 * constants.size[a, 1], scene.objects[1] - scene.objects[0]
+    half, areas = 0.5 * constants.size[a, 1], driven + len(scene.ego) + scene.objects[1] - scene.objects[0]
     low, high = unfolded_span(agents.foot_points[a], agents.foot_count[a], half)
     folded = low > 0 or high < agents.foot_count[a] - 1
-    if w > driven + others:
+    if w >= areas:
         return folded
-    e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w, scratch)
+    e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w)
     other_half = 0.5 * constants.size[e, 1]
     other_low, other_high = unfolded_span(agents.foot_points[e], feet, other_half)
     if not folded and other_low == 0 and other_high >= feet - 1:

@@ -6,10 +6,11 @@ Reference: nuplan-devkit e924167, build_idm_agents_on_map_rails.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
+from roadcraft.core.arrays import F64, I64, U8, Ragged, offsets_of
 from roadcraft.core.driving.geometry.arc_path import build_rail, clamp_progress, pose_at, vertex_headings
 from roadcraft.core.driving.geometry.boxes import overlap, place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
@@ -17,10 +18,12 @@ from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing, inside_any
+from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.map import LaneKind, MapData
 from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, new_feet
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails, add_rail, new_rails, room_of
+from roadcraft.validation.agents.towing import hang
 
 FOOT_ROOM = 48  # vertices that the footprint of an agent has room for at first
 
@@ -34,6 +37,15 @@ class Placed:
     size: F64
     agents: AgentBatch
     rails: Rails
+
+
+class Cars(NamedTuple):
+    """What agents are made from: boxes (V, 5), velocity (V, 2), unit (V,) of ``vehicles_of``, and their lengths."""
+
+    boxes: F64
+    velocity: F64
+    unit: U8
+    chain: ChainArrays
 
 
 def lanes_under(map_data: MapData, centers: F64) -> Ragged:
@@ -55,19 +67,20 @@ def lanes_under(map_data: MapData, centers: F64) -> Ragged:
 def place(
     roads: Roads,
     candidates: Ragged,
-    boxes: F64,
-    velocity: F64,
+    cars: Cars,
     obstacles: F64,
     ego_speed: float,
     target: float,
 ) -> Placed:
-    """Agents from vehicles boxes (V, 5), velocity (V, 2), in their order.
+    """Agents from the boxes of V units, in their order.
 
-    Each is snapped to the candidate lane whose heading differs least from its own (angles are not wrapped), and dropped
-    where its snapped box would touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity
+    Each towing unit is snapped to the candidate lane whose heading differs least from its own (angles are not wrapped),
+    with the units behind it at the joints that the boxes had; a vehicle is dropped whole where a snapped box would
+    touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity
     (NaN) drives as fast as ego. A lane without limit leaves the target speed of the agent placed before (``target`` at
     first).
     """
+    boxes = cars.boxes
     n = len(boxes)
     longest = int(np.diff(roads.line_offsets)[candidates.values].max(initial=2))
     rails = new_rails(n * int(room_of(longest)))
@@ -90,9 +103,7 @@ def place(
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )
-    _place(
-        (agents, rails), roads, (candidates.values, candidates.offsets), boxes, velocity, obstacles, ego_speed, target
-    )
+    _place((agents, rails), roads, (candidates.values, candidates.offsets), cars, obstacles, ego_speed, target)
     row = np.flatnonzero(agents.alive).astype(np.int64)
     kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
     return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept, rails)
@@ -103,17 +114,19 @@ def _place(
     driven: tuple[AgentBatch, Rails],
     roads: Roads,
     candidates: tuple[I64, I64],
-    boxes: F64,
-    velocity: F64,
+    cars: Cars,
     obstacles: F64,
     ego_speed: float,
     target: float,
 ) -> None:
     agents, rails = driven
     lanes, offsets = candidates
+    boxes, velocity, unit, _ = cars
     snapped = np.empty((len(boxes), 5))
     for v in range(len(boxes)):
-        lane, off = -1, np.inf
+        if unit[v] > 0:
+            continue
+        lane, off, end = -1, np.inf, v + 1
         for i in range(offsets[v], offsets[v + 1]):
             line = roads.line_points[roads.line_offsets[lanes[i]] : roads.line_offsets[lanes[i] + 1]]
             if len(line) < 2:
@@ -125,11 +138,16 @@ def _place(
         if lane < 0:
             continue
         snapped[v, 3], snapped[v, 4] = boxes[v, 3], boxes[v, 4]
+        while end < len(boxes) and unit[end] > 0:
+            end += 1
+        if end > v + 1:
+            _hang(agents, cars, snapped, v, end)
         free = True
-        for k in range(len(obstacles)):
-            free = free and not overlap(snapped[v], obstacles[k])
-        for k in range(v):
-            free = free and not (agents.alive[k] and overlap(snapped[v], snapped[k]))
+        for u in range(v, end):
+            for k in range(len(obstacles)):
+                free = free and not overlap(snapped[u], obstacles[k])
+            for k in range(v):
+                free = free and not (agents.alive[k] and overlap(snapped[u], snapped[k]))
         if not free:
             continue
         line = roads.line_points[roads.line_offsets[lane] : roads.line_offsets[lane + 1]]
@@ -156,3 +174,23 @@ def _place(
         box_capsule(x, y, h, length, width, agents.box_capsule[v])
         box_capsule(x, y, h, length, width, agents.hull[v])
         bounds_of(agents.box_corners[v], BOX, 0.0, agents.extent[v])
+        for u in range(v + 1, end):
+            agents.alive[u], agents.speed[u] = True, agents.speed[v]
+
+
+@njit(cache=True, nogil=True)
+def _hang(agents: AgentBatch, cars: Cars, snapped: F64, v: int, end: int) -> None:
+    """The units behind the snapped box ``v`` up to row ``end``."""
+    chain, rows, joints = cars.chain, slice(v, end), np.empty(end - v - 1)
+    for i in range(len(joints)):
+        joints[i] = cars.boxes[v + i + 1, 2] - cars.boxes[v + i, 2]
+    agents.pose[v] = snapped[v, :3]
+    hang(
+        agents,
+        cars.boxes[:, 3:5],
+        ChainArrays(chain.wheel_base[rows], chain.hitch[rows], chain.front[rows], chain.rear[rows], chain.width[rows]),
+        joints,
+        v,
+    )
+    for u in range(v + 1, end):
+        snapped[u, :3], snapped[u, 3:] = agents.pose[u], cars.boxes[u, 3:]

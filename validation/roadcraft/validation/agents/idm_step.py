@@ -46,22 +46,24 @@ from roadcraft.validation.agents.way import WayScratch
 
 
 class StepInput(NamedTuple):
-    """When B scenarios move, and where ego is: iteration (B,) int64; ego (B, 4) center x, y, heading, speed;
-    ego_corners (B, 4, 2), ego_capsules (B, 5)."""
+    """When B scenarios move, and where ego is: iteration (B,) int64; of its n units ego (B, n, 4) center x, y,
+    heading, speed, ego_corners (B, n, 4, 2), ego_capsules (B, n, 5), and ego_extents (B, n, 4), which a step writes:
+    their bounding boxes."""
 
     iteration: I64
     ego: F64
     ego_corners: F64
     ego_capsules: F64
+    ego_extents: F64
 
 
 class Turns(NamedTuple):
     """How far the scenarios of a batch have come in one step, (B,) each: status, and the agent it is about, a row of
     the batch. BEGINS: nobody has moved. DONE: all have. WANTS_ROOM: its rail needs a larger store. UNCLEAR: its lead is
-    to be found by exact geometry and written into ``lead``, a row of the batch or FREE, EGO, STILL, and ``gap``, the
-    distance to it; ``candidates`` (B, N) and ``count``: which objects come into question, with lower bounds of their
-    distance ``bounds``; ``gap`` holds the distance of the nearest that is found to be met. WANTS_SWEEP: it has moved,
-    but its footprint needs wider arrays."""
+    to be found by exact geometry and written into ``lead``, a row of the batch or FREE, STILL, EGO - u, and ``gap``,
+    the distance to it; ``candidates`` (B, N) and ``count``: which objects come into question, with lower bounds of
+    their distance ``bounds``; ``gap`` holds the distance of the nearest that is found to be met. WANTS_SWEEP: it has
+    moved, but its footprint needs wider arrays."""
 
     status: I64
     agent: I64
@@ -93,7 +95,6 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
         np.empty((2, 2)),
         np.empty(5),
         np.empty(4),
-        np.empty(4),
         np.empty((len(world.rails.progress), 2)),
         np.empty((feet, 5)),
         np.empty((feet, 5)),
@@ -116,13 +117,15 @@ def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: 
             moment.ego[b],
             moment.ego_corners[b],
             moment.ego_capsules[b],
+            moment.ego_extents[b],
             (constants.object_low[frame + 1], constants.object_low[frame + 2]),
             (constants.light_low[frame + 1], constants.light_low[frame + 2]),
             world.roads.lane_low[b],
             world.roads.area_low[b],
             constants.time_s[frame + 1] - constants.time_s[frame],
         )
-        bounds_of(scene.ego_corners, BOX, 0.0, scratch.around)
+        for u in range(len(scene.ego)):
+            bounds_of(scene.ego_corners[u], BOX, 0.0, scene.ego_extents[u])
         _step_scenario(world, scene, params, turns, b, found, scratch)
         left += turns.status[b] != DONE
     return left
@@ -143,15 +146,17 @@ def _step_scenario(
     if status == BEGINS:
         first = scene.low
         for a in range(scene.low, scene.high):
-            dx, dy = agents.pose[a, 0] - scene.ego[0], agents.pose[a, 1] - scene.ego[1]
-            if math.sqrt(dx * dx + dy * dy) > params.radius:
+            dx, dy = agents.pose[a, 0] - scene.ego[0, 0], agents.pose[a, 1] - scene.ego[0, 1]
+            if world.constants.unit[a] > 0:
+                agents.alive[a] = agents.alive[a - 1]
+            elif math.sqrt(dx * dx + dy * dy) > params.radius:
                 agents.alive[a] = False
     if status == WANTS_SWEEP:
         if not sweep(world, params.headway, first, scratch):
             return  # still too narrow
         first += 1
     for a in range(first, scene.high):
-        if not agents.alive[a]:
+        if not agents.alive[a] or world.constants.unit[a] > 0:
             continue
         resumed = a == first and status != BEGINS
         longer, lead, gap = 0, turns.lead[b], turns.gap[b]
@@ -282,8 +287,8 @@ def _follow(world: World, scene: Scene, params: IdmAgentParams, a: int, lead: in
     low, count = agents.rail_low[a], agents.rail_count[a]
     progress = rails.progress[low : low + count]
     lead_speed, lead_heading = 0.0, agents.pose[a, 2]
-    if lead == EGO:
-        lead_speed, lead_heading = scene.ego[3], scene.ego[2]
+    if lead <= EGO:
+        lead_speed, lead_heading = scene.ego[EGO - lead, 3], scene.ego[EGO - lead, 2]
     elif lead >= 0:
         lead_speed, lead_heading = agents.speed[lead], agents.pose[lead, 2]
     elif lead == FREE:

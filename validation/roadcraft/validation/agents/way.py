@@ -36,7 +36,7 @@ class Way(NamedTuple):
 
 class WayScratch(NamedTuple):
     """Memory of the kernels: head (3, 2); near (N,) int64 for the chunks of a way; edge (2, 2) and edge_bound (5,);
-    around and area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules, as of
+    area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules, as of
     one agent in ``new_feet``."""
 
     head: F64
@@ -44,7 +44,6 @@ class WayScratch(NamedTuple):
     pieces: Pieces
     edge: F64
     edge_bound: F64
-    around: F64
     area: F64
     rest: F64
     own_capsules: F64

@@ -313,7 +313,8 @@ class _Run:
         self.watch.call("agents.step", i)
         keys = self._of_running(self.agent_keys[i + 1])
         scenarios = self.log.of(self.rows).scenarios
-        if self.log.seen_joints is not self.log.joints:  # the others meet what is hitched
+        if self.believed is not self.vehicle or self.log.seen_joints is not self.log.joints:
+            # the others meet what is hitched
             joints = self.log.state(self.rows, i, obs.ego).joints
             obs = replace(obs, vehicle=self.vehicle, joints=joints)
 
