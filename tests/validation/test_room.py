@@ -9,9 +9,13 @@ import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.config import load_config
-from roadcraft.core.errors import DataError
+from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.testing import made_up_scenario
+from roadcraft.core.types import ScenarioRow
+from roadcraft.scenario_io import StoreWriter
+from roadcraft.scenario_io.store.rollouts import read_rollout
+from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.preflight import preflight
 from roadcraft.validation.scoring.room import no_room
@@ -20,9 +24,9 @@ from roadcraft.validation.scoring.score import score
 TRUCK = load_vehicle("us_sleeper_53")
 
 
-def later() -> Scenario:
+def later(token: str = f"{7:016x}") -> Scenario:
     """The made-up scenario from where its road reaches 30 m back."""
-    s = made_up_scenario()
+    s = made_up_scenario(token)
     return replace(s, first=s.first + 30)
 
 
@@ -72,3 +76,44 @@ def test_a_run_says_what_it_leaves_out_and_why(small_store, tmp_path, monkeypatc
     monkeypatch.setattr(room, "no_room", lambda s, v: "unit 1 would begin in a wall")
     with pytest.raises(DataError, match=f"has no room to begin in {len(all_items)} of {len(all_items)} scenarios"):
         preflight(loaded(words(small_store, *TRUCKS)))
+
+
+@pytest.fixture(scope="module")
+def mixed_store(tmp_path_factory):
+    """Logs of a car, of a loaded truck and of an articulated one without masses."""
+    path = tmp_path_factory.mktemp("mixed") / "store"
+    with StoreWriter(path) as out:
+        for i, (vehicle, load) in enumerate([("pacifica", ""), ("us_straight_26", "loaded"), ("eu_road_train", "")]):
+            s = later(f"{i + 1:016x}")
+            joints = np.zeros((len(s.drive), load_vehicle(vehicle).joints))
+            token = s.drive.token + np.uint64(1000 * i)
+            drive = replace(s.drive, name=f"log_{i}", vehicle=vehicle, load=load, joints=joints, token=token)
+            row = ScenarioRow(
+                token=f"{int(token[s.first]):016x}", tags=(f"kind_{i}",), log=drive.name, split="made",
+                map_name=drive.map_name, source=drive.source, licence=drive.licence,
+                anchor_us=int(drive.time_us[s.first]), interval_us=drive.interval_us, stride=1, has_goal=False,
+                first_us=int(drive.time_us[s.first]), last_us=int(drive.time_us[s.first + 30]),
+            )  # fmt: skip
+            out.add(drive.name, drive, s.map, [row])
+    return path
+
+
+def test_each_scenario_is_driven_with_the_vehicle_of_its_log(mixed_store, tmp_path) -> None:
+    said = ["vehicle=log", "simulation.vehicle_model=kinematic_chain", f"out={tmp_path / 'run'}"]
+    run = score(loaded(words(mixed_store, *said)))
+    assert [r["status"] for r in run.records] == ["ok"] * 3
+    store = Store(tmp_path / "run" / "rollouts" / "nonreactive")
+    driven = {r["log"]: read_rollout(store, r["token"]).vehicle for r in run.records}
+    assert {k: (v.name, v.load) for k, v in driven.items()} == {
+        "log_0": ("pacifica", ""), "log_1": ("us_straight_26", "loaded"), "log_2": ("eu_road_train", ""),
+    }  # fmt: skip
+    alone = [*said[1:2], "vehicle=pacifica", "filter={log_names: [log_0]}", f"out={tmp_path / 'alone'}"]
+    (same,) = score(loaded(words(mixed_store, *alone))).records
+    assert same["score"] == next(r["score"] for r in run.records if r["log"] == "log_0")
+
+
+def test_a_log_whose_vehicle_the_model_cannot_move_is_refused_at_once(mixed_store) -> None:
+    with pytest.raises(ConfigError, match="'eu_road_train' has 3 units, kinematic_bicycle drives one"):
+        preflight(loaded(words(mixed_store, "vehicle=log")))
+    with pytest.raises(ConfigError, match="vehicle 'pacifica' gives no "):
+        preflight(loaded(words(mixed_store, "vehicle=log", "simulation.vehicle_model=dynamic_chain")))

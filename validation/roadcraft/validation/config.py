@@ -16,6 +16,7 @@ from roadcraft.core.yaml_text import read_yaml
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 if TYPE_CHECKING:
+    from roadcraft.core.scenario import Drive
     from roadcraft.core.vehicle import Vehicle
 
 Mode = Literal["nonreactive", "reactive", "open_loop"]
@@ -24,6 +25,7 @@ CHALLENGES: dict[str, str] = {
     "reactive": "closed_loop_reactive_agents",
     "open_loop": "open_loop_boxes",
 }
+OF_LOG = "log"  # names the vehicle that a log was driven with
 MANY = 5000  # scenarios that are driven without a filter only when asked for
 
 
@@ -81,11 +83,13 @@ class VehicleRef:
     """The ego vehicle. A text alone is a name or a file: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
 
     name: Annotated[str, Suggestions("roadcraft.core.vehicle:vehicle_names")] = ""
-    """A vehicle that comes with roadcraft (pacifica where neither name nor file is given)."""
+    """A vehicle that comes with roadcraft (pacifica where neither name nor file is given); log: the one that each log
+    was driven with, in its state of load."""
     file: str = path_field()
     """YAML file of a vehicle of your own, which also says its name."""
     load: str = ""
-    """State of load, as empty, loaded or cubed ('': what the vehicle's file says, by default its first)."""
+    """State of load, as empty, loaded or cubed ('': what the vehicle's file, or the log, says; by default its
+    first)."""
 
     @classmethod
     def from_text(cls, text: str) -> dict[str, str]:
@@ -93,11 +97,20 @@ class VehicleRef:
         is_path = text.endswith((".yaml", ".yml")) or "/" in text
         return {"name": "", "file": text} if is_path else {"name": text, "file": ""}
 
-    def read(self) -> Vehicle:
-        """The vehicle. Raises ConfigError and DataError as ``load_vehicle``."""
+    @property
+    def of_log(self) -> bool:
+        """Whether each scenario is driven with the vehicle of its log."""
+        return self.name == OF_LOG and not self.file
+
+    def read(self, drive: Drive | None = None) -> Vehicle:
+        """The vehicle; ``drive``: of the scenario, for one of the log. Raises ConfigError and DataError as
+        ``load_vehicle``."""
         from roadcraft.core.vehicle import load_vehicle
 
-        return load_vehicle(self.name, self.file or None, self.load)
+        if not self.of_log:
+            return load_vehicle(self.name, self.file or None, self.load)
+        assert drive is not None
+        return load_vehicle(drive.vehicle, None, self.load or drive.load)
 
     def __post_init__(self) -> None:
         own = _name_in(self.file) if self.file else self.name or "pacifica"

@@ -17,6 +17,7 @@ from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef, extras_of
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Scenario
+from roadcraft.core.vehicle import Vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
@@ -38,7 +39,7 @@ class Job:
         self, config: ScoreConfig, folder: RunFolder | None, *, debug: bool = False, metrics_only: bool = False
     ) -> None:
         self.config, self.debug, self.folder = config, debug, folder
-        self.vehicle = config.vehicle.read()
+        self.vehicle = None if config.vehicle.of_log else config.vehicle.read()
         self.believed = config.planner_vehicle.read() if config.planner_vehicle else None
         self.source = open_data(config.suite)
         self._writers: dict[str, StoreWriter] = {}
@@ -108,18 +109,7 @@ class Job:
         on_call: Callable[[str, int | None], None] | None,
     ) -> list[dict[str, Any]]:
         watch = Watch(on_call)
-        results = simulate(
-            scenarios,
-            self.planner,
-            self.simulation(mode),
-            agents=self.agents["reactive" if mode == "reactive" else "other"],
-            controller=make_controller(self.simulation(mode)),
-            vehicle=self.vehicle,
-            believed=self.believed,
-            seed=self.config.seed,
-            watch=watch,
-            debug=self.debug,
-        )
+        results = self._simulated(scenarios, mode, watch)
         share = {f"{k}_s": v / len(scenarios) for k, v in watch.seconds.items()}
         records = []
         for item, result in zip(items, results, strict=True):
@@ -134,6 +124,28 @@ class Job:
                 record["timings"]["write_s"] = perf_counter() - begun
             records.append(record)
         return records
+
+    def _simulated(self, scenarios: Sequence[Scenario], mode: str, watch: Watch) -> list[Rollout | Failure]:
+        """Every scenario driven, all of one vehicle together; results in the order of the scenarios."""
+        together: dict[Vehicle, list[int]] = {}
+        for i, s in enumerate(scenarios):
+            together.setdefault(self.vehicle or self.config.vehicle.read(s.drive), []).append(i)
+        results: dict[int, Rollout | Failure] = {}
+        for vehicle, rows in together.items():
+            found = simulate(
+                [scenarios[i] for i in rows],
+                self.planner,
+                self.simulation(mode),
+                agents=self.agents["reactive" if mode == "reactive" else "other"],
+                controller=make_controller(self.simulation(mode)),
+                vehicle=vehicle,
+                believed=self.believed,
+                seed=self.config.seed,
+                watch=watch,
+                debug=self.debug,
+            )
+            results |= dict(zip(rows, found, strict=True))
+        return [results[i] for i in range(len(scenarios))]
 
     def score_rollout(self, item: SuiteScenario, result: Rollout | Failure, mode: str) -> dict[str, Any]:
         """The record of one result; metrics that raise make the scenario a failed one."""
@@ -189,15 +201,7 @@ class Job:
         scenario = scenarios[0]
         short = replace(scenario, last=scenario.first + min(WARM_STEPS, len(scenario) - 1) * scenario.stride)
         for mode in self.config.suite.modes:
-            for result in simulate(
-                [short],
-                self.planner,
-                self.simulation(mode),
-                agents=self.agents["reactive" if mode == "reactive" else "other"],
-                vehicle=self.vehicle,
-                believed=self.believed,
-                seed=self.config.seed,
-            ):
+            for result in self._simulated([short], mode, Watch()):
                 self.score_rollout(item, result, mode)
 
 

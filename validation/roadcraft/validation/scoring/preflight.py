@@ -65,12 +65,11 @@ def preflight(config: ScoreConfig, *, resume: bool = False, at_most: int | None 
 def _with_room(
     source: ScenarioSource, items: list[SuiteScenario], config: ScoreConfig
 ) -> tuple[list[SuiteScenario], list[LeftOut]]:
-    vehicle = config.vehicle.read()
-    if not vehicle.joints:
+    if not config.vehicle.of_log and not config.vehicle.read().joints:
         return items, []
     from roadcraft.validation.scoring.room import with_room
 
-    kept, left = with_room(source, items, vehicle)
+    kept, left = with_room(source, items, config)
     if not kept:
         raise DataError(str(left), where=config.suite.data, remedy="another vehicle, or logs of such a one")
     return kept, [left] if left.names else []
@@ -99,18 +98,13 @@ def _refuse_crowd(config: ScoreConfig, count: int, at_most: int | None) -> None:
 
 
 def _check_vehicle(config: ScoreConfig) -> None:
-    vehicle = config.vehicle.read()
     if config.planner_vehicle is not None:
         config.planner_vehicle.read()
-    simulation = config.simulation
-    if len(vehicle.units) > 1 and (simulation.controller, simulation.vehicle_model.name) == (
-        "two_stage",
-        "kinematic_bicycle",
-    ):
-        raise ConfigError(
-            f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another "
-            "simulation.vehicle_model, as dynamic_chain with simulation.tracker=truck_lqr"
-        )
+    if not config.vehicle.of_log:
+        from roadcraft.validation.scoring.room import refuse_vehicle
+        from roadcraft.validation.simulation.loop import make_controller
+
+        refuse_vehicle(config.vehicle.read(), config, make_controller(config.simulation))
 
 
 def check(config: ScoreConfig) -> None:

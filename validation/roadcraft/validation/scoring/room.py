@@ -9,11 +9,15 @@ import numpy as np
 from roadcraft.core.driving.geometry.boxes import corners, overlap
 from roadcraft.core.driving.map_index.index import nearest_distance
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import LeftOut, SuiteScenario
+from roadcraft.validation.simulation.controllers import Controller
 from roadcraft.validation.simulation.joints import first_joints
+from roadcraft.validation.simulation.loop import make_controller
 
 _OFF_ROAD_M = 0.3  # nuPlan's tolerance of the drivable area
 _TOLD = 3
@@ -38,21 +42,41 @@ def no_room(s: Scenario, vehicle: Vehicle) -> str:
 
 
 def with_room(
-    source: ScenarioSource, items: Sequence[SuiteScenario], vehicle: Vehicle
+    source: ScenarioSource, items: Sequence[SuiteScenario], config: ScoreConfig
 ) -> tuple[list[SuiteScenario], LeftOut]:
-    """The scenarios in which the vehicle has room to begin, and the others. One that cannot be read stays: whoever
-    drives it tells."""
-    kept, left = [], {}
+    """The scenarios in which their vehicle has room to begin, and the others. One that cannot be read stays: whoever
+    drives it tells. Raises ConfigError where a log's vehicle is unknown, or not one for the vehicle model."""
+    kept: list[SuiteScenario] = []
+    left: dict[str, str] = {}
+    controller, fit = make_controller(config.simulation), set[Vehicle]()
     for item in items:
         try:
-            why = no_room(source.scenario(item.row, item.type, item.window_us), vehicle)
+            s = source.scenario(item.row, item.type, item.window_us)
         except Exception:
-            why = ""
-        if why:
+            kept.append(item)
+            continue
+        vehicle = config.vehicle.read(s.drive)
+        if vehicle not in fit:
+            refuse_vehicle(vehicle, config, controller)
+            fit.add(vehicle)
+        if why := no_room(s, vehicle):
             left[item.row.token] = why
         else:
             kept.append(item)
     some = ", ".join(f"{token} ({why})" for token, why in list(left.items())[:_TOLD])
     more = f" and {len(left) - _TOLD} more" if len(left) > _TOLD else ""
-    said = f"{vehicle.name!r} has no room to begin in {len(left)} of {len(items)} scenarios: {some}{more}"
-    return kept, LeftOut("vehicle", tuple(left), said)
+    whose = "the vehicle of the log" if config.vehicle.of_log else repr(config.vehicle.name)
+    return kept, LeftOut(
+        "vehicle", tuple(left), f"{whose} has no room to begin in {len(left)} of {len(items)} scenarios: {some}{more}"
+    )
+
+
+def refuse_vehicle(vehicle: Vehicle, config: ScoreConfig, controller: Controller) -> None:
+    """Raise ConfigError where the configured vehicle model cannot move a vehicle."""
+    simulation = config.simulation
+    if vehicle.joints and (simulation.controller, simulation.vehicle_model.name) == ("two_stage", "kinematic_bicycle"):
+        raise ConfigError(
+            f"{vehicle.name!r} has {len(vehicle.units)} units, kinematic_bicycle drives one; choose another "
+            "simulation.vehicle_model, as dynamic_chain with simulation.tracker=truck_lqr"
+        )
+    controller.columns(vehicle)
