@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from roadcraft.core.config import load_config
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io import Store
 from roadcraft.scenario_io.filter_config import ScenarioFilter
+from roadcraft.scenario_io.synthetic.freight.world import BUILDERS
 from roadcraft.validation import score
-from roadcraft.validation.config import SuiteConfig
+from roadcraft.validation.config import ScoreConfig, SuiteConfig
 from roadcraft.validation.scoring.suites import select_items
 
 
@@ -83,3 +86,10 @@ def test_two_scenarios_of_one_token_are_refused(small_store, tokens):
 
     with pytest.raises(DataError, match=r"token [0-9a-f]{16} stands for two scenarios, in logs .* and copy"):
         select_items(SuiteConfig(data=str(small_store)), Doubled(small_store))
+
+
+def test_the_freight_suite_takes_every_situation_that_is_made():
+    file = Path(__file__).parents[2] / "suites" / "freight.yaml"
+    config = load_config(ScoreConfig, [str(file)], short=ScoreConfig.SHORT).config
+    assert set(config.suite.filter.scenario_types or ()) == {f"freight_{name}" for name in BUILDERS}
+    assert (config.vehicle.of_log, config.score) == (True, "freight")
