@@ -13,6 +13,7 @@ from roadcraft.core.driving.motion.closed_forms import RoadGrip, traction
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.scenario import Ego
 from roadcraft.core.testing import made_up_scenario
@@ -90,6 +91,22 @@ def test_the_reference_is_never_ahead_of_the_expert_and_keeps_the_limit() -> Non
     speeding = judged("progress_feasible", drive(straight(20.0, 150), SLEEPER, scenario=expert_of(20.0)))
     # from 20 m/s it slows down at once to the limit of 13 m/s
     assert speeding.stats["reference_progress_[meters]"] == pytest.approx(13.0 * 15.0, rel=0.02)
+
+
+def test_uphill_less_is_feasible() -> None:
+    fast = expert_of(np.minimum(3.0 * 0.1 * np.arange(151), 12.9))
+    made = {}
+    for grade in (0.0, 0.04, -0.04):
+        places = Places.build(
+            [
+                RoadPlace(PlaceKind.GRADE, k, (0.0, length), grade)
+                for k, length in enumerate((100.0, 100.0, 270.0, 270.0, 30.0, 30.0))
+            ]
+        )
+        world = replace(fast.map, places=places)
+        result = judged("progress_feasible", drive(straight(0.0, 150), SLEEPER, scenario=fast, world=world))
+        made[grade] = result.stats["reference_progress_[meters]"]
+    assert made[0.04] < made[0.0] < made[-0.04]
 
 
 def test_where_there_is_nowhere_to_go_nothing_is_lost() -> None:

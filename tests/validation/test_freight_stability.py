@@ -138,6 +138,16 @@ def test_roll_margin_is_linear_in_the_lateral_acceleration() -> None:
     assert with_trailer.score == pytest.approx(1.0 - 0.2 * moments[1] / sum(moments) / 0.34)
 
 
+def test_a_bank_takes_from_the_margin_or_adds_to_it() -> None:
+    both = np.full(N, 0.2 * GRAVITY_MPS2)
+    for bank, sign in ((0.06, 1.0), (0.06, -1.0)):
+        channels = quiet(ay_0=sign * both, ay_1=sign * both) | {"road.bank": np.full(N, bank)}
+        margin = judged("roll_margin", drive(straight(), SLEEPER, channels=channels)).score
+        b, ay = np.arctan(bank), sign * 0.2
+        tipping = (ay * np.cos(b) - np.sin(b)) / (np.cos(b) + ay * np.sin(b))
+        assert margin == pytest.approx(1.0 - abs(tipping) / 0.34)
+
+
 def test_separate_groups_roll_apart() -> None:
     double = loaded("se_a_double")
     zero = np.zeros(N)

@@ -12,10 +12,12 @@ from roadcraft.validation.demonstration.steps import Step as Step, run_steps as 
 from roadcraft.validation.golden.run import conformance as conformance
 from roadcraft.validation.inspection.show import describe_run as describe_run
 from roadcraft.validation.metrics.common.aggregation import aggregate as aggregate
+from roadcraft.validation.metrics.common.challenges import FREIGHT_ROLES as FREIGHT_ROLES
 from roadcraft.validation.metrics.common.evaluation import (
     MetricError as MetricError,
     ScenarioResult as ScenarioResult,
     evaluate as evaluate,
+    freight_metrics as freight_metrics,
 )
 from roadcraft.validation.reporting.write import report as report
 from roadcraft.validation.scoring.junit import write_junit as write_junit

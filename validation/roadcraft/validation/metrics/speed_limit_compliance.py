@@ -22,12 +22,13 @@ class SpeedLimitCompliance(Metric):
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 4.0
+    name: ClassVar[str] = "speed_limit_compliance"
 
     def __init__(self, config: SpeedLimitConfig) -> None:
         self.config = config
 
     def compute(self, context: MetricContext) -> MetricResult:
-        f, limit, name = frames(context), speed_limits(context), "speed_limit_compliance"
+        f, limit, name = frames(context), self.limits(context), self.name
         over = np.maximum(f.speed - limit, 0.0)
         series = Series(f.time_us, over, "over_speeding[meters_per_second]")
         first, last = runs(over > 0.0)
@@ -41,7 +42,13 @@ class SpeedLimitCompliance(Metric):
             )
             for a, b in zip(first, last, strict=True)
         )
-        return MetricResult(name, self._score(f.time_us, over), _stats(f.time_us, over, first, last), series, events)
+        return MetricResult(
+            name, self._score(f.time_us, over), _stats(name, f.time_us, over, first, last), series, events
+        )
+
+    def limits(self, context: MetricContext) -> F64:
+        """Limit m/s at each of n steps, infinite where none holds."""
+        return speed_limits(context)
 
     def _score(self, time_us: I64, over: F64) -> float:
         interval = np.mean(np.diff(time_us)) * 1e-6
@@ -52,14 +59,13 @@ class SpeedLimitCompliance(Metric):
         return float(max(0.0, 1.0 - loss))
 
 
-def _stats(time_us: I64, over: F64, first: I64, last: I64) -> dict[str, float | int | bool | None]:
+def _stats(name: str, time_us: I64, over: F64, first: I64, last: I64) -> dict[str, float | int | bool | None]:
     # a violation ends at the first step without one (or at the last step of all, then with one step less)
     end = np.minimum(last + 1, len(over) - 1)
     duration = (time_us[end] - time_us[first]).astype(np.float64)
     peak = np.array([over[a : b + 1].max() for a, b in zip(first, last, strict=True)])
     mean = np.array([math.fsum(over[a : b + 1]) / (b + 1 - a) for a, b in zip(first, last, strict=True)])
     total = duration.sum()
-    name = "speed_limit_compliance"
     return {
         f"number_of_violations_of_{name}": len(first),
         f"max_violation_of_{name}": float(peak.max()),

@@ -90,6 +90,22 @@ FREIGHT_TABLE = (
         "MakesFeasibleProgressConfig",
         "Some of the progress that is feasible (multiplier)",
     ),
+    ("stopping_margin", "gaps", "StoppingMarginConfig", "Ego could stop behind its leader (weight 5)"),
+    ("brake_demand", "gaps", "BrakeDemandConfig", "Braking that the leader asks for (report)"),
+    ("headway", "gaps", "HeadwayConfig", "Time gap behind the leader (weight 2)"),
+    ("lane_change_gap", "lane_change_gap", "LaneChangeGapConfig", "Gaps in lane changes (weight 3)"),
+    ("truck_speed", "truck_speed", "TruckSpeedConfig", "Ego keeps the speed limits of trucks (weight 2)"),
+    ("cargo", "cargo", "CargoConfig", "What the payload feels (weight 2)"),
+    ("brake_heat", "brakes", "BrakeHeatConfig", "Temperature of the brakes (weight 3)"),
+    ("energy", "brakes", "EnergyConfig", "Fuel and brake energy (report)"),
+    ("rollback", "brakes", "RollbackConfig", "Rolling back (report)"),
+    ("vru_side", "beside", "VruSideConfig", "Room for people and cyclists beside the units (weight 3)"),
+    ("move_over", "beside", "MoveOverConfig", "Room or low speed beside vehicles at the roadside (weight 3)"),
+    ("junction_blocked", "junction_blocked", "JunctionBlockedConfig", "Ego does not stand in junctions (weight 3)"),
+    ("bridge_clearance", "places", "BridgeClearanceConfig", "All units fit under structures (multiplier)"),
+    ("weight_limits", "places", "", "The vehicle keeps limits of weight (multiplier)"),
+    ("stop_on_rails", "places", "", "No unit stands on a railway (multiplier)"),
+    ("dock", "places", "DockConfig", "How ego stands at a dock (weight 3)"),
 )
 """Metrics of heavy and articulated vehicles; without settings where the config is empty."""
 

@@ -54,3 +54,11 @@ def roll_groups(context: MetricContext) -> RollGroups | None:
 def threshold_g(groups: RollGroups) -> F64:
     """(G,) static roll thresholds, g."""
     return np.asarray(groups.threshold / GRAVITY_MPS2)
+
+
+def road_channel(context: MetricContext, name: str, otherwise: float) -> F64:
+    """The channel ``road.NAME`` (n,) of the road under unit 0: ``grade``, ``bank`` or ``friction``; ``otherwise`` where
+    neither map nor log knows of roads."""
+    if f"road.{name}" not in context.rollout.channel_names:
+        return np.full(len(context.rollout), otherwise)
+    return np.asarray(context.rollout.channels[context.rollout.channel_names.index(f"road.{name}")])

@@ -11,7 +11,8 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.validation.metrics.freight.units import outline, placed, units
+from roadcraft.validation.metrics.freight.outlines import outline_departures
+from roadcraft.validation.metrics.freight.units import units
 
 STEP_M = 0.05
 """Least distance between points of the path."""
@@ -45,7 +46,7 @@ def _beside(context: MetricContext) -> Beside | None:
     if len(path) < 3 or (u.speed[:, 0] < -0.05).any():
         return None
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    edges = [placed(outline(u.chain, i), u.poses[:, i]) for i in range(count)]
+    edges = [d.points[:, : d.tires] for d in outline_departures(context)]
     points = np.concatenate([*edges, u.poses[:, :, :2]], 1)
     bins = int(s[-1] / BIN_M) + 1
     low, high = np.full(bins, math.inf), np.full(bins, -math.inf)

@@ -10,6 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
+from roadcraft.core.driving.road import road_under
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult
@@ -43,8 +44,8 @@ class FeasibleProgress(NamedTuple):
 class ProgressFeasible(Metric):
     """Weight 5. Ego's progress as a share of that of a reference on the expert's road. The reference starts at ego's
     speed, drives no farther than the expert, no faster than allowed, takes curves at a share of the static roll
-    threshold, and accelerates as the vehicle's engine, launch limit and load permit; for a vehicle without masses it is
-    the expert. Other than in nuPlan's metric, who does not move makes no progress."""
+    threshold, and accelerates as the vehicle's engine, launch limit and load and the road's grade permit; for a vehicle
+    without masses it is the expert. Other than in nuPlan's metric, who does not move makes no progress."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0
@@ -100,7 +101,9 @@ def _feasible(context: MetricContext, config: FeasibleProgressConfig) -> Feasibl
     end = float(s[-1])
     if context.rollout.vehicle.has_masses:
         cap = _caps(context, expert, s, config)
-        end = _reference(s, cap, dt, float(f.ego[0, Ego.VX]), _engine(context))
+        world = context.rollout.scenario.map
+        grade = road_under([world] * len(s), expert).grade if len(world.places) else np.zeros(len(s))
+        end = _reference(s, (cap, np.ascontiguousarray(grade)), dt, float(f.ego[0, Ego.VX]), _engine(context))
     return FeasibleProgress(made, float(np.interp(end, s, along)), float(along[-1]))
 
 
@@ -121,27 +124,31 @@ def _caps(context: MetricContext, expert: F64, s: F64, config: FeasibleProgressC
 
 
 class _Engine(NamedTuple):
-    """Power W, largest force N, rolling resistance N, drag kg/m, and inertia kg."""
+    """Power W, largest force N, rolling resistance N, drag kg/m, inertia kg, and weight N."""
 
     power: float
     force: float
     rolling: float
     drag: float
     inertia: float
+    weight: float
 
 
 def _engine(context: MetricContext) -> _Engine:
     d = drivetrain_of(context.rollout.vehicle)
-    return _Engine(d.power, d.launch * d.inertia, d.rolling * d.mass * GRAVITY_MPS2, d.drag, d.inertia)
+    weight = d.mass * GRAVITY_MPS2
+    return _Engine(d.power, d.launch * d.inertia, d.rolling * weight, d.drag, d.inertia, weight)
 
 
 @njit(cache=True, nogil=True)
-def _reference(s: F64, cap: F64, dt: F64, speed: float, engine: _Engine) -> float:
+def _reference(s: F64, road: tuple[F64, F64], dt: F64, speed: float, engine: _Engine) -> float:
     """Way of the reference in the time of all intervals ``dt`` (N - 1,), along the expert's places at arc lengths s
-    (N,), where it may be as fast as ``cap`` (N,)."""
+    (N,). road: how fast it may be there and the grade (N,)."""
+    cap, grade = road
     at, k, v = 0.0, 0, max(speed, 0.0)
     for j in range(len(dt)):
         force = min(engine.power / max(v, 1.0), engine.force) - engine.rolling - engine.drag * v * v
+        force -= engine.weight * grade[k] / math.sqrt(1.0 + grade[k] * grade[k])
         faster = max(v + force / engine.inertia * dt[j], 0.0)
         ahead = at + v * dt[j]
         while k < len(s) - 2 and s[k + 1] <= ahead:

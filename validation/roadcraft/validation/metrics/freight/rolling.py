@@ -11,7 +11,7 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.core.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.channels import channels, roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.channels import channels, road_channel, roll_groups, threshold_g
 from roadcraft.validation.metrics.freight.thresholds import LoadTransferConfig, RolloverConfig
 from roadcraft.validation.metrics.freight.units import units
 
@@ -72,8 +72,9 @@ class LoadTransfer(Metric):
 
 
 class RollMargin(Metric):
-    """Reported only: 1 less the largest share of the static roll threshold that the lateral acceleration takes, of all
-    units that roll together; negative beyond the threshold. No score without a vehicle model that slips."""
+    """Reported only: 1 less the largest share of the static roll threshold that the lateral acceleration takes on the
+    banked road, of all units that roll together; negative beyond the threshold. No score without a vehicle model that
+    slips."""
 
     def __init__(self, config: LoadTransferConfig) -> None:
         self.config = config
@@ -85,7 +86,8 @@ class RollMargin(Metric):
             return MetricResult(name, None)
         first = np.searchsorted(groups.group, np.arange(len(groups.threshold)))
         shared = np.add.reduceat(ay * groups.weight, first, axis=1)
-        share = np.abs(shared) / GRAVITY_MPS2 / threshold_g(groups)
+        bank, leaning = road_channel(context, "bank", 0.0)[:, None], shared / GRAVITY_MPS2
+        share = np.abs((leaning - bank) / (1.0 + leaning * bank)) / threshold_g(groups)  # across the banked road
         margin = 1.0 - float(share.max())
         good = margin >= self.config.margin
         stats = {name: margin, "max_lateral_acceleration_[g]": float(np.abs(ay).max()) / GRAVITY_MPS2, "good": good}

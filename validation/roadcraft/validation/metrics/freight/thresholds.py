@@ -4,9 +4,10 @@ has none; what is recalled says that it is unverified. Standard library only."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from roadcraft.core.rules import Range, Unit, check
+from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
 
 
 @dataclass(frozen=True)
@@ -172,3 +173,188 @@ class MakesFeasibleProgressConfig:
 
     min_ratio: Annotated[float, Range("[0, 1]")] = 0.2
     """Least share of the reference's progress: nuPlan's."""
+
+
+@dataclass(frozen=True)
+class StoppingMarginConfig:
+    """What ego is to be able to stop for."""
+
+    reaction_s: Annotated[float, Range(">= 0")] = 0.3
+    """Reaction of a machine; engine choice."""
+    car_mps2: Annotated[float, Range("> 0")] = 8.0
+    """Full braking of a leader; engine choice."""
+    truck_mps2: Annotated[float, Range("> 0")] = 5.0
+    """The same of a leader longer than 7 m; engine choice. Ego's own is that of its vehicle file."""
+
+
+@dataclass(frozen=True)
+class BrakeDemandConfig:
+    """Braking that a leader asks for."""
+
+    good: Annotated[float, Range("(0, 1]")] = 0.5
+    """Share of the brakes that is good; engine choice."""
+
+
+@dataclass(frozen=True)
+class HeadwayConfig:
+    """Time gaps."""
+
+    law: Literal["cdl", "germany"] = "cdl"
+    """The law that the score asks for: cdl of the manuals for commercial drivers in the US, germany of StVO 4(3)."""
+    above_mps: Annotated[float, Range(">= 0")] = 5.0
+    """Speed above which headway counts; engine choice."""
+    grace_s: Annotated[float, Range(">= 0")] = 5.0
+    """Time after somebody cut in that does not count; engine choice."""
+
+
+@dataclass(frozen=True)
+class TruckSpeedConfig(SpeedLimitConfig):
+    """Speed above the limit of trucks."""
+
+    truck_limit_mps: Annotated[float | None, Range("> 0")] = None
+    """Limit of trucks on every road, or none: 24.6 in California (CVC 22406)."""
+
+
+@dataclass(frozen=True)
+class LaneChangeGapConfig:
+    """Gaps in lane changes. Human drivers accepted 0.85 s ahead and 0.83 s behind at 17.3 m/s (VTI)."""
+
+    good_mps2: Annotated[float, Range(">= 0")] = 1.5
+    """Deceleration imposed on the follower that is good; engine choice."""
+    bad_mps2: Annotated[float, Range("> 0")] = 3.0
+    """Deceleration at which the score reaches 0; engine choice."""
+
+    def __post_init__(self) -> None:
+        check(self, ("bad_mps2", self.bad_mps2 > self.good_mps2, "must be greater than good_mps2"))
+
+
+@dataclass(frozen=True)
+class CargoConfig:
+    """Accelerations of the payload. Securement must survive 0.8 g forward and 0.5 g to the side; its working load
+    limits are the bad bounds (49 CFR 393.102)."""
+
+    braking_good_g: Annotated[float, Range(">= 0"), Unit("g")] = 0.25
+    """Braking that is good; engine choice."""
+    braking_bad_g: Annotated[float, Range("> 0"), Unit("g")] = 0.435
+    """Braking at which the score reaches 0."""
+    lateral_good_g: Annotated[float, Range(">= 0"), Unit("g")] = 0.15
+    """Lateral acceleration that is good; engine choice."""
+    lateral_bad_g: Annotated[float, Range("> 0"), Unit("g")] = 0.25
+    """Lateral acceleration at which the score reaches 0."""
+    jerk_good: Annotated[float, Range(">= 0"), Unit("m/s³")] = 2.0
+    """Longitudinal jerk that is good; engine choice."""
+    jerk_bad: Annotated[float, Range("> 0"), Unit("m/s³")] = 8.0
+    """Longitudinal jerk at which the score reaches 0; engine choice: full braking within half a second."""
+
+    def __post_init__(self) -> None:
+        bad = [p for p in ("braking", "lateral") if getattr(self, f"{p}_bad_g") <= getattr(self, f"{p}_good_g")]
+        check(
+            self,
+            *((f"{p}_bad_g", False, f"must be greater than {p}_good_g") for p in bad),
+            ("jerk_bad", self.jerk_bad > self.jerk_good, "must be greater than jerk_good"),
+        )
+
+
+@dataclass(frozen=True)
+class BrakeHeatConfig:
+    """Temperatures of service brakes."""
+
+    warn_degC: float = 200.0
+    """Temperature up to which the score is 1; engine choice, above it brakes fade."""
+    limit_degC: float = 260.0
+    """Temperature at which the score reaches 0: FHWA's grade severity rating, as recalled and unverified."""
+    rise_K: Annotated[float, Range(">= 0")] = 20.0
+    """Rise over the start below which nothing is judged; engine choice."""
+
+    def __post_init__(self) -> None:
+        check(self, ("limit_degC", self.limit_degC > self.warn_degC, "must be greater than warn_degC"))
+
+
+@dataclass(frozen=True)
+class EnergyConfig:
+    """From power at the wheels to fuel; all engine choices."""
+
+    driveline: Annotated[float, Range("(0, 1]")] = 0.95
+    """Efficiency of the driveline."""
+    engine: Annotated[float, Range("(0, 1]")] = 0.43
+    """Efficiency of the engine."""
+    idle_W: Annotated[float, Range(">= 0")] = 12_000.0
+    """Fuel power of idling and of what runs beside."""
+    fuel_Jpl: Annotated[float, Range("> 0")] = 35.8e6
+    """Energy of a liter of diesel."""
+
+
+@dataclass(frozen=True)
+class RollbackConfig:
+    """Rolling back."""
+
+    most_m: Annotated[float, Range(">= 0")] = 0.3
+    """Way that is good; engine choice."""
+
+
+@dataclass(frozen=True)
+class VruSideConfig:
+    """Room for people and cyclists beside the units."""
+
+    turning_m: Annotated[float, Range("> 0")] = 1.0
+    """Room asked for in turns; engine choice."""
+    passing_m: Annotated[float, Range("> 0")] = 1.5
+    """Room asked for else; engine choice."""
+    turn_radps: Annotated[float, Range("> 0")] = 0.05
+    """Yaw rate from which on ego turns; engine choice."""
+    near_m: Annotated[float, Range("> 0")] = 4.0
+    """Room beyond which nobody is beside a unit; engine choice."""
+
+
+@dataclass(frozen=True)
+class MoveOverConfig:
+    """Vehicles that stand at the roadside (Texas Transportation Code 545.157; other states have the like,
+    unverified)."""
+
+    lane_m: Annotated[float, Range("> 0")] = 3.66
+    """Room that is a lane: 12 ft."""
+    slower_mps: Annotated[float, Range(">= 0")] = 8.94
+    """How far below the limit is slow: 20 mph."""
+    fast_limit_mps: Annotated[float, Range(">= 0")] = 11.176
+    """Limit from which on that holds: 25 mph."""
+    slow_mps: Annotated[float, Range(">= 0")] = 2.235
+    """What is slow below: 5 mph."""
+    per_mps: Annotated[float, Range(">= 0"), Unit("s")] = 0.1
+    """Room asked for beyond 1 m, for each m/s; engine choice."""
+    from_mps: Annotated[float, Range(">= 0")] = 17.8
+    """Least limit of roads on which vehicles at the side are not parked; engine choice."""
+
+
+@dataclass(frozen=True)
+class JunctionBlockedConfig:
+    """Standing in junctions."""
+
+    most_s: Annotated[float, Range(">= 0")] = 3.0
+    """Time that is good; engine choice."""
+
+
+@dataclass(frozen=True)
+class BridgeClearanceConfig:
+    """Room under structures."""
+
+    least_m: Annotated[float, Range(">= 0")] = 0.1
+    """Least room; engine choice."""
+
+
+@dataclass(frozen=True)
+class DockConfig:
+    """How well ego stands at a dock; all engine choices."""
+
+    lateral_m: Annotated[float, Range("> 0")] = 0.1
+    """Lateral distance that is good."""
+    heading_rad: Annotated[float, Range("> 0")] = 0.017453292519943295
+    """Angle that is good: 1 degree."""
+    least_gap_m: Annotated[float, Range(">= 0")] = 0.05
+    """Least gap that is good."""
+    most_gap_m: Annotated[float, Range("> 0")] = 0.2
+    """Largest gap that is good."""
+    near_m: Annotated[float, Range("> 0")] = 5.0
+    """Distance within which ego is at a dock."""
+
+    def __post_init__(self) -> None:
+        check(self, ("most_gap_m", self.most_gap_m > self.least_gap_m, "must be greater than least_gap_m"))

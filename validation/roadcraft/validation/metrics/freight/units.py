@@ -102,12 +102,10 @@ def outline(chain: ChainArrays, unit: int) -> F64:
 
 def placed(points: F64, poses: F64) -> F64:
     """Points (K, 2) of a unit's frame at poses (n, 3): (n, K, 2), global frame."""
-    c, s = np.cos(poses[:, 2]), np.sin(poses[:, 2])
-    out = np.empty((len(poses), len(points), 2))
-    np.outer(c, points[:, 0], out=out[..., 0])
-    out[..., 0] -= np.outer(s, points[:, 1])
-    out[..., 0] += poses[:, 0, None]
-    out[..., 1] = np.outer(s, points[:, 0]) + np.outer(c, points[:, 1]) + poses[:, 1, None]
+    c, s = np.cos(poses[:, 2])[:, None], np.sin(poses[:, 2])[:, None]
+    x, y, out = points[:, 0], points[:, 1], np.empty((len(poses), len(points), 2))
+    out[..., 0] = c * x - s * y + poses[:, 0, None]
+    out[..., 1] = s * x + c * y + poses[:, 1, None]
     return out
 
 

@@ -1,0 +1,173 @@
+"""Who is ahead of unit 0 on its own path, and how soon ego could stop."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.motion.drivetrain import FADE_DEGC, FADE_FLOOR, FADE_PER_K, LATERAL_SHARE
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.scenario import LAST_MOVING
+from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicle_state import DRY_FRICTION
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.channels import channel, road_channel
+from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.kernels.contacts import ObjectRows
+
+REACH_M = 300.0
+"""How far ahead leaders are looked for."""
+LONG_M = 7.0
+"""Length from which on a leader brakes as a truck."""
+_STEP_M, _SPAN = 2.0, 16
+
+
+class Leaders(NamedTuple):
+    """The nearest object in the band of unit 0's path at each of n steps."""
+
+    row: I64
+    """(n,) row of the object, -1 where there is none."""
+    gap: F64
+    """(n,) m from the front of unit 0 along its path to the object; infinite where there is none."""
+    speed: F64
+    """(n,) m/s of the object along the path, not negative."""
+
+
+def leaders(context: MetricContext) -> Leaders:
+    """Leaders on the path that unit 0 drives and, beyond its end, on along the lane."""
+    found: Leaders = context.shared("leaders", lambda: _leaders(context))
+    return found
+
+
+def _leaders(context: MetricContext) -> Leaders:
+    f, u = frames(context), units(context)
+    center = f.box[:, :2]
+    moved = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(center, axis=0).T))])
+    keep = np.concatenate([[True], np.floor(moved[1:] / _STEP_M) > np.floor(moved[:-1] / _STEP_M)])
+    further = _ahead(context, f.box[-1])
+    rest = np.cumsum(np.hypot(*np.diff(np.concatenate([center[-1:], further]), axis=0).T))
+    kept = np.floor(rest / _STEP_M) > np.floor(np.concatenate([[0.0], rest[:-1]]) / _STEP_M)
+    kept[-1] = True
+    path = np.concatenate([center[keep], further[kept]])
+    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    last = np.cumsum(keep) - 1
+    arc = s[last] + np.hypot(*(center - path[last]).T)
+    first = np.arange(0, len(path) - 1, _SPAN)
+    low, high = np.minimum(path[:-1], path[1:]), np.maximum(path[:-1], path[1:])
+    spans = np.concatenate([np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)], 1)
+    velocity = context.rollout.drive.objects.velocity
+    line = (path, np.diff(path, axis=0) / np.diff(s)[:, None], s, spans)
+    own = (arc, arc + 0.5 * f.box[:, 3], u.speed[:, 0])
+    row, gap, speed = _nearest(line, own, f.objects, frozen(velocity), 0.5 * float(u.chain.width[0]))
+    return Leaders(row, gap, speed)
+
+
+def _ahead(context: MetricContext, box: F64) -> F64:
+    """Places (Q, 2) beyond the last one along its lane and what follows it, straight on where there is none."""
+    route, lanes = ego_route(context), context.rollout.scenario.map.lanes
+    c, s = math.cos(box[2]), math.sin(box[2])
+    rows = route.at(len(route.count) - 1).tolist()
+    out, length = [np.zeros((0, 2))], 0.0
+    lane = rows[0] if rows else -1
+    seen = set[int]()
+    while lane >= 0 and lane not in seen and length < REACH_M:
+        seen.add(lane)
+        line = lanes.centerlines[lane]
+        if not length:
+            nearest = int(np.argmin(np.hypot(*(line - box[:2]).T)))
+            ahead = np.flatnonzero((line[nearest:, 0] - box[0]) * c + (line[nearest:, 1] - box[1]) * s > 0.0)
+            line = line[nearest + int(ahead[0]) :] if len(ahead) else line[:0]
+        out.append(line)
+        length += float(np.hypot(*np.diff(line, axis=0).T).sum()) + 1e-3
+        lane = next(iter(lanes.successors[lane].tolist()), -1)
+    places = np.concatenate(out)
+    if not len(places):
+        return box[:2] + REACH_M * np.array([[c, s]])
+    steps = np.hypot(*np.diff(places, axis=0).T) > 1e-6
+    return np.asarray(places[np.concatenate([[True], steps])])
+
+
+@njit(cache=True, nogil=True)
+def _nearest(
+    line: tuple[F64, F64, F64, F64], own: tuple[F64, F64, F64], objects: ObjectRows, velocity: F64, half: float
+) -> tuple[I64, F64, F64]:
+    """Row, gap and speed (n,) of the nearest object ahead whose box reaches into the band of ``half`` m to both sides
+    of the path. line: places (P, 2), directions of its segments (P - 1, 2), arc lengths (P,), and bounds of each 16
+    segments (S, 4); own: arc length of unit 0's center and of its front, and its speed (n,)."""
+    offsets, _, _, box, _ = objects
+    (path, along, s, spans), (arc, front, speed) = line, own
+    n = len(arc)
+    rows, gaps, speeds = np.full(n, -1, np.int64), np.full(n, math.inf), np.zeros(n)
+    for i in range(n):
+        if speed[i] < -0.05:
+            continue
+        for r in range(offsets[i], offsets[i + 1]):
+            x, y, reach = box[r, 0], box[r, 1], half + 0.5 * (box[r, 3] + box[r, 4])
+            best, segment, place = math.inf, -1, 0.0
+            for k in range(len(spans)):
+                end = min((k + 1) * 16, len(path) - 1)
+                if s[end] <= arc[i] or s[k * 16] - front[i] > REACH_M:
+                    continue
+                if max(spans[k, 0] - x, x - spans[k, 2]) > reach or max(spans[k, 1] - y, y - spans[k, 3]) > reach:
+                    continue
+                for j in range(k * 16, end):
+                    ax, ay = x - path[j, 0], y - path[j, 1]
+                    t = min(max(ax * along[j, 0] + ay * along[j, 1], 0.0), s[j + 1] - s[j])
+                    ox, oy = ax - t * along[j, 0], ay - t * along[j, 1]
+                    away = ox * ox + oy * oy
+                    if away < best:
+                        best, segment, place = away, j, s[j] + t
+            if segment < 0 or place <= arc[i]:
+                continue
+            c, d = along[segment, 0], along[segment, 1]
+            turn = box[r, 2] - math.atan2(d, c)
+            cosine, sine = abs(math.cos(turn)), abs(math.sin(turn))
+            if math.sqrt(best) - 0.5 * (sine * box[r, 3] + cosine * box[r, 4]) >= half:
+                continue
+            gap = place - 0.5 * (cosine * box[r, 3] + sine * box[r, 4]) - front[i]
+            if gap < gaps[i]:
+                rows[i], gaps[i] = r, gap
+                speeds[i] = max(velocity[r, 0] * c + velocity[r, 1] * d, 0.0)
+    return rows, gaps, speeds
+
+
+def leader_brakes(context: MetricContext, car_mps2: float, truck_mps2: float) -> F64:
+    """(n,) m/s2 with which each leader can brake."""
+    objects, row = frames(context).objects, leaders(context).row
+    long = (objects.box[row, 3] > LONG_M) & (objects.kind[row] <= LAST_MOVING) if len(objects.box) else row > 0
+    return np.where(long, truck_mps2, car_mps2)
+
+
+def brakes_available(context: MetricContext) -> F64 | None:
+    """(n,) m/s2 of full braking in the driven load, on the road's friction, with brakes as hot as they are; None
+    without masses."""
+    vehicle = context.rollout.vehicle
+    if not vehicle.has_masses:
+        return None
+    grip = math.sqrt(1.0 - LATERAL_SHARE**2) * GRAVITY_MPS2
+    friction, hot = road_channel(context, "friction", DRY_FRICTION), channel(context, "brake_temperature")
+    full = vehicle.loads[vehicle.load].brake_mps2
+    faded = 1.0 if hot is None else np.maximum(FADE_FLOOR, 1.0 - FADE_PER_K * np.maximum(hot - FADE_DEGC, 0.0))
+    return np.asarray(np.minimum(full * faded, grip * friction))
+
+
+def stopping_distances(context: MetricContext, brake: F64, reaction_s: float) -> F64:
+    """(n,) m in which unit 0 stops from each step's speed, after a reaction, the dead time and the ramp of its brakes,
+    on the road's grade; infinite where that is too steep. The same as ``closed_forms.stopping``, for all steps."""
+    brakes, v = context.rollout.vehicle.brakes, np.maximum(units(context).speed[:, 0], 0.0)
+    assert brakes is not None
+    dead, ramp = brakes.dead_s + reaction_s, max(brakes.ramp_s, 1e-6)
+    pull = GRAVITY_MPS2 * road_channel(context, "grade", 0.0)
+    after = v - pull * ramp - 0.5 * brake * ramp
+    held, rest = v * (dead + ramp) - ramp * ramp * (0.5 * pull + brake / 6.0), brake + pull
+    long = held + np.where(rest > 0.0, 0.5 * after * after / np.maximum(rest, 1e-9), np.inf)
+    root = pull + np.sqrt(pull * pull + 2.0 * brake * v / ramp)
+    t = 2.0 * v / np.maximum(root, 1e-9)
+    short = v * dead + t * (v - t * (0.5 * pull + brake * t / (6.0 * ramp)))
+    return np.where(v <= 0.0, 0.0, np.where(after <= 0.0, short, long))

@@ -1,0 +1,218 @@
+"""Places of the map that the units pass: clearances, limits of weight, railways, docks."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.driving.motion.closed_forms import sag_rise
+from roadcraft.core.driving.motion.stopped import STOPPED_MPS
+from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.places import PlaceKind
+from roadcraft.core.types import Event, MetricResult
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_geometry import static_loads
+from roadcraft.validation.metrics.common.configs import NoSettings
+from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig
+from roadcraft.validation.metrics.freight.units import unit_name, units
+
+_BESIDE_M = 2.5  # farthest that a unit's center is from the centerline of a place's lane
+
+
+def over_places(context: MetricContext, *kinds: PlaceKind) -> list[tuple[int, Mask]]:
+    """Rows of the map's places of these kinds on lanes, and (n, m) whether each unit is over the span: its length
+    reaches into it, and its center is beside the lane's centerline."""
+    places = context.rollout.scenario.map.places
+    rows = places.of(*kinds) if len(places) else np.zeros(0, np.int64)
+    return [(row, _over(context, row)) for row in rows.tolist() if places.lane[row] >= 0]
+
+
+def _over(context: MetricContext, row: int) -> Mask:
+    u, scenario = units(context), context.rollout.scenario
+    line = scenario.map.lanes.centerlines[int(scenario.map.places.lane[row])]
+    low, high = scenario.map.places.span[row]
+    count = u.boxes.shape[1]
+    out = np.zeros((len(u.seconds), count), np.bool_)
+    for i in range(count):
+        arc, off = arcs_on(line, u.boxes[:, i, :2])
+        half = 0.5 * u.boxes[0, i, 3]
+        out[:, i] = (off <= _BESIDE_M) & (arc + half >= low) & (arc - half <= high)
+    return out
+
+
+def arcs_on(line: F64, points: F64) -> tuple[F64, F64]:
+    """Arc lengths (n,) of points (n, 2) on a line (P, 2) that goes straight on beyond its ends, and their distances
+    from it."""
+    along, start = np.diff(line, axis=0), line[:-1]
+    length: F64 = np.hypot(along[:, 0], along[:, 1])
+    t = np.einsum("ijk,jk->ij", points[:, None] - start, along) / length
+    low, high = np.zeros(len(length)), length.copy()
+    low[0], high[-1] = -np.inf, np.inf
+    t = np.clip(t, low, high)
+    away = points[:, None] - start - (t / length)[..., None] * along
+    off = np.sqrt((away * away).sum(axis=-1))
+    best = off.argmin(axis=1)
+    each = np.arange(len(points))
+    return (np.cumsum(length) - length)[best] + t[each, best], off[each, best]
+
+
+class BridgeClearance(Metric):
+    """Multiplier. 0 where a unit passes under a structure with less than ``least_m`` left above it, counting its rise
+    in the sag below, or where unit 0 drives onto a lane with such a structure. No score where there is no structure on
+    the lanes of the route."""
+
+    role: ClassVar[str] = "multiplier"
+
+    def __init__(self, config: BridgeClearanceConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        name, vehicle = "bridge_clearance", context.rollout.vehicle
+        places, least, events = context.rollout.scenario.map.places, None, list[Event]()
+        for row, under in over_places(context, PlaceKind.CLEARANCE):
+            entered = _entered(context, int(places.lane[row]))
+            if not under.any() and entered is None:
+                continue
+            rooms = [
+                float(places.value[row]) - u.height_m - _rise(vehicle, i, places.second[row])
+                for i, u in enumerate(vehicle.units)
+            ]
+            passing = [r for i, r in enumerate(rooms) if under[:, i].any()]
+            room = min(passing) if passing else min(rooms)
+            least = room if least is None else min(least, room)
+            for i, r in enumerate(rooms):
+                if r < self.config.least_m and under[:, i].any():
+                    what = f"{unit_name(i)} passes a structure with {r:.2f} m above it"
+                    events.append(Event(int(under[:, i].argmax()), what))
+            if min(rooms) < self.config.least_m and entered and not events:
+                events.append(Event(entered, "enters a lane with a structure that is too low"))
+        if least is None:
+            return MetricResult(name, None)
+        return MetricResult(name, 0.0 if events else 1.0, {"least_clearance_[meters]": least}, events=tuple(events))
+
+
+def _rise(vehicle: Vehicle, unit: int, sag_radius: float) -> float:
+    """How far the middle of a unit is lifted in a sag."""
+    half = 0.5 * vehicle.units[unit].wheel_base_m
+    return 0.0 if np.isnan(sag_radius) else sag_rise(half, half, float(sag_radius))
+
+
+def _entered(context: MetricContext, lane: int) -> int | None:
+    """The step at which unit 0 comes onto a lane, 0 where it begins there; None where it never does."""
+    on = np.flatnonzero((ego_route(context).rows == lane).any(axis=1))
+    return int(on[0]) if len(on) else None
+
+
+class WeightLimits(Metric):
+    """Multiplier. 0 where a unit is over a place whose limit of gross mass, of a single axle or of a group of axles the
+    vehicle exceeds, or that is closed to vehicles of its mass. Axle loads are those of the standing vehicle, shared
+    evenly within a group. No score without masses, or where no such place is passed."""
+
+    role: ClassVar[str] = "multiplier"
+
+    def __init__(self, config: NoSettings) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        name, vehicle = "weight_limits", context.rollout.vehicle
+        kinds = (PlaceKind.GROSS_LIMIT, PlaceKind.AXLE_LIMIT, PlaceKind.NO_TRUCKS)
+        passed = [(row, over) for row, over in over_places(context, *kinds) if over.any()]
+        if not vehicle.masses or not passed:
+            return MetricResult(name, None)
+        gross, single, group = _masses(vehicle)
+        places, events = context.rollout.scenario.map.places, list[Event]()
+        for row, over in passed:
+            kind, value, second = int(places.kind[row]), float(places.value[row]), float(places.second[row])
+            what = ""
+            if kind == PlaceKind.GROSS_LIMIT and gross > value:
+                what = f"{gross:.0f} kg where {value:.0f} kg are allowed"
+            elif kind == PlaceKind.AXLE_LIMIT and (single > value or group > second):
+                what = f"axle of {single:.0f} kg, group of {group:.0f} kg, above the limit"
+            elif kind == PlaceKind.NO_TRUCKS and gross >= value:
+                what = "closed to this vehicle"
+            if what:
+                events.append(Event(int(over.any(axis=1).argmax()), what))
+        stats: dict[str, float | int | bool | None] = {
+            "gross_[kg]": gross, "heaviest_axle_[kg]": single, "heaviest_group_[kg]": group
+        }  # fmt: skip
+        return MetricResult(name, 0.0 if events else 1.0, stats, events=tuple(events))
+
+
+def _masses(vehicle: Vehicle) -> tuple[float, float, float]:
+    """Gross mass, that on the heaviest single axle, and on the heaviest group of two or more, kg."""
+    loads = static_loads(vehicle)
+    groups = [(float(loads.steered_N), 1)] + [
+        (float(load), len(u.axles_m)) for load, u in zip(loads.axles_N, vehicle.units, strict=True)
+    ]
+    single = max(load / count for load, count in groups) / 9.81
+    group = max((load for load, count in groups if count > 1), default=0.0) / 9.81
+    return sum(m.mass_kg for m in vehicle.masses), single, group
+
+
+class StopOnRails(Metric):
+    """Multiplier. 0 where a unit is over a railway while unit 0 stands, else 1; no score where none is crossed."""
+
+    role: ClassVar[str] = "multiplier"
+
+    def __init__(self, config: NoSettings) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        name, still = "stop_on_rails", np.abs(units(context).speed[:, 0]) <= STOPPED_MPS
+        passed = [over for _, over in over_places(context, PlaceKind.RAIL_CROSSING) if over.any()]
+        if not passed:
+            return MetricResult(name, None)
+        stood = np.any(passed, axis=0) & still[:, None]
+        steps = stood.any(axis=1)
+        events: tuple[Event, ...] = ()
+        if steps.any():
+            step = int(steps.argmax())
+            events = (Event(step, f"stands with {unit_name(int(stood[step].argmax()))} on a railway"),)
+        seconds = float(np.count_nonzero(steps)) * units(context).dt_s
+        return MetricResult(name, 0.0 if events else 1.0, {"stood_on_rails_[s]": seconds}, events=events)
+
+
+class Dock(Metric):
+    """Weight 3. How the middle of the last unit's rear edge and its heading lie to the nearest dock where ego at last
+    stands: 1 within ``lateral_m``, ``heading_rad`` and between ``least_gap_m`` and ``most_gap_m``; each counts a third
+    and falls to 0 at four times its bound. No score where ego is never within ``near_m`` of a dock, or does not stand
+    at the end."""
+
+    role: ClassVar[str] = "weighted"
+    weight: ClassVar[float] = 3.0
+
+    def __init__(self, config: DockConfig) -> None:
+        self.config = config
+
+    def compute(self, context: MetricContext) -> MetricResult:
+        c, name, u = self.config, "dock", units(context)
+        places = context.rollout.scenario.map.places
+        docks = places.pose[places.of(PlaceKind.DOCK)] if len(places) else np.zeros((0, 3))
+        rear = u.corners[-1, -1, 1:3].mean(axis=0)
+        away = np.hypot(*(docks[:, :2] - rear).T)
+        if not len(docks) or away.min() > c.near_m or abs(u.speed[-1, 0]) > STOPPED_MPS:
+            return MetricResult(name, None)
+        x, y, heading = docks[int(away.argmin())]
+        gap = (rear[0] - x) * np.cos(heading) + (rear[1] - y) * np.sin(heading)
+        lateral = abs((rear[1] - y) * np.cos(heading) - (rear[0] - x) * np.sin(heading))
+        turned = abs(float(wrap_array(u.poses[-1, -1, 2] - heading)))
+        middle, half = 0.5 * (c.least_gap_m + c.most_gap_m), 0.5 * (c.most_gap_m - c.least_gap_m)
+        parts = ((lateral, c.lateral_m), (turned, c.heading_rad), (abs(gap - middle), half))
+        score = sum(1.0 - min(max(v / bound - 1.0, 0.0) / 3.0, 1.0) for v, bound in parts) / 3.0
+        signs = np.sign(u.speed[np.abs(u.speed[:, 0]) > STOPPED_MPS, 0])
+        pull_ups = int(np.count_nonzero((signs[1:] > 0.0) & (signs[:-1] < 0.0)))
+        stats: dict[str, float | int | bool | None] = {
+            "lateral_[meters]": float(lateral),
+            "heading_[rad]": turned,
+            "gap_[meters]": float(gap),
+            "pull_ups": pull_ups,
+            "time_[s]": float(u.seconds[-1]),
+        }
+        what = f"stands {lateral:.2f} m beside the dock, {gap:.2f} m from it, turned by {turned:.3f} rad"
+        events = (Event(len(frames(context)) - 1, what),) if score < 1.0 else ()
+        return MetricResult(name, float(score), stats, events=events)

@@ -1,0 +1,36 @@
+"""Ego keeps the limits of speed that hold for it as a truck."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.places import PlaceKind
+from roadcraft.validation.metrics.common.speed_limits import speed_limits
+from roadcraft.validation.metrics.freight.places import over_places
+from roadcraft.validation.metrics.freight.thresholds import TruckSpeedConfig
+from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
+
+
+class TruckSpeed(SpeedLimitCompliance):
+    """Weight 2. As ``speed_limit_compliance``, against the least of the posted limit, those of the map for trucks of
+    this mass, ``truck_limit_mps``, and the vehicle's limiter."""
+
+    weight: ClassVar[float] = 2.0
+    name: ClassVar[str] = "truck_speed"
+    config: TruckSpeedConfig
+
+    def limits(self, context: MetricContext) -> F64:
+        vehicle, limit = context.rollout.vehicle, speed_limits(context)
+        engine = vehicle.powertrain
+        own = [self.config.truck_limit_mps, engine.speed_limiter_mps if engine is not None else None]
+        limit = np.minimum(limit, min((v for v in own if v is not None), default=math.inf))
+        places, gross = context.rollout.scenario.map.places, sum(m.mass_kg for m in vehicle.masses)
+        for row, under in over_places(context, PlaceKind.TRUCK_SPEED_LIMIT):
+            if math.isnan(places.second[row]) or gross >= places.second[row]:
+                limit = np.where(under[:, 0], np.minimum(limit, places.value[row]), limit)
+        return np.asarray(limit)
