@@ -48,6 +48,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     total,
 )
 from roadcraft.planners.trajectory_scoring.traffic import Foreseen, Traffic, forecast_paths, observe
+from roadcraft.planners.trajectory_scoring.units import ignore_touched, trailers_of
 
 _DT_S = 0.1
 _STEP_US = 100_000
@@ -209,8 +210,10 @@ class _Evaluation:
         self.driven = driven_before(
             obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
         )
-        self.map_arrays = map_arrays_of(obs.maps[b])
-        self.drivable = obs.maps[b].index.drivable.arrays
+        self.roads = map_arrays_of(obs.maps[b]), obs.maps[b].index.drivable.arrays
+        self.trailers = trailers_of(obs, b, self.config.drivable_area_tolerance_m)
+        if self.trailers is not None:
+            ignore_touched(traffic, self.trailers)
 
     def score_table(self, poses: F64) -> F64:
         shown = np.ascontiguousarray(poses[:, : self.count])
@@ -219,10 +222,10 @@ class _Evaluation:
             self.ego,
             shown,
             self.traffic,
-            self.map_arrays,
-            self.drivable,
+            self.roads,
             self.route_path,
             self.setup,
+            self.trailers,
         )
 
     def decide(self, plan: Plan) -> _Decision:

@@ -27,6 +27,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
 )
 from roadcraft.planners.trajectory_scoring.start_lane import lane_direction
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
+from roadcraft.planners.trajectory_scoring.units import Trailers, score_trailers
 
 _MOST = 32
 _OVERSPEED_MPS = 2.23  # nuPlan's: this much too fast all the time scores 0
@@ -111,16 +112,18 @@ def simulate_and_score(
     ego: F64,
     poses: F64,
     traffic: Traffic,
-    map_arrays: MapArrays,
-    drivable: LayerArrays,
+    roads: tuple[MapArrays, LayerArrays],
     route_path: ArcPath,
     setup: ScoringSetup,
+    trailers: Trailers | None,
 ) -> F64:
     """Score tables (N, SCORE_COLUMNS) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow
-    them. driven: the states (P, 10) behind it, and whether these are all that it drove.
+    them. driven: the states (P, 10) behind it, and whether these are all that it drove; roads: of the map, with its
+    drivable area.
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
+    map_arrays, drivable = roads
     states, facing = simulate_proposals(ego, poses, poses.shape[1], setup.motion, setup.gains)
     score_table = np.ones((len(states), SCORE_COLUMNS))
     flags = np.zeros(states.shape[:2], np.int64)
@@ -133,4 +136,6 @@ def simulate_and_score(
     else:
         _distance_driven(states, score_table)
     score_comfort(driven[0], driven[1], states, setup.comfort, score_table)
+    if trailers is not None:
+        score_trailers(states, map_arrays, patch, traffic, setup.rules, trailers, score_table)
     return score_table

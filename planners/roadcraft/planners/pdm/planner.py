@@ -29,6 +29,7 @@ from roadcraft.planners.pdm.proposals import REFRESH, Driver
 from roadcraft.planners.pdm.propose import Observed, RoutePlan, Setup, step
 from roadcraft.planners.pdm.route_path import map_arrays_of, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
+from roadcraft.planners.trajectory_scoring.units import trailers_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class _PdmState:
 class PdmClosed(Planner):
     """PDM-Closed, with the constants of the observation's vehicle. Plans have K = 1 and ``plan_steps + 1`` states: x,
     y, heading and, of the intelligent driver model, the speed; the first is ego's projection on the path driven, not
-    ego itself, which is what the tracker is meant to see.
+    ego itself, which is what the tracker is meant to see. Trailers of the ego count for collisions and the drivable
+    area.
 
     Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (path by path, slowest first),
     -1 when braking.
@@ -86,7 +88,7 @@ class PdmClosed(Planner):
                 s.passed,
             )
             proposal[b], scores[b, 0], hits, passed = step(
-                seen, map_arrays_of(obs.maps[b]), s.route, setup, states[b, 0]
+                seen, map_arrays_of(obs.maps[b]), s.route, setup, trailers_of(obs, b), states[b, 0]
             )
             if len(hits) or len(passed):
                 s = replace(s, collided=np.concatenate([s.collided, hits]), passed=np.concatenate([s.passed, passed]))

@@ -27,6 +27,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
 )
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 from roadcraft.planners.trajectory_scoring.traffic import box_within_ring, observe
+from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, score_trailers
 
 _RED = int(LightState.RED)
 
@@ -87,7 +88,7 @@ class Observed(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def step(
-    seen: Observed, map_arrays: MapArrays, route: RoutePlan, setup: Setup, out: F64
+    seen: Observed, map_arrays: MapArrays, route: RoutePlan, setup: Setup, trailers: Trailers | None, out: F64
 ) -> tuple[int, float, U64, I64]:
     """Writes the plan's rear-axle states to out (plan_steps + 1, 10). Returns the proposal driven (-1: the emergency
     brake), its score, and what overlaps ego now: identities of objects, rows of connectors."""
@@ -95,6 +96,8 @@ def step(
     traffic = observe(
         seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
     )
+    if trailers is not None:
+        ignore_touched(traffic, trailers)
     reds, passed = _reds(route, seen)
     hits, count = np.empty(len(traffic.row), np.uint64), 0
     for j in range(len(traffic.row)):
@@ -134,6 +137,8 @@ def step(
     score_areas(driven, facing, flags, vb, setup.rules, score_table)
     score_progress(driven, facing, vb, _path(route, np.int64(0)), score_table)
     score_comfort(driven, setup.comfort, score_table)
+    if trailers is not None:
+        score_trailers(driven, map_arrays, patch, traffic, setup.rules, trailers, score_table)
     scores = total(score_table, setup.rules)
     best = np.int64(np.argmax(scores))
     if seen.slow and score_table[best, COLLISION_STEP] * dt <= setup.brake_within_s:

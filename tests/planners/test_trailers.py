@@ -1,0 +1,210 @@
+"""Planners whose ego pulls a trailer: what it would hit, and where it would leave the road, counts as unit 0's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from roadcraft.core import load_vehicle
+from roadcraft.core.driving.geometry.boxes import box_corners, overlap
+from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
+from roadcraft.core.factory import create
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.rollout import ObservationBatch, Rollout
+from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
+from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
+from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.planners.pdm.route_path import map_arrays_of
+from roadcraft.planners.trajectory_scoring.area_checks import patch_around
+from roadcraft.planners.trajectory_scoring.forecast import drift
+from roadcraft.planners.trajectory_scoring.scorer import COLLISION_STEP, DRIVABLE, NO_COLLISION, SCORE_COLUMNS, Rules
+from roadcraft.planners.trajectory_scoring.traffic import observe as observe_traffic
+from roadcraft.planners.trajectory_scoring.units import score_trailers, trailers_of
+from roadcraft.validation.config import SimulationConfig
+from roadcraft.validation.simulation import simulate
+
+TRACTOR = RigidUnit(5.4, 1.2, 2.44, 3.0, 4.5, hitch_m=0.3, kind="tractor")
+VAN = RigidUnit(13.4, 2.7, 2.59, 4.1, 12.5, kind="semitrailer")
+TRUCK = Vehicle("truck", (TRACTOR, VAN), 0.7, 0.2, 0.05)
+ALONE = replace(TRUCK, name="alone", units=(TRACTOR,))
+CHAIN = SimulationConfig(vehicle_model=PluginRef("kinematic_chain"))
+RADIUS, STRAIGHT = 20.0, 60.0
+
+
+def turn(kerb: bool = False) -> MapData:
+    """60 m to the turn's begin at ORIGIN, a quarter turn to the left of 20 m radius, 100 m. All around it is drivable,
+    with a ``kerb`` only the lanes."""
+    angle = np.linspace(0.0, 0.5 * np.pi, 60)[1:]
+    arc = RADIUS * np.stack([np.sin(angle), 1.0 - np.cos(angle)], 1)
+    before = np.stack([np.arange(-STRAIGHT, 0.5, 1.0), np.zeros(61)], 1)
+    after = arc[-1] + np.stack([np.zeros(100), np.arange(1.0, 101.0)], 1)
+    lanes = [
+        LaneSketch(10 + k, 1 + k, line + ORIGIN, following, False, 6.0)
+        for k, (line, following) in enumerate(
+            [
+                (before, (11,)),
+                (np.concatenate([before[-1:], arc]), (12,)),
+                (np.concatenate([arc[-1:], after]), ()),
+            ]
+        )
+    ]
+    low, high = (np.array(ORIGIN) + offset for offset in (-200.0, 200.0))
+    far = (tuple(high), tuple(high + 1.0))
+    ring = rectangle(*(far if kerb else (tuple(low), tuple(high))))
+    return sketch_map(lanes, [(500, AreaKind.GENERIC_DRIVABLE, 0, ring)])
+
+
+def scenario(box: Any, kind: ObjectKind = ObjectKind.VEHICLE, kerb: bool = False) -> Scenario:
+    """20 s in which the ego comes up to the turn at 6 m/s and one thing (5,), relative to ORIGIN, stands."""
+    frames = 461
+    ego = np.zeros((frames, EGO_SIZE))
+    ego[:, 0], ego[:, 1], ego[:, 3] = ORIGIN[0] - 15.0 + 6.0 * 0.05 * (np.arange(frames) - 60), ORIGIN[1], 6.0
+    boxes = np.tile(np.add(box, [*ORIGIN, 0.0, 0.0, 0.0]), (frames, 1, 1))
+    drive = sketch_drive("turn", "turn", ego, [kind], boxes, np.zeros((frames, 1, 2)), {10: 0}, [1, 2, 3])
+    lights = replace(
+        drive.lights, offsets=0 * drive.lights.offsets, lane=drive.lights.lane[:0], state=drive.lights.state[:0]
+    )
+    return Scenario("0" * 16, "unknown", (), "", replace(drive, lights=lights), turn(kerb), 60, 360, 2)
+
+
+def inside(angle_deg: float, inward_m: float) -> list[float]:
+    """A box of 1 m inside the turn."""
+    a, r = np.radians(angle_deg), RADIUS - inward_m
+    return [r * np.sin(a), RADIUS - r * np.cos(a), a, 1.0, 1.0]
+
+
+def drive(s: Scenario, vehicle: Vehicle, planner: str, wrapped: str | None = None) -> Rollout:
+    params = {"planner": {"name": wrapped}} if wrapped else {}
+    found = simulate([s], create("planner", planner, params), CHAIN, vehicle=vehicle, debug=True)[0]
+    assert isinstance(found, Rollout)
+    return found
+
+
+def hits(rollout: Rollout, thing: np.ndarray) -> list[int]:
+    """Steps of the drive in which each unit touches the thing."""
+    d = rollout.drive
+    boxes = unit_boxes(np.ascontiguousarray(d.ego), np.ascontiguousarray(d.joints), chain_of(rollout.vehicle))
+    return [sum(overlap(boxes[t, u], thing) for t in range(len(boxes))) for u in range(boxes.shape[1])]
+
+
+def driven_m(rollout: Rollout) -> float:
+    return float(np.hypot(*np.diff(rollout.drive.ego[:, :2], axis=0).T).sum())
+
+
+@pytest.mark.parametrize(("planner", "wrapped"), [("pdm_closed", None), ("guard", "idm")])
+def test_what_the_trailer_would_hit_in_a_turn_stops_the_truck_but_not_its_tractor(
+    planner: str, wrapped: str | None
+) -> None:
+    s = scenario(inside(70.0, 3.0))
+    thing = s.drive.objects.box[0]
+    alone, truck = drive(s, ALONE, planner, wrapped), drive(s, TRUCK, planner, wrapped)
+    assert hits(alone, thing) == [0]
+    assert driven_m(alone) > 50.0
+    assert hits(truck, thing) == [0, 0]
+    assert driven_m(truck) < 45.0
+    free = scenario(inside(70.0, 15.0))
+    assert driven_m(drive(free, TRUCK, planner, wrapped)) > 50.0, "nothing in the way"
+    blind = drive(s, TRUCK, "idm")
+    assert hits(blind, thing)[1] > 0, "whoever looks at unit 0 alone drives the trailer into it"
+
+
+def seen(s: Scenario, vehicle: Vehicle = TRUCK, joints: Any = (0.0,)) -> ObservationBatch:
+    """An observation at the first iteration, the ego 60 m long on its way."""
+    obs = observe([s], 0, vehicle=vehicle)
+    return replace(obs, joints=np.array([joints], float)[:, : vehicle.joints])
+
+
+def test_an_ego_of_one_unit_has_no_trailers() -> None:
+    assert trailers_of(seen(scenario(inside(70.0, 3.0)), ALONE), 0) is None
+
+
+def bending(rng: np.random.Generator, count: int = 12, steps: int = 41) -> np.ndarray:
+    """States (N, T, 10) from the ego's place onward at 6 m/s, each at a curvature of its own."""
+    out = np.zeros((count, steps, EGO_SIZE))
+    out[..., 3], out[..., 8] = 6.0, 6.0 * rng.uniform(-0.06, 0.06, (count, 1))
+    out[..., 2] = out[..., 8] * 0.1 * np.arange(steps)
+    step = 0.6 * np.stack([np.cos(out[..., 2]), np.sin(out[..., 2])], -1)
+    out[:, 1:, :2] = np.cumsum(step[:, :-1], axis=1)
+    out[..., :2] += np.array(ORIGIN) - [15.0, 0.0]
+    return out
+
+
+def sides(box: np.ndarray) -> np.ndarray:
+    """Points of both sides, corners included, no more than 2 m apart."""
+    left, right = (box_corners(*box)[[k, k + side]] for k, side in ((0, 1), (3, -1)))
+    share = np.linspace(0.0, 1.0, 1 + int(np.ceil(box[3] / 2.0)))[:, None]
+    return np.concatenate([a + share * (b - a) for a, b in (left, right)])
+
+
+@pytest.mark.parametrize("vehicle", [TRUCK, load_vehicle("us_twins_28")])
+def test_scores_of_trailers_are_those_of_the_slow_twin(vehicle: Vehicle) -> None:
+    """Standing things and a kerb around trailers on random ways, by polygons."""
+    rng, low, off = np.random.default_rng(4), 0, 0
+    s = scenario(inside(70.0, 3.0), kerb=True)
+    road = shapely.union_all([shapely.Polygon(s.map.lanes.polygons[k][0]) for k in range(3)]).buffer(1e-9)
+    for _ in range(8):
+        joints = rng.uniform(-0.2, 0.2, vehicle.joints)
+        obs = seen(s, vehicle, joints)
+        trailers = trailers_of(obs, 0, 0.15)
+        assert trailers is not None
+        states, box = bending(rng), np.array([*rng.uniform([-10.0, -8.0], [10.0, 8.0]), rng.uniform(0, 3), 2.0, 1.0])
+        box[:2] += ORIGIN
+        known, kind = np.ones(1, np.uint64), np.full(1, ObjectKind.GENERIC_OBJECT, np.uint8)
+        ego, limits, still = np.array([*obs.ego[0, :3], 5.0, 2.0]), np.full(4, 9), np.zeros((1, 2))
+        traffic = observe_traffic(ego, 60.0, limits, known, kind, box[None], still, known[:0])
+        table, arrays = np.ones((len(states), SCORE_COLUMNS)), map_arrays_of(s.map)
+        table[:, COLLISION_STEP] = np.inf
+        patch = patch_around(states[0, 0], vehicle.box, 60.0)
+        score_trailers(states, arrays, patch, traffic, Rules(0.1, 2, (1.0, 1.0, 1.0, 1.0)), trailers, table)
+        bent = pull_joints(states, np.tile(joints, (len(states), 1)), chain_of(vehicle), 2)
+        for n in range(len(states)):
+            boxes = unit_boxes(states[n], bent[n], chain_of(vehicle))[:, 1:]
+            touched = [any(overlap(boxes[t, u], box) for u in range(boxes.shape[1])) for t in range(41)]
+            assert table[n, NO_COLLISION] == (0.5 if any(touched) else 1.0)
+            assert table[n, COLLISION_STEP] == (touched.index(True) if any(touched) else np.inf)
+            left = False
+            for u in range(boxes.shape[1]):
+                within = [road.covers(shapely.MultiPoint(sides(b))) for b in boxes[:, u] - [0.0, 0.0, 0.0, 0.3, 0.3]]
+                left |= True in within and not all(within[within.index(True) :])
+            assert table[n, DRIVABLE] == float(not left)
+            off += left
+            low += any(touched)
+    assert low > 3
+    assert off > 3
+
+
+def test_what_touches_the_trailer_already_does_not_hold_the_ego_back() -> None:
+    beside, away = ([-25.0, 1.6, 0.0, 1.0, 1.0], [150.0, -150.0, 0.0, 1.0, 1.0])
+    plans = []
+    for box in (beside, away):
+        planner, obs, keys = create("planner", "pdm_closed"), seen(scenario(box)), np.zeros(1, np.uint64)
+        plan, state = planner.plan(obs, planner.start(obs, keys), keys)
+        plans.append(plan.states)
+        assert len(state[0].collided) == (box is beside)
+    np.testing.assert_array_equal(*plans)
+
+
+def test_a_plan_does_not_depend_on_the_batch() -> None:
+    some = [seen(scenario(inside(a, 3.0)), joints=(j,)) for a, j in ((70.0, 0.0), (20.0, 0.1))]
+    both = observe([scenario(inside(a, 3.0)) for a in (70.0, 20.0)], 0, vehicle=TRUCK)
+    both = replace(both, joints=np.array([[0.0], [0.1]]))
+    for name, params in (("pdm_closed", {}), ("guard", {"planner": {"name": "idm"}})):
+        planner, keys = create("planner", name, params), np.zeros(2, np.uint64)
+        together = planner.plan(both, planner.start(both, keys), keys)[0]
+        for b, obs in enumerate(some):
+            alone = planner.plan(obs, planner.start(obs, keys[:1]), keys[:1])[0]
+            n = alone.states.shape[2]
+            np.testing.assert_array_equal(together.states[b, :, :n], alone.states[0])
+
+
+def test_a_trailer_of_another_goes_where_it_looks() -> None:
+    """The units of a vehicle in a turn are boxes of their own: each drifts along its own heading at its own speed."""
+    box = np.array([[0.0, 0.0, 1.0, 6.6, 2.4], [-9.0, -4.0, 0.4, 16.1, 2.6]])
+    velocity = 5.0 * np.stack([np.cos(box[:, 2]), np.sin(box[:, 2])], 1) * [[1.0], [np.cos(0.6)]]
+    moved = drift(box, velocity, np.zeros(2, np.uint8))
+    np.testing.assert_allclose(moved, velocity, atol=1e-12)
