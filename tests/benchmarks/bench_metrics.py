@@ -11,10 +11,12 @@ from queries import distance_to_any, overlap_matrix
 
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.rollout import Rollout
+from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.scenario import ObjectFrames, Tracks
 from roadcraft.core.testing import made_up_map, made_up_rollout
 from roadcraft.core.testing.world import ORIGIN
-from roadcraft.validation.metrics import challenge_metrics, evaluate
+from roadcraft.core.vehicle import load_vehicle
+from roadcraft.validation.metrics import challenge_metrics, evaluate, freight_metrics
 
 OBJECTS = 40
 CHALLENGE = "closed_loop_nonreactive_agents"
@@ -44,6 +46,26 @@ def crowded() -> Rollout:
 def test_closed_loop_metrics(benchmark: Any, crowded: Rollout) -> None:
     metrics = challenge_metrics(CHALLENGE)
     benchmark(evaluate, crowded, CHALLENGE, metrics=metrics)
+
+
+def test_freight_metrics_beside_them(benchmark: Any, crowded: Rollout) -> None:
+    """What the freight score costs in addition: nuPlan's metrics are computed before, and share what they found."""
+    truck, ego = load_vehicle("us_sleeper_53", load="loaded"), crowded.drive.ego.copy()
+    ego[:, 0] += 50.0  # all units on the road
+    drive = replace(crowded.drive, ego=ego, joints=np.zeros((len(ego), 1)))
+    rollout, own, further = (
+        replace(crowded, drive=drive, vehicle=truck),
+        challenge_metrics(CHALLENGE),
+        freight_metrics(),
+    )
+
+    def judged_before() -> tuple[tuple[RolloutContext], dict[str, Any]]:
+        context = RolloutContext(rollout)
+        for metric in own.values():
+            metric.compute(context)
+        return (context,), {}
+
+    benchmark.pedantic(lambda c: [m.compute(c) for m in further.values()], setup=judged_before, rounds=50)
 
 
 def test_containing_lanes(benchmark: Any) -> None:
