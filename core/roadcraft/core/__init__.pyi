@@ -17,6 +17,8 @@ from roadcraft.core.driving.features.columns import (
     AgentFutureColumn as AgentFutureColumn,
     EgoColumn as EgoColumn,
     EgoFutureColumn as EgoFutureColumn,
+    EgoLoadColumn as EgoLoadColumn,
+    EgoUnitColumn as EgoUnitColumn,
     FeatureColumn as FeatureColumn,
     FrenetColumn as FrenetColumn,
     GoalColumn as GoalColumn,

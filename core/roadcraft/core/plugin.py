@@ -16,6 +16,7 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ("reference_lines", "ReferenceLine", "Reference lines along the route, and the objects beside them"),
         ("raster", "Raster", "Bird's-eye-view raster"),
         ("conditions", "Condition", "Text command, goal, target speed and style"),
+        ("ego_units", "EgoUnit", "Units of the ego, joints and masses, and what its load leaves of power and brakes"),
         ("targets", "Target", "Futures of the ego and of agents, for training only"),
     ]
     return [

@@ -53,6 +53,31 @@ class VehicleColumn(FeatureColumn):
     WHEEL_BASE = "wheel base", "m"
 
 
+class EgoUnitColumn(FeatureColumn):
+    """A rigid unit of the ego, its box seen from unit 0's rear axle; 0 where masses are unknown."""
+
+    X = "center, forward", "m"
+    Y = "center, to the left", "m"
+    COS = "cosine of its heading"
+    SIN = "sine of its heading"
+    LENGTH = "length", "m"
+    WIDTH = "width", "m"
+    JOINT = "angle to the unit before it, left positive; 0 for the first", "rad"
+    MASS = "mass with its load", "t"
+    COG_HEIGHT = "height of its center of gravity", "m"
+    ROLL_THRESHOLD = "lateral acceleration at which it tips, 0 where unknown", "g"
+
+
+class EgoLoadColumn(FeatureColumn):
+    """What the ego's state of load leaves it; 0 where unknown."""
+
+    MASS = "mass of all units", "t"
+    POWER_PER_MASS = "power of the engine over mass", "W/kg"
+    BRAKE = "deceleration of full braking on a dry level road", "m/s2"
+    LAUNCH = "largest acceleration from rest", "m/s2"
+    LOAD = "load: 0 in the lightest state of load, 1 in the heaviest"
+
+
 class AgentColumn(FeatureColumn):
     """A moving object in one frame."""
 

@@ -13,6 +13,8 @@ from roadcraft.core.driving.features.columns import (
     AgentFutureColumn,
     EgoColumn,
     EgoFutureColumn,
+    EgoLoadColumn,
+    EgoUnitColumn,
     FrenetColumn,
     GoalColumn,
     LaneColumn,
@@ -27,6 +29,7 @@ from roadcraft.core.driving.features.columns import (
     VehicleColumn,
 )
 from roadcraft.core.driving.features.conditions import mirrored_words, vocabulary_hash, write_conditions
+from roadcraft.core.driving.features.ego_units import load_row, unit_rows
 from roadcraft.core.driving.features.group import (
     FeatureGroup,
     Features,
@@ -294,6 +297,33 @@ class ConditionGroup(_OurGroup, FeatureGroup):
 
     def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
         write_conditions(scene.conditions, scene.ego, out, b)
+
+
+class EgoUnitGroup(FeatureGroup):
+    """The ego as several rigid bodies. A spec holds it only where it asks for it, so that checkpoints from before know
+    nothing of it."""
+
+    capacities = ("count",)
+
+    def tensors(self) -> Mapping[str, FeatureTensor]:
+        u, unit = "ego_units.count", EgoUnitColumn
+        rows = "units of the ego, the towing one first"
+        known = "whether there is such a unit and its place is known"
+        mirror = Mirror(negate=(unit.Y, unit.SIN, unit.JOINT))
+        return {
+            "ego_unit": FeatureTensor(rows, (u,), unit, mirror=mirror),
+            "ego_unit_mask": FeatureTensor(known, (u,), None, "bool", "", _SAME),
+            "ego_load": FeatureTensor("what the load leaves the ego", (), EgoLoadColumn, frame="", mirror=_SAME),
+            "ego_load_mask": FeatureTensor("whether masses are known", (), None, "bool", "", _SAME),
+        }
+
+    def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
+        if scene.ego_vehicle is None:
+            return
+        rows, load = unit_rows(scene.ego_vehicle, scene.joints)[: self.config.count], load_row(scene.ego_vehicle)
+        out["ego_unit"][b, : len(rows)], out["ego_unit_mask"][b, : len(rows)] = rows, True
+        if load is not None:
+            out["ego_load"][b], out["ego_load_mask"][b] = load, True
 
 
 class TargetGroup(_OurGroup, TensorGroup):

@@ -69,6 +69,10 @@ class SceneArrays:
     """What the network is told beside the scene."""
     stopped_time_s: float = 0.0
     """For how long the ego has just stood still (``stopped_time``)."""
+    ego_vehicle: Vehicle | None = None
+    """The ego's vehicle, or None where only its size is known."""
+    joints: F64 | None = None
+    """Joint angles (J,) of the ego, or None; of another number than the vehicle has where they are unknown."""
 
     @property
     def ego_past(self) -> tuple[F64, NDArray[np.bool_]]:
@@ -180,6 +184,8 @@ def scenes_of(obs: ObservationBatch, spec: FeatureSpec, conditions: Conditions |
                 if spec.instruction_words
                 else Conditions(),
                 stopped_time_s=float(stopped[b]),
+                ego_vehicle=obs.vehicle,
+                joints=obs.joints[b],
             )
         )
     return out
@@ -201,7 +207,7 @@ class LogScenes:
         track = drive.objects.track
         self.key = np.ascontiguousarray(drive.tracks.id[track]).view(np.int64)
         self.kind = np.ascontiguousarray(drive.tracks.kind[track])
-        self.vehicle = vehicle_row(vehicle)
+        self.vehicle, self.ego_vehicle = vehicle_row(vehicle), vehicle
         self.future_stride = _stride(spec.future_interval_s * 1e6, drive.interval_us)
         self.stopped_time_s = stopped_time(drive.time_us, drive.ego[:, Ego.VX])
         stride = _stride(spec.past_interval_s * 1e6, drive.interval_us)
@@ -235,6 +241,8 @@ class LogScenes:
             goal=d.scenes.goal[scene] if scene >= 0 and d.scenes.has_goal[scene] else None,
             layers=d.layers.at(frame),
             stopped_time_s=stopped_time_s,
+            ego_vehicle=self.ego_vehicle,
+            joints=d.joints[frame],
         )
 
     def future(self, frame: int) -> tuple[I64, NDArray[np.bool_]]:

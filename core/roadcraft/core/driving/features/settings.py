@@ -95,6 +95,14 @@ class ConditionSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class EgoUnitSettings(_Settings):
+    """The ego's units: the towing one and its trailers."""
+
+    count: Annotated[int, Range(">= 1")] = 4
+    """Units, the first ones of the vehicle."""
+
+
+@dataclass(frozen=True)
 class TargetSettings(_Settings):
     """What training compares with: the futures of the ego and of agents."""
 
