@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import corners
@@ -105,7 +105,7 @@ def centered(chain: Chain, middle: Edge, vehicle: Vehicle) -> F64:
     station = np.arange(0.0, chain.length + 1e-9, POINT_M)
     lane = course_along(chain, middle, Surface())
     base, shift, best = edge_at(middle, station), np.zeros(len(station)), (np.inf, np.zeros(len(station)))
-    tree, normal = cKDTree(lane.xy), np.stack([-np.sin(lane.heading), np.cos(lane.heading)], 1)
+    tree, normal = KDTree(lane.xy), np.stack([-np.sin(lane.heading), np.cos(lane.heading)], 1)
     stale = 0
     for _ in range(_ROUNDS):
         course = course_on(lane.xy + normal * shift[:, None], station, Surface())
@@ -120,13 +120,13 @@ def centered(chain: Chain, middle: Edge, vehicle: Vehicle) -> F64:
     return base + best[1]
 
 
-def _swept(course: Course, vehicle: Vehicle, tree: cKDTree, lane: Course, normal: F64) -> tuple[F64, F64]:
+def _swept(course: Course, vehicle: Vehicle, tree: KDTree, lane: Course, normal: F64) -> tuple[F64, F64]:
     """Least and greatest offset (P,) from the lane's middle of what the units sweep beside each of its points."""
     poses = poses_on(course, course.s[::_COARSE])
     joints = np.zeros((1, vehicle.joints))
     bent = np.asarray(pull_joints(poses[None], joints, chain_of(vehicle)))[0]
     edge = outline(np.asarray(unit_boxes(poses, bent, chain_of(vehicle)))).reshape(-1, 2)
-    near = tree.query(edge)[1]
+    near = np.asarray(tree.query(edge)[1])
     side = ((edge - lane.xy[near]) * normal[near]).sum(1)
     half = 0.5 * max(u.width_m for u in vehicle.units)
     low, high = np.full(len(lane.s), -half), np.full(len(lane.s), half)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
@@ -37,7 +37,7 @@ def ahead_on(course: Course, others: tuple[F64, F64], mine: F64, width: float) -
     steps, count = speed.shape
     flat = box.reshape(-1, 5)
     there = np.flatnonzero(np.isfinite(flat[:, 0]))
-    far, near = cKDTree(course.xy).query(flat[there, :2], distance_upper_bound=_REACH_M)
+    far, near = map(np.asarray, KDTree(course.xy).query(flat[there, :2], distance_upper_bound=_REACH_M))
     there, near = there[np.isfinite(far)], near[np.isfinite(far)]
     b, h = flat[there], course.heading[near]
     dx, dy = b[:, 0] - course.xy[near, 0], b[:, 1] - course.xy[near, 1]

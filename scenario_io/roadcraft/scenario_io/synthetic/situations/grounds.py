@@ -77,8 +77,8 @@ def lay_out_road(  # noqa: PLR0913 (settings, by keyword)
     if parking:
         _kerbside(scene, chain, profile)
     scene.find_routes()
-    backward = [scene.path_from(x) for x in b[0]] if b else []
-    return Road(chain, profile, limit, [scene.path_from(x) for x in f[0]], backward)
+    back = [scene.path_from(x) for x in b[0]] if b else []
+    return Road(chain, profile, limit, [scene.path_from(x) for x in f[0]], back)
 
 
 def _kerbside(scene: SyntheticScene, chain: Chain, profile: Profile) -> None:
