@@ -15,7 +15,10 @@ SITUATIONS = (
 )  # fmt: skip
 """The situations a world can hold, one per world; worlds take turns through them."""
 
-FREIGHT_SITUATIONS = ("loop_ramp", "end_of_queue", "cut_in_hard_brake", "work_zone_shift", "lane_change_dense")
+FREIGHT_SITUATIONS = (
+    "loop_ramp", "end_of_queue", "cut_in_hard_brake", "work_zone_shift", "lane_change_dense", "on_ramp_merge",
+    "downgrade",
+)  # fmt: skip
 """The situations of the freight suite."""
 
 FREIGHT_VEHICLES = ("us_sleeper_53", "eu_4x2_13m6", "au_b_double", "se_a_double", "us_straight_26")

@@ -69,10 +69,8 @@ def course_on(xy: F64, station: F64, surface: Surface) -> Course:
     """The course through points (P, 2), with their places (P,) along the reference line."""
     heading, s = headings(xy), lengths(xy)
     curvature = gaussian_filter1d(np.gradient(heading, s), 2.0, mode="nearest")
-    return Course(
-        xy, heading, s, curvature, station, *(edge_at(f, station) for f in (surface.grade, surface.bank)),
-        edge_at(surface.friction, station),
-    )  # fmt: skip
+    grade, bank, friction = (edge_at(f, station) for f in surface)
+    return Course(xy, heading, s, curvature, station, grade, bank, friction)
 
 
 def edge_at(edge: Edge, station: F64) -> F64:
@@ -105,11 +103,12 @@ def centered(chain: Chain, middle: Edge, vehicle: Vehicle) -> F64:
     station = np.arange(0.0, chain.length + 1e-9, POINT_M)
     lane = course_along(chain, middle, Surface())
     base, shift, best = edge_at(middle, station), np.zeros(len(station)), (np.inf, np.zeros(len(station)))
-    tree, normal = KDTree(lane.xy), np.stack([-np.sin(lane.heading), np.cos(lane.heading)], 1)
-    stale = 0
+    tree, normal, stale = KDTree(lane.xy), _left_of(lane), 0
     for _ in range(_ROUNDS):
         course = course_on(lane.xy + normal * shift[:, None], station, Surface())
-        low, high = _swept(course, vehicle, tree, lane, normal)
+        poses = poses_on(course, course.s[::_COARSE])
+        bent = np.asarray(pull_joints(poses[None], np.zeros((1, vehicle.joints)), chain_of(vehicle)))[0]
+        low, high = _swept(np.asarray(unit_boxes(poses, bent, chain_of(vehicle))), tree, lane)
         worst = float(np.maximum(np.abs(low), np.abs(high)).max())
         stale = 0 if worst < best[0] - 5e-3 else stale + 1
         if worst < best[0]:
@@ -120,15 +119,25 @@ def centered(chain: Chain, middle: Edge, vehicle: Vehicle) -> F64:
     return base + best[1]
 
 
-def _swept(course: Course, vehicle: Vehicle, tree: KDTree, lane: Course, normal: F64) -> tuple[F64, F64]:
-    """Least and greatest offset (P,) from the lane's middle of what the units sweep beside each of its points."""
-    poses = poses_on(course, course.s[::_COARSE])
-    joints = np.zeros((1, vehicle.joints))
-    bent = np.asarray(pull_joints(poses[None], joints, chain_of(vehicle)))[0]
-    edge = outline(np.asarray(unit_boxes(poses, bent, chain_of(vehicle)))).reshape(-1, 2)
+def recentered(course: Course, lane: Course, boxes: F64, surface: Surface) -> Course:
+    """A course moved so that what its units sweep, as they were driven (T, n, 5), comes to lie about the middle of a
+    lane."""
+    low, high = _swept(boxes, KDTree(lane.xy), lane)
+    shift = -0.8 * gaussian_filter1d(0.5 * (low + high), _SMOOTH_M / POINT_M, mode="nearest")
+    return course_on(course.xy + _left_of(lane) * shift[:, None], course.station, surface)
+
+
+def _left_of(course: Course) -> F64:
+    """Unit vectors (P, 2) to the left of a course."""
+    return np.stack([-np.sin(course.heading), np.cos(course.heading)], 1)
+
+
+def _swept(boxes: F64, tree: KDTree, lane: Course) -> tuple[F64, F64]:
+    """Least and greatest offset (P,) from a lane's middle of what units (T, n, 5) sweep beside each of its points."""
+    edge = outline(boxes).reshape(-1, 2)
     near = np.asarray(tree.query(edge)[1])
-    side = ((edge - lane.xy[near]) * normal[near]).sum(1)
-    half = 0.5 * max(u.width_m for u in vehicle.units)
+    side = ((edge - lane.xy[near]) * _left_of(lane)[near]).sum(1)
+    half = 0.5 * float(boxes[..., 4].max())
     low, high = np.full(len(lane.s), -half), np.full(len(lane.s), half)
     inside = (near > 0) & (near < len(lane.s) - 1)
     np.minimum.at(low, near[inside], side[inside])

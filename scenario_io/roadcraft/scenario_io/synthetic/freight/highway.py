@@ -93,6 +93,7 @@ def cut_in_hard_brake(stage: Stage) -> None:
 def along_lane(stage: Stage, road: Highway, lane: int, speed: float, well: Manner, badly: Manner) -> None:
     """Both drivers keep to a lane at a speed."""
     kept = course_along(road.chain, centered(road.chain, road.middle(lane), stage.vehicle), stage.surface)
+    stage.own = list(stage.scene.paths[stage.route].route.segments)
     stage.experts = [Intent(kept, curve_cap(kept, stage.threshold, 0.4, speed), well)]
     middle = course_along(road.chain, road.middle(lane), stage.surface)
     stage.mistakes = [Intent(middle, np.full(len(middle.s), speed), badly)]

@@ -11,6 +11,7 @@ from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Intent,
     Stage,
+    beyond,
     curve_cap,
     lay_highway,
     lay_way,
@@ -36,19 +37,20 @@ def work_zone_shift(stage: Stage) -> None:
     edges = [blend(-k * width, shift - k * width, a, a + taper) for k in range(lanes + 1)]
     rows = lay_way(stage, chain, edges, (0.8, 0.8), (0.8 * a, a + taper + 60.0), limit)
     scene.find_routes()
-    stage.own = [p.segment for p in stage.pieces]
     lane, paths = int(rng.integers(lanes)), [scene.path_from(x) for x in rows[0]]
+    stage.own = list(scene.paths[paths[lane]].route.segments)
     stage.route, stage.start, stage.seconds = paths[lane], (start, 0.95 * limit), 40.0
     for s in np.arange(a - 130.0, a + taper + 150.0, 6.0):
         for edge, side in ((edges[0], 0.55), (edges[-1], -0.55)):
-            at, ahead = (chain.at(np.array([x]), lambda x, e=edge, d=side: e(x) + d)[0] for x in (s, s + 6.0))
+            at, ahead = chain.at(np.array([s, s + 6.0]), beyond(edge, side))
             heading = float(np.arctan2(*(ahead - at)[::-1]))
             scene.thing(ObjectKind.BARRIER, 0.5 * (at + ahead), heading, 5.9, 0.4, 0.8)
     populate(stage, paths, 0.85)
     mid = middle(edges[lane], edges[lane + 1])
     kept = course_along(chain, centered(chain, mid, stage.vehicle), stage.surface)
-    slow = np.where((kept.station > a - 120.0) & (kept.station < a + taper + 40.0), 0.8 * limit, 0.95 * limit)
-    stage.experts = [Intent(kept, curve_cap(kept, stage.threshold, 0.35, slow), Manner(decel=0.8))]
+    slow = np.where((kept.station > a - 120.0) & (kept.station < a + taper + 40.0), 0.72 * limit, 0.95 * limit)
+    cap, held = curve_cap(kept, stage.threshold, 0.35, slow), course_along(chain, mid, stage.surface)
+    stage.experts = [Intent(kept, cap, Manner(decel=0.8), lane=held)]
     there = float(middle(edges[lane], edges[lane + 1])(np.array([0.0]))[0])  # type: ignore[operator]
     late = blend(there, there + shift, a + 0.35 * taper, a + 0.85 * taper)
     swung = course_along(chain, late, stage.surface)
@@ -90,7 +92,7 @@ def lane_change_dense(stage: Stage) -> None:
         begin, run = start + float(wait) * speed, 8.0 * speed
         way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
         cap = curve_cap(way, stage.threshold, 0.4, speed)
-        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=begin + 0.8 * run))
+        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=begin + 0.8 * run, least=0.6 * speed))
     for wait in np.arange(BESIDE_S - 2.0, 22.0, 0.5):
         begin, run = start + float(wait) * speed, 4.0 * speed
         way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)

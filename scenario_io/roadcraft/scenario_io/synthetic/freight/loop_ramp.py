@@ -43,8 +43,9 @@ def loop_ramp(stage: Stage) -> None:
     stage.route = scene.path_from(rows[0][0])
     populate(stage, [stage.route], 0.85, ahead=170.0)
     kept = course_along(chain, centered(chain, 0.0, vehicle), stage.surface)
-    stage.experts = [Intent(kept, curve_cap(kept, stage.threshold, 0.42, 0.95 * limit), Manner(decel=0.9))]
     middle = course_along(chain, 0.0, stage.surface)
+    cap = curve_cap(kept, stage.threshold, 0.42, 0.95 * limit)
+    stage.experts = [Intent(kept, cap, Manner(decel=0.9), lane=middle)]
     hasty = np.sqrt(CAR_LATERAL_MPS2 / np.maximum(np.abs(middle.curvature), 1e-6))
     stage.mistakes = [Intent(middle, np.minimum(hasty, 0.95 * limit), CAR_DRIVER)]
 

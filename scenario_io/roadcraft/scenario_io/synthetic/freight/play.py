@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.scenario_io.synthetic.freight.course import recentered
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, first_contact, judge
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
 from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
@@ -14,8 +17,10 @@ from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
-ROOM_M, ROOM_BEHIND_M = 0.3, 12.0
-"""Room that an expert keeps beside its units and behind the last of them."""
+ROOM_M = 0.3
+"""Room that an expert keeps beside its units."""
+_TRIES = 3  # drives that an expert tries
+_PRACTICE = 2  # drives after which an expert knows where its units go
 
 
 @dataclass(frozen=True)
@@ -30,25 +35,45 @@ class Played:
     """What is said of it."""
 
 
-def play(stage: Stage) -> Played | None:
-    """The expert's drive and the traffic that answers it; none where nothing that the expert may do keeps clear."""
+def play(stage: Stage, accept: Callable[[DriveVerdict], bool]) -> Played | None:
+    """The expert's drive and the traffic that answers it, of the first of its ways that is acceptable, else of the last
+    that was tried; none where nothing that the expert may do keeps clear."""
     count, first = _count(stage), stage.ghost or stage.experts[0]
     frames = 2 * count - 1
-    plan = pace(stage.start, first.course, first.cap, nobody(count), first.manner, stage.vehicle)
-    motion = stage.scene.run(told_by_plan(first.course, plan, stage.vehicle, frames))
-    motion = stage.scene.run(told_by_plan(first.course, _among(stage, first, motion, plan.s), stage.vehicle, frames))
+    free = pace(stage.start, first.course, first.cap, nobody(count), first.manner, stage.vehicle)
+    motion = stage.scene.run(told_by_plan(first.course, free, stage.vehicle, frames))
+    held = _among(stage, first, motion, free.s)
+    motion = stage.scene.run(told_by_plan(first.course, held, stage.vehicle, frames))
+    found, tries = None, 0
     for intent in stage.experts:
-        plan = _among(stage, intent, motion, plan.s)
-        if len(stage.experts) == 1 or _clear(stage, intent, motion, plan):
+        plan = _among(stage, intent, motion, held.s)
+        if len(stage.experts) > 1 and (plan.speed.min() < intent.least or not _clear(stage, intent, motion, plan)):
+            continue
+        found, tries = _driven(stage, intent, plan), tries + 1
+        if tries == _TRIES or accept(found.verdict):
             break
-    else:
-        return None
+    return found
+
+
+def _driven(stage: Stage, intent: Intent, plan: Pace) -> Played:
+    """An expert's plan as it is driven among those who see it."""
+    frames = 2 * _count(stage) - 1
     if len(stage.experts) > 1:
         motion = stage.scene.run(told_by_plan(intent.course, plan, stage.vehicle, frames))
         plan = _among(stage, intent, motion, plan.s)
     driven = drive_along(intent.course, plan, stage.vehicle)
+    for _ in range(_PRACTICE if intent.lane is not None else 0):
+        intent = practiced(stage, intent, driven)
+        driven = drive_along(intent.course, plan, stage.vehicle)
     motion = stage.scene.run(told_by_drive(driven, stage.vehicle, frames))
     return Played(motion, driven, verdict(stage, intent, motion, driven))
+
+
+def practiced(stage: Stage, intent: Intent, driven: TruckDrive) -> Intent:
+    """The intent of a driver who has seen where its units went."""
+    assert intent.lane is not None
+    boxes = np.asarray(unit_boxes(*map(np.ascontiguousarray, (driven.ego, driven.joints)), chain_of(stage.vehicle)))
+    return replace(intent, course=recentered(intent.course, intent.lane, boxes, stage.surface))
 
 
 def mistake(stage: Stage, motion: Motion) -> tuple[TruckDrive, DriveVerdict]:
@@ -76,17 +101,17 @@ def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> bool:
     """Whether a plan keeps all units clear of others."""
     told = told_by_plan(intent.course, plan, stage.vehicle, 2 * _count(stage) - 1)
     end = int(np.searchsorted(np.interp(plan.s, intent.course.s, intent.course.station), intent.until))
-    return first_contact(_roomy(told.box[: 2 * end : 2]), others(stage, motion)[0][:end]) < 0
+    return first_contact(_roomy(told.box[: 2 * end : 2], intent.behind), others(stage, motion)[0][:end]) < 0
 
 
-def _roomy(box: F64) -> F64:
-    """Boxes (T, n, 5) of units with room around them."""
+def _roomy(box: F64, behind: float) -> F64:
+    """Boxes (T, n, 5) of units with room beside them and behind the last."""
     out = box.copy()
     out[..., 4] += 2.0 * ROOM_M
     last = out[:, -1]
-    last[:, 0] -= 0.5 * ROOM_BEHIND_M * np.cos(last[:, 2])
-    last[:, 1] -= 0.5 * ROOM_BEHIND_M * np.sin(last[:, 2])
-    last[:, 3] += ROOM_BEHIND_M
+    last[:, 0] -= 0.5 * behind * np.cos(last[:, 2])
+    last[:, 1] -= 0.5 * behind * np.sin(last[:, 2])
+    last[:, 3] += behind
     return out
 
 

@@ -48,8 +48,14 @@ class Intent:
     """How it drives."""
     minds: bool = True
     """Whether it minds those ahead."""
+    lane: Course | None = None
+    """Middle of the lane about which its units are to be held, where it says."""
     until: float = np.inf
     """Place along the road's line after which others make room for it."""
+    least: float = 0.0
+    """Speed below which it will not fall, m/s, else it does something else."""
+    behind: float = 12.0
+    """Room that it wants behind its last unit, m."""
 
 
 def _always(m: Motion) -> bool:
@@ -125,7 +131,7 @@ def lay_way(
     connectors at the cuts. Returns the segments of its lanes piece by piece."""
     bounds = [0.0, *[x for c in cuts for x in (c, c + 12.0)], chain.length]
     sketch, spans = stage.scene.sketch, list(zip(bounds[::2], bounds[1::2], strict=True))
-    left, right = _beyond(edges[0], shoulders[0]), _beyond(edges[-1], -shoulders[1])
+    left, right = beyond(edges[0], shoulders[0]), beyond(edges[-1], -shoulders[1])
     rows = [lay_lanes(sketch, chain, a, b, edges, limit) for a, b in spans]
     for (a, b), lanes in zip(spans, rows, strict=True):
         sketch.area(AreaKind.ROAD_SEGMENT, chain.strip(a, b, right, left))
@@ -138,7 +144,8 @@ def lay_way(
     return rows
 
 
-def _beyond(edge: Edge, distance: float) -> Edge:
+def beyond(edge: Edge, distance: float) -> Edge:
+    """The edge so many m to the left of another."""
     return lambda s: (edge(s) if callable(edge) else np.full(np.shape(s), float(edge))) + distance
 
 

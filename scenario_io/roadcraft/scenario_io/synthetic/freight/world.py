@@ -15,12 +15,14 @@ from roadcraft.core.random import scenario_key
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
+from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
 from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
 from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, record_truck
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
 from roadcraft.scenario_io.synthetic.freight.play import Played, mistake, play
+from roadcraft.scenario_io.synthetic.freight.ramps import on_ramp_merge
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch
@@ -32,11 +34,17 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "cut_in_hard_brake": cut_in_hard_brake,
     "work_zone_shift": work_zone_shift,
     "lane_change_dense": lane_change_dense,
+    "on_ramp_merge": on_ramp_merge,
+    "downgrade": downgrade,
 }
 """How each situation is set up."""
-LOADS: dict[str, tuple[str, ...]] = {"loop_ramp": ("loaded", "cubed"), "cut_in_hard_brake": ("loaded", "cubed")}
+LOADS: dict[str, tuple[str, ...]] = {
+    "loop_ramp": ("loaded", "cubed"),
+    "cut_in_hard_brake": ("loaded", "cubed"),
+    "downgrade": ("loaded", "cubed"),
+}
 """States of load that a situation is about, where not all of them are."""
-MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.3, 0.97
+MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.2, 0.97
 """What an expert must keep: load transfer ratio, reach beyond its lanes, share of time in which it could stop."""
 _ATTEMPTS = 20
 
@@ -89,7 +97,7 @@ def make_freight_world(
         rng = np.random.default_rng([scenario_key(who.seed, f"freight {draw.number}"), attempt])
         stage = stage_of(rng, trucks[int(rng.integers(len(trucks)))], draw.traffic)
         BUILDERS[draw.situation](stage)
-        played = play(stage)
+        played = play(stage, lambda v: not faults_of(v))
         if played is None:
             why.append("the expert finds no way that keeps clear")
             continue
