@@ -8,9 +8,13 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR
-from roadcraft.scenario_io.synthetic.freight.world import FreightWorld, mistaken_drive
+from roadcraft.scenario_io.synthetic.freight.play import mistake
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, along, nearest, plan_ahead
+from roadcraft.scenario_io.synthetic.freight.world import FreightWorld
+from roadcraft.scenario_io.synthetic.recording.tags import WARM_UP
 from roadcraft.scenario_io.synthetic.world import own_map
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.metrics import FREIGHT_ROLES, evaluate, freight_metrics
@@ -20,19 +24,35 @@ DRIVEN = SimulationConfig(vehicle_model=PluginRef("dynamic_chain"), tracker=Plug
 AFTER = 20  # frames beyond the scenario
 
 
-class AsDriven(Planner):
-    """Plans what somebody drove: ego states (F, 10) at the times (F,) of frames."""
+class AsMeant(Planner):
+    """Plans what a driver of a world meant to do when it came to be where it is."""
 
-    def __init__(self, time_us: np.ndarray, ego: np.ndarray) -> None:
-        self.time_us, self.ego = time_us, ego
+    def __init__(self, world: FreightWorld, driven: TruckDrive) -> None:
+        self.world, self.driven, self.s = world, driven, -1.0
+        self.left = world.location in LEFT_HAND
 
     def plan(self, obs, state, keys):
-        first = np.searchsorted(self.time_us, obs.time_us)
-        rows = np.minimum(first[:, None] + 2 * np.arange(31), len(self.ego) - 1)
-        time_us = obs.time_us[:, None] + 100_000 * np.arange(31)
-        states = self.ego[rows].copy()
-        states[:, 0] = obs.ego
-        return Plan(time_us, states[:, None], np.zeros((len(obs), 1))), state
+        place, d = self.world.patch.place, self.driven
+        local = obs.ego[0].copy()
+        c, s = np.cos(place.angle), np.sin(place.angle)
+        local[:2] = np.array([[c, s], [-s, c]]) @ (local[:2] - place.origin) + place.center
+        local[2] -= place.angle
+        local = _other_side(local) if self.left else local
+        self.s = nearest(d.course, local) if self.s < 0.0 else along(d.course, local, self.s)
+        k = round(float(obs.time_us[0] - self.world.drive.time_us[0]) / 1e5 + 0.5 * WARM_UP)
+        states = plan_ahead(d.course, d.plan, local, self.s, k)
+        states = _other_side(states) if self.left else states
+        states[:, :2] = place.move(states[:, :2])
+        states[:, 2] += place.angle
+        states[0] = obs.ego[0]
+        time_us = obs.time_us[:, None] + 100_000 * np.arange(len(states))
+        return Plan(time_us, states[None, None], np.zeros((1, 1))), state
+
+
+def _other_side(ego: np.ndarray) -> np.ndarray:
+    out = ego.copy()
+    out[..., [Ego.Y, Ego.HEADING]] *= -1.0
+    return out
 
 
 def scenario_of(world: FreightWorld, seed: int) -> Scenario:
@@ -47,9 +67,9 @@ def freight_scores(world: FreightWorld, seed: int) -> tuple[float, float]:
     """Freight scores of the expert and of the mistaken driver, each in the closed loop with slipping tires; 0 for who
     drives so that the simulation fails."""
     s = scenario_of(world, seed)
-    return tuple(
-        _score(s, AsDriven(world.drive.time_us, x), world) for x in (world.drive.ego, mistaken_drive(world)[0])
-    )
+    drives = (world.played.expert, mistake(world.stage, world.played)[0])
+    expert, mistaken = (_score(s, AsMeant(world, x), world) for x in drives)
+    return expert, mistaken
 
 
 def _score(s: Scenario, driver: Planner, world: FreightWorld) -> float:

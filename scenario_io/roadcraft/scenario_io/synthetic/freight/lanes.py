@@ -96,7 +96,8 @@ def lane_change_dense(stage: Stage) -> None:
     for wait in np.arange(BESIDE_S - 2.0, 22.0, 0.5):
         begin, run = start + float(wait) * speed, 4.0 * speed
         way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
-        stage.mistakes.append(Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False))
+        cap = np.full(len(way.s), speed)
+        stage.mistakes.append(Intent(way, cap, CAR_DRIVER, minds=False, until=begin + 0.9 * run, behind=-1.0))
 
 
 def _hole(stage: Stage, closing: float) -> float:

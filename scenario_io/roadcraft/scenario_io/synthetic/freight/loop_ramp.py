@@ -22,7 +22,7 @@ def loop_ramp(stage: Stage) -> None:
     rng, scene, vehicle = stage.rng, stage.scene, stage.vehicle
     radius, turned = float(rng.uniform(30.0, 90.0)), float(np.radians(rng.uniform(150.0, 200.0)))
     bank, grade = float(rng.uniform(0.02, 0.08)), float(rng.uniform(-0.05, 0.03))
-    before, spiral = float(rng.uniform(300.0, 360.0)), float(rng.uniform(0.5, 0.8)) * radius
+    before, spiral = float(rng.uniform(430.0, 490.0)), float(rng.uniform(0.5, 0.8)) * radius
     points, heading = bends([(before, 0.0), (radius * turned, -1.0 / radius), (420.0, 0.0)], ramp=spiral)
     chain = Chain(points, heading)
     width = max(4.6, design_width(radius) + 0.9)
@@ -39,7 +39,7 @@ def loop_ramp(stage: Stage) -> None:
     rows = lay_way(stage, chain, (0.5 * width, -0.5 * width), (1.2, 2.4), (before - 150.0, loop[1] + 60.0), limit)
     scene.find_routes()
     stage.own = [p.segment for p in stage.pieces]
-    stage.start, stage.seconds = (90.0, 0.9 * limit), 42.0
+    stage.start, stage.seconds = (90.0, 0.9 * limit), 48.0
     stage.route = scene.path_from(rows[0][0])
     populate(stage, [stage.route], 0.85, ahead=170.0)
     kept = course_along(chain, centered(chain, 0.0, vehicle), stage.surface)

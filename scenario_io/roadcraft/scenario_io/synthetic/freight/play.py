@@ -14,11 +14,13 @@ from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, first_co
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
 from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along, nearest
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 ROOM_M = 0.3
 """Room that an expert keeps beside its units."""
+MISTAKE_STEP = 90
+"""Step from which the mistaken driver goes its own way: that of the log's tagged frame."""
 _TRIES = 3  # drives that an expert tries
 _PRACTICE = 2  # drives after which an expert knows where its units go
 
@@ -76,15 +78,27 @@ def practiced(stage: Stage, intent: Intent, driven: TruckDrive) -> Intent:
     return replace(intent, course=recentered(intent.course, intent.lane, boxes, stage.surface))
 
 
-def mistake(stage: Stage, motion: Motion) -> tuple[TruckDrive, DriveVerdict]:
-    """The drive of whoever makes the mistake, among the traffic as it was around the expert."""
+def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
+    """The drive of whoever makes the mistake: as the expert until ``MISTAKE_STEP``, then in its own way among the
+    traffic as it was around the expert."""
+    before, count = played.expert.until(MISTAKE_STEP), _count(stage)
     for intent in stage.mistakes:
-        free = pace(stage.start, intent.course, intent.cap, nobody(_count(stage)), intent.manner, stage.vehicle)
-        plan = _among(stage, intent, motion, free.s) if intent.minds else free
-        if len(stage.mistakes) == 1 or not _clear(stage, intent, motion, plan):
+        s = nearest(intent.course, before.ego[-1])
+        start, rest = (s, float(before.ego[-1, 3])), count - MISTAKE_STEP
+        free = pace(start, intent.course, intent.cap, nobody(rest), intent.manner, stage.vehicle)
+        plan = free
+        if intent.minds:
+            mine = np.concatenate([before.s[:-1:2], free.s])
+            later = Ahead(*(x[MISTAKE_STEP:] for x in seen(stage, intent, played.motion, mine)))
+            plan = pace(start, intent.course, intent.cap, later, intent.manner, stage.vehicle)
+        plan = Pace(*(np.concatenate([np.full(MISTAKE_STEP, x[0]), x]) for x in plan))
+        if len(stage.mistakes) == 1 or not _clear(stage, intent, played.motion, plan):
             break
-    driven = drive_along(intent.course, plan, stage.vehicle)
-    return driven, verdict(stage, intent, motion, driven)
+    driven = drive_along(intent.course, plan, stage.vehicle, before)
+    said = verdict(stage, intent, played.motion, driven)
+    end = np.interp(intent.until, intent.course.station, intent.course.s)
+    late = said.contact >= 0 and driven.s[2 * said.contact] > end  # others run into it where it is in its lane again
+    return driven, said._replace(contact=-1) if late and np.isfinite(intent.until) else said
 
 
 def _count(stage: Stage) -> int:
@@ -100,8 +114,11 @@ def _among(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Pace:
 def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> bool:
     """Whether a plan keeps all units clear of others."""
     told = told_by_plan(intent.course, plan, stage.vehicle, 2 * _count(stage) - 1)
+    begin = int(np.searchsorted(plan.s, plan.s[0], "right")) - 1
     end = int(np.searchsorted(np.interp(plan.s, intent.course.s, intent.course.station), intent.until))
-    return first_contact(_roomy(told.box[: 2 * end : 2], intent.behind), others(stage, motion)[0][:end]) < 0
+    return (
+        first_contact(_roomy(told.box[2 * begin : 2 * end : 2], intent.behind), others(stage, motion)[0][begin:end]) < 0
+    )
 
 
 def _roomy(box: F64, behind: float) -> F64:

@@ -53,18 +53,17 @@ def on_ramp_merge(stage: Stage) -> None:
     low, right = middle(*side), 0.5 * (edges[-1] + edges[-2])
     drop = right - 0.5 * (2.0 * edges[-1] - width)
     speed = min(0.95 * limit, stage.top_speed)
-    for begin in np.linspace(beside + 40.0, e - 130.0, 9):
-        for share in (1.0, 0.75):
-            moved = blend(0.0, drop, float(begin), float(begin) + 130.0)
-            way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
-            cap = np.where(way.station < begin + 100.0, share * speed, speed)
-            cap = curve_cap(way, stage.threshold, 0.4, cap)
-            least, until = 0.6 * stage.start[1], float(begin) + 60.0
-            stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=until, behind=30.0, least=least))
+    for share in np.linspace(1.0, 0.5, 9):
+        moved = blend(0.0, drop, b, e)
+        way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
+        cap = curve_cap(way, stage.threshold, 0.4, np.where(way.station < b + 60.0, share * speed, speed))
+        least = 0.6 * stage.start[1]
+        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=0.5 * (b + e), behind=30.0, least=least))
     waits = course_along(chain, low, stage.surface)
     stage.ghost = Intent(waits, np.full(len(waits.s), speed))
     car = CAR_DRIVER._replace(engine=0.9)
     for begin in np.arange(beside + 10.0, e - 50.0, 12.0):
         moved = blend(0.0, drop, float(begin), float(begin) + 55.0)
         way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
-        stage.mistakes.append(Intent(way, np.full(len(way.s), speed), car, minds=False))
+        cap, until = np.full(len(way.s), speed), float(begin) + 50.0
+        stage.mistakes.append(Intent(way, cap, car, minds=False, until=until, behind=-1.0))

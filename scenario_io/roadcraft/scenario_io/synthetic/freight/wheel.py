@@ -41,6 +41,15 @@ class TruckDrive(NamedTuple):
     """(F, M), columns of ``motion_columns``."""
     s: F64
     """(F,) m along the course."""
+    course: Course
+    """The course that was meant."""
+    plan: Pace
+    """The pace that was meant."""
+
+    def until(self, step: int) -> TruckDrive:
+        """The drive up to a step of ``TICK_S``."""
+        k = 2 * step + 1
+        return self._replace(ego=self.ego[:k], joints=self.joints[:k], motion=self.motion[:k], s=self.s[:k])
 
 
 @lru_cache(maxsize=64)
@@ -58,36 +67,49 @@ def start_on(course: Course, s: float, speed: float, vehicle: Vehicle) -> tuple[
     return ego, joints_on(course, s, vehicle)[None]
 
 
-def drive_along(course: Course, plan: Pace, vehicle: Vehicle) -> TruckDrive:
-    """Drives a pace along a course."""
-    ego, joints = start_on(course, float(plan.s[0]), float(plan.speed[0]), vehicle)
-    motion, model = start_motion(vehicle, ego, joints), chain_model(vehicle)
-    gains, links = truck_gains(vehicle, TruckLqrConfig()), vehicle.joints
-    steps = len(plan.s)
+def plan_ahead(course: Course, plan: Pace, ego: F64, s: float, k: int) -> F64:
+    """States (31, 10) of the next 3 s, every ``TICK_S``, of who is at ``s`` along a course at step k of a pace: back to
+    the pace within some seconds. ego (10,): the first of them."""
+    at = k + np.arange(_AHEAD + 1)
+    beyond = np.maximum(at - (len(plan.s) - 1), 0) * TICK_S
+    wanted = np.interp(at, np.arange(len(plan.s)), plan.s) + plan.speed[-1] * beyond
+    late = s - wanted[0]
+    wanted += late - np.clip(late, -_MOST_M, _MOST_M) * (1.0 - np.exp(-np.arange(_AHEAD + 1) * TICK_S / _BACK_S))
+    states = np.zeros((_AHEAD + 1, EGO_SIZE))
+    states[:, :3] = poses_on(course, np.maximum.accumulate(wanted))
+    states[0] = ego
+    return states
+
+
+def drive_along(course: Course, plan: Pace, vehicle: Vehicle, before: TruckDrive | None = None) -> TruckDrive:
+    """Drives a pace along a course. before: a drive that it continues, step by step, from its last one."""
+    steps, model, gains = len(plan.s), chain_model(vehicle), truck_gains(vehicle, TruckLqrConfig())
+    if before is None:
+        first, (ego, joints) = 0, start_on(course, float(plan.s[0]), float(plan.speed[0]), vehicle)
+        motion = start_motion(vehicle, ego, joints)
+    else:
+        first = (len(before.s) - 1) // 2
+        ego, joints, motion = (np.ascontiguousarray(x[-1:]) for x in (before.ego, before.joints, before.motion))
     out = [np.empty((2 * steps - 1, a.shape[1])) for a in (ego, joints, motion)]
-    arcs, s, road, half = np.empty(2 * steps - 1), float(plan.s[0]), level_road(vehicle, 1), np.full(1, FRAME_S)
+    arcs, s, road, half = np.empty(2 * steps - 1), float(plan.s[first]), level_road(vehicle, 1), np.full(1, FRAME_S)
+    if before is not None:
+        for column, old in zip(out, (before.ego, before.joints, before.motion), strict=True):
+            column[: 2 * first] = old[:-1]
+        arcs[: 2 * first] = before.s[:-1]
     transfers = [k for k, name in enumerate(motion_columns(vehicle)) if name.startswith("load_transfer")]
-    knots, length, now = np.arange(_AHEAD + 1) * TICK_S, np.array([_AHEAD + 1], np.int64), np.zeros(1, np.int64)
-    times: I64 = np.round(knots * 1e6).astype(np.int64)[None]
-    back, count = np.exp(-knots / _BACK_S), np.arange(steps)
-    for k in range(steps):
-        s = _along(course, ego[0], s)
+    length, now, links = np.array([_AHEAD + 1], np.int64), np.zeros(1, np.int64), vehicle.joints
+    times: I64 = np.round(np.arange(_AHEAD + 1) * TICK_S * 1e6).astype(np.int64)[None]
+    for k in range(first, steps):
+        s = along(course, ego[0], s)
         for column, value in zip(out, (ego, joints, motion), strict=True):
             column[2 * k] = value[0]
         arcs[2 * k] = s
         if k == steps - 1:
             break
         if np.abs(motion[0, transfers]).max() > WRECKED or not np.isfinite(ego).all():
-            return _wrecked(out, arcs, 2 * k)
-        wanted = np.interp(k + np.arange(_AHEAD + 1), count, plan.s)
-        wanted[k + np.arange(_AHEAD + 1) > steps - 1] += plan.speed[-1] * (
-            knots[k + np.arange(_AHEAD + 1) > steps - 1] - (steps - 1 - k) * TICK_S
-        )
-        late = s - wanted[0]
-        wanted += late - np.clip(late, -_MOST_M, _MOST_M) * (1.0 - back)
-        states = np.zeros((1, _AHEAD + 1, EGO_SIZE))
-        states[0, :, :3] = poses_on(course, np.maximum.accumulate(wanted))
-        states[0, 0] = ego[0]
+            _wreck(out, arcs, 2 * k)
+            break
+        states = plan_ahead(course, plan, ego[0], s, k)[None]
         rates = np.ascontiguousarray(motion[:, : links + 1])
         controls = track_trucks(ego, joints, rates, now, (times, states, length), gains)
         road[0, 0], road[0, 1] = np.interp(s, course.s, course.grade), np.interp(s, course.s, course.bank)
@@ -98,19 +120,18 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle) -> TruckDrive:
                 for column, value in zip(out, (ego, joints, motion), strict=True):
                     column[2 * k + 1] = value[0]
                 arcs[2 * k + 1] = s + FRAME_S * ego[0, Ego.VX]
-    return TruckDrive(out[0], out[1], out[2], arcs)
+    return TruckDrive(out[0], out[1], out[2], arcs, course, plan)
 
 
-def _wrecked(out: list[F64], arcs: F64, k: int) -> TruckDrive:
-    """The drive of a truck that lies on its side from frame ``k`` on."""
+def _wreck(out: list[F64], arcs: F64, k: int) -> None:
+    """Lets a truck lie on its side from frame ``k`` on."""
     for column in out:
         column[k + 1 :] = column[k]
     out[0][k + 1 :, Ego.VX :] = 0.0
     arcs[k + 1 :] = arcs[k]
-    return TruckDrive(out[0], out[1], out[2], arcs)
 
 
-def _along(course: Course, ego: F64, s: float) -> float:
+def along(course: Course, ego: F64, s: float) -> float:
     """Place along the course of the rear axle, which was last at ``s``."""
     low = min(int(np.searchsorted(course.s, s - 2.0)), len(course.s) - 2)
     near = slice(low, low + 20)
@@ -119,3 +140,9 @@ def _along(course: Course, ego: F64, s: float) -> float:
     h = course.heading[i]
     along = (ego[0] - course.xy[i, 0]) * np.cos(h) + (ego[1] - course.xy[i, 1]) * np.sin(h)
     return float(course.s[i] + along)
+
+
+def nearest(course: Course, ego: F64) -> float:
+    """Place along a course of a rear axle anywhere beside it."""
+    gap = course.xy - ego[:2]
+    return along(course, ego, float(course.s[int(np.argmin((gap * gap).sum(1)))]))

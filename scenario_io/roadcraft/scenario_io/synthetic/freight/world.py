@@ -104,7 +104,7 @@ def make_freight_world(
         wrong = faults_of(played.verdict)
         if not wrong and not stage.event(played.motion):
             wrong = ["it did not happen"]
-        if not wrong and not botched(mistake(stage, played.motion)[1]):
+        if not wrong and not botched(mistake(stage, played)[1]):
             wrong = ["the mistake does no harm"]
         if wrong:
             why.append(", ".join(wrong))
@@ -124,7 +124,7 @@ def make_freight_world(
 def mistaken_drive(world: FreightWorld) -> tuple[F64, F64, DriveVerdict]:
     """Ego states (F, 10) and joints (F, J), global frame, of the driver who makes the situation's mistake, and what is
     said of it."""
-    driven, verdict = mistake(world.stage, world.played.motion)
+    driven, verdict = mistake(world.stage, world.played)
     return *placed(driven, world.patch, world.location in LEFT_HAND), verdict
 
 
