@@ -86,6 +86,15 @@ def first_contact(units: F64, others: F64) -> int:
     return int(step[hit].min()) if hit.any() else -1
 
 
+def from_behind(units: F64, others: F64) -> bool:
+    """Whether all that units (n, 5) touch (N, 5) comes from behind them: its center lies behind their rear ends."""
+    a, b = corners(units), corners(others[np.isfinite(others[:, 0])])
+    unit, other = np.nonzero(shapely.intersects(shapely.polygons(a)[:, None], shapely.polygons(b)[None]))
+    u, o = units[unit], others[np.isfinite(others[:, 0])][other]
+    along = (o[:, 0] - u[:, 0]) * np.cos(u[:, 2]) + (o[:, 1] - u[:, 1]) * np.sin(u[:, 2])
+    return bool((along < -0.45 * u[:, 3]).all())
+
+
 def _outside(area: shapely.Geometry, points: F64) -> float:
     shapely.prepare(area)
     out = points[~shapely.contains_xy(area, points[:, 0], points[:, 1])]

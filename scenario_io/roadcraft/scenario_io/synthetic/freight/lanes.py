@@ -97,7 +97,7 @@ def lane_change_dense(stage: Stage) -> None:
         begin, run = start + float(wait) * speed, 4.0 * speed
         way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
         cap = np.full(len(way.s), speed)
-        stage.mistakes.append(Intent(way, cap, CAR_DRIVER, minds=False, until=begin + 0.9 * run, behind=-1.0))
+        stage.mistakes.append(Intent(way, cap, CAR_DRIVER, minds=False, until=begin + 0.6 * run, behind=-1.0))
 
 
 def _hole(stage: Stage, closing: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.scenario_io.synthetic.freight.course import recentered
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, first_contact, judge
+from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, first_contact, from_behind, judge
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
 from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
@@ -98,7 +98,11 @@ def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
     said = verdict(stage, intent, played.motion, driven)
     end = np.interp(intent.until, intent.course.station, intent.course.s)
     late = said.contact >= 0 and driven.s[2 * said.contact] > end  # others run into it where it is in its lane again
-    return driven, said._replace(contact=-1) if late and np.isfinite(intent.until) else said
+    harmless = late and np.isfinite(intent.until)
+    if said.contact >= 0 and not harmless:
+        now = told_by_drive(driven, stage.vehicle, len(driven.ego)).box[2 * said.contact]
+        harmless = from_behind(now, others(stage, played.motion)[0][said.contact])
+    return driven, said._replace(contact=-1) if harmless else said
 
 
 def _count(stage: Stage) -> int:
