@@ -19,12 +19,20 @@ from roadcraft.core.rollout import ObservationBatch, Rollout
 from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
 from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.area_checks import patch_around
 from roadcraft.planners.trajectory_scoring.forecast import drift
+from roadcraft.planners.trajectory_scoring.paths import interpolate, make_path
 from roadcraft.planners.trajectory_scoring.scorer import COLLISION_STEP, DRIVABLE, NO_COLLISION, SCORE_COLUMNS, Rules
 from roadcraft.planners.trajectory_scoring.traffic import observe as observe_traffic
-from roadcraft.planners.trajectory_scoring.units import score_trailers, trailers_of
+from roadcraft.planners.trajectory_scoring.units import (
+    first_touched,
+    ignore_touched,
+    score_trailers,
+    swept_ahead,
+    trailers_of,
+)
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
 
@@ -117,6 +125,42 @@ def seen(s: Scenario, vehicle: Vehicle = TRUCK, joints: Any = (0.0,)) -> Observa
     """An observation at the first iteration, the ego 60 m long on its way."""
     obs = observe([s], 0, vehicle=vehicle)
     return replace(obs, joints=np.array([joints], float)[:, : vehicle.joints])
+
+
+def test_pdm_slows_down_for_what_the_trailer_would_touch_as_for_a_lead() -> None:
+    """It needs no emergency brake: the truck comes to rest short of the place."""
+    rollout = drive(scenario(inside(70.0, 3.0)), TRUCK, "pdm_closed")
+    assert not rollout.channels[rollout.channel_names.index("emergency_brake")].any()
+    assert rollout.drive.ego[-1, 3] < 0.6
+    assert rollout.drive.ego[20:, 5].min() > -2.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_a_trailer_first_touches_things_is_what_the_slow_twin_finds(seed: int) -> None:
+    rng, s = np.random.default_rng(seed), scenario(inside(70.0, 3.0))
+    obs = seen(s, TRUCK, rng.uniform(-0.3, 0.3, 1))
+    trailers = trailers_of(obs, 0)
+    assert trailers is not None
+    line = np.concatenate([s.map.lanes.centerlines[k][int(k > 0) :] for k in range(3)])
+    path = make_path(line, headings(line))
+    swept = swept_ahead(path, 45.0, 60.0, trailers)
+    poses = np.array([interpolate(path, arc) for arc in swept.arc])
+    bent = pull_joints(poses[None], trailers.joints, chain_of(TRUCK))[0]
+    units = unit_boxes(poses, bent, chain_of(TRUCK))[:, 1]
+    n = 40
+    box = np.column_stack([rng.uniform(-30, 30, (n, 2)) + ORIGIN, rng.uniform(0, 3, n), np.full((n, 2), 1.0)])
+    known, kind = np.arange(1, n + 1, dtype=np.uint64), np.zeros(n, np.uint8)
+    velocity = rng.uniform(0.0, 3.0, (n, 1)) * np.stack([np.cos(box[:, 2]), np.sin(box[:, 2])], 1)
+    ego, limits = np.array([*obs.ego[0, :3], 5.0, 2.0]), np.full(4, 99)
+    traffic = observe_traffic(ego, 90.0, limits, known, kind, box, velocity, known[:0])
+    ignore_touched(traffic, trailers)
+    out = np.empty(n)
+    first_touched(swept, traffic, 1.4, out)
+    for j, row in enumerate(traffic.row):
+        moved = box[row] + [*(1.4 * velocity[row]), 0.0, 0.0, 0.0]
+        arcs = [arc for arc, unit in zip(swept.arc, units, strict=True) if overlap(unit, moved)]
+        assert out[j] == (min(arcs, default=np.inf) if not traffic.ignored[j] else np.inf)
+    assert 0 < np.isfinite(out).sum() < n
 
 
 def test_an_ego_of_one_unit_has_no_trailers() -> None:

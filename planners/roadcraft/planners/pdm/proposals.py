@@ -20,6 +20,7 @@ from roadcraft.planners.trajectory_scoring.corridor import Strip, ring_in_strip,
 from roadcraft.planners.trajectory_scoring.paths import CHUNK, ArcPath, pose_on, project, segment_from
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, box_distance, box_ring_distance
 from roadcraft.planners.trajectory_scoring.tree_order import tree_order
+from roadcraft.planners.trajectory_scoring.units import STATION_M, Swept, first_touched
 
 REFRESH = 2  # steps between two looks at what is ahead, and between two states of the forecast
 _EXPONENT = 10
@@ -48,11 +49,13 @@ class Reds(NamedTuple):
 
 
 class PathAhead(NamedTuple):
-    """A path, its first row in ``Reds.marks``, and the arc lengths between which traffic is looked for."""
+    """A path, its first row in ``Reds.marks``, the arc lengths between which traffic is looked for, and what the ego's
+    trailers sweep along it."""
 
     path: ArcPath
     begin: int
     reach: tuple[float, float]
+    swept: Swept
 
 
 class Proposals(NamedTuple):
@@ -67,7 +70,8 @@ class Proposals(NamedTuple):
 class Found(NamedTuple):
     """What touches the strip: objects, red_rows their rows in ``Traffic`` and ``Reds``; object_arcs (M,), red_arcs (K,)
     arc lengths of the centers of all. clear_s (M,): an object does not touch it before then; stands (M,): it does
-    whenever; near (M,): where on the path it was last found, which saves time."""
+    whenever; near (M,): where on the path it was last found, which saves time. swept_arc (M,): where a trailer would
+    touch it (see ``first_touched``), (0,) for an ego without."""
 
     objects: I64
     object_arcs: F64
@@ -76,6 +80,7 @@ class Found(NamedTuple):
     clear_s: F64
     stands: Mask
     near: I64
+    swept_arc: F64
 
 
 @small_njit
@@ -255,6 +260,10 @@ def _look_ahead(
             box[0], box[1] = made.pose[q, t - 1, 0] + vehicle_box[0] * c, made.pose[q, t - 1, 1] + vehicle_box[0] * s
             box[2], box[3], box[4], box[5] = c, s, vehicle_box[1], vehicle_box[2]
             nearest, gap, red, tied = _nearest_ahead(box, progress, time_s, traffic, reds, found, counts)
+        for j in range(len(found.swept_arc)):
+            far = max(found.swept_arc[j] - STATION_M - progress, 0.0)  # it may be touched from the station before on
+            if found.swept_arc[j] > progress and far < gap:
+                nearest, gap, red, tied = j, far, False, False
         if nearest < 0:
             arc, half = watch[2], 0.5 * vehicle_box[1]
         else:
@@ -315,6 +324,7 @@ def unroll(
         np.empty(count),
         np.zeros(count, np.bool_),
         np.full(count, strip.first),
+        np.empty(count if len(ahead.swept.arc) else 0),
     )
     beside_the_way(strip, traffic, steps[1] * driver.dt, found.clear_s)
     scratch, segment = (np.empty((MAX_VERTICES, 2)), np.empty((4, 2))), np.zeros(len(targets), np.int64)
@@ -323,6 +333,7 @@ def unroll(
         if t % REFRESH == 0:
             time_s = t // REFRESH * REFRESH * driver.dt
             seen = in_the_way(strip, path, traffic, time_s, found, scratch)
+            first_touched(ahead.swept, traffic, time_s, found.swept_arc)
             watch = (seen, red_count, path.arc[-1])
             _look_ahead(made, t, time_s, vehicle_box, traffic, reds, found, watch)
         _drive_on(path, targets, driver, t, made, segment)

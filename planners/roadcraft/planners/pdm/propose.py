@@ -27,7 +27,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
 )
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 from roadcraft.planners.trajectory_scoring.traffic import box_within_ring, observe
-from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, score_trailers
+from roadcraft.planners.trajectory_scoring.units import Swept, Trailers, ignore_touched, score_trailers, swept_ahead
 
 _RED = int(LightState.RED)
 
@@ -126,7 +126,10 @@ def step(
         for q in range(each):
             own.progress[q, 0], own.speed[q, 0] = start, ego[3]
             own.pose[q, 0, 0], own.pose[q, 0, 1], own.pose[q, 0, 2] = x, y, heading
-        ahead = PathAhead(path, route.path_at[k], (start, start + reach_m))
+        swept = Swept(np.empty(0), np.empty((0, 0, 6)))
+        if trailers is not None:
+            swept = swept_ahead(path, start, reach_m, trailers)
+        ahead = PathAhead(path, route.path_at[k], (start, start + reach_m), swept)
         unroll(ahead, targets, setup.driver, vb, traffic, reds, (np.int64(1), setup.proposal_steps), own)
 
     driven, facing = simulate_proposals(ego, made.pose, setup.proposal_steps + 1, setup.motion, setup.gains)
@@ -147,7 +150,11 @@ def step(
 
     # the best proposal is driven on to the end of the plan
     k, q, start = best // each, best % each, made.progress[best, 0]
-    ahead = PathAhead(_path(route, k), route.path_at[k], (start, start + reach_m))
+    path = _path(route, k)
+    swept = Swept(np.empty(0), np.empty((0, 0, 6)))
+    if trailers is not None:
+        swept = swept_ahead(path, start, reach_m, trailers)
+    ahead = PathAhead(path, route.path_at[k], (start, start + reach_m), swept)
     later = (setup.proposal_steps + 1, setup.plan_steps)
     unroll(ahead, targets[q : q + 1], setup.driver, vb, traffic, reds, later, _rows(made, best, best + 1))
     for i in range(steps):

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.boxes import overlap
+from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, pull_joints, unit_boxes
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, MapArrays
+from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
     DRIVABLE,
@@ -31,6 +32,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
 )
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
+STATION_M = 2.0  # distance of places on a path for which trailers are placed
 _SIDE_M = 2.0  # distance of points along a side that are looked for on the road, at most
 _MOST = 32
 
@@ -57,6 +59,55 @@ def trailers_of(obs: ObservationBatch, b: int, slack_m: float = 0.0) -> Trailers
     boxes = np.array([(u.axle_to_center_m, u.length_m, u.width_m) for u in vehicle.units[1:]])
     now = unit_boxes(np.array(obs.ego[b : b + 1]), joints, chain)[0, 1:].copy()
     return Trailers(joints, chain, boxes, now, obs.maps[b].index.drivable.arrays, slack_m)
+
+
+class Swept(NamedTuple):
+    """What the trailers sweep along a path: arc (S,) m of unit 0, and boxes (S, J, 6) x, y, cos, sin, length, width of
+    the trailers when it is there; S = 0 for an ego without."""
+
+    arc: F64
+    boxes: F64
+
+
+@njit(cache=True, nogil=True)
+def swept_ahead(path: ArcPath, start: float, reach_m: float, trailers: Trailers) -> Swept:
+    """What they sweep from the arc length ``start`` on, where the joints are those of now."""
+    count, chain = int(reach_m / STATION_M) + 1, trailers.chain
+    arc, poses = start + STATION_M * np.arange(count), np.empty((1, count, 3))
+    for k in range(count):
+        poses[0, k, 0], poses[0, k, 1], poses[0, k, 2] = interpolate(path, arc[k])
+    bent, units = pull_joints(poses, trailers.joints, chain), np.empty((len(chain.hitch), 3))
+    boxes = np.empty((count, len(trailers.boxes), 6))
+    for k in range(count):
+        place_units(poses[0, k], bent[0, k], chain, units)
+        for u in range(len(trailers.boxes)):
+            b, c, s = trailers.boxes[u], math.cos(units[u + 1, 2]), math.sin(units[u + 1, 2])
+            boxes[k, u, 0], boxes[k, u, 1] = units[u + 1, 0] + b[0] * c, units[u + 1, 1] + b[0] * s
+            boxes[k, u, 2], boxes[k, u, 3], boxes[k, u, 4], boxes[k, u, 5] = c, s, b[1], b[2]
+    return Swept(arc, boxes)
+
+
+@njit(cache=True, nogil=True)
+def first_touched(swept: Swept, traffic: Traffic, time_s: float, out: F64) -> None:
+    """Arc lengths out (M,) of unit 0 at which a trailer first touches each object, where that is at ``time_s``;
+    infinite where none does or the object is ignored."""
+    for j in range(len(out)):
+        out[j] = math.inf
+        if traffic.ignored[j]:
+            continue
+        b = traffic.box[j]
+        x, y = b[0] + time_s * traffic.moved[j, 0], b[1] + time_s * traffic.moved[j, 1]
+        for k in range(len(swept.arc)):
+            for u in range(swept.boxes.shape[1]):
+                own = swept.boxes[k, u]
+                dx, dy, reach = x - own[0], y - own[1], traffic.radius[j] + 0.5 * (own[4] + own[5])
+                if out[j] < math.inf or dx * dx + dy * dy > reach * reach:
+                    continue
+                shape = (own[2], own[3], own[4], own[5])
+                if separation(dx, dy, shape, (b[2], b[3], b[4], b[5])) <= 0.0:
+                    out[j] = swept.arc[k]
+            if out[j] < math.inf:
+                break
 
 
 @njit(cache=True, nogil=True)
