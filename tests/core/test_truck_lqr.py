@@ -106,13 +106,45 @@ def test_acceleration_keeps_to_jerk_and_brakes() -> None:
 
     stop = plan.copy()
     stop[0, :, 0] = 0.0
-    assert asked(run.ego, stop) == pytest.approx(-0.5), "5 m/s3 in an emergency"
+    ahead = vehicle.brakes.dead_s + vehicle.brakes.lag_s  # by which what is asked runs ahead
+    assert asked(run.ego, stop) == pytest.approx(-5.0 * (DT + ahead)), "5 m/s3 in an emergency"
     braking = run.ego.copy()
     braking[0, 5] = -4.4
     assert asked(braking, stop) == pytest.approx(-4.5), "what loaded brakes can"
     slower = plan.copy()
-    slower[0, :, 0] *= 0.97
-    assert asked(run.ego, slower) == pytest.approx(-0.1), "1 m/s3 else"
+    slower[0, :, 0] *= 0.955
+    assert asked(run.ego, slower) == pytest.approx(-1.0 * (DT + ahead)), "1 m/s3 else"
+
+
+def test_full_braking_is_there_within_a_second_and_a_half() -> None:
+    vehicle = load_vehicle("us_sleeper_53", load="loaded")
+    run, plan, time = straight_run(vehicle, np.array([25.0]), 0.0), np.zeros((1, 61, 10)), np.arange(61) * DT
+    speed = np.maximum(25.0 - 4.5 * time, 0.0)
+    s, now = np.concatenate([[0.0], np.cumsum(0.5 * (speed[1:] + speed[:-1]) * DT)]), 0
+    braked = []
+    for now in range(30):
+        at = np.minimum(now + np.arange(31), 60)
+        plan = np.zeros((1, 31, 10))
+        plan[0, :, 0], plan[0, :, 3] = s[at], speed[at]
+        run.follow(plan)
+        braked.append(run.ego[0, 5])
+    assert braked[14] < -4.0
+    assert min(braked) > -4.6
+    assert run.ego[0, 0] < s[30] + 12.0
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 1.0, 3.0])
+def test_a_truck_stops_and_reverses_whatever_the_pause(pause_s: float) -> None:
+    vehicle = load_vehicle("eu_4x2_13m6", load="loaded")
+    run = straight_run(vehicle, np.array([1.5]), 0.0)
+    wanted = [np.interp(k * DT, [0.0, 3.0, 3.0 + pause_s, 5.0 + pause_s], [1.5, 0.0, 0.0, -1.0]) for k in range(160)]
+    for k in range(130):
+        speed = np.array(wanted[k : k + 31])
+        plan = np.zeros((1, 31, 10))
+        plan[0, :, 0] = run.ego[0, 0] + np.concatenate([[0.0], np.cumsum(0.5 * (speed[1:] + speed[:-1]) * DT)])
+        plan[0, :, 3] = speed
+        run.follow(plan)
+    assert run.ego[0, 3] == pytest.approx(-1.0, abs=0.15)
 
 
 def test_rows_do_not_depend_on_each_other_and_mirror() -> None:

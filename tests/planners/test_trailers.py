@@ -44,9 +44,9 @@ CHAIN = SimulationConfig(vehicle_model=PluginRef("kinematic_chain"))
 RADIUS, STRAIGHT = 20.0, 60.0
 
 
-def turn(kerb: bool = False) -> MapData:
+def turn(curb: bool = False) -> MapData:
     """60 m to the turn's begin at ORIGIN, a quarter turn to the left of 20 m radius, 100 m. All around it is drivable,
-    with a ``kerb`` only the lanes."""
+    with a ``curb`` only the lanes."""
     angle = np.linspace(0.0, 0.5 * np.pi, 60)[1:]
     arc = RADIUS * np.stack([np.sin(angle), 1.0 - np.cos(angle)], 1)
     before = np.stack([np.arange(-STRAIGHT, 0.5, 1.0), np.zeros(61)], 1)
@@ -63,11 +63,11 @@ def turn(kerb: bool = False) -> MapData:
     ]
     low, high = (np.array(ORIGIN) + offset for offset in (-200.0, 200.0))
     far = (tuple(high), tuple(high + 1.0))
-    ring = rectangle(*(far if kerb else (tuple(low), tuple(high))))
+    ring = rectangle(*(far if curb else (tuple(low), tuple(high))))
     return sketch_map(lanes, [(500, AreaKind.GENERIC_DRIVABLE, 0, ring)])
 
 
-def scenario(box: Any, kind: ObjectKind = ObjectKind.VEHICLE, kerb: bool = False) -> Scenario:
+def scenario(box: Any, kind: ObjectKind = ObjectKind.VEHICLE, curb: bool = False) -> Scenario:
     """20 s in which the ego comes up to the turn at 6 m/s and one thing (5,), relative to ORIGIN, stands."""
     frames = 461
     ego = np.zeros((frames, EGO_SIZE))
@@ -77,7 +77,7 @@ def scenario(box: Any, kind: ObjectKind = ObjectKind.VEHICLE, kerb: bool = False
     lights = replace(
         drive.lights, offsets=0 * drive.lights.offsets, lane=drive.lights.lane[:0], state=drive.lights.state[:0]
     )
-    return Scenario("0" * 16, "unknown", (), "", replace(drive, lights=lights), turn(kerb), 60, 360, 2)
+    return Scenario("0" * 16, "unknown", (), "", replace(drive, lights=lights), turn(curb), 60, 360, 2)
 
 
 def inside(angle_deg: float, inward_m: float) -> list[float]:
@@ -187,9 +187,9 @@ def sides(box: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("vehicle", [TRUCK, load_vehicle("us_twins_28")])
 def test_scores_of_trailers_are_those_of_the_slow_twin(vehicle: Vehicle) -> None:
-    """Standing things and a kerb around trailers on random ways, by polygons."""
+    """Standing things and a curb around trailers on random ways, by polygons."""
     rng, low, off = np.random.default_rng(4), 0, 0
-    s = scenario(inside(70.0, 3.0), kerb=True)
+    s = scenario(inside(70.0, 3.0), curb=True)
     road = shapely.union_all([shapely.Polygon(s.map.lanes.polygons[k][0]) for k in range(3)]).buffer(1e-9)
     for _ in range(8):
         joints = rng.uniform(-0.2, 0.2, vehicle.joints)

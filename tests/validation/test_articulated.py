@@ -19,9 +19,10 @@ from roadcraft.core.random import scenario_key
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.core.vehicle_state import VehicleState
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
-from roadcraft.validation.simulation.joints import first_joints, normals
+from roadcraft.validation.simulation.joints import Sensing, first_joints, normals
 
 TRACTOR = RigidUnit(5.4, 1.2, 2.44, 3.0, 4.5, hitch_m=0.3, kind="tractor")
 VAN = RigidUnit(13.4, 2.7, 2.59, 4.1, 12.5, kind="semitrailer")
@@ -97,8 +98,11 @@ def test_every_controller_pulls_the_trailer(controller: str) -> None:
 
 def test_joints_begin_as_logged_or_as_the_path_left_them() -> None:
     s = made_up_scenario()
-    logged = replace(s, drive=replace(s.drive, joints=np.full((len(s.drive), 1), -0.2)))
+    logged = replace(s, drive=replace(s.drive, vehicle="truck", joints=np.full((len(s.drive), 1), -0.2)))
     np.testing.assert_array_equal(first_joints(logged, TRUCK), [-0.2])
+    assert first_joints(logged, LONGER)[0] == pytest.approx(0.0, abs=1e-9), "of another vehicle"
+    stiff = replace(TRUCK, units=(TRACTOR, replace(VAN, joint_limit_rad=0.1)))
+    np.testing.assert_array_equal(first_joints(logged, stiff), [-0.1])
     np.testing.assert_array_equal(first_joints(logged, ALONE), [])
     turned, n = s.drive.ego.copy(), s.first + 1
     angle = np.linspace(-1.2, 0.0, n)  # the log's past on a circle of 30 m
@@ -190,3 +194,20 @@ def test_a_log_without_a_past_is_continued_backwards_along_its_lane() -> None:
 
 def no_lanes(s):
     return Ragged.build([np.zeros(0, np.int64)] * len(s.map.lanes))
+
+
+def test_the_tracker_of_another_vehicle_is_shown_its_own_rates() -> None:
+    """The state of a truck with one joint, known for one without, and with joints that are not measured."""
+    columns = ("joint_rate_1", "steering_rate", "drive")
+    ego = np.zeros((1, 10))
+    ego[0, 3], ego[0, 8] = 10.0, 0.1
+    state = VehicleState(ego, np.array([[-0.1]]), np.array([[0.7, 0.05, 1.0]]))
+    exact = Sensing(TRUCK).state(TRUCK, columns, state, state.joints)
+    assert exact is state
+    alone = Sensing(ALONE).state(TRUCK, columns, state, np.zeros((1, 0)))
+    np.testing.assert_array_equal(alone.motion, [[0.05]])
+    guessed = Sensing(TRUCK, measured=False).state(TRUCK, columns, state, np.array([[-0.2]]))
+    rolling = (0.3 * 0.1 * np.cos(-0.2) - 10.0 * np.sin(-0.2)) / 12.5 - 0.1
+    np.testing.assert_allclose(guessed.motion, [[rolling, 0.05]])
+    kinematic = Sensing(ALONE).state(TRUCK, (), state._replace(motion=np.zeros((1, 0))), np.zeros((1, 0)))
+    assert kinematic.motion.shape == (1, 0)

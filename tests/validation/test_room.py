@@ -45,7 +45,7 @@ def test_a_trailer_within_an_object_or_off_the_road_has_none() -> None:
     token = f"{int(s.drive.tracks.id[s.drive.objects.track[rows.start]]):016x}"
     assert no_room(behind, TRUCK) == f"unit 1 would begin within object {token}"
     assert no_room(behind, load_vehicle("pacifica")) == ""
-    bent = replace(s, drive=replace(s.drive, joints=np.full((len(s.drive), 1), 1.2)))
+    bent = replace(s, drive=replace(s.drive, vehicle="us_sleeper_53", joints=np.full((len(s.drive), 1), 1.2)))
     assert no_room(bent, TRUCK).startswith("unit 1 would begin ")
     assert no_room(bent, TRUCK).endswith(" m off the drivable area")
 
@@ -117,3 +117,10 @@ def test_a_log_whose_vehicle_the_model_cannot_move_is_refused_at_once(mixed_stor
         preflight(loaded(words(mixed_store, "vehicle=log")))
     with pytest.raises(ConfigError, match="vehicle 'pacifica' gives no "):
         preflight(loaded(words(mixed_store, "vehicle=log", "simulation.vehicle_model=dynamic_chain")))
+
+
+def test_a_believed_vehicle_must_be_one_and_have_no_more_units(small_store) -> None:
+    with pytest.raises(ConfigError, match=r"planner_vehicle .*must name a vehicle or a file: log is for vehicle alone"):
+        loaded(words(small_store, "planner.vehicle=log"))
+    with pytest.raises(ConfigError, match="'us_sleeper_53' has 2 units, but the vehicle that is driven"):
+        preflight(loaded(words(small_store, "planner.vehicle=us_sleeper_53")))

@@ -64,7 +64,7 @@ ON_LANES = frozenset(range(PlaceKind.RAIL_CROSSING + 1)) | {PlaceKind.WIND}
 _RANGES: dict[PlaceKind, tuple[tuple[float, float] | None, tuple[float, float] | None]] = {
     PlaceKind.GRADE: ((-1.0, 1.0), (-1.0, 1.0)),
     PlaceKind.BANK: ((-1.0, 1.0), (-1.0, 1.0)),
-    PlaceKind.FRICTION: ((0.0, 2.0), (0.0, 2.0)),
+    PlaceKind.FRICTION: ((0.01, 2.0), (0.01, 2.0)),
     PlaceKind.CLEARANCE: ((0.0, 100.0), (1.0, 1e9)),
     PlaceKind.GROSS_LIMIT: ((0.0, 1e7), None),
     PlaceKind.AXLE_LIMIT: ((0.0, 1e7), (0.0, 1e7)),

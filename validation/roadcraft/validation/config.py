@@ -207,5 +207,10 @@ class ScoreConfig:
         check(
             self,
             ("metrics", not twice, f"must name each metric once, {twice!r} is there twice"),
+            (
+                "planner_vehicle",
+                self.planner_vehicle is None or not self.planner_vehicle.of_log,
+                "must name a vehicle or a file: log is for vehicle alone",
+            ),
             ("score", self.score == "nuplan" or "open_loop" not in self.suite.modes, "freight needs closed loop"),
         )

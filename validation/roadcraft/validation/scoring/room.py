@@ -55,7 +55,10 @@ def with_room(
         except Exception:
             kept.append(item)
             continue
-        vehicle = config.vehicle.read(s.drive)
+        try:
+            vehicle = config.vehicle.read(s.drive)
+        except ConfigError as e:
+            raise ConfigError(f"log {item.row.log}, scenario {item.row.token}: {e}") from e
         if vehicle not in fit:
             refuse_vehicle(vehicle, config, controller)
             fit.add(vehicle)
@@ -80,3 +83,9 @@ def refuse_vehicle(vehicle: Vehicle, config: ScoreConfig, controller: Controller
             "simulation.vehicle_model, as dynamic_chain with simulation.tracker=truck_lqr"
         )
     controller.columns(vehicle)
+    believed = config.planner_vehicle.read() if config.planner_vehicle else vehicle
+    if believed.joints > vehicle.joints:
+        raise ConfigError(
+            f"planner_vehicle {believed.name!r} has {len(believed.units)} units, but the vehicle that is driven, "
+            f"{vehicle.name!r}, has {len(vehicle.units)}"
+        )

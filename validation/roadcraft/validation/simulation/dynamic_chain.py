@@ -20,6 +20,9 @@ from roadcraft.core.vehicle_state import RoadState, VehicleState, level_road
 from roadcraft.validation.config import DynamicChainConfig
 from roadcraft.validation.simulation.joints import bounded
 
+LEAST_FRICTION = 0.01
+"""Friction below which no road is taken to be: forces over it must stay finite."""
+
 
 class DynamicChainModel(VehicleModel):
     """Steering, engine and brakes that lag, tires that slip on a friction circle, trailers, roll and hot brakes. It
@@ -44,7 +47,7 @@ class DynamicChainModel(VehicleModel):
     def advance(self, now: VehicleState, controls: F64, dt_s: F64, road: RoadState, vehicle: Vehicle) -> VehicleState:
         under = np.empty((len(now.ego), 5 + len(vehicle.units)))
         under[:, 0], under[:, 1], under[:, 2:4] = road.grade, road.bank, road.wind_mps
-        under[:, 4:] = road.friction[:, None]
+        under[:, 4:] = np.maximum(road.friction, LEAST_FRICTION)[:, None]
         ego, joints, motion = map(np.ascontiguousarray, now)
         after = advance_dynamic(ego, joints, motion, np.ascontiguousarray(controls), dt_s, under, _chain(vehicle))
         return VehicleState(after[0], bounded(after[1], vehicle), after[2])

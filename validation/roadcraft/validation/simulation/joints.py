@@ -10,10 +10,10 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, U64
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.driving.motion.chain import chain_of, pull_joints
+from roadcraft.core.driving.motion.chain import chain_of, pull_joints, rolling_rates
 from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.vehicle_state import VehicleState
 
@@ -35,6 +35,16 @@ def pulled_joints(before: F64, after: F64, joints: F64, vehicle: Vehicle, steps:
     return pull_joints(poses, np.ascontiguousarray(joints), chain_of(vehicle), steps)[:, -1]
 
 
+def rolling_joint_rates(ego: F64, joints: F64, vehicle: Vehicle) -> F64:
+    """Joint rates (B, J) in rad/s of a vehicle whose axles do not slip sideways."""
+    out, chain, rates = np.zeros_like(joints), chain_of(vehicle), np.empty(3 + joints.shape[1])
+    for b in range(len(ego)):
+        state = np.concatenate([ego[b, : Ego.VX], joints[b]])
+        rolling_rates(state, ego[b, Ego.VX], ego[b, Ego.YAW_RATE], chain, rates)
+        out[b] = rates[3:]
+    return out
+
+
 def bounded(joints: F64, vehicle: Vehicle) -> F64:
     """Joint angles (B, J) within the limits of the joints, where units touch each other."""
     limit = np.array([u.joint_limit_rad for u in vehicle.units[1:]])
@@ -42,12 +52,12 @@ def bounded(joints: F64, vehicle: Vehicle) -> F64:
 
 
 def first_joints(s: Scenario, vehicle: Vehicle) -> F64:
-    """Joint angles (J,) at a scenario's first iteration: those of the log where it has them, else those that the path
-    driven so far has left, which is continued backwards along the lane, and straight on where there is none."""
+    """Joint angles (J,) at a scenario's first iteration: those of the log where it drove this vehicle, else those that
+    the path driven so far has left, which is continued backwards along the lane, straight on where there is none."""
     if not vehicle.joints:
         return np.zeros(0)
-    if s.drive.joints.shape[1] == vehicle.joints:
-        return np.array(s.drive.joints[s.first])
+    if s.drive.vehicle == vehicle.name and s.drive.joints.shape[1] == vehicle.joints:
+        return np.asarray(bounded(s.drive.joints[s.first], vehicle), np.float64)
     return path_joints(s, vehicle)
 
 
@@ -158,6 +168,18 @@ class Sensing:
             known = VehicleState(before, seen, np.zeros((len(before), 0)))
             return pulled(known, state.ego, self.believed).joints
         return self._noisy(state.joints, keys, step)
+
+    def state(self, vehicle: Vehicle, columns: Sequence[str], state: VehicleState, joints: F64) -> VehicleState:
+        """The state (R) as planner and tracker know it, who know the angles ``joints`` (R, J') of the believed vehicle;
+        columns: those of ``state.motion``. Where they do not know the joints as they are, nor do they know their rates:
+        those of axles that do not slip take their place. The steering is known."""
+        if self.is_exact(vehicle):
+            return state
+        motion = np.zeros((len(joints), 0))
+        if "steering_rate" in columns:
+            steering = state.motion[:, list(columns).index("steering_rate")]
+            motion = np.column_stack([rolling_joint_rates(state.ego, joints, self.believed), steering])
+        return VehicleState(state.ego, joints, motion)
 
     def _noisy(self, joints: F64, keys: U64, step: int) -> F64:
         known = joints[:, : self.believed.joints]

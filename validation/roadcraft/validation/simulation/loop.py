@@ -273,7 +273,7 @@ class _Run:
             obs.time_us,
             log.time_us[i + 1],
             state,
-            state._replace(joints=obs.joints),
+            self.log.sensing.state(self.vehicle, self.log.columns, state, obs.joints),
             self.log.road(rows, i),
             log.expert[i + 1],
             plan.time_us,

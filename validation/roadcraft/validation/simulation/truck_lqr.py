@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.motion.chain import chain_of, rolling_rates
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.interfaces import Tracker
-from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.vehicle_state import VehicleState
 from roadcraft.validation.config import TruckLqrConfig
+from roadcraft.validation.simulation.joints import rolling_joint_rates
 
 
 class TruckLqr(Tracker):
@@ -33,11 +32,8 @@ class TruckLqr(Tracker):
         if now.motion.shape[1] > links:
             rates = np.ascontiguousarray(now.motion[:, : links + 1])
         else:
-            rates, chain, out = np.zeros((len(now.ego), links + 1)), chain_of(vehicle), np.empty(3 + links)
-            for b, ego in enumerate(now.ego):
-                state = np.concatenate([ego[: Ego.VX], now.joints[b]])
-                rolling_rates(state, ego[Ego.VX], ego[Ego.YAW_RATE], chain, out)
-                rates[b, :links] = out[3:]
+            rates = np.zeros((len(now.ego), links + 1))
+            rates[:, :links] = rolling_joint_rates(now.ego, now.joints, vehicle)
         ego, joints = np.ascontiguousarray(now.ego), np.ascontiguousarray(now.joints)
         plan = (plan_time_us, np.ascontiguousarray(plan_states), length)
         controls: F64 = track_trucks(ego, joints, rates, time_us, plan, truck_gains(vehicle, self.config))

@@ -27,6 +27,8 @@ LEAST_STEP_S = 0.05
 """Steps shorter than this shorten the dead time of the brakes."""
 RELEASED_MPS2 = 0.05
 """Force of brakes over mass below which they count as released."""
+REVERSING_MPS2 = 1.0
+"""Commands up to this backward release the brakes of a standing vehicle; chosen, no source claims it."""
 _STANDING_MPS = 1e-6
 _LEAST_SPEED_MPS = 1.0  # below, full power would be more force than any tire carries
 
@@ -138,13 +140,14 @@ def demand(command, speed, slope, released, drive):  # type: ignore[no-untyped-d
     engine and of the brakes, and whether the vehicle is to stand.
 
     slope: sine of the grade, uphill positive; released: whether the brakes are. A standing vehicle drives backward
-    where the command is negative and the brakes are released; it stands, whatever the grade, where the command is 0.
+    where the command is negative and the brakes are released; a command down to -``REVERSING_MPS2`` releases them, a
+    stronger one keeps braking. It stands, whatever the grade, where the command is 0.
     """
     standing = abs(speed) < _STANDING_MPS
     way = 1.0
     if (speed < 0.0 and not standing) or (standing and command < 0.0 and released):
         way = -1.0
-    if standing and command == 0.0:
+    if standing and (command == 0.0 or (-REVERSING_MPS2 <= command < 0.0 and not released)):
         return way, 0.0, 0.0, True
     asked = (drive.inertia * way * command + _resistance(abs(speed), way * slope, drive)) / drive.mass
     if standing and way * command <= 0.0:

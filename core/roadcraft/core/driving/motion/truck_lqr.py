@@ -17,6 +17,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import unwrap, wrap
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, pull_on
+from roadcraft.core.driving.motion.drivetrain import REVERSING_MPS2
 from roadcraft.core.driving.motion.linear_single_track import linear_single_track
 from roadcraft.core.driving.motion.lqr import (
     NUPLAN,
@@ -65,6 +66,8 @@ class TruckGains(NamedTuple):
     """Largest steering angle, rad."""
     brake: float
     """Deceleration of full braking, m/s2; infinite where it is not known."""
+    lags: tuple[float, float]
+    """How long the acceleration comes after what is asked of brakes and of the engine, s."""
     limits: tuple[float, float, float, float]
     """``most_lateral_reverse``, ``gentle_jerk``, ``gentle_accel``, ``most_jerk``."""
 
@@ -87,6 +90,10 @@ def truck_gains(vehicle: Vehicle, config: TruckLqrConfig) -> TruckGains:
         np.inf if rate is None else float(rate),
         float(vehicle.max_steering_rad),
         np.inf if load is None else float(load.brake_mps2),
+        (
+            vehicle.accel_lag_s if vehicle.brakes is None else vehicle.brakes.dead_s + vehicle.brakes.lag_s,
+            vehicle.accel_lag_s if vehicle.powertrain is None else vehicle.powertrain.drive_lag_s,
+        ),
         (config.most_lateral_reverse, config.gentle_jerk, config.gentle_accel, config.most_jerk),
     )
 
@@ -298,9 +305,11 @@ def _bent_joints(times, states, count, first, last, g, out):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _limited(asked, present, dt, g):  # type: ignore[no-untyped-def]
-    """The acceleration within what jerk and brakes allow."""
+    """The acceleration within what jerk and brakes allow. What is asked runs ahead of the present acceleration by the
+    lags of brakes and engine."""
     jerk = g.limits[1] if abs(asked) <= g.limits[2] else g.limits[3]
-    return max(min(max(asked, present - jerk * dt), present + jerk * dt), -g.brake)
+    low, high = present - jerk * (dt + g.lags[0]), present + jerk * (dt + g.lags[1])
+    return max(min(max(asked, low), high), -g.brake)
 
 
 @njit(cache=True, nogil=True)
@@ -334,7 +343,10 @@ def track_trucks(ego, joints, rates, now_us, plan, g):  # type: ignore[no-untype
         if abs(speed) <= NUPLAN.stop_speed and abs(ego[b, 3]) <= NUPLAN.stop_speed:
             out[b, 0], out[b, 1] = -NUPLAN.stop_gain * (ego[b, 3] - speed), 0.0
             continue
-        out[b, 0] = _limited(accelerate(ego[b, 3], speed, NUPLAN), ego[b, 5], _STEP_S, g)
+        wanted = accelerate(ego[b, 3], speed, NUPLAN)
+        if speed < 0.0 and abs(ego[b, 3]) <= NUPLAN.stop_speed:  # gently, so that brakes are released
+            wanted = max(wanted, -REVERSING_MPS2)
+        out[b, 0] = _limited(wanted, ego[b, 5], _STEP_S, g)
         for k, shift in enumerate((0.0, _STEP_S, g.lag, g.lag + _STEP_S)):
             asked[k] = _curvature(ahead + shift, profile, m)
         gone, h = v[0] * ahead, states[first, 2]  # the plan's pose now, back along its first arc

@@ -29,7 +29,7 @@ class StoppingMargin(Metric):
     """Weight 5. The share of time in which ego could stop behind its leader if that braked fully at once: gap and
     stopping distance of the leader against that of ego with its load, the road's grade and friction, and brakes as hot
     as they are, after a reaction. The leader is the nearest object in the band of unit 0's path. No score without
-    masses. How far ego can see is not known; the end of the mapped road is no obstacle."""
+    masses or a leader. How far ego can see is not known; the end of the mapped road is no obstacle."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0
@@ -45,6 +45,8 @@ class StoppingMargin(Metric):
         way = stopping_distances(context, brake, c.reaction_s)
         margin = found.gap + found.speed**2 / (2.0 * leader_brakes(context, c.car_mps2, c.truck_mps2)) - way
         led = found.row >= 0
+        if not led.any():
+            return MetricResult(name, None, {"share_of_time_with_leader": 0.0})
         short = led & (margin < 0.0)
         score = 1.0 - float(np.mean(short))
         least = float(margin[led].min()) if led.any() else None

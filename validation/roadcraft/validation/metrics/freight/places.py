@@ -21,12 +21,13 @@ from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 
+_ALONG = 0.5  # cosine of the largest angle between a unit and the lane whose places it passes
 _BESIDE_M = 2.5  # farthest that a unit's center is from the centerline of a place's lane
 
 
 def over_places(context: MetricContext, *kinds: PlaceKind) -> list[tuple[int, Mask]]:
     """Rows of the map's places of these kinds on lanes, and (n, m) whether each unit is over the span: its length
-    reaches into it, and its center is beside the lane's centerline."""
+    reaches into it, and its center is beside the lane's centerline, along which it heads."""
     places = context.rollout.scenario.map.places
     rows = places.of(*kinds) if len(places) else np.zeros(0, np.int64)
     return [(row, _over(context, row)) for row in rows.tolist() if places.lane[row] >= 0]
@@ -41,8 +42,20 @@ def _over(context: MetricContext, row: int) -> Mask:
     for i in range(count):
         arc, off = arcs_on(line, u.boxes[:, i, :2])
         half = 0.5 * u.boxes[0, i, 3]
-        out[:, i] = (off <= _BESIDE_M) & (arc + half >= low) & (arc - half <= high)
+        along = np.cos(u.boxes[:, i, 2] - heading_on(line, arc)) >= _ALONG
+        out[:, i] = along & (off <= _BESIDE_M) & (arc + half >= low) & (arc - half <= high)
     return out
+
+
+def heading_on(line: F64, arc: F64) -> F64:
+    """Headings (n,) of a line (P, 2) at arc lengths (n,), beyond its ends those of its ends."""
+    step = np.diff(line, axis=0)
+    step = step[np.hypot(step[:, 0], step[:, 1]) > 0.0]
+    if not len(step):
+        return np.zeros(len(arc))
+    ends = np.cumsum(np.hypot(step[:, 0], step[:, 1]))
+    at = np.minimum(np.searchsorted(ends, arc, side="right"), len(step) - 1)
+    return np.arctan2(step[at, 1], step[at, 0])
 
 
 def arcs_on(line: F64, points: F64) -> tuple[F64, F64]:
@@ -50,6 +63,9 @@ def arcs_on(line: F64, points: F64) -> tuple[F64, F64]:
     from it."""
     along, start = np.diff(line, axis=0), line[:-1]
     length: F64 = np.hypot(along[:, 0], along[:, 1])
+    along, start, length = along[length > 0.0], start[length > 0.0], length[length > 0.0]  # points may repeat
+    if not len(length):
+        return np.zeros(len(points)), np.hypot(*(points - line[0]).T)
     t = np.einsum("ijk,jk->ij", points[:, None] - start, along) / length
     low, high = np.zeros(len(length)), length.copy()
     low[0], high[-1] = -np.inf, np.inf
