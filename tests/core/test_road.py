@@ -13,6 +13,7 @@ import tiny_world
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.road import BESIDE_M, road_under, says_of_roads
+from roadcraft.core.errors import DataError
 from roadcraft.core.layers import NO_LAYERS, Grid, RasterLayers
 from roadcraft.core.map import MapData
 from roadcraft.core.places import PlaceKind, Places, RoadPlace
@@ -137,7 +138,7 @@ def test_many_at_once_are_as_one_by_one_and_as_the_slow_twin(seed: int) -> None:
     for _ in range(12):
         lane, kind = int(rng.integers(10)), (K.GRADE, K.BANK, K.FRICTION)[rng.integers(3)]
         low, high = np.sort(rng.uniform(0.0, 7.0 if lane >= 6 else 100.0, 2)).tolist()
-        a, b = rng.uniform(0.0, 0.3, 2).tolist()
+        a, b = rng.uniform(0.01, 0.3, 2).tolist()
         places.append(RoadPlace(kind, lane, (low, high), a, b if rng.random() < 0.5 else nan))
     m, bare = with_places(*places), tiny_world.make_map()
     lanes = rng.integers(10, size=40)
@@ -153,3 +154,8 @@ def test_many_at_once_are_as_one_by_one_and_as_the_slow_twin(seed: int) -> None:
         got = [float(c[b]) for c in road[:3]]
         assert got == pytest.approx(slow_twin(maps[b], *ego[b, :3].tolist()), abs=1e-6)
     assert isinstance(road.select(np.array([3, 1])), RoadState)
+
+
+def test_a_road_without_any_friction_is_refused() -> None:
+    with pytest.raises(DataError, match=r"place 0 \(FRICTION\): its value is missing or out of range \(0.01 to 2\)"):
+        Places.build([RoadPlace(K.FRICTION, 1, (0.0, 1.0), 0.0)])

@@ -9,6 +9,7 @@ import pytest
 import shapely
 from made_freight import TRUCK, along, drive, judged, loaded, mirrored, quiet, straight, thing, two_way_road
 
+from roadcraft.core.arrays import Polylines
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.motion.closed_forms import stopping
 from roadcraft.core.errors import ConfigError
@@ -21,6 +22,7 @@ from roadcraft.core.testing.world import ORIGIN
 from roadcraft.validation.metrics.freight.cargo import payloads
 from roadcraft.validation.metrics.freight.lane_changes import lane_changes
 from roadcraft.validation.metrics.freight.leaders import leaders, stopping_distances
+from roadcraft.validation.metrics.freight.places import arcs_on, heading_on
 from roadcraft.validation.metrics.freight.units import units
 
 CAR, PERSON, CYCLIST = ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN, ObjectKind.BICYCLE
@@ -100,10 +102,10 @@ def test_the_stopping_margin_by_hand() -> None:
     short = np.array([margin(g, 12.0, 0.0) < 0.0 for g in gaps]) & (gaps > -6.0)
     assert wall.score == pytest.approx(1.0 - short.mean(), abs=0.021)
     empty = judged("stopping_margin", drive(straight(12.0), SLEEPER))
-    assert (empty.score, empty.stats["min_stopping_margin_[meters]"]) == (1.0, None)
+    assert (empty.score, empty.stats["share_of_time_with_leader"]) == (None, 0.0), "nothing to judge"
     assert judged("stopping_margin", drive(straight(12.0), TRUCK)).score is None, "no masses"
     beside = judged("stopping_margin", drive(straight(12.0), SLEEPER, [car(FRONT + 10.0 + 12.0 * T, 12.0, 1.8)]))
-    assert beside.stats["share_of_time_with_leader"] == 0.0
+    assert (beside.score, beside.stats["share_of_time_with_leader"]) == (None, 0.0)
 
 
 def test_load_friction_heat_and_grade_lengthen_the_stop() -> None:
@@ -429,3 +431,22 @@ def test_how_ego_stands_at_the_dock(aside: float, turn: float, gap: float, score
     assert result.score == pytest.approx(score, abs=1e-6)
     assert judged("dock", drive(straight(2.0), SLEEPER, world=world)).score is None, "it does not stand"
     assert judged("dock", drive(straight(0.0), SLEEPER)).score is None
+
+
+def test_repeated_points_of_a_centerline_do_not_hide_its_places() -> None:
+    line, points = np.array([[0.0, 0.0], [0.0, 0.0], [10.0, 0.0], [10.0, 5.0], [10.0, 5.0]]), np.array([[4.0, 1.0]])
+    assert [float(v[0]) for v in arcs_on(line, points)] == [4.0, 1.0]
+    np.testing.assert_array_equal(heading_on(line, np.array([-3.0, 4.0, 12.0, 99.0])), [0.0, 0.0, np.pi / 2, np.pi / 2])
+    assert [float(v[0]) for v in arcs_on(line[:2], points)] == [0.0, np.hypot(4.0, 1.0)]
+
+
+def test_a_closed_side_street_does_not_count_for_who_passes_it() -> None:
+    """The same lane, turned to lie across the truck's way: its place begins 8 m beside."""
+    world = with_places(RoadPlace(PlaceKind.GROSS_LIMIT, AFTER, (0.0, 30.0), 1000.0))
+    along = judged("weight_limits", drive(straight(12.0), SLEEPER, world=world))
+    lines = [np.array(world.lanes.centerlines[i]) for i in range(len(world.lanes))]
+    x, y = lines[AFTER][0]
+    lines[AFTER] = np.array([[x + 20.0, y + 8.0], [x + 20.0, y + 200.0]])
+    aside = replace(world, lanes=replace(world.lanes, centerlines=Polylines.build(lines)))
+    passed = judged("weight_limits", drive(straight(12.0), SLEEPER, world=aside))
+    assert (along.score, passed.score) == (0.0, None)

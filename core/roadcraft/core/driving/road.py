@@ -133,10 +133,7 @@ def _on_lanes(road: RoadArrays, poses: F64) -> F64:
             grade = 0.0 if math.isnan(found[0, 0]) else found[0, 0]
             bank = 0.0 if math.isnan(found[1, 0]) else found[1, 0]
             c, s = math.cos(heading - direction), math.sin(heading - direction)
-            if not math.isnan(found[0, 0]):  # else a layer of the log may know
-                out[m, 0] = grade * c - bank * s
-            if not math.isnan(found[1, 0]):
-                out[m, 1] = grade * s + bank * c
+            out[m, 0], out[m, 1] = grade * c - bank * s, grade * s + bank * c
         out[m, 2] = found[2, 0]
         out[m, 3], out[m, 4] = found[3, 0] * math.cos(found[3, 1]), found[3, 0] * math.sin(found[3, 1])
     return out
