@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from roadcraft.core.arrays import Mask
+from roadcraft.core.arrays import I64, Mask
 from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
@@ -20,7 +20,7 @@ from roadcraft.validation.metrics.freight.units import outline, placed, units
 
 class JunctionBlocked(Metric):
     """Weight 3. 1 where units are in an intersection or on a crosswalk for at most ``most_s`` while unit 0 stands or
-    the light of the connector that it came over last is red, else 0. No score where no unit comes into either."""
+    the light of the connector that it is coming over is red, else 0. No score where no unit comes into either."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 3.0
@@ -40,7 +40,9 @@ class JunctionBlocked(Metric):
         within = np.asarray(
             seen[: n * count].reshape(n, count).any(axis=1) | seen[n * count :].reshape(n, -1).any(axis=1)
         )
-        waits = np.asarray((np.abs(u.speed[:, 0]) <= STOPPED_MPS) | _red(context))
+        red, last = _red(context)
+        left = np.maximum.accumulate(np.where(within, -1, np.arange(n)))  # the step at which all units were out
+        waits = np.asarray((np.abs(u.speed[:, 0]) <= STOPPED_MPS) | (red & (left <= last)))
         at = np.flatnonzero(waits & ~within)
         for k in range(count if len(at) else 0):  # a long unit across a narrow crosswalk
             edge = placed(outline(u.chain, k), u.poses[at, k])
@@ -55,8 +57,8 @@ class JunctionBlocked(Metric):
         return MetricResult(name, score, {"blocked_[s]": seconds}, events=events)
 
 
-def _red(context: MetricContext) -> Mask:
-    """(n,) whether the light of the last connector under unit 0 is red."""
+def _red(context: MetricContext) -> tuple[Mask, I64]:
+    """(n,) whether the light of the last connector under unit 0 is red, and the last step on it, -1 for none."""
     route, lanes, lights = ego_route(context), context.rollout.scenario.map.lanes, context.rollout.drive.lights
     first = np.where(route.count > 0, route.rows[:, 0], -1)
     lit = (first >= 0) & (lanes.kind[first] == LaneKind.CONNECTOR) & lanes.has_light[first]
@@ -65,4 +67,4 @@ def _red(context: MetricContext) -> Mask:
     wanted = np.where(last >= 0, lanes.id[first[last]], -1)
     step = np.repeat(np.arange(len(first)), np.diff(lights.offsets))
     out[step[(lights.state == LightState.RED) & (lights.lane == wanted[step]) & (last[step] >= 0)]] = True
-    return out
+    return out, last
