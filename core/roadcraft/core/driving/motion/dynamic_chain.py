@@ -37,6 +37,7 @@ from roadcraft.core.driving.motion.single_track import (
     work_of,
 )
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicle_state import DRY_FRICTION
 
 STEP_S = 0.02
 """Longest step of integration."""
@@ -44,8 +45,6 @@ ROLLING_MPS, SLIDING_MPS = 5.0, 7.0
 """Below the first no axle slips; above the second tires do."""
 BLEND_S = 0.1
 """Time in which tires stop slipping between the two speeds; chosen."""
-DRY_FRICTION = 0.8
-"""Friction of a dry road."""
 _LEAST_GRIP = 0.05  # share of lateral grip left under the largest drive force, so that no force is divided by 0
 
 
