@@ -71,6 +71,12 @@ def test_check_and_score_refuse_the_same_and_leave_nothing_behind(
     assert [p.name for p in tmp_path.iterdir()] == ["rig.yaml"], "nothing was written"
 
 
+def test_a_token_that_was_lost_does_not_drive_all(call: Call, small_store: Path, tmp_path: Path) -> None:
+    code, _, told = call("score", "planner=idm", f"data={small_store}", "scenario=", "out=run")
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "scenario (command line): has no value (of an empty variable?); leave it out to drive all" in told
+
+
 def test_every_mistake_is_told_at_once(small_store: Path, tmp_path: Path) -> None:
     config = load_score_config(
         ["planner=learned", f"planner.checkpoint={tmp_path}/none", "vehicle=pacfica", f"data={tmp_path}/no"]

@@ -118,7 +118,9 @@ def stored_tree(config: ScoreConfig) -> dict[str, Any]:
 
 
 def load_score_config(words: Sequence[str]) -> Loaded[ScoreConfig]:
-    """The configuration from command-line words."""
+    """The configuration from command-line words. Raises ConfigError."""
+    if "scenario=" in words:
+        raise ConfigError("scenario (command line): has no value (of an empty variable?); leave it out to drive all")
     return load_config(ScoreConfig, words, short=ScoreConfig.SHORT)
 
 
