@@ -33,6 +33,7 @@ report: Callable[[str], None] = _print
 """Who is told of files that cannot be used; a worker puts its own channel here."""
 _reported: set[str] = set()
 _folders: dict[str, tuple[Any, str]] = {}
+_files: set[str] = set()
 _sources: dict[str, tuple[str, str]] = {}
 """The module and the file whose compiled kernels a folder holds."""
 
@@ -78,9 +79,14 @@ def _folder(module: str, file: str) -> str:
     return folder
 
 
-def folders_in_use() -> set[str]:
-    """The folders of the kernels that this process has declared; "" is among them where some have nowhere to be."""
-    return {folder for _, folder in _folders.values()}
+def has_homeless() -> bool:
+    """Whether kernels that this process has declared have no folder to be kept in."""
+    return any(not folder for _, folder in _folders.values())
+
+
+def files_in_use() -> set[str]:
+    """The files with the compiled kernels that this process has read or written, each below its folder."""
+    return set(_files)
 
 
 class CacheFile(caching.IndexDataCacheFile):
@@ -104,6 +110,7 @@ class CacheFile(caching.IndexDataCacheFile):
             name = self._data_name(int.from_bytes(_digest(repr(key).encode())))
             self._save_data(name, data)
             self._save_index(self._load_index() | {key: name})
+            self._note(name)
         except OSError as e:
             _once(
                 f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next "
@@ -122,7 +129,13 @@ class CacheFile(caching.IndexDataCacheFile):
     def _load_data(self, name: str) -> Any:
         if not _is_whole(self._data_path(name)):
             raise FileNotFoundError(name)  # numba then compiles, and writes this file again
-        return super()._load_data(name)
+        data = super()._load_data(name)
+        self._note(name)
+        return data
+
+    def _note(self, name: str) -> None:
+        folder = os.path.basename(self._cache_path)
+        _files.update(os.path.join(folder, n) for n in (os.path.basename(self._index_path), name))
 
     @contextlib.contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[Any]:

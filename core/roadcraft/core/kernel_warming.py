@@ -25,6 +25,8 @@ from roadcraft.core.errors import DiskError
 from roadcraft.core.files import write_atomic
 from roadcraft.core.kernel_cache import VARIABLE, drop_old, use_kernel_cache
 
+FILES = "files.json"
+"""What the note of finished warming lists: the files of its kernels."""
 _REMEDY = f"free some space, or name another folder in XDG_CACHE_HOME or {VARIABLE}"
 
 
@@ -63,44 +65,44 @@ def warm(parts: Sequence[Part], say: Callable[[str], None] = print, processes: i
     for part in parts:
         if part.missing:
             say(f"left out: {part.name}, without {', '.join(part.missing)}")
-    folders = _compile(wanted, processes or usable_cores(), say)
+    files = _compile(wanted, processes or usable_cores(), say)
     done.mkdir(parents=True, exist_ok=True)
-    write_atomic(done / "folders.json", json.dumps(sorted(folders)))
+    write_atomic(done / FILES, json.dumps(sorted(files)))
     drop_old(done)
     say(f"compiled kernels are kept in {home}")
     return True
 
 
 def _compile(parts: list[Part], processes: int, say: Callable[[str], None]) -> set[str]:
-    """Compile the parts and return the folders that hold their kernels."""
-    folders: set[str] = set()
+    """Compile the parts and return the files, below the cache's folder, that hold their kernels."""
+    files: set[str] = set()
     began = time.perf_counter()
     say(f"compiling kernels on {min(processes, len(parts))} cores, about a minute ...")
     with ProcessPoolExecutor(min(processes, len(parts)), mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(_compile_part, part): part for part in parts}
         for number, future in enumerate(as_completed(waiting), 1):
             compiled, notes = future.result()
-            if notes or "" in compiled:
+            if notes or not compiled:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise DiskError(
                     notes[0] if notes else "compiled kernels cannot be kept: sources have changed meanwhile",
                     remedy=_REMEDY if notes else "call it again",
                 )
-            folders.update(filter(os.path.isdir, compiled))  # some are of kernels that nothing here calls
+            files |= compiled
             say(f"[{number}/{len(parts)}] {waiting[future].name}, after {time.perf_counter() - began:.0f} s")
-    return folders
+    return files
 
 
 def _compile_part(part: Part) -> tuple[set[str], list[str]]:
-    """Compile a part in this process. Returns the folders of the kernels that it declared, and what was said of files
-    that could not be written or read."""
+    """Compile a part in this process. Returns the files of its kernels, none where some have nowhere to be kept, and
+    what was said of files that could not be written or read."""
     from roadcraft.core import kernel_files
 
     notes: list[str] = []
     kernel_files.report = notes.append
     collect_rarely()
     part.call()
-    return kernel_files.folders_in_use(), notes
+    return set() if kernel_files.has_homeless() else kernel_files.files_in_use(), notes
 
 
 def collect_rarely() -> None:
@@ -120,11 +122,12 @@ def _try_writing(home: Path) -> None:
 
 
 def _is_whole(done: Path) -> bool:
-    """Whether the note is there, and every folder that it names; what is used is not old."""
+    """Whether the note is there, and every file that it names; what is used is not old."""
     with suppress(OSError, ValueError):
-        for folder in [done, *map(Path, json.loads((done / "folders.json").read_text()))]:
+        files = [done.parent / name for name in json.loads((done / FILES).read_text())]
+        for folder in {done, *(f.parent for f in files)}:
             os.utime(folder)
-        return True
+        return all(f.is_file() for f in files)
     return False
 
 
