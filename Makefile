@@ -32,10 +32,10 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 	@echo "Installing roadcraft into $(VENV) (about 3 minutes and 2 GB, mostly torch) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python has no venv module; on Debian: apt install python3-venv"; exit 1; }
-	@$(PIP) install -qq -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	@$(PIP) install -qq -c constraints.txt -e '.[dev]'
-	@$(PIP) install -qq --no-deps $(WAYMO)
-	@$(PIP) install -qq --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors -e examples/roadcraft-history
+	@$(PIP) install -qq --no-compile -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	@$(PIP) install -qq --no-compile -c constraints.txt -e '.[dev]'
+	@$(PIP) install -qq --no-compile --no-deps $(WAYMO)
+	@$(PIP) install -qq --no-compile --no-deps -e examples/roadcraft-cautious -e examples/roadcraft-anchors -e examples/roadcraft-history
 	@$(BIN)/roadcraft warm
 	@touch $@
 	@echo "Installed. The command is $(BIN)/roadcraft"

@@ -115,7 +115,8 @@ class Runner:
         if verb in self.here:
             return roadcraft(*shlex.split(line)[1:], cwd=self.folder, together=True, COLUMNS=COLUMNS)
         pipe, both = subprocess.PIPE, subprocess.STDOUT
-        words = ["bash", "-o", "pipefail", *(["-e"] if "=$(" in line else []), "-c", line]  # -e: a lost value is an error
+        stop = ["-e"] if "=$(" in line else []  # where a value is lost
+        words = ["bash", "-o", "pipefail", *stop, "-c", line]
         return subprocess.run(words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900)
 
 

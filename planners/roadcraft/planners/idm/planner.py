@@ -73,17 +73,18 @@ class Idm(Planner):
         states = np.zeros((n, 1, len(self._steps), EGO_SIZE))
         if n == 0:
             return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((0, 1))), []
-        ego = np.ascontiguousarray(obs.ego)
-        ego_boxes, edges, still = ego_box(ego, box), corners(o.box), o.kind > LAST_MOVING
+        ego, boxes, velocity = frozen(obs.ego), frozen(o.box), frozen(o.velocity)
+        ego_boxes, edges, still = ego_box(ego, box), corners(boxes), o.kind > LAST_MOVING
         paths = self._packed(state)
         red = np.empty(len(paths.ids), np.bool_)
-        scenes = IdmScenes(o.offsets, o.box, edges, o.velocity, still, li.offsets, li.lane, li.state)
+        lights = frozen(li.offsets, np.int64), frozen(li.lane, np.int64), frozen(li.state, np.uint8)
+        scenes = IdmScenes(frozen(o.offsets, np.int64), boxes, edges, velocity, still, *lights)
         clear = plan_batch(paths, scenes, self._params, ego, ego_boxes, box, states, red)
         after = list(state)
         for b in np.flatnonzero(~clear):
             s, r = state[b], o.rows(b)
             is_red = red[paths.lane_at[b] : paths.lane_at[b + 1]]
-            seen = IdmObservation(o.box[r], edges[r], o.velocity[r], still[r], is_red)
+            seen = IdmObservation(boxes[r], edges[r], velocity[r], still[r], is_red)
             surfaces = [obs.maps[b].lanes.polygons[int(lane)] for lane in s.lanes[is_red]]
             exact_plan(s.path, seen, surfaces, self._params, ego[b], ego_boxes[b], box, states[b, 0])
             after[b] = IdmState(s.path, s.lanes, s.ids, s.exact + 1)

@@ -63,12 +63,12 @@ def logged_batch(scenarios: Sequence[Scenario], kinds: Sequence[ObjectKind]) -> 
     logs = [_log(s) for s in scenarios]
     counts = np.zeros((max(len(s) for s in scenarios), len(scenarios)), np.int64)
     for b, log in enumerate(logs):
-        _count(log, rank_of, counts[:, b])
+        _count(log, rank_of, counts, b)
     offsets = offsets_of(counts.ravel())
     out = room_for_objects(offsets, int(offsets[-1]))
     columns = out.id, out.kind, out.vehicle, out.unit, out.box, out.velocity
     for b, log in enumerate(logs):
-        _fill(log, rank_of, len(kinds), offsets[b :: len(logs)], columns)
+        _fill(log, rank_of, len(kinds), offsets, (b, len(logs)), columns)
     return out
 
 
@@ -102,17 +102,17 @@ def _log(scenario: Scenario) -> _Log:
 
 
 @njit(cache=True, nogil=True)
-def _count(log, rank_of, out):  # type: ignore[no-untyped-def]
-    """Objects of kinds with a rank at every iteration, into out (N,)."""
+def _count(log, rank_of, out, b):  # type: ignore[no-untyped-def]
+    """Objects of kinds with a rank at every iteration, into the column b of out (N, B)."""
     for i in range(len(log.frames)):
         f = log.frames[i]
         for r in range(log.offsets[f], log.offsets[f + 1]):
-            out[i] += rank_of[log.kind[log.track[r]]] >= 0
+            out[i, b] += rank_of[log.kind[log.track[r]]] >= 0
 
 
 @njit(cache=True, nogil=True)
-def _fill(log, rank_of, ranks, first, columns):  # type: ignore[no-untyped-def]
-    """Write the rows of iteration i from ``first[i]`` on, by rank, then by row of the log."""
+def _fill(log, rank_of, ranks, offsets, which, columns):  # type: ignore[no-untyped-def]
+    """Write the rows of iteration i from ``offsets[i * B + b]`` on, by rank, then by row of the log. which: b and B."""
     id, kind, vehicle, unit, box, velocity = columns
     place = np.empty(ranks + 1, np.int64)
     for i in range(len(log.frames)):
@@ -120,7 +120,7 @@ def _fill(log, rank_of, ranks, first, columns):  # type: ignore[no-untyped-def]
         place[:] = 0
         for r in range(log.offsets[f], log.offsets[f + 1]):
             place[rank_of[log.kind[log.track[r]]] + 1] += 1
-        place[0] = first[i]
+        place[0] = offsets[i * which[1] + which[0]]
         for k in range(1, ranks + 1):
             place[k] += place[k - 1]
         for r in range(log.offsets[f], log.offsets[f + 1]):

@@ -18,8 +18,10 @@ from roadcraft.core.interfaces import Planner
 from roadcraft.core.kernel_warming import Part
 from roadcraft.core.random import scenario_key
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.scenario import Drive, Ego, Scenario
 from roadcraft.core.testing.world import made_up_scenario
+from roadcraft.core.types import ScenarioRow
+from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES
 from roadcraft.validation.metrics import evaluate
 from roadcraft.validation.simulation import simulate
@@ -44,29 +46,57 @@ def _simulation() -> None:
             evaluate(rollout, challenge)
 
 
-def _plan(planner: Planner) -> None:
+def _astray() -> Scenario:
+    """The same, in which the ego heads off the road."""
     scenario = _short()
+    ego = np.array(scenario.drive.ego)
+    ego[:, Ego.HEADING] -= 0.5
+    return replace(scenario, drive=replace(scenario.drive, ego=ego))
+
+
+def _plan(planner: Planner, scenario: Scenario) -> None:
     obs = observe([scenario], 1, planner.needs())
     keys = np.array([scenario_key(0, scenario.token)], np.uint64)
     planner.plan(obs, planner.start(obs, keys), keys)
 
 
 def _planning() -> None:
-    """The planners that score trajectories; the guard's kernels do not ask whose plans it judges."""
-    _plan(create("planner", "pdm_closed"))
-    _plan(create("planner", "idm"))
-    _plan(create("planner", "guard", {"planner": "constant_velocity"}))
+    """The planners that score trajectories."""
+    _plan(create("planner", "pdm_closed"), _short())
+    _plan(create("planner", "idm"), _short())
+    _plan(create("planner", "guard", {"planner": "constant_velocity"}), _astray())
+
+
+def _logs() -> None:
+    """Synthetic logs, and a store of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs, store = str(Path(folder) / "logs"), str(Path(folder) / "store")
+        _command("synth", logs, "worlds=1", "seed=1")
+        _command("ingest", "nuplan", logs, "--out", store)
+
+
+def _rows(drive: Drive, s: Scenario) -> list[ScenarioRow]:
+    """A few scenarios of a made-up drive."""
+    where = (drive.name, "", drive.map_name, drive.source, drive.licence)
+    return [
+        ScenarioRow(f"{drive.token[f]:016x}", (), *where, int(drive.time_us[f]), drive.interval_us, s.stride, True)
+        for f in range(s.first, s.first + 8)
+    ]
 
 
 def _training() -> None:
-    """What the demo's commands need until a network drives: synthetic logs, a store, training, the network's plans."""
+    """Training, and the plans of the network that it gives, guarded by what it foresees of others."""
+    made = made_up_scenario()
     with tempfile.TemporaryDirectory() as folder:
-        logs, store, model = (str(Path(folder) / name) for name in ("logs", "store", "model"))
-        _command("synth", logs, "worlds=2", "seed=1")  # one to train on, one to validate on
-        _command("ingest", "nuplan", logs, "--out", store)
+        store, model = str(Path(folder) / "store"), str(Path(folder) / "model")
+        with StoreWriter(store) as writer:
+            for log in ("a", "b"):  # one to train on, one to validate on
+                drive = replace(made.drive, name=log)
+                writer.add(log, drive, made.map, _rows(drive, made))
         network = ("encoder=vector_transformer", "model=multimodal")
         _command("train", *network, f"data={store}", f"out={model}", "steps=1", "batch=2")
-        _plan(create("planner", "learned", {"checkpoint": f"{model}/best"}))
+        learned = {"name": "learned", "params": {"checkpoint": f"{model}/best"}}
+        _plan(create("planner", "guard", {"planner": learned}), _short())
 
 
 def _command(*words: str) -> None:
@@ -83,6 +113,7 @@ def _command(*words: str) -> None:
 PARTS = (
     Part("planners", _planning),
     Part("simulation, agents, metrics", _simulation),
-    Part("synthetic logs, training", _training, ("torch", "pytorch_lightning", "torch_geometric", "pyogrio")),
+    Part("training", _training, ("torch", "pytorch_lightning", "torch_geometric")),
+    Part("synthetic logs", _logs, ("pyogrio",)),
 )
 """Parts by what they compile, costliest first."""

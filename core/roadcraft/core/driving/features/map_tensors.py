@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.memo import memo
 
@@ -169,7 +170,8 @@ def stop_signs(map_data: MapData) -> U8:
     mouths = np.zeros((len(real), round(MOUTH_M / MOUTH_STEP_M) + 1, 6))
     _resample(lines.points, lines.offsets, arc, real, share, mouths, 0)
     polygons = areas.polygons
-    signed = _any_inside(mouths, signs, polygons.points, polygons.rings, polygons.offsets)
+    rings, offsets = frozen(polygons.rings, np.int64), frozen(polygons.offsets, np.int64)
+    signed = _any_inside(mouths, signs, frozen(polygons.points), rings, offsets)
     out[real[signed & connects]] = 1
     for before in real[signed & ~connects]:
         out[lanes.successors[int(before)]] = 1
