@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core import Grid, MapData, ObservationBatch, PlannerNeeds, RasterLayers, Scenario, ScenarioError, create
+from roadcraft.core import (
+    Grid,
+    Instructions,
+    MapData,
+    ObservationBatch,
+    PlannerNeeds,
+    RasterLayers,
+    Scenario,
+    ScenarioError,
+    create,
+)
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.validation import SimulationConfig, observe, simulate
 
@@ -63,6 +73,8 @@ def test_an_observation_is_what_the_simulator_shows(name: str, needs: PlannerNee
     scenarios = [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(3)]
     layers = RasterLayers.build({"friction": Grid(np.ones((4, 4), np.float32), 1.0)})
     scenarios[1] = replace(scenarios[1], drive=replace(scenarios[1].drive, layers=layers))
+    told = Instructions(scenarios[2].time_us[[5]] + 1, ("pull over",))
+    scenarios[2] = replace(scenarios[2], drive=replace(scenarios[2].drive, instructions=told))
     planner = Watches(create("planner", name), needs)
     simulate(scenarios, planner, SimulationConfig(controller="log"), debug=True)
     assert len(planner.seen) == len(scenarios[0]) - 1
@@ -71,6 +83,7 @@ def test_an_observation_is_what_the_simulator_shows(name: str, needs: PlannerNee
         assert isinstance(obs, ObservationBatch)
         assert_same(obs, planner.seen[i])
         assert np.array_equal(obs.ego[0], scenarios[0].expert[i])
+        assert obs.instruction == (None, None, "pull over" if i > 5 else None)
 
 
 def test_what_no_planner_is_asked_is_not_observed() -> None:

@@ -72,6 +72,7 @@ from roadcraft.core.hookspecs import (
     hookimpl as hookimpl,
     plugin_field as plugin_field,
 )
+from roadcraft.core.instructions import Instructions as Instructions
 from roadcraft.core.interfaces import (
     AgentPolicy as AgentPolicy,
     BehaviorModel as BehaviorModel,

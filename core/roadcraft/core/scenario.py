@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, read_only
+from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
 
@@ -207,6 +208,8 @@ class Drive:
     load: str = ""
     """The state of load in which the ego's vehicle drove, empty for a vehicle without masses or where it is not
     known."""
+    instructions: Instructions = NO_INSTRUCTIONS
+    """What the ego was told, and when."""
 
     def __len__(self) -> int:
         return len(self.time_us)

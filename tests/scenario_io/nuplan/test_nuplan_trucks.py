@@ -1,4 +1,4 @@
-"""What nuPlan's files have no place for: places of maps, joints, units of vehicles, the state of load."""
+"""What nuPlan's files have no place for: places of maps, joints, units of vehicles, the state of load, instructions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from random_logs import make_map
 
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.errors import DataError
+from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.map import MapData
 from roadcraft.core.places import NO_PLACES, PlaceKind, Places, RoadPlace
 from roadcraft.core.scenario import Drive
 from roadcraft.core.windows import window
 from roadcraft.scenario_io.ingestion import ingest
 from roadcraft.scenario_io.nuplan import write_drive, write_maps
-from roadcraft.scenario_io.nuplan.trailers import JOINTS, UNITS, leaders
+from roadcraft.scenario_io.nuplan.trailers import JOINTS, TOLD, UNITS, leaders
 from roadcraft.scenario_io.store.store import Store
 
 K = PlaceKind
@@ -52,7 +53,10 @@ def truck_drive(drive: Drive) -> Drive:
     vehicle[2], unit[0], unit[2] = 0, 1, 0
     tracks = replace(drive.tracks, vehicle=vehicle, unit=unit)
     joints = rng.uniform(-1.0, 1.0, (len(drive), 2))
-    return replace(drive, tracks=tracks, joints=joints, vehicle="us_sleeper_53", load="cubed")
+    told = Instructions(drive.time_us[[3, 20]] + 7, ("pull over", "bei Müller \"rechts\"; 'halt'"))
+    return replace(
+        drive, tracks=tracks, joints=joints, vehicle="us_sleeper_53", load="cubed", instructions=told
+    )  # fmt: skip
 
 
 def places_file(world: Any) -> Path:
@@ -128,15 +132,17 @@ def test_a_truck_goes_from_the_log_into_the_store(world: Any, tmp_path: Path, as
     store = Store(tmp_path / "store")
     assert_same(store.drive(drive.name), drive)
     assert store.drive(drive.name).load == "cubed"
+    assert store.drive(drive.name).instructions.text == drive.instructions.text
     assert len(store.map(drive.name).places) == len(PLACES)
 
 
 def test_a_log_of_cars_has_no_tables_for_trailers(world: Any) -> None:
     with closing(sqlite3.connect(world.log)) as db:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-        assert not tables & {JOINTS, UNITS}
+        assert not tables & {JOINTS, UNITS, TOLD}
         assert {key for (key,) in db.execute("SELECT key FROM roadcraft_log")} == {"source", "licence", "vehicle"}
     assert world.source().drive(world.drive.name).load == ""
+    assert world.source().drive(world.drive.name).instructions is NO_INSTRUCTIONS
 
 
 def test_units_of_a_vehicle_share_the_row_of_the_first() -> None:
@@ -154,6 +160,7 @@ def test_units_of_a_vehicle_share_the_row_of_the_first() -> None:
             rf"table {UNITS}: .*0011, \d. is no unit",
         ),
         (f"UPDATE {UNITS} SET unit = -1 WHERE rowid = 2", f"table {UNITS}: .* is no unit"),
+        (f"UPDATE {TOLD} SET text = x'00'", f"table {TOLD}: .* is no instruction"),
     ],
 )
 def test_damaged_tables_are_told(world: Any, change: str, says: str) -> None:

@@ -318,6 +318,9 @@ def observe(
         vehicle=vehicle or load_vehicle(scenarios[0].drive.vehicle),
         objects_past=None if past is None else _objects(scenarios, past),
         scenarios=tuple(scenarios) if needs.log else None,
+        instruction=tuple(s.drive.instructions.at(int(s.time_us[iteration])) for s in scenarios)
+        if any(len(s.drive.instructions) for s in scenarios)
+        else None,
         layers=tuple(s.drive.layers.at(int(s.frames[iteration])) for s in scenarios),
     )
 

@@ -31,7 +31,7 @@ from roadcraft.scenario_io.faults import mended, sound_poses
 from roadcraft.scenario_io.nuplan import schema
 from roadcraft.scenario_io.nuplan.database import open_database
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
-from roadcraft.scenario_io.nuplan.trailers import read_joints, read_units
+from roadcraft.scenario_io.nuplan.trailers import read_instructions, read_joints, read_units
 
 _JITTER = 0.1  # of the nominal time between frames
 _MOST_FRAMES = 10  # in an iteration: more is a log in another unit of time
@@ -275,6 +275,7 @@ class LogReader:
             tag_frame=tag_frame,
             tag_type=tag_type,
             tag_names=self.tag_names,
+            instructions=read_instructions(self._all, self._fault),
         )
         drive, repairs = mended(drive, str(self.path))
         if window_us == FOREVER:

@@ -27,8 +27,8 @@ def write_drive(drive: Drive, map: MapData, path: str | Path) -> Path:
 
     Reading it back gives an equal Drive, except what the format has no place for: steering, yaw rate and its derivative
     of the ego (read as 0), velocities of static kinds (0), and the order of kinds within a frame (objects come back
-    sorted by kind). Joints, the units of vehicles and the state of load are in tables of our own (``trailers``). The
-    file's name should be ``<drive.name>.db``: the reference takes the log's name from it. Raises
+    sorted by kind). Joints, the units of vehicles, instructions and the state of load are in tables of our own
+    (``trailers``). The file's name should be ``<drive.name>.db``: the reference takes the log's name from it. Raises
     DataError for a drive that the format cannot hold (not 20 Hz, fewer than 5 scenes, NaN, repeated tokens),
     DiskError when the disk is full.
     """

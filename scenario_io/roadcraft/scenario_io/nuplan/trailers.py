@@ -1,31 +1,34 @@
-"""Tables of our own in a log database, for what nuPlan has no place for: the ego's joints, and which tracks are units
-of one vehicle. Other readers ignore them; a log of cars has none."""
+"""Tables of our own in a log database, for what nuPlan has no place for: the ego's joints, which tracks are units of
+one vehicle, and what the ego was told. Other readers ignore them; a log of cars has none."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.scenario import Drive, Tracks
 
 JOINTS = "roadcraft_joints"
 UNITS = "roadcraft_units"
+TOLD = "roadcraft_instructions"
 _SCHEMA = {
     JOINTS: "lidar_pc_token BLOB NOT NULL, joint INTEGER NOT NULL, angle_rad FLOAT, PRIMARY KEY (lidar_pc_token, "
     "joint)",
     UNITS: "track_token BLOB PRIMARY KEY, vehicle_track_token BLOB NOT NULL, unit INTEGER NOT NULL",
+    TOLD: "timestamp INTEGER PRIMARY KEY, text TEXT NOT NULL",
 }
 Ask = Callable[..., list[tuple[Any, ...]]]
 Fault = Callable[..., Exception]
 
 
 def write_trailers(db: sqlite3.Connection, drive: Drive, frames: Sequence[bytes], tracks: Sequence[bytes]) -> None:
-    """Write the joints of a drive whose ego has some, and the units of its tracked vehicles that have several. frames
-    and tracks: tokens."""
+    """Write the joints of a drive whose ego has some, the units of its tracked vehicles that have several, and what the
+    ego was told. frames and tracks: tokens."""
     if drive.joints.shape[1]:
         rows = ((frames[f], j, angle) for f, a in enumerate(drive.joints.tolist()) for j, angle in enumerate(a))
         _fill(db, JOINTS, rows)
@@ -34,6 +37,9 @@ def write_trailers(db: sqlite3.Connection, drive: Drive, frames: Sequence[bytes]
     several = np.flatnonzero((leader != np.arange(len(t))) | (t.unit > 0)).tolist()
     if several:
         _fill(db, UNITS, ((tracks[i], tracks[int(leader[i])], int(t.unit[i])) for i in several))
+    told = drive.instructions
+    if len(told):
+        _fill(db, TOLD, zip(told.time_us.tolist(), told.text, strict=True))
 
 
 def leaders(vehicle: I64) -> I64:
@@ -81,6 +87,17 @@ def read_units(ask: Ask, fault: Fault, tracks: Tracks, order: I64) -> Tracks:
     return Tracks(tracks.id, tracks.kind, vehicle, unit, tracks.height_m)
 
 
+def read_instructions(ask: Ask, fault: Fault) -> Instructions:
+    """What the ego was told in the whole log. Raises DataError for what is no text or has no time."""
+    if not _there(ask, TOLD):
+        return NO_INSTRUCTIONS
+    rows = ask(TOLD, f"SELECT timestamp, text FROM {TOLD} ORDER BY timestamp")
+    for time, text in rows:
+        if not isinstance(time, int) or not isinstance(text, str):
+            raise fault(TOLD, f"({time!r}, {text!r}) is no instruction", "a time stamp in us, and a text")
+    return Instructions(np.array([t for t, _ in rows], np.int64), tuple(text for _, text in rows))
+
+
 def _row(tracks: Tracks, order: I64, token: Any) -> int:
     """Row of a track, or -1."""
     if not isinstance(token, bytes) or len(token) != 8 or not len(tracks):
@@ -94,6 +111,6 @@ def _there(ask: Ask, table: str) -> bool:
     return bool(ask("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", (table,)))
 
 
-def _fill(db: sqlite3.Connection, table: str, rows: Any) -> None:
+def _fill(db: sqlite3.Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
     db.execute(f"CREATE TABLE {table} ({_SCHEMA[table]})")
-    db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+    db.executemany(f"INSERT INTO {table} VALUES (?, ?{'' if table == TOLD else ', ?'})", rows)

@@ -17,7 +17,8 @@ SITUATIONS = (
 
 FREIGHT_SITUATIONS = (
     "loop_ramp", "end_of_queue", "cut_in_hard_brake", "work_zone_shift", "lane_change_dense", "on_ramp_merge",
-    "downgrade",
+    "downgrade", "low_bridge", "low_mu_curve_brake", "shoulder_stop", "move_over",
+    "upgrade_climb",
 )  # fmt: skip
 """The situations of the freight suite."""
 

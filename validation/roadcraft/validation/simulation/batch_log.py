@@ -94,6 +94,7 @@ class BatchLog:
                 self.seen_joints[i, 0] = self.sensing.first(s, self.joints[i, 0])
         self.interval_s = np.array([s.interval_s for s in scenarios])
         self.has_layers = any(len(s.drive.layers) for s in scenarios)
+        self.told = any(len(s.drive.instructions) for s in scenarios)
         self.uneven = np.array([says_of_roads(s.map, s.drive.layers) for s in scenarios])
         self.felt = np.zeros((b, most if self.uneven.any() else 0, 5))
         self._pack_lights()
@@ -162,6 +163,9 @@ class BatchLog:
             vehicle=self.sensing.believed,
             objects_past=past,
             scenarios=lasting.scenarios if with_log else None,
+            instruction=tuple(s.drive.instructions.at(int(s.time_us[i])) for s in lasting.scenarios)
+            if self.told
+            else None,
             layers=tuple(read_only(s.drive.layers.at(int(s.frames[i]))) for s in lasting.scenarios)
             if self.has_layers
             else (),

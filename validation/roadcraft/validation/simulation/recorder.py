@@ -179,6 +179,7 @@ class Recorder:
             tag_type=d.tag_type[tagged],
             tag_names=d.tag_names,
             load=self.log.vehicle.load,
+            instructions=d.instructions,
         )
 
     def _objects(self, s: Scenario, b: int, n: int) -> tuple[Tracks, ObjectFrames]:

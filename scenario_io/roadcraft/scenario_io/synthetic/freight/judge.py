@@ -38,16 +38,24 @@ class DriveVerdict(NamedTuple):
     """Temperature of the brakes, degrees C."""
     joint: float
     """Largest joint angle, rad."""
+    wrong: str = ""
+    """What it did wrong by the situation's own rule, empty where nothing."""
+
+
+def botched(v: DriveVerdict) -> bool:
+    """Whether a drive shows what no truck may do: touch others, tip, leave the road or its lanes by far, or what the
+    situation is about."""
+    return v.contact >= 0 or v.load_transfer >= 1.0 or v.excess > 0.8 or v.off_road > 0.3 or bool(v.wrong)
 
 
 def judge(
-    driven: TruckDrive, vehicle: Vehicle, others: tuple[F64, F64], ahead: Ahead, sketch: Sketch, own: list[int]
+    driven: TruckDrive, vehicle: Vehicle, others: tuple[F64, F64], ahead: Ahead, sketch: Sketch, own: list[F64]
 ) -> DriveVerdict:
-    """Judges a drive every 0.1 s. others, ahead: of script.py; own: segments that the units may be on."""
+    """Judges a drive every 0.1 s. others, ahead: of script.py; own: outlines that the units may be on."""
     chain, ego = chain_of(vehicle), np.ascontiguousarray(driven.ego[::2])
     boxes = np.asarray(unit_boxes(ego, np.ascontiguousarray(driven.joints[::2]), chain))
     edge = outline(boxes).reshape(-1, 2)
-    lanes = shapely.union_all([shapely.Polygon(sketch.segments[k].ring).buffer(0.01) for k in own])
+    lanes = shapely.union_all([shapely.Polygon(ring).buffer(0.01) for ring in own])
     road = shapely.union_all([shapely.Polygon(ring).buffer(0.01) for kind, _, ring in sketch.areas if int(kind) <= 3])
     columns = motion_columns(vehicle)
     transfer = [k for k, name in enumerate(columns) if name.startswith("load_transfer")]

@@ -6,7 +6,7 @@ import numpy as np
 
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
+from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER, hasty_changes
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Intent,
@@ -31,9 +31,9 @@ def work_zone_shift(stage: Stage) -> None:
     limit, shift = float(rng.uniform(45.0, 55.0)) * MPH, float(rng.choice((-1, 1))) * float(rng.uniform(3.0, 4.0))
     taper = 0.5 * abs(shift) * limit / MPH  # half of MUTCD's W S, the same in feet and in meters
     width, lanes = float(rng.uniform(3.05, 3.35)), int(rng.integers(1, 3))
-    chain = winding(rng, 40.0 * limit + 300.0, 1 / 2500, calm=900.0)
+    chain = winding(rng, 42.0 * limit + 300.0, 1 / 2500, calm=950.0)
     start = 120.0
-    a = start + float(rng.uniform(13.0, 17.0)) * limit
+    a = start + float(rng.uniform(18.0, 22.0)) * limit
     edges = [blend(-k * width, shift - k * width, a, a + taper) for k in range(lanes + 1)]
     rows = lay_way(stage, chain, edges, (0.8, 0.8), (0.8 * a, a + taper + 60.0), limit)
     scene.find_routes()
@@ -84,22 +84,20 @@ def lane_change_dense(stage: Stage) -> None:
                 road.paths[goal], s, speed + closing, changes=0, top_speed=speed + closing, speed_factor=1.3, noise=0.0
             )
     scene.reserve(scene.paths[road.paths[goal]], start, 420.0, 150.0)
-    populate(stage, [p for p in road.paths if p != road.paths[goal]], 0.85, ahead=300.0)
+    populate(stage, [p for p in road.paths if p != road.paths[goal]], 0.85, ahead=300.0, changes=False)
     sides = road.middle(lane), road.middle(goal)
     kept = course_along(chain, sides[0], stage.surface)
     stage.ghost = Intent(kept, np.full(len(kept.s), speed))
-    for wait in np.arange(11.0, 31.0, 1.0):
-        begin, run = start + float(wait) * speed, 8.0 * speed
-        way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
-        cap = curve_cap(way, stage.threshold, 0.4, speed)
-        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=begin + 0.8 * run, least=0.6 * speed))
-    for wait in np.arange(BESIDE_S - 2.0, 22.0, 0.5):
-        begin, run = start + float(wait) * speed, 4.0 * speed
-        way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
-        cap = np.full(len(way.s), speed)
-        stage.mistakes.append(Intent(way, cap, CAR_DRIVER, minds=False, until=begin + 0.6 * run, behind=-1.0))
+    for share in (1.0, 0.9, 0.8):
+        for wait in np.arange(11.0, 31.0, 1.0):
+            begin, run = start + (9.0 + share * (float(wait) - 9.0)) * speed, 8.0 * share * speed
+            way = course_along(chain, blend(*sides, begin, begin + run), stage.surface)
+            late = (way.station > start + 9.0 * speed) & (way.station < begin + 0.5 * run)
+            cap = curve_cap(way, stage.threshold, 0.4, np.where(late, share, 1.0) * speed)
+            stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=begin + 0.8 * run, least=0.6 * speed))
+    stage.mistakes = hasty_changes(stage, road, (lane, goal), speed, np.arange(BESIDE_S - 2.5, 26.0, 0.5))
 
 
 def _hole(stage: Stage, closing: float) -> float:
     """Room, m, that a change of the truck's lane takes where others are faster."""
-    return sum(u.length_m for u in stage.vehicle.units) + 50.0 + 6.0 * closing + closing * closing / 3.0
+    return sum(u.length_m for u in stage.vehicle.units) + 65.0 + 7.0 * closing + closing * closing / 3.0

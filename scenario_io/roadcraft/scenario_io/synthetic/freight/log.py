@@ -6,13 +6,14 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, Ragged
 from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.core.scenario import Drive, Ego, LightFrames, Scenes
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.course import edge_at
 from roadcraft.scenario_io.synthetic.freight.play import Played
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import INTERVAL_US, Identity, bodies_of, keys_of, tables
 from roadcraft.scenario_io.synthetic.recording.tags import SCENE_STARTS, WARM_UP
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
@@ -43,8 +44,16 @@ def record_truck(stage: Stage, played: Played, situation: str, who: Identity, pa
         token=keys_of(who, "frames", frames), ego=ego, joints=joints, tracks=tracks, objects=objects, lights=none,
         scenes=_scenes(stage, at, ego, patch),
         tag_frame=np.array([ANCHOR], np.int64), tag_type=np.zeros(1, np.int64), tag_names=(f"freight_{situation}",),
-        load=stage.vehicle.load,
+        load=stage.vehicle.load, instructions=_told(stage, who),
     )  # fmt: skip
+
+
+def _told(stage: Stage, who: Identity) -> Instructions:
+    """What the stage says, by the clock of the log."""
+    if not stage.told:
+        return NO_INSTRUCTIONS
+    times = [who.start_us + round(INTERVAL_US * (s / FRAME_S - WARM_UP)) for s, _ in stage.told]
+    return Instructions(np.array(times, np.int64), tuple(text for _, text in stage.told))
 
 
 def placed(driven: TruckDrive, patch: Patch, left: bool) -> tuple[F64, F64]:

@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.scenario_io.synthetic.freight.course import recentered
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, first_contact, from_behind, judge
+from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched, first_contact, from_behind, judge
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
 from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
@@ -22,6 +22,7 @@ ROOM_M = 0.3
 MISTAKE_STEP = 90
 """Step from which the mistaken driver goes its own way: that of the log's tagged frame."""
 _TRIES = 3  # drives that an expert tries
+_MISTAKES = 6  # drives that a mistaken driver tries
 _PRACTICE = 2  # drives after which an expert knows where its units go
 
 
@@ -42,7 +43,7 @@ def play(stage: Stage, accept: Callable[[DriveVerdict], bool]) -> Played | None:
     that was tried; none where nothing that the expert may do keeps clear."""
     count, first = _count(stage), stage.ghost or stage.experts[0]
     frames = 2 * count - 1
-    free = pace(stage.start, first.course, first.cap, nobody(count), first.manner, stage.vehicle)
+    free = pace(stage.start, first.course, first.cap, halting(first, nobody(count)), first.manner, stage.vehicle)
     motion = stage.scene.run(told_by_plan(first.course, free, stage.vehicle, frames))
     held = _among(stage, first, motion, free.s)
     motion = stage.scene.run(told_by_plan(first.course, held, stage.vehicle, frames))
@@ -80,21 +81,29 @@ def practiced(stage: Stage, intent: Intent, driven: TruckDrive) -> Intent:
 
 def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
     """The drive of whoever makes the mistake: as the expert until ``MISTAKE_STEP``, then in its own way among the
-    traffic as it was around the expert."""
-    before, count = played.expert.until(MISTAKE_STEP), _count(stage)
-    for intent in stage.mistakes:
+    traffic as it was around the expert. The first of its ways that does not keep clear and goes wrong, else the last
+    that was tried."""
+    before, count, tries = played.expert.until(MISTAKE_STEP), _count(stage), 0
+    for k, intent in enumerate(stage.mistakes):
         s = nearest(intent.course, before.ego[-1])
         start, rest = (s, float(before.ego[-1, 3])), count - MISTAKE_STEP
-        free = pace(start, intent.course, intent.cap, nobody(rest), intent.manner, stage.vehicle)
-        plan = free
+        plan = pace(start, intent.course, intent.cap, halting(intent, nobody(rest)), intent.manner, stage.vehicle)
         if intent.minds:
-            mine = np.concatenate([before.s[:-1:2], free.s])
+            mine = np.concatenate([before.s[:-1:2], plan.s])
             later = Ahead(*(x[MISTAKE_STEP:] for x in seen(stage, intent, played.motion, mine)))
             plan = pace(start, intent.course, intent.cap, later, intent.manner, stage.vehicle)
         plan = Pace(*(np.concatenate([np.full(MISTAKE_STEP, x[0]), x]) for x in plan))
-        if len(stage.mistakes) == 1 or not _clear(stage, intent, played.motion, plan):
+        if k < len(stage.mistakes) - 1 and _clear(stage, intent, played.motion, plan):
+            continue
+        driven, tries = drive_along(intent.course, plan, stage.vehicle, before), tries + 1
+        found = _mistaken(stage, played, intent, driven)
+        if tries == _MISTAKES or botched(found[1]):
             break
-    driven = drive_along(intent.course, plan, stage.vehicle, before)
+    return found
+
+
+def _mistaken(stage: Stage, played: Played, intent: Intent, driven: TruckDrive) -> tuple[TruckDrive, DriveVerdict]:
+    """A mistaken drive and what is said of it, but for contacts that others cause."""
     said = verdict(stage, intent, played.motion, driven)
     end = np.interp(intent.until, intent.course.station, intent.course.s)
     late = said.contact >= 0 and driven.s[2 * said.contact] > end  # others run into it where it is in its lane again
@@ -142,12 +151,22 @@ def others(stage: Stage, motion: Motion) -> tuple[F64, F64]:
 
 
 def seen(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Ahead:
-    """Who is ahead of a driver that is meanwhile at ``mine`` (T,) along its course."""
-    width = max(u.width_m for u in stage.vehicle.units)
-    return ahead_on(intent.course, others(stage, motion), mine, width)
+    """Who is ahead of a driver that is meanwhile at ``mine`` (T,) along its course, or where it stops."""
+    width = max(u.width_m for u in stage.vehicle.units) if intent.width is None else intent.width
+    return halting(intent, ahead_on(intent.course, others(stage, motion), mine, width))
+
+
+def halting(intent: Intent, ahead: Ahead) -> Ahead:
+    """Who is ahead, and what stands where the driver is to stop."""
+    if not np.isfinite(intent.halt):
+        return ahead
+    place = intent.course.arc(intent.halt)
+    return Ahead(np.minimum(ahead.s, place), np.where(ahead.s < place, ahead.speed, 0.0))
 
 
 def verdict(stage: Stage, intent: Intent, motion: Motion, driven: TruckDrive) -> DriveVerdict:
     """What is said of a drive."""
     ahead = seen(stage, intent, motion, driven.s[::2])
-    return judge(driven, stage.vehicle, others(stage, motion), ahead, stage.scene.sketch, stage.own)
+    own = [*(stage.scene.sketch.segments[k].ring for k in stage.own), *stage.beside]
+    said = judge(driven, stage.vehicle, others(stage, motion), ahead, stage.scene.sketch, own)
+    return said._replace(wrong=stage.wrong(driven))

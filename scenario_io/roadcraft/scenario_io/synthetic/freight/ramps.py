@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -49,16 +49,16 @@ def on_ramp_merge(stage: Stage) -> None:
     gap = sum(u.length_m for u in stage.vehicle.units) + 60.0 + 6.0 * max(flow - own, 0.0)
     there = beside + 110.0 - flow * (beside + 110.0 - stage.start[0]) / own  # a hole in the stream gets there in time
     scene.reserve(scene.paths[paths[-1]], there, 0.6 * gap, 0.4 * gap)
-    populate(stage, paths, 0.9)
+    populate(stage, paths, 0.9, changes=False)
     low, right = middle(*side), 0.5 * (edges[-1] + edges[-2])
     drop = right - 0.5 * (2.0 * edges[-1] - width)
     speed = min(0.95 * limit, stage.top_speed)
-    for share in np.linspace(1.0, 0.5, 9):
+    for share, behind in product(np.linspace(1.0, 0.4, 13), (30.0, 18.0)):
         moved = blend(0.0, drop, b, e)
         way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
         cap = curve_cap(way, stage.threshold, 0.4, np.where(way.station < b + 60.0, share * speed, speed))
         least = 0.6 * stage.start[1]
-        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=0.5 * (b + e), behind=30.0, least=least))
+        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=0.5 * (b + e), behind=behind, least=least))
     waits = course_along(chain, low, stage.surface)
     stage.ghost = Intent(waits, np.full(len(waits.s), speed))
     car = CAR_DRIVER._replace(engine=0.9)

@@ -18,8 +18,10 @@ from roadcraft.core.map import AreaKind
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
+from roadcraft.scenario_io.synthetic.traffic.drivers import CHANGES
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 
@@ -56,10 +58,18 @@ class Intent:
     """Speed below which it will not fall, m/s, else it does something else."""
     behind: float = 12.0
     """Room that it wants behind its last unit, m."""
+    halt: float = np.inf
+    """Place along the road's line that its front end is not to pass: it stops before, by the gap of its manner."""
+    width: float | None = None
+    """Width that it takes its truck for, m, where it is mistaken about it."""
 
 
 def _always(m: Motion) -> bool:
     return True
+
+
+def _right(driven: TruckDrive) -> str:
+    return ""
 
 
 @dataclass
@@ -78,6 +88,8 @@ class Stage:
     """Lanes along the reference line."""
     own: list[int] = field(default_factory=list)
     """Segments that the truck's units may be on."""
+    beside: list[F64] = field(default_factory=list)
+    """Outlines beside them that the units may be on."""
     route: int = 0
     """The traffic's path along the truck's route."""
     start: tuple[float, float] = (0.0, 0.0)
@@ -94,6 +106,10 @@ class Stage:
     """What the driver who makes the mistake may do; the first that does not keep clear is done, else the last."""
     event: Callable[[Motion], bool] = _always
     """Whether the traffic does what the situation is about."""
+    wrong: Callable[[TruckDrive], str] = _right
+    """What a drive does wrong by the situation's own rule, empty where nothing."""
+    told: tuple[tuple[float, str], ...] = ()
+    """What the truck is told: s from the start, and the words."""
 
     @property
     def threshold(self) -> float:
@@ -149,14 +165,17 @@ def beyond(edge: Edge, distance: float) -> Edge:
     return lambda s: (edge(s) if callable(edge) else np.full(np.shape(s), float(edge))) + distance
 
 
-def populate(stage: Stage, paths: list[int], speed: float, ahead: float = 100.0) -> None:
+def populate(stage: Stage, paths: list[int], speed: float, ahead: float = 100.0, changes: bool = True) -> None:
     """Traffic of 8 to 25 vehicles per km and lane, 5 to 30 % of them trucks, around the truck at its start; ``speed``:
-    share of the limit that they keep; ahead: m that are free before it."""
+    share of the limit that they keep; ahead: m that are free before it; changes: whether they change lanes."""
     rng, scene = stage.rng, stage.scene
     length = sum(u.length_m for u in stage.vehicle.units)
     scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, ahead)
     density = float(rng.uniform(8.0, 25.0))
     scene.fill(paths, 1000.0 / density, factor=speed, trucks=float(rng.uniform(0.05, 0.3)), rigs=True)
+    if not changes:
+        for constants in scene.consts:
+            constants[CHANGES] = 0.0
 
 
 def curve_cap(course: Course, threshold: float, share: float, limit: F64 | float) -> F64:
@@ -181,12 +200,16 @@ class Highway(NamedTuple):
         return 0.5 * (self.edges[lane] + self.edges[lane + 1])
 
 
-def lay_highway(stage: Stage, chain: Chain, lanes: int, limit: float) -> Highway:
-    """A highway along a line, which its lanes lie to the right of; all of its lanes are the truck's to use."""
+def lay_highway(
+    stage: Stage, chain: Chain, lanes: int, limit: float, cut: float = 0.0, shoulder: float = 3.0
+) -> Highway:
+    """A highway along a line, which its lanes lie to the right of; all of its lanes are the truck's to use. cut: place
+    of the connectors between its two pieces, by default a little before the middle; shoulder: width of that on the
+    right, m."""
     rng, scene = stage.rng, stage.scene
     width = float(rng.uniform(3.5, 3.75))
     edges = tuple(-k * width for k in range(lanes + 1))
-    rows = lay_way(stage, chain, edges, (1.2, 3.0), (0.45 * chain.length,), limit)
+    rows = lay_way(stage, chain, edges, (1.2, shoulder), (cut or 0.45 * chain.length,), limit)
     scene.find_routes()
     stage.own = [p.segment for p in stage.pieces]
     return Highway(chain, edges, [scene.path_from(x) for x in rows[0]], limit)

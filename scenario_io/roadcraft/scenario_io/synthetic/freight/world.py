@@ -17,13 +17,17 @@ from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
+from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched
 from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
 from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, record_truck
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
+from roadcraft.scenario_io.synthetic.freight.low_bridge import low_bridge
 from roadcraft.scenario_io.synthetic.freight.play import Played, mistake, play
 from roadcraft.scenario_io.synthetic.freight.ramps import on_ramp_merge
+from roadcraft.scenario_io.synthetic.freight.roadside import move_over, shoulder_stop
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
+from roadcraft.scenario_io.synthetic.freight.upgrade import upgrade_climb
+from roadcraft.scenario_io.synthetic.freight.weather import low_mu_curve_brake
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
@@ -36,12 +40,19 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "lane_change_dense": lane_change_dense,
     "on_ramp_merge": on_ramp_merge,
     "downgrade": downgrade,
+    "low_bridge": low_bridge,
+    "low_mu_curve_brake": low_mu_curve_brake,
+    "shoulder_stop": shoulder_stop,
+    "move_over": move_over,
+    "upgrade_climb": upgrade_climb,
 }
 """How each situation is set up."""
 LOADS: dict[str, tuple[str, ...]] = {
     "loop_ramp": ("loaded", "cubed"),
     "cut_in_hard_brake": ("loaded", "cubed"),
     "downgrade": ("loaded", "cubed"),
+    "low_mu_curve_brake": ("empty",),
+    "upgrade_climb": ("loaded", "cubed"),
 }
 """States of load that a situation is about, where not all of them are."""
 MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.2, 0.97
@@ -138,14 +149,10 @@ def faults_of(v: DriveVerdict) -> list[str]:
             (v.off_road > 0.05, f"{v.off_road:.2f} m off the road"),
             (v.load_transfer > MOST_TRANSFER, f"load transfer {v.load_transfer:.2f}"),
             (v.margin < LEAST_MARGIN, f"could stop during {v.margin:.2f} of the time"),
+            (v.wrong != "", v.wrong),
         )
         if bad
     ]
-
-
-def botched(v: DriveVerdict) -> bool:
-    """Whether a drive shows what no truck may do: touch others, tip, leave the road or its lanes by far."""
-    return v.contact >= 0 or v.load_transfer >= 1.0 or v.excess > 0.8 or v.off_road > 0.3
 
 
 def _trucks(draw: FreightDraw) -> list[Vehicle]:

@@ -101,6 +101,8 @@ FREIGHT_TABLE = (
     ("rollback", "brakes", "RollbackConfig", "Rolling back (report)"),
     ("vru_side", "beside", "VruSideConfig", "Room for people and cyclists beside the units (weight 3)"),
     ("move_over", "beside", "MoveOverConfig", "Room or low speed beside vehicles at the roadside (weight 3)"),
+    ("shoulder_stop", "pull_over", "ShoulderStopConfig", "How ego stops where told to pull over (weight 3)"),
+    ("pulls_over", "pull_over", "ShoulderStopConfig", "Ego stands beside the lanes where told to (multiplier)"),
     ("junction_blocked", "junction_blocked", "JunctionBlockedConfig", "Ego does not stand in junctions (weight 3)"),
     ("bridge_clearance", "places", "BridgeClearanceConfig", "All units fit under structures (multiplier)"),
     ("weight_limits", "places", "", "The vehicle keeps limits of weight (multiplier)"),

@@ -13,6 +13,7 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.outlines import OutlineDepartures, outline_departures
+from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
 from roadcraft.validation.metrics.freight.thresholds import LaneKeepingConfig
 from roadcraft.validation.metrics.freight.units import unit_name
 
@@ -23,8 +24,8 @@ _LANE_M = 2.0  # farthest that an oncoming road user's center is from the point 
 class LaneKeepingAllUnits(Metric):
     """Weight 3. The excess is the largest distance of any outline point from the union of the lanes that unit 0's route
     uses at the time (during a lane change both). 1 without excess, 0 from ``max_m`` on, linear between; 0 where a unit
-    is in the opposing lanes by more than ``noticed_m`` while somebody comes along there within ``oncoming_s``. No score
-    where unit 0 never is on a lane."""
+    is in the opposing lanes by more than ``noticed_m`` while somebody comes along there within ``oncoming_s``. What is
+    beside all lanes is no excess from when on ego is told to pull over. No score where unit 0 never is on a lane."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 3.0
@@ -34,7 +35,7 @@ class LaneKeepingAllUnits(Metric):
 
     def compute(self, context: MetricContext) -> MetricResult:
         c, name, f = self.config, "lane_keeping_all_units", frames(context)
-        found = outline_departures(context)
+        found = _from_lanes(context)
         values = np.stack([np.maximum.reduce(d.excess[:, : d.tires], axis=1) for d in found], 1)
         known = ~np.isnan(values[:, 0])
         if not known.any():
@@ -101,6 +102,15 @@ class LaneKeepingAllUnits(Metric):
             if comes.any():
                 return step, int(rows[np.argmax(comes)])
         return -1, -1
+
+
+def _from_lanes(context: MetricContext) -> tuple[OutlineDepartures, ...]:
+    """The departures of each unit; none towards the shoulder from when on ego is told to pull over."""
+    found, told = outline_departures(context), told_to_pull_over(context)
+    if told is None:
+        return found
+    later = np.arange(len(frames(context)))[:, None] >= told
+    return tuple(d._replace(excess=np.where(later & (d.other < 0), 0.0, d.excess)) for d in found)
 
 
 def _against(context: MetricContext, rows: I64, places: F64, heading: F64) -> Mask:

@@ -20,6 +20,7 @@ from roadcraft.validation.metrics.common.progress import progress
 from roadcraft.validation.metrics.common.routes import expert_route
 from roadcraft.validation.metrics.common.speed_limits import limits_of
 from roadcraft.validation.metrics.freight.channels import roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
 from roadcraft.validation.metrics.freight.thresholds import FeasibleProgressConfig, MakesFeasibleProgressConfig
 
 _BEND_M = 5.0  # distance before and behind over which the road's curvature is taken
@@ -45,7 +46,8 @@ class ProgressFeasible(Metric):
     """Weight 5. Ego's progress as a share of that of a reference on the expert's road. The reference starts at ego's
     speed, drives no farther than the expert, no faster than allowed, takes curves at a share of the static roll
     threshold, and accelerates as the vehicle's engine, launch limit and load and the road's grade permit; for a vehicle
-    without masses it is the expert. Other than in nuPlan's metric, who does not move makes no progress."""
+    without masses it is the expert. Other than in nuPlan's metric, who does not move makes no progress. Where ego is
+    told to pull over, the way up to then counts."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 5.0
@@ -91,13 +93,16 @@ def feasible_progress(context: MetricContext, config: FeasibleProgressConfig) ->
 
 
 def _feasible(context: MetricContext, config: FeasibleProgressConfig) -> FeasibleProgress:
-    known, expert, f = progress(context), context.rollout.scenario.expert, frames(context)
+    known, f, told = progress(context), frames(context), told_to_pull_over(context)
+    cut = None if told is None else max(told, 1) + 1
+    expert = context.rollout.scenario.expert[:cut]
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(expert[:, :2], axis=0).T))])
-    dt = np.diff(context.rollout.scenario.time_us) * 1e-6
+    dt = np.diff(context.rollout.scenario.time_us[:cut]) * 1e-6
     if known.ego is None or known.expert is None:
-        made, along = float((f.ego[:-1, Ego.VX] * dt[: len(f) - 1]).sum()), s
+        v = f.ego[:-1, Ego.VX][: len(dt)]
+        made, along = float((v * dt[: len(v)]).sum()), s
     else:
-        made, along = float(known.ego.sum()), np.cumsum(known.expert)
+        made, along = float(known.ego[:cut].sum()), np.cumsum(known.expert)[:cut]
     end = float(s[-1])
     if context.rollout.vehicle.has_masses:
         cap = _caps(context, expert, s, config)
@@ -117,7 +122,7 @@ def _caps(context: MetricContext, expert: F64, s: F64, config: FeasibleProgressC
     curvature = np.abs(bend) / np.maximum(reach, 1.0)
     lateral = config.share_of_threshold * float(threshold_g(groups).min()) * GRAVITY_MPS2
     cap = np.sqrt(lateral / np.maximum(curvature, 1e-6))
-    cap = np.minimum(cap, limits_of(context, expert_route(context))[0])
+    cap = np.minimum(cap, limits_of(context, expert_route(context))[0][: len(s)])
     # a place allows what the strictest place ahead does, and what slowing down on the way there adds
     square = cap * cap + 2.0 * config.slowing_mps2 * s
     return np.sqrt(np.minimum.accumulate(square[::-1])[::-1] - 2.0 * config.slowing_mps2 * s)

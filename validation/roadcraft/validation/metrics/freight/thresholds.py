@@ -326,6 +326,29 @@ class MoveOverConfig:
 
 
 @dataclass(frozen=True)
+class ShoulderStopConfig:
+    """How ego stops where it is told to pull over; all engine choices."""
+
+    within_s: Annotated[float, Range("> 0")] = 30.0
+    """Time until it stands that is good."""
+    late_s: Annotated[float, Range("> 0")] = 45.0
+    """Time at which the score reaches 0."""
+    good_mps2: Annotated[float, Range(">= 0")] = 3.0
+    """Braking that is good."""
+    bad_mps2: Annotated[float, Range("> 0")] = 4.5
+    """Braking at which the score reaches 0."""
+    clear_m: Annotated[float, Range(">= 0")] = 0.1
+    """Reach into a lane that is let pass."""
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            ("late_s", self.late_s > self.within_s, "must be greater than within_s"),
+            ("bad_mps2", self.bad_mps2 > self.good_mps2, "must be greater than good_mps2"),
+        )
+
+
+@dataclass(frozen=True)
 class JunctionBlockedConfig:
     """Standing in junctions."""
 
