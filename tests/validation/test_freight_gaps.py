@@ -322,6 +322,16 @@ def test_move_over_asks_for_a_lane_or_for_low_speed() -> None:
     assert judged("move_over", drive(straight(20.0), SLEEPER, [moving], world=world)).score is None
 
 
+def test_a_lane_of_the_map_that_ego_has_left_is_a_lane_between() -> None:
+    world = two_way_road()
+    out = thing(CAR, np.array([150.0, -3.6 - 0.5, 0.0, 4.5, 1.8]))  # reaches 0.4 m into the right lane
+    for y, score in ((1.5, 1.0), (1.2, 0.0)):
+        result = judged("move_over", drive(straight(20.0, y=y), SLEEPER, [out], world=world))
+        assert result.stats["least_room_[meters]"] == pytest.approx(y - 1.295 + 3.2, abs=1e-6)
+        assert result.stats["least_room_[meters]"] < 3.66
+        assert result.score == score, "the right lane is free of ego only in the first"
+
+
 # ---- junctions and places --------------------------------------------------------------------------------------------
 
 

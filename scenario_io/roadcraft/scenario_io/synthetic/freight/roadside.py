@@ -29,6 +29,8 @@ from roadcraft.scenario_io.synthetic.situations.scene import STEPS
 
 CAR_WIDTH_M, BARELY_M = 1.9, 1.2
 """Width of a car, and what is left of it for a driver who wants no room beside it."""
+PER_MPS = 0.1
+"""Room beside who stands there that each m/s asks for, beyond 1 m, s."""
 TOLD_S, WITHIN_S = 10.0, 30.0
 """When the truck is told to pull over, s after the start, and how long it may take until it stands."""
 GENTLE_MPS2 = 3.0
@@ -39,10 +41,10 @@ def move_over(stage: Stage) -> None:
     """Somebody stands on the shoulder and reaches into the lane: a car in its middle would pass, a truck does not."""
     rng, scene = stage.rng, stage.scene
     speed = float(rng.uniform(19.0, min(25.0, stage.top_speed)))
-    lanes, start = int(rng.integers(2, 4)), 120.0
+    lanes, start = int(rng.integers(2, 4)), 280.0
     there = start + float(rng.uniform(25.0, 29.0)) * speed
-    chain = winding(rng, 46.0 * speed + 600.0, 1 / 2000, calm=100.0)
-    road = lay_highway(stage, chain, lanes, max(1.1 * speed, 22.4))
+    chain = winding(rng, 46.0 * speed + 750.0, 1 / 2000, calm=100.0)
+    road = lay_highway(stage, chain, lanes, max(1.1 * speed, 22.4), there + 260.0)
     lane = lanes - 1
     put_truck(stage, road, lane, start, speed, 46.0)
     wide, broad = road.edges[lane] - road.edges[lane + 1], max(u.width_m for u in stage.vehicle.units)
@@ -52,17 +54,21 @@ def move_over(stage: Stage) -> None:
         road.paths[lane], there + 0.5 * length, 0.0, script=scene.script(np.zeros(STEPS)), changes=0, noise=0.0,
         wander=0.0, length=length, width=width, lateral=over - 0.5 * (wide + width),
     )  # fmt: skip
+    room = sum(u.length_m for u in stage.vehicle.units) + 80.0  # in the next lane, a little behind the truck
+    scene.reserve(scene.paths[road.paths[lane - 1]], start - float(rng.uniform(0.0, 40.0)), room, 60.0)
     populate(stage, road.paths, 0.85, ahead=there - start + 200.0, changes=False)
-    sides = road.middle(lane), road.middle(lane - 1)
+    sides, past = (road.middle(lane), road.middle(lane - 1)), 1.5 * wide - 0.5 * broad - over
     kept = course_along(chain, sides[0], stage.surface)
     stage.ghost = Intent(kept, np.full(len(kept.s), speed), width=BARELY_M)
-    for share in (1.0, 0.85, 0.7, 0.55):
+    for share in (1.0, 0.9, 0.8, 0.7):
         run = 8.0 * speed
         for begin in np.arange(start + 9.5 * speed, there - 0.75 * run - 40.0, 1.2 * speed):
             way = course_along(chain, blend(*sides, float(begin), float(begin) + run), stage.surface)
             late = (way.station > start + 9.5 * speed) & (way.station < begin + 0.4 * run)
-            cap = curve_cap(way, stage.threshold, 0.4, np.where(late, share, 1.0) * speed)
-            behind = 12.0 + ((1.0 - share) * speed) ** 2 / 3.0
+            near = (way.station > there - 30.0) & (way.station < there + length + room)
+            cap = np.minimum(np.where(late, share, 1.0) * speed, np.where(near, (past - 1.0) / PER_MPS - 1.5, speed))
+            cap = curve_cap(way, stage.threshold, 0.4, cap)
+            behind = 12.0 + ((1.0 - share) * speed) ** 2 / 6.0
             until, least = float(begin) + 0.8 * run, 0.5 * share * speed
             stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=until, least=least, behind=behind))
     stage.mistakes = [Intent(kept, np.full(len(kept.s), speed), CAR_DRIVER, width=BARELY_M)]

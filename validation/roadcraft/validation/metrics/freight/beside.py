@@ -6,8 +6,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.map_index.index import inside_any
+from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import ObjectKind
@@ -16,7 +16,7 @@ from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.speed_limits import speed_limits
 from roadcraft.validation.metrics.freight.thresholds import MoveOverConfig, VruSideConfig
-from roadcraft.validation.metrics.freight.units import unit_name, units
+from roadcraft.validation.metrics.freight.units import outline, placed, unit_name, units
 
 
 class Sides(NamedTuple):
@@ -77,10 +77,10 @@ class VruSide(Metric):
 
 
 class MoveOver(Metric):
-    """Weight 3. The share of vehicles standing beside the lanes that ego passes with a lane between (``lane_m``), or at
-    least 20 mph below the limit (5 mph where that is below 25), and never with less room than 1 m and ``per_mps`` for
-    each m/s. Only where the limit is ``from_mps`` or more: on slower streets vehicles at the side are parked. No score
-    where none is passed."""
+    """Weight 3. The share of vehicles standing beside the lanes that ego passes with a lane between (one of the map, or
+    ``lane_m``), or at least 20 mph below the limit (5 mph where that is below 25), and never with less room than 1 m
+    and ``per_mps`` for each m/s. Only where the limit is ``from_mps`` or more: on slower streets vehicles at the side
+    are parked. No score where none is passed."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 3.0
@@ -102,7 +102,10 @@ class MoveOver(Metric):
         near = (room <= 2.0 * c.lane_m) & fast[found.step]
         slow = np.where(limit >= c.fast_limit_mps, limit - c.slower_mps, c.slow_mps)
         v = speed[found.step]
-        good = ((room >= c.lane_m) | (v <= slow[found.step])) & (room >= 1.0 + c.per_mps * v)
+        fair = (room >= c.lane_m) | (v <= slow[found.step])
+        ask = np.flatnonzero(near & ~fair)
+        fair[ask] = _lane_between(context, found.step[ask], objects.box[rows[ask], :2])
+        good = fair & (room >= 1.0 + c.per_mps * v)
         tracks = objects.track[rows]
         passed, events = np.unique(tracks[near]), list[Event]()
         if not len(passed):
@@ -118,3 +121,17 @@ class MoveOver(Metric):
             "least_room_[meters]": float(room[near].min()),
         }
         return MetricResult(name, 1.0 - len(events) / len(passed), stats, events=tuple(events))
+
+
+def _lane_between(context: MetricContext, step: I64, place: F64) -> Mask:
+    """Whether a lane without any unit in it lies between places (R, 2) and the nearest unit at steps (R,)."""
+    u, index = units(context), context.rollout.scenario.map.index.lanes
+    out = np.zeros(len(step), np.bool_)
+    edges = [outline(u.chain, i) for i in range(u.boxes.shape[1])]
+    for k, (now, there) in enumerate(zip(step.tolist(), place, strict=True)):
+        mine = np.concatenate([placed(e, u.poses[now : now + 1, i])[0] for i, e in enumerate(edges)])
+        nearest = mine[np.argmin(np.hypot(*(mine - there).T))]
+        between = there + np.linspace(0.0, 1.0, 21)[:, None] * (nearest - there)
+        held = np.setdiff1d(containing(index, between).values, containing(index, mine).values)
+        out[k] = len(held) > 0
+    return out
