@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -36,6 +36,11 @@ class TestVectorTransformer(EncoderConformance):
     name = "vector_transformer"
 
 
+class TestVectorTransformerOfUnits(EncoderConformance):
+    name = "vector_transformer"
+    params: ClassVar[dict[str, Any]] = {**SMALL["vector_transformer"], "ego_units": 4}
+
+
 class TestMultimodal(ModelConformance):
     name = "multimodal"
 
@@ -61,6 +66,31 @@ def test_every_pair_composes(encoder: str, model: str, tiny_world: Any) -> None:
     best = prediction.ego[torch.arange(3), prediction.logits.argmax(-1)]
     assert torch.isfinite(best).all()
     torch.testing.assert_close(best[..., 2:4].norm(dim=-1), torch.ones(b, t), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("encoder", ["vector_transformer", "hetero_gnn", "bev_raster"])
+def test_one_network_tells_vehicles_apart_where_it_reads_their_units(encoder: str, tiny_world: Any) -> None:
+    """Another joint or another load is another scene to an encoder that reads units, and none to one that does not."""
+    if encoder not in ENCODERS:
+        pytest.skip(f"{encoder} is not installed")
+    reads, blind = (create("encoder", encoder, {"ego_units": n}).eval() for n in (4, 0))
+    assert set(blind.state_dict()) < set(reads.state_dict())
+    assert "ego_units" not in blind.features().groups
+    world, spec = tiny_world.make_map(), reads.features()
+    drive = tiny_world.make_drive(world, 0)
+
+    def seen(load: str, joint: float) -> dict[str, torch.Tensor]:
+        truck = load_vehicle("us_sleeper_53", load=load)
+        scene = LogScenes(replace(drive, joints=np.full((len(drive), 1), joint)), world, truck, spec).at(60)
+        return {k: torch.from_numpy(v) for k, v in build_features(spec, [scene]).items()}
+
+    first, others = seen("loaded", 0.0), [seen("empty", 0.0), seen("loaded", 0.3)]
+    assert int(first["ego_unit_mask"].sum()) == 2
+    with torch.inference_mode():
+        for network, differs in ((reads, True), (blind, False)):
+            token = network.encode(first)[0].tokens[:, 0]
+            for other in others:
+                assert torch.equal(token, network.encode(other)[0].tokens[:, 0]) is not differs
 
 
 def scenes(tiny_world: Any, spec: Any, frames: list[int]) -> dict[str, torch.Tensor]:

@@ -94,7 +94,7 @@ class BevRaster(nn.Module):
         later = [ConvStage(nn.Conv2d(a, b, 3, 2, padding=1), b) for a, b in pairwise(c.channels)]
         self.stages = nn.ModuleList([first, *later])
         self.cell = nn.Linear(c.channels[-1], dim)
-        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
+        self.ego = EgoStates(c)
         self.agent, self.seen = mlp(5, dim, dim), nn.Linear(sum(c.channels), dim)
         self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.place = mlp(4, dim, dim)
@@ -116,7 +116,7 @@ class BevRaster(nn.Module):
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """The scene's tokens. The picture is drawn anew in the moving ego frame, so nothing is kept in ``cache``."""
         f = features
-        ego = self.ego(f["ego"], f["vehicle"])[:, None]
+        ego = self.ego(f)[:, None]
         b = len(ego)
         x, maps = f["raster"], []
         for stage in self.stages:

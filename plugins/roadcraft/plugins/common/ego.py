@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from roadcraft.plugins.common.layers import Attention, mlp
-from roadcraft.plugins.common.scene_features import EGO_CHANNELS
+from roadcraft.plugins.common.scene_features import EGO_CHANNELS, SceneFeatureConfig
 
 SPEED_SCALE = 10.0
+UNIT_SCALE = (20.0, 20.0, 1.0, 1.0, 20.0, 3.0, 1.0, 30.0, 2.0, 0.5)
+"""Of the columns of ``ego_unit``."""
+LOAD_SCALE = (50.0, 20.0, 5.0, 2.0, 1.0)
+"""Of the columns of ``ego_load``."""
 
 
 class EgoStates(nn.Module):
     """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at
-    random (PlanTF, Cheng et al. 2023)."""
+    random (PlanTF, Cheng et al. 2023). Where the encoder reads the ego's units, a token for each of them and one for
+    the load stand beside these, so that one network drives vehicles that differ."""
 
-    def __init__(self, dim: int, heads: int, channels: tuple[str, ...], kept: tuple[str, ...], dropout: float) -> None:
+    def __init__(self, config: SceneFeatureConfig) -> None:
         super().__init__()
+        dim, heads, channels = config.dim, config.heads, config.ego_channels
+        kept, dropout = config.undropped_channels, config.state_dropout
         self.columns = [EGO_CHANNELS.index(c) for c in channels]
         self.kept = [c in kept for c in channels]
         self.dropout = dropout
@@ -25,9 +34,14 @@ class EgoStates(nn.Module):
         self.vehicle = mlp(4, dim)
         self.query = nn.Parameter(torch.randn(1, 1, dim) * 0.1)
         self.attend = Attention(dim, heads)
+        self.reads_units = config.ego_units > 0
+        if self.reads_units:
+            self.unit, self.load = mlp(len(UNIT_SCALE), dim, dim), mlp(len(LOAD_SCALE), dim, dim)
+            self.unit_place = nn.Parameter(torch.randn(config.ego_units, dim) * 0.1)
 
-    def forward(self, ego: Tensor, vehicle: Tensor) -> Tensor:
-        """ego (B, 7), vehicle (B, 4) -> (B, D)."""
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units`` where they are read -> (B, D)."""
+        ego, vehicle = features["ego"], features["vehicle"]
         state = ego[:, self.columns] / SPEED_SCALE
         tokens = state[..., None] * self.scale + self.place
         mask = torch.ones(state.shape, dtype=torch.bool, device=state.device)
@@ -37,4 +51,10 @@ class EgoStates(nn.Module):
         always = self.vehicle(vehicle)[:, None]
         memory = torch.cat([always, tokens], 1)
         mask = torch.cat([torch.ones_like(mask[:, :1]), mask], 1)
+        if self.reads_units:
+            unit, load = features["ego_unit"], features["ego_load"]
+            units = self.unit(unit / unit.new_tensor(UNIT_SCALE)) + self.unit_place
+            loads = self.load(load / load.new_tensor(LOAD_SCALE))[:, None]
+            memory = torch.cat([memory, units, loads], 1)
+            mask = torch.cat([mask, features["ego_unit_mask"], features["ego_load_mask"][:, None]], 1)
         return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]

@@ -35,7 +35,10 @@ class SceneFeatureConfig(AttentionConfig):
     past_steps: Annotated[int, Range(">= 1")] = 21
     """Frames of history that are read, the current one included, 0.1 s apart."""
     radius_m: Annotated[float, Range("> 0")] = 80.0
-    """Distance from the ego up to which objects and map are read."""
+    """Distance from the ego up to which objects and map are read; a loaded truck needs up to 250 m to stop."""
+    ego_units: Annotated[int, Range(">= 0")] = 0
+    """Units of the ego that are read with joints, masses and load, for one network that drives several vehicles (0:
+    only the first one's box)."""
 
     def __post_init__(self) -> None:
         check(
@@ -52,7 +55,8 @@ class SceneFeatureConfig(AttentionConfig):
             ("lanes", "crosswalks", "route_lanes", "reference_lines", "reference_points", "future_agents"), 0
         )
         own = {n: getattr(self, n) for n in ("agents", "static", "past_steps", "radius_m")}
-        return FeatureSpec(**{**nothing, **own, **more})
+        spec = FeatureSpec(**{**nothing, **own, **more})
+        return spec.with_groups(ego_units={"count": self.ego_units}) if self.ego_units else spec
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class HeteroGnn(nn.Module):
         super().__init__()
         self.config = c = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(dim, c.heads, c.ego_channels, c.undropped_channels, c.state_dropout)
+        self.ego = EgoStates(c)
         self.agent = mlp(agent_size(c.past_steps), dim, dim)
         self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.static = mlp(2, dim, dim)
@@ -67,7 +67,7 @@ class HeteroGnn(nn.Module):
         lane, crosswalk = self._in_view(f, known[:, :lanes]), _reorder(known[:, lanes:], f["crosswalk_id"])
         agent = self.agent(describe_agents(f)) + self.object_kind(f["agent_kind"])
         x = {
-            "agent": torch.cat([self.ego(f["ego"], f["vehicle"])[:, None], agent], 1),
+            "agent": torch.cat([self.ego(f)[:, None], agent], 1),
             "static": self.static(f["static"][..., 4:6]) + self.object_kind(f["static_kind"]),
             "lane": lane,
         }

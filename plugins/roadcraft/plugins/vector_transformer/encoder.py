@@ -30,7 +30,7 @@ class VectorTransformer(nn.Module):
         super().__init__()
         self.config = config
         dim = self.dim = config.dim
-        self.ego = EgoStates(dim, config.heads, config.ego_channels, config.undropped_channels, config.state_dropout)
+        self.ego = EgoStates(config)
         self.agent = mlp(agent_size(config.past_steps), dim, dim)
         self.object_kind = nn.Embedding(len(ObjectKind), dim)
         self.static = mlp(2, dim, dim)
@@ -50,7 +50,7 @@ class VectorTransformer(nn.Module):
     def encode(self, features: Mapping[str, Tensor], cache: Any = None) -> tuple[SceneEncoding, Any]:
         """The scene's tokens. The map is described in the moving ego frame, so nothing is kept in ``cache``."""
         f = features
-        ego = self.ego(f["ego"], f["vehicle"])[:, None]
+        ego = self.ego(f)[:, None]
         agent = self.agent(describe_agents(f)) + self.object_kind(f["agent_kind"])
         agent_pose = f["agent"][:, :, -1, :4]
         static_pose = f["static"][..., :4]

@@ -145,7 +145,7 @@ class SampleBuilder:
             if log not in self._cache:
                 drive, map_data = self.source.drive(log), self.source.map(log)
                 feature_map(map_data, self.spec.lane_points)  # kept with the map, so that no two threads compute it
-                vehicle = load_vehicle(drive.vehicle)
+                vehicle = load_vehicle(drive.vehicle, load=drive.load)
                 self._cache[log] = LogScenes(drive, map_data, vehicle, self.spec), vehicle
                 while len(self._cache) > self.keep:
                     self._cache.popitem(last=False)
