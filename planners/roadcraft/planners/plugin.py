@@ -39,6 +39,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ),
         PluginSpec(
             "planner",
+            "freight_pdm",
+            "PDM for heavy and articulated vehicles: all units, load, roll, brakes and grades",
+            f"{here}.freight_pdm.config:FreightPdmConfig",
+            f"{here}.freight_pdm.planner:FreightPdm",
+        ),
+        PluginSpec(
+            "planner",
             "guard",
             "Simulates and scores another planner's proposals, drives the best or a slower copy, or brakes",
             f"{here}.guard.config:GuardConfig",

@@ -153,18 +153,37 @@ def score_trailers(
 ) -> None:
     """Lowers the scores of N trajectories, states (N, T, 10) of unit 0, by what their trailers touch and where those
     leave the road. score_table: (N, SCORE_COLUMNS)."""
-    contacts = Rules(rules.dt, rules.refresh, rules.weights, rules.ahead[:1], rules.direction_m, rules.progress_floor_m)
-    own, flags = pulled(states, trailers), np.empty(states.shape[:2], np.int64)
-    table = np.ones((len(states), SCORE_COLUMNS))
+    own = pulled(states, trailers)
+    flags = np.empty((len(own), *states.shape[:2]), np.int64)
     for u in range(len(own)):
-        _leave_road(own[u], trailers.boxes[u], map_arrays, trailers.drivable, trailers.slack_m, flags)
-        score_traffic(own[u], flags, map_arrays, patch, trailers.boxes[u], traffic, contacts, table)
+        _leave_road(own[u], trailers.boxes[u], map_arrays, trailers.drivable, trailers.slack_m, flags[u])
         for n in range(len(states)):
+            for t in range(states.shape[1]):
+                if flags[u, n, t] & OFF_ROAD:
+                    score_table[n, DRIVABLE] = 0.0
+    score_contacts(own, flags, map_arrays, patch, traffic, rules, trailers, score_table)
+
+
+@njit(cache=True, nogil=True)
+def score_contacts(
+    own: F64,
+    flags: I64,
+    map_arrays: MapArrays,
+    patch: F64,
+    traffic: Traffic,
+    rules: Rules,
+    trailers: Trailers,
+    score_table: F64,
+) -> None:
+    """Lowers the scores of N trajectories by what their trailers touch. own (J, N, T, 10): their states of
+    :func:`pulled`; flags (J, N, T): OFF_ROAD where they are that."""
+    contacts = Rules(rules.dt, rules.refresh, rules.weights, rules.ahead[:1], rules.direction_m, rules.progress_floor_m)
+    table = np.ones((len(score_table), SCORE_COLUMNS))
+    for u in range(len(own)):
+        score_traffic(own[u], flags[u], map_arrays, patch, trailers.boxes[u], traffic, contacts, table)
+        for n in range(len(score_table)):
             for column in (NO_COLLISION, COLLISION_STEP, TTC, TTC_STEP):
                 score_table[n, column] = min(score_table[n, column], table[n, column])
-            for t in range(states.shape[1]):
-                if flags[n, t] & OFF_ROAD:
-                    score_table[n, DRIVABLE] = 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,1 @@
+"""The planner ``freight_pdm``: PDM for heavy and articulated vehicles."""

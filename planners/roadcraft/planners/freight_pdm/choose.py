@@ -1,0 +1,264 @@
+"""One step of the planner for one scenario, in one compiled kernel: ways, paces along them, scores, the best."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.motion.chain import ChainArrays
+from roadcraft.planners.freight_pdm.line import Edges, Line, Way, eased, pose_along, station_of, sweep
+from roadcraft.planners.freight_pdm.others import Others, Successors, along_lanes, beside, in_the_way
+from roadcraft.planners.freight_pdm.pace import Manner, Road, Truck, drive_on
+from roadcraft.planners.pdm.comfort import Comfort, score_comfort
+from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, patch_around
+from roadcraft.planners.trajectory_scoring.scorer import (
+    COLLISION_STEP,
+    PROGRESS_M,
+    SCORE_COLUMNS,
+    Rules,
+    score_traffic,
+    total,
+)
+from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
+from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, pulled, score_contacts
+
+_EASE, _LEAST_M = 5.77, 20.0  # peak of the second derivative of a change of way; its least length
+_SAME_M = 0.03
+_ONCOMING_S = 6.0
+_ROLLS, _TIPS = 0.7, 1.0
+
+
+class Setup(NamedTuple):
+    """The planner's constants for one vehicle: see ``FreightPdmConfig``."""
+
+    truck: Truck
+    manner: Manner
+    rules: Rules
+    comfort: Comfort
+    chain: ChainArrays
+    vehicle_box: F64
+    shares: F64
+    sides: F64
+    radius_m: float
+    limits: I64
+    room: tuple[float, float]
+    change_mps2: float
+    long_m: float
+    scored: int
+    brake_within_s: float
+
+
+class Seen(NamedTuple):
+    """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
+    velocity (R, 2) of objects; collided (C,) identities of those that overlapped ego before; halts (H,): stations at
+    which to stand."""
+
+    ego: F64
+    body: F64
+    joints: F64
+    identity: U64
+    kind: U8
+    box: F64
+    velocity: F64
+    collided: U64
+    halts: F64
+
+
+class Roadside(NamedTuple):
+    """A scenario's way: see ``route.Route``."""
+
+    line: Line
+    edges: Edges
+    road: Road
+    centered: F64
+
+
+@njit(cache=True, nogil=True)
+def step(
+    seen: Seen,
+    maps: tuple[MapArrays, Successors],
+    side: Roadside,
+    offset: F64,
+    setup: Setup,
+    trailers: Trailers | None,
+    out: F64,
+) -> tuple[int, float, U64, F64, float]:
+    """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven. Returns the proposal driven
+    (way by way; -1: full braking), its score, the identities of what overlaps ego now, the offsets (S,) from now on,
+    and the station."""
+    line, road, truck, manner, ego = side.line, side.road, setup.truck, setup.manner, seen.ego
+    traffic = observe(
+        seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
+    )
+    if trailers is not None:
+        ignore_touched(traffic, trailers)
+    hits, count = np.empty(len(traffic.row), np.uint64), 0
+    for j in range(len(traffic.row)):
+        if traffic.ignored[j]:
+            hits[count] = seen.identity[traffic.row[j]]
+            count += 1
+    hits = hits[:count].copy()
+
+    steps, every = len(out), setup.rules.refresh
+    at = station_of(line, ego[0], ego[1], _nearest(line, ego))[0]
+    speed = max(ego[3], 0.0)
+    first = min(max(int(at), 0), len(line.xy) - 3)
+    reach = int((speed + 4.0) * steps * manner.dt + truck.front + 30.0)
+    last = min(first + max(reach, 60), len(line.xy))
+    path = along_lanes(traffic, maps[0], maps[1], every * manner.dt, (steps - 1) // every + 2)
+    t = traffic
+    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, path)
+    window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(line.xy) - 1))
+    others = beside(line, traffic, path, window, setup.long_m)
+
+    now = offset[first:last].copy()
+    goals = 2 + len(setup.sides)
+    offsets, ways, n = np.empty((1 + goals, last - first)), 1, len(setup.shares)
+    offsets[0] = now
+    for g in range(goals):
+        goal = side.centered[first:last].copy() if g != 1 else np.zeros(last - first)
+        if g > 1:
+            goal += setup.sides[g - 2]
+        apart = np.max(np.abs(goal - now))
+        if apart < _SAME_M:
+            continue
+        over = int(max(speed * math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_M))
+        offsets[ways] = eased(now, goal, over)
+        ways += 1
+
+    size = setup.scored + 1
+    station, pace, accel = np.empty((ways * n, steps)), np.empty((ways * n, steps)), np.empty((ways * n, steps))
+    states, extra = np.zeros((ways * n, size, 10)), np.ones(ways * n)
+    table = np.ones((ways * n, SCORE_COLUMNS))
+    start = (at, speed, ego[5])
+    oncoming = _oncoming(others, at, speed)
+    for w in range(ways):
+        way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
+        blocks = in_the_way(others, traffic, way, setup.room)
+        halts = _halts(seen.halts, road, others, blocks, at, truck, manner)
+        for q in range(n):
+            m = w * n + q
+            row = (station[m], pace[m], accel[m])
+            short = drive_on(
+                start, setup.shares[q], way, road, truck, manner, (others, blocks, halts), (every, setup.scored), row
+            )
+            _pose_states(way, row, ego, setup.chain.wheel_base[0], states[m])
+            table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
+            extra[m] = (1.0 - 0.4 * short) * _kept_room(way, station[m, size - 1], oncoming)
+            extra[m] *= _kept_upright(road, station[m], pace[m], size)
+    flags, patch = np.zeros((ways * n, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
+    score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
+    score_comfort(states, setup.comfort, table)
+    if trailers is not None:
+        own = pulled(states, trailers)
+        score_contacts(own, np.zeros(own.shape[:3], np.int64), maps[0], patch, traffic, setup.rules, trailers, table)
+    scores = total(table, setup.rules) * extra
+    best = np.int64(np.argmax(scores))
+    chosen = best
+    if table[best, COLLISION_STEP] * manner.dt <= setup.brake_within_s:
+        chosen = np.int64(-1)
+    w = max(best // n, 0)
+    way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
+    if chosen < 0:
+        blocks = np.zeros((0, 1), np.bool_)
+        leaders = (others, blocks, np.empty(0))
+        full = (station[best], pace[best], accel[best])
+        drive_on(start, -2.0 * truck.brake, way, road, truck, manner, leaders, (every, setup.scored), full)
+    for t in range(steps):
+        out[t] = 0.0
+        out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, station[best, t])
+        out[t, 3] = pace[best, t]
+    after = offset
+    if w > 0:
+        after = offset.copy()
+        after[first:last] = offsets[w]
+        for k in range(last, len(after)):
+            after[k] = offset[k] + (offsets[w, -1] - now[-1])
+    return chosen, scores[best], hits, after, at
+
+
+@small_njit
+def _nearest(line: Line, ego: F64) -> int:
+    """The station nearest to ego that leads where it looks."""
+    best, least, c, s = 0, math.inf, math.cos(ego[2]), math.sin(ego[2])
+    for k in range(len(line.xy)):
+        dx, dy = ego[0] - line.xy[k, 0], ego[1] - line.xy[k, 1]
+        d = dx * dx + dy * dy
+        if d < least and (line.facing[k, 0] * c + line.facing[k, 1] * s > 0.0 or d < 0.25 * least):
+            best, least = k, d
+    return best
+
+
+@small_njit
+def _pose_states(way: Way, row: tuple[F64, F64, F64], ego: F64, wheel_base: float, out: F64) -> None:
+    """States (T, 10) of unit 0 that keeps to a way and a pace."""
+    station, pace, accel = row
+    for t in range(len(out)):
+        x, y, heading, bend = pose_along(way, station[t])
+        out[t, 0], out[t, 1], out[t, 2], out[t, 3] = x, y, heading, pace[t]
+        out[t, 5], out[t, 6] = accel[t], pace[t] * pace[t] * bend
+        out[t, 7], out[t, 8] = math.atan(wheel_base * bend), pace[t] * bend
+    for t in range(len(out)):
+        a, b = max(t - 1, 0), min(t + 1, len(out) - 1)
+        out[t, 9] = (out[b, 8] - out[a, 8]) / (0.1 * (b - a))
+
+
+@small_njit
+def _oncoming(others: Others, at: float, speed: float) -> bool:
+    """Whether somebody comes along against the line's direction soon."""
+    for j in range(len(others.speed)):
+        lead = others.speed[j, 0]
+        away = others.span[j, 0, 0] - at
+        if lead < -0.5 and 0.0 < away < (speed - lead) * _ONCOMING_S and abs(others.side[j, 0, 0]) < 12.0:
+            return True
+    return False
+
+
+@small_njit
+def _kept_room(way: Way, station: float, oncoming: bool) -> float:
+    """Factor of the score for how far the units stand beyond lane and road on the way to a station."""
+    k = min(max(int(station) - way.first, 0), len(way.excess) - 1)
+    lane, same, road = way.excess[k, 0], way.excess[k, 1], way.excess[k, 2]
+    kept = 1.0 - 0.3 * min(lane / 0.5, 1.0)
+    if same > 0.1:
+        kept *= 0.3 if oncoming else 0.9
+    if road > 0.05:
+        kept *= max(0.6 - road, 0.05)
+    return kept
+
+
+@small_njit
+def _kept_upright(road: Road, station: F64, pace: F64, count: int) -> float:
+    """Factor of the score for how near the vehicle comes to tipping."""
+    most = 0.0
+    for t in range(count):
+        k = min(max(int(station[t]), 0), len(road.tips) - 1)
+        most = max(most, (pace[t] / road.tips[k]) ** 2)
+    return min(max((_TIPS - most) / (_TIPS - _ROLLS), 0.05), 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _halts(
+    given: F64, road: Road, others: Others, blocks: np.ndarray, at: float, truck: Truck, manner: Manner
+) -> F64:
+    """Stations at which to stand: the given ones, and before what must be kept clear unless all units get across."""
+    out, count = np.empty(len(given) + len(road.keep_clear)), len(given)
+    out[:count] = given
+    for k in range(len(road.keep_clear)):
+        begin, end = road.keep_clear[k, 0], road.keep_clear[k, 1]
+        if at + truck.front > begin:
+            continue
+        for j in range(len(blocks)):
+            moment = blocks.shape[1] - 1
+            if not blocks[j, 0] and not blocks[j, moment]:
+                continue
+            rear = others.span[j, moment, 0]
+            if rear > begin and rear - manner.gap - truck.front - truck.behind < end + 1.0:
+                out[count] = begin - 2.0
+                count += 1
+                break
+    return out[:count]

@@ -1,0 +1,253 @@
+"""How fast a heavy vehicle may be, by the road, and how it drives behind others."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.motion.closed_forms import Slope, brake_temperature
+from roadcraft.core.driving.motion.drivetrain import AMBIENT_DEGC, LATERAL_SHARE, START_DEGC, drivetrain_of
+from roadcraft.core.driving.motion.roll import roll_groups_of
+from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.planners.freight_pdm.line import Way
+from roadcraft.planners.freight_pdm.others import Others
+
+_STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
+_SPEEDS = np.arange(5.0, 40.5, 0.5)
+
+
+class Truck(NamedTuple):
+    """What a vehicle can do in its state of load."""
+
+    power: float
+    """Power at the wheels, W; infinite where it is not known."""
+    force: float
+    """Largest drive force, N."""
+    rolling: float
+    """Rolling resistance, N."""
+    drag: float
+    """kg/m."""
+    inertia: float
+    """Mass with what turning parts add, kg."""
+    weight: float
+    """N."""
+    brake: float
+    """Deceleration of full braking on a dry level road, m/s2."""
+    delay: float
+    """Dead time of the brakes and half their ramp, s."""
+    threshold: float
+    """Lateral acceleration at which the first of its units tip, m/s2."""
+    front: float
+    """Rear axle of unit 0 to its front end, m."""
+    behind: float
+    """Rear axle of unit 0 to the rear end of the straight vehicle, m."""
+
+
+class Road(NamedTuple):
+    """The line's S stations, as they concern one vehicle."""
+
+    cap: F64
+    """(S,) m/s that are right there."""
+    tips: F64
+    """(S,) m/s at which the first of the units tip."""
+    grade: F64
+    """(S,) rise over run."""
+    brake: F64
+    """(S,) m/s2 of full braking there, grade included."""
+    halt: float
+    """Station that may not be passed; infinite for none."""
+    keep_clear: F64
+    """(K, 2) stations between which no unit may stand."""
+
+
+class Manner(NamedTuple):
+    """How it is driven: see ``FreightPdmConfig``."""
+
+    accel: float
+    gentle: float
+    firm: float
+    jerk: float
+    gap: float
+    headway: float
+    react: float
+    car_brake: float
+    truck_brake: float
+    dt: float
+
+
+class Paced(NamedTuple):
+    """T steps of N proposals."""
+
+    station: F64
+    """(N, T) of unit 0's rear axle, m."""
+    speed: F64
+    """(N, T) m/s along its path."""
+    accel: F64
+    """(N, T) m/s2."""
+    short: F64
+    """(N,) share of the scored steps at which it could not stop behind a leader."""
+
+
+def truck_of(vehicle: Vehicle, accel_mps2: float, brake_mps2: float) -> Truck:
+    """A vehicle's limits; one without masses has the given ones."""
+    front, behind = vehicle.body.front_m, length_of(vehicle) - vehicle.body.front_m
+    if not vehicle.has_masses:
+        mass = 1.0
+        return Truck(math.inf, accel_mps2, 0.0, 0.0, mass, 0.0, brake_mps2, 0.0, math.inf, front, behind)
+    d, brakes = drivetrain_of(vehicle), vehicle.brakes
+    assert brakes is not None
+    weight = d.mass * GRAVITY_MPS2
+    return Truck(
+        d.power, d.launch * d.inertia, d.rolling * weight, d.drag, d.inertia, weight, d.brake,
+        brakes.dead_s + 0.5 * brakes.ramp_s, float(roll_groups_of(vehicle).threshold.min()), front, behind,
+    )  # fmt: skip
+
+
+def curve_caps(curvature: F64, bank: F64, friction: F64, truck: Truck, shares: tuple[float, float, float]) -> F64:
+    """Speeds (S,) m/s at which a way takes no more than a share of the roll threshold, with the bank, a share of the
+    friction, and a lateral acceleration. curvature, bank, friction (S,); shares: of the threshold, of the friction, and
+    m/s2."""
+    bend = np.maximum(np.abs(curvature), 1e-6)
+    inward = np.arctan(np.sign(curvature) * bank)
+    tips = GRAVITY_MPS2 * np.tan(np.clip(np.arctan(shares[0] * truck.threshold / GRAVITY_MPS2) + inward, 0.02, 1.4))
+    held: F64 = np.sqrt(np.minimum(np.minimum(tips, shares[1] * friction * GRAVITY_MPS2), shares[2]) / bend)
+    return held
+
+
+def brake_caps(vehicle: Vehicle, grade: F64, warm_degC: float, unseen_m: float) -> F64:
+    """Speeds (S,) m/s at which the brakes, cold at the top of each downgrade, come to no more than a temperature at its
+    bottom. A downgrade that goes on beyond the last station is taken to go on for ``unseen_m``."""
+    out = np.full(len(grade), math.inf)
+    engine, brakes, mass = vehicle.powertrain, vehicle.brakes, sum(m.mass_kg for m in vehicle.masses)
+    if engine is None or brakes is None or not vehicle.has_masses:
+        return out
+    falls = np.flatnonzero(grade < -_STEEP)
+    for part in np.split(falls, np.flatnonzero(np.diff(falls) > _LEVEL_M) + 1) if len(falls) else ():
+        a, b = int(part[0]), int(part[-1]) + 1
+        reach = b - a + (unseen_m if b > len(grade) - _LEVEL_M else 0.0)
+        fall = -float(grade[a:b].mean())
+        ends = np.array(
+            [
+                brake_temperature(mass, START_DEGC, Slope(fall, reach, v, AMBIENT_DEGC), engine, brakes).temperature
+                for v in _SPEEDS.tolist()
+            ]
+        )
+        cool = np.flatnonzero(ends <= warm_degC)
+        out[a:b] = _SPEEDS[cool[-1]] if len(cool) else _SPEEDS[0]
+    return out
+
+
+def slowed_before(cap: F64, slowing: float) -> F64:
+    """Speeds (S,) from which ``slowing`` m/s2 is enough to keep those ahead."""
+    s = 2.0 * slowing * np.arange(len(cap))
+    square = np.minimum.accumulate((cap * cap + s)[::-1])[::-1]
+    return np.asarray(np.sqrt(np.maximum(square - s, 0.0)))
+
+
+def braking(truck: Truck, grade: F64, friction: F64) -> F64:
+    """Decelerations (S,) of full braking, m/s2, on a road of that grade and friction."""
+    grip = math.sqrt(1.0 - LATERAL_SHARE**2) * GRAVITY_MPS2
+    return np.maximum(np.minimum(truck.brake, grip * friction) + GRAVITY_MPS2 * grade, 0.5)
+
+
+@small_njit
+def pull(truck: Truck, speed: float, grade: float, most: float) -> float:
+    """Largest acceleration that engine and grade give, m/s2, no more than ``most``."""
+    force = min(truck.power / max(speed, 1.0), truck.force)
+    resisted = truck.rolling + truck.drag * speed * speed + truck.weight * grade / math.sqrt(1.0 + grade * grade)
+    return min((force - resisted) / truck.inertia, most)
+
+
+@small_njit
+def stopping_room(gap: float, speed: float, lead: float, brakes: tuple[float, float, float]) -> float:
+    """Room left, m, were a leader ``gap`` m ahead to brake fully and the vehicle after a delay: negative where they
+    meet. brakes: delay s, the vehicle's m/s2, the leader's."""
+    ahead = max(lead, 0.0)
+    return gap + 0.5 * ahead * ahead / brakes[2] - speed * brakes[0] - 0.5 * speed * speed / brakes[1]
+
+
+@small_njit
+def behind_a_leader(gap: float, speed: float, lead: float, brakes: tuple[float, float, float], manner: Manner) -> float:
+    """Acceleration, m/s2, of who has a leader ``gap`` m ahead."""
+    wanted = manner.gap + manner.headway * max(lead, 0.0)
+    over = gap - wanted
+    if over >= 0.0:
+        allowed = lead + math.sqrt(2.0 * manner.gentle * over)
+        accel = allowed - speed
+    else:
+        accel = lead - speed + over / 8.0
+        accel = max(accel, -manner.gentle)
+    room = stopping_room(gap - 1.0, speed, lead, brakes)
+    if room < 0.0:
+        accel = min(accel, -min(manner.firm, 0.4 - 0.1 * room))
+    if speed > lead:
+        need = (speed - lead) * (speed - lead) / (2.0 * max(gap - 1.5, 0.2))
+        if need > 0.8 * manner.firm:
+            accel = min(accel, -1.25 * need)
+    return accel
+
+
+@njit(cache=True, nogil=True)
+def drive_on(
+    start: tuple[float, float, float],
+    share: float,
+    way: Way,
+    road: Road,
+    truck: Truck,
+    manner: Manner,
+    leaders: tuple[Others, Mask, F64],
+    steps: tuple[int, int],
+    out: tuple[F64, F64, F64],
+) -> float:
+    """Drives along a way. start: station, speed, acceleration; share: of the speed that is right, negative: stops as
+    hard as that many m/s2; leaders: others, who of them is in the way (M, S), and stations (H,) at which to stand;
+    steps: between two states of the others, and how many count for the answer: the share of these at which it could not
+    stop behind a leader. Fills out: station, speed, acceleration (T,)."""
+    station, speed, accel = out
+    others, blocks, halts = leaders
+    every, counted = steps
+    s, v, a = start
+    station[0], speed[0], accel[0] = s, v, a
+    short, last = 0, len(road.cap) - 1
+    for t in range(1, len(station)):
+        i = min(max(int(s), 0), last)
+        full = road.brake[i]
+        brakes = (manner.react + truck.delay, full, manner.car_brake)
+        if share < 0.0:
+            want = share
+        else:
+            ahead = min(max(int(s + 0.7 * v), 0), last)
+            want = max(share * road.cap[ahead] - v, -manner.gentle if share * road.cap[i] > v - 2.0 else -manner.firm)
+            want = min(want, pull(truck, v, road.grade[i], manner.accel))
+        lacking, moment = False, t // every
+        for j in range(len(blocks)):
+            if not blocks[j, moment]:
+                continue
+            rear, front = others.span[j, moment, 0], others.span[j, moment, 1]
+            if 0.5 * (rear + front) < s + 0.5 * truck.front:
+                continue
+            lead = others.speed[j, moment]
+            gap = max(rear - s - truck.front, 0.0)
+            felt = (brakes[0], full, manner.truck_brake if others.long[j] else manner.car_brake)
+            lacking = lacking or stopping_room(gap, v, lead, felt) < 0.0
+            want = min(want, behind_a_leader(gap, v, lead, felt, manner))
+        for k in range(len(halts)):
+            if halts[k] >= s + truck.front - 1.0:
+                want = min(want, behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, brakes, manner))
+        jerk = manner.jerk if want >= -manner.firm and share >= 0.0 else 4.0 * manner.jerk
+        a = min(max(want, a - jerk * manner.dt), a + jerk * manner.dt)
+        a = max(a, -full)
+        after = max(v + a * manner.dt, 0.0)
+        k = min(max(int(s) - way.first, 0), len(way.stretch) - 1)
+        s += 0.5 * (v + after) * manner.dt / way.stretch[k]
+        if after == 0.0 and a < 0.0:
+            a = 0.0
+        v = after
+        station[t], speed[t], accel[t] = s, v, a
+        short += lacking and t <= counted
+    return short / counted

@@ -1,0 +1,142 @@
+"""PDM for heavy and articulated vehicles.
+
+Where PDM-Closed follows center lines at shares of the speed limit and takes every vehicle for a car, here the ways
+center what all units sweep, speeds are those that load, curves, grades and engine allow, and who drives behind another
+could always stop. The proposals are scored as PDM-Closed's are, and by the room of all units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, U64
+from roadcraft.core.driving.geometry.boxes import ego_box
+from roadcraft.core.driving.motion.chain import chain_of
+from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.interfaces import Planner
+from roadcraft.core.plan import Plan
+from roadcraft.core.rollout import ObservationBatch
+from roadcraft.core.scenario import EGO_SIZE, LightState
+from roadcraft.core.types import Keys
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.freight_pdm.choose import Roadside, Seen, Setup, step
+from roadcraft.planners.freight_pdm.config import FreightPdmConfig
+from roadcraft.planners.freight_pdm.line import nearest_station, station_of
+from roadcraft.planners.freight_pdm.others import Successors
+from roadcraft.planners.freight_pdm.pace import Manner, Truck, truck_of
+from roadcraft.planners.freight_pdm.route import Route, route_of
+from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
+from roadcraft.planners.pdm.proposals import REFRESH
+from roadcraft.planners.pdm.route_path import map_arrays_of
+from roadcraft.planners.trajectory_scoring.scorer import Rules
+from roadcraft.planners.trajectory_scoring.units import trailers_of
+
+
+@dataclass(frozen=True)
+class _FreightState:
+    """route: from the first step; offset (S,): of the way that is driven; collided: ids of objects that overlapped ego,
+    which are ignored from then on; station: where ego was, m."""
+
+    route: Route
+    offset: F64
+    collided: U64
+    station: float
+
+
+class FreightPdm(Planner):
+    """Plans have K = 1 and ``plan_steps + 1`` states: x, y, heading and speed; the first is ego's projection on the way
+    driven. All that it knows of the vehicle is the observation's.
+
+    Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (way by way, the present one
+    first, fastest first), -1 when braking fully.
+    """
+
+    def __init__(self, config: FreightPdmConfig) -> None:
+        self.config = config
+        self._setups: dict[Vehicle, Setup] = {}
+
+    def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
+        """Routes and ways. Raises DataError on a map without road blocks."""
+        return [self._start(obs, b) for b in range(len(obs))]
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
+        """Plans of ``plan_steps * interval_s`` seconds."""
+        c, setup, count, objects = self.config, self._setup(obs.vehicle), len(obs), obs.objects
+        time_us = obs.time_us[:, None] + int(c.interval_s * 1e6) * np.arange(c.plan_steps + 1, dtype=np.int64)
+        states = np.empty((count, 1, c.plan_steps + 1, EGO_SIZE))
+        scores, proposal = np.zeros((count, 1)), np.zeros(count)
+        ego, joints = np.array(obs.ego), np.array(obs.joints)
+        body = ego_box(ego, obs.vehicle.box)
+        identity, kind = frozen(objects.id, np.uint64), frozen(objects.kind, np.uint8)
+        box, velocity = frozen(objects.box), frozen(objects.velocity)
+        after = []
+        for b in range(count):
+            s, rows, m = state[b], objects.rows(b), obs.maps[b]
+            halts = self._halts(obs, b, s, setup.truck)
+            seen = Seen(
+                ego[b], body[b], joints[b], identity[rows], kind[rows], box[rows], velocity[rows], s.collided, halts
+            )
+            following = Successors(
+                frozen(m.lanes.successors.values, np.int64), frozen(m.lanes.successors.offsets, np.int64)
+            )
+            r = s.route
+            proposal[b], scores[b, 0], hits, offset, at = step(
+                seen,
+                (map_arrays_of(m), following),
+                Roadside(r.line, r.edges, r.road, r.centered),
+                s.offset,
+                setup,
+                trailers_of(obs, b),
+                states[b, 0],
+            )
+            collided = np.concatenate([s.collided, hits]) if len(hits) else s.collided
+            after.append(replace(s, offset=offset, collided=collided, station=at))
+        debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
+        return Plan(time_us, states, scores, None, None, debug), after
+
+    def _start(self, obs: ObservationBatch, b: int) -> _FreightState:
+        ego, setup = np.array(obs.ego[b]), self._setup(obs.vehicle)
+        route = route_of(obs.maps[b], obs.route[b], ego, obs.vehicle, setup.truck, self.config)
+        line = route.line
+        at, left = station_of(line, ego[0], ego[1], nearest_station(line, ego[0], ego[1], 0, len(line.xy) - 1))
+        ahead = np.maximum(np.arange(len(line.xy)) - at, 0.0)
+        u = np.clip(ahead / max(4.0 * float(ego[3]), 20.0), 0.0, 1.0)
+        rest = (left - np.interp(at, np.arange(len(line.xy)), route.centered)) * (1.0 - u**3 * (10.0 + u * (6.0 * u - 15.0)))
+        return _FreightState(route, route.centered + rest, np.zeros(0, np.uint64), at)
+
+    def _halts(self, obs: ObservationBatch, b: int, s: _FreightState, truck: Truck) -> F64:
+        """Stations at which to stand: before red lights that are not passed, before what may not be passed."""
+        out, lights, front = [s.route.road.halt, len(s.route.line.xy) - 2.0], obs.lights.rows(b), s.station + truck.front
+        red = obs.lights.lane[lights][obs.lights.state[lights] == int(LightState.RED)]
+        for k in np.flatnonzero(np.isin(s.route.light_ids, red)).tolist():
+            if front < s.route.light_at[k, 0] + 1.0:
+                out.append(float(s.route.light_at[k, 0]) - 1.0)
+        return np.array([x for x in out if np.isfinite(x)], np.float64)
+
+    def _setup(self, vehicle: Vehicle) -> Setup:
+        c = self.config
+        if vehicle not in self._setups:
+            self._setups[vehicle] = Setup(
+                truck_of(vehicle, c.max_accel_mps2, c.brake_mps2),
+                Manner(
+                    c.max_accel_mps2, c.gentle_mps2, c.firm_mps2, c.jerk_mps3, c.min_gap_m, c.headway_s, c.reaction_s,
+                    c.car_brake_mps2, c.truck_brake_mps2, c.interval_s,
+                ),
+                Rules(c.interval_s, REFRESH, (5.0, 5.0, 2.0, 0.0)),
+                comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),
+                chain_of(vehicle),
+                vehicle.box,
+                np.array(c.speed_shares),
+                np.array(c.lateral_offsets_m),
+                c.radius_m,
+                np.array([c.max_vehicles, c.max_pedestrians, c.max_bicycles, c.max_static]),
+                (float(c.room_m[0]), float(c.room_m[1])),
+                c.lateral_change_mps2,
+                c.long_m,
+                c.proposal_steps,
+                c.brake_within_s,
+            )  # fmt: skip
+        return self._setups[vehicle]
