@@ -12,7 +12,7 @@ from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.planners.freight_pdm.line import Edges, Line, Way, eased, pose_along, station_of, sweep
 from roadcraft.planners.freight_pdm.others import Others, Successors, along_lanes, beside, in_the_way
-from roadcraft.planners.freight_pdm.pace import Manner, Road, Truck, drive_on
+from roadcraft.planners.freight_pdm.pace import Manner, Road, Truck, drive_on, speed_to_stop
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, patch_around
 from roadcraft.planners.trajectory_scoring.scorer import (
@@ -28,6 +28,7 @@ from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched
 
 _EASE, _LEAST_M = 5.77, 20.0  # peak of the second derivative of a change of way; its least length
 _SAME_M = 0.03
+_LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
 _ONCOMING_S = 6.0
 _ROLLS, _TIPS = 0.7, 1.0
 
@@ -55,7 +56,7 @@ class Setup(NamedTuple):
 class Seen(NamedTuple):
     """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
     velocity (R, 2) of objects; collided (C,) identities of those that overlapped ego before; halts (H,): stations at
-    which to stand."""
+    which to stand; sight_m: how far it sees."""
 
     ego: F64
     body: F64
@@ -66,6 +67,7 @@ class Seen(NamedTuple):
     velocity: F64
     collided: U64
     halts: F64
+    sight_m: float
 
 
 class Roadside(NamedTuple):
@@ -136,6 +138,7 @@ def step(
     table = np.ones((ways * n, SCORE_COLUMNS))
     start = (at, speed, ego[5])
     oncoming = _oncoming(others, at, speed)
+    befits = _befitting(seen.sight_m, others, side, (first, last), (at, speed), truck, manner)
     for w in range(ways):
         way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
         blocks = in_the_way(others, traffic, way, setup.room)
@@ -144,12 +147,23 @@ def step(
             m = w * n + q
             row = (station[m], pace[m], accel[m])
             short = drive_on(
-                start, setup.shares[q], way, road, truck, manner, (others, blocks, halts), (every, setup.scored), row
+                start,
+                setup.shares[q],
+                way,
+                road,
+                truck,
+                manner,
+                (others, blocks, halts, befits),
+                (every, setup.scored),
+                row,
             )
             _pose_states(way, row, ego, setup.chain.wheel_base[0], states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
             extra[m] = (1.0 - 0.4 * short) * _kept_room(way, station[m, size - 1], oncoming)
             extra[m] *= _kept_upright(road, station[m], pace[m], size)
+            # who changes ways must gain by it, and comes back
+            extra[m] *= 1.0 - _LEAVE * min(abs(offsets[w, -1] - side.centered[last - 1]), 1.0)
+            extra[m] *= 1.0 if w == 0 else 1.0 - _CHANGE
     flags, patch = np.zeros((ways * n, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
     score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
     score_comfort(states, setup.comfort, table)
@@ -165,7 +179,7 @@ def step(
     way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
     if chosen < 0:
         blocks = np.zeros((0, 1), np.bool_)
-        leaders = (others, blocks, np.empty(0))
+        leaders = (others, blocks, np.empty(0), befits)
         full = (station[best], pace[best], accel[best])
         drive_on(start, -2.0 * truck.brake, way, road, truck, manner, leaders, (every, setup.scored), full)
     for t in range(steps):
@@ -207,6 +221,38 @@ def _pose_states(way: Way, row: tuple[F64, F64, F64], ego: F64, wheel_base: floa
         out[t, 9] = (out[b, 8] - out[a, 8]) / (0.1 * (b - a))
 
 
+@njit(cache=True, nogil=True)
+def _befitting(
+    sight_m: float,
+    others: Others,
+    side: Roadside,
+    span: tuple[int, int],
+    now: tuple[float, float],
+    truck: Truck,
+    manner: Manner,
+) -> F64:
+    """Speeds at the stations of a span from which it could stop within what it sees, and that slow traffic in lanes
+    beside its own, whom it passes, befits."""
+    (first, last), (at, _) = span, now
+    out = np.empty(last - first)
+    for k in range(len(out)):
+        brake = 0.9 * side.road.brake[first + k]
+        out[k] = speed_to_stop(sight_m - truck.front - manner.gap, manner.react + truck.delay, brake)
+    for j in range(len(others.speed)):
+        rear, front, pace = others.span[j, 0, 0], others.span[j, 0, 1], others.speed[j, 0]
+        i = min(max(int(0.5 * (rear + front)), 0), len(side.line.xy) - 1)
+        left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
+        lanes, own = side.edges.same[i], side.edges.own[i]
+        if front < at or pace < -0.5 or left < lanes[0] or left > lanes[1] or own[0] < left < own[1]:
+            continue
+        passing = max(pace, 0.0) + manner.passing
+        for k in range(len(out)):
+            gap = max(rear - truck.front - (first + k), 0.0)
+            if first + k < front + truck.behind:
+                out[k] = min(out[k], math.sqrt(passing * passing + 2.0 * manner.gentle * gap))
+    return out
+
+
 @small_njit
 def _oncoming(others: Others, at: float, speed: float) -> bool:
     """Whether somebody comes along against the line's direction soon."""
@@ -242,9 +288,7 @@ def _kept_upright(road: Road, station: F64, pace: F64, count: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _halts(
-    given: F64, road: Road, others: Others, blocks: np.ndarray, at: float, truck: Truck, manner: Manner
-) -> F64:
+def _halts(given: F64, road: Road, others: Others, blocks: np.ndarray, at: float, truck: Truck, manner: Manner) -> F64:
     """Stations at which to stand: the given ones, and before what must be kept clear unless all units get across."""
     out, count = np.empty(len(given) + len(road.keep_clear)), len(given)
     out[:count] = given

@@ -29,8 +29,15 @@ class FreightPdmConfig:
     """Share of the static roll threshold that curves may take, bank included; none does not think of it."""
     friction_share: Annotated[float, Range("> 0")] = 0.4
     """Share of the road's friction that curves may take."""
-    lateral_mps2: Annotated[float, Range("> 0")] = 1.6
+    lateral_mps2: Annotated[float, Range("> 0")] = 1.4
     """Lateral acceleration that curves may take."""
+    practice: bool = True
+    """Whether the way is driven in mind, by the vehicle's dynamics, before the start: slower where trailers would swing
+    out of the lane or the load would sway."""
+    most_transfer: Annotated[float, Range("> 0")] = 0.55
+    """Load transfer ratio that such a drive may come to."""
+    most_swing_m: Annotated[float, Range(">= 0")] = 0.05
+    """How much farther out of the lane than when crawling its units may come."""
     warm_degC: float | None = 190.0
     """Temperature to which the brakes may come on a downgrade; none does not think of it."""
     unseen_grade_m: Annotated[float, Range(">= 0")] = 3000.0
@@ -59,13 +66,15 @@ class FreightPdmConfig:
     """Full braking of a leader longer than long_m."""
     long_m: Annotated[float, Range("> 0")] = 7.0
     """Length from which on a leader brakes as a truck."""
+    passing_mps: Annotated[float, Range("> 0")] = 10.0
+    """How much faster than traffic in lanes beside its own it is when it passes that."""
     clearance_m: Annotated[float, Range(">= 0")] = 0.1
     """Room wanted under structures; the truck stops before places with less, and before those closed to it."""
     halt_before_m: Annotated[float, Range(">= 0")] = 5.0
     """Where it stops before such a place."""
     room_m: tuple[float, float] = (0.15, 0.3)
     """Room beside the swept band within which what stands, and what moves, is in the way."""
-    lateral_change_mps2: Annotated[float, Range("> 0")] = 0.25
+    lateral_change_mps2: Annotated[float, Range("> 0")] = 0.12
     """Lateral acceleration of a change from one way to another."""
     interval_s: Annotated[float, Range("> 0")] = 0.1
     """Time between steps of proposals and plan."""

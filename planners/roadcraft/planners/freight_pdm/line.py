@@ -127,24 +127,32 @@ def sweep(line: Line, edges: Edges, offset: F64, first: int, joints: F64, chain:
             for column in range(3):
                 excess[k, column] = excess[k - 1, column]
         place_units(pose[k], bent, chain, units)
-        for u in range(n):
-            c, s = math.cos(units[u, 2]), math.sin(units[u, 2])
-            near = first + k
-            for p in range(POINTS):
-                long = chain.front[u] - (chain.front[u] + chain.rear[u]) * p / (POINTS - 1)
-                for side in (0.5 * chain.width[u], -0.5 * chain.width[u]):
-                    x, y = units[u, 0] + long * c - side * s, units[u, 1] + long * s + side * c
-                    station, left = station_of(line, x, y, near)
-                    near = min(max(int(station), 0), len(line.xy) - 1)
-                    at = min(max(int(station + 0.5) - first, 0), count - 1)
-                    if station >= first:
-                        band[at, 0], band[at, 1] = min(band[at, 0], left), max(band[at, 1], left)
-                    i = min(max(int(station + 0.5), 0), len(line.xy) - 1)
-                    own, same, road = edges.own[i], edges.same[i], edges.road[i]
-                    excess[k, 0] = max(excess[k, 0], left - own[1], own[0] - left)
-                    excess[k, 1] = max(excess[k, 1], left - same[1], same[0] - left)
-                    excess[k, 2] = max(excess[k, 2], left - road[1], road[0] - left)
+        reach_out(line, edges, units, chain, (first + k, first), band, excess[k])
     return Way(first, pose, curvature, stretch, band, excess)
+
+
+@small_njit
+def reach_out(
+    line: Line, edges: Edges, units: F64, chain: ChainArrays, at: tuple[int, int], band: F64, excess: F64
+) -> None:
+    """Raises excess (3,) to how far the units, poses (n, 3), stand beyond the edges, and widens the band (W, 2) at the
+    stations where they are. at: a station near unit 0, and that of the band's begin."""
+    first = at[1]
+    for u in range(len(units)):
+        c, s, near = math.cos(units[u, 2]), math.sin(units[u, 2]), at[0]
+        for p in range(POINTS):
+            long = chain.front[u] - (chain.front[u] + chain.rear[u]) * p / (POINTS - 1)
+            for turn in range(2):
+                side = (0.5 - turn) * chain.width[u]
+                x, y = units[u, 0] + long * c - side * s, units[u, 1] + long * s + side * c
+                station, left = station_of(line, x, y, near)
+                near = min(max(int(station + 0.5), 0), len(line.xy) - 1)
+                if station >= first and len(band):
+                    k = min(near - first, len(band) - 1)
+                    band[k, 0], band[k, 1] = min(band[k, 0], left), max(band[k, 1], left)
+                excess[0] = max(excess[0], left - edges.own[near, 1], edges.own[near, 0] - left)
+                excess[1] = max(excess[1], left - edges.same[near, 1], edges.same[near, 0] - left)
+                excess[2] = max(excess[2], left - edges.road[near, 1], edges.road[near, 0] - left)
 
 
 @small_njit

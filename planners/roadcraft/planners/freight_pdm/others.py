@@ -180,7 +180,10 @@ def in_the_way(others: Others, traffic: Traffic, way: Way, room: tuple[float, fl
             a = min(max(int(others.span[j, t, 0]) - way.first, 0), last)
             b = min(max(int(others.span[j, t, 1] + 1.0) - way.first, 0), last)
             for k in range(a, b + 1):
-                if others.side[j, t, 0] < way.band[k, 1] + beside_m and others.side[j, t, 1] > way.band[k, 0] - beside_m:
+                if (
+                    others.side[j, t, 0] < way.band[k, 1] + beside_m
+                    and others.side[j, t, 1] > way.band[k, 0] - beside_m
+                ):
                     out[j, t] = True
                     break
     return out

@@ -77,6 +77,7 @@ class Manner(NamedTuple):
     react: float
     car_brake: float
     truck_brake: float
+    passing: float
     dt: float
 
 
@@ -173,23 +174,23 @@ def stopping_room(gap: float, speed: float, lead: float, brakes: tuple[float, fl
 
 @small_njit
 def behind_a_leader(gap: float, speed: float, lead: float, brakes: tuple[float, float, float], manner: Manner) -> float:
-    """Acceleration, m/s2, of who has a leader ``gap`` m ahead."""
-    wanted = manner.gap + manner.headway * max(lead, 0.0)
-    over = gap - wanted
-    if over >= 0.0:
-        allowed = lead + math.sqrt(2.0 * manner.gentle * over)
-        accel = allowed - speed
-    else:
-        accel = lead - speed + over / 8.0
-        accel = max(accel, -manner.gentle)
+    """Acceleration, m/s2, of who has a leader ``gap`` m ahead: it comes to its time gap gently; firmly where it could
+    not stop; as hard as need be where it would touch."""
+    over, closing = gap - manner.gap - manner.headway * max(lead, 0.0), max(speed - lead, 0.0)
+    allowed = lead + (math.sqrt(2.0 * manner.gentle * over) if over >= 0.0 else over / 8.0)
+    need = closing * closing / (2.0 * max(gap - manner.gap, 1.0))
+    accel = max(allowed - speed, -max(manner.gentle, 1.3 * min(need, manner.firm / 1.3)))
     room = stopping_room(gap - 1.0, speed, lead, brakes)
     if room < 0.0:
         accel = min(accel, -min(manner.firm, 0.4 - 0.1 * room))
-    if speed > lead:
-        need = (speed - lead) * (speed - lead) / (2.0 * max(gap - 1.5, 0.2))
-        if need > 0.8 * manner.firm:
-            accel = min(accel, -1.25 * need)
-    return accel
+    least = closing * closing / (2.0 * max(gap - 1.5, 0.2))
+    return min(accel, -1.25 * least) if least > 0.8 * manner.firm else accel
+
+
+@small_njit
+def speed_to_stop(room: float, delay: float, brake: float) -> float:
+    """Speed, m/s, from which it stops within ``room`` m, after a delay."""
+    return brake * (math.sqrt(delay * delay + 2.0 * max(room, 0.0) / brake) - delay)
 
 
 @njit(cache=True, nogil=True)
@@ -200,16 +201,17 @@ def drive_on(
     road: Road,
     truck: Truck,
     manner: Manner,
-    leaders: tuple[Others, Mask, F64],
+    leaders: tuple[Others, Mask, F64, F64],
     steps: tuple[int, int],
     out: tuple[F64, F64, F64],
 ) -> float:
     """Drives along a way. start: station, speed, acceleration; share: of the speed that is right, negative: stops as
-    hard as that many m/s2; leaders: others, who of them is in the way (M, S), and stations (H,) at which to stand;
+    hard as that many m/s2; leaders: others, who of them is in the way (M, S), stations (H,) at which to stand, and
+    speeds (S,) at which it could stop within what it sees, or that befit the traffic beside it;
     steps: between two states of the others, and how many count for the answer: the share of these at which it could not
     stop behind a leader. Fills out: station, speed, acceleration (T,)."""
     station, speed, accel = out
-    others, blocks, halts = leaders
+    others, blocks, halts, befits = leaders
     every, counted = steps
     s, v, a = start
     station[0], speed[0], accel[0] = s, v, a
@@ -222,7 +224,8 @@ def drive_on(
             want = share
         else:
             ahead = min(max(int(s + 0.7 * v), 0), last)
-            want = max(share * road.cap[ahead] - v, -manner.gentle if share * road.cap[i] > v - 2.0 else -manner.firm)
+            cap = share * min(road.cap[ahead], befits[min(max(ahead - way.first, 0), len(befits) - 1)])
+            want = max(cap - v, -manner.gentle if cap > v - 4.0 else -0.5 * (manner.gentle + manner.firm))
             want = min(want, pull(truck, v, road.grade[i], manner.accel))
         lacking, moment = False, t // every
         for j in range(len(blocks)):
@@ -238,7 +241,9 @@ def drive_on(
             want = min(want, behind_a_leader(gap, v, lead, felt, manner))
         for k in range(len(halts)):
             if halts[k] >= s + truck.front - 1.0:
-                want = min(want, behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, brakes, manner))
+                want = min(
+                    want, behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, brakes, manner)
+                )
         jerk = manner.jerk if want >= -manner.firm and share >= 0.0 else 4.0 * manner.jerk
         a = min(max(want, a - jerk * manner.dt), a + jerk * manner.dt)
         a = max(a, -full)

@@ -28,6 +28,7 @@ from roadcraft.planners.freight_pdm.line import nearest_station, station_of
 from roadcraft.planners.freight_pdm.others import Successors
 from roadcraft.planners.freight_pdm.pace import Manner, Truck, truck_of
 from roadcraft.planners.freight_pdm.route import Route, route_of
+from roadcraft.planners.freight_pdm.view import View, unseen, viewed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH
 from roadcraft.planners.pdm.route_path import map_arrays_of
@@ -38,12 +39,13 @@ from roadcraft.planners.trajectory_scoring.units import trailers_of
 @dataclass(frozen=True)
 class _FreightState:
     """route: from the first step; offset (S,): of the way that is driven; collided: ids of objects that overlapped ego,
-    which are ignored from then on; station: where ego was, m."""
+    which are ignored from then on; station: where ego was, m; view: how far it sees."""
 
     route: Route
     offset: F64
     collided: U64
     station: float
+    view: View
 
 
 class FreightPdm(Planner):
@@ -75,9 +77,18 @@ class FreightPdm(Planner):
         after = []
         for b in range(count):
             s, rows, m = state[b], objects.rows(b), obs.maps[b]
-            halts = self._halts(obs, b, s, setup.truck)
+            halts, view = self._halts(obs, b, s, setup.truck), viewed(s.view, ego[b], identity[rows], box[rows])
             seen = Seen(
-                ego[b], body[b], joints[b], identity[rows], kind[rows], box[rows], velocity[rows], s.collided, halts
+                ego[b],
+                body[b],
+                joints[b],
+                identity[rows],
+                kind[rows],
+                box[rows],
+                velocity[rows],
+                s.collided,
+                halts,
+                view.sight_m,
             )
             following = Successors(
                 frozen(m.lanes.successors.values, np.int64), frozen(m.lanes.successors.offsets, np.int64)
@@ -93,7 +104,7 @@ class FreightPdm(Planner):
                 states[b, 0],
             )
             collided = np.concatenate([s.collided, hits]) if len(hits) else s.collided
-            after.append(replace(s, offset=offset, collided=collided, station=at))
+            after.append(replace(s, offset=offset, collided=collided, station=at, view=view))
         debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
         return Plan(time_us, states, scores, None, None, debug), after
 
@@ -104,12 +115,18 @@ class FreightPdm(Planner):
         at, left = station_of(line, ego[0], ego[1], nearest_station(line, ego[0], ego[1], 0, len(line.xy) - 1))
         ahead = np.maximum(np.arange(len(line.xy)) - at, 0.0)
         u = np.clip(ahead / max(4.0 * float(ego[3]), 20.0), 0.0, 1.0)
-        rest = (left - np.interp(at, np.arange(len(line.xy)), route.centered)) * (1.0 - u**3 * (10.0 + u * (6.0 * u - 15.0)))
-        return _FreightState(route, route.centered + rest, np.zeros(0, np.uint64), at)
+        rest = (left - np.interp(at, np.arange(len(line.xy)), route.centered)) * (
+            1.0 - u**3 * (10.0 + u * (6.0 * u - 15.0))
+        )
+        return _FreightState(route, route.centered + rest, np.zeros(0, np.uint64), at, unseen(self.config.radius_m))
 
     def _halts(self, obs: ObservationBatch, b: int, s: _FreightState, truck: Truck) -> F64:
         """Stations at which to stand: before red lights that are not passed, before what may not be passed."""
-        out, lights, front = [s.route.road.halt, len(s.route.line.xy) - 2.0], obs.lights.rows(b), s.station + truck.front
+        out, lights, front = (
+            [s.route.road.halt, len(s.route.line.xy) - 2.0],
+            obs.lights.rows(b),
+            s.station + truck.front,
+        )
         red = obs.lights.lane[lights][obs.lights.state[lights] == int(LightState.RED)]
         for k in np.flatnonzero(np.isin(s.route.light_ids, red)).tolist():
             if front < s.route.light_at[k, 0] + 1.0:
@@ -123,7 +140,7 @@ class FreightPdm(Planner):
                 truck_of(vehicle, c.max_accel_mps2, c.brake_mps2),
                 Manner(
                     c.max_accel_mps2, c.gentle_mps2, c.firm_mps2, c.jerk_mps3, c.min_gap_m, c.headway_s, c.reaction_s,
-                    c.car_brake_mps2, c.truck_brake_mps2, c.interval_s,
+                    c.car_brake_mps2, c.truck_brake_mps2, c.passing_mps, c.interval_s,
                 ),
                 Rules(c.interval_s, REFRESH, (5.0, 5.0, 2.0, 0.0)),
                 comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),

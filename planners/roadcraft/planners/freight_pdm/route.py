@@ -18,6 +18,7 @@ from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.edges import edges_beside
 from roadcraft.planners.freight_pdm.line import Edges, Line, sweep
 from roadcraft.planners.freight_pdm.pace import Road, Truck, brake_caps, braking, curve_caps, slowed_before
+from roadcraft.planners.freight_pdm.practice import Swings, practiced
 from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import lanes_ahead, line_of, map_arrays_of
 
@@ -46,7 +47,11 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     arrays = map_arrays_of(map_data)
     _, _, chain = lanes_ahead(map_data, arrays, route_ids, ego, vehicle.box)
     behind = truck.front + truck.behind + 20.0
-    lanes = [*_followed(map_data, chain[0], behind, False)[::-1], *chain, *_followed(map_data, chain[-1], _BEYOND_M, True)]
+    lanes = [
+        *_followed(map_data, chain[0], behind, False)[::-1],
+        *chain,
+        *_followed(map_data, chain[-1], _BEYOND_M, True),
+    ]
     xy, _ = line_of(map_data, lanes)
     line, begins = _even(xy), _begins(map_data, lanes)
     stations = np.arange(len(line.xy), dtype=np.float64)
@@ -123,10 +128,14 @@ def centered_offsets(line: Line, edges: Edges, chain: ChainArrays) -> F64:
     if not len(joints):
         return np.zeros(count)
     least, best = np.inf, shift
+    ends = np.ones(count)  # where the units are not yet behind each other, or no longer on the line
+    settle = min(int(2.0 * chain.wheel_base.sum()) + 10, count // 3)
+    ends[:settle] = 0.0
+    ends[count - settle :] = 0.0
     for _ in range(_ROUNDS):
         band = sweep(line, edges, shift, 0, joints, chain).band
         goal = _goal(band, edges)
-        off = 0.5 * (band[:, 0] + band[:, 1]) - goal
+        off = ends * (0.5 * (band[:, 0] + band[:, 1]) - goal)
         worst = float((off * off).sum() + np.abs(off).max())
         if worst < least:
             least, best = worst, shift
@@ -159,7 +168,8 @@ def _road(
     poses = np.concatenate([line.xy, line.heading[:, None]], 1)
     under = road_under([map_data] * len(poses), poses)
     grade, bank, friction = under.grade, under.bank, under.friction
-    bend = sweep(line, edges, centered, 0, np.zeros(vehicle.joints), chain_of(vehicle)).curvature
+    driven = sweep(line, edges, centered, 0, np.zeros(vehicle.joints), chain_of(vehicle))
+    bend = driven.curvature
     known = map_data.lanes.has_speed_limit[lane] & (map_data.lanes.speed_limit_mps[lane] > 0.0)
     limit = np.where(known, map_data.lanes.speed_limit_mps[lane], c.fallback_speed_mps)
     limit = np.minimum(limit, truck_speed_limits(map_data, vehicle)[lane])
@@ -179,5 +189,9 @@ def _road(
     rails = places_along(map_data, rows, PlaceKind.RAIL_CROSSING)
     clear = np.stack([rails.begin_m, rails.end_m], 1) if len(rails.row) else np.zeros((0, 2))
     brake = braking(truck, grade, friction)
-    slowing = np.minimum(c.slowing_mps2, 0.5 * brake.min())
-    return Road(slowed_before(cap, float(slowing)), tips, frozen(grade), frozen(brake), halt, frozen(clear))
+    slowing = float(np.minimum(c.slowing_mps2, 0.5 * brake.min()))
+    cap = slowed_before(cap, slowing)
+    if c.practice and vehicle.has_masses:
+        swings = Swings(c.most_transfer, c.most_swing_m, c.lateral_mps2)
+        cap = slowed_before(practiced(line, edges, driven, cap, (grade, bank, friction), vehicle, swings), slowing)
+    return Road(cap, tips, frozen(grade), frozen(brake), halt, frozen(clear))
