@@ -30,6 +30,7 @@ _EASE, _LEAST_M = 5.77, 20.0  # peak of the second derivative of a change of way
 _SAME_M = 0.03
 _LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
 _ONCOMING_S = 6.0
+_SLOWS_MPS2 = 0.5  # less is noise
 _ROLLS, _TIPS = 0.7, 1.0
 
 
@@ -55,7 +56,7 @@ class Setup(NamedTuple):
 
 class Seen(NamedTuple):
     """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
-    velocity (R, 2) of objects; collided (C,) identities of those that overlapped ego before; halts (H,): stations at
+    velocity (R, 2) of objects, slowing (R,) m/s2; collided (C,) identities of those that overlapped ego before; halts (H,): stations at
     which to stand; sight_m: how far it sees."""
 
     ego: F64
@@ -65,6 +66,7 @@ class Seen(NamedTuple):
     kind: U8
     box: F64
     velocity: F64
+    slowing: F64
     collided: U64
     halts: F64
     sight_m: float
@@ -111,11 +113,14 @@ def step(
     first = min(max(int(at), 0), len(line.xy) - 3)
     reach = int((speed + 4.0) * steps * manner.dt + truck.front + 30.0)
     last = min(first + max(reach, 60), len(line.xy))
-    path = along_lanes(traffic, maps[0], maps[1], every * manner.dt, (steps - 1) // every + 2)
+    slowing = np.empty(len(traffic.row))
+    for j in range(len(slowing)):
+        slowing[j] = seen.slowing[traffic.row[j]] if seen.slowing[traffic.row[j]] > _SLOWS_MPS2 else 0.0
+    foreseen = along_lanes(traffic, slowing, maps[0], maps[1], every * manner.dt, (steps - 1) // every + 2)
     t = traffic
-    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, path)
+    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, foreseen[0])
     window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(line.xy) - 1))
-    others = beside(line, traffic, path, window, setup.long_m)
+    others = beside(line, traffic, foreseen, slowing, window, setup.long_m)
 
     now = offset[first:last].copy()
     goals = 2 + len(setup.sides)

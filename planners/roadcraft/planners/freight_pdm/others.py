@@ -18,6 +18,7 @@ from roadcraft.planners.trajectory_scoring.traffic import Traffic
 ALIGNED_RAD = 0.6
 """Largest angle between a vehicle and the lane that it is taken to follow."""
 _DRIFT_S = 2.0  # for which a vehicle is taken to go on moving across its lane
+_SLOWS_S = 3.0  # for which it is taken to go on slowing down
 _MOST = 32
 
 
@@ -37,6 +38,8 @@ class Others(NamedTuple):
     """(M, S, 2): least and greatest offset."""
     speed: F64
     """(M, S) m/s along the line."""
+    slowing: F64
+    """(M,) m/s2 by which it slows down now."""
     long: Mask
     """(M,): longer than a car, so that it brakes as a truck."""
 
@@ -91,23 +94,29 @@ def _next_lane(map_arrays: MapArrays, after: Successors, row: int, heading: floa
 
 
 @njit(cache=True, nogil=True)
-def along_lanes(traffic: Traffic, map_arrays: MapArrays, after: Successors, step_s: float, count: int) -> F64:
-    """Poses (M, S, 4) x, y, cos, sin of the objects at ``count`` moments, every ``step_s`` s from now on, at their
-    speeds of now: whoever drives along a lane follows it, all others go straight on."""
+def along_lanes(
+    traffic: Traffic, slowing: F64, map_arrays: MapArrays, after: Successors, step_s: float, count: int
+) -> tuple[F64, F64]:
+    """Poses (M, S, 4) x, y, cos, sin of the objects at ``count`` moments, every ``step_s`` s from now on, and their
+    speeds (M, S): whoever drives along a lane follows it, all others go straight on. slowing (M,) m/s2: that of now,
+    which lasts for some seconds."""
     out, rows = np.empty((len(traffic.box), count, 4)), np.empty(_MOST, np.int64)
+    pace, way = np.empty((len(traffic.box), count)), np.empty(count)
     points = map_arrays.line_points
     for j in range(len(traffic.box)):
         b, speed, heading = traffic.box[j], traffic.speed[j], traffic.heading[j]
+        for t in range(count):
+            lasts = min(t * step_s, _SLOWS_S, speed / max(slowing[j], 1e-6))
+            pace[j, t] = max(speed - slowing[j] * lasts, 0.0)
+            way[t] = speed * lasts - 0.5 * slowing[j] * lasts * lasts + pace[j, t] * (t * step_s - lasts)
         lane = -1
         ahead = traffic.moved[j, 0] * b[2] + traffic.moved[j, 1] * b[3] >= 0.0
         if traffic.moving[j] and speed > 0.5 and ahead:
             lane = _lane_of(map_arrays, b[0], b[1], heading, rows)
         if lane < 0:
             for t in range(count):
-                out[j, t, 0], out[j, t, 1] = (
-                    b[0] + t * step_s * traffic.moved[j, 0],
-                    b[1] + t * step_s * traffic.moved[j, 1],
-                )
+                gone = way[t] / speed if speed > 0.0 else 0.0
+                out[j, t, 0], out[j, t, 1] = b[0] + gone * traffic.moved[j, 0], b[1] + gone * traffic.moved[j, 1]
                 out[j, t, 2], out[j, t, 3] = b[2], b[3]
             continue
         k = _vertex_before(map_arrays, lane, b[0], b[1])
@@ -116,11 +125,11 @@ def along_lanes(traffic: Traffic, map_arrays: MapArrays, after: Successors, step
         at = (b[0] - points[k, 0]) * c + (b[1] - points[k, 1]) * s
         left = (b[1] - points[k, 1]) * c - (b[0] - points[k, 0]) * s
         off = normalize(heading - h)
-        along, across = speed * math.cos(off), speed * math.sin(off)
+        along, across = math.cos(off), speed * math.sin(off)
         length = math.hypot(points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1])
         for t in range(count):
             if t > 0:
-                at += along * step_s
+                at += along * (way[t] - way[t - 1])
                 while at > length:
                     if k + 2 < map_arrays.line_at[lane + 1]:
                         k += 1
@@ -136,12 +145,16 @@ def along_lanes(traffic: Traffic, map_arrays: MapArrays, after: Successors, step
             side = left + across * min(t * step_s, _DRIFT_S)
             out[j, t, 0], out[j, t, 1] = points[k, 0] + at * c - side * s, points[k, 1] + at * s + side * c
             out[j, t, 2], out[j, t, 3] = (b[2], b[3]) if t == 0 else (c, s)
-    return out
+    return out, pace
 
 
 @njit(cache=True, nogil=True)
-def beside(line: Line, traffic: Traffic, path: F64, window: tuple[int, int], long_m: float) -> Others:
-    """The objects beside the stations of a window (first, last). path (M, S, 4): their poses."""
+def beside(
+    line: Line, traffic: Traffic, foreseen: tuple[F64, F64], slowing: F64, window: tuple[int, int], long_m: float
+) -> Others:
+    """The objects beside the stations of a window (first, last). foreseen, slowing: of :func:`along_lanes`; long_m:
+    length from which on they brake as trucks."""
+    path, pace = foreseen
     m, count = path.shape[0], path.shape[1]
     span, side, speed = np.empty((m, count, 2)), np.empty((m, count, 2)), np.empty((m, count))
     for j in range(m):
@@ -162,8 +175,8 @@ def beside(line: Line, traffic: Traffic, path: F64, window: tuple[int, int], lon
             span[j, t, 0], span[j, t, 1] = at - half, at + half
             side[j, t, 0], side[j, t, 1] = left - across, left + across
             backward = traffic.moved[j, 0] * traffic.box[j, 2] + traffic.moved[j, 1] * traffic.box[j, 3] < 0.0
-            speed[j, t] = traffic.speed[j] * (-c if backward else c)
-    return Others(span, side, speed, traffic.moving & (traffic.box[:, 4] > long_m))
+            speed[j, t] = pace[j, t] * (-c if backward else c)
+    return Others(span, side, speed, slowing, traffic.moving & (traffic.box[:, 4] > long_m))
 
 
 @njit(cache=True, nogil=True)

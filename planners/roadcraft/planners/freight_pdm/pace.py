@@ -18,6 +18,7 @@ from roadcraft.planners.freight_pdm.line import Way
 from roadcraft.planners.freight_pdm.others import Others
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
+_SLOWS_MPS2 = 0.5  # from which on a leader is taken to brake
 _SPEEDS = np.arange(5.0, 40.5, 0.5)
 
 
@@ -173,16 +174,24 @@ def stopping_room(gap: float, speed: float, lead: float, brakes: tuple[float, fl
 
 
 @small_njit
-def behind_a_leader(gap: float, speed: float, lead: float, brakes: tuple[float, float, float], manner: Manner) -> float:
-    """Acceleration, m/s2, of who has a leader ``gap`` m ahead: it comes to its time gap gently; firmly where it could
-    not stop; as hard as need be where it would touch."""
+def behind_a_leader(
+    gap: float, speed: float, lead: float, slowing: float, brakes: tuple[float, float, float], manner: Manner
+) -> float:
+    """Acceleration, m/s2, of who has a leader ``gap`` m ahead, which slows down by ``slowing`` m/s2: it comes to its time
+    gap gently; stops with the leader if that goes on; firmly where it could not stop; as hard as need be where it would
+    touch."""
     over, closing = gap - manner.gap - manner.headway * max(lead, 0.0), max(speed - lead, 0.0)
     allowed = lead + (math.sqrt(2.0 * manner.gentle * over) if over >= 0.0 else over / 8.0)
     need = closing * closing / (2.0 * max(gap - manner.gap, 1.0))
     accel = max(allowed - speed, -max(manner.gentle, 1.3 * min(need, manner.firm / 1.3)))
     room = stopping_room(gap - 1.0, speed, lead, brakes)
     if room < 0.0:
-        accel = min(accel, -min(manner.firm, 0.4 - 0.1 * room))
+        accel = min(accel, -min(manner.firm, 0.6 - 0.15 * room))
+    if slowing > _SLOWS_MPS2:
+        room = gap - 0.6 * manner.gap + 0.5 * lead * lead / slowing - manner.react * speed
+        need = 0.5 * speed * speed / max(room, 1.0)
+        if need > 0.6 * manner.gentle:
+            accel = min(accel, -1.05 * need)
     least = closing * closing / (2.0 * max(gap - 1.5, 0.2))
     return min(accel, -1.25 * least) if least > 0.8 * manner.firm else accel
 
@@ -235,14 +244,16 @@ def drive_on(
             if 0.5 * (rear + front) < s + 0.5 * truck.front:
                 continue
             lead = others.speed[j, moment]
+            slows = others.slowing[j] if lead > 0.0 and others.speed[j, 0] > lead - 0.01 else 0.0
             gap = max(rear - s - truck.front, 0.0)
             felt = (brakes[0], full, manner.truck_brake if others.long[j] else manner.car_brake)
             lacking = lacking or stopping_room(gap, v, lead, felt) < 0.0
-            want = min(want, behind_a_leader(gap, v, lead, felt, manner))
+            want = min(want, behind_a_leader(gap, v, lead, slows, felt, manner))
         for k in range(len(halts)):
             if halts[k] >= s + truck.front - 1.0:
                 want = min(
-                    want, behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, brakes, manner)
+                    want,
+                    behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, 0.0, brakes, manner),
                 )
         jerk = manner.jerk if want >= -manner.firm and share >= 0.0 else 4.0 * manner.jerk
         a = min(max(want, a - jerk * manner.dt), a + jerk * manner.dt)

@@ -77,7 +77,10 @@ class FreightPdm(Planner):
         after = []
         for b in range(count):
             s, rows, m = state[b], objects.rows(b), obs.maps[b]
-            halts, view = self._halts(obs, b, s, setup.truck), viewed(s.view, ego[b], identity[rows], box[rows])
+            halts, view = (
+                self._halts(obs, b, s, setup.truck),
+                viewed(s.view, ego[b], identity[rows], box[rows], velocity[rows]),
+            )
             seen = Seen(
                 ego[b],
                 body[b],
@@ -86,6 +89,7 @@ class FreightPdm(Planner):
                 kind[rows],
                 box[rows],
                 velocity[rows],
+                view.slowing_mps2,
                 s.collided,
                 halts,
                 view.sight_m,

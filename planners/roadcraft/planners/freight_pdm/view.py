@@ -1,4 +1,4 @@
-"""How far ego sees, by where others come into view and go out of it."""
+"""What is seen from step to step: how far, by where others come into view and go out of it, and who slows down."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, U64
 
 _NEAR_M, _BESIDE_M = 25.0, 30.0  # closer, or farther aside, somebody comes into view from the side
+_SMOOTH, _MOST_MPS2 = 0.4, 8.0  # share of a new value; hardest that anybody slows down
 _RELAX_M = 0.2  # by which the distance is taken to grow while nothing tells, per step
 
 
@@ -23,15 +24,20 @@ class View(NamedTuple):
     """(R,) who was seen; empty at the start."""
     ahead_m: F64
     """(R,) how far ahead, m; 0 for those that tell nothing."""
+    speed_mps: F64
+    """(R,)."""
+    slowing_mps2: F64
+    """(R,) by which they slow down, 0 for those that do not."""
 
 
 def unseen(most_m: float) -> View:
     """Before the first step: as far as is thought of."""
-    return View(most_m, most_m, np.zeros(0, np.uint64), np.zeros(0))
+    return View(most_m, most_m, np.zeros(0, np.uint64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
-def viewed(before: View, ego: F64, identity: U64, box: F64) -> View:
-    """The view after objects (R,), boxes (R, 5), were seen from ``ego`` (10,). Who appears, or is no longer seen, far
+def viewed(before: View, ego: F64, identity: U64, box: F64, velocity: F64, step_s: float = 0.1) -> View:
+    """The view after objects (R,), boxes (R, 5), velocities (R, 2), were seen from ``ego`` (10,), ``step_s`` after the
+    one before. Who appears, or is no longer seen, far
     ahead tells how far things are seen; who is seen farther away says that it is farther."""
     c, s = np.cos(ego[2]), np.sin(ego[2])
     dx, dy = box[:, 0] - ego[0], box[:, 1] - ego[1]
@@ -45,4 +51,11 @@ def viewed(before: View, ego: F64, identity: U64, box: F64) -> View:
         if told > 0.0:
             sight = min(sight, told)
     sight = min(max(sight, float(ahead.max(initial=0.0))), before.most_m)
-    return View(sight, before.most_m, identity, ahead)
+    speed, slowing = np.nan_to_num(np.hypot(velocity[:, 0], velocity[:, 1])), np.zeros(len(identity))
+    if len(before.identity) and len(identity):
+        order = np.argsort(before.identity)
+        at = order[np.minimum(np.searchsorted(before.identity, identity, sorter=order), len(order) - 1)]
+        known = before.identity[at] == identity
+        raw = np.clip((before.speed_mps[at] - speed) / step_s, 0.0, _MOST_MPS2)
+        slowing = np.where(known, before.slowing_mps2[at] + _SMOOTH * (raw - before.slowing_mps2[at]), 0.0)
+    return View(sight, before.most_m, identity, ahead, speed, slowing)
