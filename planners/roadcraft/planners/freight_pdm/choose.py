@@ -56,8 +56,8 @@ class Setup(NamedTuple):
 
 class Seen(NamedTuple):
     """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
-    velocity (R, 2) of objects, slowing (R,) m/s2; collided (C,) identities of those that overlapped ego before; halts (H,): stations at
-    which to stand; sight_m: how far it sees."""
+    velocity (R, 2), slowing (R,) m/s2 of objects; collided (C,) identities of those that overlapped ego before; halts
+    (H,): stations at which to stand; sight_m: how far it sees."""
 
     ego: F64
     body: F64
@@ -122,21 +122,8 @@ def step(
     window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(line.xy) - 1))
     others = beside(line, traffic, foreseen, slowing, window, setup.long_m)
 
-    now = offset[first:last].copy()
-    goals = 2 + len(setup.sides)
-    offsets, ways, n = np.empty((1 + goals, last - first)), 1, len(setup.shares)
-    offsets[0] = now
-    for g in range(goals):
-        goal = side.centered[first:last].copy() if g != 1 else np.zeros(last - first)
-        if g > 1:
-            goal += setup.sides[g - 2]
-        apart = np.max(np.abs(goal - now))
-        if apart < _SAME_M:
-            continue
-        over = int(max(speed * math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_M))
-        offsets[ways] = eased(now, goal, over)
-        ways += 1
-
+    offsets = _ways(offset[first:last].copy(), side.centered[first:last].copy(), speed, setup)
+    now, ways, n = offsets[0], len(offsets), len(setup.shares)
     size = setup.scored + 1
     station, pace, accel = np.empty((ways * n, steps)), np.empty((ways * n, steps)), np.empty((ways * n, steps))
     states, extra = np.zeros((ways * n, size, 10)), np.ones(ways * n)
@@ -156,8 +143,7 @@ def step(
                 setup.shares[q],
                 way,
                 road,
-                truck,
-                manner,
+                (truck, manner),
                 (others, blocks, halts, befits),
                 (every, setup.scored),
                 row,
@@ -186,7 +172,7 @@ def step(
         blocks = np.zeros((0, 1), np.bool_)
         leaders = (others, blocks, np.empty(0), befits)
         full = (station[best], pace[best], accel[best])
-        drive_on(start, -2.0 * truck.brake, way, road, truck, manner, leaders, (every, setup.scored), full)
+        drive_on(start, -2.0 * truck.brake, way, road, (truck, manner), leaders, (every, setup.scored), full)
     for t in range(steps):
         out[t] = 0.0
         out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, station[best, t])
@@ -198,6 +184,25 @@ def step(
         for k in range(last, len(after)):
             after[k] = offset[k] + (offsets[w, -1] - now[-1])
     return chosen, scores[best], hits, after, at
+
+
+@njit(cache=True, nogil=True)
+def _ways(now: F64, centered: F64, speed: float, setup: Setup) -> F64:
+    """Offsets (K, W) of the ways that are tried: that which is driven, now (W,), and those that leave it for the
+    centered one, the center line, and the ways beside the centered one."""
+    goals, ways = 2 + len(setup.sides), 1
+    out = np.empty((1 + goals, len(now)))
+    out[0] = now
+    for g in range(goals):
+        goal = centered.copy() if g != 1 else np.zeros(len(now))
+        if g > 1:
+            goal += setup.sides[g - 2]
+        apart = np.max(np.abs(goal - now))
+        if apart > _SAME_M:
+            over = int(max(speed * math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_M))
+            out[ways] = eased(now, goal, over)
+            ways += 1
+    return out[:ways].copy()
 
 
 @small_njit

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.arrays import Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any

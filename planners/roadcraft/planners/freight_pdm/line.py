@@ -71,12 +71,12 @@ def station_of(line: Line, x: float, y: float, near: int) -> tuple[float, float]
         c, s = line.facing[k, 0], line.facing[k, 1]
         along, left = dx * c + dy * s, dy * c - dx * s
         step = along / max(1.0 - line.curvature[k] * left, 0.25)
-        if k == 0 and step < 0.0 or k == last and step > 0.0:
+        if (k == 0 and step < 0.0) or (k == last and step > 0.0):
             break
         along = step
         if abs(step) <= 0.75:
             break
-        k = min(max(k + int(math.floor(step + 0.5)), 0), last)
+        k = min(max(k + math.floor(step + 0.5), 0), last)
     return k + along, left
 
 
@@ -94,7 +94,7 @@ def nearest_station(line: Line, x: float, y: float, first: int, last: int) -> in
 @small_njit
 def place_at(line: Line, station: float, offset: float) -> tuple[float, float, float]:
     """x, y and the line's heading at a place; straight on beyond the line's ends."""
-    k = min(max(int(math.floor(station + 0.5)), 0), len(line.xy) - 1)
+    k = min(max(math.floor(station + 0.5), 0), len(line.xy) - 1)
     d, c, s = station - k, line.facing[k, 0], line.facing[k, 1]
     turn = 0.0 if k in (0, len(line.xy) - 1) else d * line.curvature[k]
     side = offset + 0.5 * d * turn

@@ -177,9 +177,9 @@ def stopping_room(gap: float, speed: float, lead: float, brakes: tuple[float, fl
 def behind_a_leader(
     gap: float, speed: float, lead: float, slowing: float, brakes: tuple[float, float, float], manner: Manner
 ) -> float:
-    """Acceleration, m/s2, of who has a leader ``gap`` m ahead, which slows down by ``slowing`` m/s2: it comes to its time
-    gap gently; stops with the leader if that goes on; firmly where it could not stop; as hard as need be where it would
-    touch."""
+    """Acceleration, m/s2, of who has a leader ``gap`` m ahead, which slows down by ``slowing`` m/s2: it comes to its
+    time gap gently; stops with the leader if that goes on; firmly where it could not stop; as hard as need be where it
+    would touch."""
     over, closing = gap - manner.gap - manner.headway * max(lead, 0.0), max(speed - lead, 0.0)
     allowed = lead + (math.sqrt(2.0 * manner.gentle * over) if over >= 0.0 else over / 8.0)
     need = closing * closing / (2.0 * max(gap - manner.gap, 1.0))
@@ -208,8 +208,7 @@ def drive_on(
     share: float,
     way: Way,
     road: Road,
-    truck: Truck,
-    manner: Manner,
+    driver: tuple[Truck, Manner],
     leaders: tuple[Others, Mask, F64, F64],
     steps: tuple[int, int],
     out: tuple[F64, F64, F64],
@@ -220,6 +219,7 @@ def drive_on(
     steps: between two states of the others, and how many count for the answer: the share of these at which it could not
     stop behind a leader. Fills out: station, speed, acceleration (T,)."""
     station, speed, accel = out
+    truck, manner = driver
     others, blocks, halts, befits = leaders
     every, counted = steps
     s, v, a = start

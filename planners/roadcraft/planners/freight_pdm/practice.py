@@ -104,7 +104,7 @@ def _scales(
     limit = np.array([most.transfer, most.excess, most.lateral])[:, None, None]
     slowest = np.maximum(worst[:, -1:], 0.0)
     floor = limit + np.array([0.0, 1.0, 0.0])[:, None, None] * slowest
-    bad = ((worst > floor) | np.isnan(worst)).any(axis=0)
+    bad = np.any((worst > floor) | np.isnan(worst), axis=0)
     out = np.ones(b - a)
     for k in range(b - a):
         back = int(_BACK_S * cap[a + k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,7 @@ def _begins(map_data: MapData, lanes: list[int]) -> F64:
     lengths = [float(np.hypot(*np.diff(map_data.lanes.centerlines[k], axis=0).T).sum()) for k in lanes]
     joins = [
         float(np.hypot(*(map_data.lanes.centerlines[b][0] - map_data.lanes.centerlines[a][-1])))
-        for a, b in zip(lanes[:-1], lanes[1:], strict=True)
+        for a, b in pairwise(lanes)
     ]
     return np.concatenate([[0.0], np.cumsum(np.array(lengths[:-1]) + np.array(joins))])
 
