@@ -312,7 +312,7 @@ def _halts(given: F64, road: Road, others: Others, blocks: np.ndarray, at: float
                 continue
             rear = others.span[j, moment, 0]
             if rear > begin and rear - manner.gap - truck.front - truck.behind < end + 1.0:
-                out[count] = begin - 2.0
+                out[count] = begin - 3.0
                 count += 1
                 break
     return out[:count]

@@ -18,6 +18,7 @@ from roadcraft.planners.freight_pdm.line import Way
 from roadcraft.planners.freight_pdm.others import Others
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
+_OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
 _SLOWS_MPS2 = 0.5  # from which on a leader is taken to brake
 _SPEEDS = np.arange(5.0, 40.5, 0.5)
 
@@ -250,11 +251,10 @@ def drive_on(
             lacking = lacking or stopping_room(gap, v, lead, felt) < 0.0
             want = min(want, behind_a_leader(gap, v, lead, slows, felt, manner))
         for k in range(len(halts)):
-            if halts[k] >= s + truck.front - 1.0:
-                want = min(
-                    want,
-                    behind_a_leader(max(halts[k] - s - truck.front + manner.gap, 0.0), v, 0.0, 0.0, brakes, manner),
-                )
+            far = halts[k] - s - truck.front
+            if far > -_OVERRUN_M:
+                gap = max(far + manner.gap - 0.5, 0.0)
+                want = min(want, behind_a_leader(gap, v, 0.0, 0.0, brakes, manner))
         jerk = manner.jerk if want >= -manner.firm and share >= 0.0 else 4.0 * manner.jerk
         a = min(max(want, a - jerk * manner.dt), a + jerk * manner.dt)
         a = max(a, -full)

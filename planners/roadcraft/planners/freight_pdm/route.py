@@ -180,7 +180,9 @@ def _road(
     cap = np.minimum(c.limit_share * limit, c.top_speed_mps)
     shares = (1e9 if c.roll_share is None else c.roll_share, c.friction_share, c.lateral_mps2)
     cap = np.minimum(cap, curve_caps(bend, bank, friction, truck, shares))
-    tips = curve_caps(bend, bank, friction, truck, (1.0, 1e9, 1e9))
+    tips = np.full(len(cap), np.inf)
+    if c.roll_share is not None:
+        tips = curve_caps(bend, bank, friction, truck, (1.0, 1e9, 1e9))
     if c.warm_degC is not None:
         cap = np.minimum(cap, brake_caps(vehicle, grade, c.warm_degC, c.unseen_grade_m))
     rows = np.asarray(chain, np.int64)

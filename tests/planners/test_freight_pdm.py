@@ -1,0 +1,211 @@
+"""The truck planner in worlds of one road: what it does with units, load, leaders, closures and lights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from roadcraft.core import load_vehicle
+from roadcraft.core.driving.geometry.boxes import overlap
+from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.core.factory import create
+from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.rollout import Rollout
+from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
+from roadcraft.core.testing import PlannerConformance
+from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
+from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.freight_pdm.config import FreightPdmConfig
+from roadcraft.validation.config import SimulationConfig
+from roadcraft.validation.simulation import simulate
+
+DRIVEN = SimulationConfig(vehicle_model=PluginRef("dynamic_chain"), tracker=PluginRef("truck_lqr"))
+LOADED, CUBED = (load_vehicle("us_sleeper_53", load=load) for load in ("loaded", "cubed"))
+BEFORE, RADIUS = 160.0, 60.0
+
+
+class TestContract(PlannerConformance):
+    name = "freight_pdm"
+
+
+def road(places: tuple[RoadPlace, ...] = (), radius: float = RADIUS) -> MapData:
+    """160 m straight, half a turn to the left, 200 m straight; 20 m/s allowed."""
+    angle = np.linspace(0.0, np.pi, 120)[1:]
+    arc = radius * np.stack([np.sin(angle), 1.0 - np.cos(angle)], 1)
+    before = np.stack([np.arange(-BEFORE, 0.5, 1.0), np.zeros(int(BEFORE) + 1)], 1)
+    after = arc[-1] + np.stack([-np.arange(1.0, 201.0), np.zeros(200)], 1)
+    lines = before, np.concatenate([before[-1:], arc]), np.concatenate([arc[-1:], after])
+    lanes = [
+        LaneSketch(10 + k, 1 + k, line + ORIGIN, (11 + k,) if k < 2 else (), False, 20.0)
+        for k, line in enumerate(lines)
+    ]
+    far = tuple((x + 400.0, y + 400.0) for x, y in (ORIGIN, (ORIGIN[0] + 1.0, ORIGIN[1] + 1.0)))
+    world = sketch_map(lanes, [(500, AreaKind.GENERIC_DRIVABLE, 0, rectangle(far[0], far[1]))])
+    return replace(world, places=Places.build(places)) if places else world
+
+
+def scenario(
+    world: MapData, vehicle: Vehicle, speed: float, boxes: Any = (), velocity: Any = (), seconds: float = 25.0
+) -> Scenario:
+    """A truck 20 m after the road's begin; boxes (N, 5) relative to ORIGIN, velocities (N, 2), both at its start."""
+    frames = 60 + round(seconds * 20.0) + 1
+    t = 0.05 * (np.arange(frames) - 60)
+    ego = np.zeros((frames, EGO_SIZE))
+    ego[:, 0], ego[:, 1], ego[:, 3] = ORIGIN[0] - BEFORE + 40.0 + speed * t, ORIGIN[1], speed
+    at = np.tile(np.reshape(boxes, (1, -1, 5)), (frames, 1, 1)) + np.array([*ORIGIN, 0.0, 0.0, 0.0])
+    moving = np.tile(np.reshape(velocity, (1, -1, 2)), (frames, 1, 1)) if len(boxes) else np.zeros((frames, 0, 2))
+    at[..., :2] += t[:, None, None] * moving
+    drive = sketch_drive("bend", "bend", ego, [ObjectKind.VEHICLE] * at.shape[1], at, moving, {10: 0}, [1, 2, 3])
+    lights = replace(
+        drive.lights, offsets=0 * drive.lights.offsets, lane=drive.lights.lane[:0], state=drive.lights.state[:0]
+    )
+    drive = replace(drive, lights=lights, vehicle=vehicle.name, joints=np.zeros((frames, vehicle.joints)))
+    return Scenario("0" * 16, "unknown", (), "", drive, world, 60, frames - 1, 2)
+
+
+def drive(s: Scenario, vehicle: Vehicle, **params: Any) -> Rollout:
+    found = simulate([s], create("planner", "freight_pdm", params), DRIVEN, vehicle=vehicle, debug=True)[0]
+    assert isinstance(found, Rollout)
+    return found
+
+
+def transfer(rollout: Rollout) -> float:
+    return float(np.abs(rollout.channels[rollout.channel_names.index("vehicle.load_transfer_0")]).max())
+
+
+@pytest.fixture(scope="module")
+def bends() -> dict[str, Rollout]:
+    """The bend driven with loads, and with parts of the planner left out."""
+    world = road()
+    cubed, loaded = scenario(world, CUBED, 15.0), scenario(world, LOADED, 15.0)
+    bare = {"roll_share": None, "practice": False, "lateral_mps2": 5.0, "friction_share": 0.6}
+    return {
+        "cubed": drive(cubed, CUBED),
+        "loaded": drive(loaded, LOADED),
+        "bare": drive(cubed, CUBED, **bare),
+        "tractor": drive(loaded, LOADED, center_by_swept_path=False),
+    }
+
+
+def test_a_bend_is_taken_as_the_load_permits(bends: dict[str, Rollout]) -> None:
+    fastest = {name: float(r.drive.ego[100:200, 3].min()) for name, r in bends.items()}
+    assert transfer(bends["cubed"]) < 0.7
+    assert transfer(bends["loaded"]) < 0.7
+    assert fastest["cubed"] < fastest["loaded"]
+    assert transfer(bends["bare"]) > 0.9, "what the caps are for"
+
+
+def offsets(rollout: Rollout) -> np.ndarray:
+    """Greatest distances to the inside and outside, from the middle of the bend's lane, of all units' corners."""
+    d = rollout.drive
+    boxes = unit_boxes(np.ascontiguousarray(d.ego), np.ascontiguousarray(d.joints), chain_of(rollout.vehicle))
+    out = []
+    for box in boxes.reshape(-1, 5):
+        c, s = np.cos(box[2]), np.sin(box[2])
+        for share in np.linspace(-0.5, 0.5, 9):
+            for side in (-0.5, 0.5):
+                x = box[0] + share * box[3] * c - side * box[4] * s - ORIGIN[0]
+                y = box[1] + share * box[3] * s + side * box[4] * c - ORIGIN[1] - RADIUS
+                if x > 15.0 and abs(np.arctan2(y, x)) < 1.0:
+                    out.append(RADIUS - np.hypot(x, y))
+    return np.array([max(out), -min(out)])
+
+
+def test_the_band_of_all_units_is_centered_not_the_tractor(bends: dict[str, Rollout]) -> None:
+    inside, outside = offsets(bends["loaded"])
+    naive_inside, naive_outside = offsets(bends["tractor"])
+    assert abs(inside - outside) < 0.25
+    assert naive_inside - naive_outside > 0.5
+    assert inside < naive_inside - 0.2
+
+
+def test_it_stops_behind_what_stands_and_could_stop_all_the_time() -> None:
+    s = scenario(road(), LOADED, 15.0, [[-10.0, 0.0, 0.0, 5.0, 2.0]], [[0.0, 0.0]], 20.0)
+    ego = drive(s, LOADED).drive.ego
+    front = ego[-1, 0] + LOADED.body.front_m
+    gap = ORIGIN[0] - 12.5 - front
+    assert ego[-1, 3] < 0.2
+    assert 1.0 < gap < 8.0
+    assert ego[:, 5].min() > -3.0
+    braking = 0.5 * ego[:, 3] ** 2 / 4.5 + 0.7 * ego[:, 3]
+    assert (braking < ORIGIN[0] - 12.5 - (ego[:, 0] + LOADED.body.front_m) + 0.5).all()
+
+
+def test_it_keeps_behind_who_is_slower() -> None:
+    s = scenario(road(), LOADED, 14.0, [[-60.0, 0.0, 0.0, 5.0, 2.0]], [[6.0, 0.0]], 9.0)
+    rollout = drive(s, LOADED)
+    box = rollout.drive.objects.box
+    boxes = unit_boxes(
+        np.ascontiguousarray(rollout.drive.ego), np.ascontiguousarray(rollout.drive.joints), chain_of(LOADED)
+    )
+    assert not any(overlap(boxes[t, 0], box[t]) for t in range(len(boxes)))
+    assert rollout.drive.ego[-1, 3] < 8.0
+
+
+@pytest.mark.parametrize(
+    ("place", "stops"),
+    [
+        (RoadPlace(PlaceKind.CLEARANCE, 0, (130.0, 140.0), 4.0), True),
+        (RoadPlace(PlaceKind.CLEARANCE, 0, (130.0, 140.0), 4.6), False),
+        (RoadPlace(PlaceKind.GROSS_LIMIT, 0, (130.0, 140.0), 20_000.0), True),
+        (RoadPlace(PlaceKind.NO_TRUCKS, 0, (130.0, 140.0), 0.0), True),
+        (RoadPlace(PlaceKind.NO_TRUCKS, 0, (130.0, 140.0), 60_000.0), False),
+    ],
+)
+def test_it_stops_before_what_it_may_not_pass(place: RoadPlace, stops: bool) -> None:
+    ego = drive(scenario(road((place,)), LOADED, 10.0, seconds=18.0), LOADED).drive.ego
+    front = ego[-1, 0] + LOADED.body.front_m - ORIGIN[0]
+    assert (front < -30.0) == stops
+    if stops:
+        assert front > -45.0
+        assert ego[-1, 3] < 0.3
+
+
+def test_it_waits_before_rails_until_all_units_get_across() -> None:
+    rails = RoadPlace(PlaceKind.RAIL_CROSSING, 0, (110.0, 114.0))
+    queue = [[-20.0, 0.0, 0.0, 5.0, 2.0]]
+    blocked = drive(scenario(road((rails,)), LOADED, 10.0, queue, [[0.0, 0.0]], 20.0), LOADED).drive.ego
+    assert blocked[-1, 0] + LOADED.body.front_m - ORIGIN[0] < -50.0
+    assert blocked[-1, 3] < 0.3
+    free = drive(scenario(road((rails,)), LOADED, 10.0, seconds=20.0), LOADED).drive.ego
+    assert free[-1, 1] > ORIGIN[1] + 1.0, "it drives on into the bend"
+
+
+def test_a_place_limits_trucks_and_not_cars() -> None:
+    slow = RoadPlace(PlaceKind.TRUCK_SPEED_LIMIT, 0, (0.0, 160.0), 9.0)
+    planner, keys = create("planner", "freight_pdm"), np.zeros(1, np.uint64)
+    caps = []
+    for vehicle in (LOADED, load_vehicle("pacifica")):
+        s = scenario(road((slow,)), vehicle, 8.0)
+        state = planner.start(observe([s], 0, vehicle=vehicle), keys)[0]
+        caps.append(float(state.route.road.cap[int(state.station)]))
+    assert caps[0] == pytest.approx(0.97 * 9.0)
+    assert caps[1] > 12.0
+
+
+def test_what_the_vehicle_is_comes_from_the_observation_alone() -> None:
+    """The same log planned for two loads has two speeds in the bend, each that of a planner which saw no other load."""
+    s, keys = scenario(road(), LOADED, 15.0), np.zeros(1, np.uint64)
+    both, caps = create("planner", "freight_pdm"), []
+    for vehicle in (LOADED, CUBED):
+        obs = observe([s], 0, vehicle=vehicle)
+        alone = create("planner", "freight_pdm")
+        state = both.start(obs, keys)
+        plan = both.plan(obs, state, keys)[0]
+        np.testing.assert_array_equal(plan.states, alone.plan(obs, alone.start(obs, keys), keys)[0].states)
+        caps.append(float(state[0].route.road.cap[300]))
+    assert caps[1] < caps[0] - 0.5
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="proposal_steps"):
+        FreightPdmConfig(proposal_steps=90)
+    with pytest.raises(ValueError, match="radius_m"):
+        FreightPdmConfig(radius_m=0.0)
+    with pytest.raises(ValueError, match="speed_shares"):
+        FreightPdmConfig(speed_shares=())
