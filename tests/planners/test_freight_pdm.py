@@ -191,10 +191,11 @@ def test_a_place_limits_trucks_and_not_cars() -> None:
 def test_what_the_vehicle_is_comes_from_the_observation_alone() -> None:
     """The same log planned for two loads has two speeds in the bend, each that of a planner which saw no other load."""
     s, keys = scenario(road(), LOADED, 15.0), np.zeros(1, np.uint64)
-    both, caps = create("planner", "freight_pdm"), []
+    params = {"lateral_mps2": 3.0}  # so that the load decides
+    both, caps = create("planner", "freight_pdm", params), []
     for vehicle in (LOADED, CUBED):
         obs = observe([s], 0, vehicle=vehicle)
-        alone = create("planner", "freight_pdm")
+        alone = create("planner", "freight_pdm", params)
         state = both.start(obs, keys)
         plan = both.plan(obs, state, keys)[0]
         np.testing.assert_array_equal(plan.states, alone.plan(obs, alone.start(obs, keys), keys)[0].states)
