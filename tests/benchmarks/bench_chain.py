@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.driving.motion.chain import actuators_of, advance_rolling, chain_of, pull_joints
-from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic_chain_of, level_road, start_motion
+from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic_chain_of, road_rows, start_motion
 from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicle_state import level_road
 
 VEHICLES, SPEED_MPS = 256, 20.0
 NAMES = ("us_straight_26", "us_sleeper_53", "au_b_double", "se_a_double")
@@ -36,7 +37,11 @@ def per_vehicle(benchmark: Any) -> None:
 @pytest.mark.parametrize("speed", [3.0, 6.0, SPEED_MPS])
 def test_slipping_tires(benchmark: Any, vehicle: Vehicle, speed: float) -> None:
     ego, joints, controls, dt = states(vehicle, speed)
-    motion, road, model = start_motion(vehicle, ego, joints), level_road(vehicle, VEHICLES), dynamic_chain_of(vehicle)
+    motion, road, model = (
+        start_motion(vehicle, ego, joints),
+        road_rows(level_road(VEHICLES), vehicle),
+        dynamic_chain_of(vehicle),
+    )
     args = (ego, joints, motion, controls, dt, road, model)
     advance_dynamic(*args)
     benchmark(advance_dynamic, *args)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import process_time
 from typing import Any
 
 import numpy as np
+import pytest
 
 from roadcraft.core.arrays import Polylines
 from roadcraft.core.driving.motion.bicycle import motion_of
+from roadcraft.core.driving.motion.chain import chain_of, unit_poses
 from roadcraft.core.driving.multi_agent.collisions import Checks, check_into
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import field_of_edges
-from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep
+from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep, rows_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.vehicle import load_vehicle
 
@@ -61,9 +64,23 @@ def test_check_kernel_of_32_agents(benchmark: Any) -> None:
     benchmark(lambda: check_into(*args, out))
 
 
-def test_steps_of_64_scenarios(benchmark: Any) -> None:
-    step = CrowdStep(crowd(SCENARIOS))
-    controls = np.random.default_rng(1).normal(0.0, [1.0, 0.1], (SCENARIOS, AGENTS, 2))
+def trucks(scenarios: int) -> Crowd:
+    """As many tractors with semitrailers, straight at first."""
+    vehicle, cars = load_vehicle("us_sleeper_53"), crowd(scenarios)
+    count, rows = len(vehicle.units), rows_of(vehicle)
+    state = np.repeat(cars.state, count, axis=1)
+    poses = unit_poses(cars.state.reshape(-1, 10), np.zeros((scenarios * AGENTS, vehicle.joints)), chain_of(vehicle))
+    state[..., :3] = poses.reshape(scenarios, AGENTS * count, 3)
+    body, motion, towed = (np.tile(part, (scenarios, AGENTS, 1)) for part in rows)
+    names = np.tile(np.repeat(np.arange(AGENTS), count), (scenarios, 1))
+    return Crowd(state, body, motion, names, np.ones(names.shape, np.bool_), cars.field, cars.place, towed)
+
+
+@pytest.mark.parametrize("made", [crowd, trucks])
+def test_steps_of_64_scenarios(benchmark: Any, made: Callable[[int], Crowd]) -> None:
+    """32 cars, or 32 tractors with semitrailers."""
+    step = CrowdStep(made(SCENARIOS))
+    controls = np.random.default_rng(1).normal(0.0, [1.0, 0.1], (SCENARIOS, step.state.shape[1], 2))
     start = step.state.copy()
 
     def ten_steps() -> None:

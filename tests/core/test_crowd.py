@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from roadcraft.core.arrays import Polygons, Polylines
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.map_index.index import build_layer, inside_any
 from roadcraft.core.driving.motion.bicycle import motion_of, step
+from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes, unit_poses
 from roadcraft.core.driving.multi_agent.collisions import check_crowd
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import (
@@ -24,9 +26,10 @@ from roadcraft.core.driving.multi_agent.road_grid import (
     off_road,
     road_field,
 )
-from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep
+from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep, rows_of
 from roadcraft.core.testing import made_up_map
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicle_geometry import turning_circle
 
 ORIGIN = np.array([331_000.0, 4_690_000.0])
 
@@ -146,6 +149,95 @@ def test_a_step_is_the_bicycle_and_the_checks() -> None:
     assert (run.touched >= 0).any()
 
 
+TRUCKS = ("us_sleeper_53", "pacifica", "se_a_double", "us_straight_26", "us_twins_28")
+
+
+def _trucks(seed: int, b: int, names: tuple[str, ...] = TRUCKS) -> tuple[Crowd, list[tuple[Vehicle, int]]]:
+    """Vehicles with and without trailers, bent in any way; and each one with the row of its first unit."""
+    rng, vehicles, first = np.random.default_rng(seed), [load_vehicle(name) for name in names], 0
+    who: list[tuple[Vehicle, int]] = []
+    for v in vehicles:
+        who.append((v, first))
+        first += len(v.units)
+    parts = [rows_of(v) for v in vehicles]
+    body, motion, towed = (np.tile(np.concatenate(p), (b, 1, 1)) for p in zip(*parts, strict=True))
+    state = np.zeros((b, first, 10))
+    for v, at in who:
+        ego, joints = np.zeros((b, 10)), rng.uniform(-0.7, 0.7, (b, v.joints))
+        ego[:, :2] = rng.uniform(0, 60, (b, 2)) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
+        ego[:, 2], ego[:, 3], ego[:, 7] = (rng.uniform(-3, 3, b), rng.uniform(-3, 12, b), rng.uniform(-0.4, 0.4, b))
+        state[:, at] = ego
+        state[:, at : at + len(v.units), :3] = unit_poses(ego, joints, chain_of(v))
+    vehicle = np.concatenate([np.full(len(v.units), k) for k, v in enumerate(vehicles)])
+    field = join([road_field([made_up_map()]), _ROAD_EVERYWHERE])
+    valid = np.repeat(rng.random((b, len(vehicles))) < 0.9, [len(v.units) for v in vehicles], axis=1)
+    crowd = Crowd(
+        state, body, motion, np.tile(vehicle, (b, 1)), valid, field, rng.integers(0, 2, b), np.ascontiguousarray(towed)
+    )
+    return crowd, who
+
+
+def _joints(state: np.ndarray, at: int, units: int) -> np.ndarray:
+    return np.asarray((np.diff(state[:, at : at + units, 2]) + np.pi) % (2.0 * np.pi) - np.pi)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_trailers_are_pulled_by_the_chord_and_checked_as_boxes(seed: int) -> None:
+    c, who = _trucks(seed, 3)
+    run, rng = CrowdStep(c), np.random.default_rng(seed)
+    for _ in range(4):
+        before, controls = c.state.copy(), rng.normal(0, [1.0, 0.2], (*c.valid.shape, 2))
+        run.step(controls, 0.1)
+        for v, at in who:
+            rows, there = slice(at, at + len(v.units)), c.valid[:, at]
+            moved = step(before[:, at], controls[:, at], np.full(3, 0.1), *motion_of(v))
+            np.testing.assert_array_equal(c.state[there, at], moved[there])
+            poses = np.ascontiguousarray(np.stack([before[:, at, :3], moved[:, :3]], 1))
+            bent = pull_joints(poses, _joints(before, at, len(v.units)), chain_of(v))[:, 1]
+            boxes = unit_boxes(moved, np.ascontiguousarray(bent), chain_of(v))
+            turn = (run.boxes[there, rows, 2] - boxes[there, :, 2] + np.pi) % (2.0 * np.pi) - np.pi
+            np.testing.assert_allclose(turn, 0.0, atol=1e-9)
+            np.testing.assert_allclose(
+                run.boxes[there, rows][..., [0, 1, 3, 4]], boxes[there][..., [0, 1, 3, 4]], rtol=0, atol=2e-8
+            )
+            np.testing.assert_array_equal(c.state[~there, rows], before[~there, rows])
+        for b in range(3):
+            touched, off = check_crowd(run.boxes[b], c.vehicle[b], c.valid[b], c.field, int(c.place[b]))
+            np.testing.assert_array_equal(run.touched[b], touched)
+            np.testing.assert_array_equal(run.touched[b], _twin(run.boxes[b], c.vehicle[b], c.valid[b]))
+            np.testing.assert_array_equal(run.off[b], off)
+
+
+def test_who_has_no_trailer_moves_the_same_to_the_last_bit_beside_those_that_have() -> None:
+    alone, _ = _trucks(1, 4, ("pacifica", "us_straight_26"))
+    mixed, who = _trucks(2, 4, ("us_sleeper_53", "pacifica", "us_straight_26"))
+    mixed.state[:, 2:], mixed.valid[:, 2:] = alone.state, alone.valid
+    plain = replace(alone, state=alone.state.copy(), towed=None)
+    controls = np.random.default_rng(3).normal(0, [1.0, 0.2], (4, 4, 2))
+    runs = [CrowdStep(c) for c in (alone, mixed, plain)]
+    for _ in range(10):
+        for run, given_to in zip(runs, (controls[:, 2:], controls, controls[:, 2:]), strict=True):
+            run.step(given_to, 0.1)
+    assert alone.state.tobytes() == plain.state.tobytes() == np.ascontiguousarray(mixed.state[:, 2:]).tobytes()
+    assert who[0][0].joints == 1
+
+
+def test_speed_and_yaw_rate_of_a_trailer_are_those_of_rolling() -> None:
+    c, _ = _trucks(7, 1, ("us_sleeper_53",))
+    c.valid[:] = True
+    c.state[0, 0, 3:] = [6.0, 0, 0, 0, 0.2, 0, 0]
+    run, controls = CrowdStep(c), np.zeros((1, 2, 2))
+    for _ in range(400):
+        run.step(controls, 0.05)
+    v = load_vehicle("us_sleeper_53")
+    circle = turning_circle(v, v.body.wheel_base_m / np.tan(0.2))
+    assert circle is not None
+    rate = 6.0 / circle.radii_m[0]
+    np.testing.assert_allclose(c.state[0, :, 8], rate, rtol=1e-3)
+    np.testing.assert_allclose(c.state[0, :, 3], rate * circle.radii_m, rtol=1e-3)
+
+
 def test_check_moves_nobody() -> None:
     c = _steps(5, 2, 4)
     before, run = c.state.copy(), CrowdStep(c)
@@ -159,11 +251,12 @@ def test_check_moves_nobody() -> None:
         ({"body": np.zeros((2, 4, 2))}, "Crowd.body"),
         ({"state": np.zeros((2, 4, 20))[..., ::2]}, "contiguous"),
         ({"place": np.array([0, 2])}, "place"),
+        ({"towed": np.zeros((2, 4, 3))}, "Crowd.towed"),
+        ({"towed": np.tile([5.0, 0.0], (2, 4, 1))}, "row 0 of scenario 0 hangs on no unit of its vehicle"),
+        ({"towed": np.full((2, 4, 2), np.nan)}, "row 0 of scenario 0 hangs on no unit"),
     ],
 )
 def test_a_crowd_that_does_not_fit(wrong: dict[str, Any], text: str) -> None:
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match=text):
         CrowdStep(replace(_steps(5, 2, 4), **wrong))
 

@@ -17,13 +17,14 @@ from roadcraft.core.driving.motion.drivetrain import START_DEGC
 from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
     dynamic_chain_of,
-    level_road,
     motion_columns,
     road_columns,
+    road_rows,
     start_motion,
 )
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Powertrain
+from roadcraft.core.vehicle_state import level_road
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -36,8 +37,8 @@ class Driven:
         self.ego, self.joints = np.zeros((1, 10)), np.zeros((1, vehicle.joints))
         self.ego[0, 3] = speed
         self.motion = start_motion(vehicle, self.ego, self.joints)
-        self.road = level_road(vehicle, 1, friction)
-        self.road[0, :2] = grade, bank
+        self.road = road_rows(level_road(1), vehicle)
+        self.road[0, :2], self.road[0, 4:] = (grade, bank), friction
         self.past = []
 
     def drive(self, seconds, accel=0.0, rate=0.0, dt=0.1):
@@ -167,7 +168,7 @@ def test_at_low_speed_no_axle_slips(seed, n, speed):
     ego[0, [2, 3, 7]] = 1.0, speed, 0.1
     motion, controls, dt = start_motion(made, ego, joints), np.array([[0.2, -0.2]]), np.full(1, 0.1)
     got, bent, _ = advance_dynamic(
-        ego, joints, motion, controls, dt, level_road(made, 1), dynamic_chain_of(made, ideal=True)
+        ego, joints, motion, controls, dt, road_rows(level_road(1), made), dynamic_chain_of(made, ideal=True)
     )
     want, turned = advance_rolling(ego, joints, controls, dt, (chain_of(made), FREE), 5)
     assert got[0, [0, 1, 2, 3, 4, 7, 8]] == pytest.approx(want[0, [0, 1, 2, 3, 4, 7, 8]], abs=1e-12)
@@ -210,7 +211,7 @@ def test_a_batch_is_its_members_and_leaves_its_input_alone(vehicle):
     rng = np.random.default_rng(5)
     ego, joints = np.zeros((6, 10)), rng.uniform(-0.2, 0.2, (6, 1))
     ego[:, 3] = [0.0, 3.0, 6.0, 12.0, 25.0, -2.0]
-    motion, road = start_motion(vehicle, ego, joints), level_road(vehicle, 6)
+    motion, road = start_motion(vehicle, ego, joints), road_rows(level_road(6), vehicle)
     controls, dt, model = rng.normal(size=(6, 2)), rng.uniform(0.05, 0.2, 6), dynamic_chain_of(vehicle)
     given_ = [a.copy() for a in (ego, joints, motion, controls, dt, road)]
     whole = advance_dynamic(ego, joints, motion, controls, dt, road, model)

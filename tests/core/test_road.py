@@ -100,6 +100,21 @@ def test_layers_tell_what_the_map_does_not() -> None:
     assert at(m, 51.0, 1.0, layers=turned)[2] == DRY_FRICTION
 
 
+def test_a_bank_of_the_map_does_not_silence_the_grade_of_a_log() -> None:
+    m = with_places(RoadPlace(K.BANK, 1, (0.0, 100.0), 0.04))
+    values = np.full((10, 60), 0.05, np.float32)
+    values[:, 45:] = nan
+    layers = RasterLayers.build({"grade": Grid(values, 2.0, (X, Y - 10.0, 0.0))})
+    assert at(m, 50.0, 0.0, layers=layers)[:2] == pytest.approx([0.05, 0.04])
+    c, s = math.cos(0.3), math.sin(0.3)
+    assert at(m, 50.0, 0.0, 0.3, layers)[:2] == pytest.approx([0.05, 0.04 * c]), "measured along the heading"
+    assert at(m, 95.0, 0.0, 0.3, layers)[:2] == pytest.approx([-0.04 * s, 0.04 * c]), "an unknown cell"
+    assert at(m, 50.0, 0.0, 0.3)[:2] == pytest.approx([-0.04 * s, 0.04 * c])
+    both = with_places(RoadPlace(K.BANK, 1, (0.0, 100.0), 0.04), RoadPlace(K.GRADE, 1, (0.0, 40.0), -0.02))
+    assert at(both, 20.0, 0.0, layers=layers)[:2] == pytest.approx([-0.02, 0.04]), "what the map knows counts"
+    assert at(both, 60.0, 0.0, layers=layers)[:2] == pytest.approx([0.05, 0.04])
+
+
 def slow_twin(m: MapData, x: float, y: float, heading: float) -> list[float]:
     """The same with shapely, a lane and a place at a time."""
     point, best = shapely.Point(x, y), None

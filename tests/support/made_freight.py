@@ -107,6 +107,18 @@ def drive(
     return replace(rollout, drive=made, vehicle=vehicle, channel_names=names, channels=values)
 
 
+def expert_of(speed: F64 | float, seconds: float = 15.0) -> Scenario:
+    """A scenario whose expert drives at a speed (by iteration) along the right lane, from x = 60 m."""
+    s = made_up_scenario(speed_mps=8.0, seconds=seconds)
+    ego, past = s.drive.ego.copy(), s.first
+    n = len(ego) - past
+    given = np.atleast_1d(speed)
+    v = np.interp(0.05 * np.arange(n), 0.1 * np.arange(len(given)), given)
+    ego[past:, Ego.X] = ORIGIN[0] + 60.0 + np.concatenate([[0.0], np.cumsum(0.025 * (v[1:] + v[:-1]))])
+    ego[past:, Ego.VX], ego[past:, Ego.Y] = v, ORIGIN[1] - 1.8
+    return replace(s, drive=replace(s.drive, ego=ego))
+
+
 def quiet(vehicle: Vehicle | None = None, n: int = 150, **changed: F64) -> dict[str, F64]:
     """Channels of a truck that goes straight on at rest of all that swings, but for those given."""
     vehicle = vehicle or loaded()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.driving.motion.chain import unit_poses
-from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic_chain_of, level_road, start_motion
+from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic_chain_of, road_rows, start_motion
 from roadcraft.core.driving.motion.lqr import track
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicle_state import level_road
 
 DT = 0.1
 
@@ -59,7 +60,7 @@ class Run:
         self.model, self.gains = dynamic_chain_of(vehicle), truck_gains(vehicle, TruckLqrConfig())
         self.joints = np.zeros((len(ego), vehicle.joints))
         self.motion = start_motion(vehicle, ego, self.joints)
-        self.road = level_road(vehicle, len(ego))
+        self.road = road_rows(level_road(len(ego)), vehicle)
         self.noise = np.zeros_like(self.joints)
 
     def follow(self, plan: np.ndarray, nuplan: bool = False) -> None:

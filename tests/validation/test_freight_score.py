@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from made_freight import TRUCK, along, drive, judged, loaded, straight
+from made_freight import TRUCK, along, drive, expert_of, judged, loaded, quiet, straight, thing, two_way_road
 
 from roadcraft.core.config import load_config
 from roadcraft.core.driving.motion.closed_forms import RoadGrip, traction
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.map import MapData
 from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego
-from roadcraft.core.testing import made_up_scenario
+from roadcraft.core.scenario import Ego, ObjectKind
+from roadcraft.core.testing import made_up_map, made_up_scenario
 from roadcraft.validation.config import ScoreConfig, SimulationConfig
 from roadcraft.validation.metrics import FREIGHT_ROLES, challenge_metrics, evaluate, freight_metrics
 from roadcraft.validation.simulation import simulate
@@ -28,18 +30,6 @@ DYNAMIC = SimulationConfig(vehicle_model=PluginRef("dynamic_chain"), tracker=Plu
 
 def freight(rollout: Rollout):
     return evaluate(rollout, CLOSED, freight_metrics(), roles=FREIGHT_ROLES)
-
-
-def expert_of(speed: np.ndarray | float, seconds: float = 15.0):
-    """A scenario whose expert drives at a speed (by iteration) along the right lane, from x = 60 m."""
-    s = made_up_scenario(speed_mps=8.0, seconds=seconds)
-    ego, past = s.drive.ego.copy(), s.first
-    n = len(ego) - past
-    given = np.atleast_1d(speed)
-    v = np.interp(0.05 * np.arange(n), 0.1 * np.arange(len(given)), given)
-    ego[past:, Ego.X] = 664_000.0 + 60.0 + np.concatenate([[0.0], np.cumsum(0.025 * (v[1:] + v[:-1]))])
-    ego[past:, Ego.VX], ego[past:, Ego.Y] = v, 3_997_000.0 - 1.8
-    return replace(s, drive=replace(s.drive, ego=ego))
 
 
 # ---- progress --------------------------------------------------------------------------------------------------------
@@ -167,11 +157,62 @@ def test_a_driven_truck_has_a_score_of_its_own_beside_nuplan_s() -> None:
     assert (again.score, dict(again.scores)) == (result.score, dict(result.scores))
 
 
-def test_an_event_of_any_multiplier_costs_all() -> None:
-    good = drive(straight(8.0, 150), SLEEPER, scenario=expert_of(8.0))
-    assert freight(good).score > 0.9
-    off_road = drive(straight(8.0, 150, y=-2.8), SLEEPER, scenario=expert_of(8.0))
-    assert freight(off_road).score == 0.0
+def into_the_opposing_lane() -> np.ndarray:
+    ego, t = straight(8.0, 150), 0.1 * np.arange(150)
+    lateral = 1.8 * (np.cos(np.pi * np.clip((t - 8.5) / 3.0, 0.0, 1.0)) - np.cos(np.pi * np.clip((t - 3) / 3.0, 0, 1)))
+    ego[:, Ego.Y] += lateral
+    ego[:, Ego.HEADING] = np.arctan2(np.gradient(lateral, 0.1), 8.0)
+    return ego
+
+
+def with_a_stop(x: float) -> np.ndarray:
+    """Stands at x for 2 s."""
+    ego, way = straight(8.0, 150), 60.0 + 0.8 * np.arange(150)
+    ego[:, Ego.X] += np.minimum(way, np.maximum(x, way - 16.0)) - way
+    ego[:, Ego.VX] = np.where((way > x) & (way < x + 16.0), 0.0, 8.0)
+    return ego
+
+
+def on_the_way(*places: RoadPlace) -> MapData:
+    return replace(made_up_map(), places=Places.build(places))
+
+
+AFTER, T = 3, 0.1 * np.arange(150)  # the right lane from x = 130 m on
+EVENTS: dict[str, dict[str, Any]] = {
+    "all_unit_collisions": {"things": [thing(ObjectKind.VEHICLE, np.array([170.0, -1.8, 0.0, 4.5, 1.9]))]},
+    "all_unit_drivable_area": {"ego": straight(8.0, 150, y=-2.8)},
+    "driving_direction_compliance": {"ego": into_the_opposing_lane(), "world": two_way_road()},
+    "articulation": {
+        "channels": quiet(SLEEPER, slip_1=np.full(150, 0.2)),
+        "joints": np.linspace(0, 0.02, 150)[:, None],
+    },
+    "rollover": {"channels": quiet(SLEEPER, load_transfer_0=np.where((T > 5.0) & (T < 6.0), 1.1, 0.2))},
+    "bridge_clearance": {"world": on_the_way(RoadPlace(PlaceKind.CLEARANCE, AFTER, (20.0, 25.0), 3.9))},
+    "weight_limits": {"world": on_the_way(RoadPlace(PlaceKind.GROSS_LIMIT, AFTER, (20.0, 25.0), 9_000.0))},
+    "stop_on_rails": {
+        "ego": with_a_stop(98.0),
+        "world": on_the_way(RoadPlace(PlaceKind.RAIL_CROSSING, 1, (90.0, 93.0))),
+    },
+    "makes_feasible_progress": {"ego": straight(0.0, 150)},
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_of_any_multiplier_costs_all(name: str) -> None:
+    case = dict(EVENTS[name])
+    scenario = expert_of(8.0)
+    if "world" in case:
+        scenario = replace(scenario, map=case["world"])
+    ego = case.pop("ego", straight(8.0, 150))
+    result = freight(drive(ego, SLEEPER, scenario=scenario, **case))
+    multipliers = {n for n, (role, _) in result.counting.items() if role == "multiplier"}
+    assert multipliers == set(EVENTS)
+    assert [n for n in multipliers if result.scores.get(n) == 0.0] == [name]
+    assert result.score == 0.0
+
+
+def test_without_an_event_the_score_is_high() -> None:
+    assert freight(drive(straight(8.0, 150), SLEEPER, scenario=expert_of(8.0))).score > 0.9
     bent = drive(straight(8.0, 150), SLEEPER, joints=np.full((150, 1), 1.6), scenario=expert_of(8.0))
     assert freight(bent).score == 0.0
 

@@ -113,21 +113,28 @@ def outlines(vehicle: Vehicle, poses: F64) -> F64:
     return np.stack((poses[..., 0, None] + c * x - s * y, poses[..., 1, None] + s * x + c * y), -1)
 
 
-def turning_circle(vehicle: Vehicle, radius_m: float) -> TurningCircle | None:
-    """The steady circle on which unit 0's rear axle has that radius; None where a trailer folds instead."""
-    squares = [radius_m**2]
-    for ahead, unit in zip(vehicle.units, vehicle.units[1:], strict=False):
-        squares.append(squares[-1] + ahead.hitch_m**2 - unit.wheel_base_m**2)
-    if min(squares) <= 0.0:
+def circle_of(wheel_base: F64, hitch: F64, radius_m: float) -> tuple[F64, F64] | None:
+    """Radii (n,) of the axles and joints (n - 1,) on the steady circle, to the left, on which unit 0's has that radius;
+    None where a trailer folds instead. wheel_base, hitch: (n,) m, as of the units."""
+    squares = radius_m**2 + np.concatenate([[0.0], np.cumsum(hitch[:-1] ** 2 - wheel_base[1:] ** 2)])
+    if squares.min() <= 0.0:
         return None
     radii = np.sqrt(squares)
-    hitch = np.array([u.hitch_m for u in vehicle.units[:-1]])
-    base = np.array([u.wheel_base_m for u in vehicle.units[1:]])
+    return radii, np.arctan(hitch[:-1] / radii[:-1]) - np.arctan(wheel_base[1:] / radii[1:])
+
+
+def turning_circle(vehicle: Vehicle, radius_m: float) -> TurningCircle | None:
+    """The steady circle on which unit 0's rear axle has that radius; None where a trailer folds instead."""
+    base, hitch = (np.array([getattr(u, k) for u in vehicle.units]) for k in ("wheel_base_m", "hitch_m"))
+    found = circle_of(base, hitch, radius_m)
+    if found is None:
+        return None
+    radii, joints = found
     width = 0.5 * np.array([u.width_m for u in vehicle.units])
     reach = np.array([max(u.front_m, u.rear_m) for u in vehicle.units])
     return TurningCircle(
         radii,
-        np.arctan(hitch / radii[:-1]) - np.arctan(base / radii[1:]),
+        joints,
         math.hypot(radius_m, vehicle.body.wheel_base_m),
         float(np.hypot(radii + width, reach).max()),
         float((radii - width).min()),

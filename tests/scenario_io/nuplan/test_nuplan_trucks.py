@@ -161,13 +161,23 @@ def test_units_of_a_vehicle_share_the_row_of_the_first() -> None:
         ),
         (f"UPDATE {UNITS} SET unit = -1 WHERE rowid = 2", f"table {UNITS}: .* is no unit"),
         (f"UPDATE {TOLD} SET text = x'00'", f"table {TOLD}: .* is no instruction"),
+        (
+            f"UPDATE {UNITS} SET vehicle_track_token = (SELECT track_token FROM {UNITS} WHERE unit = 2) WHERE unit < 2",
+            rf"table {UNITS}: track [0-9a-f]{{16}} is a unit of [0-9a-f]{{16}}, which is one of another vehicle",
+        ),
+        (
+            f"CREATE TABLE t AS SELECT * FROM {UNITS}; DROP TABLE {UNITS}; ALTER TABLE t RENAME TO {UNITS};"
+            f"INSERT INTO {UNITS} SELECT * FROM {UNITS} WHERE unit = 2",
+            rf"table {UNITS}: track [0-9a-f]{{16}} is named twice",
+        ),
+        (f"UPDATE {UNITS} SET unit = 1", rf"table {UNITS}: tracks .* are both unit 1 of one vehicle"),
     ],
 )
 def test_damaged_tables_are_told(world: Any, change: str, says: str) -> None:
     drive = truck_drive(world.drive)
     write_drive(drive, world.map, world.log)
     with closing(sqlite3.connect(world.log)) as db:
-        db.execute(change)
+        db.executescript(change)
         db.commit()
     with pytest.raises(DataError, match=says):
         world.source().drive(drive.name)

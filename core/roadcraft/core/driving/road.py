@@ -52,14 +52,15 @@ def road_under(maps: Sequence[MapData], ego: F64, layers: Sequence[RasterLayers]
 
     The lane is that under the axle whose direction is nearest the vehicle's; where no lane is, the nearest within
     ``BESIDE_M`` that has places of these kinds. Slopes are turned into the vehicle's direction. Of overlapping spans of
-    a kind the first of the map counts. Where the map says nothing, the layers count, and where they say nothing, a
-    level dry road without wind.
+    a kind the first of the map counts. Where the map says nothing of a kind, the layers count (a layer's grade is
+    along the heading: a bank of the map is part of it already), and where they say nothing, a level dry road without
+    wind.
     """
     road = level_road(len(ego))
     said = [len(m.places) > 0 for m in maps]
     if not any(said) and not any(map(len, layers)):
         return road
-    felt = np.full((len(ego), 5), np.nan)
+    felt = np.full((len(ego), 6), np.nan)
     groups: dict[int, list[int]] = {}
     for b in np.flatnonzero(said).tolist():
         groups.setdefault(id(maps[b]), []).append(b)
@@ -68,11 +69,11 @@ def road_under(maps: Sequence[MapData], ego: F64, layers: Sequence[RasterLayers]
         felt[rows] = _on_lanes(_arrays_of(maps[rows[0]]), poses[rows])
     for b, known in enumerate(layers):
         if len(known):
-            for column, kind in ((0, LayerKind.GRADE), (2, LayerKind.FRICTION)):
-                if np.isnan(felt[b, column]):
-                    felt[b, column] = _cell(known, kind, poses[b])
+            for column, said_at, kind in ((0, 5, LayerKind.GRADE), (2, 2, LayerKind.FRICTION)):
+                if np.isnan(felt[b, said_at]) and not math.isnan(value := _cell(known, kind, poses[b])):
+                    felt[b, column] = value
     level = np.column_stack(road)
-    felt = np.where(np.isnan(felt), level, felt)
+    felt = np.where(np.isnan(felt[:, :5]), level, felt[:, :5])
     return RoadState(*(np.ascontiguousarray(c) for c in (felt[:, 0], felt[:, 1], felt[:, 2], felt[:, 3:])))
 
 
@@ -113,8 +114,9 @@ def _cell(layers: RasterLayers, kind: LayerKind, pose: F64) -> float:
 
 @njit(cache=True, nogil=True)
 def _on_lanes(road: RoadArrays, poses: F64) -> F64:
-    """Grade, bank, friction, wind x and y (M, 5) at poses (M, 3), NaN where the map says nothing."""
-    out, held, found = np.full((len(poses), 5), math.nan), np.empty(_OVERLAP, np.int64), np.empty((4, 2))
+    """Grade, bank, friction, wind x and y, and the lane's own grade (M, 6) at poses (M, 3), NaN where the map says
+    nothing."""
+    out, held, found = np.full((len(poses), 6), math.nan), np.empty(_OVERLAP, np.int64), np.empty((4, 2))
     for m in range(len(poses)):
         x, y, heading = poses[m]
         lane = _lane_at(road, x, y, heading, held)
@@ -134,7 +136,7 @@ def _on_lanes(road: RoadArrays, poses: F64) -> F64:
             bank = 0.0 if math.isnan(found[1, 0]) else found[1, 0]
             c, s = math.cos(heading - direction), math.sin(heading - direction)
             out[m, 0], out[m, 1] = grade * c - bank * s, grade * s + bank * c
-        out[m, 2] = found[2, 0]
+        out[m, 2], out[m, 5] = found[2, 0], found[0, 0]
         out[m, 3], out[m, 4] = found[3, 0] * math.cos(found[3, 1]), found[3, 0] * math.sin(found[3, 1])
     return out
 

@@ -15,7 +15,9 @@ from roadcraft.core.places import PlaceKind
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.core.vehicle_geometry import static_loads
 
-_FEET_PER_M, _POUNDS_PER_KG = 1.0 / 0.3048, 1.0 / 0.45359237
+KG_PER_POUND = 0.45359237
+"""The international pound."""
+_FEET_PER_M = 1.0 / 0.3048
 
 
 class PlacesAhead(NamedTuple):
@@ -91,31 +93,42 @@ def is_truck(vehicle: Vehicle) -> bool:
     return vehicle.body.kind in ("truck", "tractor")
 
 
+def unit_heights(vehicle: Vehicle, sag_radius_m: float = math.nan) -> F64:
+    """Height, m, of each unit's highest point where it is highest, (n,): within a sag of the road what is between the
+    axles is lifted, and so is the hitch that a trailer hangs on. sag_radius_m: NaN on a straight grade."""
+    out, hitch = np.array([u.height_m for u in vehicle.units]), 0.0
+    if math.isnan(sag_radius_m):
+        return out
+    for i, u in enumerate(vehicle.units):
+        base = u.wheel_base_m
+        # its line hangs on the hitch and stands on its axle: the point that is farthest above the road
+        x = min(max(0.5 * base + hitch * sag_radius_m / base, -u.rear_m), u.front_m)
+        out[i] += sag_rise(x, base - x, sag_radius_m) + hitch * x / base
+        hitch = sag_rise(u.hitch_m, base - u.hitch_m, sag_radius_m) + hitch * u.hitch_m / base
+    return out
+
+
 def height_under(vehicle: Vehicle, sag_radius_m: float = math.nan) -> float:
-    """Height, m, of the vehicle's highest point where it is highest: within a sag of the road the middle of a unit is
-    lifted, and so is the hitch that it hangs on. sag_radius_m: NaN on a straight grade."""
-    highest, hitch = 0.0, 0.0
-    for unit in vehicle.units:
-        lift, half = 0.0, 0.5 * unit.wheel_base_m
-        if not math.isnan(sag_radius_m):
-            lift = sag_rise(half, half, sag_radius_m) + hitch
-            hitch = max(sag_rise(unit.hitch_m, unit.wheel_base_m - unit.hitch_m, sag_radius_m), 0.0)
-        highest = max(highest, unit.height_m + lift)
-    return highest
+    """Height, m, of the vehicle's highest point where it is highest: the largest of :func:`unit_heights`."""
+    return float(unit_heights(vehicle, sag_radius_m).max())
 
 
 def closed_places(map_data: MapData, vehicle: Vehicle, margin_m: float = 0.1) -> Mask:
     """Which places a vehicle may not pass, (P,) bool: closed to it, or too low by clearance less ``margin_m``, or their
     limits of weight are below it. A vehicle without masses meets no limits of weight, but every closure to trucks."""
     p, w = map_data.places, weights_of(vehicle)
-    out = np.zeros(len(p), np.bool_)
-    if is_truck(vehicle):
-        out |= (p.kind == PlaceKind.NO_TRUCKS) & ~(w.gross_kg < p.value)
+    out = closed_to_trucks(map_data, vehicle)
     out |= (p.kind == PlaceKind.GROSS_LIMIT) & (w.gross_kg > p.value)
     out |= (p.kind == PlaceKind.AXLE_LIMIT) & ((w.axle_kg > p.value) | (w.group_kg > p.second))
     low = p.of(PlaceKind.CLEARANCE)
     out[low] = clearance_margins(map_data, vehicle, low) < margin_m
     return out
+
+
+def closed_to_trucks(map_data: MapData, vehicle: Vehicle) -> Mask:
+    """Which places are closed to a vehicle because it is a truck, (P,) bool; one of unknown mass to all of them."""
+    p = map_data.places
+    return (p.kind == PlaceKind.NO_TRUCKS) & is_truck(vehicle) & ~(weights_of(vehicle).gross_kg < p.value)
 
 
 def closed_lanes(map_data: MapData, vehicle: Vehicle, margin_m: float = 0.1) -> Mask:
@@ -146,16 +159,25 @@ def truck_speed_limits(map_data: MapData, vehicle: Vehicle) -> F64:
     """Least limit of each lane that places set for the vehicle, (L,) m/s; infinite where there is none. Posted limits
     of all vehicles are those of ``Lanes``."""
     p, out = map_data.places, np.full(len(map_data.lanes), math.inf)
-    if is_truck(vehicle):
-        rows = p.of(PlaceKind.TRUCK_SPEED_LIMIT)
-        rows = rows[~(weights_of(vehicle).gross_kg < p.second[rows])]
-        np.minimum.at(out, p.lane[rows], p.value[rows])
+    rows = truck_limits(map_data, vehicle)
+    np.minimum.at(out, p.lane[rows], p.value[rows])
     return out
+
+
+def truck_limits(map_data: MapData, vehicle: Vehicle) -> I64:
+    """Rows of the places whose speed limit holds for the vehicle, (K,) int64: none where it is no truck."""
+    p = map_data.places
+    rows = p.of(PlaceKind.TRUCK_SPEED_LIMIT)
+    return rows[is_truck(vehicle) & ~(weights_of(vehicle).gross_kg < p.second[rows])]
 
 
 def bridge_verdict(vehicle: Vehicle) -> BridgeVerdict:
     """The vehicle's axles, straight behind each other, against the US federal bridge formula. Raises ConfigError where
     the vehicle gives no masses."""
+    return memo(vehicle, "bridge verdict", lambda: _judge(vehicle))
+
+
+def _judge(vehicle: Vehicle) -> BridgeVerdict:
     loads = static_loads(vehicle)
     place, axles = 0.0, [(vehicle.body.wheel_base_m, loads.steered_N)]
     for i, unit in enumerate(vehicle.units):
@@ -163,5 +185,5 @@ def bridge_verdict(vehicle: Vehicle) -> BridgeVerdict:
             place += vehicle.units[i - 1].hitch_m - unit.wheel_base_m
         axles += [(place + x, float(loads.axles_N[i]) / len(unit.axles_m)) for x in unit.axles_m]
     axles.sort(reverse=True)
-    pounds = [load / GRAVITY_MPS2 * _POUNDS_PER_KG for _, load in axles]
+    pounds = [load / GRAVITY_MPS2 / KG_PER_POUND for _, load in axles]
     return bridge_formula([-x * _FEET_PER_M for x, _ in axles], pounds)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.scenario import Drive, Tracks
 
@@ -74,16 +74,21 @@ def read_joints(ask: Ask, fault: Fault, span: tuple[int, int, bytes], time_us: I
 
 def read_units(ask: Ask, fault: Fault, tracks: Tracks, order: I64) -> Tracks:
     """The tracks with their vehicles and units. order: that which sorts them by id. Raises DataError for an unknown
-    track."""
+    track, one that is named twice, a unit that a vehicle has twice, and a vehicle that is named after a unit of
+    another."""
     if not _there(ask, UNITS):
         return tracks
-    vehicle, unit = tracks.vehicle.copy(), tracks.unit.copy()
+    vehicle, unit, named = tracks.vehicle.copy(), tracks.unit.copy(), set[int]()
     for tokens in ask(UNITS, f"SELECT track_token, vehicle_track_token, unit FROM {UNITS}"):
         row, leader = (_row(tracks, order, token) for token in tokens[:2])
         if row < 0 or leader < 0 or not isinstance(tokens[2], int) or not 0 <= tokens[2] < 256:
             shown = ", ".join(t.hex() if isinstance(t, bytes) else repr(t) for t in tokens)
             raise fault(UNITS, f"({shown}) is no unit of a track", "tokens of table track, and a unit from 0")
+        if row in named:
+            raise fault(UNITS, f"track {tokens[0].hex()} is named twice", "a row for each unit of a vehicle")
+        named.add(row)
         vehicle[row], unit[row] = leader, tokens[2]
+    _check_units(fault, tracks, vehicle, unit)
     return Tracks(tracks.id, tracks.kind, vehicle, unit, tracks.height_m)
 
 
@@ -96,6 +101,21 @@ def read_instructions(ask: Ask, fault: Fault) -> Instructions:
         if not isinstance(time, int) or not isinstance(text, str):
             raise fault(TOLD, f"({time!r}, {text!r}) is no instruction", "a time stamp in us, and a text")
     return Instructions(np.array([t for t, _ in rows], np.int64), tuple(text for _, text in rows))
+
+
+def _check_units(fault: Fault, tracks: Tracks, vehicle: I64, unit: U8) -> None:
+    """Raises DataError where vehicles are named after each other's units, or two units of one have one number."""
+    lost = np.flatnonzero(vehicle[vehicle] != vehicle)
+    if len(lost):
+        row, leader = int(lost[0]), int(vehicle[lost[0]])
+        what = f"track {tracks.id[row]:016x} is a unit of {tracks.id[leader]:016x}, which is one of another vehicle"
+        raise fault(UNITS, what, "all units of a vehicle name the same track, and that names itself or nobody")
+    order = np.lexsort((unit, vehicle))
+    same = (np.diff(vehicle[order]) == 0) & (np.diff(unit[order]) == 0)
+    if same.any():
+        a, b = (int(order[int(same.argmax()) + k]) for k in (0, 1))
+        what = f"tracks {tracks.id[a]:016x} and {tracks.id[b]:016x} are both unit {unit[a]} of one vehicle"
+        raise fault(UNITS, what, "units of a vehicle are numbered from 0")
 
 
 def _row(tracks: Tracks, order: I64, token: Any) -> int:

@@ -12,6 +12,7 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
     dynamic_chain_of,
     motion_columns,
+    road_rows,
     start_motion,
 )
 from roadcraft.core.interfaces import VehicleModel
@@ -45,9 +46,7 @@ class DynamicChainModel(VehicleModel):
         return after.ego, after.joints
 
     def advance(self, now: VehicleState, controls: F64, dt_s: F64, road: RoadState, vehicle: Vehicle) -> VehicleState:
-        under = np.empty((len(now.ego), 5 + len(vehicle.units)))
-        under[:, 0], under[:, 1], under[:, 2:4] = road.grade, road.bank, road.wind_mps
-        under[:, 4:] = np.maximum(road.friction, LEAST_FRICTION)[:, None]
+        under = road_rows(road._replace(friction=np.maximum(road.friction, LEAST_FRICTION)), vehicle)
         ego, joints, motion = map(np.ascontiguousarray, now)
         after = advance_dynamic(ego, joints, motion, np.ascontiguousarray(controls), dt_s, under, _chain(vehicle))
         return VehicleState(after[0], bounded(after[1], vehicle), after[2])

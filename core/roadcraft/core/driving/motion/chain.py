@@ -180,6 +180,17 @@ def advance_rolling(ego, joints, controls, dt, model, steps=2):  # type: ignore[
 
 
 @small_njit
+def chord_turn(dx, dy, c, s, length):  # type: ignore[no-untyped-def]
+    """How far a unit turns, rad, as its hitch, ``length`` m ahead of its axle, goes by (dx, dy) in a straight line; c,
+    s: cosine and sine of its heading before."""
+    far = math.hypot(dx, dy)
+    if not far > 0.0:
+        return 0.0
+    along, across = (dx * c + dy * s) / far, (dx * s - dy * c) / far
+    return 2.0 * atan2(expm1(-far / length) * across, 1.0 + along + exp(-far / length) * (1.0 - along))
+
+
+@small_njit
 def pull_on(old, new, joints, chain):  # type: ignore[no-untyped-def]
     """The joints of one vehicle, in place, as unit 0 goes straight from one pose (3,) to another."""
     ahead = chain.hitch[0]
@@ -188,10 +199,8 @@ def pull_on(old, new, joints, chain):  # type: ignore[no-untyped-def]
     dy = new[1] - old[1] + ahead * (sin(after) - sin(before))
     for i in range(1, len(chain.wheel_base)):
         heading, length, ahead = before + joints[i - 1], chain.wheel_base[i], chain.hitch[i]
-        c, s, far, turn = cos(heading), sin(heading), math.hypot(dx, dy), 0.0
-        if far > 0.0:
-            along, across = (dx * c + dy * s) / far, (dx * s - dy * c) / far
-            turn = 2.0 * atan2(expm1(-far / length) * across, 1.0 + along + exp(-far / length) * (1.0 - along))
+        c, s = cos(heading), sin(heading)
+        turn = chord_turn(dx, dy, c, s, length)
         joints[i - 1] = wrap(joints[i - 1] + turn - (after - before))
         before, after = heading, heading + turn
         # the next hitch lies ahead - length ahead of this one

@@ -19,6 +19,7 @@ from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.single_track import AIR_DENSITY_KGPM3
 from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
+from roadcraft.core.vehicle_geometry import circle_of
 
 
 class SteadyCircle(NamedTuple):
@@ -45,19 +46,14 @@ class SteadyCircle(NamedTuple):
 
 def steady_circle(chain: ChainArrays, steering: float) -> SteadyCircle | None:
     """The circle at a steering angle in rad, not 0; none where the trailers fold instead."""
-    radii = [chain.wheel_base[0] / abs(tan(steering))]
-    joints = []
-    for i in range(1, len(chain.wheel_base)):
-        ahead, length = chain.hitch[i - 1], chain.wheel_base[i]
-        square = radii[-1] ** 2 + ahead**2 - length**2
-        if square <= 0.0:
-            return None
-        radii.append(sqrt(square))
-        joints.append(math.copysign(1.0, steering) * (atan(ahead / radii[-2]) - atan(length / radii[-1])))
+    found = circle_of(chain.wheel_base, chain.hitch, chain.wheel_base[0] / abs(tan(steering)))
+    if found is None:
+        return None
+    radii, joints = found
     steered = hypot(radii[0], chain.wheel_base[0])
-    inner = min(r - 0.5 * w for r, w in zip(radii, chain.width, strict=True))
     outer = hypot(radii[0] + 0.5 * chain.width[0], chain.front[0])
-    return SteadyCircle(np.array(radii), steered, np.array(joints), steered - radii[-1], outer, float(inner))
+    inner = float((radii - 0.5 * chain.width).min())
+    return SteadyCircle(radii, steered, math.copysign(1.0, steering) * joints, steered - float(radii[-1]), outer, inner)
 
 
 def tractrix(joint: float, wheel_base: float, pull: float) -> tuple[float, float, float]:
@@ -190,6 +186,22 @@ def gsrs_temperature(weight_lb: float, grade_down: float, speed_mph: float, leng
     return GsrsDescent(power, 150.0 + rise, 3.11e-7 * weight_lb * speed_mph**2)
 
 
+GSRS_LIMIT_F = 500.0
+"""Temperature that brakes may come to by the grade severity rating system (recalled, not verified at its source)."""
+GSRS_TOP_MPH = 70
+"""No advisory above this; chosen."""
+
+
+def gsrs_advised_speed(weight_lb: float, grade_down: float, length_mi: float) -> float:
+    """Weight-specific advisory of a downgrade, mph: the largest whole speed up to which brakes that stop the vehicle at
+    its end come to no more than ``GSRS_LIMIT_F`` by :func:`gsrs_temperature`. Infinite where every speed up to
+    ``GSRS_TOP_MPH`` does, at least 1."""
+    for mph in range(1, GSRS_TOP_MPH + 1):
+        if gsrs_temperature(weight_lb, grade_down, float(mph), length_mi).total_F > GSRS_LIMIT_F:
+            return float(max(mph - 1, 1))
+    return math.inf
+
+
 class Pull(NamedTuple):
     """What a vehicle's engine and driven tires can do on a road."""
 
@@ -293,18 +305,24 @@ class BridgeVerdict(NamedTuple):
         return min(self.group_margin, self.axle_margin, self.gross_margin) >= 0.0
 
 
+_TANDEM_FT, _TANDEM_LB = 8.0, 34_000.0
+
+
 def bridge_formula(position_ft: Sequence[float], weight_lb: Sequence[float]) -> BridgeVerdict:
     """Axles, front to rear, against the US federal bridge formula (23 CFR 658.17(e), recalled, not verified at its
-    source; without the exception for two tandems): positions in ft, weights in lb, of at least two axles. Lengths round
-    to whole feet and limits to 500 lb."""
+    source): positions in ft, weights in lb, of at least two axles. Lengths round to whole feet and limits to 500 lb;
+    two tandems whose outer axles are 36 ft or more apart may bear 34,000 lb each."""
     worst, margin = (0, 1), math.inf
     for i in range(len(position_ft)):
         for j in range(i + 1, len(position_ft)):
             length, count = abs(position_ft[j] - position_ft[i]), j - i + 1
             feet = math.floor(length + 0.5)
             limit = 500.0 * math.floor(feet * count / (count - 1) + 12.0 * count + 36.0 + 0.5)
-            if count == 2 and length <= 8.0:
-                limit = 34_000.0
+            if count == 2 and length <= _TANDEM_FT:
+                limit = _TANDEM_LB
+            elif count == 4 and feet >= 36:
+                pairs = abs(position_ft[i + 1] - position_ft[i]), abs(position_ft[j] - position_ft[j - 1])
+                limit = max(limit, 2.0 * _TANDEM_LB) if max(pairs) <= _TANDEM_FT else limit
             left = limit - sum(weight_lb[i : j + 1])
             if left < margin:
                 worst, margin = (i, j), left

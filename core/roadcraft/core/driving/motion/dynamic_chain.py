@@ -37,7 +37,7 @@ from roadcraft.core.driving.motion.single_track import (
     work_of,
 )
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.core.vehicle_state import DRY_FRICTION
+from roadcraft.core.vehicle_state import RoadState
 
 STEP_S = 0.02
 """Longest step of integration."""
@@ -142,10 +142,10 @@ def road_columns(vehicle: Vehicle) -> tuple[str, ...]:
     return ("grade", "bank", "wind_x", "wind_y", *(f"friction_{k}" for k in under))
 
 
-def level_road(vehicle: Vehicle, count: int, friction: float = DRY_FRICTION) -> F64:
-    """A level road without wind, (count, R) with R columns as :func:`road_columns` names them."""
-    out = np.zeros((count, len(road_columns(vehicle))))
-    out[:, 4:] = friction
+def road_rows(road: RoadState, vehicle: Vehicle) -> F64:
+    """The roads under B vehicles, (B, R) with R columns as :func:`road_columns` names them."""
+    out = np.empty((len(road.grade), 5 + len(vehicle.units)))
+    out[:, 0], out[:, 1], out[:, 2:4], out[:, 4:] = road.grade, road.bank, road.wind_mps, road.friction[:, None]
     return out
 
 

@@ -12,14 +12,15 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     DynamicChain,
     advance_dynamic,
     dynamic_chain_of,
-    level_road,
     motion_columns,
+    road_rows,
     start_motion,
 )
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import level_road
 from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Pace
 
@@ -91,7 +92,12 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle, before: TruckDrive
         first = (len(before.s) - 1) // 2
         ego, joints, motion = (np.ascontiguousarray(x[-1:]) for x in (before.ego, before.joints, before.motion))
     out = [np.empty((2 * steps - 1, a.shape[1])) for a in (ego, joints, motion)]
-    arcs, s, road, half = np.empty(2 * steps - 1), float(plan.s[first]), level_road(vehicle, 1), np.full(1, FRAME_S)
+    arcs, s, road, half = (
+        np.empty(2 * steps - 1),
+        float(plan.s[first]),
+        road_rows(level_road(1), vehicle),
+        np.full(1, FRAME_S),
+    )
     if before is not None:
         for column, old in zip(out, (before.ego, before.joints, before.motion), strict=True):
             column[: 2 * first] = old[:-1]

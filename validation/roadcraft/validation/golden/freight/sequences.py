@@ -9,14 +9,15 @@ from roadcraft.core.driving.motion.chain import FREE, advance_rolling, chain_of,
 from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
     dynamic_chain_of,
-    level_road,
     motion_layout,
+    road_rows,
     start_motion,
 )
 from roadcraft.core.driving.motion.linear_single_track import static_loads
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import level_road
 from roadcraft.validation.golden.freight.reading import Node, vehicle_of
 from roadcraft.validation.golden.freight.rows import Rows
 
@@ -114,7 +115,7 @@ def compare_sliding(file: Node) -> Rows:
     start = start_motion(vehicle, ego[:1], joints[:1])
     motion = np.repeat(start, count, 0)
     motion[0, :links] = drive[turning][0]
-    dt, road = np.full(1, drive.dt), level_road(vehicle, 1)
+    dt, road = np.full(1, drive.dt), road_rows(level_road(1), vehicle)
     for k in range(1, count):
         before = slice(k - 1, k)
         controls = np.array([[0.0, drive.controls[k - 1, 0]]])

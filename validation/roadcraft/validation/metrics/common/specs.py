@@ -49,6 +49,7 @@ _TABLE = (
 FREIGHT_TABLE = (
     # name, module, config, summary
     ("all_unit_collisions", "all_unit_collisions", "", "Collisions that any unit of ego caused (multiplier)"),
+    ("all_unit_ttc", "all_unit_ttc", "AllUnitTtcConfig", "Time to collision of all units (report)"),
     (
         "all_unit_drivable_area",
         "all_unit_drivable_area",
@@ -94,7 +95,15 @@ FREIGHT_TABLE = (
     ("brake_demand", "gaps", "BrakeDemandConfig", "Braking that the leader asks for (report)"),
     ("headway", "gaps", "HeadwayConfig", "Time gap behind the leader (weight 2)"),
     ("lane_change_gap", "lane_change_gap", "LaneChangeGapConfig", "Gaps in lane changes (weight 3)"),
+    ("merge", "merge", "MergeConfig", "Gaps and the end of the lane in merges (weight 3)"),
     ("truck_speed", "truck_speed", "TruckSpeedConfig", "Ego keeps the speed limits of trucks (weight 2)"),
+    ("grade_speed", "grade_speed", "GradeSpeedConfig", "Ego keeps the advisory of downgrades (weight 2)"),
+    (
+        "lane_restriction",
+        "lane_restriction",
+        "LaneRestrictionConfig",
+        "Ego keeps out of lanes closed to trucks (weight 2)",
+    ),
     ("cargo", "cargo", "CargoConfig", "What the payload feels (weight 2)"),
     ("brake_heat", "brakes", "BrakeHeatConfig", "Temperature of the brakes (weight 3)"),
     ("energy", "brakes", "EnergyConfig", "Fuel and brake energy (report)"),
@@ -105,7 +114,7 @@ FREIGHT_TABLE = (
     ("pulls_over", "pull_over", "ShoulderStopConfig", "Ego stands beside the lanes where told to (multiplier)"),
     ("junction_blocked", "junction_blocked", "JunctionBlockedConfig", "Ego does not stand in junctions (weight 3)"),
     ("bridge_clearance", "places", "BridgeClearanceConfig", "All units fit under structures (multiplier)"),
-    ("weight_limits", "places", "", "The vehicle keeps limits of weight (multiplier)"),
+    ("weight_limits", "places", "WeightLimitsConfig", "The vehicle keeps limits of weight (multiplier)"),
     ("stop_on_rails", "places", "", "No unit stands on a railway (multiplier)"),
     ("dock", "places", "DockConfig", "How ego stands at a dock (weight 3)"),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import FADE_DEGC, FADE_FLOOR, FADE_PER_K, LATERAL_SHARE
+from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import LAST_MOVING
@@ -29,7 +30,8 @@ _STEP_M, _SPAN = 2.0, 16
 
 
 class Leaders(NamedTuple):
-    """The nearest object in the band of unit 0's path at each of n steps."""
+    """The nearest object that stands in the band of unit 0's path, or moves along it, at each of n steps. Who moves
+    across it, nearer a right angle than the path, leads nobody."""
 
     row: I64
     """(n,) row of the object, -1 where there is none."""
@@ -98,8 +100,8 @@ def _nearest(
     line: tuple[F64, F64, F64, F64], own: tuple[F64, F64, F64], objects: ObjectRows, velocity: F64, half: float
 ) -> tuple[I64, F64, F64]:
     """Row, gap and speed (n,) of the nearest object ahead whose box reaches into the band of ``half`` m to both sides
-    of the path. line: places (P, 2), directions of its segments (P - 1, 2), arc lengths (P,), and bounds of each 16
-    segments (S, 4); own: arc length of unit 0's center and of its front, and its speed (n,)."""
+    of the path, and that does not cross it. line: places (P, 2), directions of its segments (P - 1, 2), arc lengths
+    (P,), bounds of each 16 segments (S, 4); own: arc length of unit 0's center and of its front, and its speed (n,)."""
     offsets, _, _, box, _ = objects
     (path, along, s, spans), (arc, front, speed) = line, own
     n = len(arc)
@@ -130,10 +132,12 @@ def _nearest(
             cosine, sine = abs(math.cos(turn)), abs(math.sin(turn))
             if math.sqrt(best) - 0.5 * (sine * box[r, 3] + cosine * box[r, 4]) >= half:
                 continue
+            ahead, across = velocity[r, 0] * c + velocity[r, 1] * d, velocity[r, 1] * c - velocity[r, 0] * d
+            if abs(across) > max(abs(ahead), STOPPED_MPS):
+                continue
             gap = place - 0.5 * (cosine * box[r, 3] + sine * box[r, 4]) - front[i]
             if gap < gaps[i]:
-                rows[i], gaps[i] = r, gap
-                speeds[i] = max(velocity[r, 0] * c + velocity[r, 1] * d, 0.0)
+                rows[i], gaps[i], speeds[i] = r, gap, max(ahead, 0.0)
     return rows, gaps, speeds
 
 

@@ -6,19 +6,24 @@ from typing import ClassVar
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.driving.motion.closed_forms import sag_rise
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
+from roadcraft.core.driving.route_places import (
+    KG_PER_POUND,
+    bridge_verdict,
+    closed_places,
+    is_truck,
+    unit_heights,
+    weights_of,
+)
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.places import PlaceKind
 from roadcraft.core.types import Event, MetricResult
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_geometry import static_loads
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig
+from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 
 _ALONG = 0.5  # cosine of the largest angle between a unit and the lane whose places it passes
@@ -29,8 +34,13 @@ def over_places(context: MetricContext, *kinds: PlaceKind) -> list[tuple[int, Ma
     """Rows of the map's places of these kinds on lanes, and (n, m) whether each unit is over the span: its length
     reaches into it, and its center is beside the lane's centerline, along which it heads."""
     places = context.rollout.scenario.map.places
-    rows = places.of(*kinds) if len(places) else np.zeros(0, np.int64)
-    return [(row, _over(context, row)) for row in rows.tolist() if places.lane[row] >= 0]
+    return over_rows(context, places.of(*kinds)) if len(places) else []
+
+
+def over_rows(context: MetricContext, rows: I64) -> list[tuple[int, Mask]]:
+    """The same of the places with these rows."""
+    lane = context.rollout.scenario.map.places.lane
+    return [(row, _over(context, row)) for row in rows.tolist() if lane[row] >= 0]
 
 
 def _over(context: MetricContext, row: int) -> Mask:
@@ -94,10 +104,7 @@ class BridgeClearance(Metric):
             entered = _entered(context, int(places.lane[row]))
             if not under.any() and entered is None:
                 continue
-            rooms = [
-                float(places.value[row]) - u.height_m - _rise(vehicle, i, places.second[row])
-                for i, u in enumerate(vehicle.units)
-            ]
+            rooms = (float(places.value[row]) - unit_heights(vehicle, float(places.second[row]))).tolist()
             passing = [r for i, r in enumerate(rooms) if under[:, i].any()]
             room = min(passing) if passing else min(rooms)
             least = room if least is None else min(least, room)
@@ -112,12 +119,6 @@ class BridgeClearance(Metric):
         return MetricResult(name, 0.0 if events else 1.0, {"least_clearance_[meters]": least}, events=tuple(events))
 
 
-def _rise(vehicle: Vehicle, unit: int, sag_radius: float) -> float:
-    """How far the middle of a unit is lifted in a sag."""
-    half = 0.5 * vehicle.units[unit].wheel_base_m
-    return 0.0 if np.isnan(sag_radius) else sag_rise(half, half, float(sag_radius))
-
-
 def _entered(context: MetricContext, lane: int) -> int | None:
     """The step at which unit 0 comes onto a lane, 0 where it begins there; None where it never does."""
     on = np.flatnonzero((ego_route(context).rows == lane).any(axis=1))
@@ -125,49 +126,47 @@ def _entered(context: MetricContext, lane: int) -> int | None:
 
 
 class WeightLimits(Metric):
-    """Multiplier. 0 where a unit is over a place whose limit of gross mass, of a single axle or of a group of axles the
-    vehicle exceeds, or that is closed to vehicles of its mass. Axle loads are those of the standing vehicle, shared
-    evenly within a group. No score without masses, or where no such place is passed."""
+    """Multiplier. 0 where a unit is over a place that the vehicle may not pass: its limit of gross mass, of a single
+    axle or of a group of axles is exceeded, or it is closed to trucks of that mass; and, under the law
+    ``us_interstate``, where the axles exceed the federal bridge formula. Axle loads are those of the standing vehicle,
+    shared evenly within a group. No score where nothing of that concerns the vehicle: one without masses has no limits
+    of weight, and what is no truck may go where trucks may not."""
 
     role: ClassVar[str] = "multiplier"
 
-    def __init__(self, config: NoSettings) -> None:
+    def __init__(self, config: WeightLimitsConfig) -> None:
         self.config = config
 
     def compute(self, context: MetricContext) -> MetricResult:
         name, vehicle = "weight_limits", context.rollout.vehicle
-        kinds = (PlaceKind.GROSS_LIMIT, PlaceKind.AXLE_LIMIT, PlaceKind.NO_TRUCKS)
-        passed = [(row, over) for row, over in over_places(context, *kinds) if over.any()]
-        if not vehicle.masses or not passed:
+        kinds = [PlaceKind.GROSS_LIMIT, PlaceKind.AXLE_LIMIT] if vehicle.masses else []
+        kinds += [PlaceKind.NO_TRUCKS] if is_truck(vehicle) else []
+        passed = [(row, over) for row, over in over_places(context, *kinds) if over.any()] if kinds else []
+        interstate = self.config.law == "us_interstate" and bool(vehicle.masses)
+        if not passed and not interstate:
             return MetricResult(name, None)
-        gross, single, group = _masses(vehicle)
-        places, events = context.rollout.scenario.map.places, list[Event]()
+        w, events, stats = weights_of(vehicle), list[Event](), dict[str, float | int | bool | None]()
+        if vehicle.masses:
+            verdict = bridge_verdict(vehicle)
+            margin = min(verdict.group_margin, verdict.axle_margin, verdict.gross_margin) * KG_PER_POUND
+            stats = {
+                "gross_[kg]": w.gross_kg, "heaviest_axle_[kg]": w.axle_kg, "heaviest_group_[kg]": w.group_kg,
+                "bridge_formula_margin_[kg]": margin,
+            }  # fmt: skip
+            if interstate and not verdict.compliant:
+                events.append(Event(0, f"{-margin:.0f} kg above what the bridge formula allows"))
+        places = context.rollout.scenario.map.places
+        closed = closed_places(context.rollout.scenario.map, vehicle)
         for row, over in passed:
-            kind, value, second = int(places.kind[row]), float(places.value[row]), float(places.second[row])
-            what = ""
-            if kind == PlaceKind.GROSS_LIMIT and gross > value:
-                what = f"{gross:.0f} kg where {value:.0f} kg are allowed"
-            elif kind == PlaceKind.AXLE_LIMIT and (single > value or group > second):
-                what = f"axle of {single:.0f} kg, group of {group:.0f} kg, above the limit"
-            elif kind == PlaceKind.NO_TRUCKS and gross >= value:
-                what = "closed to this vehicle"
-            if what:
-                events.append(Event(int(over.any(axis=1).argmax()), what))
-        stats: dict[str, float | int | bool | None] = {
-            "gross_[kg]": gross, "heaviest_axle_[kg]": single, "heaviest_group_[kg]": group
-        }  # fmt: skip
+            if not closed[row]:
+                continue
+            what = "closed to this vehicle"
+            if places.kind[row] == PlaceKind.GROSS_LIMIT:
+                what = f"{w.gross_kg:.0f} kg where {places.value[row]:.0f} kg are allowed"
+            elif places.kind[row] == PlaceKind.AXLE_LIMIT:
+                what = f"axle of {w.axle_kg:.0f} kg, group of {w.group_kg:.0f} kg, above the limit"
+            events.append(Event(int(over.any(axis=1).argmax()), what))
         return MetricResult(name, 0.0 if events else 1.0, stats, events=tuple(events))
-
-
-def _masses(vehicle: Vehicle) -> tuple[float, float, float]:
-    """Gross mass, that on the heaviest single axle, and on the heaviest group of two or more, kg."""
-    loads = static_loads(vehicle)
-    groups = [(float(loads.steered_N), 1)] + [
-        (float(load), len(u.axles_m)) for load, u in zip(loads.axles_N, vehicle.units, strict=True)
-    ]
-    single = max(load / count for load, count in groups) / 9.81
-    group = max((load for load, count in groups if count > 1), default=0.0) / 9.81
-    return sum(m.mass_kg for m in vehicle.masses), single, group
 
 
 class StopOnRails(Metric):

@@ -24,6 +24,7 @@ from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
 from roadcraft.validation.metrics.freight.thresholds import FeasibleProgressConfig, MakesFeasibleProgressConfig
 
 _BEND_M = 5.0  # distance before and behind over which the road's curvature is taken
+_SETTINGS = "settings of the feasible progress"
 
 
 class FeasibleProgress(NamedTuple):
@@ -57,6 +58,7 @@ class ProgressFeasible(Metric):
 
     def compute(self, context: MetricContext) -> MetricResult:
         name, found = "progress_feasible", feasible_progress(context, self.config)
+        context.shared(_SETTINGS, lambda: self.config)
         ratio = found.ratio(self.config.floor_m)
         stats: dict[str, float | int | bool | None] = {
             "ego_progress_[meters]": found.ego,
@@ -71,7 +73,8 @@ class ProgressFeasible(Metric):
 
 class MakesFeasibleProgress(Metric):
     """Multiplier. 1 where ego makes at least ``min_ratio`` of the reference's progress of ``progress_feasible``, else
-    0."""
+    0. The reference is that of the settings with which ``progress_feasible`` judged the rollout before, else that of
+    its defaults."""
 
     role: ClassVar[str] = "multiplier"
 
@@ -79,15 +82,15 @@ class MakesFeasibleProgress(Metric):
         self.config = config
 
     def compute(self, context: MetricContext) -> MetricResult:
-        name, defaults = "makes_feasible_progress", FeasibleProgressConfig()
-        good = feasible_progress(context, defaults).ratio(defaults.floor_m) >= self.config.min_ratio
+        name, reference = "makes_feasible_progress", context.shared(_SETTINGS, FeasibleProgressConfig)
+        good = feasible_progress(context, reference).ratio(reference.floor_m) >= self.config.min_ratio
         events = () if good else (Event(len(frames(context)) - 1, "hardly moves along the route"),)
         return MetricResult(name, float(good), {name: good}, events=events)
 
 
 def feasible_progress(context: MetricContext, config: FeasibleProgressConfig) -> FeasibleProgress:
     """Progress of ego, reference and expert."""
-    key = f"feasible progress {config.share_of_threshold} {config.slowing_mps2}"
+    key = f"feasible progress {config}"
     found: FeasibleProgress = context.shared(key, lambda: _feasible(context, config))
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from roadcraft.core.rules import Range, Unit, check
-from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
+from roadcraft.validation.metrics.common.configs import SpeedLimitConfig, TimeToCollisionConfig
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,11 @@ class AllUnitDrivableAreaConfig:
 
     tolerance_m: Annotated[float, Range(">= 0")] = 0.3
     """Distance by which a point of an outline may stand beyond the drivable area: nuPlan's for corners."""
+
+
+@dataclass(frozen=True)
+class AllUnitTtcConfig(TimeToCollisionConfig):
+    """Time to collision of all units: nuPlan's bounds for unit 0."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +221,11 @@ class TruckSpeedConfig(SpeedLimitConfig):
 
 
 @dataclass(frozen=True)
+class GradeSpeedConfig(SpeedLimitConfig):
+    """Speed above the advisory of a downgrade; the mean excess that costs all is nuPlan's for speed limits."""
+
+
+@dataclass(frozen=True)
 class LaneChangeGapConfig:
     """Gaps in lane changes. Human drivers accepted 0.85 s ahead and 0.83 s behind at 17.3 m/s (VTI)."""
 
@@ -226,6 +236,18 @@ class LaneChangeGapConfig:
 
     def __post_init__(self) -> None:
         check(self, ("bad_mps2", self.bad_mps2 > self.good_mps2, "must be greater than good_mps2"))
+
+
+@dataclass(frozen=True)
+class MergeConfig(LaneChangeGapConfig):
+    """Merges from a lane that ends or joins another one; gaps as in lane changes."""
+
+    end_m: Annotated[float, Range("> 0")] = 50.0
+    """Length of the rest of the lane on which ego does not wait; engine choice."""
+    blocked_m: Annotated[float, Range(">= 0")] = 10.0
+    """Gap to who stands ahead within which ego has to wait; engine choice."""
+    wait_s: Annotated[float, Range(">= 0")] = 2.0
+    """Time for which ego may stand there although it could go; engine choice."""
 
 
 @dataclass(frozen=True)
@@ -362,6 +384,23 @@ class BridgeClearanceConfig:
 
     least_m: Annotated[float, Range(">= 0")] = 0.1
     """Least room; engine choice."""
+
+
+@dataclass(frozen=True)
+class WeightLimitsConfig:
+    """Limits of weight."""
+
+    law: Literal["posted", "us_interstate"] = "posted"
+    """posted: what places of the map say; us_interstate: also the federal bridge formula (23 CFR 658.17, as recalled
+    and unverified)."""
+
+
+@dataclass(frozen=True)
+class LaneRestrictionConfig:
+    """Lanes that trucks keep out of."""
+
+    free_s: Annotated[float, Range(">= 0")] = 0.0
+    """Time in a closed lane that costs nothing; engine choice."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.route_places import truck_limits
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.places import PlaceKind
 from roadcraft.validation.metrics.common.speed_limits import speed_limits
-from roadcraft.validation.metrics.freight.places import over_places
+from roadcraft.validation.metrics.freight.places import over_rows
 from roadcraft.validation.metrics.freight.thresholds import TruckSpeedConfig
 from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
 
@@ -29,8 +29,8 @@ class TruckSpeed(SpeedLimitCompliance):
         engine = vehicle.powertrain
         own = [self.config.truck_limit_mps, engine.speed_limiter_mps if engine is not None else None]
         limit = np.minimum(limit, min((v for v in own if v is not None), default=math.inf))
-        places, gross = context.rollout.scenario.map.places, sum(m.mass_kg for m in vehicle.masses)
-        for row, under in over_places(context, PlaceKind.TRUCK_SPEED_LIMIT):
-            if math.isnan(places.second[row]) or gross >= places.second[row]:
-                limit = np.where(under[:, 0], np.minimum(limit, places.value[row]), limit)
+        world = context.rollout.scenario.map
+        if len(world.places):
+            for row, under in over_rows(context, truck_limits(world, vehicle)):
+                limit = np.where(under[:, 0], np.minimum(limit, world.places.value[row]), limit)
         return np.asarray(limit)
