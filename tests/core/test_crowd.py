@@ -228,8 +228,8 @@ def test_speed_and_yaw_rate_of_a_trailer_are_those_of_rolling() -> None:
     c.valid[:] = True
     c.state[0, 0, 3:] = [6.0, 0, 0, 0, 0.2, 0, 0]
     run, controls = CrowdStep(c), np.zeros((1, 2, 2))
-    for _ in range(400):
-        run.step(controls, 0.05)
+    for _ in range(1000):
+        run.step(controls, 0.02)
     v = load_vehicle("us_sleeper_53")
     circle = turning_circle(v, v.body.wheel_base_m / np.tan(0.2))
     assert circle is not None

@@ -24,15 +24,22 @@ BESIDE_M = 5.0
 _KINDS = (PlaceKind.GRADE, PlaceKind.BANK, PlaceKind.FRICTION, PlaceKind.WIND)
 _LAYERS = (LayerKind.GRADE, LayerKind.FRICTION)
 _OVERLAP = 64  # lanes that may lie above each other
+_SPAN = 16  # segments of a centerline whose bounds are known
+_ROUNDING_M2 = 1e-6  # squared distances may be off by less
 
 
 class RoadArrays(NamedTuple):
     """What the places of a map say of its roads, for kernels. Places of lane k are ``first[k]:first[k + 1]``, those of
-    the map's order; column (S,) int64: index in (grade, bank, friction, wind); span (S, 2) m; value (S, 2)."""
+    the map's order; column (S,) int64: index in (grade, bank, friction, wind); span (S, 2) m; value (S, 2). Vertices of
+    lane k are ``line_at[k]:line_at[k + 1]`` of points (P, 2), arc (P,) m from its first one; bounds (B, 4): least and
+    largest x and y of each ``_SPAN`` segments of a lane, ``bounds_at[k]:bounds_at[k + 1]`` those of lane k."""
 
     lanes: LayerArrays
     points: F64
     line_at: I64
+    arc: F64
+    bounds: F64
+    bounds_at: I64
     first: I64
     column: I64
     span: F64
@@ -66,7 +73,7 @@ def road_under(maps: Sequence[MapData], ego: F64, layers: Sequence[RasterLayers]
         groups.setdefault(id(maps[b]), []).append(b)
     poses = np.ascontiguousarray(ego[:, :3])
     for rows in groups.values():
-        felt[rows] = _on_lanes(_arrays_of(maps[rows[0]]), poses[rows])
+        felt[rows] = roads_at(maps[rows[0]], poses[rows])
     for b, known in enumerate(layers):
         if len(known):
             for column, said_at, kind in ((0, 5, LayerKind.GRADE), (2, 2, LayerKind.FRICTION)):
@@ -77,19 +84,29 @@ def road_under(maps: Sequence[MapData], ego: F64, layers: Sequence[RasterLayers]
     return RoadState(*(np.ascontiguousarray(c) for c in (felt[:, 0], felt[:, 1], felt[:, 2], felt[:, 3:])))
 
 
-def _arrays_of(map_data: MapData) -> RoadArrays:
-    return memo(map_data, "roads", lambda: _build(map_data))
+def roads_at(map_data: MapData, poses: F64) -> F64:
+    """What a map says of the road under M poses (M, 3), as :func:`road_under` finds it: (M, 6) grade, bank, friction,
+    wind x and y, and the lane's own grade; NaN where it says nothing."""
+    arrays = memo(map_data, "roads", lambda: _build(map_data))
+    found: F64 = _on_lanes(arrays, np.ascontiguousarray(poses))
+    return found
 
 
 def _build(m: MapData) -> RoadArrays:
+    lines = m.lanes.centerlines
+    points, line_at = frozen(lines.points), frozen(lines.offsets, np.int64)
+    arc, bounds, bounds_at = _measured(points, line_at)
     rows = m.places.of(*_KINDS)
     rows = rows[np.argsort(m.places.lane[rows], kind="stable")]
     begin, end = m.places.value[rows], m.places.second[rows]
     column = np.searchsorted(_KINDS, m.places.kind[rows])
     return RoadArrays(
         m.index.lanes.arrays,
-        frozen(m.lanes.centerlines.points),
-        frozen(m.lanes.centerlines.offsets, np.int64),
+        points,
+        line_at,
+        frozen(arc),
+        frozen(bounds),
+        frozen(bounds_at, np.int64),
         frozen(np.searchsorted(m.places.lane[rows], np.arange(len(m.lanes) + 1)), np.int64),
         frozen(column, np.int64),
         frozen(m.places.span[rows]),
@@ -159,18 +176,60 @@ def _lane_at(road: RoadArrays, x: float, y: float, heading: float, held: I64) ->
     return best
 
 
+@njit(cache=True, nogil=True)
+def _measured(points: F64, line_at: I64) -> tuple[F64, F64, I64]:
+    """``arc``, ``bounds`` and ``bounds_at`` of :class:`RoadArrays`."""
+    arc, bounds_at = np.zeros(len(points)), np.zeros(len(line_at), np.int64)
+    for lane in range(len(line_at) - 1):
+        bounds_at[lane + 1] = bounds_at[lane] + (max(line_at[lane + 1] - line_at[lane] - 1, 0) + _SPAN - 1) // _SPAN
+    bounds = np.empty((bounds_at[-1], 4))
+    for lane in range(len(line_at) - 1):
+        first, last = line_at[lane], line_at[lane + 1]
+        for i in range(first, last - 1):
+            b = bounds_at[lane] + (i - first) // _SPAN
+            if (i - first) % _SPAN == 0:
+                bounds[b, :2], bounds[b, 2:] = points[i], points[i]
+            dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
+            arc[i + 1] = arc[i] + math.sqrt(dx * dx + dy * dy)
+            for k in range(2):
+                bounds[b, k] = min(bounds[b, k], points[i + 1, k])
+                bounds[b, 2 + k] = max(bounds[b, 2 + k], points[i + 1, k])
+    return arc, bounds, bounds_at
+
+
+@small_njit
+def _farther(bounds: F64, b: int, x: float, y: float) -> float:
+    """Squared distance of (x, y) to what holds the segments of a span."""
+    dx = max(bounds[b, 0] - x, x - bounds[b, 2], 0.0)
+    dy = max(bounds[b, 1] - y, y - bounds[b, 3], 0.0)
+    return dx * dx + dy * dy
+
+
 @small_njit
 def _place_on(road: RoadArrays, lane: int, x: float, y: float) -> tuple[float, float]:
-    """The place on a lane's centerline that is nearest to (x, y): arc length m, direction rad."""
-    points, arc, direction, best, begin = road.points, 0.0, 0.0, math.inf, 0.0
-    for i in range(road.line_at[lane], road.line_at[lane + 1] - 1):
-        ax, ay = points[i, 0], points[i, 1]
-        dx, dy = points[i + 1, 0] - ax, points[i + 1, 1] - ay
-        length = math.sqrt(dx * dx + dy * dy)
-        along = min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), length) if length > 0.0 else 0.0
-        share = along / length if length > 0.0 else 0.0
-        d = (ax + share * dx - x) ** 2 + (ay + share * dy - y) ** 2
-        if d < best:
-            best, arc, direction = d, begin + along, math.atan2(dy, dx)
-        begin += length
-    return arc, direction
+    """The place on a lane's centerline that is nearest to (x, y), the first of several: arc length m, direction rad."""
+    points, best, nearest, where = road.points, math.inf, -1, 0.0
+    low, high = road.bounds_at[lane], road.bounds_at[lane + 1]
+    first, last = road.line_at[lane], road.line_at[lane + 1] - 1
+    begin, least = low, math.inf
+    for b in range(low, high):
+        d = _farther(road.bounds, b, x, y)
+        if d < least:
+            begin, least = b, d
+    for k in range(low - 1, high):  # the span that seems nearest, then the others
+        b = begin if k < low else k
+        if k == begin or (k >= low and _farther(road.bounds, b, x, y) > best + _ROUNDING_M2):
+            continue
+        for i in range(first + (b - low) * _SPAN, min(first + (b - low + 1) * _SPAN, last)):
+            ax, ay = points[i, 0], points[i, 1]
+            dx, dy = points[i + 1, 0] - ax, points[i + 1, 1] - ay
+            length = math.sqrt(dx * dx + dy * dy)
+            along = min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), length) if length > 0.0 else 0.0
+            share = along / length if length > 0.0 else 0.0
+            d = (ax + share * dx - x) ** 2 + (ay + share * dy - y) ** 2
+            if d < best or (d == best and i < nearest):
+                best, nearest, where = d, i, along
+    if nearest < 0:
+        return 0.0, 0.0
+    dx, dy = points[nearest + 1, 0] - points[nearest, 0], points[nearest + 1, 1] - points[nearest, 1]
+    return road.arc[nearest] + where, math.atan2(dy, dx)

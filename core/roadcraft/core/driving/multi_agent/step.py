@@ -134,9 +134,7 @@ def _follow(front, before, own, facing, link):  # type: ignore[no-untyped-def]
     own[2] = wrap(own[2] + turn)
     nc, ns = math.cos(own[2]), math.sin(own[2])
     own[0], own[1] = front[0] + ahead * fc - length * nc, front[1] + ahead * fs - length * ns
-    along, across, swing = fc * nc + fs * ns, fc * ns - fs * nc, ahead * front[8]
-    speed = front[3] * along + swing * across
-    yaw_rate = (swing * along - front[3] * across) / length
+    speed, yaw_rate = front[3] * (fc * nc + fs * ns) + ahead * front[8] * (fc * ns - fs * nc), turn / dt
     own[5], own[9] = (speed - own[3]) / dt, (yaw_rate - own[8]) / dt
     own[3], own[4], own[6], own[7], own[8] = speed, 0.0, 0.0, 0.0, yaw_rate
 

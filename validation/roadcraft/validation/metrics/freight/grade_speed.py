@@ -14,7 +14,7 @@ from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.places import arcs_on
+from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
 from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
 
 
@@ -48,7 +48,7 @@ def _advised(context: MetricContext) -> F64:
         at = np.flatnonzero(lanes == lane)
         stretches = [k for k in range(hills.first[lane], hills.first[lane + 1]) if hills.downgrade[k] >= 0]
         if stretches:
-            arc, _ = arcs_on(world.lanes.centerlines[lane], center[at])
+            arc, _, _ = arcs_on(lane_line(world, lane), center[at])
             for k in stretches:
                 on = at[(arc >= hills.span_m[k, 0]) & (arc <= hills.span_m[k, 1])]
                 out[on] = np.minimum(out[on], speeds[hills.downgrade[k]])

@@ -13,7 +13,7 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, lane_changes
-from roadcraft.validation.metrics.freight.places import arcs_on
+from roadcraft.validation.metrics.freight.lines import arcs_on, center_line
 from roadcraft.validation.metrics.freight.thresholds import LaneChangeGapConfig
 from roadcraft.validation.metrics.freight.units import units
 
@@ -92,8 +92,9 @@ def gaps_at(context: MetricContext, step: int, line: F64) -> Gaps:
     u, o = units(context), frames(context).objects
     rows = np.arange(o.offsets[step], o.offsets[step + 1])
     rows = rows[o.kind[rows] <= LAST_MOVING]
-    arc, off = arcs_on(line, o.box[rows, :2])
-    own, _ = arcs_on(line, np.concatenate([u.corners[step, 0, [0, 3]], u.corners[step, -1, [1, 2]]]))
+    measured = center_line(line)
+    arc, off, _ = arcs_on(measured, o.box[rows, :2])
+    own, _, _ = arcs_on(measured, np.concatenate([u.corners[step, 0, [0, 3]], u.corners[step, -1, [1, 2]]]))
     front, rear, speed = float(own[:2].max()), float(own[2:].min()), float(u.speed[step, 0])
     half, there = 0.5 * o.box[rows, 3], off <= _LANE_M
     ahead, behind = there & (arc > front), there & (arc <= rear)

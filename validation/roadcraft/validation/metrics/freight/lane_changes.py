@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.map_index.index import containing
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.map import Lanes
 from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import corners, ego_route
+from roadcraft.validation.metrics.freight.lines import steps_at
 from roadcraft.validation.metrics.freight.units import units
 
 SIDEWAYS_MPS = 0.1
@@ -63,19 +65,22 @@ def _change(context: MetricContext, over: int, lane: int) -> WholeLaneChange:
     out = np.flatnonzero(~held[: over + 1])
     crossing = int(out[-1]) + 1 if len(out) else 0
     f, u, line = frames(context), units(context), strand_line(lanes, lane)
-    away = f.ego[:, None, :2] - line[None, :-1]
-    nearest = np.argmin(np.einsum("ijk,ijk->ij", away, away), axis=1)
-    along = (line[1:] - line[:-1])[nearest]
+    along = steps_at(line, f.ego[:, :2])
     course = f.ego[:, Ego.HEADING] - np.arctan2(along[:, 1], along[:, 0])
     across = f.ego[:, Ego.VX] * np.sin(course) + f.ego[:, Ego.VY] * np.cos(course)
     still = np.abs(across) <= SIDEWAYS_MPS
     before, after = np.flatnonzero(still[: over + 1]), np.flatnonzero(still[over:])
-    last = containing(context.rollout.scenario.map.index.lanes, u.corners[over:, -1].reshape(-1, 2))
-    within = [bool(np.isin(last[k], strand).any()) for k in range(len(last))]
-    whole = np.flatnonzero(np.array(within).reshape(-1, 4).all(axis=1))
+    whole = np.flatnonzero(held_by(context, u.corners[over:, -1], strand).all(axis=1))
     start = min(int(before[-1]) + 1 if len(before) else 0, crossing)
     settled = over + int(after[0]) if len(after) else len(f) - 1
     return WholeLaneChange(start, crossing, settled, over + int(whole[0]) if len(whole) else -1, lane, line)
+
+
+def held_by(context: MetricContext, places: F64, rows: I64) -> Mask:
+    """(n, 4) whether each of corners (n, 4, 2) is in one of the given rows of Lanes."""
+    found = containing(context.rollout.scenario.map.index.lanes, frozen(places.reshape(-1, 2)))
+    among = np.concatenate([[0], np.cumsum(np.isin(found.values, rows))])
+    return np.asarray(among[found.offsets[1:]] > among[found.offsets[:-1]]).reshape(-1, 4)
 
 
 def strand_line(lanes: Lanes, lane: int) -> F64:

@@ -12,6 +12,7 @@ from roadcraft.core.scenario import LAST_MOVING, Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.freight.lines import steps_at
 from roadcraft.validation.metrics.freight.outlines import OutlineDepartures, outline_departures
 from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
 from roadcraft.validation.metrics.freight.thresholds import LaneKeepingConfig
@@ -121,8 +122,6 @@ def _against(context: MetricContext, rows: I64, places: F64, heading: F64) -> Ma
         line, mine = lines[row], np.flatnonzero(rows == row)
         if len(line) < 2:
             continue
-        away = places[mine, None] - line[None, :-1]
-        nearest = np.argmin(np.einsum("ijk,ijk->ij", away, away), axis=1)
-        along = (line[1:] - line[:-1])[nearest]
+        along = steps_at(line, places[mine])
         out[mine] = along[:, 0] * np.cos(heading[mine]) + along[:, 1] * np.sin(heading[mine]) < 0.0
     return out

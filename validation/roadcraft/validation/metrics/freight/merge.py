@@ -10,7 +10,6 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
-from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.map import Lanes
@@ -18,9 +17,9 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.lane_change_gap import gaps_at, judged_gaps
-from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, lane_changes, strand_line
+from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, held_by, lane_changes, strand_line
 from roadcraft.validation.metrics.freight.leaders import leaders
-from roadcraft.validation.metrics.freight.places import arcs_on
+from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
 from roadcraft.validation.metrics.freight.thresholds import MergeConfig
 from roadcraft.validation.metrics.freight.units import units
 
@@ -166,25 +165,21 @@ def _crossing(context: MetricContext, lane: int, others: list[int], joint: int) 
     lanes, route = context.rollout.scenario.map.lanes, ego_route(context)
     strand = [joint, *others, *(int(b) for o in others for b in lanes.predecessors[o] if b != lane)]
     on = np.flatnonzero((route.rows == lane).any(axis=1) | (route.rows == joint).any(axis=1))
-    index = context.rollout.scenario.map.index.lanes
-    found = containing(index, np.ascontiguousarray(frames(context).corners[on].reshape(-1, 2)))
-    among = np.concatenate([[0], np.cumsum(np.isin(found.values, strand))])
-    held = (among[found.offsets[1:]] > among[found.offsets[:-1]]).reshape(-1, 4).any(axis=1)
-    out = np.flatnonzero(~held)
+    out = np.flatnonzero(~held_by(context, frames(context).corners[on], np.array(strand)).any(axis=1))
     first = int(out[-1]) + 1 if len(out) else 0
     return int(on[first]) if first < len(on) else -1
 
 
 def _rest(context: MetricContext, lane: int) -> F64:
     """(n,) m that are left of the lane, along it and what leads to it; infinite where unit 0 is on neither."""
-    lanes, route, center = context.rollout.scenario.map.lanes, ego_route(context), frames(context).box[:, :2]
+    world, route, center = context.rollout.scenario.map, ego_route(context), frames(context).box[:, :2]
     rest, length = np.full(len(center), np.inf), 0.0
-    for row in (lane, *lanes.predecessors[lane].tolist()[:1]):
+    for row in (lane, *world.lanes.predecessors[lane].tolist()[:1]):
         on = (route.rows == row).any(axis=1)
-        line = lanes.centerlines[row]
-        whole = float(np.hypot(*np.diff(line, axis=0).T).sum())
+        line = lane_line(world, row)
+        whole = float(line.ends[-1])
         if on.any():
-            arc, _ = arcs_on(line, center[on])
+            arc, _, _ = arcs_on(line, center[on])
             rest[on] = np.minimum(rest[on], whole - arc + length)
         length += whole
     return rest

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.arrays import I64, Mask
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.route_places import (
@@ -23,6 +23,7 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.lines import lane_line, over_span
 from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 
@@ -44,47 +45,10 @@ def over_rows(context: MetricContext, rows: I64) -> list[tuple[int, Mask]]:
 
 
 def _over(context: MetricContext, row: int) -> Mask:
-    u, scenario = units(context), context.rollout.scenario
-    line = scenario.map.lanes.centerlines[int(scenario.map.places.lane[row])]
-    low, high = scenario.map.places.span[row]
-    count = u.boxes.shape[1]
-    out = np.zeros((len(u.seconds), count), np.bool_)
-    for i in range(count):
-        arc, off = arcs_on(line, u.boxes[:, i, :2])
-        half = 0.5 * u.boxes[0, i, 3]
-        along = np.cos(u.boxes[:, i, 2] - heading_on(line, arc)) >= _ALONG
-        out[:, i] = along & (off <= _BESIDE_M) & (arc + half >= low) & (arc - half <= high)
-    return out
-
-
-def heading_on(line: F64, arc: F64) -> F64:
-    """Headings (n,) of a line (P, 2) at arc lengths (n,), beyond its ends those of its ends."""
-    step = np.diff(line, axis=0)
-    step = step[np.hypot(step[:, 0], step[:, 1]) > 0.0]
-    if not len(step):
-        return np.zeros(len(arc))
-    ends = np.cumsum(np.hypot(step[:, 0], step[:, 1]))
-    at = np.minimum(np.searchsorted(ends, arc, side="right"), len(step) - 1)
-    return np.arctan2(step[at, 1], step[at, 0])
-
-
-def arcs_on(line: F64, points: F64) -> tuple[F64, F64]:
-    """Arc lengths (n,) of points (n, 2) on a line (P, 2) that goes straight on beyond its ends, and their distances
-    from it."""
-    along, start = np.diff(line, axis=0), line[:-1]
-    length: F64 = np.hypot(along[:, 0], along[:, 1])
-    along, start, length = along[length > 0.0], start[length > 0.0], length[length > 0.0]  # points may repeat
-    if not len(length):
-        return np.zeros(len(points)), np.hypot(*(points - line[0]).T)
-    t = np.einsum("ijk,jk->ij", points[:, None] - start, along) / length
-    low, high = np.zeros(len(length)), length.copy()
-    low[0], high[-1] = -np.inf, np.inf
-    t = np.clip(t, low, high)
-    away = points[:, None] - start - (t / length)[..., None] * along
-    off = np.sqrt((away * away).sum(axis=-1))
-    best = off.argmin(axis=1)
-    each = np.arange(len(points))
-    return (np.cumsum(length) - length)[best] + t[each, best], off[each, best]
+    world = context.rollout.scenario.map
+    low, high = world.places.span[row].tolist()
+    line = lane_line(world, int(world.places.lane[row]))
+    return over_span(line, units(context).boxes, (low, high), _BESIDE_M, _ALONG)
 
 
 class BridgeClearance(Metric):

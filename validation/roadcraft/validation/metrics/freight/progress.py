@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
-from roadcraft.core.driving.road import road_under
+from roadcraft.core.driving.road import roads_at
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult
@@ -110,7 +110,7 @@ def _feasible(context: MetricContext, config: FeasibleProgressConfig) -> Feasibl
     if context.rollout.vehicle.has_masses:
         cap = _caps(context, expert, s, config)
         world = context.rollout.scenario.map
-        grade = road_under([world] * len(s), expert).grade if len(world.places) else np.zeros(len(s))
+        grade = np.nan_to_num(roads_at(world, expert[:, :3])[:, 0]) if len(world.places) else np.zeros(len(s))
         end = _reference(s, (cap, np.ascontiguousarray(grade)), dt, float(f.ego[0, Ego.VX]), _engine(context))
     return FeasibleProgress(made, float(np.interp(end, s, along)), float(along[-1]))
 
