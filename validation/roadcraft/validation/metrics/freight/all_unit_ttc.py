@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from roadcraft.core.driving.geometry.boxes import separation
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.stopped import PROJECTED_MPS
 from roadcraft.core.driving.readonly import frozen
@@ -26,6 +27,8 @@ from roadcraft.validation.metrics.freight.thresholds import AllUnitTtcConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 from roadcraft.validation.metrics.kernels.ttc import StepFlags
+
+_Given: TypeAlias = tuple[tuple[F64, F64, F64], ObjectRows, F64]
 
 
 class AllUnitTtc(Metric):
@@ -71,89 +74,106 @@ def unit_times(context: MetricContext, step_s: float, horizon_s: float) -> tuple
         first[contact.unit, own] = np.minimum(first[contact.unit, own], contact.step)
         fault[contact.unit, contact.step] |= contact.at_fault
     seconds, hit = np.empty((n, count)), np.empty((n, count), np.int64)
-    crossings = context.rollout.scenario.map.index.intersections.arrays
+    crossings, moved = context.rollout.scenario.map.index.intersections.arrays, _moved(f.objects)
+    all_steps, nowhere = np.ones(n, np.bool_), np.zeros(n, np.bool_)
     for i in range(count):
         speed = np.where(u.speed[:, 0] < 0.0, u.speed[:, 0], f.speed) if i == 0 else u.speed[:, i]
         moves = np.column_stack([speed, u.yaw_rate[:, i]])
-        given = (frozen(u.poses[:, i]), frozen(u.boxes[:, i]), frozen(moves), f.objects)
+        given = (frozen(u.poses[:, i]), frozen(u.boxes[:, i]), frozen(moves)), f.objects, moved
 
-        def foreseen(within: Mask, i: int = i, given: tuple[F64, F64, F64, ObjectRows] = given) -> tuple[F64, I64]:
+        def foreseen(within: Mask, asked: Mask, i: int = i, given: _Given = given) -> tuple[F64, I64]:
             flags = StepFlags(frozen(first[i], np.int64), frozen(fault[i], np.bool_), frozen(within, np.bool_))
-            return _times(*given, flags, crossings, (step_s, horizon_s))
+            return _times(*given, flags, frozen(asked, np.bool_), crossings, (step_s, horizon_s))
 
         if i == 0:
-            seconds[:, 0], hit[:, 0] = foreseen(corners(context).in_common)
+            seconds[:, 0], hit[:, 0] = foreseen(corners(context).in_common, all_steps)
             continue
-        seconds[:, i], hit[:, i] = foreseen(np.zeros(n, np.bool_))
-        if (hit[:, i] >= 0).any():  # only who would be hit beside asks for the lanes
+        seconds[:, i], hit[:, i] = foreseen(nowhere, all_steps)
+        some = hit[:, i] >= 0
+        if some.any():  # only then lanes matter: who is beside counts where the unit is not in one
             within = route_of_corners(context, u.corners[:, i], f"a corner of unit {i}").in_common
-            seconds[:, i], hit[:, i] = foreseen(within)
+            narrow, row = foreseen(within, some)
+            seconds[some, i], hit[some, i] = narrow[some], row[some]
     return seconds, hit
 
 
 @njit(cache=True, nogil=True)
+def _moved(objects: ObjectRows) -> F64:
+    """Velocity m/s, and cosine and sine of the heading, of objects that keep both: (R, 4)."""
+    out = np.empty((len(objects.kind), 4))
+    for r in range(len(out)):
+        v = objects.speed[r] if objects.kind[r] <= LAST_MOVING else 0.0
+        c, s = math.cos(objects.box[r, 2]), math.sin(objects.box[r, 2])
+        out[r, 0], out[r, 1], out[r, 2], out[r, 3] = c * v, s * v, c, s
+    return out
+
+
+@njit(cache=True, nogil=True)
 def _times(
-    pose: F64,
-    box: F64,
-    moves: F64,
+    unit: tuple[F64, F64, F64],
     objects: ObjectRows,
+    moved: F64,
     flags: StepFlags,
+    asked: Mask,
     intersections: LayerArrays,
     time: tuple[float, float],
 ) -> tuple[F64, I64]:
-    """Of one unit: seconds (n,) and rows (n,). pose (n, 3) of its axle; box (n, 5); moves (n, 2): speed along its
-    heading, negative in reverse, and yaw rate; time: between projected boxes, and horizon."""
-    offsets, track, kind, object_box, object_speed = objects
-    dt, horizon = time
+    """Of one unit: seconds (n,) and rows (n,), at the steps that are asked for. unit: poses (n, 3) of its axle, boxes
+    (n, 5), speeds along its heading, negative in reverse, and yaw rates (n, 2); moved: of :func:`_moved`; time: between
+    projected boxes, and horizon."""
+    (pose, box, moves), (offsets, track, _, object_box, _), (dt, horizon) = unit, objects, time
     n, steps = len(box), math.ceil((time[1] - time[0]) / time[0])
     out, hit = np.full(n, math.inf), np.full(n, -1, np.int64)
     most = 1
     for i in range(n):
         most = max(most, offsets[i + 1] - offsets[i])
-    rows, begin, near = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 4))
+    rows, begin, near = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 7))
     for i in range(n):
         speed, yaw = moves[i]
         if flags.step_at_fault[i]:
             out[i] = 0.0
             continue
-        if abs(speed) <= PROJECTED_MPS:
+        if abs(speed) <= PROJECTED_MPS or not asked[i]:
             continue
         x, y, h, length, width = box[i]
         c, s = cosine(h), sine(h)
-        way = 1.0 if speed > 0.0 else -1.0
         ahead = (x - pose[i, 0]) * c + (y - pose[i, 1]) * s
-        arm = math.hypot(abs(ahead) + 0.5 * length, 0.5 * width) * abs(yaw)
-        wide = (not flags.in_common[i]) or in_any(intersections, pose[i, 0], pose[i, 1])
-        count = 0
+        # a point of the unit strays from where it would be without a turn by less than this
+        arm, bend = math.hypot(abs(ahead) + 0.5 * length, 0.5 * width) * abs(yaw), 0.5 * abs(speed * yaw)
+        stray = (arm + bend * horizon) * horizon + CLEAR_M
+        count, wide, known = 0, False, False
         for r in range(offsets[i], offsets[i + 1]):
+            dx, dy = object_box[r, 0] - x, object_box[r, 1] - y
+            vx, vy, oc, os = moved[r]
+            # in the unit's frame: the object's place, its way to the horizon, and half of what it takes
+            lon, lat, to_lon, to_lat = dx * c + dy * s, dy * c - dx * s, vx * c + vy * s - speed, vy * c - vx * s
+            cosine_of, sine_of = abs(oc * c + os * s), abs(os * c - oc * s)
+            long, broad = object_box[r, 3], object_box[r, 4]
+            over = 0.5 * (width + sine_of * long + cosine_of * broad) + stray
+            if min(lat, lat + to_lat * horizon) > over or max(lat, lat + to_lat * horizon) < -over:
+                continue
+            over = 0.5 * (length + cosine_of * long + sine_of * broad) + stray
+            if min(lon, lon + to_lon * horizon) > over or max(lon, lon + to_lon * horizon) < -over:
+                continue
             if flags.first_contact[track[r]] <= i:
                 continue
-            ox, oy, oh = object_box[r, 0], object_box[r, 1], object_box[r, 2]
-            v = object_speed[r] if kind[r] <= LAST_MOVING else 0.0
-            # no point of the box comes nearer than this, nor any of the object's way
-            vx, vy = math.cos(oh) * v, math.sin(oh) * v
-            closing = math.hypot(vx - c * speed, vy - s * speed) + arm
-            bend = 0.5 * abs(speed * yaw)
-            reach = (closing + bend * horizon) * horizon + CLEAR_M
-            wider = reach + 0.5 * (length + width + object_box[r, 3] + object_box[r, 4])
-            if abs(ox - x) > wider or abs(oy - y) > wider:
+            way = 1.0 if speed > 0.0 else -1.0
+            angle = relative_angle(pose[i, 0], pose[i, 1], way * c, way * s, object_box[r, 0], object_box[r, 1])
+            if not angle < AHEAD_RAD:
+                if angle > BEHIND_RAD:
+                    continue
+                if not known:
+                    wide, known = (not flags.in_common[i]) or in_any(intersections, pose[i, 0], pose[i, 1]), True
+                if not wide:
+                    continue
+            gap = separation(dx, dy, (c, s, length, width), (oc, os, long, broad))
+            closing = math.hypot(to_lon, to_lat) + arm
+            if gap > (closing + bend * horizon) * horizon + CLEAR_M:
                 continue
-            angle = relative_angle(pose[i, 0], pose[i, 1], way * c, way * s, ox, oy)
-            if not (angle < AHEAD_RAD or (wide and not angle > BEHIND_RAD)):
-                continue
-            gap = separation(
-                ox - x,
-                oy - y,
-                (c, s, length, width),
-                (math.cos(oh), math.sin(oh), object_box[r, 3], object_box[r, 4]),
-            )
-            if gap > reach:
-                continue
-            free = max(gap - CLEAR_M, 0.0)
-            root = closing + math.sqrt(closing * closing + 4.0 * bend * free)
-            rows[count], near[count, 0], near[count, 1] = r, ox, oy
-            near[count, 2], near[count, 3] = vx * dt, vy * dt
-            begin[count] = min(int(2.0 * free / root / dt), steps) if root > 0.0 else 0
+            rows[count], near[count, 0], near[count, 1] = r, object_box[r, 0], object_box[r, 1]
+            near[count, 2], near[count, 3], near[count, 4], near[count, 5] = vx * dt, vy * dt, oc, os
+            near[count, 6] = closing
+            begin[count] = _free_steps(gap, closing, bend, dt, steps)
             count += 1
         if count > 0:
             turn = yaw * dt
@@ -161,27 +181,36 @@ def _times(
             chord = math.sin(half) / half if half != 0.0 else 1.0
             a, b = math.cos(half) * chord, math.sin(half) * chord
             dx, dy = c * speed * dt, s * speed * dt
-            step = (a * dx - b * dy, b * dx + a * dy, turn, ahead)
+            step = (a * dx - b * dy, b * dx + a * dy, turn, ahead, bend)
             out[i], hit[i] = _sweep(box[i], step, object_box, rows, (near, begin), (count, steps, dt))
     return out, hit
+
+
+@small_njit
+def _free_steps(gap: float, closing: float, bend: float, dt: float, steps: int) -> int:
+    """Intervals in which boxes that are ``gap`` m apart cannot touch, at most ``steps``, if what closes it begins with
+    a speed and grows by twice ``bend`` m/s2."""
+    free = max(gap - CLEAR_M, 0.0)
+    root = closing + math.sqrt(closing * closing + 4.0 * bend * free)
+    return min(int(2.0 * free / root / dt), steps) if root > 2.0 * free / (dt * steps) else steps
 
 
 @njit(cache=True, nogil=True)
 def _sweep(
     box: F64,
-    step: tuple[float, float, float, float],
+    step: tuple[float, float, float, float, float],
     object_box: F64,
     rows: I64,
     near: tuple[F64, I64],
     size: tuple[int, int, float],
 ) -> tuple[float, int]:
     """Time at which a box first touches one of the objects, and that object's row; (infinite, -1) where it never does.
-    step: way of the axle in the first interval, turn in each, and how far the center is ahead of the axle; near: place
-    and way of the objects, and the interval before which they are not touched; size: how many, of how many intervals,
-    and s of each.
+    step: way of the axle in the first interval, turn in each, how far the center is ahead of the axle, and half of how
+    the closing speed grows; near: place, way, cosine and sine of the heading, and closing speed of the objects, and the
+    interval before which they are not touched; size: how many, of how many intervals, and s of each.
 
     Without a turn everything moves by repeated addition, as in ``ttc.time_to_collision``."""
-    (dx, dy, turn, ahead), (where, begin), (count, steps, dt) = step, near, size
+    (dx, dy, turn, ahead, bend), (where, begin), (count, steps, dt) = step, near, size
     x, y, h, length, width = box
     c, s = math.cos(turn), math.sin(turn)
     ec, es = math.cos(h), math.sin(h)
@@ -199,6 +228,12 @@ def _sweep(
             where[j, 1] += where[j, 3]
             if hit < 0 and k + 1 >= begin[j]:
                 r = rows[j]
+                facing = (where[j, 4], where[j, 5], object_box[r, 3], object_box[r, 4])
+                gap = separation(where[j, 0] - x, where[j, 1] - y, (ec, es, length, width), facing)
+                if gap > CLEAR_M:
+                    fast = where[j, 6] + 2.0 * bend * (k + 1) * dt
+                    begin[j] = k + 1 + max(_free_steps(gap, fast, bend, dt, steps), 1)
+                    continue
                 other = (where[j, 0], where[j, 1], object_box[r, 2], object_box[r, 3], object_box[r, 4])
                 if in_collision((x, y, h, length, width), other):
                     hit = r
