@@ -162,7 +162,10 @@ class Places:
 
     def of(self, *kinds: PlaceKind) -> I64:
         """Rows of the given kinds, ascending."""
-        return np.flatnonzero(np.isin(self.kind, [int(k) for k in kinds])).astype(np.int64)
+        held = np.zeros(len(self.kind), np.bool_)
+        for k in kinds:
+            held |= self.kind == k
+        return np.flatnonzero(held).astype(np.int64)
 
     def check_lanes(self, centerlines: Polylines) -> None:
         """Raises DataError where a place lies on a lane that the map lacks, or beyond its lane's ends."""

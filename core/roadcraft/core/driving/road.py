@@ -134,12 +134,12 @@ def _on_lanes(road: RoadArrays, poses: F64) -> F64:
     """Grade, bank, friction, wind x and y, and the lane's own grade (M, 6) at poses (M, 3), NaN where the map says
     nothing."""
     out, held, found = np.full((len(poses), 6), math.nan), np.empty(_OVERLAP, np.int64), np.empty((4, 2))
+    hint = 0
     for m in range(len(poses)):
         x, y, heading = poses[m]
-        lane = _lane_at(road, x, y, heading, held)
+        lane, arc, direction, hint = _lane_at(road, (x, y, heading), held, hint)
         if lane < 0 or road.first[lane] == road.first[lane + 1]:
             continue
-        arc, direction = _place_on(road, lane, x, y)
         found[:] = math.nan
         for k in range(road.first[lane], road.first[lane + 1]):
             low, high = road.span[k]
@@ -159,13 +159,15 @@ def _on_lanes(road: RoadArrays, poses: F64) -> F64:
 
 
 @small_njit
-def _lane_at(road: RoadArrays, x: float, y: float, heading: float, held: I64) -> int:
-    """The lane of :func:`road_under`, or -1."""
-    best, least = -1, math.inf
+def _lane_at(road: RoadArrays, pose: tuple[float, float, float], held: I64, hint: int) -> tuple[int, float, float, int]:
+    """The lane of :func:`road_under`, or -1; the nearest place on its centerline, and the span that has it. hint: a
+    span that may be near."""
+    (x, y, heading), best, least, arc, direction, span = pose, -1, math.inf, 0.0, 0.0, hint
     for i in range(rows_at(road.lanes, x, y, held, 0)):
-        against = -math.cos(heading - _place_on(road, held[i], x, y)[1])
+        at, along, b = _place_on(road, held[i], x, y, hint)
+        against = -math.cos(heading - along)
         if against < least:
-            best, least = held[i], against
+            best, least, arc, direction, span = held[i], against, at, along, b
     if best < 0:
         least = BESIDE_M
         for lane in range(len(road.first) - 1):
@@ -173,7 +175,9 @@ def _lane_at(road: RoadArrays, x: float, y: float, heading: float, held: I64) ->
                 far = row_distance(road.lanes, lane, x, y)
                 if far <= least:
                     best, least = lane, far
-    return best
+        if best >= 0:
+            arc, direction, span = _place_on(road, best, x, y, hint)
+    return best, arc, direction, span
 
 
 @njit(cache=True, nogil=True)
@@ -206,13 +210,17 @@ def _farther(bounds: F64, b: int, x: float, y: float) -> float:
 
 
 @small_njit
-def _place_on(road: RoadArrays, lane: int, x: float, y: float) -> tuple[float, float]:
-    """The place on a lane's centerline that is nearest to (x, y), the first of several: arc length m, direction rad."""
+def _place_on(road: RoadArrays, lane: int, x: float, y: float, hint: int) -> tuple[float, float, int]:
+    """The place on a lane's centerline that is nearest to (x, y), the first of several: arc length m, direction rad,
+    and its span. hint: a span that may be near, of any lane."""
     points, best, nearest, where = road.points, math.inf, -1, 0.0
     low, high = road.bounds_at[lane], road.bounds_at[lane + 1]
     first, last = road.line_at[lane], road.line_at[lane + 1] - 1
-    begin, least = low, math.inf
-    for b in range(low, high):
+    if low == high:
+        return 0.0, 0.0, hint
+    known = low <= hint < high
+    begin, least = hint if known else low, math.inf
+    for b in range(low, low if known else high):
         d = _farther(road.bounds, b, x, y)
         if d < least:
             begin, least = b, d
@@ -230,6 +238,6 @@ def _place_on(road: RoadArrays, lane: int, x: float, y: float) -> tuple[float, f
             if d < best or (d == best and i < nearest):
                 best, nearest, where = d, i, along
     if nearest < 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, hint
     dx, dy = points[nearest + 1, 0] - points[nearest, 0], points[nearest + 1, 1] - points[nearest, 1]
-    return road.arc[nearest] + where, math.atan2(dy, dx)
+    return road.arc[nearest] + where, math.atan2(dy, dx), low + (nearest - first) // _SPAN

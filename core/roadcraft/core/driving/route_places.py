@@ -63,6 +63,11 @@ def places_along(map_data: MapData, lanes: I64, *kinds: PlaceKind, start_m: floa
     return PlacesAhead(row[near], begin[near], end[near])
 
 
+def lane_lengths(map_data: MapData) -> F64:
+    """Lengths of the centerlines of a map, (L,) m."""
+    return memo(map_data, "places by lane", lambda: _by_lane(map_data))[2]
+
+
 def _by_lane(m: MapData) -> tuple[I64, I64, F64]:
     """Rows of places by their lane, where those of each lane start (L + 1,), and lengths of the centerlines (L,) m."""
     order = np.argsort(m.places.lane, kind="stable").astype(np.int64)

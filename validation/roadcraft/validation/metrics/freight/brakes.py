@@ -85,13 +85,8 @@ class Rollback(Metric):
     def compute(self, context: MetricContext) -> MetricResult:
         name, u, plans = "rollback", units(context), context.rollout.plans
         speed, wanted = u.speed[:, 0], np.zeros(len(u.seconds), np.bool_)
-        backward = np.array(
-            [
-                bool((plans.states[a:b, 3] < 0.0).any())
-                for a, b in zip(plans.offsets[:-1], plans.offsets[1:], strict=True)
-            ],
-            np.bool_,
-        )
+        among = np.concatenate([[0], np.cumsum(plans.states[:, 3] < 0.0)])
+        backward = among[plans.offsets[1:]] > among[plans.offsets[:-1]]
         if len(backward):
             last = np.searchsorted(plans.step, np.arange(len(speed)), side="right") - 1
             wanted = backward[np.maximum(last, 0)] & (last >= 0)

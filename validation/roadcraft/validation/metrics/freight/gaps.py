@@ -8,6 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.memo import memo
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
@@ -111,9 +112,10 @@ class Headway(Metric):
         c, name, found = self.config, "headway", leaders(context)
         speed = units(context).speed[:, 0]
         follows = (found.row >= 0) & (speed > c.above_mps) & ~_cut_in(context, found, c.grace_s)
-        v = np.maximum(speed, 0.1)
+        v, vehicle = np.maximum(speed, 0.1), context.rollout.vehicle
+        long = memo(vehicle, "length", lambda: length_of(vehicle))
         laws = {
-            "cdl": length_of(context.rollout.vehicle) / (10.0 * _FOOT_M) + (v > _FORTY_MPH),
+            "cdl": long / (10.0 * _FOOT_M) + (v > _FORTY_MPH),
             "germany": np.where(v > _FIFTY_KMH, 50.0 / v, 0.0),
         }
         gap = np.maximum(found.gap, 0.0) / v

@@ -28,8 +28,9 @@ class GradeSpeed(SpeedLimitCompliance):
     config: SpeedLimitConfig
 
     def compute(self, context: MetricContext) -> MetricResult:
-        limit = self.limits(context)
-        return super().compute(context) if np.isfinite(limit).any() else MetricResult(self.name, None)
+        if np.isinf(self.limits(context)).all():
+            return MetricResult(self.name, None)
+        return super().compute(context)
 
     def limits(self, context: MetricContext) -> F64:
         found: F64 = context.shared("advised speeds", lambda: _advised(context))
@@ -42,7 +43,10 @@ def _advised(context: MetricContext) -> F64:
     out = np.full(len(context.rollout), math.inf)
     if not vehicle.masses or not len(world.places):
         return out
-    hills, speeds, route = downgrades(world), advised_speeds(world, vehicle), ego_route(context)
+    hills, speeds = downgrades(world), advised_speeds(world, vehicle)
+    if np.isinf(speeds).all():
+        return out
+    route = ego_route(context)
     lanes, center = np.where(route.count > 0, route.rows[:, 0], -1), frames(context).box[:, :2]
     for lane in np.unique(lanes[lanes >= 0]).tolist():
         at = np.flatnonzero(lanes == lane)

@@ -30,12 +30,12 @@ class LaneRestriction(Metric):
 
     def compute(self, context: MetricContext) -> MetricResult:
         name, world = "lane_restriction", context.rollout.scenario.map
-        rows = np.flatnonzero(closed_to_trucks(world, context.rollout.vehicle)) if len(world.places) else np.zeros(0)
-        driven, block = np.unique(ego_route(context).rows), world.lanes.block
+        if not len(rows := np.flatnonzero(closed_to_trucks(world, context.rollout.vehicle))):
+            return MetricResult(name, None)
+        driven, block, closed = np.unique(ego_route(context).rows), world.lanes.block, world.places.lane[rows]
         driven = driven[driven >= 0]
-        closed = world.places.lane[rows.astype(np.int64)]
         beside = np.isin(block[closed], block[driven]) & (block[closed] >= 0)
-        rows = rows[beside | np.isin(closed, driven)].astype(np.int64)
+        rows = rows[beside | np.isin(closed, driven)]
         if not len(rows):
             return MetricResult(name, None)
         u, time_us = units(context), frames(context).time_us

@@ -13,6 +13,8 @@ from roadcraft.core.driving.motion.drivetrain import FADE_DEGC, FADE_FLOOR, FADE
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.map import MapData
+from roadcraft.core.memo import memo
 from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.core.vehicle import GRAVITY_MPS2
 from roadcraft.core.vehicle_state import DRY_FRICTION
@@ -27,6 +29,7 @@ REACH_M = 300.0
 LONG_M = 7.0
 """Length from which on a leader brakes as a truck."""
 _STEP_M, _SPAN = 2.0, 16
+_AHEAD_M = REACH_M + 150.0  # of the lane, from the last place of unit 0's center: more than is looked at
 
 
 class Leaders(NamedTuple):
@@ -65,14 +68,15 @@ def _leaders(context: MetricContext) -> Leaders:
     spans = np.concatenate([np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)], 1)
     velocity = context.rollout.drive.objects.velocity
     line = (path, np.diff(path, axis=0) / np.diff(s)[:, None], s, spans)
-    own = (arc, arc + 0.5 * f.box[:, 3], u.speed[:, 0])
+    own = (arc, arc + 0.5 * f.box[:, 3], u.speed[:, 0], frozen(center))
     row, gap, speed = _nearest(line, own, f.objects, frozen(velocity), 0.5 * float(u.chain.width[0]))
     return Leaders(row, gap, speed)
 
 
 def _ahead(context: MetricContext, box: F64) -> F64:
     """Places (Q, 2) beyond the last one along its lane and what follows it, straight on where there is none."""
-    route, lanes = ego_route(context), context.rollout.scenario.map.lanes
+    route, world = ego_route(context), context.rollout.scenario.map
+    lanes = world.lanes
     c, s = math.cos(box[2]), math.sin(box[2])
     rows = route.at(len(route.count) - 1).tolist()
     out, length = [np.zeros((0, 2))], 0.0
@@ -80,13 +84,15 @@ def _ahead(context: MetricContext, box: F64) -> F64:
     seen = set[int]()
     while lane >= 0 and lane not in seen and length < REACH_M:
         seen.add(lane)
-        line = lanes.centerlines[lane]
+        line, arcs = lanes.centerlines[lane], memo(world, ("arc lengths", lane), lambda k=lane: _arcs(world, k))  # type: ignore[misc]
+        first = 0
         if not length:
             nearest = int(np.argmin(np.hypot(*(line - box[:2]).T)))
             ahead = np.flatnonzero((line[nearest:, 0] - box[0]) * c + (line[nearest:, 1] - box[1]) * s > 0.0)
-            line = line[nearest + int(ahead[0]) :] if len(ahead) else line[:0]
-        out.append(line)
-        length += float(np.hypot(*np.diff(line, axis=0).T).sum()) + 1e-3
+            first = nearest + int(ahead[0]) if len(ahead) else len(line)
+        last = int(np.searchsorted(arcs, arcs[min(first, len(arcs) - 1)] + _AHEAD_M - length)) + 1
+        out.append(line[first:last])
+        length += float(arcs[min(last, len(arcs)) - 1] - arcs[min(first, len(arcs) - 1)]) + 1e-3
         lane = next(iter(lanes.successors[lane].tolist()), -1)
     places = np.concatenate(out)
     if not len(places):
@@ -95,27 +101,41 @@ def _ahead(context: MetricContext, box: F64) -> F64:
     return np.asarray(places[np.concatenate([[True], steps])])
 
 
+def _arcs(world: MapData, lane: int) -> F64:
+    """Arc lengths of a lane's vertices."""
+    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(world.lanes.centerlines[lane], axis=0).T))])
+
+
 @njit(cache=True, nogil=True)
 def _nearest(
-    line: tuple[F64, F64, F64, F64], own: tuple[F64, F64, F64], objects: ObjectRows, velocity: F64, half: float
+    line: tuple[F64, F64, F64, F64], own: tuple[F64, F64, F64, F64], objects: ObjectRows, velocity: F64, half: float
 ) -> tuple[I64, F64, F64]:
     """Row, gap and speed (n,) of the nearest object ahead whose box reaches into the band of ``half`` m to both sides
     of the path, and that does not cross it. line: places (P, 2), directions of its segments (P - 1, 2), arc lengths
-    (P,), bounds of each 16 segments (S, 4); own: arc length of unit 0's center and of its front, and its speed (n,)."""
+    (P,), bounds of each 16 segments (S, 4); own: arc length of unit 0's center and of its front, its speed
+    (n,), and its center (n, 2)."""
     offsets, _, _, box, _ = objects
-    (path, along, s, spans), (arc, front, speed) = line, own
-    n = len(arc)
+    (path, along, s, spans), (arc, front, speed, own_place) = line, own
+    n, begin = len(arc), 0
     rows, gaps, speeds = np.full(n, -1, np.int64), np.full(n, math.inf), np.zeros(n)
     for i in range(n):
+        while begin < len(spans) - 1 and s[(begin + 1) * 16] <= arc[i]:
+            begin += 1
         if speed[i] < -0.05:
             continue
         for r in range(offsets[i], offsets[i + 1]):
             x, y, reach = box[r, 0], box[r, 1], half + 0.5 * (box[r, 3] + box[r, 4])
+            # the way to an object in the band is no shorter than the straight one
+            dx, dy, most = x - own_place[i, 0], y - own_place[i, 1], gaps[i] + front[i] - arc[i] + 2.0 * reach
+            if dx * dx + dy * dy > most * most:
+                continue
             best, segment, place = math.inf, -1, 0.0
-            for k in range(len(spans)):
+            for k in range(begin, len(spans)):
                 end = min((k + 1) * 16, len(path) - 1)
-                if s[end] <= arc[i] or s[k * 16] - front[i] > REACH_M:
+                if s[end] <= arc[i]:
                     continue
+                if s[k * 16] - front[i] > REACH_M:
+                    break
                 if max(spans[k, 0] - x, x - spans[k, 2]) > reach or max(spans[k, 1] - y, y - spans[k, 3]) > reach:
                     continue
                 for j in range(k * 16, end):

@@ -13,6 +13,7 @@ from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.map import Lanes
+from roadcraft.core.memo import memo
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
@@ -100,7 +101,8 @@ def merging_lanes(context: MetricContext) -> tuple[MergingLane, ...]:
 
 
 def _merging(context: MetricContext) -> Iterator[MergingLane]:
-    route, lanes = ego_route(context), context.rollout.scenario.map.lanes
+    route, world = ego_route(context), context.rollout.scenario.map
+    lanes = world.lanes
     first = np.where(route.count > 0, route.rows[:, 0], -1)
     driven = first[np.concatenate([[True], first[1:] != first[:-1]])]
     for lane in dict.fromkeys(driven[driven >= 0].tolist()):
@@ -114,16 +116,23 @@ def _merging(context: MetricContext) -> Iterator[MergingLane]:
                 nearest = min(on, key=lambda b: abs(int(lanes.lane_index[b]) - int(lanes.lane_index[lane])))
                 yield MergingLane(lane, strand_line(lanes, nearest), -1)
             continue
-        for joint in lanes.successors[lane].tolist():
-            others = [int(b) for b in lanes.predecessors[joint] if b != lane and _joins(lanes, lane, int(b))]
-            if others:
-                yield MergingLane(lane, _through(lanes, others[0], joint), _crossing(context, lane, others, joint))
+        for joint, others in memo(world, ("joined", lane), lambda k=lane: _joined(lanes, k)):  # type: ignore[misc]
+            yield MergingLane(lane, _through(lanes, others[0], joint), _crossing(context, lane, others, joint))
 
 
 def _from(context: MetricContext, change: WholeLaneChange, lane: int) -> bool:
     """Whether a lane change begins in the given lane."""
     route = ego_route(context)
     return bool((route.rows[: change.crossing + 1] == lane).any())
+
+
+def _joined(lanes: Lanes, lane: int) -> list[tuple[int, list[int]]]:
+    """What a lane leads to that others lead to, too, to which it comes over; and these."""
+    found = [
+        (joint, [int(b) for b in lanes.predecessors[joint] if b != lane and _joins(lanes, lane, int(b))])
+        for joint in lanes.successors[lane].tolist()
+    ]
+    return [f for f in found if f[1]]
 
 
 def _joins(lanes: Lanes, lane: int, other: int) -> bool:

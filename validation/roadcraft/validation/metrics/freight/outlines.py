@@ -12,8 +12,9 @@ from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import SPAN, LayerArrays, cell_of, holds, in_any, row_distance
 from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.driving.route_places import lane_lengths
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.map import Lanes
+from roadcraft.core.map import Lanes, MapData
 from roadcraft.validation.metrics.common.drivable import beyond
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.units import Units, outline, placed, units
@@ -83,7 +84,8 @@ def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
 
 
 def _in_use(context: MetricContext, u: Units) -> LanesInUse:
-    route, lanes = ego_route(context), context.rollout.scenario.map.lanes
+    route, world = ego_route(context), context.rollout.scenario.map
+    lanes = world.lanes
     box, n = u.boxes[:, 0], len(u.seconds)
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(box[:, :2], axis=0).T))])
     length = float((u.chain.wheel_base + np.abs(u.chain.hitch)).sum() + u.chain.rear[-1] + 2.0)
@@ -97,8 +99,8 @@ def _in_use(context: MetricContext, u: Units) -> LanesInUse:
     starts = np.flatnonzero(changes)  # stretches of one set of lanes
     sets = [route.at(int(k)).tolist() for k in starts]
     a, b = np.searchsorted(starts, first, side="right") - 1, np.searchsorted(starts, last - 1, side="right")
-    before = _reach(sets, lanes, length, -1)
-    ahead = _reach(sets[::-1], lanes, float(u.chain.front[0]) + 1.0, 1)
+    before = _reach(sets, world, length, -1)
+    ahead = _reach(sets[::-1], world, float(u.chain.front[0]) + 1.0, 1)
     begins, ends = way - length <= way[0], way + u.chain.front[0] + 1.0 >= way[-1]
     memo: dict[tuple[int, int, bool, bool], list[int]] = {}
     keys = list(zip(a.tolist(), b.tolist(), begins.tolist(), ends.tolist(), strict=True))
@@ -118,9 +120,9 @@ def _abreast(rows: set[int], lanes: Lanes) -> set[int]:
     return rows | {k for k in beside if int(lanes.block[k]) in blocks}
 
 
-def _reach(sets: list[list[int]], lanes: Lanes, length: float, way: int) -> set[int]:
+def _reach(sets: list[list[int]], world: MapData, length: float, way: int) -> set[int]:
     """Lanes within ``length`` m behind (way -1) or ahead (1) of the first lanes of a drive."""
-    here = next((s for s in sets if s), [])
+    here, long, lanes = next((s for s in sets if s), []), lane_lengths(world), world.lanes
     near, found = lanes.predecessors if way < 0 else lanes.successors, set()
     queue = [(r, 0.0) for r in here]
     while queue:
@@ -128,8 +130,7 @@ def _reach(sets: list[list[int]], lanes: Lanes, length: float, way: int) -> set[
         for k in near[row].tolist():
             if k not in found:
                 found.add(k)
-                line = lanes.centerlines[k]
-                after = gone + float(np.hypot(*np.diff(line, axis=0).T).sum())
+                after = gone + float(long[k])
                 if after < length:
                     queue.append((k, after))
     return found

@@ -46,14 +46,14 @@ def _beside(context: MetricContext) -> Beside | None:
     if len(path) < 3 or (u.speed[:, 0] < -0.05).any():
         return None
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    edges = [d.points[:, : d.tires] for d in outline_departures(context)]
-    points = np.concatenate([*edges, u.poses[:, :, :2]], 1)
     bins = int(s[-1] / BIN_M) + 1
-    low, high = np.full(bins, math.inf), np.full(bins, -math.inf)
-    arc, left = _follow(path, s, frozen(points), low, high)
-    rear = arc[-1, -count - edges[-1].shape[1] :][1:3]
+    low, high, rear = np.full(bins, math.inf), np.full(bins, -math.inf), np.zeros(2)
+    for d in outline_departures(context):
+        at, _ = _follow(path, s, frozen(d.points), d.tires, (low, high))
+        rear = at[1:3]
+    _, left = _follow(path, s, frozen(u.poses[:, :, :2]), count, (low, high))
     last = float(rear.min()) if np.isfinite(rear).all() else 0.0
-    return Beside(left[:, -count:], low, high, min(int(last / BIN_M), bins))
+    return Beside(left, low, high, min(int(last / BIN_M), bins))
 
 
 def _thinned(points: F64) -> F64:
@@ -65,11 +65,11 @@ def _thinned(points: F64) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def _follow(path: F64, s: F64, points: F64, low: F64, high: F64) -> tuple[F64, F64]:
-    """Arc length and distance to the left, (n, K), of points (n, K, 2) that move along a path (P, 2), each found from
-    where it was before; not a number beyond the ends. Widens ``low`` and ``high``."""
-    n, count, _ = points.shape
-    arc, left = np.full((n, count), math.nan), np.full((n, count), math.nan)
+def _follow(path: F64, s: F64, points: F64, count: int, band: tuple[F64, F64]) -> tuple[F64, F64]:
+    """Arc length at the end (count,) and distance to the left (n, count) of the first of points (n, K, 2) that move
+    along a path (P, 2), each found from where it was before; not a number beyond the ends. Widens the band."""
+    n, (low, high) = len(points), band
+    ends, left = np.full(count, math.nan), np.full((n, count), math.nan)
     last = len(path) - 2
     for k in range(count):
         j = 0
@@ -86,8 +86,10 @@ def _follow(path: F64, s: F64, points: F64, low: F64, high: F64) -> tuple[F64, F
                 j, way = j + step, step
             if (j == 0 and t < 0.0) or (j == last and t > length):
                 continue
-            arc[i, k] = s[j] + min(max(t, 0.0), length)
-            left[i, k] = (dx * (y - path[j, 1]) - dy * (x - path[j, 0])) / length
-            b = min(int(arc[i, k] / BIN_M), len(low) - 1)
-            low[b], high[b] = min(low[b], left[i, k]), max(high[b], left[i, k])
-    return arc, left
+            arc, aside = s[j] + min(max(t, 0.0), length), (dx * (y - path[j, 1]) - dy * (x - path[j, 0])) / length
+            left[i, k] = aside
+            if i == n - 1:
+                ends[k] = arc
+            b = min(int(arc / BIN_M), len(low) - 1)
+            low[b], high[b] = min(low[b], aside), max(high[b], aside)
+    return ends, left

@@ -8,6 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import corners
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, unit_poses
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
@@ -102,10 +103,19 @@ def outline(chain: ChainArrays, unit: int) -> F64:
 
 def placed(points: F64, poses: F64) -> F64:
     """Points (K, 2) of a unit's frame at poses (n, 3): (n, K, 2), global frame."""
-    c, s = np.cos(poses[:, 2])[:, None], np.sin(poses[:, 2])[:, None]
-    x, y, out = points[:, 0], points[:, 1], np.empty((len(poses), len(points), 2))
-    out[..., 0] = c * x - s * y + poses[:, 0, None]
-    out[..., 1] = s * x + c * y + poses[:, 1, None]
+    out: F64 = _placed(frozen(points), np.column_stack([poses[:, :2], np.cos(poses[:, 2]), np.sin(poses[:, 2])]))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _placed(points: F64, at: F64) -> F64:
+    """At x, y, cosine and sine of the heading (n, 4)."""
+    out = np.empty((len(at), len(points), 2))
+    for i in range(len(at)):
+        x, y, c, s = at[i]
+        for k in range(len(points)):
+            out[i, k, 0] = c * points[k, 0] - s * points[k, 1] + x
+            out[i, k, 1] = s * points[k, 0] + c * points[k, 1] + y
     return out
 
 
