@@ -11,6 +11,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.roll import RollGroups, roll_groups_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.memo import memo
 from roadcraft.core.vehicle import GRAVITY_MPS2
 
 
@@ -45,10 +46,7 @@ def channels(context: MetricContext, prefix: str, count: int, first: int = 0) ->
 def roll_groups(context: MetricContext) -> RollGroups | None:
     """The units of the vehicle that roll together, or None without masses."""
     vehicle = context.rollout.vehicle
-    if not vehicle.masses:
-        return None
-    found: RollGroups = context.shared("roll groups", lambda: roll_groups_of(vehicle))
-    return found
+    return memo(vehicle, "roll groups", lambda: roll_groups_of(vehicle)) if vehicle.masses else None
 
 
 def threshold_g(groups: RollGroups) -> F64:

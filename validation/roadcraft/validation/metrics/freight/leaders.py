@@ -52,23 +52,10 @@ def leaders(context: MetricContext) -> Leaders:
 
 def _leaders(context: MetricContext) -> Leaders:
     f, u = frames(context), units(context)
-    center = f.box[:, :2]
-    moved = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(center, axis=0).T))])
-    keep = np.concatenate([[True], np.floor(moved[1:] / _STEP_M) > np.floor(moved[:-1] / _STEP_M)])
-    further = _ahead(context, f.box[-1])
-    rest = np.cumsum(np.hypot(*np.diff(np.concatenate([center[-1:], further]), axis=0).T))
-    kept = np.floor(rest / _STEP_M) > np.floor(np.concatenate([[0.0], rest[:-1]]) / _STEP_M)
-    kept[-1] = True
-    path = np.concatenate([center[keep], further[kept]])
-    s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    last = np.cumsum(keep) - 1
-    arc = s[last] + np.hypot(*(center - path[last]).T)
-    first = np.arange(0, len(path) - 1, _SPAN)
-    low, high = np.minimum(path[:-1], path[1:]), np.maximum(path[:-1], path[1:])
-    spans = np.concatenate([np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)], 1)
+    center = frozen(f.box[:, :2])
+    line, arc = _way(center, frozen(_ahead(context, f.box[-1])))
     velocity = context.rollout.drive.objects.velocity
-    line = (path, np.diff(path, axis=0) / np.diff(s)[:, None], s, spans)
-    own = (arc, arc + 0.5 * f.box[:, 3], u.speed[:, 0], frozen(center))
+    own = (arc, arc + 0.5 * f.box[:, 3], frozen(u.speed[:, 0]), center)
     row, gap, speed = _nearest(line, own, f.objects, frozen(velocity), 0.5 * float(u.chain.width[0]))
     return Leaders(row, gap, speed)
 
@@ -104,6 +91,44 @@ def _ahead(context: MetricContext, box: F64) -> F64:
 def _arcs(world: MapData, lane: int) -> F64:
     """Arc lengths of a lane's vertices."""
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(world.lanes.centerlines[lane], axis=0).T))])
+
+
+@njit(cache=True, nogil=True)
+def _way(center: F64, further: F64) -> tuple[tuple[F64, F64, F64, F64], F64]:
+    """The path over unit 0's centers (n, 2) and the places beyond them (Q, 2), a point each ``_STEP_M``: places (P, 2),
+    directions of its segments (P - 1, 2), arc lengths (P,) and bounds of each 16 segments (S, 4); and arc lengths of
+    the centers (n,)."""
+    n, q = len(center), len(further)
+    path, last, arc = np.empty((n + q, 2)), np.zeros(n, np.int64), np.empty(n)
+    path[0], count, moved = center[0], 1, 0.0
+    for i in range(1, n):
+        before = moved
+        moved += math.hypot(center[i, 0] - center[i - 1, 0], center[i, 1] - center[i - 1, 1])
+        if math.floor(moved / _STEP_M) > math.floor(before / _STEP_M):
+            path[count] = center[i]
+            count += 1
+        last[i] = count - 1
+    x, y, moved = center[n - 1, 0], center[n - 1, 1], 0.0
+    for i in range(q):
+        before = moved
+        moved += math.hypot(further[i, 0] - x, further[i, 1] - y)
+        x, y = further[i, 0], further[i, 1]
+        if i == q - 1 or math.floor(moved / _STEP_M) > math.floor(before / _STEP_M):
+            path[count] = further[i]
+            count += 1
+    s, along, spans = np.zeros(count), np.empty((count - 1, 2)), np.empty(((count + _SPAN - 2) // _SPAN, 4))
+    for i in range(count - 1):
+        b, dx, dy = i // _SPAN, path[i + 1, 0] - path[i, 0], path[i + 1, 1] - path[i, 1]
+        s[i + 1] = s[i] + math.hypot(dx, dy)
+        along[i, 0], along[i, 1] = dx / (s[i + 1] - s[i]), dy / (s[i + 1] - s[i])
+        if i % _SPAN == 0:
+            spans[b, :2], spans[b, 2:] = path[i], path[i]
+        for k in range(2):
+            spans[b, k] = min(spans[b, k], path[i + 1, k])
+            spans[b, 2 + k] = max(spans[b, 2 + k], path[i + 1, k])
+    for i in range(n):
+        arc[i] = s[last[i]] + math.hypot(center[i, 0] - path[last[i], 0], center[i, 1] - path[last[i], 1])
+    return (path[:count].copy(), along, s, spans), arc
 
 
 @njit(cache=True, nogil=True)

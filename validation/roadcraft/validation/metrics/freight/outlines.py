@@ -7,14 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.geometry.polygons import crossings
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.driving.map_index.index import SPAN, LayerArrays, cell_of, holds, in_any, row_distance
+from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
+from roadcraft.core.driving.map_index.index import SPAN, LayerArrays, cell_of, in_any, row_distance
+from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.driving.route_places import lane_lengths
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.map import Lanes, MapData
+from roadcraft.core.memo import memo
+from roadcraft.core.vehicle import RigidUnit
 from roadcraft.validation.metrics.common.drivable import beyond
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.units import Units, outline, placed, units
@@ -64,23 +68,23 @@ def lanes_in_use(context: MetricContext) -> LanesInUse:
 def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     u, route, used = units(context), ego_route(context), lanes_in_use(context)
     index, vehicle = context.rollout.scenario.map.index, context.rollout.vehicle
-    out = []
+    driven = frozen(route.rows, np.int64), frozen(route.count, np.int64)
+    lanes = frozen(used.rows, np.int64), frozen(used.offsets, np.int64)
+    layers, out = (index.lanes.arrays, index.drivable.arrays), []
     for i, unit in enumerate(vehicle.units):
-        edge = outline(u.chain, i)
-        axles = (*unit.axles_m, *((unit.wheel_base_m,) if i == 0 else ()))
-        half = 0.5 * min(unit.track_m or unit.width_m, unit.width_m)
-        tires = np.array([(x, y) for x in axles for y in (half, -half)])
-        points = frozen(placed(np.concatenate([edge, tires]), u.poses[:, i]))
-        off_road, excess, other = _outline(
-            frozen(u.boxes[:, i]),
-            points,
-            (frozen(route.rows, np.int64), frozen(route.count, np.int64)),
-            (frozen(used.rows, np.int64), frozen(used.offsets, np.int64)),
-            index.lanes.arrays,
-            index.drivable.arrays,
-        )
-        out.append(OutlineDepartures(points, len(edge), off_road, excess, other))
+        edges, local = memo(vehicle, ("outline", i), lambda i=i, unit=unit: _with_tires(u.chain, i, unit))  # type: ignore[misc]
+        points = frozen(placed(local, u.poses[:, i]))
+        off_road, excess, other = _outline(frozen(u.boxes[:, i]), points, driven, lanes, *layers)
+        out.append(OutlineDepartures(points, edges, off_road, excess, other))
     return tuple(out)
+
+
+def _with_tires(chain: ChainArrays, i: int, unit: RigidUnit) -> tuple[int, F64]:
+    """How many outline points a unit has, and these and its tires (K, 2), in its frame."""
+    edge = outline(chain, i)
+    axles = (*unit.axles_m, *((unit.wheel_base_m,) if i == 0 else ()))
+    half = 0.5 * min(unit.track_m or unit.width_m, unit.width_m)
+    return len(edge), np.concatenate([edge, [(x, y) for x in axles for y in (half, -half)]])
 
 
 def _in_use(context: MetricContext, u: Units) -> LanesInUse:
@@ -102,14 +106,16 @@ def _in_use(context: MetricContext, u: Units) -> LanesInUse:
     before = _reach(sets, world, length, -1)
     ahead = _reach(sets[::-1], world, float(u.chain.front[0]) + 1.0, 1)
     begins, ends = way - length <= way[0], way + u.chain.front[0] + 1.0 >= way[-1]
-    memo: dict[tuple[int, int, bool, bool], list[int]] = {}
-    keys = list(zip(a.tolist(), b.tolist(), begins.tolist(), ends.tolist(), strict=True))
-    for key in set(keys):
-        rows = {r for k in range(key[0], key[1]) for r in sets[k]}
-        memo[key] = sorted(_abreast(rows, lanes) | (before if key[2] else set()) | (ahead if key[3] else set()))
-    values = [memo[key] for key in keys]
-    offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int64)
-    return LanesInUse(np.array([r for v in values for r in v], np.int64), offsets)
+    keys = np.stack([a, b, begins, ends])
+    first = np.flatnonzero(np.concatenate([[True], (keys[:, 1:] != keys[:, :-1]).any(axis=0)]))
+    values, count = list[I64](), np.diff(np.append(first, n))
+    for low, high, begin, end in keys[:, first].T.tolist():
+        rows = {r for k in range(low, high) for r in sets[k]}
+        found = sorted(_abreast(rows, lanes) | (before if begin else set()) | (ahead if end else set()))
+        values.append(np.array(found, np.int64))
+    sizes = np.repeat([len(v) for v in values], count)
+    rows_of = [np.tile(v, k) for v, k in zip(values, count.tolist(), strict=True)]
+    return LanesInUse(np.concatenate(rows_of), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
 
 def _abreast(rows: set[int], lanes: Lanes) -> set[int]:
@@ -136,8 +142,61 @@ def _reach(sets: list[list[int]], world: MapData, length: float, way: int) -> se
     return found
 
 
-@small_njit
-def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays) -> bool:
+_WIDER = 16  # spans of edges that are passed over together
+
+
+class _Around(NamedTuple):
+    """What holds each ``_WIDER`` spans of edges of a layer, looked up once where it is asked for: bounds (W, 4), and
+    whether each is known (W,)."""
+
+    bounds: F64
+    known: Mask
+
+
+@inlined_njit
+def _near(around: _Around, spans: F64, part: int, near: tuple[float, float, float, float]) -> bool:
+    """Whether spans of a part may come near: x, y, and how far to both sides."""
+    bounds, (x, y, wide, high) = around.bounds, near
+    if not around.known[part]:
+        first, last = part * _WIDER, min((part + 1) * _WIDER, len(spans))
+        for k in range(4):
+            bounds[part, k] = spans[first, k]
+        for b in range(first + 1, last):
+            for k in range(2):
+                bounds[part, k] = min(bounds[part, k], spans[b, k])
+                bounds[part, 2 + k] = max(bounds[part, 2 + k], spans[b, 2 + k])
+        around.known[part] = True
+    return (
+        max(bounds[part, 0] - x, x - bounds[part, 2]) <= wide and max(bounds[part, 1] - y, y - bounds[part, 3]) <= high
+    )
+
+
+@inlined_njit
+def _holds(layer: LayerArrays, around: _Around, row: int, x: float, y: float) -> bool:
+    """``holds``, past the parts of rings whose edges count nothing."""
+    points, rings, spans, crossed = layer.points, layer.rings, layer.spans, 0
+    for r in range(layer.offsets[row], layer.offsets[row + 1]):
+        i, last = rings[r], rings[r + 1] - 1
+        while i < last:
+            span = i // SPAN
+            part = span // _WIDER
+            _near(around, spans, part, (x, y, 0.0, 0.0))
+            bounds = around.bounds
+            if not (bounds[part, 1] <= y <= bounds[part, 3] and x <= bounds[part, 2]):
+                i = min((part + 1) * _WIDER * SPAN, last)
+                continue
+            end = min((span + 1) * SPAN, last)
+            if spans[span, 1] <= y <= spans[span, 3] and x <= spans[span, 2]:
+                n = crossings(points, i, end, x, y)
+                if n < 0:
+                    return False
+                crossed += n
+            i = end
+    return crossed % 2 == 1
+
+
+@inlined_njit
+def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays, around: _Around) -> bool:
     """Whether one of the lanes holds a whole box: it holds a corner, and none of its edges comes into the box. False
     also where that is not certain."""
     x, y, c, s = box[0], box[1], math.cos(box[2]), math.sin(box[2])
@@ -145,13 +204,16 @@ def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays) -> bool:
     wide, high = abs(c) * ahead + abs(s) * left, abs(s) * ahead + abs(c) * left
     points, rings, spans = lanes.points, lanes.rings, lanes.spans
     for row in rows:
-        if not holds(lanes, row, corner[0], corner[1]):
+        if not _holds(lanes, around, row, corner[0], corner[1]):
             continue
         clear = True
         for r in range(lanes.offsets[row], lanes.offsets[row + 1]):
             i, last = rings[r], rings[r + 1] - 1
             while i < last and clear:
                 span = i // SPAN
+                if not _near(around, spans, span // _WIDER, (x, y, wide, high)):
+                    i = min((span // _WIDER + 1) * _WIDER * SPAN, last)
+                    continue
                 end = min((span + 1) * SPAN, last)
                 if (
                     max(spans[span, 0] - x, x - spans[span, 2]) <= wide
@@ -168,7 +230,6 @@ def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
 def _outline(
     boxes: F64,
     points: F64,
@@ -177,29 +238,61 @@ def _outline(
     lanes: LayerArrays,
     drivable: LayerArrays,
 ) -> tuple[F64, F64, I64]:
+    """``off_road``, ``excess`` and ``other`` of :class:`OutlineDepartures`."""
     n, count, _ = points.shape
     off_road, excess, other = np.zeros((n, count)), np.zeros((n, count)), np.full((n, count), -1, np.int64)
-    for i in range(n):
-        first, last = used[1][i], used[1][i + 1]
-        if _in_one_lane(boxes[i], points[i, 0], used[0][first:last], lanes):
+    parts = (len(lanes.spans) + _WIDER - 1) // _WIDER
+    around = _Around(np.empty((parts, 4)), np.zeros(parts, np.bool_))
+    if _leave(boxes, points, used, lanes, around, (off_road, excess, other)):
+        _measure(points, route, lanes, drivable, off_road)
+    return off_road, excess, other
+
+
+@small_njit
+def _leave(
+    boxes: F64,
+    points: F64,
+    used: tuple[I64, I64],
+    lanes: LayerArrays,
+    around: _Around,
+    out: tuple[F64, F64, I64],
+) -> bool:
+    """``excess`` and ``other``; whether a point is on no lane: ``off_road`` is -1 there."""
+    (off_road, excess, other), (rows, offsets), lost = out, used, False
+    for i in range(len(boxes)):
+        first, last = offsets[i], offsets[i + 1]
+        if _in_one_lane(boxes[i], points[i, 0], rows[first:last], lanes, around):
             continue
-        for k in range(count):
+        for k in range(points.shape[1]):
             x, y = points[i, k, 0], points[i, k, 1]
             cell, mine, held = cell_of(lanes, x, y), False, False
             a, b = (lanes.starts[cell], lanes.starts[cell + 1]) if cell >= 0 else (0, 0)
-            for e in lanes.entries[a:b]:
-                if among(e >> 1, used[0], first, last) and (e & 1 or holds(lanes, e >> 1, x, y)):
+            for n in range(a, b):
+                e = lanes.entries[n]
+                if among(e >> 1, rows, first, last) and (e & 1 or _holds(lanes, around, e >> 1, x, y)):
                     mine = True
                     break
             if mine:
                 continue
-            for e in lanes.entries[a:b]:
-                if e & 1 or holds(lanes, e >> 1, x, y):
+            for n in range(a, b):
+                e = lanes.entries[n]
+                if e & 1 or _holds(lanes, around, e >> 1, x, y):
                     held, other[i, k] = True, e >> 1
             d = math.nan if first == last else math.inf
             for r in range(first, last):
-                d = min(d, row_distance(lanes, used[0][r], x, y))
+                d = min(d, row_distance(lanes, rows[r], x, y))
             excess[i, k] = d
-            if not held and not in_any(drivable, x, y):
-                off_road[i, k] = beyond(x, y, route[0][i, : route[1][i]], lanes, drivable)
-    return off_road, excess, other
+            if not held:
+                off_road[i, k], lost = -1.0, True
+    return lost
+
+
+@njit(cache=True, nogil=True)
+def _measure(points: F64, route: tuple[I64, I64], lanes: LayerArrays, drivable: LayerArrays, off_road: F64) -> None:
+    """How far the points that are on no lane are off the road."""
+    for i in range(points.shape[0]):
+        for k in range(points.shape[1]):
+            if off_road[i, k] < 0.0:
+                x, y = points[i, k, 0], points[i, k, 1]
+                on = in_any(drivable, x, y)
+                off_road[i, k] = 0.0 if on else beyond(x, y, route[0][i, : route[1][i]], lanes, drivable)

@@ -12,6 +12,7 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
 from roadcraft.core.driving.road import roads_at
 from roadcraft.core.interfaces import Metric, MetricContext
+from roadcraft.core.memo import memo
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.core.vehicle import GRAVITY_MPS2
@@ -143,7 +144,8 @@ class _Engine(NamedTuple):
 
 
 def _engine(context: MetricContext) -> _Engine:
-    d = drivetrain_of(context.rollout.vehicle)
+    vehicle = context.rollout.vehicle
+    d = memo(vehicle, "drivetrain", lambda: drivetrain_of(vehicle))
     weight = d.mass * GRAVITY_MPS2
     return _Engine(d.power, d.launch * d.inertia, d.rolling * weight, d.drag, d.inertia, weight)
 

@@ -13,6 +13,7 @@ from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, unit_pose
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
+from roadcraft.core.memo import memo
 from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 
@@ -63,7 +64,7 @@ def _units(context: MetricContext) -> Units:
         )
     if not np.isfinite(joints).all():
         raise DataError("joint angles are not finite", where=where)
-    chain = chain_of(rollout.vehicle)
+    chain = memo(rollout.vehicle, "chain", lambda: chain_of(rollout.vehicle))
     poses = unit_poses(np.ascontiguousarray(f.ego), np.ascontiguousarray(joints), chain)
     boxes = np.empty((len(f), count + 1, 5))
     ahead = 0.5 * (chain.front - chain.rear)
