@@ -14,10 +14,11 @@ from roadcraft.core.driving.motion.closed_forms import RoadGrip, traction
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.instructions import Instructions
 from roadcraft.core.map import MapData
 from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, ObjectKind
+from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.testing import made_up_map, made_up_scenario
 from roadcraft.validation.config import ScoreConfig, SimulationConfig
 from roadcraft.validation.metrics import FREIGHT_ROLES, challenge_metrics, evaluate, freight_metrics
@@ -177,6 +178,12 @@ def on_the_way(*places: RoadPlace) -> MapData:
     return replace(made_up_map(), places=Places.build(places))
 
 
+def told_to_pull_over() -> Scenario:
+    s = expert_of(8.0, 33.0)
+    told = Instructions(s.drive.time_us[s.first + 20 : s.first + 21], ("pull over",))
+    return replace(s, drive=replace(s.drive, instructions=told))
+
+
 AFTER, T = 3, 0.1 * np.arange(150)  # the right lane from x = 130 m on
 EVENTS: dict[str, dict[str, Any]] = {
     "all_unit_collisions": {"things": [thing(ObjectKind.VEHICLE, np.array([170.0, -1.8, 0.0, 4.5, 1.9]))]},
@@ -194,13 +201,14 @@ EVENTS: dict[str, dict[str, Any]] = {
         "world": on_the_way(RoadPlace(PlaceKind.RAIL_CROSSING, 1, (90.0, 93.0))),
     },
     "makes_feasible_progress": {"ego": straight(0.0, 150)},
+    "pulls_over": {"ego": straight(8.0, 330), "scenario": told_to_pull_over()},
 }
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_of_any_multiplier_costs_all(name: str) -> None:
     case = dict(EVENTS[name])
-    scenario = expert_of(8.0)
+    scenario = case.pop("scenario", expert_of(8.0))
     if "world" in case:
         scenario = replace(scenario, map=case["world"])
     ego = case.pop("ego", straight(8.0, 150))

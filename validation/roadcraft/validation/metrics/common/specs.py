@@ -97,11 +97,16 @@ FREIGHT_TABLE = (
     ("lane_change_gap", "lane_change_gap", "LaneChangeGapConfig", "Gaps in lane changes (weight 3)"),
     ("merge", "merge", "MergeConfig", "Gaps and the end of the lane in merges (weight 3)"),
     ("truck_speed", "truck_speed", "TruckSpeedConfig", "Ego keeps the speed limits of trucks (weight 2)"),
-    ("grade_speed", "grade_speed", "GradeSpeedConfig", "Ego keeps the advisory of downgrades (weight 2)"),
+    (
+        "grade_speed",
+        "grade_speed",
+        "place_thresholds:GradeSpeedConfig",
+        "Ego keeps the advisory of downgrades (weight 2)",
+    ),
     (
         "lane_restriction",
         "lane_restriction",
-        "LaneRestrictionConfig",
+        "place_thresholds:LaneRestrictionConfig",
         "Ego keeps out of lanes closed to trucks (weight 2)",
     ),
     ("cargo", "cargo", "CargoConfig", "What the payload feels (weight 2)"),
@@ -113,12 +118,23 @@ FREIGHT_TABLE = (
     ("shoulder_stop", "pull_over", "ShoulderStopConfig", "How ego stops where told to pull over (weight 3)"),
     ("pulls_over", "pull_over", "ShoulderStopConfig", "Ego stands beside the lanes where told to (multiplier)"),
     ("junction_blocked", "junction_blocked", "JunctionBlockedConfig", "Ego does not stand in junctions (weight 3)"),
-    ("bridge_clearance", "places", "BridgeClearanceConfig", "All units fit under structures (multiplier)"),
-    ("weight_limits", "places", "WeightLimitsConfig", "The vehicle keeps limits of weight (multiplier)"),
+    (
+        "bridge_clearance",
+        "places",
+        "place_thresholds:BridgeClearanceConfig",
+        "All units fit under structures (multiplier)",
+    ),
+    (
+        "weight_limits",
+        "places",
+        "place_thresholds:WeightLimitsConfig",
+        "The vehicle keeps limits of weight (multiplier)",
+    ),
     ("stop_on_rails", "places", "", "No unit stands on a railway (multiplier)"),
-    ("dock", "places", "DockConfig", "How ego stands at a dock (weight 3)"),
+    ("dock", "places", "place_thresholds:DockConfig", "How ego stands at a dock (weight 3)"),
 )
-"""Metrics of heavy and articulated vehicles; without settings where the config is empty."""
+"""Metrics of heavy and articulated vehicles; without settings where the config is empty, which is one of
+``thresholds`` where it names no module."""
 
 _TOGETHER = {
     **dict.fromkeys(
@@ -174,8 +190,15 @@ def _freight_specs() -> list[PluginSpec]:
             "metric",
             name,
             summary,
-            f"{_ROOM}.freight.thresholds:{config}" if config else f"{_ROOM}.common.configs:NoSettings",
+            _settings(config),
             f"{_ROOM}.freight.{module}:{name.title().replace('_', '')}",
         )
         for name, module, config, summary in FREIGHT_TABLE
     ]
+
+
+def _settings(config: str) -> str:
+    """Where the config of a freight metric is."""
+    if not config:
+        return f"{_ROOM}.common.configs:NoSettings"
+    return f"{_ROOM}.freight.{config if ':' in config else f'thresholds:{config}'}"

@@ -11,10 +11,10 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.downgrades import advised_speeds, downgrades
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.types import MetricResult
-from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
+from roadcraft.validation.metrics.freight.place_thresholds import GradeSpeedConfig
 from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
 
 
@@ -25,7 +25,7 @@ class GradeSpeed(SpeedLimitCompliance):
 
     weight: ClassVar[float] = 2.0
     name: ClassVar[str] = "grade_speed"
-    config: SpeedLimitConfig
+    config: GradeSpeedConfig
 
     def compute(self, context: MetricContext) -> MetricResult:
         if np.isinf(self.limits(context)).all():

@@ -24,7 +24,7 @@ from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.lines import lane_line, over_span
-from roadcraft.validation.metrics.freight.thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
+from roadcraft.validation.metrics.freight.place_thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 
 _ALONG = 0.5  # cosine of the largest angle between a unit and the lane whose places it passes
