@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +26,16 @@ from roadcraft.validation.metrics.freight.all_unit_collisions import unit_contac
 from roadcraft.validation.metrics.freight.thresholds import AllUnitTtcConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
-from roadcraft.validation.metrics.kernels.ttc import StepFlags
 
-_Given: TypeAlias = tuple[tuple[F64, F64, F64], ObjectRows, F64]
+
+class _Moving(NamedTuple):
+    """The m units over n steps: poses (n, m, 3) of their axles, boxes (n, m, 5), speeds along their headings, negative
+    in reverse, and yaw rates (n, m)."""
+
+    pose: F64
+    box: F64
+    speed: F64
+    yaw_rate: F64
 
 
 class AllUnitTtc(Metric):
@@ -68,122 +75,127 @@ def unit_times(context: MetricContext, step_s: float, horizon_s: float) -> tuple
     and the row of the object, else -1."""
     u, f, tracks = units(context), frames(context), context.rollout.drive.tracks
     n, count = u.speed.shape
-    first, fault = np.full((count, len(tracks)), n, np.int64), np.zeros((count, n), np.bool_)
+    first, fault = np.full((count, len(tracks)), n, np.int64), np.zeros((n, count), np.bool_)
     for contact in unit_contacts(context):
         own = tracks.vehicle == tracks.vehicle[f.objects.track[contact.row]]
         first[contact.unit, own] = np.minimum(first[contact.unit, own], contact.step)
-        fault[contact.unit, contact.step] |= contact.at_fault
-    seconds, hit = np.empty((n, count)), np.empty((n, count), np.int64)
-    crossings, moved = context.rollout.scenario.map.index.intersections.arrays, _moved(f.objects)
-    all_steps, nowhere = np.ones(n, np.bool_), np.zeros(n, np.bool_)
-    for i in range(count):
-        speed = np.where(u.speed[:, 0] < 0.0, u.speed[:, 0], f.speed) if i == 0 else u.speed[:, i]
-        moves = np.column_stack([speed, u.yaw_rate[:, i]])
-        given = (frozen(u.poses[:, i]), frozen(u.boxes[:, i]), frozen(moves)), f.objects, moved
-
-        def foreseen(within: Mask, asked: Mask, i: int = i, given: _Given = given) -> tuple[F64, I64]:
-            flags = StepFlags(frozen(first[i], np.int64), frozen(fault[i], np.bool_), frozen(within, np.bool_))
-            return _times(*given, flags, frozen(asked, np.bool_), crossings, (step_s, horizon_s))
-
-        if i == 0:
-            seconds[:, 0], hit[:, 0] = foreseen(corners(context).in_common, all_steps)
-            continue
-        seconds[:, i], hit[:, i] = foreseen(nowhere, all_steps)
-        some = hit[:, i] >= 0
-        if some.any():  # only then lanes matter: who is beside counts where the unit is not in one
-            within = route_of_corners(context, u.corners[:, i], f"a corner of unit {i}").in_common
-            narrow, row = foreseen(within, some)
-            seconds[some, i], hit[some, i] = narrow[some], row[some]
+        fault[contact.step, contact.unit] |= contact.at_fault
+    speed = u.speed.copy()
+    speed[:, 0] = np.where(speed[:, 0] < 0.0, speed[:, 0], f.speed)
+    moving = _Moving(frozen(u.poses), frozen(u.boxes), frozen(speed), frozen(u.yaw_rate))
+    crossings, time = context.rollout.scenario.map.index.intersections.arrays, (step_s, horizon_s)
+    within, asked = np.zeros((n, count), np.bool_), np.ones((n, count), np.bool_)
+    within[:, 0] = corners(context).in_common
+    seconds, hit, beside = _times(moving, f.objects, (first, fault, within, asked), crossings, time)
+    lost = np.flatnonzero(beside[:, 1:].any(axis=0)) + 1
+    if len(lost):  # only who would be hit beside a unit asks for its lanes
+        for i in lost.tolist():
+            within[:, i] = route_of_corners(context, u.corners[:, i], f"a corner of unit {i}").in_common
+        narrow, row, _ = _times(moving, f.objects, (first, fault, within, beside), crossings, time)
+        seconds, hit = np.where(beside, narrow, seconds), np.where(beside, row, hit)
     return seconds, hit
 
 
 @njit(cache=True, nogil=True)
-def _moved(objects: ObjectRows) -> F64:
-    """Velocity m/s, and cosine and sine of the heading, of objects that keep both: (R, 4)."""
-    out = np.empty((len(objects.kind), 4))
-    for r in range(len(out)):
-        v = objects.speed[r] if objects.kind[r] <= LAST_MOVING else 0.0
-        c, s = math.cos(objects.box[r, 2]), math.sin(objects.box[r, 2])
-        out[r, 0], out[r, 1], out[r, 2], out[r, 3] = c * v, s * v, c, s
-    return out
-
-
-@njit(cache=True, nogil=True)
 def _times(
-    unit: tuple[F64, F64, F64],
+    units: _Moving,
     objects: ObjectRows,
-    moved: F64,
-    flags: StepFlags,
-    asked: Mask,
+    flags: tuple[I64, Mask, Mask, Mask],
     intersections: LayerArrays,
     time: tuple[float, float],
-) -> tuple[F64, I64]:
-    """Of one unit: seconds (n,) and rows (n,), at the steps that are asked for. unit: poses (n, 3) of its axle, boxes
-    (n, 5), speeds along its heading, negative in reverse, and yaw rates (n, 2); moved: of :func:`_moved`; time: between
-    projected boxes, and horizon."""
-    (pose, box, moves), (offsets, track, _, object_box, _), (dt, horizon) = unit, objects, time
-    n, steps = len(box), math.ceil((time[1] - time[0]) / time[0])
-    out, hit = np.full(n, math.inf), np.full(n, -1, np.int64)
+) -> tuple[F64, I64, Mask]:
+    """Seconds and rows (n, m), at the steps that are asked for, and whether the object is beside the unit and counts
+    for the lanes alone. flags: steps of first contact of each unit and track (m, T), whether units are at fault in a
+    contact, have their corners in common lanes, and are asked for (n, m); time: between projected boxes, and
+    horizon."""
+    (first, fault, within, asked), (offsets, track, kind, object_box, object_speed) = flags, objects
+    (n, m), (dt, horizon) = units.speed.shape, time
+    steps = math.ceil((horizon - dt) / dt)
+    out, hit, beside = np.full((n, m), math.inf), np.full((n, m), -1, np.int64), np.zeros((n, m), np.bool_)
     most = 1
     for i in range(n):
         most = max(most, offsets[i + 1] - offsets[i])
-    rows, begin, near = np.empty(most, np.int64), np.empty(most, np.int64), np.empty((most, 7))
+    rows, begin, near = np.empty((m, most), np.int64), np.empty((m, most), np.int64), np.empty((m, most, 8))
+    count, of = np.empty(m, np.int64), np.empty((m, 6))  # cosine, sine, arm, bend, stray, ahead
     for i in range(n):
-        speed, yaw = moves[i]
-        if flags.step_at_fault[i]:
-            out[i] = 0.0
+        some, reach, fast = False, 0.0, 0.0
+        for j in range(m):
+            count[j] = -1
+            if fault[i, j]:
+                out[i, j] = 0.0
+                continue
+            speed, yaw = units.speed[i, j], units.yaw_rate[i, j]
+            if abs(speed) <= PROJECTED_MPS or not asked[i, j]:
+                continue
+            x, y, h, length, width = units.box[i, j]
+            c, s = cosine(h), sine(h)
+            ahead = (x - units.pose[i, j, 0]) * c + (y - units.pose[i, j, 1]) * s
+            # a point of the unit strays from where it would be without a turn by less than this
+            arm, bend = math.hypot(abs(ahead) + 0.5 * length, 0.5 * width) * abs(yaw), 0.5 * abs(speed * yaw)
+            stray = (arm + bend * horizon) * horizon + CLEAR_M
+            of[j, 0], of[j, 1], of[j, 2], of[j, 3], of[j, 4], of[j, 5] = c, s, arm, bend, stray, ahead
+            count[j], some = 0, True
+            apart = abs(x - units.box[i, 0, 0]) + abs(y - units.box[i, 0, 1])
+            reach, fast = max(reach, apart + 0.5 * (length + width) + stray), max(fast, abs(speed))
+        if not some:
             continue
-        if abs(speed) <= PROJECTED_MPS or not asked[i]:
-            continue
-        x, y, h, length, width = box[i]
-        c, s = cosine(h), sine(h)
-        ahead = (x - pose[i, 0]) * c + (y - pose[i, 1]) * s
-        # a point of the unit strays from where it would be without a turn by less than this
-        arm, bend = math.hypot(abs(ahead) + 0.5 * length, 0.5 * width) * abs(yaw), 0.5 * abs(speed * yaw)
-        stray = (arm + bend * horizon) * horizon + CLEAR_M
-        count, wide, known = 0, False, False
         for r in range(offsets[i], offsets[i + 1]):
-            dx, dy = object_box[r, 0] - x, object_box[r, 1] - y
-            vx, vy, oc, os = moved[r]
-            # in the unit's frame: the object's place, its way to the horizon, and half of what it takes
-            lon, lat, to_lon, to_lat = dx * c + dy * s, dy * c - dx * s, vx * c + vy * s - speed, vy * c - vx * s
-            cosine_of, sine_of = abs(oc * c + os * s), abs(os * c - oc * s)
-            long, broad = object_box[r, 3], object_box[r, 4]
-            over = 0.5 * (width + sine_of * long + cosine_of * broad) + stray
-            if min(lat, lat + to_lat * horizon) > over or max(lat, lat + to_lat * horizon) < -over:
+            v = object_speed[r] if kind[r] <= LAST_MOVING else 0.0
+            ox, oy, oh, long, broad = object_box[r]
+            far = reach + (fast + v) * horizon + 0.5 * (long + broad)
+            if abs(ox - units.box[i, 0, 0]) > far or abs(oy - units.box[i, 0, 1]) > far:
                 continue
-            over = 0.5 * (length + cosine_of * long + sine_of * broad) + stray
-            if min(lon, lon + to_lon * horizon) > over or max(lon, lon + to_lon * horizon) < -over:
-                continue
-            if flags.first_contact[track[r]] <= i:
-                continue
-            way = 1.0 if speed > 0.0 else -1.0
-            angle = relative_angle(pose[i, 0], pose[i, 1], way * c, way * s, object_box[r, 0], object_box[r, 1])
-            if not angle < AHEAD_RAD:
-                if angle > BEHIND_RAD:
+            oc, os = math.cos(oh), math.sin(oh)
+            vx, vy = oc * v, os * v
+            for j in range(m):
+                if count[j] < 0:
                     continue
-                if not known:
-                    wide, known = (not flags.in_common[i]) or in_any(intersections, pose[i, 0], pose[i, 1]), True
-                if not wide:
+                c, s, arm, bend, stray = of[j, 0], of[j, 1], of[j, 2], of[j, 3], of[j, 4]
+                speed, length, width = units.speed[i, j], units.box[i, j, 3], units.box[i, j, 4]
+                dx, dy = ox - units.box[i, j, 0], oy - units.box[i, j, 1]
+                # in the unit's frame: the object's place, its way to the horizon, and half of what it takes
+                lat, to_lat = dy * c - dx * s, (vy * c - vx * s) * horizon
+                cosine_of, sine_of = abs(oc * c + os * s), abs(os * c - oc * s)
+                over = 0.5 * (width + sine_of * long + cosine_of * broad) + stray
+                if min(lat, lat + to_lat) > over or max(lat, lat + to_lat) < -over:
                     continue
-            gap = separation(dx, dy, (c, s, length, width), (oc, os, long, broad))
-            closing = math.hypot(to_lon, to_lat) + arm
-            if gap > (closing + bend * horizon) * horizon + CLEAR_M:
-                continue
-            rows[count], near[count, 0], near[count, 1] = r, object_box[r, 0], object_box[r, 1]
-            near[count, 2], near[count, 3], near[count, 4], near[count, 5] = vx * dt, vy * dt, oc, os
-            near[count, 6] = closing
-            begin[count] = _free_steps(gap, closing, bend, dt, steps)
-            count += 1
-        if count > 0:
-            turn = yaw * dt
-            half = 0.5 * turn
-            chord = math.sin(half) / half if half != 0.0 else 1.0
-            a, b = math.cos(half) * chord, math.sin(half) * chord
-            dx, dy = c * speed * dt, s * speed * dt
-            step = (a * dx - b * dy, b * dx + a * dy, turn, ahead, bend)
-            out[i], hit[i] = _sweep(box[i], step, object_box, rows, (near, begin), (count, steps, dt))
-    return out, hit
+                lon, to_lon = dx * c + dy * s, (vx * c + vy * s - speed) * horizon
+                over = 0.5 * (length + cosine_of * long + sine_of * broad) + stray
+                if min(lon, lon + to_lon) > over or max(lon, lon + to_lon) < -over:
+                    continue
+                if first[j, track[r]] <= i:
+                    continue
+                way, px, py = 1.0 if speed > 0.0 else -1.0, units.pose[i, j, 0], units.pose[i, j, 1]
+                angle, aside = relative_angle(px, py, way * c, way * s, ox, oy), 0.0
+                if not angle < AHEAD_RAD:
+                    if angle > BEHIND_RAD:
+                        continue
+                    if not in_any(intersections, px, py):
+                        if within[i, j]:
+                            continue
+                        aside = 1.0
+                gap = separation(dx, dy, (c, s, length, width), (oc, os, long, broad))
+                closing = math.hypot(to_lon, to_lat) / horizon + arm
+                if gap > (closing + bend * horizon) * horizon + CLEAR_M:
+                    continue
+                k = count[j]
+                rows[j, k], begin[j, k] = r, _free_steps(gap, closing, bend, dt, steps)
+                near[j, k, 0], near[j, k, 1], near[j, k, 2], near[j, k, 3] = ox, oy, vx * dt, vy * dt
+                near[j, k, 4], near[j, k, 5], near[j, k, 6], near[j, k, 7] = oc, os, closing, aside
+                count[j] = k + 1
+        for j in range(m):
+            if count[j] > 0:
+                speed, turn = units.speed[i, j], units.yaw_rate[i, j] * dt
+                half = 0.5 * turn
+                chord = math.sin(half) / half if half != 0.0 else 1.0
+                a, b = math.cos(half) * chord, math.sin(half) * chord
+                dx, dy = of[j, 0] * speed * dt, of[j, 1] * speed * dt
+                step = (a * dx - b * dy, b * dx + a * dy, turn, of[j, 5], of[j, 3])
+                size = (count[j], steps, dt)
+                out[i, j], k = _sweep(units.box[i, j], step, object_box, rows[j], (near[j], begin[j]), size)
+                if k >= 0:
+                    hit[i, j], beside[i, j] = rows[j, k], near[j, k, 7] > 0.0
+    return out, hit, beside
 
 
 @small_njit
@@ -204,7 +216,7 @@ def _sweep(
     near: tuple[F64, I64],
     size: tuple[int, int, float],
 ) -> tuple[float, int]:
-    """Time at which a box first touches one of the objects, and that object's row; (infinite, -1) where it never does.
+    """Time at which a box first touches one of the objects, and which; (infinite, -1) where it never does.
     step: way of the axle in the first interval, turn in each, how far the center is ahead of the axle, and half of how
     the closing speed grows; near: place, way, cosine and sine of the heading, and closing speed of the objects, and the
     interval before which they are not touched; size: how many, of how many intervals, and s of each.
@@ -236,7 +248,7 @@ def _sweep(
                     continue
                 other = (where[j, 0], where[j, 1], object_box[r, 2], object_box[r, 3], object_box[r, 4])
                 if in_collision((x, y, h, length, width), other):
-                    hit = r
+                    hit = j
         if hit >= 0:
             return dt + k * (dt + dt - dt), hit
     return math.inf, -1
