@@ -28,12 +28,12 @@ class AllUnitDrivableArea(Metric):
     def compute(self, context: MetricContext) -> MetricResult:
         name, time_us = "all_unit_drivable_area", frames(context).time_us
         found = outline_departures(context)
-        values = np.stack([d.off_road[:, : d.tires].max(axis=1) for d in found], 1)
+        values = np.stack([d.most[:, 0] for d in found], 1)
         score = 0.0 if (values >= self.config.tolerance_m).any() else 1.0
         stats: dict[str, float | int | bool | None] = {name: bool(score), f"max_{name}_[meters]": float(values.max())}
         for i, d in enumerate(found):
             stats[f"max_distance_of_unit_{i}_[meters]"] = float(values[:, i].max())
-            stats[f"wheel_off_road_of_unit_{i}"] = bool((d.off_road[:, d.tires :] > 0.0).any())
+            stats[f"wheel_off_road_of_unit_{i}"] = bool((d.most[:, 1] > 0.0).any())
         events = []
         for i in np.flatnonzero((values >= self.config.tolerance_m).any(axis=0)).tolist():
             for a, b in zip(*runs(np.asarray(values[:, i] >= self.config.tolerance_m)), strict=True):

@@ -37,7 +37,7 @@ class LaneKeepingAllUnits(Metric):
     def compute(self, context: MetricContext) -> MetricResult:
         c, name, f = self.config, "lane_keeping_all_units", frames(context)
         found = _from_lanes(context)
-        values = np.stack([np.maximum.reduce(d.excess[:, : d.tires], axis=1) for d in found], 1)
+        values = np.stack([d.most[:, 2] for d in found], 1)
         known = ~np.isnan(values[:, 0])
         if not known.any():
             return MetricResult(name, None)
@@ -110,8 +110,12 @@ def _from_lanes(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     found, told = outline_departures(context), told_to_pull_over(context)
     if told is None:
         return found
-    later = np.arange(len(frames(context)))[:, None] >= told
-    return tuple(d._replace(excess=np.where(later & (d.other < 0), 0.0, d.excess)) for d in found)
+    later, out = np.arange(len(frames(context)))[:, None] >= told, []
+    for d in found:
+        excess, most = np.where(later & (d.other < 0), 0.0, d.excess), d.most.copy()
+        most[:, 2] = excess[:, : d.tires].max(axis=1)
+        out.append(d._replace(excess=excess, most=most))
+    return tuple(out)
 
 
 def _against(context: MetricContext, rows: I64, places: F64, heading: F64) -> Mask:

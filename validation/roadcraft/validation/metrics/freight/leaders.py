@@ -74,9 +74,7 @@ def _ahead(context: MetricContext, box: F64) -> F64:
         line, arcs = lanes.centerlines[lane], memo(world, ("arc lengths", lane), lambda k=lane: _arcs(world, k))  # type: ignore[misc]
         first = 0
         if not length:
-            nearest = int(np.argmin(np.hypot(*(line - box[:2]).T)))
-            ahead = np.flatnonzero((line[nearest:, 0] - box[0]) * c + (line[nearest:, 1] - box[1]) * s > 0.0)
-            first = nearest + int(ahead[0]) if len(ahead) else len(line)
+            first = _first_ahead(frozen(line), (float(box[0]), float(box[1]), c, s))
         last = int(np.searchsorted(arcs, arcs[min(first, len(arcs) - 1)] + _AHEAD_M - length)) + 1
         out.append(line[first:last])
         length += float(arcs[min(last, len(arcs)) - 1] - arcs[min(first, len(arcs) - 1)]) + 1e-3
@@ -91,6 +89,20 @@ def _ahead(context: MetricContext, box: F64) -> F64:
 def _arcs(world: MapData, lane: int) -> F64:
     """Arc lengths of a lane's vertices."""
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(world.lanes.centerlines[lane], axis=0).T))])
+
+
+@njit(cache=True, nogil=True)
+def _first_ahead(line: F64, pose: tuple[float, float, float, float]) -> int:
+    """The first vertex ahead of a place with a cosine and sine of a heading, from the nearest one on; their number
+    where there is none."""
+    (x, y, c, s), best, first = pose, math.inf, 0
+    for i in range(len(line)):
+        away = math.hypot(line[i, 0] - x, line[i, 1] - y)
+        if away < best:
+            best, first = away, i
+    while first < len(line) and (line[first, 0] - x) * c + (line[first, 1] - y) * s <= 0.0:
+        first += 1
+    return first
 
 
 @njit(cache=True, nogil=True)

@@ -49,6 +49,9 @@ class OutlineDepartures(NamedTuple):
     """(n, K) m beyond the lanes in use; not a number where none is in use."""
     other: I64
     """(n, K) row of a lane under a point that is not in use, or -1."""
+    most: F64
+    """(n, 3) m: the largest ``off_road`` of the outline points, that of the tires, and the largest ``excess`` of the
+    outline points."""
 
 
 def outline_departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
@@ -74,8 +77,9 @@ def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     for i, unit in enumerate(vehicle.units):
         edges, local = memo(vehicle, ("outline", i), lambda i=i, unit=unit: _with_tires(u.chain, i, unit))  # type: ignore[misc]
         points = frozen(placed(local, u.poses[:, i]))
-        off_road, excess, other = _outline(frozen(u.boxes[:, i]), points, driven, lanes, *layers)
-        out.append(OutlineDepartures(points, edges, off_road, excess, other))
+        out.append(
+            OutlineDepartures(points, edges, *_outline(frozen(u.boxes[:, i]), (points, edges), driven, lanes, layers))
+        )
     return tuple(out)
 
 
@@ -232,33 +236,33 @@ def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays, around: _
 
 def _outline(
     boxes: F64,
-    points: F64,
+    unit: tuple[F64, int],
     route: tuple[I64, I64],
     used: tuple[I64, I64],
-    lanes: LayerArrays,
-    drivable: LayerArrays,
-) -> tuple[F64, F64, I64]:
-    """``off_road``, ``excess`` and ``other`` of :class:`OutlineDepartures`."""
-    n, count, _ = points.shape
+    layers: tuple[LayerArrays, LayerArrays],
+) -> tuple[F64, F64, I64, F64]:
+    """``off_road``, ``excess``, ``other`` and ``most`` of :class:`OutlineDepartures`."""
+    (lanes, drivable), (n, count, _) = layers, unit[0].shape
     off_road, excess, other = np.zeros((n, count)), np.zeros((n, count)), np.full((n, count), -1, np.int64)
+    most = np.zeros((n, 3))
     parts = (len(lanes.spans) + _WIDER - 1) // _WIDER
     around = _Around(np.empty((parts, 4)), np.zeros(parts, np.bool_))
-    if _leave(boxes, points, used, lanes, around, (off_road, excess, other)):
-        _measure(points, route, lanes, drivable, off_road)
-    return off_road, excess, other
+    if _leave(boxes, unit, used, lanes, around, (off_road, excess, other, most)):
+        _measure(unit, route, lanes, drivable, (off_road, most))
+    return off_road, excess, other, most
 
 
 @small_njit
 def _leave(
     boxes: F64,
-    points: F64,
+    unit: tuple[F64, int],
     used: tuple[I64, I64],
     lanes: LayerArrays,
     around: _Around,
-    out: tuple[F64, F64, I64],
+    out: tuple[F64, F64, I64, F64],
 ) -> bool:
-    """``excess`` and ``other``; whether a point is on no lane: ``off_road`` is -1 there."""
-    (off_road, excess, other), (rows, offsets), lost = out, used, False
+    """``excess``, its largest, and ``other``; whether a point is on no lane: ``off_road`` is -1 there."""
+    (points, edges), (off_road, excess, other, most), (rows, offsets), lost = unit, out, used, False
     for i in range(len(boxes)):
         first, last = offsets[i], offsets[i + 1]
         if _in_one_lane(boxes[i], points[i, 0], rows[first:last], lanes, around):
@@ -282,17 +286,24 @@ def _leave(
             for r in range(first, last):
                 d = min(d, row_distance(lanes, rows[r], x, y))
             excess[i, k] = d
+            if k < edges:
+                most[i, 2] = d if first == last else max(most[i, 2], d)
             if not held:
                 off_road[i, k], lost = -1.0, True
     return lost
 
 
 @njit(cache=True, nogil=True)
-def _measure(points: F64, route: tuple[I64, I64], lanes: LayerArrays, drivable: LayerArrays, off_road: F64) -> None:
-    """How far the points that are on no lane are off the road."""
+def _measure(
+    unit: tuple[F64, int], route: tuple[I64, I64], lanes: LayerArrays, drivable: LayerArrays, out: tuple[F64, F64]
+) -> None:
+    """How far the points that are on no lane are off the road, and the largest."""
+    (points, edges), (off_road, most) = unit, out
     for i in range(points.shape[0]):
         for k in range(points.shape[1]):
             if off_road[i, k] < 0.0:
                 x, y = points[i, k, 0], points[i, k, 1]
                 on = in_any(drivable, x, y)
                 off_road[i, k] = 0.0 if on else beyond(x, y, route[0][i, : route[1][i]], lanes, drivable)
+                column = 0 if k < edges else 1
+                most[i, column] = max(most[i, column], off_road[i, k])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.driving.geometry.angles import wrap
+from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult, Series
@@ -73,11 +77,25 @@ def _straight(steering: F64, below: float) -> I64:
 
 def _swing(u: Units, at: I64, steering: F64, ends: tuple[int, int]) -> F64:
     """(n, m) m by which the outer corner of each unit is outside the line; 0 where there is none to compare with."""
-    pose = u.poses[np.maximum(at, 0)]
-    right = steering > 0.0  # the outer side of a left turn
-    corner = np.where(right[:, None, None], u.corners[:, :, ends[1]], u.corners[:, :, ends[0]])
-    off = corner - pose[..., :2]
-    left = off[..., 1] * np.cos(pose[..., 2]) - off[..., 0] * np.sin(pose[..., 2])
-    out = np.where(right[:, None], -left, left) - 0.5 * u.chain.width
-    turned = np.abs(wrap_array(u.poses[..., 2] - pose[..., 2])) < 0.5 * np.pi
-    return np.where(turned & (at >= 0)[:, None], np.maximum(out, 0.0), 0.0)
+    found: F64 = _outward(
+        (frozen(u.poses), frozen(u.corners), u.chain.width), frozen(at, np.int64), frozen(steering), ends
+    )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _outward(units: tuple[F64, F64, F64], at: I64, steering: F64, ends: tuple[int, int]) -> F64:
+    (poses, corners, width), (n, m) = units, units[0].shape[:2]
+    out = np.zeros((n, m))
+    for i in range(n):
+        if at[i] < 0:
+            continue
+        right = steering[i] > 0.0  # the outer side of a left turn
+        corner = ends[1] if right else ends[0]
+        for j in range(m):
+            x, y, heading = poses[at[i], j]
+            if abs(wrap(poses[i, j, 2] - heading)) < 0.5 * math.pi:
+                dx, dy = corners[i, j, corner, 0] - x, corners[i, j, corner, 1] - y
+                left = dy * math.cos(heading) - dx * math.sin(heading)
+                out[i, j] = max((-left if right else left) - 0.5 * width[j], 0.0)
+    return out
