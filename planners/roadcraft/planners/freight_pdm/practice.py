@@ -14,14 +14,15 @@ from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_uni
 from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
     dynamic_chain_of,
-    level_road,
     motion_columns,
+    road_rows,
     start_motion,
 )
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicle_state import level_road
 from roadcraft.planners.freight_pdm.line import Edges, Line, Way, reach_out
 
 SCALES = np.array([1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5])
@@ -80,7 +81,7 @@ def _scales(
     ego[:, :3], ego[:, Ego.VX] = pose[0], speed[:, 0]
     ego[:, Ego.YAW_RATE] = speed[:, 0] * way.curvature[a]
     ego[:, Ego.STEERING] = math.atan(vehicle.body.wheel_base_m * way.curvature[a])
-    motion, road = start_motion(vehicle, ego, joints), level_road(vehicle, count)
+    motion, road = start_motion(vehicle, ego, joints), road_rows(level_road(count), vehicle)
     times = np.tile(np.round(np.arange(_AHEAD + 1) * _TICK_S * 1e6).astype(np.int64), (count, 1))
     length, now, half = np.full(count, _AHEAD + 1), np.zeros(count, np.int64), np.full(count, 0.5 * _TICK_S)
     at, worst = np.zeros(count, np.int64), np.full((3, count, b - a), -np.inf)
