@@ -200,15 +200,23 @@ def _holds(layer: LayerArrays, around: _Around, row: int, x: float, y: float) ->
 
 
 @inlined_njit
-def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays, around: _Around) -> bool:
-    """Whether one of the lanes holds a whole box: it holds a corner, and none of its edges comes into the box. False
-    also where that is not certain."""
+def _in_one_lane(
+    box: F64, corner: F64, rows: I64, lanes: LayerArrays, around: _Around, last_seen: tuple[int, float, float]
+) -> int:
+    """One of the lanes that holds a whole box: it holds a corner, and none of its edges comes into the box. -1 also
+    where that is not certain. last_seen: the lane that held it a step before, or -1, and its center then: if that is in
+    the box, the lane holds one of the box's points."""
     x, y, c, s = box[0], box[1], math.cos(box[2]), math.sin(box[2])
     ahead, left = 0.5 * box[3] + CLEAR_M, 0.5 * box[4] + CLEAR_M
     wide, high = abs(c) * ahead + abs(s) * left, abs(s) * ahead + abs(c) * left
-    points, rings, spans = lanes.points, lanes.rings, lanes.spans
-    for row in rows:
-        if not _holds(lanes, around, row, corner[0], corner[1]):
+    points, rings, spans, (seen, px, py) = lanes.points, lanes.rings, lanes.spans, last_seen
+    u, v = (px - x) * c + (py - y) * s, (py - y) * c - (px - x) * s
+    known = seen >= 0 and abs(u) < ahead - 2.0 * CLEAR_M and abs(v) < left - 2.0 * CLEAR_M
+    for k in range(-1, len(rows)):
+        row = seen if k < 0 else rows[k]
+        if k < 0 and not (known and among(row, rows, 0, len(rows))):
+            continue
+        if k >= 0 and ((known and row == seen) or not _holds(lanes, around, row, corner[0], corner[1])):
             continue
         clear = True
         for r in range(lanes.offsets[row], lanes.offsets[row + 1]):
@@ -223,15 +231,15 @@ def _in_one_lane(box: F64, corner: F64, rows: I64, lanes: LayerArrays, around: _
                     max(spans[span, 0] - x, x - spans[span, 2]) <= wide
                     and max(spans[span, 1] - y, y - spans[span, 3]) <= high
                 ):
-                    for k in range(i, end):
-                        ax, ay, bx, by = points[k, 0] - x, points[k, 1] - y, points[k + 1, 0] - x, points[k + 1, 1] - y
+                    for e in range(i, end):
+                        ax, ay, bx, by = points[e, 0] - x, points[e, 1] - y, points[e + 1, 0] - x, points[e + 1, 1] - y
                         au, av, bu, bv = ax * c + ay * s, ay * c - ax * s, bx * c + by * s, by * c - bx * s
                         beside = min(av, bv) > left or max(av, bv) < -left
                         clear = clear and (beside or min(au, bu) > ahead or max(au, bu) < -ahead)
                 i = end
         if clear:
-            return True
-    return False
+            return int(row)
+    return -1
 
 
 def _outline(
@@ -263,9 +271,12 @@ def _leave(
 ) -> bool:
     """``excess``, its largest, and ``other``; whether a point is on no lane: ``off_road`` is -1 there."""
     (points, edges), (off_road, excess, other, most), (rows, offsets), lost = unit, out, used, False
+    lane, x0, y0 = -1, 0.0, 0.0
     for i in range(len(boxes)):
         first, last = offsets[i], offsets[i + 1]
-        if _in_one_lane(boxes[i], points[i, 0], rows[first:last], lanes, around):
+        lane = _in_one_lane(boxes[i], points[i, 0], rows[first:last], lanes, around, (lane, x0, y0))
+        x0, y0 = boxes[i, 0], boxes[i, 1]
+        if lane >= 0:
             continue
         for k in range(points.shape[1]):
             x, y = points[i, k, 0], points[i, k, 1]
