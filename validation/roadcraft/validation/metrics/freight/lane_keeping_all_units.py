@@ -73,9 +73,11 @@ class LaneKeepingAllUnits(Metric):
         most, met = dict.fromkeys(_SIDES, 0.0), (-1, -1)
         heading = frames(context).ego[:, Ego.HEADING]
         for d in found:
-            steps, points = np.nonzero(d.excess[:, : d.tires] > 0.0)
-            if not len(steps):
+            some = np.flatnonzero(d.most[:, 2] > 0.0)
+            if not len(some):
                 continue
+            steps, points = np.nonzero(d.excess[some, : d.tires] > 0.0)
+            steps = some[steps]
             excess, places, other = d.excess[steps, points], d.points[steps, points], d.other[steps, points]
             opposing = _against(context, other, places, heading[steps])
             groups = {"opposing": opposing, "same_direction": (other >= 0) & ~opposing, "shoulder": other < 0}

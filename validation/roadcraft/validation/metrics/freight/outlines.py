@@ -117,9 +117,11 @@ def _in_use(context: MetricContext, u: Units) -> LanesInUse:
         rows = {r for k in range(low, high) for r in sets[k]}
         found = sorted(_abreast(rows, lanes) | (before if begin else set()) | (ahead if end else set()))
         values.append(np.array(found, np.int64))
-    sizes = np.repeat([len(v) for v in values], count)
-    rows_of = [np.tile(v, k) for v, k in zip(values, count.tolist(), strict=True)]
-    return LanesInUse(np.concatenate(rows_of), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    sizes = np.array([len(v) for v in values])
+    offsets = np.concatenate([[0], np.cumsum(np.repeat(sizes, count))])
+    begin = np.repeat(np.cumsum(sizes) - sizes, count) - offsets[:-1]
+    at = np.repeat(begin, np.diff(offsets)) + np.arange(offsets[-1])
+    return LanesInUse(np.concatenate(values)[at], offsets.astype(np.int64))
 
 
 def _abreast(rows: set[int], lanes: Lanes) -> set[int]:
@@ -278,14 +280,17 @@ def _leave(
         x0, y0 = boxes[i, 0], boxes[i, 1]
         if lane >= 0:
             continue
+        near = -1  # the lane of the point before
         for k in range(points.shape[1]):
             x, y = points[i, k, 0], points[i, k, 1]
+            if near >= 0 and _holds(lanes, around, near, x, y):
+                continue
             cell, mine, held = cell_of(lanes, x, y), False, False
             a, b = (lanes.starts[cell], lanes.starts[cell + 1]) if cell >= 0 else (0, 0)
             for n in range(a, b):
                 e = lanes.entries[n]
                 if among(e >> 1, rows, first, last) and (e & 1 or _holds(lanes, around, e >> 1, x, y)):
-                    mine = True
+                    mine, near = True, e >> 1
                     break
             if mine:
                 continue
