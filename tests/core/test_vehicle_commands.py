@@ -69,6 +69,13 @@ def test_a_file_of_ones_own_is_shown_and_drawn(tmp_path: Path) -> None:
     assert ElementTree.fromstring(picture.read_text()).tag == f"{SVG}svg"
 
 
+def test_a_vehicle_s_file_is_copied_and_read_again(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    done = roadcraft("vehicles", "us_sleeper_53", "--copy", own)
+    assert (done.returncode, f"wrote {own}" in done.stdout) == (0, True), done.stderr
+    assert load_vehicle(file=str(own)) == load_vehicle("us_sleeper_53")
+
+
 def test_a_vehicle_without_any_steady_circle_is_told(tmp_path: Path) -> None:
     trailer = "  - {front_m: 99, rear_m: 9, width_m: 2, height_m: 3, wheel_base_m: 98, kind: semitrailer}\n"
     file, picture = tmp_path / "long.yaml", tmp_path / "long.svg"
@@ -88,6 +95,8 @@ def test_a_vehicle_without_any_steady_circle_is_told(tmp_path: Path) -> None:
         (["us_sleper_53"], 2, "there is no vehicle 'us_sleper_53'; did you mean 'us_sleeper_53'?"),
         (["nothing.yaml"], 4, "nothing.yaml: cannot be read"),
         (["--svg", "a.svg"], 2, "--svg draws one vehicle"),
+        (["--copy", "a.yaml"], 2, "--copy writes one vehicle"),
+        (["pacifica", "--copy", "/dev/null"], 2, "/dev/null is there already"),
         (["pacifica", "--svg", "/dev/null/a.svg"], 4, "/dev/null/a.svg: cannot be written"),
     ],
 )

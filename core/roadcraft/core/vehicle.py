@@ -236,7 +236,12 @@ def _known(name: str) -> Vehicle:
             f"there is no vehicle {name!r}; {hint}known: {', '.join(vehicle_names())}; a file of your own: "
             "vehicle=my_truck.yaml"
         )
-    return read_vehicle(_FOLDER / f"{name}.yaml")
+    return read_vehicle(vehicle_file(name))
+
+
+def vehicle_file(name: str) -> Path:
+    """The file of a vehicle that comes with roadcraft."""
+    return _FOLDER / f"{name}.yaml"
 
 
 def read_vehicle(path: Path) -> Vehicle:

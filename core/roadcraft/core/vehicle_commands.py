@@ -31,6 +31,10 @@ def vehicles(
         Path | None,
         typer.Option(help="Write a picture of the vehicle: side, top, turning circle, swept path.", show_default=False),
     ] = None,
+    copy: Annotated[
+        Path | None,
+        typer.Option(help="Write the vehicle's file there, to make one of your own of it.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
     """List the vehicles: units, length, mass by load; or one with axle loads, turning circle, swept path and roll
@@ -40,19 +44,24 @@ def vehicles(
 
     roadcraft vehicles us_sleeper_53 --svg sleeper.svg
 
+    roadcraft vehicles us_sleeper_53 --copy my_truck.yaml
+
     roadcraft vehicles my_truck.yaml
     """
-    from roadcraft.core.vehicle import load_vehicle, vehicle_names
+    from roadcraft.core.vehicle import load_vehicle, vehicle_file, vehicle_names
 
     if not name:
-        if svg is not None:
-            raise ConfigError(
-                "--svg draws one vehicle: give its name before, as in roadcraft vehicles pacifica --svg ..."
-            )
+        for option, does in ((svg, "--svg draws"), (copy, "--copy writes")):
+            if option is not None:
+                word = does.partition(" ")[0]
+                raise ConfigError(
+                    f"{does} one vehicle: give its name before, as in roadcraft vehicles pacifica {word} ..."
+                )
         rows = [_row(load_vehicle(n)) for n in vehicle_names()]
         print(json.dumps(rows, indent=2)) if as_json else _print_list(rows)
         return
-    vehicle = load_vehicle(file=name) if name.endswith((".yaml", ".yml")) else load_vehicle(name)
+    own = name.endswith((".yaml", ".yml"))
+    vehicle = load_vehicle(file=name) if own else load_vehicle(name)
     row = {**_row(vehicle), **_details(vehicle)}
     print(json.dumps(row, indent=2)) if as_json else _print_vehicle(row)
     if svg is not None:
@@ -62,6 +71,14 @@ def vehicles(
         write_atomic(svg, draw_vehicle(vehicle))
         if not as_json:
             print(f"\nwrote {svg}")
+    if copy is not None:
+        from roadcraft.core.files import write_atomic
+
+        if copy.exists():
+            raise ConfigError(f"{copy} is there already; name a new file")
+        write_atomic(copy, (Path(name) if own else vehicle_file(name)).read_text("utf-8"))
+        if not as_json:
+            print(f"\nwrote {copy}")
 
 
 def _row(vehicle: Vehicle) -> dict[str, Any]:
