@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.boxes import convex_touch, place_corners, separation
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
 
@@ -72,7 +72,7 @@ def check_into(boxes, vehicle, valid, field, place, out):  # type: ignore[no-unt
                     touched[j] = i
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
     """Corners of box i; cosine and sine of its heading, and its radius."""
     lon, lat = boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
@@ -80,7 +80,7 @@ def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
     scratch[i, 2] = math.sqrt(lon * lon + lat * lat)
 
 
-@njit(cache=True, nogil=True)
+@small_njit
 def _touch(boxes, corners, scratch, i, j):  # type: ignore[no-untyped-def]
     gap = separation(
         boxes[j, 0] - boxes[i, 0],
