@@ -72,8 +72,12 @@ def test_the_expert_keeps_what_it_must(situation: str, number: int) -> None:
         [shapely.Polygon(r[0]).buffer(0.02) for r in map(own_map(w.patch, w.location, SEED).areas.polygons.__getitem__,
         own_map(w.patch, w.location, SEED).drivable)]
     )  # fmt: skip
-    points = corners(boxes[::4].reshape(-1, 5)).reshape(-1, 2)
-    assert shapely.contains_xy(ground.buffer(0.05), points[:, 0], points[:, 1]).all()
+    m = own_map(w.patch, w.location, SEED)
+    aprons = [shapely.Polygon(p[0], p[1:]) for p in map(m.places.polygons.__getitem__, m.places.of(PlaceKind.APRON))]
+    behind = shapely.union_all([ground, *aprons])
+    for area, units in ((ground, boxes[::4, :1]), (behind, boxes[::4, 1:])):
+        points = corners(units.reshape(-1, 5)).reshape(-1, 2)
+        assert shapely.contains_xy(area.buffer(0.05), points[:, 0], points[:, 1]).all()
 
 
 @pytest.mark.parametrize("number", [0, 3])
@@ -111,7 +115,8 @@ def test_traffic_keeps_to_the_left_where_it_must(situation: str) -> None:
     assert left.location == "sg-one-north"
     assert left.patch.sketch is not left.stage.scene.sketch
     for place, before in zip(left.patch.sketch.places, left.stage.scene.sketch.places, strict=True):
-        assert place.value == (-before.value if place.kind == PlaceKind.BANK else before.value)
+        value = -before.value if place.kind == PlaceKind.BANK else before.value
+        np.testing.assert_equal(place.value, value)
     a, b = left.stage.scene.sketch, left.patch.sketch
     assert all(np.array_equal(y.center, x.center * [1, -1]) for x, y in zip(a.segments, b.segments, strict=True))
     assert all(y.left == x.right for x, y in zip(a.segments, b.segments, strict=True))

@@ -14,6 +14,7 @@ from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import AreaKind
+from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.testing import made_up_rollout, made_up_scenario
@@ -191,6 +192,27 @@ def used_rows(context: RolloutContext) -> list[int]:
     first, last = next(k for k in range(60) if len(held[k])), max(k for k in range(60) if len(held[k]))
     rows |= {int(r) for k in held[first] for r in lanes.predecessors[int(k)]}
     return sorted(rows | {int(r) for k in held[last] for r in lanes.successors[int(k)]})
+
+
+def test_trailers_alone_may_roll_on_an_apron() -> None:
+    x0, y0 = ORIGIN
+    world, bank = two_way_road(), 6.6  # the road's southern edge
+    rings = rectangle((x0 + 50.0, y0 - bank - 2.0), (x0 + 250.0, y0 - bank + 0.1))
+    apron = Places.build([RoadPlace(PlaceKind.APRON, value=0.08, polygon=rings)])
+    ego = straight(y=-bank + 1.25, x=100.0, speed=4.0)  # tractor within the road, the wider trailer 0.045 m beyond
+    joints = np.full((150, 1), 0.08)  # the trailer's rear farther to the side
+    plain, kept = (drive(ego, world=m, joints=joints) for m in (world, replace(world, places=apron)))
+    one, other = (outline_departures(RolloutContext(r)) for r in (plain, kept))
+    assert one[0].off_road.max() == 0.0
+    assert one[1].off_road.max() > 0.3
+    assert judged("all_unit_drivable_area", plain).score == 0.0
+    assert judged("all_unit_drivable_area", kept).score == 1.0
+    assert other[1].off_road.max() == 0.0
+    for a, b in zip(one, other, strict=True):
+        near = shapely.distance(shapely.Polygon(rings[0]), shapely.points(b.points))
+        np.testing.assert_allclose(b.off_road, a.off_road if a is one[0] else np.minimum(a.off_road, near), atol=1e-9)
+    cab = drive(straight(y=-bank - 1.0, x=100.0, speed=4.0), world=replace(world, places=apron), vehicle=ALONE)
+    assert judged("all_unit_drivable_area", cab).score == 0.0, "unit 0 stays off it"
 
 
 def test_a_side_that_cuts_a_curb_while_its_corners_are_on_the_road() -> None:

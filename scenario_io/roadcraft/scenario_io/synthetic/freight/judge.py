@@ -11,6 +11,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.motion.dynamic_chain import motion_columns
+from roadcraft.core.places import PlaceKind
 from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import outline
@@ -54,16 +55,17 @@ def judge(
     """Judges a drive every 0.1 s. others, ahead: of script.py; own: outlines that the units may be on."""
     chain, ego = chain_of(vehicle), np.ascontiguousarray(driven.ego[::2])
     boxes = np.asarray(unit_boxes(ego, np.ascontiguousarray(driven.joints[::2]), chain))
-    edge = outline(boxes).reshape(-1, 2)
+    edges = [outline(b).reshape(-1, 2) for b in (boxes[:, :1], boxes[:, 1:])]
     lanes = shapely.union_all([shapely.Polygon(ring).buffer(0.01) for ring in own])
     road = shapely.union_all([shapely.Polygon(ring).buffer(0.01) for kind, _, ring in sketch.areas if int(kind) <= 3])
+    aprons = [shapely.Polygon(p.polygon[0], p.polygon[1:]) for p in sketch.places if p.kind == PlaceKind.APRON]
     columns = motion_columns(vehicle)
     transfer = [k for k, name in enumerate(columns) if name.startswith("load_transfer")]
     gap = ahead.s[: len(ego)] - driven.s[::2] - vehicle.body.front_m
     return DriveVerdict(
         first_contact(boxes, others[0][: len(ego)]),
-        _outside(lanes, edge),
-        _outside(road, edge),
+        max(_outside(shapely.union_all([lanes, *more]), edge) for more, edge in zip(([], aprons), edges, strict=True)),
+        max(_outside(shapely.union_all([road, *more]), edge) for more, edge in zip(([], aprons), edges, strict=True)),
         float(np.abs(driven.motion[:, transfer]).max()),
         float((stopping_margin(gap, ahead.speed[: len(ego)], ego[:, Ego.VX], vehicle) >= 0.0).mean()),
         float(-driven.ego[:, Ego.AX].min()),

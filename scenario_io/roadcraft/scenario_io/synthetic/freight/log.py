@@ -8,13 +8,20 @@ from roadcraft.core.arrays import F64, Ragged
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import Drive, Ego, LightFrames, Scenes
+from roadcraft.core.scenario import Drive, Ego, Scenes
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.course import edge_at
 from roadcraft.scenario_io.synthetic.freight.play import Played
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
 from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
-from roadcraft.scenario_io.synthetic.recording.record import INTERVAL_US, Identity, bodies_of, keys_of, tables
+from roadcraft.scenario_io.synthetic.recording.record import (
+    INTERVAL_US,
+    Identity,
+    bodies_of,
+    keys_of,
+    lights_of,
+    tables,
+)
 from roadcraft.scenario_io.synthetic.recording.tags import SCENE_STARTS, WARM_UP
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
@@ -37,12 +44,11 @@ def record_truck(stage: Stage, played: Played, situation: str, who: Identity, pa
     if left:
         seen = seen._replace(box=flipped(seen.box) * np.array([1.0, 1.0, -1.0, 1.0, 1.0]))
     tracks, objects = tables(seen, flipped(at) if left else at, stage.sight, who, patch)
-    none = LightFrames(np.zeros(frames + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
     return Drive(
         name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle=stage.vehicle.name,
         interval_us=INTERVAL_US, time_us=who.start_us + INTERVAL_US * np.arange(frames, dtype=np.int64),
-        token=keys_of(who, "frames", frames), ego=ego, joints=joints, tracks=tracks, objects=objects, lights=none,
-        scenes=_scenes(stage, at, ego, patch),
+        token=keys_of(who, "frames", frames), ego=ego, joints=joints, tracks=tracks, objects=objects,
+        lights=lights_of(stage.scene, window, patch), scenes=_scenes(stage, at, ego, patch),
         tag_frame=np.array([ANCHOR], np.int64), tag_type=np.zeros(1, np.int64), tag_names=(f"freight_{situation}",),
         load=stage.vehicle.load, instructions=_told(stage, who),
     )  # fmt: skip

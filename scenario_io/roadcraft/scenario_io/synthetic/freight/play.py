@@ -9,6 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
+from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import recentered
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched, first_contact, from_behind, judge
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
@@ -17,8 +18,8 @@ from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along, nearest
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
-ROOM_M = 0.3
-"""Room that an expert keeps beside its units."""
+OVER_M, SLOWEST_MPS = 0.5, 0.5
+"""Room before and behind what is to be passed, and the speed below which a truck all but stands there."""
 MISTAKE_STEP = 90
 """Step from which the mistaken driver goes its own way: that of the log's tagged frame."""
 _TRIES = 3  # drives that an expert tries
@@ -50,20 +51,26 @@ def play(stage: Stage, accept: Callable[[DriveVerdict], bool]) -> Played | None:
     found, tries = None, 0
     for intent in stage.experts:
         plan = _among(stage, intent, motion, held.s)
-        if len(stage.experts) > 1 and (plan.speed.min() < intent.least or not _clear(stage, intent, motion, plan)):
+        keeps = plan.speed.min() >= intent.least and _passes(stage, intent, plan)
+        if len(stage.experts) > 1 and not (keeps and _clear(stage, intent, motion, plan)):
             continue
-        found, tries = _driven(stage, intent, plan), tries + 1
+        driven = _driven(stage, intent, plan)
+        if driven is None:
+            continue
+        found, tries = driven, tries + 1
         if tries == _TRIES or accept(found.verdict):
             break
     return found
 
 
-def _driven(stage: Stage, intent: Intent, plan: Pace) -> Played:
-    """An expert's plan as it is driven among those who see it."""
+def _driven(stage: Stage, intent: Intent, plan: Pace) -> Played | None:
+    """An expert's plan as it is driven among those who see it; none where they let it stand where it must not."""
     frames = 2 * _count(stage) - 1
     if len(stage.experts) > 1:
         motion = stage.scene.run(told_by_plan(intent.course, plan, stage.vehicle, frames))
         plan = _among(stage, intent, motion, plan.s)
+        if not _passes(stage, intent, plan):
+            return None
     driven = drive_along(intent.course, plan, stage.vehicle)
     for _ in range(_PRACTICE if intent.lane is not None else 0):
         intent = practiced(stage, intent, driven)
@@ -86,12 +93,12 @@ def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
     before, count, tries = played.expert.until(MISTAKE_STEP), _count(stage), 0
     for k, intent in enumerate(stage.mistakes):
         s = nearest(intent.course, before.ego[-1])
-        start, rest = (s, float(before.ego[-1, 3])), count - MISTAKE_STEP
-        plan = pace(start, intent.course, intent.cap, halting(intent, nobody(rest)), intent.manner, stage.vehicle)
+        start = s, float(before.ego[-1, 3])
+        alone = halting(intent, nobody(count))
+        plan = _later(intent, start, alone, stage)
         if intent.minds:
             mine = np.concatenate([before.s[:-1:2], plan.s])
-            later = Ahead(*(x[MISTAKE_STEP:] for x in seen(stage, intent, played.motion, mine)))
-            plan = pace(start, intent.course, intent.cap, later, intent.manner, stage.vehicle)
+            plan = _later(intent, start, seen(stage, intent, played.motion, mine), stage)
         plan = Pace(*(np.concatenate([np.full(MISTAKE_STEP, x[0]), x]) for x in plan))
         if k < len(stage.mistakes) - 1 and _clear(stage, intent, played.motion, plan):
             continue
@@ -100,6 +107,12 @@ def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
         if tries == _MISTAKES or botched(found[1]):
             break
     return found
+
+
+def _later(intent: Intent, start: tuple[float, float], ahead: Ahead, stage: Stage) -> Pace:
+    """The pace of a driver from ``MISTAKE_STEP`` on."""
+    later = Ahead(*(x[MISTAKE_STEP:] for x in ahead))
+    return pace(start, intent.course, intent.cap, later, intent.manner, stage.vehicle)
 
 
 def _mistaken(stage: Stage, played: Played, intent: Intent, driven: TruckDrive) -> tuple[TruckDrive, DriveVerdict]:
@@ -129,15 +142,21 @@ def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> bool:
     told = told_by_plan(intent.course, plan, stage.vehicle, 2 * _count(stage) - 1)
     begin = int(np.searchsorted(plan.s, plan.s[0], "right")) - 1
     end = int(np.searchsorted(np.interp(plan.s, intent.course.s, intent.course.station), intent.until))
-    return (
-        first_contact(_roomy(told.box[2 * begin : 2 * end : 2], intent.behind), others(stage, motion)[0][begin:end]) < 0
-    )
+    return first_contact(_roomy(told.box[2 * begin : 2 * end : 2], intent), others(stage, motion)[0][begin:end]) < 0
 
 
-def _roomy(box: F64, behind: float) -> F64:
+def _passes(stage: Stage, intent: Intent, plan: Pace) -> bool:
+    """Whether a plan never lets the truck stand on the stretch that it is to pass."""
+    begin, end = (intent.course.arc(s) if np.isfinite(s) else np.inf for s in intent.over)
+    front = plan.s + stage.vehicle.body.front_m
+    there = (front > begin - OVER_M) & (front - length_of(stage.vehicle) < end + OVER_M)
+    return not bool((there & (plan.speed < SLOWEST_MPS)).any())
+
+
+def _roomy(box: F64, intent: Intent) -> F64:
     """Boxes (T, n, 5) of units with room beside them and behind the last."""
-    out = box.copy()
-    out[..., 4] += 2.0 * ROOM_M
+    out, behind = box.copy(), intent.behind
+    out[..., 4] += 2.0 * intent.beside
     last = out[:, -1]
     last[:, 0] -= 0.5 * behind * np.cos(last[:, 2])
     last[:, 1] -= 0.5 * behind * np.sin(last[:, 2])
@@ -157,11 +176,13 @@ def seen(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Ahead:
 
 
 def halting(intent: Intent, ahead: Ahead) -> Ahead:
-    """Who is ahead, and what stands where the driver is to stop."""
-    if not np.isfinite(intent.halt):
-        return ahead
-    place = intent.course.arc(intent.halt)
-    return Ahead(np.minimum(ahead.s, place), np.where(ahead.s < place, ahead.speed, 0.0))
+    """Who is ahead, and what stands where the driver is to stop, or to wait for a time."""
+    for place, until in ((intent.halt, np.inf), intent.wait):
+        if np.isfinite(place):
+            s = intent.course.arc(place)
+            nearer = (np.arange(len(ahead.s)) * TICK_S < until) & (s <= ahead.s)
+            ahead = Ahead(np.where(nearer, s, ahead.s), np.where(nearer, 0.0, ahead.speed))
+    return ahead
 
 
 def verdict(stage: Stage, intent: Intent, motion: Motion, driven: TruckDrive) -> DriveVerdict:

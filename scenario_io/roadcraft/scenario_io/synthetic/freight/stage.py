@@ -62,6 +62,12 @@ class Intent:
     """Place along the road's line that its front end is not to pass: it stops before, by the gap of its manner."""
     width: float | None = None
     """Width that it takes its truck for, m, where it is mistaken about it."""
+    beside: float = 0.3
+    """Room that it wants beside its units, m."""
+    wait: tuple[float, float] = (np.inf, 0.0)
+    """A wall that only it sees: place along the road's line, m, and time, s, until which it stands there."""
+    over: tuple[float, float] = (np.inf, np.inf)
+    """Stretch of the road's line on which it stands with no unit, m."""
 
 
 def _always(m: Motion) -> bool:

@@ -16,6 +16,7 @@ from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
+from roadcraft.scenario_io.synthetic.freight.dual_left import dual_left_turn
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched
 from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
@@ -23,9 +24,12 @@ from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, re
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
 from roadcraft.scenario_io.synthetic.freight.low_bridge import low_bridge
 from roadcraft.scenario_io.synthetic.freight.play import Played, mistake, play
+from roadcraft.scenario_io.synthetic.freight.rail_crossing import rail_crossing
 from roadcraft.scenario_io.synthetic.freight.ramps import on_ramp_merge
 from roadcraft.scenario_io.synthetic.freight.roadside import move_over, shoulder_stop
+from roadcraft.scenario_io.synthetic.freight.roundabout import roundabout
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
+from roadcraft.scenario_io.synthetic.freight.tight_right import tight_right_turn
 from roadcraft.scenario_io.synthetic.freight.upgrade import upgrade_climb
 from roadcraft.scenario_io.synthetic.freight.weather import low_mu_curve_brake
 from roadcraft.scenario_io.synthetic.recording.record import Identity
@@ -45,6 +49,10 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "shoulder_stop": shoulder_stop,
     "move_over": move_over,
     "upgrade_climb": upgrade_climb,
+    "rail_crossing": rail_crossing,
+    "dual_left_turn": dual_left_turn,
+    "roundabout": roundabout,
+    "tight_right_turn": tight_right_turn,
 }
 """How each situation is set up."""
 LOADS: dict[str, tuple[str, ...]] = {

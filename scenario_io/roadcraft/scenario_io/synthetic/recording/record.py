@@ -70,7 +70,7 @@ def record(
         interval_us=INTERVAL_US,
         time_us=who.start_us + INTERVAL_US * np.arange(FRAMES, dtype=np.int64),
         token=keys_of(who, "frames", FRAMES), ego=ego, joints=np.zeros((FRAMES, 0)), tracks=tracks, objects=objects,
-        lights=_lights(scene, window, patch), scenes=_scenes(scene, m, first, ego, who, patch),
+        lights=lights_of(scene, window, patch), scenes=_scenes(scene, m, first, ego, who, patch),
         tag_frame=np.array([f for f, _ in pairs], np.int64), tag_type=np.array([t for _, t in pairs], np.int64),
         tag_names=names,
     )  # fmt: skip
@@ -172,15 +172,16 @@ def tables(seen: SceneBodies, eye: F64, sight: float, who: Identity, patch: Patc
     return tracks, ObjectFrames(offsets_of(near[:, kept].sum(1)), column.astype(np.int64), rows, velocity)
 
 
-def _lights(scene: SyntheticScene, window: slice, patch: Patch) -> LightFrames:
-    ids = patch.segment_ids()
+def lights_of(scene: SyntheticScene, window: slice, patch: Patch) -> LightFrames:
+    """The lights of all connectors that have one, in the frames of a window."""
+    ids, frames = patch.segment_ids(), window.stop - window.start
     lit = [k for k, seg in enumerate(scene.sketch.segments) if seg.light >= 0]
     if not lit or scene.lights is None:
-        return LightFrames(np.zeros(FRAMES + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
+        return LightFrames(np.zeros(frames + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
     groups = [scene.sketch.segments[k].light for k in lit]
     state = scene.lights[window][:, groups]
     return LightFrames(
-        np.arange(FRAMES + 1, dtype=np.int64) * len(lit), np.tile(ids[lit], FRAMES), np.ascontiguousarray(state).ravel()
+        np.arange(frames + 1, dtype=np.int64) * len(lit), np.tile(ids[lit], frames), np.ascontiguousarray(state).ravel()
     )
 
 

@@ -91,7 +91,8 @@ class SyntheticScene:
         spawn: float = 0.0,
         **more: float,
     ) -> int:
-        """Adds a driver and returns its number; keywords name constants of drivers.py (``headway=1.2``)."""
+        """Adds a driver and returns its number; keywords name constants of drivers.py (``headway=1.2``). spawn: when
+        it comes where there is room, s; below 0: it is there from the start, however near others are."""
         rng, c, st = self.rng, np.zeros(dr.CONSTANTS), np.zeros(dr.STATES)
         length = length or float(np.clip(rng.normal(4.75, 0.3), 4.1, 5.5))
         width = width or float(np.clip(rng.normal(1.9, 0.07), 1.75, 2.1))
@@ -110,7 +111,7 @@ class SyntheticScene:
         self.states.append(st)
         self.consts.append(c)
         self.kinds.append(kind)
-        if spawn == 0.0 and path >= 0:
+        if spawn <= 0.0 and path >= 0:
             self._take(path, s + 0.5 * (c[dr.FRONT] - c[dr.REAR]), length)
         return len(self.states) - 1
 

@@ -196,12 +196,13 @@ def _place(body, p, state, const, roads):
 
 @njit(cache=True, nogil=True)
 def _enter(i, drivers, bodies, roads, gates):
-    """Lets a waiting driver in where there is room; its gates start behind its front."""
+    """Lets a waiting driver in where there is room, or at once where it was to be there before the start; its gates
+    start behind its front."""
     on, path, state, const = drivers.on, drivers.path, drivers.state, drivers.const
     box = bodies.box
     _place(box[i], path[i], state[i], const[i], roads)
     for j in range(len(on)):
-        if j != i and on[j]:
+        if j != i and on[j] and const[i, SPAWN] >= 0.0:
             room = (
                 8.0 + 0.5 * (box[i, 3] + box[j, 3]) + max(state[i, V] - bodies.speed[j], 0.0) * 2.0 + 0.6 * state[i, V]
             )

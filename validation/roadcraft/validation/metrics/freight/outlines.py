@@ -11,13 +11,23 @@ from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.polygons import crossings
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
-from roadcraft.core.driving.map_index.index import SPAN, LayerArrays, cell_of, in_any, row_distance
+from roadcraft.core.driving.map_index.index import (
+    SPAN,
+    LayerArrays,
+    PolygonLayer,
+    build_layer,
+    cell_of,
+    distance,
+    in_any,
+    row_distance,
+)
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.driving.route_places import lane_lengths
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.map import Lanes, MapData
 from roadcraft.core.memo import memo
+from roadcraft.core.places import PlaceKind
 from roadcraft.core.vehicle import RigidUnit
 from roadcraft.validation.metrics.common.drivable import beyond
 from roadcraft.validation.metrics.common.routes import ego_route
@@ -44,9 +54,10 @@ class OutlineDepartures(NamedTuple):
     tires: int
     """Number of the first tire among the points."""
     off_road: F64
-    """(n, K) m beyond the drivable area and the lanes of unit 0's route; 0 on them or on any lane."""
+    """(n, K) m beyond the drivable area and the lanes of unit 0's route, and, behind unit 0, aprons; 0 on them or on
+    any lane."""
     excess: F64
-    """(n, K) m beyond the lanes in use; not a number where none is in use."""
+    """(n, K) m beyond the lanes in use and, behind unit 0, aprons; not a number where none is in use."""
     other: I64
     """(n, K) row of a lane under a point that is not in use, or -1."""
     most: F64
@@ -73,14 +84,30 @@ def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     index, vehicle = context.rollout.scenario.map.index, context.rollout.vehicle
     driven = frozen(route.rows, np.int64), frozen(route.count, np.int64)
     lanes = frozen(used.rows, np.int64), frozen(used.offsets, np.int64)
-    layers, out = (index.lanes.arrays, index.drivable.arrays), []
+    layers, out = (index.lanes.arrays, index.drivable.arrays), list[OutlineDepartures]()
+    places = context.rollout.scenario.map.places
+    rows = places.of(PlaceKind.APRON) if len(places) else np.zeros(0, np.int64)
     for i, unit in enumerate(vehicle.units):
         edges, local = memo(vehicle, ("outline", i), lambda i=i, unit=unit: _with_tires(u.chain, i, unit))  # type: ignore[misc]
         points = frozen(placed(local, u.poses[:, i]))
-        out.append(
-            OutlineDepartures(points, edges, *_outline(frozen(u.boxes[:, i]), (points, edges), driven, lanes, layers))
-        )
+        found = _outline(frozen(u.boxes[:, i]), (points, edges), driven, lanes, layers)
+        out.append(OutlineDepartures(points, edges, *found))
+    if len(rows):
+        aprons = build_layer(places.polygons, rows)
+        out[1:] = [_beyond_aprons(d, aprons) for d in out[1:]]
     return tuple(out)
+
+
+def _beyond_aprons(d: OutlineDepartures, aprons: PolygonLayer) -> OutlineDepartures:
+    """The departures of a unit that may roll on aprons."""
+    beyond = [d.off_road.copy(), d.excess.copy()]
+    for far in beyond:
+        at = np.nonzero(far > 0.0)
+        for row in range(len(aprons) if len(at[0]) else 0):
+            far[at] = np.minimum(far[at], distance(aprons, np.full(len(at[0]), row, np.int64), d.points[at]))
+    off_road, excess = beyond
+    most = [off_road[:, : d.tires].max(1), off_road[:, d.tires :].max(1), excess[:, : d.tires].max(1)]
+    return d._replace(off_road=off_road, excess=excess, most=np.stack(most, 1))
 
 
 def _with_tires(chain: ChainArrays, i: int, unit: RigidUnit) -> tuple[int, F64]:
