@@ -10,6 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
+from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
 from roadcraft.planners.freight_pdm.line import Edges, Line, Way, eased, pose_along, station_of, sweep
 from roadcraft.planners.freight_pdm.others import Others, Successors, along_lanes, beside, in_the_way
 from roadcraft.planners.freight_pdm.pace import Manner, Road, Truck, drive_on, speed_to_stop
@@ -28,10 +29,10 @@ from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched
 
 _EASE, _LEAST_M = 5.77, 20.0  # peak of the second derivative of a change of way; its least length
 _SAME_M = 0.03
+_LANE_M = 1.8  # beside the centered way, from which on another lane is driven
+_STANDS_MPS, _NEAR_M, _SOON_S = 3.0, 4.5, 3.5  # who stands in or beside the way asks for another lane, in time
 _LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
-_ONCOMING_S = 6.0
 _SLOWS_MPS2 = 0.5  # less is noise
-_ROLLS, _TIPS = 0.7, 1.0
 
 
 class Setup(NamedTuple):
@@ -122,18 +123,19 @@ def step(
     window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(line.xy) - 1))
     others = beside(line, traffic, foreseen, slowing, window, setup.long_m)
 
-    offsets = _ways(offset[first:last].copy(), side.centered[first:last].copy(), speed, setup)
+    lanes = _lanes_beside(others, traffic, side, (first, last), (at, speed))
+    offsets = _ways(offset[first:last].copy(), side.centered[first:last].copy(), lanes, speed, setup)
     now, ways, n = offsets[0], len(offsets), len(setup.shares)
     size = setup.scored + 1
     station, pace, accel = np.empty((ways * n, steps)), np.empty((ways * n, steps)), np.empty((ways * n, steps))
     states, extra = np.zeros((ways * n, size, 10)), np.ones(ways * n)
     table = np.ones((ways * n, SCORE_COLUMNS))
     start = (at, speed, ego[5])
-    oncoming = _oncoming(others, at, speed)
+    met = oncoming(others, at, speed)
     befits = _befitting(seen.sight_m, others, side, (first, last), (at, speed), truck, manner)
     for w in range(ways):
         way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
-        blocks = in_the_way(others, traffic, way, setup.room)
+        blocks, off_m = in_the_way(others, traffic, way, setup.room), abs(offsets[w, -1] - side.centered[last - 1])
         halts = _halts(seen.halts, road, others, blocks, at, truck, manner)
         for q in range(n):
             m = w * n + q
@@ -150,11 +152,14 @@ def step(
             )
             _pose_states(way, row, ego, setup.chain.wheel_base[0], states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
-            extra[m] = (1.0 - 0.4 * short) * _kept_room(way, station[m, size - 1], oncoming)
-            extra[m] *= _kept_upright(road, station[m], pace[m], size)
+            extra[m] = (1.0 - 0.4 * short) * kept_room(way, station[m, size - 1], off_m > _LANE_M, met)
+            extra[m] *= kept_upright(road, station[m], pace[m], size)
             # who changes ways must gain by it, and comes back
-            extra[m] *= 1.0 - _LEAVE * min(abs(offsets[w, -1] - side.centered[last - 1]), 1.0)
-            extra[m] *= 1.0 if w == 0 else 1.0 - _CHANGE
+            extra[m] *= 1.0 - _LEAVE * min(off_m, 1.0)
+            if w > 0:
+                drive = (station[m], pace[m])
+                extra[m] *= 1.0 - _CHANGE
+                extra[m] *= kept_behind(others, traffic, offsets[w], first, drive, truck, (every, setup.scored))
     flags, patch = np.zeros((ways * n, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
     score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
     score_comfort(states, setup.comfort, table)
@@ -187,16 +192,42 @@ def step(
 
 
 @njit(cache=True, nogil=True)
-def _ways(now: F64, centered: F64, speed: float, setup: Setup) -> F64:
+def _lanes_beside(
+    others: Others, traffic: Traffic, side: Roadside, span: tuple[int, int], now: tuple[float, float]
+) -> F64:
+    """Distances (0 to 2) to lanes of the same direction beside the own one that run as far as is looked, where somebody
+    stands ahead in the own one or beside it."""
+    (first, last), (at, speed), asked = span, now, False
+    for j in range(len(others.speed)):
+        if traffic.ignored[j] or not traffic.moving[j] or traffic.speed[j] > _STANDS_MPS:
+            continue
+        away = others.span[j, 0, 0] - at
+        left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
+        asked = asked or (abs(left) < _NEAR_M and away < 200.0 and away > _SOON_S * speed)
+    out, count = np.empty(2), 0
+    own, same = side.edges.own[first:last], side.edges.same[first:last]
+    width = own[0, 1] - own[0, 0]
+    if asked and np.min(same[:, 1] - own[:, 1]) > 0.85 * width:
+        out[count] = width
+        count += 1
+    if asked and np.min(own[:, 0] - same[:, 0]) > 0.85 * width:
+        out[count] = -width
+        count += 1
+    return out[:count]
+
+
+@njit(cache=True, nogil=True)
+def _ways(now: F64, centered: F64, lanes: F64, speed: float, setup: Setup) -> F64:
     """Offsets (K, W) of the ways that are tried: that which is driven, now (W,), and those that leave it for the
-    centered one, the center line, and the ways beside the centered one."""
-    goals, ways = 2 + len(setup.sides), 1
+    centered one, the center line, the ways beside the centered one, and lanes so far beside it."""
+    goals, ways = 2 + len(setup.sides) + len(lanes), 1
     out = np.empty((1 + goals, len(now)))
     out[0] = now
     for g in range(goals):
         goal = centered.copy() if g != 1 else np.zeros(len(now))
         if g > 1:
-            goal += setup.sides[g - 2]
+            beside = g - 2 - len(setup.sides)
+            goal += lanes[beside] if beside >= 0 else setup.sides[g - 2]
         apart = np.max(np.abs(goal - now))
         if apart > _SAME_M:
             over = int(max(speed * math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_M))
@@ -261,40 +292,6 @@ def _befitting(
             if first + k < front + truck.behind:
                 out[k] = min(out[k], math.sqrt(passing * passing + 2.0 * manner.gentle * gap))
     return out
-
-
-@small_njit
-def _oncoming(others: Others, at: float, speed: float) -> bool:
-    """Whether somebody comes along against the line's direction soon."""
-    for j in range(len(others.speed)):
-        lead = others.speed[j, 0]
-        away = others.span[j, 0, 0] - at
-        if lead < -0.5 and 0.0 < away < (speed - lead) * _ONCOMING_S and abs(others.side[j, 0, 0]) < 12.0:
-            return True
-    return False
-
-
-@small_njit
-def _kept_room(way: Way, station: float, oncoming: bool) -> float:
-    """Factor of the score for how far the units stand beyond lane and road on the way to a station."""
-    k = min(max(int(station) - way.first, 0), len(way.excess) - 1)
-    lane, same, road = way.excess[k, 0], way.excess[k, 1], way.excess[k, 2]
-    kept = 1.0 - 0.3 * min(lane / 0.5, 1.0)
-    if same > 0.1:
-        kept *= 0.3 if oncoming else 0.9
-    if road > 0.05:
-        kept *= max(0.6 - road, 0.05)
-    return kept
-
-
-@small_njit
-def _kept_upright(road: Road, station: F64, pace: F64, count: int) -> float:
-    """Factor of the score for how near the vehicle comes to tipping."""
-    most = 0.0
-    for t in range(count):
-        k = min(max(int(station[t]), 0), len(road.tips) - 1)
-        most = max(most, (pace[t] / road.tips[k]) ** 2)
-    return min(max((_TIPS - most) / (_TIPS - _ROLLS), 0.05), 1.0)
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from roadcraft.core.arrays import F64, U64
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.instructions import PULL_OVER
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import ObservationBatch
@@ -27,6 +28,7 @@ from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import nearest_station, station_of
 from roadcraft.planners.freight_pdm.others import Successors
 from roadcraft.planners.freight_pdm.pace import Manner, Truck, truck_of
+from roadcraft.planners.freight_pdm.pull_over import way_onto_shoulder
 from roadcraft.planners.freight_pdm.route import Route, route_of
 from roadcraft.planners.freight_pdm.view import View, unseen, viewed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
@@ -39,13 +41,15 @@ from roadcraft.planners.trajectory_scoring.units import trailers_of
 @dataclass(frozen=True)
 class _FreightState:
     """route: from the first step; offset (S,): of the way that is driven; collided: ids of objects that overlapped ego,
-    which are ignored from then on; station: where ego was, m; view: how far it sees."""
+    which are ignored from then on; station: where ego was, m; view: what was seen;
+    pulled: whether its way ends on a shoulder, as it was told to."""
 
     route: Route
     offset: F64
     collided: U64
     station: float
     view: View
+    pulled: bool = False
 
 
 class FreightPdm(Planner):
@@ -76,7 +80,8 @@ class FreightPdm(Planner):
         box, velocity = frozen(objects.box), frozen(objects.velocity)
         after = []
         for b in range(count):
-            s, rows, m = state[b], objects.rows(b), obs.maps[b]
+            rows, m = objects.rows(b), obs.maps[b]
+            s = self._told(obs, b, state[b], setup.truck)
             halts, view = (
                 self._halts(obs, b, s, setup.truck),
                 viewed(s.view, ego[b], identity[rows], box[rows], velocity[rows]),
@@ -123,6 +128,14 @@ class FreightPdm(Planner):
             1.0 - u**3 * (10.0 + u * (6.0 * u - 15.0))
         )
         return _FreightState(route, route.centered + rest, np.zeros(0, np.uint64), at, unseen(self.config.radius_m))
+
+    def _told(self, obs: ObservationBatch, b: int, s: _FreightState, truck: Truck) -> _FreightState:
+        """The state after what ego is told: to pull over, it takes the first shoulder that is long enough."""
+        told = None if obs.instruction is None else obs.instruction[b]
+        if s.pulled or not told or PULL_OVER not in told.lower():
+            return s
+        found = way_onto_shoulder(s.route, s.offset, s.station, float(obs.ego[b, 3]), truck, self.config)
+        return s if found is None else replace(s, route=found[0], offset=found[1], pulled=True)
 
     def _halts(self, obs: ObservationBatch, b: int, s: _FreightState, truck: Truck) -> F64:
         """Stations at which to stand: before red lights that are not passed, before what may not be passed."""

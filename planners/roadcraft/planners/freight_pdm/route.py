@@ -40,6 +40,8 @@ class Route(NamedTuple):
     """(C,) ids of the connectors on the way."""
     light_at: F64
     """(C, 2) stations of their begin and end."""
+    shoulders: F64
+    """(K, 4): stations of begin and end, width, 1 to the left or -1 to the right of the lane."""
 
 
 def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truck: Truck, c: FreightPdmConfig) -> Route:
@@ -67,7 +69,10 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     ids = np.array([map_data.lanes.id[lanes[k]] for k in links], np.int64)
     ends = np.append(begins[1:], stations[-1] + 1.0)
     spans = np.array([(begins[k], ends[k]) for k in links], np.float64).reshape(-1, 2)
-    return Route(line, edges, road, centered, ids, spans)
+    found = places_along(map_data, np.asarray(lanes, np.int64), PlaceKind.SHOULDER)
+    value, side = map_data.places.value[found.row], map_data.places.second[found.row]
+    shoulders = np.stack([found.begin_m, found.end_m, value, side], 1)[np.abs(side) == 1.0]
+    return Route(line, edges, road, centered, ids, spans, np.ascontiguousarray(shoulders))
 
 
 def _followed(map_data: MapData, row: int, reach_m: float, forward: bool) -> list[int]:
