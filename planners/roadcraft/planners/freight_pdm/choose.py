@@ -27,10 +27,16 @@ from roadcraft.planners.trajectory_scoring.scorer import (
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
 from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, pulled, score_contacts
 
-_EASE, _LEAST_M = 5.77, 20.0  # peak of the second derivative of a change of way; its least length
+_EASE = 5.77  # peak of the second derivative of a change of way over its width and the square of its length
+_LEAST_S, _LEAST_M = 5.0, 20.0  # which takes so long, and so far, at least
 _SAME_M = 0.03
 _LANE_M = 1.8  # beside the centered way, from which on another lane is driven
-_STANDS_MPS, _NEAR_M, _SOON_S = 3.0, 4.5, 3.5  # who stands in or beside the way asks for another lane, in time
+_STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
+    3.0,
+    4.5,
+    260.0,
+    3.5,
+)  # who stands in or beside the way asks for another lane, in time
 _LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
 _SLOWS_MPS2 = 0.5  # less is noise
 
@@ -203,7 +209,7 @@ def _lanes_beside(
             continue
         away = others.span[j, 0, 0] - at
         left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
-        asked = asked or (abs(left) < _NEAR_M and away < 200.0 and away > _SOON_S * speed)
+        asked = asked or (abs(left) < _NEAR_M and away < _AHEAD_M and away > _SOON_S * speed)
     out, count = np.empty(2), 0
     own, same = side.edges.own[first:last], side.edges.same[first:last]
     width = own[0, 1] - own[0, 0]
@@ -230,7 +236,7 @@ def _ways(now: F64, centered: F64, lanes: F64, speed: float, setup: Setup) -> F6
             goal += lanes[beside] if beside >= 0 else setup.sides[g - 2]
         apart = np.max(np.abs(goal - now))
         if apart > _SAME_M:
-            over = int(max(speed * math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_M))
+            over = int(max(speed * max(math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_S), _LEAST_M))
             out[ways] = eased(now, goal, over)
             ways += 1
     return out[:ways].copy()

@@ -74,7 +74,7 @@ class FreightPdmConfig:
     """Where it stops before such a place."""
     room_m: tuple[float, float] = (0.15, 0.3)
     """Room beside the swept band within which what stands, and what moves, is in the way."""
-    lateral_change_mps2: Annotated[float, Range("> 0")] = 0.12
+    lateral_change_mps2: Annotated[float, Range("> 0")] = 0.3
     """Lateral acceleration of a change from one way to another."""
     interval_s: Annotated[float, Range("> 0")] = 0.1
     """Time between steps of proposals and plan."""

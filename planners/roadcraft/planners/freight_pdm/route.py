@@ -17,7 +17,7 @@ from roadcraft.core.places import PlaceKind
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.edges import edges_beside
-from roadcraft.planners.freight_pdm.line import Edges, Line, sweep
+from roadcraft.planners.freight_pdm.line import Edges, Line, nearest_station, station_of, sweep
 from roadcraft.planners.freight_pdm.pace import Road, Truck, brake_caps, braking, curve_caps, slowed_before
 from roadcraft.planners.freight_pdm.practice import Swings, practiced
 from roadcraft.planners.pdm.route import headings
@@ -64,7 +64,9 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     edges = edges_beside(line, arrays, own, map_data.index.drivable.arrays)
     axles = chain_of(vehicle)
     centered = centered_offsets(line, edges, axles) if c.center_by_swept_path else np.zeros(len(line.xy))
-    road = _road(map_data, vehicle, truck, c, (line, edges, lanes, lane, centered))
+    near = nearest_station(line, ego[0], ego[1], 0, len(line.xy) - 1)
+    front = station_of(line, ego[0], ego[1], near)[0] + truck.front
+    road = _road(map_data, vehicle, truck, c, (line, edges, lanes, lane, centered), front)
     links = [k for k, row in enumerate(lanes) if map_data.lanes.kind[row] == LaneKind.CONNECTOR]
     ids = np.array([map_data.lanes.id[lanes[k]] for k in links], np.int64)
     ends = np.append(begins[1:], stations[-1] + 1.0)
@@ -169,6 +171,7 @@ def _road(
     truck: Truck,
     c: FreightPdmConfig,
     way: tuple[Line, Edges, list[int], I64, F64],
+    front: float,
 ) -> Road:
     line, edges, chain, lane, centered = way
     poses = np.concatenate([line.xy, line.heading[:, None]], 1)
@@ -193,7 +196,9 @@ def _road(
     rows = np.asarray(chain, np.int64)
     shut = places_along(map_data, rows)
     closed = closed_places(map_data, vehicle, c.clearance_m)[shut.row]
-    halt = float(shut.begin_m[closed].min()) - c.halt_before_m if closed.any() else np.inf
+    entry = shut.begin_m[closed] - map_data.places.span[shut.row[closed], 0]  # of the lane that it closes
+    entry = np.where(entry > front, entry, shut.begin_m[closed])
+    halt = float(entry.min()) - c.halt_before_m if closed.any() else np.inf
     rails = places_along(map_data, rows, PlaceKind.RAIL_CROSSING)
     clear = np.stack([rails.begin_m, rails.end_m], 1) if len(rails.row) else np.zeros((0, 2))
     brake = braking(truck, grade, friction)
