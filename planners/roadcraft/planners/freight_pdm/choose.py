@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.arrays import F64, I64, U8, U64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
@@ -37,6 +37,7 @@ _STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
     260.0,
     3.5,
 )  # who stands in or beside the way asks for another lane, in time
+_FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
 _LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
 _SLOWS_MPS2 = 0.5  # less is noise
 
@@ -138,7 +139,7 @@ def step(
     table = np.ones((ways * n, SCORE_COLUMNS))
     start = (at, speed, ego[5])
     met = oncoming(others, at, speed)
-    befits = _befitting(seen.sight_m, others, side, (first, last), (at, speed), truck, manner)
+    befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (truck, manner))
     for w in range(ways):
         way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
         blocks, off_m = in_the_way(others, traffic, way, setup.room), abs(offsets[w, -1] - side.centered[last - 1])
@@ -152,7 +153,7 @@ def step(
                 way,
                 road,
                 (truck, manner),
-                (others, blocks, halts, befits),
+                (others, blocks, halts, befits[1 if off_m > _LANE_M else 0]),
                 (every, setup.scored),
                 row,
             )
@@ -181,7 +182,7 @@ def step(
     way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
     if chosen < 0:
         blocks = np.zeros((0, 1), np.bool_)
-        leaders = (others, blocks, np.empty(0), befits)
+        leaders = (others, blocks, np.empty(0), befits[0])
         full = (station[best], pace[best], accel[best])
         drive_on(start, -2.0 * truck.brake, way, road, (truck, manner), leaders, (every, setup.scored), full)
     for t in range(steps):
@@ -272,31 +273,40 @@ def _pose_states(way: Way, row: tuple[F64, F64, F64], ego: F64, wheel_base: floa
 def _befitting(
     sight_m: float,
     others: Others,
+    moving: Mask,
     side: Roadside,
     span: tuple[int, int],
-    now: tuple[float, float],
-    truck: Truck,
-    manner: Manner,
+    at: float,
+    driver: tuple[Truck, Manner],
 ) -> F64:
-    """Speeds at the stations of a span from which it could stop within what it sees, and that slow traffic in lanes
-    beside its own, whom it passes, befits."""
-    (first, last), (at, _) = span, now
-    out = np.empty(last - first)
-    for k in range(len(out)):
+    """Speeds (2, W) at the stations of a span, in the own lane and in others, from which it could stop within what it
+    sees, and that befit whom it passes: slow traffic in lanes beside its own, and, where the next lane is not taken,
+    vehicles that stand beside the lanes of a fast road."""
+    (first, last), (truck, manner) = span, driver
+    out = np.empty((2, last - first))
+    for k in range(last - first):
         brake = 0.9 * side.road.brake[first + k]
-        out[k] = speed_to_stop(sight_m - truck.front - manner.gap, manner.react + truck.delay, brake)
+        out[:, k] = speed_to_stop(sight_m - truck.front - manner.gap, manner.react + truck.delay, brake)
     for j in range(len(others.speed)):
         rear, front, pace = others.span[j, 0, 0], others.span[j, 0, 1], others.speed[j, 0]
         i = min(max(int(0.5 * (rear + front)), 0), len(side.line.xy) - 1)
         left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
         lanes, own = side.edges.same[i], side.edges.own[i]
-        if front < at or pace < -0.5 or left < lanes[0] or left > lanes[1] or own[0] < left < own[1]:
+        if front < at - truck.behind or pace < -0.5 or own[0] < left < own[1]:
             continue
-        passing = max(pace, 0.0) + manner.passing
-        for k in range(len(out)):
+        passing, which = max(pace, 0.0) + manner.passing, 0
+        if left < lanes[0] or left > lanes[1]:
+            stands = moving[j] and pace < 0.5 and side.road.cap[i] > _FAST_MPS
+            if not stands or left < own[0] - _NEAR_M or left > own[1] + _NEAR_M:
+                continue
+            passing, which = side.road.cap[i] - manner.slower, 1
+        for k in range(last - first):
             gap = max(rear - truck.front - (first + k), 0.0)
             if first + k < front + truck.behind:
-                out[k] = min(out[k], math.sqrt(passing * passing + 2.0 * manner.gentle * gap))
+                held = math.sqrt(passing * passing + 2.0 * manner.gentle * gap)
+                out[0, k] = min(out[0, k], held)
+                if which == 0:
+                    out[1, k] = min(out[1, k], held)
     return out
 
 

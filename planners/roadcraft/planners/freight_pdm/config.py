@@ -68,6 +68,9 @@ class FreightPdmConfig:
     """Length from which on a leader brakes as a truck."""
     passing_mps: Annotated[float, Range("> 0")] = 10.0
     """How much faster than traffic in lanes beside its own it is when it passes that."""
+    roadside_slower_mps: Annotated[float, Range(">= 0")] = 9.2
+    """How much slower than usual it passes vehicles that stand beside the lanes of a fast road, unless it takes another
+    lane: 20 mph by the laws of US states, and a little."""
     clearance_m: Annotated[float, Range(">= 0")] = 0.1
     """Room wanted under structures; the truck stops before places with less, and before those closed to it."""
     halt_before_m: Annotated[float, Range(">= 0")] = 5.0

@@ -80,6 +80,7 @@ class Manner(NamedTuple):
     car_brake: float
     truck_brake: float
     passing: float
+    slower: float
     dt: float
 
 

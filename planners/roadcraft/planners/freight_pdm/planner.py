@@ -157,7 +157,7 @@ class FreightPdm(Planner):
                 truck_of(vehicle, c.max_accel_mps2, c.brake_mps2),
                 Manner(
                     c.max_accel_mps2, c.gentle_mps2, c.firm_mps2, c.jerk_mps3, c.min_gap_m, c.headway_s, c.reaction_s,
-                    c.car_brake_mps2, c.truck_brake_mps2, c.passing_mps, c.interval_s,
+                    c.car_brake_mps2, c.truck_brake_mps2, c.passing_mps, c.roadside_slower_mps, c.interval_s,
                 ),
                 Rules(c.interval_s, REFRESH, (5.0, 5.0, 2.0, 0.0)),
                 comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),
