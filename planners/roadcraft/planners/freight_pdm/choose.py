@@ -38,7 +38,7 @@ _STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
     3.5,
 )  # who stands in or beside the way asks for another lane, in time
 _FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
-_LEAVE, _CHANGE = 0.04, 0.01  # of the score, for each m beside the centered way, and for a change of way
+_LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the centered way, another lane, a change
 _SLOWS_MPS2 = 0.5  # less is noise
 
 
@@ -162,7 +162,7 @@ def step(
             extra[m] = (1.0 - 0.4 * short) * kept_room(way, station[m, size - 1], off_m > _LANE_M, met)
             extra[m] *= kept_upright(road, station[m], pace[m], size)
             # who changes ways must gain by it, and comes back
-            extra[m] *= 1.0 - _LEAVE * min(off_m, 1.0)
+            extra[m] *= 1.0 - (_OTHER if off_m > _LANE_M else _LEAVE * min(off_m, 1.0))
             if w > 0:
                 drive = (station[m], pace[m])
                 extra[m] *= 1.0 - _CHANGE
