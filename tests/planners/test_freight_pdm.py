@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving.geometry.boxes import overlap
+from roadcraft.core.driving.geometry.boxes import box_corners, overlap
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.instructions import PULL_OVER, Instructions
 from roadcraft.core.map import AreaKind, MapData
 from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.rollout import Rollout
@@ -66,6 +67,11 @@ def scenario(
     )
     drive = replace(drive, lights=lights, vehicle=vehicle.name, joints=np.zeros((frames, vehicle.joints)))
     return Scenario("0" * 16, "unknown", (), "", drive, world, 60, frames - 1, 2)
+
+
+def told(s: Scenario, text: str) -> Scenario:
+    """The same, the truck told so at its start."""
+    return replace(s, drive=replace(s.drive, instructions=Instructions(s.time_us[:1].copy(), (text,))))
 
 
 def drive(s: Scenario, vehicle: Vehicle, **params: Any) -> Rollout:
@@ -174,6 +180,20 @@ def test_it_waits_before_rails_until_all_units_get_across() -> None:
     assert blocked[-1, 3] < 0.3
     free = drive(scenario(road((rails,)), LOADED, 10.0, seconds=20.0), LOADED).drive.ego
     assert free[-1, 1] > ORIGIN[1] + 1.0, "it drives on into the bend"
+
+
+def test_told_to_pull_over_it_stands_on_the_shoulder_with_all_units() -> None:
+    shoulder = RoadPlace(PlaceKind.SHOULDER, 0, (50.0, 160.0), 3.4, -1.0)
+    s = scenario(road((shoulder,)), LOADED, 12.0, seconds=28.0)
+    d = drive(told(s, PULL_OVER), LOADED).drive
+    ends = np.ascontiguousarray(d.ego[-1:]), np.ascontiguousarray(d.joints[-1:])
+    boxes = unit_boxes(*ends, chain_of(LOADED))[0]
+    left = max(float(box_corners(*box)[:, 1].max()) for box in boxes) - ORIGIN[1]
+    assert d.ego[-1, 3] < 0.1
+    assert left < -1.8, "the lane is 3.6 m wide"
+    assert d.ego[-1, 0] + LOADED.body.front_m < ORIGIN[0]
+    assert d.ego[:, 5].min() > -3.0
+    assert drive(told(s, "go on"), LOADED).drive.ego[-1, 1] > ORIGIN[1] + 1.0
 
 
 def test_a_place_limits_trucks_and_not_cars() -> None:
