@@ -16,7 +16,6 @@ from roadcraft.scenario_io.synthetic.freight.stage import (
     populate,
     put_truck,
 )
-from roadcraft.scenario_io.synthetic.roads.chain import blend
 from roadcraft.scenario_io.synthetic.roads.curves import smoothstep
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS
@@ -98,16 +97,3 @@ def along_lane(stage: Stage, road: Highway, lane: int, speed: float, well: Manne
     stage.experts = [Intent(kept, curve_cap(kept, stage.threshold, 0.4, speed), well)]
     middle = course_along(road.chain, road.middle(lane), stage.surface)
     stage.mistakes = [Intent(middle, np.full(len(middle.s), speed), badly)]
-
-
-def hasty_changes(
-    stage: Stage, road: Highway, lanes: tuple[int, int], speed: float, waits: F64, seconds: float = 4.0
-) -> list[Intent]:
-    """Who changes from one lane to another, so many s after the start, in a car's time and as if nobody were there."""
-    found = []
-    for wait in waits.tolist():
-        begin, run = stage.start[0] + wait * speed, seconds * speed
-        shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
-        way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run
-        found.append(Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False, until=until, behind=-1.0))
-    return found

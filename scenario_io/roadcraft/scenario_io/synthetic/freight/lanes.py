@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.scenario import ObjectKind
+from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER, hasty_changes
+from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Intent,
@@ -95,7 +96,7 @@ def lane_change_dense(stage: Stage) -> None:
             late = (way.station > start + 9.0 * speed) & (way.station < begin + 0.5 * run)
             cap = curve_cap(way, stage.threshold, 0.4, np.where(late, share, 1.0) * speed)
             stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=begin + 0.8 * run, least=0.6 * speed))
-    stage.mistakes = hasty_changes(stage, road, (lane, goal), speed, np.arange(BESIDE_S - 2.5, 26.0, 0.5))
+    stage.mistakes = hasty_changes(stage, road, (lane, goal), np.arange(BESIDE_S - 2.5, 26.0, 0.5))
 
 
 def _hole(stage: Stage, closing: float) -> float:

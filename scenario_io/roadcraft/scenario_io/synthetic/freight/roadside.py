@@ -10,6 +10,7 @@ from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.instructions import PULL_OVER
 from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.core.scenario import Ego, ObjectKind
+from roadcraft.scenario_io.synthetic.freight.changes import open_gap, patient_changes
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along, outline
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
@@ -17,7 +18,6 @@ from roadcraft.scenario_io.synthetic.freight.stage import (
     Highway,
     Intent,
     Stage,
-    curve_cap,
     lay_highway,
     populate,
     put_truck,
@@ -54,23 +54,13 @@ def move_over(stage: Stage) -> None:
         road.paths[lane], there + 0.5 * length, 0.0, script=scene.script(np.zeros(STEPS)), changes=0, noise=0.0,
         wander=0.0, length=length, width=width, lateral=over - 0.5 * (wide + width),
     )  # fmt: skip
-    room = sum(u.length_m for u in stage.vehicle.units) + 80.0  # in the next lane, a little behind the truck
-    scene.reserve(scene.paths[road.paths[lane - 1]], start - float(rng.uniform(0.0, 40.0)), room, 60.0)
+    open_gap(stage, road.paths[lane - 1])
     populate(stage, road.paths, 0.85, ahead=there - start + 200.0, changes=False)
-    sides, past = (road.middle(lane), road.middle(lane - 1)), 1.5 * wide - 0.5 * broad - over
-    kept = course_along(chain, sides[0], stage.surface)
+    kept = course_along(chain, road.middle(lane), stage.surface)
     stage.ghost = Intent(kept, np.full(len(kept.s), speed), width=BARELY_M)
-    for share in (1.0, 0.9, 0.8, 0.7):
-        run = 8.0 * speed
-        for begin in np.arange(start + 9.5 * speed, there - 0.75 * run - 40.0, 1.2 * speed):
-            way = course_along(chain, blend(*sides, float(begin), float(begin) + run), stage.surface)
-            late = (way.station > start + 9.5 * speed) & (way.station < begin + 0.4 * run)
-            near = (way.station > there - 30.0) & (way.station < there + length + room)
-            cap = np.minimum(np.where(late, share, 1.0) * speed, np.where(near, (past - 1.0) / PER_MPS - 1.5, speed))
-            cap = curve_cap(way, stage.threshold, 0.4, cap)
-            behind = 12.0 + ((1.0 - share) * speed) ** 2 / 6.0
-            until, least = float(begin) + 0.8 * run, 0.5 * share * speed
-            stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=until, least=least, behind=behind))
+    beside = (kept.station > there - 30.0) & (kept.station < there + 140.0)
+    calm = np.where(beside, (1.5 * wide - 0.5 * broad - over - 1.0) / PER_MPS - 1.5, speed)
+    stage.experts = patient_changes(stage, road, (lane, lane - 1), there - 6.0 * speed - 40.0, calm)
     stage.mistakes = [Intent(kept, np.full(len(kept.s), speed), CAR_DRIVER, width=BARELY_M)]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
 from roadcraft.scenario_io.synthetic.freight.course import Surface
-from roadcraft.scenario_io.synthetic.freight.highway import along_lane, hasty_changes
+from roadcraft.scenario_io.synthetic.freight.highway import along_lane
 from roadcraft.scenario_io.synthetic.freight.pace import ENGINE_SHARE, Manner
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, lay_highway, populate, put_truck
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
@@ -30,7 +31,7 @@ def upgrade_climb(stage: Stage) -> None:
     )
     populate(stage, road.paths[:-1], 0.9, changes=False)
     along_lane(stage, road, lane, speed, Manner(headway=3.0), Manner())
-    stage.mistakes = hasty_changes(stage, road, (lane, lane - 1), speed, np.arange(9.5, 30.0, 0.5))
+    stage.mistakes = hasty_changes(stage, road, (lane, lane - 1), np.arange(9.5, 30.0, 0.5))
     stage.own = [p.segment for p in stage.pieces]
 
 

@@ -19,6 +19,7 @@ from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
 from roadcraft.scenario_io.synthetic.freight.dual_left import dual_left_turn
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched
+from roadcraft.scenario_io.synthetic.freight.lane_drop import lane_drop
 from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
 from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, record_truck
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
@@ -53,6 +54,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "dual_left_turn": dual_left_turn,
     "roundabout": roundabout,
     "tight_right_turn": tight_right_turn,
+    "lane_drop": lane_drop,
 }
 """How each situation is set up."""
 LOADS: dict[str, tuple[str, ...]] = {
