@@ -47,9 +47,10 @@ def patient_changes(
 def hasty_changes(stage: Stage, road: Highway, lanes: tuple[int, int], waits: F64) -> list[Intent]:
     """Who changes from one lane to another, so many s after the start, in a car's time and as if nobody were there."""
     (start, speed), found = stage.start, []
+    towed = sum(u.length_m for u in stage.vehicle.units[1:])
     for wait in waits.tolist():
         begin, run = start + wait * speed, CAR_CHANGE_S * speed
         shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
-        way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run
+        way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run + towed
         found.append(Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False, until=until, behind=-1.0))
     return found

@@ -20,6 +20,19 @@ POINT_M = 0.5
 _ROUNDS, _SMOOTH_M, _COARSE = 14, 7.0, 2
 
 
+class Gust(NamedTuple):
+    """Wind along a stretch of a road's reference line."""
+
+    begin: float
+    """Where it begins, m."""
+    end: float
+    """Where it ends, m."""
+    speed: float
+    """Speed of the air, m/s."""
+    direction: float
+    """Where it moves to, rad, local frame."""
+
+
 class Surface(NamedTuple):
     """What a road is like by place along its reference line; a number holds everywhere."""
 
@@ -29,6 +42,8 @@ class Surface(NamedTuple):
     """Slope across the road, positive where its left side is the lower one."""
     friction: Edge = 0.8
     """Coefficient between tire and road."""
+    gusts: tuple[Gust, ...] = ()
+    """Wind, one stretch after the other."""
 
 
 class Course(NamedTuple):
@@ -50,6 +65,8 @@ class Course(NamedTuple):
     """(P,) slope across the road."""
     friction: F64
     """(P,) coefficient."""
+    wind: F64
+    """(P, 2) m/s, local frame."""
 
     def arc(self, station: float) -> float:
         """Place along the way of a place along the reference line."""
@@ -69,8 +86,12 @@ def course_on(xy: F64, station: F64, surface: Surface) -> Course:
     """The course through points (P, 2), with their places (P,) along the reference line."""
     heading, s = headings(xy), lengths(xy)
     curvature = gaussian_filter1d(np.gradient(heading, s), 2.0, mode="nearest")
-    grade, bank, friction = (edge_at(f, station) for f in surface)
-    return Course(xy, heading, s, curvature, station, grade, bank, friction)
+    grade, bank, friction = (edge_at(f, station) for f in surface[:3])
+    wind = np.zeros((len(station), 2))
+    for g in surface.gusts:
+        blown = (station >= g.begin) & (station <= g.end)
+        wind[blown] = g.speed * np.cos(g.direction), g.speed * np.sin(g.direction)
+    return Course(xy, heading, s, curvature, station, grade, bank, friction, wind)
 
 
 def edge_at(edge: Edge, station: F64) -> F64:

@@ -91,7 +91,7 @@ def _scenes(stage: Stage, at: F64, ego: F64, patch: Patch) -> Scenes:
 
 
 def mark_surface(stage: Stage) -> None:
-    """Puts the road's grade, bank and friction on its lanes."""
+    """Puts the road's grade, bank, friction and wind on its lanes."""
     for piece in stage.pieces:
         center = stage.scene.sketch.segments[piece.segment].center
         arc, station = lengths(center), np.linspace(piece.begin, piece.end, len(center))
@@ -106,6 +106,12 @@ def mark_surface(stage: Stage) -> None:
                 span = (float(at[k[0]]), float(at[k[1]]))
                 begin, end = float(value[k[0]]), float(value[k[1]])
                 stage.scene.sketch.places.append(RoadPlace(kind, piece.segment, span, begin, end))
+
+        for gust in stage.surface.gusts:
+            low, high = np.interp((gust.begin, gust.end), station, arc).tolist()
+            if high > low:
+                place = RoadPlace(PlaceKind.WIND, piece.segment, (low, high), gust.speed, gust.direction)
+                stage.scene.sketch.places.append(place)
 
 
 def _runs(value: F64, usual: float) -> list[tuple[int, int]]:

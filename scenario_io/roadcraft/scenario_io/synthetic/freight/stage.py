@@ -114,6 +114,8 @@ class Stage:
     """Whether the traffic does what the situation is about."""
     wrong: Callable[[TruckDrive], str] = _right
     """What a drive does wrong by the situation's own rule, empty where nothing."""
+    practice: int = 2
+    """Drives after which an expert knows where its units go."""
     told: tuple[tuple[float, str], ...] = ()
     """What the truck is told: s from the start, and the words."""
 

@@ -119,6 +119,7 @@ def drive_along(course: Course, plan: Pace, vehicle: Vehicle, before: TruckDrive
         rates = np.ascontiguousarray(motion[:, : links + 1])
         controls = track_trucks(ego, joints, rates, now, (times, states, length), gains)
         road[0, 0], road[0, 1] = np.interp(s, course.s, course.grade), np.interp(s, course.s, course.bank)
+        road[0, 2:4] = course.wind[min(int(np.searchsorted(course.s, s)), len(course.s) - 1)]
         road[0, 4:] = np.interp(s, course.s, course.friction)
         for j in range(2):
             ego, joints, motion = advance_dynamic(ego, joints, motion, controls, half, road, model)

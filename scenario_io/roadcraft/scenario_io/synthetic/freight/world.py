@@ -15,6 +15,7 @@ from roadcraft.core.random import scenario_key
 from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
+from roadcraft.scenario_io.synthetic.freight.crosswind import crosswind_gusts
 from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
 from roadcraft.scenario_io.synthetic.freight.dual_left import dual_left_turn
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
@@ -55,6 +56,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "roundabout": roundabout,
     "tight_right_turn": tight_right_turn,
     "lane_drop": lane_drop,
+    "crosswind_gusts": crosswind_gusts,
 }
 """How each situation is set up."""
 LOADS: dict[str, tuple[str, ...]] = {
@@ -63,8 +65,11 @@ LOADS: dict[str, tuple[str, ...]] = {
     "downgrade": ("loaded", "cubed"),
     "low_mu_curve_brake": ("empty",),
     "upgrade_climb": ("loaded", "cubed"),
+    "crosswind_gusts": ("empty",),
 }
 """States of load that a situation is about, where not all of them are."""
+TOWING = frozenset({"crosswind_gusts"})
+"""Situations that are about trailers."""
 MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.2, 0.97
 """What an expert must keep: load transfer ratio, reach beyond its lanes, share of time in which it could stop."""
 _ATTEMPTS = 20
@@ -167,7 +172,7 @@ def faults_of(v: DriveVerdict) -> list[str]:
 
 def _trucks(draw: FreightDraw) -> list[Vehicle]:
     about = LOADS.get(draw.situation, draw.loads)
-    known = [load_vehicle(name) for name in draw.vehicles]
+    known = [v for v in map(load_vehicle, draw.vehicles) if v.joints or draw.situation not in TOWING]
     found = [replace(v, load=load) for v in known for load in draw.loads if load in v.loads and load in about]
     if not found:
         raise ConfigError(

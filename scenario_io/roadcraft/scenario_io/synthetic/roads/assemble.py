@@ -179,7 +179,8 @@ def _places(o: _Order) -> Places:
     for p, patch in enumerate(o.patches):
         for q in patch.sketch.places:
             lane = -1 if q.lane < 0 else o.segment_row[p, q.lane]
-            second = q.second + patch.place.angle if q.kind == PlaceKind.WIND else q.second
+            blows = q.kind == PlaceKind.WIND
+            second = float(wrap_array(q.second + patch.place.angle)) if blows else q.second
             polygon = [patch.place.move(ring) for ring in q.polygon]
             rows.append(q._replace(lane=lane, second=second, polygon=polygon, pose=_posed(patch.place, q.pose)))
     return Places.build(rows)
