@@ -36,7 +36,8 @@ def patient_changes(
         for begin in np.arange(decided, last, 1.2 * speed).tolist():
             shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
             way = course_along(road.chain, shift, stage.surface)
-            waits = (way.station > decided) & (way.station < begin + 0.4 * run)
+            slows = decided + 20.0 * (1.0 - share) * speed  # late enough that it brakes for it no earlier than decided
+            waits = (way.station > slows) & (way.station < begin + 0.4 * run)
             cap = curve_cap(way, stage.threshold, 0.4, np.minimum(np.where(waits, share, 1.0) * speed, limit))
             behind = 12.0 + ((1.0 - share) * speed) ** 2 / 6.0
             until, least = begin + 0.8 * run, 0.5 * share * speed

@@ -53,7 +53,7 @@ def on_ramp_merge(stage: Stage) -> None:
     low, right = middle(*side), 0.5 * (edges[-1] + edges[-2])
     drop = right - 0.5 * (2.0 * edges[-1] - width)
     speed = min(0.95 * limit, stage.top_speed)
-    for share, behind in product(np.linspace(1.0, 0.4, 13), (30.0, 18.0)):
+    for behind, share in product((30.0, 18.0), np.linspace(1.0, 0.4, 13)):
         moved = blend(0.0, drop, b, e)
         way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
         cap = curve_cap(way, stage.threshold, 0.4, np.where(way.station < b + 60.0, share * speed, speed))
