@@ -53,5 +53,7 @@ def hasty_changes(stage: Stage, road: Highway, lanes: tuple[int, int], waits: F6
         begin, run = start + wait * speed, CAR_CHANGE_S * speed
         shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
         way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run + towed
-        found.append(Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False, until=until, behind=-1.0))
+        found.append(
+            Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False, until=until, behind=-1.0, beside=0.0)
+        )
     return found

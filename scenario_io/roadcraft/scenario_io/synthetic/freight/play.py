@@ -99,7 +99,7 @@ def mistake(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
             mine = np.concatenate([before.s[:-1:2], plan.s])
             plan = _later(intent, start, seen(stage, intent, played.motion, mine), stage)
         plan = Pace(*(np.concatenate([np.full(MISTAKE_STEP, x[0]), x]) for x in plan))
-        if k < len(stage.mistakes) - 1 and _clear(stage, intent, played.motion, plan, 0.0):
+        if k < len(stage.mistakes) - 1 and _clear(stage, intent, played.motion, plan):
             continue
         driven, tries = drive_along(intent.course, plan, stage.vehicle, before), tries + 1
         found = _mistaken(stage, played, intent, driven)
@@ -136,8 +136,8 @@ def _among(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Pace:
     return pace(stage.start, intent.course, intent.cap, ahead, intent.manner, stage.vehicle)
 
 
-def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace, room: float = ROOM_M) -> bool:
-    """Whether a plan keeps all units clear of others, with room beside them, m."""
+def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> bool:
+    """Whether a plan keeps all units clear of others."""
     told = told_by_plan(intent.course, plan, stage.vehicle, 2 * _count(stage) - 1)
     begin = int(np.searchsorted(plan.s, plan.s[0], "right")) - 1
     end = int(np.searchsorted(np.interp(plan.s, intent.course.s, intent.course.station), intent.until))
@@ -156,14 +156,6 @@ def _roomy(box: F64, intent: Intent) -> F64:
     """Boxes (T, n, 5) of units with room beside them and behind the last."""
     out, behind = box.copy(), intent.behind
     out[..., 4] += 2.0 * intent.beside
-    box = _roomy(told.box[2 * begin : 2 * end : 2], room, intent.behind)
-    return first_contact(box, others(stage, motion)[0][begin:end]) < 0
-
-
-def _roomy(box: F64, beside: float, behind: float) -> F64:
-    """Boxes (T, n, 5) of units with room beside them and behind the last."""
-    out = box.copy()
-    out[..., 4] += 2.0 * beside
     last = out[:, -1]
     last[:, 0] -= 0.5 * behind * np.cos(last[:, 2])
     last[:, 1] -= 0.5 * behind * np.sin(last[:, 2])

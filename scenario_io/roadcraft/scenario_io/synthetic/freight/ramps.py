@@ -66,4 +66,4 @@ def on_ramp_merge(stage: Stage) -> None:
         moved = blend(0.0, drop, float(begin), float(begin) + 55.0)
         way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
         cap, until = np.full(len(way.s), speed), float(begin) + 33.0
-        stage.mistakes.append(Intent(way, cap, car, minds=False, until=until, behind=-1.0))
+        stage.mistakes.append(Intent(way, cap, car, minds=False, until=until, behind=-1.0, beside=0.0))
