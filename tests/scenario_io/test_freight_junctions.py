@@ -22,6 +22,7 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
     most_curvature,
     one_ground,
     reach_beyond,
+    steering_cap,
     swept_boxes,
 )
 from roadcraft.scenario_io.synthetic.freight.pace import nobody
@@ -31,7 +32,7 @@ from roadcraft.scenario_io.synthetic.freight.roundabout import Ring
 from roadcraft.scenario_io.synthetic.freight.stage import Intent
 from roadcraft.scenario_io.synthetic.freight.tight_right import Corner
 from roadcraft.scenario_io.synthetic.freight.world import FreightWorld
-from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths, turn
+from roadcraft.scenario_io.synthetic.roads.curves import headings, integrate, lengths, turn
 from roadcraft.scenario_io.synthetic.synthesize import world_of
 
 RING = Ring(outer=20.0, roadway=7.0, apron=2.0, entry=4.5, splitter=1.5, curb=15.0)
@@ -89,6 +90,18 @@ def test_the_search_keeps_to_what_the_steering_can() -> None:
     p, reach = fitted(bend, [[6.0]], [2.0], truck, lambda _: [(everywhere, 1.0)])
     assert reach < 0.02
     assert np.abs(even_course(bend(p)).curvature).max() <= 1.03 * most_curvature(truck)
+
+
+def test_a_curve_that_tightens_is_taken_as_fast_as_the_steering_turns() -> None:
+    truck = load_vehicle("us_sleeper_53")
+    points, _ = integrate(0.0015 * 0.5 * np.arange(80), 0.5)  # a clothoid
+    slow = steering_cap(even_course(points), truck)[10:60]
+    assert truck.max_steering_rate_radps is not None
+    k = 0.0015 * np.arange(80)[10:60] * 0.5
+    turned = truck.body.wheel_base_m * 0.0015 / (1.0 + (truck.body.wheel_base_m * k) ** 2)
+    assert (slow * turned <= truck.max_steering_rate_radps).all()
+    assert slow.min() > 5.0
+    assert steering_cap(even_course(straight()), truck).min() > 100.0
 
 
 # ---- roads -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
+from scipy.ndimage import minimum_filter1d
 from scipy.optimize import minimize
 
 from roadcraft.core.arrays import F64
@@ -20,6 +21,7 @@ from roadcraft.scenario_io.synthetic.roads.curves import lengths
 STEP_M = 2.0
 """Distance between the poses at which units are looked at."""
 _LOCK_SHARE = 0.9  # of the largest steering angle that a way may ask for
+_RATE_SHARE, _SLOWEST_MPS = 0.6, 1.2
 _TRIALS, _BEGINS = 90, 2
 
 
@@ -71,6 +73,14 @@ def reach_beyond(boxes: F64, ground: Ground) -> float:
 def most_curvature(vehicle: Vehicle) -> float:
     """Curvature of unit 0's way that its steering follows, 1/m."""
     return float(np.tan(_LOCK_SHARE * vehicle.max_steering_rad) / vehicle.body.wheel_base_m)
+
+
+def steering_cap(course: Course, vehicle: Vehicle) -> F64:
+    """Speeds (P,) at which the steering turns as fast as a course's curvature changes, m/s, by a margin."""
+    turned = np.abs(np.gradient(np.arctan(vehicle.body.wheel_base_m * course.curvature), course.s))
+    rate = np.inf if vehicle.max_steering_rate_radps is None else vehicle.max_steering_rate_radps
+    slow = np.maximum(_RATE_SHARE * rate / np.maximum(turned, 1e-6), _SLOWEST_MPS)
+    return np.asarray(minimum_filter1d(slow, 17, mode="nearest"))
 
 
 def fitted(

@@ -24,6 +24,7 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
     fitted,
     one_ground,
     reach_beyond,
+    steering_cap,
     swept_boxes,
 )
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
@@ -187,12 +188,12 @@ def roundabout(stage: Stage) -> None:
     inside = np.flatnonzero((kept.xy[:, 1] > -ring.mouth) & (kept.xy @ u < ring.mouth))
     line, end = float(kept.station[inside[0]]), float(kept.station[inside[-1]])
     speed = float(rng.uniform(8.0, 10.0))
-    stage.start, stage.seconds = (line - 9.2 * speed - 24.0, speed), 56.0
-    cap = curve_cap(kept, stage.threshold, 0.4, speed)
+    stage.start, stage.seconds = (line - 9.2 * speed - 24.0, speed), 66.0
+    cap = curve_cap(kept, stage.threshold, 0.32, speed)
     bent = np.abs(kept.curvature) > 0.01
-    cap = np.where(bent, np.minimum(cap, RING_MPS), cap)
+    cap = np.minimum(np.where(bent, np.minimum(cap, RING_MPS), cap), steering_cap(kept, stage.vehicle))
     manner = Manner(decel=0.8)
-    for wait in (0.0, *np.arange(11.0, 34.0, 1.5).tolist()):
+    for wait in (0.0, *np.arange(11.0, 44.0, 1.5).tolist()):
         wall = line - 1.0 + manner.gap, wait
         stage.experts.append(Intent(kept, cap, manner, behind=0.0, wait=wall, over=(line, end), until=end))
     hasty = _careless(vehicle, ring, turned)
@@ -290,5 +291,6 @@ def _lay(stage: Stage, ring: Ring, turned: float) -> None:
     stage.own = [lanes[0][0], links[0, target], lanes[target][1]]
     path = scene.paths[stage.route]
     scene.reserve(path, 0.5 * _APPROACH_M, 60.0, 200.0)
-    ways = [i for i, r in enumerate(scene.routes) if r.segments[0] != lanes[0][0]]
+    quiet = {lanes[0][0], lanes[target][0]}  # nobody comes from where the truck comes from and goes to
+    ways = [i for i, r in enumerate(scene.routes) if r.segments[0] not in quiet]
     populate_arms(stage, ways, 0.8, inflow=False, share=1.0 / 3.0)
