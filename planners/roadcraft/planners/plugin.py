@@ -53,6 +53,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ),
         PluginSpec(
             "planner",
+            "docking",
+            "Reverses a truck to a loading dock: set-up pose, reversal, pull-ups",
+            f"{here}.docking.config:DockingConfig",
+            f"{here}.docking.planner:Docking",
+        ),
+        PluginSpec(
+            "planner",
             "learned",
             "Drives with a trained network (checkpoint=RUN/best)",
             f"{here}.learned.config:LearnedConfig",

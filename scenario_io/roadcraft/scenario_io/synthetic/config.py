@@ -19,7 +19,7 @@ FREIGHT_SITUATIONS = (
     "loop_ramp", "end_of_queue", "cut_in_hard_brake", "work_zone_shift", "lane_change_dense", "on_ramp_merge",
     "downgrade", "low_bridge", "low_mu_curve_brake", "shoulder_stop", "move_over",
     "upgrade_climb", "lane_drop", "crosswind_gusts",
-    "rail_crossing", "dual_left_turn", "roundabout", "tight_right_turn",
+    "rail_crossing", "dual_left_turn", "roundabout", "tight_right_turn", "dock_reverse",
 )  # fmt: skip
 """The situations of the freight suite."""
 

@@ -99,13 +99,13 @@ def world_of(config: SynthConfig, number: int) -> SyntheticWorld | FreightWorld:
     situations = config.situations or config.known
     if not config.suite:
         return make_world(config.seed, number, situations, config.locations, config.traffic)
-    from roadcraft.scenario_io.synthetic.freight.world import FreightDraw, make_freight_world
+    from roadcraft.scenario_io.synthetic.freight.world import VEHICLES, FreightDraw, make_freight_world
 
     situation = situation_of(config.seed, number, situations)
     location = list(LOCATIONS)[number % config.locations]
     name = f"freight_{config.seed}_{number:05d}_{situation}"
     who = Identity(name, config.seed, location, start_us(config.seed, number))
-    trucks = config.vehicles or FREIGHT_VEHICLES, config.loads or FREIGHT_LOADS
+    trucks = config.vehicles or VEHICLES.get(situation, FREIGHT_VEHICLES), config.loads or FREIGHT_LOADS
     draw = FreightDraw(number, situation, *trucks, config.traffic)
     return make_freight_world(
         draw, who, lambda sketch, rng: place_patch(sketch, config.seed, number // config.locations, location, rng)

@@ -8,7 +8,7 @@ joints are unstable, it holds the last unit on the path that the plan gives it.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import atan, cos, sin, sqrt
+from math import atan, cos, hypot, sin, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ FAST_MPS = tuple(range(7, 42, 2))
 """Speeds whose gains are those of the linear single track."""
 _STEP_S = 0.1
 _LEAST_LAG_S = 0.01
+_END_M = 0.5
 
 
 class TruckGains(NamedTuple):
@@ -287,6 +288,18 @@ def _steer_backward(ego, joints, reference, bent, asked, g):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
+def _last_curvature(states, count, first):  # type: ignore[no-untyped-def]
+    """Curvature at the end of a plan that is driven backward, over its last ``_END_M``: where it comes to stand, the
+    fitted one is smoothed over all that it turns before."""
+    gone, turned, k = 0.0, 0.0, count - 1
+    while k > first and gone < _END_M:
+        gone += hypot(states[k, 0] - states[k - 1, 0], states[k, 1] - states[k - 1, 1])
+        turned += wrap(states[k, 2] - states[k - 1, 2])
+        k -= 1
+    return -turned / gone if gone > 1e-3 else 0.0
+
+
+@njit(cache=True, nogil=True)
 def _bent_joints(times, states, count, first, last, g, out):  # type: ignore[no-untyped-def]
     """Joints (J,) at knot ``first`` with which unit 0 can drive the plan backward: those that it leaves when it is
     driven the other way, from the steady turn of curvature ``last`` at its end."""
@@ -355,7 +368,7 @@ def track_trucks(ego, joints, rates, now_us, plan, g):  # type: ignore[no-untype
         reference[1] = states[first, 1] + gone * sin(mean)
         reference[2] = h + gone * profile[0]
         if v[0] < 0.0:
-            _bent_joints(times, states, count, first, profile[m - 1], g, bent)
+            _bent_joints(times, states, count, first, _last_curvature(states, count, first), g, bent)
             rate = _steer_backward(ego[b], joints[b], reference, bent, asked, g)
         else:
             rate = _steer_forward(ego[b], joints[b], rates[b], reference, asked, g)

@@ -17,6 +17,7 @@ from roadcraft.core.driving.motion.roll import roll_groups_of
 from roadcraft.core.map import AreaKind
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
+from roadcraft.scenario_io.synthetic.freight.dock_yard import DockTask
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
@@ -118,6 +119,8 @@ class Stage:
     """Drives after which an expert knows where its units go."""
     told: tuple[tuple[float, str], ...] = ()
     """What the truck is told: s from the start, and the words."""
+    dock: DockTask | None = None
+    """The dock to reverse to, where the situation is about one; its expert is then a search, not an intent."""
 
     @property
     def threshold(self) -> float:

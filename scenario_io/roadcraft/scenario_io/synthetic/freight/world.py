@@ -16,6 +16,8 @@ from roadcraft.core.scenario import Drive
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.crosswind import crosswind_gusts
+from roadcraft.scenario_io.synthetic.freight.dock_play import mistaken_dock, play_dock
+from roadcraft.scenario_io.synthetic.freight.dock_yard import VEHICLES as DOCK_VEHICLES, dock_reverse
 from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
 from roadcraft.scenario_io.synthetic.freight.dual_left import dual_left_turn
 from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
@@ -34,6 +36,7 @@ from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
 from roadcraft.scenario_io.synthetic.freight.tight_right import tight_right_turn
 from roadcraft.scenario_io.synthetic.freight.upgrade import upgrade_climb
 from roadcraft.scenario_io.synthetic.freight.weather import low_mu_curve_brake
+from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
@@ -57,6 +60,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "tight_right_turn": tight_right_turn,
     "lane_drop": lane_drop,
     "crosswind_gusts": crosswind_gusts,
+    "dock_reverse": dock_reverse,
 }
 """How each situation is set up."""
 LOADS: dict[str, tuple[str, ...]] = {
@@ -70,6 +74,10 @@ LOADS: dict[str, tuple[str, ...]] = {
 """States of load that a situation is about, where not all of them are."""
 TOWING = frozenset({"crosswind_gusts"})
 """Situations that are about trailers."""
+VEHICLES: dict[str, tuple[str, ...]] = {"dock_reverse": DOCK_VEHICLES}
+"""Trucks that drive a situation where none are named, if they are others than those of the suite."""
+MOST_JOINTS: dict[str, int] = {"dock_reverse": 1}
+"""Most joints of the trucks that a situation is for, where not all are."""
 MOST_TRANSFER, MOST_EXCESS_M, LEAST_MARGIN = 0.7, 0.2, 0.97
 """What an expert must keep: load transfer ratio, reach beyond its lanes, share of time in which it could stop."""
 _ATTEMPTS = 20
@@ -123,14 +131,14 @@ def make_freight_world(
         rng = np.random.default_rng([scenario_key(who.seed, f"freight {draw.number}"), attempt])
         stage = stage_of(rng, trucks[int(rng.integers(len(trucks)))], draw.traffic)
         BUILDERS[draw.situation](stage)
-        played = play(stage, lambda v: not faults_of(v))
+        played = play_dock(stage) if stage.dock else play(stage, lambda v: not faults_of(v))
         if played is None:
             why.append("the expert finds no way that keeps clear")
             continue
         wrong = faults_of(played.verdict)
         if not wrong and not stage.event(played.motion):
             wrong = ["it did not happen"]
-        if not wrong and not botched(mistake(stage, played)[1]):
+        if not wrong and not botched(mistaken(stage, played)[1]):
             wrong = ["the mistake does no harm"]
         if wrong:
             why.append(", ".join(wrong))
@@ -150,8 +158,13 @@ def make_freight_world(
 def mistaken_drive(world: FreightWorld) -> tuple[F64, F64, DriveVerdict]:
     """Ego states (F, 10) and joints (F, J), global frame, of the driver who makes the situation's mistake, and what is
     said of it."""
-    driven, verdict = mistake(world.stage, world.played)
+    driven, verdict = mistaken(world.stage, world.played)
     return *placed(driven, world.patch, world.location in LEFT_HAND), verdict
+
+
+def mistaken(stage: Stage, played: Played) -> tuple[TruckDrive, DriveVerdict]:
+    """The drive of whoever makes the situation's mistake, and what is said of it."""
+    return mistaken_dock(stage, played) if stage.dock else mistake(stage, played)
 
 
 def faults_of(v: DriveVerdict) -> list[str]:
@@ -173,6 +186,8 @@ def faults_of(v: DriveVerdict) -> list[str]:
 def _trucks(draw: FreightDraw) -> list[Vehicle]:
     about = LOADS.get(draw.situation, draw.loads)
     known = [v for v in map(load_vehicle, draw.vehicles) if v.joints or draw.situation not in TOWING]
+    if draw.situation in MOST_JOINTS:
+        known = [v for v in known if v.joints <= MOST_JOINTS[draw.situation]]
     found = [replace(v, load=load) for v in known for load in draw.loads if load in v.loads and load in about]
     if not found:
         raise ConfigError(

@@ -1,0 +1,1 @@
+"""The planner ``docking``: reverses a truck to a loading dock."""
