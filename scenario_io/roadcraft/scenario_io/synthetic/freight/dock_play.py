@@ -191,7 +191,9 @@ def _told(columns: list[F64], legs: list[DockLeg]) -> TruckDrive:
     way = np.concatenate([leg.way + end for leg, end in zip(legs, ends, strict=False)])
     flat = np.zeros(len(way))
     turn = np.gradient(pose[:, 2], np.arange(len(way)) * 0.1)
-    course = Course(pose[:, :2], pose[:, 2], way, turn, way, flat, flat, np.full(len(way), 0.8))
+    course = Course(
+        pose[:, :2], pose[:, 2], way, turn, way, flat, flat, np.full(len(way), 0.8), np.zeros((len(way), 2))
+    )
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(ego[:, :2], axis=0).T))])
     plan = Pace(s[::2], ego[::2, Ego.VX], ego[::2, Ego.AX])
     return TruckDrive(ego, columns[1], columns[2], s, course, plan)
