@@ -17,7 +17,7 @@ from roadcraft.core.testing.world import observe
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.planners.docking.config import DockingConfig
 from roadcraft.planners.docking.curves import PIECES, lay_turn
-from roadcraft.planners.docking.follow import Pace, place_on, states_along
+from roadcraft.planners.docking.follow import ReversePace, place_on, states_along
 from roadcraft.planners.docking.maneuver import leg_of
 from roadcraft.planners.docking.space import shape_of
 from roadcraft.validation.simulation import simulate
@@ -65,7 +65,7 @@ def test_a_leg_is_driven_to_its_end(forward: bool) -> None:
     side = 1.0 if forward else -1.0
     ego = np.zeros(10)
     ego[:3], ego[3] = way.lead[0], 0.0
-    states = states_along(way, 0.0, ego, Pace(1.0, 0.3, 0.5, 0.2))
+    states = states_along(way, 0.0, ego, ReversePace(1.0, 0.3, 0.5, 0.2))
     np.testing.assert_allclose(states[-1, :2], way.lead[-1, :2], atol=0.02)
     assert (side * states[:, 3] >= 0.0).all()
     assert np.abs(states[:, 3]).max() <= 1.0

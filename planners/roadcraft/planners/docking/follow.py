@@ -21,7 +21,7 @@ LEAST_MPS = 0.3
 _NEAR = 12  # points before and behind the last place at which the present one is looked for
 
 
-class Pace(NamedTuple):
+class ReversePace(NamedTuple):
     """How fast a leg is driven."""
 
     most: float
@@ -34,7 +34,7 @@ class Pace(NamedTuple):
     """Largest rate of the steering angle, rad/s."""
 
 
-class Place(NamedTuple):
+class PlaceOnLeg(NamedTuple):
     """Where a truck is along a leg."""
 
     way: float
@@ -45,7 +45,7 @@ class Place(NamedTuple):
     """rad of the same, from its path."""
 
 
-def place_on(leg: Leg, lead: F64, last: F64, before: float) -> Place:
+def place_on(leg: Leg, lead: F64, last: F64, before: float) -> PlaceOnLeg:
     """The place of a truck with unit 0 and the last unit at these poses (3,), which was at ``before`` m."""
     line, pose = (leg.lead, lead) if leg.forward else (leg.last, last)
     middle = int(np.searchsorted(leg.way, before))
@@ -60,10 +60,10 @@ def place_on(leg: Leg, lead: F64, last: F64, before: float) -> Place:
     share = (leg.way[b] - leg.way[a]) / moved if moved > 1e-6 else 1.0
     turned = (pose[2] - h + np.pi) % (2.0 * np.pi) - np.pi
     ahead = min(max(along, -2.0), 2.0) * share
-    return Place(float(leg.way[k] + ahead), float(dy * np.cos(h) - dx * np.sin(h)), float(turned))
+    return PlaceOnLeg(float(leg.way[k] + ahead), float(dy * np.cos(h) - dx * np.sin(h)), float(turned))
 
 
-def states_along(leg: Leg, way: float, ego: F64, pace: Pace) -> F64:
+def states_along(leg: Leg, way: float, ego: F64, pace: ReversePace) -> F64:
     """States (T, 10) every ``TICK_S`` from ``way`` m on to the end of the leg; the first is ego (10,), at whose speed
     it goes on."""
     side = 1.0 if leg.forward else -1.0

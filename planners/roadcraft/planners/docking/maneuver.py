@@ -45,7 +45,7 @@ class Leg(NamedTuple):
     """(n,) change of the steering angle, rad for each m that unit 0 drives."""
 
 
-class Maneuver(NamedTuple):
+class DockManeuver(NamedTuple):
     """A way to the dock."""
 
     legs: tuple[Leg, ...]
@@ -99,7 +99,7 @@ def reversal(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[Leg | Non
     return (leg_of(goal, pieces, False, shape), cost) if np.isfinite(cost) else (None, np.inf)
 
 
-def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, pull_ups: int) -> Maneuver | None:
+def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, pull_ups: int) -> DockManeuver | None:
     """The cheapest maneuver that is found from start to goal, poses (4,) of the last unit; none where none is. Gentle
     curves with much room come first, sharper ones with less where there is none; with a pull-up where one reversal does
     not do. pull_ups: most forward moves between two reversals."""
@@ -115,11 +115,11 @@ def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, pull_ups: int
     return found
 
 
-def _at_once(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[Maneuver | None, tuple[F64, F64, F64]]:
+def _at_once(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[DockManeuver | None, tuple[F64, F64, F64]]:
     """In reverse, or forward to a set-up pose and in reverse; and the curves out of the dock."""
     peaks = PEAKS * shape.most
     straight, cost = reversal(start, goal, shape, room)
-    found = None if straight is None else Maneuver((straight,), cost)
+    found = None if straight is None else DockManeuver((straight,), cost)
     pieces, set_up, price = fan(goal, _OUT[0], _OUT[1], peaks, _OUT[2], False, shape, room)
     if not len(price):
         return found, (pieces, set_up, price)
@@ -129,11 +129,11 @@ def _at_once(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[Maneuver 
     if np.isfinite(total[best]) and (found is None or total[best] < found.cost):
         onward, _ = gentlest(start, set_up[best], 0.0, peaks, shape, room)
         legs = leg_of(start, onward, True, shape), leg_of(goal, pieces[best], False, shape)
-        found = Maneuver(legs, float(total[best]))
+        found = DockManeuver(legs, float(total[best]))
     return found, (pieces, set_up, price)
 
 
-def _with_pull_up(start: F64, goal: F64, out: tuple[F64, F64, F64], shape: Shape, room: Room) -> Maneuver | None:
+def _with_pull_up(start: F64, goal: F64, out: tuple[F64, F64, F64], shape: Shape, room: Room) -> DockManeuver | None:
     """Forward to a turning point, back, forward to a set-up pose, and in reverse to the dock."""
     peaks = PEAKS * shape.most
     pieces, set_up, price = out
@@ -178,7 +178,7 @@ def _with_pull_up(start: F64, goal: F64, out: tuple[F64, F64, F64], shape: Shape
         leg_of(begin_of(set_up[k], up[b[i]]), up[b[i]], True, shape),
         leg_of(goal, pieces[k], False, shape),
     )
-    return Maneuver(legs, float(total[i, j]))
+    return DockManeuver(legs, float(total[i, j]))
 
 
 def _spread(cost: F64, count: int) -> I64:

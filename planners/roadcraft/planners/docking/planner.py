@@ -18,7 +18,7 @@ from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Ego
 from roadcraft.planners.docking.config import DockingConfig
 from roadcraft.planners.docking.curves import curvature_of
-from roadcraft.planners.docking.follow import TICK_S, Pace, Place, place_on, standing, states_along
+from roadcraft.planners.docking.follow import TICK_S, PlaceOnLeg, ReversePace, place_on, standing, states_along
 from roadcraft.planners.docking.maneuver import Leg, find_maneuver
 from roadcraft.planners.docking.space import Room, Shape, shape_of
 
@@ -27,7 +27,7 @@ REACH_M = 80.0
 ASTRAY_M, ASTRAY_RAD = 0.5, 0.12
 """Distance from the path, and heading, beyond which the truck stops and plans again."""
 _STOOD, _NEAR_END_M, _STALLED, _HALTED = 0.02, 0.1, 20, 5
-_TURN, _DOCK = Pace(1.0, 0.3, 0.5, 0.2), Pace(1.0, 0.2, 0.22, 0.2)  # most: of the settings
+_TURN, _DOCK = ReversePace(1.0, 0.3, 0.5, 0.2), ReversePace(1.0, 0.2, 0.22, 0.2)  # most: of the settings
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Docking(SinglePlanner):
         """A plan with K = 1, every 0.1 s to the end of the present leg or 40 s."""
         shape, ego, c = self._shape(obs), obs.ego[0], self.config
         state = self._estimated(obs, state)
-        place = Place(0.0, 0.0, 0.0)
+        place = PlaceOnLeg(0.0, 0.0, 0.0)
         if state.legs:
             state, place = self._advanced(obs, state, shape)
         if state.legs and not state.halting:
@@ -156,7 +156,7 @@ class Docking(SinglePlanner):
 
     # -- what is done
 
-    def _advanced(self, obs: ObservationBatch, state: DockingState, shape: Shape) -> tuple[DockingState, Place]:
+    def _advanced(self, obs: ObservationBatch, state: DockingState, shape: Shape) -> tuple[DockingState, PlaceOnLeg]:
         """The state at this step, and the place along its present leg."""
         ego, leg = obs.ego[0], state.legs[0]
         last = self._last(obs, state)
@@ -173,12 +173,12 @@ class Docking(SinglePlanner):
             state = replace(state, halting=True)
         return state, place
 
-    def _is_lost(self, state: DockingState, place: Place, shape: Shape) -> bool:
+    def _is_lost(self, state: DockingState, place: PlaceOnLeg, shape: Shape) -> bool:
         joint = float(np.abs(state.joints).max()) if len(state.joints) else 0.0
         folds = joint > min(self.config.joint_share * shape.no_return + 0.1, shape.no_return)
         return folds or abs(place.lateral) > ASTRAY_M or abs(place.heading) > ASTRAY_RAD
 
-    def _leg_done(self, obs: ObservationBatch, state: DockingState, shape: Shape) -> tuple[DockingState, Place]:
+    def _leg_done(self, obs: ObservationBatch, state: DockingState, shape: Shape) -> tuple[DockingState, PlaceOnLeg]:
         gone = state.legs[0]
         backed = state.reversed or not gone.forward
         state = replace(state, legs=state.legs[1:], way=0.0, still=0, reversed=backed)
@@ -190,12 +190,12 @@ class Docking(SinglePlanner):
         aside = (last[1] - state.goal[1]) * np.cos(h) - (last[0] - state.goal[0]) * np.sin(h)
         if (abs(aside) > c.lateral_m or abs(wrap(last[2] - h)) > c.heading_rad) and state.pull_ups < c.pull_ups:
             return self._turned_to(obs, self._replanned(obs, state, shape))
-        return state, Place(0.0, float(aside), float(wrap(last[2] - h)))
+        return state, PlaceOnLeg(0.0, float(aside), float(wrap(last[2] - h)))
 
-    def _turned_to(self, obs: ObservationBatch, state: DockingState) -> tuple[DockingState, Place]:
+    def _turned_to(self, obs: ObservationBatch, state: DockingState) -> tuple[DockingState, PlaceOnLeg]:
         """The place at the begin of the next leg."""
         if not state.legs:
-            return state, Place(0.0, 0.0, 0.0)
+            return state, PlaceOnLeg(0.0, 0.0, 0.0)
         place = place_on(state.legs[0], obs.ego[0], self._last(obs, state), 0.0)
         return replace(state, way=place.way), place
 

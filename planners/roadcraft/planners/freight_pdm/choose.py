@@ -11,9 +11,9 @@ from roadcraft.core.arrays import F64, I64, U8, U64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
-from roadcraft.planners.freight_pdm.line import Edges, Line, Way, eased, pose_along, station_of, sweep
-from roadcraft.planners.freight_pdm.others import Others, Successors, along_lanes, beside, in_the_way
-from roadcraft.planners.freight_pdm.pace import Manner, Road, Truck, drive_on, speed_to_stop
+from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, eased, pose_along, station_of, sweep
+from roadcraft.planners.freight_pdm.others import Successors, UsersAhead, along_lanes, beside, in_the_way
+from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, TruckManner, drive_on, speed_to_stop
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, patch_around
 from roadcraft.planners.trajectory_scoring.scorer import (
@@ -42,11 +42,11 @@ _LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the cent
 _SLOWS_MPS2 = 0.5  # less is noise
 
 
-class Setup(NamedTuple):
+class FreightSetup(NamedTuple):
     """The planner's constants for one vehicle: see ``FreightPdmConfig``."""
 
     truck: Truck
-    manner: Manner
+    manner: TruckManner
     rules: Rules
     comfort: Comfort
     chain: ChainArrays
@@ -62,7 +62,7 @@ class Setup(NamedTuple):
     brake_within_s: float
 
 
-class Seen(NamedTuple):
+class TruckScene(NamedTuple):
     """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
     velocity (R, 2), slowing (R,) m/s2 of objects; collided (C,) identities of those that overlapped ego before; halts
     (H,): stations at which to stand; sight_m: how far it sees."""
@@ -84,18 +84,18 @@ class Roadside(NamedTuple):
     """A scenario's way: see ``route.Route``."""
 
     line: Line
-    edges: Edges
-    road: Road
+    edges: LineEdges
+    road: RoadAhead
     centered: F64
 
 
 @njit(cache=True, nogil=True)
 def step(
-    seen: Seen,
+    seen: TruckScene,
     maps: tuple[MapArrays, Successors],
     side: Roadside,
     offset: F64,
-    setup: Setup,
+    setup: FreightSetup,
     trailers: Trailers | None,
     out: F64,
 ) -> tuple[int, float, U64, F64, float]:
@@ -200,7 +200,7 @@ def step(
 
 @njit(cache=True, nogil=True)
 def _lanes_beside(
-    others: Others, traffic: Traffic, side: Roadside, span: tuple[int, int], now: tuple[float, float]
+    others: UsersAhead, traffic: Traffic, side: Roadside, span: tuple[int, int], now: tuple[float, float]
 ) -> F64:
     """Distances (0 to 2) to lanes of the same direction beside the own one that run as far as is looked, where somebody
     stands ahead in the own one or beside it."""
@@ -224,7 +224,7 @@ def _lanes_beside(
 
 
 @njit(cache=True, nogil=True)
-def _ways(now: F64, centered: F64, lanes: F64, speed: float, setup: Setup) -> F64:
+def _ways(now: F64, centered: F64, lanes: F64, speed: float, setup: FreightSetup) -> F64:
     """Offsets (K, W) of the ways that are tried: that which is driven, now (W,), and those that leave it for the
     centered one, the center line, the ways beside the centered one, and lanes so far beside it."""
     goals, ways = 2 + len(setup.sides) + len(lanes), 1
@@ -256,7 +256,7 @@ def _nearest(line: Line, ego: F64) -> int:
 
 
 @small_njit
-def _pose_states(way: Way, row: tuple[F64, F64, F64], ego: F64, wheel_base: float, out: F64) -> None:
+def _pose_states(way: TruckWay, row: tuple[F64, F64, F64], ego: F64, wheel_base: float, out: F64) -> None:
     """States (T, 10) of unit 0 that keeps to a way and a pace."""
     station, pace, accel = row
     for t in range(len(out)):
@@ -272,12 +272,12 @@ def _pose_states(way: Way, row: tuple[F64, F64, F64], ego: F64, wheel_base: floa
 @njit(cache=True, nogil=True)
 def _befitting(
     sight_m: float,
-    others: Others,
+    others: UsersAhead,
     moving: Mask,
     side: Roadside,
     span: tuple[int, int],
     at: float,
-    driver: tuple[Truck, Manner],
+    driver: tuple[Truck, TruckManner],
 ) -> F64:
     """Speeds (2, W) at the stations of a span, in the own lane and in others, from which it could stop within what it
     sees, and that befit whom it passes: slow traffic in lanes beside its own, and, where the next lane is not taken,
@@ -311,7 +311,9 @@ def _befitting(
 
 
 @njit(cache=True, nogil=True)
-def _halts(given: F64, road: Road, others: Others, blocks: np.ndarray, at: float, truck: Truck, manner: Manner) -> F64:
+def _halts(
+    given: F64, road: RoadAhead, others: UsersAhead, blocks: np.ndarray, at: float, truck: Truck, manner: TruckManner
+) -> F64:
     """Stations at which to stand: the given ones, and before what must be kept clear unless all units get across."""
     out, count = np.empty(len(given) + len(road.keep_clear)), len(given)
     out[:count] = given

@@ -10,7 +10,7 @@ from roadcraft.core.arrays import Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
-from roadcraft.planners.freight_pdm.line import Edges, Line
+from roadcraft.planners.freight_pdm.line import Line, LineEdges
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.start_lane import lane_direction
 
@@ -36,7 +36,7 @@ def _kind(
 
 
 @njit(cache=True, nogil=True)
-def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerArrays) -> Edges:
+def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerArrays) -> LineEdges:
     """The edges beside all stations. own (L,): the lanes that the line follows; drivable: the map's layer."""
     count = len(line.xy)
     edges = np.zeros((3, count, 2))
@@ -61,4 +61,4 @@ def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerAr
                         far[lower] = i * _STEP_M
             for c in range(3):
                 edges[c, k, side] = sign * far[3 - c]
-    return Edges(edges[0], edges[1], edges[2])
+    return LineEdges(edges[0], edges[1], edges[2])

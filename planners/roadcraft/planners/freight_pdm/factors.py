@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.planners.freight_pdm.line import Way
-from roadcraft.planners.freight_pdm.others import Others
-from roadcraft.planners.freight_pdm.pace import Road, Truck
+from roadcraft.planners.freight_pdm.line import TruckWay
+from roadcraft.planners.freight_pdm.others import UsersAhead
+from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
 _ONCOMING_S = 6.0
@@ -16,7 +16,7 @@ _BESIDE_M = 1.5
 
 
 @small_njit
-def oncoming(others: Others, at: float, speed: float) -> bool:
+def oncoming(others: UsersAhead, at: float, speed: float) -> bool:
     """Whether somebody comes along against the line's direction soon."""
     for j in range(len(others.speed)):
         lead = others.speed[j, 0]
@@ -27,7 +27,7 @@ def oncoming(others: Others, at: float, speed: float) -> bool:
 
 
 @small_njit
-def kept_room(way: Way, station: float, changes: bool, met: bool) -> float:
+def kept_room(way: TruckWay, station: float, changes: bool, met: bool) -> float:
     """For how far the units stand beyond lane and road on the way to a station; changes: whether another lane of the
     same direction is gone to; met: whether somebody comes along."""
     k = min(max(int(station) - way.first, 0), len(way.excess) - 1)
@@ -41,7 +41,7 @@ def kept_room(way: Way, station: float, changes: bool, met: bool) -> float:
 
 
 @small_njit
-def kept_upright(road: Road, station: F64, pace: F64, count: int) -> float:
+def kept_upright(road: RoadAhead, station: F64, pace: F64, count: int) -> float:
     """For how near the vehicle comes to tipping."""
     most = 0.0
     for t in range(count):
@@ -52,7 +52,7 @@ def kept_upright(road: Road, station: F64, pace: F64, count: int) -> float:
 
 @small_njit
 def kept_behind(
-    others: Others,
+    others: UsersAhead,
     traffic: Traffic,
     offset: F64,
     first: int,

@@ -32,7 +32,7 @@ class Line(NamedTuple):
     """(S,) 1/m, to the left positive."""
 
 
-class Edges(NamedTuple):
+class LineEdges(NamedTuple):
     """Offsets of what lies beside the line's S stations, each (S, 2): right, left."""
 
     own: F64
@@ -43,7 +43,7 @@ class Edges(NamedTuple):
     """All that is drivable."""
 
 
-class Way(NamedTuple):
+class TruckWay(NamedTuple):
     """A way over W stations of the line and what the vehicle does to its surroundings on it."""
 
     first: int
@@ -102,7 +102,7 @@ def place_at(line: Line, station: float, offset: float) -> tuple[float, float, f
 
 
 @njit(cache=True, nogil=True)
-def sweep(line: Line, edges: Edges, offset: F64, first: int, joints: F64, chain: ChainArrays) -> Way:
+def sweep(line: Line, edges: LineEdges, offset: F64, first: int, joints: F64, chain: ChainArrays) -> TruckWay:
     """The way with the given offsets (W,) from station ``first`` on. joints (J,): at its begin."""
     count, n = len(offset), len(chain.wheel_base)
     pose, curvature, stretch = np.empty((count, 3)), np.zeros(count), np.ones(count)
@@ -128,12 +128,12 @@ def sweep(line: Line, edges: Edges, offset: F64, first: int, joints: F64, chain:
                 excess[k, column] = excess[k - 1, column]
         place_units(pose[k], bent, chain, units)
         reach_out(line, edges, units, chain, (first + k, first), band, excess[k])
-    return Way(first, pose, curvature, stretch, band, excess)
+    return TruckWay(first, pose, curvature, stretch, band, excess)
 
 
 @small_njit
 def reach_out(
-    line: Line, edges: Edges, units: F64, chain: ChainArrays, at: tuple[int, int], band: F64, excess: F64
+    line: Line, edges: LineEdges, units: F64, chain: ChainArrays, at: tuple[int, int], band: F64, excess: F64
 ) -> None:
     """Raises excess (3,) to how far the units, poses (n, 3), stand beyond the edges, and widens the band (W, 2) at the
     stations where they are. at: a station near unit 0, and that of the band's begin."""
@@ -156,7 +156,7 @@ def reach_out(
 
 
 @small_njit
-def pose_along(way: Way, station: float) -> tuple[float, float, float, float]:
+def pose_along(way: TruckWay, station: float) -> tuple[float, float, float, float]:
     """x, y, heading and curvature of a way at a station, straight on beyond its ends."""
     u = station - way.first
     k = min(max(int(u), 0), len(way.pose) - 2)

@@ -11,7 +11,7 @@ from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
-from roadcraft.planners.freight_pdm.line import Line, Way, nearest_station, station_of
+from roadcraft.planners.freight_pdm.line import Line, TruckWay, nearest_station, station_of
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 
@@ -29,7 +29,7 @@ class Successors(NamedTuple):
     offsets: I64
 
 
-class Others(NamedTuple):
+class UsersAhead(NamedTuple):
     """M objects at S moments, beside the line."""
 
     span: F64
@@ -151,7 +151,7 @@ def along_lanes(
 @njit(cache=True, nogil=True)
 def beside(
     line: Line, traffic: Traffic, foreseen: tuple[F64, F64], slowing: F64, window: tuple[int, int], long_m: float
-) -> Others:
+) -> UsersAhead:
     """The objects beside the stations of a window (first, last). foreseen, slowing: of :func:`along_lanes`; long_m:
     length from which on they brake as trucks."""
     path, pace = foreseen
@@ -176,11 +176,11 @@ def beside(
             side[j, t, 0], side[j, t, 1] = left - across, left + across
             backward = traffic.moved[j, 0] * traffic.box[j, 2] + traffic.moved[j, 1] * traffic.box[j, 3] < 0.0
             speed[j, t] = pace[j, t] * (-c if backward else c)
-    return Others(span, side, speed, slowing, traffic.moving & (traffic.box[:, 4] > long_m))
+    return UsersAhead(span, side, speed, slowing, traffic.moving & (traffic.box[:, 4] > long_m))
 
 
 @njit(cache=True, nogil=True)
-def in_the_way(others: Others, traffic: Traffic, way: Way, room: tuple[float, float]) -> Mask:
+def in_the_way(others: UsersAhead, traffic: Traffic, way: TruckWay, room: tuple[float, float]) -> Mask:
     """Who of the others is within the band that the units sweep at a moment: (M, S). room: m beside it, from what
     stands and from what moves."""
     m, count = others.speed.shape

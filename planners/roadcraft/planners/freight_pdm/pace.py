@@ -14,8 +14,8 @@ from roadcraft.core.driving.motion.drivetrain import AMBIENT_DEGC, LATERAL_SHARE
 from roadcraft.core.driving.motion.roll import roll_groups_of
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.core.vehicle_geometry import length_of
-from roadcraft.planners.freight_pdm.line import Way
-from roadcraft.planners.freight_pdm.others import Others
+from roadcraft.planners.freight_pdm.line import TruckWay
+from roadcraft.planners.freight_pdm.others import UsersAhead
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
 _OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
@@ -50,7 +50,7 @@ class Truck(NamedTuple):
     """Rear axle of unit 0 to the rear end of the straight vehicle, m."""
 
 
-class Road(NamedTuple):
+class RoadAhead(NamedTuple):
     """The line's S stations, as they concern one vehicle."""
 
     cap: F64
@@ -67,7 +67,7 @@ class Road(NamedTuple):
     """(K, 2) stations between which no unit may stand."""
 
 
-class Manner(NamedTuple):
+class TruckManner(NamedTuple):
     """How it is driven: see ``FreightPdmConfig``."""
 
     accel: float
@@ -177,7 +177,7 @@ def stopping_room(gap: float, speed: float, lead: float, brakes: tuple[float, fl
 
 @small_njit
 def behind_a_leader(
-    gap: float, speed: float, lead: float, slowing: float, brakes: tuple[float, float, float], manner: Manner
+    gap: float, speed: float, lead: float, slowing: float, brakes: tuple[float, float, float], manner: TruckManner
 ) -> float:
     """Acceleration, m/s2, of who has a leader ``gap`` m ahead, which slows down by ``slowing`` m/s2: it comes to its
     time gap gently; stops with the leader if that goes on; firmly where it could not stop; as hard as need be where it
@@ -208,10 +208,10 @@ def speed_to_stop(room: float, delay: float, brake: float) -> float:
 def drive_on(
     start: tuple[float, float, float],
     share: float,
-    way: Way,
-    road: Road,
-    driver: tuple[Truck, Manner],
-    leaders: tuple[Others, Mask, F64, F64],
+    way: TruckWay,
+    road: RoadAhead,
+    driver: tuple[Truck, TruckManner],
+    leaders: tuple[UsersAhead, Mask, F64, F64],
     steps: tuple[int, int],
     out: tuple[F64, F64, F64],
 ) -> float:

@@ -23,14 +23,14 @@ from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, LightState
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicle import Vehicle
-from roadcraft.planners.freight_pdm.choose import Roadside, Seen, Setup, step
+from roadcraft.planners.freight_pdm.choose import FreightSetup, Roadside, TruckScene, step
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import nearest_station, station_of
 from roadcraft.planners.freight_pdm.others import Successors
-from roadcraft.planners.freight_pdm.pace import Manner, Truck, truck_of
+from roadcraft.planners.freight_pdm.pace import Truck, TruckManner, truck_of
 from roadcraft.planners.freight_pdm.pull_over import way_onto_shoulder
 from roadcraft.planners.freight_pdm.route import Route, route_of
-from roadcraft.planners.freight_pdm.view import View, unseen, viewed
+from roadcraft.planners.freight_pdm.view import SightView, unseen, viewed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH
 from roadcraft.planners.pdm.route_path import map_arrays_of
@@ -48,7 +48,7 @@ class _FreightState:
     offset: F64
     collided: U64
     station: float
-    view: View
+    view: SightView
     pulled: bool = False
 
 
@@ -62,7 +62,7 @@ class FreightPdm(Planner):
 
     def __init__(self, config: FreightPdmConfig) -> None:
         self.config = config
-        self._setups: dict[Vehicle, Setup] = {}
+        self._setups: dict[Vehicle, FreightSetup] = {}
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
         """Routes and ways. Raises DataError on a map without road blocks."""
@@ -86,7 +86,7 @@ class FreightPdm(Planner):
                 self._halts(obs, b, s, setup.truck),
                 viewed(s.view, ego[b], identity[rows], box[rows], velocity[rows]),
             )
-            seen = Seen(
+            seen = TruckScene(
                 ego[b],
                 body[b],
                 joints[b],
@@ -150,12 +150,12 @@ class FreightPdm(Planner):
                 out.append(float(s.route.light_at[k, 0]) - 1.0)
         return np.array([x for x in out if np.isfinite(x)], np.float64)
 
-    def _setup(self, vehicle: Vehicle) -> Setup:
+    def _setup(self, vehicle: Vehicle) -> FreightSetup:
         c = self.config
         if vehicle not in self._setups:
-            self._setups[vehicle] = Setup(
+            self._setups[vehicle] = FreightSetup(
                 truck_of(vehicle, c.max_accel_mps2, c.brake_mps2),
-                Manner(
+                TruckManner(
                     c.max_accel_mps2, c.gentle_mps2, c.firm_mps2, c.jerk_mps3, c.min_gap_m, c.headway_s, c.reaction_s,
                     c.car_brake_mps2, c.truck_brake_mps2, c.passing_mps, c.roadside_slower_mps, c.interval_s,
                 ),

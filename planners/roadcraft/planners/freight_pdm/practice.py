@@ -23,7 +23,7 @@ from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.core.vehicle_state import level_road
-from roadcraft.planners.freight_pdm.line import Edges, Line, Way, reach_out
+from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, reach_out
 
 SCALES = np.array([1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5])
 """Shares of the speed that are tried."""
@@ -44,7 +44,7 @@ class Swings(NamedTuple):
 
 
 def practiced(
-    line: Line, edges: Edges, way: Way, cap: F64, surface: tuple[F64, F64, F64], vehicle: Vehicle, most: Swings
+    line: Line, edges: LineEdges, way: TruckWay, cap: F64, surface: tuple[F64, F64, F64], vehicle: Vehicle, most: Swings
 ) -> F64:
     """Speeds (S,), of ``cap`` (S,), at which nothing swings farther than it may. surface: grade, bank, friction (S,).
     At the lowest share of ``SCALES`` whatever comes is taken."""
@@ -59,8 +59,8 @@ def practiced(
 
 def _scales(
     line: Line,
-    edges: Edges,
-    way: Way,
+    edges: LineEdges,
+    way: TruckWay,
     span: tuple[int, int],
     cap: F64,
     surface: tuple[F64, F64, F64],
@@ -119,7 +119,7 @@ def _scales(
 @njit(cache=True, nogil=True)
 def _look(
     line: Line,
-    edges: Edges,
+    edges: LineEdges,
     pose: F64,
     time: F64,
     vehicle: tuple[F64, F64],

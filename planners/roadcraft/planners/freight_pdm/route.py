@@ -17,8 +17,8 @@ from roadcraft.core.places import PlaceKind
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.edges import edges_beside
-from roadcraft.planners.freight_pdm.line import Edges, Line, nearest_station, station_of, sweep
-from roadcraft.planners.freight_pdm.pace import Road, Truck, brake_caps, braking, curve_caps, slowed_before
+from roadcraft.planners.freight_pdm.line import Line, LineEdges, nearest_station, station_of, sweep
+from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, brake_caps, braking, curve_caps, slowed_before
 from roadcraft.planners.freight_pdm.practice import Swings, practiced
 from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import lanes_ahead, line_of, map_arrays_of
@@ -32,8 +32,8 @@ class Route(NamedTuple):
     """One scenario's way."""
 
     line: Line
-    edges: Edges
-    road: Road
+    edges: LineEdges
+    road: RoadAhead
     centered: F64
     """(S,) offsets with which the band that all units sweep lies about the middle of the lane."""
     light_ids: I64
@@ -121,7 +121,7 @@ def _even(points: F64) -> Line:
     return Line(*(np.ascontiguousarray(a) for a in (xy, heading, facing, curvature)))
 
 
-def centered_offsets(line: Line, edges: Edges, chain: ChainArrays) -> F64:
+def centered_offsets(line: Line, edges: LineEdges, chain: ChainArrays) -> F64:
     """Offsets (S,) of unit 0's rear axle with which the band that all units sweep lies about the middle of the lane or,
     where it is wider, reaches beyond it on the side where lanes of the same direction are, else where there is road.
 
@@ -151,7 +151,7 @@ def centered_offsets(line: Line, edges: Edges, chain: ChainArrays) -> F64:
     return np.ascontiguousarray(best)
 
 
-def _goal(band: F64, edges: Edges) -> F64:
+def _goal(band: F64, edges: LineEdges) -> F64:
     """Where the middle of a band (S, 2) is to be, (S,)."""
     width, lane = band[:, 1] - band[:, 0], edges.own[:, 1] - edges.own[:, 0]
     over = np.maximum(width - lane, 0.0)
@@ -170,9 +170,9 @@ def _road(
     vehicle: Vehicle,
     truck: Truck,
     c: FreightPdmConfig,
-    way: tuple[Line, Edges, list[int], I64, F64],
+    way: tuple[Line, LineEdges, list[int], I64, F64],
     front: float,
-) -> Road:
+) -> RoadAhead:
     line, edges, chain, lane, centered = way
     poses = np.concatenate([line.xy, line.heading[:, None]], 1)
     under = road_under([map_data] * len(poses), poses)
@@ -207,4 +207,4 @@ def _road(
     if c.practice and vehicle.has_masses:
         swings = Swings(c.most_transfer, c.most_swing_m, c.lateral_mps2)
         cap = slowed_before(practiced(line, edges, driven, cap, (grade, bank, friction), vehicle, swings), slowing)
-    return Road(cap, tips, frozen(grade), frozen(brake), halt, frozen(clear))
+    return RoadAhead(cap, tips, frozen(grade), frozen(brake), halt, frozen(clear))

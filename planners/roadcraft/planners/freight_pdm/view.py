@@ -13,7 +13,7 @@ _SMOOTH, _MOST_MPS2 = 0.4, 8.0  # share of a new value; hardest that anybody slo
 _RELAX_M = 0.2  # by which the distance is taken to grow while nothing tells, per step
 
 
-class View(NamedTuple):
+class SightView(NamedTuple):
     """What was seen at the step before."""
 
     sight_m: float
@@ -30,12 +30,12 @@ class View(NamedTuple):
     """(R,) by which they slow down, 0 for those that do not."""
 
 
-def unseen(most_m: float) -> View:
+def unseen(most_m: float) -> SightView:
     """Before the first step: as far as is thought of."""
-    return View(most_m, most_m, np.zeros(0, np.uint64), np.zeros(0), np.zeros(0), np.zeros(0))
+    return SightView(most_m, most_m, np.zeros(0, np.uint64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
-def viewed(before: View, ego: F64, identity: U64, box: F64, velocity: F64, step_s: float = 0.1) -> View:
+def viewed(before: SightView, ego: F64, identity: U64, box: F64, velocity: F64, step_s: float = 0.1) -> SightView:
     """The view after objects (R,), boxes (R, 5), velocities (R, 2), were seen from ``ego`` (10,), ``step_s`` after the
     one before. Who appears, or is no longer seen, far
     ahead tells how far things are seen; who is seen farther away says that it is farther."""
@@ -58,4 +58,4 @@ def viewed(before: View, ego: F64, identity: U64, box: F64, velocity: F64, step_
         known = before.identity[at] == identity
         raw = np.clip((before.speed_mps[at] - speed) / step_s, 0.0, _MOST_MPS2)
         slowing = np.where(known, before.slowing_mps2[at] + _SMOOTH * (raw - before.slowing_mps2[at]), 0.0)
-    return View(sight, before.most_m, identity, ahead, speed, slowing)
+    return SightView(sight, before.most_m, identity, ahead, speed, slowing)
