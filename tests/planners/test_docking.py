@@ -86,7 +86,7 @@ def test_the_place_along_a_leg_is_that_of_the_held_unit() -> None:
 
 def test_a_map_without_docks_is_told() -> None:
     planner, obs = create("planner", "docking"), observe([made_up_scenario("1" * 16)], 30)
-    with pytest.raises(DataError, match=r"needs a dock.*no place of kind DOCK"):
+    with pytest.raises(DataError, match=r"needs a dock.*has none.*give the map a place of kind DOCK"):
         planner.start(obs, np.zeros(1, np.uint64))
 
 

@@ -172,6 +172,22 @@ def test_it_stops_before_what_it_may_not_pass(place: RoadPlace, stops: bool) -> 
         assert ego[-1, 3] < 0.3
 
 
+def test_a_closed_place_behind_does_not_hide_one_ahead() -> None:
+    """The truck begins beyond the first bridge."""
+    low = [RoadPlace(PlaceKind.CLEARANCE, 0, span, 4.0) for span in ((2.0, 6.0), (130.0, 140.0))]
+    ego = drive(scenario(road(tuple(low)), LOADED, 10.0, seconds=18.0), LOADED).drive.ego
+    assert -45.0 < ego[-1, 0] + LOADED.body.front_m - ORIGIN[0] < -30.0
+    assert ego[-1, 3] < 0.3
+
+
+def test_it_does_not_wait_on_rails_for_what_it_may_not_pass_just_beyond() -> None:
+    rails = RoadPlace(PlaceKind.RAIL_CROSSING, 0, (100.0, 104.0))
+    low = RoadPlace(PlaceKind.CLEARANCE, 0, (120.0, 124.0), 4.0)
+    ego = drive(scenario(road((rails, low)), LOADED, 10.0, seconds=20.0), LOADED).drive.ego
+    assert ego[-1, 0] + LOADED.body.front_m - ORIGIN[0] < -60.0
+    assert ego[-1, 3] < 0.3
+
+
 def test_it_waits_before_rails_until_all_units_get_across() -> None:
     rails = RoadPlace(PlaceKind.RAIL_CROSSING, 0, (110.0, 114.0))
     queue = [[-20.0, 0.0, 0.0, 5.0, 2.0]]
@@ -194,6 +210,9 @@ def test_told_to_pull_over_it_stands_on_the_shoulder_with_all_units() -> None:
     assert d.ego[-1, 0] + LOADED.body.front_m < ORIGIN[0]
     assert d.ego[:, 5].min() > -3.0
     assert drive(told(s, "go on"), LOADED).drive.ego[-1, 1] > ORIGIN[1] + 1.0
+    times, texts = np.array([s.time_us[0], s.time_us[100]]), (PULL_OVER, "")
+    revoked = replace(s, drive=replace(s.drive, instructions=Instructions(times, texts)))
+    assert drive(revoked, LOADED).drive.ego[-1, 1] > ORIGIN[1] + 1.0, "told no longer, it goes on"
 
 
 def test_a_place_limits_trucks_and_not_cars() -> None:

@@ -9,11 +9,14 @@ from functools import lru_cache
 import docking_runs
 import numpy as np
 import pytest
+from freight_drivers import DOCKING, scenario_of
 
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes, unit_poses
 from roadcraft.core.errors import ConfigError
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.places import PlaceKind
+from roadcraft.core.plan import Plan
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.scenario_io import window_of
@@ -23,6 +26,8 @@ from roadcraft.scenario_io.synthetic.freight.dock_play import docked
 from roadcraft.scenario_io.synthetic.freight.dock_search import Goal, Yard, dock_state, find_path
 from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M
 from roadcraft.scenario_io.synthetic.synthesize import world_of
+from roadcraft.validation.metrics import FREIGHT_ROLES, evaluate, freight_metrics
+from roadcraft.validation.simulation import simulate
 
 CASES = [("us_straight_26", "alley"), ("eu_4x2_13m6", "angled"), ("us_sleeper_53", "angled")]
 
@@ -131,6 +136,23 @@ def test_the_expert_stands_at_the_dock(world) -> None:
     assert 0.05 <= along - truck.units[-1].rear_m <= 0.20
 
 
+class Stands(Planner):
+    """Stops where it is and stays."""
+
+    def plan(self, obs, state, keys):
+        states = np.tile(np.where(np.arange(10) < 3, obs.ego[0], 0.0), (80, 1))
+        time_us = obs.time_us[:, None] + 100_000 * np.arange(len(states))
+        return Plan(time_us, states[None, None], np.zeros((1, 1))), state
+
+
+def test_who_stays_away_from_the_dock_has_nothing(world) -> None:
+    (driven,) = simulate([scenario_of(world, 2)], Stands(), DOCKING, vehicle=world.stage.vehicle)
+    result = evaluate(driven, "closed_loop_nonreactive_agents", freight_metrics(), roles=FREIGHT_ROLES)
+    scores = {m.name: m.score for m in result.metrics}
+    assert (result.score, scores["dock"], scores["makes_feasible_progress"]) == (0.0, 0.0, 0.0)
+    assert scores["progress_feasible"] < 0.1
+
+
 def test_its_window_lasts_to_the_end_of_the_log(world) -> None:
     from roadcraft.core.types import ScenarioRow
 
@@ -138,7 +160,8 @@ def test_its_window_lasts_to_the_end_of_the_log(world) -> None:
     first, last = window_of(row, "freight_dock_reverse")
     assert first == row.anchor_us
     assert (last - first) * 1e-6 > 0.05 * len(world.drive)
-    assert window_of(row, "freight_downgrade")[1] - first == 20_000_000
+    assert window_of(row, "freight_downgrade") == (first, last)
+    assert window_of(row, "unknown")[1] - first == 20_000_000
 
 
 def test_trucks_with_more_trailers_are_refused() -> None:

@@ -115,8 +115,11 @@ def test_traffic_keeps_to_the_left_where_it_must(situation: str) -> None:
     assert left.location == "sg-one-north"
     assert left.patch.sketch is not left.stage.scene.sketch
     for place, before in zip(left.patch.sketch.places, left.stage.scene.sketch.places, strict=True):
-        value = -before.value if place.kind == PlaceKind.BANK else before.value
-        np.testing.assert_equal(place.value, value)
+        flips, turns = place.kind == PlaceKind.BANK, place.kind in (PlaceKind.SHOULDER, PlaceKind.CURB, PlaceKind.WIND)
+        np.testing.assert_equal(place.value, -before.value if flips else before.value)
+        np.testing.assert_equal(place.second, -before.second if flips or turns else before.second)
+        if before.pose is not None:
+            np.testing.assert_equal(place.pose, np.array(before.pose) * [1.0, -1.0, -1.0])
     a, b = left.stage.scene.sketch, left.patch.sketch
     assert all(np.array_equal(y.center, x.center * [1, -1]) for x, y in zip(a.segments, b.segments, strict=True))
     assert all(y.left == x.right for x, y in zip(a.segments, b.segments, strict=True))

@@ -28,7 +28,7 @@ from roadcraft.scenario_io.synthetic.freight.play import MISTAKE_STEP, Played
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import Identity
-from roadcraft.scenario_io.synthetic.roads.assemble import Patch, PlaceOnLeg
+from roadcraft.scenario_io.synthetic.roads.assemble import Patch, Place
 from roadcraft.scenario_io.synthetic.world import own_map
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
@@ -92,7 +92,7 @@ def scenario_of(found: Draw, seconds: float, number: int = 0) -> Scenario:
     stage.seconds = 0.05 * (frames - 1)
     told = TruckDrive(ego, joints, np.zeros((frames, 1)), np.zeros(frames), None, None)  # type: ignore[arg-type]
     verdict = DriveVerdict(-1, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-    patch = Patch(0, stage.scene.sketch, PlaceOnLeg((664_000.0, 3_996_000.0), 0.3, (0.0, 0.0)))
+    patch = Patch(0, stage.scene.sketch, Place((664_000.0, 3_996_000.0), 0.3, (0.0, 0.0)))
     who = Identity(f"docking_{number:05d}", 7, "us-nv-las-vegas-strip", 1_640_995_200_000_000 + number * 600_000_000)
     d = record_truck(stage, Played(quiet(frames), told, verdict), "dock_reverse", who, patch)
     last = ANCHOR + 2 * ((len(d) - 1 - 20 - ANCHOR) // 2)

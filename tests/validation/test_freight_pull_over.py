@@ -77,6 +77,9 @@ def test_late_and_hard_stops_cost_their_share() -> None:
 
 
 def test_who_is_not_told_or_has_no_time_is_not_judged() -> None:
+    revoked = drive(straight(5.0, 10 * SECONDS), SLEEPER, scenario=scene((TOLD_S, "pull over"), (9.0, "")), world=WORLD)
+    assert judged("pulls_over", revoked).score is None
+    assert judged("progress_feasible", revoked).stats["expert_progress_[meters]"] > 8.0 * (SECONDS - 2)
     for told in ((TOLD_S, "keep left"), (1000.0, "pull over")):
         rollout = stop(BESIDE, told=told)
         assert judged("shoulder_stop", rollout).score is None

@@ -88,8 +88,11 @@ def test_two_scenarios_of_one_token_are_refused(small_store, tokens):
         select_items(SuiteConfig(data=str(small_store)), Doubled(small_store))
 
 
-def test_the_freight_suite_takes_every_situation_that_is_made():
-    file = Path(__file__).parents[2] / "suites" / "freight.yaml"
+@pytest.mark.parametrize("name", ["freight", "docking"])
+def test_the_freight_suites_take_every_situation_that_is_made(name):
+    docks = {"freight_dock_reverse"}
+    file = Path(__file__).parents[2] / "suites" / f"{name}.yaml"
     config = load_config(ScoreConfig, [str(file)], short=ScoreConfig.SHORT).config
-    assert set(config.suite.filter.scenario_types or ()) == {f"freight_{name}" for name in BUILDERS}
+    every = {f"freight_{situation}" for situation in BUILDERS}
+    assert set(config.suite.filter.scenario_types or ()) == (docks if name == "docking" else every - docks)
     assert (config.vehicle.of_log, config.score) == (True, "freight")

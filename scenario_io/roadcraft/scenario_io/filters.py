@@ -45,7 +45,8 @@ class Selected(NamedTuple):
 
 @dataclass(frozen=True)
 class TypeWindows:
-    """Durations and offsets (s) of mapped types and of all others; durations of types that last to the end of a log."""
+    """Durations and offsets (s) of mapped types and of all others; durations of types that last to the end of a log,
+    by how their names begin."""
 
     types: tuple[str, ...]
     mapped: tuple[float, float]
@@ -68,12 +69,12 @@ def type_windows() -> TypeWindows:
 
 def window_of(row: ScenarioRow, type: str) -> tuple[int, int]:
     """The inclusive window of a scenario: the source's own if it fixes one, else by type (15 s from -3 s if mapped, 20
-    s from 0 otherwise; what reverses to a dock lasts to the end of the log)."""
+    s from 0 otherwise; freight worlds last to the end of the log)."""
     if row.first_us is not None and row.last_us is not None:
         return row.first_us, row.last_us
     windows = type_windows()
     duration, offset = windows.mapped if type in windows.types else windows.default
-    duration = windows.long.get(type, duration)
+    duration = next((s for name, s in windows.long.items() if type.startswith(name)), duration)
     first = int(row.anchor_us + offset * 1e6)
     return first, int(first + duration * 1e6)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.motion.closed_forms import gsrs_advised_speed
-from roadcraft.core.driving.route_places import KG_PER_POUND, weights_of
+from roadcraft.core.driving.route_places import KG_PER_POUND, lane_lengths, weights_of
 from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 from roadcraft.core.places import PlaceKind
@@ -69,7 +69,7 @@ def _find(m: MapData) -> Downgrades:
     lane, span = p.lane[rows], p.span[rows]
     first = np.searchsorted(lane, np.arange(len(m.lanes) + 1))
     # each stretch is joined to the one that it follows on its lane, or at the end of a lane before it
-    head = np.arange(len(rows))
+    head, length = np.arange(len(rows)), lane_lengths(m)
     for k in range(len(rows)):
         before = [k - 1] if k and lane[k - 1] == lane[k] else []
         if not before and span[k, 0] <= TOUCH_M:
@@ -77,7 +77,7 @@ def _find(m: MapData) -> Downgrades:
                 int(first[j + 1]) - 1 for j in m.lanes.predecessors[int(lane[k])].tolist() if first[j + 1] > first[j]
             ]
         for j in before:
-            ends = span[j, 1] if lane[j] == lane[k] else span[j, 1] - _length(m, int(lane[j]))
+            ends = span[j, 1] if lane[j] == lane[k] else span[j, 1] - length[lane[j]]
             if (span[k, 0] if lane[j] == lane[k] else 0.0) - ends <= TOUCH_M:
                 head[k] = j
                 break
@@ -91,10 +91,6 @@ def _find(m: MapData) -> Downgrades:
         longer = down[best[down] < lengths[h]]
         hill[longer], best[longer] = h, lengths[h]
     return Downgrades(first.astype(np.int64), span, hill, falls / lengths, lengths)
-
-
-def _length(m: MapData, lane: int) -> float:
-    return float(np.hypot(*np.diff(m.lanes.centerlines[lane], axis=0).T).sum())
 
 
 def _down_to(head: I64, k: int) -> I64:

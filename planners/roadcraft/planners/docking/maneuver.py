@@ -99,29 +99,32 @@ def reversal(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[Leg | Non
     return (leg_of(goal, pieces, False, shape), cost) if np.isfinite(cost) else (None, np.inf)
 
 
-def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, pull_ups: int) -> DockManeuver | None:
+def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, forward: int) -> DockManeuver | None:
     """The cheapest maneuver that is found from start to goal, poses (4,) of the last unit; none where none is. Gentle
     curves with much room come first, sharper ones with less where there is none; with a pull-up where one reversal does
-    not do. pull_ups: most forward moves between two reversals."""
+    not do. forward: most forward legs."""
     found = None
     for rate, clearance in TIERS:
         sharp = shape._replace(rate=rate * shape.rate)
         tight = room._replace(clearance=clearance * room.clearance)
-        found, out = _at_once(start, goal, sharp, tight)
-        if found is None and pull_ups > 0 and len(out[2]) and rate > 1.0:
+        found, out = _at_once(start, goal, sharp, tight, forward > 0)
+        if found is None and forward > 1 and len(out[2]) and rate > 1.0:
             found = _with_pull_up(start, goal, out, sharp, tight)
         if found is not None:
             break
     return found
 
 
-def _at_once(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[DockManeuver | None, tuple[F64, F64, F64]]:
-    """In reverse, or forward to a set-up pose and in reverse; and the curves out of the dock."""
+def _at_once(
+    start: F64, goal: F64, shape: Shape, room: Room, forward: bool
+) -> tuple[DockManeuver | None, tuple[F64, F64, F64]]:
+    """In reverse, or, where that is allowed, forward to a set-up pose and in reverse; and the curves out of the
+    dock."""
     peaks = PEAKS * shape.most
     straight, cost = reversal(start, goal, shape, room)
     found = None if straight is None else DockManeuver((straight,), cost)
     pieces, set_up, price = fan(goal, _OUT[0], _OUT[1], peaks, _OUT[2], False, shape, room)
-    if not len(price):
+    if not len(price) or not forward:
         return found, (pieces, set_up, price)
     to = join(start[None], set_up, 0.0, peaks, shape, room, np.full((1, len(price)), 150.0))[0]
     total = to + price + CUSP_M

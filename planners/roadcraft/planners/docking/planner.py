@@ -84,7 +84,7 @@ class Docking(SinglePlanner):
         return self._replanned(obs, state, shape)
 
     def plan_one(self, obs: ObservationBatch, state: DockingState, key: int) -> tuple[Plan, DockingState]:
-        """A plan with K = 1, every 0.1 s to the end of the present leg or 40 s."""
+        """A plan with K = 1, every 0.1 s to the end of the present leg, at most ``HORIZON_S``."""
         shape, ego, c = self._shape(obs), obs.ego[0], self.config
         state = self._estimated(obs, state)
         place = PlaceOnLeg(0.0, 0.0, 0.0)
@@ -117,9 +117,10 @@ class Docking(SinglePlanner):
         rows = places.of(PlaceKind.DOCK) if len(places) else np.zeros(0, np.int64)
         if not len(rows):
             raise DataError(
-                "the planner docking needs a dock",
+                f"the planner docking needs a dock, and the map {obs.maps[0].name!r} has none",
                 where=f"scenario {obs.token[0]}",
-                remedy=f"its map {obs.maps[0].name!r} has no place of kind DOCK",
+                remedy="give the map a place of kind DOCK, or drive worlds with docks: roadcraft synth OUT "
+                "suite=freight 'situations=[dock_reverse]'",
             )
         docks = places.pose[rows]
         reach = shape.rear[-1] + shape.length - shape.hitch  # dock to unit 0's axle
@@ -200,8 +201,9 @@ class Docking(SinglePlanner):
         return replace(state, way=place.way), place
 
     def _replanned(self, obs: ObservationBatch, state: DockingState, shape: Shape) -> DockingState:
-        """The state with a new maneuver from where the truck is; the old one where there is none."""
-        spare = self.config.pull_ups - state.pull_ups
+        """The state with a new maneuver from where the truck is; without legs where there is none. The first forward
+        leg is no pull-up while it has not reversed."""
+        spare = max(self.config.pull_ups - state.pull_ups, 0) + (not state.reversed)
         room = self._room(obs, state.dock)
         found = find_maneuver(self._now(obs, state, shape), state.goal, shape, room, spare)
         legs = () if found is None else found.legs

@@ -157,7 +157,7 @@ def step(
                 (every, setup.scored),
                 row,
             )
-            _pose_states(way, row, ego, setup.chain.wheel_base[0], states[m])
+            _pose_states(way, row, ego, setup.chain.wheel_base[0], setup.manner.dt, states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
             extra[m] = (1.0 - 0.4 * short) * kept_room(way, station[m, size - 1], off_m > _LANE_M, met)
             extra[m] *= kept_upright(road, station[m], pace[m], size)
@@ -256,8 +256,8 @@ def _nearest(line: Line, ego: F64) -> int:
 
 
 @small_njit
-def _pose_states(way: TruckWay, row: tuple[F64, F64, F64], ego: F64, wheel_base: float, out: F64) -> None:
-    """States (T, 10) of unit 0 that keeps to a way and a pace."""
+def _pose_states(way: TruckWay, row: tuple[F64, F64, F64], ego: F64, wheel_base: float, dt: float, out: F64) -> None:
+    """States (T, 10) of unit 0 that keeps to a way and a pace, every ``dt`` s."""
     station, pace, accel = row
     for t in range(len(out)):
         x, y, heading, bend = pose_along(way, station[t])
@@ -266,7 +266,7 @@ def _pose_states(way: TruckWay, row: tuple[F64, F64, F64], ego: F64, wheel_base:
         out[t, 7], out[t, 8] = math.atan(wheel_base * bend), pace[t] * bend
     for t in range(len(out)):
         a, b = max(t - 1, 0), min(t + 1, len(out) - 1)
-        out[t, 9] = (out[b, 8] - out[a, 8]) / (0.1 * (b - a))
+        out[t, 9] = (out[b, 8] - out[a, 8]) / (dt * (b - a))
 
 
 @njit(cache=True, nogil=True)
@@ -320,6 +320,13 @@ def _halts(
     for k in range(len(road.keep_clear)):
         begin, end = road.keep_clear[k, 0], road.keep_clear[k, 1]
         if at + truck.front > begin:
+            continue
+        stands = False  # before something just beyond
+        for h in given:
+            stands = stands or (h > begin and h - truck.front - truck.behind < end + 1.0)
+        if stands:
+            out[count] = begin - 3.0
+            count += 1
             continue
         for j in range(len(blocks)):
             moment = blocks.shape[1] - 1

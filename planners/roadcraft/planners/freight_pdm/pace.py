@@ -84,19 +84,6 @@ class TruckManner(NamedTuple):
     dt: float
 
 
-class Paced(NamedTuple):
-    """T steps of N proposals."""
-
-    station: F64
-    """(N, T) of unit 0's rear axle, m."""
-    speed: F64
-    """(N, T) m/s along its path."""
-    accel: F64
-    """(N, T) m/s2."""
-    short: F64
-    """(N,) share of the scored steps at which it could not stop behind a leader."""
-
-
 def truck_of(vehicle: Vehicle, accel_mps2: float, brake_mps2: float) -> Truck:
     """A vehicle's limits; one without masses has the given ones."""
     front, behind = vehicle.body.front_m, length_of(vehicle) - vehicle.body.front_m

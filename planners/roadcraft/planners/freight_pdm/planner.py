@@ -84,7 +84,7 @@ class FreightPdm(Planner):
             s = self._told(obs, b, state[b], setup.truck)
             halts, view = (
                 self._halts(obs, b, s, setup.truck),
-                viewed(s.view, ego[b], identity[rows], box[rows], velocity[rows]),
+                viewed(s.view, ego[b], identity[rows], box[rows], velocity[rows], float(obs.interval_s[b])),
             )
             seen = TruckScene(
                 ego[b],
@@ -130,10 +130,14 @@ class FreightPdm(Planner):
         return _FreightState(route, route.centered + rest, np.zeros(0, np.uint64), at, unseen(self.config.radius_m))
 
     def _told(self, obs: ObservationBatch, b: int, s: _FreightState, truck: Truck) -> _FreightState:
-        """The state after what ego is told: to pull over, it takes the first shoulder that is long enough."""
+        """The state after what ego is told: to pull over, it takes the first shoulder that is long enough; told no
+        longer, it goes on along its route."""
         told = None if obs.instruction is None else obs.instruction[b]
-        if s.pulled or not told or PULL_OVER not in told.lower():
+        asked = told is not None and PULL_OVER in told.lower()
+        if s.pulled == asked:
             return s
+        if not asked:
+            return replace(self._start(obs, b), collided=s.collided, view=s.view)
         found = way_onto_shoulder(s.route, s.offset, s.station, float(obs.ego[b, 3]), truck, self.config)
         return s if found is None else replace(s, route=found[0], offset=found[1], pulled=True)
 

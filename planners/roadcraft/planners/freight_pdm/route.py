@@ -198,7 +198,8 @@ def _road(
     closed = closed_places(map_data, vehicle, c.clearance_m)[shut.row]
     entry = shut.begin_m[closed] - map_data.places.span[shut.row[closed], 0]  # of the lane that it closes
     entry = np.where(entry > front, entry, shut.begin_m[closed])
-    halt = float(entry.min()) - c.halt_before_m if closed.any() else np.inf
+    entry = entry[entry > front]  # what ego is in or has passed does not hide what comes
+    halt = float(entry.min()) - c.halt_before_m if len(entry) else np.inf
     rails = places_along(map_data, rows, PlaceKind.RAIL_CROSSING)
     clear = np.stack([rails.begin_m, rails.end_m], 1) if len(rails.row) else np.zeros((0, 2))
     brake = braking(truck, grade, friction)

@@ -10,7 +10,7 @@ from roadcraft.core.arrays import F64, U64
 
 _NEAR_M, _BESIDE_M = 25.0, 30.0  # closer, or farther aside, somebody comes into view from the side
 _SMOOTH, _MOST_MPS2 = 0.4, 8.0  # share of a new value; hardest that anybody slows down
-_RELAX_M = 0.2  # by which the distance is taken to grow while nothing tells, per step
+_RELAX_MPS = 2.0  # by which the distance is taken to grow while nothing tells
 
 
 class SightView(NamedTuple):
@@ -35,15 +35,15 @@ def unseen(most_m: float) -> SightView:
     return SightView(most_m, most_m, np.zeros(0, np.uint64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
-def viewed(before: SightView, ego: F64, identity: U64, box: F64, velocity: F64, step_s: float = 0.1) -> SightView:
+def viewed(before: SightView, ego: F64, identity: U64, box: F64, velocity: F64, step_s: float) -> SightView:
     """The view after objects (R,), boxes (R, 5), velocities (R, 2), were seen from ``ego`` (10,), ``step_s`` after the
-    one before. Who appears, or is no longer seen, far
-    ahead tells how far things are seen; who is seen farther away says that it is farther."""
+    one before. Who appears, or is no longer seen, far ahead tells how far things are seen; who is seen farther away
+    says that it is farther."""
     c, s = np.cos(ego[2]), np.sin(ego[2])
     dx, dy = box[:, 0] - ego[0], box[:, 1] - ego[1]
     along, aside = dx * c + dy * s, np.abs(dy * c - dx * s)
     ahead = np.where((along > _NEAR_M) & (aside < _BESIDE_M), along, 0.0)
-    sight = min(before.sight_m + _RELAX_M, before.most_m)
+    sight = min(before.sight_m + _RELAX_MPS * step_s, before.most_m)
     if len(before.identity):
         new = ahead[~np.isin(identity, before.identity)]
         gone = before.ahead_m[~np.isin(before.identity, identity)]

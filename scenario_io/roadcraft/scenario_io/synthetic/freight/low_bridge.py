@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.motion.closed_forms import sag_rise
+from roadcraft.core.driving.route_places import height_under
 from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.core.scenario import Ego
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
@@ -28,9 +28,7 @@ def low_bridge(stage: Stage) -> None:
     lanes, start, radius = int(rng.integers(1, 3)), 120.0, float(rng.uniform(500.0, 3000.0))
     sign = start + float(rng.uniform(19.0, 24.0)) * speed
     low = sign + 12.0 + float(rng.uniform(20.0, 60.0))  # the lane under it begins behind the connectors at its sign
-    need = (
-        max(u.height_m + sag_rise(0.5 * u.wheel_base_m, 0.5 * u.wheel_base_m, radius) for u in vehicle.units) + ROOM_M
-    )
+    need = height_under(vehicle, radius) + ROOM_M
     fits = rng.random() < FITS
     clearance = need + float(rng.uniform(0.02, 0.4)) if fits else float(rng.uniform(3.4, min(4.3, need - 0.02)))
     chain = winding(rng, sign + 26.0 * speed + 300.0, 1 / 2000, calm=100.0)

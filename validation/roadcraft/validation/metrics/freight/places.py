@@ -23,6 +23,7 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.docks import dock_asked_for, rear_at
 from roadcraft.validation.metrics.freight.lines import lane_line, over_span
 from roadcraft.validation.metrics.freight.place_thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
 from roadcraft.validation.metrics.freight.units import unit_name, units
@@ -159,8 +160,8 @@ class StopOnRails(Metric):
 class Dock(Metric):
     """Weight 3. How the middle of the last unit's rear edge and its heading lie to the nearest dock where ego at last
     stands: 1 within ``lateral_m``, ``heading_rad`` and between ``least_gap_m`` and ``most_gap_m``; each counts a third
-    and falls to 0 at four times its bound. No score where ego is never within ``near_m`` of a dock, or does not stand
-    at the end."""
+    and falls to 0 at four times its bound. Where ego is not within ``near_m`` of a dock at the end, or does not stand:
+    0 where the expert reversed to one, else no score."""
 
     role: ClassVar[str] = "weighted"
     weight: ClassVar[float] = 3.0
@@ -172,10 +173,13 @@ class Dock(Metric):
         c, name, u = self.config, "dock", units(context)
         places = context.rollout.scenario.map.places
         docks = places.pose[places.of(PlaceKind.DOCK)] if len(places) else np.zeros((0, 3))
-        rear = u.corners[-1, -1, 1:3].mean(axis=0)
+        rear = rear_at(context, -1)
         away = np.hypot(*(docks[:, :2] - rear).T)
         if not len(docks) or away.min() > c.near_m or abs(u.speed[-1, 0]) > STOPPED_MPS:
-            return MetricResult(name, None)
+            if dock_asked_for(context) is None:
+                return MetricResult(name, None)
+            missed = Event(len(frames(context)) - 1, "does not stand at the dock to which the expert reversed")
+            return MetricResult(name, 0.0, events=(missed,))
         x, y, heading = docks[int(away.argmin())]
         gap = (rear[0] - x) * np.cos(heading) + (rear[1] - y) * np.sin(heading)
         lateral = abs((rear[1] - y) * np.cos(heading) - (rear[0] - x) * np.sin(heading))

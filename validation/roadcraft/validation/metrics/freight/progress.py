@@ -21,6 +21,7 @@ from roadcraft.validation.metrics.common.progress import progress
 from roadcraft.validation.metrics.common.routes import expert_route
 from roadcraft.validation.metrics.common.speed_limits import limits_of
 from roadcraft.validation.metrics.freight.channels import roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.docks import dock_asked_for, rear_at
 from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
 from roadcraft.validation.metrics.freight.thresholds import FeasibleProgressConfig, MakesFeasibleProgressConfig
 
@@ -97,6 +98,10 @@ def feasible_progress(context: MetricContext, config: FeasibleProgressConfig) ->
 
 
 def _feasible(context: MetricContext, config: FeasibleProgressConfig) -> FeasibleProgress:
+    dock = dock_asked_for(context)
+    if dock is not None:
+        first, last = (float(np.hypot(*(rear_at(context, t) - dock[:2]))) for t in (0, -1))
+        return FeasibleProgress(first - last, first, first)
     known, f, told = progress(context), frames(context), told_to_pull_over(context)
     cut = None if told is None else max(told, 1) + 1
     expert = context.rollout.scenario.expert[:cut]

@@ -36,11 +36,14 @@ class PulledOver(NamedTuple):
 
 
 def told_to_pull_over(context: MetricContext) -> int | None:
-    """The first step at which ego is told to pull over, or None."""
-    told = context.rollout.scenario.drive.instructions
-    when = [t for t, text in zip(told.time_us.tolist(), told.text, strict=True) if PULL_OVER in text.lower()]
-    steps = int(np.searchsorted(frames(context).time_us, when[0])) if when else len(frames(context))
-    return steps if steps < len(frames(context)) else None
+    """The step from which on ego is told to pull over, to the end; None where it is not told so, or no longer."""
+    told, time_us = context.rollout.scenario.drive.instructions, frames(context).time_us
+    if not len(told):
+        return None
+    asks = np.array([PULL_OVER in (told.at(int(t)) or "").lower() for t in time_us])
+    others = np.flatnonzero(~asks)
+    step = int(others[-1]) + 1 if len(others) else 0
+    return step if step < len(asks) else None
 
 
 def pulled_over(context: MetricContext, clear_m: float) -> PulledOver | None:
