@@ -62,6 +62,17 @@ def test_stretches_follow_each_other_from_lane_to_lane_and_the_longer_branch_cou
     )
 
 
+def test_a_short_ramp_that_joins_does_not_cut_the_way_down() -> None:
+    """A ramp of 100 m comes first among the lanes before the last one, the main road of 2000 m second."""
+    lines = [np.column_stack([np.linspace(a, b, 11), np.zeros(11)]) for a, b in ((-100, 0), (-2000, 0), (0, 1000))]
+    lanes = [LaneSketch(k + 1, k + 1, line, (3,) if k < 2 else ()) for k, line in enumerate(lines)]
+    falls = tuple(RoadPlace(GRADE, k, (0.0, end), -0.05) for k, end in enumerate((100.0, 2000.0, 1000.0)))
+    found = downgrades(replace(sketch_map(lanes), places=Places.build(falls)))
+    main, after = found.downgrade.tolist()[1:]
+    assert found.length_m[main] == pytest.approx(3000.0)
+    assert found.length_m[after] == pytest.approx(3000.0)
+
+
 def test_a_level_map_has_none_and_neither_masses_nor_hills_no_advice() -> None:
     assert downgrades(made_up_map()).fall.shape == (0,)
     m = road(9000.0, places=(RoadPlace(GRADE, 0, (0.0, 9000.0), -0.06),))

@@ -51,6 +51,18 @@ def test_the_last_unit_stands_at_the_dock_and_nothing_is_touched(drives, vehicle
     assert found.pull_ups <= 3
 
 
+def test_once_it_has_reversed_it_goes_forward_no_more_often_than_pull_ups_are_left() -> None:
+    found = docking_runs.draw("us_straight_26", "alley", 2)
+    s = docking_runs.scenario_of(found, 60.0)
+    obs = observe([s], 0, vehicle=found.stage.vehicle)
+    for pull_ups, reversed, most in ((0, False, 1), (0, True, 0), (1, True, 1), (3, False, 4)):
+        planner = create("planner", "docking", {"pull_ups": pull_ups})
+        state = replace(planner.start_one(obs, 0), reversed=reversed, pull_ups=0)
+        again = planner._replanned(obs, state, planner._shape(obs))
+        assert sum(x.forward for x in again.legs) <= most
+        assert again.pull_ups <= pull_ups
+
+
 def leg(vehicle: str, forward: bool):
     shape = shape_of(load_vehicle(vehicle), 0.85, 0.7)
     pieces = np.zeros((PIECES, 3))

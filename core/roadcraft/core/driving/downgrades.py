@@ -69,20 +69,20 @@ def _find(m: MapData) -> Downgrades:
     lane, span = p.lane[rows], p.span[rows]
     first = np.searchsorted(lane, np.arange(len(m.lanes) + 1))
     # each stretch is joined to the one that it follows on its lane, or at the end of a lane before it
-    head, length = np.arange(len(rows)), lane_lengths(m)
+    follows, length = [], lane_lengths(m)
     for k in range(len(rows)):
         before = [k - 1] if k and lane[k - 1] == lane[k] else []
         if not before and span[k, 0] <= TOUCH_M:
             before = [
                 int(first[j + 1]) - 1 for j in m.lanes.predecessors[int(lane[k])].tolist() if first[j + 1] > first[j]
             ]
-        for j in before:
-            ends = span[j, 1] if lane[j] == lane[k] else span[j, 1] - length[lane[j]]
-            if (span[k, 0] if lane[j] == lane[k] else 0.0) - ends <= TOUCH_M:
-                head[k] = j
-                break
-    # a downgrade is the way down to where nothing follows; where it forks, the longer one counts
-    way, leaves = span[:, 1] - span[:, 0], np.setdiff1d(np.arange(len(rows)), head[head != np.arange(len(rows))])
+        ends = [span[j, 1] if lane[j] == lane[k] else span[j, 1] - length[lane[j]] for j in before]
+        begin = [span[k, 0] if lane[j] == lane[k] else 0.0 for j in before]
+        follows.append([j for j, x, y in zip(before, begin, ends, strict=True) if x - y <= TOUCH_M])
+    way = span[:, 1] - span[:, 0]
+    head = _longest(follows, way)
+    # a downgrade is the way down to where nothing follows; where it forks or joins, the longer one counts
+    leaves = np.setdiff1d(np.arange(len(rows)), head[head != np.arange(len(rows))])
     hill, best, falls = np.full(len(rows), -1, np.int64), np.zeros(len(rows)), np.empty(len(leaves))
     lengths = np.empty(len(leaves))
     for h, leaf in enumerate(leaves.tolist()):
@@ -91,6 +91,21 @@ def _find(m: MapData) -> Downgrades:
         longer = down[best[down] < lengths[h]]
         hill[longer], best[longer] = h, lengths[h]
     return Downgrades(first.astype(np.int64), span, hill, falls / lengths, lengths)
+
+
+def _longest(follows: list[list[int]], way: F64) -> I64:
+    """Of the stretches that each follows, the one with the longest way down to its end; itself where it follows
+    none."""
+    head, down = np.arange(len(way)), way.copy()
+    for _ in range(len(way)):
+        before = down.copy()
+        for k, above in enumerate(follows):
+            for j in above:
+                if down[j] + way[k] > down[k]:
+                    head[k], down[k] = j, down[j] + way[k]
+        if np.array_equal(before, down):
+            break
+    return head
 
 
 def _down_to(head: I64, k: int) -> I64:
