@@ -235,6 +235,19 @@ def test_a_slippery_road_saturates_the_tires_and_a_dry_one_does_not(vehicle):
     assert split.course("slip_1")[-1] < 3.0 * dry.course("slip_1")[-1] < 0.0, "the trailer swings out to the right"
 
 
+@pytest.mark.parametrize(
+    ("name", "load", "friction", "accel"),
+    [("us_sleeper_53", "loaded", 0.4, 1.0), ("eu_4x2_13m6", "loaded", 0.2, 1.0), ("au_b_double", "empty", 0.05, -5.0)],
+)
+def test_whatever_is_done_with_it_its_states_stay_finite(name, load, friction, accel):
+    """Full lock to and fro at 25 m/s on a slippery road for a minute: it folds and whirls."""
+    wild = Driven(load_vehicle(name, load=load), 25.0, friction=friction)
+    for k in range(20):
+        wild.drive(3.0, accel if k > 1 else 0.0, -0.35 if k % 2 else 0.35)
+        assert np.isfinite(np.concatenate([wild.ego.ravel(), wild.joints.ravel(), wild.motion.ravel()])).all()
+        assert np.hypot(wild.ego[0, 3], wild.ego[0, 4]) < 110.0
+
+
 def test_what_tips_is_the_lateral_acceleration_less_the_bank(vehicle):
     level = Driven(vehicle, 15.0).drive(1.0, 0.0, 0.03).drive(15.0)
     ay = sum(level[f"ay_{i}"] * level.model.roll.weight[i] for i in range(2))

@@ -7,7 +7,7 @@ does (:mod:`~roadcraft.core.driving.motion.chain`); between, both are blended by
 
 from __future__ import annotations
 
-from math import ceil, exp, hypot, sqrt, tan
+from math import ceil, exp, hypot, inf, sqrt, tan
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,7 @@ ROLLING_MPS, SLIDING_MPS = 5.0, 7.0
 """Below the first no axle slips; above the second tires do."""
 BLEND_S = 0.1
 """Time in which tires stop slipping between the two speeds; chosen."""
+_WHIRLING, _FLUNG_MPS = 20.0, 100.0  # rad/s and lateral m/s that no heavy vehicle reaches
 _LEAST_GRIP = 0.05  # share of lateral grip left under the largest drive force, so that no force is divided by 0
 
 
@@ -292,7 +293,8 @@ def advance_dynamic(ego, joints, motion, controls, dt, road, model):  # type: ig
     A standing vehicle stays where the command is 0 or the grade is too steep for it, and drives backward on a negative
     command once its brakes are released. The longitudinal acceleration of unit 0 is that of drive, brakes and
     resistances over the whole mass; trailers brake their share of it by load. Nothing ends a rollover or a jackknife:
-    metrics read them off the result.
+    metrics read them off the result. A vehicle that whirls faster than any can stands from then on where it did: its
+    tires' forces no longer say where it goes.
     """
     n, at = len(model.track.mass), model.layout
     out, bent, moved = np.empty_like(ego), np.empty_like(joints), motion.copy()
@@ -316,6 +318,11 @@ def advance_dynamic(ego, joints, motion, controls, dt, road, model):  # type: ig
         new[0], new[1], new[2], new[3], new[4] = state[0], state[1], wrap(state[2]), wheels.speed, vy
         new[5], new[6] = accel - vy * yaw_rate, vy_rate + wheels.speed * yaw_rate
         new[7], new[8], new[9] = wheels.steering, yaw_rate, yaw_accel
+        whirls = not (abs(yaw_rate) < _WHIRLING and abs(vy) < _FLUNG_MPS and abs(yaw_accel) < inf)
         for i in range(n - 1):
             bent[b, i] = wrap(state[3 + i])
+            whirls = whirls or not abs(then[i]) < _WHIRLING
+        if whirls:
+            new[:3], new[3:7], new[8:10], bent[b], moved[b] = old[:3], 0.0, 0.0, joints[b], motion[b]
+            new[7], moved[b, : n - 1] = old[7], 0.0
     return out, bent, moved
