@@ -28,7 +28,7 @@ from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, reach
 SCALES = np.array([1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5])
 """Shares of the speed that are tried."""
 _TICK_S, _AHEAD = 0.1, 30
-_BUSY_MPS2 = 0.5  # lateral acceleration from which on a stretch is driven
+_BUSY_MPS2, _WINDY_MPS = 0.5, 10.0  # lateral acceleration and wind from which on a stretch is driven
 _BEFORE, _AFTER, _BACK_S = 60, 90, 2.5  # stations around it; time before a swing from which on it is to be slower
 
 
@@ -44,11 +44,18 @@ class Swings(NamedTuple):
 
 
 def practiced(
-    line: Line, edges: LineEdges, way: TruckWay, cap: F64, surface: tuple[F64, F64, F64], vehicle: Vehicle, most: Swings
+    line: Line,
+    edges: LineEdges,
+    way: TruckWay,
+    cap: F64,
+    surface: tuple[F64, F64, F64, F64],
+    vehicle: Vehicle,
+    most: Swings,
 ) -> F64:
-    """Speeds (S,), of ``cap`` (S,), at which nothing swings farther than it may. surface: grade, bank, friction (S,).
-    At the lowest share of ``SCALES`` whatever comes is taken."""
-    busy = np.flatnonzero(np.abs(way.curvature) * cap * cap > _BUSY_MPS2)
+    """Speeds (S,), of ``cap`` (S,), at which nothing swings farther than it may. surface: grade, bank, friction (S,)
+    and wind (S, 2). At the lowest share of ``SCALES`` whatever comes is taken."""
+    windy = np.hypot(surface[3][:, 0], surface[3][:, 1]) > _WINDY_MPS
+    busy = np.flatnonzero((np.abs(way.curvature) * cap * cap > _BUSY_MPS2) | windy)
     out = cap.copy()
     for part in np.split(busy, np.flatnonzero(np.diff(busy) > _BEFORE + _AFTER) + 1) if len(busy) else ():
         a, b = max(int(part[0]) - _BEFORE, 0), min(int(part[-1]) + _AFTER, len(cap) - 1)
@@ -63,7 +70,7 @@ def _scales(
     way: TruckWay,
     span: tuple[int, int],
     cap: F64,
-    surface: tuple[F64, F64, F64],
+    surface: tuple[F64, F64, F64, F64],
     vehicle: Vehicle,
     most: Swings,
 ) -> F64:
@@ -99,7 +106,7 @@ def _scales(
         rates = np.ascontiguousarray(motion[:, : links + 1])
         controls = track_trucks(ego, joints, rates, now, (times, states, length), gains)
         road[:, 0], road[:, 1] = surface[0][a + at], surface[1][a + at]
-        road[:, 4:] = surface[2][a + at][:, None]
+        road[:, 2:4], road[:, 4:] = surface[3][a + at], surface[2][a + at][:, None]
         for _ in range(2):
             ego, joints, motion = advance_dynamic(ego, joints, motion, controls, half, road, model)
     limit = np.array([most.transfer, most.excess, most.lateral])[:, None, None]

@@ -206,6 +206,7 @@ def _road(
     slowing = float(np.minimum(c.slowing_mps2, 0.5 * brake.min()))
     cap = slowed_before(cap, slowing)
     if c.practice and vehicle.has_masses:
+        surface = grade, bank, friction, under.wind_mps
         swings = Swings(c.most_transfer, c.most_swing_m, c.lateral_mps2)
-        cap = slowed_before(practiced(line, edges, driven, cap, (grade, bank, friction), vehicle, swings), slowing)
+        cap = slowed_before(practiced(line, edges, driven, cap, surface, vehicle, swings), slowing)
     return RoadAhead(cap, tips, frozen(grade), frozen(brake), halt, frozen(clear))
