@@ -42,17 +42,17 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 
 install: $(STAMP) ## install into .venv (TORCH_INDEX=URL chooses where torch comes from)
 
-demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 10 minutes)
+demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 9 minutes)
 	$(BIN)/roadcraft demo --out $(DEMO)
 
 test: $(STAMP) ## run all tests
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 test-fast: $(STAMP) ## run the tests that take little time (those not listed in tests/slow.txt), in less than a minute
-	$(BIN)/pytest -q -n auto -m "not slow"
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow"
 
 measure-tests: $(STAMP) ## run all tests and write which of them are slow into tests/slow.txt
-	$(BIN)/pytest -q -n auto --measure
+	$(BIN)/pytest -q -n auto --dist worksteal --measure
 
 docs: $(STAMP) ## build the documentation into build/docs, links and anchors checked (without network)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
