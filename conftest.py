@@ -37,7 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Iterator[None]:
     began = _processor_s()
     result = yield
-    _note(request._pyfuncitem, _fixture(fixturedef), began)
+    if fixturedef.baseid:  # pytest's own fixtures stand in no file of ours
+        _note(request._pyfuncitem, _fixture(fixturedef), began)
     return result
 
 
