@@ -8,6 +8,9 @@ DEMO ?= runs/demo
 # Words for the comparison of models: make bench-models BENCH_MODELS='--only vector_transformer+diffusion'
 BENCH_MODELS ?=
 
+# pip leaves compiling to bytecode to the first import, which has to keep it: otherwise every process compiles torch anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
