@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 
 install: $(STAMP) ## install into .venv (TORCH_INDEX=URL chooses where torch comes from)
 
-demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 9 minutes)
+demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 8 minutes)
 	$(BIN)/roadcraft demo --out $(DEMO)
 
 test: $(STAMP) ## run all tests
