@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import multiprocessing
 import os
 import pickle
 import signal
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +186,19 @@ def test_appending_and_compacting_change_nothing_for_readers(store, make_drive, 
     again = Store(store)
     assert sorted(r.token for r in again.iter_rows()) == sorted(r.token for r in grown)
     same(again.drive("log_9"), make_drive(9))
+
+
+def test_released_drives_leave_memory_but_for_those_in_use(store, make_drive):
+    source = Store(store)
+    first, second = (source.drive(make_drive(seed).name) for seed in (0, 4))
+    files = [weakref.ref(s._data) for s in source._shards.values()]
+    assert len(files) == 2
+    source.release()
+    del second
+    gc.collect()
+    assert [f() is None for f in files] == [False, True]
+    same(first, make_drive(0))
+    same(source.drive(first.name), first)
 
 
 def test_a_store_pickles_as_its_path(store):

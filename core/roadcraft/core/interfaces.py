@@ -245,6 +245,10 @@ class ScenarioSource(ABC):
         """One scenario; sources that can read a window alone override this."""
         return cut(self.drive(row.log), self.map(row.log), row, type, window_us)
 
+    def release(self) -> None:  # noqa: B027 (a source that keeps nothing lets go of nothing)
+        """Let go of the drives kept so far, which are read anew when they are asked for; those in use stay whole. A
+        source that keeps drives overrides this: a run that has scored some scenarios needs theirs no more."""
+
     def iter_rows(self) -> Iterator[ScenarioRow]:
         """The scenarios of all logs, log by log."""
         for log in self.logs():

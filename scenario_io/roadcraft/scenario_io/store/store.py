@@ -152,6 +152,9 @@ class Store(ScenarioSource):
         type = type or (max(row.tags) if row.tags else DEFAULT_TYPE)
         return self.scenario(row, type, window_of(row, type))
 
+    def release(self) -> None:
+        self._shards.clear()
+
     def _shard(self, file: str) -> Shard:
         shard = self._shards.get(file)
         if shard is None:

@@ -80,6 +80,7 @@ class Job:
                 records += self._drive([items[i] for i in rows], [scenarios[i] for i in rows], mode, load_s, on_call)
         for writer in self._writers.values():
             writer.flush()
+        self.source.release()
         return records
 
     def _load(self, items: Sequence[SuiteScenario]) -> tuple[dict[int, Scenario], dict[int, Failure]]:
