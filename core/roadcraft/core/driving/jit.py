@@ -2,7 +2,8 @@
 
 Numba compiles a kernel that another one calls like any: with wrappers for Python and C, into machine code that nobody
 runs, since the caller takes its intermediate code and compiles that once more. Here, what kernels call of a kernel is
-its intermediate code alone; wrapper and machine code are made of what Python calls.
+its intermediate code alone; wrapper and machine code are made of what Python calls. Functions are optimized lightly one
+by one, and in full together: in full both times, as numba has it, they take a seventh longer to compile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 
-class _LinkedLibrary(JITCodeLibrary):
+class _Library(JITCodeLibrary):
+    """Machine code of a kernel and what it calls."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+        for function in ll_module.functions:
+            passes, builder = self._codegen._function_pass_manager(opt=1)
+            passes.run(function, builder)
+
+
+class _LinkedLibrary(_Library):
     """Intermediate code for callers to link. Machine code holds no more than the place of the environment, which all
     callers share."""
 
@@ -38,11 +49,17 @@ class _LinkedLibrary(JITCodeLibrary):
         self._finalize_dynamic_globals()  # they keep a kernel out of the cache
 
 
-class _LinkedCompiler(Compiler):
+class _KernelCompiler(Compiler):
+    library: type[JITCodeLibrary] = _Library
+
     def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any) -> None:
-        library = _LinkedLibrary(targetctx.codegen(), "linked")
+        library = self.library(targetctx.codegen(), "kernel")
         library.enable_object_caching()
         super().__init__(typingctx, targetctx, library, *rest)
+
+
+class _LinkedCompiler(_KernelCompiler):
+    library = _LinkedLibrary
 
     def define_pipelines(self) -> Any:
         self.state.flags.no_cpython_wrapper = True  # as an option it would be passed on to numba's own functions
@@ -88,7 +105,7 @@ def njit(*, cache: bool, nogil: bool, **options: Any) -> Callable[[Callable[...,
     def declare(function: Callable[..., Any]) -> Any:
         if vars(config)["DISABLE_JIT"]:
             return function
-        kernel = Kernel(function, targetoptions=options)
+        kernel = Kernel(function, targetoptions=options, pipeline_class=_KernelCompiler)
         if cache:
             kernel.enable_caching()
         return kernel
