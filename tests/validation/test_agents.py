@@ -18,7 +18,6 @@ import shapely
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
 from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends
-from roadcraft.core.driving.geometry.corridor_distance import bounds_of
 from roadcraft.core.factory import create
 from roadcraft.core.scenario import LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
@@ -161,11 +160,9 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
         if turns.status[0] == BEGINS:
             frame = int(moment.iteration[0]) + 1
             objects, lights = (tuple(low[frame : frame + 2].tolist()) for low in world.constants[2:4])
-            ego = tuple(v[0] for v in moment[1:])
+            ego = tuple(v[0] for v in moment.ego)
             scene = Scene(0, len(world.agents.alive), *ego, objects, lights, 0, 0, 0.1)
-            found, scratch = memory_of(world, turns.candidates.shape[1])
-            for u, corners in enumerate(scene.ego_corners):
-                bounds_of(corners, 4, 0.0, scene.ego_extents[u])
+            found, scratch, _ = memory_of(world, turns.candidates.shape[1])
             for a in np.flatnonzero(world.agents.alive):
                 lead, gap = exact_lead(world, scene, int(a))
                 leads[lead] += 1

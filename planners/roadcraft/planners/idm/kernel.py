@@ -15,7 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.driving.geometry.arc_path import clamp_progress, cut_rail, pose_at, segment_of
+from roadcraft.core.driving.geometry.arc_path import (
+    clamp_progress,
+    cut_rail,
+    first_beyond,
+    first_from,
+    pose_at,
+    segment_of,
+)
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.geometry.capsules import (
     CHUNK,
@@ -263,8 +270,8 @@ def _open_ends(progress: F64, points: F64, half_width: float, start: float, end:
         start = progress[count - 2]
     if end <= progress[0]:
         end = progress[1]
-    first = min(np.searchsorted(progress, start, side="right") - 1, count - 2)
-    final = max(min(np.searchsorted(progress, end) - 1, count - 2), first)
+    first = min(first_beyond(progress, count, start) - 1, count - 2)
+    final = max(min(first_from(progress, count, end) - 1, count - 2), first)
     for k, i in enumerate((first, final)):
         before = half_width - (start - progress[i]) if i == first else 0.0
         after = half_width - (progress[i + 1] - end) if i == final else 0.0
@@ -285,7 +292,8 @@ def _find_lead(
     end = clamp_progress(path.progress, count, s + abs(path.target) * params.horizon)
     first, final = _open_ends(path.progress, path.points, path.half_width, start, end, ends)
     parts, reach = 3 if final > first else 2, np.empty((3, 4))
-    ends[0] = edges
+    for k in range(BOX):
+        ends[0, k, 0], ends[0, k, 1] = edges[k, 0], edges[k, 1]
     for k in range(parts):
         bounds_of(ends[k], BOX, MARGIN, reach[k])
     hit, far, middle = (
@@ -333,8 +341,10 @@ def _find_lead(
         if gap < 0.0:
             hit[hits] = objects + c
             far[hits] = ring_distance(points, rings, r0, r1, edges, BOX, reach[0], best + 2.0 * TIE)
-            ring = points[rings[r0] : rings[r0 + 1], 1]
-            middle[hits] = 0.5 * (ring.min() + ring.max())
+            low, high = FAR, -FAR
+            for i in range(rings[r0], rings[r0 + 1]):
+                low, high = min(low, points[i, 1]), max(high, points[i, 1])
+            middle[hits] = 0.5 * (low + high)
             best, hits = min(best, far[hits]), hits + 1
     if hits == 0:
         return True, _NONE, 0.0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.arc_path import first_beyond, first_from
 from roadcraft.core.driving.geometry.boxes import place_corners, separation
 from roadcraft.core.driving.geometry.capsules import MARGIN
 from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, piece, segment_strip
@@ -35,7 +36,7 @@ def span(path: ArcPath, start: float, end: float) -> tuple[int, int]:
     none."""
     s = path.arc
     start, end = min(max(start, 0.0), s[-1]), min(max(end, 0.0), s[-1])
-    return np.searchsorted(s, start), np.searchsorted(s, end, side="right") - 1
+    return first_from(s, len(s), start), first_beyond(s, len(s), end) - 1
 
 
 class Strip(NamedTuple):
@@ -71,7 +72,7 @@ def ends(path: ArcPath, first: int, last: int) -> tuple[int, int]:
     s = path.arc
     if not s[last] > s[first]:
         return -1, -1
-    return np.searchsorted(s, s[first], side="right") - 1, np.searchsorted(s, s[last]) - 1
+    return first_beyond(s, len(s), s[first]) - 1, first_from(s, len(s), s[last]) - 1
 
 
 @small_njit

@@ -146,7 +146,7 @@ def agents_of(agents: AgentBatch, low: int, high: int) -> AgentBatch:
 
 def copy_agents(agents: AgentBatch) -> AgentBatch:
     """A copy that may be changed; rails are never changed and so not copied."""
-    return AgentBatch(*(v.copy() for v in agents))
+    return AgentBatch._make([v.copy() for v in agents])
 
 
 def join_agents(parts: Sequence[AgentBatch]) -> AgentBatch:

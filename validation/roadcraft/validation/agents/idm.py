@@ -12,6 +12,7 @@ import numpy as np
 from roadcraft.core.arrays import I64
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.geometry.capsules import CHUNK, box_capsules
+from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.map import MapData
@@ -42,22 +43,26 @@ from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
 from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
-from roadcraft.validation.agents.objects import shown
+from roadcraft.validation.agents.objects import room_for_shown, show
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
-from roadcraft.validation.agents.towing import chain_of_boxes, pull_trailers, vehicles_of
+from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
 
 
 class IdmBatch(NamedTuple):
-    """State of the agents of B scenarios: their maps; how many decisions were left to exact geometry so far, (B,); who
-    moves agents, adding to the store of rails and writing to ``turns``, which all states since ``start`` share, holds
-    ``moving``; units of the ego for which there is room."""
+    """State of the agents of B scenarios: how many decisions were left to exact geometry so far, (B,); who moves
+    agents, adding to the store of rails and writing to ``turns``, which all states since ``start`` share, holds
+    ``moving``; their maps; the ego's vehicle and its lengths; last (B,): the last iterations that have a next one;
+    room: objects shown at once, at most."""
 
     world: World
-    maps: tuple[MapData, ...]
     exact: I64
     turns: Turns
     moving: Lock
-    units: int
+    maps: tuple[MapData, ...]
+    vehicle: Vehicle
+    chain: ChainArrays
+    last: tuple[int, ...]
+    room: int
 
 
 class _Part(NamedTuple):
@@ -110,8 +115,10 @@ class IdmAgents(AgentPolicy):
         """Places the agents; the objects at iteration 0 are already the snapped ones."""
         if not scenarios:
             return [], stack_objects([])
-        batch = _joined([self._start(s, vehicle) for s in scenarios], len(vehicle.units))
-        return _states(batch), shown(batch.world.agents, batch.world.constants, np.zeros(len(scenarios), np.int64))
+        batch = _joined([self._start(s, vehicle) for s in scenarios], vehicle)
+        shown = room_for_shown(len(scenarios), batch.room)
+        show(batch.world.agents, batch.world.constants, np.zeros(len(scenarios), np.int64), shown)
+        return _states(batch), shown.objects()
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
@@ -120,25 +127,15 @@ class IdmAgents(AgentPolicy):
         iteration."""
         if not state:
             return [], stack_objects([])
-        boxes, ego = ego_units(obs)
-        count, units, _ = boxes.shape
-        batch, flat = _batch_of(state, units), boxes.reshape(-1, 5)
-        iteration = frozen(obs.iteration, np.int64)
-        last = np.diff(batch.world.constants.frame_low) - 3
-        if ((iteration < 0) | (iteration > last)).any():
-            raise IndexError(
-                f"iterations {iteration.tolist()} have no next one; the last that have are {last.tolist()}"
-            )
-        moment = StepInput(
-            iteration,
-            ego,
-            corners(flat).reshape(count, units, 4, 2),
-            box_capsules(flat).reshape(count, units, 5),
-            np.empty((count, units, 4)),
-        )
+        batch, iteration = _batch_of(state, obs.vehicle), frozen(obs.iteration, np.int64)
+        asked = iteration.tolist()
+        if not all(0 <= i <= last for i, last in zip(asked, batch.last, strict=True)):
+            raise IndexError(f"iterations {asked} have no next one; the last that have are {list(batch.last)}")
+        ego, shown = ego_units(obs, batch.chain), room_for_shown(len(state), batch.room)
+        moment = StepInput(iteration, ego, batch.world.agents.pose, iteration + 1, shown)
         with batch.moving:
             after = self._step(batch, moment)
-        return _states(after), shown(after.world.agents, after.world.constants, iteration + 1)
+        return _states(after), shown.objects()
 
     def _start(self, scenario: Scenario, vehicle: Vehicle) -> _Part:
         drive = scenario.drive
@@ -192,8 +189,8 @@ class IdmAgents(AgentPolicy):
         return _Part(World(placed.agents, placed.rails, constants, roads), scenario.map, np.zeros(1, np.int64))
 
     def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
-        world, turns = batch.world._replace(agents=copy_agents(batch.world.agents)), batch.turns
-        exact = batch.exact.copy()
+        world, exact, turns = batch.world, batch.exact, batch.turns
+        world = World(copy_agents(world.agents), world.rails, world.constants, world.roads)
         turns.status.fill(BEGINS)
         while step_agents(world, moment, self._params, turns):
             room, sweep = (turns.status == WANTS_ROOM).any(), (turns.status == WANTS_SWEEP).any()
@@ -206,9 +203,7 @@ class IdmAgents(AgentPolicy):
             stopped = np.flatnonzero(turns.status == UNCLEAR)
             if len(stopped):
                 exact_leads(world, moment, turns, stopped)
-                exact[stopped] += 1
-        if world.constants.unit.any():
-            pull_trailers(world.agents, world.constants, batch.world.agents.pose)
+                exact = exact + np.isin(np.arange(len(exact)), stopped)
         return batch._replace(world=world, exact=exact, turns=turns)
 
 
@@ -216,14 +211,14 @@ def _states(batch: IdmBatch) -> list[Any]:
     return [IdmAgentsState(batch, b) for b in range(len(batch.maps))]
 
 
-def _batch_of(states: Sequence[IdmAgentsState], units: int) -> IdmBatch:
-    """The batch of these states in their order, for an ego of so many units: the one they are of, or a new one where
-    they are not all of it."""
+def _batch_of(states: Sequence[IdmAgentsState], vehicle: Vehicle) -> IdmBatch:
+    """The batch of these states in their order, for an ego's vehicle: the one they are of, or a new one where they are
+    not all of it."""
     first = states[0].batch
-    whole = first.units == units and len(states) == len(first.maps)
+    whole = first.vehicle is vehicle and len(states) == len(first.maps)
     if whole and all(s.batch is first and s.b == b for b, s in enumerate(states)):
         return first
-    return _joined([_alone(s.batch, s.b) for s in states], units)
+    return _joined([_alone(s.batch, s.b) for s in states], vehicle)
 
 
 def _alone(batch: IdmBatch, b: int) -> _Part:
@@ -234,16 +229,18 @@ def _alone(batch: IdmBatch, b: int) -> _Part:
     return _Part(world, batch.maps[b], batch.exact[b : b + 1])
 
 
-def _joined(parts: Sequence[_Part], units: int) -> IdmBatch:
-    """Several scenarios as one batch, for an ego of so many units."""
+def _joined(parts: Sequence[_Part], vehicle: Vehicle) -> IdmBatch:
+    """Several scenarios as one batch, for an ego's vehicle."""
     maps = tuple(p.map for p in parts)
     rails = new_rails(2 * sum(_taken(p.world.agents) for p in parts))
     agents = join_agents([_moved(p.world, rails) for p in parts])
     constants = join_constants([p.world.constants for p in parts])
     world = World(agents, rails, constants, roads_of(maps))
-    most = int(np.diff(constants.agent_low).max() + np.diff(constants.object_low).max()) + units + MAX_STOPS
-    exact = np.concatenate([p.exact for p in parts])
-    return IdmBatch(world, maps, exact, new_turns(world, len(maps), most), Lock(), units)
+    objects = int(np.diff(constants.object_low).max())
+    most = int(np.diff(constants.agent_low).max()) + objects + len(vehicle.units) + MAX_STOPS
+    exact, turns = np.concatenate([p.exact for p in parts]), new_turns(world, len(maps), most)
+    last, room = tuple((np.diff(constants.frame_low) - 3).tolist()), len(agents.alive) + len(parts) * objects
+    return IdmBatch(world, exact, turns, Lock(), maps, vehicle, chain_of(vehicle), last, room)
 
 
 def _with_room(world: World, more: int) -> World:

@@ -42,7 +42,8 @@ def _decide(world: World, moment: StepInput, turns: Turns, stopped: I64, limit: 
     shapes = np.concatenate([_shapes(world, moment, int(b), w) for b, w in zip(stopped, asked, strict=True)])
     own, paths = _footprints(world, agent), _paths(world, agent)
     met = shapely.intersects(shapes, paths[owner])
-    distance = np.where(met, shapely.distance(shapes, own[owner]), np.inf)
+    distance = np.full(len(shapes), np.inf)
+    distance[met] = shapely.distance(shapes[met], own[owner[met]])
     undecided = []
     for q, b in enumerate(stopped):
         mine = np.flatnonzero(owner == q)
@@ -54,11 +55,12 @@ def _decide(world: World, moment: StepInput, turns: Turns, stopped: I64, limit: 
         turns.lead[b], turns.gap[b] = FREE, 0.0
         hits = mine[met[mine]]
         if len(hits):
-            i = hits[int(shapely.STRtree(shapes[hits]).nearest(own[q]))]
+            nearest = np.argmin(distance[hits]) if alone else shapely.STRtree(shapes[hits]).nearest(own[q])
+            i = hits[int(nearest)]
             low, high = world.constants.agent_low[b : b + 2]
             w = asked[q][i - mine[0]]
             u = w - (high - low)
-            turns.lead[b] = low + w if u < 0 else EGO - u if u < moment.ego.shape[1] else STILL
+            turns.lead[b] = low + w if u < 0 else EGO - u if u < moment.ego.motion.shape[1] else STILL
             turns.gap[b] = distance[i]
     return np.array(undecided, np.int64)
 
@@ -68,9 +70,9 @@ def _shapes(world: World, moment: StepInput, b: int, which: I64) -> Any:
     c = world.constants
     low, high = c.agent_low[b : b + 2]
     begin, end = c.object_low[c.frame_low[b] + moment.iteration[b] + 1 :][:2]
-    ends = np.cumsum([high - low, moment.ego.shape[1], end - begin])  # of agents, the ego's units, replayed objects
+    ends = np.cumsum([high - low, moment.ego.motion.shape[1], end - begin])  # agents, the ego's units, objects
     agents, units, objects, areas = np.split(which, np.searchsorted(which, ends))
-    boxes = [moment.ego_corners[b, units - ends[0]], c.corners[begin + objects - ends[1]]]
+    boxes = [moment.ego.corners[b, units - ends[0]], c.corners[begin + objects - ends[1]]]
     areas = world.roads.area_low[b] + areas - ends[2]
     parts = [_footprints(world, low + agents), shapely.polygons(np.concatenate(boxes))]
     return np.concatenate([*parts, np.array([_area(world.roads, int(a)) for a in areas], object)])

@@ -181,16 +181,16 @@ def _place(
 @njit(cache=True, nogil=True)
 def _hang(agents: AgentBatch, cars: Cars, snapped: F64, v: int, end: int) -> None:
     """The units behind the snapped box ``v`` up to row ``end``."""
-    chain, rows, joints = cars.chain, slice(v, end), np.empty(end - v - 1)
+    boxes, size, joints = cars.boxes, np.empty((end, 2)), np.empty(end - v - 1)
     for i in range(len(joints)):
-        joints[i] = cars.boxes[v + i + 1, 2] - cars.boxes[v + i, 2]
-    agents.pose[v] = snapped[v, :3]
-    hang(
-        agents,
-        cars.boxes[:, 3:5],
-        ChainArrays(chain.wheel_base[rows], chain.hitch[rows], chain.front[rows], chain.rear[rows], chain.width[rows]),
-        joints,
-        v,
-    )
+        joints[i] = boxes[v + i + 1, 2] - boxes[v + i, 2]
+    for u in range(v, end):
+        size[u, 0], size[u, 1] = boxes[u, 3], boxes[u, 4]
+    for k in range(3):
+        agents.pose[v, k] = snapped[v, k]
+    c = cars.chain
+    chain = ChainArrays(c.wheel_base[v:end], c.hitch[v:end], c.front[v:end], c.rear[v:end], c.width[v:end])
+    hang(agents, size, chain, joints, v, np.empty((end - v, 3)))
     for u in range(v + 1, end):
-        snapped[u, :3], snapped[u, 3:] = agents.pose[u], cars.boxes[u, 3:]
+        for k in range(5):
+            snapped[u, k] = agents.pose[u, k] if k < 3 else boxes[u, k]

@@ -40,21 +40,23 @@ from roadcraft.validation.agents.agent_batch import (
     WANTS_SWEEP,
     IdmAgentParams,
 )
+from roadcraft.validation.agents.ego_units import EgoUnits
 from roadcraft.validation.agents.idm_lead import Candidates, Scene, World, find_lead
+from roadcraft.validation.agents.objects import ShownObjects, show
 from roadcraft.validation.agents.rails import add_rail, room_of
+from roadcraft.validation.agents.towing import TowScratch, pull_trailers, tow_scratch
 from roadcraft.validation.agents.way import WayScratch
 
 
 class StepInput(NamedTuple):
-    """When B scenarios move, and where ego is: iteration (B,) int64; of its n units ego (B, n, 4) center x, y,
-    heading, speed, ego_corners (B, n, 4, 2), ego_capsules (B, n, 5), and ego_extents (B, n, 4), which a step writes:
-    their bounding boxes."""
+    """When B scenarios move: iteration (B,) int64; where ego is; before (A, 3): the poses of all agents before they
+    move; next_iteration (B,), and shown, where what is seen then goes."""
 
     iteration: I64
-    ego: F64
-    ego_corners: F64
-    ego_capsules: F64
-    ego_extents: F64
+    ego: EgoUnits
+    before: F64
+    next_iteration: I64
+    shown: ShownObjects
 
 
 class Turns(NamedTuple):
@@ -72,7 +74,7 @@ class Turns(NamedTuple):
     candidates: I64
     bounds: F64
     count: I64
-    memory: tuple[Candidates, WayScratch]
+    memory: tuple[Candidates, WayScratch, TowScratch]
 
 
 def new_turns(world: World, scenarios: int, most: int) -> Turns:
@@ -82,13 +84,13 @@ def new_turns(world: World, scenarios: int, most: int) -> Turns:
     return Turns(*counts[:3], np.zeros(scenarios), candidates, bounds, counts[3], memory_of(world, most))
 
 
-def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
+def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch, TowScratch]:
     """The memory that a step needs where an agent may meet ``most`` objects."""
     found = Candidates(
         np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most), np.empty(most)
     )
     feet = world.agents.foot_capsules.shape[1]
-    return found, WayScratch(
+    way = WayScratch(
         np.empty((3, 2)),
         np.empty(len(world.rails.capsules), np.int64),
         new_pieces(),
@@ -99,13 +101,15 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch]:
         np.empty((feet, 5)),
         np.empty((feet, 5)),
     )
+    return found, way, tow_scratch(len(world.agents.alive))
 
 
 @small_njit
 def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: Turns) -> int:
     """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
-    ``params.radius`` leave for good. Returns how many scenarios are not done."""
-    found, scratch = turns.memory
+    ``params.radius`` leave for good. Returns how many scenarios are not done; once all are, trailers have followed and
+    ``moment.shown`` is written."""
+    found, scratch, towing = turns.memory
     constants, left = world.constants, 0
     for b in range(len(turns.status)):
         if turns.status[b] == DONE:
@@ -114,20 +118,21 @@ def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: 
         scene = Scene(
             constants.agent_low[b],
             constants.agent_low[b + 1],
-            moment.ego[b],
-            moment.ego_corners[b],
-            moment.ego_capsules[b],
-            moment.ego_extents[b],
+            moment.ego.motion[b],
+            moment.ego.corners[b],
+            moment.ego.capsules[b],
+            moment.ego.extents[b],
             (constants.object_low[frame + 1], constants.object_low[frame + 2]),
             (constants.light_low[frame + 1], constants.light_low[frame + 2]),
             world.roads.lane_low[b],
             world.roads.area_low[b],
             constants.time_s[frame + 1] - constants.time_s[frame],
         )
-        for u in range(len(scene.ego)):
-            bounds_of(scene.ego_corners[u], BOX, 0.0, scene.ego_extents[u])
         _step_scenario(world, scene, params, turns, b, found, scratch)
         left += turns.status[b] != DONE
+    if left == 0:
+        pull_trailers(world.agents, constants, moment.before, towing)
+        show(world.agents, constants, moment.next_iteration, moment.shown)
     return left
 
 
@@ -328,10 +333,9 @@ def sweep(world: World, headway: float, a: int, scratch: WayScratch) -> bool:
     half = 0.5 * length
     start = clamp_progress(progress, count, agents.progress[a] - half)
     end = clamp_progress(progress, count, agents.progress[a] + half + agents.speed[a] * headway)
-    between = np.searchsorted(progress, end) - np.searchsorted(progress, start) + 4
-    if between > agents.foot_points.shape[1]:
-        return False
     n = cut_rail(progress, points, heading, count, start, end, agents.foot_points[a])
+    if n == 0:
+        return False
     agents.foot_count[a] = n
     corridor_capsules(agents.foot_points[a], n, 0.5 * width, agents.foot_capsules[a])
     x, y, h = agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2]

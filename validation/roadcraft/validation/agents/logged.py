@@ -138,8 +138,12 @@ def _fill(log, rank_of, ranks, offsets, which, columns):  # type: ignore[no-unty
 
 def room_for_objects(offsets: I64, rows: int) -> Objects:
     """Objects with these offsets whose columns, of ``rows`` rows, are yet to be written."""
-    return Objects(
-        offsets,
+    return Objects(offsets, *empty_columns(rows))
+
+
+def empty_columns(rows: int) -> tuple[U64, U8, I64, U8, F64, F64]:
+    """The columns id, kind, vehicle, unit, box and velocity of ``Objects``, yet to be written."""
+    return (
         np.empty(rows, np.uint64),
         np.empty(rows, np.uint8),
         np.empty(rows, np.int64),

@@ -10,6 +10,7 @@ and an axle 0.28 of the length behind the trailer's center (the vehicles that co
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,13 +18,14 @@ from roadcraft.core.arrays import F64, I64, U8
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
-from roadcraft.core.driving.jit import njit
-from roadcraft.core.driving.motion.chain import ChainArrays, place_units, pull_joints
+from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.motion.chain import ChainArrays, place_units, pull_between
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
 from roadcraft.validation.agents.logged import LoggedObjects
 
 _KINGPIN_M, _AXLE = 1.1, 0.28
 _BOX_M, _MOVE_M, _USUAL_M = 0.1, 0.05, 1.0  # standard deviations: of a box, of its move in a frame, of what is usual
+_ARC_STEPS = np.int64(2)  # parts of the way between two poses of a towing unit
 _SHORTEST_M = 1.0  # least distance from a hitch to the axle behind it
 
 
@@ -88,8 +90,21 @@ def _near(rows: F64, right: F64, usual: F64) -> F64:
     return np.asarray(usual + np.linalg.solve(rows.T @ rows + np.eye(len(usual)) / _USUAL_M**2, rows.T @ rest))
 
 
-@njit(cache=True, nogil=True)
-def pull_trailers(agents: AgentBatch, constants: Constants, before: F64) -> None:
+class TowScratch(NamedTuple):
+    """Memory for the units of vehicles: joints (A,), poses (A, 3), arc (2, 3)."""
+
+    joints: F64
+    poses: F64
+    arc: F64
+
+
+def tow_scratch(units: int) -> TowScratch:
+    """Memory for vehicles of up to so many units."""
+    return TowScratch(np.empty(units), np.empty((units, 3)), np.empty((2, 3)))
+
+
+@small_njit
+def pull_trailers(agents: AgentBatch, constants: Constants, before: F64, scratch: TowScratch) -> None:
     """Moves, in place, the units behind all agents, which have moved since their poses were ``before`` (A, 3)."""
     first = 0
     while first < len(before):
@@ -97,27 +112,25 @@ def pull_trailers(agents: AgentBatch, constants: Constants, before: F64) -> None
         while last < len(before) and constants.unit[last] > 0:
             last += 1
         if last > first + 1 and agents.alive[first]:
-            rows = slice(first, last)
-            lengths = constants.wheel_base[rows], constants.hitch[rows]
-            width = np.ascontiguousarray(constants.size[rows, 1])
-            chain = ChainArrays(*lengths, constants.front[rows], constants.rear[rows], width)
-            poses, joints = np.empty((1, 2, 3)), np.empty((1, last - first - 1))
-            poses[0, 0], poses[0, 1] = before[first], agents.pose[first]
-            for i in range(last - first - 1):
-                joints[0, i] = before[first + i + 1, 2] - before[first + i, 2]
-            joints = pull_joints(poses, joints, chain, 2)[:, 1]
-            hang(agents, constants.size, chain, joints[0], first)
+            lengths, hitches = constants.wheel_base[first:last], constants.hitch[first:last]
+            front, rear = constants.front[first:last], constants.rear[first:last]
+            chain = ChainArrays(lengths, hitches, front, rear, lengths)  # nobody asks for widths here
+            joints = scratch.joints[: last - first - 1]
+            for i in range(len(joints)):
+                joints[i] = before[first + i + 1, 2] - before[first + i, 2]
+            pull_between(before[first], agents.pose[first], joints, chain, _ARC_STEPS, scratch.arc)
+            hang(agents, constants.size, chain, joints, first, scratch.poses)
             for i in range(first + 1, last):
-                agents.speed[i] = agents.speed[i - 1] * math.cos(joints[0, i - first - 1])
+                agents.speed[i] = agents.speed[i - 1] * math.cos(joints[i - first - 1])
         first = last
 
 
-@njit(cache=True, nogil=True)
-def hang(agents: AgentBatch, size: F64, chain: ChainArrays, joints: F64, first: int) -> None:
-    """Places the units behind agent ``first`` as the joints (n - 1,) say, and renews what others see of them."""
-    poses = np.empty((len(chain.hitch), 3))
+@small_njit
+def hang(agents: AgentBatch, size: F64, chain: ChainArrays, joints: F64, first: int, poses: F64) -> None:
+    """Places the units behind agent ``first`` as the joints (n - 1,) say, and renews what others see of them. poses (>=
+    n, 3): scratch."""
     place_units(agents.pose[first], joints, chain, poses)
-    for i in range(1, len(poses)):
+    for i in range(1, len(chain.hitch)):
         a, ahead, heading = first + i, 0.5 * (chain.front[i] - chain.rear[i]), poses[i, 2]
         x, y = poses[i, 0] + ahead * math.cos(heading), poses[i, 1] + ahead * math.sin(heading)
         agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2] = x, y, heading

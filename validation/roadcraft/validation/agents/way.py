@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.geometry.arc_path import clamp_progress, pose_at
+from roadcraft.core.driving.geometry.arc_path import clamp_progress, first_beyond, pose_before
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
 from roadcraft.core.driving.geometry.corridor import piece
 from roadcraft.core.driving.geometry.corridor_distance import Corridor, Pieces, convex_separation
@@ -56,9 +54,9 @@ def way_ahead(rails: Rails, low: int, count: int, progress: float, half_width: f
     it; writes ``head``."""
     along, points = rails.progress[low : low + count], rails.points[low : low + count]
     now = clamp_progress(along, count, progress)
-    first = int(np.searchsorted(along, now, side="right"))
+    first = first_beyond(along, count, now)
     if first < count:
-        head[0, 0], head[0, 1], _ = pose_at(along, points, rails.heading[low : low + count], count, now)
+        head[0, 0], head[0, 1], _ = pose_before(along, points, rails.heading[low : low + count], first, now)
     else:
         first = count - 1
         head[0, 0], head[0, 1] = points[first - 1, 0], points[first - 1, 1]

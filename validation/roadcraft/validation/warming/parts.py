@@ -50,8 +50,7 @@ def _astray() -> Scenario:
     """The same, in which the ego heads off the road."""
     scenario = _short()
     ego = np.array(scenario.drive.ego)
-    ego[:, Ego.Y] += 2.0  # still on the road
-    ego[:, Ego.HEADING] -= 0.3
+    ego[:, Ego.HEADING] -= 0.5
     return replace(scenario, drive=replace(scenario.drive, ego=ego))
 
 

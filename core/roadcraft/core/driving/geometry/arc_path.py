@@ -65,10 +65,36 @@ def clamp_progress(progress: F64, count: int, s: float) -> float:
 
 
 @small_njit
+def first_from(values: F64, count: int, s: float) -> int:
+    """Index of the first of ``count`` ascending values that is not below ``s``; count where there is none."""
+    low, left = 0, count
+    while left > 0:
+        half = left // 2
+        if values[low + half] >= s:
+            left = half
+        else:
+            low, left = low + half + 1, left - half - 1
+    return low
+
+
+@small_njit
+def first_beyond(values: F64, count: int, s: float) -> int:
+    """Index of the first of ``count`` ascending values above ``s``; count where there is none."""
+    low, left = 0, count
+    while left > 0:
+        half = left // 2
+        if values[low + half] > s:
+            left = half
+        else:
+            low, left = low + half + 1, left - half - 1
+    return low
+
+
+@small_njit
 def segment_of(progress: F64, count: int, s: float) -> int:
     """Index i of the segment (i, i + 1) that is used to interpolate at ``s``: the first whose end is not before
     ``s``."""
-    return min(max(int(np.searchsorted(progress[:count], s)), 1), count - 1) - 1
+    return min(max(first_from(progress, count, s), 1), count - 1) - 1
 
 
 @small_njit
@@ -89,6 +115,13 @@ def pose_at(progress: F64, points: F64, heading: F64, count: int, s: float) -> t
 
 
 @small_njit
+def pose_before(progress: F64, points: F64, heading: F64, i: int, s: float) -> tuple[float, float, float]:
+    """``pose_at`` where vertex i > 0 is the first beyond ``s``."""
+    x, y, h = pose_between(progress, points, heading, i - 2 if i > 1 and progress[i - 1] == s else i - 1, s)
+    return x, y, wrap(h)
+
+
+@small_njit
 def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float, out: F64, out_heading: F64) -> int:
     """The rail from ``s`` to its end: interpolated start, then the vertices beyond; at the very end its last two
     vertices.
@@ -96,10 +129,10 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
     Writes out (>= count + 1, 2) and out_heading (>= count + 1,); returns the number of vertices. ``s`` must lie on the
     rail.
     """
-    first = int(np.searchsorted(progress[:count], s, side="right"))
+    first = first_beyond(progress, count, s)
     n = 0
     if first < count:
-        out[0, 0], out[0, 1], out_heading[0] = pose_at(progress, points, heading, count, s)
+        out[0, 0], out[0, 1], out_heading[0] = pose_before(progress, points, heading, first, s)
         n = 1
     else:
         first = count - 2
@@ -111,21 +144,23 @@ def rest_of_rail(progress: F64, points: F64, heading: F64, count: int, s: float,
 
 @small_njit
 def cut_rail(progress: F64, points: F64, heading: F64, count: int, start: float, end: float, out: F64) -> int:
-    """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (>= count + 2, 2); returns
-    their number.
+    """Points of the rail from ``start`` to ``end`` (both on the rail, start <= end): out (N, 2); returns their number,
+    0 where they are more than N.
 
     A start at the rail's end gives its last two vertices, an end at its start the first two.
     """
-    first = np.searchsorted(progress[:count], start, side="right")
-    last = np.searchsorted(progress[:count], end) - 1
+    first = first_beyond(progress, count, start)
+    last = first_from(progress, count, end) - 1
+    if last - first + 3 > len(out):
+        return 0
     if first >= count or last < 0:
         i = count - 2 if first >= count else 0
         out[0, 0], out[0, 1], out[1, 0], out[1, 1] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
         return 2
-    out[0, 0], out[0, 1], _ = pose_at(progress, points, heading, count, start)
+    out[0, 0], out[0, 1], _ = pose_before(progress, points, heading, first, start)
     n = 1
     for i in range(first, last + 1):
         out[n, 0], out[n, 1] = points[i, 0], points[i, 1]
         n += 1
-    out[n, 0], out[n, 1], _ = pose_at(progress, points, heading, count, end)
+    out[n, 0], out[n, 1], _ = pose_between(progress, points, heading, last, end)
     return n + 1

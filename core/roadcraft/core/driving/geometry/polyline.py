@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.geometry.arc_path import first_beyond
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit, small_njit
@@ -87,7 +88,7 @@ def project_row(points: F64, first: Index, last: Index, x: float, y: float) -> f
 def interpolate(points: F64, s: F64, arc: float) -> tuple[float, float, float]:
     """The place at an arc length, clamped to the line: x, y and the heading of its segment (at a vertex, of the segment
     that starts there)."""
-    i = max(min(int(np.searchsorted(s, arc, side="right")), len(points) - 1) - 1, 0)
+    i = max(min(first_beyond(s, len(s), arc), len(points) - 1) - 1, 0)
     dx, dy = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
     length = math.sqrt(dx * dx + dy * dy)
     heading = math.atan2(dy, dx)

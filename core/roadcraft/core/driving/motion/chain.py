@@ -208,6 +208,24 @@ def pull_on(old, new, joints, chain):  # type: ignore[no-untyped-def]
         dy += (ahead - length) * (sin(after) - s)
 
 
+@small_njit
+def pull_between(a, z, joints, chain, steps, arc):  # type: ignore[no-untyped-def]
+    """The joints of one vehicle, in place, as unit 0 goes from pose ``a`` to ``z`` (>= 3,) on a circular arc, in
+    ``steps`` parts. arc (2, 3): scratch."""
+    old, new = arc[0], arc[1]
+    old[0], old[1], old[2] = a[0], a[1], a[2]
+    turn = wrap(z[2] - a[2])
+    for k in range(1, steps + 1):
+        f = k / steps
+        share = f if abs(turn) < 1e-6 else sin(0.5 * f * turn) / sin(0.5 * turn)
+        c, s = share * cos(0.5 * (f - 1.0) * turn), share * sin(0.5 * (f - 1.0) * turn)
+        new[0] = a[0] + c * (z[0] - a[0]) - s * (z[1] - a[1])
+        new[1] = a[1] + s * (z[0] - a[0]) + c * (z[1] - a[1])
+        new[2] = a[2] + f * turn
+        pull_on(old, new, joints, chain)
+        old[0], old[1], old[2] = new[0], new[1], new[2]
+
+
 @njit(cache=True, nogil=True)
 def pull_joints(poses, joints, chain, steps=1):  # type: ignore[no-untyped-def]
     """Joints (B, T, n - 1) behind given poses of unit 0: each hitch is pulled, or pushed, along its chord.
@@ -217,24 +235,12 @@ def pull_joints(poses, joints, chain, steps=1):  # type: ignore[no-untyped-def]
     where hitches move straight, and stable at any distance.
     """
     count, times, _ = poses.shape
-    out = np.empty((count, times, joints.shape[1]))
-    old, new = np.empty(3), np.empty(3)
+    out, arc = np.empty((count, times, joints.shape[1])), np.empty((2, 3))
     for b in range(count):
         for j in range(joints.shape[1]):
             out[b, 0, j] = joints[b, j]
         for t in range(1, times):
-            a, z, now = poses[b, t - 1], poses[b, t], out[b, t]
             for j in range(joints.shape[1]):
-                now[j] = out[b, t - 1, j]
-            old[0], old[1], old[2] = a[0], a[1], a[2]
-            turn = wrap(z[2] - a[2])
-            for k in range(1, steps + 1):
-                f = k / steps
-                share = f if abs(turn) < 1e-6 else sin(0.5 * f * turn) / sin(0.5 * turn)
-                c, s = share * cos(0.5 * (f - 1.0) * turn), share * sin(0.5 * (f - 1.0) * turn)
-                new[0] = a[0] + c * (z[0] - a[0]) - s * (z[1] - a[1])
-                new[1] = a[1] + s * (z[0] - a[0]) + c * (z[1] - a[1])
-                new[2] = a[2] + f * turn
-                pull_on(old, new, now, chain)
-                old[0], old[1], old[2] = new[0], new[1], new[2]
+                out[b, t, j] = out[b, t - 1, j]
+            pull_between(poses[b, t - 1], poses[b, t], out[b, t], chain, steps, arc)
     return out

@@ -23,7 +23,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.angles import normalize, unwrap, wrap
-from roadcraft.core.driving.geometry.arc_path import pose_between
+from roadcraft.core.driving.geometry.arc_path import first_beyond, pose_between
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.bicycle import advance_turned
 from roadcraft.core.driving.motion.lqr_config import LqrConfig
@@ -111,7 +111,7 @@ def interpolated(x, xp, fp, n):  # type: ignore[no-untyped-def]
         return fp[0]
     if x >= xp[n - 1]:
         return fp[n - 1]
-    j = np.searchsorted(xp[:n], x, side="right") - 1
+    j = first_beyond(xp, n, x) - 1
     if xp[j] == x:
         return fp[j]
     return (fp[j + 1] - fp[j]) / (xp[j + 1] - xp[j]) * (x - xp[j]) + fp[j]
