@@ -48,7 +48,7 @@ demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (ab
 test: $(STAMP) ## run all tests
 	$(BIN)/pytest -q -n auto --dist worksteal
 
-test-fast: $(STAMP) ## run the tests that take little time (those not listed in tests/slow.txt), in a minute or two
+test-fast: $(STAMP) ## run the tests that take little time (those not listed in tests/slow.txt), in about a minute
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow"
 
 measure-tests: $(STAMP) ## run all tests and write which of them are slow into tests/slow.txt

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 SLOW = Path(__file__).parent / "tests" / "slow.txt"
-SLOW_S = 0.5
+SLOW_S = 0.3
 spent: dict[str, float] = defaultdict(float)
 
 
