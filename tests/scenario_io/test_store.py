@@ -201,6 +201,17 @@ def test_released_drives_leave_memory_but_for_those_in_use(store, make_drive):
     same(source.drive(first.name), first)
 
 
+@pytest.mark.parametrize("later", [1, None])
+def test_a_file_that_is_replaced_or_deleted_while_it_is_open_is_read_as_it_was(tmp_path, make_drive, later):
+    path, drive = tmp_path / "drive.safetensors", make_drive(0)
+    save_drive(path, drive)
+    opened = Shard(path)
+    path.unlink()
+    if later is not None:
+        save_drive(path, make_drive(later))
+    same(opened.load(drive.name, type(drive)), drive)
+
+
 def test_a_store_pickles_as_its_path(store):
     assert pickle.loads(pickle.dumps(Store(store))).logs() == Store(store).logs()
 

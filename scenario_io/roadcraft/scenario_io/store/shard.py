@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {v: k for k, v in _DTYPES.items()}
 _EXTRA = "extra."
+_BLOCK = 1 << 20  # bytes read at once
 _BEGIN = (
     b'{"__metadata__":{"format":"roadcraft","check":"'  # 8 hex digits follow: the header's CRC-32, itself read as zeros
 )
@@ -124,7 +126,7 @@ class Shard:
         """The file."""
         try:
             with self.path.open("rb") as f:
-                size = f.seek(0, 2)
+                size, self._file = f.seek(0, 2), os.fstat(f.fileno())
                 self._check_size(size, expect_bytes)
                 self._data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
         except OSError as e:
@@ -204,11 +206,26 @@ class Shard:
         """Number of a member whose bytes are those that were written."""
         i = self._find(key)
         if i not in self._sound:
-            arrays = (self._array(t) for t in self._tensors[i].values())
-            if self.checked and self._members[i]["check"] != _crc(_bytes(a) for a in arrays):
+            if self.checked and self._members[i]["check"] != _crc(self._read(i)):
                 raise DataError(f"{key} is damaged: its checksum does not match", where=str(self.path), remedy=ANEW)
             self._sound.add(i)
         return i
+
+    def _read(self, i: int) -> Iterator[Any]:
+        """All bytes of a member, read from the file: through the map they would all stay in memory. Where another file
+        has taken its place meanwhile, through the map after all."""
+        spans = [(t[2], self._array(t)) for t in self._tensors[i].values()]
+        try:
+            with self.path.open("rb") as f:
+                if os.path.samestat(os.fstat(f.fileno()), self._file):
+                    for at, array in spans:
+                        f.seek(at)
+                        for k in range(0, array.nbytes, _BLOCK):
+                            yield f.read(min(_BLOCK, array.nbytes - k))
+                    return
+        except OSError:  # it is gone
+            pass
+        yield from (_bytes(array) for _, array in spans)
 
     def fault(self) -> str:
         """What is wrong with the first damaged member, empty if none is."""
