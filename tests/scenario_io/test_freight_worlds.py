@@ -20,10 +20,12 @@ from roadcraft.core.scenario import Ego
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.nuplan.config import NuplanConfig
 from roadcraft.scenario_io.nuplan.source import NuplanSource
-from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS, SynthConfig
+from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS, LEFT_HAND, SynthConfig
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
-from roadcraft.scenario_io.synthetic.freight.log import ANCHOR
+from roadcraft.scenario_io.synthetic.freight.log import ANCHOR, eyes_of
 from roadcraft.scenario_io.synthetic.freight.world import BUILDERS, FreightWorld, botched, faults_of, mistaken_drive
+from roadcraft.scenario_io.synthetic.recording.tags import WARM_UP
+from roadcraft.scenario_io.synthetic.roads.sketch import flipped
 from roadcraft.scenario_io.synthetic.synthesize import synth, world_of
 from roadcraft.scenario_io.synthetic.world import own_map
 
@@ -105,8 +107,26 @@ def test_the_drive_is_whole(situation: str) -> None:
         rows = m.block_rows(d.scenes.route[s])
         assert (rows >= 0).all()
         assert all(b in m.blocks.successors[a] for a, b in itertools.pairwise(rows))
-    far = np.hypot(*(d.objects.box[:, :2] - np.repeat(d.ego[:, :2], np.diff(d.objects.offsets), axis=0)).T)
-    assert far.max() < w.stage.sight + 8.0
+    eyes = eyes_of(w.stage, w.played)[WARM_UP:]
+    eyes = w.patch.place.move(flipped(eyes) if w.location in LEFT_HAND else eyes)
+    np.testing.assert_allclose(eyes[:, 0], d.ego[:, :2], atol=1e-9)
+    to_eyes = d.objects.box[:, None, :2] - np.repeat(eyes, np.diff(d.objects.offsets), axis=0)
+    assert np.hypot(to_eyes[..., 0], to_eyes[..., 1]).min(axis=1).max() < w.stage.sight + 8.0
+
+
+def test_a_queue_stands_for_whoever_keeps_the_pace() -> None:
+    """A truck that does not brake meets who stands there where its sight ends, while the expert is still far behind."""
+    w = world("end_of_queue")
+    fast = eyes_of(w.stage, w.played)[WARM_UP:, -1]
+    fast = w.patch.place.move(flipped(fast) if w.location in LEFT_HAND else fast)
+    gone = np.hypot(*(fast - w.drive.ego[:, :2]).T)
+    assert gone.max() > 15.0
+    assert gone[-1] < gone.max()
+    o = w.drive.objects
+    still = np.hypot(*o.velocity.T) < 0.01
+    seen = next(f for f in range(len(o)) if still[o.rows(f)].any())
+    standing = o.box[o.rows(seen)][still[o.rows(seen)], :2]
+    assert w.stage.sight - 3.0 < np.hypot(*(standing - fast[seen]).T).min() < w.stage.sight
 
 
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)

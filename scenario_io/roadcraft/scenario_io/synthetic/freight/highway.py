@@ -53,9 +53,9 @@ def end_of_queue(stage: Stage) -> None:
         while s < chain.length - 60.0:
             length = float(rng.uniform(9.0, 13.0)) if rng.random() < 0.15 else 4.8
             width = 2.5 if length > 6.0 else 0.0
-            scene.driver(path, s + 0.5 * length, 0.0, script=still, changes=0, length=length, width=width)
+            scene.driver(path, s + 0.5 * length, 0.0, spawn=-1.0, script=still, changes=0, length=length, width=width)
             s += length + float(rng.uniform(1.8, 3.5))
-    populate(stage, road.paths, 0.85)
+    populate(stage, road.paths, 0.85, changes=False)
     along_lane(stage, road, lane, speed, Manner(decel=1.0), CAR_DRIVER._replace(sight=sight))
 
 

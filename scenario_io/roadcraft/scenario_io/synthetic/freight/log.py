@@ -10,8 +10,10 @@ from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.core.scenario import Drive, Ego, Scenes
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
-from roadcraft.scenario_io.synthetic.freight.course import edge_at
-from roadcraft.scenario_io.synthetic.freight.play import Played
+from roadcraft.scenario_io.synthetic.freight.course import edge_at, poses_on
+from roadcraft.scenario_io.synthetic.freight.pace import Manner, nobody, pace
+from roadcraft.scenario_io.synthetic.freight.play import Played, others
+from roadcraft.scenario_io.synthetic.freight.script import ahead_on
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
 from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import (
@@ -25,10 +27,15 @@ from roadcraft.scenario_io.synthetic.recording.record import (
 from roadcraft.scenario_io.synthetic.recording.tags import SCENE_STARTS, WARM_UP
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
+from roadcraft.scenario_io.synthetic.roads.paths import STEP
 from roadcraft.scenario_io.synthetic.roads.sketch import flipped
 
 ANCHOR = 110
 """Frame of a log that bears its tag: nuPlan's reader wants 5.2 s before it."""
+HEEDLESS = Manner(accel=2.0, decel=8.0, jerk=40.0, hard=8.0, gap=1.0, headway=0.0, react=np.inf, engine=1.0)
+"""Who drives as fast as road and engine allow until just behind whoever is ahead."""
+EYES = 5
+"""Places along the way from which a log sees."""
 _PLACE_STEP_M = 10.0
 _DRY = 0.8
 
@@ -40,10 +47,10 @@ def record_truck(stage: Stage, played: Played, situation: str, who: Identity, pa
     window = slice(WARM_UP, WARM_UP + frames)
     ego, joints = placed(played.expert, patch, left)
     seen = bodies_of(stage.scene, played.motion, window)
-    at = played.expert.ego[WARM_UP:, :2]
+    at, eyes = played.expert.ego[WARM_UP:, :2], eyes_of(stage, played)[WARM_UP:]
     if left:
         seen = seen._replace(box=flipped(seen.box) * np.array([1.0, 1.0, -1.0, 1.0, 1.0]))
-    tracks, objects = tables(seen, flipped(at) if left else at, stage.sight, who, patch)
+    tracks, objects = tables(seen, flipped(eyes) if left else eyes, stage.sight, who, patch)
     return Drive(
         name=who.name, map_name=who.location, source="synthetic", licence=LICENCE, vehicle=stage.vehicle.name,
         interval_us=INTERVAL_US, time_us=who.start_us + INTERVAL_US * np.arange(frames, dtype=np.int64),
@@ -52,6 +59,25 @@ def record_truck(stage: Stage, played: Played, situation: str, who: Identity, pa
         tag_frame=np.array([ANCHOR], np.int64), tag_type=np.zeros(1, np.int64), tag_names=(f"freight_{situation}",),
         load=stage.vehicle.load, instructions=_told(stage, who),
     )  # fmt: skip
+
+
+def eyes_of(stage: Stage, played: Played) -> F64:
+    """Places (F, E, 2), local frame, where a truck may be: the expert's, and on from there to that of who is heedless.
+    What is seen from any of them the log holds, so that nobody meets somebody who never came into view."""
+    driven, frames = played.expert, len(played.expert.ego)
+    eyes = np.repeat(driven.ego[:, None, :2], EYES, 1)
+    if stage.dock:
+        return eyes
+    course, path = driven.course, stage.scene.paths[stage.route]
+    cap = np.interp(course.s, np.arange(len(path.cap)) * STEP, path.cap)
+    start, width = (float(driven.s[0]), float(driven.ego[0, Ego.VX])), max(u.width_m for u in stage.vehicle.units)
+    free = pace(start, course, cap, nobody((frames + 1) // 2), HEEDLESS, stage.vehicle)
+    ahead = ahead_on(course, others(stage, played.motion), free.s, width)
+    fast = pace(start, course, cap, ahead, HEEDLESS, stage.vehicle)
+    lead = np.interp(np.arange(frames) * 0.5, np.arange(len(fast.s)), fast.s) - driven.s
+    for k in range(1, EYES):
+        eyes[:, k] = poses_on(course, driven.s + np.maximum(lead, 0.0) * k / (EYES - 1))[:, :2]
+    return eyes
 
 
 def _told(stage: Stage, who: Identity) -> Instructions:

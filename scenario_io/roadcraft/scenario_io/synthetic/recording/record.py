@@ -62,7 +62,7 @@ def record(
     ego = ego_states(scene.ego_path, m.s[window, 0], m.speed[window, 0], m.accel[window, 0])
     ego[:, :2] = patch.place.move(ego[:, :2])
     ego[:, Ego.HEADING] = wrap_array(ego[:, Ego.HEADING] + patch.place.angle)
-    tracks, objects = tables(bodies_of(scene, m, window), m.box[window, 0, :2], SIGHT, who, patch)
+    tracks, objects = tables(bodies_of(scene, m, window), m.box[window, :1, :2], SIGHT, who, patch)
     names = tuple(sorted({t for _, ts in tags for t in ts}))
     pairs = [(f, names.index(t)) for f, ts in sorted(tags) for t in sorted(ts)]
     return Drive(
@@ -146,11 +146,14 @@ def _units(rig: Vehicle, box: F64) -> F64:
     return np.asarray(unit_boxes(poses, joints, chain))
 
 
-def tables(seen: SceneBodies, eye: F64, sight: float, who: Identity, patch: Patch) -> tuple[Tracks, ObjectFrames]:
-    """All bodies within ``sight`` m of the eye (T, 2), kind by kind, each kind in the order of the bodies."""
+def tables(seen: SceneBodies, eyes: F64, sight: float, who: Identity, patch: Patch) -> tuple[Tracks, ObjectFrames]:
+    """All bodies within ``sight`` m of any of the eyes (T, E, 2), kind by kind, each kind in the order of the
+    bodies."""
     box, speed, kinds = seen.box, seen.speed, seen.kinds
-    reach = np.hypot(box[..., 0] - eye[:, None, 0], box[..., 1] - eye[:, None, 1])
-    near = seen.there & (reach < sight)
+    near = np.zeros(seen.there.shape, bool)
+    for k in range(eyes.shape[1]):
+        near |= np.hypot(*(box[..., :2] - eyes[:, k, None]).transpose(2, 0, 1)) < sight
+    near &= seen.there
     order = np.argsort([int(k) for k in kinds], kind="stable")
     near, box, speed = near[:, order], box[:, order], speed[:, order]
     kept = np.flatnonzero(near.any(0))
