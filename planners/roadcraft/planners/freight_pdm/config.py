@@ -27,8 +27,10 @@ class FreightPdmConfig:
     """Highest speed on any road."""
     roll_share: Annotated[float | None, Range("> 0")] = 0.5
     """Share of the static roll threshold that curves may take, bank included; none does not think of it."""
-    friction_share: Annotated[float, Range("> 0")] = 0.4
+    friction_share: Annotated[float, Range("> 0")] = 0.3
     """Share of the road's friction that curves may take."""
+    traction_share: Annotated[float, Range("(0, 1]")] = 0.5
+    """Share of the road's friction that the driven axles may take to accelerate."""
     lateral_mps2: Annotated[float, Range("> 0")] = 1.4
     """Lateral acceleration that curves may take."""
     practice: bool = True

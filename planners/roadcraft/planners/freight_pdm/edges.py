@@ -61,4 +61,4 @@ def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerAr
                         far[lower] = i * _STEP_M
             for c in range(3):
                 edges[c, k, side] = sign * far[3 - c]
-    return LineEdges(edges[0], edges[1], edges[2])
+    return LineEdges(edges[0], edges[1], edges[2], np.zeros((count, 2)))

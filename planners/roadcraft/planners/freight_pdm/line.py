@@ -41,6 +41,8 @@ class LineEdges(NamedTuple):
     """Lanes of the same direction."""
     road: F64
     """All that is drivable."""
+    lee: F64
+    """How much farther to either side the units reach in wind than as they roll."""
 
 
 class TruckWay(NamedTuple):
@@ -149,10 +151,12 @@ def reach_out(
                 near = min(max(int(station + 0.5), 0), len(line.xy) - 1)
                 if station >= first and len(band):
                     k = min(near - first, len(band) - 1)
-                    band[k, 0], band[k, 1] = min(band[k, 0], left), max(band[k, 1], left)
-                excess[0] = max(excess[0], left - edges.own[near, 1], edges.own[near, 0] - left)
-                excess[1] = max(excess[1], left - edges.same[near, 1], edges.same[near, 0] - left)
-                excess[2] = max(excess[2], left - edges.road[near, 1], edges.road[near, 0] - left)
+                    band[k, 0] = min(band[k, 0], left + edges.lee[near, 0])
+                    band[k, 1] = max(band[k, 1], left + edges.lee[near, 1])
+                right, left = left + edges.lee[near, 0], left + edges.lee[near, 1]
+                excess[0] = max(excess[0], left - edges.own[near, 1], edges.own[near, 0] - right)
+                excess[1] = max(excess[1], left - edges.same[near, 1], edges.same[near, 0] - right)
+                excess[2] = max(excess[2], left - edges.road[near, 1], edges.road[near, 0] - right)
 
 
 @small_njit

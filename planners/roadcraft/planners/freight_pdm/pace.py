@@ -11,6 +11,7 @@ from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.closed_forms import Slope, brake_temperature
 from roadcraft.core.driving.motion.drivetrain import AMBIENT_DEGC, LATERAL_SHARE, START_DEGC, drivetrain_of
+from roadcraft.core.driving.motion.linear_single_track import static_loads
 from roadcraft.core.driving.motion.roll import roll_groups_of
 from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.core.vehicle_geometry import length_of
@@ -38,6 +39,8 @@ class Truck(NamedTuple):
     """Mass with what turning parts add, kg."""
     weight: float
     """N."""
+    driven: float
+    """That on the driven axles, N."""
     brake: float
     """Deceleration of full braking on a dry level road, m/s2."""
     delay: float
@@ -61,6 +64,8 @@ class RoadAhead(NamedTuple):
     """(S,) rise over run."""
     brake: F64
     """(S,) m/s2 of full braking there, grade included."""
+    traction: F64
+    """(S,) N that the driven axles are to take there."""
     halt: float
     """Station that may not be passed; infinite for none."""
     keep_clear: F64
@@ -89,12 +94,12 @@ def truck_of(vehicle: Vehicle, accel_mps2: float, brake_mps2: float) -> Truck:
     front, behind = vehicle.body.front_m, length_of(vehicle) - vehicle.body.front_m
     if not vehicle.has_masses:
         mass = 1.0
-        return Truck(math.inf, accel_mps2, 0.0, 0.0, mass, 0.0, brake_mps2, 0.0, math.inf, front, behind)
+        return Truck(math.inf, accel_mps2, 0.0, 0.0, mass, 0.0, math.inf, brake_mps2, 0.0, math.inf, front, behind)
     d, brakes = drivetrain_of(vehicle), vehicle.brakes
     assert brakes is not None
-    weight = d.mass * GRAVITY_MPS2
+    weight, driven = d.mass * GRAVITY_MPS2, float(static_loads(vehicle)[1])
     return Truck(
-        d.power, d.launch * d.inertia, d.rolling * weight, d.drag, d.inertia, weight, d.brake,
+        d.power, d.launch * d.inertia, d.rolling * weight, d.drag, d.inertia, weight, driven, d.brake,
         brakes.dead_s + 0.5 * brakes.ramp_s, float(roll_groups_of(vehicle).threshold.min()), front, behind,
     )  # fmt: skip
 
@@ -140,6 +145,12 @@ def slowed_before(cap: F64, slowing: float) -> F64:
     return np.asarray(np.sqrt(np.maximum(square - s, 0.0)))
 
 
+def climbed_after(cap: F64, accel: F64) -> F64:
+    """Speeds (S,) that are reached with accelerations (S,) m/s2, none above ``cap``."""
+    s = 2.0 * np.cumsum(accel)
+    return np.asarray(np.sqrt(np.maximum(np.minimum.accumulate(cap * cap - s) + s, 0.0)))
+
+
 def braking(truck: Truck, grade: F64, friction: F64) -> F64:
     """Decelerations (S,) of full braking, m/s2, on a road of that grade and friction."""
     grip = math.sqrt(1.0 - LATERAL_SHARE**2) * GRAVITY_MPS2
@@ -147,9 +158,9 @@ def braking(truck: Truck, grade: F64, friction: F64) -> F64:
 
 
 @small_njit
-def pull(truck: Truck, speed: float, grade: float, most: float) -> float:
-    """Largest acceleration that engine and grade give, m/s2, no more than ``most``."""
-    force = min(truck.power / max(speed, 1.0), truck.force)
+def pull(truck: Truck, speed: float, grade: float, traction: float, most: float) -> float:
+    """Largest acceleration that engine, driven axles (N) and grade give, m/s2, no more than ``most``."""
+    force = min(truck.power / max(speed, 1.0), truck.force, traction)
     resisted = truck.rolling + truck.drag * speed * speed + truck.weight * grade / math.sqrt(1.0 + grade * grade)
     return min((force - resisted) / truck.inertia, most)
 
@@ -224,7 +235,7 @@ def drive_on(
             ahead = min(max(int(s + 0.7 * v), 0), last)
             cap = share * min(road.cap[ahead], befits[min(max(ahead - way.first, 0), len(befits) - 1)])
             want = max(cap - v, -manner.gentle if cap > v - 4.0 else -0.5 * (manner.gentle + manner.firm))
-            want = min(want, pull(truck, v, road.grade[i], manner.accel))
+            want = min(want, pull(truck, v, road.grade[i], road.traction[i], manner.accel))
         lacking, moment = False, t // every
         for j in range(len(blocks)):
             if not blocks[j, moment]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
+from roadcraft.planners.freight_pdm.line import LineEdges
 from roadcraft.planners.freight_pdm.pace import Truck, slowed_before
 from roadcraft.planners.freight_pdm.route import Route
 
@@ -35,12 +36,12 @@ def way_onto_shoulder(
         share = u**3 * (10.0 + u * (6.0 * u - 15.0))
         way = offset + share * (goal - offset)
         there = stations >= leave - 20.0
-        wider = [e.copy() for e in route.edges]
+        wider = [e.copy() for e in route.edges[:3]]
         for e in wider:
             column = 1 if side > 0.0 else 0
             reach = edge[there] + side * width
             e[there, column] = np.maximum(e[there, 1], reach) if side > 0.0 else np.minimum(e[there, 0], reach)
         cap = np.minimum(route.road.cap, np.where(stations >= leave - 4.0, slow, np.inf))
         road = route.road._replace(cap=slowed_before(cap, slowing), halt=min(halt, route.road.halt))
-        return route._replace(edges=route.edges._make(wider), road=road, centered=way), way
+        return route._replace(edges=LineEdges(*wider, route.edges.lee), road=road, centered=way), way
     return None

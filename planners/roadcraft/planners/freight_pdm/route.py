@@ -18,7 +18,15 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.edges import edges_beside
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, nearest_station, station_of, sweep
-from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, brake_caps, braking, curve_caps, slowed_before
+from roadcraft.planners.freight_pdm.pace import (
+    RoadAhead,
+    Truck,
+    brake_caps,
+    braking,
+    climbed_after,
+    curve_caps,
+    slowed_before,
+)
 from roadcraft.planners.freight_pdm.practice import Swings, practiced
 from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import lanes_ahead, line_of, map_arrays_of
@@ -66,15 +74,26 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     centered = centered_offsets(line, edges, axles) if c.center_by_swept_path else np.zeros(len(line.xy))
     near = nearest_station(line, ego[0], ego[1], 0, len(line.xy) - 1)
     front = station_of(line, ego[0], ego[1], near)[0] + truck.front
-    road = _road(map_data, vehicle, truck, c, (line, edges, lanes, lane, centered), front)
+    road, centered, lee = _road(map_data, vehicle, truck, c, (line, edges, lanes, lane, centered), front)
+    edges = edges._replace(lee=np.ascontiguousarray(lee))
     links = [k for k, row in enumerate(lanes) if map_data.lanes.kind[row] == LaneKind.CONNECTOR]
     ids = np.array([map_data.lanes.id[lanes[k]] for k in links], np.int64)
     ends = np.append(begins[1:], stations[-1] + 1.0)
     spans = np.array([(begins[k], ends[k]) for k in links], np.float64).reshape(-1, 2)
+    road = road._replace(halt=_beside_junctions(road.halt, front, truck, spans, c.halt_before_m))
     found = places_along(map_data, np.asarray(lanes, np.int64), PlaceKind.SHOULDER)
     value, side = map_data.places.value[found.row], map_data.places.second[found.row]
     shoulders = np.stack([found.begin_m, found.end_m, value, side], 1)[np.abs(side) == 1.0]
     return Route(line, edges, road, centered, ids, spans, np.ascontiguousarray(shoulders))
+
+
+def _beside_junctions(halt: float, front: float, truck: Truck, junctions: F64, before_m: float) -> float:
+    """A station at which to stand, or one before it with no unit in a junction (K, 2) whose begin lies ahead of ego's
+    front."""
+    for begin, end in junctions[::-1].tolist():
+        if end > halt - truck.front - truck.behind and front < begin - before_m < halt:
+            halt = begin - before_m
+    return halt
 
 
 def _followed(map_data: MapData, row: int, reach_m: float, forward: bool) -> list[int]:
@@ -172,7 +191,8 @@ def _road(
     c: FreightPdmConfig,
     way: tuple[Line, LineEdges, list[int], I64, F64],
     front: float,
-) -> RoadAhead:
+) -> tuple[RoadAhead, F64, F64]:
+    """What the road asks for, the offsets of the way as practice moves them, and what it says of the edges' ``lee``."""
     line, edges, chain, lane, centered = way
     poses = np.concatenate([line.xy, line.heading[:, None]], 1)
     under = road_under([map_data] * len(poses), poses)
@@ -205,8 +225,11 @@ def _road(
     brake = braking(truck, grade, friction)
     slowing = float(np.minimum(c.slowing_mps2, 0.5 * brake.min()))
     cap = slowed_before(cap, slowing)
+    lee, traction = edges.lee, c.traction_share * friction * truck.driven
     if c.practice and vehicle.has_masses:
         surface = grade, bank, friction, under.wind_mps
         swings = Swings(c.most_transfer, c.most_swing_m, c.lateral_mps2)
-        cap = slowed_before(practiced(line, edges, driven, cap, surface, vehicle, swings), slowing)
-    return RoadAhead(cap, tips, frozen(grade), frozen(brake), halt, frozen(clear))
+        reached = climbed_after(cap, np.minimum(c.max_accel_mps2, traction / truck.inertia))
+        share, centered, lee = practiced(line, edges, centered, reached, surface, vehicle, swings)
+        cap = slowed_before(share * cap, slowing)
+    return RoadAhead(cap, tips, frozen(grade), frozen(brake), frozen(traction), halt, frozen(clear)), centered, lee
