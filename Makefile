@@ -8,6 +8,9 @@ DEMO ?= runs/demo
 # Words for the comparison of models: make bench-models BENCH_MODELS='--only vector_transformer+diffusion'
 BENCH_MODELS ?=
 
+# pip leaves compiling to bytecode to the first import, which has to keep it: otherwise every process compiles torch anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
@@ -42,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard examples/*/pyproject.toml)
 
 install: $(STAMP) ## install into .venv (TORCH_INDEX=URL chooses where torch comes from)
 
-demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 9 minutes)
+demo: $(STAMP) ## synthesize logs, train, score six planners, write a report (about 8 minutes)
 	$(BIN)/roadcraft demo --out $(DEMO)
 
 test: $(STAMP) ## run all tests

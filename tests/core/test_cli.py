@@ -153,11 +153,12 @@ def test_new_adds_only_to_a_package(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (2, "error: other/notes.txt is a file; choose another with --out\n")
 
 
-@pytest.mark.parametrize("kind", ["encoder", "model", "feature"])
-def test_new_network_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
+def test_new_networks_pass_their_own_tests(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    assert roadcraft("new", kind, f"my_{kind}", cwd=tmp_path).returncode == 0
-    run_package(tmp_path / f"my_{kind}", f"roadcraft_my_{kind}")
+    for kind in ("encoder", "model", "feature"):
+        done = roadcraft("new", kind, f"my_{kind}", "--out", "mine", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    run_package(tmp_path / "mine", "roadcraft_my_encoder")
 
 
 def run_package(folder: Path, package: str) -> None:

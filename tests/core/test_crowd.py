@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,15 @@ from roadcraft.core.vehicle_geometry import turning_circle
 ORIGIN = np.array([331_000.0, 4_690_000.0])
 
 
-_SQUARE = 1e7 * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
-_ROAD_EVERYWHERE = field_of_layer(build_layer(Polygons.build([[_SQUARE]])))
+@cache
+def road_everywhere() -> RoadField:
+    square = 1e7 * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
+    return field_of_layer(build_layer(Polygons.build([[square]])))
 
 
 @pytest.fixture
 def everywhere() -> RoadField:
-    return _ROAD_EVERYWHERE
+    return road_everywhere()
 
 
 def random_edges(rng: np.random.Generator) -> tuple[RoadEdges, RoadField]:
@@ -72,7 +75,7 @@ def _twin(boxes: np.ndarray, vehicle: np.ndarray, valid: np.ndarray) -> np.ndarr
 @settings(max_examples=200, deadline=None)
 def test_touching_is_every_pair_asked(seed: int, n: int) -> None:
     boxes, vehicle, valid = _crowd(np.random.default_rng(seed), n)
-    touched, off = check_crowd(boxes, vehicle, valid, _ROAD_EVERYWHERE)
+    touched, off = check_crowd(boxes, vehicle, valid, road_everywhere())
     np.testing.assert_array_equal(touched, _twin(boxes, vehicle, valid))
     assert not off.any()
 
@@ -83,7 +86,7 @@ def test_touching_is_shapely_s(seed: int) -> None:
     boxes, vehicle, valid = _crowd(np.random.default_rng(seed), 16)
     shapes = shapely.polygons(corners(boxes))
     touching = shapely.intersects(shapes[:, None], shapes) & valid[:, None] & valid & (vehicle[:, None] != vehicle)
-    touched, _ = check_crowd(boxes, vehicle, valid, _ROAD_EVERYWHERE)
+    touched, _ = check_crowd(boxes, vehicle, valid, road_everywhere())
     np.testing.assert_array_equal(touched >= 0, touching.any(axis=1))
 
 
@@ -122,7 +125,7 @@ def _steps(seed: int, b: int, n: int) -> Crowd:
     state = np.zeros((b, n, 10))
     state[..., :2] = rng.uniform(0, 60, (b, n, 2)) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
     state[..., 2], state[..., 3], state[..., 7] = rng.uniform(-3, 3, (b, n)), 5.0, 0.1
-    field = join([road_field([made_up_map()]), _ROAD_EVERYWHERE])
+    field = join([road_field([made_up_map()]), road_everywhere()])
     return Crowd(
         state, np.tile(vehicle.box, (b, n, 1)), np.tile(motion_of(vehicle), (b, n, 1)), np.tile(np.arange(n), (b, 1)),
         rng.random((b, n)) < 0.8, field, rng.integers(0, 2, b),
@@ -169,7 +172,7 @@ def _trucks(seed: int, b: int, names: tuple[str, ...] = TRUCKS) -> tuple[Crowd, 
         state[:, at] = ego
         state[:, at : at + len(v.units), :3] = unit_poses(ego, joints, chain_of(v))
     vehicle = np.concatenate([np.full(len(v.units), k) for k, v in enumerate(vehicles)])
-    field = join([road_field([made_up_map()]), _ROAD_EVERYWHERE])
+    field = join([road_field([made_up_map()]), road_everywhere()])
     valid = np.repeat(rng.random((b, len(vehicles))) < 0.9, [len(v.units) for v in vehicles], axis=1)
     crowd = Crowd(
         state, body, motion, np.tile(vehicle, (b, 1)), valid, field, rng.integers(0, 2, b), np.ascontiguousarray(towed)
@@ -271,7 +274,7 @@ def test_steps_need_time_and_controls_of_their_shape() -> None:
 
 def test_join_answers_as_its_parts() -> None:
     rng = np.random.default_rng(1)
-    parts = [random_edges(rng)[1], road_field([made_up_map()]), _ROAD_EVERYWHERE, random_edges(rng)[1]]
+    parts = [random_edges(rng)[1], road_field([made_up_map()]), road_everywhere(), random_edges(rng)[1]]
     points = np.concatenate(
         [rng.uniform(-150, 150, (400, 2)), made_up_map().lanes.centerlines.points + rng.normal(0, 5, 2)]
     )

@@ -45,6 +45,7 @@ for _name, _params in {
     "map": {"lanes": 6, "points": 8, "links": 2},
     "reference_lines": {"points": 20},
     "ego_units": {},
+    "places": {},
 }.items():
     _suite = f"Test{_name.title().replace('_', '')}"
     globals()[_suite] = type(_suite, (OfOurs,), {"name": _name, "params": _params, "__module__": __name__})

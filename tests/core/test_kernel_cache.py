@@ -37,9 +37,12 @@ def test_the_users_own_choice_stays(cache: Path, monkeypatch: pytest.MonkeyPatch
     assert os.environ[VARIABLE] == "elsewhere"
 
 
-@pytest.mark.parametrize("first", ["pass", "import numba"])
-def test_kernels_of_a_python_program_are_kept_in_the_users_cache_too(tmp_path: Path, first: str) -> None:
-    code = f"""{first}
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two that declare a kernel. A process that is as old as its sources keeps nothing, so they get older."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name, first in {"plain": "pass", "numba_first": "import numba"}.items():
+        (folder / f"{name}.py").write_text(f"""{first}
 import roadcraft.planners
 from numba import njit
 
@@ -48,12 +51,16 @@ def double(x):
     return 2 * x
 
 print(double.stats.cache_path)
-"""
-    (tmp_path / "program.py").write_text(code)
-    time.sleep(2.1)  # a process that is as old as its sources keeps nothing
+""")
+    time.sleep(2.1)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["plain", "numba_first"])
+def test_kernels_of_a_python_program_are_kept_in_the_users_cache_too(tmp_path: Path, programs: Path, name: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in (VARIABLE, LOCATOR)} | {"XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "program.py")], capture_output=True, text=True, env=env, check=True
+        [sys.executable, str(programs / f"{name}.py")], capture_output=True, text=True, env=env, check=True
     )
     assert done.stdout.startswith(str(tmp_path / "roadcraft" / "kernels"))
 

@@ -4,6 +4,7 @@ time."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,16 +44,13 @@ def test_a_kernel_is_read_again(tmp_path: Path) -> None:
     assert run(str(tmp_path / "cache")) == (["42", "1"], "")
 
 
-def run_in_terminal(folder: Path, source: str, **env: str) -> str:
+def run_in_terminal(script: str, **env: str) -> str:
     """What a process writes into a terminal that is its standard error alone."""
-    script, (ours, theirs) = folder / "kernel.py", os.openpty()
-    if not script.exists():
-        script.write_text(source)
-        time.sleep(2.1)  # a process as old as its sources keeps nothing
+    ours, theirs = os.openpty()
     chosen = {LOCATOR: "roadcraft.core.kernel_files.Locator", **env}
     try:
         subprocess.run(
-            [sys.executable, str(script)],
+            [sys.executable, str(SOURCES / script)],
             stdout=subprocess.PIPE,
             stderr=theirs,
             env={**os.environ, **chosen},
@@ -73,7 +71,8 @@ IN_A_WORKER = """
 import multiprocessing, runpy, sys
 
 if __name__ == "__main__":
-    p = multiprocessing.get_context("spawn").Process(target=runpy.run_path, args=(sys.argv[0] + ".kernel",))
+    kernel = sys.argv[0].replace("in_a_worker", "kernel")
+    p = multiprocessing.get_context("spawn").Process(target=runpy.run_path, args=(kernel,))
     p.start()
     p.join()
     sys.exit(p.exitcode)
@@ -83,18 +82,25 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 def test_a_person_at_a_terminal_is_told_once_that_kernels_are_compiled(tmp_path: Path) -> None:
     said = f"note: compiling kernels, once (they are kept in {tmp_path / 'a'}); ROADCRAFT_QUIET=1 hides this\n"
-    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "a")}) == said
-    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "a")}) == ""
-    assert run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: str(tmp_path / "b"), "ROADCRAFT_QUIET": "1"}) == ""
+    assert run_in_terminal("two_types.py", **{VARIABLE: str(tmp_path / "a")}) == said
+    assert run_in_terminal("two_types.py", **{VARIABLE: str(tmp_path / "a")}) == ""
+    assert run_in_terminal("two_types.py", **{VARIABLE: str(tmp_path / "b"), "ROADCRAFT_QUIET": "1"}) == ""
     assert (tmp_path / "b").is_dir()
-    assert "a minute" in run_in_terminal(tmp_path, TWO_TYPES, **{VARIABLE: ""})
+    assert "a minute" in run_in_terminal("two_types.py", **{VARIABLE: ""})
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 def test_a_worker_leaves_telling_to_its_parent(tmp_path: Path) -> None:
-    (tmp_path / "kernel.py.kernel").write_text(KERNEL)
-    assert run_in_terminal(tmp_path, IN_A_WORKER, **{VARIABLE: str(tmp_path / "c")}) == ""
+    assert run_in_terminal("in_a_worker.py", **{VARIABLE: str(tmp_path / "c")}) == ""
     assert list((tmp_path / "c").rglob("*.nbc"))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the compiled kernel."""
+    cache = tmp_path_factory.mktemp("kept") / "cache"
+    assert run(str(cache)) == (["42", "0"], "")
+    return cache
 
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
@@ -109,10 +115,9 @@ def test_a_worker_leaves_telling_to_its_parent(tmp_path: Path) -> None:
     ids=["empty", "cut off", "one byte", "zeros"],
 )
 def test_damaged_files_are_compiled_anew_and_told_of(
-    tmp_path: Path, pattern: str, damage: Callable[[bytes], bytes]
+    kept: Path, tmp_path: Path, pattern: str, damage: Callable[[bytes], bytes]
 ) -> None:
-    cache = tmp_path / "cache"
-    run(str(cache))
+    cache = shutil.copytree(kept, tmp_path / "cache")
     for path in cache.rglob(pattern):
         path.write_bytes(damage(path.read_bytes()))
     assert run(str(cache)) == (
@@ -206,21 +211,24 @@ open(path, "w").write({ADD.format(1)!r})
 
 @pytest.fixture(scope="module", autouse=True)
 def sources(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A kernel; a sixth room, a copy, and two edits of it; two modules of another package. A process as old as its
-    sources keeps nothing, so they get older."""
+    """Programs with a kernel; a sixth room, a copy, and two edits of it; two modules of another package. A process as
+    old as its sources keeps nothing, so they get older."""
     global SOURCES
     SOURCES = tmp_path_factory.mktemp("sources")
-    (SOURCES / "kernel.py").write_text(KERNEL)
-    edits = {"limits": "X = 3\n"}
-    both = edits | {"inner": MODULES["inner"].replace("2 * x", "3 * x")}
-    for place, changed in {"first": {}, "copy": {}, "limits": edits, "both": both}.items():
+    for script, text in {"kernel": KERNEL, "two_types": TWO_TYPES, "in_a_worker": IN_A_WORKER}.items():
+        (SOURCES / f"{script}.py").write_text(text)
+    limits = {"limits": "X = 3\n"}
+    both = limits | {"inner": MODULES["inner"].replace("2 * x", "3 * x")}
+    for place, changed in {"first": {}, "copy": {}, "limits": limits, "both": both}.items():
         room = SOURCES / place / "roadcraft" / "probe"
         room.mkdir(parents=True)
         for name, text in (MODULES | changed).items():
             (room / f"{name}.py").write_text(text)
     os.utime(SOURCES / "copy" / "roadcraft" / "probe" / "inner.py", (1, 1))
-    (SOURCES / "edited" / "acme").mkdir(parents=True)
-    (SOURCES / "edited" / "acme" / "b.py").write_text(TEN_TIMES)
+    for edits in ("before", "between"):
+        (SOURCES / edits / "acme").mkdir(parents=True)
+        (SOURCES / edits / "acme" / "a.py").write_text(ADD.format(1))
+        (SOURCES / edits / "acme" / "b.py").write_text(TEN_TIMES)
     time.sleep(2.1)
 
 
@@ -243,18 +251,19 @@ def test_an_edit_compiles_its_module_and_those_that_import_it_and_a_copy_compile
     assert call(SOURCES / "both", cache) == ["24 1", "72 1", "4.0 1"]
 
 
-@pytest.mark.parametrize("program", [EDITS_BEFORE, EDITS_BETWEEN], ids=["before", "between"])
-def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(tmp_path: Path, program: str) -> None:
-    edited = SOURCES / "edited"
-    path = os.pathsep.join((str(edited), os.environ.get("PYTHONPATH", "")))
+@pytest.mark.parametrize(
+    ("edits", "program"), [("before", EDITS_BEFORE), ("between", EDITS_BETWEEN)], ids=["before", "between"]
+)
+def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(
+    tmp_path: Path, edits: str, program: str
+) -> None:
+    path = os.pathsep.join((str(SOURCES / edits), os.environ.get("PYTHONPATH", "")))
     env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
 
     def result(code: str) -> list[str]:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
         return done.stdout.split()
 
-    (edited / "acme" / "a.py").write_text(ADD.format(1))
-    time.sleep(2.1)
     old, new = result(program)
     assert result("from acme.b import make; print(make()(1))") == [new], old
 

@@ -8,8 +8,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "examples" / "notebooks").glob("*.ipynb"))
@@ -21,6 +19,9 @@ def test_there_are_notebooks() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_cell_prints_what_is_stored(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib as mpl  # takes long: only where it is needed
+    from matplotlib import pyplot as plt
+
     monkeypatch.setattr(plt, "show", lambda: None)
     namespace: dict[str, Any] = {}
     with mpl.rc_context(rc={"backend": "agg"}):

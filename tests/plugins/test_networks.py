@@ -14,6 +14,7 @@ from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create
+from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.vehicle import load_vehicle
@@ -38,7 +39,7 @@ class TestVectorTransformer(EncoderConformance):
 
 class TestVectorTransformerOfUnits(EncoderConformance):
     name = "vector_transformer"
-    params: ClassVar[dict[str, Any]] = {**SMALL["vector_transformer"], "ego_units": 4}
+    params: ClassVar[dict[str, Any]] = {**SMALL["vector_transformer"], "ego_units": 4, "places": 4}
 
 
 class TestMultimodal(ModelConformance):
@@ -91,6 +92,26 @@ def test_one_network_tells_vehicles_apart_where_it_reads_their_units(encoder: st
             token = network.encode(first)[0].tokens[:, 0]
             for other in others:
                 assert torch.equal(token, network.encode(other)[0].tokens[:, 0]) is not differs
+
+
+@pytest.mark.parametrize("encoder", ["vector_transformer", "hetero_gnn", "bev_raster"])
+def test_a_place_of_the_map_is_seen_where_places_are_read(encoder: str, tiny_world: Any) -> None:
+    if encoder not in ENCODERS:
+        pytest.skip(f"{encoder} is not installed")
+    reads, blind = (create("encoder", encoder, {"places": n}).eval() for n in (4, 0))
+    world, spec = tiny_world.make_map(), reads.features()
+    drive = tiny_world.make_drive(world, 0)
+
+    def seen(*places: RoadPlace) -> dict[str, torch.Tensor]:
+        scene = LogScenes(drive, replace(world, places=Places.build(places)), load_vehicle(), spec).at(60)
+        return {k: torch.from_numpy(v) for k, v in build_features(spec, [scene]).items()}
+
+    low, high = (RoadPlace(PlaceKind.CLEARANCE, 0, (0.0, 5.0), m) for m in (3.0, 4.5))
+    scenes = [seen(), seen(low), seen(high), seen(low, high)]
+    with torch.inference_mode():
+        for network, differs in ((reads, True), (blind, False)):
+            tokens = [network.encode(s)[0].tokens[:, 0] for s in scenes]
+            assert all(torch.equal(tokens[0], t) is not differs for t in tokens[1:])
 
 
 def scenes(tiny_world: Any, spec: Any, frames: list[int]) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ import docking_runs
 import numpy as np
 import pytest
 from freight_drivers import DOCKING, scenario_of
+from freight_worlds import freight_world
 
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes, unit_poses
@@ -120,7 +121,7 @@ def test_legs_are_whole_and_moved_about_the_dock() -> None:
 
 @pytest.fixture(scope="module")
 def world():
-    return world_of(SynthConfig(suite="freight", seed=2, situations=("dock_reverse",)), 0)
+    return freight_world("dock_reverse")
 
 
 def test_the_expert_stands_at_the_dock(world) -> None:

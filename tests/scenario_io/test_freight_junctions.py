@@ -3,17 +3,15 @@ two drivers do there."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import pytest
 import shapely
+from freight_worlds import freight_world
 
 from roadcraft.core.places import PlaceKind
 from roadcraft.core.scenario import Ego, LightState
 from roadcraft.core.vehicle import load_vehicle
 from roadcraft.core.vehicle_geometry import length_of
-from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.scenario_io.synthetic.freight.crossroads import lights_of
 from roadcraft.scenario_io.synthetic.freight.fit import (
     Ground,
@@ -33,14 +31,8 @@ from roadcraft.scenario_io.synthetic.freight.stage import Intent
 from roadcraft.scenario_io.synthetic.freight.tight_right import Corner
 from roadcraft.scenario_io.synthetic.freight.world import FreightWorld
 from roadcraft.scenario_io.synthetic.roads.curves import headings, integrate, lengths, turn
-from roadcraft.scenario_io.synthetic.synthesize import world_of
 
 RING = Ring(outer=20.0, roadway=7.0, apron=2.0, entry=4.5, splitter=1.5, curb=15.0)
-
-
-@lru_cache(maxsize=8)
-def world(situation: str) -> FreightWorld:
-    return world_of(SynthConfig(suite="freight", seed=2, situations=(situation,)), 0)
 
 
 def straight(y: float = 0.0) -> np.ndarray:
@@ -169,7 +161,7 @@ def test_a_wall_is_ahead_until_it_is_gone() -> None:
 
 
 def test_rails_are_stood_upon_by_mistake_alone() -> None:
-    w = world("rail_crossing")
+    w = freight_world("rail_crossing")
     rails = [p for p in w.stage.scene.sketch.places if p.kind == PlaceKind.RAIL_CROSSING]
     assert len(rails) == 2, "one on the lane there, one on the lane back"
     for p in rails:
@@ -191,7 +183,7 @@ def _queues(w: FreightWorld, k: int) -> bool:
 
 
 def test_who_stands_in_a_queue_is_there_from_the_start() -> None:
-    w = world("dual_left_turn")
+    w = freight_world("dual_left_turn")
     m, consts = w.played.motion, np.array(w.stage.scene.consts)
     waits = consts[:, 15] < 0.0
     assert waits.sum() > 5
@@ -199,7 +191,7 @@ def test_who_stands_in_a_queue_is_there_from_the_start() -> None:
 
 
 def test_the_expert_turns_in_its_own_lane_and_the_other_touches_its_neighbor() -> None:
-    w = world("dual_left_turn")
+    w = freight_world("dual_left_turn")
     assert w.played.verdict.excess < 0.2
     green = np.flatnonzero(w.stage.scene.lights[:, 1] == LightState.GREEN)
     line = w.stage.scene.paths[w.stage.route].starts[1]
@@ -210,7 +202,7 @@ def test_the_expert_turns_in_its_own_lane_and_the_other_touches_its_neighbor() -
 
 
 def test_nobody_stands_inside_a_roundabout() -> None:
-    w = world("roundabout")
+    w = freight_world("roundabout")
     begin, end = w.stage.experts[0].over
     s, v = w.played.expert.s, w.played.expert.ego[:, Ego.VX]
     front = s + w.stage.vehicle.body.front_m

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import pytest
 import shapely
+from freight_worlds import SEED, freight_world
 
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
@@ -21,7 +21,6 @@ from roadcraft.core.vehicle import load_vehicle
 from roadcraft.scenario_io.nuplan.config import NuplanConfig
 from roadcraft.scenario_io.nuplan.source import NuplanSource
 from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS, LEFT_HAND, SynthConfig
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR, eyes_of
 from roadcraft.scenario_io.synthetic.freight.world import BUILDERS, FreightWorld, botched, faults_of, mistaken_drive
 from roadcraft.scenario_io.synthetic.recording.tags import WARM_UP
@@ -29,17 +28,11 @@ from roadcraft.scenario_io.synthetic.roads.sketch import flipped
 from roadcraft.scenario_io.synthetic.synthesize import synth, world_of
 from roadcraft.scenario_io.synthetic.world import own_map
 
-SEED = 2
 
-
-@lru_cache(maxsize=64)
-def world(situation: str, number: int = 0) -> FreightWorld:
-    return world_of(SynthConfig(suite="freight", seed=SEED, situations=(situation,)), number)
-
-
-@lru_cache(maxsize=64)
-def mistaken(situation: str, number: int = 0) -> tuple[np.ndarray, np.ndarray, DriveVerdict]:
-    return mistaken_drive(world(situation, number))
+@pytest.fixture
+def w(situation: str, number: int) -> FreightWorld:
+    """The world that a test's parameters name."""
+    return freight_world(situation, number)
 
 
 def boxes_of(w: FreightWorld, ego: np.ndarray, joints: np.ndarray) -> np.ndarray:
@@ -65,8 +58,7 @@ def test_every_situation_has_both_drivers() -> None:
 
 @pytest.mark.parametrize("number", [0, 3])
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)
-def test_the_expert_keeps_what_it_must(situation: str, number: int) -> None:
-    w = world(situation, number)
+def test_the_expert_keeps_what_it_must(w: FreightWorld) -> None:
     assert faults_of(w.played.verdict) == []
     boxes = boxes_of(w, w.drive.ego, w.drive.joints)
     assert first_touch(w, boxes) == -1
@@ -84,18 +76,17 @@ def test_the_expert_keeps_what_it_must(situation: str, number: int) -> None:
 
 @pytest.mark.parametrize("number", [0, 3])
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)
-def test_the_mistaken_driver_makes_the_mistake(situation: str, number: int) -> None:
-    w = world(situation, number)
-    ego, joints, verdict = mistaken(situation, number)
+def test_the_mistaken_driver_makes_the_mistake(w: FreightWorld) -> None:
+    ego, joints, verdict = mistaken_drive(w)
     assert ego.shape == w.drive.ego.shape
     assert joints.shape == w.drive.joints.shape
     assert botched(verdict), verdict
     np.testing.assert_allclose(ego[0, :2], w.drive.ego[0, :2], atol=12.0)
 
 
+@pytest.mark.parametrize("number", [0])
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)
-def test_the_drive_is_whole(situation: str) -> None:
-    w = world(situation)
+def test_the_drive_is_whole(w: FreightWorld, situation: str) -> None:
     d, vehicle = w.drive, load_vehicle(w.drive.vehicle)
     assert d.joints.shape == (len(d), vehicle.joints)
     assert d.tag_names == (f"freight_{situation}",)
@@ -116,7 +107,7 @@ def test_the_drive_is_whole(situation: str) -> None:
 
 def test_a_queue_stands_for_whoever_keeps_the_pace() -> None:
     """A truck that does not brake meets who stands there where its sight ends, while the expert is still far behind."""
-    w = world("end_of_queue")
+    w = freight_world("end_of_queue")
     fast = eyes_of(w.stage, w.played)[WARM_UP:, -1]
     fast = w.patch.place.move(flipped(fast) if w.location in LEFT_HAND else fast)
     gone = np.hypot(*(fast - w.drive.ego[:, :2]).T)
@@ -129,29 +120,29 @@ def test_a_queue_stands_for_whoever_keeps_the_pace() -> None:
     assert w.stage.sight - 3.0 < np.hypot(*(standing - fast[seen]).T).min() < w.stage.sight
 
 
+@pytest.mark.parametrize("number", [3])
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)
-def test_traffic_keeps_to_the_left_where_it_must(situation: str) -> None:
-    left = world(situation, 3)
-    assert left.location == "sg-one-north"
-    assert left.patch.sketch is not left.stage.scene.sketch
-    for place, before in zip(left.patch.sketch.places, left.stage.scene.sketch.places, strict=True):
+def test_traffic_keeps_to_the_left_where_it_must(w: FreightWorld) -> None:
+    assert w.location == "sg-one-north"
+    assert w.patch.sketch is not w.stage.scene.sketch
+    for place, before in zip(w.patch.sketch.places, w.stage.scene.sketch.places, strict=True):
         flips, turns = place.kind == PlaceKind.BANK, place.kind in (PlaceKind.SHOULDER, PlaceKind.CURB, PlaceKind.WIND)
         np.testing.assert_equal(place.value, -before.value if flips else before.value)
         np.testing.assert_equal(place.second, -before.second if flips or turns else before.second)
         if before.pose is not None:
             np.testing.assert_equal(place.pose, np.array(before.pose) * [1.0, -1.0, -1.0])
-    a, b = left.stage.scene.sketch, left.patch.sketch
+    a, b = w.stage.scene.sketch, w.patch.sketch
     assert all(np.array_equal(y.center, x.center * [1, -1]) for x, y in zip(a.segments, b.segments, strict=True))
     assert all(y.left == x.right for x, y in zip(a.segments, b.segments, strict=True))
     for block in b.blocks:
         assert [b.segments[k].index for k in block.segments] == list(range(len(block.segments)))
-    yaw = left.played.expert.ego[70:, Ego.YAW_RATE]
-    np.testing.assert_array_equal(left.drive.ego[:, Ego.YAW_RATE], -yaw)
+    yaw = w.played.expert.ego[70:, Ego.YAW_RATE]
+    np.testing.assert_array_equal(w.drive.ego[:, Ego.YAW_RATE], -yaw)
 
 
 def test_others_articulate() -> None:
     for number in range(8):
-        w = world("loop_ramp", number)
+        w = freight_world("loop_ramp", number)
         t, o = w.drive.tracks, w.drive.objects
         rear = np.flatnonzero(t.unit == 1)
         for k in rear.tolist():
@@ -168,7 +159,7 @@ def test_others_articulate() -> None:
 
 def test_a_seed_says_it_all() -> None:
     again = world_of(SynthConfig(suite="freight", seed=SEED, situations=("loop_ramp",)), 0)
-    first = world("loop_ramp")
+    first = freight_world("loop_ramp")
     assert content_hash(again.drive) == content_hash(first.drive)
     assert own_map(again.patch, again.location, 0).content_hash == own_map(first.patch, first.location, 0).content_hash
     other = world_of(SynthConfig(suite="freight", seed=SEED + 1, situations=("loop_ramp",)), 0)

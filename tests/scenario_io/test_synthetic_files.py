@@ -112,7 +112,8 @@ from roadcraft.core.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # inherited by workers; a log is larger
 main(["synth", {str(tmp_path / "s")!r}, "worlds=2", "processes={workers}", "situations=[free_road]", "--json"])
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    words = [sys.executable, "-B", "-c", code]  # -B: the limit would leave bytecode cut off
+    run = subprocess.run(words, capture_output=True, text=True, check=False)
     assert run.returncode == 4, run.stderr
     assert "cannot be written" in run.stderr
     assert ".db" in run.stderr

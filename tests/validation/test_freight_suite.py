@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from freight_drivers import freight_scores
+from freight_worlds import SEED, freight_world
 
-from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS, SynthConfig
-from roadcraft.scenario_io.synthetic.synthesize import world_of
+from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS
 
 
 @pytest.mark.parametrize("situation", FREIGHT_SITUATIONS)
 def test_the_expert_scores_and_the_mistake_does_not(situation: str) -> None:
-    expert, mistaken = freight_scores(world_of(SynthConfig(suite="freight", seed=2, situations=(situation,)), 0), 2)
+    expert, mistaken = freight_scores(freight_world(situation), SEED)
     assert expert >= 0.9
     assert mistaken <= 0.5

@@ -17,6 +17,7 @@ def roadcraft_plugins() -> list[PluginSpec]:
         ("raster", "Raster", "Bird's-eye-view raster"),
         ("conditions", "Condition", "Text command, goal, target speed and style"),
         ("ego_units", "EgoUnit", "Units of the ego, joints and masses, and what its load leaves of power and brakes"),
+        ("places", "Place", "Nearest places of the map: grades, clearances, limits, crossings, curbs, shoulders, wind"),
         ("targets", "Target", "Futures of the ego and of agents, for training only"),
     ]
     return [

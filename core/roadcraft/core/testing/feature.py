@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,10 +16,19 @@ from roadcraft.core.driving.features.mirror import check_mirror, mirror
 from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.map import MapData
+from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, Scenario
 from roadcraft.core.testing.world import made_up_scenario, observe
 from roadcraft.core.vehicle import load_vehicle
 
+PLACES = Places.build(
+    [
+        RoadPlace(PlaceKind.BANK, 0, (1.0, 9.0), 0.04, -0.02),
+        RoadPlace(PlaceKind.CLEARANCE, 1, (5.0, 8.0), 3.9),
+        RoadPlace(PlaceKind.SHOULDER, 0, (0.0, 20.0), 3.0, -1.0),
+        RoadPlace(PlaceKind.WIND, 1, (2.0, 7.0), 12.0, 0.5),
+    ]
+)
 AT = 30  # iteration at which the scenes are looked at
 MIRRORED = (Ego.Y, Ego.HEADING, Ego.VY, Ego.AY, Ego.STEERING, Ego.YAW_RATE, Ego.YAW_ACCEL)  # of the ego's state
 
@@ -53,7 +63,18 @@ def mirrored_world(drive: Drive, world: MapData) -> tuple[Drive, MapData]:
     there = replace(scenes, goal=scenes.goal * np.array([1.0, -1.0, -1.0]))
     sign = np.where(np.isin(np.arange(EGO_SIZE), MIRRORED), -1.0, 1.0)
     turned = replace(drive, ego=drive.ego * sign, objects=objects, scenes=there)
-    return turned, replace(world, lanes=flipped, areas=areas)
+    return turned, replace(world, lanes=flipped, areas=areas, places=_mirrored_places(world.places, polygons))
+
+
+def _mirrored_places(p: Places, polygons: Callable[[Polygons], Polygons]) -> Places:
+    bank, turns = p.kind == PlaceKind.BANK, np.isin(p.kind, (PlaceKind.CURB, PlaceKind.SHOULDER, PlaceKind.WIND))
+    return replace(
+        p,
+        value=np.where(bank, -p.value, p.value),
+        second=np.where(bank | turns, -p.second, p.second),
+        pose=p.pose * np.array([1.0, -1.0, -1.0]),
+        polygons=polygons(p.polygons),
+    )
 
 
 class FeatureConformance:
@@ -77,8 +98,9 @@ class FeatureConformance:
 
     @pytest.fixture
     def scenarios(self) -> list[Scenario]:
-        """Three made-up scenarios."""
-        return [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(3)]
+        """Three made-up scenarios, with places on their map."""
+        found = [made_up_scenario(f"{i + 1:016x}", speed_mps=4.0 + 2 * i, lane=i % 2) for i in range(3)]
+        return [replace(s, map=replace(s.map, places=PLACES)) for s in found]
 
     def own(self, spec: FeatureSpec, features: Features) -> Features:
         """The group's tensors among all features."""

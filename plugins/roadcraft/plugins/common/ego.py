@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from roadcraft.core.places import PlaceKind
 from roadcraft.plugins.common.layers import Attention, mlp
 from roadcraft.plugins.common.scene_features import EGO_CHANNELS, SceneFeatureConfig
 
@@ -15,12 +16,15 @@ UNIT_SCALE = (20.0, 20.0, 1.0, 1.0, 20.0, 3.0, 1.0, 30.0, 2.0, 0.5)
 """Of the columns of ``ego_unit``."""
 LOAD_SCALE = (50.0, 20.0, 5.0, 2.0, 1.0)
 """Of the columns of ``ego_load``."""
+PLACE_SCALE = (50.0, 50.0, 1.0, 1.0, 100.0, 5.0, 50.0, 5.0, 0.1, 1.0)
+"""Of the columns of ``place``."""
 
 
 class EgoStates(nn.Module):
     """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at
     random (PlanTF, Cheng et al. 2023). Where the encoder reads the ego's units, a token for each of them and one for
-    the load stand beside these, so that one network drives vehicles that differ."""
+    the load stand beside these, so that one network drives vehicles that differ; where it reads places of the map, a
+    token for each of those."""
 
     def __init__(self, config: SceneFeatureConfig) -> None:
         super().__init__()
@@ -38,9 +42,13 @@ class EgoStates(nn.Module):
         if self.reads_units:
             self.unit, self.load = mlp(len(UNIT_SCALE), dim, dim), mlp(len(LOAD_SCALE), dim, dim)
             self.unit_place = nn.Parameter(torch.randn(config.ego_units, dim) * 0.1)
+        self.reads_places = config.places > 0
+        if self.reads_places:
+            self.road_place, self.place_kind = mlp(len(PLACE_SCALE), dim, dim), nn.Embedding(len(PlaceKind), dim)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units`` where they are read -> (B, D)."""
+        """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units`` and ``places`` where they are read ->
+        (B, D)."""
         ego, vehicle = features["ego"], features["vehicle"]
         state = ego[:, self.columns] / SPEED_SCALE
         tokens = state[..., None] * self.scale + self.place
@@ -57,4 +65,8 @@ class EgoStates(nn.Module):
             loads = self.load(load / load.new_tensor(LOAD_SCALE))[:, None]
             memory = torch.cat([memory, units, loads], 1)
             mask = torch.cat([mask, features["ego_unit_mask"], features["ego_load_mask"][:, None]], 1)
+        if self.reads_places:
+            place = features["place"]
+            places = self.road_place(place / place.new_tensor(PLACE_SCALE)) + self.place_kind(features["place_kind"])
+            memory, mask = torch.cat([memory, places], 1), torch.cat([mask, features["place_mask"]], 1)
         return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]

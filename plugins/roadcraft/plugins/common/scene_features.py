@@ -39,6 +39,9 @@ class SceneFeatureConfig(AttentionConfig):
     ego_units: Annotated[int, Range(">= 0")] = 0
     """Units of the ego that are read with joints, masses and load, for one network that drives several vehicles (0:
     only the first one's box)."""
+    places: Annotated[int, Range(">= 0")] = 0
+    """Nearest places of the map that are read: grades, clearances, limits, crossings, curbs, shoulders, wind (0:
+    none)."""
 
     def __post_init__(self) -> None:
         check(
@@ -56,7 +59,8 @@ class SceneFeatureConfig(AttentionConfig):
         )
         own = {n: getattr(self, n) for n in ("agents", "static", "past_steps", "radius_m")}
         spec = FeatureSpec(**{**nothing, **own, **more})
-        return spec.with_groups(ego_units={"count": self.ego_units}) if self.ego_units else spec
+        asked = {"ego_units": self.ego_units, "places": self.places}
+        return spec.with_groups(**{name: {"count": count} for name, count in asked.items() if count})
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ def demo(
 ) -> None:
     """Synthesise logs, ingest them, train a transformer, score six planners on held-out worlds, write a report.
 
-    About ten minutes on two cores. A demo that was stopped goes on where it was. Every step is a command you can type
-    yourself.
+    About eight minutes on two cores, install included. A demo that was stopped goes on where it was. Every step is a
+    command you can type yourself.
     """
     from roadcraft.validation.demonstration.run import demo as run
 

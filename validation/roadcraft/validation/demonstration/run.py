@@ -21,7 +21,7 @@ class Size:
     replays: int
 
 
-SIZES = {"full": Size(182, 39, 3.5, 40), "quick": Size(26, 8, 0.5, 8)}
+SIZES = {"full": Size(182, 39, 3.2, 40), "quick": Size(26, 8, 0.5, 8)}
 PLANNERS = {
     "log_replay": ("planner=log_replay",),
     "constant_velocity": ("planner=constant_velocity",),
@@ -64,6 +64,7 @@ def steps(out: Path, size: Size) -> list[Step]:
                 f"data={o}/stores/train",
                 f"out={o}/model",
                 f"minutes={size.minutes:g}",
+                "threads=2",
             ),
             begun=out / "model" / "last" / "training.json",
             go_on=("--resume", f"{o}/model"),

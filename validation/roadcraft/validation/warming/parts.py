@@ -50,7 +50,8 @@ def _astray() -> Scenario:
     """The same, in which the ego heads off the road."""
     scenario = _short()
     ego = np.array(scenario.drive.ego)
-    ego[:, Ego.HEADING] -= 0.5
+    ego[:, Ego.Y] += 2.0  # still on the road
+    ego[:, Ego.HEADING] -= 0.3
     return replace(scenario, drive=replace(scenario.drive, ego=ego))
 
 

@@ -78,6 +78,21 @@ class EgoLoadColumn(FeatureColumn):
     LOAD = "load: 0 in the lightest state of load, 1 in the heaviest"
 
 
+class PlaceColumn(FeatureColumn):
+    """A place of the map (``PlaceKind``); 0 where a kind has no such value, masses in t, at most 1000 of each unit."""
+
+    X = "where it begins, forward", "m"
+    Y = "where it begins, to the left", "m"
+    COS = "cosine of the driving direction there"
+    SIN = "sine of the driving direction there"
+    LENGTH = "length along its lane", "m"
+    VALUE = "its value; of wind the speed along the ego's x axis"
+    SECOND = "its second value where that has no side"
+    ACROSS = "what points to the left: bank, side of a curb or shoulder, speed of the air along the ego's y axis"
+    ACROSS_END = "bank where it ends"
+    CLOSED = "1 where the ego may not pass: closed to it, too low, or it is too heavy"
+
+
 class AgentColumn(FeatureColumn):
     """A moving object in one frame."""
 

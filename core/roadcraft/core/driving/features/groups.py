@@ -19,6 +19,7 @@ from roadcraft.core.driving.features.columns import (
     GoalColumn,
     LaneColumn,
     LaneInfoColumn,
+    PlaceColumn,
     PointColumn,
     PoseColumn,
     ReferenceColumn,
@@ -49,6 +50,7 @@ from roadcraft.core.driving.features.lane_graph import lane_graph, write_frames,
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.raster import CHANNELS, SIGNED_ACROSS, write_raster
 from roadcraft.core.driving.features.reference_lines import write_references
+from roadcraft.core.driving.features.road_places import near_places
 from roadcraft.core.driving.features.scene import SceneArrays
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.scenario import Ego
@@ -324,6 +326,26 @@ class EgoUnitGroup(FeatureGroup):
         out["ego_unit"][b, : len(rows)], out["ego_unit_mask"][b, : len(rows)] = rows, True
         if load is not None:
             out["ego_load"][b], out["ego_load_mask"][b] = load, True
+
+
+class PlaceGroup(FeatureGroup):
+    """Places of the map, the nearest first. A spec holds it only where it asks for it."""
+
+    capacities = ("count",)
+
+    def tensors(self) -> Mapping[str, FeatureTensor]:
+        p, column = "places.count", PlaceColumn
+        mirror = Mirror(negate=(column.Y, column.SIN, column.ACROSS, column.ACROSS_END))
+        return {
+            "place": FeatureTensor("nearest places of the map", (p,), column, mirror=mirror),
+            "place_kind": FeatureTensor("PlaceKind of each", (p,), None, "int64", "", _SAME),
+            "place_mask": FeatureTensor("whether the row is used", (p,), None, "bool", "", _SAME),
+        }
+
+    def write(self, scene: SceneArrays, out: Features, b: int, spec: FeatureSpec) -> None:
+        rows, kind = near_places(scene.map, scene.ego_vehicle, scene.ego, self.config.count, spec.radius_m)
+        out["place"][b, : len(rows)], out["place_kind"][b, : len(rows)] = rows, kind
+        out["place_mask"][b, : len(rows)] = True
 
 
 class TargetGroup(_OurGroup, TensorGroup):

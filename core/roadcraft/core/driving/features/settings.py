@@ -103,6 +103,14 @@ class EgoUnitSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class PlaceSettings(_Settings):
+    """Places of the map (``PlaceKind``) near the ego."""
+
+    count: Annotated[int, Range(">= 1")] = 16
+    """Places, the nearest ones."""
+
+
+@dataclass(frozen=True)
 class TargetSettings(_Settings):
     """What training compares with: the futures of the ego and of agents."""
 
