@@ -40,6 +40,7 @@ _STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
 _FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
 _LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the centered way, another lane, a change
 _SLOWS_MPS2 = 0.5  # less is noise
+_FOLLOWS = 2.0  # lengths of the vehicle on which what unit 0 does now moves the units behind it
 
 
 class FreightSetup(NamedTuple):
@@ -87,6 +88,7 @@ class Roadside(NamedTuple):
     edges: LineEdges
     road: RoadAhead
     centered: F64
+    beside: F64
 
 
 @njit(cache=True, nogil=True)
@@ -131,19 +133,22 @@ def step(
     others = beside(line, traffic, foreseen, slowing, window, setup.long_m)
 
     lanes = _lanes_beside(others, traffic, side, (first, last), (at, speed))
-    offsets = _ways(offset[first:last].copy(), side.centered[first:last].copy(), lanes, speed, setup)
-    now, ways, n = offsets[0], len(offsets), len(setup.shares)
+    offsets = _ways(offset, side, (first, last), lanes, speed, setup)
+    window, ways, n = last - first, len(offsets), len(setup.shares)
     size = setup.scored + 1
     station, pace, accel = np.empty((ways * n, steps)), np.empty((ways * n, steps)), np.empty((ways * n, steps))
     states, extra = np.zeros((ways * n, size, 10)), np.ones(ways * n)
     table = np.ones((ways * n, SCORE_COLUMNS))
     start = (at, speed, ego[5])
-    met = oncoming(others, at, speed)
+    met, length = oncoming(others, at, speed), _FOLLOWS * (truck.front + truck.behind)
     befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (truck, manner))
     for w in range(ways):
-        way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
-        blocks, off_m = in_the_way(others, traffic, way, setup.room), abs(offsets[w, -1] - side.centered[last - 1])
-        halts = _halts(seen.halts, road, others, blocks, at, truck, manner)
+        way = sweep(line, side.edges, offsets[w, :window], first, seen.joints, setup.chain)
+        blocks, off_m = (
+            in_the_way(others, traffic, way, setup.room),
+            abs(offsets[w, window - 1] - side.centered[last - 1]),
+        )
+        halts, room = _halts(seen.halts, road, others, blocks, at, truck, manner), 1.0
         for q in range(n):
             m = w * n + q
             row = (station[m], pace[m], accel[m])
@@ -159,14 +164,19 @@ def step(
             )
             _pose_states(way, row, ego, setup.chain.wheel_base[0], setup.manner.dt, states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
-            extra[m] = (1.0 - 0.4 * short) * kept_room(way, station[m, size - 1], off_m > _LANE_M, met)
+            if q == 0:  # what a way leads to is the same at all speeds
+                end = station[m, size - 1]
+                room = kept_room(way, min(end + length, max(end, road.halt - truck.front)), off_m > _LANE_M, met)
+            extra[m] = (1.0 - 0.4 * short) * room
             extra[m] *= kept_upright(road, station[m], pace[m], size)
             # who changes ways must gain by it, and comes back
             extra[m] *= 1.0 - (_OTHER if off_m > _LANE_M else _LEAVE * min(off_m, 1.0))
             if w > 0:
                 drive = (station[m], pace[m])
                 extra[m] *= 1.0 - _CHANGE
-                extra[m] *= kept_behind(others, traffic, offsets[w], first, drive, truck, (every, setup.scored))
+                extra[m] *= kept_behind(
+                    others, traffic, offsets[w, :window], first, drive, truck, (every, setup.scored)
+                )
     flags, patch = np.zeros((ways * n, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
     score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
     score_comfort(states, setup.comfort, table)
@@ -179,7 +189,7 @@ def step(
     if table[best, COLLISION_STEP] * manner.dt <= setup.brake_within_s:
         chosen = np.int64(-1)
     w = max(best // n, 0)
-    way = sweep(line, side.edges, offsets[w], first, seen.joints, setup.chain)
+    way = sweep(line, side.edges, offsets[w, :window], first, seen.joints, setup.chain)
     if chosen < 0:
         blocks = np.zeros((0, 1), np.bool_)
         leaders = (others, blocks, np.empty(0), befits[0])
@@ -192,9 +202,7 @@ def step(
     after = offset
     if w > 0:
         after = offset.copy()
-        after[first:last] = offsets[w]
-        for k in range(last, len(after)):
-            after[k] = offset[k] + (offsets[w, -1] - now[-1])
+        after[first:] = offsets[w]
     return chosen, scores[best], hits, after, at
 
 
@@ -224,18 +232,21 @@ def _lanes_beside(
 
 
 @njit(cache=True, nogil=True)
-def _ways(now: F64, centered: F64, lanes: F64, speed: float, setup: FreightSetup) -> F64:
-    """Offsets (K, W) of the ways that are tried: that which is driven, now (W,), and those that leave it for the
-    centered one, the center line, the ways beside the centered one, and lanes so far beside it."""
-    goals, ways = 2 + len(setup.sides) + len(lanes), 1
+def _ways(driven: F64, side: Roadside, span: tuple[int, int], lanes: F64, speed: float, setup: FreightSetup) -> F64:
+    """Offsets (K, S - first) of the ways that are tried: that which is driven (S,), and those that leave it for the
+    centered one, the center line, the ways beside the centered one, and lanes so far beside it, where it may be left.
+    span: first station, and that to which is looked."""
+    (first, last), goals, ways = span, 2 + len(setup.sides) + len(lanes), 1
+    now, centered, kept = driven[first:], side.centered[first:], side.beside[first:]
     out = np.empty((1 + goals, len(now)))
     out[0] = now
     for g in range(goals):
-        goal = centered.copy() if g != 1 else np.zeros(len(now))
+        aside = np.zeros(len(now)) if g != 1 else -centered
         if g > 1:
             beside = g - 2 - len(setup.sides)
-            goal += lanes[beside] if beside >= 0 else setup.sides[g - 2]
-        apart = np.max(np.abs(goal - now))
+            aside += lanes[beside] if beside >= 0 else setup.sides[g - 2]
+        goal = centered + kept * aside
+        apart = np.max(np.abs(goal - now)[: last - first])
         if apart > _SAME_M:
             over = int(max(speed * max(math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_S), _LEAST_M))
             out[ways] = eased(now, goal, over)

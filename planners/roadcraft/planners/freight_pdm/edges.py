@@ -36,10 +36,11 @@ def _kind(
 
 
 @njit(cache=True, nogil=True)
-def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerArrays) -> LineEdges:
-    """The edges beside all stations. own (L,): the lanes that the line follows; drivable: the map's layer."""
+def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerArrays, aprons: LayerArrays) -> LineEdges:
+    """The edges beside all stations. own (L,): the lanes that the line follows; drivable: the map's layer; aprons: a
+    layer of them."""
     count = len(line.xy)
-    edges = np.zeros((3, count, 2))
+    edges = np.zeros((4, count, 2))
     rows = np.empty(_MOST, np.int64)
     for k in range(count):
         for side in range(2):
@@ -61,4 +62,14 @@ def edges_beside(line: Line, map_arrays: MapArrays, own: Mask, drivable: LayerAr
                         far[lower] = i * _STEP_M
             for c in range(3):
                 edges[c, k, side] = sign * far[3 - c]
-    return LineEdges(edges[0], edges[1], edges[2], np.zeros((count, 2)))
+            i = int(far[3] / _STEP_M + 0.5)
+            missed = 0
+            while len(aprons.offsets) > 1 and missed <= _GAP and i < _REACH:
+                i += 1
+                left = sign * i * _STEP_M
+                x, y = line.xy[k, 0] - left * line.facing[k, 1], line.xy[k, 1] + left * line.facing[k, 0]
+                if in_any(aprons, x, y):
+                    edges[3, k, side], missed = left, 0
+                else:
+                    missed += 1
+    return LineEdges(edges[0], edges[1], edges[2], edges[3], np.zeros((count, 2)))

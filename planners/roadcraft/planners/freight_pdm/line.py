@@ -41,6 +41,8 @@ class LineEdges(NamedTuple):
     """Lanes of the same direction."""
     road: F64
     """All that is drivable."""
+    apron: F64
+    """What units behind unit 0 may roll on beyond the lane; 0 where there is no apron."""
     lee: F64
     """How much farther to either side the units reach in wind than as they roll."""
 
@@ -138,7 +140,8 @@ def reach_out(
     line: Line, edges: LineEdges, units: F64, chain: ChainArrays, at: tuple[int, int], band: F64, excess: F64
 ) -> None:
     """Raises excess (3,) to how far the units, poses (n, 3), stand beyond the edges, and widens the band (W, 2) at the
-    stations where they are. at: a station near unit 0, and that of the band's begin."""
+    stations where they are. Units behind unit 0 that are on an apron count as at the lane's edge. at: a station near
+    unit 0, and that of the band's begin."""
     first = at[1]
     for u in range(len(units)):
         c, s, near = math.cos(units[u, 2]), math.sin(units[u, 2]), at[0]
@@ -149,6 +152,10 @@ def reach_out(
                 x, y = units[u, 0] + long * c - side * s, units[u, 1] + long * s + side * c
                 station, left = station_of(line, x, y, near)
                 near = min(max(int(station + 0.5), 0), len(line.xy) - 1)
+                if u > 0 and edges.own[near, 1] < left < edges.apron[near, 1]:
+                    left = edges.own[near, 1]
+                elif u > 0 and edges.apron[near, 0] < left < edges.own[near, 0]:
+                    left = edges.own[near, 0]
                 if station >= first and len(band):
                     k = min(near - first, len(band) - 1)
                     band[k, 0] = min(band[k, 0], left + edges.lee[near, 0])

@@ -36,6 +36,10 @@ class UsersAhead(NamedTuple):
     """(M, S, 2): stations of rear and front."""
     side: F64
     """(M, S, 2): least and greatest offset."""
+    facing: F64
+    """(M, S, 2): cosine and sine of the angle between object and line."""
+    size: F64
+    """(M, 2): length and width, m."""
     speed: F64
     """(M, S) m/s along the line."""
     slowing: F64
@@ -157,26 +161,45 @@ def beside(
     path, pace = foreseen
     m, count = path.shape[0], path.shape[1]
     span, side, speed = np.empty((m, count, 2)), np.empty((m, count, 2)), np.empty((m, count))
+    facing = np.empty((m, count, 2))
     for j in range(m):
         near = nearest_station(line, path[j, 0, 0], path[j, 0, 1], window[0], window[1])
         length, width = traffic.box[j, 4], traffic.box[j, 5]
         for t in range(count):
             if t > 0 and path[j, t, 0] == path[j, t - 1, 0] and path[j, t, 1] == path[j, t - 1, 1]:
                 span[j, t], side[j, t], speed[j, t] = span[j, t - 1], side[j, t - 1], speed[j, t - 1]
+                facing[j, t] = facing[j, t - 1]
                 continue
             at, left = station_of(line, path[j, t, 0], path[j, t, 1], near)
             near = min(max(int(at + 0.5), 0), len(line.xy) - 1)
             c = line.facing[near, 0] * path[j, t, 2] + line.facing[near, 1] * path[j, t, 3]
             s = line.facing[near, 0] * path[j, t, 3] - line.facing[near, 1] * path[j, t, 2]
+            facing[j, t, 0], facing[j, t, 1] = c, s
+            wider = max(1.0 - line.curvature[near] * left, 0.25)  # than a m of the line
             half, across = (
-                0.5 * (length * abs(c) + width * abs(s)),
+                0.5 * (length * abs(c) + width * abs(s)) / wider,
                 0.5 * (length * abs(s) + width * abs(c)),
             )
             span[j, t, 0], span[j, t, 1] = at - half, at + half
             side[j, t, 0], side[j, t, 1] = left - across, left + across
             backward = traffic.moved[j, 0] * traffic.box[j, 2] + traffic.moved[j, 1] * traffic.box[j, 3] < 0.0
             speed[j, t] = pace[j, t] * (-c if backward else c)
-    return UsersAhead(span, side, speed, slowing, traffic.moving & (traffic.box[:, 4] > long_m))
+    size = traffic.box[:, 4:6].copy()
+    return UsersAhead(span, side, facing, size, speed, slowing, traffic.moving & (size[:, 0] > long_m))
+
+
+@small_njit
+def _cut(along: float, facing: F64, size: F64) -> tuple[float, float]:
+    """From where to where, m to the left of its center, a box is ``along`` m ahead of it. facing: cosine and sine of
+    its heading; size: length and width."""
+    (c, s), low, high = (facing[0], facing[1]), -math.inf, math.inf
+    if abs(s) > 1e-6:
+        middle, half = -along * c / s, 0.5 * size[0] / abs(s)
+        low, high = middle - half, middle + half
+    if abs(c) > 1e-6:
+        middle, half = along * s / c, 0.5 * size[1] / abs(c)
+        low, high = max(low, middle - half), min(high, middle + half)
+    return low, high
 
 
 @njit(cache=True, nogil=True)
@@ -189,14 +212,16 @@ def in_the_way(others: UsersAhead, traffic: Traffic, way: TruckWay, room: tuple[
         if traffic.ignored[j]:
             continue
         beside_m = room[1] if traffic.speed[j] > 0.05 else room[0]
+        long, wide = others.size[j, 0], others.size[j, 1]
         for t in range(count):
-            a = min(max(int(others.span[j, t, 0]) - way.first, 0), last)
-            b = min(max(int(others.span[j, t, 1] + 1.0) - way.first, 0), last)
+            (rear, front), left = others.span[j, t], 0.5 * (others.side[j, t, 0] + others.side[j, t, 1])
+            half = 0.5 * (long * abs(others.facing[j, t, 0]) + wide * abs(others.facing[j, t, 1]))
+            a = min(max(int(rear) - way.first, 0), last)
+            b = min(max(int(front + 1.0) - way.first, 0), last)
             for k in range(a, b + 1):
-                if (
-                    others.side[j, t, 0] < way.band[k, 1] + beside_m
-                    and others.side[j, t, 1] > way.band[k, 0] - beside_m
-                ):
+                share = min(max((way.first + k - rear) / max(front - rear, 1e-6), 0.0), 1.0)
+                low, high = _cut((2.0 * share - 1.0) * half, others.facing[j, t], others.size[j])
+                if left + low < way.band[k, 1] + beside_m and left + high > way.band[k, 0] - beside_m:
                     out[j, t] = True
                     break
     return out

@@ -106,7 +106,7 @@ class FreightPdm(Planner):
             proposal[b], scores[b, 0], hits, offset, at = step(
                 seen,
                 (map_arrays_of(m), following),
-                Roadside(r.line, r.edges, r.road, r.centered),
+                Roadside(r.line, r.edges, r.road, r.centered, r.beside),
                 s.offset,
                 setup,
                 trailers_of(obs, b),

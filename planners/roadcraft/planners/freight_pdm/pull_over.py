@@ -43,5 +43,5 @@ def way_onto_shoulder(
             e[there, column] = np.maximum(e[there, 1], reach) if side > 0.0 else np.minimum(e[there, 0], reach)
         cap = np.minimum(route.road.cap, np.where(stations >= leave - 4.0, slow, np.inf))
         road = route.road._replace(cap=slowed_before(cap, slowing), halt=min(halt, route.road.halt))
-        return route._replace(edges=LineEdges(*wider, route.edges.lee), road=road, centered=way), way
+        return route._replace(edges=LineEdges(*wider, *route.edges[3:]), road=road, centered=way), way
     return None

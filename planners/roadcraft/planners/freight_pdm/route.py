@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.driving.road import road_under
@@ -28,12 +29,14 @@ from roadcraft.planners.freight_pdm.pace import (
     slowed_before,
 )
 from roadcraft.planners.freight_pdm.practice import Swings, practiced
+from roadcraft.planners.freight_pdm.tight import fitted_offsets, steering_caps
 from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import lanes_ahead, line_of, map_arrays_of
 
 _BEYOND_M = 300.0  # of lanes after the route's end
 _SMOOTH_M, _BEND_M, _SHIFT_M = 1.5, 2.0, 7.0
 _ROUNDS = 14
+_LOCK_SHARE = 0.85  # of the curvature that the steering allows; the rest is the tracker's
 
 
 class Route(NamedTuple):
@@ -43,7 +46,10 @@ class Route(NamedTuple):
     edges: LineEdges
     road: RoadAhead
     centered: F64
-    """(S,) offsets with which the band that all units sweep lies about the middle of the lane."""
+    """(S,) offsets with which the band that all units sweep lies about the middle of the lane, or all of it on the
+    road."""
+    beside: F64
+    """(S,) share of a distance beside these that may be kept there: 0 about tight bends, else 1."""
     light_ids: I64
     """(C,) ids of the connectors on the way."""
     light_at: F64
@@ -69,9 +75,14 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     lane = np.asarray(lanes)[np.clip(np.searchsorted(begins, stations, side="right") - 1, 0, len(lanes) - 1)]
     own = np.zeros(len(map_data.lanes), np.bool_)
     own[lanes] = True
-    edges = edges_beside(line, arrays, own, map_data.index.drivable.arrays)
+    rows = map_data.places.of(PlaceKind.APRON) if len(map_data.places) else np.zeros(0, np.int64)
+    aprons = build_layer(map_data.places.polygons, rows)
+    edges = edges_beside(line, arrays, own, map_data.index.drivable.arrays, aprons.arrays)
     axles = chain_of(vehicle)
-    centered = centered_offsets(line, edges, axles) if c.center_by_swept_path else np.zeros(len(line.xy))
+    centered, beside = np.zeros(len(line.xy)), np.ones(len(line.xy))
+    if c.center_by_swept_path:
+        lock = _LOCK_SHARE * np.tan(vehicle.max_steering_rad) / vehicle.body.wheel_base_m
+        centered, beside = fitted_offsets(line, edges, centered_offsets(line, edges, axles), axles, lock)
     near = nearest_station(line, ego[0], ego[1], 0, len(line.xy) - 1)
     front = station_of(line, ego[0], ego[1], near)[0] + truck.front
     road, centered, lee = _road(map_data, vehicle, truck, c, (line, edges, lanes, lane, centered), front)
@@ -84,7 +95,7 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     found = places_along(map_data, np.asarray(lanes, np.int64), PlaceKind.SHOULDER)
     value, side = map_data.places.value[found.row], map_data.places.second[found.row]
     shoulders = np.stack([found.begin_m, found.end_m, value, side], 1)[np.abs(side) == 1.0]
-    return Route(line, edges, road, centered, ids, spans, np.ascontiguousarray(shoulders))
+    return Route(line, edges, road, centered, beside, ids, spans, np.ascontiguousarray(shoulders))
 
 
 def _beside_junctions(halt: float, front: float, truck: Truck, junctions: F64, before_m: float) -> float:
@@ -208,6 +219,7 @@ def _road(
     cap = np.minimum(c.limit_share * limit, c.top_speed_mps)
     shares = (1e9 if c.roll_share is None else c.roll_share, c.friction_share, c.lateral_mps2)
     cap = np.minimum(cap, curve_caps(bend, bank, friction, truck, shares))
+    cap = np.minimum(cap, steering_caps(driven, vehicle))
     tips = np.full(len(cap), np.inf)
     if c.roll_share is not None:
         tips = curve_caps(bend, bank, friction, truck, (1.0, 1e9, 1e9))
