@@ -24,7 +24,6 @@ import numpy as np
 from cold import measure as measure_cold, show as show_cold
 from comparing.machine import machine
 
-from roadcraft.core.arrays import F64
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.rollout import Rollout
@@ -65,21 +64,20 @@ class Timed:
     def __init__(self) -> None:
         config = SimulationConfig()
         self.seconds = {"track": 0.0, "step": 0.0}
-        self._tracker = create("tracker", config.tracker.name, config.tracker.params)
-        self._model = create("vehicle_model", config.vehicle_model.name, config.vehicle_model.params)
-        self.controller = TwoStage(self, self)  # type: ignore[arg-type]
+        tracker = create("tracker", config.tracker.name, config.tracker.params)
+        model = create("vehicle_model", config.vehicle_model.name, config.vehicle_model.params)
+        tracker.follow = self._clocked("track", tracker.follow)
+        model.advance = self._clocked("step", model.advance)
+        self.controller = TwoStage(tracker, model)
 
-    def track(self, *args: Any) -> F64:
-        return self._clocked("track", self._tracker.track, *args)
+    def _clocked(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
+            begun = process_time()
+            out = call(*args)
+            self.seconds[stage] += process_time() - begun
+            return out
 
-    def step(self, *args: Any) -> tuple[F64, F64]:
-        return self._clocked("step", self._model.step, *args)
-
-    def _clocked(self, stage: str, call: Callable[..., Any], *args: Any) -> Any:
-        begun = process_time()
-        out = call(*args)
-        self.seconds[stage] += process_time() - begun
-        return out
+        return timed
 
 
 @contextmanager
