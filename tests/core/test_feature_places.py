@@ -87,6 +87,18 @@ def test_wind_blows_in_the_ego_s_frame() -> None:
     np.testing.assert_allclose(row[[PlaceColumn.VALUE, PlaceColumn.ACROSS]], wanted, rtol=1e-5)
 
 
+def test_an_area_without_a_lane_has_no_direction() -> None:
+    ring = np.array([[20.0, 0.0], [24.0, 0.0], [24.0, 4.0], [20.0, 4.0], [20.0, 0.0]])
+    ring += np.array([664_000.0, 3_997_000.0])
+    scenario = scenario_with(RoadPlace(PlaceKind.APRON, value=0.1, polygon=(ring,)))
+    for turn in (0.0, 1.0):
+        ego = np.array(scenario.drive.ego[FRAME])
+        ego[Ego.HEADING] += turn
+        row = features(scenario, ego=ego)["place"][0, 0]
+        assert row[[PlaceColumn.COS, PlaceColumn.SIN]].tolist() == [0.0, 0.0]
+        assert np.isfinite(row).all()
+
+
 def test_mirrored_rows_are_those_of_the_mirrored_places() -> None:
     out = features(scenario_with(RoadPlace(PlaceKind.SHOULDER, 0, (0.0, 9.0), 3.0, -1.0)))
     unchanged = out["place"].copy()

@@ -23,6 +23,8 @@ from roadcraft.core.testing import PlannerConformance
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
+from roadcraft.planners.freight_pdm.line import Line, LineEdges, reach_out
+from roadcraft.planners.freight_pdm.pace import pull, traction_asked, truck_of
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
 
@@ -262,8 +264,41 @@ def test_on_ice_it_accelerates_as_the_driven_axles_hold() -> None:
     hardest = [
         float(drive(scenario(road(p), LOADED, 5.0, seconds=5.0), LOADED).drive.ego[:, 5].max()) for p in ((), icy)
     ]
-    assert hardest[1] < 0.5 * 0.15 * 9.81
+    truck, level = truck_of(LOADED, 1.0, 6.0), np.zeros(1)
+    most = float(traction_asked(truck, level, level + 0.15, 0.5)[0])
+    assert most < 0.8 * 0.15 * truck.driven, "not all of the grip"
+    assert hardest[1] < most / truck.inertia + 0.02
     assert hardest[0] > 1.5 * hardest[1]
+
+
+def test_on_an_icy_slope_that_it_can_climb_it_does_not_stand() -> None:
+    truck, slope, icy = (
+        truck_of(load_vehicle("us_sleeper_53", load="empty"), 1.0, 6.0),
+        np.full(1, 0.05),
+        np.full(1, 0.3),
+    )
+    traction = float(traction_asked(truck, slope, icy, 0.5)[0])
+    assert 0.25 < pull(truck, 1.0, 0.05, traction, 1.0) < 0.35
+    assert traction < 0.3 * truck.driven
+
+
+def test_of_a_trailer_only_what_is_beyond_the_apron_is_off_the_lane() -> None:
+    """Unit 1 stands so far left that its side is beyond the lane: on the apron, 1 cm beyond it, and where there is
+    none."""
+    n, chain = 60, chain_of(LOADED)
+    x = np.arange(n, dtype=float)
+    line = Line(np.stack([x, 0.0 * x], 1), np.zeros(n), np.stack([x * 0.0 + 1.0, 0.0 * x], 1), np.zeros(n))
+    pair = np.tile([-1.8, 1.8], (n, 1))
+    found = []
+    for apron, side in ((3.8, 3.7), (3.8, 3.81), (0.0, 3.7)):
+        far = np.tile([0.0, apron], (n, 1))
+        edges = LineEdges(pair, pair, pair, far, np.zeros((n, 2)))
+        units = np.array([[40.0, 0.0, 0.0], [25.0, side - 0.5 * chain.width[1], 0.0]])
+        band, excess = np.tile([np.inf, -np.inf], (n, 1)), np.zeros(3)
+        reach_out(line, edges, units, chain, (40, 0), band, excess)
+        found.append(excess[0])
+        assert band[:, 1].max() == pytest.approx(side), "the band is what is swept, on an apron too"
+    assert found == pytest.approx([0.0, 0.01, 1.9], abs=1e-6)
 
 
 def test_it_does_not_wait_on_rails_for_what_it_may_not_pass_just_beyond() -> None:
@@ -335,3 +370,5 @@ def test_bad_settings_are_refused() -> None:
         FreightPdmConfig(radius_m=0.0)
     with pytest.raises(ValueError, match="speed_shares"):
         FreightPdmConfig(speed_shares=())
+    with pytest.raises(ValueError, match="largest"):
+        FreightPdmConfig(speed_shares=(0.3, 1.0))

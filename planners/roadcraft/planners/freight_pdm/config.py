@@ -102,9 +102,11 @@ class FreightPdmConfig:
     """It brakes fully where the best proposal collides within this time."""
 
     def __post_init__(self) -> None:
+        falling = list(self.speed_shares) == sorted(self.speed_shares, reverse=True)
         fits = self.plan_steps >= self.proposal_steps
         check(
             self,
             ("speed_shares", len(self.speed_shares) > 0, "must hold at least one number"),
+            ("speed_shares", falling, "must begin with the largest and fall"),
             ("plan_steps", fits, f"must be at least proposal_steps = {self.proposal_steps}"),
         )

@@ -140,7 +140,7 @@ def reach_out(
     line: Line, edges: LineEdges, units: F64, chain: ChainArrays, at: tuple[int, int], band: F64, excess: F64
 ) -> None:
     """Raises excess (3,) to how far the units, poses (n, 3), stand beyond the edges, and widens the band (W, 2) at the
-    stations where they are. Units behind unit 0 that are on an apron count as at the lane's edge. at: a station near
+    stations where they are. Of units behind unit 0 what lies on an apron is not beyond. at: a station near
     unit 0, and that of the band's begin."""
     first = at[1]
     for u in range(len(units)):
@@ -152,14 +152,13 @@ def reach_out(
                 x, y = units[u, 0] + long * c - side * s, units[u, 1] + long * s + side * c
                 station, left = station_of(line, x, y, near)
                 near = min(max(int(station + 0.5), 0), len(line.xy) - 1)
-                if u > 0 and edges.own[near, 1] < left < edges.apron[near, 1]:
-                    left = edges.own[near, 1]
-                elif u > 0 and edges.apron[near, 0] < left < edges.own[near, 0]:
-                    left = edges.own[near, 0]
                 if station >= first and len(band):
                     k = min(near - first, len(band) - 1)
                     band[k, 0] = min(band[k, 0], left + edges.lee[near, 0])
                     band[k, 1] = max(band[k, 1], left + edges.lee[near, 1])
+                if u > 0:  # what lies on an apron does not count
+                    left -= max(min(left, edges.apron[near, 1]) - edges.own[near, 1], 0.0)
+                    left += max(edges.own[near, 0] - max(left, edges.apron[near, 0]), 0.0)
                 right, left = left + edges.lee[near, 0], left + edges.lee[near, 1]
                 excess[0] = max(excess[0], left - edges.own[near, 1], edges.own[near, 0] - right)
                 excess[1] = max(excess[1], left - edges.same[near, 1], edges.same[near, 0] - right)

@@ -20,6 +20,7 @@ from roadcraft.planners.freight_pdm.others import UsersAhead
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
 _OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
+_SETS_OFF_MPS2 = 0.3  # with which a truck sets off uphill
 _SLOWS_MPS2 = 0.5  # from which on a leader is taken to brake
 _SPEEDS = np.arange(5.0, 40.5, 0.5)
 
@@ -155,6 +156,14 @@ def braking(truck: Truck, grade: F64, friction: F64) -> F64:
     """Decelerations (S,) of full braking, m/s2, on a road of that grade and friction."""
     grip = math.sqrt(1.0 - LATERAL_SHARE**2) * GRAVITY_MPS2
     return np.maximum(np.minimum(truck.brake, grip * friction) + GRAVITY_MPS2 * grade, 0.5)
+
+
+def traction_asked(truck: Truck, grade: F64, friction: F64, share: float) -> F64:
+    """Force (S,) N that the driven axles are to take: a share of their grip, and as much of it as the truck needs to
+    set off uphill."""
+    grip = friction * truck.driven
+    needed = truck.rolling + truck.weight * grade / np.sqrt(1.0 + grade * grade) + _SETS_OFF_MPS2 * truck.inertia
+    return np.asarray(np.maximum(share * grip, np.minimum(grip, needed)))
 
 
 @small_njit

@@ -27,6 +27,7 @@ from roadcraft.planners.freight_pdm.pace import (
     climbed_after,
     curve_caps,
     slowed_before,
+    traction_asked,
 )
 from roadcraft.planners.freight_pdm.practice import Swings, practiced
 from roadcraft.planners.freight_pdm.tight import fitted_offsets, steering_caps
@@ -237,11 +238,11 @@ def _road(
     brake = braking(truck, grade, friction)
     slowing = float(np.minimum(c.slowing_mps2, 0.5 * brake.min()))
     cap = slowed_before(cap, slowing)
-    lee, traction = edges.lee, c.traction_share * friction * truck.driven
+    lee, traction = edges.lee, traction_asked(truck, grade, friction, c.traction_share)
     if c.practice and vehicle.has_masses:
         surface = grade, bank, friction, under.wind_mps
         swings = Swings(c.most_transfer, c.most_swing_m, c.lateral_mps2)
         reached = climbed_after(cap, np.minimum(c.max_accel_mps2, traction / truck.inertia))
         share, centered, lee = practiced(line, edges, centered, reached, surface, vehicle, swings)
-        cap = slowed_before(share * cap, slowing)
+        cap = slowed_before(np.where(share < 1.0, share * reached, cap), slowing)
     return RoadAhead(cap, tips, frozen(grade), frozen(brake), frozen(traction), halt, frozen(clear)), centered, lee

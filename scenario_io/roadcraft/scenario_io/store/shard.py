@@ -216,16 +216,22 @@ class Shard:
         has taken its place meanwhile, through the map after all."""
         spans = [(t[2], self._array(t)) for t in self._tensors[i].values()]
         try:
-            with self.path.open("rb") as f:
-                if os.path.samestat(os.fstat(f.fileno()), self._file):
-                    for at, array in spans:
-                        f.seek(at)
-                        for k in range(0, array.nbytes, _BLOCK):
-                            yield f.read(min(_BLOCK, array.nbytes - k))
-                    return
+            f = self.path.open("rb")
         except OSError:  # it is gone
-            pass
-        yield from (_bytes(array) for _, array in spans)
+            yield from (_bytes(array) for _, array in spans)
+            return
+        with f:
+            if not os.path.samestat(os.fstat(f.fileno()), self._file):
+                yield from (_bytes(array) for _, array in spans)
+                return
+            for at, array in spans:
+                for k in range(0, array.nbytes, _BLOCK):
+                    try:
+                        f.seek(at + k)
+                        block = f.read(min(_BLOCK, array.nbytes - k))
+                    except OSError as e:
+                        raise DataError(f"it cannot be read: {e.strerror}", where=str(self.path)) from e
+                    yield block
 
     def fault(self) -> str:
         """What is wrong with the first damaged member, empty if none is."""

@@ -215,7 +215,7 @@ def _batch_of(states: Sequence[IdmAgentsState], vehicle: Vehicle) -> IdmBatch:
     """The batch of these states in their order, for an ego's vehicle: the one they are of, or a new one where they are
     not all of it."""
     first = states[0].batch
-    whole = first.vehicle is vehicle and len(states) == len(first.maps)
+    whole = first.vehicle == vehicle and len(states) == len(first.maps)
     if whole and all(s.batch is first and s.b == b for b, s in enumerate(states)):
         return first
     return _joined([_alone(s.batch, s.b) for s in states], vehicle)

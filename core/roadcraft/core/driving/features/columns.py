@@ -83,8 +83,8 @@ class PlaceColumn(FeatureColumn):
 
     X = "where it begins, forward", "m"
     Y = "where it begins, to the left", "m"
-    COS = "cosine of the driving direction there"
-    SIN = "sine of the driving direction there"
+    COS = "cosine of the driving direction there, 0 for an area without a lane"
+    SIN = "sine of the driving direction there, 0 for an area without a lane"
     LENGTH = "length along its lane", "m"
     VALUE = "its value; of wind the speed along the ego's x axis"
     SECOND = "its second value where that has no side"

@@ -21,7 +21,7 @@ _FARTHEST = 1e3
 
 def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int, radius_m: float) -> tuple[F64, I64]:
     """Rows (n, PlaceColumn) of the ``count`` places nearest to the ego, nearest first, and their PlaceKind (n,): none
-    whose nearest point is farther than ``radius_m``.
+    farther than ``radius_m``. How far one is, is measured to the straight line from its begin to its end.
 
     ego: state, columns ``Ego``, global frame. vehicle: None where it is unknown; nothing is closed to it then.
     """
@@ -36,7 +36,8 @@ def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int
     dx, dy = (ends[near, :2] - ego[[Ego.X, Ego.Y]]).T
     turned = ends[near, 2] - ego[Ego.HEADING]
     out[:, PlaceColumn.X], out[:, PlaceColumn.Y] = cos * dx + sin * dy, cos * dy - sin * dx
-    out[:, PlaceColumn.COS], out[:, PlaceColumn.SIN] = np.cos(turned), np.sin(turned)
+    facing = np.isfinite(turned)
+    out[facing, PlaceColumn.COS], out[facing, PlaceColumn.SIN] = np.cos(turned[facing]), np.sin(turned[facing])
     wind = kind == PlaceKind.WIND
     along, across = out[wind, PlaceColumn.VALUE], out[wind, PlaceColumn.ACROSS]
     out[wind, PlaceColumn.VALUE], out[wind, PlaceColumn.ACROSS] = cos * along + sin * across, cos * across - sin * along
@@ -46,13 +47,12 @@ def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int
 
 
 def _closed(map_data: MapData, vehicle: Vehicle) -> Mask:
-    """``closed_places``, kept with the vehicle itself, so that its id stays its own."""
-    return memo(map_data, ("closed places", id(vehicle)), lambda: (vehicle, closed_places(map_data, vehicle)))[1]
+    return memo(map_data, ("closed places", vehicle), lambda: closed_places(map_data, vehicle))
 
 
 def _ends(m: MapData) -> F64:
     """Where each place begins, its direction there, where it ends, and its length: (P, 6) x, y, heading, x, y, m. A
-    place without a lane begins and ends at its dock, or in the middle of its area."""
+    place without a lane begins and ends at its dock, or in the middle of its area, which has no direction (NaN)."""
     p, out = m.places, np.zeros((len(m.places), 6))
     for i in range(len(p)):
         if p.lane[i] >= 0:
@@ -66,7 +66,7 @@ def _ends(m: MapData) -> F64:
             out[i, :3], out[i, 3:5] = p.pose[i], p.pose[i, :2]
         else:
             middle = np.concatenate(list(p.polygons[i])).mean(axis=0)
-            out[i, :2], out[i, 3:5] = middle, middle
+            out[i, :2], out[i, 2], out[i, 3:5] = middle, np.nan, middle
     return out
 
 
