@@ -50,16 +50,16 @@ class _LinkedLibrary(_Library):
 
 
 class _KernelCompiler(Compiler):
-    library: type[JITCodeLibrary] = _Library
+    code: type[JITCodeLibrary] = _Library
 
     def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any) -> None:
-        library = self.library(targetctx.codegen(), "kernel")
+        library = self.code(targetctx.codegen(), "kernel")
         library.enable_object_caching()
         super().__init__(typingctx, targetctx, library, *rest)
 
 
 class _LinkedCompiler(_KernelCompiler):
-    library = _LinkedLibrary
+    code = _LinkedLibrary
 
     def define_pipelines(self) -> Any:
         self.state.flags.no_cpython_wrapper = True  # as an option it would be passed on to numba's own functions
