@@ -305,8 +305,9 @@ def test_poses_of_agents_are_interpolated() -> None:
 def test_targets_at_other_times_are_refused(model: str) -> None:
     encoder = create("encoder", "vector_transformer")
     slow = replace(encoder.features(), future_interval_s=0.2)
-    with pytest.raises(PluginError, match=r"0\.1 s"):
-        create("model", model, dim=encoder.dim, features=slow)
+    made = create("model", model, dim=encoder.dim, features=slow)
+    with pytest.raises(PluginError, match=r"interval_s is 0\.2 and 0\.1"):
+        merge_specs(slow, made.features())
 
 
 def test_each_part_sees_the_capacities_it_asked_for(tiny_world: Any) -> None:

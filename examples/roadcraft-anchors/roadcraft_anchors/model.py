@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core import FeatureSpec, Keys, PluginError, Prediction, ReferenceInfoColumn as Info, SceneEncoding
+from roadcraft.core import FeatureSpec, Keys, Prediction, ReferenceInfoColumn as Info, SceneEncoding
 from roadcraft_anchors.plugin import AnchorsConfig
 from roadcraft_anchors.vocabulary import DT_S, STEPS, Vocabulary
 
@@ -32,14 +32,11 @@ class Anchors(nn.Module):
     def __init__(self, config: AnchorsConfig, *, dim: int, features: FeatureSpec) -> None:
         super().__init__()
         self.config = config
-        if abs(features.future_interval_s - DT_S) > 1e-9:
-            raise PluginError(
-                f"model anchors foretells a pose every {DT_S} s, not every {features.future_interval_s} s"
-            )
         wanted: dict[str, Any] = {
             "reference_lines": config.lines,
             "reference_points": LINE_POINTS,
             "future_steps": STEPS,
+            "future_interval_s": DT_S,
             "future_agents": 0,
         }
         self.spec = replace(features, **wanted)

@@ -17,7 +17,6 @@ from scipy.interpolate import BSpline
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.errors import PluginError
 from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.common.kernels import array, compiled, drive_along
 from roadcraft.plugins.common.line_model_config import LineModelConfig
@@ -35,18 +34,12 @@ DISTANCE_WEIGHT, OFFSET_RIDGE, NEAR_S = (
 )  # of ``fit``; near poses weigh more across, since what a closed loop drives is near
 
 
-def features_of_lines(
-    model: str, config: LineModelConfig, features: FeatureSpec, agents: int, **more: Any
-) -> FeatureSpec:
-    """An encoder's features with the lines that the model reads and its targets, those of ``agents`` agents included.
-    Raises PluginError where they are of another interval than these trajectories."""
-    if abs(features.future_interval_s - INTERVAL_S) > 1e-9:
-        raise PluginError(
-            f"model {model} foretells a pose every {INTERVAL_S} s; the encoder's features() ask for "
-            f"future_interval_s = {features.future_interval_s}"
-        )
-    of_lines = {n: getattr(config, n) for n in ("reference_lines", "reference_points", "reference_interval_m")}
-    return replace(features, **of_lines, future_steps=config.future_steps, future_agents=agents, **more)
+def features_of_lines(config: LineModelConfig, features: FeatureSpec, agents: int, **more: Any) -> FeatureSpec:
+    """An encoder's features with the lines that the model reads and its targets, those of ``agents`` agents
+    included."""
+    names = ("reference_lines", "reference_points", "reference_interval_m", "future_steps")
+    asked = {n: getattr(config, n) for n in names}
+    return replace(features, **asked, future_interval_s=INTERVAL_S, future_agents=agents, **more)
 
 
 def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

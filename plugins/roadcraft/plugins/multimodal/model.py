@@ -32,7 +32,7 @@ class Multimodal(nn.Module):
         super().__init__()
         self.config, self.dim = config, dim
         c = config
-        self.spec = features_of_lines("multimodal", c, features, min(c.future_agents, features.agents))
+        self.spec = features_of_lines(c, features, min(c.future_agents, features.agents))
         self.lines = LineEncoder(dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.rank = nn.Parameter(torch.randn(c.reference_lines, 1, dim) * 0.1)
