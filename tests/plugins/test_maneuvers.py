@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from roadcraft.core.driving.features.conditions import (
     word_ids,
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
+from roadcraft.core.instructions import Instructions
 from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.augment.maneuvers import LinesAhead, Others, instruction_for, maneuvers
 from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command
 from roadcraft.plugins.training.config import AugmentConfig
-from roadcraft.plugins.training.data.samples import SampleBuilder, find_samples, log_facts
+from roadcraft.plugins.training.data.samples import SampleBuilder, SampleSet, find_samples, log_facts
 
 POINTS, STEPS, DT = 60, 80, 0.1
 M = Maneuver
@@ -243,6 +245,28 @@ def test_samples_are_told_in_training_only(made_up_source: Any) -> None:
     assert {tuple(row) for row in told["instruction"][told["instruction"][:, 0] > 0].tolist()} <= known
     without = SampleBuilder(made_up_source, replace(spec, instruction_words=0)).batch(samples, rows)
     np.testing.assert_array_equal(without["ego_future"], plain["ego_future"])
+
+
+def test_what_a_log_says_is_told_always(made_up_source: Any) -> None:
+    spec = FeatureSpec(agents=4, static=2, lanes=8, lane_points=10, crosswalks=1, future_agents=3, instruction_words=12)
+    log = made_up_source.logs()[0]
+    drive = made_up_source.drive(log)
+    begin, end = drive.time_us[[20, 40]].tolist()
+    said = Instructions(np.array([begin, end], np.int64), ("Pull over!", ""))
+    told = SimpleNamespace(drive=lambda _: replace(drive, instructions=said), map=made_up_source.map)
+    samples = SampleSet((log,), np.zeros(6, np.int32), np.array([0, 19, 20, 39, 40, 50], np.int32))
+    rows, random = np.arange(6), random_numbers(1, 0, 6)
+    wanted = [[0] * 12] * 2 + [list(read_instruction("pull over", 12))] * 2 + [[0] * 12] * 2
+    for augment in (None, AugmentConfig(conditions=False)):
+        got = SampleBuilder(told, spec).batch(samples, rows, augment, random)
+        assert got["instruction"].tolist() == wanted
+        assert not got["target_speed_valid"].any()
+    drawn = SampleBuilder(told, spec).batch(samples, rows, AugmentConfig(), random)
+    assert drawn["instruction"][2:4].tolist() == wanted[2:4]
+    logged = SampleBuilder(told, spec).batch(samples, rows, AugmentConfig(conditions=False), random)
+    np.testing.assert_array_equal(drawn["ego_future"][2:4], logged["ego_future"][2:4])
+    deaf = SampleBuilder(told, replace(spec, instruction_words=0)).batch(samples, rows, AugmentConfig(), random)
+    assert "instruction" not in deaf
 
 
 def test_a_command_is_mirrored_with_its_world(made_up_source: Any) -> None:

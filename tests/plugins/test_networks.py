@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
 from roadcraft.core.factory import create
+from roadcraft.core.instructions import Instructions
 from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
@@ -112,6 +114,36 @@ def test_a_place_of_the_map_is_seen_where_places_are_read(encoder: str, tiny_wor
         for network, differs in ((reads, True), (blind, False)):
             tokens = [network.encode(s)[0].tokens[:, 0] for s in scenes]
             assert all(torch.equal(tokens[0], t) is not differs for t in tokens[1:])
+
+
+@pytest.mark.parametrize("encoder", ["vector_transformer", "hetero_gnn", "bev_raster"])
+def test_a_command_of_the_log_is_heard_where_commands_are_read(encoder: str, tiny_world: Any) -> None:
+    if encoder not in ENCODERS:
+        pytest.skip(f"{encoder} is not installed")
+    hears, deaf = (create("encoder", encoder, {"command_words": n}).eval() for n in (4, 0))
+    assert set(deaf.state_dict()) < set(hears.state_dict())
+    world, spec = tiny_world.make_map(), hears.features()
+    drive = tiny_world.make_drive(world, 0)
+
+    def heard(text: str) -> dict[str, torch.Tensor]:
+        said = Instructions(drive.time_us[50:51], (text,))
+        scene = LogScenes(replace(drive, instructions=said), world, load_vehicle(), spec).at(60)
+        return {k: torch.from_numpy(v) for k, v in build_features(spec, [scene]).items()}
+
+    scenes = [heard(""), heard("pull over"), heard("turn left"), heard("turn right")]
+    with torch.inference_mode():
+        for network, differs in ((hears, True), (deaf, False)):
+            tokens = [network.encode(s)[0].tokens[:, 0] for s in scenes]
+            assert all(torch.equal(a, b) is not differs for a, b in itertools.pairwise(tokens))
+
+
+@pytest.mark.parametrize("model", ["multimodal", "diffusion"])
+def test_any_model_stands_behind_an_encoder_that_reads_commands(model: str) -> None:
+    network = build_network(
+        {"name": "vector_transformer", "params": {**SMALL["vector_transformer"], "command_words": 12}}, {"name": model}
+    )
+    assert network.features.instruction_words >= 12
+    assert network.encoder.features().instruction_words == 12
 
 
 def scenes(tiny_world: Any, spec: Any, frames: list[int]) -> dict[str, torch.Tensor]:

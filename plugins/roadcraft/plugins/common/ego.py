@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from roadcraft.core.places import PlaceKind
 from roadcraft.plugins.common.layers import Attention, mlp
 from roadcraft.plugins.common.scene_features import EGO_CHANNELS, SceneFeatureConfig
+from roadcraft.plugins.common.text import TextEncoder
 
 SPEED_SCALE = 10.0
 UNIT_SCALE = (20.0, 20.0, 1.0, 1.0, 20.0, 3.0, 1.0, 30.0, 2.0, 0.5)
@@ -18,13 +19,15 @@ LOAD_SCALE = (50.0, 20.0, 5.0, 2.0, 1.0)
 """Of the columns of ``ego_load``."""
 PLACE_SCALE = (50.0, 50.0, 1.0, 1.0, 100.0, 5.0, 50.0, 5.0, 0.1, 1.0)
 """Of the columns of ``place``."""
+WORD_DIM = 32
+"""Width of the words of a command."""
 
 
 class EgoStates(nn.Module):
     """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at
     random (PlanTF, Cheng et al. 2023). Where the encoder reads the ego's units, a token for each of them and one for
     the load stand beside these, so that one network drives vehicles that differ; where it reads places of the map, a
-    token for each of those."""
+    token for each of those; where it reads commands, one for the command."""
 
     def __init__(self, config: SceneFeatureConfig) -> None:
         super().__init__()
@@ -45,10 +48,13 @@ class EgoStates(nn.Module):
         self.reads_places = config.places > 0
         if self.reads_places:
             self.road_place, self.place_kind = mlp(len(PLACE_SCALE), dim, dim), nn.Embedding(len(PlaceKind), dim)
+        self.reads_commands = config.command_words > 0
+        if self.reads_commands:
+            self.command = TextEncoder(config.command_words, WORD_DIM, dim)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units`` and ``places`` where they are read ->
-        (B, D)."""
+        """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units``, ``places`` and ``conditions`` where
+        they are read -> (B, D)."""
         ego, vehicle = features["ego"], features["vehicle"]
         state = ego[:, self.columns] / SPEED_SCALE
         tokens = state[..., None] * self.scale + self.place
@@ -69,4 +75,8 @@ class EgoStates(nn.Module):
             place = features["place"]
             places = self.road_place(place / place.new_tensor(PLACE_SCALE)) + self.place_kind(features["place_kind"])
             memory, mask = torch.cat([memory, places], 1), torch.cat([mask, features["place_mask"]], 1)
+        if self.reads_commands:
+            words = features["instruction"]
+            memory = torch.cat([memory, self.command(words)[:, None]], 1)
+            mask = torch.cat([mask, (words > 0).any(-1, keepdim=True)], 1)
         return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]

@@ -42,6 +42,9 @@ class SceneFeatureConfig(AttentionConfig):
     places: Annotated[int, Range(">= 0")] = 0
     """Nearest places of the map that are read: grades, clearances, limits, crossings, curbs, shoulders, wind (0:
     none)."""
+    command_words: Annotated[int, Range(">= 0")] = 0
+    """Words of a text command that the encoder itself reads (0: none), so that any model obeys what it was trained
+    with; see augment.conditions."""
 
     def __post_init__(self) -> None:
         check(
@@ -58,6 +61,7 @@ class SceneFeatureConfig(AttentionConfig):
             ("lanes", "crosswalks", "route_lanes", "reference_lines", "reference_points", "future_agents"), 0
         )
         own = {n: getattr(self, n) for n in ("agents", "static", "past_steps", "radius_m")}
+        own["instruction_words"] = self.command_words
         spec = FeatureSpec(**{**nothing, **own, **more})
         asked = {"ego_units": self.ego_units, "places": self.places}
         return spec.with_groups(**{name: {"count": count} for name, count in asked.items() if count})

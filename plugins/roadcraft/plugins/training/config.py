@@ -43,6 +43,10 @@ class AugmentConfig:
     path."""
     agent_dropout_distance_m: Annotated[float, Range(">= 0")] = 20.0
     """Distance from the ego's path within which agent_dropout takes no agent away."""
+    conditions: bool = True
+    """Whether a network that reads commands is told, in a share of the samples, what the log's driver went on to do,
+    as command, goal, speed or style, or is given another target that obeys a command. What a log itself says the
+    driver was told is always told."""
 
     def __post_init__(self) -> None:
         check(self)

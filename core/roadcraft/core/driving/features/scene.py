@@ -240,6 +240,9 @@ class LogScenes:
             past=self._past.states(frame),
             goal=d.scenes.goal[scene] if scene >= 0 and d.scenes.has_goal[scene] else None,
             layers=d.layers.at(frame),
+            conditions=Conditions(d.instructions.at(int(d.time_us[frame])) or "")
+            if len(d.instructions) and self.spec.instruction_words
+            else Conditions(),
             stopped_time_s=stopped_time_s,
             ego_vehicle=self.ego_vehicle,
             joints=d.joints[frame],

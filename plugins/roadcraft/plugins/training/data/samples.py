@@ -198,5 +198,7 @@ class SampleBuilder:
         if s.future_agents:
             ids = out["agent_id"][b, : s.future_agents]
             write_agent_future(scenes, frame, ego, ids, out["agent_future"][b], out["agent_future_valid"][b])
-        if s.instruction_words and augment is not None:  # in validation a command would give the future away
+        told = bool(scene.conditions.instruction)  # by the log itself
+        if s.instruction_words and not told and augment is not None and augment.conditions and s.reference_lines:
+            # not in validation, where a command would give the future away
             sample_conditions(s, out, b, scenes, frame, ego, np.random.default_rng(int(draw[CONDITION] * 2.0**53)))
