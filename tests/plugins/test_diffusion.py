@@ -23,8 +23,8 @@ from roadcraft.core.testing import ModelConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.common.frenet import FrenetDecoder
-from roadcraft.plugins.diffusion import guidance
 from roadcraft.plugins.common.text import TextEncoder
+from roadcraft.plugins.diffusion import guidance
 from roadcraft.plugins.diffusion.config import DiffusionConfig, GuidanceConfig
 from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import Process, signal_and_noise, solve

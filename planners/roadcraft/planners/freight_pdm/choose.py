@@ -11,6 +11,7 @@ from roadcraft.core.arrays import F64, I64, U8, U64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
+from roadcraft.planners.freight_pdm.given import GivenDrives, faults_of_drive, way_of_drive
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, eased, pose_along, station_of, sweep
 from roadcraft.planners.freight_pdm.others import Successors, UsersAhead, along_lanes, beside, in_the_way
 from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, TruckManner, drive_on, speed_to_stop
@@ -40,6 +41,7 @@ _STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
 _FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
 _LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the centered way, another lane, a change
 _SLOWS_MPS2 = 0.5  # less is noise
+_SOUND = 0.3  # of the score: a given drive with less is worth nothing more
 _FOLLOWS = 2.0  # lengths of the vehicle on which what unit 0 does now moves the units behind it
 
 
@@ -99,11 +101,12 @@ def step(
     offset: F64,
     setup: FreightSetup,
     trailers: Trailers | None,
+    given: GivenDrives,
     out: F64,
 ) -> tuple[int, float, U64, F64, float]:
-    """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven. Returns the proposal driven
-    (way by way; -1: full braking), its score, the identities of what overlaps ego now, the offsets (S,) from now on,
-    and the station."""
+    """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven; given: drives that are tried,
+    too. Returns the proposal driven (way by way; -1: full braking; -2 - k: drive k of those given), its score, the
+    identities of what overlaps ego now, the offsets (S,) from now on, and the station."""
     line, road, truck, manner, ego = side.line, side.road, setup.truck, setup.manner, seen.ego
     traffic = observe(
         seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
@@ -134,11 +137,21 @@ def step(
 
     lanes = _lanes_beside(others, traffic, side, (first, last), (at, speed))
     offsets = _ways(offset, side, (first, last), lanes, speed, setup)
-    window, ways, n = last - first, len(offsets), len(setup.shares)
-    size = setup.scored + 1
-    station, pace, accel = np.empty((ways * n, steps)), np.empty((ways * n, steps)), np.empty((ways * n, steps))
-    states, extra = np.zeros((ways * n, size, 10)), np.ones(ways * n)
-    table = np.ones((ways * n, SCORE_COLUMNS))
+    window, own, n = last - first, len(offsets), len(setup.shares)
+    size, ways = setup.scored + 1, own + len(given.states)
+    tried = own * n + len(given.states)
+    station, pace, accel = np.empty((tried, steps)), np.empty((tried, steps)), np.empty((tried, steps))
+    states, extra, worth = np.zeros((tried, size, 10)), np.ones(tried), np.zeros(tried)
+    table = np.ones((tried, SCORE_COLUMNS))
+    worth[own * n :] = given.worth
+    if ways > own:
+        more = np.empty((ways, offsets.shape[1]))
+        more[:own] = offsets
+        for p in range(ways - own):
+            m, near = own * n + p, min(max(int(at), 0), len(line.xy) - 1)
+            row = (station[m], pace[m], accel[m])
+            way_of_drive(line, given.states[p], near, side.centered, first, manner.dt, more[own + p], row)
+        offsets = more
     start = (at, speed, ego[5])
     met, length = oncoming(others, at, speed), _FOLLOWS * (truck.front + truck.behind)
     befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (truck, manner))
@@ -149,25 +162,23 @@ def step(
             abs(offsets[w, window - 1] - side.centered[last - 1]),
         )
         halts, room = _halts(seen.halts, road, others, blocks, at, truck, manner), 1.0
-        for q in range(n):
-            m = w * n + q
+        for q in range(n if w < own else 1):
+            m = w * n + q if w < own else own * n + w - own
             row = (station[m], pace[m], accel[m])
-            short = drive_on(
-                start,
-                setup.shares[q],
-                way,
-                road,
-                (truck, manner),
-                (others, blocks, halts, befits[1 if off_m > _LANE_M else 0]),
-                (every, setup.scored),
-                row,
-            )
+            leaders = (others, blocks, halts, befits[1 if off_m > _LANE_M else 0])
+            over = False
+            if w < own:
+                short = drive_on(
+                    start, setup.shares[q], way, road, (truck, manner), leaders, (every, setup.scored), row
+                )
+            else:
+                short, over = faults_of_drive(way, road, (truck, manner), leaders, (every, setup.scored), row)
             _pose_states(way, row, ego, setup.chain.wheel_base[0], setup.manner.dt, states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
             if q == 0:  # what a way leads to is the same at all speeds
                 end = station[m, size - 1]
                 room = kept_room(way, min(end + length, max(end, road.halt - truck.front)), off_m > _LANE_M, met)
-            extra[m] = (1.0 - 0.4 * short) * room
+            extra[m] = (1.0 - 0.4 * short) * room * (0.05 if over else 1.0)
             extra[m] *= kept_upright(road, station[m], pace[m], size)
             # who changes ways must gain by it, and comes back
             extra[m] *= 1.0 - (_OTHER if off_m > _LANE_M else _LEAVE * min(off_m, 1.0))
@@ -177,18 +188,20 @@ def step(
                 extra[m] *= kept_behind(
                     others, traffic, offsets[w, :window], first, drive, truck, (every, setup.scored)
                 )
-    flags, patch = np.zeros((ways * n, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
+    flags, patch = np.zeros((tried, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
     score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
     score_comfort(states, setup.comfort, table)
     if trailers is not None:
-        own = pulled(states, trailers)
-        score_contacts(own, np.zeros(own.shape[:3], np.int64), maps[0], patch, traffic, setup.rules, trailers, table)
+        behind = pulled(states, trailers)
+        nothing = np.zeros(behind.shape[:3], np.int64)
+        score_contacts(behind, nothing, maps[0], patch, traffic, setup.rules, trailers, table)
     scores = total(table, setup.rules) * extra
+    scores += worth * (scores > _SOUND)
     best = np.int64(np.argmax(scores))
     chosen = best
     if table[best, COLLISION_STEP] * manner.dt <= setup.brake_within_s:
         chosen = np.int64(-1)
-    w = max(best // n, 0)
+    w = best // n if best < own * n else best - own * n + own
     way = sweep(line, side.edges, offsets[w, :window], first, seen.joints, setup.chain)
     if chosen < 0:
         blocks = np.zeros((0, 1), np.bool_)
@@ -197,12 +210,17 @@ def step(
         drive_on(start, -2.0 * truck.brake, way, road, (truck, manner), leaders, (every, setup.scored), full)
     for t in range(steps):
         out[t] = 0.0
+        if chosen >= own * n:
+            out[t, :4] = given.states[chosen - own * n, t]
+            continue
         out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, station[best, t])
         out[t, 3] = pace[best, t]
     after = offset
     if w > 0:
         after = offset.copy()
         after[first:] = offsets[w]
+    if chosen >= own * n:
+        chosen = own * n - chosen - 2
     return chosen, scores[best], hits, after, at
 
 

@@ -19,7 +19,7 @@ from roadcraft.planners.freight_pdm.line import TruckWay
 from roadcraft.planners.freight_pdm.others import UsersAhead
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
-_OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
+OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
 _SETS_OFF_MPS2 = 0.3  # with which a truck sets off uphill
 _SLOWS_MPS2 = 0.5  # from which on a leader is taken to brake
 _SPEEDS = np.arange(5.0, 40.5, 0.5)
@@ -260,7 +260,7 @@ def drive_on(
             want = min(want, behind_a_leader(gap, v, lead, slows, felt, manner))
         for k in range(len(halts)):
             far = halts[k] - s - truck.front
-            if far > -_OVERRUN_M:
+            if far > -OVERRUN_M:
                 gap = max(far + manner.gap - 0.5, 0.0)
                 want = min(want, behind_a_leader(gap, v, 0.0, 0.0, brakes, manner))
         jerk = manner.jerk if want >= -manner.firm and share >= 0.0 else 4.0 * manner.jerk
