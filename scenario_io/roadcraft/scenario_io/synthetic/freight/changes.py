@@ -17,10 +17,10 @@ CHANGE_S, CAR_CHANGE_S = 8.0, 4.0
 """How long a change of lanes takes a truck, and a car."""
 
 
-def open_gap(stage: Stage, path: int, front: float | None = None) -> None:
+def open_gap(stage: Stage, path: int, front: float | None = None, spare: float = 80.0) -> None:
     """Keeps a gap that a truck can take free of traffic on a path. front: where along it, by default beside the truck's
-    start or a little behind."""
-    room, s = sum(u.length_m for u in stage.vehicle.units) + 80.0, stage.start[0]
+    start or a little behind; spare: m beside the truck's length."""
+    room, s = sum(u.length_m for u in stage.vehicle.units) + spare, stage.start[0]
     front = s - float(stage.rng.uniform(0.0, 40.0)) if front is None else front
     stage.scene.reserve(stage.scene.paths[path], front, room, max(s - front, 0.0) + 60.0)
 
@@ -46,14 +46,15 @@ def patient_changes(
 
 
 def hasty_changes(stage: Stage, road: Highway, lanes: tuple[int, int], waits: F64) -> list[Intent]:
-    """Who changes from one lane to another, so many s after the start, in a car's time and as if nobody were there."""
+    """Who changes from one lane to another, so many s after the start, in a car's time and as if nobody were there; at
+    its speed, or slower where nobody is beside it then."""
     (start, speed), found = stage.start, []
     towed = sum(u.length_m for u in stage.vehicle.units[1:])
-    for wait in waits.tolist():
-        begin, run = start + wait * speed, CAR_CHANGE_S * speed
-        shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
-        way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run + towed
-        found.append(
-            Intent(way, np.full(len(way.s), speed), CAR_DRIVER, minds=False, until=until, behind=-1.0, beside=0.0)
-        )
+    for pace in (speed, 0.9 * speed, 0.8 * speed):
+        for wait in waits.tolist():
+            begin, run = start + DECIDED_S * speed + (wait - DECIDED_S) * pace, CAR_CHANGE_S * pace
+            shift = blend(road.middle(lanes[0]), road.middle(lanes[1]), begin, begin + run)
+            way, until = course_along(road.chain, shift, stage.surface), begin + 0.6 * run + towed
+            cap = np.full(len(way.s), pace)
+            found.append(Intent(way, cap, CAR_DRIVER, minds=False, until=until, behind=-1.0, beside=0.0))
     return found

@@ -53,7 +53,7 @@ def lane_drop(stage: Stage) -> None:
         speed_factor=1.2,
         noise=0.0,
     )
-    open_gap(stage, road.paths[lanes - 1], beside)
+    open_gap(stage, road.paths[lanes - 1], beside, 140.0)  # who lets that one pass is slower than those behind
     populate(stage, road.paths[:-1], 0.85, changes=False)
     waits = course_along(chain, road.middle(lanes), stage.surface)
     stage.ghost = Intent(waits, np.full(len(waits.s), speed))

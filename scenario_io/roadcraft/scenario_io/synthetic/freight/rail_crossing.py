@@ -48,12 +48,12 @@ def rail_crossing(stage: Stage) -> None:
         scene.sketch.places.append(RoadPlace(PlaceKind.RAIL_CROSSING, lane, span, polygon=[ring]))
     t = np.arange(STEPS) * DT
     held, s = scene.script(np.where(t < waits, 0.0, np.inf)), tail
-    for k in range(count):
+    for _ in range(count):
         size = float(rng.uniform(8.0, 12.0)) if rng.random() < 0.2 else 4.8
-        last = {"script": held} if k == count - 1 else {}
-        wide = 2.5 if size > 6.0 else 0.0
-        scene.driver(stage.route, s + 0.5 * size, 0.0, spawn=-1.0, changes=0, length=size, width=wide, **last)
-        s += size + float(rng.uniform(1.9, 3.0))
+        wide, room = 2.5 if size > 6.0 else 0.0, float(rng.uniform(1.9, 3.0))
+        firm = {"script": held, "gap": room + 1.0, "spawn": -1.0, "changes": 0}  # it does not close up
+        scene.driver(stage.route, s + 0.5 * size, 0.0, length=size, width=wide, **firm)
+        s += size + room
     populate(stage, [stage.route, scene.path_from(backward[0][0])], 0.85, ahead=queue - start)
     middle = -0.5 * width
     kept = course_along(chain, centered(chain, middle, stage.vehicle), stage.surface)
