@@ -77,7 +77,6 @@ class Diffusion(nn.Module):
         c = config
         agents = min(c.future_agents, features.agents)
         words = max(c.max_words, features.instruction_words)
-        words = max(c.max_words, features.instruction_words)
         self.spec = features_of_lines(c, features, agents, instruction_words=words)
         self.lines, self.condition_encoder = LineEncoder(dim), ConditionEncoder(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
