@@ -63,6 +63,20 @@ def test_once_it_has_reversed_it_goes_forward_no_more_often_than_pull_ups_are_le
         assert again.pull_ups <= pull_ups
 
 
+def test_askew_between_neighbors_it_comes_straight_by_short_moves() -> None:
+    """Without a pull-up there is no way: the trailer stands 0.5 m aside, 14 m before the dock, and the yard ends 3 m
+    ahead of the truck."""
+    found = docking_runs.unsearched("us_daycab_53", "straight", 1)
+    s, vehicle = docking_runs.scenario_of(found, 200.0), found.stage.vehicle
+    once = docking_runs.drive(s, vehicle, pull_ups=0)
+    assert not isinstance(once, str), once
+    assert not once.in_place
+    several = docking_runs.drive(s, vehicle)
+    assert not isinstance(several, str), several
+    assert several.good, several
+    assert 1 <= several.pull_ups <= 3
+
+
 def leg(vehicle: str, forward: bool):
     shape = shape_of(load_vehicle(vehicle), 0.85, 0.7)
     pieces = np.zeros((PIECES, 3))

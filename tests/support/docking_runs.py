@@ -1,8 +1,15 @@
-"""Draws of the situation of a dock, whether the search finds a way, and drives of the planner ``docking``."""
+"""Draws of the situation of a dock, whether the search finds a way, and drives of the planner ``docking``.
+
+``python tests/support/docking_runs.py FIRST LAST`` drives the draws FIRST to LAST - 1 of each vehicle and kind of dock,
+and searches a way where the planner does not dock.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +27,8 @@ from roadcraft.core.scenario import EGO_SIZE, Ego, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.freight.dock_legs import CAREFUL_MPS
 from roadcraft.scenario_io.synthetic.freight.dock_play import CLEARANCE_M, quiet
-from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, find_path
-from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M, dock_reverse
+from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, dock_state, find_path
+from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M, KINDS, VEHICLES, dock_reverse
 from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR, record_truck
 from roadcraft.scenario_io.synthetic.freight.play import MISTAKE_STEP, Played
@@ -63,6 +70,16 @@ def draw(vehicle: str, kind: str, number: int, load: str = "loaded", clearance: 
     stage = staged(vehicle, kind, number, load)
     assert stage.dock is not None
     return Draw(stage, find_path(stage.vehicle, stage.dock.yard, stage.dock.goal, GAP_M, clearance))
+
+
+def unsearched(vehicle: str, kind: str, number: int) -> Draw:
+    """A draw whose log goes straight to its dock, through whatever stands there: enough for who only needs the goal."""
+    stage = staged(vehicle, kind, number)
+    assert stage.dock is not None
+    goal, end = stage.dock.goal, dock_state(stage.vehicle, stage.dock.yard.dock, GAP_M)
+    begin = np.zeros(len(end))
+    begin[:3] = goal.x, goal.y, goal.heading
+    return Draw(stage, DockPath(np.stack([begin, end]), np.zeros(2, np.int64), 0))
 
 
 def scenario_of(found: Draw, seconds: float, number: int = 0) -> Scenario:
@@ -185,3 +202,20 @@ def slid(vehicle: Vehicle, back_m: float) -> Vehicle:
         last, wheel_base_m=last.wheel_base_m + back_m, front_m=last.front_m + back_m, rear_m=last.rear_m - back_m
     )
     return replace(vehicle, units=(first, moved), name=f"{vehicle.name}_slid")
+
+
+def report(first: int, last: int) -> Iterator[str]:
+    """A line for each of the draws ``first`` to ``last`` - 1 of each vehicle and kind of dock."""
+    for number, vehicle, kind in product(range(first, last), VEHICLES, KINDS):
+        found = unsearched(vehicle, kind, number)
+        came = drive(scenario_of(found, 200.0), found.stage.vehicle)
+        if not isinstance(came, str) and came.good:
+            yield f"{vehicle} {kind} {number}: docked after {came.seconds:.0f} s, pull-ups {came.pull_ups}"
+            continue
+        able = draw(vehicle, kind, number).path is not None
+        yield f"{vehicle} {kind} {number}: not docked ({came}), {'there is a way' if able else 'no way is found'}"
+
+
+if __name__ == "__main__":
+    for line in report(int(sys.argv[1]), int(sys.argv[2])):
+        print(line, flush=True)

@@ -1,5 +1,4 @@
-"""The maneuver to a dock: forward to a set-up pose and in reverse to the dock, or with a pull-up between two
-reversals."""
+"""The maneuver to a dock: forward to a set-up pose and in reverse to the dock, or with pull-ups between reversals."""
 
 from __future__ import annotations
 
@@ -20,10 +19,18 @@ PEAKS = np.array([0.35, 0.65, 1.0])
 END_M = 1.5
 """Straight at the end of what is driven in reverse: the tracker tells the joints there by the curvature of the plan's
 end, where it stands almost still."""
-_OUT = np.arange(END_M, 20.1, 2.5), degrees(*range(0, 105, 8), *range(-8, -105, -8)), np.array([-1.0, 0.0, 5.0, 10.0])
-_AWAY = np.arange(0.0, 33.0, 4.0), degrees(*range(0, 81, 10), *range(-10, -81, -10)), np.array([0.0, 6.0])
-_BACK = np.array([4.0, 8.0, 14.0]), degrees(0, 12, 24, 36, -12, -24, -36), np.array([0.0])
-_SET_UPS, _TURNS, _ENDS, _FAR_M = 30, 50, 50, 45.0
+_OUT = (
+    np.arange(END_M, 20.1, 2.5),
+    degrees(*range(0, 105, 8), *range(-8, -105, -8), 2, 4, -2, -4),
+    np.array([-1.0, 0.0, 5.0, 10.0]),
+)
+_AWAY = (
+    np.array([0.0, 1.0, 2.0, 3.0, *range(4, 33, 4)]),
+    degrees(*range(0, 81, 10), *range(-10, -81, -10)),
+    np.array([0.0, 6.0]),
+)
+_BACK = np.array([2.0, 4.0, 8.0, 14.0]), degrees(0, 2, 5, 12, 24, 36, -2, -5, -12, -24, -36), np.array([0.0])
+_SET_UPS, _TURNS, _ENDS, _FAR_M, _BENT = 30, 50, 50, 45.0, 1e-2
 SLOWLY = (0.1, 0.25, 0.5, 1.0)
 """Shares of the largest change of curvature that are tried, gentle first."""
 TIERS = (1.0, 1.0), (1.4, 0.75), (1.75, 0.5)
@@ -43,6 +50,19 @@ class Leg(NamedTuple):
     """(n,) m that unit 0 has driven."""
     steered: F64
     """(n,) change of the steering angle, rad for each m that unit 0 drives."""
+
+
+class Poses(NamedTuple):
+    """K poses at which a leg begins that leads on to the dock."""
+
+    at: F64
+    """(K, 4) of the last unit."""
+    cost: F64
+    """(K,) of the way from there to the dock, as m driven."""
+    pieces: F64
+    """(K, 8, 3) of the leg."""
+    onward: I64
+    """(K,) number of the pose at which it ends, among those it was laid from."""
 
 
 class DockManeuver(NamedTuple):
@@ -102,30 +122,34 @@ def reversal(start: F64, goal: F64, shape: Shape, room: Room) -> tuple[Leg | Non
 def find_maneuver(start: F64, goal: F64, shape: Shape, room: Room, forward: int) -> DockManeuver | None:
     """The cheapest maneuver that is found from start to goal, poses (4,) of the last unit; none where none is. Gentle
     curves with much room come first, sharper ones with less where there is none; with a pull-up where one reversal does
-    not do. forward: most forward legs."""
-    found = None
+    not do, and then with one more and one more. forward: most forward legs."""
+    tried, dock = [], Poses(goal[None], np.zeros(1), np.zeros((1, PIECES, 3)), np.zeros(1, np.int64))
     for rate, clearance in TIERS:
         sharp = shape._replace(rate=rate * shape.rate)
         tight = room._replace(clearance=clearance * room.clearance)
         found, out = _at_once(start, goal, sharp, tight, forward > 0)
-        if found is None and forward > 1 and len(out[2]) and rate > 1.0:
-            found = _with_pull_up(start, goal, out, sharp, tight)
+        if found is None and forward > 0 and len(out.cost) and rate > 1.0:
+            tried.append(([dock, out], sharp, tight))
+            found = _joined(start, [dock], forward, sharp, tight) or _with_pull_up(start, forward, *tried[-1])
         if found is not None:
-            break
-    return found
+            return found
+    for _ in range(1, forward):
+        for world in tried:
+            found = _with_pull_up(start, forward, *world)
+            if found is not None:
+                return found
+    return None
 
 
-def _at_once(
-    start: F64, goal: F64, shape: Shape, room: Room, forward: bool
-) -> tuple[DockManeuver | None, tuple[F64, F64, F64]]:
-    """In reverse, or, where that is allowed, forward to a set-up pose and in reverse; and the curves out of the
-    dock."""
+def _at_once(start: F64, goal: F64, shape: Shape, room: Room, forward: bool) -> tuple[DockManeuver | None, Poses]:
+    """In reverse, or, where that is allowed, forward to a set-up pose and in reverse; and the set-up poses."""
     peaks = PEAKS * shape.most
     straight, cost = reversal(start, goal, shape, room)
     found = None if straight is None else DockManeuver((straight,), cost)
     pieces, set_up, price = fan(goal, _OUT[0], _OUT[1], peaks, _OUT[2], False, shape, room)
+    out = Poses(set_up, price, pieces, np.zeros(len(price), np.int64))
     if not len(price) or not forward:
-        return found, (pieces, set_up, price)
+        return found, out
     to = join(start[None], set_up, 0.0, peaks, shape, room, np.full((1, len(price)), 150.0))[0]
     total = to + price + CUSP_M
     best = int(np.argmin(total))
@@ -133,55 +157,54 @@ def _at_once(
         onward, _ = gentlest(start, set_up[best], 0.0, peaks, shape, room)
         legs = leg_of(start, onward, True, shape), leg_of(goal, pieces[best], False, shape)
         found = DockManeuver(legs, float(total[best]))
-    return found, (pieces, set_up, price)
+    return found, out
 
 
-def _with_pull_up(start: F64, goal: F64, out: tuple[F64, F64, F64], shape: Shape, room: Room) -> DockManeuver | None:
-    """Forward to a turning point, back, forward to a set-up pose, and in reverse to the dock."""
-    peaks = PEAKS * shape.most
-    pieces, set_up, price = out
-    third = _spread(np.where(set_up[:, 3] == 0.0, price, np.inf), _SET_UPS)
-    ups, second, owed, after = [], [], [], []
-    for k in third:
-        p, far, c = fan(set_up[k], _BACK[0], _BACK[1], peaks[1:], _BACK[2], True, shape, room)
-        ups.append(p)
-        second.append(far)
-        owed.append(c + price[k] + CUSP_M)
-        after += [k] * len(c)
-    if not after:
+def _with_pull_up(start: F64, forward: int, levels: list[Poses], shape: Shape, room: Room) -> DockManeuver | None:
+    """A maneuver with one pull-up more than those of the levels, to which it adds the poses for that. levels: the dock,
+    set-up poses, poses from which a forward leg leads to one of these, poses from which a reversal leads to one of
+    those, and so on."""
+    peaks = PEAKS[1:] * shape.most
+    if len(levels) > 2:
+        levels.append(_leading_to(levels[-1], peaks, False, shape, room))
+    levels.append(_leading_to(levels[-1], peaks, True, shape, room))
+    return _joined(start, levels, forward, shape, room)
+
+
+def _joined(start: F64, levels: list[Poses], forward: int, shape: Shape, room: Room) -> DockManeuver | None:
+    """In reverse, or forward to a turning point and in reverse, to a pose of the last level, and on from there."""
+    peaks, last, spare = PEAKS * shape.most, levels[-1], forward - len(levels) // 2
+    begin = start if abs(start[3]) >= _BENT else np.append(start[:3], 0.0)
+    pieces, at, paid = fan(begin, _AWAY[0], _AWAY[1], peaks, _AWAY[2], False, shape, room)
+    a = _spread(paid, _TURNS) if spare > 0 else np.zeros(0, np.int64)
+    b = _spread(last.cost, _ENDS)
+    if spare < 0 or not len(b):
         return None
-    up, second_at, owing = np.concatenate(ups), np.concatenate(second), np.concatenate(owed)
-    if abs(start[3]) < 1e-2:
-        flat = start.copy()
-        flat[3] = 0.0
-        ways, first_at, paid = fan(flat, _AWAY[0], _AWAY[1], peaks, _AWAY[2], False, shape, room)
-    else:
-        flat, first_at = start, set_up[_spread(price, _TURNS)]
-        bound = np.full((1, len(first_at)), 100.0)
-        ways, paid = None, join(start[None], first_at, 0.0, peaks, shape, room, bound)[0]
-    if not len(paid):
-        return None
-    a, b = _spread(paid, _TURNS), _spread(owing, _ENDS)
-    if not len(a) or not len(b):
-        return None
-    between = join(second_at[b], first_at[a], END_M, peaks[1:], shape, room, np.full((len(b), len(a)), _FAR_M))
-    total = between + owing[b][:, None] + paid[a][None] + 2.0 * CUSP_M
+    turns, paid = np.concatenate([begin[None], at[a]]), np.concatenate([[0.0], paid[a] + CUSP_M])
+    between = join(last.at[b], turns, END_M, peaks[1:], shape, room, np.full((len(b), len(turns)), _FAR_M))
+    total = between + last.cost[b][:, None] + paid
     i, j = np.unravel_index(int(np.argmin(total)), total.shape)
     if not np.isfinite(total[i, j]):
         return None
-    s1, s2, k = first_at[a[j]], second_at[b[i]], after[b[i]]
-    if ways is None:
-        onward, _ = gentlest(start, s1, 0.0, peaks, shape, room)
-    else:
-        onward = ways[a[j]]
-    back, _ = gentlest(s2, s1, END_M, peaks[1:], shape, room)
-    legs = (
-        leg_of(flat, onward, True, shape),
-        leg_of(s2, back, False, shape),
-        leg_of(begin_of(set_up[k], up[b[i]]), up[b[i]], True, shape),
-        leg_of(goal, pieces[k], False, shape),
-    )
-    return DockManeuver(legs, float(total[i, j]))
+    k = int(b[i])
+    back, _ = gentlest(last.at[k], turns[j], END_M, peaks[1:], shape, room)
+    legs = [leg_of(begin, pieces[a[j - 1]], True, shape)] if j else []
+    legs.append(leg_of(last.at[k], back, False, shape))
+    for n in range(len(levels) - 1, 0, -1):
+        onward, forth = int(levels[n].onward[k]), n % 2 == 0
+        end = levels[n - 1].at[onward]
+        legs.append(leg_of(begin_of(end, levels[n].pieces[k]) if forth else end, levels[n].pieces[k], forth, shape))
+        k = onward
+    return DockManeuver(tuple(legs), float(total[i, j]))
+
+
+def _leading_to(poses: Poses, peaks: F64, forward: bool, shape: Shape, room: Room) -> Poses:
+    """Poses from which one leg, driven forward or in reverse, leads to one of some poses."""
+    found = [(np.zeros((0, 4)), np.zeros(0), np.zeros((0, PIECES, 3)), np.zeros(0, np.int64))]
+    for k in _spread(np.where(poses.at[:, 3] == 0.0, poses.cost, np.inf), _SET_UPS).tolist():
+        pieces, far, cost = fan(poses.at[k], _BACK[0], _BACK[1], peaks, _BACK[2], forward, shape, room)
+        found.append((far, cost + poses.cost[k] + CUSP_M, pieces, np.full(len(cost), k)))
+    return Poses(*(np.concatenate(x) for x in zip(*found, strict=True)))
 
 
 def _spread(cost: F64, count: int) -> I64:

@@ -64,9 +64,9 @@ class Docking(SinglePlanner):
     The last unit's path is built backward from the dock of turns with bounded curvature and change of curvature; joints
     and the path of unit 0 follow from it. Set-up poses are those at which such paths begin and to which a path leads
     from where the truck is; among those on which all units keep clear, the cheapest is driven. Where none is found with
-    one reversal, a pull-up is added. Where the joint or the error is too
-    large, or the truck stands beside the dock, it plans again, with a pull-up. It knows the joints by
-    ``obs.joints`` and rolling without slip, and stays where it finds no way.
+    one reversal, pull-ups are added, one after the other. Where the joint or the error is too large, or the truck
+    stands beside the dock, it plans again, with a pull-up. It knows the joints by ``obs.joints`` and rolling without
+    slip, and stays where it finds no way.
     """
 
     def __init__(self, config: DockingConfig) -> None:

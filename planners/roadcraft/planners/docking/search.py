@@ -31,11 +31,14 @@ def _price(length, room):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def fan(start, straights, angles, peaks, ends, backward, shape, room):  # type: ignore[no-untyped-def]
     """Curves out of one pose: a straight, a turn by an angle at a peak curvature, and a straight; where that is
-    negative, the turn stops at its peak. Returns the pieces (K, 8, 3) of those on which all units keep clear, the poses
-    (K, 4) at their far ends, and what they cost (K,).
+    negative, the turn stops at its peak. Out of a pose with a curvature the turn comes first, then both straights.
+    Returns the pieces (K, 8, 3) of those on which all units keep clear, the poses (K, 4) at their far ends, and what
+    they cost (K,).
 
-    backward: the curves are those that lead to the pose; their pieces are in driving order all the same.
+    backward: the curves are those that lead to the pose, straight there; their pieces are in driving order all the
+    same.
     """
+    bent = 0.0 if backward else start[3]
     most = len(straights) * len(angles) * len(peaks) * len(ends)
     pieces, far, cost = np.zeros((most, PIECES, 3)), np.empty((most, 4)), np.empty(most)
     count = 0
@@ -48,7 +51,9 @@ def fan(start, straights, angles, peaks, ends, backward, shape, room):  # type: 
                     piece = pieces[count]
                     piece[:] = 0.0
                     piece[0, 0], piece[5, 0] = straight, max(end, 0.0)
-                    lay_turn(0.0, angle, peak, shape.rate, piece, 1, False)
+                    if bent != 0.0:
+                        piece[0, 0], piece[5, 0] = 0.0, straight + max(end, 0.0)
+                    lay_turn(bent, angle, peak, shape.rate, piece, 1, False)
                     if end < 0.0:
                         piece[2, 0] += 0.5 * piece[3, 0]
                         piece[3, 0] = 0.0
