@@ -79,7 +79,8 @@ class EgoLoadColumn(FeatureColumn):
 
 
 class PlaceColumn(FeatureColumn):
-    """A place of the map (``PlaceKind``); 0 where a kind has no such value, masses in t, at most 1000 of each unit."""
+    """A place of the map (``PlaceKind``); 0 where a kind has no such value, masses in t, at most 1000 of each unit: the
+    second value of a clearance without a sag, and of a limit of axles without one of their groups."""
 
     X = "where it begins, forward", "m"
     Y = "where it begins, to the left", "m"

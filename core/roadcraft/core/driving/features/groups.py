@@ -331,6 +331,7 @@ class EgoUnitGroup(FeatureGroup):
 class PlaceGroup(FeatureGroup):
     """Places of the map, the nearest first. A spec holds it only where it asks for it."""
 
+    version = 2
     capacities = ("count",)
 
     def tensors(self) -> Mapping[str, FeatureTensor]:

@@ -16,7 +16,9 @@ from roadcraft.core.vehicle import Vehicle
 _MASSES = (PlaceKind.GROSS_LIMIT, PlaceKind.AXLE_LIMIT, PlaceKind.NO_TRUCKS)
 _SIDED = (PlaceKind.CURB, PlaceKind.SHOULDER)
 _FARTHEST = 1e3
-"""Largest value that a row holds, in its unit: a sag of a larger radius is level."""
+"""Largest value that a row holds, in its unit: a sag of a larger radius is level, as where there is none."""
+_BOUNDLESS = (PlaceKind.CLEARANCE, PlaceKind.AXLE_LIMIT)
+"""Kinds whose second value, where there is none, is none that binds."""
 
 
 def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int, radius_m: float) -> tuple[F64, I64]:
@@ -74,7 +76,8 @@ def _fixed(m: MapData) -> F64:
     """Rows with what does not move, wind in the global frame."""
     p, out = m.places, np.zeros((len(m.places), len(PlaceColumn)))
     out[:, PlaceColumn.LENGTH] = p.span[:, 1] - p.span[:, 0]
-    value, second = np.nan_to_num(p.value), np.where(np.isnan(p.second), 0.0, p.second)
+    none = np.where(np.isin(p.kind, _BOUNDLESS), 1e3 * _FARTHEST, 0.0)
+    value, second = np.nan_to_num(p.value), np.where(np.isnan(p.second), none, p.second)
     spread = np.isin(p.kind, (PlaceKind.GRADE, PlaceKind.FRICTION, PlaceKind.BANK)) & np.isnan(p.second)
     second = np.where(spread, value, second)  # it ends as it begins
     tons = np.isin(p.kind, _MASSES)
