@@ -4,8 +4,10 @@ wrong."""
 from __future__ import annotations
 
 import builtins
+import gc
 import math
 import struct
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,17 @@ def test_a_circle_gives_its_own_rates(tmp_path):
     np.testing.assert_allclose(ego[:, Ego.VY], -offset * w, rtol=1e-3)
     np.testing.assert_allclose(ego[:, Ego.AY], speed * w, rtol=2e-3)
     np.testing.assert_allclose(ego[:, Ego.AX], offset * w * w, rtol=2e-2)
+
+
+def test_released_drives_leave_memory(source):
+    log = source.logs()[0]
+    drive = weakref.ref(source.drive(log))
+    gc.collect()
+    assert drive() is not None
+    source.release()
+    gc.collect()
+    assert drive() is None
+    assert source.drive(log).name == source.rows(log)[0].token
 
 
 def test_objects_are_told_by_valid_alone(source):

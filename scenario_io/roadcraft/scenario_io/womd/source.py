@@ -100,6 +100,9 @@ class WomdSource(ScenarioSource):
     def scenario(self, row: ScenarioRow, type: str, window_us: tuple[int, int]) -> Scenario:
         return cut(*self._load(row.log)[:2], row, type, window_us)
 
+    def release(self) -> None:
+        self._load.cache_clear()
+
     def _split(self, log: str) -> str:
         return self._config.split or self._index()[log][0].parent.name
 
