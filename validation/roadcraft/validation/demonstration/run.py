@@ -64,6 +64,8 @@ def steps(out: Path, size: Size) -> list[Step]:
                 f"data={o}/stores/train",
                 f"out={o}/model",
                 f"minutes={size.minutes:g}",
+                "ema_decay=0.99",
+                "select.by=last",  # a run this short ends at its best
                 "threads=2",
             ),
             begun=out / "model" / "last" / "training.json",
