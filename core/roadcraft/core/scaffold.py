@@ -79,10 +79,10 @@ _KINDS = {
     ),
     "model": _Kind(
         "roadcraft train encoder=vector_transformer model=__NAME__ data=PATH/TO/STORE",
-        "Speed profiles along the lines ahead",
+        "Speeds and offsets along the lines ahead",
         '''
     modes: Annotated[int, Range(">= 1")] = 3
-    """Speed profiles per reference line."""
+    """Trajectories per reference line."""
 ''',
         "ModelConformance",
     ),
