@@ -48,7 +48,7 @@ def _write(context: Any) -> Any:
 
 
 def _write_shared(context: Any) -> Any:
-    context.shared("accelerations", lambda: 0)[:] = 0.0
+    context.shared("roadcraft.validation.metrics.common.dynamics._accelerations", lambda: 0)[:] = 0.0
 
 
 def _write_map(context: Any) -> Any:

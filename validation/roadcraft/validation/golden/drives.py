@@ -3,7 +3,6 @@ closed loop."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -57,30 +56,20 @@ class CachedSource(ScenarioSource):
 
     def __init__(self, source: ScenarioSource) -> None:
         self._source = source
-        self._rows: OrderedDict[str, list[ScenarioRow]] = OrderedDict()
-        self._drives: OrderedDict[str, Drive] = OrderedDict()
+        self._rows = lru_cache(_CACHED_LOGS)(source.rows)
+        self._drive = lru_cache(_CACHED_LOGS)(source.drive)
 
     def logs(self) -> list[str]:
         return self._source.logs()
 
     def rows(self, log: str) -> list[ScenarioRow]:
-        if log not in self._rows:
-            _put(self._rows, log, self._source.rows(log))
-        return self._rows[log]
+        return self._rows(log)
 
     def drive(self, log: str) -> Drive:
-        if log not in self._drives:
-            _put(self._drives, log, self._source.drive(log))
-        return self._drives[log]
+        return self._drive(log)
 
     def map(self, log: str) -> Any:
         return self._source.map(log)
-
-
-def _put(memo: OrderedDict[str, Any], key: str, value: Any) -> None:
-    memo[key] = value
-    if len(memo) > _CACHED_LOGS:
-        memo.popitem(last=False)
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.validation.metrics.common.frames import Frames, frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
@@ -49,13 +50,9 @@ class Collisions:
     step_at_fault: Mask
 
 
+@once_per_rollout
 def collisions(context: MetricContext) -> Collisions:
     """All collisions of the context's rollout. A track counts once, at its first contact."""
-    found: Collisions = context.shared("collisions", lambda: _collisions(context))
-    return found
-
-
-def _collisions(context: MetricContext) -> Collisions:
     f, in_common = frames(context), corners(context).in_common
     tracks = len(context.rollout.drive.tracks)
     step, row, kinds, first = first_contacts(f.ego, f.box, f.corners, f.speed, f.objects, tracks)

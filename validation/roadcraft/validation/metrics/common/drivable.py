@@ -13,6 +13,7 @@ from roadcraft.core.driving.map_index.index import LayerArrays, in_any, nearest_
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, ego_route
 
 
@@ -30,12 +31,8 @@ class Departures:
         return np.asarray(~self.outside.any(axis=1))
 
 
+@once_per_rollout
 def departures(context: MetricContext) -> Departures:
-    found: Departures = context.shared("departures", lambda: _departures(context))
-    return found
-
-
-def _departures(context: MetricContext) -> Departures:
     index, route = context.rollout.scenario.map.index, ego_route(context)
     outside, distance = _distances(
         frames(context).corners,

@@ -18,6 +18,7 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 
 _DECIMALS = 8
 _AXES = ("x", "y", "magnitude")
@@ -28,10 +29,10 @@ def acceleration(context: MetricContext, axis: str) -> F64:
     return _accelerations(context)[_AXES.index(axis)]
 
 
+@once_per_rollout
 def _accelerations(context: MetricContext) -> F64:
     """All axes, (3, n)."""
-    found: F64 = context.shared("accelerations", lambda: smoothed(context, _raw_accelerations(context), 8, 2, 0))
-    return found
+    return smoothed(context, _raw_accelerations(context), 8, 2, 0)
 
 
 def _raw_accelerations(context: MetricContext) -> F64:
@@ -45,20 +46,25 @@ def _raw_accelerations(context: MetricContext) -> F64:
 
 def jerk(context: MetricContext, axis: str) -> F64:
     """Jerk (n,) m/s3 of the filtered acceleration along ``axis``."""
-    found: F64 = context.shared("jerks", lambda: smoothed(context, _accelerations(context), 15, 2, 1))
-    return found[_AXES.index(axis)]
+    return _jerks(context)[_AXES.index(axis)]
 
 
+@once_per_rollout
+def _jerks(context: MetricContext) -> F64:
+    """Along all axes, (3, n)."""
+    return smoothed(context, _accelerations(context), 15, 2, 1)
+
+
+@once_per_rollout
 def yaw_rate(context: MetricContext) -> F64:
     """Yaw rate (n,) rad/s. The reference's own window of 15 never reaches its filter: 5 is used."""
-    found: F64 = context.shared("yaw rate", lambda: smoothed(context, _heading(context), 5, 2, 1))
-    return found
+    return smoothed(context, _heading(context), 5, 2, 1)
 
 
+@once_per_rollout
 def yaw_acceleration(context: MetricContext) -> F64:
     """Yaw acceleration (n,) rad/s2, from the heading with a window of 5 and a cubic."""
-    found: F64 = context.shared("yaw acceleration", lambda: smoothed(context, _heading(context), 5, 3, 2))
-    return found
+    return smoothed(context, _heading(context), 5, 3, 2)
 
 
 def _heading(context: MetricContext) -> F64:

@@ -11,6 +11,7 @@ from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.scenario import Ego
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
 
 
@@ -30,13 +31,9 @@ class Frames:
         return len(self.time_us)
 
 
+@once_per_rollout
 def frames(context: MetricContext) -> Frames:
     """The frames of the context's rollout."""
-    found: Frames = context.shared("frames", lambda: _build(context))
-    return found
-
-
-def _build(context: MetricContext) -> Frames:
     rollout = context.rollout
     drive, objects = rollout.drive, rollout.drive.objects
     ego = frozen(drive.ego)
@@ -57,9 +54,7 @@ def _build(context: MetricContext) -> Frames:
     )
 
 
+@once_per_rollout
 def expert_boxes(context: MetricContext) -> F64:
     """Boxes (N, 5) of the logged ego, placed with the simulated vehicle's dimensions, at all N iterations."""
-    found: F64 = context.shared(
-        "expert boxes", lambda: frozen(ego_box(context.rollout.scenario.expert, context.rollout.vehicle.box))
-    )
-    return found
+    return frozen(ego_box(context.rollout.scenario.expert, context.rollout.vehicle.box))

@@ -21,6 +21,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.rollout import Rollout
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 
 HORIZONS = (3, 5, 8)
 _FUTURE = HORIZONS[-1]
@@ -41,12 +42,8 @@ class Errors:
     final_heading: F64
 
 
+@once_per_rollout
 def errors(context: MetricContext) -> Errors:
-    found: Errors = context.shared("open-loop errors", lambda: _errors(context))
-    return found
-
-
-def _errors(context: MetricContext) -> Errors:
     rollout, f = context.rollout, frames(context)
     interval_us = rollout.scenario.drive.interval_us * rollout.scenario.stride
     every = max(_SECOND_US // interval_us, 1)

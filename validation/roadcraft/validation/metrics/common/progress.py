@@ -14,6 +14,7 @@ from roadcraft.core.driving.map_index.index import LayerArrays, holds
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.frames import expert_boxes, frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import expert_route
 
 
@@ -39,12 +40,8 @@ class Progress:
         return 0.0 if ego < -floor_m else min(1.0, max(ego, floor_m) / max(expert, floor_m))
 
 
+@once_per_rollout
 def progress(context: MetricContext) -> Progress:
-    found: Progress = context.shared("progress", lambda: _progress(context))
-    return found
-
-
-def _progress(context: MetricContext) -> Progress:
     map_data, route = context.rollout.scenario.map, expert_route(context)
     pairs = _pairs(frozen(route.rows, np.int64), frozen(route.count, np.int64), frozen(map_data.lanes.block, np.int64))
     if not len(pairs):

@@ -13,8 +13,8 @@ from roadcraft.core.driving.map_index.index import containing_many
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.map import MapData
 from roadcraft.validation.metrics.common.frames import expert_boxes, frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.kernels.corners import COMMON, common_or_connected, corner_route
 from roadcraft.validation.metrics.kernels.routes import Graph, point_route
 
@@ -51,13 +51,9 @@ class CornerRoute:
         return np.asarray(self.state == COMMON)
 
 
+@once_per_rollout
 def graph(context: MetricContext) -> Graph:
-    found: Graph = context.shared("graph", lambda: _graph(context.rollout.scenario.map))
-    return found
-
-
-def _graph(map_data: MapData) -> Graph:
-    lanes = map_data.lanes
+    lanes = context.rollout.scenario.map.lanes
     return Graph(
         frozen(lanes.kind, np.uint8),
         frozen(lanes.successors.values, np.int64),
@@ -67,18 +63,16 @@ def _graph(map_data: MapData) -> Graph:
     )
 
 
+@once_per_rollout
 def ego_route(context: MetricContext) -> LaneRoute:
     """Route of ego's box center over the n simulated steps."""
-    found: LaneRoute = context.shared("ego route", lambda: _route(context, frames(context).box[:, :2], "ego"))
-    return found
+    return _route(context, frames(context).box[:, :2], "ego")
 
 
+@once_per_rollout
 def expert_route(context: MetricContext) -> LaneRoute:
     """Route of the expert's box center over all N iterations."""
-    found: LaneRoute = context.shared(
-        "expert route", lambda: _route(context, expert_boxes(context)[:, :2], "the expert")
-    )
-    return found
+    return _route(context, expert_boxes(context)[:, :2], "the expert")
 
 
 def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
@@ -98,12 +92,10 @@ def _route(context: MetricContext, points: F64, who: str) -> LaneRoute:
     return LaneRoute(rows, count)
 
 
+@once_per_rollout
 def corners(context: MetricContext) -> CornerRoute:
     """Route of the four corners of ego's box over the n simulated steps."""
-    found: CornerRoute = context.shared(
-        "corner route", lambda: route_of_corners(context, frames(context).corners, "a corner of ego")
-    )
-    return found
+    return route_of_corners(context, frames(context).corners, "a corner of ego")
 
 
 def route_of_corners(context: MetricContext, places: F64, who: str) -> CornerRoute:

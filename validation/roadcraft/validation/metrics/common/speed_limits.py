@@ -12,18 +12,15 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import LaneRoute, ego_route, graph
 from roadcraft.validation.metrics.kernels.routes import Graph
 
 
+@once_per_rollout
 def speed_limits(context: MetricContext) -> F64:
     """Limit m/s at each of n steps, infinite where none holds: that of the lane, or the largest of the lanes that ego's
     connectors join, whose own limits do not count. One missing (or zero) limit among them means no limit."""
-    found: F64 = context.shared("speed limits", lambda: _speed_limits(context))
-    return found
-
-
-def _speed_limits(context: MetricContext) -> F64:
     scenario = context.rollout.scenario
     limit, fault = limits_of(context, ego_route(context))
     if fault >= 0:

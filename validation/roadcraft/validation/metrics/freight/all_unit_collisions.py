@@ -14,6 +14,7 @@ from roadcraft.validation.metrics.common.collisions import CollisionType, collis
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, route_of_corners
 from roadcraft.validation.metrics.freight.units import Units, unit_name, units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
@@ -69,13 +70,9 @@ _SAID = {
 }
 
 
+@once_per_rollout
 def unit_contacts(context: MetricContext) -> tuple[Contact, ...]:
     """First contacts of all units, unit by unit, in order of step, then of row."""
-    found: tuple[Contact, ...] = context.shared("unit contacts", lambda: _unit_contacts(context))
-    return found
-
-
-def _unit_contacts(context: MetricContext) -> tuple[Contact, ...]:
     u, f, tracks = units(context), frames(context), context.rollout.drive.tracks
     vehicles, group = np.unique(tracks.vehicle, return_inverse=True)
     objects = f.objects

@@ -14,6 +14,7 @@ from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.freight.channels import channels
 from roadcraft.validation.metrics.freight.thresholds import ArticulationConfig
 from roadcraft.validation.metrics.freight.units import units
@@ -83,13 +84,9 @@ class Articulation(Metric):
         return found
 
 
+@once_per_rollout
 def expected_joints(context: MetricContext) -> F64:
     """Joints (n, J) of a chain without slip on unit 0's path."""
-    found: F64 = context.shared("expected joints", lambda: _expected(context))
-    return found
-
-
-def _expected(context: MetricContext) -> F64:
     u, ego, joints = units(context), frames(context).ego, context.rollout.drive.joints
     poses = u.poses[:, 0].copy()
     poses[:, 2] += np.arctan2(ego[:, Ego.VY], np.maximum(np.abs(ego[:, Ego.VX]), 1.0)) * np.sign(ego[:, Ego.VX])

@@ -13,6 +13,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.map import Lanes
 from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, ego_route
 from roadcraft.validation.metrics.freight.lines import steps_at
 from roadcraft.validation.metrics.freight.units import units
@@ -38,13 +39,9 @@ class WholeLaneChange(NamedTuple):
     """(P, 2) its center line, with what leads to it and follows it."""
 
 
+@once_per_rollout
 def lane_changes(context: MetricContext) -> tuple[WholeLaneChange, ...]:
     """Changes of unit 0's center from a lane or connector to another one of the same road block."""
-    found: tuple[WholeLaneChange, ...] = context.shared("lane changes", lambda: _lane_changes(context))
-    return found
-
-
-def _lane_changes(context: MetricContext) -> tuple[WholeLaneChange, ...]:
     route, lanes = ego_route(context), context.rollout.scenario.map.lanes
     steps = np.flatnonzero(route.count > 0)
     rows = route.rows[steps, 0]

@@ -19,6 +19,7 @@ from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.core.vehicle import GRAVITY_MPS2
 from roadcraft.core.vehicle_state import DRY_FRICTION
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.channels import channel, road_channel
 from roadcraft.validation.metrics.freight.units import units
@@ -44,13 +45,9 @@ class Leaders(NamedTuple):
     """(n,) m/s of the object along the path, not negative."""
 
 
+@once_per_rollout
 def leaders(context: MetricContext) -> Leaders:
     """Leaders on the path that unit 0 drives and, beyond its end, on along the lane."""
-    found: Leaders = context.shared("leaders", lambda: _leaders(context))
-    return found
-
-
-def _leaders(context: MetricContext) -> Leaders:
     f, u = frames(context), units(context)
     center = frozen(f.box[:, :2])
     line, arc = _way(center, frozen(_ahead(context, f.box[-1])))

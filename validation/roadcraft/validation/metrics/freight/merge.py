@@ -16,6 +16,7 @@ from roadcraft.core.map import Lanes
 from roadcraft.core.memo import memo
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.lane_change_gap import gaps_at, judged_gaps
 from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, held_by, lane_changes, strand_line
@@ -94,10 +95,10 @@ class Merge(Metric):
         return bool(ahead) or gaps.none or gaps.imposed > self.config.bad_mps2
 
 
+@once_per_rollout
 def merging_lanes(context: MetricContext) -> tuple[MergingLane, ...]:
     """Those that ego drove, in the order of its route."""
-    found: tuple[MergingLane, ...] = context.shared("merging lanes", lambda: tuple(_merging(context)))
-    return found
+    return tuple(_merging(context))
 
 
 def _merging(context: MetricContext) -> Iterator[MergingLane]:

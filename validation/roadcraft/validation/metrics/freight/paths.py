@@ -11,6 +11,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.freight.outlines import outline_departures
 from roadcraft.validation.metrics.freight.units import units
 
@@ -33,13 +34,9 @@ class Beside(NamedTuple):
     """Number of bins that all units have passed."""
 
 
+@once_per_rollout
 def beside_path(context: MetricContext) -> Beside | None:
     """The places, or None where ego hardly moves, or drives in reverse."""
-    found: Beside | None = context.shared("beside path", lambda: _beside(context))
-    return found
-
-
-def _beside(context: MetricContext) -> Beside | None:
     u = units(context)
     count = u.poses.shape[1]
     path = _thinned(u.steered)

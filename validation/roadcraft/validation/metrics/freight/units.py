@@ -16,6 +16,7 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.memo import memo
 from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 
 SPACING_M = 1.0
 """Distance between outline points along the sides."""
@@ -47,14 +48,10 @@ class Units(NamedTuple):
         return float(self.seconds[-1]) / max(len(self.seconds) - 1, 1)
 
 
+@once_per_rollout
 def units(context: MetricContext) -> Units:
     """The units of the context's rollout. Raises DataError where its joints are not those of its vehicle, or not
     finite."""
-    found: Units = context.shared("units", lambda: _units(context))
-    return found
-
-
-def _units(context: MetricContext) -> Units:
     rollout, f = context.rollout, frames(context)
     joints, count = rollout.drive.joints, rollout.vehicle.joints
     where = f"scenario {rollout.scenario.token}"
