@@ -30,8 +30,9 @@ from roadcraft.core.memo import memo
 from roadcraft.core.places import PlaceKind
 from roadcraft.core.vehicle import RigidUnit
 from roadcraft.validation.metrics.common.drivable import beyond
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.units import Units, outline, placed, units
+from roadcraft.validation.metrics.freight.units import outline, placed, units
 from roadcraft.validation.metrics.kernels.routes import among
 
 CHANGE_S = 5.0
@@ -65,21 +66,9 @@ class OutlineDepartures(NamedTuple):
     outline points."""
 
 
+@once_per_rollout
 def outline_departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     """Of each unit."""
-    found: tuple[OutlineDepartures, ...] = context.shared("outline departures", lambda: _departures(context))
-    return found
-
-
-def lanes_in_use(context: MetricContext) -> LanesInUse:
-    """The lanes under unit 0's center from ``CHANGE_S`` before (or as long as the last unit has not passed) to
-    ``CHANGE_S`` after each step, and what joins them in the same road blocks; at the ends of the drive also those
-    before and behind them."""
-    found: LanesInUse = context.shared("lanes in use", lambda: _in_use(context, units(context)))
-    return found
-
-
-def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     u, route, used = units(context), ego_route(context), lanes_in_use(context)
     index, vehicle = context.rollout.scenario.map.index, context.rollout.vehicle
     driven = frozen(route.rows, np.int64), frozen(route.count, np.int64)
@@ -98,28 +87,12 @@ def _departures(context: MetricContext) -> tuple[OutlineDepartures, ...]:
     return tuple(out)
 
 
-def _beyond_aprons(d: OutlineDepartures, aprons: PolygonLayer) -> OutlineDepartures:
-    """The departures of a unit that may roll on aprons."""
-    beyond = [d.off_road.copy(), d.excess.copy()]
-    for far in beyond:
-        at = np.nonzero(far > 0.0)
-        for row in range(len(aprons) if len(at[0]) else 0):
-            far[at] = np.minimum(far[at], distance(aprons, np.full(len(at[0]), row, np.int64), d.points[at]))
-    off_road, excess = beyond
-    most = [off_road[:, : d.tires].max(1), off_road[:, d.tires :].max(1), excess[:, : d.tires].max(1)]
-    return d._replace(off_road=off_road, excess=excess, most=np.stack(most, 1))
-
-
-def _with_tires(chain: ChainArrays, i: int, unit: RigidUnit) -> tuple[int, F64]:
-    """How many outline points a unit has, and these and its tires (K, 2), in its frame."""
-    edge = outline(chain, i)
-    axles = (*unit.axles_m, *((unit.wheel_base_m,) if i == 0 else ()))
-    half = 0.5 * min(unit.track_m or unit.width_m, unit.width_m)
-    return len(edge), np.concatenate([edge, [(x, y) for x in axles for y in (half, -half)]])
-
-
-def _in_use(context: MetricContext, u: Units) -> LanesInUse:
-    route, world = ego_route(context), context.rollout.scenario.map
+@once_per_rollout
+def lanes_in_use(context: MetricContext) -> LanesInUse:
+    """The lanes under unit 0's center from ``CHANGE_S`` before (or as long as the last unit has not passed) to
+    ``CHANGE_S`` after each step, and what joins them in the same road blocks; at the ends of the drive also those
+    before and behind them."""
+    u, route, world = units(context), ego_route(context), context.rollout.scenario.map
     lanes = world.lanes
     box, n = u.boxes[:, 0], len(u.seconds)
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(box[:, :2], axis=0).T))])
@@ -149,6 +122,26 @@ def _in_use(context: MetricContext, u: Units) -> LanesInUse:
     begin = np.repeat(np.cumsum(sizes) - sizes, count) - offsets[:-1]
     at = np.repeat(begin, np.diff(offsets)) + np.arange(offsets[-1])
     return LanesInUse(np.concatenate(values)[at], offsets.astype(np.int64))
+
+
+def _beyond_aprons(d: OutlineDepartures, aprons: PolygonLayer) -> OutlineDepartures:
+    """The departures of a unit that may roll on aprons."""
+    beyond = [d.off_road.copy(), d.excess.copy()]
+    for far in beyond:
+        at = np.nonzero(far > 0.0)
+        for row in range(len(aprons) if len(at[0]) else 0):
+            far[at] = np.minimum(far[at], distance(aprons, np.full(len(at[0]), row, np.int64), d.points[at]))
+    off_road, excess = beyond
+    most = [off_road[:, : d.tires].max(1), off_road[:, d.tires :].max(1), excess[:, : d.tires].max(1)]
+    return d._replace(off_road=off_road, excess=excess, most=np.stack(most, 1))
+
+
+def _with_tires(chain: ChainArrays, i: int, unit: RigidUnit) -> tuple[int, F64]:
+    """How many outline points a unit has, and these and its tires (K, 2), in its frame."""
+    edge = outline(chain, i)
+    axles = (*unit.axles_m, *((unit.wheel_base_m,) if i == 0 else ()))
+    half = 0.5 * min(unit.track_m or unit.width_m, unit.width_m)
+    return len(edge), np.concatenate([edge, [(x, y) for x in axles for y in (half, -half)]])
 
 
 def _abreast(rows: set[int], lanes: Lanes) -> set[int]:
