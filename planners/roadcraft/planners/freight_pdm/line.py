@@ -95,16 +95,6 @@ def nearest_station(line: Line, x: float, y: float, first: int, last: int) -> in
     return best
 
 
-@small_njit
-def place_at(line: Line, station: float, offset: float) -> tuple[float, float, float]:
-    """x, y and the line's heading at a place; straight on beyond the line's ends."""
-    k = min(max(math.floor(station + 0.5), 0), len(line.xy) - 1)
-    d, c, s = station - k, line.facing[k, 0], line.facing[k, 1]
-    turn = 0.0 if k in (0, len(line.xy) - 1) else d * line.curvature[k]
-    side = offset + 0.5 * d * turn
-    return line.xy[k, 0] + d * c - side * s, line.xy[k, 1] + d * s + side * c, line.heading[k] + turn
-
-
 @njit(cache=True, nogil=True)
 def sweep(line: Line, edges: LineEdges, offset: F64, first: int, joints: F64, chain: ChainArrays) -> TruckWay:
     """The way with the given offsets (W,) from station ``first`` on. joints (J,): at its begin."""

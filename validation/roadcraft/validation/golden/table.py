@@ -181,16 +181,7 @@ def _all_rows(title: str, rows: list[Comparison]) -> Table:
         table.add_column("answer")
     before = ""
     for r in rows:
-        figures = _figures(
-            {
-                "cases": r.compared,
-                "equal": r.equal,
-                "rounding": r.rounding,
-                "largest": r.worst,
-                "tolerance": r.tolerance,
-                "first": r.step,
-            }
-        )
+        figures = _figures({**_row(r), "largest": r.worst})
         answer = [_ANSWERS[EQUAL if r.ok else DIFFERENT]] if files else []
         table.add_row(r.drive if r.drive != before else "", r.quantity, *figures, *answer)
         before = r.drive
