@@ -18,6 +18,7 @@ import shapely
 from roadcraft.core.arrays import to_arrays
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
 from roadcraft.core.driving.geometry.corridor import exact_corridor, folded_ends
+from roadcraft.core.driving.held import Held
 from roadcraft.core.factory import create
 from roadcraft.core.scenario import LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import Vehicle, load_vehicle
@@ -25,9 +26,10 @@ from roadcraft.scenario_io.nuplan import NuplanSource
 from roadcraft.validation.agents import idm
 from roadcraft.validation.agents.agent_batch import BEGINS, DONE, EGO, FREE, STILL
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.idm_exact import exact_leads
+from roadcraft.validation.agents.ego_units import place_ego, room_for_ego
+from roadcraft.validation.agents.idm_exact import Moment, exact_leads
 from roadcraft.validation.agents.idm_lead import Scene, World, _way_folded, find_lead
-from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of
+from roadcraft.validation.agents.idm_step import StepInput, memory_of
 from roadcraft.validation.agents.rails import room_of
 from roadcraft.validation.agents.way import Way
 
@@ -155,12 +157,15 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
     agreed, left_open, exact, leads = 0, 0, 0, Counter[int]()
     step_agents = idm.step_agents
 
-    def both(world: World, moment: StepInput, params: Any, turns: Turns) -> int:
+    def both(agents: Held, before: Held, fixed: Held, moment: StepInput, params: Any) -> int:
         nonlocal agreed, left_open, exact
-        if turns.status[0] == BEGINS:
+        turns, world = fixed.turns, World(agents.fields, fixed.rails, fixed.constants, fixed.roads)
+        if moment.ahead and turns.status[0] == BEGINS:
+            units = room_for_ego(1, len(fixed.chain.hitch))
+            place_ego(moment.ego, moment.joints, fixed.chain, units)
             frame = int(moment.iteration[0]) + 1
             objects, lights = (tuple(low[frame : frame + 2].tolist()) for low in world.constants[2:4])
-            ego = tuple(v[0] for v in moment.ego)
+            ego = tuple(v[0] for v in units)
             scene = Scene(0, len(world.agents.alive), *ego, objects, lights, 0, 0, 0.1)
             found, scratch, _ = memory_of(world, turns.candidates.shape[1])
             for a in np.flatnonzero(world.agents.alive):
@@ -177,11 +182,11 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
                 asked = asked._replace(count=np.array([count]))
                 asked.candidates[0, :count], asked.bounds[0, :count] = found.which[:count], found.bound[:count]
                 if status != DONE or a % 5 == 0:
-                    exact_leads(world, moment, asked, np.zeros(1, np.int64))
+                    exact_leads(world, Moment(moment.iteration, units), asked, np.zeros(1, np.int64))
                     if status != DONE or lead != FREE:
                         assert (asked.lead[0], asked.gap[0]) == (lead, gap)
                         exact += 1
-        return step_agents(world, moment, params, turns)
+        return step_agents(agents, before, fixed, moment, params)
 
     monkeypatch.setattr(idm, "step_agents", both)
     policy = create("agents", "idm")

@@ -144,11 +144,6 @@ def agents_of(agents: AgentBatch, low: int, high: int) -> AgentBatch:
     return AgentBatch(*(v[low:high] for v in agents))
 
 
-def copy_agents(agents: AgentBatch) -> AgentBatch:
-    """A copy that may be changed; rails are never changed and so not copied."""
-    return AgentBatch._make([v.copy() for v in agents])
-
-
 def join_agents(parts: Sequence[AgentBatch]) -> AgentBatch:
     """The agents of several batches as of one; their rails must lie in one ``Rails``."""
     room = max(p.foot_points.shape[1] for p in parts)

@@ -13,7 +13,6 @@ from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, unit_boxes
-from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.simulation.joints import first_joints
@@ -31,14 +30,10 @@ class EgoUnits(NamedTuple):
     extents: F64
 
 
-def ego_units(obs: ObservationBatch, chain: ChainArrays) -> EgoUnits:
-    """Where the units of the observed vehicle, whose lengths are ``chain``, are now."""
-    ego, n = np.ascontiguousarray(obs.ego, np.float64), len(chain.hitch)
-    joints = np.ascontiguousarray(obs.joints, np.float64) if n > 1 else np.empty((len(ego), 0))
-    shape = (len(ego), n)
-    out = EgoUnits(np.empty((*shape, 4)), np.empty((*shape, 4, 2)), np.empty((*shape, 5)), np.empty((*shape, 4)))
-    _place(ego, joints, chain, out)
-    return out
+def room_for_ego(scenarios: int, units: int) -> EgoUnits:
+    """Places yet to be written."""
+    shape = (scenarios, units)
+    return EgoUnits(np.empty((*shape, 4)), np.empty((*shape, 4, 2)), np.empty((*shape, 5)), np.empty((*shape, 4)))
 
 
 def first_ego_boxes(scenario: Scenario, vehicle: Vehicle) -> F64:
@@ -48,7 +43,8 @@ def first_ego_boxes(scenario: Scenario, vehicle: Vehicle) -> F64:
 
 
 @small_njit
-def _place(ego: F64, joints: F64, chain: ChainArrays, out: EgoUnits) -> None:
+def place_ego(ego: F64, joints: F64, chain: ChainArrays, out: EgoUnits) -> None:
+    """Where the units of B vehicles are, by their states (B, 10), joints (B, n - 1) and lengths."""
     for b in range(len(ego)):
         motion = out.motion[b]
         place_units(ego[b], joints[b], chain, motion)

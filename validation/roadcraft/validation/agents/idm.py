@@ -12,7 +12,8 @@ import numpy as np
 from roadcraft.core.arrays import I64
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.geometry.capsules import CHUNK, box_capsules
-from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
+from roadcraft.core.driving.held import Held
+from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.map import MapData
@@ -30,39 +31,42 @@ from roadcraft.validation.agents.agent_batch import (
     IdmAgentParams,
     agents_of,
     constants_of,
-    copy_agents,
     join_agents,
     join_constants,
     widen_feet,
 )
 from roadcraft.validation.agents.configs import IdmAgentsConfig
-from roadcraft.validation.agents.ego_units import ego_units, first_ego_boxes
-from roadcraft.validation.agents.idm_exact import exact_leads
+from roadcraft.validation.agents.ego_units import first_ego_boxes, room_for_ego
+from roadcraft.validation.agents.idm_exact import Moment, exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
-from roadcraft.validation.agents.idm_step import StepInput, Turns, memory_of, new_turns, step_agents
+from roadcraft.validation.agents.idm_step import Fixed, StepInput, memory_of, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
-from roadcraft.validation.agents.objects import room_for_shown, show
+from roadcraft.validation.agents.objects import room_for_shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
 from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
 
 
 class IdmBatch(NamedTuple):
-    """State of the agents of B scenarios: how many decisions were left to exact geometry so far, (B,); who moves
-    agents, adding to the store of rails and writing to ``turns``, which all states since ``start`` share, holds
-    ``moving``; their maps; the ego's vehicle and its lengths; last (B,): the last iterations that have a next one;
-    room: objects shown at once, at most."""
+    """State of the agents of B scenarios: the agents, an ``AgentBatch`` in one block of memory, and ``Fixed``; how many
+    decisions were left to exact geometry so far, (B,); who moves agents, adding to the store of rails and writing to
+    ``fixed``, which all states since ``start`` share, holds ``moving``; their maps; the ego's vehicle; last (B,): the
+    last iterations that have a next one; room: objects shown at once, at most."""
 
-    world: World
+    agents: Held
+    fixed: Held
     exact: I64
-    turns: Turns
     moving: Lock
     maps: tuple[MapData, ...]
     vehicle: Vehicle
-    chain: ChainArrays
     last: tuple[int, ...]
     room: int
+
+    @property
+    def world(self) -> World:
+        """All that the agents are moved by."""
+        return _world(self.agents, self.fixed)
 
 
 class _Part(NamedTuple):
@@ -117,7 +121,9 @@ class IdmAgents(AgentPolicy):
             return [], stack_objects([])
         batch = _joined([self._start(s, vehicle) for s in scenarios], vehicle)
         shown = room_for_shown(len(scenarios), batch.room)
-        show(batch.world.agents, batch.world.constants, np.zeros(len(scenarios), np.int64), shown)
+        nowhere, joints = np.zeros((len(scenarios), len(Ego))), np.zeros((len(scenarios), vehicle.joints))
+        moment = StepInput(frozen(np.zeros(len(scenarios)), np.int64), 0, frozen(nowhere), frozen(joints), shown)
+        step_agents(batch.agents, batch.agents, batch.fixed, moment, self._params)
         return _states(batch), shown.objects()
 
     def step(
@@ -131,8 +137,9 @@ class IdmAgents(AgentPolicy):
         asked = iteration.tolist()
         if not all(0 <= i <= last for i, last in zip(asked, batch.last, strict=True)):
             raise IndexError(f"iterations {asked} have no next one; the last that have are {list(batch.last)}")
-        ego, shown = ego_units(obs, batch.chain), room_for_shown(len(state), batch.room)
-        moment = StepInput(iteration, ego, batch.world.agents.pose, iteration + 1, shown)
+        joints = obs.joints if obs.vehicle.joints else np.empty((len(state), 0))
+        shown = room_for_shown(len(state), batch.room)
+        moment = StepInput(iteration, 1, frozen(obs.ego), frozen(joints), shown)
         with batch.moving:
             after = self._step(batch, moment)
         return _states(after), shown.objects()
@@ -189,10 +196,11 @@ class IdmAgents(AgentPolicy):
         return _Part(World(placed.agents, placed.rails, constants, roads), scenario.map, np.zeros(1, np.int64))
 
     def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
-        world, exact, turns = batch.world, batch.exact, batch.turns
-        world = World(copy_agents(world.agents), world.rails, world.constants, world.roads)
+        agents, fixed, exact = batch.agents.copy(), batch.fixed, batch.exact
+        turns = fixed.turns
         turns.status.fill(BEGINS)
-        while step_agents(world, moment, self._params, turns):
+        while step_agents(agents, batch.agents, fixed, moment, self._params):
+            world = _world(agents, fixed)
             room, sweep = (turns.status == WANTS_ROOM).any(), (turns.status == WANTS_SWEEP).any()
             if room:
                 world = _with_room(world, len(world.rails.progress))
@@ -200,11 +208,17 @@ class IdmAgents(AgentPolicy):
                 world = world._replace(agents=widen_feet(world.agents, 2 * world.agents.foot_points.shape[1]))
             if room or sweep:
                 turns = turns._replace(memory=memory_of(world, turns.candidates.shape[1]))
+                agents = Held.copied(world.agents)
+                fixed = Held(fixed.fields._replace(rails=world.rails, turns=turns))
             stopped = np.flatnonzero(turns.status == UNCLEAR)
             if len(stopped):
-                exact_leads(world, moment, turns, stopped)
+                exact_leads(_world(agents, fixed), Moment(moment.iteration, fixed.ego), turns, stopped)
                 exact = exact + np.isin(np.arange(len(exact)), stopped)
-        return batch._replace(world=world, exact=exact, turns=turns)
+        return batch._replace(agents=agents, fixed=fixed, exact=exact)
+
+
+def _world(agents: Held, fixed: Held) -> World:
+    return World(agents.fields, *fixed.fields[:3])
 
 
 def _states(batch: IdmBatch) -> list[Any]:
@@ -240,7 +254,8 @@ def _joined(parts: Sequence[_Part], vehicle: Vehicle) -> IdmBatch:
     most = int(np.diff(constants.agent_low).max()) + objects + len(vehicle.units) + MAX_STOPS
     exact, turns = np.concatenate([p.exact for p in parts]), new_turns(world, len(maps), most)
     last, room = tuple((np.diff(constants.frame_low) - 3).tolist()), len(agents.alive) + len(parts) * objects
-    return IdmBatch(world, exact, turns, Lock(), maps, vehicle, chain_of(vehicle), last, room)
+    fixed = Fixed(*world[1:], turns, chain_of(vehicle), room_for_ego(len(maps), len(vehicle.units)))
+    return IdmBatch(Held.copied(agents), Held(fixed), exact, Lock(), maps, vehicle, last, room)
 
 
 def _with_room(world: World, more: int) -> World:

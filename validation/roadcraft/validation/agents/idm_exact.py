@@ -6,7 +6,7 @@ Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and STRTreeOc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -15,15 +15,23 @@ from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.validation.agents.agent_batch import EGO, FREE, STILL
+from roadcraft.validation.agents.ego_units import EgoUnits
 from roadcraft.validation.agents.idm_lead import World
 from roadcraft.validation.agents.idm_roads import Roads
-from roadcraft.validation.agents.idm_step import StepInput, Turns
+from roadcraft.validation.agents.idm_step import Turns
 
 _REACH = 1.0  # m; how much farther than the nearest object of the kernels the lead may be before all are asked
 _SAME = 1e-9  # m; distances that differ by less are told apart as the reference's search tree does
 
 
-def exact_leads(world: World, moment: StepInput, turns: Turns, stopped: I64) -> None:
+class Moment(NamedTuple):
+    """When B scenarios move, iteration (B,) int64, and where their ego is."""
+
+    iteration: I64
+    ego: EgoUnits
+
+
+def exact_leads(world: World, moment: Moment, turns: Turns, stopped: I64) -> None:
     """Find the leads of the agents at which the scenarios ``stopped`` (Q,) have stopped: first among the candidates
     nearby, then, where those do not decide, among all."""
     far = _decide(world, moment, turns, stopped, np.minimum(turns.gap[stopped] + _REACH, FAR))
@@ -31,7 +39,7 @@ def exact_leads(world: World, moment: StepInput, turns: Turns, stopped: I64) -> 
         _decide(world, moment, turns, far, np.full(len(far), FAR))
 
 
-def _decide(world: World, moment: StepInput, turns: Turns, stopped: I64, limit: F64) -> I64:
+def _decide(world: World, moment: Moment, turns: Turns, stopped: I64, limit: F64) -> I64:
     """Ask the candidates whose distance may be up to ``limit`` (Q,); returns the scenarios that they do not decide."""
     agent = turns.agent[stopped]
     asked = [
@@ -65,7 +73,7 @@ def _decide(world: World, moment: StepInput, turns: Turns, stopped: I64, limit: 
     return np.array(undecided, np.int64)
 
 
-def _shapes(world: World, moment: StepInput, b: int, which: I64) -> Any:
+def _shapes(world: World, moment: Moment, b: int, which: I64) -> Any:
     """Polygons of objects of scenario ``b``, numbered as in ``find_lead``."""
     c = world.constants
     low, high = c.agent_low[b : b + 2]

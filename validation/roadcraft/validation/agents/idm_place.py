@@ -16,6 +16,7 @@ from roadcraft.core.driving.geometry.boxes import overlap, place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.geometry.polyline import arc_lengths, nearest_pose, project_point
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.driving.motion.chain import ChainArrays
@@ -103,7 +104,8 @@ def place(
         extent=np.zeros((n, 4)),
         hull=np.zeros((n, 5)),
     )
-    _place((agents, rails), roads, (candidates.values, candidates.offsets), cars, obstacles, ego_speed, target)
+    found = candidates.values, candidates.offsets
+    _place(Held(agents), Held(rails), Held(roads), found, Held(cars), obstacles, ego_speed, target)
     row = np.flatnonzero(agents.alive).astype(np.int64)
     kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
     return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept, rails)
@@ -111,7 +113,8 @@ def place(
 
 @njit(cache=True, nogil=True)
 def _place(
-    driven: tuple[AgentBatch, Rails],
+    agents: AgentBatch,
+    rails: Rails,
     roads: Roads,
     candidates: tuple[I64, I64],
     cars: Cars,
@@ -119,9 +122,8 @@ def _place(
     ego_speed: float,
     target: float,
 ) -> None:
-    agents, rails = driven
     lanes, offsets = candidates
-    boxes, velocity, unit, _ = cars
+    boxes, velocity, unit = cars.boxes, cars.velocity, cars.unit
     snapped = np.empty((len(boxes), 5))
     for v in range(len(boxes)):
         if unit[v] > 0:

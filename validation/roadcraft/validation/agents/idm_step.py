@@ -27,6 +27,7 @@ from roadcraft.core.driving.geometry.corridor import one_chord, piece
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of, new_pieces
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
+from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import (
@@ -38,25 +39,36 @@ from roadcraft.validation.agents.agent_batch import (
     UNCLEAR,
     WANTS_ROOM,
     WANTS_SWEEP,
+    AgentBatch,
+    Constants,
     IdmAgentParams,
 )
-from roadcraft.validation.agents.ego_units import EgoUnits
+from roadcraft.validation.agents.ego_units import EgoUnits, place_ego
 from roadcraft.validation.agents.idm_lead import Candidates, Scene, World, find_lead
+from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.objects import ShownObjects, show
-from roadcraft.validation.agents.rails import add_rail, room_of
+from roadcraft.validation.agents.rails import Rails, add_rail, room_of
 from roadcraft.validation.agents.towing import TowScratch, pull_trailers, tow_scratch
 from roadcraft.validation.agents.way import WayScratch
 
 
 class StepInput(NamedTuple):
-    """When B scenarios move: iteration (B,) int64; where ego is; before (A, 3): the poses of all agents before they
-    move; next_iteration (B,), and shown, where what is seen then goes."""
+    """When B scenarios move: iteration (B,) int64, and ahead, by how many steps: 1, or 0 where all is to be shown as it
+    is; ego (B, 10), joints (B, n - 1): the ego's state; shown: where what is seen then goes."""
 
     iteration: I64
-    ego: EgoUnits
-    before: F64
-    next_iteration: I64
+    ahead: int
+    ego: F64
+    joints: F64
     shown: ShownObjects
+
+
+class StepMemory(NamedTuple):
+    """Memory of the kernels."""
+
+    found: Candidates
+    way: WayScratch
+    towing: TowScratch
 
 
 class Turns(NamedTuple):
@@ -74,7 +86,19 @@ class Turns(NamedTuple):
     candidates: I64
     bounds: F64
     count: I64
-    memory: tuple[Candidates, WayScratch, TowScratch]
+    memory: StepMemory
+
+
+class Fixed(NamedTuple):
+    """What the agents of a batch are moved by from step to step. chain: lengths of the ego's units; ego: memory for
+    where they are."""
+
+    rails: Rails
+    constants: Constants
+    roads: Roads
+    turns: Turns
+    chain: ChainArrays
+    ego: EgoUnits
 
 
 def new_turns(world: World, scenarios: int, most: int) -> Turns:
@@ -84,7 +108,7 @@ def new_turns(world: World, scenarios: int, most: int) -> Turns:
     return Turns(*counts[:3], np.zeros(scenarios), candidates, bounds, counts[3], memory_of(world, most))
 
 
-def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch, TowScratch]:
+def memory_of(world: World, most: int) -> StepMemory:
     """The memory that a step needs where an agent may meet ``most`` objects."""
     found = Candidates(
         np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most), np.empty(most)
@@ -101,16 +125,20 @@ def memory_of(world: World, most: int) -> tuple[Candidates, WayScratch, TowScrat
         np.empty((feet, 5)),
         np.empty((feet, 5)),
     )
-    return found, way, tow_scratch(len(world.agents.alive))
+    return StepMemory(found, way, tow_scratch(len(world.agents.alive)))
 
 
 @small_njit
-def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: Turns) -> int:
-    """Move the agents of all scenarios, in place, from where ``turns`` says that they are; those farther from ego than
-    ``params.radius`` leave for good. Returns how many scenarios are not done; once all are, trailers have followed and
-    ``moment.shown`` is written."""
-    found, scratch, towing = turns.memory
-    constants, left = world.constants, 0
+def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, moment: StepInput, params: IdmAgentParams) -> int:
+    """Move the agents of all scenarios, in place, from where ``fixed.turns`` says that they are; those farther from ego
+    than ``params.radius`` leave for good. before: the agents before they move. Returns how many scenarios are not done;
+    once all are, trailers have followed and ``moment.shown`` is written."""
+    turns, constants, found, scratch = fixed.turns, fixed.constants, fixed.turns.memory.found, fixed.turns.memory.way
+    if moment.ahead == 0:
+        show(agents, constants, moment.iteration, moment.ahead, moment.shown)
+        return 0
+    world, ego, c, left = World(agents, fixed.rails, constants, fixed.roads), fixed.ego, fixed.chain, 0
+    place_ego(moment.ego, moment.joints, ChainArrays(c.wheel_base, c.hitch, c.front, c.rear, c.width), ego)
     for b in range(len(turns.status)):
         if turns.status[b] == DONE:
             continue
@@ -118,10 +146,10 @@ def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: 
         scene = Scene(
             constants.agent_low[b],
             constants.agent_low[b + 1],
-            moment.ego.motion[b],
-            moment.ego.corners[b],
-            moment.ego.capsules[b],
-            moment.ego.extents[b],
+            ego.motion[b],
+            ego.corners[b],
+            ego.capsules[b],
+            ego.extents[b],
             (constants.object_low[frame + 1], constants.object_low[frame + 2]),
             (constants.light_low[frame + 1], constants.light_low[frame + 2]),
             world.roads.lane_low[b],
@@ -131,8 +159,8 @@ def step_agents(world: World, moment: StepInput, params: IdmAgentParams, turns: 
         _step_scenario(world, scene, params, turns, b, found, scratch)
         left += turns.status[b] != DONE
     if left == 0:
-        pull_trailers(world.agents, constants, moment.before, towing)
-        show(world.agents, constants, moment.next_iteration, moment.shown)
+        pull_trailers(agents, constants, before.pose, turns.memory.towing)
+        show(agents, constants, moment.iteration, moment.ahead, moment.shown)
     return left
 
 

@@ -38,8 +38,9 @@ def room_for_shown(scenarios: int, rows: int) -> ShownObjects:
 
 
 @small_njit
-def show(agents: AgentBatch, constants: Constants, iteration: I64, out: ShownObjects) -> None:
-    """Of every scenario its agents in the order of their placement, then the replayed objects of ``iteration`` (B,)."""
+def show(agents: AgentBatch, constants: Constants, iteration: I64, ahead: int, out: ShownObjects) -> None:
+    """Of every scenario its agents in the order of their placement, then the replayed objects ``ahead`` steps after
+    ``iteration`` (B,)."""
     n = 0
     for b in range(len(iteration)):
         for a in range(constants.agent_low[b], constants.agent_low[b + 1]):
@@ -52,7 +53,7 @@ def show(agents: AgentBatch, constants: Constants, iteration: I64, out: ShownObj
             out.box[n, 3], out.box[n, 4] = constants.size[a, 0], constants.size[a, 1]
             out.velocity[n, 0], out.velocity[n, 1] = speed * math.cos(heading), speed * math.sin(heading)
             n += 1
-        frame = constants.frame_low[b] + iteration[b]
+        frame = constants.frame_low[b] + iteration[b] + ahead
         for k in range(constants.object_low[frame], constants.object_low[frame + 1]):
             out.id[n], out.kind[n] = constants.object_id[k], constants.object_kind[k]
             out.vehicle[n], out.unit[n] = constants.object_vehicle[k], constants.object_unit[k]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.errors import PluginError
 from roadcraft.core.rollout import Objects
 
@@ -22,6 +22,7 @@ _FAULTS = (
     "the box of object {} has no size",
     "the velocity of object {} is infinite",
 )
+_NO_OFFSETS = -1
 
 
 def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
@@ -36,31 +37,27 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
     if not isinstance(offsets, np.ndarray) or offsets.shape != (count + 1,) or offsets.dtype.kind not in "iu":
         raise PluginError(f"Objects.offsets are ({count + 1},) int64, got {_said(offsets)}")
     rows = int(offsets[-1])
-    if offsets[0] != 0 or _falls(offsets):
-        raise PluginError("Objects.offsets begin with 0 and do not fall")
     for name, kinds, row in _COLUMNS:
         column = getattr(objects, name)
         if not isinstance(column, np.ndarray) or column.shape != (rows, *row) or column.dtype.kind not in kinds:
             raise PluginError(f"Objects.{name} has shape {(rows, *row)} by Objects.offsets, got {_said(column)}")
-    bad, code = _first_fault(objects.box, objects.velocity)
+    bad, code = _first_fault(offsets, objects.box, objects.velocity)
+    if code == _NO_OFFSETS:
+        raise PluginError("Objects.offsets begin with 0 and do not fall")
     if code:
         what = _FAULTS[code - 1].format(f"{int(objects.id[bad]):016x}")
         raise PluginError(what + (f": {objects.box[bad].tolist()}" if code < 3 else ""))
     return list(states), objects
 
 
-@njit(cache=True, nogil=True)
-def _falls(offsets: I64) -> bool:
-    falls = False
-    for k in range(1, len(offsets)):
-        falls = falls or offsets[k] < offsets[k - 1]
-    return falls
-
-
-@njit(cache=True, nogil=True)
-def _first_fault(box: F64, velocity: F64) -> tuple[int, int]:
+@small_njit
+def _first_fault(offsets: I64, box: F64, velocity: F64) -> tuple[int, int]:
     """Row of the first object of box (R, 5) and velocity (R, 2) that is impossible, and what is (1, 2, ... of
-    ``_FAULTS``; 0 where none is). A velocity that is not a number is allowed: a log may not know it."""
+    ``_FAULTS``; _NO_OFFSETS where offsets cannot be such; 0 where nothing is wrong). A velocity that is not a number is
+    allowed: a log may not know it."""
+    for k in range(len(offsets)):
+        if offsets[k] < (offsets[k - 1] if k > 0 else 0) or offsets[0] > 0:
+            return k, _NO_OFFSETS
     for r in range(len(box)):
         for c in range(5):
             if not np.isfinite(box[r, c]):

@@ -138,9 +138,9 @@ def point_segment_distance(px: float, py: float, ax: float, ay: float, bx: float
     """Distance of a point to a closed segment, with the operations of GEOS' ``Distance::pointToSegment``."""
     dx, dy = bx - ax, by - ay
     length2 = dx * dx + dy * dy
-    r = ((px - ax) * dx + (py - ay) * dy) / length2 if length2 > 0.0 else 0.0
-    if r <= 0.0:
+    along = (px - ax) * dx + (py - ay) * dy  # GEOS compares its quotient by length2 with 0 and 1: the same, slower
+    if along <= 0.0 or not length2 > 0.0:
         return math.sqrt((px - ax) * (px - ax) + (py - ay) * (py - ay))
-    if r >= 1.0:
+    if along >= length2:
         return math.sqrt((px - bx) * (px - bx) + (py - by) * (py - by))
     return abs(((ay - py) * dx - (ax - px) * dy) / length2) * math.sqrt(length2)

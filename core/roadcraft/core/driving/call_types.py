@@ -1,0 +1,39 @@
+"""Numba's choice among the signatures of an operator or a built-in function, remembered.
+
+For every ``a + b`` of a kernel numba asks dozens of templates anew, twice each, most of which refuse with an error that
+is written out: a good tenth of the time of compiling. What one has answered for some types, it answers again.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from numba.core.types.functions import BaseFunction
+
+_answers: dict[int, tuple[Any, dict[Any, Any]]] = {}
+"""By the id of a function's type: it, and its signature by types of arguments."""
+
+
+def remember_call_types() -> None:
+    """From now on, numba asks its own templates once for the same types.
+
+    Overloads are asked again: each is a kernel, compiled with the flags of the kernel that calls it.
+    """
+    ask = BaseFunction.get_call_type
+
+    @wraps(ask)
+    def get_call_type(self: Any, context: Any, args: Any, kws: Any) -> Any:
+        if kws or not all(a.is_precise() for a in args):
+            return ask(self, context, args, kws)
+        _, known = _answers.setdefault(id(self), (self, {}))
+        signature: Any = known.get(args)
+        if signature is None:
+            signature = ask(self, context, args, kws)
+            if self._impl_keys[signature.args] is self.typing_key:
+                known[args] = signature
+        else:
+            self._impl_keys[signature.args] = self.typing_key
+        return signature
+
+    BaseFunction.get_call_type = get_call_type  # type: ignore[method-assign]

@@ -1,0 +1,95 @@
+"""NamedTuples that kernels take by one address."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from roadcraft.core.driving.held import Held
+from roadcraft.core.driving.jit import njit, small_njit
+
+
+class Inner(NamedTuple):
+    """A part of ``Outer``."""
+
+    factor: float
+    table: Any
+
+
+class Outer(NamedTuple):
+    """Arrays of several types and dimensions, a tuple and a number between them."""
+
+    alive: Any
+    count: int
+    inner: Inner
+    boxes: Any
+    rows: Any
+
+
+class Arrays(NamedTuple):
+    """Nothing but arrays, of sizes that are no whole words."""
+
+    alive: Any
+    values: Any
+    none: Any
+
+
+@small_njit
+def _scaled(inner: Any, k: int) -> float:
+    return inner.factor * inner.table[k, 1]
+
+
+@small_njit
+def _sum(held: Any, at: int) -> float:
+    total, boxes = 0.0, held.boxes[at]
+    for i in range(len(boxes)):
+        for j in range(boxes.shape[1]):
+            total += boxes[i, j]
+    held.rows[at] += held.count
+    held.alive[at] = not held.alive[at]
+    return total + _scaled(held.inner, at) + len(held.rows) + held.inner.table.size
+
+
+@njit(cache=True, nogil=True)
+def _fill(held: Any, value: float) -> None:
+    held.values[:] = value
+    held.alive[0] = value > 0.0
+
+
+def outer() -> Outer:
+    table = np.arange(6.0).reshape(3, 2)
+    table.setflags(write=False)
+    boxes = np.arange(24.0).reshape(3, 4, 2)
+    return Outer(np.array([True, False, True]), 7, Inner(0.5, table), boxes, np.arange(3, dtype=np.int32))
+
+
+def test_kernels_read_and_write_what_is_held() -> None:
+    fields = outer()
+    held = Held(fields)
+    for at in range(3):
+        assert _sum(held, at) == fields.boxes[at].sum() + 0.5 * fields.inner.table[at, 1] + 3 + 6
+    assert fields.rows.tolist() == [7, 8, 9]
+    assert fields.alive.tolist() == [False, True, False]
+    assert held.inner is fields.inner
+
+
+def test_a_copy_has_its_own_values_and_the_same_shapes() -> None:
+    first = Held.copied(Arrays(np.array([True, False, True]), np.arange(5.0), np.zeros((0, 2))))
+    second = first.copy()
+    third = second.copy()
+    _fill(second, 3.0)
+    _fill(third, -1.0)
+    assert first.values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert second.values.tolist() == [3.0] * 5
+    assert third.values.tolist() == [-1.0] * 5
+    assert [h.alive.tolist() for h in (first, second, third)] == [[k, False, True] for k in (True, True, False)]
+    assert third.none.shape == (0, 2)
+    assert isinstance(third.fields, Arrays)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3)).T, "text", None, True])
+def test_other_fields_are_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="cannot read a"):
+        Held(Inner(1.0, wrong))
