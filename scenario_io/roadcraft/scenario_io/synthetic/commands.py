@@ -54,4 +54,8 @@ def synth(
         for name, kept in report.situations.items():
             drawn = report.drawn[name]
             share = (drawn - kept) / drawn
-            print(f"  {name}: {drawn} drawn, {drawn - kept} dropped ({100 * share:.0f} %), {kept} kept")
+            line = f"  {name}: {drawn} drawn, {drawn - kept} dropped ({100 * share:.0f} %), {kept} kept"
+            if name in report.density:
+                per_km, trucks = report.density[name]
+                line += f"; {per_km:.1f} vehicles per km and lane, {100 * trucks:.0f} % trucks"
+            print(line)

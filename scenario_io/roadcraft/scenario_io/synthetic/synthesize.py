@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SynthReport:
     """What was written: logs and maps folders, worlds, tagged frames, worlds kept and draws needed per situation, all
-    draws, seconds."""
+    draws, seconds; of freight worlds, means over a situation's worlds of the vehicles per km and lane and of the share
+    of trucks among them at the begin, where there is random traffic."""
 
     logs: str
     maps: str
@@ -50,6 +51,7 @@ class SynthReport:
     drawn: dict[str, int]
     draws: int
     seconds: float
+    density: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def synthesize(
@@ -85,12 +87,17 @@ def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], N
     drawn: Counter[str] = Counter()
     for r in rows:
         drawn[r.situation] += r.attempts
+    found: dict[str, list[tuple[float, float]]] = {}
+    for r in rows:
+        if r.density is not None:
+            found.setdefault(r.situation, []).append(r.density)
+    density = {k: (sum(a for a, _ in v) / len(v), sum(b for _, b in v) / len(v)) for k, v in sorted(found.items())}
     maps = _maps([(r.location, r.patch) for r in rows], config.seed)
     write_maps(maps.values(), root / "maps")
     return SynthReport(
         str(folder), str(root / "maps"), len(rows), sum(r.tagged for r in rows),
         dict(sorted(Counter(r.situation for r in rows).items())), dict(sorted(drawn.items())), drawn.total(),
-        time.monotonic() - begin,
+        time.monotonic() - begin, density,
     )  # fmt: skip
 
 
@@ -122,14 +129,17 @@ class _Made:
     location: str
     attempts: int
     tagged: int
+    density: tuple[float, float] | None
 
 
 def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
     from roadcraft.scenario_io.nuplan.log_writer import write_drive
+    from roadcraft.scenario_io.synthetic.freight.density import density_of
 
     w = world_of(config, number)
     write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")
-    return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())))
+    density = None if isinstance(w, SyntheticWorld) else density_of(w.stage)
+    return _Made(number, w.patch, w.situation, w.location, w.attempts, len(set(w.drive.tag_frame.tolist())), density)
 
 
 def _each(config: SynthConfig, folder: Path) -> Iterator[_Made]:

@@ -87,4 +87,5 @@ def populate_arms(stage: Stage, paths: Sequence[int], speed: float, inflow: bool
     is on each path, where several begin in one lane."""
     rng = stage.rng
     density, trucks = float(rng.uniform(8.0, 25.0)), float(rng.uniform(0.05, 0.3))
+    stage.populated += paths
     stage.scene.fill(list(paths), 1000.0 / density / share, factor=speed, trucks=trucks, rigs=True, inflow=inflow)

@@ -119,6 +119,8 @@ class Stage:
     """Drives after which an expert knows where its units go."""
     told: tuple[tuple[float, str], ...] = ()
     """What the truck is told: s from the start, and the words."""
+    populated: list[int] = field(default_factory=list)
+    """The traffic's paths that random traffic is on."""
     dock: DockTask | None = None
     """The dock to reverse to, where the situation is about one; its expert is then a search, not an intent."""
 
@@ -183,6 +185,7 @@ def populate(stage: Stage, paths: list[int], speed: float, ahead: float = 100.0,
     length = sum(u.length_m for u in stage.vehicle.units)
     scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, ahead)
     density = float(rng.uniform(8.0, 25.0))
+    stage.populated += paths
     scene.fill(paths, 1000.0 / density, factor=speed, trucks=float(rng.uniform(0.05, 0.3)), rigs=True)
     if not changes:
         for constants in scene.consts:
