@@ -26,7 +26,7 @@ LATERAL, SIN, COS, TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END, LIMIT = range(8)
 FAR_M = 200.0  # distance that stands for "nothing ahead"
 # times for which the network says a speed, and an offset from the line (seconds of travel at the present speed)
 SPEED_S, OFFSET_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 8.0), (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
-STANDING = 0.3  # what a sample counts whose ego stands throughout: standing is soon learned, setting off is rare
+STANDING = 0.1  # what a sample counts whose ego stands throughout: standing is soon learned, setting off is rare
 SETTLE_S = 0.8  # in which the ego's own offset dies away
 
 
