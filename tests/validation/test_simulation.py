@@ -491,6 +491,7 @@ def test_debug_values_of_a_wrong_length_are_named(few, log_agents):
         (lambda o: replace(o, box=o.box[:-1]), r"Objects.box has shape \(\d+, 5\) by Objects.offsets, got float64"),
         (lambda o: replace(o, id=o.id.astype(str)), "Objects.id has shape"),
         (lambda o: replace(o, offsets=o.offsets[:-1]), r"Objects.offsets are \(2,\) int64"),
+        (lambda o: replace(o, offsets=o.offsets + np.array([1, 0])), "Objects.offsets begin with 0 and do not fall"),
         (lambda o: replace(o, velocity=o.velocity + np.inf), "the velocity of object .* is infinite"),
         (lambda o: None, r"agents return \(states, Objects\), got tuple of 2"),
         (lambda o: replace(o, id=o.id * np.uint64(0)), "object 0000000000000000 is there twice at the same time"),
