@@ -10,8 +10,8 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64, U8, U64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
+from roadcraft.planners.freight_pdm.candidates import Candidates, faults_of_candidate, way_of_candidate
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
-from roadcraft.planners.freight_pdm.given import GivenDrives, faults_of_drive, way_of_drive
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, eased, pose_along, station_of, sweep
 from roadcraft.planners.freight_pdm.others import Successors, UsersAhead, along_lanes, beside, in_the_way
 from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, TruckManner, drive_on, speed_to_stop
@@ -41,7 +41,7 @@ _STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
 _FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
 _LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the centered way, another lane, a change
 _SLOWS_MPS2 = 0.5  # less is noise
-_SOUND = 0.3  # of the score: a given drive with less is worth nothing more
+_SOUND = 0.3  # of the score: a candidate with less is worth nothing more
 _FOLLOWS = 2.0  # lengths of the vehicle on which what unit 0 does now moves the units behind it
 
 
@@ -101,11 +101,11 @@ def step(
     offset: F64,
     setup: FreightSetup,
     trailers: Trailers | None,
-    given: GivenDrives,
+    candidates: Candidates,
     out: F64,
 ) -> tuple[int, float, U64, F64, float]:
-    """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven; given: drives that are tried,
-    too. Returns the proposal driven (way by way; -1: full braking; -2 - k: drive k of those given), its score, the
+    """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven; candidates: those of
+    another planner. Returns the proposal driven (way by way; -1: full braking; -2 - k: candidate k), its score, the
     identities of what overlaps ego now, the offsets (S,) from now on, and the station."""
     line, road, truck, manner, ego = side.line, side.road, setup.truck, setup.manner, seen.ego
     traffic = observe(
@@ -138,20 +138,14 @@ def step(
     lanes = _lanes_beside(others, traffic, side, (first, last), (at, speed))
     offsets = _ways(offset, side, (first, last), lanes, speed, setup)
     window, own, n = last - first, len(offsets), len(setup.shares)
-    size, ways = setup.scored + 1, own + len(given.states)
-    tried = own * n + len(given.states)
+    size, ways = setup.scored + 1, own + len(candidates.states)
+    tried = own * n + len(candidates.states)
     station, pace, accel = np.empty((tried, steps)), np.empty((tried, steps)), np.empty((tried, steps))
     states, extra, worth = np.zeros((tried, size, 10)), np.ones(tried), np.zeros(tried)
     table = np.ones((tried, SCORE_COLUMNS))
-    worth[own * n :] = given.worth
     if ways > own:
-        more = np.empty((ways, offsets.shape[1]))
-        more[:own] = offsets
-        for p in range(ways - own):
-            m, near = own * n + p, min(max(int(at), 0), len(line.xy) - 1)
-            row = (station[m], pace[m], accel[m])
-            way_of_drive(line, given.states[p], near, side.centered, first, manner.dt, more[own + p], row)
-        offsets = more
+        rows = (station[own * n :], pace[own * n :], accel[own * n :])
+        offsets = _with_candidates(offsets, candidates, side, first, at, manner.dt, rows, extra[own * n :])
     start = (at, speed, ego[5])
     met, length = oncoming(others, at, speed), _FOLLOWS * (truck.front + truck.behind)
     befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (truck, manner))
@@ -172,13 +166,17 @@ def step(
                     start, setup.shares[q], way, road, (truck, manner), leaders, (every, setup.scored), row
                 )
             else:
-                short, over = faults_of_drive(way, road, (truck, manner), leaders, (every, setup.scored), row)
+                short, over = faults_of_candidate(way, road, (truck, manner), leaders, (every, setup.scored), row)
+                worth[m] = candidates.worth[w - own] if short == 0.0 and not over else 0.0
             _pose_states(way, row, ego, setup.chain.wheel_base[0], setup.manner.dt, states[m])
             table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
             if q == 0:  # what a way leads to is the same at all speeds
                 end = station[m, size - 1]
                 room = kept_room(way, min(end + length, max(end, road.halt - truck.front)), off_m > _LANE_M, met)
-            extra[m] = (1.0 - 0.4 * short) * room * (0.05 if over else 1.0)
+            if w < own:
+                extra[m] = (1.0 - 0.4 * short) * room
+            else:  # which may be as fast as it likes
+                extra[m] *= (1.0 - short) * room * (0.05 if over else 1.0)
             extra[m] *= kept_upright(road, station[m], pace[m], size)
             # who changes ways must gain by it, and comes back
             extra[m] *= 1.0 - (_OTHER if off_m > _LANE_M else _LEAVE * min(off_m, 1.0))
@@ -195,6 +193,9 @@ def step(
         behind = pulled(states, trailers)
         nothing = np.zeros(behind.shape[:3], np.int64)
         score_contacts(behind, nothing, maps[0], patch, traffic, setup.rules, trailers, table)
+    most = np.max(table[: own * n, PROGRESS_M])
+    for m in range(own * n, tried):
+        table[m, PROGRESS_M] = min(table[m, PROGRESS_M], most)
     scores = total(table, setup.rules) * extra
     scores += worth * (scores > _SOUND)
     best = np.int64(np.argmax(scores))
@@ -211,7 +212,7 @@ def step(
     for t in range(steps):
         out[t] = 0.0
         if chosen >= own * n:
-            out[t, :4] = given.states[chosen - own * n, t]
+            out[t, :4] = candidates.states[chosen - own * n, t]
             continue
         out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, station[best, t])
         out[t, 3] = pace[best, t]
@@ -270,6 +271,29 @@ def _ways(driven: F64, side: Roadside, span: tuple[int, int], lanes: F64, speed:
             out[ways] = eased(now, goal, over)
             ways += 1
     return out[:ways].copy()
+
+
+@njit(cache=True, nogil=True)
+def _with_candidates(
+    offsets: F64,
+    candidates: Candidates,
+    side: Roadside,
+    first: int,
+    at: float,
+    dt: float,
+    rows: tuple[F64, F64, F64],
+    along: F64,
+) -> F64:
+    """Offsets (K + P, S - first): those of K ways, and of candidates; fills their rows: station, speed, acceleration
+    (P, T), and along (P,): 0 for what goes back along the line."""
+    own, near = len(offsets), min(max(int(at), 0), len(side.line.xy) - 1)
+    out = np.empty((own + len(candidates.states), offsets.shape[1]))
+    out[:own] = offsets
+    for p in range(len(candidates.states)):
+        row = (rows[0][p], rows[1][p], rows[2][p])
+        goes = way_of_candidate(side.line, candidates.states[p], near, side.centered, first, dt, out[own + p], row)
+        along[p] = 1.0 if goes else 0.0
+    return out
 
 
 @small_njit

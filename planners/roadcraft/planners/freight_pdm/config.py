@@ -101,13 +101,14 @@ class FreightPdmConfig:
     """Nearest static objects that are considered."""
     brake_within_s: Annotated[float, Range(">= 0")] = 2.0
     """It brakes fully where the best proposal collides within this time."""
-    given: PluginRef | None = plugin_field("planner", None)
-    """A planner whose candidates are tried beside its own ways and speeds, such as a network that it so guards (null:
-    none)."""
-    given_weight: Annotated[float, Range(">= 0")] = 0.1
-    """What is added to the score, of at most 1, of the given planner's likeliest candidate; less to others."""
-    max_given: Annotated[int, Range(">= 1")] = 6
-    """Candidates of the given planner that are tried, its best first."""
+    planner: PluginRef | None = plugin_field("planner", None)
+    """Another planner whose candidates, as long as plan_steps, are tried beside its own proposals, such as a network
+    that it so guards (null: none)."""
+    planner_score_weight: Annotated[float, Range(">= 0")] = 0.1
+    """What is added to the score, of at most 1, of that planner's likeliest candidate where it has no fault; less to
+    others."""
+    max_proposals: Annotated[int, Range(">= 1")] = 6
+    """Candidates of that planner that are tried, its best first."""
 
     def __post_init__(self) -> None:
         falling = list(self.speed_shares) == sorted(self.speed_shares, reverse=True)

@@ -24,9 +24,9 @@ from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, LightState
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.freight_pdm.candidates import Candidates, candidates_of
 from roadcraft.planners.freight_pdm.choose import FreightSetup, Roadside, TruckScene, step
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
-from roadcraft.planners.freight_pdm.given import GivenDrives, given_drives
 from roadcraft.planners.freight_pdm.line import nearest_station, station_of
 from roadcraft.planners.freight_pdm.others import Successors
 from roadcraft.planners.freight_pdm.pace import Truck, TruckManner, truck_of
@@ -39,14 +39,14 @@ from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 from roadcraft.planners.trajectory_scoring.units import trailers_of
 
-_NONE = GivenDrives(np.zeros((0, 1, 4)), np.zeros(0))
+_NONE = Candidates(np.zeros((0, 1, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
 class _FreightState:
     """route: from the first step; offset (S,): of the way that is driven; collided: ids of objects that overlapped ego,
     which are ignored from then on; station: where ego was, m; view: what was seen;
-    pulled: whether its way ends on a shoulder, as it was told to; given: the state of the given planner."""
+    pulled: whether its way ends on a shoulder, as it was told to; inner: the state of the wrapped planner."""
 
     route: Route
     offset: F64
@@ -54,7 +54,7 @@ class _FreightState:
     station: float
     view: SightView
     pulled: bool = False
-    given: Any = None
+    inner: Any = None
 
 
 class FreightPdm(Planner):
@@ -62,27 +62,27 @@ class FreightPdm(Planner):
     driven. All that it knows of the vehicle is the observation's.
 
     Debug channels: ``emergency_brake`` 0 or 1; ``proposal``, the index of the one driven (way by way, the present one
-    first, fastest first), -1 when braking fully, -2 - k where candidate k of the given planner is driven, the likeliest
-    0; with one, ``guard_changed`` and ``guard_braked`` are 1 in steps where its likeliest is not driven, and where ego
-    brakes fully.
+    first, fastest first), -1 when braking fully, -2 - k where candidate k of the wrapped planner is driven, the
+    likeliest 0; with one, ``guard_changed`` and ``guard_braked`` are 1 in steps where its likeliest is not driven, and
+    where ego brakes fully.
     """
 
     def __init__(self, config: FreightPdmConfig) -> None:
         self.config = config
-        other = config.given
-        self.given: Planner | None = create("planner", other.name, other.params) if other else None
+        other = config.planner
+        self.inner: Planner | None = create("planner", other.name, other.params) if other else None
         self._setups: dict[Vehicle, FreightSetup] = {}
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
         """Routes and ways. Raises DataError on a map without road blocks."""
         own = [self._start(obs, b) for b in range(len(obs))]
-        if self.given is None:
+        if self.inner is None:
             return own
-        return [replace(s, given=g) for s, g in zip(own, self.given.start(obs, keys), strict=True)]
+        return [replace(s, inner=g) for s, g in zip(own, self.inner.start(obs, keys), strict=True)]
 
     def needs(self) -> PlannerNeeds:
-        """Those of the given planner."""
-        return super().needs() if self.given is None else self.given.needs()
+        """Those of the wrapped planner."""
+        return super().needs() if self.inner is None else self.inner.needs()
 
     def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
         """Plans of ``plan_steps * interval_s`` seconds."""
@@ -94,10 +94,10 @@ class FreightPdm(Planner):
         body = ego_box(ego, obs.vehicle.box)
         identity, kind = frozen(objects.id, np.uint64), frozen(objects.kind, np.uint8)
         box, velocity = frozen(objects.box), frozen(objects.velocity)
-        drives, given = [_NONE] * count, [s.given for s in state]
-        if self.given is not None:
-            plan, given = self.given.plan(obs, given, keys)
-            drives = [given_drives(plan, b, int(obs.time_us[b]), c) for b in range(count)]
+        candidates, inner = [_NONE] * count, [s.inner for s in state]
+        if self.inner is not None:
+            plan, inner = self.inner.plan(obs, inner, keys)
+            candidates = [candidates_of(plan, b, int(obs.time_us[b]), c) for b in range(count)]
         after = []
         for b in range(count):
             rows, m = objects.rows(b), obs.maps[b]
@@ -130,14 +130,17 @@ class FreightPdm(Planner):
                 s.offset,
                 setup,
                 trailers_of(obs, b),
-                drives[b],
+                candidates[b],
                 states[b, 0],
             )
             collided = np.concatenate([s.collided, hits]) if len(hits) else s.collided
-            after.append(replace(s, offset=offset, collided=collided, station=at, view=view, given=given[b]))
-        debug = {"emergency_brake": (proposal < 0).astype(np.float64), "proposal": proposal}
-        if self.given is not None:
-            debug |= {"guard_changed": (proposal != -2).astype(np.float64), "guard_braked": debug["emergency_brake"]}
+            after.append(replace(s, offset=offset, collided=collided, station=at, view=view, inner=inner[b]))
+            if proposal[b] < -1.0:
+                proposal[b] = -2 - candidates[b].rank[int(-2 - proposal[b])]
+        braked = (proposal == -1.0).astype(np.float64)
+        debug = {"emergency_brake": braked, "proposal": proposal}
+        if self.inner is not None:
+            debug |= {"guard_changed": (proposal != -2.0).astype(np.float64), "guard_braked": braked}
         return Plan(time_us, states, scores, None, None, debug), after
 
     def _start(self, obs: ObservationBatch, b: int) -> _FreightState:

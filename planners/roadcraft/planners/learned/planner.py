@@ -49,11 +49,16 @@ class Learned(Planner):
         self.network, self.about = load_checkpoint(config.checkpoint, config.model)
         c = config
         self.conditions = Conditions(c.instruction, None, c.target_speed_mps or None, c.style)
-        words = self.network.features.instruction_words
+        words, of_model = self.network.features.instruction_words, self.network.model.features().instruction_words
         if self.conditions != Conditions() and not words:
             raise ConfigError(
                 f"{config.checkpoint}: this network reads no instruction, target speed or style; leave them out, or "
-                "train a model that does (diffusion)"
+                "train a model that does (diffusion), or an encoder that reads instructions (command_words)"
+            )
+        if self.conditions != Conditions(c.instruction) and not of_model:
+            raise ConfigError(
+                f"{config.checkpoint}: the encoder reads instructions, but nothing reads target speed or style; leave "
+                "them out, or train a model that does (diffusion)"
             )
         read_instruction(c.instruction, words)  # warns of unknown words now
 

@@ -43,8 +43,8 @@ class SceneFeatureConfig(AttentionConfig):
     """Nearest places of the map that are read: grades, clearances, limits, crossings, curbs, shoulders, wind (0:
     none)."""
     command_words: Annotated[int, Range(">= 0")] = 0
-    """Words of a text command that the encoder itself reads (0: none), so that any model obeys what it was trained
-    with; see augment.conditions."""
+    """Words of a text command that the encoder itself reads (0: none), whatever the model; what training tells it:
+    augment.conditions."""
 
     def __post_init__(self) -> None:
         check(

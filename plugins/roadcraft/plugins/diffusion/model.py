@@ -76,8 +76,7 @@ class Diffusion(nn.Module):
         self.config, self.dim = config, dim
         c = config
         agents = min(c.future_agents, features.agents)
-        words = max(c.max_words, features.instruction_words)
-        self.spec = features_of_lines(c, features, agents, instruction_words=words)
+        self.spec = features_of_lines(c, features, agents, instruction_words=c.max_words)
         self.lines, self.condition_encoder = LineEncoder(dim), ConditionEncoder(c.max_words, c.word_dim, dim)
         self.line, self.ego = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.rank, self.line_query = (

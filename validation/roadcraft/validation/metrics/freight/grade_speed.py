@@ -12,6 +12,7 @@ from roadcraft.core.driving.downgrades import advised_speeds, downgrades
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.frames import frames
+from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
 from roadcraft.validation.metrics.freight.place_thresholds import GradeSpeedConfig
@@ -33,10 +34,10 @@ class GradeSpeed(SpeedLimitCompliance):
         return super().compute(context)
 
     def limits(self, context: MetricContext) -> F64:
-        found: F64 = context.shared("advised speeds", lambda: _advised(context))
-        return found
+        return _advised(context)
 
 
+@once_per_rollout
 def _advised(context: MetricContext) -> F64:
     """(n,) m/s, infinite where nothing is advised."""
     world, vehicle = context.rollout.scenario.map, context.rollout.vehicle

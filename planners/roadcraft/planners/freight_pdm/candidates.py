@@ -1,4 +1,4 @@
-"""Drives that another planner gives, as ways and paces along the line."""
+"""Candidates of another planner, as ways and paces along the line."""
 
 from __future__ import annotations
 
@@ -8,60 +8,70 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.jit import njit
+from roadcraft.core.errors import PluginError
 from roadcraft.core.plan import Plan
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import Line, TruckWay, eased, station_of
 from roadcraft.planners.freight_pdm.others import UsersAhead
 from roadcraft.planners.freight_pdm.pace import OVERRUN_M, RoadAhead, Truck, TruckManner, stopping_room
 
-_BACK_M = 40.0  # beyond the end of a drive, its way comes back to the centered one within so far
-_FASTER = 1.05  # than is right, as a share, from which on a drive is too fast
+_BACK_M = 40.0  # beyond the end of a candidate, its way comes back to the centered one within so far
+_FASTER = 1.05  # than is right, as a share, from which on a candidate is too fast
+_CREEPS_MPS, _FALLS_M = 0.1, 0.5  # backward, within which it is taken to stand
 
 
-class GivenDrives(NamedTuple):
-    """P drives of unit 0's rear axle, every ``interval_s``."""
+class Candidates(NamedTuple):
+    """P candidates of another planner: where unit 0's rear axle goes, every ``interval_s``."""
 
     states: F64
     """(P, T, 4): x, y, heading, speed, from now on."""
     worth: F64
-    """(P,): what is added to the score of each."""
+    """(P,): what is added to the score of each where it has no fault."""
+    rank: I64
+    """(P,): its place among all candidates of its plan, 0 for the likeliest."""
 
 
-def given_drives(plan: Plan, b: int, now_us: int, c: FreightPdmConfig) -> GivenDrives:
-    """The best candidates of scenario ``b`` of a plan, none where they are shorter than ``plan_steps``; the likeliest
-    is worth ``given_weight``, others less, as exp(score - best score)."""
+def candidates_of(plan: Plan, b: int, now_us: int, c: FreightPdmConfig) -> Candidates:
+    """The likeliest candidates of scenario ``b`` of a plan, without those that are not finite or go backward. The first
+    of them is worth ``planner_score_weight``, others less, as exp(score - its score). Raises PluginError for plans that
+    are shorter than ``plan_steps``."""
     length = plan.states.shape[2] if plan.length is None else int(plan.length[b])
     at = (plan.time_us[b, :length] - now_us) * 1e-6
     wanted = c.interval_s * np.arange(c.plan_steps + 1)
-    scores = np.asarray(plan.scores[b], np.float64)
-    rows: I64 = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")[: c.max_given]
-    rows = rows[np.isfinite(scores[rows])]
     if length < 2 or at[0] > 1e-6 or at[-1] < wanted[-1] - 1e-6:
-        rows = rows[:0]
-    columns = plan.states[b, rows, :length, :4].astype(np.float64)
+        reach = f"from {at[0]:g} to {at[-1]:g} s" if length else "over nothing"
+        raise PluginError(
+            f"planner {c.planner.name if c.planner else ''}: its plan reaches {reach}, freight_pdm judges from 0 to "
+            f"{wanted[-1]:g} s (plan_steps, interval_s)"
+        )
+    scores = np.asarray(plan.scores[b], np.float64)
+    order: I64 = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")[: c.max_proposals]
+    columns = plan.states[b, order, :length, :4].astype(np.float64)
+    sound = np.isfinite(scores[order]) & np.isfinite(columns).all(axis=(1, 2)) & (columns[..., 3] > -_CREEPS_MPS).all(1)
+    rank, columns = np.flatnonzero(sound), columns[sound]
     columns[..., 2] = np.unwrap(columns[..., 2], axis=-1)
-    out = np.empty((len(rows), len(wanted), 4))
-    for p in range(len(rows)):
+    out = np.empty((len(rank), len(wanted), 4))
+    for p in range(len(rank)):
         for column in range(4):
             out[p, :, column] = np.interp(wanted, at, columns[p, :, column])
-    keep = np.isfinite(out).all(axis=(1, 2))
-    worth = c.given_weight * np.exp(scores[rows] - scores[rows].max(initial=-np.inf)) if len(rows) else np.zeros(0)
-    return GivenDrives(out[keep], np.asarray(worth)[keep])
+    score = scores[order[rank]]
+    return Candidates(out, c.planner_score_weight * np.exp(score - score[:1]), rank)
 
 
 @njit(cache=True, nogil=True)
-def way_of_drive(
+def way_of_candidate(
     line: Line, states: F64, near: int, centered: F64, first: int, dt: float, offset: F64, row: tuple[F64, F64, F64]
-) -> None:
-    """Fills offset (W,): the way of a drive (T, 4) from station ``first`` on, and row: its station, speed and
+) -> bool:
+    """Fills offset (W,): the way of a candidate (T, 4) from station ``first`` on, and row: its station, speed and
     acceleration (T,). Before its begin the way keeps its first offset, beyond its end it comes back to ``centered``
-    (S,)."""
+    (S,). Answers whether it goes along the line, never back."""
     station, speed, accel = row
     count, k, filled = len(states), near, 0
-    left = np.empty(count)
+    left, along = np.empty(count), True
     for t in range(count):
         station[t], left[t] = station_of(line, states[t, 0], states[t, 1], k)
         if t > 0:
+            along = along and station[t] > station[t - 1] - _FALLS_M
             station[t] = max(station[t], station[t - 1])
         k = min(max(int(station[t] + 0.5), 0), len(line.xy) - 1)
         speed[t] = max(states[t, 3], 0.0)
@@ -87,10 +97,11 @@ def way_of_drive(
         offset[filled:] = eased(
             rest, centered[first + filled : first + len(offset)], int(max(_BACK_M, 3.0 * speed[count - 1]))
         )
+    return along
 
 
 @njit(cache=True, nogil=True)
-def faults_of_drive(
+def faults_of_candidate(
     way: TruckWay,
     road: RoadAhead,
     driver: tuple[Truck, TruckManner],
@@ -98,9 +109,9 @@ def faults_of_drive(
     steps: tuple[int, int],
     row: tuple[F64, F64, F64],
 ) -> tuple[float, bool]:
-    """What ``drive_on`` would not do, of a drive that is given as ``row``: the share of its steps at which it is faster
+    """What ``drive_on`` would not do, of a candidate: the share of its steps at which it is faster
     than is right or could not stop behind a leader, and whether it runs over a place at which to stand, firm braking
-    included. Arguments as there."""
+    included. row: as there."""
     (station, speed, _), (truck, manner), (others, blocks, halts, befits) = row, driver, leaders
     every, counted = steps
     wrong, over = 0, False
