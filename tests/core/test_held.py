@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections import namedtuple
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
@@ -93,3 +98,44 @@ def test_a_copy_has_its_own_values_and_the_same_shapes() -> None:
 def test_other_fields_are_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="cannot read a"):
         Held(Inner(1.0, wrong))
+
+
+@njit(cache=False, nogil=True)
+def _low(held: Any) -> float:
+    return held.low[0]
+
+
+def test_classes_of_one_name_and_equal_types_have_layouts_of_their_own() -> None:
+    for names in ("low high", "high low"):
+        pair = namedtuple("Pair", names)(low=np.zeros(1), high=np.ones(1))
+        assert _low(Held(pair)) == 0.0
+
+
+def test_kernels_do_not_write_to_read_only_arrays() -> None:
+    values = np.arange(5.0)
+    values.setflags(write=False)
+    with pytest.raises(numba.TypingError, match="Cannot modify readonly array"):
+        _fill(Held(Arrays(np.zeros(1, np.bool_), values, np.zeros(0))), 3.0)
+
+
+def test_only_what_is_copied_can_be_copied() -> None:
+    with pytest.raises(TypeError, match="only what is made by Held"):
+        Held(outer()).copy()
+
+
+@pytest.mark.parametrize("other", [7, 0.5, np.float64(0.5), Inner(0.5, np.zeros(2))])
+def test_only_arrays_are_copied(other: Any) -> None:
+    with pytest.raises(TypeError, match="only arrays are copied"):
+        Held.copied(Inner(other, np.zeros(2)))
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_addresses_do_not_leave_a_process(duplicate: Callable[[Held], Any]) -> None:
+    with pytest.raises(TypeError, match="addresses do not leave a process"):
+        duplicate(Held(outer()))
+
+
+@pytest.mark.parametrize("name", ["_fields", "fields", "address", "alive", "_missing"])
+def test_what_is_yet_to_be_set_is_missing(name: str) -> None:
+    with pytest.raises(AttributeError):
+        getattr(object.__new__(Held), name)

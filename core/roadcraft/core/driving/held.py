@@ -26,8 +26,9 @@ _WORD = ir.IntType(64)
 
 class Held:
     """A NamedTuple of C-contiguous arrays, ints, floats and further such tuples, for kernels, to which it is handed as
-    an argument of its own: numba takes long to find it in a tuple. Here and there its fields are read as those of the
-    tuple; kernels may write to its arrays. Views of these must not leave a kernel: they keep nothing alive."""
+    an argument of its own: numba takes long to find it in a tuple. Python and kernels read its fields by name;
+    kernels may write to its arrays, save read-only ones. Views of arrays must not leave a kernel: they keep nothing
+    alive."""
 
     __slots__ = ("_at", "_block", "_fields", "_numba_type_", "_views", "_words", "address")
     _views: tuple[tuple[Any, Any, int], ...]  # of a block: shape, type and first byte of each array
@@ -41,8 +42,11 @@ class Held:
 
     @classmethod
     def copied(cls, fields: Any) -> Held:
-        """Holds copies of arrays, a NamedTuple of nothing else, in one block of memory, its words at the end."""
+        """Holds copies of arrays, a NamedTuple of nothing else, in one block of memory, its words at the end. Raises
+        TypeError for other NamedTuples."""
         held = cls(fields)
+        if not all(isinstance(f, types.Array) for f in held._numba_type_.fields):
+            raise TypeError(f"only arrays are copied, not {held._numba_type_.fields}")
         *places, end = np.cumsum([0, *((v.nbytes + 7) // 8 for v in fields)]).tolist()
         held._block = np.concatenate([np.zeros(end, np.int64), held._words])
         held._views = tuple((v.shape, v.dtype, 8 * at) for v, at in zip(fields, places, strict=True))
@@ -54,7 +58,9 @@ class Held:
         return held
 
     def copy(self) -> Held:
-        """The same values as of one that is :meth:`copied`, in a block of their own."""
+        """The same values as of one that is :meth:`copied`, in a block of their own. Raises TypeError for another."""
+        if not self._views:
+            raise TypeError("only what is made by Held.copied has a block to copy")
         out = object.__new__(Held)
         out._numba_type_, out._views, out._fields, out._block = self._numba_type_, self._views, None, self._block.copy()
         out._at = _address(out._block)
@@ -71,7 +77,12 @@ class Held:
             self._fields = self._numba_type_.fields.instance_class(*arrays)
         return self._fields
 
+    def __reduce__(self) -> Any:
+        raise TypeError("addresses do not leave a process")
+
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or hasattr(Held, name):  # the latter is yet to be set
+            raise AttributeError(name)
         return getattr(self.fields, name)
 
 
@@ -108,6 +119,11 @@ class HeldType(types.Type):  # type: ignore[misc]
         self.fields = fields
         digest = blake2b(str(fields).encode(), digest_size=8).hexdigest()  # its whole name would be in every symbol
         super().__init__(f"Held({fields.instance_class.__name__}, {digest})")
+
+    @property
+    def key(self) -> Any:
+        """What tells it from others: the type of the NamedTuple, which knows its class."""
+        return self.fields
 
     @cached_property
     def addresses(self) -> I64:
