@@ -170,6 +170,22 @@ def test_what_is_imported_for_types_alone_counts(package: Package) -> None:
     assert package.state("kernel") != before
 
 
+@pytest.mark.parametrize("kernels", ["idm_step", "idm_lead", "objects", "rails", "towing", "way", "ego_units"])
+def test_kernels_that_take_a_held_follow_its_layout(package: Package, monkeypatch, kernels: str) -> None:
+    """Also those whose module does not name it."""
+    held, module, file_of = (
+        "roadcraft.core.driving.held",
+        f"roadcraft.validation.agents.{kernels}",
+        kernel_cache._file_of,
+    )
+    monkeypatch.setattr(kernel_cache, "_read", kernel_cache._read.__wrapped__)
+    before = state_of(module, file_of(module))
+    package.write(held=Path(file_of(held)).read_text() + "# another layout")
+    edited = str(package.home / "held.py")
+    monkeypatch.setattr(kernel_cache, "_file_of", lambda name: edited if name == held else file_of(name))
+    assert before != state_of(module, file_of(module)) != ""
+
+
 @pytest.mark.parametrize("change", [lambda p: p.write_text("X = 2"), lambda p: os.utime(p, (1, 1)), Path.unlink])
 def test_there_is_no_state_where_a_source_is_younger_than_the_process(
     package: Package, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
