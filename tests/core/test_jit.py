@@ -7,9 +7,11 @@ import operator
 import numba
 import numpy as np
 import pytest
+from numba.core.registry import cpu_target
+from numba.core.types.functions import BaseFunction
 
-from roadcraft.core.driving.call_types import _answers
-from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.call_types import _answers, remember_call_types
+from roadcraft.core.driving.jit import njit
 
 
 @njit(cache=True, nogil=True)
@@ -47,7 +49,7 @@ def test_a_kernel_called_by_python_and_by_kernels_answers_the_same() -> None:
     assert _sum_of_roots(np.array([2.0])) == _root(2.0) == np.sqrt(2.0)
 
 
-@small_njit
+@njit(cache=False, nogil=True, _nrt=False)
 def _mixed(a: int, b: float) -> float:
     return a * b + a // 2 + max(a, 3)
 
@@ -57,15 +59,39 @@ def _mixed_again(a: int, b: float) -> float:
     return a * b - np.zeros(3)[a // 2] + max(a, 3)
 
 
-def test_an_operator_is_asked_once_for_the_same_types() -> None:
+def test_an_operator_is_asked_once_for_the_same_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """And answers as numba alone does, for other types too; what is kept are no kernels, whose flags differ."""
     assert _mixed(5, 2.0) == 15.0 + 2.0
-    asked = [(function.typing_key, args) for function, answers in _answers.values() for args in answers]
-    product = (operator.mul, (numba.int64, numba.float64))
-    assert asked.count(product) == 1
+    args = numba.int64, numba.float64
+    asked = [(function, *key) for function, answers in _answers.values() for key in answers]
+    (product,) = (function for function, _, of in asked if (function.typing_key, of) == (operator.mul, args))
+    with monkeypatch.context() as patch:
+        patch.setattr(product, "templates", ())
+        for same in (args, list(args)):
+            answer = product.get_call_type(cpu_target.typing_context, same, {})
+            assert answer == numba.float64(numba.float64, numba.float64)
     assert _mixed_again(5, 2.0) == 15.0
-    assert not any(key is max for key, _ in asked)
+    assert not any(function.typing_key is max for function, *_ in asked)
     assert _mixed(7, np.float32(0.5)) == 3.5 + 3 + 7
     assert _mixed(7, 2) == 14 + 3 + 7
-    _, answers = next(v for v in _answers.values() if v[0].typing_key is operator.mul)
-    assert answers[product[1]] == numba.float64(numba.float64, numba.float64)
+
+
+def test_an_answer_is_remembered_for_its_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    _mixed(5, 2.0)
+    args = numba.int64, numba.float64
+    product = next(f for f, answers in _answers.values() if f.typing_key is operator.mul and answers)
+    monkeypatch.setattr("roadcraft.core.driving.call_types.get_local_target", lambda context: "another")
+    product.get_call_type(cpu_target.typing_context, args, {})
+    assert ("another", args) in _answers[id(product)][1]
+
+
+def test_numba_is_changed_once_and_only_one_that_keeps_its_choices_where_they_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask = BaseFunction.get_call_type
+    remember_call_types()
+    assert BaseFunction.get_call_type is ask
+    monkeypatch.setattr(BaseFunction, "get_call_type", ask.__wrapped__)
+    monkeypatch.setattr(BaseFunction, "__init__", lambda self, template: None)
+    remember_call_types.__wrapped__()
+    assert BaseFunction.get_call_type is ask.__wrapped__
