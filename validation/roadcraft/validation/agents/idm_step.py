@@ -2,7 +2,8 @@
 ahead, and moves; later ones see where earlier ones went.
 
 Reference: nuplan-devkit e924167, IDMAgentManager.propagate_agents and IDMAgent. Where a lead is too close to call (see
-``idm_lead``) a scenario stops at that agent and the caller decides with GEOS.
+``idm_lead``) a scenario stops at that agent and the caller decides with GEOS. Kernels get what is annotated as
+``AgentBatch`` or ``Fixed`` as a ``Held`` of one, whose fields have the same names.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ _COLUMNS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
 )
 
 _FAULTS = (
-    "the box of object {} is not finite",
-    "the box of object {} has no size",
-    "the velocity of object {} is infinite",
+    "Objects.offsets begin with 0 and do not fall",
+    "the box of object {:016x} is not finite: {}",
+    "the box of object {:016x} has no size: {}",
+    "the velocity of object {:016x} is infinite",
 )
-_NO_OFFSETS = -1
 
 
 def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
@@ -42,30 +42,28 @@ def checked(answer: Any, count: int) -> tuple[list[Any], Objects]:
         if not isinstance(column, np.ndarray) or column.shape != (rows, *row) or column.dtype.kind not in kinds:
             raise PluginError(f"Objects.{name} has shape {(rows, *row)} by Objects.offsets, got {_said(column)}")
     bad, code = _first_fault(offsets, objects.box, objects.velocity)
-    if code == _NO_OFFSETS:
-        raise PluginError("Objects.offsets begin with 0 and do not fall")
     if code:
-        what = _FAULTS[code - 1].format(f"{int(objects.id[bad]):016x}")
-        raise PluginError(what + (f": {objects.box[bad].tolist()}" if code < 3 else ""))
+        about = (int(objects.id[bad]), objects.box[bad].tolist()) if bad >= 0 else ()
+        raise PluginError(_FAULTS[code - 1].format(*about))
     return list(states), objects
 
 
 @small_njit
 def _first_fault(offsets: I64, box: F64, velocity: F64) -> tuple[int, int]:
-    """Row of the first object of box (R, 5) and velocity (R, 2) that is impossible, and what is (1, 2, ... of
-    ``_FAULTS``; _NO_OFFSETS where offsets cannot be such; 0 where nothing is wrong). A velocity that is not a number is
-    allowed: a log may not know it."""
+    """Row of the first object of box (R, 5) and velocity (R, 2) that is impossible, -1 where it is none of these, and
+    what is (1, 2, ... of ``_FAULTS``; 0 where nothing is wrong). A velocity that is not a number is allowed: a log may
+    not know it."""
     for k in range(len(offsets)):
         if offsets[k] < (offsets[k - 1] if k > 0 else 0) or offsets[0] > 0:
-            return k, _NO_OFFSETS
+            return -1, 1
     for r in range(len(box)):
         for c in range(5):
             if not np.isfinite(box[r, c]):
-                return r, 1
+                return r, 2
         if box[r, 3] <= 0.0 or box[r, 4] <= 0.0:
-            return r, 2
-        if np.isinf(velocity[r, 0]) or np.isinf(velocity[r, 1]):
             return r, 3
+        if np.isinf(velocity[r, 0]) or np.isinf(velocity[r, 1]):
+            return r, 4
     return -1, 0
 
 
