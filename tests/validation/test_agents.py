@@ -27,7 +27,7 @@ from roadcraft.validation.agents import idm
 from roadcraft.validation.agents.agent_batch import BEGINS, DONE, EGO, FREE, STILL
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.ego_units import place_ego, room_for_ego
-from roadcraft.validation.agents.idm_exact import Moment, exact_leads
+from roadcraft.validation.agents.idm_exact import ExactInput, exact_leads
 from roadcraft.validation.agents.idm_lead import Scene, World, _way_folded, find_lead
 from roadcraft.validation.agents.idm_step import StepInput, memory_of
 from roadcraft.validation.agents.rails import room_of
@@ -182,7 +182,7 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
                 asked = asked._replace(count=np.array([count]))
                 asked.candidates[0, :count], asked.bounds[0, :count] = found.which[:count], found.bound[:count]
                 if status != DONE or a % 5 == 0:
-                    exact_leads(world, Moment(moment.iteration, units), asked, np.zeros(1, np.int64))
+                    exact_leads(world, ExactInput(moment.iteration, units), asked, np.zeros(1, np.int64))
                     if status != DONE or lead != FREE:
                         assert (asked.lead[0], asked.gap[0]) == (lead, gap)
                         exact += 1

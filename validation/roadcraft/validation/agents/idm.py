@@ -37,7 +37,7 @@ from roadcraft.validation.agents.agent_batch import (
 )
 from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.ego_units import first_ego_boxes, room_for_ego
-from roadcraft.validation.agents.idm_exact import Moment, exact_leads
+from roadcraft.validation.agents.idm_exact import ExactInput, exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
 from roadcraft.validation.agents.idm_roads import roads_of
@@ -212,7 +212,7 @@ class IdmAgents(AgentPolicy):
                 fixed = Held(fixed.fields._replace(rails=world.rails, turns=turns))
             stopped = np.flatnonzero(turns.status == UNCLEAR)
             if len(stopped):
-                exact_leads(_world(agents, fixed), Moment(moment.iteration, fixed.ego), turns, stopped)
+                exact_leads(_world(agents, fixed), ExactInput(moment.iteration, fixed.ego), turns, stopped)
                 exact = exact + np.isin(np.arange(len(exact)), stopped)
         return batch._replace(agents=agents, fixed=fixed, exact=exact)
 

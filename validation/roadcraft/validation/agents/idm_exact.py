@@ -24,14 +24,14 @@ _REACH = 1.0  # m; how much farther than the nearest object of the kernels the l
 _SAME = 1e-9  # m; distances that differ by less are told apart as the reference's search tree does
 
 
-class Moment(NamedTuple):
+class ExactInput(NamedTuple):
     """When B scenarios move, iteration (B,) int64, and where their ego is."""
 
     iteration: I64
     ego: EgoUnits
 
 
-def exact_leads(world: World, moment: Moment, turns: Turns, stopped: I64) -> None:
+def exact_leads(world: World, moment: ExactInput, turns: Turns, stopped: I64) -> None:
     """Find the leads of the agents at which the scenarios ``stopped`` (Q,) have stopped: first among the candidates
     nearby, then, where those do not decide, among all."""
     far = _decide(world, moment, turns, stopped, np.minimum(turns.gap[stopped] + _REACH, FAR))
@@ -39,7 +39,7 @@ def exact_leads(world: World, moment: Moment, turns: Turns, stopped: I64) -> Non
         _decide(world, moment, turns, far, np.full(len(far), FAR))
 
 
-def _decide(world: World, moment: Moment, turns: Turns, stopped: I64, limit: F64) -> I64:
+def _decide(world: World, moment: ExactInput, turns: Turns, stopped: I64, limit: F64) -> I64:
     """Ask the candidates whose distance may be up to ``limit`` (Q,); returns the scenarios that they do not decide."""
     agent = turns.agent[stopped]
     asked = [
@@ -73,7 +73,7 @@ def _decide(world: World, moment: Moment, turns: Turns, stopped: I64, limit: F64
     return np.array(undecided, np.int64)
 
 
-def _shapes(world: World, moment: Moment, b: int, which: I64) -> Any:
+def _shapes(world: World, moment: ExactInput, b: int, which: I64) -> Any:
     """Polygons of objects of scenario ``b``, numbered as in ``find_lead``."""
     c = world.constants
     low, high = c.agent_low[b : b + 2]
