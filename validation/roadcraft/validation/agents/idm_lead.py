@@ -65,7 +65,7 @@ class World(NamedTuple):
     roads: Roads
 
 
-class Candidates(NamedTuple):
+class LeadCandidates(NamedTuple):
     """Objects that may meet the way of one agent: which (N,), as ``find_lead`` numbers them, and a lower bound of their
     distance from its footprint (N,), NEVER once they are known not to meet it; hit, far, middle (N,): of those that do
     meet it."""
@@ -79,7 +79,7 @@ class Candidates(NamedTuple):
 
 @small_njit
 def find_lead(
-    world: World, scene: Scene, a: int, found: Candidates, scratch: WayScratch
+    world: World, scene: Scene, a: int, found: LeadCandidates, scratch: WayScratch
 ) -> tuple[int, int, float, int]:
     """The nearest object that meets the path to go: status, lead, distance from the agent's footprint, and how many
     candidates there are. Where the status is UNCLEAR the distance is that of the nearest object found so far.
@@ -180,7 +180,7 @@ def _object(world, scene, a, w):  # type: ignore[no-untyped-def]
 
 
 @inlined_njit
-def _candidates(world: World, scene: Scene, a: int, way: Way, found: Candidates) -> int:
+def _candidates(world: World, scene: Scene, a: int, way: Way, found: LeadCandidates) -> int:
     """Objects whose bounding boxes come near the way ahead, with lower bounds of their distance; their number."""
     agents, constants = world.agents, world.constants
     x0, y0, x1, y1 = way.reach[0], way.reach[1], way.reach[2], way.reach[3]
@@ -207,7 +207,7 @@ def _candidates(world: World, scene: Scene, a: int, way: Way, found: Candidates)
 
 
 @inlined_njit
-def _red_stops(world: World, scene: Scene, a: int, found: Candidates, n: int) -> int:
+def _red_stops(world: World, scene: Scene, a: int, found: LeadCandidates, n: int) -> int:
     """Add the stop areas of red lanes on the agent's route, each once."""
     constants, roads, first = world.constants, world.roads, n
     begin = scene.high - scene.low + len(scene.ego) + scene.objects[1] - scene.objects[0]

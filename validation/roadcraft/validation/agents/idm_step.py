@@ -45,7 +45,7 @@ from roadcraft.validation.agents.agent_batch import (
     IdmAgentParams,
 )
 from roadcraft.validation.agents.ego_units import EgoUnits, place_ego
-from roadcraft.validation.agents.idm_lead import Candidates, Scene, World, find_lead
+from roadcraft.validation.agents.idm_lead import LeadCandidates, Scene, World, find_lead
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.objects import ShownObjects, show
 from roadcraft.validation.agents.rails import Rails, add_rail, room_of
@@ -67,7 +67,7 @@ class StepInput(NamedTuple):
 class StepMemory(NamedTuple):
     """Memory of the kernels."""
 
-    found: Candidates
+    found: LeadCandidates
     way: WayScratch
     towing: TowScratch
 
@@ -111,7 +111,7 @@ def new_turns(world: World, scenarios: int, most: int) -> Turns:
 
 def memory_of(world: World, most: int) -> StepMemory:
     """The memory that a step needs where an agent may meet ``most`` objects."""
-    found = Candidates(
+    found = LeadCandidates(
         np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most), np.empty(most)
     )
     feet = world.agents.foot_capsules.shape[1]
@@ -172,7 +172,7 @@ def _step_scenario(
     params: IdmAgentParams,
     turns: Turns,
     b: int,
-    found: Candidates,
+    found: LeadCandidates,
     scratch: WayScratch,
 ) -> None:
     agents = world.agents
