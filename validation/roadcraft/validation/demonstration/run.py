@@ -21,7 +21,7 @@ class Size:
     replays: int
 
 
-SIZES = {"full": Size(182, 39, 3.0, 40), "quick": Size(26, 8, 0.5, 8)}
+SIZES = {"full": Size(182, 39, 3.5, 40), "quick": Size(26, 8, 0.5, 8)}
 PLANNERS = {
     "log_replay": ("planner=log_replay",),
     "constant_velocity": ("planner=constant_velocity",),
