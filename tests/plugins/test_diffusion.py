@@ -366,3 +366,10 @@ def test_commands_reach_the_network_from_params_and_observations(
     save_checkpoint(tmp_path / "deaf", build_network(deaf["encoder"], deaf["model"]), deaf, {}, "")
     with pytest.raises(ConfigError, match="reads no instruction"):
         load_planner(tmp_path / "deaf", instruction="stop")
+    encoder = {**about["encoder"], "params": {**about["encoder"]["params"], "command_words": 4}}
+    hears = {"encoder": encoder, "model": {"name": "multimodal", "params": {}}}
+    save_checkpoint(tmp_path / "hears", build_network(hears["encoder"], hears["model"]), hears, {}, "")
+    load_planner(tmp_path / "hears", instruction="stop")
+    for told in ({"target_speed_mps": 3.0}, {"style": "calm"}):
+        with pytest.raises(ConfigError, match="nothing reads target speed or style"):
+            load_planner(tmp_path / "hears", **told)

@@ -109,9 +109,9 @@ def faults_of_candidate(
     steps: tuple[int, int],
     row: tuple[F64, F64, F64],
 ) -> tuple[float, bool]:
-    """What ``drive_on`` would not do, of a candidate: the share of its steps at which it is faster
-    than is right or could not stop behind a leader, and whether it runs over a place at which to stand, firm braking
-    included. row: as there."""
+    """What ``drive_on`` would not do, of a candidate: the share of its steps at which it is faster than is right or
+    could not stop behind a leader, and whether it runs over a place at which to stand, firm braking included. row:
+    station, speed, acceleration (T,); all else as there."""
     (station, speed, _), (truck, manner), (others, blocks, halts, befits) = row, driver, leaders
     every, counted = steps
     wrong, over = 0, False

@@ -35,11 +35,12 @@ DISTANCE_WEIGHT, OFFSET_RIDGE, NEAR_S = (
 
 
 def features_of_lines(config: LineModelConfig, features: FeatureSpec, agents: int, **more: Any) -> FeatureSpec:
-    """An encoder's features with the lines that the model reads and its targets, those of ``agents`` agents
-    included."""
+    """An encoder's features with the lines that the model reads and its targets, those of ``agents`` agents included;
+    no conditions unless ``more`` asks for them: an encoder that reads commands does so for itself."""
     names = ("reference_lines", "reference_points", "reference_interval_m", "future_steps")
     asked = {n: getattr(config, n) for n in names}
-    return replace(features, **asked, future_interval_s=INTERVAL_S, future_agents=agents, **more)
+    asked |= {"future_interval_s": INTERVAL_S, "future_agents": agents, "instruction_words": 0, **more}
+    return replace(features, **asked)
 
 
 def _basis(knots: tuple[float, ...], end: float, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
