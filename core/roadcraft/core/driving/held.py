@@ -107,9 +107,11 @@ def _words(value: Any, field: Any) -> Iterator[int]:
 
 def _are_addresses(field: Any) -> list[int]:
     """1 for each of a value's words that is an address, else 0."""
-    if isinstance(field, types.BaseNamedTuple):
-        return [word for entry in field for word in _are_addresses(entry)]
-    return [1] + field.ndim * [0] if isinstance(field, types.Array) else [0]
+    if isinstance(field, types.Array):
+        return [1] + field.ndim * [0]
+    if isinstance(field, types.Number):
+        return [0]
+    return [word for entry in field for word in _are_addresses(entry)]
 
 
 class HeldType(types.Type):  # type: ignore[misc]
