@@ -26,7 +26,8 @@ from roadcraft.plugins.common.frenet import FrenetDecoder
 from roadcraft.plugins.common.kernels import array, compiled
 from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_info, describe_objects
 from roadcraft.plugins.common.line_kernels import info_into, objects_into
-from roadcraft.plugins.common.lines import nearest_line
+from roadcraft.plugins.common.line_model_config import LineModelConfig
+from roadcraft.plugins.common.lines import nearest_line, pose_error
 
 ENCODERS, MODELS = registry().names("encoder"), registry().names("model")
 SMALL: dict[str, dict[str, Any]] = {
@@ -274,6 +275,18 @@ def test_the_line_is_the_one_where_the_expert_ends(tiny_world: Any) -> None:
     end[1, :, 0], end[1, :, 1] = torch.arange(80) * 0.5, -3.0
     batch["ego_future"], batch["ego_future_valid"] = end, torch.ones(2, 80, dtype=torch.bool)
     assert nearest_line(batch).tolist() == [1, 2]
+
+
+def test_what_lies_across_the_goals_heading_weighs_more() -> None:
+    """In meters to its side, wherever the goal heads; what lies along it weighs as it did."""
+    plain, wide = LineModelConfig(), LineModelConfig(lateral_weight=2.0)
+    for angle in (0.0, 0.7, 2.0, -3.0):
+        c, s = np.cos(angle), np.sin(angle)
+        goal = torch.tensor([5.0, -2.0, c, s, 9.0])
+        for ahead, left in ((0.0, 0.3), (0.4, -0.3), (0.4, 0.0)):
+            drive = goal + torch.tensor([c * ahead - s * left, s * ahead + c * left, 0.0, 0.0, 0.0])
+            more = float(pose_error(drive, goal, wide) - pose_error(drive, goal, plain))
+            assert more == pytest.approx(2.0 * max(abs(left) - 0.025, 0.0), abs=1e-5)
 
 
 def test_the_decoder_says_the_same_compiled() -> None:

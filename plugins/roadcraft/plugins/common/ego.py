@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from roadcraft.core.places import PlaceKind
-from roadcraft.plugins.common.layers import Attention, mlp
+from roadcraft.plugins.common.layers import Attention, TransformerLayer, mlp
 from roadcraft.plugins.common.scene_features import EGO_CHANNELS, SceneFeatureConfig
 from roadcraft.plugins.common.text import TextEncoder
 
@@ -19,6 +19,8 @@ LOAD_SCALE = (50.0, 20.0, 5.0, 2.0, 1.0)
 """Of the columns of ``ego_load``."""
 PLACE_SCALE = (50.0, 50.0, 1.0, 1.0, 100.0, 5.0, 50.0, 5.0, 0.1, 1.0)
 """Of the columns of ``place``."""
+PLACE_MOST = 6.0
+"""Scaled columns of ``place`` are read up to this: a sag of 1000 m or a limit of 1000 t is none."""
 WORD_DIM = 32
 """Width of the words of a command."""
 
@@ -27,7 +29,8 @@ class EgoStates(nn.Module):
     """One token per state channel, gathered by one query; in training all channels but the kept ones are dropped at
     random (PlanTF, Cheng et al. 2023). Where the encoder reads the ego's units, a token for each of them and one for
     the load stand beside these, so that one network drives vehicles that differ; where it reads places of the map, a
-    token for each of those; where it reads commands, one for the command."""
+    token for each of those; where it reads commands, one for the command. Where there are any of these, all tokens mix
+    before they are gathered: what a command asks for depends on the place, and what a place closes on the vehicle."""
 
     def __init__(self, config: SceneFeatureConfig) -> None:
         super().__init__()
@@ -51,6 +54,9 @@ class EgoStates(nn.Module):
         self.reads_commands = config.command_words > 0
         if self.reads_commands:
             self.command = TextEncoder(config.command_words, WORD_DIM, dim)
+        self.mix: TransformerLayer | None = None
+        if self.reads_units or self.reads_places or self.reads_commands:
+            self.mix = TransformerLayer(dim, heads, config.feed_forward, config.dropout)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Features ``ego`` (B, 7), ``vehicle`` (B, 4), and those of ``ego_units``, ``places`` and ``conditions`` where
@@ -73,10 +79,13 @@ class EgoStates(nn.Module):
             mask = torch.cat([mask, features["ego_unit_mask"], features["ego_load_mask"][:, None]], 1)
         if self.reads_places:
             place = features["place"]
-            places = self.road_place(place / place.new_tensor(PLACE_SCALE)) + self.place_kind(features["place_kind"])
+            scaled = (place / place.new_tensor(PLACE_SCALE)).clamp(-PLACE_MOST, PLACE_MOST)
+            places = self.road_place(scaled) + self.place_kind(features["place_kind"])
             memory, mask = torch.cat([memory, places], 1), torch.cat([mask, features["place_mask"]], 1)
         if self.reads_commands:
             words = features["instruction"]
             memory = torch.cat([memory, self.command(words)[:, None]], 1)
             mask = torch.cat([mask, (words > 0).any(-1, keepdim=True)], 1)
+        if self.mix is not None:
+            memory = self.mix(memory, mask)
         return self.attend(self.query.expand(len(ego), -1, -1), memory, mask)[:, 0]

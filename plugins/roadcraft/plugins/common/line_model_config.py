@@ -31,6 +31,9 @@ class LineModelConfig(AttentionConfig):
     """Weight of the heading within regression_weight."""
     speed_weight: Annotated[float, Range(">= 0")] = 0.5
     """Weight of the speed within regression_weight."""
+    lateral_weight: Annotated[float, Range(">= 0")] = 0.0
+    """Weight of the distance across the expert's heading, per meter and linear from 0.05 m on: what keeps wide vehicles
+    in their lanes, whose errors are small beside those along the road (0: none)."""
     time_discount_s: Annotated[float, Range("> 0")] = 2.0
     """A pose t seconds ahead weighs 1 / (1 + t / time_discount_s) in the loss; a smaller value favors the first second,
     which a closed loop drives."""

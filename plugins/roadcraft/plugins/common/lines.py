@@ -19,6 +19,7 @@ from roadcraft.plugins.common.line_model_config import LineModelConfig
 
 POINT_STRIDE = 4  # points that are embedded: every 8 m is enough to tell a bend
 NEVER = -1e30  # what is not real never is the maximum
+LINEAR_FROM_M = 0.05  # of the error across, in a loss
 
 
 class LineEncoder(nn.Module):
@@ -96,7 +97,15 @@ def near_weights(valid: Tensor, time_s: Tensor, config: LineModelConfig) -> Tens
 
 
 def pose_error(drive: Tensor, goal: Tensor, config: LineModelConfig) -> Tensor:
-    """What poses (..., 5) x, y, cos, sin, speed lack to those of ``goal``, in position, heading and speed: (...)."""
+    """What poses (..., 5) x, y, cos, sin, speed lack to those of ``goal``, in position, heading and speed, and in the
+    distance across the goal's heading: (...)."""
     error = functional.smooth_l1_loss(drive, goal, reduction="none")
     heading, speed = config.heading_weight * error[..., 2:4].sum(-1), config.speed_weight * error[..., 4]
-    return error[..., :2].sum(-1) + heading + speed
+    out = error[..., :2].sum(-1) + heading + speed
+    if config.lateral_weight == 0.0:
+        return out
+    gap = drive[..., :2] - goal[..., :2]
+    across = goal[..., 2] * gap[..., 1] - goal[..., 3] * gap[..., 0]
+    return out + config.lateral_weight * functional.smooth_l1_loss(
+        across, torch.zeros_like(across), reduction="none", beta=LINEAR_FROM_M
+    )
