@@ -1,0 +1,1 @@
+"""Reinforcement learning: distributions of actions, advantages, losses, sampling of scenes."""

@@ -1,0 +1,55 @@
+"""Settings of reinforcement learning. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from roadcraft.core.rules import Range, check
+
+
+@dataclass(frozen=True)
+class PolicyGradientConfig:
+    """How a policy learns from what it drove."""
+
+    unroll: Annotated[int, Range(">= 1")] = 32
+    """Decisions of each slot between two updates of ppo; a group roll-out lasts until all of its scenarios have
+    ended."""
+    group: Annotated[int, Range(">= 2")] = 4
+    """Roll-outs of one scenario that vdgrpo compares with each other."""
+    epochs: Annotated[int, Range(">= 1")] = 2
+    """How often the samples of a roll-out are trained on."""
+    minibatch: Annotated[int, Range(">= 1")] = 512
+    """Samples per optimizer step."""
+    micro_batch: Annotated[int, Range(">= 1")] = 128
+    """Samples that go through the network at once; the result is the same, smaller ones stay in the cache of a CPU."""
+    discount: Annotated[float, Range("(0, 1]")] = 0.99
+    """Factor by which a reward counts less per decision that it lies ahead, of ppo."""
+    trace: Annotated[float, Range("[0, 1]")] = 0.95
+    """Factor lambda of the advantage estimate of ppo: 0 looks one decision ahead and trusts the value, 1 sums all
+    rewards."""
+    clip: Annotated[float, Range("> 0")] = 0.2
+    """Relative change of an action's probability beyond which a sample no longer pushes it."""
+    entropy: Annotated[float, Range(">= 0")] = 0.01
+    """Coefficient of the bonus for undecided policies; larger values explore more."""
+    value: Annotated[float, Range(">= 0")] = 0.5
+    """Coefficient of the value loss of ppo."""
+    scale: Annotated[float, Range("> 0")] = 0.1
+    """Difference of score that counts as an advantage of 1 in vdgrpo."""
+    reference: Annotated[float, Range(">= 0")] = 0.1
+    """Coefficient of the divergence from the policy begun with (0: none)."""
+    normalize: bool = True
+    """Whether ppo brings the advantages of a minibatch to mean 0 and deviation 1."""
+    bootstrap: bool = True
+    """Whether an episode that was cut off counts what the value expects beyond; false: nothing."""
+    max_kl: Annotated[float, Range(">= 0")] = 0.03
+    """Approximate divergence from the policy that drove, in nats, after which the other minibatches of a roll-out are
+    left out (0: never)."""
+    filter: Annotated[float, Range("[0, 1)")] = 0.01
+    """Share of the largest advantage of late below which a sample is left out (0: none is)."""
+    min_entropy: Annotated[float, Range("[0, 1)")] = 0.3
+    """Share of the entropy of the first roll-out below which the run stops, since a policy that has collapsed no longer
+    learns (0: never)."""
+
+    def __post_init__(self) -> None:
+        check(self)

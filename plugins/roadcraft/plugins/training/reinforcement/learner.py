@@ -1,0 +1,148 @@
+"""What a policy learns from a roll-out: advantages, minibatches and their losses. A function of tensors: Lightning
+drives it in a run, a plain loop in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from roadcraft.core.types import Losses
+from roadcraft.plugins.training.reinforcement.advantages import (
+    AdvantageFilter,
+    EpisodeEnds,
+    generalized_advantages,
+    group_advantages,
+    normalized,
+)
+from roadcraft.plugins.training.reinforcement.config import PolicyGradientConfig
+from roadcraft.plugins.training.reinforcement.losses import (
+    LossCoefficients,
+    PolicySamples,
+    SampleWeight,
+    explained_variance,
+    policy_losses,
+)
+from roadcraft.plugins.training.reinforcement.rollouts import Policy, PolicyRollout
+
+Method = Literal["ppo", "vdgrpo"]
+
+
+class Minibatch(NamedTuple):
+    """N samples, and what was seen."""
+
+    obs: dict[str, Tensor]
+    samples: PolicySamples
+
+    def rows(self, chosen: Tensor | slice) -> Minibatch:
+        """Some of them."""
+        return Minibatch({k: v[chosen] for k, v in self.obs.items()}, PolicySamples(*(x[chosen] for x in self.samples)))
+
+    def to(self, device: torch.device | str) -> Minibatch:
+        """The same on another device."""
+        return Minibatch(
+            {k: v.to(device) for k, v in self.obs.items()}, PolicySamples(*(x.to(device) for x in self.samples))
+        )
+
+
+@dataclass
+class Learner:
+    """Clipped policy gradients by ``method``: ppo with a value function and generalized advantages, vdgrpo with groups
+    of roll-outs of one scene (rows of a group side by side).
+
+    reference: the policy to stay near, with frozen weights, or None.
+    """
+
+    method: Method
+    config: PolicyGradientConfig
+    reference: Policy | None = None
+    filter: AdvantageFilter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.filter = AdvantageFilter(self.config.filter)
+
+    def samples(
+        self, rollout: PolicyRollout, generator: torch.Generator | None = None
+    ) -> tuple[Minibatch, dict[str, float]]:
+        """All samples of a roll-out, T x R of them, and figures of it: mean reward of a step, explained variance of
+        the value, share of the samples that the filter leaves out."""
+        r, c = rollout, self.config
+        if self.method == "ppo":
+            cut = r.truncated if c.bootstrap else torch.zeros_like(r.truncated)
+            ended = r.terminated if c.bootstrap else r.terminated | r.truncated
+            advantage = generalized_advantages(
+                r.reward, r.value, r.last_value, r.final_value, EpisodeEnds(ended, cut, r.alive), c.discount, c.trace
+            )
+        else:
+            grouped = [x.unflatten(1, (-1, c.group)) for x in (r.reward, r.alive)]
+            advantage = group_advantages(*grouped, c.scale).flatten(1)
+        target, alive = (advantage + r.value).flatten(), r.alive.flatten()
+        weights = self.filter.weights(advantage.flatten(), alive, generator)
+        flat = {k: v.flatten(0, 1) for k, v in r.obs.items()}
+        samples = PolicySamples(r.action.flatten(0, 1), r.log_prob.flatten(), advantage.flatten(), target, *weights)
+        count = alive.sum().clamp_min(1)
+        figures = {
+            "reward": float((r.reward * r.alive).sum() / count),
+            "filtered": 1.0 - float(weights[0].sum() / count),
+        }
+        if self.method == "ppo":
+            figures["explained_variance"] = float(explained_variance(r.value.flatten(), target, alive.float()))
+        return Minibatch(flat, samples), figures
+
+    def minibatches(self, whole: Minibatch, generator: torch.Generator | None = None) -> Iterator[Minibatch]:
+        """``epochs`` times all samples that weigh anything, in random order; the last minibatch of an epoch takes what
+        is left over, if that is less than half of one."""
+        size = self.config.minibatch
+        used = ((whole.samples.policy_weight > 0) | (whole.samples.value_weight > 0)).nonzero()[:, 0]
+        for _ in range(self.config.epochs):
+            order = used[torch.randperm(len(used), generator=generator)]
+            count = max(round(len(order) / size), 1) if len(order) else 0
+            for part in order.tensor_split(count) if count else ():
+                yield self._normalized(whole.rows(part))
+
+    def _normalized(self, batch: Minibatch) -> Minibatch:
+        if self.method != "ppo" or not self.config.normalize:
+            return batch
+        s = batch.samples
+        return batch._replace(samples=s._replace(advantage=normalized(s.advantage, s.policy_weight)))
+
+    def parts(self, batch: Minibatch) -> Iterator[Minibatch]:
+        """A minibatch cut into micro-batches."""
+        for first in range(0, len(batch.samples.advantage), self.config.micro_batch):
+            yield batch.rows(slice(first, first + self.config.micro_batch))
+
+    def losses(self, policy: Policy, part: Minibatch, total: SampleWeight) -> Losses:
+        """Loss terms of a part of a minibatch whose weight is ``total``: their gradients add up to those of the
+        whole."""
+        c = self.config
+        answer = policy(part.obs)
+        reference = None
+        if self.reference is not None and c.reference:
+            with torch.no_grad():
+                reference = self.reference(part.obs).distribution
+        return policy_losses(
+            answer.distribution,
+            part.samples,
+            total,
+            LossCoefficients(c.clip, c.entropy, c.value, c.reference),
+            answer.value if self.method == "ppo" else None,
+            reference,
+        )
+
+    def backward(self, policy: Policy, batch: Minibatch) -> dict[str, float]:
+        """Gradients of a minibatch, summed over its micro-batches; returns its terms and diagnostics."""
+        total, found = SampleWeight.of(batch.samples), dict[str, float]()
+        for part in self.parts(batch):
+            losses = self.losses(policy, part, total)
+            torch.stack(list(losses.terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+            _add(found, losses.terms)
+            _add(found, losses.diagnostics)
+        return found
+
+
+def _add(sums: dict[str, float], values: Mapping[str, Tensor]) -> None:
+    for k, v in values.items():
+        sums[k] = sums.get(k, 0.0) + float(v.detach())
