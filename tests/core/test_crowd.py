@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +16,8 @@ from roadcraft.core.driving.map_index.index import build_layer, inside_any
 from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes, unit_poses
 from roadcraft.core.driving.multi_agent.collisions import check_crowd
+from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps
+from roadcraft.core.driving.multi_agent.lane_field import lane_field
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import (
     RoadField,
@@ -27,7 +27,7 @@ from roadcraft.core.driving.multi_agent.road_grid import (
     off_road,
     road_field,
 )
-from roadcraft.core.driving.multi_agent.step import Crowd, CrowdStep, rows_of
+from roadcraft.core.driving.multi_agent.rows import rows_of
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.core.vehicle_geometry import turning_circle
@@ -120,34 +120,42 @@ def test_corners_off_the_road(seed: int) -> None:
     np.testing.assert_array_equal(off.reshape(-1), off_road_slow(edges, corners(boxes).reshape(-1, 2)))
 
 
-def _steps(seed: int, b: int, n: int) -> Crowd:
-    rng, vehicle = np.random.default_rng(seed), load_vehicle()
-    state = np.zeros((b, n, 10))
-    state[..., :2] = rng.uniform(0, 60, (b, n, 2)) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
-    state[..., 2], state[..., 3], state[..., 7] = rng.uniform(-3, 3, (b, n)), 5.0, 0.1
-    field = join([road_field([made_up_map()]), road_everywhere()])
-    return Crowd(
-        state, np.tile(vehicle.box, (b, n, 1)), np.tile(motion_of(vehicle), (b, n, 1)), np.tile(np.arange(n), (b, 1)),
-        rng.random((b, n)) < 0.8, field, rng.integers(0, 2, b),
-    )  # fmt: skip
+@cache
+def two_maps() -> CrowdMaps:
+    return CrowdMaps(join([road_field([made_up_map()]), road_everywhere()]), lane_field([made_up_map()] * 2))
+
+
+def _cars(seed: int, b: int, n: int) -> Crowd:
+    """Cars all over the place on two maps, one row in five empty."""
+    rng, units = np.random.default_rng(seed), rows_of(load_vehicle())
+    crowd = Crowd(b, n, two_maps())
+    for k in range(b):
+        crowd.clear(k, int(rng.integers(0, 2)))
+        for i in np.flatnonzero(rng.random(n) < 0.8).tolist():
+            state = np.zeros((1, 10))
+            state[0, :2] = rng.uniform(0, 60, 2) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
+            state[0, 2], state[0, 3], state[0, 7] = rng.uniform(-3, 3), 5.0, 0.1
+            crowd.spawn(k, i, units, state)
+    return crowd
 
 
 def test_a_step_is_the_bicycle_and_the_checks() -> None:
-    c = _steps(3, 6, 8)
-    before, rng, vehicle = c.state.copy(), np.random.default_rng(4), load_vehicle()
-    controls, run = rng.normal(0, [1.0, 0.2], (6, 8, 2)), CrowdStep(c)
+    run, rng, vehicle = _cars(3, 6, 8), np.random.default_rng(4), load_vehicle()
+    rows, before = run.rows, run.rows.state.copy()
+    controls = rng.normal(0, [1.0, 0.2], (6, 8, 2))
     run.step(controls, 0.1)
     for b in range(6):
         moved = step(before[b], controls[b], np.full(8, 0.1), *motion_of(vehicle))
-        np.testing.assert_array_equal(c.state[b], np.where(c.valid[b][:, None], moved, before[b]))
-        boxes = ego_box(c.state[b], vehicle.box)
-        touched, off = check_crowd(boxes, c.vehicle[b], c.valid[b], c.field, int(c.place[b]))
+        np.testing.assert_array_equal(rows.state[b], np.where(rows.there[b][:, None], moved, before[b]))
+        boxes, there = ego_box(rows.state[b], vehicle.box), rows.there[b]
+        touched, off = check_crowd(boxes, rows.vehicle[b], there, run.maps.road, int(rows.place[b]))
         np.testing.assert_array_equal(run.touched[b], touched)
         np.testing.assert_array_equal(run.off[b], off)
-        np.testing.assert_allclose(run.boxes[b][c.valid[b]], boxes[c.valid[b]], rtol=0, atol=1e-8)
-        if c.place[b] == 0:
-            on = inside_any(made_up_map().index.drivable, run.corners[b].reshape(-1, 2)).reshape(-1, 4)
-            np.testing.assert_array_equal(off[c.valid[b]], ~on[c.valid[b]])
+        np.testing.assert_allclose(run.checks.boxes[b][there], boxes[there], rtol=0, atol=1e-8)
+        np.testing.assert_array_equal(run.checks.corners[b][there], corners(run.checks.boxes[b][there]))
+        if rows.place[b] == 0:
+            on = inside_any(made_up_map().index.drivable, run.checks.corners[b].reshape(-1, 2)).reshape(-1, 4)
+            np.testing.assert_array_equal(off[there], ~on[there])
     assert run.off.any()
     assert (run.touched >= 0).any()
 
@@ -162,21 +170,17 @@ def _trucks(seed: int, b: int, names: tuple[str, ...] = TRUCKS) -> tuple[Crowd, 
     for v in vehicles:
         who.append((v, first))
         first += len(v.units)
-    parts = [rows_of(v) for v in vehicles]
-    body, motion, towed = (np.tile(np.concatenate(p), (b, 1, 1)) for p in zip(*parts, strict=True))
-    state = np.zeros((b, first, 10))
-    for v, at in who:
-        ego, joints = np.zeros((b, 10)), rng.uniform(-0.7, 0.7, (b, v.joints))
-        ego[:, :2] = rng.uniform(0, 60, (b, 2)) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
-        ego[:, 2], ego[:, 3], ego[:, 7] = (rng.uniform(-3, 3, b), rng.uniform(-3, 12, b), rng.uniform(-0.4, 0.4, b))
-        state[:, at] = ego
-        state[:, at : at + len(v.units), :3] = unit_poses(ego, joints, chain_of(v))
-    vehicle = np.concatenate([np.full(len(v.units), k) for k, v in enumerate(vehicles)])
-    field = join([road_field([made_up_map()]), road_everywhere()])
-    valid = np.repeat(rng.random((b, len(vehicles))) < 0.9, [len(v.units) for v in vehicles], axis=1)
-    crowd = Crowd(
-        state, body, motion, np.tile(vehicle, (b, 1)), valid, field, rng.integers(0, 2, b), np.ascontiguousarray(towed)
-    )
+    crowd = Crowd(b, first, two_maps(), reverse=True)
+    for k in range(b):
+        crowd.clear(k, int(rng.integers(0, 2)))
+        for v, at in who:
+            ego, joints = np.zeros((1, 10)), rng.uniform(-0.7, 0.7, (1, v.joints))
+            ego[:, :2] = rng.uniform(0, 60, 2) + [0.0, -20.0] + made_up_map().lanes.centerlines.points[0]
+            ego[:, 2], ego[:, 3], ego[:, 7] = rng.uniform(-3, 3), rng.uniform(-3, 12), rng.uniform(-0.4, 0.4)
+            state = np.zeros((len(v.units), 10))
+            state[0], state[:, :3] = ego[0], unit_poses(ego, joints, chain_of(v))[0]
+            if rng.random() < 0.9:
+                crowd.spawn(k, at, rows_of(v), state)
     return crowd, who
 
 
@@ -187,89 +191,61 @@ def _joints(state: np.ndarray, at: int, units: int) -> np.ndarray:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
 def test_trailers_are_pulled_by_the_chord_and_checked_as_boxes(seed: int) -> None:
-    c, who = _trucks(seed, 3)
-    run, rng = CrowdStep(c), np.random.default_rng(seed)
+    run, who = _trucks(seed, 3)
+    rng, rows, found = np.random.default_rng(seed), run.rows, run.checks
     for _ in range(4):
-        before, controls = c.state.copy(), rng.normal(0, [1.0, 0.2], (*c.valid.shape, 2))
+        before = rows.state.copy()
+        controls = np.clip(rng.normal(0, [1.0, 0.2], (*rows.there.shape, 2)), [-2.0, -0.1], [0.3, 0.1])
         run.step(controls, 0.1)
         for v, at in who:
-            rows, there = slice(at, at + len(v.units)), c.valid[:, at]
+            own, there = slice(at, at + len(v.units)), rows.there[:, at]
             moved = step(before[:, at], controls[:, at], np.full(3, 0.1), *motion_of(v))
-            np.testing.assert_array_equal(c.state[there, at], moved[there])
+            np.testing.assert_array_equal(rows.state[there, at], moved[there])
             poses = np.ascontiguousarray(np.stack([before[:, at, :3], moved[:, :3]], 1))
             bent = pull_joints(poses, _joints(before, at, len(v.units)), chain_of(v))[:, 1]
             boxes = unit_boxes(moved, np.ascontiguousarray(bent), chain_of(v))
-            turn = (run.boxes[there, rows, 2] - boxes[there, :, 2] + np.pi) % (2.0 * np.pi) - np.pi
+            turn = (found.boxes[there, own, 2] - boxes[there, :, 2] + np.pi) % (2.0 * np.pi) - np.pi
             np.testing.assert_allclose(turn, 0.0, atol=1e-9)
             np.testing.assert_allclose(
-                run.boxes[there, rows][..., [0, 1, 3, 4]], boxes[there][..., [0, 1, 3, 4]], rtol=0, atol=2e-8
+                found.boxes[there, own][..., [0, 1, 3, 4]], boxes[there][..., [0, 1, 3, 4]], rtol=0, atol=2e-8
             )
-            np.testing.assert_array_equal(c.state[~there, rows], before[~there, rows])
+            np.testing.assert_array_equal(rows.state[~there, own], before[~there, own])
         for b in range(3):
-            touched, off = check_crowd(run.boxes[b], c.vehicle[b], c.valid[b], c.field, int(c.place[b]))
+            boxes, there = found.boxes[b], rows.there[b]
+            touched, off = check_crowd(boxes, rows.vehicle[b], there, run.maps.road, int(rows.place[b]))
             np.testing.assert_array_equal(run.touched[b], touched)
-            np.testing.assert_array_equal(run.touched[b], _twin(run.boxes[b], c.vehicle[b], c.valid[b]))
+            np.testing.assert_array_equal(run.touched[b], _twin(boxes, rows.vehicle[b], there))
             np.testing.assert_array_equal(run.off[b], off)
 
 
 def test_who_has_no_trailer_moves_the_same_to_the_last_bit_beside_those_that_have() -> None:
     alone, _ = _trucks(1, 4, ("pacifica", "us_straight_26"))
     mixed, who = _trucks(2, 4, ("us_sleeper_53", "pacifica", "us_straight_26"))
-    mixed.state[:, 2:], mixed.valid[:, 2:] = alone.state, alone.valid
-    plain = replace(alone, state=alone.state.copy(), towed=None)
+    mixed.rows.state[:, 2:], mixed.rows.there[:, 2:] = alone.rows.state, alone.rows.there
+    mixed.rows.bounds[:, 2:] = alone.rows.bounds
+    mixed.rows.body[:, 2:], mixed.rows.motion[:, 2:] = alone.rows.body, alone.rows.motion
+    mixed.rows.driven[:, 2:] = alone.rows.driven
     controls = np.random.default_rng(3).normal(0, [1.0, 0.2], (4, 4, 2))
-    runs = [CrowdStep(c) for c in (alone, mixed, plain)]
     for _ in range(10):
-        for run, given_to in zip(runs, (controls[:, 2:], controls, controls[:, 2:]), strict=True):
-            run.step(given_to, 0.1)
-    assert alone.state.tobytes() == plain.state.tobytes() == np.ascontiguousarray(mixed.state[:, 2:]).tobytes()
+        alone.step(np.ascontiguousarray(controls[:, 2:]), 0.1)
+        mixed.step(controls, 0.1)
+    assert alone.rows.state.tobytes() == np.ascontiguousarray(mixed.rows.state[:, 2:]).tobytes()
     assert who[0][0].joints == 1
 
 
 def test_speed_and_yaw_rate_of_a_trailer_are_those_of_rolling() -> None:
-    c, _ = _trucks(7, 1, ("us_sleeper_53",))
-    c.valid[:] = True
-    c.state[0, 0, 3:] = [6.0, 0, 0, 0, 0.2, 0, 0]
-    run, controls = CrowdStep(c), np.zeros((1, 2, 2))
-    for _ in range(1000):
-        run.step(controls, 0.02)
     v = load_vehicle("us_sleeper_53")
+    run, state = Crowd(1, 2, two_maps()), np.zeros((2, 10))
+    state[0, 3:] = [6.0, 0, 0, 0, 0.2, 0, 0]
+    state[:, :3] = unit_poses(state[:1], np.zeros((1, 1)), chain_of(v))[0]
+    run.spawn(0, 0, rows_of(v), state)
+    for _ in range(1000):
+        run.step(np.zeros((1, 2, 2)), 0.02)
     circle = turning_circle(v, v.body.wheel_base_m / np.tan(0.2))
     assert circle is not None
     rate = 6.0 / circle.radii_m[0]
-    np.testing.assert_allclose(c.state[0, :, 8], rate, rtol=1e-3)
-    np.testing.assert_allclose(c.state[0, :, 3], rate * circle.radii_m, rtol=1e-3)
-
-
-def test_check_moves_nobody() -> None:
-    c = _steps(5, 2, 4)
-    before, run = c.state.copy(), CrowdStep(c)
-    run.check()
-    np.testing.assert_array_equal(c.state, before)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "text"),
-    [
-        ({"body": np.zeros((2, 4, 2))}, "Crowd.body"),
-        ({"state": np.zeros((2, 4, 20))[..., ::2]}, "contiguous"),
-        ({"place": np.array([0, 2])}, "place"),
-        ({"towed": np.zeros((2, 4, 3))}, "Crowd.towed"),
-        ({"towed": np.tile([5.0, 0.0], (2, 4, 1))}, "row 0 of scenario 0 hangs on no unit of its vehicle"),
-        ({"towed": np.full((2, 4, 2), np.nan)}, "row 0 of scenario 0 hangs on no unit"),
-    ],
-)
-def test_a_crowd_that_does_not_fit(wrong: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        CrowdStep(replace(_steps(5, 2, 4), **wrong))
-
-
-def test_steps_need_time_and_controls_of_their_shape() -> None:
-    run = CrowdStep(_steps(5, 2, 4))
-    with pytest.raises(ValueError, match="positive"):
-        run.step(np.zeros((2, 4, 2)), 0.0)
-    with pytest.raises(ValueError, match="expected"):
-        run.step(np.zeros((2, 3, 2)), 0.1)
+    np.testing.assert_allclose(run.rows.state[0, :, 8], rate, rtol=1e-3)
+    np.testing.assert_allclose(run.rows.state[0, :, 3], rate * circle.radii_m, rtol=1e-3)
 
 
 def test_join_answers_as_its_parts() -> None:

@@ -26,9 +26,18 @@ _HALF_PI = math.pi / 2.0
 def place_corners(box: Any, out: F64) -> tuple[float, float]:
     """Corners of one box (5,), an array or a tuple, in nuPlan's order: front left, rear left, rear right, front right.
     out (4, 2). Returns cosine and sine of the heading."""
-    x, y, heading = box[0], box[1], box[2]
+    heading = box[2]
     c, s = math.cos(heading), math.sin(heading)
-    cl, sl = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
+    turned_corners(box, (c, s, math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)), out)
+    return c, s
+
+
+@small_njit
+def turned_corners(box: Any, turned: tuple[float, float, float, float], out: F64) -> None:
+    """As :func:`place_corners`, where the cosine and sine of the heading and of the heading a quarter turn to the left
+    are known: ``turned``."""
+    x, y = box[0], box[1]
+    c, s, cl, sl = turned
     lon, lat = box[3] / 2.0, box[4] / 2.0
     for k in range(4):
         front = lon if k == 0 or k == 3 else -lon
@@ -37,7 +46,6 @@ def place_corners(box: Any, out: F64) -> tuple[float, float]:
         # bit
         out[k, 0] = x + (left * cl + front * c)
         out[k, 1] = y + (left * sl + front * s)
-    return c, s
 
 
 @njit(cache=True, nogil=True)

@@ -15,21 +15,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.driving.geometry.boxes import convex_touch, place_corners, separation
+from roadcraft.core.driving.geometry.boxes import convex_touch, separation, turned_corners
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
+from roadcraft.core.driving.multi_agent.road_grid import RoadField, clear_around, off_road_into
 from roadcraft.core.driving.readonly import frozen
+
+_HALF_PI = math.pi / 2.0
 
 
 class Checks(NamedTuple):
-    """What is found of N agents: corners (N, 4, 2), touched (N,) int32 and off (N, 4) bool, as of :func:`check_crowd`;
-    scratch (N, 3)."""
+    """What is found of B times N agents, and what is kept of them from step to step."""
 
+    boxes: F64
+    """(B, N, 5): center x, y, heading, length, width."""
     corners: F64
+    """(B, N, 4, 2), as of ``boxes.corners``."""
     touched: NDArray[np.int32]
+    """(B, N): the lowest row of an agent that it touches, or -1."""
     off: Mask
-    scratch: F64
+    """(B, N, 4): corners off the road."""
+    turned: F64
+    """(B, N, 7): a heading and a steering angle; cosine and sine of the heading and of a quarter turn to its left, and
+    tangent of the angle."""
+    circles: F64
+    """(3, N): scratch."""
+    listed: I64
+    """(N,): scratch."""
+    asked: Mask
+    """(N,): scratch."""
+
+    @classmethod
+    def empty(cls, scenarios: int, rows: int) -> Checks:
+        """Nobody there."""
+        shape = (scenarios, rows)
+        return cls(
+            np.zeros((*shape, 5)), np.zeros((*shape, 4, 2)), np.full(shape, -1, np.int32),
+            np.zeros((*shape, 4), np.bool_), np.full((*shape, 7), np.nan), np.zeros((3, rows)),
+            np.zeros(rows, np.int64), np.zeros(rows, np.bool_),
+        )  # fmt: skip
 
 
 def check_crowd(
@@ -42,30 +67,61 @@ def check_crowd(
     lowest row of an agent that it touches or -1, and off (N, 4) bool in the order of ``boxes.corners``. An agent that
     is not there touches nothing and is on the road.
     """
-    n = len(boxes)
-    out = Checks(np.empty((n, 4, 2)), np.empty(n, np.int32), np.empty((n, 4), np.bool_), np.empty((n, 3)))
-    check_into(frozen(boxes), frozen(vehicle, np.int64), frozen(valid, np.bool_), field, place, out)
-    return out.touched, out.off
+    out = Checks.empty(1, len(boxes))
+    out.boxes[0] = boxes
+    there = frozen(valid, np.bool_)
+    _check(Held(out), frozen(vehicle, np.int64), there, Held(field), place)
+    return out.touched[0], out.off[0]
 
 
 @njit(cache=True, nogil=True)
-def check_into(boxes, vehicle, valid, field, place, out):  # type: ignore[no-untyped-def]
-    """``check_crowd`` into the arrays of ``out``, :class:`Checks`; the corners are filled where valid."""
-    corners, touched, off, scratch = out
-    n = len(boxes)
+def _check(out, vehicle, there, field, place):  # type: ignore[no-untyped-def]
+    for i in range(len(there)):
+        if there[i]:
+            box_into(out, 0, i)
+    check_into(out, 0, vehicle, there, field, place)
+
+
+@small_njit
+def turn_to(known, heading):  # type: ignore[no-untyped-def]
+    """Make ``Checks.turned`` (7,) of one agent hold a heading."""
+    if known[0] != heading:
+        known[0], known[2], known[3] = heading, math.cos(heading), math.sin(heading)
+        known[4], known[5] = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
+
+
+@small_njit
+def box_into(out, b, i):  # type: ignore[no-untyped-def]
+    """The corners of a box of ``out``, :class:`Checks`."""
+    box, known = out.boxes[b, i], out.turned[b, i]
+    turn_to(known, box[2])
+    turned_corners(box, (known[2], known[3], known[4], known[5]), out.corners[b, i])
+
+
+@njit(cache=True, nogil=True)
+def check_into(out, b, vehicle, there, field, place):  # type: ignore[no-untyped-def]
+    """``check_crowd`` of scenario b, whose boxes and corners are there, into ``out``, :class:`Checks`."""
+    touched, asked, n = out.touched[b], out.asked, len(there)
+    xs, ys, radii, rows, boxes = out.circles[0], out.circles[1], out.circles[2], out.listed, out.boxes[b]
+    count = 0
     for i in range(n):
-        touched[i] = -1
-        if valid[i]:
-            _place_corners(boxes, i, corners, scratch)
-    off_road_into(field, place, corners, valid, off)
-    for i in range(n):
-        if not valid[i]:
+        touched[i], asked[i] = -1, False
+        if there[i]:
+            lon, lat = boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
+            xs[count], ys[count], rows[count] = boxes[i, 0], boxes[i, 1], i
+            radii[count] = math.sqrt(lon * lon + lat * lat) + CLEAR_M
+            asked[i] = not clear_around(field, place, xs[count], ys[count], radii[count])
+            count += 1
+    off_road_into(field, place, out.corners[b], asked, out.off[b])
+    for k in range(count):
+        x, y, reach = xs[k], ys[k], radii[k]
+        if not _any_near(xs[k + 1 : count], ys[k + 1 : count], radii[k + 1 : count], x, y, reach):
             continue
-        x, y, reach = boxes[i, 0], boxes[i, 1], scratch[i, 2] + CLEAR_M
-        for j in range(i + 1, n):
-            dx, dy, r = boxes[j, 0] - x, boxes[j, 1] - y, reach + scratch[j, 2]
-            near = dx * dx + dy * dy <= r * r
-            if near and valid[j] and vehicle[i] != vehicle[j] and _touch(boxes, corners, scratch, i, j):
+        i = rows[k]
+        for m in range(k + 1, count):
+            dx, dy, r = xs[m] - x, ys[m] - y, reach + radii[m]
+            if dx * dx + dy * dy <= r * r and vehicle[i] != vehicle[rows[m]] and _touch(out, b, i, rows[m]):
+                j = rows[m]
                 if touched[i] < 0:
                     touched[i] = j
                 if touched[j] < 0:
@@ -73,21 +129,20 @@ def check_into(boxes, vehicle, valid, field, place, out):  # type: ignore[no-unt
 
 
 @small_njit
-def _place_corners(boxes, i, corners, scratch):  # type: ignore[no-untyped-def]
-    """Corners of box i; cosine and sine of its heading, and its radius."""
-    lon, lat = boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
-    scratch[i, 0], scratch[i, 1] = place_corners(boxes[i], corners[i])
-    scratch[i, 2] = math.sqrt(lon * lon + lat * lat)
+def _any_near(xs, ys, radii, x, y, reach):  # type: ignore[no-untyped-def]
+    near = 0  # counted to the end: such a loop compiles to vector instructions
+    for m in range(len(xs)):
+        dx, dy, r = xs[m] - x, ys[m] - y, reach + radii[m]
+        near += dx * dx + dy * dy <= r * r
+    return near > 0
 
 
 @small_njit
-def _touch(boxes, corners, scratch, i, j):  # type: ignore[no-untyped-def]
+def _touch(out, b, i, j):  # type: ignore[no-untyped-def]
+    p, q, of_p, of_q = out.boxes[b, i], out.boxes[b, j], out.turned[b, i], out.turned[b, j]
     gap = separation(
-        boxes[j, 0] - boxes[i, 0],
-        boxes[j, 1] - boxes[i, 1],
-        (scratch[i, 0], scratch[i, 1], boxes[i, 3], boxes[i, 4]),
-        (scratch[j, 0], scratch[j, 1], boxes[j, 3], boxes[j, 4]),
-    )
+        q[0] - p[0], q[1] - p[1], (of_p[2], of_p[3], p[3], p[4]), (of_q[2], of_q[3], q[3], q[4])
+    )  # fmt: skip
     if abs(gap) > CLEAR_M:
         return gap < 0.0
-    return convex_touch(corners[i], corners[j])
+    return convex_touch(out.corners[b, i], out.corners[b, j])

@@ -1,0 +1,90 @@
+"""Winding ring roads of four lanes between road edges, for crowds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from roadcraft.core.arrays import F64, Polylines
+from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps, crowd_maps
+from roadcraft.core.driving.multi_agent.routes import extended, widened
+from roadcraft.core.driving.multi_agent.rows import rows_of
+from roadcraft.core.map import LineKind, MapData
+from roadcraft.core.scenario import EGO_SIZE
+from roadcraft.core.testing.world import LaneSketch, sketch_map
+from roadcraft.core.vehicle import load_vehicle
+
+LANES, SECTORS, LANE_WIDTH_M, ORIGIN = 4, 8, 3.5, (331_000.0, 4_690_000.0)
+
+
+def ring(radius_m: float, waves: int, beside_m: float, turn: F64) -> F64:
+    """Points (T, 2) of a line ``beside_m`` outside of the road's middle, by the angle around the center."""
+    radius = radius_m + 15.0 * np.sin(waves * turn) + beside_m
+    return np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None] + ORIGIN
+
+
+def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000) -> MapData:
+    """A ring driven counter-clockwise, of ``SECTORS`` blocks of four lanes, the first of each the innermost; from every
+    other block an exit lane leads off from the outermost one."""
+    sketches = []
+    for sector in range(SECTORS):
+        turn = 2.0 * np.pi * (sector + np.linspace(0.0, 1.0, 49)) / SECTORS
+        for k in range(LANES):
+            line = ring(radius_m, waves, (k - 1.5) * LANE_WIDTH_M, turn)
+            after = ((sector + 1) % SECTORS * 10 + k,)
+            leaves = k == LANES - 1 and sector % 2 == 0
+            sketches.append(
+                LaneSketch(sector * 10 + k, sector, line, (*after, 100 + sector) if leaves else after, limit_mps=13.0)
+            )
+            if leaves:
+                step = line[-1] - line[-2]
+                off = line[-1] + step / np.hypot(*step) * np.linspace(0.0, 60.0, 31)[:, None]
+                sketches.append(LaneSketch(100 + sector, 100 + sector, off, limit_mps=9.0))
+    m = sketch_map(sketches, width_m=LANE_WIDTH_M, name=f"ring-{radius_m:g}-{waves}")
+    turn, half = np.linspace(0.0, 2.0 * np.pi, edge_segments // 2 + 1), 0.5 * LANES * LANE_WIDTH_M
+    edges = []
+    for side in (half, -half):
+        edge = ring(radius_m, waves, side, turn)
+        edge[-1] = edge[0]
+        edges.append(edge if side > 0.0 else edge[::-1])
+    ids = np.arange(2)
+    kinds = np.full(2, int(LineKind.ROAD_EDGE), np.uint8)
+    return replace(m, lines=replace(m.lines, id=ids, kind=kinds, subtype=ids, lines=Polylines.build(edges)))
+
+
+def ring_roads() -> tuple[list[MapData], CrowdMaps]:
+    """Four of them, and as a crowd takes them."""
+    maps = [ring_road(120.0, 5), ring_road(110.0, 4), ring_road(130.0, 6), ring_road(140.0, 3)]
+    return maps, crowd_maps(maps)
+
+
+def ring_crowd(
+    scenarios: int, roads: tuple[list[MapData], CrowdMaps], vehicle: str = "pacifica", count: int = 32, seed: int = 0
+) -> Crowd:
+    """Vehicles all along the rings, at various offsets from the middle of their lanes, so that some touch and some have
+    a corner off the road; each with a route of a round. Every scenario's first block is governed by lights."""
+    rng, units, (maps, joined) = np.random.default_rng(seed), rows_of(load_vehicle(vehicle)), roads
+    n = len(units.body)
+    crowd = Crowd(scenarios, count * n, joined)
+    ids = [{int(k): row for row, k in enumerate(m.lanes.id)} for m in maps]
+    radii, waves = (120.0, 110.0, 130.0, 140.0), (5, 4, 6, 3)
+    for b in range(scenarios):
+        place = b % len(maps)
+        crowd.clear(b, place, [ids[place][k] for k in range(LANES)])
+        for i in range(count):
+            turn, lane = rng.uniform(0.0, 2.0 * np.pi), int(rng.integers(LANES))
+            beside = (lane - 1.5) * LANE_WIDTH_M + rng.normal(0.0, 0.8)
+            at = ring(radii[place], waves[place], beside, turn + np.array([0.0, 1e-4]))
+            heading = float(np.arctan2(*(at[1] - at[0])[::-1])) + rng.normal(0.0, 0.1)
+            state = np.zeros((n, EGO_SIZE))
+            state[:, 2], state[:, 3] = heading, rng.uniform(0.0, 10.0)
+            back = np.concatenate([[0.0], np.cumsum(units.towed[1:, 1] - units.towed[1:, 0])])
+            state[:, 0], state[:, 1] = at[0, 0] + back * np.cos(heading), at[0, 1] + back * np.sin(heading)
+            first = ids[place][int(turn / (2.0 * np.pi) * SECTORS) * 10 + lane]
+            crowd.spawn(b, i * n, units, state, route=_round(maps[place], first))
+    return crowd
+
+
+def _round(m: MapData, first: int) -> np.ndarray:
+    return widened(m, extended(m, np.array([first]), 1, 600.0))
