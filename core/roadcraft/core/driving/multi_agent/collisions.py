@@ -19,7 +19,7 @@ from roadcraft.core.driving.geometry.boxes import convex_touch, separation, turn
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.driving.multi_agent.road_grid import RoadField, clear_around, off_road_into
+from roadcraft.core.driving.multi_agent.road_grid import RoadField, off_road_into
 from roadcraft.core.driving.readonly import frozen
 
 _HALF_PI = math.pi / 2.0
@@ -43,8 +43,6 @@ class Checks(NamedTuple):
     """(3, N): scratch."""
     listed: I64
     """(N,): scratch."""
-    asked: Mask
-    """(N,): scratch."""
 
     @classmethod
     def empty(cls, scenarios: int, rows: int) -> Checks:
@@ -53,7 +51,7 @@ class Checks(NamedTuple):
         return cls(
             np.zeros((*shape, 5)), np.zeros((*shape, 4, 2)), np.full(shape, -1, np.int32),
             np.zeros((*shape, 4), np.bool_), np.full((*shape, 7), np.nan), np.zeros((3, rows)),
-            np.zeros(rows, np.int64), np.zeros(rows, np.bool_),
+            np.zeros(rows, np.int64),
         )  # fmt: skip
 
 
@@ -101,18 +99,17 @@ def box_into(out, b, i):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def check_into(out, b, vehicle, there, field, place):  # type: ignore[no-untyped-def]
     """``check_crowd`` of scenario b, whose boxes and corners are there, into ``out``, :class:`Checks`."""
-    touched, asked, n = out.touched[b], out.asked, len(there)
+    touched, n = out.touched[b], len(there)
     xs, ys, radii, rows, boxes = out.circles[0], out.circles[1], out.circles[2], out.listed, out.boxes[b]
     count = 0
     for i in range(n):
-        touched[i], asked[i] = -1, False
+        touched[i] = -1
         if there[i]:
             lon, lat = boxes[i, 3] / 2.0, boxes[i, 4] / 2.0
             xs[count], ys[count], rows[count] = boxes[i, 0], boxes[i, 1], i
             radii[count] = math.sqrt(lon * lon + lat * lat) + CLEAR_M
-            asked[i] = not clear_around(field, place, xs[count], ys[count], radii[count])
             count += 1
-    off_road_into(field, place, out.corners[b], asked, out.off[b])
+    off_road_into(field, place, out.corners[b], there, out.off[b])
     for k in range(count):
         x, y, reach = xs[k], ys[k], radii[k]
         if not _any_near(xs[k + 1 : count], ys[k + 1 : count], radii[k + 1 : count], x, y, reach):

@@ -74,8 +74,7 @@ class Crowd:
         """(B, N, 2): what rows were asked for last, clipped to their bounds."""
         self.observations: F32 = np.zeros((scenarios, rows, OBSERVATION_SIZE), np.float32)
         """What :meth:`observe` found last."""
-        self._wanted = np.zeros((scenarios, rows, 2))
-        self._keys = np.zeros(rows, np.float32)
+        self._near = np.zeros((4, rows))
         self._held = Held(self.rows), Held(self.places), Held(self.checks)
         self._road, self._lanes = Held(maps.road), Held(maps.lanes)
 
@@ -167,11 +166,10 @@ class Crowd:
         if controls.shape != self.actions.shape or not dt_s > 0.0:
             raise ValueError(f"controls {controls.shape}, dt {dt_s}: expected {self.actions.shape} and a positive time")
         rows, _, _ = self._held
-        bad = clip_actions(rows, frozen(controls), self._wanted)
+        bad = clip_actions(rows, frozen(controls), self.actions)
         if bad >= 0:
             b, i = divmod(bad, controls.shape[1])
             raise ValueError(f"the action of row {i} of scenario {b} is not finite: {controls[b, i]}")
-        self.actions[:] = self._wanted
         self._run(float(dt_s))
 
     def check(self) -> None:
@@ -187,7 +185,7 @@ class Crowd:
         where ``given``: (B, N, OBSERVATION_SIZE) float32, 0 in all other rows, the same array every time. Columns are
         those of ``observation_columns``."""
         rows, places, checks = self._held
-        observe_into(rows, self._lanes, places, checks, self.actions, given, self._keys, self.observations)
+        observe_into(rows, self._lanes, places, checks, self.actions, given, self._near, self.observations)
         return self.observations
 
     def state(self) -> CrowdState:

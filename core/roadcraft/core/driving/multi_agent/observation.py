@@ -98,16 +98,22 @@ def observation_columns() -> tuple[tuple[str, str, str], ...]:
 
 
 @njit(cache=True, nogil=True)
-def observe_into(rows, lanes, places, checks, actions, given, keys, out):  # type: ignore[no-untyped-def]
+def observe_into(rows, lanes, places, checks, actions, given, near, out):  # type: ignore[no-untyped-def]
     """The observations of all rows, out (B, N, OBSERVATION_SIZE) float32: of the first units of vehicles that are
-    driven, and of others too where ``given``; 0 of all other rows. keys (N,) float32: scratch."""
+    driven, and of others too where ``given``; 0 of all other rows. near (4, N): scratch, center x and y and radius of
+    each row, and how near it is to the one that sees."""
     for b in range(len(rows.place)):
+        boxes = checks.boxes[b]
+        for i in range(rows.there.shape[1]):
+            there = rows.there[b, i] and math.isfinite(boxes[i, 0] + boxes[i, 1])
+            near[0, i], near[1, i] = (boxes[i, 0], boxes[i, 1]) if there else (0.0, 0.0)
+            near[2, i] = 0.5 * math.sqrt(boxes[i, 3] ** 2 + boxes[i, 4] ** 2) if there else -math.inf
         for i in range(rows.there.shape[1]):
             seen = out[b, i]
             seen[:] = 0.0
             if rows.there[b, i] and (given or rows.driven[b, i]) and not rows.towed[b, i, 0] > 0.0:
                 last = _see_itself(rows, b, i, actions, seen)
-                _see_others(rows, checks, b, i, last, keys, seen)
+                _see_others(rows, checks, b, i, last, near, seen)
                 if places.lane[b, i] >= 0:
                     _see_road(rows, lanes, places, checks, b, i, seen)
 
@@ -133,34 +139,19 @@ def _see_itself(rows, b, i, actions, seen):  # type: ignore[no-untyped-def]
 
 
 @small_njit
-def _see_others(rows, checks, b, i, last, keys, seen):  # type: ignore[no-untyped-def]
+def _see_others(rows, checks, b, i, last, near, seen):  # type: ignore[no-untyped-def]
     """Rank all others by how near their circles come to the boxes of rows i to last, and write the nearest."""
-    boxes, turned, there, n = checks.boxes[b], checks.turned[b], rows.there[b], rows.there.shape[1]
-    for j in range(n):
-        keys[j] = math.inf
+    boxes, turned, keys, n = checks.boxes[b], checks.turned[b], near[3], near.shape[1]
+    keys[:] = math.inf
     for u in range(i, last + 1):
-        x, y, c, s, lon, lat = (
-            boxes[u, 0], boxes[u, 1], turned[u, 2], turned[u, 3], 0.5 * boxes[u, 3], 0.5 * boxes[u, 4]
-        )  # fmt: skip
-        for j in range(n):
-            dx, dy = boxes[j, 0] - x, boxes[j, 1] - y
-            gx, gy = max(abs(dx * c + dy * s) - lon, 0.0), max(abs(dy * c - dx * s) - lat, 0.0)
-            radius = 0.5 * math.sqrt(boxes[j, 3] * boxes[j, 3] + boxes[j, 4] * boxes[j, 4])
-            key = np.float32(math.sqrt(gx * gx + gy * gy) - radius)
-            if key < keys[j]:
-                keys[j] = key
-    for j in range(n):
-        if not there[j] or i <= j <= last:
-            keys[j] = math.inf
+        pose = (boxes[u, 0], boxes[u, 1], turned[u, 2], turned[u, 3])
+        _come_near(near[0], near[1], near[2], pose, 0.5 * boxes[u, 3], 0.5 * boxes[u, 4], keys)
+    keys[i : last + 1] = math.inf
     x, y, c, s = boxes[i, 0], boxes[i, 1], turned[i, 2], turned[i, 3]
     for j in range(n):
-        key, rank = keys[j], 0
-        if key == math.inf:
+        if keys[j] == math.inf:
             continue
-        for k in range(j):
-            rank += 1 if keys[k] <= key else 0
-        for k in range(j + 1, n):
-            rank += 1 if keys[k] < key else 0
+        rank = _not_above(keys[:j], keys[j]) + _below(keys[j + 1 :], keys[j])
         if rank < NEIGHBORS:
             at, dx, dy = NEAR_AT + rank * NEAR_SIZE, boxes[j, 0] - x, boxes[j, 1] - y
             cos, sin = turned[j, 2] * c + turned[j, 3] * s, turned[j, 3] * c - turned[j, 2] * s
@@ -169,6 +160,35 @@ def _see_others(rows, checks, b, i, last, keys, seen):  # type: ignore[no-untype
             seen[at + NearColumn.COS], seen[at + NearColumn.SIN] = cos, sin
             seen[at + NearColumn.VX], seen[at + NearColumn.VY] = forward * cos - left * sin, forward * sin + left * cos
             seen[at + NearColumn.LENGTH], seen[at + NearColumn.WIDTH] = boxes[j, 3], boxes[j, 4]
+
+
+# The loops of these three compile to vector instructions, so that to ask all costs less than to choose.
+
+
+@small_njit
+def _come_near(xs, ys, radii, pose, lon, lat, keys):  # type: ignore[no-untyped-def]
+    """Lower ``keys`` to the distances of circles from one box; infinite where the radius is not finite."""
+    x, y, c, s = pose
+    for j in range(len(xs)):
+        dx, dy = xs[j] - x, ys[j] - y
+        gx, gy = max(abs(dx * c + dy * s) - lon, 0.0), max(abs(dy * c - dx * s) - lat, 0.0)
+        keys[j] = min(keys[j], math.sqrt(gx * gx + gy * gy) - radii[j])
+
+
+@small_njit
+def _below(keys, key):  # type: ignore[no-untyped-def]
+    count = 0
+    for k in range(len(keys)):
+        count += keys[k] < key
+    return count
+
+
+@small_njit
+def _not_above(keys, key):  # type: ignore[no-untyped-def]
+    count = 0
+    for k in range(len(keys)):
+        count += keys[k] <= key
+    return count
 
 
 @small_njit

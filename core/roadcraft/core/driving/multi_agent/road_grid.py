@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
-from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import cell_edges, holds_from_corner
 from roadcraft.core.driving.map_index.index import TILE, PolygonLayer, build_layer
 from roadcraft.core.driving.multi_agent.road_edges import (
@@ -34,7 +34,6 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.map import LineKind, MapData
 
 CELL_M = 1.0
-_CLEAR_CELLS = 15
 _AROUND_M = 64.0
 _MAX_CELLS = 1 << 22
 ON, OFF = -1, -2
@@ -43,9 +42,6 @@ ON, OFF = -1, -2
 class RoadField(NamedTuple):
     """M maps. grid (M, 3) float64: lower left corner, cell size; shape (M, 2) int64: columns, rows; head_at (M,) int64:
     first cell of each map.
-
-    clear (C,) uint8: k + 1 where all cells up to k columns and rows away are on the road, at most 15; 0 where the cell
-    itself is not wholly on it.
 
     head (C,) int32: -1 on the road, -2 off it, else a row of the ragged ``candidates``: first (K + 1,) int64,
     candidates (V,) int32. Rows of maps with ``by_edges`` (M,) are segments, of which map m has ``segment_at[m]`` to
@@ -57,7 +53,6 @@ class RoadField(NamedTuple):
     grid: F64
     shape: I64
     head_at: I64
-    clear: U8
     head: NDArray[np.int32]
     first: I64
     candidates: NDArray[np.int32]
@@ -141,27 +136,10 @@ def _one(by_edges, grid, shape, head, first, candidates, edges=None, polygons=No
     points, edge_at, edge, odd = polygons or (np.zeros((0, 2)), np.zeros(1), np.zeros(0), np.zeros(0))
     return RoadField(
         frozen([by_edges], np.bool_), frozen([grid]), frozen([shape], np.int64), frozen([0], np.int64),
-        frozen(_clear(head, shape), np.uint8),
         frozen(head, np.int32), frozen(first, np.int64), frozen(candidates, np.int32),
         frozen([0, len(ends)], np.int64), frozen(ends), frozen(link, np.int32), frozen(bends, np.bool_),
         frozen(points), frozen(edge_at, np.int64), frozen(edge, np.int32), frozen(odd, np.bool_),
     )  # fmt: skip
-
-
-def _clear(head: NDArray[np.int32], shape: tuple[int, int]) -> U8:
-    """``RoadField.clear`` of one map: what is on the road is eaten from its rim, cell by cell."""
-    on = (head == ON).reshape(shape[1], shape[0])
-    out = np.zeros(on.shape, np.uint8)
-    for _ in range(_CLEAR_CELLS):
-        out += on
-        for axis in range(2):
-            before = np.moveaxis(on, axis, 0)
-            on = on.copy()
-            after = np.moveaxis(on, axis, 0)
-            after[1:] &= before[:-1]
-            after[:-1] &= before[1:]
-            after[:1] = after[-1:] = False
-    return out.reshape(-1)
 
 
 def join(fields: Sequence[RoadField]) -> RoadField:
@@ -212,16 +190,6 @@ def off_road(field: RoadField, place: int, points: F64) -> Mask:
 # ---- kernels -------------------------------------------------------------------------
 
 
-@small_njit
-def clear_around(field, m, x, y, reach):  # type: ignore[no-untyped-def]
-    """Whether one cell tells that all within ``reach`` m of (x, y) is on the road of map m."""
-    cell = field.grid[m, 2]
-    column, line = (x - field.grid[m, 0]) / cell, (y - field.grid[m, 1]) / cell
-    if not (column >= 0.0 and line >= 0.0 and column < field.shape[m, 0] and line < field.shape[m, 1]):
-        return False
-    return field.clear[field.head_at[m] + int(line) * field.shape[m, 0] + int(column)] > int(reach / cell) + 1
-
-
 @njit(cache=True, nogil=True)
 def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def]
     """Which points (N, K, 2) are off the road of map m: out (N, K) bool, False where not wanted (N,)."""
@@ -231,13 +199,14 @@ def off_road_into(field, m, points, wanted, out):  # type: ignore[no-untyped-def
     first, candidates, ends, link, bends_left = field.first, field.candidates, field.ends, field.link, field.bends_left
     points_of, edge, edge_at, odd = field.points, field.edge, field.edge_at, field.odd
     segments, last_segment = field.segment_at[m], field.segment_at[m + 1]
+    cells = 1.0 / cell  # per m; lists hold what is a little beyond their cell too, so its rounding does not matter
     for i in range(len(wanted)):
         for k in range(points.shape[1]):
             out[i, k] = False
             if not wanted[i]:
                 continue
             x, y = points[i, k, 0], points[i, k, 1]
-            column, line = (x - x0) / cell, (y - y0) / cell
+            column, line = (x - x0) * cells, (y - y0) * cells
             if not (column >= 0.0 and line >= 0.0 and column < nx and line < ny):
                 finite = math.isfinite(x) and math.isfinite(y)
                 out[i, k] = not (by_edges and finite) or right_of_all(

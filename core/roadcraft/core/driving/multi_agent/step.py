@@ -19,18 +19,19 @@ from roadcraft.core.driving.multi_agent.following import follow_into
 @njit(cache=True, nogil=True)
 def clip_actions(rows, controls, out):  # type: ignore[no-untyped-def]
     """The actions of rows that move by themselves into out (B, N, 2), within their bounds; 0 of all others. controls
-    (B, N, 2): acceleration m/s2 and steering rate rad/s. Returns -1, or the flat number of a row whose action is not
-    finite."""
+    (B, N, 2): acceleration m/s2 and steering rate rad/s. Returns -1; or the flat number of a row whose action is not
+    finite, and then writes nothing."""
     there, driven, towed, bounds = rows.there, rows.driven, rows.towed, rows.bounds
-    for b in range(len(there)):
-        for i in range(there.shape[1]):
-            out[b, i, 0], out[b, i, 1] = 0.0, 0.0
-            if there[b, i] and driven[b, i] and not towed[b, i, 0] > 0.0:
+    for write in range(2):
+        for b in range(len(there)):
+            for i in range(there.shape[1]):
+                acts = there[b, i] and driven[b, i] and not towed[b, i, 0] > 0.0
                 acceleration, rate = controls[b, i, 0], controls[b, i, 1]
-                if not (math.isfinite(acceleration) and math.isfinite(rate)):
+                if write:
+                    out[b, i, 0] = min(max(acceleration, bounds[b, i, 0]), bounds[b, i, 1]) if acts else 0.0
+                    out[b, i, 1] = min(max(rate, -bounds[b, i, 2]), bounds[b, i, 2]) if acts else 0.0
+                elif acts and not (math.isfinite(acceleration) and math.isfinite(rate)):
                     return b * there.shape[1] + i
-                out[b, i, 0] = min(max(acceleration, bounds[b, i, 0]), bounds[b, i, 1])
-                out[b, i, 1] = min(max(rate, -bounds[b, i, 2]), bounds[b, i, 2])
     return -1
 
 
