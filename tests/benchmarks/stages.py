@@ -37,8 +37,8 @@ from roadcraft.validation.agents.idm_exact import exact_leads
 from roadcraft.validation.config import CHALLENGES, SimulationConfig
 from roadcraft.validation.metrics import challenge_metrics, evaluate
 from roadcraft.validation.simulation import simulate
+from roadcraft.validation.simulation.closed_loop import Watch
 from roadcraft.validation.simulation.controllers import TwoStage
-from roadcraft.validation.simulation.loop import Watch
 
 STAGES = ("load", "pack", "observe", "plan", "track", "step", "agents", "record", "metrics", "write")
 CASES = (
@@ -110,7 +110,9 @@ def drive(source: ScenarioSource, chosen: list[Any], case: Case) -> dict[str, An
     planner, agents = create("planner", case.planner), create("agents", "idm" if case.mode == "reactive" else "log")
     challenge = CHALLENGES[case.mode]  # type: ignore[index]
     metrics, watch, timed = challenge_metrics(challenge), Watch(), Timed()
-    with patch("roadcraft.validation.simulation.loop.perf_counter", process_time):  # CPU time, whatever else runs here
+    with patch(
+        "roadcraft.validation.simulation.closed_loop.perf_counter", process_time
+    ):  # CPU time, whatever else runs here
         marks = [process_time()]
         scenarios = [source.scenario(c.row, c.type, c.window_us) for c in chosen]
         marks.append(process_time())

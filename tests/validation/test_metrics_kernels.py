@@ -16,7 +16,7 @@ from roadcraft.validation.metrics.common.events import runs
 from roadcraft.validation.metrics.common.progress import _pairs
 from roadcraft.validation.metrics.kernels.contacts import in_collision
 from roadcraft.validation.metrics.kernels.corners import APART, COMMON, OUTSIDE, common_or_connected, corner_route
-from roadcraft.validation.metrics.kernels.routes import Graph, _thin
+from roadcraft.validation.metrics.kernels.routes import Graph, thin_all
 
 
 def ragged(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +104,7 @@ def test_corner_routes_and_common_lanes(seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_thinning_of_connectors(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    kind, _, before = random_graph(rng)
+    kind, after, before = random_graph(rng)
     entries = []
     for _ in range(10):
         r = random_rows(rng, 4, 5)
@@ -112,7 +112,7 @@ def test_thinning_of_connectors(seed: int) -> None:
     rows, count = np.full((10, 6), -1, np.int64), np.array([len(e) for e in entries])
     for i, e in enumerate(entries):
         rows[i, : len(e)] = e
-    _thin(rows, count, frozen(kind, np.uint8), *ragged(before))
+    thin_all(rows, count, Graph(frozen(kind, np.uint8), *ragged(after), *ragged(before)))
     slow = [list(e) for e in entries]
     for i in range(8, -1, -1):
         own, following = slow[i], slow[i + 1]

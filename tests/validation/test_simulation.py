@@ -22,9 +22,9 @@ from roadcraft.core.types import PlannerNeeds
 from roadcraft.core.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import KinematicBicycleConfig, SimulationConfig
 from roadcraft.validation.simulation import Failure, simulate
+from roadcraft.validation.simulation.closed_loop import Watch
 from roadcraft.validation.simulation.controllers import TwoStage
 from roadcraft.validation.simulation.kinematic_bicycle import KinematicBicycle
-from roadcraft.validation.simulation.loop import Watch
 from roadcraft.validation.simulation.plan_check import contiguous
 from roadcraft.validation.simulation.recorder import first_rows
 

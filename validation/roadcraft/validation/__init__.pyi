@@ -23,5 +23,6 @@ from roadcraft.validation.reporting.write import report as report
 from roadcraft.validation.scoring.junit import write_junit as write_junit
 from roadcraft.validation.scoring.rescore import rescore as rescore
 from roadcraft.validation.scoring.score import score as score
-from roadcraft.validation.simulation.loop import Failure as Failure, simulate as simulate
+from roadcraft.validation.simulation.closed_loop import Failure as Failure
+from roadcraft.validation.simulation.loop import simulate as simulate
 from roadcraft.validation.simulation.observe import observe as observe

@@ -26,7 +26,8 @@ from roadcraft.validation.golden.ties import mark_value_ties
 from roadcraft.validation.golden.values import compare_values
 from roadcraft.validation.metrics.common.aggregation import Entry
 from roadcraft.validation.metrics.common.evaluation import ScenarioResult, challenge_metrics
-from roadcraft.validation.simulation.loop import Failure, simulate
+from roadcraft.validation.simulation.closed_loop import Failure
+from roadcraft.validation.simulation.loop import simulate
 
 _CACHED_LOGS = 3  # logs in memory
 _APART = ("ego position", "ego heading", "agent position", "agent heading")

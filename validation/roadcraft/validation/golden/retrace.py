@@ -32,8 +32,9 @@ from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.golden.repeat import Repeat
 from roadcraft.validation.golden.steps import turned
+from roadcraft.validation.simulation.closed_loop import Failure, make_controller
 from roadcraft.validation.simulation.controllers import Driven, Stateless
-from roadcraft.validation.simulation.loop import Failure, make_controller, simulate
+from roadcraft.validation.simulation.loop import simulate
 from roadcraft.validation.simulation.plan_check import contiguous, driven
 
 MOVED = 1e-9  # m, rad, m/s: how far copies are moved

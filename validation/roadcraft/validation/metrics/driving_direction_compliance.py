@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.polyline import project_row
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
@@ -30,8 +30,7 @@ class DrivingDirectionCompliance(Metric):
     def compute(self, context: MetricContext) -> MetricResult:
         f, route = frames(context), ego_route(context)
         lines = context.rollout.scenario.map.lanes.centerlines
-        # 9 or 10 steps at 10 Hz: the jitter of the time stamps decides
-        horizon = int(self.config.horizon_s * 1e6 / np.mean(np.diff(f.time_us)))
+        horizon = horizon_steps(f.time_us, self.config)
         progress = _progress(
             f.box,
             frozen(route.rows, np.int64),
@@ -43,7 +42,7 @@ class DrivingDirectionCompliance(Metric):
         step = int(progress.argmin())
         worst = abs(float(progress[step]))
         c = self.config
-        score = 1.0 if worst < c.compliance_m else (0.5 if worst < c.violation_m else 0.0)
+        score = direction_score(worst, c.compliance_m, c.violation_m)
         stats = {
             "driving_direction_compliance_score": score,
             f"min_progress_along_driving_direction_in_{c.horizon_s}_second_interval": -worst,
@@ -57,6 +56,17 @@ class DrivingDirectionCompliance(Metric):
         )
 
 
+def horizon_steps(time_us: I64, config: DrivingDirectionConfig) -> int:
+    """Steps over which the way is taken: 9 or 10 at 10 Hz, the jitter of the time stamps (n,) decides."""
+    return int(config.horizon_s * 1e6 / np.mean(np.diff(time_us)))
+
+
+@small_njit
+def direction_score(worst: float, compliance_m: float, violation_m: float) -> float:
+    """The score where at worst ``worst`` m were driven backwards."""
+    return 1.0 if worst < compliance_m else (0.5 if worst < violation_m else 0.0)
+
+
 @njit(cache=True, nogil=True)
 def _progress(box: F64, rows: I64, count: I64, points: F64, offsets: I64, horizon: int) -> F64:
     """Way along the first route object's baseline, summed over the last ``horizon`` + 1 samples.
@@ -67,22 +77,34 @@ def _progress(box: F64, rows: I64, count: I64, points: F64, offsets: I64, horizo
     """
     n = len(box)
     way, out = np.zeros(n), np.zeros(n)
-    current = rows[0, 0] if count[0] > 0 else -1
-    known, before = False, 0.0
+    current, known, before = rows[0, 0] if count[0] > 0 else np.int64(-1), False, 0.0
     for i in range(n):
-        if count[i] == 0:
-            continue
-        row = rows[i, 0]
-        if row != current:
-            current, known = row, False
-            continue
-        arc = project_row(points, offsets[row], offsets[row + 1], box[i, 0], box[i, 1])
-        if known and arc != 0.0:
-            way[i] = arc - before
-        before, known = arc, True
+        row = rows[i, 0] if count[i] > 0 else np.int64(-1)
+        way[i], current, known, before = step_way(box[i], row, (current, known, before), points, offsets)
     for i in range(n):
-        total = 0.0
-        for k in range(max(0, i - horizon), i + 1):
-            total += way[k]
-        out[i] = total
+        out[i] = way_since(way, i, horizon)
     return out
+
+
+@njit(cache=True, nogil=True)
+def step_way(
+    box: F64, row: int, state: tuple[int, bool, float], points: F64, offsets: I64
+) -> tuple[float, int, bool, float]:
+    """Way of one sample on the route object ``row`` (-1: none), and the state after it: the route object, whether an
+    arc length on it is known, and which."""
+    current, known, before = state
+    if row < 0:
+        return 0.0, current, known, before
+    if row != current:
+        return 0.0, row, False, before
+    arc = project_row(points, offsets[row], offsets[row + 1], box[0], box[1])
+    return arc - before if known and arc != 0.0 else 0.0, current, True, arc
+
+
+@njit(cache=True, nogil=True)
+def way_since(way: F64, step: int, horizon: int) -> float:
+    """The way of the last ``horizon`` + 1 samples up to ``step``."""
+    total = 0.0
+    for k in range(max(0, step - horizon), step + 1):
+        total += way[k]
+    return total

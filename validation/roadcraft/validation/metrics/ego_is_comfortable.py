@@ -21,24 +21,31 @@ class EgoIsComfortable(Metric):
         self.config = config
 
     def compute(self, context: MetricContext) -> MetricResult:
-        c = self.config
-        quantities = (
-            ("jerk", jerk(context, "magnitude"), "m/s3", -c.jerk, c.jerk),
-            ("lateral acceleration", acceleration(context, "y"), "m/s2", -c.lat_acceleration, c.lat_acceleration),
-            (
-                "longitudinal acceleration",
-                acceleration(context, "x"),
-                "m/s2",
-                c.min_lon_acceleration,
-                c.max_lon_acceleration,
-            ),
-            ("longitudinal jerk", jerk(context, "x"), "m/s3", -c.lon_jerk, c.lon_jerk),
-            ("yaw acceleration", yaw_acceleration(context), "rad/s2", -c.yaw_acceleration, c.yaw_acceleration),
-            ("yaw rate", yaw_rate(context), "rad/s", -c.yaw_rate, c.yaw_rate),
-        )
+        bounds = comfort_bounds(self.config)
+        quantities = {
+            "jerk": jerk(context, "magnitude"),
+            "lateral acceleration": acceleration(context, "y"),
+            "longitudinal acceleration": acceleration(context, "x"),
+            "longitudinal jerk": jerk(context, "x"),
+            "yaw acceleration": yaw_acceleration(context),
+            "yaw rate": yaw_rate(context),
+        }
         good, events = True, list[Event]()
-        for name, values, unit, low, high in quantities:
+        for name, values in quantities.items():
+            low, high, unit = bounds[name]
             found = excess(values, low, high)
             good = good and found.within
             events += excess_events(name, values, unit, low, high, found)
         return MetricResult("ego_is_comfortable", float(good), {"ego_is_comfortable": good}, events=tuple(events))
+
+
+def comfort_bounds(c: ComfortConfig) -> dict[str, tuple[float, float, str]]:
+    """By quantity the bounds that it must lie strictly between, and their unit."""
+    return {
+        "jerk": (-c.jerk, c.jerk, "m/s3"),
+        "lateral acceleration": (-c.lat_acceleration, c.lat_acceleration, "m/s2"),
+        "longitudinal acceleration": (c.min_lon_acceleration, c.max_lon_acceleration, "m/s2"),
+        "longitudinal jerk": (-c.lon_jerk, c.lon_jerk, "m/s3"),
+        "yaw acceleration": (-c.yaw_acceleration, c.yaw_acceleration, "rad/s2"),
+        "yaw rate": (-c.yaw_rate, c.yaw_rate, "rad/s"),
+    }

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.scenario import LAST_MOVING, ObjectKind
 from roadcraft.core.types import MetricResult
@@ -48,16 +49,21 @@ class NoEgoAtFaultCollisions(Metric):
         stats.update({f"number_of_at_fault_collisions_with_{k}": len(v) for k, v in groups.items()})
         for name, energy in groups.items():
             stats.update(_energy(name, energy))
-        c = self.config
+        allowed = (self.config.allow_vru, self.config.allow_vehicle, self.config.allow_object)
         score = 1.0
-        if len(fault):
-            for energy, allowed in zip(groups.values(), (c.allow_vru, c.allow_vehicle, c.allow_object), strict=True):
-                score *= max(0.0, 1.0 - len(energy) / (allowed + 1))
+        for energy, n in zip(groups.values(), allowed, strict=True):
+            score *= share_left(len(energy), n)
         events = tuple(
             object_event(context, int(found.step[k]), _SAID[CollisionType(int(found.type[k]))], int(found.row[k]))
             for k in fault
         )
         return MetricResult("no_ego_at_fault_collisions", score, stats, events=events)
+
+
+@small_njit
+def share_left(collisions: int, allowed: int) -> float:
+    """What of the score so many collisions at fault leave, where ``allowed`` leave a part."""
+    return max(0.0, 1.0 - collisions / (allowed + 1))
 
 
 def _energy(name: str, values: F64) -> dict[str, float]:

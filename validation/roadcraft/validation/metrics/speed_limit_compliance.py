@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.configs import SpeedLimitConfig
@@ -51,12 +52,21 @@ class SpeedLimitCompliance(Metric):
         return speed_limits(context)
 
     def _score(self, time_us: I64, over: F64) -> float:
-        interval = np.mean(np.diff(time_us)) * 1e-6
-        duration = (time_us[-1] - time_us[0]) * 1e-6
-        if duration <= 0:
-            return 1.0
-        loss = np.sum(over) * interval / (max(self.config.max_overspeed_mps, 1e-3) * duration)
-        return float(max(0.0, 1.0 - loss))
+        interval, duration = interval_and_duration_s(time_us)
+        return overspeed_score(float(np.sum(over)), interval, duration, self.config.max_overspeed_mps)
+
+
+def interval_and_duration_s(time_us: I64) -> tuple[float, float]:
+    """Mean interval and whole duration of time stamps (n,)."""
+    return float(np.mean(np.diff(time_us)) * 1e-6), float((time_us[-1] - time_us[0]) * 1e-6)
+
+
+@small_njit
+def overspeed_score(total: float, interval_s: float, duration_s: float, max_overspeed_mps: float) -> float:
+    """The score for speeds above the limit that sum up to ``total`` m/s over all steps."""
+    if duration_s <= 0.0:
+        return 1.0
+    return max(0.0, 1.0 - total * interval_s / (max(max_overspeed_mps, 1e-3) * duration_s))
 
 
 def _stats(name: str, time_us: I64, over: F64, first: I64, last: I64) -> dict[str, float | int | bool | None]:

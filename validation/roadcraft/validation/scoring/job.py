@@ -26,8 +26,9 @@ from roadcraft.validation.metrics.common.evaluation import challenge_metrics, ev
 from roadcraft.validation.metrics.common.result_check import check_role
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.suites import SuiteScenario, open_data
+from roadcraft.validation.simulation.closed_loop import Failure, Watch, make_controller
 from roadcraft.validation.simulation.isolation import error_text, is_fault
-from roadcraft.validation.simulation.loop import Failure, Watch, make_controller, simulate
+from roadcraft.validation.simulation.loop import simulate
 
 WARM_STEPS = 5
 

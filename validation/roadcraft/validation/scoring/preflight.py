@@ -102,7 +102,7 @@ def _check_vehicle(config: ScoreConfig) -> None:
         config.planner_vehicle.read()
     if not config.vehicle.of_log:
         from roadcraft.validation.scoring.room import refuse_vehicle
-        from roadcraft.validation.simulation.loop import make_controller
+        from roadcraft.validation.simulation.closed_loop import make_controller
 
         refuse_vehicle(config.vehicle.read(), config, make_controller(config.simulation))
 
@@ -111,7 +111,7 @@ def check(config: ScoreConfig) -> None:
     """``preflight``, and the first scenario's map is read, the planner, agents, metrics and controller are built,
     weights included. Tells what the filter names and the data lack."""
     from roadcraft.validation.scoring.job import Job
-    from roadcraft.validation.simulation.loop import make_controller
+    from roadcraft.validation.simulation.closed_loop import make_controller
 
     ready = preflight(config, at_most=MANY)
     ready.source.map(ready.items[0].row.log)

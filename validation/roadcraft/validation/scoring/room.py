@@ -15,9 +15,9 @@ from roadcraft.core.scenario import Scenario
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import LeftOut, SuiteScenario
+from roadcraft.validation.simulation.closed_loop import make_controller
 from roadcraft.validation.simulation.controllers import Controller
 from roadcraft.validation.simulation.joints import first_joints
-from roadcraft.validation.simulation.loop import make_controller
 
 _OFF_ROAD_M = 0.3  # nuPlan's tolerance of the drivable area
 _TOLD = 3

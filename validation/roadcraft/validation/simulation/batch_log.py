@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -170,6 +171,13 @@ class BatchLog:
             if self.has_layers
             else (),
         )
+
+    def copy(self) -> BatchLog:
+        """The same with states of its own: what was logged is shared."""
+        out = copy(self)
+        out.ego, out.joints, out.motion, out.felt = (a.copy() for a in (self.ego, self.joints, self.motion, self.felt))
+        out.seen_joints = out.joints if self.seen_joints is self.joints else self.seen_joints.copy()
+        return out
 
     def of(self, rows: I64) -> _Lasting:
         """What the log knows of the running scenarios ``rows`` (ascending)."""

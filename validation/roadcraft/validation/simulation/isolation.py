@@ -49,14 +49,15 @@ def error_text(raised: BaseException) -> str:
 
 
 @cache
-def _all_rows(count: int) -> I64:
+def all_rows(count: int) -> I64:
+    """Numbers of ``count`` rows, read-only."""
     return read_only(np.arange(count, dtype=np.int64))
 
 
 def isolated(call: Callable[[I64 | None], T], count: int) -> Parts[T]:
     """``call(None)`` for all ``count`` scenarios at once; if it raises, ``call([b])`` for each, from the same state."""
     try:
-        return Parts([(_all_rows(count), call(None))], {})
+        return Parts([(all_rows(count), call(None))], {})
     except BaseException as e:
         if not is_fault(e):
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
@@ -68,6 +70,13 @@ class ObjectStore:
                 column[: self.used] = self.columns[name][: self.used]
             self.columns[name] = column
 
+    def copy(self) -> ObjectStore:
+        """The same rows in columns of its own."""
+        out = copy(self)
+        out.low, out.count = self.low.copy(), self.count.copy()
+        out.columns = {name: column.copy() for name, column in self.columns.items()}
+        return out
+
     def gather(self, low: I64, count: I64) -> Objects:
         offsets, index = ranges(low.ravel(), count.ravel())
         return Objects(offsets, *(self.columns[name][index] for name in _FIELDS))
@@ -88,6 +97,13 @@ class Recorder:
         self.channels: dict[str, F64] = {}
         if self.ahead:
             self._prefill()
+
+    def copy(self, log: BatchLog) -> Recorder:
+        """The record so far; ``log``: the copy of its own."""
+        out = copy(self)
+        out.log, out.objects, out.plans = log, self.objects.copy(), list(self.plans)
+        out.channels = {name: values.copy() for name, values in self.channels.items()}
+        return out
 
     def _prefill(self) -> None:
         for b, s in enumerate(self.log.scenarios):

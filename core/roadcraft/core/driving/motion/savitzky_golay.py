@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.readonly import frozen
 
 
@@ -59,22 +59,35 @@ def filters(window: int, order: int, derivative: int) -> tuple[F64, F64, F64]:
 @njit(cache=True, nogil=True)
 def _apply(values: F64, inner: F64, left: F64, right: F64, scale: float) -> F64:
     rows, n = values.shape
-    window, h = len(inner), len(left)
     out = np.empty((rows, n))
     for r in range(rows):
         for i in range(n):
-            total = 0.0
-            if i < h:
-                for k in range(window):
-                    total += left[i, k] * values[r, k]
-            elif i >= n - h:
-                for k in range(window):
-                    total += right[i - n + window - h, k] * values[r, n - window + k]
-            else:
-                for k in range(window):
-                    total += inner[k] * values[r, i - (window - 1) // 2 + k]
-            out[r, i] = total * scale
+            out[r, i] = filtered_at(values[r], i, inner, left, right) * scale
     return out
+
+
+@small_njit
+def last_needed(i: int, n: int, window: int) -> int:
+    """The last sample of n that output i of a filter of ``window`` samples takes."""
+    h = window // 2
+    return window - 1 if i < h else n - 1 if i >= n - h else i - (window - 1) // 2 + window - 1
+
+
+@njit(cache=True, nogil=True)
+def filtered_at(values: F64, i: int, inner: F64, left: F64, right: F64) -> float:
+    """Output i of the filter of :func:`filters` over values (n,), at unit spacing."""
+    n, window, h = len(values), len(inner), len(left)
+    total = 0.0
+    if i < h:
+        for k in range(window):
+            total += left[i, k] * values[k]
+    elif i >= n - h:
+        for k in range(window):
+            total += right[i - n + window - h, k] * values[n - window + k]
+    else:
+        for k in range(window):
+            total += inner[k] * values[i - (window - 1) // 2 + k]
+    return total
 
 
 class Taps(NamedTuple):

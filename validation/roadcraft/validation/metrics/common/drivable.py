@@ -34,7 +34,7 @@ class Departures:
 @once_per_rollout
 def departures(context: MetricContext) -> Departures:
     index, route = context.rollout.scenario.map.index, ego_route(context)
-    outside, distance = _distances(
+    outside, distance = corner_distances(
         frames(context).corners,
         frozen(corners(context).count, np.int64),
         frozen(route.rows, np.int64),
@@ -46,9 +46,11 @@ def departures(context: MetricContext) -> Departures:
 
 
 @njit(cache=True, nogil=True)
-def _distances(
+def corner_distances(
     corner: F64, corner_count: I64, rows: I64, count: I64, lanes: LayerArrays, drivable: LayerArrays
 ) -> tuple[Mask, F64]:
+    """``Departures`` of corners (n, 4, 2) on ``corner_count`` (n, 4) lanes; ego's route is the first ``count`` (n,) of
+    ``rows`` (n, K)."""
     outside, out = np.zeros((len(corner), 4), np.bool_), np.zeros((len(corner), 4))
     for i in range(len(corner)):
         for c in range(4):

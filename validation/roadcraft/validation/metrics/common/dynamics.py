@@ -22,6 +22,8 @@ from roadcraft.validation.metrics.common.once import once_per_rollout
 
 _DECIMALS = 8
 _AXES = ("x", "y", "magnitude")
+# window, order and derivative of the filters; the reference's own window of 15 never reaches that of the yaw rate
+ACCELERATION, JERK, YAW_RATE, YAW_ACCELERATION = (8, 2, 0), (15, 2, 1), (5, 2, 1), (5, 3, 2)
 
 
 def acceleration(context: MetricContext, axis: str) -> F64:
@@ -32,14 +34,16 @@ def acceleration(context: MetricContext, axis: str) -> F64:
 @once_per_rollout
 def _accelerations(context: MetricContext) -> F64:
     """All axes, (3, n)."""
-    return smoothed(context, _raw_accelerations(context), 8, 2, 0)
+    return smoothed(
+        context, raw_accelerations(frames(context).ego, float(context.rollout.vehicle.box[0])), *ACCELERATION
+    )
 
 
-def _raw_accelerations(context: MetricContext) -> F64:
-    ego = frames(context).ego
+def raw_accelerations(ego: F64, reach: float) -> F64:
+    """Accelerations (3, n) m/s2 of states (n, 10): along x and y at the box center, ``reach`` m before the rear axle,
+    and the magnitude at the rear axle."""
     ax, ay = ego[:, Ego.AX], ego[:, Ego.AY]
     # get_acceleration_shifted adds the angular acceleration along the displacement, not across it, and so to x alone
-    reach = float(context.rollout.vehicle.box[0])
     x = ax + reach * ego[:, Ego.YAW_RATE] ** 2 + reach * ego[:, Ego.YAW_ACCEL]
     return np.stack([x, ay, np.hypot(ax, ay)])
 
@@ -52,19 +56,19 @@ def jerk(context: MetricContext, axis: str) -> F64:
 @once_per_rollout
 def _jerks(context: MetricContext) -> F64:
     """Along all axes, (3, n)."""
-    return smoothed(context, _accelerations(context), 15, 2, 1)
+    return smoothed(context, _accelerations(context), *JERK)
 
 
 @once_per_rollout
 def yaw_rate(context: MetricContext) -> F64:
-    """Yaw rate (n,) rad/s. The reference's own window of 15 never reaches its filter: 5 is used."""
-    return smoothed(context, _heading(context), 5, 2, 1)
+    """Yaw rate (n,) rad/s."""
+    return smoothed(context, _heading(context), *YAW_RATE)
 
 
 @once_per_rollout
 def yaw_acceleration(context: MetricContext) -> F64:
     """Yaw acceleration (n,) rad/s2, from the heading with a window of 5 and a cubic."""
-    return smoothed(context, _heading(context), 5, 3, 2)
+    return smoothed(context, _heading(context), *YAW_ACCELERATION)
 
 
 def _heading(context: MetricContext) -> F64:

@@ -36,7 +36,7 @@ def limits_of(context: MetricContext, route: LaneRoute) -> tuple[F64, int]:
     """Limits m/s (n,) along a route, infinite where none holds, and -1; or, from there on infinite, the row of a
     connector that joins no lanes."""
     lanes = context.rollout.scenario.map.lanes
-    limit, fault = _limits(
+    limit, fault = lane_limits(
         frozen(route.rows, np.int64),
         frozen(route.count, np.int64),
         frozen(lanes.speed_limit_mps),
@@ -47,15 +47,16 @@ def limits_of(context: MetricContext, route: LaneRoute) -> tuple[F64, int]:
 
 
 @njit(cache=True, nogil=True)
-def _limits(rows: I64, count: I64, limit: F64, known: Mask, graph: Graph) -> tuple[F64, int]:
+def lane_limits(rows: I64, count: I64, limit: F64, known: Mask, graph: Graph) -> tuple[F64, int]:
     """Limits (n,) and -1, or the row of a connector without any lane (where the reference raises)."""
-    kind, next_values, next_offsets, before_values, before_offsets = graph
+    next_values, next_offsets = graph.next_values, graph.next_offsets
+    before_values, before_offsets = graph.before_values, graph.before_offsets
     out = np.full(len(rows), math.inf)
     for i in range(len(rows)):
         if count[i] == 0:
             continue
         best, missing, lanes = -math.inf, False, 0
-        if kind[rows[i, 0]] == 0:
+        if graph.kind[rows[i, 0]] == 0:
             row = rows[i, 0]
             best, missing, lanes = limit[row], not known[row] or limit[row] == 0.0, 1
         else:

@@ -17,38 +17,59 @@ APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in
 def corner_route(values: I64, offsets: I64, graph: Graph) -> tuple[I64, I64, int]:
     """``extract_corners_route``; values and offsets: the Lanes rows that hold each of the 4 n corners, step by step.
     Returns rows (n, 4, K), count (n, 4) and -1, or the step at which two lanes overlap."""
-    kind, next_values, next_offsets = graph.kind, graph.next_values, graph.next_offsets
     n = (len(offsets) - 1) // 4
     most = 1
     for i in range(4 * n):
         most = max(most, offsets[i + 1] - offsets[i])
     rows, count = np.full((n, 4, most), -1, np.int64), np.zeros((n, 4), np.int64)
     here, there = np.empty(8 * most, np.int64), np.empty(8 * most, np.int64)
-    none = np.int64(0)  # a literal 0 would have numba compile what it is passed to once more
-    candidates = none
+    candidates = np.int64(0)  # a literal 0 would have numba compile what it is passed to once more
     for i in range(n):
-        following = none
-        for c in range(4):
-            first, last = offsets[4 * i + c], offsets[4 * i + c + 1]
-            k = 0
-            if candidates > 0:
-                k = keep_or_follow(here, candidates, values, first, last, next_values, next_offsets, rows[i, c])
-            if k == 0:
-                k = search(kind, values, first, last, rows[i, c])
-                if k < 0:
-                    return rows, count, i
-                if i == 1:  # at the second step what one corner finds is a candidate for the next corner
-                    for j in range(k):
-                        if not among(rows[i, c, j], here, none, candidates):
-                            here[candidates] = rows[i, c, j]
-                            candidates += 1
-            count[i, c] = k
-            for j in range(k):
-                if not among(rows[i, c, j], there, none, following):
-                    there[following] = rows[i, c, j]
-                    following += 1
-        here, there, candidates = there, here, following
+        ends = offsets[4 * i : 4 * i + 5]
+        candidates = corners_at(i, values, ends, graph, here, candidates, there, rows[i], count[i])
+        if candidates < 0:
+            return rows, count, i
+        here, there = there, here
     return rows, count, -1
+
+
+@njit(cache=True, nogil=True)
+def corners_at(  # noqa: PLR0913 (a kernel: arrays one by one)
+    step: int,
+    values: I64,
+    ends: I64,
+    graph: Graph,
+    here: I64,
+    candidates: int,
+    there: I64,
+    rows: I64,
+    count: I64,
+) -> int:
+    """One step of ``extract_corners_route``; corner c is on the Lanes rows ``values[ends[c]:ends[c + 1]]``. here: what
+    the step before found, ``candidates`` rows, to which the second step adds. Writes ``rows`` (4, K), ``count`` (4,),
+    and into ``there`` all that was found; returns its number, or -1 where two lanes overlap."""
+    none = np.int64(0)
+    following = none
+    for c in range(4):
+        first, last = ends[c], ends[c + 1]
+        k = 0
+        if candidates > 0:
+            k = keep_or_follow(here, candidates, values, first, last, graph.next_values, graph.next_offsets, rows[c])
+        if k == 0:
+            k = search(graph.kind, values, first, last, rows[c])
+            if k < 0:
+                return -1
+            if step == 1:  # at the second step what one corner finds is a candidate for the next corner
+                for j in range(k):
+                    if not among(rows[c, j], here, none, candidates):
+                        here[candidates] = rows[c, j]
+                        candidates += 1
+        count[c] = k
+        for j in range(k):
+            if not among(rows[c, j], there, none, following):
+                there[following] = rows[c, j]
+                following += 1
+    return following
 
 
 @njit(cache=True, nogil=True)

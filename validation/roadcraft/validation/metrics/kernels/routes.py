@@ -91,38 +91,19 @@ def point_route(
 ) -> tuple[I64, I64, int]:
     """``get_route`` of n points (n, 2); values and offsets: the Lanes rows that hold each, ascending. Returns rows,
     count and -1, or the step at which two lanes overlap (where the reference raises)."""
-    kind, next_values, next_offsets, before_values, before_offsets = graph
     n = len(points)
     most = 1
     for i in range(n):
         most = max(most, offsets[i + 1] - offsets[i])
     rows, count = np.full((n, most), -1, np.int64), np.zeros(n, np.int64)
-    near = np.empty(most, np.int64)
     for i in range(n):
-        first, last = offsets[i], offsets[i + 1]
         held = count[i - 1] if i > 0 else 0
-        if held > 0:
-            count[i] = keep_or_follow(rows[i - 1], held, values, first, last, next_values, next_offsets, rows[i])
-        if count[i] > 0:
-            continue
-        found = search(kind, values, first, last, rows[i])
+        under = values[offsets[i] : offsets[i + 1]]
+        found = route_at(i, points[i], under, rows[i - 1], held, lanes, intersections, graph, rows[i])
         if found < 0:
             return rows, count, i
         count[i] = found
-        # a point that strays from its connector stays on it while it is near, but not at the first two steps
-        if i > 1 and held > 0 and kind[rows[i - 1, 0]] == LaneKind.CONNECTOR:
-            x, y = points[i, 0], points[i, 1]
-            stray = kind[rows[i, 0]] == LaneKind.CONNECTOR if found > 0 else in_any(intersections, x, y)
-            if stray:
-                k = 0
-                for j in range(held):
-                    if row_distance(lanes, rows[i - 1, j], x, y) < _NEAR_M:
-                        near[k] = rows[i - 1, j]
-                        k += 1
-                for j in range(k):
-                    rows[i, j] = near[j]
-                    count[i] = k
-    _thin(rows, count, kind, before_values, before_offsets)
+    thin_all(rows, count, graph)
     for i in range(n):
         for j in range(count[i], most):
             rows[i, j] = -1
@@ -130,33 +111,79 @@ def point_route(
 
 
 @njit(cache=True, nogil=True)
-def _thin(rows: I64, count: I64, kind: U8, before_values: I64, before_offsets: I64) -> None:
-    """Backwards, reduce several connectors to those that ego ends up on (``remove_extra_lane_connectors``).
+def route_at(  # noqa: PLR0913 (a kernel: arrays one by one)
+    step: int,
+    point: F64,
+    under: I64,
+    before: I64,
+    held: int,
+    lanes: LayerArrays,
+    intersections: LayerArrays,
+    graph: Graph,
+    out: I64,
+) -> int:
+    """One step of ``get_route``: the rows of a point (2,) that lies on Lanes rows ``under`` (ascending), where the step
+    before has the first ``held`` of ``before``. They are written to ``out``, their number returned; -1 where two lanes
+    overlap."""
+    kind, none = graph.kind, np.int64(0)
+    if held > 0:
+        count = keep_or_follow(before, held, under, none, len(under), graph.next_values, graph.next_offsets, out)
+        if count > 0:
+            return count
+    found = search(kind, under, none, len(under), out)
+    # a point that strays from its connector stays on it while it is near, but not at the first two steps
+    if found >= 0 and step > 1 and held > 0 and kind[before[0]] == LaneKind.CONNECTOR:
+        x, y = point[0], point[1]
+        stray = kind[out[0]] == LaneKind.CONNECTOR if found > 0 else in_any(intersections, x, y)
+        if stray:
+            k = 0
+            for j in range(held):
+                if row_distance(lanes, before[j], x, y) < _NEAR_M:
+                    out[k] = before[j]
+                    k += 1
+            if k > 0:
+                return k
+    return found
+
+
+@njit(cache=True, nogil=True)
+def thin_all(rows: I64, count: I64, graph: Graph) -> None:
+    """Every step (n, K) ``thinned``, the last one first."""
+    for i in range(len(rows) - 2, -1, -1):
+        count[i] = thinned(rows[i], count[i], rows[i + 1], count[i + 1], graph, rows[i])
+
+
+@njit(cache=True, nogil=True)
+def thinned(rows: I64, count: int, next_rows: I64, following: int, graph: Graph, out: I64) -> int:
+    """Several connectors of a step reduced to those that ego ends up on, by what the next step is reduced to
+    (``remove_extra_lane_connectors``, which goes backwards): written to ``out``, which may be ``rows``, their number
+    returned.
 
     As in the reference an empty following entry is a subset of anything: it empties the entry of several connectors
     before it.
     """
-    own = np.empty(rows.shape[1], np.int64)
-    for i in range(len(rows) - 2, -1, -1):
-        if count[i] <= 1:
-            continue
-        m, k = count[i], 0
-        for j in range(m):
-            own[j] = rows[i, j]
-        following = count[i + 1]
-        if following > 0 and kind[rows[i + 1, 0]] == LaneKind.LANE:
-            lane = rows[i + 1, 0]
-            for j in range(m):
-                if among(own[j], before_values, before_offsets[lane], before_offsets[lane + 1]):
-                    rows[i, k] = own[j]
+    if count > 1:
+        k = 0
+        if following > 0 and graph.kind[next_rows[0]] == LaneKind.LANE:
+            first, last = graph.before_offsets[next_rows[0]], graph.before_offsets[next_rows[0] + 1]
+            for j in range(count):
+                if among(rows[j], graph.before_values, first, last):
                     k += 1
-        if k > 0:
-            count[i] = k
-        elif m > following:
-            subset = True
+            if k > 0:
+                k = 0
+                for j in range(count):
+                    if among(rows[j], graph.before_values, first, last):
+                        out[k] = rows[j]
+                        k += 1
+                return k
+        if count > following:
+            subset, none = True, np.int64(0)
             for j in range(following):
-                subset = subset and among(rows[i + 1, j], own, np.int64(0), m)
+                subset = subset and among(next_rows[j], rows, none, count)
             if subset:
                 for j in range(following):
-                    rows[i, j] = rows[i + 1, j]
-                count[i] = following
+                    out[j] = next_rows[j]
+                return following
+    for j in range(count):
+        out[j] = rows[j]
+    return count
