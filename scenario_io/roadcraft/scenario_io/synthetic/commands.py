@@ -56,6 +56,6 @@ def synth(
             share = (drawn - kept) / drawn
             line = f"  {name}: {drawn} drawn, {drawn - kept} dropped ({100 * share:.0f} %), {kept} kept"
             if name in report.density:
-                per_km, trucks = report.density[name]
-                line += f"; {per_km:.1f} vehicles per km and lane, {100 * trucks:.0f} % trucks"
+                mean = report.density[name]
+                line += f"; {mean.per_km:.1f} vehicles per km and lane, {100 * mean.trucks:.0f} % trucks"
             print(line)

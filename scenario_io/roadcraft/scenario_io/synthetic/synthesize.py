@@ -20,6 +20,7 @@ from roadcraft.scenario_io.synthetic.config import (
     SITUATIONS,
     SynthConfig,
 )
+from roadcraft.scenario_io.synthetic.freight.density import TrafficDensity, density_of
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, build_map
 from roadcraft.scenario_io.synthetic.world import (
@@ -51,7 +52,7 @@ class SynthReport:
     drawn: dict[str, int]
     draws: int
     seconds: float
-    density: dict[str, tuple[float, float]] = field(default_factory=dict)
+    density: dict[str, TrafficDensity] = field(default_factory=dict)
 
 
 def synthesize(
@@ -87,11 +88,11 @@ def synth(out: str | Path, config: SynthConfig, progress: Callable[[int, int], N
     drawn: Counter[str] = Counter()
     for r in rows:
         drawn[r.situation] += r.attempts
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[TrafficDensity]] = {}
     for r in rows:
         if r.density is not None:
             found.setdefault(r.situation, []).append(r.density)
-    density = {k: (sum(a for a, _ in v) / len(v), sum(b for _, b in v) / len(v)) for k, v in sorted(found.items())}
+    density = {k: TrafficDensity(*(sum(x) / len(v) for x in zip(*v, strict=True))) for k, v in sorted(found.items())}
     maps = _maps([(r.location, r.patch) for r in rows], config.seed)
     write_maps(maps.values(), root / "maps")
     return SynthReport(
@@ -129,12 +130,11 @@ class _Made:
     location: str
     attempts: int
     tagged: int
-    density: tuple[float, float] | None
+    density: TrafficDensity | None
 
 
 def _make(config: SynthConfig, number: int, folder: Path) -> _Made:
     from roadcraft.scenario_io.nuplan.log_writer import write_drive
-    from roadcraft.scenario_io.synthetic.freight.density import density_of
 
     w = world_of(config, number)
     write_drive(w.drive, own_map(w.patch, w.location, config.seed), folder / f"{w.drive.name}.db")

@@ -80,12 +80,3 @@ def queue_up(stage: Stage, path: int, line: float, count: int) -> None:
         size = float(rng.uniform(4.3, 5.2))
         stage.scene.driver(path, s - 0.5 * size, 0.0, spawn=-1.0, changes=0, length=size)
         s -= size + float(rng.uniform(1.9, 3.0))
-
-
-def populate_arms(stage: Stage, paths: Sequence[int], speed: float, inflow: bool = True, share: float = 1.0) -> None:
-    """Traffic of 8 to 25 vehicles per km and lane, 5 to 30 % of them trucks, at so much of its cap. share: what of it
-    is on each path, where several begin in one lane."""
-    rng = stage.rng
-    density, trucks = float(rng.uniform(8.0, 25.0)), float(rng.uniform(0.05, 0.3))
-    stage.populated += paths
-    stage.scene.fill(list(paths), 1000.0 / density / share, factor=speed, trucks=trucks, rigs=True, inflow=inflow)

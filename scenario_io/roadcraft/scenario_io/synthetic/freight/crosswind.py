@@ -7,7 +7,8 @@ import numpy as np
 from roadcraft.scenario_io.synthetic.freight.course import Gust, Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.stage import Highway, Intent, Stage, lay_way, populate, put_truck
+from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.stage import Highway, Intent, Stage, lay_way, put_truck
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 
 SHOULDER_M = 0.25

@@ -12,7 +12,8 @@ from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, co
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, populate, put_truck
+from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, put_truck
 from roadcraft.scenario_io.synthetic.roads.chain import Chain
 from roadcraft.scenario_io.synthetic.roads.curves import bends, smoothstep
 

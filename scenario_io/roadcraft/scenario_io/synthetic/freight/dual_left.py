@@ -15,13 +15,13 @@ from roadcraft.scenario_io.synthetic.freight.crossroads import (
     lights_of,
     link_between,
     paths_between,
-    populate_arms,
     queue_up,
     widen,
 )
 from roadcraft.scenario_io.synthetic.freight.fit import one_ground, reach_beyond, swept_boxes
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, Profile, blend, middle
 from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths, smoothstep, turn
@@ -135,5 +135,5 @@ def _lay(
     queue_up(stage, others, stop - 1.7, 5 + round(length_of(vehicle) / 7.0))
     for path in paths_between(stage, arms, 0, 2):
         queue_up(stage, path, stop - 1.7, int(rng.integers(1, 5)))
-    populate_arms(stage, [*paths_between(stage, arms, 1, 3), *paths_between(stage, arms, 3, 1)], 0.85)
-    populate_arms(stage, paths_between(stage, arms, 2, 0), 0.8)
+    lay_traffic(stage, [*paths_between(stage, arms, 1, 3), *paths_between(stage, arms, 3, 1)], 0.85)
+    lay_traffic(stage, paths_between(stage, arms, 2, 0), 0.8)

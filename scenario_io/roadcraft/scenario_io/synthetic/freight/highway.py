@@ -7,13 +7,13 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Highway,
     Intent,
     Stage,
     curve_cap,
     lay_highway,
-    populate,
     put_truck,
 )
 from roadcraft.scenario_io.synthetic.roads.curves import smoothstep
@@ -27,6 +27,8 @@ CAR_DRIVER = Manner(
     decel=CAR_BRAKE_MPS2, jerk=2.0, hard=CAR_BRAKE_MPS2, react=np.inf, headway=1.0, foresight=False, engine=np.inf
 )
 """Whoever drives a truck as if it were a car, and takes others to go on as they do."""
+STOPS_M = 90.0
+"""Way before a queue on which nobody begins, m."""
 
 
 def end_of_queue(stage: Stage) -> None:
@@ -50,6 +52,7 @@ def end_of_queue(stage: Stage) -> None:
     still = scene.script(np.zeros(STEPS))
     for path in road.paths:
         s = tail + float(rng.uniform(0.0, 15.0))
+        scene.reserve(scene.paths[path], s, STOPS_M, 0.0)
         while s < chain.length - 60.0:
             length = float(rng.uniform(9.0, 13.0)) if rng.random() < 0.15 else 4.8
             width = 2.5 if length > 6.0 else 0.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from roadcraft.core.arrays import F64
+from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.motion.dynamic_chain import motion_columns
@@ -84,16 +84,20 @@ def stopping_margin(gap: F64, lead: F64, speed: F64, vehicle: Vehicle, react: fl
 
 def first_contact(units: F64, others: F64) -> int:
     """First step at which any unit (T, n, 5) touches any other box (T, N, 5), or -1."""
+    step, _ = contacts(units, others)
+    return int(step.min()) if len(step) else -1
+
+
+def contacts(units: F64, others: F64) -> tuple[I64, I64]:
+    """Steps (C,) at which a unit (T, n, 5) touches another box (T, N, 5), and the numbers (C,) of these boxes."""
     reach = 0.5 * np.hypot(units[..., 3], units[..., 4])[:, :, None]
     reach = reach + 0.5 * np.hypot(others[..., 3], others[..., 4])[:, None]
     with np.errstate(invalid="ignore"):
         gap = np.hypot(*(units[:, :, None, :2] - others[:, None, :, :2]).transpose(3, 0, 1, 2))
         step, unit, other = np.nonzero(gap < reach)
-    if not len(step):
-        return -1
     a, b = corners(units[step, unit]), corners(others[step, other])
     hit = shapely.intersects(shapely.polygons(a), shapely.polygons(b))
-    return int(step[hit].min()) if hit.any() else -1
+    return step[hit], other[hit]
 
 
 def from_behind(units: F64, others: F64) -> bool:

@@ -9,6 +9,7 @@ from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Intent,
     Stage,
@@ -16,7 +17,6 @@ from roadcraft.scenario_io.synthetic.freight.stage import (
     curve_cap,
     lay_highway,
     lay_way,
-    populate,
     put_truck,
 )
 from roadcraft.scenario_io.synthetic.roads.chain import blend, middle

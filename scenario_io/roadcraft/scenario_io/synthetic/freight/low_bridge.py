@@ -11,7 +11,8 @@ from roadcraft.core.scenario import Ego
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, populate, put_truck
+from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, put_truck
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 

@@ -11,18 +11,30 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import recentered
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched, first_contact, from_behind, judge
+from roadcraft.scenario_io.synthetic.freight.judge import (
+    DriveVerdict,
+    botched,
+    contacts,
+    first_contact,
+    from_behind,
+    judge,
+)
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
 from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along, nearest
+from roadcraft.scenario_io.synthetic.traffic.drivers import SPAWN
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 OVER_M, SLOWEST_MPS = 0.5, 0.5
 """Room before and behind what is to be passed, and the speed below which a truck all but stands there."""
+AHEAD_M = 25.0
+"""Room ahead of a truck that comes over, m."""
 MISTAKE_STEP = 90
 """Step from which the mistaken driver goes its own way: that of the log's tagged frame."""
-_TRIES = 3  # drives that an expert tries
+_TRIES = 5  # drives that an expert tries
+_ROOMS = 6  # times that somebody is taken out of the way
+_ROUNDS, _SETTLED_M = 3, 1.0  # plans that it makes for each, unless one is as the one before
 _MISTAKES = 6  # drives that a mistaken driver tries
 
 
@@ -41,15 +53,15 @@ class Played:
 def play(stage: Stage, accept: Callable[[DriveVerdict], bool]) -> Played | None:
     """The expert's drive and the traffic that answers it, of the first of its ways that is acceptable, else of the last
     that was tried; none where nothing that the expert may do keeps clear."""
-    count, first = _count(stage), stage.ghost or stage.experts[0]
-    frames = 2 * count - 1
-    free = pace(stage.start, first.course, first.cap, halting(first, nobody(count)), first.manner, stage.vehicle)
+    first, frames = stage.ghost or stage.experts[0], 2 * _count(stage) - 1
+    free = _alone(stage, first)
     motion = stage.scene.run(told_by_plan(first.course, free, stage.vehicle, frames))
     held = _among(stage, first, motion, free.s)
     motion = stage.scene.run(told_by_plan(first.course, held, stage.vehicle, frames))
     found, tries = None, 0
     for intent in stage.experts:
-        plan = _among(stage, intent, motion, held.s)
+        meanwhile = held.s if stage.ghost is None else _alone(stage, intent).s  # not where its ghost waits
+        plan = _among(stage, intent, motion, meanwhile)
         keeps = plan.speed.min() >= intent.least and _passes(stage, intent, plan)
         if len(stage.experts) > 1 and not (keeps and _clear(stage, intent, motion, plan)):
             continue
@@ -66,9 +78,13 @@ def _driven(stage: Stage, intent: Intent, plan: Pace) -> Played | None:
     """An expert's plan as it is driven among those who see it; none where they let it stand where it must not."""
     frames = 2 * _count(stage) - 1
     if len(stage.experts) > 1:
-        motion = stage.scene.run(told_by_plan(intent.course, plan, stage.vehicle, frames))
-        plan = _among(stage, intent, motion, plan.s)
-        if not _passes(stage, intent, plan):
+        for _ in range(_ROUNDS):  # who sees the plan makes way for it or not, and who sees that plans anew
+            motion, before = stage.scene.run(told_by_plan(intent.course, plan, stage.vehicle, frames)), plan.s
+            plan = _among(stage, intent, motion, before)
+            if np.abs(plan.s - before).max() < _SETTLED_M:
+                break
+        touching = replace(intent, behind=0.0, beside=0.0, until=np.inf)
+        if not (_passes(stage, intent, plan) and _clear(stage, touching, motion, plan)):
             return None
     driven = drive_along(intent.course, plan, stage.vehicle)
     for _ in range(stage.practice if intent.lane is not None else 0):
@@ -130,6 +146,12 @@ def _count(stage: Stage) -> int:
     return round(stage.seconds / TICK_S) + 1
 
 
+def _alone(stage: Stage, intent: Intent) -> Pace:
+    """A driver's pace where nobody else is."""
+    ahead = halting(intent, nobody(_count(stage)))
+    return pace(stage.start, intent.course, intent.cap, ahead, intent.manner, stage.vehicle)
+
+
 def _among(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Pace:
     """A driver's pace among others, where it was at ``mine`` (T,) before."""
     ahead = seen(stage, intent, motion, mine)
@@ -138,10 +160,37 @@ def _among(stage: Stage, intent: Intent, motion: Motion, mine: F64) -> Pace:
 
 def _clear(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> bool:
     """Whether a plan keeps all units clear of others."""
+    box, other = _until(stage, intent, motion, plan)
+    return first_contact(_roomy(box, intent), other) < 0
+
+
+def _until(stage: Stage, intent: Intent, motion: Motion, plan: Pace) -> tuple[F64, F64]:
+    """Boxes (T, n, 5) of the units of a plan, until others make room for it, and of the others meanwhile (T, N, 5)."""
     told = told_by_plan(intent.course, plan, stage.vehicle, 2 * _count(stage) - 1)
     begin = int(np.searchsorted(plan.s, plan.s[0], "right")) - 1
     end = int(np.searchsorted(np.interp(plan.s, intent.course.s, intent.course.station), intent.until))
-    return first_contact(_roomy(told.box[2 * begin : 2 * end : 2], intent), others(stage, motion)[0][begin:end]) < 0
+    return told.box[2 * begin : 2 * end : 2], others(stage, motion)[0][begin:end]
+
+
+def make_room(stage: Stage, intent: Intent) -> None:
+    """Takes those out of the traffic who would be in the room that a driver wants, and some ahead of it, before others
+    make room for it."""
+    assert stage.ghost is not None
+    ghost = stage.ghost
+    told = told_by_plan(ghost.course, _alone(stage, ghost), stage.vehicle, 2 * _count(stage) - 1)
+    free = _alone(stage, intent)
+    for _ in range(_ROOMS):
+        motion, found = stage.scene.run(told), set[int]()
+        for plan in (free, _among(stage, intent, motion, free.s)):
+            box, other = _until(stage, intent, motion, plan)
+            box = _roomy(box, intent)
+            box[:, 0, :2] += 0.5 * AHEAD_M * np.stack([np.cos(box[:, 0, 2]), np.sin(box[:, 0, 2])], 1)
+            box[:, 0, 3] += AHEAD_M
+            found |= {1 + k for k in contacts(box, other)[1].tolist() if 1 + k < len(stage.scene.consts)}
+        for k in found:
+            stage.scene.consts[k][SPAWN] = np.inf
+        if not found:
+            return
 
 
 def _passes(stage: Stage, intent: Intent, plan: Pace) -> bool:

@@ -11,7 +11,8 @@ from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, populate
+from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Profile, lay_road
 from roadcraft.scenario_io.synthetic.situations.grounds import winding

@@ -10,7 +10,9 @@ from roadcraft.core.map import AreaKind
 from roadcraft.scenario_io.synthetic.freight.course import Surface, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.stage import Intent, Piece, Stage, beyond, curve_cap, populate
+from roadcraft.scenario_io.synthetic.freight.play import make_room
+from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.stage import Intent, Piece, Stage, beyond, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Edge, blend, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 
@@ -45,22 +47,20 @@ def on_ramp_merge(stage: Stage) -> None:
     stage.own = [ramp[0], merge[0], main[-1], through[-1], after[-1]]
     stage.start, stage.seconds = (370.0, float(rng.uniform(16.0, 20.0))), 50.0
     paths = [scene.path_from(x) for x in main]
-    flow, own = 0.86 * limit, stage.start[1] + 1.0
-    gap = sum(u.length_m for u in stage.vehicle.units) + 60.0 + 6.0 * max(flow - own, 0.0)
-    there = beside + 110.0 - flow * (beside + 110.0 - stage.start[0]) / own  # a hole in the stream gets there in time
-    scene.reserve(scene.paths[paths[-1]], there, 0.6 * gap, 0.4 * gap)
     populate(stage, paths, 0.9, changes=False)
     low, right = middle(*side), 0.5 * (edges[-1] + edges[-2])
     drop = right - 0.5 * (2.0 * edges[-1] - width)
     speed = min(0.95 * limit, stage.top_speed)
+    joined = 0.5 * (b + e) + sum(u.length_m for u in stage.vehicle.units[1:])  # the last unit is seen in the lane
     for behind, share in product((30.0, 18.0), np.linspace(1.0, 0.4, 13)):
         moved = blend(0.0, drop, b, e)
         way = course_along(chain, lambda s, m=moved: low(s) + m(s), stage.surface)  # type: ignore[operator,misc]
         cap = curve_cap(way, stage.threshold, 0.4, np.where(way.station < b + 60.0, share * speed, speed))
         least = 0.6 * stage.start[1]
-        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=0.5 * (b + e), behind=behind, least=least))
+        stage.experts.append(Intent(way, cap, Manner(headway=0.8), until=joined, behind=behind, least=least))
     waits = course_along(chain, low, stage.surface)
     stage.ghost = Intent(waits, np.full(len(waits.s), speed))
+    make_room(stage, stage.experts[0])  # there is a gap for who drives as fast as its engine allows
     car = CAR_DRIVER._replace(engine=0.9)
     for begin in np.arange(beside + 10.0, e - 50.0, 12.0):
         moved = blend(0.0, drop, float(begin), float(begin) + 55.0)

@@ -14,12 +14,12 @@ from roadcraft.scenario_io.synthetic.freight.changes import open_gap, patient_ch
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along, outline
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Highway,
     Intent,
     Stage,
     lay_highway,
-    populate,
     put_truck,
 )
 from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive

@@ -17,7 +17,6 @@ from roadcraft.core.places import PlaceKind, RoadPlace
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course
-from roadcraft.scenario_io.synthetic.freight.crossroads import populate_arms
 from roadcraft.scenario_io.synthetic.freight.fit import (
     Ground,
     even_course,
@@ -29,6 +28,7 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
 )
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
 from roadcraft.scenario_io.synthetic.roads.curves import headings, resample, turn
@@ -293,4 +293,4 @@ def _lay(stage: Stage, ring: Ring, turned: float) -> None:
     scene.reserve(path, 0.5 * _APPROACH_M, 60.0, 200.0)
     quiet = {lanes[0][0], lanes[target][0]}  # nobody comes from where the truck comes from and goes to
     ways = [i for i, r in enumerate(scene.routes) if r.segments[0] not in quiet]
-    populate_arms(stage, ways, 0.8, inflow=False, share=1.0 / 3.0)
+    lay_traffic(stage, ways, 0.8, inflow=False)

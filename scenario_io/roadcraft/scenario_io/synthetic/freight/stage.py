@@ -22,7 +22,6 @@ from roadcraft.scenario_io.synthetic.freight.pace import Manner
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
-from roadcraft.scenario_io.synthetic.traffic.drivers import CHANGES
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 
@@ -176,20 +175,6 @@ def lay_way(
 def beyond(edge: Edge, distance: float) -> Edge:
     """The edge so many m to the left of another."""
     return lambda s: (edge(s) if callable(edge) else np.full(np.shape(s), float(edge))) + distance
-
-
-def populate(stage: Stage, paths: list[int], speed: float, ahead: float = 100.0, changes: bool = True) -> None:
-    """Traffic of 8 to 25 vehicles per km and lane, 5 to 30 % of them trucks, around the truck at its start; ``speed``:
-    share of the limit that they keep; ahead: m that are free before it; changes: whether they change lanes."""
-    rng, scene = stage.rng, stage.scene
-    length = sum(u.length_m for u in stage.vehicle.units)
-    scene.reserve(scene.paths[stage.route], stage.start[0], length + 30.0, ahead)
-    density = float(rng.uniform(8.0, 25.0))
-    stage.populated += paths
-    scene.fill(paths, 1000.0 / density, factor=speed, trucks=float(rng.uniform(0.05, 0.3)), rigs=True)
-    if not changes:
-        for constants in scene.consts:
-            constants[CHANGES] = 0.0
 
 
 def curve_cap(course: Course, threshold: float, share: float, limit: F64 | float) -> F64:

@@ -16,7 +16,6 @@ from roadcraft.scenario_io.synthetic.freight.crossroads import (
     lights_of,
     link_between,
     paths_between,
-    populate_arms,
     widen,
 )
 from roadcraft.scenario_io.synthetic.freight.dual_left import LEAST_TO_LEGS
@@ -31,6 +30,7 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
 )
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Profile
 from roadcraft.scenario_io.synthetic.roads.curves import resample, smoothstep, turn
@@ -219,9 +219,9 @@ def _lay(stage: Stage, corner: Corner) -> list[Arm]:
     s, v = _APPROACH_M - 120.0, 0.8
     for path in paths_between(stage, arms, 0, 2):
         scene.reserve(scene.paths[path], s, 50.0, 120.0)
-    populate_arms(stage, paths_between(stage, arms, 0, 2), v, inflow=False)
-    populate_arms(stage, [*paths_between(stage, arms, 1, 3), *paths_between(stage, arms, 3, 1)], v)
-    populate_arms(stage, paths_between(stage, arms, 2, 0), v)
+    lay_traffic(stage, paths_between(stage, arms, 0, 2), v, inflow=False)
+    lay_traffic(stage, [*paths_between(stage, arms, 1, 3), *paths_between(stage, arms, 3, 1)], v)
+    lay_traffic(stage, paths_between(stage, arms, 2, 0), v)
     return arms
 
 

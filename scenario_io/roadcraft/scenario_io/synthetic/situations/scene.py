@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.map import AreaKind
 from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicle_geometry import length_of
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath, SegmentRoute, make_path, make_table, routes_of
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
@@ -141,49 +141,41 @@ class SyntheticScene:
         return path.route.segments[k], s - float(path.starts[k])
 
     def fill(
-        self,
-        paths: list[int],
-        spacing: float,
-        *,
-        inflow: bool = True,
-        factor: float = 0.9,
-        trucks: float = 0.08,
-        rigs: bool = False,
+        self, paths: list[int], spacing: float, *, inflow: bool = True, factor: float = 0.9, trucks: float = 0.08
     ) -> None:
         """Random traffic on the given paths, ``spacing`` meters apart on average, and more of it coming in at their
-        starts. rigs: whether its trucks are articulated."""
+        starts."""
         rng, spacing = self.rng, max(26.0, 0.8 * spacing) / self.traffic
         for p in paths:
             path, s = self.paths[p], float(rng.uniform(5.0, 5.0 + spacing))
             while s < path.length - 30.0:
                 truck = rng.random() < trucks
-                if truck and rigs:
-                    self._rig(p, s, factor)
-                    s += 40.0 + float(rng.exponential(spacing))
-                    continue
                 length = float(rng.uniform(8.0, 12.5)) if truck else 0.0
                 if self._room(p, s, (length or 4.8) + 14.0 / self.traffic):
-                    self.driver(p, s, self._pace(path, s, factor), length=length, width=2.5 if length else 0.0)
+                    self.driver(p, s, self.pace(path, s, factor), length=length, width=2.5 if length else 0.0)
                 s += max(22.0 / self.traffic, rng.exponential(max(spacing - 15.0, 4.0)) + 15.0)
             if inflow:
-                v = self._pace(path, 6.0, factor)
-                time = float(rng.exponential(spacing / max(v, 3.0)))
-                while time < 55.0:
-                    self.driver(p, 4.0, v, spawn=time)
-                    time += max(2.5, float(rng.exponential(spacing / max(v, 3.0))))
+                self.inflow(p, spacing, factor)
 
-    def _rig(self, p: int, s: float, factor: float) -> None:
-        """A tractor with its semitrailer, straight behind it where there is room."""
-        rig = load_vehicle(RIGS[int(self.rng.integers(len(RIGS)))])
-        front, length = rig.body.front_m, _rig_length(rig)
-        if self._room(p, s + front - 0.5 * length, length + 20.0 / self.traffic):
-            k = self.driver(
-                p, s, self._pace(self.paths[p], s, factor), length=length, width=2.6, front=front, rear=length - front,
-                top_speed=float(self.rng.uniform(22.0, 25.0)), accel=0.5, changes=0.0, headway=2.0,
-            )  # fmt: skip
-            self.rigs[k] = rig
+    def inflow(self, p: int, spacing: float, factor: float) -> None:
+        """More traffic that comes in at the start of a path, ``spacing`` meters apart on average."""
+        v = self.pace(self.paths[p], 6.0, factor)
+        time = float(self.rng.exponential(spacing / max(v, 3.0)))
+        while time < 55.0:
+            self.driver(p, 4.0, v, spawn=time)
+            time += max(2.5, float(self.rng.exponential(spacing / max(v, 3.0))))
 
-    def _pace(self, path: DriverPath, s: float, factor: float) -> float:
+    def rig(self, p: int, s: float, vehicle: Vehicle, factor: float) -> None:
+        """A tractor, its rear axle at ``s``, with its semitrailer straight behind it."""
+        front, length = vehicle.body.front_m, length_of(vehicle)
+        k = self.driver(
+            p, s, self.pace(self.paths[p], s, factor), length=length, width=2.6, front=front, rear=length - front,
+            top_speed=float(self.rng.uniform(22.0, 25.0)), accel=0.5, changes=0.0, headway=2.0,
+        )  # fmt: skip
+        self.rigs[k] = vehicle
+
+    def pace(self, path: DriverPath, s: float, factor: float) -> float:
+        """A speed at which somebody drives who keeps to a share of a path's cap, m/s."""
         return float(path.cap[min(int(s / STEP), len(path.cap) - 1)]) * factor * float(self.rng.uniform(0.85, 1.0))
 
     def _room(self, path: int, s: float, need: float) -> bool:
@@ -250,12 +242,6 @@ class SyntheticScene:
         steps = STEPS if told is None else len(told.speed)
         program = Program(lights[:steps], script, told)
         return drive(table, path, np.array(self.states), np.array(self.consts), program, walkers, self.zipper)
-
-
-def _rig_length(rig: Vehicle) -> float:
-    """Length of a vehicle from end to end, its units in line."""
-    axles = sum(a.hitch_m - b.wheel_base_m for a, b in pairwise(rig.units))
-    return rig.body.front_m - axles + rig.units[-1].rear_m
 
 
 def signal_program(
