@@ -17,6 +17,7 @@ from roadcraft.planners.freight_pdm.pace import OVERRUN_M, RoadAhead, Truck, Tru
 
 _BACK_M = 40.0  # beyond the end of a candidate, its way comes back to the centered one within so far
 _FASTER = 1.05  # than is right, as a share, from which on a candidate is too fast
+_SLOWS = 0.5  # of gentle braking, with which it is on the way to what is right
 _CREEPS_MPS, _FALLS_M = 0.1, 0.5  # backward, within which it is taken to stand
 
 
@@ -112,14 +113,14 @@ def faults_of_candidate(
     """What ``drive_on`` would not do, of a candidate: the share of its steps at which it is faster than is right or
     could not stop behind a leader, and whether it runs over a place at which to stand, firm braking included. row:
     station, speed, acceleration (T,); all else as there."""
-    (station, speed, _), (truck, manner), (others, blocks, halts, befits) = row, driver, leaders
+    (station, speed, accel), (truck, manner), (others, blocks, halts, befits) = row, driver, leaders
     every, counted = steps
     wrong, over = 0, False
     for t in range(1, counted + 1):
         s, v, moment = station[t], speed[t], t // every
         i = min(max(int(s), 0), len(road.cap) - 1)
         right = min(road.cap[i], befits[min(max(i - way.first, 0), len(befits) - 1)])
-        lacking = v > _FASTER * right + 0.3
+        lacking = v > _FASTER * right + 0.3 and accel[t] > -_SLOWS * manner.gentle
         for j in range(len(blocks)):
             rear, front = others.span[j, moment, 0], others.span[j, moment, 1]
             if not blocks[j, moment] or 0.5 * (rear + front) < s + 0.5 * truck.front:

@@ -86,8 +86,8 @@ def cut_in_hard_brake(stage: Stage) -> None:
         forced_after=when, forced_side=1.0 if other > lane else -1.0, forced_near=4.0, forced_far=60.0,
     )  # fmt: skip
     stage.event = lambda m: bool((m.path[:, cutter] == road.paths[lane]).any())
-    scene.reserve(scene.paths[road.paths[other]], start, 50.0, 120.0)
-    scene.reserve(scene.paths[road.paths[lane]], start, 0.0, 170.0)
+    scene.reserve(scene.paths[road.paths[other]], start, 50.0, 250.0)
+    scene.reserve(scene.paths[road.paths[lane]], start, 0.0, 250.0)
     populate(stage, road.paths, 0.85)
     late = CAR_DRIVER._replace(hard=1.2, decel=1.2, jerk=0.6, headway=0.5, sight=20.0)
     along_lane(stage, road, lane, speed, Manner(decel=1.5, hard=3.5), late)

@@ -23,6 +23,8 @@ from roadcraft.scenario_io.synthetic.roads.chain import blend, middle
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 
 MPH = 0.44704
+NARROW_M = 0.2
+"""Width of a truck for a driver who thinks that there is room between barriers, but sees who drives ahead."""
 BESIDE_S = 12.0
 """When somebody is alongside the truck, s after the start."""
 
@@ -46,7 +48,7 @@ def work_zone_shift(stage: Stage) -> None:
             at, ahead = chain.at(np.array([s, s + 6.0]), beyond(edge, side))
             heading = float(np.arctan2(*(ahead - at)[::-1]))
             scene.thing(ObjectKind.BARRIER, 0.5 * (at + ahead), heading, 5.9, 0.4, 0.8)
-    populate(stage, paths, 0.85)
+    populate(stage, paths, 0.85, ahead=250.0, changes=False)
     mid = middle(edges[lane], edges[lane + 1])
     kept = course_along(chain, centered(chain, mid, stage.vehicle), stage.surface)
     slow = np.where((kept.station > a - 120.0) & (kept.station < a + taper + 40.0), 0.72 * limit, 0.95 * limit)
@@ -55,7 +57,7 @@ def work_zone_shift(stage: Stage) -> None:
     there = float(middle(edges[lane], edges[lane + 1])(np.array([0.0]))[0])  # type: ignore[operator]
     late = blend(there, there + shift, a + 0.35 * taper, a + 0.85 * taper)
     swung = course_along(chain, late, stage.surface)
-    stage.mistakes = [Intent(swung, np.full(len(swung.s), 1.1 * limit), CAR_DRIVER)]
+    stage.mistakes = [Intent(swung, np.full(len(swung.s), 1.1 * limit), CAR_DRIVER, width=NARROW_M)]
 
 
 def lane_change_dense(stage: Stage) -> None:
@@ -101,4 +103,4 @@ def lane_change_dense(stage: Stage) -> None:
 
 def _hole(stage: Stage, closing: float) -> float:
     """Room, m, that a change of the truck's lane takes where others are faster."""
-    return sum(u.length_m for u in stage.vehicle.units) + 65.0 + 7.0 * closing + closing * closing / 3.0
+    return sum(u.length_m for u in stage.vehicle.units) + 80.0 + 7.0 * closing + closing * closing / 3.0

@@ -14,6 +14,7 @@ from roadcraft.scenario_io.synthetic.freight.changes import open_gap, patient_ch
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along, outline
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.play import make_room
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Highway,
@@ -61,6 +62,7 @@ def move_over(stage: Stage) -> None:
     beside = (kept.station > there - 30.0) & (kept.station < there + 140.0)
     calm = np.where(beside, (1.5 * wide - 0.5 * broad - over - 1.0) / PER_MPS - 1.5, speed)
     stage.experts = patient_changes(stage, road, (lane, lane - 1), there - 6.0 * speed - 40.0, calm)
+    make_room(stage, stage.experts[1])
     stage.mistakes = [Intent(kept, np.full(len(kept.s), speed), CAR_DRIVER, width=BARELY_M)]
 
 
