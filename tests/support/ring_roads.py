@@ -16,6 +16,8 @@ from roadcraft.core.testing.world import LaneSketch, sketch_map
 from roadcraft.core.vehicle import load_vehicle
 
 LANES, SECTORS, LANE_WIDTH_M, ORIGIN = 4, 8, 3.5, (331_000.0, 4_690_000.0)
+SHAPES = ((120.0, 5), (110.0, 4), (130.0, 6), (140.0, 3))
+"""Radius m and waves of the four roads."""
 
 
 def ring(radius_m: float, waves: int, beside_m: float, turn: F64) -> F64:
@@ -24,16 +26,16 @@ def ring(radius_m: float, waves: int, beside_m: float, turn: F64) -> F64:
     return np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None] + ORIGIN
 
 
-def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000) -> MapData:
-    """A ring driven counter-clockwise, of ``SECTORS`` blocks of four lanes, the first of each the innermost; from every
-    other block an exit lane leads off from the outermost one."""
+def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000, exits: bool = True) -> MapData:
+    """A ring driven counter-clockwise, of ``SECTORS`` blocks of four lanes, the first of each the innermost; with
+    ``exits`` a lane leads off from the outermost one of every other block."""
     sketches = []
     for sector in range(SECTORS):
         turn = 2.0 * np.pi * (sector + np.linspace(0.0, 1.0, 49)) / SECTORS
         for k in range(LANES):
             line = ring(radius_m, waves, (k - 1.5) * LANE_WIDTH_M, turn)
             after = ((sector + 1) % SECTORS * 10 + k,)
-            leaves = k == LANES - 1 and sector % 2 == 0
+            leaves = exits and k == LANES - 1 and sector % 2 == 0
             sketches.append(
                 LaneSketch(sector * 10 + k, sector, line, (*after, 100 + sector) if leaves else after, limit_mps=13.0)
             )
@@ -53,30 +55,38 @@ def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000
     return replace(m, lines=replace(m.lines, id=ids, kind=kinds, subtype=ids, lines=Polylines.build(edges)))
 
 
-def ring_roads() -> tuple[list[MapData], CrowdMaps]:
+def ring_roads(exits: bool = True) -> tuple[list[MapData], CrowdMaps]:
     """Four of them, and as a crowd takes them."""
-    maps = [ring_road(120.0, 5), ring_road(110.0, 4), ring_road(130.0, 6), ring_road(140.0, 3)]
+    maps = [ring_road(*shape, exits=exits) for shape in SHAPES]
     return maps, crowd_maps(maps)
 
 
 def ring_crowd(
-    scenarios: int, roads: tuple[list[MapData], CrowdMaps], vehicle: str = "pacifica", count: int = 32, seed: int = 0
+    scenarios: int,
+    roads: tuple[list[MapData], CrowdMaps],
+    vehicle: str = "pacifica",
+    count: int = 32,
+    seed: int = 0,
+    spread_m: float = 0.8,
+    apart: bool = False,
 ) -> Crowd:
-    """Vehicles all along the rings, at various offsets from the middle of their lanes, so that some touch and some have
-    a corner off the road; each with a route of a round. Every scenario's first block is governed by lights."""
+    """Vehicles all along the rings, each with a route of a round. Every scenario's first block is governed by lights.
+    They are ``spread_m`` off the middle of their lanes, by default so that some touch and some have a corner off the
+    road; ``apart``: at equal distances along the road."""
     rng, units, (maps, joined) = np.random.default_rng(seed), rows_of(load_vehicle(vehicle)), roads
     n = len(units.body)
     crowd = Crowd(scenarios, count * n, joined)
     ids = [{int(k): row for row, k in enumerate(m.lanes.id)} for m in maps]
-    radii, waves = (120.0, 110.0, 130.0, 140.0), (5, 4, 6, 3)
     for b in range(scenarios):
         place = b % len(maps)
         crowd.clear(b, place, [ids[place][k] for k in range(LANES)])
         for i in range(count):
             turn, lane = rng.uniform(0.0, 2.0 * np.pi), int(rng.integers(LANES))
-            beside = (lane - 1.5) * LANE_WIDTH_M + rng.normal(0.0, 0.8)
-            at = ring(radii[place], waves[place], beside, turn + np.array([0.0, 1e-4]))
-            heading = float(np.arctan2(*(at[1] - at[0])[::-1])) + rng.normal(0.0, 0.1)
+            if apart:
+                turn = 2.0 * np.pi * (i + 0.5) / count
+            beside = (lane - 1.5) * LANE_WIDTH_M + rng.normal(0.0, spread_m)
+            at = ring(*SHAPES[place], beside, turn + np.array([0.0, 1e-4]))
+            heading = float(np.arctan2(*(at[1] - at[0])[::-1])) + rng.normal(0.0, 0.125 * spread_m)
             state = np.zeros((n, EGO_SIZE))
             state[:, 2], state[:, 3] = heading, rng.uniform(0.0, 10.0)
             back = np.concatenate([[0.0], np.cumsum(units.towed[1:, 1] - units.towed[1:, 0])])

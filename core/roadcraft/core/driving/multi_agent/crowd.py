@@ -135,8 +135,10 @@ class Crowd:
         if state.shape != (n, 10) or not (np.isfinite(state).all() and all(np.isfinite(u).all() for u in units)):
             raise ValueError(f"state {state.shape}: expected ({n}, 10), and all numbers finite")
         sizes = (units.body[:, 1:] > 0.0).all() and (units.motion[:, 0] > 0.0).all()
-        if not sizes or units.towed[0].any() or (units.towed[1:, 0] <= 0.0).any():
-            raise ValueError("sizes and wheel bases are positive, and units 1 to n - 1 are towed, unit 0 is not")
+        if not sizes or units.towed[0].any() or (driven and (units.towed[1:, 0] <= 0.0).any()):
+            raise ValueError(
+                "sizes and wheel bases are positive; unit 0 is not towed, the others of a driven vehicle are"
+            )
         if state[0, 3] < 0.0 and driven and not self.reverse:
             raise ValueError(f"the vehicle drives backwards at {state[0, 3]:g} m/s, which this crowd does not let it")
         at = (scenario, slice(row, last))

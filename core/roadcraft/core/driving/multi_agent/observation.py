@@ -111,7 +111,7 @@ def observe_into(rows, lanes, places, checks, actions, given, near, out):  # typ
         for i in range(rows.there.shape[1]):
             seen = out[b, i]
             seen[:] = 0.0
-            if rows.there[b, i] and (given or rows.driven[b, i]) and not rows.towed[b, i, 0] > 0.0:
+            if rows.there[b, i] and (given or rows.driven[b, i]) and rows.vehicle[b, i] == i:
                 last = _see_itself(rows, b, i, actions, seen)
                 _see_others(rows, checks, b, i, last, near, seen)
                 if places.lane[b, i] >= 0:
@@ -128,9 +128,12 @@ def _see_itself(rows, b, i, actions, seen):  # type: ignore[no-untyped-def]
     seen[OwnColumn.LENGTH], seen[OwnColumn.WIDTH], seen[OwnColumn.AXLE_TO_CENTER] = body[1], body[2], body[0]
     seen[OwnColumn.WHEEL_BASE], seen[OwnColumn.MAX_STEERING] = rows.motion[b, i, 0], rows.motion[b, i, 1]
     last, axle = i, 0.0
-    while last + 1 < rows.there.shape[1] and rows.towed[b, last + 1, 0] > 0.0 and rows.there[b, last + 1]:
-        last += 1
-        axle += rows.towed[b, last, 1] - rows.towed[b, last, 0]
+    while last + 1 < rows.there.shape[1] and rows.vehicle[b, last + 1] == i and rows.there[b, last + 1]:
+        rear, last = axle + rows.body[b, last, 0] - 0.5 * rows.body[b, last, 1], last + 1
+        if rows.towed[b, last, 0] > 0.0:
+            axle += rows.towed[b, last, 1] - rows.towed[b, last, 0]
+        else:  # its hitch is not known: its front end is where the unit before ends
+            axle = rear - rows.body[b, last, 0] - 0.5 * rows.body[b, last, 1]
         if last - i <= 3:
             seen[OwnColumn.JOINT_1 + last - i - 1] = wrap(rows.state[b, last, 2] - rows.state[b, last - 1, 2])
     rear = axle + rows.body[b, last, 0] - 0.5 * rows.body[b, last, 1]

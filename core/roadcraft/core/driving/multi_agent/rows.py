@@ -30,7 +30,7 @@ class CrowdRows(NamedTuple):
     """(B, N, 2): of a unit that the row before tows, the distance m of its axle behind the hitch, and how far ahead of
     that row's axle the hitch is; 0, 0 of a row that nobody tows."""
     vehicle: I64
-    """(B, N): equal for the units of one vehicle."""
+    """(B, N): the row of its vehicle's first unit."""
     there: Mask
     """(B, N): rows that are in the world; the others touch nothing and are not moved."""
     driven: Mask
