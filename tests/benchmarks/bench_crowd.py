@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ring_roads import ring_crowd, ring_road, ring_roads
+from ring_roads import RingRoads, ring_crowd, ring_road, ring_roads
 
-from roadcraft.core.driving.multi_agent.crowd import CrowdMaps
 from roadcraft.core.driving.multi_agent.road_grid import road_field
-from roadcraft.core.map import MapData
 
 AGENTS, SCENARIOS, STEPS = 32, 64, 10
 
 
 @cache
-def roads() -> tuple[list[MapData], CrowdMaps]:
+def roads() -> RingRoads:
     return ring_roads()
 
 

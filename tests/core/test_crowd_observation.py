@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from ring_roads import ring_crowd, ring_roads
+from ring_roads import RingRoads, ring_crowd, ring_roads
 
-from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps, crowd_maps
+from roadcraft.core.driving.multi_agent.crowd import Crowd, crowd_maps
 from roadcraft.core.driving.multi_agent.observation import (
     FAR_M,
     LINES,
@@ -19,7 +19,6 @@ from roadcraft.core.driving.multi_agent.observation import (
     observation_columns,
 )
 from roadcraft.core.driving.multi_agent.rows import UnitRows, rows_of
-from roadcraft.core.map import MapData
 from roadcraft.core.scenario import LightState
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.vehicle import load_vehicle
@@ -29,7 +28,7 @@ COLUMN = {name: k for k, name in enumerate(NAMES)}
 
 
 @cache
-def roads() -> tuple[list[MapData], CrowdMaps]:
+def roads() -> RingRoads:
     return ring_roads()
 
 
@@ -172,7 +171,7 @@ def test_what_is_seen_is_what_the_slow_twin_sees(seed: int) -> None:
 def test_what_touches_is_seen(seed: int) -> None:
     """Dense worlds of cars and trucks: whoever touches a vehicle, with any unit, is one of those that it sees."""
     rng, touches = np.random.default_rng(seed), 0
-    crowd, kinds = Crowd(2, 40, roads()[1]), [rows_of(load_vehicle(k)) for k in ("pacifica", "us_sleeper_53")]
+    crowd, kinds = Crowd(2, 40, roads().joined), [rows_of(load_vehicle(k)) for k in ("pacifica", "us_sleeper_53")]
     for b in range(2):
         row = 0
         while row < 39:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ring_roads import LANES, SECTORS, ring, ring_road
+from ring_roads import LANES, SECTORS, WINDING, ring_road
 
 from roadcraft.core.driving.multi_agent.routes import extended, matched, route_of, widened
 from roadcraft.core.testing import made_up_map
@@ -28,8 +28,8 @@ def test_a_drive_along_lanes_with_a_lane_change_is_matched() -> None:
 def test_a_gap_of_the_match_is_closed() -> None:
     m = ring_road()
     turn = 2.0 * np.pi * np.array([0.05, 0.06, 0.55, 0.56])  # from block 0 to block 4, nothing between
-    at = ring(120.0, 5, 1.75, turn)
-    ahead = ring(120.0, 5, 1.75, turn + 1e-4) - at
+    at = WINDING[0].line(1.75, turn)
+    ahead = WINDING[0].line(1.75, turn + 1e-4) - at
     poses = np.column_stack([at, np.arctan2(ahead[:, 1], ahead[:, 0])])
     assert _ids(m, matched(m, poses)) == [2, 12, 22, 32, 42]
     poses[:, 0] += 1e5

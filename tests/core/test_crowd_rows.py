@@ -7,17 +7,16 @@ from functools import cache
 
 import numpy as np
 import pytest
-from ring_roads import ring_crowd, ring_roads
+from ring_roads import RingRoads, ring_crowd, ring_roads
 
 from roadcraft.core.driving.motion.bicycle import motion_of, step
-from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps
+from roadcraft.core.driving.multi_agent.crowd import Crowd
 from roadcraft.core.driving.multi_agent.rows import UnitRows, rows_of
-from roadcraft.core.map import MapData
 from roadcraft.core.vehicle import load_vehicle
 
 
 @cache
-def roads() -> tuple[list[MapData], CrowdMaps]:
+def roads() -> RingRoads:
     return ring_roads()
 
 
@@ -38,7 +37,7 @@ def _at(x: float, y: float, heading: float = 0.0, speed: float = 0.0, units: Uni
 def test_what_is_found_does_not_depend_on_the_batch() -> None:
     """A scenario alone, among 16 and in another order: the same bits for 100 steps, masks that change included."""
     whole, order = ring_crowd(16, roads(), "us_sleeper_53", 12), np.array([3, 11, 0])
-    part, start = Crowd(3, 24, roads()[1]), whole.state()
+    part, start = Crowd(3, 24, roads().joined), whole.state()
     for own, kept in [*zip(part.rows, start.rows, strict=True), *zip(part.places, start.places, strict=True)]:
         own[...] = kept[order]
     for k in range(100):
@@ -76,18 +75,18 @@ def test_a_state_brings_everything_back() -> None:
         other.step(_actions(crowd, 100 + k), 0.1)
     assert other.rows.state.tobytes() == ends[0][0]
     with pytest.raises(ValueError, match="another shape"):
-        Crowd(2, 3, roads()[1]).set_state(kept)
+        Crowd(2, 3, roads().joined).set_state(kept)
 
 
 def test_who_comes_back_is_as_one_who_was_never_there() -> None:
     """A row that another vehicle had before, on another map, moves and sees as one of a crowd just made."""
-    used, fresh = ring_crowd(2, roads(), "us_sleeper_53", 8), Crowd(2, 16, roads()[1])
+    used, fresh = ring_crowd(2, roads(), "us_sleeper_53", 8), Crowd(2, 16, roads().joined)
     for k in range(15):
         used.step(_actions(used, k), 0.1)
     for crowd in (used, fresh):
         crowd.clear(0, 2)
         assert not crowd.rows.there[0].any()
-        x, y = roads()[0][2].lanes.centerlines[0][3]
+        x, y = roads().maps[2].lanes.centerlines[0][3]
         crowd.spawn(0, 3, TRUCK, _at(x, y, 1.6, 5.0, TRUCK), route=[0, 1, 2, 3])
         crowd.spawn(0, 0, CAR, _at(x, y - 40.0, 1.6, 5.0))
     for k in range(15):
@@ -102,7 +101,7 @@ def test_who_comes_back_is_as_one_who_was_never_there() -> None:
 
 
 def test_given_rows_stay_where_they_are_put_and_are_checked_beside_driven_ones() -> None:
-    crowd = Crowd(1, 3, roads()[1])
+    crowd = Crowd(1, 3, roads().joined)
     crowd.spawn(0, 0, CAR, _at(0.0, 0.0, 0.0, 10.0))
     crowd.spawn(0, 1, CAR, _at(14.0, 0.0), driven=False)
     crowd.spawn(0, 2, CAR, _at(200.0, 0.0, 0.0, 5.0), driven=False)
@@ -118,7 +117,7 @@ def test_given_rows_stay_where_they_are_put_and_are_checked_beside_driven_ones()
 
 
 def test_actions_of_rows_that_do_not_act_are_not_looked_at() -> None:
-    crowd = Crowd(1, 4, roads()[1])
+    crowd = Crowd(1, 4, roads().joined)
     crowd.spawn(0, 0, TRUCK, _at(0.0, 0.0, 0.0, 3.0, TRUCK))
     crowd.spawn(0, 2, CAR, _at(90.0, 0.0), driven=False)
     controls = np.full((1, 4, 2), np.nan)
@@ -142,7 +141,7 @@ def test_an_action_that_is_not_finite_moves_nobody(bad: float, column: int) -> N
 
 
 def test_actions_are_clipped_to_the_row_s_bounds() -> None:
-    crowd, plain = Crowd(1, 2, roads()[1]), Crowd(1, 2, roads()[1])
+    crowd, plain = Crowd(1, 2, roads().joined), Crowd(1, 2, roads().joined)
     for c in (crowd, plain):
         c.spawn(0, 0, CAR, _at(0.0, 0.0, 0.0, 10.0))
         c.spawn(0, 1, CAR._replace(bounds=np.array([[-3.0, 1.0, 0.2]])), _at(30.0, 0.0, 0.0, 10.0))
@@ -153,7 +152,7 @@ def test_actions_are_clipped_to_the_row_s_bounds() -> None:
 
 
 def test_nobody_drives_backwards_unless_the_crowd_lets_them() -> None:
-    crowd, back = Crowd(1, 1, roads()[1]), Crowd(1, 1, roads()[1], reverse=True)
+    crowd, back = Crowd(1, 1, roads().joined), Crowd(1, 1, roads().joined, reverse=True)
     for c in (crowd, back):
         c.spawn(0, 0, CAR, _at(0.0, 0.0, 0.0, 1.0))
         for _ in range(40):
@@ -166,7 +165,7 @@ def test_nobody_drives_backwards_unless_the_crowd_lets_them() -> None:
     moved = step(stopped[None] * 0.0, np.array([[1.0, 0.0]]), np.array([0.1]), *motion_of(load_vehicle()))
     assert crowd.rows.state[0, 0, 3] == moved[0, 3] > 0.0
     with pytest.raises(ValueError, match="backwards"):
-        Crowd(1, 1, roads()[1]).spawn(0, 0, CAR, _at(0.0, 0.0, 0.0, -1.0))
+        Crowd(1, 1, roads().joined).spawn(0, 0, CAR, _at(0.0, 0.0, 0.0, -1.0))
 
 
 def test_check_moves_nobody() -> None:
@@ -189,14 +188,14 @@ def test_check_moves_nobody() -> None:
     ],
 )
 def test_who_cannot_come(row: int, units: UnitRows, state: np.ndarray, text: str) -> None:
-    crowd = Crowd(1, 4, roads()[1])
+    crowd = Crowd(1, 4, roads().joined)
     crowd.spawn(0, 0, CAR, np.zeros((1, 10)))
     with pytest.raises(ValueError, match=text):
         crowd.spawn(0, row, units, state)
 
 
 def test_lanes_and_maps_that_are_not_there() -> None:
-    crowd = Crowd(1, 4, roads()[1], lights=3)
+    crowd = Crowd(1, 4, roads().joined, lights=3)
     with pytest.raises(ValueError, match="map 4 of 4"):
         crowd.clear(0, 4)
     with pytest.raises(ValueError, match="governed: lanes 0 to 99 of 36"):
@@ -208,7 +207,7 @@ def test_lanes_and_maps_that_are_not_there() -> None:
 
 
 def test_steps_need_time_and_controls_of_their_shape() -> None:
-    crowd = Crowd(2, 4, roads()[1])
+    crowd = Crowd(2, 4, roads().joined)
     with pytest.raises(ValueError, match="positive"):
         crowd.step(np.zeros((2, 4, 2)), 0.0)
     with pytest.raises(ValueError, match="expected"):

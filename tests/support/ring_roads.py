@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,24 +17,32 @@ from roadcraft.core.testing.world import LaneSketch, sketch_map
 from roadcraft.core.vehicle import load_vehicle
 
 LANES, SECTORS, LANE_WIDTH_M, ORIGIN = 4, 8, 3.5, (331_000.0, 4_690_000.0)
-SHAPES = ((120.0, 5), (110.0, 4), (130.0, 6), (140.0, 3))
-"""Radius m and waves of the four roads."""
 
 
-def ring(radius_m: float, waves: int, beside_m: float, turn: F64) -> F64:
-    """Points (T, 2) of a line ``beside_m`` outside of the road's middle, by the angle around the center."""
-    radius = radius_m + 15.0 * np.sin(waves * turn) + beside_m
-    return np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None] + ORIGIN
+class RingShape(NamedTuple):
+    """A line around the origin that winds in and out."""
+
+    radius_m: float
+    waves: int
+    wave_m: float = 15.0
+
+    def line(self, beside_m: float, turn: F64) -> F64:
+        """Points (T, 2) of a line ``beside_m`` outside of the road's middle, by the angle around the center."""
+        radius = self.radius_m + self.wave_m * np.sin(self.waves * turn) + beside_m
+        return np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None] + ORIGIN
 
 
-def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000, exits: bool = True) -> MapData:
+WINDING = (RingShape(120.0, 5), RingShape(110.0, 4), RingShape(130.0, 6), RingShape(140.0, 3))
+
+
+def ring_road(shape: RingShape = WINDING[0], edge_segments: int = 2000, exits: bool = True) -> MapData:
     """A ring driven counter-clockwise, of ``SECTORS`` blocks of four lanes, the first of each the innermost; with
     ``exits`` a lane leads off from the outermost one of every other block."""
     sketches = []
     for sector in range(SECTORS):
         turn = 2.0 * np.pi * (sector + np.linspace(0.0, 1.0, 49)) / SECTORS
         for k in range(LANES):
-            line = ring(radius_m, waves, (k - 1.5) * LANE_WIDTH_M, turn)
+            line = shape.line((k - 1.5) * LANE_WIDTH_M, turn)
             after = ((sector + 1) % SECTORS * 10 + k,)
             leaves = exits and k == LANES - 1 and sector % 2 == 0
             sketches.append(
@@ -43,11 +52,11 @@ def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000
                 step = line[-1] - line[-2]
                 off = line[-1] + step / np.hypot(*step) * np.linspace(0.0, 60.0, 31)[:, None]
                 sketches.append(LaneSketch(100 + sector, 100 + sector, off, limit_mps=9.0))
-    m = sketch_map(sketches, width_m=LANE_WIDTH_M, name=f"ring-{radius_m:g}-{waves}")
+    m = sketch_map(sketches, width_m=LANE_WIDTH_M, name=f"ring-{shape}")
     turn, half = np.linspace(0.0, 2.0 * np.pi, edge_segments // 2 + 1), 0.5 * LANES * LANE_WIDTH_M
     edges = []
     for side in (half, -half):
-        edge = ring(radius_m, waves, side, turn)
+        edge = shape.line(side, turn)
         edge[-1] = edge[0]
         edges.append(edge if side > 0.0 else edge[::-1])
     ids = np.arange(2)
@@ -55,15 +64,23 @@ def ring_road(radius_m: float = 120.0, waves: int = 5, edge_segments: int = 2000
     return replace(m, lines=replace(m.lines, id=ids, kind=kinds, subtype=ids, lines=Polylines.build(edges)))
 
 
-def ring_roads(exits: bool = True) -> tuple[list[MapData], CrowdMaps]:
-    """Four of them, and as a crowd takes them."""
-    maps = [ring_road(*shape, exits=exits) for shape in SHAPES]
-    return maps, crowd_maps(maps)
+class RingRoads(NamedTuple):
+    """Roads, as maps and as a crowd takes them."""
+
+    shapes: tuple[RingShape, ...]
+    maps: list[MapData]
+    joined: CrowdMaps
+
+
+def ring_roads(shapes: tuple[RingShape, ...] = WINDING, exits: bool = True) -> RingRoads:
+    """The roads of these shapes."""
+    maps = [ring_road(shape, exits=exits) for shape in shapes]
+    return RingRoads(shapes, maps, crowd_maps(maps))
 
 
 def ring_crowd(
     scenarios: int,
-    roads: tuple[list[MapData], CrowdMaps],
+    roads: RingRoads,
     vehicle: str = "pacifica",
     count: int = 32,
     seed: int = 0,
@@ -73,9 +90,9 @@ def ring_crowd(
     """Vehicles all along the rings, each with a route of a round. Every scenario's first block is governed by lights.
     They are ``spread_m`` off the middle of their lanes, by default so that some touch and some have a corner off the
     road; ``apart``: at equal distances along the road."""
-    rng, units, (maps, joined) = np.random.default_rng(seed), rows_of(load_vehicle(vehicle)), roads
+    rng, units, maps = np.random.default_rng(seed), rows_of(load_vehicle(vehicle)), roads.maps
     n = len(units.body)
-    crowd = Crowd(scenarios, count * n, joined)
+    crowd = Crowd(scenarios, count * n, roads.joined)
     ids = [{int(k): row for row, k in enumerate(m.lanes.id)} for m in maps]
     for b in range(scenarios):
         place = b % len(maps)
@@ -85,7 +102,7 @@ def ring_crowd(
             if apart:
                 turn = 2.0 * np.pi * (i + 0.5) / count
             beside = (lane - 1.5) * LANE_WIDTH_M + rng.normal(0.0, spread_m)
-            at = ring(*SHAPES[place], beside, turn + np.array([0.0, 1e-4]))
+            at = roads.shapes[place].line(beside, turn + np.array([0.0, 1e-4]))
             heading = float(np.arctan2(*(at[1] - at[0])[::-1])) + rng.normal(0.0, 0.125 * spread_m)
             state = np.zeros((n, EGO_SIZE))
             state[:, 2], state[:, 3] = heading, rng.uniform(0.0, 10.0)
