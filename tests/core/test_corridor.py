@@ -22,10 +22,10 @@ from roadcraft.core.driving.geometry.capsules import (
 from roadcraft.core.driving.geometry.corridor import (
     MAX_VERTICES,
     exact_corridor,
-    folded_ends,
     one_chord,
     piece,
     square_ends,
+    unfolded_span,
 )
 from roadcraft.core.driving.geometry.corridor_distance import (
     Corridor,
@@ -82,6 +82,10 @@ def test_a_box_meets_a_corridor_as_geos_says(bend: float) -> None:
         if not folded_ends(path, len(path), half):
             assert far == pytest.approx(geos.distance(polygon), abs=1e-6)
     assert unclear < 3
+
+
+def folded_ends(points: np.ndarray, count: int, half_width: float) -> bool:
+    return unfolded_span(points, count, half_width) != (0, count - 1)
 
 
 def test_two_corridors_meet_as_geos_says() -> None:

@@ -7,14 +7,15 @@ what they use there, and compile faster for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import typeof, types
+from numba._dispatcher import compute_fingerprint
 from numba.core import cgutils
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, models, register_model, unbox
@@ -22,13 +23,14 @@ from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, m
 from roadcraft.core.arrays import I64
 
 _WORD = ir.IntType(64)
+_FLOAT, _INT = Struct("d"), Struct("q")
 
 
 class Held:
-    """A NamedTuple of C-contiguous arrays, ints, floats and further such tuples, for kernels, to which it is handed as
-    an argument of its own: numba takes long to find it in a tuple. Python and kernels read its fields by name;
-    kernels may write to its arrays, save read-only ones. Views of arrays must not leave a kernel: they keep nothing
-    alive."""
+    """A NamedTuple of C-contiguous arrays, ints, floats, tuples of these and further such NamedTuples, for kernels, to
+    which it is handed as an argument of its own: numba takes long to find it in a tuple. Python and kernels read its
+    fields by name; kernels may write to its arrays, save read-only ones. Views of arrays must not leave a kernel: they
+    keep nothing alive. Pickled or copied by ``copy``, it is made anew where it arrives."""
 
     __slots__ = ("_at", "_block", "_fields", "_numba_type_", "_views", "_words", "address")
     _views: tuple[tuple[Any, Any, int], ...]  # of a block: shape, type and first byte of each array
@@ -36,8 +38,8 @@ class Held:
     def __init__(self, fields: Any) -> None:
         """Raises TypeError for fields of other types."""
         self._fields, self._views = fields, ()
-        self._numba_type_ = HeldType(typeof(fields))
-        self._words = self._block = np.array(list(_words(fields, self._numba_type_.fields)), np.int64)
+        self._numba_type_ = _type_of(fields)
+        self._words = self._block = np.array(_add_words(fields, []), np.int64)
         self._at = self.address = _address(self._words)
 
     @classmethod
@@ -57,15 +59,16 @@ class Held:
             view[...] = v
         return held
 
-    def copy(self) -> Held:
-        """The same values as of one that is :meth:`copied`, in a block of their own. Raises TypeError for another."""
+    def empty_like(self) -> Held:
+        """Arrays as of one that is :meth:`copied`, in a block of their own, their values yet to be written. Raises
+        TypeError for another."""
         if not self._views:
-            raise TypeError("only what is made by Held.copied has a block to copy")
-        out = object.__new__(Held)
-        out._numba_type_, out._views, out._fields, out._block = self._numba_type_, self._views, None, self._block.copy()
-        out._at = _address(out._block)
-        shift, out._words = out._at - self._at, out._block[-len(self._words) :]
-        out._words += shift * out._numba_type_.addresses
+            raise TypeError("only what is made by Held.copied has a block")
+        out, block = object.__new__(Held), np.empty_like(self._block)
+        out._numba_type_, out._views, out._fields, out._block = self._numba_type_, self._views, None, block
+        out._at = _address(block)
+        shift, out._words = out._at - self._at, block[-len(self._words) :]
+        np.add(self._words, shift * out._numba_type_.addresses, out=out._words)
         out.address = self.address + shift
         return out
 
@@ -78,7 +81,7 @@ class Held:
         return self._fields
 
     def __reduce__(self) -> Any:
-        raise TypeError("addresses do not leave a process")
+        return Held.copied if self._views else Held, (self.fields,)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or hasattr(Held, name):  # the latter is yet to be set
@@ -91,27 +94,27 @@ def _address(array: Any) -> int:
     return place
 
 
-def _words(value: Any, field: Any) -> Iterator[int]:
-    """A value in words: of an array its address and shape, of a tuple those of its entries. Raises TypeError for types
-    that cannot be held."""
-    if isinstance(field, types.BaseNamedTuple):
-        for v, f in zip(value, field, strict=True):
-            yield from _words(v, f)
-    elif isinstance(field, types.Array) and field.layout == "C":
-        yield from (_address(value), *value.shape)
-    elif field in (types.int64, types.float64):
-        yield int(np.array(value).view(np.int64))
-    else:
-        raise TypeError(f"kernels cannot read a {field} through an address")
+def _add_words(fields: Any, words: list[int]) -> list[int]:
+    """Adds the words of a tuple's entries: of an array its address and shape."""
+    for v in fields:
+        if isinstance(v, np.ndarray):
+            words += _address(v), *v.shape
+        elif isinstance(v, tuple):
+            _add_words(v, words)
+        else:
+            words += _INT.unpack(_FLOAT.pack(v)) if isinstance(v, float) else (int(v),)
+    return words
 
 
 def _are_addresses(field: Any) -> list[int]:
-    """1 for each of a value's words that is an address, else 0."""
-    if isinstance(field, types.Array):
+    """1 for each of a value's words that is an address, else 0. Raises TypeError for types that cannot be held."""
+    if isinstance(field, types.BaseTuple):
+        return [word for entry in field.types for word in _are_addresses(entry)]
+    if isinstance(field, types.Array) and field.layout == "C":
         return [1] + field.ndim * [0]
-    if isinstance(field, types.Number):
+    if field in (types.int64, types.float64):
         return [0]
-    return [word for entry in field for word in _are_addresses(entry)]
+    raise TypeError(f"kernels cannot read a {field} through an address")
 
 
 class HeldType(types.Type):  # type: ignore[misc]
@@ -138,6 +141,22 @@ class HeldType(types.Type):  # type: ignore[misc]
             return None
         at = self.fields.fields.index(name)
         return self.fields.types[at], sum(len(_are_addresses(f)) for f in self.fields.types[:at])
+
+
+_types: dict[Any, HeldType] = {}
+
+
+def _type_of(fields: Any) -> HeldType:
+    """Numba's type, found by what numba knows arguments by: its ``typeof`` takes a hundred times as long."""
+    try:
+        key = type(fields), compute_fingerprint(fields)
+    except NotImplementedError:  # something that no kernel takes
+        key = type(fields), b""
+    if key not in _types:
+        found = HeldType(typeof(fields))
+        assert len(found.addresses)
+        _types[key] = found
+    return _types[key]
 
 
 @register_model(HeldType)
@@ -167,10 +186,14 @@ class _Fields(AttributeTemplate):  # type: ignore[misc]
 
 @lower_getattr_generic(HeldType)
 def _read(context: Any, builder: Any, held: HeldType, address: Any, name: str) -> Any:
-    """The field ``name``: its address where it is a tuple, else its value."""
+    """The field ``name``, as :func:`_value` has it."""
     found = held.place(name)
     assert found is not None
-    field, at = found
+    return _value(context, builder, address, *found)
+
+
+def _value(context: Any, builder: Any, address: Any, field: Any, at: int) -> Any:
+    """What stands from word ``at`` on: its address where it is a NamedTuple, else its value."""
 
     def word(k: int) -> Any:
         value = builder.load(builder.gep(address, [_WORD(at + k)]))
@@ -179,6 +202,12 @@ def _read(context: Any, builder: Any, held: HeldType, address: Any, name: str) -
 
     if isinstance(field, types.BaseNamedTuple):
         return builder.gep(address, [_WORD(at)])
+    if isinstance(field, types.BaseTuple):
+        entries, first = [], at
+        for entry in field.types:
+            entries.append(_value(context, builder, address, entry, first))
+            first += len(_are_addresses(entry))
+        return context.make_tuple(builder, field, entries)
     if not isinstance(field, types.Array):
         return word(0) if field == types.int64 else builder.bitcast(word(0), ir.DoubleType())
     shape, whole = [word(1 + k) for k in range(field.ndim)], context.get_value_type(field)

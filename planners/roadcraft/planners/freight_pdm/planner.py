@@ -125,7 +125,7 @@ class FreightPdm(Planner):
             r = s.route
             proposal[b], scores[b, 0], hits, offset, at = step(
                 seen,
-                (map_arrays_of(m), following),
+                (map_arrays_of(m).fields, following),
                 Roadside(r.line, r.edges, r.road, r.centered, r.beside),
                 s.offset,
                 setup,

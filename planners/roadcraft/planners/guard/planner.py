@@ -17,11 +17,14 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.boxes import ego_box
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, track
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
+from roadcraft.core.map import MapData
+from roadcraft.core.memo import memo
 from roadcraft.core.plan import Forecast, Plan
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Ego
@@ -30,7 +33,7 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.guard.comfort import comfort_filters, driven_before
 from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed
-from roadcraft.planners.guard.simulate_and_score import ScoringSetup, simulate_and_score
+from roadcraft.planners.guard.simulate_and_score import GuardRoads, ScoringSetup, simulate_and_score
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH
@@ -199,6 +202,12 @@ class Guard(Planner):
         return replace(out, debug=debug), state
 
 
+def _roads_of(map_data: MapData) -> Held:
+    """The ``GuardRoads`` of a map, kept with it."""
+    roads = map_arrays_of(map_data).fields, map_data.index.drivable.arrays
+    return memo(map_data, "guard roads", lambda: Held(GuardRoads(*roads)))
+
+
 class _Evaluation:
     """Judgment of one scenario's proposals at one step."""
 
@@ -210,7 +219,7 @@ class _Evaluation:
         self.driven = driven_before(
             obs.ego_past[b], obs.ego_past_us[b], obs.ego_past_valid[b], _DT_S, int(obs.iteration[b])
         )
-        self.roads = map_arrays_of(obs.maps[b]), obs.maps[b].index.drivable.arrays
+        self.roads = _roads_of(obs.maps[b])
         self.trailers = trailers_of(obs, b, self.config.drivable_area_tolerance_m)
         if self.trailers is not None:
             ignore_touched(traffic, self.trailers)

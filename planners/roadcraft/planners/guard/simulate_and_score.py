@@ -47,6 +47,13 @@ class ScoringSetup(NamedTuple):
     radius_m: float
 
 
+class GuardRoads(NamedTuple):
+    """What of a map is asked: ``MapArrays`` and its drivable area."""
+
+    map_arrays: MapArrays
+    drivable: LayerArrays
+
+
 @njit(cache=True, nogil=True)
 def check_areas(
     states: F64,
@@ -112,18 +119,17 @@ def simulate_and_score(
     ego: F64,
     poses: F64,
     traffic: Traffic,
-    roads: tuple[MapArrays, LayerArrays],
+    roads: GuardRoads,
     route_path: ArcPath,
     setup: ScoringSetup,
     trailers: Trailers | None,
 ) -> F64:
     """Score tables (N, SCORE_COLUMNS) of N trajectories, poses (N, T, 3), as a vehicle in state ego (10,) would follow
-    them. driven: the states (P, 10) behind it, and whether these are all that it drove; roads: of the map, with its
-    drivable area.
+    them. driven: the states (P, 10) behind it, and whether these are all that it drove; roads: a ``Held`` of them.
 
     route_path: the path along which progress counts; the distance driven does where it has fewer than two points.
     """
-    map_arrays, drivable = roads
+    map_arrays, drivable = roads.map_arrays, roads.drivable
     states, facing = simulate_proposals(ego, poses, poses.shape[1], setup.motion, setup.gains)
     score_table = np.ones((len(states), SCORE_COLUMNS))
     flags = np.zeros(states.shape[:2], np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 
 from roadcraft.core.arrays import I64, U64
 from roadcraft.core.driving.geometry.boxes import ego_box
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN
 from roadcraft.core.driving.readonly import frozen
@@ -26,7 +27,7 @@ from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.proposals import REFRESH, Driver
-from roadcraft.planners.pdm.propose import Observed, RoutePlan, Setup, step
+from roadcraft.planners.pdm.propose import Observed, Setup, step
 from roadcraft.planners.pdm.route_path import map_arrays_of, route_plan_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
 from roadcraft.planners.trajectory_scoring.units import trailers_of
@@ -34,10 +35,10 @@ from roadcraft.planners.trajectory_scoring.units import trailers_of
 
 @dataclass(frozen=True)
 class _PdmState:
-    """route: from the first step; collided: ids of objects that overlapped ego, passed: rows of red lights' connectors
-    that ego stood in; both are ignored from then on."""
+    """route: a ``RoutePlan``, from the first step; collided: ids of objects that overlapped ego, passed: rows of red
+    lights' connectors that ego stood in; both are ignored from then on."""
 
-    route: RoutePlan
+    route: Held
     collided: U64
     passed: I64
 
@@ -54,7 +55,7 @@ class PdmClosed(Planner):
 
     def __init__(self, config: PdmClosedConfig) -> None:
         self.config = config
-        self._setups: dict[Vehicle, Setup] = {}
+        self._setups: dict[Vehicle, Held] = {}
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
         """Routes and paths. Raises DataError on a map without road blocks."""
@@ -99,12 +100,12 @@ class PdmClosed(Planner):
     def _start(self, obs: ObservationBatch, b: int) -> _PdmState:
         m, ego = obs.maps[b], np.array(obs.ego[b])
         route = route_plan_of(m, map_arrays_of(m), obs.route[b], ego, obs.vehicle.box, self.config.lateral_offsets_m)
-        return _PdmState(route, np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        return _PdmState(Held(route), np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
-    def _setup(self, vehicle: Vehicle) -> Setup:
+    def _setup(self, vehicle: Vehicle) -> Held:
         c = self.config
         if vehicle not in self._setups:
-            self._setups[vehicle] = Setup(
+            setup = Setup(
                 Driver(c.min_gap_m, c.headway_s, c.max_accel_mps2, c.max_decel_mps2, c.interval_s),
                 Rules(c.interval_s, REFRESH, (5.0, 5.0, 2.0, 0.0)),
                 comfort_tables(c.proposal_steps + 1, c.interval_s, NUPLAN_BOUNDS),
@@ -119,4 +120,5 @@ class PdmClosed(Planner):
                 c.plan_steps,
                 c.brake_within_s,
             )
+            self._setups[vehicle] = Held(setup)
         return self._setups[vehicle]

@@ -1,4 +1,5 @@
-"""One step of PDM-Closed for one scenario, in one compiled kernel."""
+"""One step of PDM-Closed for one scenario, in one compiled kernel. Kernels get what is annotated as ``MapArrays``,
+``RoutePlan`` or ``Setup`` as a ``Held`` of one, whose fields have the same names."""
 
 from __future__ import annotations
 

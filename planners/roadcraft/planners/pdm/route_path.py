@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.map_index.cell_edges import cell_edges
 from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.readonly import frozen
@@ -22,9 +23,9 @@ from roadcraft.planners.trajectory_scoring.paths import ArcPath, make_path, no_p
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane
 
 
-def map_arrays_of(map_data: MapData) -> MapArrays:
-    """The layers and lane attributes of a map, computed on first use and kept with the map."""
-    return memo(map_data, "map arrays", lambda: _map_arrays_of(map_data))
+def map_arrays_of(map_data: MapData) -> Held:
+    """The ``MapArrays`` of a map, computed on first use and kept with the map."""
+    return memo(map_data, "map arrays", lambda: Held(_map_arrays_of(map_data)))
 
 
 def _map_arrays_of(map_data: MapData) -> MapArrays:
@@ -44,7 +45,7 @@ def _map_arrays_of(map_data: MapData) -> MapArrays:
 
 
 def lanes_ahead(
-    map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64
+    map_data: MapData, map_arrays: Held, route_ids: I64, ego: F64, vehicle_box: F64
 ) -> tuple[I64, Any, list[int]]:
     """Rows of the route's lanes in order, which lanes of the map are among them (L,) bool, and the rows to follow from
     ``ego`` (10,).
@@ -70,7 +71,7 @@ def line_of(map_data: MapData, chain: Sequence[int]) -> tuple[F64, F64]:
     return np.concatenate(lines), np.concatenate([headings(p) for p in lines])
 
 
-def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64) -> ArcPath:
+def route_path_of(map_data: MapData, map_arrays: Held, route_ids: I64, ego: F64, vehicle_box: F64) -> ArcPath:
     """The route's center line from ``ego``; a path without points where the map or the log gives no route."""
     if len(route_ids):
         try:
@@ -81,7 +82,7 @@ def route_path_of(map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego:
 
 
 def route_plan_of(
-    map_data: MapData, map_arrays: MapArrays, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
+    map_data: MapData, map_arrays: Held, route_ids: I64, ego: F64, vehicle_box: F64, offsets_m: Sequence[float]
 ) -> RoutePlan:
     """The way from ``ego`` (10,) along the road blocks with the given ids, with a path for each lateral offset beside
     the center line."""

@@ -24,7 +24,8 @@ _MOST = 32  # polygons over one another that are told apart
 
 class MapArrays(NamedTuple):
     """What of a map is asked at every step: layers of the index (lanes, road blocks, carparks, intersections), the
-    lanes' road blocks (L,), their center lines (points (P, 2), line_at (L + 1,)) and speed limits (L,)."""
+    lanes' road blocks (L,), their center lines (points (P, 2), line_at (L + 1,)) and speed limits (L,). Kernels get it
+    as a ``Held``."""
 
     lanes: CellEdges
     blocks: LayerArrays
@@ -174,7 +175,8 @@ def classify(
     rows = np.empty(_MOST, np.int64)
     blocks, parks = np.zeros((_MOST, 2), np.int64), np.zeros((_MOST, 2), np.int64)
     hint, bare = np.full(5, -1, np.int64), len(map_arrays.parks.layer.offsets) < 2
-    lanes, edge_at, edge, odd, band = map_arrays.lanes
+    cells = map_arrays.lanes
+    lanes, edge_at, edge, odd, band = cells.layer, cells.edge_at, cells.edge, cells.odd, cells.band
     x0, y0, size, nx, ny = lanes.x, lanes.y, lanes.cell, lanes.nx, lanes.ny
     tiles, starts, entries, points = lanes.tiles, lanes.starts, lanes.entries, lanes.points
     left, right, low, high = patch[1, 0], patch[0, 0], patch[2, 1], patch[0, 1]

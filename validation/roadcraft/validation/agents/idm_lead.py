@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.capsules import MARGIN, capsule_gap, corridor_capsules
-from roadcraft.core.driving.geometry.corridor import folded_ends, unfolded_span
+from roadcraft.core.driving.geometry.corridor import unfolded_span
 from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
@@ -137,7 +137,7 @@ def find_lead(
     if chosen < 0:
         return UNCLEAR, FREE, best, count
     w, far = found.hit[chosen], found.far[chosen]
-    if _way_folded(way, scratch.rest) or _folds_matter(world, scene, a, w, far, way, scratch):
+    if _folds_matter(world, scene, a, w, far, way, scratch):
         return UNCLEAR, FREE, best, count
     return DONE, lead_of(w, scene), far, count
 
@@ -229,8 +229,9 @@ def _red_stops(world: World, scene: Scene, a: int, found: LeadCandidates, n: int
 
 
 @small_njit
-def _way_folded(way: Way, rest: F64) -> bool:
-    """Whether an end of the way is folded: ``rest`` takes as much of both ends as ``unfolded_span`` looks at."""
+def unfolded_way(way: Way, rest: F64, head: F64) -> Way:
+    """The part of the way that no folded end touches: ``rest`` takes as much of both ends as ``unfolded_span`` looks
+    at, ``head`` (3, 2) where the part begins."""
     points, enough, n, along, i = way.points, 4.0 * way.half_width, 1, 0.0, way.segment + 1
     rest[0, 0], rest[0, 1] = way.head[0, 0], way.head[0, 1]
     while i < way.count and (along <= enough or n < 3):
@@ -246,21 +247,28 @@ def _way_folded(way: Way, rest: F64) -> bool:
     for k in range(max(first, i), way.count):
         rest[n, 0], rest[n, 1] = points[k, 0], points[k, 1]
         n += 1
-    return folded_ends(rest, n, way.half_width)
+    low, high = unfolded_span(rest, n, way.half_width)
+    begin, count = way.segment + low, way.count - (n - 1 - high)
+    for k in range(min(3, way.count - begin)):
+        head[k, 0], head[k, 1] = points[begin + k, 0], points[begin + k, 1]
+    if low == 0:
+        head[0, 0], head[0, 1] = way.head[0, 0], way.head[0, 1]
+    return Way(points, count, begin, way.half_width, head, way.capsules, way.boxes, way.ahead, way.reach)
 
 
 @inlined_njit
 def _folds_matter(world: World, scene: Scene, a: int, w: int, far: float, way: Way, scratch: WayScratch) -> bool:
-    """Whether the lead, object ``w`` at distance ``far``, might be another by exact geometry because an end of a
-    footprint is folded.
+    """Whether the lead, object ``w`` at distance ``far``, might be another by exact geometry because an end of the way
+    or of a footprint is folded.
 
-    Without the folded ends the footprints are surely what GEOS makes of them: if the lead is as near without them, they
-    do not matter.
+    Without the folded ends they are surely what GEOS makes of them: if the lead meets the way and is as near without
+    them, they do not matter.
     """
     agents, constants, driven = world.agents, world.constants, scene.high - scene.low
     half, areas = 0.5 * constants.size[a, 1], driven + len(scene.ego) + scene.objects[1] - scene.objects[0]
     low, high = unfolded_span(agents.foot_points[a], agents.foot_count[a], half)
-    folded = low > 0 or high < agents.foot_count[a] - 1
+    sure = unfolded_way(way, scratch.rest, scratch.sure_head)
+    folded = low > 0 or high < agents.foot_count[a] - 1 or sure.segment > way.segment or sure.count < way.count
     if w >= areas:
         return folded
     e, feet, other_box, other_bound, hull, extent = _object(world, scene, a, w)
@@ -268,15 +276,17 @@ def _folds_matter(world: World, scene: Scene, a: int, w: int, far: float, way: W
     other_low, other_high = unfolded_span(agents.foot_points[e], feet, other_half)
     if not folded and other_low == 0 and other_high >= feet - 1:
         return False
+    if sure.count - sure.segment < 2:
+        return True
     count, rest = max(high - low + 1, 0), max(other_high - other_low + 1, 0)
     swept = Corridor(agents.foot_points[a][low : high + 1], count, half, scratch.own_capsules)
     other = Corridor(agents.foot_points[e][other_low : other_high + 1], rest, other_half, scratch.other_capsules)
     corridor_capsules(swept.points, count, half, swept.capsules)
     corridor_capsules(other.points, rest, other_half, other.capsules)
-    near, pieces = scratch.near[: near_chunks(way, hull, extent, scratch.near)], scratch.pieces
-    met = polygon_on_way(way, near, other_box, BOX, other_bound, pieces) < -MARGIN
+    near, pieces = scratch.near[: near_chunks(sure, hull, extent, scratch.near)], scratch.pieces
+    met = polygon_on_way(sure, near, other_box, BOX, other_bound, pieces) < -MARGIN
     if not met and rest > 1:
-        met = corridor_on_way(way, near, other, pieces) < -MARGIN
+        met = corridor_on_way(sure, near, other, pieces) < -MARGIN
     box, bound = agents.box_corners[a], agents.box_capsule[a]
     d = footprint_distance(swept, box, bound, other, other_box, other_bound, far + 1.0, pieces)
     return not met or d > far + 1e-9

@@ -18,8 +18,8 @@ from roadcraft.validation.agents.rails import Rails
 
 
 class Way(NamedTuple):
-    """The rest of a rail of ``count`` vertices from its segment ``segment`` on. points (count, 2), capsules and boxes
-    of its chunks; reach (4,): bounding box of all that is ahead, and of a little more; head (3, 2): where the way
+    """The rest of a rail of ``count`` vertices from its segment ``segment`` on. points (count, 2); capsules, boxes and
+    ahead of its chunks, as in ``Rails``; reach (4,): that of the chunk on which the way begins; head (3, 2): where it
     begins, and the rail's next two vertices."""
 
     points: F64
@@ -29,13 +29,14 @@ class Way(NamedTuple):
     head: F64
     capsules: F64
     boxes: F64
+    ahead: F64
     reach: F64
 
 
 class WayScratch(NamedTuple):
     """Memory of the kernels: head (3, 2); near (N,) int64 for the chunks of a way; edge (2, 2) and edge_bound (5,);
-    area (4,); rest (P, 2) for all of a way; own_capsules and other_capsules, as of
-    one agent in ``new_feet``."""
+    area (4,); rest (P, 2) for all of a way, sure_head (3, 2) for where its unfolded part begins; own_capsules and
+    other_capsules, as of one agent in ``new_feet``."""
 
     head: F64
     near: I64
@@ -44,6 +45,7 @@ class WayScratch(NamedTuple):
     edge_bound: F64
     area: F64
     rest: F64
+    sure_head: F64
     own_capsules: F64
     other_capsules: F64
 
@@ -64,8 +66,8 @@ def way_ahead(rails: Rails, low: int, count: int, progress: float, half_width: f
         head[k, 0], head[k, 1] = points[first + k - 1, 0], points[first + k - 1, 1]
     chunk, chunks = low // CHUNK, (count + CHUNK - 2) // CHUNK
     capsules, boxes = rails.capsules[chunk : chunk + chunks], rails.boxes[chunk : chunk + chunks]
-    reach = rails.ahead[chunk + (first - 1) // CHUNK]
-    return Way(points, count, first - 1, half_width, head, capsules, boxes, reach)
+    ahead = rails.ahead[chunk : chunk + chunks]
+    return Way(points, count, first - 1, half_width, head, capsules, boxes, ahead, ahead[(first - 1) // CHUNK])
 
 
 @small_njit
@@ -73,10 +75,12 @@ def near_chunks(way: Way, bound: F64, extent: F64, near: I64) -> int:
     """Chunks of the way that may meet what lies in a capsule (5,) and in a bounding box (4,), or come too close to
     call: their rows in ``near``, and their number."""
     n = 0
-    boxes, capsules = way.boxes, way.capsules
+    boxes, capsules, ahead = way.boxes, way.capsules, way.ahead
     x0, y0, x1, y1 = extent[0], extent[1], extent[2], extent[3]
     for c in range(way.segment // CHUNK, len(boxes)):
         if boxes[c, 0] > x1 or boxes[c, 2] < x0 or boxes[c, 1] > y1 or boxes[c, 3] < y0:
+            if ahead[c, 0] > x1 or ahead[c, 2] < x0 or ahead[c, 1] > y1 or ahead[c, 3] < y0:
+                break
             continue
         if capsule_gap(capsules[c], bound) <= 3.0 * MARGIN:
             near[n] = c

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.driving.geometry.boxes import point_segment_distance
+from roadcraft.core.driving.geometry.boxes import squared_distance
 from roadcraft.core.driving.jit import njit, small_njit
 
 MARGIN = 1e-6
@@ -23,8 +23,8 @@ def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) 
     ax, ay, bx, by = points[first, 0], points[first, 1], points[last, 0], points[last, 1]
     off = 0.0
     for i in range(first + 1, last):
-        off = max(off, point_segment_distance(points[i, 0], points[i, 1], ax, ay, bx, by))
-    out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, off + half_width
+        off = max(off, squared_distance(points[i, 0], points[i, 1], ax, ay, bx, by))
+    out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, math.sqrt(off) + half_width
 
 
 @small_njit
@@ -41,8 +41,10 @@ def corridor_capsules(points: F64, count: int, half_width: float, out: F64) -> i
 def footprint_capsule(points: F64, count: int, half_width: float, box: F64, out: F64) -> None:
     """Capsule around a footprint, a corridor of ``count`` >= 2 points and a box (4, 2) of corners: out (5,)."""
     capsule_of(points, np.int64(0), count - 1, half_width, out)
+    off = 0.0
     for k in range(4):
-        out[4] = max(out[4], point_segment_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
+        off = max(off, squared_distance(box[k, 0], box[k, 1], out[0], out[1], out[2], out[3]))
+    out[4] = max(out[4], math.sqrt(off))
 
 
 @small_njit
@@ -79,10 +81,9 @@ def capsule_gap(a: F64, b: F64) -> float:
     side4 = (dx - cx) * (by - cy) - (dy - cy) * (bx - cx)
     if side1 * side2 < 0.0 and side3 * side4 < 0.0:
         return -reach
-    near = min(point_segment_distance(ax, ay, cx, cy, dx, dy), point_segment_distance(bx, by, cx, cy, dx, dy))
-    near = min(near, point_segment_distance(cx, cy, ax, ay, bx, by))
-    near = min(near, point_segment_distance(dx, dy, ax, ay, bx, by))
-    return near - reach
+    near = min(squared_distance(ax, ay, cx, cy, dx, dy), squared_distance(bx, by, cx, cy, dx, dy))
+    near = min(near, squared_distance(cx, cy, ax, ay, bx, by), squared_distance(dx, dy, ax, ay, bx, by))
+    return math.sqrt(near) - reach
 
 
 @small_njit
@@ -90,7 +91,7 @@ def polygon_capsule(polygon: F64, count: int, out: F64) -> None:
     """Some capsule around a convex polygon (>= count, 2): its first to its middle vertex, and what lies off that line:
     out (5,)."""
     half = count // 2
-    out[0], out[1], out[2], out[3], out[4] = polygon[0, 0], polygon[0, 1], polygon[half, 0], polygon[half, 1], 0.0
+    out[0], out[1], out[2], out[3], off = polygon[0, 0], polygon[0, 1], polygon[half, 0], polygon[half, 1], 0.0
     for i in range(count):
-        off = point_segment_distance(polygon[i, 0], polygon[i, 1], out[0], out[1], out[2], out[3])
-        out[4] = max(out[4], off)
+        off = max(off, squared_distance(polygon[i, 0], polygon[i, 1], out[0], out[1], out[2], out[3]))
+    out[4] = math.sqrt(off)

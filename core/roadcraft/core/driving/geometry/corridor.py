@@ -135,13 +135,6 @@ def unfolded_span(points: F64, count: int, half_width: float) -> tuple[int, int]
     return low, high
 
 
-@small_njit
-def folded_ends(points: F64, count: int, half_width: float) -> bool:
-    """Whether either end of the corridor is folded (see ``unfolded_span``)."""
-    first, last = unfolded_span(points, count, half_width)
-    return first > 0 or last < count - 1
-
-
 def exact_corridor(points: F64, half_width: float, square: bool = False) -> Any:
     """The corridor as GEOS makes it: a shapely polygon. points (P, 2), flat or square caps, round joins."""
     import shapely

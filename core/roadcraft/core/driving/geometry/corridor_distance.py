@@ -112,8 +112,9 @@ def _gap_along(points: F64, count: int, half_width: float, i: int, polygon: F64,
         return 0.0
     low, high = FAR, -FAR
     for q in range(vertices):
-        t = ((polygon[q, 0] - ax) * ux + (polygon[q, 1] - ay) * uy) / length
+        t = (polygon[q, 0] - ax) * ux + (polygon[q, 1] - ay) * uy
         low, high = min(low, t), max(high, t)
+    low, high = low / length, high / length
     bulge = 0.0
     if i + 2 < count:
         vx, vy = points[i + 2, 0] - bx, points[i + 2, 1] - by
@@ -126,15 +127,15 @@ def _gap_along(points: F64, count: int, half_width: float, i: int, polygon: F64,
 def _meet(
     corridor: Corridor, polygon: F64, vertices: int, bound: F64, true_distance: bool, best: float, own: F64, around: F64
 ) -> float:
-    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon; own and around
-    are memory for a piece and its capsule."""
+    """Smallest separation (or distance) below ``best`` of a corridor's pieces and one convex polygon, the last pieces
+    first: most that is met lies ahead. own and around are memory for a piece and its capsule."""
     points, count, half_width, capsules = corridor
     segments, slack = count - 1, 0.0 if true_distance else MARGIN
     around[4] = half_width
-    for c in range((segments + CHUNK - 1) // CHUNK):
+    for c in range((segments + CHUNK - 1) // CHUNK - 1, -1, -1):
         if capsule_gap(capsules[c], bound) > min(best, FAR) + slack:
             continue
-        for i in range(c * CHUNK, min(c * CHUNK + CHUNK, segments)):
+        for i in range(min(c * CHUNK + CHUNK, segments) - 1, c * CHUNK - 1, -1):
             around[0], around[1], around[2], around[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             if capsule_gap(around, bound) > best + slack:
                 continue
@@ -230,10 +231,10 @@ def footprint_distance(
 ) -> float:
     """min(best, distance of two footprints): a corridor, of fewer than two points where there is none, a box (4, 2) and
     the box's capsule (5,) each."""
-    if capsule_gap(bound, other_bound) < best:
-        best = polygon_distance(box, BOX, other_box, BOX, best)
-    if swept.n > 1 and best > 0.0:
+    if swept.n > 1:
         best = distance_to_polygon(swept, other_box, BOX, other_bound, best, pieces)
+    if best > 0.0 and capsule_gap(bound, other_bound) < best:
+        best = polygon_distance(box, BOX, other_box, BOX, best)
     if other.n > 1 and best > 0.0:
         best = distance_to_polygon(other, box, BOX, bound, best, pieces)
     if other.n > 1 and swept.n > 1 and best > 0.0:

@@ -235,7 +235,7 @@ def _bands(layer: LayerArrays, edge_at: I64, edge: NDArray[np.int32], odd: Mask)
 def rows_in_cell(cells: CellEdges, x: float, y: float, out: I64, at: int) -> int:
     """Write the layer rows that hold (x, y), ascending, to ``out[at:]``; returns the end of what was written, at most
     ``len(out)``."""
-    layer, edge_at, edge, odd, band = cells
+    layer, edge_at, edge, odd, band = cells.layer, cells.edge_at, cells.edge, cells.odd, cells.band
     column, line = math.floor((x - layer.x) / layer.cell), math.floor((y - layer.y) / layer.cell)
     if not (0 <= column < layer.nx and 0 <= line < layer.ny):
         return at
