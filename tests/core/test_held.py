@@ -80,10 +80,12 @@ def test_kernels_read_and_write_what_is_held() -> None:
     assert held.inner is fields.inner
 
 
-def test_a_copy_has_its_own_values_and_the_same_shapes() -> None:
+def test_another_has_values_of_its_own_and_the_same_shapes() -> None:
     first = Held.copied(Arrays(np.array([True, False, True]), np.arange(5.0), np.zeros((0, 2))))
-    second = first.copy()
-    third = second.copy()
+    second = first.empty_like()
+    third = second.empty_like()
+    for held in (second, third):
+        held.alive[:] = first.alive
     _fill(second, 3.0)
     _fill(third, -1.0)
     assert first.values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -92,6 +94,30 @@ def test_a_copy_has_its_own_values_and_the_same_shapes() -> None:
     assert [h.alive.tolist() for h in (first, second, third)] == [[k, False, True] for k in (True, True, False)]
     assert third.none.shape == (0, 2)
     assert isinstance(third.fields, Arrays)
+
+
+class Pair(NamedTuple):
+    """Plain tuples of numbers, in a part and beside it."""
+
+    inner: Any
+    weights: tuple[float, int, float]
+
+
+class Weighted(NamedTuple):
+    """A part with a tuple of equal types."""
+
+    bounds: tuple[float, float]
+    scale: float
+
+
+@njit(cache=False, nogil=True)
+def _weighed(pair: Any) -> float:
+    low, high = pair.inner.bounds
+    return low + 10.0 * high + 100.0 * pair.inner.scale + 1000.0 * pair.weights[1] + 1e4 * pair.weights[2]
+
+
+def test_kernels_read_plain_tuples_of_numbers() -> None:
+    assert _weighed(Held(Pair(Weighted((1.0, 2.0), 3.0), (0.0, 4, 5.0)))) == 54321.0
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 3)).T, "text", None, True])
@@ -118,9 +144,9 @@ def test_kernels_do_not_write_to_read_only_arrays() -> None:
         _fill(Held(Arrays(np.zeros(1, np.bool_), values, np.zeros(0))), 3.0)
 
 
-def test_only_what_is_copied_can_be_copied() -> None:
+def test_only_what_is_copied_has_a_block() -> None:
     with pytest.raises(TypeError, match="only what is made by Held"):
-        Held(outer()).copy()
+        Held(outer()).empty_like()
 
 
 @pytest.mark.parametrize("other", [7, 0.5, np.float64(0.5), Inner(0.5, np.zeros(2))])
@@ -129,10 +155,20 @@ def test_only_arrays_are_copied(other: Any) -> None:
         Held.copied(Inner(other, np.zeros(2)))
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_addresses_do_not_leave_a_process(duplicate: Callable[[Held], Any]) -> None:
-    with pytest.raises(TypeError, match="addresses do not leave a process"):
-        duplicate(Held(outer()))
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda held: pickle.loads(pickle.dumps(held))])
+def test_what_is_duplicated_is_held_anew(duplicate: Callable[[Held], Held]) -> None:
+    held = Held(outer())
+    again = duplicate(held)
+    assert again.address != held.address
+    assert [_sum(h, 1) for h in (held, again)] == [92.0 + 1.5 + 9.0] * 2
+
+
+def test_a_copied_one_has_a_block_wherever_it_is_duplicated() -> None:
+    first = Held.copied(Arrays(np.array([True]), np.arange(5.0), np.zeros((0, 2))))
+    second = pickle.loads(pickle.dumps(first))
+    _fill(second, 2.0)
+    _fill(second.empty_like(), 7.0)
+    assert (first.values.tolist(), second.values.tolist()) == ([0.0, 1.0, 2.0, 3.0, 4.0], [2.0] * 5)
 
 
 @pytest.mark.parametrize("name", ["_fields", "fields", "address", "alive", "_missing"])
