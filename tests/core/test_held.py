@@ -80,12 +80,10 @@ def test_kernels_read_and_write_what_is_held() -> None:
     assert held.inner is fields.inner
 
 
-def test_another_has_values_of_its_own_and_the_same_shapes() -> None:
+def test_a_copy_has_its_own_values_and_the_same_shapes() -> None:
     first = Held.copied(Arrays(np.array([True, False, True]), np.arange(5.0), np.zeros((0, 2))))
-    second = first.empty_like()
-    third = second.empty_like()
-    for held in (second, third):
-        held.alive[:] = first.alive
+    second = first.copy()
+    third = second.copy()
     _fill(second, 3.0)
     _fill(third, -1.0)
     assert first.values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -144,9 +142,9 @@ def test_kernels_do_not_write_to_read_only_arrays() -> None:
         _fill(Held(Arrays(np.zeros(1, np.bool_), values, np.zeros(0))), 3.0)
 
 
-def test_only_what_is_copied_has_a_block() -> None:
+def test_only_what_is_copied_can_be_copied() -> None:
     with pytest.raises(TypeError, match="only what is made by Held"):
-        Held(outer()).empty_like()
+        Held(outer()).copy()
 
 
 @pytest.mark.parametrize("other", [7, 0.5, np.float64(0.5), Inner(0.5, np.zeros(2))])
@@ -167,7 +165,7 @@ def test_a_copied_one_has_a_block_wherever_it_is_duplicated() -> None:
     first = Held.copied(Arrays(np.array([True]), np.arange(5.0), np.zeros((0, 2))))
     second = pickle.loads(pickle.dumps(first))
     _fill(second, 2.0)
-    _fill(second.empty_like(), 7.0)
+    _fill(second.copy(), 7.0)
     assert (first.values.tolist(), second.values.tolist()) == ([0.0, 1.0, 2.0, 3.0, 4.0], [2.0] * 5)
 
 

@@ -107,8 +107,8 @@ def _compile_part(part: Part) -> tuple[set[str], list[str]]:
 
 def collect_rarely() -> None:
     """Compilers make objects by the million, nearly all of them to stay: looking for cycles among them at Python's own
-    pace takes a tenth of the time of compiling. Costs about 60 MB."""
-    gc.set_threshold(100_000, 20, 100)
+    pace takes a tenth of the time of compiling. Costs about 90 MB."""
+    gc.set_threshold(400_000, 20, 100)
 
 
 def _try_writing(home: Path) -> None:

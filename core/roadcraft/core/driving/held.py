@@ -59,16 +59,15 @@ class Held:
             view[...] = v
         return held
 
-    def empty_like(self) -> Held:
-        """Arrays as of one that is :meth:`copied`, in a block of their own, their values yet to be written. Raises
-        TypeError for another."""
+    def copy(self) -> Held:
+        """The same values as of one that is :meth:`copied`, in a block of their own. Raises TypeError for another."""
         if not self._views:
-            raise TypeError("only what is made by Held.copied has a block")
-        out, block = object.__new__(Held), np.empty_like(self._block)
+            raise TypeError("only what is made by Held.copied has a block to copy")
+        out, block = object.__new__(Held), self._block.copy()
         out._numba_type_, out._views, out._fields, out._block = self._numba_type_, self._views, None, block
         out._at = _address(block)
         shift, out._words = out._at - self._at, block[-len(self._words) :]
-        np.add(self._words, shift * out._numba_type_.addresses, out=out._words)
+        out._words += shift * out._numba_type_.addresses
         out.address = self.address + shift
         return out
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.capsules import CHUNK
-from roadcraft.core.driving.jit import small_njit
 
 MAX_ROUTE = 5  # segments an agent remembers
 DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP, BEGINS = range(5)
@@ -94,29 +93,6 @@ class IdmAgentParams(NamedTuple):
     max_decel: float
     min_path: float
     radius: float
-
-
-@small_njit
-def copy_agents(of: AgentBatch, first: int, last: int, out: AgentBatch) -> None:
-    """Writes agents ``first`` .. ``last - 1`` to the same rows of ``out``: of footprints what counts."""
-    for a in range(first, last):
-        out.alive[a], out.progress[a], out.speed[a] = of.alive[a], of.progress[a], of.speed[a]
-        out.target[a], out.route_length[a] = of.target[a], of.route_length[a]
-        out.rail_low[a], out.rail_count[a], out.foot_count[a] = of.rail_low[a], of.rail_count[a], of.foot_count[a]
-        for k in range(MAX_ROUTE):
-            out.route[a, k] = of.route[a, k]
-        for k in range(5):
-            out.box_capsule[a, k], out.hull[a, k] = of.box_capsule[a, k], of.hull[a, k]
-        for k in range(4):
-            out.extent[a, k] = of.extent[a, k]
-            out.box_corners[a, k, 0], out.box_corners[a, k, 1] = of.box_corners[a, k, 0], of.box_corners[a, k, 1]
-        for k in range(3):
-            out.pose[a, k] = of.pose[a, k]
-        for i in range(of.foot_count[a]):
-            out.foot_points[a, i, 0], out.foot_points[a, i, 1] = of.foot_points[a, i, 0], of.foot_points[a, i, 1]
-        for c in range((of.foot_count[a] + CHUNK - 2) // CHUNK):
-            for k in range(5):
-                out.foot_capsules[a, c, k] = of.foot_capsules[a, c, k]
 
 
 _AGENTS = ("size", "id", "vehicle", "unit", "wheel_base", "hitch", "front", "rear")

@@ -196,7 +196,7 @@ class IdmAgents(AgentPolicy):
         return _Part(World(placed.agents, placed.rails, constants, roads), scenario.map, np.zeros(1, np.int64))
 
     def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
-        agents, fixed, exact = batch.agents.empty_like(), batch.fixed, batch.exact
+        agents, fixed, exact = batch.agents.copy(), batch.fixed, batch.exact
         turns = fixed.turns
         turns.status.fill(BEGINS)
         while step_agents(agents, batch.agents, fixed, moment, self._params):

@@ -43,7 +43,6 @@ from roadcraft.validation.agents.agent_batch import (
     AgentBatch,
     Constants,
     IdmAgentParams,
-    copy_agents,
 )
 from roadcraft.validation.agents.ego_units import EgoUnits, place_ego
 from roadcraft.validation.agents.idm_lead import LeadCandidates, Scene, World, find_lead
@@ -133,10 +132,9 @@ def memory_of(world: World, most: int) -> StepMemory:
 
 @small_njit
 def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, moment: StepInput, params: IdmAgentParams) -> int:
-    """Move the agents of all scenarios from where ``fixed.turns`` says that they are; those farther from ego than
-    ``params.radius`` leave for good. before: the agents before they move, which are copied to ``agents`` in scenarios
-    that begin. Returns how many scenarios are not done; once all are, trailers have followed and ``moment.shown`` is
-    written."""
+    """Move the agents of all scenarios, in place, from where ``fixed.turns`` says that they are; those farther from ego
+    than ``params.radius`` leave for good. before: the agents before they move. Returns how many scenarios are not done;
+    once all are, trailers have followed and ``moment.shown`` is written."""
     turns, constants, found, scratch = fixed.turns, fixed.constants, fixed.turns.memory.found, fixed.turns.memory.way
     if moment.ahead == 0:
         show(agents, constants, moment.iteration, moment.ahead, moment.shown)
@@ -160,8 +158,6 @@ def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, moment: St
             world.roads.area_low[b],
             constants.time_s[frame + 1] - constants.time_s[frame],
         )
-        if turns.status[b] == BEGINS:
-            copy_agents(before, scene.low, scene.high, agents)
         _step_scenario(world, scene, params, turns, b, found, scratch)
         left += turns.status[b] != DONE
     if left == 0:
