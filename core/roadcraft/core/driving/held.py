@@ -32,29 +32,30 @@ class Held:
     fields by name; kernels may write to its arrays, save read-only ones. Views of arrays must not leave a kernel: they
     keep nothing alive. Pickled or copied by ``copy``, it is made anew where it arrives."""
 
-    __slots__ = ("_at", "_block", "_fields", "_numba_type_", "_views", "_words", "address")
+    __slots__ = ("_block", "_fields", "_numba_type_", "_views", "address")
     _views: tuple[tuple[Any, Any, int], ...]  # of a block: shape, type and first byte of each array
 
     def __init__(self, fields: Any) -> None:
         """Raises TypeError for fields of other types."""
         self._fields, self._views = fields, ()
         self._numba_type_ = _type_of(fields)
-        self._words = self._block = np.array(_add_words(fields, []), np.int64)
-        self._at = self.address = _address(self._words)
+        self._block = np.array(_add_words(fields, []), np.int64)
+        self.address = _address(self._block)
 
     @classmethod
     def copied(cls, fields: Any) -> Held:
-        """Holds copies of arrays, a NamedTuple of nothing else, in one block of memory, its words at the end. Raises
+        """Holds copies of arrays, a NamedTuple of nothing else, in one block of memory, its words first. Raises
         TypeError for other NamedTuples."""
         held = cls(fields)
         if not all(isinstance(f, types.Array) for f in held._numba_type_.fields):
             raise TypeError(f"only arrays are copied, not {held._numba_type_.fields}")
-        *places, end = np.cumsum([0, *((v.nbytes + 7) // 8 for v in fields)]).tolist()
-        held._block = np.concatenate([np.zeros(end, np.int64), held._words])
+        held._numba_type_ = HeldType(held._numba_type_.fields, whole=True)
+        sizes, words = [(v.nbytes + 7) // 8 for v in fields], held._block
+        *places, end = np.cumsum([len(words), *sizes]).tolist()
+        words[held._numba_type_.addresses > 0] = 8 * np.array(places, np.int64)
+        held._block = np.concatenate([words, np.zeros(end - len(words), np.int64)])
         held._views = tuple((v.shape, v.dtype, 8 * at) for v, at in zip(fields, places, strict=True))
-        held._fields, held._at, held._words = None, _address(held._block), held._block[end:]
-        held.address = held._at + 8 * end
-        held._words[held._numba_type_.addresses > 0] = held._at + 8 * np.array(places, np.int64)
+        held._fields, held.address = None, _address(held._block)
         for view, v in zip(held.fields, fields, strict=True):
             view[...] = v
         return held
@@ -65,10 +66,7 @@ class Held:
             raise TypeError("only what is made by Held.copied has a block to copy")
         out, block = object.__new__(Held), self._block.copy()
         out._numba_type_, out._views, out._fields, out._block = self._numba_type_, self._views, None, block
-        out._at = _address(block)
-        shift, out._words = out._at - self._at, block[-len(self._words) :]
-        out._words += shift * out._numba_type_.addresses
-        out.address = self.address + shift
+        out.address = _address(block)
         return out
 
     @property
@@ -117,17 +115,18 @@ def _are_addresses(field: Any) -> list[int]:
 
 
 class HeldType(types.Type):  # type: ignore[misc]
-    """Numba's type of what holds ``fields``, its type of a NamedTuple."""
+    """Numba's type of what holds ``fields``, its type of a NamedTuple. whole: arrays stand in one block with the words,
+    which count their places from its first byte."""
 
-    def __init__(self, fields: Any) -> None:
-        self.fields = fields
+    def __init__(self, fields: Any, whole: bool = False) -> None:
+        self.fields, self.whole = fields, whole
         digest = blake2b(str(fields).encode(), digest_size=8).hexdigest()  # its whole name would be in every symbol
-        super().__init__(f"Held({fields.instance_class.__name__}, {digest})")
+        super().__init__(f"Held({fields.instance_class.__name__}, {digest}{', whole' if whole else ''})")
 
     @property
     def key(self) -> Any:
         """What tells it from others: the type of the NamedTuple, which knows its class."""
-        return self.fields
+        return self.fields, self.whole
 
     @cached_property
     def addresses(self) -> I64:
@@ -188,11 +187,14 @@ def _read(context: Any, builder: Any, held: HeldType, address: Any, name: str) -
     """The field ``name``, as :func:`_value` has it."""
     found = held.place(name)
     assert found is not None
-    return _value(context, builder, address, *found)
+    begin = builder.ptrtoint(address, _WORD) if held.whole else _WORD(0)
+    return _value(context, builder, (address, begin), *found)
 
 
-def _value(context: Any, builder: Any, address: Any, field: Any, at: int) -> Any:
-    """What stands from word ``at`` on: its address where it is a NamedTuple, else its value."""
+def _value(context: Any, builder: Any, words: tuple[Any, Any], field: Any, at: int) -> Any:
+    """What stands from word ``at`` on: its address where it is a NamedTuple, else its value. words: where they are, and
+    from where they count places."""
+    address, begin = words
 
     def word(k: int) -> Any:
         value = builder.load(builder.gep(address, [_WORD(at + k)]))
@@ -204,7 +206,7 @@ def _value(context: Any, builder: Any, address: Any, field: Any, at: int) -> Any
     if isinstance(field, types.BaseTuple):
         entries, first = [], at
         for entry in field.types:
-            entries.append(_value(context, builder, address, entry, first))
+            entries.append(_value(context, builder, words, entry, first))
             first += len(_are_addresses(entry))
         return context.make_tuple(builder, field, entries)
     if not isinstance(field, types.Array):
@@ -217,7 +219,7 @@ def _value(context: Any, builder: Any, address: Any, field: Any, at: int) -> Any
         count = builder.mul(count, length)
     owner, parent, _, _, data = whole.elements[:5]
     sizes = cgutils.pack_array(builder, shape), cgutils.pack_array(builder, strides)
-    parts = owner(None), parent(None), count, strides[-1], builder.inttoptr(word(0), data), *sizes
+    parts = owner(None), parent(None), count, strides[-1], builder.inttoptr(builder.add(begin, word(0)), data), *sizes
     value = whole(ir.Undefined)
     for k, part in enumerate(parts):
         value = builder.insert_value(value, part, k)

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import I64
-from roadcraft.core.driving.geometry.boxes import corners
-from roadcraft.core.driving.geometry.capsules import CHUNK, box_capsules
+from roadcraft.core.driving.geometry.capsules import CHUNK
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
@@ -40,10 +39,10 @@ from roadcraft.validation.agents.ego_units import first_ego_boxes, room_for_ego
 from roadcraft.validation.agents.idm_exact import ExactInput, exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
-from roadcraft.validation.agents.idm_roads import roads_of
+from roadcraft.validation.agents.idm_roads import road_arrays, roads_of
 from roadcraft.validation.agents.idm_step import Fixed, StepInput, memory_of, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
-from roadcraft.validation.agents.objects import room_for_shown
+from roadcraft.validation.agents.objects import outlines, room_for_shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
 from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
 
@@ -146,9 +145,8 @@ class IdmAgents(AgentPolicy):
 
     def _start(self, scenario: Scenario, vehicle: Vehicle) -> _Part:
         drive = scenario.drive
-        roads = roads_of([scenario.map])
+        roads = road_arrays(scenario.map)
         replayed = logged_objects(scenario, self._kinds)
-        edges = corners(replayed.box)
         cars = logged_objects(scenario, [ObjectKind.VEHICLE])
         id, _, unit_of, unit, box, velocity = cars.columns(0)
         rows = vehicles_of(unit_of, unit)
@@ -181,9 +179,7 @@ class IdmAgents(AgentPolicy):
             chain.hitch[placed.row],
             chain.front[placed.row],
             chain.rear[placed.row],
-            edges,
-            box_capsules(replayed.box),
-            np.concatenate([edges.min(axis=1), edges.max(axis=1)], axis=1),
+            *outlines(replayed.box),
             replayed.id,
             replayed.kind,
             replayed.vehicle,
@@ -193,7 +189,7 @@ class IdmAgents(AgentPolicy):
             scenario.map.lane_rows(lights.lane[rows]),
             lights.state[rows],
         )
-        return _Part(World(placed.agents, placed.rails, constants, roads), scenario.map, np.zeros(1, np.int64))
+        return _Part(World(placed.agents, placed.rails, constants, roads.fields), scenario.map, np.zeros(1, np.int64))
 
     def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
         agents, fixed, exact = batch.agents.copy(), batch.fixed, batch.exact
@@ -240,7 +236,7 @@ def _alone(batch: IdmBatch, b: int) -> _Part:
     """Scenario ``b`` of a batch on its own; its rails stay where they are."""
     world = batch.world
     agents = agents_of(world.agents, *world.constants.agent_low[b : b + 2])
-    world = World(agents, world.rails, constants_of(world.constants, b), roads_of([batch.maps[b]]))
+    world = World(agents, world.rails, constants_of(world.constants, b), road_arrays(batch.maps[b]).fields)
     return _Part(world, batch.maps[b], batch.exact[b : b + 1])
 
 

@@ -66,7 +66,7 @@ def lanes_under(map_data: MapData, centers: F64) -> Ragged:
 
 
 def place(
-    roads: Roads,
+    roads: Held,
     candidates: Ragged,
     cars: Cars,
     obstacles: F64,
@@ -79,7 +79,7 @@ def place(
     with the units behind it at the joints that the boxes had; a vehicle is dropped whole where a snapped box would
     touch an obstacle (K, 5) or an agent placed before it. A vehicle of unknown velocity
     (NaN) drives as fast as ego. A lane without limit leaves the target speed of the agent placed before (``target`` at
-    first).
+    first). roads: the ``Roads`` of a single map.
     """
     boxes = cars.boxes
     n = len(boxes)
@@ -105,7 +105,7 @@ def place(
         hull=np.zeros((n, 5)),
     )
     found = candidates.values, candidates.offsets
-    _place(Held(agents), Held(rails), Held(roads), found, Held(cars), obstacles, ego_speed, target)
+    _place(Held(agents), Held(rails), roads, found, Held(cars), obstacles, ego_speed, target)
     row = np.flatnonzero(agents.alive).astype(np.int64)
     kept = AgentBatch(*(np.ascontiguousarray(v[row]) for v in agents))
     return Placed(row, np.ascontiguousarray(boxes[row, 3:5]), kept, rails)

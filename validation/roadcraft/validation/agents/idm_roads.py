@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import MapData
+from roadcraft.core.memo import memo
 from roadcraft.validation.agents.agent_batch import join_offsets
 
 
@@ -41,10 +43,9 @@ _RAGGED = ("line_offsets", "next_offsets", "stop_offsets", "area_rings", "area_o
 
 
 def roads_of(maps: Sequence[MapData]) -> Roads:
-    """The roads of B scenarios with these maps, each map once; of a single map, views, nothing copied but the speed
-    limits."""
+    """The roads of B scenarios with these maps, each map once; of a single map nothing is copied."""
     distinct = list({id(m): m for m in maps}.values())
-    parts = [_one(m) for m in distinct]
+    parts = [road_arrays(m).fields for m in distinct]
     place = {id(m): k for k, m in enumerate(distinct)}
     which = np.array([place[id(m)] for m in maps], np.int64)
     lanes = np.cumsum([0] + [len(p.has_light) for p in parts])[which]
@@ -56,6 +57,11 @@ def roads_of(maps: Sequence[MapData]) -> Roads:
         values = [getattr(p, name) for p in parts]
         columns[name] = join_offsets(values) if name in _RAGGED else np.concatenate(values)
     return Roads(**{n: frozen(v, v.dtype) for n, v in columns.items()})
+
+
+def road_arrays(map_data: MapData) -> Held:
+    """The ``Roads`` of one scenario with this map, kept with the map."""
+    return memo(map_data, "roads of agents", lambda: Held(_one(map_data)))
 
 
 def _one(map_data: MapData) -> Roads:

@@ -8,11 +8,26 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
-from roadcraft.core.driving.jit import small_njit
+from roadcraft.core.driving.geometry.boxes import place_corners
+from roadcraft.core.driving.geometry.capsules import box_capsule
+from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
 from roadcraft.validation.agents.logged import empty_columns
+
+
+@njit(cache=True, nogil=True)
+def outlines(boxes: F64) -> tuple[F64, F64, F64]:
+    """Of boxes (N, 5) their corners (N, 4, 2), capsules (N, 5) and bounding boxes (N, 4)."""
+    n = len(boxes)
+    corners, capsules, extents = np.empty((n, 4, 2)), np.empty((n, 5)), np.empty((n, 4))
+    for i in range(n):
+        place_corners(boxes[i], corners[i])
+        box_capsule(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4], capsules[i])
+        bounds_of(corners[i], BOX, 0.0, extents[i])
+    return corners, capsules, extents
 
 
 class ShownObjects(NamedTuple):
@@ -28,7 +43,7 @@ class ShownObjects(NamedTuple):
 
     def objects(self) -> Objects:
         """The rows that were written."""
-        n = self.offsets[-1]
+        n = int(self.offsets[-1])
         return Objects(self.offsets, *(c[:n] for c in self[1:]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import squared_distance
-from roadcraft.core.driving.jit import njit, small_njit
+from roadcraft.core.driving.jit import small_njit
 
 MARGIN = 1e-6
 """m; separations nearer to 0 than this are left to exact geometry. Coordinates of 1e7 m round to 2e-9 m."""
@@ -52,15 +52,6 @@ def box_capsule(x: float, y: float, heading: float, length: float, width: float,
     """Capsule around a box: its long axis, and half its width as the radius: out (5,)."""
     c, s = math.cos(heading) * 0.5 * length, math.sin(heading) * 0.5 * length
     out[0], out[1], out[2], out[3], out[4] = x - c, y - s, x + c, y + s, 0.5 * width
-
-
-@njit(cache=True, nogil=True)
-def box_capsules(boxes: F64) -> F64:
-    """Capsules (N, 5) around boxes (N, 5)."""
-    out = np.empty((len(boxes), 5))
-    for i in range(len(boxes)):
-        box_capsule(boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3], boxes[i, 4], out[i])
-    return out
 
 
 @small_njit
