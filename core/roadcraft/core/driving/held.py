@@ -103,10 +103,15 @@ def _add_words(fields: Any, words: list[int]) -> list[int]:
     return words
 
 
+def _entries(of: Any) -> tuple[Any, ...]:
+    """The types of a tuple's entries."""
+    return tuple(of.types)
+
+
 def _are_addresses(field: Any) -> list[int]:
     """1 for each of a value's words that is an address, else 0. Raises TypeError for types that cannot be held."""
     if isinstance(field, types.BaseTuple):
-        return [word for entry in field.types for word in _are_addresses(entry)]
+        return [word for entry in _entries(field) for word in _are_addresses(entry)]
     if isinstance(field, types.Array) and field.layout == "C":
         return [1] + field.ndim * [0]
     if field in (types.int64, types.float64):
@@ -205,7 +210,7 @@ def _value(context: Any, builder: Any, words: tuple[Any, Any], field: Any, at: i
         return builder.gep(address, [_WORD(at)])
     if isinstance(field, types.BaseTuple):
         entries, first = [], at
-        for entry in field.types:
+        for entry in _entries(field):
             entries.append(_value(context, builder, words, entry, first))
             first += len(_are_addresses(entry))
         return context.make_tuple(builder, field, entries)
