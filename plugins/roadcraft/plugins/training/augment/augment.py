@@ -39,7 +39,7 @@ def random_numbers(seed: int, step: int, count: int) -> F64:
 def limits(config: AugmentConfig | None) -> F64:
     """The settings of perturb and recover as the kernel takes them; None displaces nothing."""
     c = config or AugmentConfig(perturbation=0.0)
-    return np.array([c.perturbation, c.x_m, c.y_m, c.heading_rad, c.speed_mps, c.min_speed_mps])
+    return np.array([c.perturbation, c.x_m, c.y_m, c.heading_rad, c.speed_mps, c.min_speed_mps, c.lateral_mps])
 
 
 class FutureSteps(NamedTuple):
@@ -97,6 +97,8 @@ def displace(logged: F64, limit: F64, draw: F64) -> F64:
     turn, faster = (2.0 * draw[TURN] - 1.0) * limit[3], (2.0 * draw[FASTER] - 1.0) * limit[4]
     if logged[_VX] < limit[5]:
         dy, turn = 0.0, 0.0
+    elif 0.0 < limit[6] < limit[3] * logged[_VX]:
+        turn *= limit[6] / (limit[3] * logged[_VX])
     ego = logged.copy()
     c, s = np.cos(logged[_HEADING]), np.sin(logged[_HEADING])
     ego[_X] += c * dx - s * dy
