@@ -3,6 +3,7 @@ steps and observations of many scenarios in one call."""
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from time import process_time
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 from ring_roads import RingRoads, ring_crowd, ring_road, ring_roads
 
+from roadcraft.core.arrays import F64
+from roadcraft.core.driving.held import Held
+from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.multi_agent.road_grid import road_field
 
 AGENTS, SCENARIOS, STEPS = 32, 64, 10
@@ -74,6 +78,65 @@ def test_64_scenarios(benchmark: Any, vehicle: str, observe: bool) -> None:
     rates = drive.rates(observe, 200)
     benchmark.extra_info["scenario-steps per CPU second, best"] = round(max(rates))
     benchmark.extra_info["median"] = round(float(np.median(rates)))
+
+
+@njit(cache=True, nogil=True)
+def _floor(rows, checks, road) -> float:  # type: ignore[no-untyped-def]
+    """What no step can do without: of each row two sines, two cosines and a tangent, the cells of four corners, and how
+    far it is from all after it; its state, box and corners read and written once."""
+    there, state, corners, boxes, found = rows.there, rows.state, checks.corners, checks.boxes, 0.0
+    for b in range(len(there)):
+        m, n = rows.place[b], there.shape[1]
+        x0, y0, nx, at = road.grid[m, 0], road.grid[m, 1], road.shape[m, 0], road.head_at[m]
+        for i in range(n):
+            h = state[b, i, 2] + found * 1e-300
+            found += math.cos(h) + math.sin(h) + math.cos(h + 1.5) + math.sin(h + 1.5) + math.tan(state[b, i, 7])
+            for k in range(10):
+                state[b, i, k] = state[b, i, k] + 0.0
+            for k in range(4):
+                found += road.head[at + int(corners[b, i, k, 1] - y0) * nx + int(corners[b, i, k, 0] - x0)]
+                corners[b, i, k, 0], corners[b, i, k, 1] = corners[b, i, k, 0] + 0.0, corners[b, i, k, 1] + 0.0
+            found += _near(checks.circles[0, i + 1 :], checks.circles[1, i + 1 :], boxes[b, i, 0], boxes[b, i, 1])
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _near(xs: F64, ys: F64, x: float, y: float) -> int:
+    near = 0
+    for m in range(len(xs)):
+        near += (xs[m] - x) ** 2 + (ys[m] - y) ** 2 <= 30.0
+    return near
+
+
+@njit(cache=True, nogil=True)
+def _seen_floor(checks, lanes, out) -> None:  # type: ignore[no-untyped-def]
+    """What no observation can do without: 36 points of lanes and 16 boxes read and turned, and all numbers written."""
+    boxes, points = checks.boxes, lanes.points
+    for b in range(len(out)):
+        for i in range(out.shape[1]):
+            c, s, x, y, seen = checks.turned[b, i, 2], checks.turned[b, i, 3], boxes[b, i, 0], boxes[b, i, 1], out[b, i]
+            for p in range(36):
+                dx, dy = points[97 * i + 5 * p, 0] - x, points[97 * i + 5 * p, 1] - y
+                seen[154 + 3 * p], seen[155 + 3 * p], seen[156 + 3 * p] = dx * c + dy * s, dy * c - dx * s, 1.0
+            for j in range(16):
+                dx, dy = boxes[b, j, 0] - x, boxes[b, j, 1] - y
+                seen[26 + 8 * j], seen[27 + 8 * j] = dx * c + dy * s, dy * c - dx * s
+                for k in range(2, 8):
+                    seen[26 + 8 * j + k] = checks.turned[b, j, 2] * c + k
+            for k in range(26):
+                seen[k] = x
+
+
+@pytest.mark.parametrize("observe", [False, True], ids=["steps", "observations"])
+def test_floor(benchmark: Any, observe: bool) -> None:
+    """64 scenarios of 32 cars."""
+    drive = Drive("pacifica")
+    crowd, held = drive.crowd, (Held(drive.crowd.rows), Held(drive.crowd.checks), Held(drive.crowd.maps.road))
+    lanes = Held(crowd.maps.lanes)
+    if observe:
+        benchmark(lambda: _seen_floor(held[1], lanes, crowd.observations))
+    else:
+        benchmark(lambda: _floor(*held))
 
 
 def test_bake_2000_segments(benchmark: Any) -> None:

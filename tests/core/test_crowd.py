@@ -27,7 +27,7 @@ from roadcraft.core.driving.multi_agent.road_grid import (
     off_road,
     road_field,
 )
-from roadcraft.core.driving.multi_agent.rows import rows_of
+from roadcraft.core.driving.multi_agent.rows import unit_rows
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.vehicle import Vehicle, load_vehicle
 from roadcraft.core.vehicle_geometry import turning_circle
@@ -127,7 +127,7 @@ def two_maps() -> CrowdMaps:
 
 def _cars(seed: int, b: int, n: int) -> Crowd:
     """Cars all over the place on two maps, one row in five empty."""
-    rng, units = np.random.default_rng(seed), rows_of(load_vehicle())
+    rng, units = np.random.default_rng(seed), unit_rows(load_vehicle())
     crowd = Crowd(b, n, two_maps())
     for k in range(b):
         crowd.clear(k, int(rng.integers(0, 2)))
@@ -180,7 +180,7 @@ def _trucks(seed: int, b: int, names: tuple[str, ...] = TRUCKS) -> tuple[Crowd, 
             state = np.zeros((len(v.units), 10))
             state[0], state[:, :3] = ego[0], unit_poses(ego, joints, chain_of(v))[0]
             if rng.random() < 0.9:
-                crowd.spawn(k, at, rows_of(v), state)
+                crowd.spawn(k, at, unit_rows(v), state)
     return crowd, who
 
 
@@ -238,7 +238,7 @@ def test_speed_and_yaw_rate_of_a_trailer_are_those_of_rolling() -> None:
     run, state = Crowd(1, 2, two_maps()), np.zeros((2, 10))
     state[0, 3:] = [6.0, 0, 0, 0, 0.2, 0, 0]
     state[:, :3] = unit_poses(state[:1], np.zeros((1, 1)), chain_of(v))[0]
-    run.spawn(0, 0, rows_of(v), state)
+    run.spawn(0, 0, unit_rows(v), state)
     for _ in range(1000):
         run.step(np.zeros((1, 2, 2)), 0.02)
     circle = turning_circle(v, v.body.wheel_base_m / np.tan(0.2))

@@ -18,7 +18,7 @@ from roadcraft.core.driving.multi_agent.observation import (
     POINTS_M,
     observation_columns,
 )
-from roadcraft.core.driving.multi_agent.rows import UnitRows, rows_of
+from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
 from roadcraft.core.scenario import LightState
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.vehicle import load_vehicle
@@ -171,7 +171,7 @@ def test_what_is_seen_is_what_the_slow_twin_sees(seed: int) -> None:
 def test_what_touches_is_seen(seed: int) -> None:
     """Dense worlds of cars and trucks: whoever touches a vehicle, with any unit, is one of those that it sees."""
     rng, touches = np.random.default_rng(seed), 0
-    crowd, kinds = Crowd(2, 40, roads().joined), [rows_of(load_vehicle(k)) for k in ("pacifica", "us_sleeper_53")]
+    crowd, kinds = Crowd(2, 40, roads().joined), [unit_rows(load_vehicle(k)) for k in ("pacifica", "us_sleeper_53")]
     for b in range(2):
         row = 0
         while row < 39:
@@ -209,14 +209,14 @@ def _by_light() -> Crowd:
     crowd.clear(0, 0, m.lane_rows(np.array([20, 21])))
     state = np.zeros((1, 10))
     state[0, :2], state[0, 3] = m.lanes.centerlines[0][80], 10.0
-    crowd.spawn(0, 0, rows_of(load_vehicle()), state, route=m.lane_rows(np.array([10, 20, 30])))
+    crowd.spawn(0, 0, unit_rows(load_vehicle()), state, route=m.lane_rows(np.array([10, 20, 30])))
     crowd.check()
     return crowd
 
 
 @pytest.mark.parametrize("light", list(LightState))
 def test_a_red_light_is_seen_and_running_it_is_told_once(light: LightState) -> None:
-    crowd, units = _by_light(), rows_of(load_vehicle())
+    crowd, units = _by_light(), unit_rows(load_vehicle())
     crowd.places.light[0, 0] = light  # that of lane 20; the other one's does not matter
     crowd.places.light[0, 1] = LightState.RED
     front = units.body[0, 0] + units.body[0, 1] / 2

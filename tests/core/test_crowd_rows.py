@@ -11,7 +11,7 @@ from ring_roads import RingRoads, ring_crowd, ring_roads
 
 from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.multi_agent.crowd import Crowd
-from roadcraft.core.driving.multi_agent.rows import UnitRows, rows_of
+from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
 from roadcraft.core.vehicle import load_vehicle
 
 
@@ -20,7 +20,7 @@ def roads() -> RingRoads:
     return ring_roads()
 
 
-CAR, TRUCK = rows_of(load_vehicle()), rows_of(load_vehicle("us_sleeper_53"))
+CAR, TRUCK = unit_rows(load_vehicle()), unit_rows(load_vehicle("us_sleeper_53"))
 
 
 def _actions(crowd: Crowd, seed: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, Polylines
 from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps, crowd_maps
 from roadcraft.core.driving.multi_agent.routes import extended, widened
-from roadcraft.core.driving.multi_agent.rows import rows_of
+from roadcraft.core.driving.multi_agent.rows import unit_rows
 from roadcraft.core.map import LineKind, MapData
 from roadcraft.core.scenario import EGO_SIZE
 from roadcraft.core.testing.world import LaneSketch, sketch_map
@@ -90,7 +90,7 @@ def ring_crowd(
     """Vehicles all along the rings, each with a route of a round. Every scenario's first block is governed by lights.
     They are ``spread_m`` off the middle of their lanes, by default so that some touch and some have a corner off the
     road; ``apart``: at equal distances along the road."""
-    rng, units, maps = np.random.default_rng(seed), rows_of(load_vehicle(vehicle)), roads.maps
+    rng, units, maps = np.random.default_rng(seed), unit_rows(load_vehicle(vehicle)), roads.maps
     n = len(units.body)
     crowd = Crowd(scenarios, count * n, roads.joined)
     ids = [{int(k): row for row, k in enumerate(m.lanes.id)} for m in maps]

@@ -42,6 +42,22 @@ from roadcraft.core.driving.features.group import (
 from roadcraft.core.driving.features.listing import feature_rows as feature_rows
 from roadcraft.core.driving.features.raster import RasterChannel as RasterChannel
 from roadcraft.core.driving.features.scene import SceneArrays as SceneArrays
+from roadcraft.core.driving.multi_agent.collisions import CrowdChecks as CrowdChecks
+from roadcraft.core.driving.multi_agent.crowd import (
+    Crowd as Crowd,
+    CrowdMaps as CrowdMaps,
+    CrowdState as CrowdState,
+    crowd_maps as crowd_maps,
+)
+from roadcraft.core.driving.multi_agent.following import RowPlaces as RowPlaces
+from roadcraft.core.driving.multi_agent.logged import CrowdLog as CrowdLog, crowd_log as crowd_log
+from roadcraft.core.driving.multi_agent.observation import (
+    LinePointColumn as LinePointColumn,
+    NearColumn as NearColumn,
+    OwnColumn as OwnColumn,
+    observation_columns as observation_columns,
+)
+from roadcraft.core.driving.multi_agent.rows import CrowdRows as CrowdRows, UnitRows as UnitRows, unit_rows as unit_rows
 from roadcraft.core.driving.road import road_under as road_under
 from roadcraft.core.driving.route_places import (
     PlacesAhead as PlacesAhead,

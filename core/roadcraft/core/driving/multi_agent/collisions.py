@@ -25,7 +25,7 @@ from roadcraft.core.driving.readonly import frozen
 _HALF_PI = math.pi / 2.0
 
 
-class Checks(NamedTuple):
+class CrowdChecks(NamedTuple):
     """What is found of B times N agents, and what is kept of them from step to step."""
 
     boxes: F64
@@ -45,7 +45,7 @@ class Checks(NamedTuple):
     """(N,): scratch."""
 
     @classmethod
-    def empty(cls, scenarios: int, rows: int) -> Checks:
+    def empty(cls, scenarios: int, rows: int) -> CrowdChecks:
         """Nobody there."""
         shape = (scenarios, rows)
         return cls(
@@ -65,7 +65,7 @@ def check_crowd(
     lowest row of an agent that it touches or -1, and off (N, 4) bool in the order of ``boxes.corners``. An agent that
     is not there touches nothing and is on the road.
     """
-    out = Checks.empty(1, len(boxes))
+    out = CrowdChecks.empty(1, len(boxes))
     out.boxes[0] = boxes
     there = frozen(valid, np.bool_)
     _check(Held(out), frozen(vehicle, np.int64), there, Held(field), place)
@@ -82,7 +82,7 @@ def _check(out, vehicle, there, field, place):  # type: ignore[no-untyped-def]
 
 @small_njit
 def turn_to(known, heading):  # type: ignore[no-untyped-def]
-    """Make ``Checks.turned`` (7,) of one agent hold a heading."""
+    """Make ``CrowdChecks.turned`` (7,) of one agent hold a heading."""
     if known[0] != heading:
         known[0], known[2], known[3] = heading, math.cos(heading), math.sin(heading)
         known[4], known[5] = math.cos(heading + _HALF_PI), math.sin(heading + _HALF_PI)
@@ -90,7 +90,7 @@ def turn_to(known, heading):  # type: ignore[no-untyped-def]
 
 @small_njit
 def box_into(out, b, i):  # type: ignore[no-untyped-def]
-    """The corners of a box of ``out``, :class:`Checks`."""
+    """The corners of a box of ``out``, :class:`CrowdChecks`."""
     box, known = out.boxes[b, i], out.turned[b, i]
     turn_to(known, box[2])
     turned_corners(box, (known[2], known[3], known[4], known[5]), out.corners[b, i])
@@ -98,7 +98,7 @@ def box_into(out, b, i):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def check_into(out, b, vehicle, there, field, place):  # type: ignore[no-untyped-def]
-    """``check_crowd`` of scenario b, whose boxes and corners are there, into ``out``, :class:`Checks`."""
+    """``check_crowd`` of scenario b, whose boxes and corners are there, into ``out``, :class:`CrowdChecks`."""
     touched, n = out.touched[b], len(there)
     xs, ys, radii, rows, boxes = out.circles[0], out.circles[1], out.circles[2], out.listed, out.boxes[b]
     count = 0

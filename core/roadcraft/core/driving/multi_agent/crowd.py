@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F32, F64, I64, Mask
 from roadcraft.core.driving.held import Held
-from roadcraft.core.driving.multi_agent.collisions import Checks
+from roadcraft.core.driving.multi_agent.collisions import CrowdChecks
 from roadcraft.core.driving.multi_agent.following import RowPlaces
 from roadcraft.core.driving.multi_agent.lane_field import LaneField, lane_field
 from roadcraft.core.driving.multi_agent.observation import OBSERVATION_SIZE, observe_into
@@ -35,9 +35,13 @@ class CrowdState(NamedTuple):
     """Copies of all that a crowd remembers."""
 
     rows: CrowdRows
+    """What stands where."""
     places: RowPlaces
-    checks: Checks
+    """Places on routes, and lights."""
+    checks: CrowdChecks
+    """What was found last."""
     actions: F64
+    """(B, N, 2): what rows were asked for last."""
 
 
 def crowd_maps(maps: Sequence[MapData]) -> CrowdMaps:
@@ -68,7 +72,7 @@ class Crowd:
         """What stands where."""
         self.places = RowPlaces.empty(scenarios, rows, route_lanes, lights)
         """Where rows are on their routes, red lights that they ran, and the lights."""
-        self.checks = Checks.empty(scenarios, rows)
+        self.checks = CrowdChecks.empty(scenarios, rows)
         """Boxes, corners, whom each row touches, which of its corners are off the road."""
         self.actions = np.zeros((scenarios, rows, 2))
         """(B, N, 2): what rows were asked for last, clipped to their bounds."""
@@ -118,7 +122,7 @@ class Crowd:
 
         :param scenario: which scenario.
         :param row: row of its first unit; its trailers take the rows after it.
-        :param units: what its n units are (:func:`rows_of`).
+        :param units: what its n units are (:func:`unit_rows`).
         :param state: (n, 10) where they are, columns ``Ego``.
         :param driven: whether actions move it; otherwise who writes ``rows.state``.
         :param route: lanes of its route, rows of ``Lanes``, in driving order; none: it has no place on lanes and sees
@@ -194,7 +198,7 @@ class Crowd:
         """A copy of all that steps depend on, and of what they found."""
         return CrowdState(
             CrowdRows._make(a.copy() for a in self.rows), RowPlaces._make(a.copy() for a in self.places),
-            Checks._make(a.copy() for a in self.checks), self.actions.copy(),
+            CrowdChecks._make(a.copy() for a in self.checks), self.actions.copy(),
         )  # fmt: skip
 
     def set_state(self, state: CrowdState) -> None:

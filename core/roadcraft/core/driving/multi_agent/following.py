@@ -210,7 +210,7 @@ def _go_on(lanes, places, b, i, own, front, dt):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def follow_into(rows, lanes, places, b, dt, turned):  # type: ignore[no-untyped-def]
     """Where the rows of scenario b are after a step of ``dt`` s. rows, lanes, places: ``CrowdRows``, ``LaneField``,
-    :class:`RowPlaces`, held; turned: ``Checks.turned``."""
+    :class:`RowPlaces`, held; turned: ``CrowdChecks.turned``."""
     for i in range(rows.there.shape[1]):
         places.ran_red[b, i] = False
         if not rows.there[b, i] or places.route[b, i, 0] < 0:

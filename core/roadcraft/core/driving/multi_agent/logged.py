@@ -12,7 +12,7 @@ from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.chain import chain_of, unit_poses
 from roadcraft.core.driving.multi_agent.crowd import Crowd
 from roadcraft.core.driving.multi_agent.routes import route_of
-from roadcraft.core.driving.multi_agent.rows import UnitRows, rows_of
+from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind, Scenario
 from roadcraft.core.vehicle import load_vehicle
@@ -89,7 +89,7 @@ def crowd_log(scenario: Scenario, rows: int, seed: int = 0, ahead_m: float = 200
     Raises ValueError where the ego's own units do not fit.
     """
     drive, frames = scenario.drive, scenario.frames
-    ego, parts = rows_of(load_vehicle(drive.vehicle)), _tracks(scenario)
+    ego, parts = unit_rows(load_vehicle(drive.vehicle)), _tracks(scenario)
     n = len(ego.body)
     if n > rows:
         raise ValueError(f"{rows} rows: the ego alone has {n} units")
@@ -155,7 +155,7 @@ def _tracks(s: Scenario) -> _Tracks:
     speed, largest = state[..., Ego.VX], car.max_steering_rad
     angle = np.arctan(motion[:, 0] * state[..., Ego.YAW_RATE] / np.maximum(speed, _STEERED_MPS))
     state[..., Ego.STEERING] = np.where(plain & (speed >= _STEERED_MPS), np.clip(angle, -largest, largest), 0.0)
-    bounds = np.tile(rows_of(car).bounds, (k, 1))
+    bounds = np.tile(unit_rows(car).bounds, (k, 1))
     return _Tracks(state, there, UnitRows(body, motion, bounds, np.zeros((k, 2))), _vehicles(s, box, there))
 
 

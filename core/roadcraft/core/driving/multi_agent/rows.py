@@ -61,7 +61,7 @@ class UnitRows(NamedTuple):
     """(n, 2)."""
 
 
-def rows_of(vehicle: Vehicle) -> UnitRows:
+def unit_rows(vehicle: Vehicle) -> UnitRows:
     """The rows of a vehicle: the towing unit, then its trailers. Actions are bounded by its own steering rate and
     braking where it gives them."""
     units, ahead = vehicle.units, vehicle.units[:-1]

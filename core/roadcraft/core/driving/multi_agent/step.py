@@ -37,7 +37,7 @@ def clip_actions(rows, controls, out):  # type: ignore[no-untyped-def]
 
 @small_njit
 def _drive(own, known, action, dt, motion, reverse):  # type: ignore[no-untyped-def]
-    """A row (10,) that moves by itself; known: its ``Checks.turned``."""
+    """A row (10,) that moves by itself; known: its ``CrowdChecks.turned``."""
     if known[1] != own[7]:
         known[1], known[6] = own[7], math.tan(own[7])
     speed, yaw_rate = own[3], own[8]
@@ -50,8 +50,8 @@ def _drive(own, known, action, dt, motion, reverse):  # type: ignore[no-untyped-
 @small_njit
 def _follow(front, ahead_of, before, own, known, link):  # type: ignore[no-untyped-def]
     """A trailer, ``own`` (10,), behind the unit ``front`` (10,), which has moved from ``before`` (x, y, cosine and sine
-    of its heading). ahead_of, known: their ``Checks.turned``; link: distance from hitch to axle, the hitch ahead of the
-    front unit's axle, and s of the step."""
+    of its heading). ahead_of, known: their ``CrowdChecks.turned``; link: distance from hitch to axle, the hitch ahead
+    of the front unit's axle, and s of the step."""
     (x, y, c, s), (length, ahead, dt) = before, link
     fc, fs = ahead_of[2], ahead_of[3]
     turn = chord_turn(front[0] - x + ahead * (fc - c), front[1] - y + ahead * (fs - s), known[2], known[3], length)
@@ -67,7 +67,7 @@ def _follow(front, ahead_of, before, own, known, link):  # type: ignore[no-untyp
 @njit(cache=True, nogil=True)
 def move_into(rows, b, actions, dt, reverse, out):  # type: ignore[no-untyped-def]
     """Move the rows of scenario b that are driven by ``dt`` s, no one where it is 0; boxes and corners of all that are
-    there into ``out``, ``Checks``."""
+    there into ``out``, ``CrowdChecks``."""
     state, motion, towed, body = rows.state, rows.motion, rows.towed, rows.body
     there, driven, boxes, turned = rows.there, rows.driven, out.boxes, out.turned
     x, y, c, s = 0.0, 0.0, 1.0, 0.0  # of the row before, before the step
@@ -94,7 +94,7 @@ def move_into(rows, b, actions, dt, reverse, out):  # type: ignore[no-untyped-de
 @njit(cache=True, nogil=True)
 def step_rows(rows, actions, dt, reverse, road, lanes, places, checks):  # type: ignore[no-untyped-def]
     """Move who is driven, check all, find their places. Held: ``CrowdRows``, ``RoadField``, ``LaneField``,
-    ``RowPlaces``, ``Checks``."""
+    ``RowPlaces``, ``CrowdChecks``."""
     for b in range(len(rows.place)):
         move_into(rows, b, actions, dt, reverse, checks)
         check_into(checks, b, rows.vehicle[b], rows.there[b], road, rows.place[b])
