@@ -11,7 +11,7 @@ from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.multi_agent.crowd import Crowd, crowd_maps
 from roadcraft.core.driving.multi_agent.logged import CrowdLog, crowd_log
 from roadcraft.core.driving.multi_agent.observation import observation_columns
-from roadcraft.core.scenario import LightState, ObjectFrames, Scenario
+from roadcraft.core.scenario import LightState, ObjectFrames, ObjectKind, Scenario
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.vehicle import load_vehicle
 
@@ -53,12 +53,16 @@ def test_what_is_replayed_are_the_log_s_boxes_and_lights_at_every_iteration() ->
 
 
 def test_rows_know_their_routes_speeds_and_steering() -> None:
+    """A car that is parked where the pedestrian was, beside the road, has no route and is not driven."""
     s = made_up_scenario(speed_mps=8.0, lane=1)
+    kinds = s.drive.tracks.kind.copy()
+    kinds[1] = ObjectKind.VEHICLE
+    s = replace(s, drive=replace(s.drive, tracks=replace(s.drive.tracks, kind=kinds)))
     log, crowd = crowd_log(s, 8), _crowd(s)
     ids = [s.map.lanes.id[r].tolist() for r in log.routes]
     on = [11, 10, 21, 20, 31, 30]  # own lanes before those beside
     assert ids == [on, [], on, [], [], []]
-    assert log.drivable.tolist() == [True, False, True, False, False, False]
+    assert log.drivable.tolist() == [True, False, True, True, False, False]
     np.testing.assert_allclose(log.state[:, 2, 3], 8.0)
     np.testing.assert_allclose(log.state[:, 2, 4:], 0.0, atol=1e-9)
     log.start(crowd, 0, 0)

@@ -51,19 +51,19 @@ class CrowdLog:
         :param crowd: the crowd.
         :param scenario: which of its scenarios.
         :param place: number of the map in the crowd.
-        :param driven: (N,) bool, of first rows: whom actions move; by default all that are ``drivable`` and there at
-            the first iteration.
+        :param driven: (N,) bool, of first rows: whom actions move; by default all that are ``drivable``, have a route
+            (parked beside all lanes they have none) and are there at the first iteration.
 
         Raises ValueError where the crowd has too few rows, or a row is to be driven that is not drivable or not there.
         """
-        can = self.drivable & self.there[0]
-        wanted = can if driven is None else driven & (self.vehicle == np.arange(len(self.vehicle)))
+        can, firsts = self.drivable & self.there[0], np.flatnonzero(self.vehicle == np.arange(len(self.vehicle)))
+        wanted = can & [len(route) > 0 for route in self.routes] if driven is None else driven
         if (wanted & ~can).any():
             raise ValueError(f"rows {np.flatnonzero(wanted & ~can).tolist()} cannot be driven")
         crowd.clear(scenario, place, self.governed)
-        for first in np.flatnonzero(self.vehicle == np.arange(len(self.vehicle))).tolist():
+        for first in firsts.tolist():
             at = slice(first, first + int((self.vehicle == first).sum()))
-            units = UnitRows(*(part[at] for part in self.units))
+            units = UnitRows._make(part[at] for part in self.units)
             crowd.spawn(scenario, first, units, self.state[0, at], driven=bool(wanted[first]), route=self.routes[first])
         self.replay(crowd, scenario, 0)
 
