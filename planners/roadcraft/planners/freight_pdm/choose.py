@@ -7,37 +7,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, U8, U64, Mask
+from roadcraft.core.arrays import F64, U64, Mask
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.driving.motion.chain import ChainArrays
-from roadcraft.planners.freight_pdm.candidates import Candidates, faults_of_candidate, way_of_candidate
+from roadcraft.planners.freight_pdm.candidates import Candidates, faults_of_candidate
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
-from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, eased, pose_along, station_of, sweep
+from roadcraft.planners.freight_pdm.line import Line, TruckWay, pose_along, station_of, sweep
 from roadcraft.planners.freight_pdm.others import Successors, UsersAhead, along_lanes, beside, in_the_way
 from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, TruckManner, drive_on, speed_to_stop
-from roadcraft.planners.pdm.comfort import Comfort, score_comfort
+from roadcraft.planners.freight_pdm.scene import FreightSetup, Roadside, TruckScene
+from roadcraft.planners.freight_pdm.ways import NEAR_M, lanes_beside, ways_tried, with_candidates
+from roadcraft.planners.pdm.comfort import score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, patch_around
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
     PROGRESS_M,
     SCORE_COLUMNS,
-    Rules,
     score_traffic,
     total,
 )
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
 from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, pulled, score_contacts
 
-_EASE = 5.77  # peak of the second derivative of a change of way over its width and the square of its length
-_LEAST_S, _LEAST_M = 5.0, 20.0  # which takes so long, and so far, at least
-_SAME_M = 0.03
 _LANE_M = 1.8  # beside the centered way, from which on another lane is driven
-_STANDS_MPS, _NEAR_M, _AHEAD_M, _SOON_S = (
-    3.0,
-    4.5,
-    260.0,
-    3.5,
-)  # who stands in or beside the way asks for another lane, in time
 _FAST_MPS = 17.0  # roads on which vehicles at the side are not parked
 _LEAVE, _OTHER, _CHANGE = 0.04, 0.005, 0.01  # of the score: a m beside the centered way, another lane, a change
 _SLOWS_MPS2 = 0.5  # less is noise
@@ -45,52 +36,32 @@ _SOUND = 0.3  # of the score: a candidate with less is worth nothing more
 _FOLLOWS = 2.0  # lengths of the vehicle on which what unit 0 does now moves the units behind it
 
 
-class FreightSetup(NamedTuple):
-    """The planner's constants for one vehicle: see ``FreightPdmConfig``."""
+class _Proposals(NamedTuple):
+    """M proposals: their stations, speeds and accelerations (M, T), states (M, S, 10) that are scored, factors of the
+    scores and what is added (M,), and the table (M, SCORE_COLUMNS)."""
 
-    truck: Truck
-    manner: TruckManner
-    rules: Rules
-    comfort: Comfort
-    chain: ChainArrays
-    vehicle_box: F64
-    shares: F64
-    sides: F64
-    radius_m: float
-    limits: I64
-    room: tuple[float, float]
-    change_mps2: float
-    long_m: float
-    scored: int
-    brake_within_s: float
+    station: F64
+    pace: F64
+    accel: F64
+    states: F64
+    extra: F64
+    worth: F64
+    table: F64
 
 
-class TruckScene(NamedTuple):
-    """What a scenario's observation holds: ego (10,), its box (5,), joints (J,); identity, kind (R,), box (R, 5),
-    velocity (R, 2), slowing (R,) m/s2 of objects; collided (C,) identities of those that overlapped ego before; halts
-    (H,): stations at which to stand; sight_m: how far it sees."""
+class _Surroundings(NamedTuple):
+    """What surrounds the ways of one step: the stations looked at, where ego is, its speed and acceleration, others,
+    speeds that befit them (2, W), whether somebody comes along, how many ways are the planner's own, and what the
+    candidates after them are worth (P,)."""
 
-    ego: F64
-    body: F64
-    joints: F64
-    identity: U64
-    kind: U8
-    box: F64
-    velocity: F64
-    slowing: F64
-    collided: U64
-    halts: F64
-    sight_m: float
-
-
-class Roadside(NamedTuple):
-    """A scenario's way: see ``route.Route``."""
-
-    line: Line
-    edges: LineEdges
-    road: RoadAhead
-    centered: F64
-    beside: F64
+    span: tuple[int, int]
+    start: tuple[float, float, float]
+    traffic: Traffic
+    others: UsersAhead
+    befits: F64
+    met: bool
+    own: int
+    worth: F64
 
 
 @njit(cache=True, nogil=True)
@@ -107,193 +78,154 @@ def step(
     """Writes the plan's states to out (T, 10). offset (S,): of the way that is driven; candidates: those of
     another planner. Returns the proposal driven (way by way; -1: full braking; -2 - k: candidate k), its score, the
     identities of what overlaps ego now, the offsets (S,) from now on, and the station."""
-    line, road, truck, manner, ego = side.line, side.road, setup.truck, setup.manner, seen.ego
-    traffic = observe(
-        seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
-    )
-    if trailers is not None:
-        ignore_touched(traffic, trailers)
-    hits, count = np.empty(len(traffic.row), np.uint64), 0
-    for j in range(len(traffic.row)):
-        if traffic.ignored[j]:
-            hits[count] = seen.identity[traffic.row[j]]
-            count += 1
-    hits = hits[:count].copy()
-
-    steps, every = len(out), setup.rules.refresh
+    line, manner, ego, steps = side.line, setup.manner, seen.ego, len(out)
     at = station_of(line, ego[0], ego[1], _nearest(line, ego))[0]
     speed = max(ego[3], 0.0)
     first = min(max(int(at), 0), len(line.xy) - 3)
-    reach = int((speed + 4.0) * steps * manner.dt + truck.front + 30.0)
+    reach = int((speed + 4.0) * steps * manner.dt + setup.truck.front + 30.0)
     last = min(first + max(reach, 60), len(line.xy))
-    slowing = np.empty(len(traffic.row))
-    for j in range(len(slowing)):
-        slowing[j] = seen.slowing[traffic.row[j]] if seen.slowing[traffic.row[j]] > _SLOWS_MPS2 else 0.0
-    foreseen = along_lanes(traffic, slowing, maps[0], maps[1], every * manner.dt, (steps - 1) // every + 2)
-    t = traffic
-    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, foreseen[0])
-    window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(line.xy) - 1))
-    others = beside(line, traffic, foreseen, slowing, window, setup.long_m)
-
-    lanes = _lanes_beside(others, traffic, side, (first, last), (at, speed))
-    offsets = _ways(offset, side, (first, last), lanes, speed, setup)
-    window, own, n = last - first, len(offsets), len(setup.shares)
-    size, ways = setup.scored + 1, own + len(candidates.states)
-    tried = own * n + len(candidates.states)
-    station, pace, accel = np.empty((tried, steps)), np.empty((tried, steps)), np.empty((tried, steps))
-    states, extra, worth = np.zeros((tried, size, 10)), np.ones(tried), np.zeros(tried)
-    table = np.ones((tried, SCORE_COLUMNS))
-    if ways > own:
-        rows = (station[own * n :], pace[own * n :], accel[own * n :])
-        offsets = _with_candidates(offsets, candidates, side, first, at, manner.dt, rows, extra[own * n :])
-    start = (at, speed, ego[5])
-    met, length = oncoming(others, at, speed), _FOLLOWS * (truck.front + truck.behind)
-    befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (truck, manner))
-    for w in range(ways):
-        way = sweep(line, side.edges, offsets[w, :window], first, seen.joints, setup.chain)
-        blocks, off_m = (
-            in_the_way(others, traffic, way, setup.room),
-            abs(offsets[w, window - 1] - side.centered[last - 1]),
-        )
-        halts, room = _halts(seen.halts, road, others, blocks, at, truck, manner), 1.0
-        for q in range(n if w < own else 1):
-            m = w * n + q if w < own else own * n + w - own
-            row = (station[m], pace[m], accel[m])
-            leaders = (others, blocks, halts, befits[1 if off_m > _LANE_M else 0])
-            over = False
-            if w < own:
-                short = drive_on(
-                    start, setup.shares[q], way, road, (truck, manner), leaders, (every, setup.scored), row
-                )
-            else:
-                short, over = faults_of_candidate(way, road, (truck, manner), leaders, (every, setup.scored), row)
-                worth[m] = candidates.worth[w - own] if short == 0.0 and not over else 0.0
-            _pose_states(way, row, ego, setup.chain.wheel_base[0], setup.manner.dt, states[m])
-            table[m, PROGRESS_M] = max(station[m, size - 1] - at, 0.0)
-            if q == 0:  # what a way leads to is the same at all speeds
-                end = station[m, size - 1]
-                room = kept_room(way, min(end + length, max(end, road.halt - truck.front)), off_m > _LANE_M, met)
-            if w < own:
-                extra[m] = (1.0 - 0.4 * short) * room
-            else:  # which may be as fast as it likes
-                extra[m] *= (1.0 - short) * room * (0.05 if over else 1.0)
-            extra[m] *= kept_upright(road, station[m], pace[m], size)
-            # who changes ways must gain by it, and comes back
-            extra[m] *= 1.0 - (_OTHER if off_m > _LANE_M else _LEAVE * min(off_m, 1.0))
-            if w > 0:
-                drive = (station[m], pace[m])
-                extra[m] *= 1.0 - _CHANGE
-                extra[m] *= kept_behind(
-                    others, traffic, offsets[w, :window], first, drive, truck, (every, setup.scored)
-                )
-    flags, patch = np.zeros((tried, size), np.int64), patch_around(ego, setup.vehicle_box, setup.radius_m)
-    score_traffic(states, flags, maps[0], patch, setup.vehicle_box, traffic, setup.rules, table)
-    score_comfort(states, setup.comfort, table)
-    if trailers is not None:
-        behind = pulled(states, trailers)
-        nothing = np.zeros(behind.shape[:3], np.int64)
-        score_contacts(behind, nothing, maps[0], patch, traffic, setup.rules, trailers, table)
-    most = np.max(table[: own * n, PROGRESS_M])
-    for m in range(own * n, tried):
-        table[m, PROGRESS_M] = min(table[m, PROGRESS_M], most)
-    scores = total(table, setup.rules) * extra
-    scores += worth * (scores > _SOUND)
+    traffic, others, hits = _foreseen(seen, maps, side, setup, trailers, first, steps)
+    lanes = lanes_beside(others, traffic, side, (first, last), (at, speed))
+    offsets = ways_tried(offset, side, (first, last), lanes, speed, setup)
+    own, n = len(offsets), len(setup.shares)
+    tried, size = own * n + len(candidates.states), setup.scored + 1
+    p = _Proposals(
+        np.empty((tried, steps)), np.empty((tried, steps)), np.empty((tried, steps)),
+        np.zeros((tried, size, 10)), np.ones(tried), np.zeros(tried), np.ones((tried, SCORE_COLUMNS)),
+    )  # fmt: skip
+    if tried > own * n:
+        rows = (p.station[own * n :], p.pace[own * n :], p.accel[own * n :])
+        offsets = with_candidates(offsets, candidates, side, first, at, manner.dt, rows, p.extra[own * n :])
+    befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (setup.truck, manner))
+    met = oncoming(others, at, speed)
+    around = _Surroundings((first, last), (at, speed, ego[5]), traffic, others, befits, met, own, candidates.worth)
+    for w in range(len(offsets)):
+        _rate(w, offsets[w], seen, side, setup, around, p)
+    scores = _scores(seen, maps[0], setup, trailers, traffic, own * n, p)
     best = np.int64(np.argmax(scores))
-    chosen = best
-    if table[best, COLLISION_STEP] * manner.dt <= setup.brake_within_s:
-        chosen = np.int64(-1)
+    brakes = p.table[best, COLLISION_STEP] * manner.dt <= setup.brake_within_s
     w = best // n if best < own * n else best - own * n + own
-    way = sweep(line, side.edges, offsets[w, :window], first, seen.joints, setup.chain)
-    if chosen < 0:
-        blocks = np.zeros((0, 1), np.bool_)
-        leaders = (others, blocks, np.empty(0), befits[0])
-        full = (station[best], pace[best], accel[best])
-        drive_on(start, -2.0 * truck.brake, way, road, (truck, manner), leaders, (every, setup.scored), full)
-    for t in range(steps):
-        out[t] = 0.0
-        if chosen >= own * n:
-            out[t, :4] = candidates.states[chosen - own * n, t]
-            continue
-        out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, station[best, t])
-        out[t, 3] = pace[best, t]
+    if brakes or best < own * n:
+        way = sweep(line, side.edges, offsets[w, : last - first], first, seen.joints, setup.chain)
+        row = (p.station[best], p.pace[best], p.accel[best])
+        if brakes:
+            leaders = (others, np.zeros((0, 1), np.bool_), np.empty(0), befits[0])
+            driver, every = (setup.truck, manner), (setup.rules.refresh, setup.scored)
+            drive_on(around.start, -2.0 * setup.truck.brake, way, side.road, driver, leaders, every, row)
+        for t in range(steps):
+            out[t] = 0.0
+            out[t, 0], out[t, 1], out[t, 2], _ = pose_along(way, row[0][t])
+            out[t, 3] = row[1][t]
+    else:
+        for t in range(steps):
+            out[t] = 0.0
+            out[t, :4] = candidates.states[best - own * n, t]
     after = offset
     if w > 0:
         after = offset.copy()
         after[first:] = offsets[w]
-    if chosen >= own * n:
-        chosen = own * n - chosen - 2
+    chosen = np.int64(-1) if brakes else best if best < own * n else own * n - best - 2
     return chosen, scores[best], hits, after, at
 
 
 @njit(cache=True, nogil=True)
-def _lanes_beside(
-    others: UsersAhead, traffic: Traffic, side: Roadside, span: tuple[int, int], now: tuple[float, float]
-) -> F64:
-    """Distances (0 to 2) to lanes of the same direction beside the own one that run as far as is looked, where somebody
-    stands ahead in the own one or beside it."""
-    (first, last), (at, speed), asked = span, now, False
-    for j in range(len(others.speed)):
-        if traffic.ignored[j] or not traffic.moving[j] or traffic.speed[j] > _STANDS_MPS:
-            continue
-        away = others.span[j, 0, 0] - at
-        left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
-        asked = asked or (abs(left) < _NEAR_M and away < _AHEAD_M and away > _SOON_S * speed)
-    out, count = np.empty(2), 0
-    own, same = side.edges.own[first:last], side.edges.same[first:last]
-    width = own[0, 1] - own[0, 0]
-    if asked and np.min(same[:, 1] - own[:, 1]) > 0.85 * width:
-        out[count] = width
-        count += 1
-    if asked and np.min(own[:, 0] - same[:, 0]) > 0.85 * width:
-        out[count] = -width
-        count += 1
-    return out[:count]
-
-
-@njit(cache=True, nogil=True)
-def _ways(driven: F64, side: Roadside, span: tuple[int, int], lanes: F64, speed: float, setup: FreightSetup) -> F64:
-    """Offsets (K, S - first) of the ways that are tried: that which is driven (S,), and those that leave it for the
-    centered one, the center line, the ways beside the centered one, and lanes so far beside it, where it may be left.
-    span: first station, and that to which is looked."""
-    (first, last), goals, ways = span, 2 + len(setup.sides) + len(lanes), 1
-    now, centered, kept = driven[first:], side.centered[first:], side.beside[first:]
-    out = np.empty((1 + goals, len(now)))
-    out[0] = now
-    for g in range(goals):
-        aside = np.zeros(len(now)) if g != 1 else -centered
-        if g > 1:
-            beside = g - 2 - len(setup.sides)
-            aside += lanes[beside] if beside >= 0 else setup.sides[g - 2]
-        goal = centered + kept * aside
-        apart = np.max(np.abs(goal - now)[: last - first])
-        if apart > _SAME_M:
-            over = int(max(speed * max(math.sqrt(_EASE * apart / setup.change_mps2), _LEAST_S), _LEAST_M))
-            out[ways] = eased(now, goal, over)
-            ways += 1
-    return out[:ways].copy()
-
-
-@njit(cache=True, nogil=True)
-def _with_candidates(
-    offsets: F64,
-    candidates: Candidates,
+def _foreseen(
+    seen: TruckScene,
+    maps: tuple[MapArrays, Successors],
     side: Roadside,
+    setup: FreightSetup,
+    trailers: Trailers | None,
     first: int,
-    at: float,
-    dt: float,
-    rows: tuple[F64, F64, F64],
-    along: F64,
+    steps: int,
+) -> tuple[Traffic, UsersAhead, U64]:
+    """The objects with where they will be, the same beside the line, and the identities of those that overlap ego."""
+    t = observe(
+        seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
+    )
+    if trailers is not None:
+        ignore_touched(t, trailers)
+    hits, count, slowing = np.empty(len(t.row), np.uint64), 0, np.zeros(len(t.row))
+    for j in range(len(t.row)):
+        if t.ignored[j]:
+            hits[count] = seen.identity[t.row[j]]
+            count += 1
+        if seen.slowing[t.row[j]] > _SLOWS_MPS2:
+            slowing[j] = seen.slowing[t.row[j]]
+    every = setup.rules.refresh
+    foreseen = along_lanes(t, slowing, maps[0], maps[1], every * setup.manner.dt, (steps - 1) // every + 2)
+    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, foreseen[0])
+    window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(side.line.xy) - 1))
+    return traffic, beside(side.line, traffic, foreseen, slowing, window, setup.long_m), hits[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _rate(
+    w: int,
+    offset: F64,
+    seen: TruckScene,
+    side: Roadside,
+    setup: FreightSetup,
+    around: _Surroundings,
+    p: _Proposals,
+) -> None:
+    """Drives way ``w`` at all speeds and fills their rows of the proposals. offset (S - first,): its offsets."""
+    (first, last), (at, _, _), others, own = around.span, around.start, around.others, around.own
+    road, truck, manner, n, size = side.road, setup.truck, setup.manner, len(setup.shares), setup.scored + 1
+    way = sweep(side.line, side.edges, offset[: last - first], first, seen.joints, setup.chain)
+    blocks = in_the_way(others, around.traffic, way, setup.room)
+    off_m = abs(offset[last - first - 1] - side.centered[last - 1])
+    elsewhere = off_m > _LANE_M
+    halts, room = _halts(seen.halts, road, others, blocks, at, truck, manner), 1.0
+    leaders, every = (others, blocks, halts, around.befits[1 if elsewhere else 0]), (setup.rules.refresh, setup.scored)
+    for q in range(n if w < own else 1):
+        m = w * n + q if w < own else own * n + w - own
+        row, over = (p.station[m], p.pace[m], p.accel[m]), False
+        if w < own:
+            short = drive_on(around.start, setup.shares[q], way, road, (truck, manner), leaders, every, row)
+        else:
+            short, over = faults_of_candidate(way, road, (truck, manner), leaders, every, row)
+            p.worth[m] = around.worth[w - own] if short == 0.0 and not over else 0.0
+        _pose_states(way, row, seen.ego, setup.chain.wheel_base[0], manner.dt, p.states[m])
+        p.table[m, PROGRESS_M] = max(row[0][size - 1] - at, 0.0)
+        if q == 0:  # what a way leads to is the same at all speeds
+            end, length = row[0][size - 1], _FOLLOWS * (truck.front + truck.behind)
+            reach = min(end + length, max(end, road.halt - truck.front))
+            room = kept_room(way, reach, elsewhere, around.met)
+        if w < own:
+            p.extra[m] = (1.0 - 0.4 * short) * room
+        else:  # which may be as fast as it likes
+            p.extra[m] *= (1.0 - short) * room * (0.05 if over else 1.0)
+        p.extra[m] *= kept_upright(road, row[0], row[1], size)
+        # who changes ways must gain by it, and comes back
+        p.extra[m] *= 1.0 - (_OTHER if elsewhere else _LEAVE * min(off_m, 1.0))
+        if w > 0:
+            p.extra[m] *= 1.0 - _CHANGE
+            p.extra[m] *= kept_behind(others, around.traffic, offset[: last - first], first, row[:2], truck, every)
+
+
+@njit(cache=True, nogil=True)
+def _scores(
+    seen: TruckScene,
+    map_arrays: MapArrays,
+    setup: FreightSetup,
+    trailers: Trailers | None,
+    traffic: Traffic,
+    own: int,
+    p: _Proposals,
 ) -> F64:
-    """Offsets (K + P, S - first): those of K ways, and of candidates; fills their rows: station, speed, acceleration
-    (P, T), and along (P,): 0 for what goes back along the line."""
-    own, near = len(offsets), min(max(int(at), 0), len(side.line.xy) - 1)
-    out = np.empty((own + len(candidates.states), offsets.shape[1]))
-    out[:own] = offsets
-    for p in range(len(candidates.states)):
-        row = (rows[0][p], rows[1][p], rows[2][p])
-        goes = way_of_candidate(side.line, candidates.states[p], near, side.centered, first, dt, out[own + p], row)
-        along[p] = 1.0 if goes else 0.0
-    return out
+    """Scores (M,) of the proposals, the first ``own`` of which are the planner's."""
+    flags, patch = np.zeros(p.states.shape[:2], np.int64), patch_around(seen.ego, setup.vehicle_box, setup.radius_m)
+    score_traffic(p.states, flags, map_arrays, patch, setup.vehicle_box, traffic, setup.rules, p.table)
+    score_comfort(p.states, setup.comfort, p.table)
+    if trailers is not None:
+        behind = pulled(p.states, trailers)
+        nothing = np.zeros(behind.shape[:3], np.int64)
+        score_contacts(behind, nothing, map_arrays, patch, traffic, setup.rules, trailers, p.table)
+    most = np.max(p.table[:own, PROGRESS_M])
+    for m in range(own, len(p.table)):
+        p.table[m, PROGRESS_M] = min(p.table[m, PROGRESS_M], most)
+    scores = total(p.table, setup.rules) * p.extra
+    return scores + p.worth * (scores > _SOUND)
 
 
 @small_njit
@@ -350,7 +282,7 @@ def _befitting(
         passing, which = max(pace, 0.0) + manner.passing, 0
         if left < lanes[0] or left > lanes[1]:
             stands = moving[j] and pace < 0.5 and side.road.cap[i] > _FAST_MPS
-            if not stands or left < own[0] - _NEAR_M or left > own[1] + _NEAR_M:
+            if not stands or left < own[0] - NEAR_M or left > own[1] + NEAR_M:
                 continue
             passing, which = side.road.cap[i] - manner.slower, 1
         for k in range(last - first):

@@ -25,13 +25,14 @@ from roadcraft.core.scenario import EGO_SIZE, LightState
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.candidates import Candidates, candidates_of
-from roadcraft.planners.freight_pdm.choose import FreightSetup, Roadside, TruckScene, step
+from roadcraft.planners.freight_pdm.choose import step
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import nearest_station, station_of
 from roadcraft.planners.freight_pdm.others import Successors
 from roadcraft.planners.freight_pdm.pace import Truck, TruckManner, truck_of
 from roadcraft.planners.freight_pdm.pull_over import way_onto_shoulder
 from roadcraft.planners.freight_pdm.route import Route, route_of
+from roadcraft.planners.freight_pdm.scene import FreightSetup, Roadside, TruckScene
 from roadcraft.planners.freight_pdm.view import SightView, unseen, viewed
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH

@@ -41,6 +41,7 @@ def way_onto_shoulder(
             column = 1 if side > 0.0 else 0
             reach = edge[there] + side * width
             e[there, column] = np.maximum(e[there, 1], reach) if side > 0.0 else np.minimum(e[there, 0], reach)
+        wider[1][there] = wider[0][there]  # who is on the way to the shoulder takes no other lane
         cap = np.minimum(route.road.cap, np.where(stations >= leave - 4.0, slow, np.inf))
         road = route.road._replace(cap=slowed_before(cap, slowing), halt=min(halt, route.road.halt))
         return route._replace(edges=LineEdges(*wider, *route.edges[3:]), road=road, centered=way), way
