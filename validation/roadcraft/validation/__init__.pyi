@@ -9,6 +9,24 @@ from roadcraft.validation.comparing.compare import compare as compare
 from roadcraft.validation.config import ScoreConfig as ScoreConfig, SimulationConfig as SimulationConfig
 from roadcraft.validation.demonstration.run import demo as demo
 from roadcraft.validation.demonstration.steps import Step as Step, run_steps as run_steps
+from roadcraft.validation.environments.adapters import (
+    check_vector_env as check_vector_env,
+    gymnasium_vector as gymnasium_vector,
+    parallel_env as parallel_env,
+    register_gymnasium as register_gymnasium,
+)
+from roadcraft.validation.environments.batch_env import BatchEnv as BatchEnv, EnvState as EnvState
+from roadcraft.validation.environments.config import (
+    ActionConfig as ActionConfig,
+    EnvironmentConfig as EnvironmentConfig,
+)
+from roadcraft.validation.environments.drive_score import running_score as running_score
+from roadcraft.validation.environments.observation import (
+    FeatureObservation as FeatureObservation,
+    FlatObservation as FlatObservation,
+    ObservationWriter as ObservationWriter,
+)
+from roadcraft.validation.environments.score_arrays import SCORE_PARTS as SCORE_PARTS
 from roadcraft.validation.golden.run import conformance as conformance
 from roadcraft.validation.inspection.show import describe_run as describe_run
 from roadcraft.validation.metrics.common.aggregation import aggregate as aggregate

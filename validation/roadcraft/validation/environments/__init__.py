@@ -1,0 +1,1 @@
+"""The closed loop as an environment for reinforcement learning: the simulator itself, stepped from outside."""

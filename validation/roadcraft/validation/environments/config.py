@@ -1,0 +1,70 @@
+"""Settings of the environment. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from roadcraft.core.config import path_field
+from roadcraft.core.hookspecs import PluginRef, plugin_field
+from roadcraft.core.rules import Range, check
+from roadcraft.scenario_io.filter_config import ScenarioFilter
+from roadcraft.validation.config import SimulationConfig, VehicleRef
+
+
+@dataclass(frozen=True)
+class ActionConfig:
+    """What an action is."""
+
+    kind: Literal["controls", "trajectory"] = "controls"
+    """controls: two numbers in [-1, 1], acceleration and steering rate, which drive the vehicle without a tracker;
+    trajectory: poses ahead in the ego frame, which are tracked as a planner's."""
+    max_acceleration_mps2: Annotated[float, Range("> 0")] = 2.4
+    """Commanded acceleration of the action 1."""
+    max_braking_mps2: Annotated[float, Range("> 0")] = 4.0
+    """Commanded deceleration of the action -1."""
+    max_steering_rate_radps: Annotated[float, Range("> 0")] = 0.5
+    """Rate of the tire angle, to the left, of the action 1."""
+    points: Annotated[int, Range(">= 1")] = 8
+    """Poses of a trajectory."""
+    interval_s: Annotated[float, Range("> 0")] = 0.5
+    """Time between the poses of a trajectory."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class EnvironmentConfig:
+    """The closed loop as an environment: a batch of slots, each of which drives one scenario after the other."""
+
+    data: str = path_field()
+    """A store, or a folder of logs; needed where the scenarios are not given."""
+    filter: ScenarioFilter = field(default_factory=ScenarioFilter)
+    """Which scenarios are driven; what is null lets everything pass."""
+    agents: PluginRef = plugin_field("agents", "log")
+    """Drives the other road users: log, idm, or any other registered policy."""
+    vehicle: VehicleRef = field(default_factory=VehicleRef)
+    """The ego vehicle."""
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    """How a scenario is driven."""
+    slots: Annotated[int, Range(">= 1")] = 16
+    """Scenarios that are driven at once."""
+    action: ActionConfig = field(default_factory=ActionConfig)
+    """What an action is."""
+    reward: Literal["score", "graded"] = "score"
+    """Difference of the running score: of nuPlan's exactly (score), or where time to collision and comfort count by the
+    share of steps that keep them instead of failing for good (graded)."""
+    end_at_failure: bool = True
+    """Whether an episode terminates once its score is 0 for good (collision at fault, off the road, against the
+    traffic)."""
+    log_end: Literal["truncate", "terminate"] = "truncate"
+    """How an episode ends where its log does: truncate, to be bootstrapped, or terminate, as exact for a score of a
+    fixed time, where the critic should know how much time is left."""
+    autoreset: bool = True
+    """Whether a slot whose episode ends begins the next one in the same step; false: it waits for reset_rows."""
+    seed: Annotated[int, Range(">= 0")] = 0
+    """Seed of agents, and of which scenario comes next."""
+
+    def __post_init__(self) -> None:
+        check(self)
