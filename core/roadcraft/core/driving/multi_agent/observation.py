@@ -151,18 +151,20 @@ def _see_others(rows, checks, b, i, last, near, seen):  # type: ignore[no-untype
         _come_near(near[0], near[1], near[2], pose, 0.5 * boxes[u, 3], 0.5 * boxes[u, 4], keys)
     keys[i : last + 1] = math.inf
     x, y, c, s = boxes[i, 0], boxes[i, 1], turned[i, 2], turned[i, 3]
-    for j in range(n):
-        if keys[j] == math.inf:
-            continue
-        rank = _not_above(keys[:j], keys[j]) + _below(keys[j + 1 :], keys[j])
-        if rank < NEIGHBORS:
-            at, dx, dy = NEAR_AT + rank * NEAR_SIZE, boxes[j, 0] - x, boxes[j, 1] - y
-            cos, sin = turned[j, 2] * c + turned[j, 3] * s, turned[j, 3] * c - turned[j, 2] * s
-            forward, left = rows.state[b, j, 3], rows.state[b, j, 4]
-            seen[at + NearColumn.X], seen[at + NearColumn.Y] = dx * c + dy * s, dy * c - dx * s
-            seen[at + NearColumn.COS], seen[at + NearColumn.SIN] = cos, sin
-            seen[at + NearColumn.VX], seen[at + NearColumn.VY] = forward * cos - left * sin, forward * sin + left * cos
-            seen[at + NearColumn.LENGTH], seen[at + NearColumn.WIDTH] = boxes[j, 3], boxes[j, 4]
+    order, count = checks.listed, 0
+    for j in range(n):  # all are put in their places: who is near cannot be foretold, and wrong guesses cost more
+        if keys[j] < math.inf:
+            order[_not_above(keys[:j], keys[j]) + _below(keys[j + 1 :], keys[j])] = j
+            count += 1
+    for rank in range(min(count, NEIGHBORS)):
+        j, at = order[rank], NEAR_AT + rank * NEAR_SIZE
+        dx, dy = boxes[j, 0] - x, boxes[j, 1] - y
+        cos, sin = turned[j, 2] * c + turned[j, 3] * s, turned[j, 3] * c - turned[j, 2] * s
+        forward, left = rows.state[b, j, 3], rows.state[b, j, 4]
+        seen[at + NearColumn.X], seen[at + NearColumn.Y] = dx * c + dy * s, dy * c - dx * s
+        seen[at + NearColumn.COS], seen[at + NearColumn.SIN] = cos, sin
+        seen[at + NearColumn.VX], seen[at + NearColumn.VY] = forward * cos - left * sin, forward * sin + left * cos
+        seen[at + NearColumn.LENGTH], seen[at + NearColumn.WIDTH] = boxes[j, 3], boxes[j, 4]
 
 
 # The loops of these three compile to vector instructions, so that to ask all costs less than to choose.
