@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.driving.geometry.bounds import square_to_bounds
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import LayerArrays, row_distance, rows_at
 from roadcraft.core.driving.readonly import frozen
@@ -202,14 +203,6 @@ def _measured(points: F64, line_at: I64) -> tuple[F64, F64, I64]:
 
 
 @small_njit
-def _farther(bounds: F64, b: int, x: float, y: float) -> float:
-    """Squared distance of (x, y) to what holds the segments of a span."""
-    dx = max(bounds[b, 0] - x, x - bounds[b, 2], 0.0)
-    dy = max(bounds[b, 1] - y, y - bounds[b, 3], 0.0)
-    return dx * dx + dy * dy
-
-
-@small_njit
 def _place_on(road: RoadArrays, lane: int, x: float, y: float, hint: int) -> tuple[float, float, int]:
     """The place on a lane's centerline that is nearest to (x, y), the first of several: arc length m, direction rad,
     and its span. hint: a span that may be near, of any lane."""
@@ -221,12 +214,12 @@ def _place_on(road: RoadArrays, lane: int, x: float, y: float, hint: int) -> tup
     known = low <= hint < high
     begin, least = hint if known else low, math.inf
     for b in range(low, low if known else high):
-        d = _farther(road.bounds, b, x, y)
+        d = square_to_bounds(road.bounds, b, x, y)
         if d < least:
             begin, least = b, d
     for k in range(low - 1, high):  # the span that seems nearest, then the others
         b = begin if k < low else k
-        if k == begin or (k >= low and _farther(road.bounds, b, x, y) > best + _ROUNDING_M2):
+        if k == begin or (k >= low and square_to_bounds(road.bounds, b, x, y) > best + _ROUNDING_M2):
             continue
         for i in range(first + (b - low) * _SPAN, min(first + (b - low + 1) * _SPAN, last)):
             ax, ay = points[i, 0], points[i, 1]

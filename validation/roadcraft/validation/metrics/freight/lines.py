@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.driving.geometry.bounds import square_to_bounds
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import MapData
@@ -85,14 +86,6 @@ def _measured(line: F64) -> tuple[F64, F64, F64]:
 
 
 @small_njit
-def _apart(bounds: F64, b: int, x: float, y: float) -> float:
-    """Squared distance of (x, y) to what holds the segments of a span."""
-    dx = max(bounds[b, 0] - x, x - bounds[b, 2], 0.0)
-    dy = max(bounds[b, 1] - y, y - bounds[b, 3], 0.0)
-    return dx * dx + dy * dy
-
-
-@small_njit
 def _to_segment(points: F64, i: int, x: float, y: float) -> tuple[float, float, float]:
     """Squared distance of (x, y) to a segment, the first and the last of which have no end outward; the way along it;
     and its length."""
@@ -119,7 +112,7 @@ def _place(line: CenterLine, x: float, y: float, hint: int) -> tuple[float, floa
         if d < best or (d == best and i < nearest):
             best, nearest, way, long = d, i, t, length
     for b in range(len(bounds)):
-        if _apart(bounds, b, x, y) > best + _ROUNDING_M2:
+        if square_to_bounds(bounds, b, x, y) > best + _ROUNDING_M2:
             continue
         for i in range(b * _SPAN, min((b + 1) * _SPAN, count)):
             d, t, length = _to_segment(points, i, x, y)
@@ -194,7 +187,7 @@ def _steps(line: F64, points: F64) -> F64:
         x, y = points[k, 0], points[k, 1]
         best = (x - line[nearest, 0]) ** 2 + (y - line[nearest, 1]) ** 2
         for b in range(len(bounds)):
-            if _apart(bounds, b, x, y) > best + _ROUNDING_M2:
+            if square_to_bounds(bounds, b, x, y) > best + _ROUNDING_M2:
                 continue
             for i in range(b * _SPAN, min((b + 1) * _SPAN, count)):
                 d = (x - line[i, 0]) ** 2 + (y - line[i, 1]) ** 2
