@@ -326,7 +326,7 @@ def test_the_entropy_term_spreads_a_policy() -> None:
     zero, one = torch.zeros(1), torch.ones(1)
     samples = PolicySamples(zero, zero, zero, zero, one, one)
     found = policy_losses(ChoiceDistribution(logits), samples, SampleWeight.of(samples), ALL)
-    found.terms["entropy"].backward()
+    found.terms["entropy_bonus"].backward()
     assert logits.grad is not None
     assert logits.grad[0, 0] > 0 > logits.grad[0, 1]  # descending makes the likely one less likely
 

@@ -10,8 +10,8 @@ import torch
 from probe_tasks import Bandit, Delayed, NoisyTarget, Probe, Sign, SmallPolicy, learn
 from torch import nn
 
+from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement import rollouts
-from roadcraft.plugins.training.reinforcement.config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.learner import Learner, SampleWeight
 from roadcraft.plugins.training.reinforcement.rollouts import Collector
 

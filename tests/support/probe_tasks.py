@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from roadcraft.plugins.training.reinforcement.config import PolicyGradientConfig
+from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.distributions import BetaDistribution, ChoiceDistribution
 from roadcraft.plugins.training.reinforcement.learner import Learner, Method
 from roadcraft.plugins.training.reinforcement.rollouts import MASK, Collector, PolicyAnswer

@@ -59,6 +59,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
             f"{here}.diffusion.model:Diffusion",
         ),
         PluginSpec(
+            "model",
+            "candidate_choice",
+            "Choice among another model's trajectories, slower copies and braking, learned by driving",
+            f"{here}.candidate_choice.config:CandidateChoiceConfig",
+            f"{here}.candidate_choice.model:CandidateChoice",
+        ),
+        PluginSpec(
             "recipe",
             "adamw_cosine",
             "AdamW with linear warm-up, cosine decay and a learning rate per part of the network",

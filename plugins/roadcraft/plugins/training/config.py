@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from roadcraft.core.config import path_field
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import Range, check
+from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,14 @@ class BalanceConfig:
 @dataclass(frozen=True)
 class SelectConfig:
     """Which weights become ``best``. Open-loop errors and closed-loop scores often disagree; only ``closed_loop``
-    drives."""
+    drives, and what was learned by driving (method ppo or vdgrpo) is chosen by it or the newest."""
 
     by: Literal["near_ade_m", "last", "closed_loop"] = "near_ade_m"
     """near_ade_m: least displacement error over the first 3 s of held-out logs; last: the newest weights; closed_loop:
     best score of driving held-out scenarios."""
     scenarios: Annotated[int, Range(">= 1")] = 16
-    """Scenarios that closed_loop drives, others following the log."""
+    """Scenarios that closed_loop drives, others following the log; with method ppo or vdgrpo once more among
+    policy.agents."""
     every: Annotated[int, Range(">= 1")] = 4
     """Validations after each of which closed_loop drives (and at the end)."""
 
@@ -121,6 +123,9 @@ class TrainConfig:
     """A training run. Where it runs (devices, nodes, strategy, workers, threads, cached_drives) changes nothing of what
     is learned but for rounding."""
 
+    method: Literal["imitation", "ppo", "vdgrpo"] = "imitation"
+    """imitation learns from logs; ppo and vdgrpo learn by driving in the simulator, by nuPlan's score, which of the
+    trajectories of a trained network (start.checkpoint) to drive, or how much slower."""
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")
     """Turns features into scene tokens."""
     model: PluginRef = plugin_field("model", "multimodal")
@@ -139,17 +144,17 @@ class TrainConfig:
     """What is not trained: encoder, model, or beginnings of parameters' names (encoder.layers.0). It gets no gradient
     and stays in evaluation mode."""
     steps: Annotated[int, Range(">= 1")] = 20_000
-    """Optimizer steps."""
+    """Optimizer steps; with method ppo or vdgrpo roll-outs."""
     minutes: Annotated[float, Range(">= 0")] = 0.0
     """Time after which training stops instead, the learning rate following the clock (0: no limit); such a run cannot
     be repeated exactly."""
     batch: Annotated[int, Range(">= 1")] = 64
-    """Samples per step, over all devices."""
+    """Samples per step, over all devices; with method ppo or vdgrpo drives per roll-out, policy.group of each scene."""
     accumulate: Annotated[int, Range(">= 1")] = 1
     """Parts into which a device's share of a batch is cut; more need less memory and more time."""
     learning_rate: Annotated[float | None, Range("> 0")] = None
-    """Peak learning rate, after warmup (null: the model's own, else 2e-3; with start.checkpoint a tenth of that);
-    the recipe shapes it."""
+    """Peak learning rate, after warmup (null: the model's own, else 2e-3; with start.checkpoint a tenth of that; with
+    method ppo or vdgrpo 1e-3); the recipe shapes it."""
     warmup_fraction: Annotated[float, Range("[0, 1)")] = 0.05
     """Share of the run in which the learning rate rises to its peak."""
     weight_decay: Annotated[float, Range(">= 0")] = 0.05
@@ -200,6 +205,21 @@ class TrainConfig:
     """How often each sample is trained on."""
     select: SelectConfig = field(default_factory=SelectConfig)
     """Which weights become best."""
+    policy: PolicyGradientConfig = field(default_factory=PolicyGradientConfig)
+    """How method ppo and vdgrpo learn from what was driven."""
 
     def __post_init__(self) -> None:
-        check(self)
+        driven, learns = f"method={self.method}", self.method != "imitation"
+        alone = ("devices", "nodes", "accumulate")
+        check(
+            self,
+            (
+                "start",
+                not learns or bool(self.start.checkpoint),
+                f"must name what {driven} begins with: start=RUN/best, trained by imitation",
+            ),
+            ("batch", not learns or self.batch % self.policy.group == 0, "must be a multiple of policy.group"),
+            *((k, not learns or getattr(self, k) == 1, f"must be 1 with {driven}") for k in alone),
+            ("overfit", not (learns and self.overfit), f"has no meaning with {driven}"),
+            ("ema_decay", not (learns and self.ema_decay), f"must be 0 with {driven}"),
+        )

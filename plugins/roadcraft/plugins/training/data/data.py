@@ -54,10 +54,10 @@ class DataModule(pl.LightningDataModule):
         logs = source.logs()
         facts = {log: log_facts(source, log) for log in logs}
         check_intervals(list(facts.values()), spec, config.data)
-        train_logs, self.held_logs = split_logs(logs, config.validation_fraction, config.seed)
+        self.train_logs, self.held_logs = split_logs(logs, config.validation_fraction, config.seed)
         self.samples, self.held = (
             find_samples(part, [facts[log] for log in part], config.sample_interval_s, config.min_future_s)
-            for part in (train_logs, self.held_logs)
+            for part in (self.train_logs, self.held_logs)
         )
         for name, part in (("training", self.samples), ("validation", self.held)):
             if len(part) == 0:
@@ -68,9 +68,9 @@ class DataModule(pl.LightningDataModule):
                 )
         if config.overfit:
             self.samples = self.held = self.samples.take(spread(len(self.samples), config.overfit))
-        self.about = _about([facts[log] for log in (*train_logs, *self.held_logs)], config.data)
+        self.about = _about([facts[log] for log in (*self.train_logs, *self.held_logs)], config.data)
         self.about |= {
-            "train_logs": len(train_logs),
+            "train_logs": len(self.train_logs),
             "validation_logs": len(self.held_logs),
             "samples": len(self.samples),
         }
@@ -143,6 +143,15 @@ class DataModule(pl.LightningDataModule):
         stream = Stream(lambda k: self.builder.batch(self.held, rows[k % len(rows)]), mine, self.workers)
         for k, batch in zip(mine, stream, strict=True):
             yield k, len(rows[k]) if k < len(rows) else 0, batch
+
+
+class DriveModule(DataModule):
+    """The same for a run that learns by driving: a step's batch is the number of its roll-out."""
+
+    def train_dataloader(self) -> Any:
+        self.stop.listen()  # Lightning took the signals a moment ago
+        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
+        return range(module.done, module.stop_at)
 
 
 def _free_workers(processes: int) -> int:

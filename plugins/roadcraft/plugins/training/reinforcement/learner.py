@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from roadcraft.core.types import Losses
+from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.advantages import (
     AdvantageFilter,
     EpisodeEnds,
@@ -18,7 +19,6 @@ from roadcraft.plugins.training.reinforcement.advantages import (
     group_advantages,
     normalized,
 )
-from roadcraft.plugins.training.reinforcement.config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.losses import (
     LossCoefficients,
     PolicySamples,
@@ -53,12 +53,14 @@ class Learner:
     """Clipped policy gradients by ``method``: ppo with a value function and generalized advantages, vdgrpo with groups
     of roll-outs of one scene (rows of a group side by side).
 
-    reference: the policy to stay near, with frozen weights, or None.
+    reference: the policy to stay near, with frozen weights, or None. bootstrap: whether an episode that was cut off
+    counts what the value expects beyond; else it counts as ended.
     """
 
     method: Method
     config: PolicyGradientConfig
     reference: Policy | None = None
+    bootstrap: bool = True
     filter: AdvantageFilter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,8 +73,8 @@ class Learner:
         the value, share of the samples that the filter leaves out."""
         r, c = rollout, self.config
         if self.method == "ppo":
-            cut = r.truncated if c.bootstrap else torch.zeros_like(r.truncated)
-            ended = r.terminated if c.bootstrap else r.terminated | r.truncated
+            cut = r.truncated if self.bootstrap else torch.zeros_like(r.truncated)
+            ended = r.terminated if self.bootstrap else r.terminated | r.truncated
             advantage = generalized_advantages(
                 r.reward, r.value, r.last_value, r.final_value, EpisodeEnds(ended, cut, r.alive), c.discount, c.trace
             )

@@ -68,7 +68,7 @@ def policy_losses(
     """The clipped loss of PPO (Schulman et al. 2017), the value's squared error, the entropy's bonus, and the
     divergence from a reference policy; group-relative losses are the same without a value.
 
-    Terms: policy, entropy, value (where a value is given), reference (where one is given). Diagnostics:
+    Terms: policy, entropy_bonus, value (where a value is given), reference (where one is given). Diagnostics:
     approximate_kl, clip_fraction, entropy. All of them are sums over the part divided by the whole batch's weight.
 
     Arguments:
@@ -88,7 +88,7 @@ def policy_losses(
     def mean(x: Tensor) -> Tensor:
         return (x * weight).sum() / total.policy
 
-    terms = {"policy": -mean(gain), "entropy": -c.entropy * mean(spread)}
+    terms = {"policy": -mean(gain), "entropy_bonus": -c.entropy * mean(spread)}
     if value is not None:
         error = (single(value) - single(samples.target)).square()
         terms["value"] = 0.5 * c.value * (error * samples.value_weight).sum() / total.value

@@ -15,7 +15,7 @@ from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.plugins.training.data.data import DataModule
 from roadcraft.plugins.training.run.card import write_card
-from roadcraft.plugins.training.run.closed_loop import HeldOutDrives
+from roadcraft.plugins.training.run.closed_loop import LOG, HeldOutDrives
 from roadcraft.plugins.training.run.distributed import broadcast_rank0, full_state_dict
 from roadcraft.plugins.training.run.divergence import check_scores, check_weights
 from roadcraft.plugins.training.run.events import EventLog
@@ -48,7 +48,8 @@ class CheckpointCallback(pl.Callback):
             self.callbacks[callback.state_key] = callback
         self.drives: HeldOutDrives | None = None
         if config.select.by == "closed_loop":
-            self.drives = HeldOutDrives.choose(data.source, data.held_logs, config.select.scenarios)
+            agents = (LOG,) if config.method == "imitation" else (LOG, config.policy.agents)
+            self.drives = HeldOutDrives.choose(data.source, data.held_logs, config.select.scenarios, agents)
         self.begun: UsageSnapshot | None = None
         self.logged: UsageSnapshot | None = None
         self.logged_at = 0.0
@@ -71,6 +72,7 @@ class CheckpointCallback(pl.Callback):
         check_features(self.module.network.features, tree, last)
         self.module.done, self.module.spent = int(counters["step"]), float(counters["seconds"])
         self.module.scores = dict(counters["scores"])
+        self.module.set_extra_state(counters.get("module", {}))
         for key, state in counters["callbacks"].items():
             if key not in self.callbacks:
                 raise PluginError(
@@ -220,6 +222,7 @@ class CheckpointCallback(pl.Callback):
                 "step": m.done, "seconds": m.elapsed, "best": self.best, "stale": self.stale, "rounds": self.rounds,
                 "scores": m.scores, "groups": groups,
                 "validated": self.validated, "data": self.data.about["hash"],
+                "module": m.extra_state(),
                 "callbacks": {k: s for k, c in self.callbacks.items() if (s := c.state_dict())},
             }  # fmt: skip
             self._save("last", weights, m.scores, lambda folder: save_state(folder, state, counters))

@@ -19,15 +19,17 @@ from roadcraft.core.errors import DataError, DiskError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
 from roadcraft.planners.learned.checkpoint import read_metrics
 from roadcraft.planners.learned.checkpoint_writing import settle_folder
-from roadcraft.planners.learned.network import build_network
+from roadcraft.planners.learned.network import Network, build_network
 from roadcraft.plugins.training.config import TrainConfig
-from roadcraft.plugins.training.data.data import DataModule
+from roadcraft.plugins.training.data.data import DataModule, DriveModule
 from roadcraft.plugins.training.run.checkpointing import CheckpointCallback
+from roadcraft.plugins.training.run.choice import started_part, with_choice
 from roadcraft.plugins.training.run.distributed import strategy_settings
 from roadcraft.plugins.training.run.divergence import Diverged
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.run.preflight import preflight
 from roadcraft.plugins.training.run.progress import ProgressBar
+from roadcraft.plugins.training.run.reinforcement import Collapsed, ReinforcementModule
 from roadcraft.plugins.training.run.resolve import check_same, load_start, with_rate
 from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
@@ -57,7 +59,8 @@ def train(
     interrupted (0: run to the end). source: instead of ``config.data``.
 
     SIGINT and SIGTERM end it after the step at hand, with ``last`` written: Stopped, a KeyboardInterrupt, says so.
-    Raises Diverged where the loss, a held-out error or a weight is not finite, before that is stored; DiskError,
+    Raises Diverged where the loss, a held-out error or a weight is not finite, before that is stored; Collapsed where a
+    policy that learns by driving no longer tries anything; DiskError,
     ConfigError, DataError, PluginError.
     """
     out, request = resume or Path(config.out), StopRequest()
@@ -74,6 +77,8 @@ def train(
     except Diverged as e:
         sample = f", the first is {checkpoints.data.sample(e.step - 1, *e.sample)}" if checkpoints and e.sample else ""
         raise Diverged(e.step, e.what + sample, f"{e.remedy}; {kept(out)}") from e
+    except Collapsed as e:
+        raise Collapsed(f"{e}; {kept(out)}") from e
     except DiskError as e:
         raise DiskError(e.what, where=e.where, remedy=f"{_after_full_disk(out, e)}; {kept(out)}") from e
     return Trained(out / "best", out / "last", read_metrics(out / "best"))
@@ -85,7 +90,7 @@ def _prepared(
     """Network, data and what goes with them, as far as a run that goes on had got."""
     settle_folder(out / "last")
     settle_folder(out / "best")
-    source = preflight(config, resume, source)
+    source, config = preflight(config, resume, source), with_choice(config)
     if resume is not None:
         check_same(config, resume)
     pl.seed_everything(config.seed, verbose=False)
@@ -93,22 +98,29 @@ def _prepared(
         torch.set_num_threads(config.threads)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     config = with_rate(config, network.model, resume)
-    data = DataModule(config, source, network.features, stop)
+    data = (DataModule if config.method == "imitation" else DriveModule)(config, source, network.features, stop)
     if resume is None and config.start.parts:
-        load_start(network, config)
+        load_start(*started_part(network, config))
     if resume is None and "model" not in config.start.parts and isinstance(network.model, Prepared):
         network.model.prepare(network.for_model(batch) for batch in data.first_batches())
-    checkpoints = CheckpointCallback(config, out, TrainModule(network, config, stop_at or config.steps, stop), data)
+    checkpoints = CheckpointCallback(config, out, _module(network, config, stop_at or config.steps, stop, data), data)
     if resume is not None:
         checkpoints.restore()
     return checkpoints
+
+
+def _module(network: Network, config: TrainConfig, stop_at: int, stop: StopRequest, data: DataModule) -> TrainModule:
+    """What trains by the configuration's method."""
+    if config.method == "imitation":
+        return TrainModule(network, config, stop_at, stop)
+    return ReinforcementModule(network, config, stop_at, stop, data.source, data.train_logs)
 
 
 def _fit(checkpoints: CheckpointCallback, progress: bool) -> None:
     config = checkpoints.config
     with _quiet():
         trainer = pl.Trainer(
-            accelerator="auto",
+            accelerator="auto" if config.method == "imitation" else "cpu",  # the simulator's side
             **strategy_settings(config),
             precision=config.precision,
             max_steps=-1,

@@ -76,6 +76,13 @@ class TrainModule(pl.LightningModule):
             group["initial_lr"] = group["lr"]
         return optimizer
 
+    def extra_state(self) -> dict[str, Any]:
+        """What else a run that goes on needs, to be written as JSON."""
+        return {}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up ``extra_state``."""
+
     # ---- the clock -------------------------------------------------------------------
 
     def on_train_start(self) -> None:

@@ -4,21 +4,22 @@ check``)."""
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.preflight import Faults
-from roadcraft.plugins.training.config import StartConfig, TrainConfig
+from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.scenario_io.open import open_source
+
+STARTS = ("start.checkpoint", "start.encoder")
 
 
 def preflight(config: TrainConfig, resume: Path | None = None, source: ScenarioSource | None = None) -> ScenarioSource:
     """Paths, plugins' own checks, the run's folder and data. Returns the data; raises ConfigError or DataError that
     name every mistake. resume: a run that goes on, which no longer reads what it was started from."""
     faults = Faults()
-    faults.of_parts(config if resume is None else replace(config, start=StartConfig()), skip=("data",))
+    faults.of_parts(config, skip=("data",) if resume is None else ("data", *STARTS))
     if resume is None:
         with faults.of("out"):
             _check_out(Path(config.out))
@@ -64,14 +65,16 @@ def check(config: TrainConfig) -> None:
     from roadcraft.core.config import to_tree
     from roadcraft.planners.learned.network import build_network
     from roadcraft.plugins.training.data.data import DataModule
+    from roadcraft.plugins.training.run.choice import started_part, with_choice
     from roadcraft.plugins.training.run.module import TrainModule
     from roadcraft.plugins.training.run.resolve import load_start, with_rate
 
     source = preflight(config)
+    config = with_choice(config)
     network = build_network(to_tree(config.encoder), to_tree(config.model))
     config = with_rate(config, network.model)
     data = DataModule(config, source, network.features)
     if config.start.parts:
-        load_start(network, config)
+        load_start(*started_part(network, config))
     TrainModule(network, config, config.steps).configure_optimizers()
     print(f"{len(data.samples)} samples to train on, {len(data.held)} held out")

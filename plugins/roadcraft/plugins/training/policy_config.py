@@ -5,25 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import Range, check
 
 
 @dataclass(frozen=True)
 class PolicyGradientConfig:
-    """How a policy learns from what it drove."""
+    """How a policy learns from what it drove (method ppo and vdgrpo)."""
 
-    unroll: Annotated[int, Range(">= 1")] = 32
-    """Decisions of each slot between two updates of ppo; a group roll-out lasts until all of its scenarios have
-    ended."""
     group: Annotated[int, Range(">= 2")] = 4
-    """Roll-outs of one scenario that vdgrpo compares with each other."""
+    """Drives through each scene of a roll-out, which vdgrpo compares with each other."""
+    agents: PluginRef = plugin_field("agents", "idm")
+    """Drives the other road users: log, idm, or any other registered policy."""
+    scene_floor: Annotated[float, Range("> 0")] = 0.2
+    """Weight with which a scene is drawn beside what it lacks to a score of 1; larger values draw more evenly."""
     epochs: Annotated[int, Range(">= 1")] = 2
-    """How often the samples of a roll-out are trained on."""
+    """How often the decisions of a roll-out are trained on."""
     minibatch: Annotated[int, Range(">= 1")] = 512
     """Samples per optimizer step."""
     micro_batch: Annotated[int, Range(">= 1")] = 128
     """Samples that go through the network at once; the result is the same, smaller ones stay in the cache of a CPU."""
-    discount: Annotated[float, Range("(0, 1]")] = 0.99
+    discount: Annotated[float, Range("(0, 1]")] = 1.0
     """Factor by which a reward counts less per decision that it lies ahead, of ppo."""
     trace: Annotated[float, Range("[0, 1]")] = 0.95
     """Factor lambda of the advantage estimate of ppo: 0 looks one decision ahead and trusts the value, 1 sums all
@@ -40,8 +42,6 @@ class PolicyGradientConfig:
     """Coefficient of the divergence from the policy begun with (0: none)."""
     normalize: bool = True
     """Whether ppo brings the advantages of a minibatch to mean 0 and deviation 1."""
-    bootstrap: bool = True
-    """Whether an episode that was cut off counts what the value expects beyond; false: nothing."""
     max_kl: Annotated[float, Range(">= 0")] = 0.03
     """Approximate divergence from the policy that drove, in nats, after which the other minibatches of a roll-out are
     left out (0: never)."""

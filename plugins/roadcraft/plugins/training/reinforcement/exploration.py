@@ -1,0 +1,172 @@
+"""Drives scenes in the simulator by choices that are drawn, and keeps what was seen, chosen and scored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from roadcraft.core.arrays import F64
+from roadcraft.core.interfaces import AgentPolicy
+from roadcraft.core.random import mix64
+from roadcraft.core.rollout import ObservationBatch
+from roadcraft.core.scenario import Scenario
+from roadcraft.core.types import Keys, Prediction, SceneEncoding
+from roadcraft.planners.learned.network import Network
+from roadcraft.planners.learned.network_planner import NetworkPlanner
+from roadcraft.plugins.training.reinforcement.distributions import ChoiceDistribution
+from roadcraft.plugins.training.reinforcement.rollouts import PolicyAnswer, PolicyRollout
+from roadcraft.validation import Failure, SimulationConfig, evaluate, simulate
+
+CHALLENGE = "closed_loop_reactive_agents"
+
+
+class ChoicePolicy:
+    """The choice of a network with the model ``candidate_choice`` (``choose``), from its inputs."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, obs: Mapping[str, Tensor]) -> PolicyAnswer:
+        logits, value = self.model.choose(obs)
+        return PolicyAnswer(distribution_of(logits), value)
+
+    def command(self, answer: PolicyAnswer, action: Tensor) -> Any:
+        """The index."""
+        return action.numpy()
+
+
+class PriorPolicy(ChoicePolicy):
+    """What is chosen before anything is learned: as imitation did."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def __call__(self, obs: Mapping[str, Tensor]) -> PolicyAnswer:
+        return PolicyAnswer(distribution_of(obs["prior"]), None)
+
+
+def distribution_of(logits: Tensor) -> ChoiceDistribution:
+    """Of a prediction's logits (B, K), where what is no candidate has the lowest number."""
+    return ChoiceDistribution(logits, logits > torch.finfo(logits.dtype).min)
+
+
+class Decision(NamedTuple):
+    """One choice of one scene."""
+
+    seen: dict[str, NDArray[Any]]
+    action: int
+    log_prob: float
+    value: float
+
+
+class ExploringPlanner(NetworkPlanner):
+    """Drives by choices that are drawn instead of the likeliest. The draw of a scene depends on its keys and on
+    ``salt``, not on its neighbors. ``decisions``: by token and iteration."""
+
+    def __init__(self, network: Network, salt: int, micro_batch: int = 32) -> None:
+        super().__init__(network, "the network in training", micro_batch)
+        self.salt = np.uint64(salt)
+        self.decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
+        self._groups: list[tuple[dict[str, Tensor], Tensor, Tensor, Tensor]] = []
+
+    def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
+        model: Any = self.network.model
+        inner = model.inner.sample(encoding, self.network.for_model(features), keys)
+        candidates = model.candidates(inner, features)
+        inputs = model.choice_inputs(candidates, encoding)
+        logits, value = model.choose(inputs)
+        policy = distribution_of(logits)
+        action = (policy.log_p - self._noise(keys, logits.shape[1]).log()).argmax(-1)
+        self._groups.append((inputs, action, policy.log_prob(action), value))
+        lowest = torch.full_like(logits, torch.finfo(logits.dtype).min)
+        return replace(candidates, logits=lowest.scatter(1, action[:, None], 0.0))
+
+    def _noise(self, keys: Keys, count: int) -> Tensor:
+        """Exponentials (B, count), so that the largest of log p - log noise is a draw from p."""
+        with np.errstate(over="ignore"):
+            seeds = mix64(np.asarray(keys, np.uint64) ^ mix64(self.salt))
+        rows = [np.random.Generator(np.random.Philox(key=int(s))).exponential(size=count) for s in seeds]
+        return torch.from_numpy(np.stack(rows)).float().clamp_min(1e-30)
+
+    def _decide(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> Any:
+        self._groups.clear()
+        answer = super()._decide(obs, state, keys)
+        inputs = {k: np.concatenate([g[0][k].numpy() for g in self._groups]) for k in self._groups[0][0]}
+        action, log_prob, value = (np.concatenate([g[i].numpy() for g in self._groups]) for i in (1, 2, 3))
+        for b in range(len(obs)):
+            seen = {k: v[b] for k, v in inputs.items()}
+            made = Decision(seen, int(action[b]), float(log_prob[b]), float(value[b]))
+            self.decisions[str(obs.token[b])][int(obs.iteration[b])] = made
+        return answer
+
+
+class ScoredDrive(NamedTuple):
+    """One drive through one scene: its decisions, what each earned (T,), its score and the metrics'."""
+
+    decisions: list[Decision]
+    rewards: F64
+    score: float
+    metrics: dict[str, float]
+
+
+def drive_scenes(
+    network: Network, scenarios: Sequence[Scenario], agents: AgentPolicy, seed: int, salt: int
+) -> list[ScoredDrive | Failure]:
+    """Drive scenes once, in the order given. seed: of the agents' draws, as under ``score``; salt: of the choices."""
+    planner = ExploringPlanner(network, salt)
+    out: list[ScoredDrive | Failure] = []
+    for scenario, driven in zip(
+        scenarios, simulate(scenarios, planner, SimulationConfig(), agents=agents, seed=seed), strict=True
+    ):
+        if isinstance(driven, Failure):
+            out.append(driven)
+            continue
+        made = planner.decisions[scenario.token]
+        result = evaluate(driven, CHALLENGE)
+        rewards = np.zeros(len(made))
+        rewards[-1] = result.score
+        out.append(ScoredDrive([made[i] for i in sorted(made)], rewards, result.score, result.scores))
+    return out
+
+
+def stacked(drives: Sequence[ScoredDrive | Failure]) -> PolicyRollout:
+    """R drives side by side, padded to the longest; what could not be driven is not alive. Raises ValueError where
+    there is none."""
+    real = [d for d in drives if isinstance(d, ScoredDrive)]
+    if not real:
+        first = next(d for d in drives if isinstance(d, Failure))
+        raise ValueError(f"no scene of the roll-out could be driven; the first says: {first.stage}: {first.error}")
+    steps, rows = max(len(d.decisions) for d in real), len(drives)
+    example = real[0].decisions[0].seen
+    obs = {k: np.zeros((steps, rows, *v.shape), v.dtype) for k, v in example.items()}
+    numbers = {name: np.zeros((steps, rows), np.float32) for name in ("log_prob", "value", "reward")}
+    action = np.zeros((steps, rows), np.int64)
+    alive, last = np.zeros((2, steps, rows), np.bool_)
+    for r, drive in enumerate(drives):
+        if isinstance(drive, Failure):
+            continue
+        count = len(drive.decisions)
+        alive[:count, r], last[count - 1, r] = True, True
+        numbers["reward"][:count, r] = drive.rewards
+        for t, made in enumerate(drive.decisions):
+            action[t, r], numbers["log_prob"][t, r], numbers["value"][t, r] = made.action, made.log_prob, made.value
+            for k, v in made.seen.items():
+                obs[k][t, r] = v
+    none = torch.zeros((steps, rows))
+    return PolicyRollout(
+        obs={k: torch.from_numpy(v) for k, v in obs.items()},
+        action=torch.from_numpy(action),
+        **{k: torch.from_numpy(v) for k, v in numbers.items()},
+        terminated=torch.from_numpy(last),
+        truncated=torch.zeros((steps, rows), dtype=torch.bool),
+        alive=torch.from_numpy(alive),
+        final_value=none,
+        last_value=none[0],
+    )
