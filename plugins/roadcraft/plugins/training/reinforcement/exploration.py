@@ -99,7 +99,8 @@ class ExploringPlanner(NetworkPlanner):
         self._groups.clear()
         answer = super()._decide(obs, state, keys)
         inputs = {k: np.concatenate([g[0][k].numpy() for g in self._groups]) for k in self._groups[0][0]}
-        action, log_prob, value = (np.concatenate([g[i].numpy() for g in self._groups]) for i in (1, 2, 3))
+        columns = zip(*(numbers for _, *numbers in self._groups), strict=True)
+        action, log_prob, value = (np.concatenate([x.numpy() for x in column]) for column in columns)
         for b in range(len(obs)):
             seen = {k: v[b] for k, v in inputs.items()}
             made = Decision(seen, int(action[b]), float(log_prob[b]), float(value[b]))
