@@ -109,12 +109,17 @@ def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
 
 @pytest.mark.parametrize("speed", [3.0, 5.0, 10.0, 25.0])
 def test_a_change_of_heading_gives_no_more_speed_across_than_asked(speed: float) -> None:
-    """At low speed it is as large as without the limit; at high speed its largest is what the limit allows."""
+    """At low speed it is as large as without the limit; at high speed its largest is what the limit allows. The speed
+    is the changed one."""
     logged, draws = np.array([0, 0, 0.3, speed, 0, 0, 0, 0, 0, 0]), random_numbers(0, 0, 200)
-    free = np.array([displace(logged, limits(AugmentConfig()), d)[2] for d in draws]) - 0.3
-    bound = np.array([displace(logged, limits(AugmentConfig(lateral_mps=1.0)), d)[2] for d in draws]) - 0.3
-    np.testing.assert_allclose(bound, free * min(1.0, 1.0 / (0.2 * speed)), atol=1e-12)
-    assert 0.9 < np.abs(bound).max() / min(0.2, 1.0 / speed) <= 1.0
+    free, bound = (
+        np.array([displace(logged, limits(AugmentConfig(lateral_mps=most)), d) for d in draws]) for most in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(bound[:, 3], free[:, 3])
+    turn, changed = bound[:, 2] - 0.3, bound[:, 3]
+    np.testing.assert_allclose(turn, (free[:, 2] - 0.3) * np.minimum(1.0, 1.0 / (0.2 * changed)), atol=1e-12)
+    assert 0.9 < (np.abs(turn) / np.minimum(0.2, 1.0 / changed)).max() <= 1.0
+    assert np.abs(turn * changed).max() <= 1.0 + 1e-12
 
 
 def test_a_car_put_ahead_of_a_stopped_log_waits() -> None:

@@ -28,8 +28,8 @@ class AugmentConfig:
     heading_rad: Annotated[float, Range(">= 0")] = 0.2
     """Largest change of heading, either way."""
     lateral_mps: Annotated[float, Range(">= 0")] = 0.0
-    """Largest speed across its lane that a change of heading gives the ego (0: no limit): at 25 m/s a truck that heads
-    0.2 rad aside cannot come back without rolling over, and should not learn to try."""
+    """Largest speed across its lane that a change of heading gives the ego, at its changed speed (0: no limit): at 25
+    m/s a truck that heads 0.2 rad aside cannot come back without rolling over, and should not learn to try."""
     speed_mps: Annotated[float, Range(">= 0")] = 1.5
     """Largest change of speed, either way."""
     min_speed_mps: Annotated[float, Range(">= 0")] = 2.0

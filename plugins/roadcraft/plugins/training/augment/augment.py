@@ -95,16 +95,17 @@ def displace(logged: F64, limit: F64, draw: F64) -> F64:
     """The ego state (10,) moved by what was drawn, in its own frame; a standing car is not moved sideways."""
     dx, dy = (2.0 * draw[DX] - 1.0) * limit[1], (2.0 * draw[DY] - 1.0) * limit[2]
     turn, faster = (2.0 * draw[TURN] - 1.0) * limit[3], (2.0 * draw[FASTER] - 1.0) * limit[4]
+    speed = max(logged[_VX] + faster, 0.0)
     if logged[_VX] < limit[5]:
         dy, turn = 0.0, 0.0
-    elif 0.0 < limit[6] < limit[3] * logged[_VX]:
-        turn *= limit[6] / (limit[3] * logged[_VX])
+    elif 0.0 < limit[6] < limit[3] * speed:
+        turn *= limit[6] / (limit[3] * speed)
     ego = logged.copy()
     c, s = np.cos(logged[_HEADING]), np.sin(logged[_HEADING])
     ego[_X] += c * dx - s * dy
     ego[_Y] += s * dx + c * dy
     ego[_HEADING] += turn
-    ego[_VX] = max(logged[_VX] + faster, 0.0)
+    ego[_VX] = speed
     return ego
 
 
