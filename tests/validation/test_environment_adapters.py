@@ -104,8 +104,8 @@ def test_made_by_name_from_a_store(small_store: Path) -> None:
         returns += infos.get("episode", {}).get("r", np.zeros(2))[done].tolist()
     assert seen.shape == (2, 534)
     assert all(-1.0 < r < 1.0 for r in returns)
-    with pytest.raises(Exception, match="colour"):
-        gymnasium.make_vec("roadcraft/Drive-v0", data=str(small_store), colour="red")
+    with pytest.raises(Exception, match="color"):
+        gymnasium.make_vec("roadcraft/Drive-v0", data=str(small_store), color="red")
 
 
 def test_one_seed_for_all_and_no_step_of_what_is_over(scenarios) -> None:

@@ -131,7 +131,7 @@ class SyntheticScene:
         self.taken.setdefault(seg, []).append((arc - 0.5 * length, arc + 0.5 * length))
 
     def reserve(self, path: DriverPath, s: float, behind: float, ahead: float) -> None:
-        """Keeps a stretch of a path's lane free of ``fill``."""
+        """Keeps a stretch of a path's lane free of the random traffic that is laid later, by ``fill`` or otherwise."""
         seg, arc = self.segment_at(path, s)
         self.taken.setdefault(seg, []).append((arc - behind, arc + ahead))
 
