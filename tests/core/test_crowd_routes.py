@@ -64,3 +64,17 @@ def test_a_whole_route(key: int) -> None:
     m = made_up_map()
     poses = np.array([[*(m.lanes.centerlines[0][20]), 0.0]])
     assert _ids(m, route_of(m, poses, key, 200.0)) == [10, 11, 20, 21, 30, 31]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_poses_that_are_not_finite_are_passed_over(bad: float) -> None:
+    m = made_up_map()
+    x = np.linspace(20.0, 380.0, 60)
+    poses = np.column_stack([x, np.zeros(60), np.zeros(60)])
+    poses[:, :2] += m.lanes.centerlines[0][0]
+    for column in range(3):
+        broken = poses.copy()
+        broken[7::9, column] = bad
+        assert _ids(m, matched(m, broken)) == _ids(m, matched(m, poses)) == [10, 20, 30]
+        broken[:, column] = bad
+        assert matched(m, broken).tolist() == []

@@ -157,10 +157,10 @@ def point_segment_distance(px: float, py: float, ax: float, ay: float, bx: float
 @small_njit
 def squared_distance(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Squared distance of a point to a closed segment, for bounds: faster, and rounded otherwise than
-    :func:`point_segment_distance`."""
+    :func:`point_segment_distance`. From an end of it, it is exactly that of the next segment from there."""
     dx, dy, x, y = bx - ax, by - ay, px - ax, py - ay
     length2, along = dx * dx + dy * dy, x * dx + y * dy
-    if along <= 0.0 or not length2 > 0.0:
+    if along <= 0.0:
         return x * x + y * y
     if along >= length2:
         return (px - bx) * (px - bx) + (py - by) * (py - by)

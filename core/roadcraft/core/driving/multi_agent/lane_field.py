@@ -46,7 +46,7 @@ class LaneField(NamedTuple):
 
 def lane_field(maps: Sequence[MapData]) -> LaneField:
     """The lanes of maps."""
-    parts = [memo(m, "lane field", partial(_of_map, m)) for m in maps]
+    parts = [lanes_of(m) for m in maps]
     lanes = np.cumsum([0, *(len(p.length) for p in parts)])
     points = np.cumsum([0, *(len(p.points) for p in parts)])
     after = np.cumsum([0, *(len(p.following) for p in parts)])
@@ -65,6 +65,11 @@ def lane_field(maps: Sequence[MapData]) -> LaneField:
         arrays = [getattr(p, name) for p in shifted] + ([ends[name]] if name in ends else [])
         joined[name] = frozen(np.concatenate(arrays), getattr(parts[0], name).dtype)
     return LaneField(**joined)
+
+
+def lanes_of(map_data: MapData) -> LaneField:
+    """The lanes of one map, kept with it."""
+    return memo(map_data, "lane field", partial(_of_map, map_data))
 
 
 def _of_map(m: MapData) -> LaneField:

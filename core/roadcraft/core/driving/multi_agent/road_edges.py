@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask, Polylines
+from roadcraft.core.driving.geometry.boxes import squared_distance
 from roadcraft.core.driving.geometry.exact import orientation
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
@@ -67,7 +68,7 @@ def right_of_all(
     """Whether (x, y) is off the road by segments ``first`` to ``last - 1``."""
     best, nearest = math.inf, -1
     for i in range(first, last):
-        d2 = squared_distance(ends, i, x, y)
+        d2 = squared_distance(x, y, ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3])
         if d2 < best:
             best, nearest = d2, i
     return nearest >= 0 and right_of(ends, link, bends_left, nearest, x, y)
@@ -78,26 +79,11 @@ def right_of_listed(ends, link, bends_left, listed, first, last, x, y):  # type:
     """Whether (x, y) is off the road by the segments ``listed[first:last]``, ascending, at least one."""
     best, nearest = math.inf, listed[first]
     for k in range(first, last):
-        d2 = squared_distance(ends, listed[k], x, y)
+        i = listed[k]
+        d2 = squared_distance(x, y, ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3])
         if d2 < best:
-            best, nearest = d2, listed[k]
+            best, nearest = d2, i
     return right_of(ends, link, bends_left, nearest, x, y)
-
-
-@njit(cache=True, nogil=True)
-def squared_distance(ends: F64, i: int, x: float, y: float) -> float:
-    """Squared distance of (x, y) to segment i; from an end of it exactly the same as from the next segment's."""
-    ax, ay = ends[i, 0], ends[i, 1]
-    dx, dy = ends[i, 2] - ax, ends[i, 3] - ay
-    px, py = x - ax, y - ay
-    along, length2 = px * dx + py * dy, dx * dx + dy * dy
-    if along <= 0.0:
-        return px * px + py * py
-    if along >= length2:
-        qx, qy = x - ends[i, 2], y - ends[i, 3]
-        return qx * qx + qy * qy
-    across = px * dy - py * dx
-    return across * across / length2
 
 
 @njit(cache=True, nogil=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.driving.geometry.boxes import squared_distance
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import cell_edges, holds_from_corner
@@ -27,7 +28,6 @@ from roadcraft.core.driving.multi_agent.road_edges import (
     right_of_all,
     right_of_listed,
     road_edges,
-    squared_distance,
 )
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
@@ -316,7 +316,8 @@ def _keep_near(
     center exceeds the least one by at most the square's diagonal."""
     least = math.inf
     for k in range(count):
-        distances[k] = math.sqrt(squared_distance(ends, before[k], cx, cy))
+        i = before[k]
+        distances[k] = math.sqrt(squared_distance(cx, cy, ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3]))
         least = min(least, distances[k])
     bound, near_count = least + 2.0 * math.sqrt(2.0) * half + CLEAR_M, 0
     for k in range(count):

@@ -12,7 +12,7 @@ from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.driving.multi_agent.following import walk
-from roadcraft.core.driving.multi_agent.lane_field import LaneField, lane_field
+from roadcraft.core.driving.multi_agent.lane_field import lanes_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
@@ -34,8 +34,8 @@ def route_of(map_data: MapData, poses: F64, key: int, ahead_m: float = 200.0) ->
 
 def matched(map_data: MapData, poses: F64) -> I64:
     """The lanes, rows of ``Lanes``, along which poses (T, 3) lead best: in their direction, each lane following the one
-    before or beside it. Poses on no lane are passed over; a gap is closed by lanes that lead over it, and where none
-    do, the path ends."""
+    before or beside it. Poses that are on no lane, or not finite, are passed over; a gap is closed by lanes that lead
+    over it, and where none do, the path ends."""
     found = containing(map_data.index.lanes, np.ascontiguousarray(poses[:, :2]))
     lanes = _match(_held(map_data), frozen(poses), frozen(found.values, np.int64), frozen(found.offsets, np.int64))
     path: list[int] = []
@@ -50,7 +50,7 @@ def matched(map_data: MapData, poses: F64) -> I64:
 def extended(map_data: MapData, path: I64, key: int, ahead_m: float) -> I64:
     """A path (P,), P >= 1, and lanes that follow it, each chosen by ``key`` among those that do, until these are
     ``ahead_m`` long or none follows."""
-    length, out, left = _field(map_data).length, path.tolist(), ahead_m
+    length, out, left = lanes_of(map_data).length, path.tolist(), ahead_m
     with np.errstate(over="ignore"):
         state = np.uint64(key)
         while left > 0.0 and len(following := map_data.lanes.successors[out[-1]]):
@@ -81,18 +81,14 @@ def widened(map_data: MapData, path: I64) -> I64:
     return np.array(list(dict.fromkeys(lane for stage in reversed(kept) for lane in stage)), np.int64)
 
 
-def _field(map_data: MapData) -> LaneField:
-    return memo(map_data, "lane field alone", lambda: lane_field([map_data]))
-
-
 def _held(map_data: MapData) -> Held:
-    return memo(map_data, "held lane field", lambda: Held(_field(map_data)))
+    return memo(map_data, "held lane field", lambda: Held(lanes_of(map_data)))
 
 
 def _between(m: MapData, first: int, last: int) -> list[int]:
     """Lanes from the one after ``first`` to ``last``, each following or beside the one before; none where it takes more
     than ``_LINKS``."""
-    beside, came = _field(m).beside, {first: -1}
+    beside, came = lanes_of(m).beside, {first: -1}
     front = [first]
     for _ in range(_LINKS):
         reached: list[int] = []
@@ -116,10 +112,10 @@ def _match(lanes, poses: F64, values: I64, offsets: I64) -> I64:  # type: ignore
     cost, came, count = np.empty(len(values)), np.full(len(values), -1), 0
     first, last = -1, -1  # entries of the pose before
     for t in range(len(poses)):
-        if offsets[t] == offsets[t + 1]:
+        x, y, heading = poses[t]
+        if offsets[t] == offsets[t + 1] or not math.isfinite(x + y + heading):
             continue
         count += 1
-        x, y, heading = poses[t]
         c, s = math.cos(heading), math.sin(heading)
         for k in range(offsets[t], offsets[t + 1]):
             lane, least, near = values[k], math.inf, 0
