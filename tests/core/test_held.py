@@ -124,6 +124,20 @@ def test_other_fields_are_refused(wrong: Any) -> None:
         Held(Inner(1.0, wrong))
 
 
+class Empty(NamedTuple):
+    """Nothing to read."""
+
+
+@pytest.mark.parametrize(
+    "wrong", [Inner(1.0, np.zeros(3, np.dtype(float).newbyteorder())), Inner(1.0, np.ma.zeros(3)), Empty()]
+)
+def test_what_looks_like_an_array_of_numbers_is_refused(wrong: Any) -> None:
+    """Also after plain arrays of that type were held."""
+    Held(Inner(1.0, np.zeros(3)))
+    with pytest.raises(TypeError, match="cannot read a"):
+        Held(wrong)
+
+
 @njit(cache=False, nogil=True)
 def _low(held: Any) -> float:
     return held.low[0]
@@ -158,12 +172,14 @@ def test_what_is_duplicated_is_held_anew(duplicate: Callable[[Held], Held]) -> N
     held = Held(outer())
     again = duplicate(held)
     assert again.address != held.address
+    assert again._numba_type_ == held._numba_type_  # read-only arrays still are
     assert [_sum(h, 1) for h in (held, again)] == [92.0 + 1.5 + 9.0] * 2
 
 
 def test_a_copied_one_has_a_block_wherever_it_is_duplicated() -> None:
     first = Held.copied(Arrays(np.array([True]), np.arange(5.0), np.zeros((0, 2))))
     second = pickle.loads(pickle.dumps(first))
+    assert second._numba_type_ == first._numba_type_
     _fill(second, 2.0)
     _fill(second.copy(), 7.0)
     assert (first.values.tolist(), second.values.tolist()) == ([0.0, 1.0, 2.0, 3.0, 4.0], [2.0] * 5)
@@ -173,3 +189,17 @@ def test_a_copied_one_has_a_block_wherever_it_is_duplicated() -> None:
 def test_what_is_yet_to_be_set_is_missing(name: str) -> None:
     with pytest.raises(AttributeError):
         getattr(object.__new__(Held), name)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda held: pickle.loads(pickle.dumps(held))])
+def test_copies_of_read_only_arrays_are_read_only_wherever_they_are_duplicated(
+    duplicate: Callable[[Held], Held],
+) -> None:
+    values = np.arange(5.0)
+    values.setflags(write=False)
+    first = Held.copied(Arrays(np.array([True]), values, np.zeros(2)))
+    second = duplicate(first)
+    assert second._numba_type_ == first._numba_type_
+    for held in (first, first.copy(), second):
+        assert held.values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert [array.flags.writeable for array in held.fields] == [True, False, True]

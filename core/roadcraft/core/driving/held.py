@@ -7,6 +7,7 @@ what they use there, and compile faster for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b
 from struct import Struct
@@ -36,7 +37,10 @@ class Held:
     _views: tuple[tuple[Any, Any, int], ...]  # of a block: shape, type and first byte of each array
 
     def __init__(self, fields: Any) -> None:
-        """Raises TypeError for fields of other types."""
+        """Raises TypeError for fields of other types, masked arrays, or numbers in another machine's byte order."""
+        for array in _arrays(fields):
+            if isinstance(array, np.ma.MaskedArray) or not array.dtype.isnative:  # all one to ``compute_fingerprint``
+                raise TypeError(f"kernels cannot read a {type(array).__name__} of {array.dtype.str} through an address")
         self._fields, self._views = fields, ()
         self._numba_type_ = _type_of(fields)
         self._block = np.array(_add_words(fields, []), np.int64)
@@ -56,8 +60,8 @@ class Held:
         held._block = np.concatenate([words, np.zeros(end - len(words), np.int64)])
         held._views = tuple((v.shape, v.dtype, 8 * at) for v, at in zip(fields, places, strict=True))
         held._fields, held.address = None, _address(held._block)
-        for view, v in zip(held.fields, fields, strict=True):
-            view[...] = v
+        for (shape, dtype, at), v in zip(held._views, fields, strict=True):
+            np.ndarray(shape, dtype, held._block, at)[...] = v
         return held
 
     def copy(self) -> Held:
@@ -74,16 +78,35 @@ class Held:
         """The NamedTuple."""
         if self._fields is None:
             arrays = [np.ndarray(shape, dtype, self._block, at) for shape, dtype, at in self._views]
+            for array, its_type in zip(arrays, _entries(self._numba_type_.fields), strict=True):
+                array.setflags(write=its_type.mutable)
             self._fields = self._numba_type_.fields.instance_class(*arrays)
         return self._fields
 
     def __reduce__(self) -> Any:
-        return Held.copied if self._views else Held, (self.fields,)
+        writable = [array.flags.writeable for array in _arrays(self.fields)]  # copies of arrays all are
+        return _made_anew, (bool(self._views), self.fields, writable)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or hasattr(Held, name):  # the latter is yet to be set
             raise AttributeError(name)
         return getattr(self.fields, name)
+
+
+def _made_anew(whole: bool, fields: Any, writable: list[bool]) -> Held:
+    for array, may in zip(_arrays(fields), writable, strict=True):
+        if not may:
+            array.setflags(write=False)
+    return Held.copied(fields) if whole else Held(fields)
+
+
+def _arrays(fields: Any) -> Iterator[Any]:
+    """The arrays of a tuple and of the tuples in it."""
+    for v in fields:
+        if isinstance(v, np.ndarray):
+            yield v
+        elif isinstance(v, tuple):
+            yield from _arrays(v)
 
 
 def _address(array: Any) -> int:
@@ -157,7 +180,8 @@ def _type_of(fields: Any) -> HeldType:
         key = type(fields), b""
     if key not in _types:
         found = HeldType(typeof(fields))
-        assert len(found.addresses)
+        if not len(found.addresses):
+            raise TypeError(f"kernels cannot read a {found.fields} through an address: it is empty")
         _types[key] = found
     return _types[key]
 
