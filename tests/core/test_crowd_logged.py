@@ -11,6 +11,7 @@ from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.multi_agent.crowd import Crowd, crowd_maps
 from roadcraft.core.driving.multi_agent.logged import CrowdLog, crowd_log
 from roadcraft.core.driving.multi_agent.observation import observation_columns
+from roadcraft.core.driving.multi_agent.rows import unit_rows
 from roadcraft.core.scenario import LightState, ObjectFrames, ObjectKind, Scenario
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.vehicle import load_vehicle
@@ -175,3 +176,87 @@ def test_an_ego_with_trailers_starts_with_its_joints() -> None:
     np.testing.assert_allclose(crowd.checks.boxes[0, :2], boxes, atol=1e-8)
     crowd.step(np.zeros((2, 8, 2)), 0.1)
     assert (np.abs(crowd.rows.state[0, :2, 0] - log.state[0, :2, 0]) > 0.5).all()
+
+
+def test_who_was_removed_has_no_lane_when_a_log_brings_him_back() -> None:
+    s = made_up_scenario()
+    log, crowd, controls = crowd_log(s, 8), _crowd(s), np.zeros((2, 8, 2))
+    log.start(crowd, 0, 0, _nobody(log))
+    crowd.check()
+    assert crowd.observe(given=True)[0, 2, COLUMN["has_lane"]] == 1.0
+    crowd.remove(0, 2)
+    for t in range(1, 30):
+        log.replay(crowd, 0, t)
+        crowd.step(controls, s.interval_s)
+    assert crowd.rows.there[0, 2]
+    seen = crowd.observe(given=True)[0, 2]
+    assert seen[COLUMN["has_lane"]] == seen[COLUMN["own_0.x"]] == 0.0
+
+
+def test_nobody_runs_a_red_light_while_he_is_not_there() -> None:
+    """The lead is hidden around the light that it passes otherwise."""
+    whole = made_up_scenario(light=LightState.RED)
+    ran = {}
+    for name, s in (("seen", whole), ("hidden", _without(whole, 0, slice(200, 260)))):
+        log, crowd, controls = crowd_log(s, 8), _crowd(s), np.zeros((2, 8, 2))
+        log.start(crowd, 0, 0, _nobody(log))
+        ran[name] = []
+        for t in range(len(s.frames)):
+            log.replay(crowd, 0, t)
+            crowd.step(controls, s.interval_s)
+            ran[name] += [int(s.frames[t])] if crowd.ran_red[0, 2] else []
+        assert crowd.places.lane[0, 2] >= 0
+    assert len(ran["seen"]) == 1
+    assert 200 <= ran["seen"][0] < 260
+    assert ran["hidden"] == []
+
+
+def test_the_ego_s_load_bounds_its_rows() -> None:
+    s = made_up_scenario()
+    for load in ("empty", "loaded"):
+        loaded = replace(s, drive=replace(s.drive, vehicle="us_sleeper_53", load=load))
+        want = unit_rows(load_vehicle("us_sleeper_53", load=load)).bounds
+        np.testing.assert_array_equal(crowd_log(loaded, 8).units.bounds[:2], want)
+    assert (want != unit_rows(load_vehicle("us_sleeper_53", load="empty")).bounds).any()
+
+
+def test_a_trailer_whose_tractor_is_not_tracked_is_not_driven() -> None:
+    s = made_up_scenario()
+    tracks = replace(s.drive.tracks, unit=np.array([1, 0, 0, 0, 0], np.uint8))
+    log = crowd_log(replace(s, drive=replace(s.drive, tracks=tracks)), 8)
+    assert log.track[log.drivable].tolist() == [-1]
+
+
+def test_who_drives_backwards_is_replayed_so_and_driven_from_rest() -> None:
+    s = made_up_scenario(speed_mps=-2.0)
+    log, crowd = crowd_log(s, 8), _crowd(s)
+    np.testing.assert_array_equal(log.state[:, [0, 2], 3], -2.0)
+    log.start(crowd, 0, 0)
+    assert crowd.rows.driven[0, [0, 2]].all()
+    assert crowd.rows.state[0, [0, 2], 3].tolist() == [0.0, 0.0]
+    log.start(crowd, 0, 0, _nobody(log))
+    assert crowd.rows.state[0, [0, 2], 3].tolist() == [-2.0, -2.0]
+    back = Crowd(1, 8, crowd.maps, reverse=True)
+    log.start(back, 0, 0)
+    assert back.rows.state[0, [0, 2], 3].tolist() == [-2.0, -2.0]
+
+
+def test_a_start_that_is_refused_leaves_the_scenario_as_it_was() -> None:
+    s = made_up_scenario()
+    log, small = crowd_log(s, 8), _crowd(s, 4)
+    crowd_log(s, 4).start(small, 0, 0)
+    before = small.rows.there.copy()
+    with pytest.raises(ValueError, match="the log has 6 rows, the crowd 4"):
+        log.start(small, 0, 0)
+    with pytest.raises(ValueError, match="scenario -1 of 2"):
+        crowd_log(s, 4).start(small, -1, 0)
+    assert before.any()
+    np.testing.assert_array_equal(small.rows.there, before)
+
+
+def test_only_first_rows_say_who_is_driven() -> None:
+    s = made_up_scenario()
+    tracks = replace(s.drive.tracks, vehicle=np.array([0, 1, 2, 3, 3]), unit=np.array([0, 0, 0, 1, 0], np.uint8))
+    log, crowd = crowd_log(replace(s, drive=replace(s.drive, tracks=tracks)), 8), _crowd(s)
+    log.start(crowd, 0, 0, np.arange(6) == 5)  # a trailer's row
+    assert not crowd.rows.driven.any()

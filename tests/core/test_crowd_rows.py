@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from functools import cache
 
 import numpy as np
 import pytest
+from numba.core.runtime import _nrt_python, rtsys
 from ring_roads import RingRoads, ring_crowd, ring_roads
 
 from roadcraft.core.driving.motion.bicycle import motion_of, step
@@ -194,6 +194,36 @@ def test_who_cannot_come(row: int, units: UnitRows, state: np.ndarray, text: str
         crowd.spawn(0, row, units, state)
 
 
+def test_check_finds_who_was_moved() -> None:
+    """To the lane's end and half a meter aside, then onto the other side of the ring, where the lane is looked for
+    anew: as found by a crowd just made."""
+
+    def placed(lane: int, k: int) -> np.ndarray:
+        (x, y), after = lines[lane][k : k + 2]
+        heading = np.arctan2(after[1] - y, after[0] - x)
+        return _at(x - 0.5 * np.sin(heading), y + 0.5 * np.cos(heading), heading)
+
+    lines, lanes = roads().maps[2].lanes.centerlines, range(32)
+    crowd, far = Crowd(1, 1, roads().joined), len(lines[0]) - 3
+    crowd.clear(0, 2)
+    crowd.spawn(0, 0, CAR, placed(0, 1), route=lanes)
+    crowd.check()
+    for lane, k in ((0, far), (16, 2)):
+        crowd.rows.state[0, 0] = placed(lane, k)[0]
+        crowd.check()
+        fresh = Crowd(1, 1, roads().joined)
+        fresh.clear(0, 2)
+        fresh.spawn(0, 0, CAR, placed(lane, k), route=lanes)
+        fresh.check()
+        assert crowd.places.lane[0, 0] == fresh.places.lane[0, 0]
+        np.testing.assert_allclose(crowd.places.along, fresh.places.along, atol=1e-9)
+        np.testing.assert_allclose(crowd.observe(), fresh.observe(), atol=1e-5)
+        assert crowd.places.lane[0, 0] - crowd.maps.lanes.lane_at[2] == lane
+        assert (crowd.places.along[0, 0] > 10.0) == (k == far)
+        assert abs(crowd.places.offset[0, 0] - 0.5) < 0.1
+        assert not crowd.ran_red.any()
+
+
 def test_lanes_and_maps_that_are_not_there() -> None:
     crowd = Crowd(1, 4, roads().joined, lights=3)
     with pytest.raises(ValueError, match="map 4 of 4"):
@@ -204,12 +234,35 @@ def test_lanes_and_maps_that_are_not_there() -> None:
         crowd.clear(0, 0, [0, 1, 2, 3])
     with pytest.raises(ValueError, match="route: lanes -1 to 0 of 36"):
         crowd.spawn(0, 0, CAR, np.zeros((1, 10)), route=[-1, 0])
+    crowd.spawn(0, 0, CAR, np.zeros((1, 10)))
+    for place, governed in ((4, []), (1, [0, 99]), (1, [0, 1, 2, 3])):  # what is refused changes nothing
+        with pytest.raises(ValueError, match=r"map|governed"):
+            crowd.clear(0, place, governed)
+        assert crowd.rows.there[0].tolist() == [True, False, False, False]
+        assert crowd.rows.place[0] == 0
+
+
+@pytest.mark.parametrize("scenario", [-1, 2])
+def test_scenarios_and_rows_that_are_not_there(scenario: int) -> None:
+    crowd = Crowd(2, 4, roads().joined)
+    crowd.spawn(1, 3, CAR, np.zeros((1, 10)))
+    with pytest.raises(ValueError, match=f"scenario {scenario} of 2"):
+        crowd.clear(scenario, 0)
+    with pytest.raises(ValueError, match=f"scenario {scenario} of 2"):
+        crowd.spawn(scenario, 0, CAR, np.zeros((1, 10)))
+    with pytest.raises(ValueError, match=f"scenario {scenario} of 2"):
+        crowd.remove(scenario, 3)
+    for row in (-1, 4):
+        with pytest.raises(ValueError, match=f"row {row} of 4"):
+            crowd.remove(1, row)
+    assert crowd.rows.there[1, 3]
 
 
 def test_steps_need_time_and_controls_of_their_shape() -> None:
     crowd = Crowd(2, 4, roads().joined)
-    with pytest.raises(ValueError, match="positive"):
-        crowd.step(np.zeros((2, 4, 2)), 0.0)
+    for dt_s in (0.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="positive"):
+            crowd.step(np.zeros((2, 4, 2)), dt_s)
     with pytest.raises(ValueError, match="expected"):
         crowd.step(np.zeros((2, 3, 2)), 0.1)
 
@@ -237,19 +290,19 @@ def test_long_random_drives_stay_finite_and_nobody_comes_back_by_himself() -> No
 
 
 def test_steps_allocate_no_arrays() -> None:
-    crowd = ring_crowd(30, roads(), count=8)
-    controls = _actions(crowd, 0)
-    crowd.step(controls, 0.1)
-    crowd.observe()
-    tracemalloc.start()
+    """Numba counts what kernels allocate, and one more for each array that Python hands them: six in a step and a look,
+    whatever the size of the crowd."""
+    _nrt_python.memsys_enable_stats()
     try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        for _ in range(20):
+        for scenarios in (3, 30):
+            crowd = ring_crowd(scenarios, roads(), count=8)
+            controls = _actions(crowd, 0)
             crowd.step(controls, 0.1)
             crowd.observe()
-        now, peak = tracemalloc.get_traced_memory()
+            before = rtsys.get_allocation_stats().alloc
+            for _ in range(20):
+                crowd.step(controls, 0.1)
+                crowd.observe()
+            assert rtsys.get_allocation_stats().alloc - before == 20 * 6
     finally:
-        tracemalloc.stop()
-    assert peak - before < 4096 < crowd.places.along.nbytes * 3
-    assert now - before < 2048
+        _nrt_python.memsys_disable_stats()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -104,15 +105,20 @@ class Crowd:
         :param place: number of the map.
         :param governed: lanes of that map that have a light, rows of ``Lanes``.
 
-        Raises ValueError for a map or lanes that are not there, or more lights than there is room for.
+        Raises ValueError, and changes nothing, for a scenario, map or lanes that are not there, or more lights than
+        there is room for.
         """
-        lane_at = self.maps.lanes.lane_at
+        self._check_scenario(scenario)
+        lane_at, room = self.maps.lanes.lane_at, self.places.governed.shape[1]
         if not 0 <= place < len(lane_at) - 1:
             raise ValueError(f"map {place} of {len(lane_at) - 1}")
+        lanes = self._lanes_of(place, governed, "governed")
+        if len(lanes) > room:
+            raise ValueError(f"governed: {len(lanes)} lanes, room for {room}")
         self.rows.there[scenario], self.rows.place[scenario] = False, place
         self.rows.towed[scenario], self.actions[scenario], self.places.route[scenario] = 0.0, 0.0, -1
         self.places.light[scenario] = LightState.UNKNOWN
-        self._write_lanes(scenario, governed, self.places.governed[scenario], "governed")
+        _write_lanes(lanes, self.places.governed[scenario])
 
     def spawn(
         self, scenario: int, row: int, units: UnitRows, state: F64, *, driven: bool = True,
@@ -128,8 +134,10 @@ class Crowd:
         :param route: lanes of its route, rows of ``Lanes``, in driving order; none: it has no place on lanes and sees
             none. The first ones that there is room for count.
 
-        Raises ValueError where rows are taken or not there, or numbers are not finite or not possible.
+        Raises ValueError, and changes nothing, where rows are taken or not there, no such scenario or lane is, or
+        numbers are not finite or not possible.
         """
+        self._check_scenario(scenario)
         n, last = len(units.body), row + len(units.body)
         if not (row >= 0 and last <= self.rows.there.shape[1]):
             raise ValueError(f"rows {row} to {last - 1} of {self.rows.there.shape[1]}")
@@ -146,7 +154,7 @@ class Crowd:
         if state[0, 3] < 0.0 and driven and not self.reverse:
             raise ValueError(f"the vehicle drives backwards at {state[0, 3]:g} m/s, which this crowd does not let it")
         at = (scenario, slice(row, last))
-        self._write_lanes(scenario, route, self.places.route[scenario, row], "route")
+        _write_lanes(self._lanes_of(int(self.rows.place[scenario]), route, "route"), self.places.route[scenario, row])
         self.rows.state[at] = state
         self.rows.body[at], self.rows.motion[at], self.rows.bounds[at], self.rows.towed[at] = units
         self.rows.vehicle[at], self.rows.there[at], self.rows.driven[at] = row, True, driven
@@ -154,7 +162,11 @@ class Crowd:
         self.places.lane[at], self.places.ran_red[at], self.actions[at] = -1, False, 0.0
 
     def remove(self, scenario: int, row: int) -> None:
-        """Take the whole vehicle that a row belongs to out of the world; nothing where nobody is there."""
+        """Take the whole vehicle that a row belongs to out of the world; nothing where nobody is there. Raises
+        ValueError for a scenario or row that the crowd does not have."""
+        self._check_scenario(scenario)
+        if not 0 <= row < self.rows.there.shape[1]:
+            raise ValueError(f"row {row} of {self.rows.there.shape[1]}")
         if self.rows.there[scenario, row]:
             gone = self.rows.there[scenario] & (self.rows.vehicle[scenario] == self.rows.vehicle[scenario, row])
             self.rows.there[scenario, gone], self.rows.towed[scenario, gone] = False, 0.0
@@ -167,10 +179,13 @@ class Crowd:
             clipped to ``rows.bounds``; those of other rows are not looked at.
         :param dt_s: time of the step, s.
 
-        Raises ValueError, and moves nobody, where shapes differ, the time is not positive, or an action is not finite.
+        Raises ValueError, and moves nobody, where shapes differ, the time is not positive and finite, or an action is
+        not finite.
         """
-        if controls.shape != self.actions.shape or not dt_s > 0.0:
-            raise ValueError(f"controls {controls.shape}, dt {dt_s}: expected {self.actions.shape} and a positive time")
+        if controls.shape != self.actions.shape or not 0.0 < dt_s < math.inf:
+            raise ValueError(
+                f"controls {controls.shape}, dt {dt_s}: expected {self.actions.shape} and a positive, finite time"
+            )
         rows, _, _ = self._held
         bad = clip_actions(rows, frozen(controls), self.actions)
         if bad >= 0:
@@ -179,7 +194,7 @@ class Crowd:
         self._run(float(dt_s))
 
     def check(self) -> None:
-        """Check all and find their places, moving nobody."""
+        """Check all and find their places as ``rows`` are now, moving nobody; nobody runs a red light by it."""
         self._run(0.0)
 
     def _run(self, dt_s: float) -> None:
@@ -210,13 +225,20 @@ class Crowd:
         for a, k in zip(own, kept, strict=True):
             a[...] = k
 
-    def _write_lanes(self, scenario: int, lanes: Sequence[int] | I64, out: NDArray[np.int32], what: str) -> None:
-        """Lanes of a scenario's map into ``out`` as rows of ``LaneField``."""
-        first, last = self.maps.lanes.lane_at[self.rows.place[scenario] :][:2].tolist()
+    def _check_scenario(self, scenario: int) -> None:
+        if not 0 <= scenario < len(self.rows.place):
+            raise ValueError(f"scenario {scenario} of {len(self.rows.place)}")
+
+    def _lanes_of(self, place: int, lanes: Sequence[int] | I64, what: str) -> I64:
+        """Lanes of a map as rows of ``LaneField``."""
+        first, last = self.maps.lanes.lane_at[place:][:2].tolist()
         given = np.asarray(lanes, np.int64)
         if given.size and not (given.min() >= 0 and given.max() < last - first):
             raise ValueError(f"{what}: lanes {given.min()} to {given.max()} of {last - first}")
-        if what == "governed" and len(given) > len(out):
-            raise ValueError(f"{what}: {len(given)} lanes, room for {len(out)}")
-        kept = given[: len(out)]
-        out[: len(kept)], out[len(kept) :] = kept + first, -1
+        return given + first
+
+
+def _write_lanes(lanes: I64, out: NDArray[np.int32]) -> None:
+    """As many lanes as there is room for, then -1."""
+    kept = lanes[: len(out)]
+    out[: len(kept)], out[len(kept) :] = kept, -1

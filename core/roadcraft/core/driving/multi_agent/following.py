@@ -36,7 +36,7 @@ class RowPlaces(NamedTuple):
     route: NDArray[np.int32]
     """(B, N, R): lanes that belong to the row's route, in driving order, lanes beside each other in any."""
     lane: NDArray[np.int32]
-    """(B, N): the lane it is on, -1: to be found."""
+    """(B, N): the lane it is on, -1: to be found, as of a row that is not there or has no route."""
     along: F64
     """(B, N): where on the lane, m from its beginning."""
     offset: F64
@@ -195,31 +195,36 @@ def _go_on(lanes, places, b, i, own, front, dt):  # type: ignore[no-untyped-def]
         along, offset, point = walk(lanes, lane, along, x, y)
         places.lane[b, i] = lane
         look_ahead(lanes, places, b, i)
-    if abs(offset) > BESIDE_M:
+    while abs(offset) > BESIDE_M:
         other = lanes.beside[lane, 0 if offset > 0.0 else 1]
-        if other >= 0:
-            there, nearer, at = walk(lanes, other, along * lanes.length[other] / lanes.length[lane], x, y)
-            if abs(nearer) + HYSTERESIS_M < abs(offset):
-                along, offset, point = there, nearer, at
-                places.lane[b, i] = other
-                look_ahead(lanes, places, b, i)
+        if other < 0:
+            break
+        there, nearer, at = walk(lanes, other, along * lanes.length[other] / lanes.length[lane], x, y)
+        if not abs(nearer) + HYSTERESIS_M < abs(offset):
+            break
+        lane, along, offset, point = other, there, nearer, at
+        places.lane[b, i] = lane
+        look_ahead(lanes, places, b, i)
     _put(lanes, places, b, i, along, offset, point)
     return red
 
 
 @njit(cache=True, nogil=True)
 def follow_into(rows, lanes, places, b, dt, turned):  # type: ignore[no-untyped-def]
-    """Where the rows of scenario b are after a step of ``dt`` s. rows, lanes, places: ``CrowdRows``, ``LaneField``,
-    :class:`RowPlaces`, held; turned: ``CrowdChecks.turned``."""
+    """Where the rows of scenario b are after a step of ``dt`` s; where it is 0, nobody runs a red light. rows, lanes,
+    places: ``CrowdRows``, ``LaneField``, :class:`RowPlaces`, held; turned: ``CrowdChecks.turned``."""
     for i in range(rows.there.shape[1]):
         places.ran_red[b, i] = False
         if not rows.there[b, i] or places.route[b, i, 0] < 0:
+            places.lane[b, i] = -1
             continue
         own, known = rows.state[b, i], turned[b, i]
         if not math.isfinite(own[0] + own[1] + own[3]):
             places.lane[b, i] = -1
-        elif places.lane[b, i] < 0 or not abs(places.offset[b, i]) <= LOST_M:
-            _find(lanes, places, b, i, own, known[2], known[3])
-        elif dt > 0.0:
+            continue
+        if places.lane[b, i] >= 0 and abs(places.offset[b, i]) <= LOST_M:
             front = rows.body[b, i, 0] + 0.5 * rows.body[b, i, 1]
-            places.ran_red[b, i] = _go_on(lanes, places, b, i, own, front, dt)
+            places.ran_red[b, i] = _go_on(lanes, places, b, i, own, front, dt) and dt > 0.0
+            if abs(places.offset[b, i]) <= LOST_M:
+                continue
+        _find(lanes, places, b, i, own, known[2], known[3])

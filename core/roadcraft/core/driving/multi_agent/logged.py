@@ -15,7 +15,7 @@ from roadcraft.core.driving.multi_agent.routes import route_of
 from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind, Scenario
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicle import Vehicle, load_vehicle
 
 _STEERED_MPS = 1.0  # below, the steering angle is not told from poses
 
@@ -37,7 +37,8 @@ class CrowdLog:
     track: I64
     """(N,): row of ``Tracks``, -1 of the ego's units."""
     drivable: Mask
-    """(N,): the ego's units, and tracked vehicles without trailers: what a policy may drive."""
+    """(N,): the ego's units, and tracked vehicles without trailers, which are not trailers themselves: what a policy
+    may drive."""
     routes: tuple[I64, ...]
     """(N): lanes of each first unit's route, rows of ``Lanes``; none of what is no vehicle."""
     governed: I64
@@ -51,20 +52,27 @@ class CrowdLog:
         :param crowd: the crowd.
         :param scenario: which of its scenarios.
         :param place: number of the map in the crowd.
-        :param driven: (N,) bool, of first rows: whom actions move; by default all that are ``drivable``, have a route
-            (parked beside all lanes they have none) and are there at the first iteration.
+        :param driven: (N,) bool, of first rows, those of others are not looked at: whom actions move; by default all
+            that are ``drivable``, have a route (parked beside all lanes they have none) and are there at the first
+            iteration. Who drives backwards then starts from rest, unless the crowd lets vehicles do so.
 
-        Raises ValueError where the crowd has too few rows, or a row is to be driven that is not drivable or not there.
+        Raises ValueError, and leaves the scenario as it was, where the crowd has too few rows, no such scenario, map or
+        room for lights, or a row is to be driven that is not drivable or not there.
         """
-        can, firsts = self.drivable & self.there[0], np.flatnonzero(self.vehicle == np.arange(len(self.vehicle)))
-        wanted = can & [len(route) > 0 for route in self.routes] if driven is None else driven
+        n, room = len(self.vehicle), crowd.rows.there.shape[1]
+        if n > room:
+            raise ValueError(f"the log has {n} rows, the crowd {room}")
+        can, is_first = self.drivable & self.there[0], self.vehicle == np.arange(n)
+        wanted = is_first & (can & [len(route) > 0 for route in self.routes] if driven is None else driven)
         if (wanted & ~can).any():
             raise ValueError(f"rows {np.flatnonzero(wanted & ~can).tolist()} cannot be driven")
         crowd.clear(scenario, place, self.governed)
-        for first in firsts.tolist():
+        for first in np.flatnonzero(is_first).tolist():
             at = slice(first, first + int((self.vehicle == first).sum()))
-            units = UnitRows._make(part[at] for part in self.units)
-            crowd.spawn(scenario, first, units, self.state[0, at], driven=bool(wanted[first]), route=self.routes[first])
+            units, state = UnitRows._make(part[at] for part in self.units), self.state[0, at].copy()
+            if wanted[first] and not crowd.reverse:
+                state[:, Ego.VX] = np.maximum(state[:, Ego.VX], 0.0)
+            crowd.spawn(scenario, first, units, state, driven=bool(wanted[first]), route=self.routes[first])
         self.replay(crowd, scenario, 0)
 
     def replay(self, crowd: Crowd, scenario: int, iteration: int) -> None:
@@ -89,7 +97,8 @@ def crowd_log(scenario: Scenario, rows: int, seed: int = 0, ahead_m: float = 200
     Raises ValueError where the ego's own units do not fit.
     """
     drive, frames = scenario.drive, scenario.frames
-    ego, parts = unit_rows(load_vehicle(drive.vehicle)), _tracks(scenario)
+    vehicle_of_log, parts = load_vehicle(drive.vehicle, load=drive.load), _tracks(scenario)
+    ego = unit_rows(vehicle_of_log)
     n = len(ego.body)
     if n > rows:
         raise ValueError(f"{rows} rows: the ego alone has {n} units")
@@ -100,12 +109,13 @@ def crowd_log(scenario: Scenario, rows: int, seed: int = 0, ahead_m: float = 200
             used += len(group)
     chosen, sizes = np.concatenate(groups[1:] or [np.zeros(0, np.int64)]), [len(g) for g in groups]
     vehicle = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes).astype(np.int64)
-    state = np.concatenate([_ego_units(scenario, n), parts.state[:, chosen]], axis=1)
+    state = np.concatenate([_ego_units(scenario, vehicle_of_log), parts.state[:, chosen]], axis=1)
     there = np.concatenate([np.ones((len(frames), n), np.bool_), parts.there[:, chosen]], axis=1)
     units = UnitRows._make(np.concatenate([e, t[chosen]]) for e, t in zip(ego, parts.units, strict=True))
     kind = np.concatenate([np.full(n, ObjectKind.VEHICLE), drive.tracks.kind[chosen]])
     alone = np.bincount(vehicle, minlength=used)[vehicle] == 1
-    drivable = (kind == ObjectKind.VEHICLE) & (alone | (vehicle == 0))
+    leads = np.concatenate([np.ones(n, np.bool_), drive.tracks.unit[chosen] == 0])
+    drivable = (kind == ObjectKind.VEHICLE) & leads & (alone | (vehicle == 0))
     keys = step_keys([scenario_key(seed, scenario.token)] * used, np.arange(used))
     routes = tuple(
         route_of(scenario.map, state[there[:, r], r, :3], int(keys[r]), ahead_m)
@@ -147,14 +157,14 @@ def _tracks(s: Scenario) -> _Tracks:
     state, c, sn = np.zeros((len(frames), k, EGO_SIZE)), np.cos(box[..., 2]), np.sin(box[..., 2])
     state[..., Ego.X], state[..., Ego.Y] = box[..., 0] - body[:, 0] * c, box[..., 1] - body[:, 0] * sn
     state[..., Ego.HEADING] = box[..., 2]
-    forward = velocity[..., 0] * c + velocity[..., 1] * sn
-    state[..., Ego.VX] = np.where(plain, np.maximum(forward, 0.0), forward)
+    state[..., Ego.VX] = velocity[..., 0] * c + velocity[..., 1] * sn
     state[..., Ego.VY] = velocity[..., 1] * c - velocity[..., 0] * sn
     state[..., Ego.AX] = _rates(np.diff(state[..., Ego.VX], axis=0) / s.interval_s, there)
     state[..., Ego.YAW_RATE] = _rates(wrap_array(np.diff(box[..., 2], axis=0)) / s.interval_s, there)
     speed, largest = state[..., Ego.VX], car.max_steering_rad
-    angle = np.arctan(motion[:, 0] * state[..., Ego.YAW_RATE] / np.maximum(speed, _STEERED_MPS))
-    state[..., Ego.STEERING] = np.where(plain & (speed >= _STEERED_MPS), np.clip(angle, -largest, largest), 0.0)
+    steered = plain & (np.abs(speed) >= _STEERED_MPS)
+    angle = np.arctan(motion[:, 0] * state[..., Ego.YAW_RATE] / np.where(steered, speed, 1.0))
+    state[..., Ego.STEERING] = np.where(steered, np.clip(angle, -largest, largest), 0.0)
     bounds = np.tile(unit_rows(car).bounds, (k, 1))
     return _Tracks(state, there, UnitRows(body, motion, bounds, np.zeros((k, 2))), _vehicles(s, box, there))
 
@@ -179,13 +189,12 @@ def _vehicles(s: Scenario, box: F64, there: Mask) -> list[I64]:
     return [members[k][np.argsort(tracks.unit[members[k]], kind="stable")] for k in ranked]
 
 
-def _ego_units(s: Scenario, n: int) -> F64:
+def _ego_units(s: Scenario, vehicle: Vehicle) -> F64:
     """The ego's n units, (T, n, 10)."""
-    expert = np.ascontiguousarray(s.expert)
+    expert, n = np.ascontiguousarray(s.expert), len(vehicle.units)
     state = np.zeros((len(expert), n, EGO_SIZE))
     state[:, 0] = expert
     if n > 1:
-        vehicle = load_vehicle(s.drive.vehicle)
         joints = (
             np.ascontiguousarray(s.drive.joints[s.frames])
             if s.drive.joints.shape[1]

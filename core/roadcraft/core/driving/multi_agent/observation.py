@@ -50,7 +50,7 @@ class OwnColumn(FeatureColumn):
     HEADING_SIN = "sine of its heading less the lane's direction"
     HAS_LIMIT = "1 where the lane has a speed limit"
     LIMIT = "speed limit of the lane, 0 without", "m/s"
-    RED_AHEAD = "1 where a light on its line is red, up to 100 m ahead"
+    RED_AHEAD = "1 where the light of one of the next two lanes that have one is red, up to 100 m ahead"
     RED_DISTANCE = "way from its front to where that lane begins, 100 without", "m"
     ROUTE_AHEAD = "way from its axle to where its line leaves the route, at most 100", "m"
     ROUTE_LEFT = "the same on the line to its left, 0 without", "m"
@@ -71,7 +71,7 @@ class NearColumn(FeatureColumn):
 
 
 class LinePointColumn(FeatureColumn):
-    """A point of a line of lanes; all 0 where the line has ended."""
+    """A point of a line of lanes; all 0 where the line has ended, or its ``AHEAD`` known lanes have."""
 
     X = "forward", "m"
     Y = "to the left", "m"
