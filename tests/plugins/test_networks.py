@@ -138,6 +138,33 @@ def test_a_command_of_the_log_is_heard_where_commands_are_read(encoder: str, tin
             assert all(torch.equal(a, b) is not differs for a, b in itertools.pairwise(tokens))
 
 
+@pytest.mark.skipif("vector_transformer" not in ENCODERS, reason="vector_transformer is not installed")
+def test_numbers_of_places_are_read_up_to_a_limit_and_mix_with_the_command(tiny_world: Any) -> None:
+    """A sag of 1000 m is none, as one of 1000 km; what is gathered of a place depends on what the driver was told."""
+    params = {**SMALL["vector_transformer"], "places": 4, "command_words": 4}
+    encoder, gathered = create("encoder", "vector_transformer", params).eval(), []
+    encoder.ego.attend.register_forward_pre_hook(lambda _, given: gathered.append(given[1]))
+    world, spec = tiny_world.make_map(), encoder.features()
+    places, drive = Places.build([RoadPlace(PlaceKind.CLEARANCE, 0, (0.0, 5.0), 4.5)]), tiny_world.make_drive(world, 0)
+
+    def seen(text: str, times: float = 1.0) -> dict[str, torch.Tensor]:
+        told = replace(drive, instructions=Instructions(drive.time_us[50:51], (text,)))
+        scene = LogScenes(told, replace(world, places=places), load_vehicle(), spec).at(60)
+        found = {k: torch.from_numpy(v) for k, v in build_features(spec, [scene]).items()}
+        return {**found, "place": found["place"] * times}
+
+    with torch.inference_mode():
+        far, farther = (encoder.encode(seen("turn left", k))[0].tokens[:, 0] for k in (1e6, 1e9))
+        assert torch.equal(far, farther)
+        gathered.clear()
+        for text in ("turn left", "turn right"):
+            encoder.encode(seen(text))
+    row = 1 + len(encoder.ego.columns)  # behind vehicle and state: the first place
+    left, right = (memory[0, row] for memory in gathered)
+    assert left.isfinite().all()
+    assert not torch.equal(left, right)
+
+
 @pytest.mark.parametrize("model", ["multimodal", "diffusion"])
 def test_any_model_stands_behind_an_encoder_that_reads_commands(model: str, tiny_world: Any) -> None:
     network = build_network(
