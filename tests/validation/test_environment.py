@@ -14,12 +14,13 @@ from roadcraft.core.arrays import Ragged, to_arrays
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.errors import ConfigError, DataError
+from roadcraft.core.errors import ConfigError, DataError, ScenarioError
 from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.rollout import ObservationBatch, Rollout
 from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.types import PlannerNeeds
 from roadcraft.scenario_io import find, open_source
 from roadcraft.validation import evaluate, simulate
 from roadcraft.validation.environments.actions import plan_of_actions
@@ -34,7 +35,7 @@ TRAJECTORY = ActionConfig("trajectory", points=4)
 
 @pytest.fixture(scope="module")
 def scenarios(small_store: Path) -> list[Scenario]:
-    """Eight scenarios of 51 and 61 iterations at 5 Hz, in turn."""
+    """Eight scenarios of 51 and 61 iterations at 10 Hz, in turn."""
     source = open_source(small_store)
     return [source.scenario(c.row, c.type, c.window_us) for c in find(source)]
 
@@ -61,9 +62,14 @@ class Acting(Planner):
     def __init__(self, config: ActionConfig, draw: Callable[..., np.ndarray] = drawn) -> None:
         self.config, self.draw = config, draw
 
+    def needs(self) -> PlannerNeeds:
+        return PlannerNeeds(log=True)  # for the time stamps to come
+
     def plan(self, obs, state, keys):
         size = 2 if self.config.kind == "controls" else 3 * self.config.points
-        return plan_of_actions(self.draw(obs, size), obs, self.config), state
+        next_us = np.array([s.time_us[i + 1] for s, i in zip(obs.scenarios, obs.iteration, strict=True)])
+        dt_s = (next_us - obs.time_us) * 1e-6
+        return plan_of_actions(self.draw(obs, size), obs, self.config, dt_s), state
 
 
 def episode(env: BatchEnv) -> tuple[list[Rollout], np.ndarray]:
@@ -219,8 +225,16 @@ def stand(obs: ObservationBatch, size: int) -> np.ndarray:
     return np.tile([-1.0, 0.0], (len(obs), 1))
 
 
-def test_nobody_drives_backwards(scenarios) -> None:
-    env = BatchEnv(scenarios, replace(WAIT, slots=8))
+def jittered(scenario: Scenario, most_us: int) -> Scenario:
+    """The scenario with time stamps that are up to ``most_us`` off."""
+    drive = scenario.drive
+    off = np.random.default_rng(len(scenario)).integers(-most_us, most_us + 1, len(drive.time_us))
+    return replace(scenario, drive=replace(drive, time_us=drive.time_us + off))
+
+
+@pytest.mark.parametrize("jitter_us", [0, 2_000])
+def test_nobody_drives_backwards(scenarios, jitter_us: int) -> None:
+    env = BatchEnv([jittered(s, jitter_us) for s in scenarios], replace(WAIT, slots=8))
     env.reset(scenarios=np.arange(8))
     loops = [c.loop for c in env.cohorts]
     while env.alive.any():
@@ -290,11 +304,24 @@ def test_bad_input_is_refused_by_name(scenarios) -> None:
         with pytest.raises(ValueError, match=said):
             env.reset_rows(mask)
     with pytest.raises(ValueError, match=r"none has the numbers \[8\]"):
-        env.reset(scenarios=[8, 0])
+        env.reset(3, scenarios=[8, 0])
+    assert env.seed == 0
+    assert len(env.cohorts) > 0, "a refused number changes nothing"
+    assert all((before[k] == v).all() for k, v in env._buffers().items())
+    for slots, spec in ((1, None), (2, FeatureSpec(agents=4))):
+        with pytest.raises(ValueError, match="the state is that of another environment"):
+            env.set_state(BatchEnv(scenarios, replace(WAIT, slots=slots), spec).state())
+    assert all((before[k] == v).all() for k, v in env._buffers().items()), "a refused state changes nothing"
     with pytest.raises(ConfigError, match="data=STORE"):
         BatchEnv()
     with pytest.raises(ConfigError, match="controls need"):
         BatchEnv(scenarios, replace(WAIT, simulation=replace(WAIT.simulation, controller="perfect")))
+    with pytest.raises(ConfigError, match=r"a trajectory of 0\.05 s, where the controller needs 0\.1 s"):
+        BatchEnv(scenarios, replace(WAIT, action=ActionConfig("trajectory", points=1, interval_s=0.05)))
+    slow = [replace(s, stride=2 * s.stride) for s in scenarios]
+    assert slow[0].interval_s == pytest.approx(0.2)
+    with pytest.raises(ScenarioError, match=r"says where to be for 0\.15 s, the next iteration is up to 0\.2 s away"):
+        BatchEnv(slow, replace(WAIT, action=ActionConfig("trajectory", points=1, interval_s=0.15))).reset()
     with pytest.raises(DataError, match="no scenarios"):
         BatchEnv([])
 
@@ -342,9 +369,35 @@ def test_scenarios_too_short_and_without_a_route(scenarios) -> None:
     assert not env.failures
 
 
+def test_a_slot_whose_scenario_cannot_be_begun_waits(scenarios) -> None:
+    s = scenarios[0]
+    env = BatchEnv([replace(s, last=s.first + s.stride), s], replace(WAIT, slots=2))
+    env.reset(scenarios=1)
+    with pytest.raises(ScenarioError, match="too few"):
+        env.reset_rows(np.array([True, False]), scenarios=0)
+    assert env.alive.tolist() == [False, True]
+    env.step(actions_of(env))
+    assert env.step_count.tolist() == [0, 1]
+    env.reset_rows(~env.alive, scenarios=1)
+    assert env.alive.all()
+
+
+def test_the_last_failures_are_kept_and_go_with_the_state(scenarios) -> None:
+    s = scenarios[0]
+    short = replace(s, last=s.first + s.stride)
+    env = BatchEnv([short, s], replace(WAIT, slots=1), sampler=lambda seed, slot, episode: int(episode % 19 == 18))
+    env.reset()
+    assert len(env.failures) == 18
+    state = env.state()
+    for _ in range(6):
+        env.reset_rows(np.ones(1, np.bool_))
+    assert len(env.failures) == 100, "18 of each episode, no more than 100"
+    env.set_state(state)
+    assert len(env.failures) == 18
+
+
 def test_agents_that_fail_cost_their_episode_alone(scenarios) -> None:
     from roadcraft.core.factory import create
-    from roadcraft.validation.environments import batch_env
 
     class Failing:
         def __init__(self) -> None:
@@ -366,4 +419,3 @@ def test_agents_that_fail_cost_their_episode_alone(scenarios) -> None:
         assert env.truncated.tolist() == [False, k == 4, False]
     assert env.alive.tolist() == [True, False, True]
     assert [(f.token, f.stage, f.step) for f in env.failures] == [(scenarios[1].token, "agents", 4)]
-    assert batch_env.SCORE_PARTS == SCORE_PARTS

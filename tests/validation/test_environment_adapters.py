@@ -113,9 +113,19 @@ def test_one_seed_for_all_and_no_step_of_what_is_over(scenarios) -> None:
     with pytest.raises(ValueError, match="one seed"):
         env.reset(seed=[1, 2, 3])
     env.reset(seed=0)
+    with pytest.raises(ValueError, match="without reset_mask"):
+        env.reset(seed=1, options={"reset_mask": np.ones(3, np.bool_)})
     with pytest.raises(RuntimeError, match="reset_mask"):  # noqa: PT012
         for _ in range(100):
             env.step(np.ones((3, 2), np.float32))
+
+
+def test_without_a_seed_the_next_episodes_begin(scenarios) -> None:
+    env = vector(scenarios)
+    tokens = [env.reset(seed=seed)[1]["token"].tolist() for seed in (4, None, None, None, 4, None)]
+    assert tokens[4:] == tokens[:2]
+    assert len({tuple(t) for t in tokens[:4]}) > 1
+    assert env.env.episode.tolist() == [1, 1, 1]
 
 
 def test_without_copies_the_buffers_are_handed_out(scenarios) -> None:

@@ -18,23 +18,24 @@ def action_size(config: ActionConfig) -> int:
     return 2 if config.kind == "controls" else 3 * config.points
 
 
-def plan_of_actions(actions: F64, obs: ObservationBatch, config: ActionConfig) -> Plan:
-    """The plans (B) that actions (B, A) stand for. Raises ValueError naming the rows whose action is not finite."""
+def plan_of_actions(actions: F64, obs: ObservationBatch, config: ActionConfig, dt_s: F64) -> Plan:
+    """The plans (B) that actions (B, A) stand for. dt_s (B,): time to the next step as its time stamp says, s. Raises
+    ValueError naming the rows whose action is not finite."""
     if config.kind == "controls":
-        return _pedals(actions, obs, config)
+        return _pedals(actions, obs, config, dt_s)
     bad = np.flatnonzero(~np.isfinite(actions).all(axis=1))
     if len(bad):
         raise ValueError(f"actions of rows {bad[:8].tolist()} are not finite")
     return _trajectory(actions.reshape(len(actions), config.points, 3), obs, config.interval_s)
 
 
-def _pedals(actions: F64, obs: ObservationBatch, config: ActionConfig) -> Plan:
+def _pedals(actions: F64, obs: ObservationBatch, config: ActionConfig, dt_s: F64) -> Plan:
     """Controls, and the present state twice: nothing of a plan but its controls is driven."""
     c, count = config, len(obs)
     bounds = PedalBounds(c.max_acceleration_mps2, c.max_braking_mps2, c.max_steering_rate_radps)
-    controls = pedal_controls(actions, obs.ego, obs.interval_s, obs.vehicle, bounds)
-    # twice the interval: beyond the next iteration, whatever the jitter of the log's time stamps
-    ahead = np.round(2e6 * obs.interval_s).astype(np.int64)[:, None] * np.arange(2)
+    controls = pedal_controls(actions, obs.ego, dt_s, obs.vehicle, bounds)
+    # beyond the next iteration, whatever the jitter of the log's time stamps
+    ahead = np.round(1e6 * (obs.interval_s + dt_s)).astype(np.int64)[:, None] * np.arange(2)
     states = np.repeat(obs.ego[:, None, None], 2, axis=2)
     return Plan(obs.time_us[:, None] + ahead, states, np.zeros((count, 1)), np.full(count, 2), controls)
 

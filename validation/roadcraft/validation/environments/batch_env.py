@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,13 +20,14 @@ from roadcraft.validation.environments.actions import action_size, plan_of_actio
 from roadcraft.validation.environments.cohort import Cohort, Outcome
 from roadcraft.validation.environments.config import EnvironmentConfig
 from roadcraft.validation.environments.observation import FeatureObservation, FlatObservation, ObservationWriter
-from roadcraft.validation.environments.scenarios import Sampler, StoreScenarios, check_length, uniform_sampler
+from roadcraft.validation.environments.scenarios import Sampler, StoreScenarios, check_scenario, uniform_sampler
 from roadcraft.validation.environments.score_arrays import SCORE_PARTS
 from roadcraft.validation.simulation.closed_loop import Failure, LoopSetup
 from roadcraft.validation.simulation.plan_check import contiguous
 
 _MULTIPLIERS = slice(1, 4)  # of SCORE_PARTS: what stays 0 once it is
 _TRIES = 20  # scenarios in a row that cannot be started
+_KEPT_FAILURES = 100
 
 
 class EnvState(NamedTuple):
@@ -37,6 +39,8 @@ class EnvState(NamedTuple):
     """Of the sampler."""
     cohorts: list[Cohort]
     """Its closed loops."""
+    failures: tuple[Failure, ...]
+    """What could not be driven or scored."""
 
 
 class BatchEnv:
@@ -59,9 +63,9 @@ class BatchEnv:
     """Which scenario comes next."""
     seed: int
     """Of the sampler."""
-    failures: list[Failure]
-    """What could not be driven or scored, other than by the driver's fault; such an episode is truncated with reward
-    0."""
+    failures: deque[Failure]
+    """What could not be driven or scored, other than by the driver's fault: the last 100. Such an episode is truncated
+    with reward 0."""
     cohorts: list[Cohort]
     """The closed loops of slots that began together."""
     obs: dict[str, NDArray[Any]]
@@ -123,11 +127,14 @@ class BatchEnv:
         self.setup = LoopSetup.of(
             simulation, agents=create("agents", c.agents.name, c.agents.params), vehicle=c.vehicle.read(), seed=c.seed
         )
+        horizon_s, least_s = c.action.horizon_s, self.setup.controller.min_plan_s
+        if horizon_s < least_s:
+            raise ConfigError(f"action: a trajectory of {horizon_s:g} s, where the controller needs {least_s:g} s")
         if isinstance(observation, FeatureSpec):
             observation = FeatureObservation(observation)
         self.observation = observation or FlatObservation()
         self.sampler, self.seed = sampler or uniform_sampler(len(self.scenarios)), c.seed
-        self.failures = []
+        self.failures = deque(maxlen=_KEPT_FAILURES)
         self.cohorts = []
         self._allocate(c.slots)
 
@@ -160,13 +167,15 @@ class BatchEnv:
         """Begin with the first episode of every slot.
 
         seed: of the sampler, by default the one before; scenarios (B,): their numbers instead of the sampler's, as for
-        several drives of one scenario.
+        several drives of one scenario. Raises as ``reset_rows``; where a number is wrong, nothing has changed.
         """
+        rows = np.ones(self.slots, np.bool_)
+        chosen = self._chosen(rows, scenarios)
         self.seed = self.seed if seed is None else int(seed)
         self.cohorts.clear()
         self.failures.clear()
         self.episode[:] = -1
-        self.reset_rows(np.ones(self.slots, np.bool_), scenarios)
+        self._restart(np.flatnonzero(rows), chosen)
 
     def reset_rows(self, mask: ArrayLike, scenarios: ArrayLike | None = None) -> None:
         """Begin the next episode in the slots of ``mask`` (B,) bool, whether theirs has ended or not; the others are
@@ -174,20 +183,31 @@ class BatchEnv:
 
         Raises:
             ValueError: a mask of another shape or dtype, or a number that no scenario has.
-            ScenarioError: many scenarios in a row could not be begun; what the last one said.
+            ScenarioError: many scenarios in a row could not be begun; what the last one said. Slots without one wait.
         """
         rows = np.asarray(mask)
         if rows.shape != (self.slots,) or rows.dtype != np.bool_:
             raise ValueError(f"mask is ({self.slots},) bool, got {rows.dtype} {rows.shape}")
-        chosen = None if scenarios is None else np.broadcast_to(np.asarray(scenarios, np.int64), (self.slots,))
-        if chosen is not None and (wrong := (chosen < 0) | (chosen >= len(self.scenarios)))[rows].any():
+        self._restart(np.flatnonzero(rows), self._chosen(rows, scenarios))
+
+    def _chosen(self, rows: Mask, scenarios: ArrayLike | None) -> I64 | None:
+        """Numbers of scenarios (B,), checked in ``rows`` (B,)."""
+        if scenarios is None:
+            return None
+        chosen: I64 = np.broadcast_to(np.asarray(scenarios, np.int64), (self.slots,))
+        wrong = (chosen < 0) | (chosen >= len(self.scenarios))
+        if wrong[rows].any():
             bad = chosen[rows & wrong][:8].tolist()
             raise ValueError(f"there are {len(self.scenarios)} scenarios, none has the numbers {bad}")
-        slots = np.flatnonzero(rows)
+        return chosen
+
+    def _restart(self, slots: I64, chosen: I64 | None) -> None:
+        """End what the slots drive, and begin."""
         for cohort in self.cohorts:
             cohort.leave(slots)
         self.cohorts = [c for c in self.cohorts if len(c)]
         self.reward[slots], self.terminated[slots], self.truncated[slots] = 0.0, False, False
+        self.alive[slots] = False
         self._begin(slots, chosen)
 
     def step(self, action: ArrayLike) -> None:
@@ -203,7 +223,8 @@ class BatchEnv:
         bad = np.flatnonzero(self.alive & ~np.isfinite(actions).all(axis=1))
         if len(bad):
             raise ValueError(f"the actions of slots {bad[:8].tolist()} are not finite: {actions[bad[0]].tolist()}")
-        self._drive([plan_of_actions(actions[c.running], c.loop.obs, self.config.action) for c in self.cohorts])
+        config = self.config.action
+        self._drive([plan_of_actions(actions[c.running], c.loop.obs, config, c.dt_s) for c in self.cohorts])
 
     def _drive(self, plans: Sequence[Plan]) -> None:
         """Drive the plans of every cohort, and begin anew where an episode ends."""
@@ -286,7 +307,7 @@ class BatchEnv:
             self.token[slot] = number
             try:
                 scenario = self.scenarios[number]
-                check_length(scenario)
+                check_scenario(scenario, self.config.action.horizon_s)
             except DataError as e:
                 failed[slot] = Failure(None, str(number), None, "load", str(e))
                 continue
@@ -335,10 +356,17 @@ class BatchEnv:
     def state(self) -> EnvState:
         """The environment as it stands: an exact copy, which nothing that is driven later changes."""
         buffers = {name: values.copy() for name, values in self._buffers().items()}
-        return EnvState(buffers, self.seed, [c.copy() for c in self.cohorts])
+        return EnvState(buffers, self.seed, [c.copy() for c in self.cohorts], tuple(self.failures))
 
     def set_state(self, state: EnvState) -> None:
-        """Go on from ``state``, as often as wanted: equal actions give equal results, to the bit."""
-        for name, values in self._buffers().items():
+        """Go on from ``state``, as often as wanted: equal actions give equal results, to the bit. Raises ValueError
+        where it is of an environment with other buffers: another number of slots, another observation."""
+        own = self._buffers()
+        shapes, theirs = ({n: (v.shape, v.dtype) for n, v in some.items()} for some in (own, state.buffers))
+        if shapes != theirs:
+            other = sorted(n for n in shapes.keys() | theirs if shapes.get(n) != theirs.get(n))
+            raise ValueError(f"the state is that of another environment: {', '.join(other[:4])}")
+        for name, values in own.items():
             values[...] = state.buffers[name]
         self.seed, self.cohorts = state.seed, [c.copy() for c in state.cohorts]
+        self.failures = deque(state.failures, _KEPT_FAILURES)

@@ -51,6 +51,12 @@ class Cohort:
         """The slots whose scenarios still run (R,)."""
         return self.slots[self.loop.rows]
 
+    @property
+    def dt_s(self) -> F64:
+        """Time to the next step (R,), s, by the time stamps of the logs: not quite their interval."""
+        i, time_us = self.loop.iteration, self.loop.log.of(self.loop.rows).time_us
+        return (time_us[i + 1] - time_us[i]).astype(np.float64) * 1e-6
+
     def observe(self) -> Outcome:
         """What is seen now, and the scores with it."""
         loop = self.loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Annotated, Literal
 
 from roadcraft.core.config import path_field
@@ -32,6 +33,11 @@ class ActionConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def horizon_s(self) -> float:
+        """How far ahead an action says where to be, s; infinite for controls, which say how to drive."""
+        return self.points * self.interval_s if self.kind == "trajectory" else inf
 
 
 @dataclass(frozen=True)

@@ -48,18 +48,21 @@ class GymnasiumVector(VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin all episodes anew, or those of ``options["reset_mask"]`` (B,) bool alone; ``options["scenarios"]``
-        (B,): numbers of scenarios instead of the sampler's.
+        """Begin the next episode in all slots, or in those of ``options["reset_mask"]`` (B,) bool alone; with a seed,
+        the first episodes of that seed. ``options["scenarios"]`` (B,): numbers of scenarios instead of the sampler's.
 
-        seed: an int. Raises ValueError for a list of seeds: which scenario a slot drives follows from one seed and the
-        number of the slot.
+        seed: an int. Raises ValueError for a list of seeds, since which scenario a slot drives follows from one seed
+        and the number of the slot, and for a seed beside a mask.
         """
         self._check_open()
         options = options or {}
         if isinstance(seed, list):
             raise ValueError("one seed for all slots, not a list: give seed=INT")
-        if "reset_mask" in options:
-            self.env.reset_rows(options["reset_mask"], options.get("scenarios"))
+        if seed is not None and "reset_mask" in options:
+            raise ValueError("a seed is of all slots: give it without reset_mask")
+        if seed is None and ("reset_mask" in options or (self.env.episode >= 0).all()):
+            mask = options.get("reset_mask", np.ones(self.num_envs, np.bool_))
+            self.env.reset_rows(mask, options.get("scenarios"))
         else:
             self.env.reset(seed, options.get("scenarios"))
         return self._seen(self.env.obs), self._infos()

@@ -42,10 +42,8 @@ class OneWorldParallel(ParallelEnv):
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Begin the next episode; with a seed, the first one of that seed."""
-        if seed is None and self.vector.env.episode[0] >= 0:
-            options = {**(options or {}), "reset_mask": np.ones(1, np.bool_)}
-        self.agents = [EGO]
         seen, infos = self.vector.reset(seed=seed, options=options)
+        self.agents = [EGO]
         return {EGO: _row(seen)}, {EGO: _info(infos)}
 
     def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -52,11 +52,19 @@ def uniform_sampler(count: int) -> Sampler:
     return sample
 
 
-def check_length(scenario: Scenario) -> None:
-    """Raises DataError for a scenario that is too short to be driven and scored."""
+def check_scenario(scenario: Scenario, horizon_s: float) -> None:
+    """Raises DataError for a scenario that is too short to be driven and scored, or whose next iteration may be later
+    than ``horizon_s``, the end of what an action says."""
     if len(scenario) <= SHORTEST:
         raise DataError(
             f"{len(scenario)} iterations are too few for an episode",
             where=f"{scenario.log}: scenario {scenario.token}",
             remedy=f"scenarios of at least {SHORTEST + 1} iterations",
+        )
+    longest_s = float(np.diff(scenario.time_us).max()) * 1e-6
+    if longest_s > horizon_s + 1e-9:
+        raise DataError(
+            f"an action says where to be for {horizon_s:g} s, the next iteration is up to {longest_s:g} s away",
+            where=f"{scenario.log}: scenario {scenario.token}",
+            remedy="a larger action.points or action.interval_s",
         )
