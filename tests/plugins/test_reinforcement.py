@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.advantages import (
     AdvantageFilter,
     EpisodeEnds,
@@ -22,6 +23,7 @@ from roadcraft.plugins.training.reinforcement.distributions import (
     ChoiceDistribution,
     joint_actions,
 )
+from roadcraft.plugins.training.reinforcement.learner import Learner
 from roadcraft.plugins.training.reinforcement.losses import (
     LossCoefficients,
     PolicySamples,
@@ -30,6 +32,7 @@ from roadcraft.plugins.training.reinforcement.losses import (
     explained_variance,
     policy_losses,
 )
+from roadcraft.plugins.training.reinforcement.rollouts import PolicyAnswer, PolicyRollout
 from roadcraft.plugins.training.reinforcement.scene_priorities import ScenePriorities
 
 
@@ -343,6 +346,43 @@ def test_equal_advantages_of_a_group_give_no_gradient() -> None:
     assert (logits.grad == 0).all()
 
 
+def rollout_of(reward: Tensor) -> PolicyRollout:
+    """Rewards (T, R) of choices among five, seen as one number each."""
+    none, ended = torch.zeros_like(reward), torch.zeros(reward.shape, dtype=torch.bool)
+    ended[-1] = True
+    return PolicyRollout(
+        obs={"x": draws(*reward.shape, 5)},
+        action=torch.zeros(reward.shape, dtype=torch.int64),
+        log_prob=none,
+        value=none,
+        reward=reward,
+        terminated=ended,
+        truncated=torch.zeros_like(ended),
+        alive=torch.ones_like(ended),
+        final_value=none,
+        last_value=none[0],
+    )
+
+
+def test_a_roll_out_whose_groups_agree_trains_nothing_and_its_entropy_is_that_of_the_policy() -> None:
+    learner = Learner("vdgrpo", PolicyGradientConfig(group=2, micro_batch=4))
+    learner.filter.largest, rollout = 1.0, rollout_of(torch.ones(3, 4))
+    whole, figures = learner.samples(rollout, torch.Generator().manual_seed(0))
+    assert list(learner.minibatches(whole)) == []  # vdgrpo has no value loss to spare samples for
+    assert figures["filtered"] == 1.0
+    even = learner.entropy(lambda obs: PolicyAnswer(ChoiceDistribution(0.0 * obs["x"]), None), rollout)  # type: ignore[arg-type]
+    assert even == pytest.approx(np.log(5.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ppo", "vdgrpo"])
+def test_a_reward_that_is_not_finite_is_refused(method: Any) -> None:
+    learner, reward = Learner(method, PolicyGradientConfig(group=2)), torch.ones(3, 4)
+    reward[1, 2] = torch.nan
+    with pytest.raises(ValueError, match="not finite"):
+        learner.samples(rollout_of(reward))
+    assert learner.filter.largest == 0.0  # and nothing is spoiled
+
+
 def test_the_approximate_divergence_is_never_negative_and_the_divergence_in_the_mean() -> None:
     ratio = 3.0 * draws(100_000)
     assert approximate_kl(ratio).min() >= 0
@@ -376,6 +416,12 @@ def test_scenes_that_go_badly_are_driven_more_often_and_none_is_forgotten() -> N
     again.set_state(scenes.state())
     assert (again.probabilities() == p).all()
     scenes.record(np.arange(4), np.full(4, 7.0))
+    assert (scenes.score <= 1.0).all()
+    before = scenes.state()
+    for which, score in ((0, np.nan), (0, np.inf), (-1, 0.5), (4, 0.5)):
+        with pytest.raises(ValueError, match=r"scores must be finite and scenes within 0 to 3"):
+            scenes.record(np.array([1, which]), np.array([0.5, score]))
+    assert (scenes.score == before["score"]).all()
     for _ in range(200):
         scenes.record(np.arange(4), np.ones(4))
     assert scenes.probabilities() == pytest.approx([0.25] * 4)

@@ -1,5 +1,5 @@
-"""What a policy learns from a roll-out: advantages, minibatches and their losses. A function of tensors: Lightning
-drives it in a run, a plain loop in tests."""
+"""What a policy learns from a roll-out: advantages, minibatches and their losses. A function of tensors, which a run of
+Lightning and a plain loop both call."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ class Learner:
         self, rollout: PolicyRollout, generator: torch.Generator | None = None
     ) -> tuple[Minibatch, dict[str, float]]:
         """All samples of a roll-out, T x R of them, and figures of it: mean reward of a step, explained variance of
-        the value, share of the samples that the filter leaves out."""
+        the value, share of the samples that the filter leaves out. Raises ValueError where a reward or a value is not
+        finite: nothing could be learned any more."""
         r, c = rollout, self.config
         if self.method == "ppo":
             cut = r.truncated if self.bootstrap else torch.zeros_like(r.truncated)
@@ -82,7 +83,10 @@ class Learner:
             grouped = [x.unflatten(1, (-1, c.group)) for x in (r.reward, r.alive)]
             advantage = group_advantages(*grouped, c.scale).flatten(1)
         target, alive = (advantage + r.value).flatten(), r.alive.flatten()
-        weights = self.filter.weights(advantage.flatten(), alive, generator)
+        if not bool(torch.isfinite(target[alive]).all()):
+            raise ValueError("a reward or a value of the roll-out is not finite")
+        policy_weight, value_weight = self.filter.weights(advantage.flatten(), alive, generator)
+        weights = (policy_weight, value_weight if self.method == "ppo" else torch.zeros_like(value_weight))
         flat = {k: v.flatten(0, 1) for k, v in r.obs.items()}
         samples = PolicySamples(r.action.flatten(0, 1), r.log_prob.flatten(), advantage.flatten(), target, *weights)
         count = alive.sum().clamp_min(1)
@@ -95,8 +99,8 @@ class Learner:
         return Minibatch(flat, samples), figures
 
     def minibatches(self, whole: Minibatch, generator: torch.Generator | None = None) -> Iterator[Minibatch]:
-        """``epochs`` times all samples that weigh anything, in random order; the last minibatch of an epoch takes what
-        is left over, if that is less than half of one."""
+        """``epochs`` times all samples that weigh anything, in random order, in minibatches of nearly equal size, as
+        near to ``minibatch`` as their number allows; none where nothing weighs anything."""
         size = self.config.minibatch
         used = ((whole.samples.policy_weight > 0) | (whole.samples.value_weight > 0)).nonzero()[:, 0]
         for _ in range(self.config.epochs):
@@ -133,6 +137,17 @@ class Learner:
             answer.value if self.method == "ppo" else None,
             reference,
         )
+
+    def entropy(self, policy: Policy, rollout: PolicyRollout) -> float:
+        """Mean entropy of the policy over all that was seen in a roll-out."""
+        alive = rollout.alive.flatten()
+        seen, sums = {k: v.flatten(0, 1)[alive] for k, v in rollout.obs.items()}, 0.0
+        count, size = int(alive.sum()), self.config.micro_batch
+        with torch.no_grad():
+            for first in range(0, count, size):
+                part = policy({k: v[first : first + size] for k, v in seen.items()})
+                sums += float(part.distribution.entropy().sum())
+        return sums / max(count, 1)
 
     def backward(self, policy: Policy, batch: Minibatch) -> dict[str, float]:
         """Gradients of a minibatch, summed over its micro-batches; returns its terms and diagnostics."""

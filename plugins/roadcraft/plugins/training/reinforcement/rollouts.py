@@ -16,8 +16,7 @@ MASK = "action_mask"  # the observation block that holds an environment's mask o
 
 
 class Environment(Protocol):
-    """R rows that act at once, in buffers that ``reset`` and ``step`` overwrite. ``roadcraft.validation.BatchEnv`` is
-    one."""
+    """R rows that act at once, in buffers that ``step`` overwrites. ``roadcraft.validation.BatchEnv`` is one."""
 
     @property
     def obs(self) -> Mapping[str, NDArray[Any]]:

@@ -34,7 +34,10 @@ class ScenePriorities:
         self.driven = np.zeros(self.count, np.int64)
 
     def record(self, scenes: I64, scores: F64) -> None:
-        """Scores in [0, 1] of finished drives, in order; a scene may occur more than once."""
+        """Scores in [0, 1] of finished drives, in order; a scene may occur more than once. Raises ValueError for a
+        score that is not finite or a scene that is not one of the N, and records nothing then."""
+        if not np.isfinite(scores).all() or ((scenes < 0) | (scenes >= self.count)).any():
+            raise ValueError(f"scores must be finite and scenes within 0 to {self.count - 1}")
         for scene, score in zip(scenes.tolist(), scores.tolist(), strict=True):
             rate = self.rate if self.driven[scene] else 1.0
             self.score[scene] += rate * (min(max(score, 0.0), 1.0) - self.score[scene])

@@ -67,8 +67,11 @@ class ReinforcementModule(TrainModule):
         c, n = self.config, self.done
         drives, figures = self.explore(n)
         generator = torch.Generator().manual_seed(int(np.random.SeedSequence([c.seed, n]).generate_state(1)[0]))
-        whole, more = self.learner.samples(stacked(drives), generator)
+        rollout = stacked(drives)
+        whole, more = self.learner.samples(rollout, generator)
         figures |= more
+        entropy = self.learner.entropy(self.policy, rollout)
+        self._check_entropy(entropy)
         terms, count, sums = dict[str, float](), 0, dict[str, float]()
         optimizer: Any = self.optimizers()
         for minibatch in self.learner.minibatches(whole, generator):
@@ -82,12 +85,12 @@ class ReinforcementModule(TrainModule):
             if c.policy.max_kl and terms["approximate_kl"] > c.policy.max_kl:
                 break
             optimizer.step()
-        figures |= {k: v / max(count, 1) for k, v in sums.items()} | {"minibatches": float(count)}
+        figures |= {k: v / max(count, 1) for k, v in sums.items()}
+        figures |= {"minibatches": float(count), "entropy": entropy}
         names = ("policy", "entropy_bonus", "value", "reference")
         self.latest = Losses(
             *({k: torch.tensor(v) for k, v in figures.items() if (k in names) == inside} for inside in (True, False))
         )
-        self._check_entropy(figures["entropy"])
 
     def explore(self, number: int) -> tuple[list[ScoredDrive | Failure], dict[str, float]]:
         """Drives of roll-out ``number``, those of a scene side by side, and figures of them: mean score and metrics,
