@@ -120,6 +120,23 @@ def test_the_nearest_come_first_and_the_far_ones_not_at_all() -> None:
     assert 0 < near["place_mask"].sum() < 8
 
 
+def test_the_nearest_of_each_kind_is_seen_among_any_number_of_another() -> None:
+    """A hundred curbs beside the ego hide neither a bridge nor a shoulder farther off."""
+    bridge, shoulder = (
+        RoadPlace(PlaceKind.CLEARANCE, 0, (20.0, 20.5), 3.9),
+        RoadPlace(PlaceKind.SHOULDER, 0, (15.0, 18.0), 3.0, -1.0),
+    )
+    curbs = [RoadPlace(PlaceKind.CURB, 0, (s, s + 0.1), 0.15, 1.0) for s in np.linspace(0.0, 10.0, 100)]
+    scenario = scenario_with(*curbs[:50], bridge, shoulder, *curbs[50:])
+    f = features(scenario)
+    kind, away = f["place_kind"][0].tolist(), np.hypot(*f["place"][0, :, [PlaceColumn.X, PlaceColumn.Y]])
+    assert sorted(kind[:3]) == sorted([PlaceKind.CLEARANCE, PlaceKind.SHOULDER, PlaceKind.CURB])
+    assert kind[3:] == [PlaceKind.CURB] * 5
+    alone = features(scenario_with(*curbs))
+    np.testing.assert_array_equal(f["place"][0, 3:], alone["place"][0, 1:6])
+    assert away[kind.index(PlaceKind.CLEARANCE)] == away.max()
+
+
 def test_what_is_closed_to_a_truck_is_open_to_a_car() -> None:
     places = RoadPlace(PlaceKind.CLEARANCE, 0, (0.0, 9.0), 3.5), RoadPlace(PlaceKind.NO_TRUCKS, 0, (9.0, 9.5), 0.0)
     scenario = scenario_with(*places)

@@ -40,8 +40,8 @@ class SceneFeatureConfig(AttentionConfig):
     """Units of the ego that are read with joints, masses and load, for one network that drives several vehicles (0:
     only the first one's box)."""
     places: Annotated[int, Range(">= 0")] = 0
-    """Nearest places of the map that are read: grades, clearances, limits, crossings, curbs, shoulders, wind (0:
-    none)."""
+    """Places of the map that are read, the nearest of each kind first: grades, clearances, limits, crossings, curbs,
+    shoulders, wind (0: none)."""
     command_words: Annotated[int, Range(">= 0")] = 0
     """Words of a text command that the encoder itself reads (0: none), whatever the model; what training tells it:
     augment.conditions."""

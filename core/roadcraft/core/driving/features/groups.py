@@ -329,16 +329,16 @@ class EgoUnitGroup(FeatureGroup):
 
 
 class PlaceGroup(FeatureGroup):
-    """Places of the map, the nearest first. A spec holds it only where it asks for it."""
+    """Places of the map, the nearest of each kind first. A spec holds it only where it asks for it."""
 
-    version = 2
+    version = 3
     capacities = ("count",)
 
     def tensors(self) -> Mapping[str, FeatureTensor]:
         p, column = "places.count", PlaceColumn
         mirror = Mirror(negate=(column.Y, column.SIN, column.ACROSS, column.ACROSS_END))
         return {
-            "place": FeatureTensor("nearest places of the map", (p,), column, mirror=mirror),
+            "place": FeatureTensor("places of the map, the nearest of each kind first", (p,), column, mirror=mirror),
             "place_kind": FeatureTensor("PlaceKind of each", (p,), None, "int64", "", _SAME),
             "place_mask": FeatureTensor("whether the row is used", (p,), None, "bool", "", _SAME),
         }

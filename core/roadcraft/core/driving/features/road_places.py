@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.features.columns import PlaceColumn
 from roadcraft.core.driving.route_places import closed_places
 from roadcraft.core.map import MapData
@@ -22,8 +22,9 @@ _BOUNDLESS = (PlaceKind.CLEARANCE, PlaceKind.AXLE_LIMIT)
 
 
 def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int, radius_m: float) -> tuple[F64, I64]:
-    """Rows (n, PlaceColumn) of the ``count`` places nearest to the ego, nearest first, and their PlaceKind (n,): none
-    farther than ``radius_m``. How far one is, is measured to the straight line from its begin to its end.
+    """Rows (n, PlaceColumn) of ``count`` places and their PlaceKind (n,): the nearest of each kind, nearest first, then
+    the second of each, and so on, none farther than ``radius_m``: where a road has a hundred curbs, a low bridge is
+    seen all the same. How far one is, is measured to the straight line from its begin to its end.
 
     ego: state, columns ``Ego``, global frame. vehicle: None where it is unknown; nothing is closed to it then.
     """
@@ -31,8 +32,8 @@ def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int
         return np.zeros((0, len(PlaceColumn))), np.zeros(0, np.int64)
     ends, fixed = memo(map_data, "place features", lambda: (_ends(map_data), _fixed(map_data)))
     away = _distances(ends, ego[Ego.X], ego[Ego.Y])
-    near = np.argsort(away, kind="stable")[:count]
-    near = near[away[near] <= radius_m]
+    near = np.argsort(away, kind="stable")[: np.count_nonzero(away <= radius_m)]
+    near = near[np.argsort(_ranks(map_data.places.kind[near]), kind="stable")][:count]
     out, kind = fixed[near], map_data.places.kind[near].astype(np.int64)
     cos, sin = np.cos(ego[Ego.HEADING]), np.sin(ego[Ego.HEADING])
     dx, dy = (ends[near, :2] - ego[[Ego.X, Ego.Y]]).T
@@ -46,6 +47,14 @@ def near_places(map_data: MapData, vehicle: Vehicle | None, ego: F64, count: int
     if vehicle is not None:
         out[:, PlaceColumn.CLOSED] = _closed(map_data, vehicle)[near]
     return out, kind
+
+
+def _ranks(kind: U8) -> I64:
+    """How many of the same kind stand before each, (n,)."""
+    by_kind = np.argsort(kind, kind="stable")
+    out = np.empty(len(kind), np.int64)
+    out[by_kind] = np.arange(len(kind)) - np.searchsorted(kind[by_kind], kind[by_kind])
+    return out
 
 
 def _closed(map_data: MapData, vehicle: Vehicle) -> Mask:
