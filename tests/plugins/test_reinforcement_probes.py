@@ -15,7 +15,7 @@ from roadcraft.plugins.training.reinforcement import rollouts
 from roadcraft.plugins.training.reinforcement.learner import Learner, SampleWeight
 from roadcraft.plugins.training.reinforcement.rollouts import Collector
 
-PLAIN = PolicyGradientConfig(unroll=8, minibatch=256, epochs=4, filter=0.0, reference=0.0, max_kl=0.0)
+PLAIN = PolicyGradientConfig(minibatch=256, epochs=4, filter=0.0, reference=0.0, max_kl=0.0)
 
 
 def made(size: int, actions: int, seed: int = 0, **more: Any) -> SmallPolicy:
@@ -27,7 +27,7 @@ def made(size: int, actions: int, seed: int = 0, **more: Any) -> SmallPolicy:
 def test_a_bandit(filtered: float) -> None:
     """The best of three arms, in 5,120 samples."""
     policy = made(1, 3)
-    learn(Bandit(32, 1, 1), policy, PolicyGradientConfig(unroll=8, epochs=4, filter=filtered, entropy=0.0), 20)
+    learn(Bandit(32, 1, 1), policy, PolicyGradientConfig(epochs=4, filter=filtered, entropy=0.0), 20)
     p = policy({"x": torch.ones(1, 1)}).distribution.log_p.exp()
     assert p[0, 1] > 0.95
 
@@ -67,8 +67,8 @@ def test_an_episode_that_is_cut_off_goes_on_in_the_value_and_one_that_ends_does_
     env.time[:] = np.arange(16) % 10
     env.seen()
     policy = made(10, 2, hidden=0)
-    config = PolicyGradientConfig(unroll=10, epochs=8, minibatch=160, discount=0.9, bootstrap=bootstrap, filter=0.0)
-    learn(env, policy, config, 60, rate=5e-2)
+    config = PolicyGradientConfig(epochs=8, minibatch=160, discount=0.9, filter=0.0)
+    learn(env, policy, config, 60, unroll=10, bootstrap=bootstrap, rate=5e-2)
     value = policy({"x": torch.eye(10)}).value.detach().numpy()
     expected = np.full(10, 10.0) if cut and bootstrap else (1 - 0.9 ** np.arange(10, 0, -1)) / 0.1
     assert value == pytest.approx(expected, rel=0.05)
@@ -93,7 +93,7 @@ def test_the_first_minibatch_has_ratio_1_and_the_others_a_divergence() -> None:
 def test_micro_batches_of_a_minibatch_sum_to_its_gradient() -> None:
     grads = []
     for micro in (7, 64):
-        config = PolicyGradientConfig(unroll=8, minibatch=64, micro_batch=micro)
+        config = PolicyGradientConfig(minibatch=64, micro_batch=micro)
         policy, learner = made(1, 2), Learner("ppo", config)
         whole, _ = learner.samples(Collector(Sign(8, 1, 5), 8).collect(policy, torch.Generator().manual_seed(0)))
         batch = next(iter(learner.minibatches(whole, torch.Generator().manual_seed(0))))
@@ -117,8 +117,8 @@ def test_roll_outs_hold_what_was_seen_before_the_action_that_was_paid() -> None:
 def test_groups_learn_without_a_value() -> None:
     """vdgrpo on a bandit whose arms differ by less than its noise: groups of roll-outs of one scene."""
     policy = made(1, 3)
-    config = PolicyGradientConfig(unroll=1, group=8, epochs=2, entropy=0.0, scale=0.5, reference=0.0)
-    learn(Bandit(256, 1, 1), policy, config, 20, method="vdgrpo")
+    config = PolicyGradientConfig(group=8, epochs=2, entropy=0.0, scale=0.5, reference=0.0)
+    learn(Bandit(256, 1, 1), policy, config, 20, method="vdgrpo", unroll=1)
     assert policy({"x": torch.ones(1, 1)}).distribution.log_p[0, 1].exp() > 0.95
 
 
@@ -127,7 +127,7 @@ def test_a_reference_holds_a_policy_near_itself() -> None:
     left = []
     for coefficient in (0.0, 3.0, 30.0):
         policy, frozen = made(1, 3), made(1, 3)
-        config = PolicyGradientConfig(unroll=8, epochs=4, entropy=0.0, reference=coefficient)
+        config = PolicyGradientConfig(epochs=4, entropy=0.0, reference=coefficient)
         generator = torch.Generator().manual_seed(0)
         learner, collector = Learner("ppo", config, frozen), Collector(Bandit(32, 1, 1), 8)
         optimizer = torch.optim.Adam(policy.parameters(), 3e-3)

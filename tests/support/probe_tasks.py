@@ -122,13 +122,15 @@ def learn(
     updates: int,
     *,
     method: Method = "ppo",
+    unroll: int = 8,
+    bootstrap: bool = True,
     rate: float = 3e-3,
     seed: int = 0,
     watch: Callable[[dict[str, float]], None] | None = None,
 ) -> None:
     """The plain loop."""
     generator = torch.Generator().manual_seed(seed)
-    learner, collector = Learner(method, config), Collector(env, config.unroll)
+    learner, collector = Learner(method, config, bootstrap=bootstrap), Collector(env, unroll)
     optimizer = torch.optim.Adam(policy.parameters(), rate, eps=1e-5)
     for _ in range(updates):
         whole, figures = learner.samples(collector.collect(policy, generator), generator)
