@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 
 import numba
 import numpy as np
@@ -95,3 +97,25 @@ def test_numba_is_changed_once_and_only_one_that_keeps_its_choices_where_they_ar
     monkeypatch.setattr(BaseFunction, "__init__", lambda self, template: None)
     remember_call_types.__wrapped__()
     assert BaseFunction.get_call_type is ask.__wrapped__
+
+
+def test_what_two_processes_compile_has_no_name_in_common() -> None:
+    """A kernel that is loaded from the cache calls its own functions by name: those of another process, which numba
+    would number alike, must not be taken for them."""
+    code = (
+        "import os, numpy as np\n"
+        "from roadcraft.core.driving.jit import njit\n"
+        "def name():\n"
+        "    kernel = njit(cache=False, nogil=True)(lambda x: np.sort(x)[0])\n"
+        "    kernel(np.arange(3.0))\n"
+        "    return kernel.overloads[kernel.signatures[0]].fndesc.mangled_name\n"
+        "print(name(), flush=True)\n"
+        "if os.fork() == 0:\n"
+        "    print(name(), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "print(name())\n"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    names = [line for run in runs for line in run.stdout.split()]
+    assert len(names) == len(set(names)) == 6

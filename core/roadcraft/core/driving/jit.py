@@ -9,12 +9,15 @@ seventh longer to compile.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import llvmlite.binding as llvm
 from numba.core import config
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary, _parse_refprune_flags
 from numba.core.compiler import Compiler
@@ -24,6 +27,20 @@ import roadcraft.core.driving.held  # noqa: F401  the code of every kernel that 
 from roadcraft.core.driving.call_types import remember_call_types
 
 remember_call_types()
+
+
+def name_apart() -> None:
+    """Let the functions that this process compiles have names that no other process gives.
+
+    Numba numbers functions from 1 in every process, and the number tells apart what has equal names and types, such as
+    the closures of a sort and of an argsort. Two kernels that two processes have compiled and stored can so hold
+    different functions of one name; the process that loads both would call the first for either, and answer wrongly.
+    """
+    FunctionIdentity._unique_ids = count(int.from_bytes(os.urandom(7)))
+
+
+name_apart()
+os.register_at_fork(after_in_child=name_apart)
 
 
 class _Library(JITCodeLibrary):
