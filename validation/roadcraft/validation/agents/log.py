@@ -59,7 +59,7 @@ def _states(scenarios: Sequence[Scenario]) -> list[Any]:
 def _shown(states: list[Any], iteration: I64) -> Objects:
     """The objects of the whole batch, each scenario at its ``iteration`` (B,): views where the iteration is one."""
     logged, count, first = states[0].logged, len(states), int(iteration[0])
-    if (iteration != first).any():
+    if np.count_nonzero(iteration != first):
         return logged.select(iteration * count + np.arange(count))
     offsets = logged.offsets[first * count : (first + 1) * count + 1]
     rows = slice(int(offsets[0]), int(offsets[-1]))

@@ -250,6 +250,6 @@ class BatchLog:
 
 def _kept(values: np.ndarray) -> np.ndarray:
     """A read-only copy: what a planner keeps does not change."""
-    out = np.array(values)
+    out = values.copy()
     out.setflags(write=False)
     return out

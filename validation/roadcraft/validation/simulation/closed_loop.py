@@ -177,7 +177,7 @@ class ClosedLoop:
         self.record.plan(self.rows, i, plan, best)
         self.lap("record")
         going = self.log.count[self.rows] - 1 > i + 1
-        if not going.all():
+        if np.count_nonzero(going) < len(going):
             keep = np.flatnonzero(going)
             self.keep(keep)
             plan, best = plan.select(keep), best[keep]
@@ -215,7 +215,7 @@ class ClosedLoop:
         i, obs, (best, score) = self.iteration, self.obs, driven(plan)
         until = self.log.of(self.rows).until_us[i]
         codes = check(plan, best, score, obs.time_us, until, int(self.setup.controller.min_plan_s * 1e6))
-        if not codes.any():
+        if not np.count_nonzero(codes):
             return plan, best
         for r in np.flatnonzero(codes):
             self._fail(int(self.rows[r]), i, "plan", f"the plan cannot be driven: {FAULTS[int(codes[r])]}")

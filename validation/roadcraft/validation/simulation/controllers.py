@@ -113,9 +113,9 @@ class TwoStage:
 
 
 def _check(whose: str, plugin: Any, what: str, values: Any, shape: tuple[int, ...]) -> None:
-    if np.shape(values) != shape:
+    if (values.shape if isinstance(values, np.ndarray) else np.shape(values)) != shape:
         raise PluginError(f"{whose} ({type(plugin).__name__}) {what} have shape {np.shape(values)}, expected {shape}")
-    if not all_finite(frozen(values)):
+    if 0 not in shape and not all_finite(frozen(values)):
         raise PluginError(f"{whose} ({type(plugin).__name__}) {what} are not finite")
 
 

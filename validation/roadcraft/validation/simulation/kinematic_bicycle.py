@@ -24,4 +24,4 @@ class KinematicBicycle(VehicleModel):
                 f"vehicle {vehicle.name!r} has {len(vehicle.units)} units; kinematic_bicycle drives one. Choose "
                 "another simulation.vehicle_model, as dynamic_chain"
             )
-        return step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle)), joints
+        return step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle).tolist()), joints

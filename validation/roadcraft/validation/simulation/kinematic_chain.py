@@ -28,7 +28,7 @@ class KinematicChain(VehicleModel):
                 np.ascontiguousarray(ego), np.ascontiguousarray(joints), controls, dt_s, model, self.config.steps
             )
         else:
-            after = step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle))
+            after = step(frozen(ego), frozen(controls), frozen(dt_s), *motion_of(vehicle).tolist())
             if not vehicle.joints:
                 return after, joints
             bent = pulled_joints(ego, after, joints, vehicle, self.config.steps)

@@ -40,6 +40,7 @@ class ObjectStore:
         self.count = np.zeros((scenarios, frames), np.int64)
         self.used = 0
         self.columns: dict[str, np.ndarray] = {}
+        self.shown: dict[str, np.ndarray] = {}  # the same, read-only
 
     def append(self, rows: I64, frame: int, objects: Objects) -> Objects:
         """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, read-only, so that
@@ -47,14 +48,13 @@ class ObjectStore:
         need = self.used + len(objects.id)
         if not self.columns or need > len(self.columns["id"]):
             self._grow(need, objects)
-        offsets = np.array(objects.offsets, np.int64)
+        offsets = objects.offsets.astype(np.int64)
         offsets.setflags(write=False)
         kept = []
+        span = slice(self.used, need)
         for name, values in self.columns.items():
-            column = values[self.used : need]
-            column[:] = getattr(objects, name)
-            column.setflags(write=False)
-            kept.append(column)
+            values[span] = getattr(objects, name)
+            kept.append(self.shown[name][span])
         at, low = select(rows, len(self.low)), offsets[:-1]
         self.low[at, frame] = low + self.used
         self.count[at, frame] = offsets[1:] - low
@@ -68,13 +68,19 @@ class ObjectStore:
             column = np.empty((capacity, *value.shape[1:]), _FIELDS[name])
             if name in self.columns:
                 column[: self.used] = self.columns[name][: self.used]
-            self.columns[name] = column
+            self._hold(name, column)
+
+    def _hold(self, name: str, column: np.ndarray) -> None:
+        self.columns[name] = column
+        self.shown[name] = read_only(column.view())
 
     def copy(self) -> ObjectStore:
         """The same rows in columns of its own."""
         out = copy(self)
         out.low, out.count = self.low.copy(), self.count.copy()
-        out.columns = {name: column.copy() for name, column in self.columns.items()}
+        out.columns, out.shown = {}, {}
+        for name, column in self.columns.items():
+            out._hold(name, column.copy())
         return out
 
     def gather(self, low: I64, count: I64) -> Objects:
