@@ -13,6 +13,8 @@ import torch
 
 from roadcraft.core.interfaces import load_planner
 from roadcraft.core.rules import RuleError
+from roadcraft.core.scenario import Ego
+from roadcraft.core.testing import made_up_rollout
 from roadcraft.core.types import Prediction, SceneEncoding
 from roadcraft.planners import load_checkpoint
 from roadcraft.plugins.candidate_choice.config import CandidateChoiceConfig
@@ -20,12 +22,12 @@ from roadcraft.plugins.candidate_choice.copies import slower_copies
 from roadcraft.plugins.candidate_choice.model import CandidateChoice
 from roadcraft.plugins.training.config import SelectConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
-from roadcraft.plugins.training.reinforcement.exploration import Decision, ScoredDrive, stacked
+from roadcraft.plugins.training.reinforcement.exploration import Decision, ScoredDrive, scored, stacked
 from roadcraft.plugins.training.run.closed_loop import scene_rows
 from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.reinforcement import Collapsed, ReinforcementModule
 from roadcraft.scenario_io.open import open_source
-from roadcraft.validation import Failure, SimulationConfig, simulate
+from roadcraft.validation import Failure, Reward, SimulationConfig, running_score, simulate
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -149,7 +151,7 @@ def test_before_it_has_learned_it_drives_as_the_model_inside(monkeypatch: pytest
 def test_what_could_not_be_driven_is_not_learned_from() -> None:
     def made(count: int) -> ScoredDrive:
         seen = {"prior": np.zeros(4, np.float32)}
-        return ScoredDrive([Decision(seen, 1, -0.5, 0.1) for _ in range(count)], np.arange(count) * 1.0, 0.5, {})
+        return ScoredDrive([Decision(seen, 1, -0.5, 0.1) for _ in range(count)], np.arange(count) * 1.0, 0.5, {}, {})
 
     rollout = stacked([made(3), Failure(None, "a", 0, "plan", "no"), made(2)])
     assert rollout.alive.T.tolist() == [[True] * 3, [False] * 3, [True, True, False]]
@@ -157,6 +159,25 @@ def test_what_could_not_be_driven_is_not_learned_from() -> None:
     assert rollout.reward.T.tolist() == [[0.0, 1.0, 2.0], [0.0] * 3, [0.0, 1.0, 0.0]]
     with pytest.raises(ValueError, match="no scene of the roll-out could be driven; the first says: plan: no"):
         stacked([Failure(None, "a", 0, "plan", "no")])
+
+
+def test_decisions_earn_what_the_steps_until_the_next_do_and_none_after_a_failure() -> None:
+    made = {i: Decision({}, i, 0.0, 0.0) for i in range(0, 150, 5)}
+    rollout = made_up_rollout()
+    drive, parts = scored(rollout, made, Reward()), running_score(rollout)[:, 0]
+    assert len(drive.decisions) == len(drive.rewards) == 30
+    assert drive.rewards[3] == pytest.approx(parts[20] - parts[15], abs=1e-12)
+    assert drive.rewards.sum() == pytest.approx(drive.score - parts[0], abs=1e-12)
+    assert drive.terms == {"score": pytest.approx(drive.score - parts[0])}
+
+    off = np.where(np.arange(150) < 63, 0.0, 8.0)  # off the road from step 63 on
+    ego = rollout.drive.ego.copy()
+    ego[:, Ego.Y] -= off
+    drive = scored(replace(rollout, drive=replace(rollout.drive, ego=ego)), made, Reward())
+    assert [d.action for d in drive.decisions] == list(range(0, 63, 5))
+    assert drive.score == 0.0
+    assert drive.rewards.sum() == pytest.approx(-parts[0], abs=1e-12)
+    assert drive.rewards[-1] < -0.7
 
 
 def test_a_policy_that_tries_nothing_any_more_ends_the_run() -> None:

@@ -20,12 +20,24 @@ from roadcraft.validation.environments.config import (
     ActionConfig as ActionConfig,
     EnvironmentConfig as EnvironmentConfig,
 )
-from roadcraft.validation.environments.drive_score import running_score as running_score
+from roadcraft.validation.environments.drive_facts import FACTS as FACTS
+from roadcraft.validation.environments.drive_score import (
+    RewardTrace as RewardTrace,
+    running_reward as running_reward,
+    running_score as running_score,
+)
 from roadcraft.validation.environments.observation import (
     FeatureObservation as FeatureObservation,
     FlatObservation as FlatObservation,
     ObservationWriter as ObservationWriter,
 )
+from roadcraft.validation.environments.reward_config import (
+    CarlReward as CarlReward,
+    GigaflowReward as GigaflowReward,
+    PufferDriveReward as PufferDriveReward,
+    RewardWeights as RewardWeights,
+)
+from roadcraft.validation.environments.rewards import Reward as Reward, RewardStep as RewardStep
 from roadcraft.validation.environments.score_arrays import SCORE_PARTS as SCORE_PARTS
 from roadcraft.validation.golden.run import conformance as conformance
 from roadcraft.validation.inspection.show import describe_run as describe_run

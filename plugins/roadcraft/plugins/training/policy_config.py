@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import Range, check
+from roadcraft.validation.environments.reward_config import RewardName, RewardWeights
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,10 @@ class PolicyGradientConfig:
     """Drives through each scene of a roll-out, which vdgrpo compares with each other."""
     agents: PluginRef = plugin_field("agents", "idm")
     """Drives the other road users: log, idm, or any other registered policy."""
+    reward: RewardName = "score"
+    """What a decision earns, as of the environment: score, graded, carl, gigaflow or pufferdrive."""
+    weights: RewardWeights = field(default_factory=RewardWeights)
+    """Coefficients of rewards carl, gigaflow and pufferdrive."""
     scene_floor: Annotated[float, Range("> 0")] = 0.2
     """Weight with which a scene is drawn beside what it lacks to a score of 1; larger values draw more evenly."""
     epochs: Annotated[int, Range(">= 1")] = 2

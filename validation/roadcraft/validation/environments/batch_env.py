@@ -20,12 +20,12 @@ from roadcraft.validation.environments.actions import action_size, plan_of_actio
 from roadcraft.validation.environments.cohort import Cohort, Outcome
 from roadcraft.validation.environments.config import EnvironmentConfig
 from roadcraft.validation.environments.observation import FeatureObservation, FlatObservation, ObservationWriter
+from roadcraft.validation.environments.rewards import Reward
 from roadcraft.validation.environments.scenarios import Sampler, StoreScenarios, check_scenario, uniform_sampler
 from roadcraft.validation.environments.score_arrays import SCORE_PARTS
 from roadcraft.validation.simulation.closed_loop import Failure, LoopSetup
 from roadcraft.validation.simulation.plan_check import contiguous
 
-_MULTIPLIERS = slice(1, 4)  # of SCORE_PARTS: what stays 0 once it is
 _TRIES = 20  # scenarios in a row that cannot be started
 _KEPT_FAILURES = 100
 
@@ -59,6 +59,8 @@ class BatchEnv:
     """What drives besides the actions: others, controller, vehicle."""
     observation: ObservationWriter
     """What the policy sees."""
+    rewards: Reward
+    """What a step earns."""
     sampler: Sampler
     """Which scenario comes next."""
     seed: int
@@ -74,6 +76,8 @@ class BatchEnv:
     """As ``obs``: what was seen last in an episode that ended in this step."""
     reward: F32
     """(B,) float32: of the last action; it sums up to the episode's score less what it began with."""
+    reward_terms: F64
+    """(B, P) float64, columns ``rewards.names``: what the reward is made of."""
     parts: F64
     """(B, 10) float64, columns ``SCORE_PARTS``: the running score and what it is made of."""
     final_parts: F64
@@ -132,7 +136,7 @@ class BatchEnv:
             raise ConfigError(f"action: a trajectory of {horizon_s:g} s, where the controller needs {least_s:g} s")
         if isinstance(observation, FeatureSpec):
             observation = FeatureObservation(observation)
-        self.observation = observation or FlatObservation()
+        self.observation, self.rewards = observation or FlatObservation(), Reward(c.reward, c.weights)
         self.sampler, self.seed = sampler or uniform_sampler(len(self.scenarios)), c.seed
         self.failures = deque(maxlen=_KEPT_FAILURES)
         self.cohorts = []
@@ -143,6 +147,7 @@ class BatchEnv:
         self.obs = {k: np.zeros((b, *shape), dtype) for k, (shape, dtype) in blocks.items()}
         self.final_obs = {k: np.zeros((b, *shape), dtype) for k, (shape, dtype) in blocks.items()}
         self.reward = np.zeros(b, np.float32)
+        self.reward_terms = np.zeros((b, len(self.rewards.names)))
         self.parts = np.zeros((b, len(SCORE_PARTS)))
         self.final_parts = np.zeros((b, len(SCORE_PARTS)))
         self.terminated = np.zeros(b, np.bool_)
@@ -206,7 +211,8 @@ class BatchEnv:
         for cohort in self.cohorts:
             cohort.leave(slots)
         self.cohorts = [c for c in self.cohorts if len(c)]
-        self.reward[slots], self.terminated[slots], self.truncated[slots] = 0.0, False, False
+        self._unpaid(slots)
+        self.terminated[slots], self.truncated[slots] = False, False
         self.alive[slots] = False
         self._begin(slots, chosen)
 
@@ -230,7 +236,8 @@ class BatchEnv:
         """Drive the plans of every cohort, and begin anew where an episode ends."""
         if (self.episode < 0).any():
             raise RuntimeError("reset the environment before its first step")
-        self.reward[:], self.terminated[:], self.truncated[:] = 0.0, False, False
+        self._unpaid(slice(None))
+        self.terminated[:], self.truncated[:] = False, False
         for cohort, plan in zip(self.cohorts, plans, strict=True):
             failed = cohort.advance(contiguous(plan, len(cohort)))
             if len(cohort):
@@ -245,13 +252,12 @@ class BatchEnv:
     def _judge(self, cohort: Cohort, seen: Outcome) -> None:
         """Rewards, and which episodes are over."""
         slots, parts = seen.slots, seen.parts
-        column = SCORE_PARTS.index("score" if self.config.reward == "score" else "graded_score")
-        self.reward[slots] = parts[:, column] - self.parts[slots, column]
-        self.parts[slots] = parts
+        earned = self.rewards(self.parts[slots], parts, seen.facts)
+        self.reward[slots], self.reward_terms[slots], self.parts[slots] = earned.reward, earned.terms, parts
         self.step_count[slots] += 1
         self.steps_left[slots] -= 1
         self._write(seen)
-        failed = (parts[:, _MULTIPLIERS] == 0.0).any(axis=1) & self.config.end_at_failure
+        failed = earned.failed & self.config.end_at_failure
         last = seen.is_last & ~failed
         exact = self.config.log_end == "terminate"
         self.terminated[slots], self.truncated[slots] = failed | (last & exact), last & (not exact)
@@ -262,6 +268,9 @@ class BatchEnv:
         if seen.faults:
             cohort.leave(np.array(list(seen.faults), np.int64))
             self._fail(seen.faults)
+
+    def _unpaid(self, slots: I64 | slice) -> None:
+        self.reward[slots], self.reward_terms[slots] = 0.0, 0.0
 
     def _write(self, seen: Outcome) -> None:
         self.observation.write(seen.obs, seen.slots, self.obs)
@@ -277,7 +286,8 @@ class BatchEnv:
         if failed:
             slots = np.array(list(failed), np.int64)
             self.failures += failed.values()
-            self.reward[slots], self.terminated[slots], self.truncated[slots] = 0.0, False, True
+            self._unpaid(slots)
+            self.terminated[slots], self.truncated[slots] = False, True
             self._keep_last(slots)
 
     # ---- beginnings ----------------------------------------------------------------------------------------------
@@ -325,7 +335,8 @@ class BatchEnv:
     def _start(self, scenarios: list[Scenario], slots: I64) -> dict[int, Failure]:
         """One more cohort; the slots in which something failed, and what."""
         try:
-            cohort = Cohort.start(read_only(scenarios), slots, self.setup, self.observation.needs())
+            needs, of_facts = self.observation.needs(), self.rewards.of_facts
+            cohort = Cohort.start(read_only(scenarios), slots, self.setup, needs, of_facts)
         except DataError as e:
             if len(slots) > 1:  # which one it is shows alone
                 parts = [self._start([s], slots[k : k + 1]) for k, s in enumerate(scenarios)]
@@ -351,6 +362,7 @@ class BatchEnv:
         names = ("reward", "parts", "final_parts", "terminated", "truncated", "alive", "episode", "token")
         own = {name: getattr(self, name) for name in (*names, "step_count", "steps_left")}
         own |= {f"obs.{k}": v for k, v in self.obs.items()}
+        own["reward_terms"] = self.reward_terms
         return own | {f"final_obs.{k}": v for k, v in self.final_obs.items()}
 
     def state(self) -> EnvState:

@@ -13,18 +13,21 @@ from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import PlannerNeeds
-from roadcraft.validation.environments.drive_score import DriveScore, moment_of
+from roadcraft.validation.environments.drive_facts import FACTS
+from roadcraft.validation.environments.drive_score import DriveScore, moment_of, red_lanes
 from roadcraft.validation.environments.score_arrays import SCORE_PARTS
 from roadcraft.validation.simulation.closed_loop import ClosedLoop, Failure, LoopSetup
 
 
 class Outcome(NamedTuple):
-    """What became of R slots in one step. slots (R,); obs: of them; parts (R, 10): ``SCORE_PARTS``; is_last (R,): at
+    """What became of R slots in one step. slots (R,); obs: of them; parts (R, 10): ``SCORE_PARTS``; facts (R,
+    F): ``FACTS``, where they are asked for; is_last (R,): at
     the last iteration that is recorded; faults: by slot, of those that cannot be scored."""
 
     slots: I64
     obs: ObservationBatch
     parts: F64
+    facts: F64 | None
     is_last: Mask
     faults: dict[int, Failure]
 
@@ -38,9 +41,12 @@ class Cohort:
     scores: list[DriveScore]
 
     @classmethod
-    def start(cls, scenarios: Sequence[Scenario], slots: I64, setup: LoopSetup, needs: PlannerNeeds) -> Cohort:
-        """Scenarios of one interval. Raises DataError where one cannot be scored."""
-        scores = [DriveScore(s, setup.vehicle) for s in scenarios]
+    def start(
+        cls, scenarios: Sequence[Scenario], slots: I64, setup: LoopSetup, needs: PlannerNeeds, of_facts: bool = False
+    ) -> Cohort:
+        """Scenarios of one interval; of_facts: whether facts are found beside the score. Raises DataError where one
+        cannot be scored."""
+        scores = [DriveScore(s, setup.vehicle, of_facts) for s in scenarios]
         return cls(ClosedLoop(scenarios, setup, needs), np.array(slots, np.int64), scores)
 
     def __len__(self) -> int:
@@ -63,15 +69,22 @@ class Cohort:
         obs = loop.observe()
         moment = moment_of(obs.ego, obs.objects, loop.setup.vehicle)
         rows, parts = loop.rows, np.empty((len(loop.rows), len(SCORE_PARTS)))
+        of_facts = self.scores[0].route is not None
+        facts = np.empty((len(rows), len(FACTS))) if of_facts else None
         faults: dict[int, Failure] = {}
         for r, b in enumerate(rows.tolist()):
             score, s = self.scores[b], loop.scenarios[b]
-            score.add(moment, r)
+            if facts is None:
+                score.add(moment, r)
+            else:
+                lit = obs.lights.rows(r)
+                score.add(moment, r, red_lanes(s.map, obs.lights.lane[lit], obs.lights.state[lit]))
+                facts[r] = score.facts
             parts[r] = score.parts
             if score.fault:
                 faults[int(self.slots[b])] = Failure(s, s.token, loop.iteration, "metrics", score.fault)
         is_last = loop.log.count[rows] - 2 <= loop.iteration
-        return Outcome(self.slots[rows], obs, parts, is_last, faults)
+        return Outcome(self.slots[rows], obs, parts, facts, is_last, faults)
 
     def advance(self, plan: Plan) -> dict[int, Failure]:
         """Drive the plans of the running scenarios; the slots in which something failed, and what."""

@@ -11,6 +11,7 @@ from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import Range, check
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.validation.config import SimulationConfig, VehicleRef
+from roadcraft.validation.environments.reward_config import RewardName, RewardWeights
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ class EnvironmentConfig:
     """Scenarios that are driven at once."""
     action: ActionConfig = field(default_factory=ActionConfig)
     """What an action is."""
-    reward: Literal["score", "graded"] = "score"
+    reward: RewardName = "score"
     """Difference of the running score: of nuPlan's exactly (score), or where time to collision and comfort count by the
-    share of steps that keep them instead of failing for good (graded)."""
+    share of steps that keep them instead of failing for good (graded); or that of carl, gigaflow or pufferdrive."""
+    weights: RewardWeights = field(default_factory=RewardWeights)
+    """Coefficients of rewards carl, gigaflow and pufferdrive."""
     end_at_failure: bool = True
     """Whether an episode terminates once its score is 0 for good (collision at fault, off the road, against the
-    traffic)."""
+    traffic), with reward carl at any contact while moving and any corner off the road too."""
     log_end: Literal["truncate", "terminate"] = "truncate"
     """How an episode ends where its log does: truncate, to be bootstrapped, or terminate, as exact for a score of a
     fixed time, where the critic should know how much time is left."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64
+from roadcraft.core.arrays import F64, I64, U8, Mask
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
+from roadcraft.core.map import MapData
 from roadcraft.core.rollout import Objects, Rollout
-from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.scenario import Ego, LightState, Scenario
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.validation.environments.drive_facts import FACTS, drive_facts, fact_map, fact_memory
+from roadcraft.validation.environments.rewards import Reward
 from roadcraft.validation.environments.score_arrays import (
     FAULT,
     FAULTS,
@@ -25,15 +29,16 @@ from roadcraft.validation.environments.score_kernel import SceneSample, score_st
 from roadcraft.validation.metrics.common.dynamics import raw_accelerations
 
 SHORTEST = 4  # samples that the comfort filters need
+_NONE = frozen(np.zeros(0), np.int64)
 
 
 class DriveScore:
     """The running score of one scenario; ``add`` a sample, then read ``parts``. Its last value is the score that
-    ``evaluate`` gives the finished rollout, to rounding."""
+    ``evaluate`` gives the finished rollout, to rounding. facts (F,): of the last sample, columns ``FACTS``."""
 
-    def __init__(self, scenario: Scenario, vehicle: Vehicle) -> None:
-        """Raises DataError where the scenario is too short for nuPlan's metrics, or two lanes overlap under the
-        expert."""
+    def __init__(self, scenario: Scenario, vehicle: Vehicle, of_facts: bool = False) -> None:
+        """of_facts: whether facts are found beside the score. Raises DataError where the scenario is too short for
+        nuPlan's metrics, or two lanes overlap under the expert."""
         samples = len(scenario) - 1
         if samples < SHORTEST:
             raise DataError(
@@ -43,15 +48,19 @@ class DriveScore:
             )
         self.world, self.limits = score_map(scenario.map), score_limits(scenario, vehicle)
         self.memory = score_memory(scenario)
+        self.route = fact_map(scenario, vehicle, self.limits.fields.pairs) if of_facts else None
+        self.past, self.facts = fact_memory(), np.zeros(len(FACTS))
 
-    def add(self, moment: SceneSample, r: int) -> None:
-        """Add the sample in row ``r`` of a moment."""
+    def add(self, moment: SceneSample, r: int, red: I64 = _NONE) -> None:
+        """Add the sample in row ``r`` of a moment. red: rows of the lanes whose light is red, for the facts."""
         score_step(self.world, self.limits, self.memory, moment, r)
+        if self.route is not None and not self.fault:
+            self.facts = drive_facts(self.world, self.limits, self.memory, self.route, self.past, moment, r, red)
 
     def copy(self) -> DriveScore:
         """The score as it stands, with a memory of its own."""
         out = copy(self)
-        out.memory = self.memory.copy()
+        out.memory, out.past = self.memory.copy(), self.past.copy()
         return out
 
     @property
@@ -83,6 +92,22 @@ def moment_of(ego: F64, objects: Objects, vehicle: Vehicle) -> SceneSample:
     )
 
 
+def red_lanes(map_data: MapData, lane: I64, state: U8) -> I64:
+    """Rows of the lanes, of ids ``lane`` (R,), whose light ``state`` (R,) is red."""
+    red = state == LightState.RED
+    return map_data.lane_rows(lane[red]) if red.any() else _NONE
+
+
+class RewardTrace(NamedTuple):
+    """What each of n steps of a rollout earned, the first nothing. reward (n,); terms (n, P): columns ``Reward.names``;
+    failed (n,): whether nothing could be earned any more after it; parts (n, 10): columns ``SCORE_PARTS``."""
+
+    reward: F64
+    terms: F64
+    failed: Mask
+    parts: F64
+
+
 def running_score(rollout: Rollout) -> F64:
     """The score and its parts (n, 10), columns ``SCORE_PARTS``, of a rollout after each of its n steps.
 
@@ -90,6 +115,20 @@ def running_score(rollout: Rollout) -> F64:
     overspeed of the whole duration, and that standing still (``making_progress``) costs at the last step only. Raises
     DataError where ``evaluate`` does.
     """
+    return _judged(rollout, False)[0]
+
+
+def running_reward(rollout: Rollout, reward: Reward) -> RewardTrace:
+    """What ``BatchEnv`` pays for the same drive, step by step. Raises as ``running_score``."""
+    parts, facts = _judged(rollout, reward.of_facts)
+    before = np.concatenate([parts[:1], parts[:-1]])
+    step = reward(before, parts, facts)
+    step.reward[0], step.terms[0] = 0.0, 0.0
+    return RewardTrace(step.reward, step.terms, step.failed, parts)
+
+
+def _judged(rollout: Rollout, of_facts: bool) -> tuple[F64, F64]:
+    """``SCORE_PARTS`` (n, 10) and, if asked for, ``FACTS`` (n, F) after each step."""
     drive, o = rollout.drive, rollout.drive.objects
     tracks: I64 = o.track
     objects = Objects(
@@ -101,11 +140,14 @@ def running_score(rollout: Rollout) -> F64:
         o.box,
         o.velocity,
     )
-    score, moment = DriveScore(rollout.scenario, rollout.vehicle), moment_of(drive.ego, objects, rollout.vehicle)
-    out = np.empty((len(rollout), len(SCORE_PARTS)))
+    score = DriveScore(rollout.scenario, rollout.vehicle, of_facts)
+    moment, lights, map_data = moment_of(drive.ego, objects, rollout.vehicle), drive.lights, rollout.scenario.map
+    out, facts = np.empty((len(rollout), len(SCORE_PARTS))), np.zeros((len(rollout), len(FACTS)))
     for i in range(len(rollout)):
-        score.add(moment, i)
+        lit = slice(int(lights.offsets[i]), int(lights.offsets[i + 1]))
+        red = red_lanes(map_data, lights.lane[lit], lights.state[lit]) if of_facts else _NONE
+        score.add(moment, i, red)
         if score.fault:
             raise DataError(score.fault, where=f"scenario {rollout.scenario.token}, step {i}")
-        out[i] = score.parts
-    return out
+        out[i], facts[i] = score.parts, score.facts
+    return out, facts

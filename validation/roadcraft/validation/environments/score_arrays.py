@@ -117,7 +117,8 @@ class ScoreMemory(NamedTuple):
     (n + 1,): the state before each step; over (n,): m/s above the limit; unlimited (n,): no limit can be told; along
     (n,): m along the expert's route, arc (1,): where on it; motion (4, n): accelerations x, y, magnitude and the
     heading; smooth (3, n): the accelerations filtered; uncomfortable, close (n,): steps out of comfort's bounds, too
-    close to a collision; touched (C,): ids; counts (13,): see the columns; parts (10,): ``SCORE_PARTS``."""
+    close to a collision; broken (6,): whether each bound of comfort ever was, in the order of ``_SERIES``; touched
+    (C,): ids; counts (13,): see the columns; parts (10,): ``SCORE_PARTS``."""
 
     box: F64
     corner: F64
@@ -143,6 +144,7 @@ class ScoreMemory(NamedTuple):
     smooth: F64
     uncomfortable: I64
     close: I64
+    broken: I64
     touched: U64
     counts: I64
     parts: F64
@@ -246,7 +248,7 @@ def score_memory(scenario: Scenario) -> Held:
             far_m=floats(n), way=floats(n), backward=floats(n),
             way_row=ints(n + 1), way_known=ints(n + 1), way_arc=floats(n + 1),
             over=floats(n), unlimited=ints(n), along=floats(n), arc=floats(1),
-            motion=floats(4, n), smooth=floats(3, n), uncomfortable=ints(n), close=ints(n),
+            motion=floats(4, n), smooth=floats(3, n), uncomfortable=ints(n), close=ints(n), broken=ints(len(_SERIES)),
             touched=np.zeros(max(len(scenario.drive.tracks), 1), np.uint64), counts=ints(13),
             parts=floats(len(SCORE_PARTS)),
         )

@@ -256,6 +256,7 @@ def _filtered(values: F64, k: int, weights: Any) -> float:
 def _bound(limits: Any, memory: Any, series: int, value: float, k: int) -> None:
     if not limits.low[series] < value < limits.high[series]:
         memory.uncomfortable[k] = 1
+        memory.broken[series] = 1
 
 
 @njit(cache=True, nogil=True)

@@ -15,14 +15,14 @@ from torch import Tensor
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.random import mix64
-from roadcraft.core.rollout import ObservationBatch
+from roadcraft.core.rollout import ObservationBatch, Rollout
 from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys, Prediction, SceneEncoding
 from roadcraft.planners.learned.network import Network
 from roadcraft.planners.learned.network_planner import NetworkPlanner
 from roadcraft.plugins.training.reinforcement.distributions import ChoiceDistribution
 from roadcraft.plugins.training.reinforcement.rollouts import PolicyAnswer, PolicyRollout
-from roadcraft.validation import Failure, SimulationConfig, evaluate, simulate
+from roadcraft.validation import Failure, Reward, SimulationConfig, evaluate, running_reward, simulate
 
 CHALLENGE = "closed_loop_reactive_agents"
 
@@ -109,18 +109,21 @@ class ExploringPlanner(NetworkPlanner):
 
 
 class ScoredDrive(NamedTuple):
-    """One drive through one scene: its decisions, what each earned (T,), its score and the metrics'."""
+    """One drive through one scene: its decisions until nothing could be earned any more, what each earned (T,), its
+    score, the metrics', and the terms of the reward over the drive (those that are factors: means of its steps)."""
 
     decisions: list[Decision]
     rewards: F64
     score: float
     metrics: dict[str, float]
+    terms: dict[str, float]
 
 
 def drive_scenes(
-    network: Network, scenarios: Sequence[Scenario], agents: AgentPolicy, seed: int, salt: int
+    network: Network, scenarios: Sequence[Scenario], agents: AgentPolicy, seed: int, salt: int, reward: Reward
 ) -> list[ScoredDrive | Failure]:
-    """Drive scenes once, in the order given. seed: of the agents' draws, as under ``score``; salt: of the choices."""
+    """Drive scenes once, in the order given. seed: of the agents' draws, as under ``score``; salt: of the choices;
+    reward: what a step earns."""
     planner = ExploringPlanner(network, salt)
     out: list[ScoredDrive | Failure] = []
     for scenario, driven in zip(
@@ -129,12 +132,21 @@ def drive_scenes(
         if isinstance(driven, Failure):
             out.append(driven)
             continue
-        made = planner.decisions[scenario.token]
-        result = evaluate(driven, CHALLENGE)
-        rewards = np.zeros(len(made))
-        rewards[-1] = result.score
-        out.append(ScoredDrive([made[i] for i in sorted(made)], rewards, result.score, result.scores))
+        out.append(scored(driven, planner.decisions[scenario.token], reward))
     return out
+
+
+def scored(driven: Rollout, made: Mapping[int, Decision], reward: Reward) -> ScoredDrive:
+    """A drive with the decisions made by iteration: each earns what the steps until the next one do."""
+    trace, result = running_reward(driven, reward), evaluate(driven, CHALLENGE)
+    over = np.flatnonzero(trace.failed)
+    end = max(int(over[0]), 1) if len(over) else len(driven) - 1
+    steps = [i for i in sorted(made) if i < end]
+    sums = trace.reward.cumsum()[[*steps, end]]
+    whole = trace.terms[1 : end + 1]
+    terms = np.concatenate([whole[:, : reward.summed].sum(0), whole[:, reward.summed :].mean(0)])
+    named = dict(zip(reward.names, terms.tolist(), strict=True))
+    return ScoredDrive([made[i] for i in steps], np.diff(sums), result.score, result.scores, named)
 
 
 def stacked(drives: Sequence[ScoredDrive | Failure]) -> PolicyRollout:

@@ -27,7 +27,7 @@ from roadcraft.plugins.training.reinforcement.scene_priorities import ScenePrior
 from roadcraft.plugins.training.run.closed_loop import scene_rows
 from roadcraft.plugins.training.run.module import TrainModule
 from roadcraft.plugins.training.stopping import StopRequest
-from roadcraft.validation import Failure
+from roadcraft.validation import Failure, Reward
 
 
 class Collapsed(RoadcraftError):
@@ -59,6 +59,7 @@ class ReinforcementModule(TrainModule):
         self.scenes = ScenePriorities(len(self.rows), c.scene_floor)
         self.policy = ChoicePolicy(network.model)
         self.learner = Learner(config.method, c, PriorPolicy() if c.reference else None)
+        self.reward = Reward(c.reward, c.weights)
         self.agents = create("agents", c.agents.name, c.agents.params)
         self.first_entropy = 0.0
 
@@ -104,7 +105,8 @@ class ReinforcementModule(TrainModule):
         training = self.parts.training
         self.parts.eval()
         salts = [int(x) for x in random.integers(2**63, size=c.group)]
-        passes = [drive_scenes(self.network, scenarios, self.agents, self.config.seed, salt) for salt in salts]
+        seed, drive = self.config.seed, (self.network, scenarios, self.agents)
+        passes = [drive_scenes(*drive, seed, salt, self.reward) for salt in salts]
         self.frozen.train(training)
         drives = [p[s] for s in range(count) for p in passes]
         real = [(s // c.group, d) for s, d in enumerate(drives) if isinstance(d, ScoredDrive)]
@@ -139,6 +141,8 @@ def _figures(drives: Sequence[ScoredDrive], asked: int, kinds: int) -> dict[str,
         values = [d.metrics[name] for d in drives if name in d.metrics]
         out[f"metric/{name}"] = sum(values) / len(values)
         out[f"failure/{name}"] = sum(v == 0.0 for v in values) / len(values)
+    for name in drives[0].terms if drives else ():
+        out[f"reward/{name}"] = sum(d.terms[name] for d in drives) / len(drives)
     actions = np.array([m.action for d in drives for m in d.decisions])
     if len(actions):
         candidates = len(drives[0].decisions[0].seen["prior"])
