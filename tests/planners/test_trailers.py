@@ -10,15 +10,19 @@ import pytest
 import shapely
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.driving.geometry.boxes import box_corners, overlap
+from roadcraft.core.driving.geometry.boxes import box_corners, corners, ego_box, overlap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.factory import create
 from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.interfaces import Planner
 from roadcraft.core.map import AreaKind, MapData
+from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import ObservationBatch, Rollout
-from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
+from roadcraft.core.scenario import EGO_SIZE, Ego, ObjectKind, Scenario
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
 from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.planners.idm.batch import IdmScenes, pack_paths
+from roadcraft.planners.idm.units import NO_TRAILERS, Towed, touched_by_trailers
 from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.area_checks import patch_around
@@ -41,7 +45,9 @@ VAN = RigidUnit(13.4, 2.7, 2.59, 4.1, 12.5, kind="semitrailer")
 TRUCK = Vehicle("truck", (TRACTOR, VAN), 0.7, 0.2, 0.05)
 ALONE = replace(TRUCK, name="alone", units=(TRACTOR,))
 CHAIN = SimulationConfig(vehicle_model=PluginRef("kinematic_chain"))
+TRACKED = replace(CHAIN, tracker=PluginRef("truck_lqr"))
 RADIUS, STRAIGHT = 20.0, 60.0
+KEYS = np.zeros(1, np.uint64)
 
 
 def turn(curb: bool = False) -> MapData:
@@ -86,9 +92,33 @@ def inside(angle_deg: float, inward_m: float) -> list[float]:
     return [r * np.sin(a), RADIUS - r * np.cos(a), a, 1.0, 1.0]
 
 
-def drive(s: Scenario, vehicle: Vehicle, planner: str, wrapped: str | None = None) -> Rollout:
-    params = {"planner": {"name": wrapped}} if wrapped else {}
-    found = simulate([s], create("planner", planner, params), CHAIN, vehicle=vehicle, debug=True)[0]
+class Blind(Planner):
+    """``idm`` that knows of no trailers."""
+
+    def __init__(self) -> None:
+        self._idm = create("planner", "idm")
+
+    def start(self, obs: ObservationBatch, keys: Any) -> list[Any]:
+        state: list[Any] = self._idm.start(self._of_one_unit(obs), keys)
+        return state
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Any) -> tuple[Plan, list[Any]]:
+        found: tuple[Plan, list[Any]] = self._idm.plan(self._of_one_unit(obs), state, keys)
+        return found
+
+    def _of_one_unit(self, obs: ObservationBatch) -> ObservationBatch:
+        return replace(obs, vehicle=ALONE, joints=obs.joints[:, :0])
+
+
+def blind_guard() -> Planner:
+    """``guard`` about an ``idm`` that knows of no trailers."""
+    guard = create("planner", "guard", {"planner": {"name": "idm"}})
+    guard.inner = Blind()
+    return guard
+
+
+def drive(s: Scenario, vehicle: Vehicle, planner: Planner, how: SimulationConfig = CHAIN) -> Rollout:
+    found = simulate([s], planner, how, vehicle=vehicle, debug=True)[0]
     assert isinstance(found, Rollout)
     return found
 
@@ -104,20 +134,23 @@ def driven_m(rollout: Rollout) -> float:
     return float(np.hypot(*np.diff(rollout.drive.ego[:, :2], axis=0).T).sum())
 
 
-@pytest.mark.parametrize(("planner", "wrapped"), [("pdm_closed", None), ("guard", "idm")])
-def test_what_the_trailer_would_hit_in_a_turn_stops_the_truck_but_not_its_tractor(
-    planner: str, wrapped: str | None
-) -> None:
-    s = scenario(inside(70.0, 3.0))
+@pytest.mark.parametrize("planner", ["pdm_closed", "guard", "idm"])
+def test_what_the_trailer_would_hit_in_a_turn_stops_the_truck_but_not_its_tractor(planner: str) -> None:
+    s, how = scenario(inside(70.0, 3.0)), TRACKED if planner == "idm" else CHAIN
     thing = s.drive.objects.box[0]
-    alone, truck = drive(s, ALONE, planner, wrapped), drive(s, TRUCK, planner, wrapped)
+
+    def driver() -> Planner:
+        found: Planner = blind_guard() if planner == "guard" else create("planner", planner)
+        return found
+
+    alone, truck = drive(s, ALONE, driver(), how), drive(s, TRUCK, driver(), how)
     assert hits(alone, thing) == [0]
     assert driven_m(alone) > 50.0
     assert hits(truck, thing) == [0, 0]
     assert driven_m(truck) < 45.0
     free = scenario(inside(70.0, 15.0))
-    assert driven_m(drive(free, TRUCK, planner, wrapped)) > 50.0, "nothing in the way"
-    blind = drive(s, TRUCK, "idm")
+    assert driven_m(drive(free, TRUCK, driver(), how)) > 50.0, "nothing in the way"
+    blind = drive(s, TRUCK, Blind(), how)
     assert hits(blind, thing)[1] > 0, "whoever looks at unit 0 alone drives the trailer into it"
 
 
@@ -129,7 +162,7 @@ def seen(s: Scenario, vehicle: Vehicle = TRUCK, joints: Any = (0.0,)) -> Observa
 
 def test_pdm_slows_down_for_what_the_trailer_would_touch_as_for_a_lead() -> None:
     """It needs no emergency brake: the truck comes to rest short of the place."""
-    rollout = drive(scenario(inside(70.0, 3.0)), TRUCK, "pdm_closed")
+    rollout = drive(scenario(inside(70.0, 3.0)), TRUCK, create("planner", "pdm_closed"))
     assert not rollout.channels[rollout.channel_names.index("emergency_brake")].any()
     assert rollout.drive.ego[-1, 3] < 0.6
     assert rollout.drive.ego[20:, 5].min() > -2.0
@@ -237,7 +270,7 @@ def test_a_plan_does_not_depend_on_the_batch() -> None:
     some = [seen(scenario(inside(a, 3.0)), joints=(j,)) for a, j in ((70.0, 0.0), (20.0, 0.1))]
     both = observe([scenario(inside(a, 3.0)) for a in (70.0, 20.0)], 0, vehicle=TRUCK)
     both = replace(both, joints=np.array([[0.0], [0.1]]))
-    for name, params in (("pdm_closed", {}), ("guard", {"planner": {"name": "idm"}})):
+    for name, params in (("pdm_closed", {}), ("guard", {"planner": {"name": "idm"}}), ("idm", {})):
         planner, keys = create("planner", name, params), np.zeros(2, np.uint64)
         together = planner.plan(both, planner.start(both, keys), keys)[0]
         for b, obs in enumerate(some):
@@ -252,3 +285,94 @@ def test_a_trailer_of_another_goes_where_it_looks() -> None:
     velocity = 5.0 * np.stack([np.cos(box[:, 2]), np.sin(box[:, 2])], 1) * [[1.0], [np.cos(0.6)]]
     moved = drift(box, velocity, np.zeros(2, np.uint8))
     np.testing.assert_allclose(moved, velocity, atol=1e-12)
+
+
+# ---- idm ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_idm_finds_where_trailers_touch_things_as_polygons_say(seed: int) -> None:
+    """Every place of the path, by distances of shapely polygons of all units."""
+    rng, s = np.random.default_rng(seed), scenario(inside(70.0, 3.0))
+    obs = seen(s, TRUCK, rng.uniform(-0.2, 0.2, 1))
+    planner = create("planner", "idm")
+    (state,) = planner.start(obs, KEYS)
+    paths, params = pack_paths([state.path], [state.ids]), planner._params_for(TRUCK)._replace(radius=90.0)
+    n, own = 100, ego_box(np.array(obs.ego), TRUCK.box)
+    box = np.column_stack([rng.uniform(-30, 30, (n, 2)) + ORIGIN, rng.uniform(0, 3, n), np.full((n, 2), 1.0)])
+    none = np.zeros(0, np.int64)
+    scene = IdmScenes(
+        np.array([0, n]), box, corners(box), np.zeros((n, 2)), np.ones(n, bool), NO_TRAILERS, np.zeros(2, np.int64),
+        none, none.astype(np.uint8),
+    )  # fmt: skip
+    towed = Towed(np.array(obs.joints), chain_of(TRUCK))
+    found = touched_by_trailers(paths, scene, params, np.array(obs.ego), own, TRUCK.box, towed)
+
+    line, at = shapely.LineString(state.path.line), shapely.Point(own[0, :2])
+    start = line.project(at)
+    arcs = start + 2.0 * np.arange(int(min(params.horizon * state.path.target, line.length - start) / 2.0) + 1)
+    poses = np.empty((len(arcs), 3))
+    for k, arc in enumerate(arcs):
+        here, there = line.interpolate(arc), line.interpolate(arc + 0.01)
+        back = line.interpolate(arc - 0.01) if there.distance(here) < 1e-9 else here
+        ahead = there if back is here else here
+        heading = np.arctan2(ahead.y - back.y, ahead.x - back.x)
+        center = np.array([here.x, here.y])
+        poses[k] = [*(center - TRUCK.box[0] * np.array([np.cos(heading), np.sin(heading)])), heading]
+    chain = chain_of(TRUCK)
+    units = unit_boxes(poses, pull_joints(poses[None], np.array(obs.joints), chain)[0], chain)[:, 1]
+    now = unit_boxes(np.array(obs.ego), np.array(obs.joints), chain)[0, 1]
+    trailers, things = [shapely.Polygon(c) for c in corners(units)], [shapely.Polygon(c) for c in corners(box)]
+    compared = 0
+    for j, thing in enumerate(things):
+        away = np.array([t.distance(thing) for t in trailers])
+        if np.hypot(*(box[j, :2] - own[0, :2])) >= params.radius or shapely.Polygon(corners(now[None])[0]).intersects(
+            thing
+        ):
+            assert found[j] == np.inf
+            continue
+        # the kernel's headings are those of the rail's segments, its gaps those over four axes
+        surely, perhaps = np.flatnonzero(away < 0.15), np.flatnonzero(away < 0.5)
+        if len(surely):
+            compared += 1
+            assert found[j] <= arcs[max(surely[0] - 1, 0)] + 1e-6
+        if np.isfinite(found[j]):
+            assert len(perhaps)
+            assert found[j] >= arcs[max(perhaps[0] - 1, 0)] - 1e-6
+    assert compared > 5
+
+
+def test_what_touches_the_trailer_already_does_not_hold_idm_back() -> None:
+    plans = []
+    for box in ([-25.0, 1.6, 0.0, 1.0, 1.0], [150.0, -150.0, 0.0, 1.0, 1.0]):
+        planner, obs = create("planner", "idm"), seen(scenario(box))
+        plans.append(planner.plan(obs, planner.start(obs, KEYS), KEYS)[0].states)
+    np.testing.assert_array_equal(*plans)
+
+
+def speed_after(vehicle: Vehicle, radius_m: float) -> float:
+    """What is planned for half a second later, at 14 m/s, 106 m before somebody who stands in the turn's exit."""
+    s = scenario([RADIUS, RADIUS + 60.0, 0.5 * np.pi, 4.0, 1.8])
+    ego = np.array(s.drive.ego)
+    ego[:, Ego.VX] = 14.0
+    obs = seen(replace(s, drive=replace(s.drive, ego=ego)), vehicle, (0.0,))
+    planner = create("planner", "idm", {"radius_m": radius_m})
+    plan, _ = planner.plan(obs, planner.start(obs, KEYS), KEYS)
+    return float(plan.states[0, 0, 1, Ego.VX])
+
+
+def test_a_loaded_truck_brakes_harder_far_ahead_than_an_empty_one_and_that_than_a_car() -> None:
+    vehicles = [load_vehicle("us_sleeper_53", load=load) for load in ("loaded", "empty")]
+    loaded, empty, car = (speed_after(v, 250.0) for v in (*vehicles, load_vehicle("pacifica")))
+    assert loaded < empty < car < 14.0
+
+
+def test_a_truck_looks_as_far_as_it_may_need_to_stop() -> None:
+    truck, car = load_vehicle("us_sleeper_53", load="loaded"), load_vehicle("pacifica")
+    assert speed_after(truck, 40.0) == speed_after(truck, 250.0)
+    assert speed_after(car, 40.0) > speed_after(car, 250.0)
+
+
+def test_a_vehicle_without_masses_and_trailers_drives_as_a_car() -> None:
+    planner = create("planner", "idm")
+    assert planner._params_for(ALONE) is planner._params_for(load_vehicle("pacifica")) is planner._params

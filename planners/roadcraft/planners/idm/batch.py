@@ -47,13 +47,14 @@ class IdmPaths(NamedTuple):
 
 class IdmScenes(NamedTuple):
     """What is around in B scenarios: objects ``offsets[b]:offsets[b + 1]`` with box (R, 5), corners (R, 4, 2), velocity
-    (R, 2), still (R,) bool, as in ``IdmObservation``; lights likewise, with lane id and state."""
+    (R, 2), still (R,) bool, touched (R,), as in ``IdmObservation``; lights likewise, with lane id and state."""
 
     offsets: I64
     box: F64
     corners: F64
     velocity: F64
     still: Mask
+    touched: F64
     light_offsets: I64
     light_lane: I64
     light_state: U8
@@ -125,6 +126,13 @@ def plan_batch(
                 if seen.light_lane[k] == paths.ids[c] and seen.light_state[k] == _RED:
                     red[c] = True
         r0, r1 = seen.offsets[b], seen.offsets[b + 1]
-        own = IdmObservation(seen.box[r0:r1], seen.corners[r0:r1], seen.velocity[r0:r1], seen.still[r0:r1], red[c0:c1])
+        own = IdmObservation(
+            seen.box[r0:r1],
+            seen.corners[r0:r1],
+            seen.velocity[r0:r1],
+            seen.still[r0:r1],
+            seen.touched[r0:r1],
+            red[c0:c1],
+        )
         clear[b] = plan_along(path, own, params, ego[b], ego_box[b], vehicle_box, out[b, 0])
     return clear

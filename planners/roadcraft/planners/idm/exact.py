@@ -17,7 +17,7 @@ from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.geometry.corridor import exact_corridor
 from roadcraft.core.driving.geometry.polyline import project_point
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
-from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath
+from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, nearer_touched
 
 
 def exact_plan(
@@ -43,8 +43,8 @@ def exact_plan(
             lead_speed = 0.0
             if lead < 0:
                 gap = path.progress[-1] - s - 0.5 * vehicle_box[1]
-            elif lead < len(inside) and not seen.still[inside[lead]]:
-                o = inside[lead]
+            o, gap = nearer_touched(seen.touched, s, inside[lead] if 0 <= lead < len(inside) else -1, gap)
+            if o >= 0 and not seen.still[o]:
                 lead_speed = math.hypot(*seen.velocity[o]) * math.cos(seen.box[o, 2] - heading)
             accel = idm_acceleration(
                 speed, path.target, gap, lead_speed, params.min_gap, params.headway, params.max_accel, params.max_decel

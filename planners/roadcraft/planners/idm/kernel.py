@@ -49,7 +49,7 @@ from roadcraft.core.driving.geometry.corridor_distance import (
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.polyline import project_point
 from roadcraft.core.driving.geometry.tolerances import FAR
-from roadcraft.core.driving.jit import njit
+from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
 
 _CAP_ROOM = 0.6  # m by which a square cap may reach beyond the corridor it closes
@@ -79,13 +79,15 @@ class IdmPath(NamedTuple):
 
 
 class IdmObservation(NamedTuple):
-    """What is around. box (K, 5), corners (K, 4, 2), velocity (K, 2), still (K,) bool: static kinds; red (C,) bool:
-    lanes that are red now."""
+    """What is around. box (K, 5), corners (K, 4, 2), velocity (K, 2), still (K,) bool: static kinds; touched (K,):
+    where on the path ego's center is before a trailer first touches the object, infinite for never, empty for an ego
+    without trailers; red (C,) bool: lanes that are red now."""
 
     box: F64
     corners: F64
     velocity: F64
     still: Mask
+    touched: F64
     red: Mask
 
 
@@ -220,7 +222,8 @@ def plan_along(
             before, lead_speed = s, 0.0
             if lead == _NONE:
                 gap = path.progress[count - 1] - s - 0.5 * vehicle_box[1]
-            elif lead < len(seen.box) and not seen.still[lead]:
+            lead, gap = nearer_touched(seen.touched, s, lead, gap)
+            if _NONE < lead < len(seen.box) and not seen.still[lead]:
                 lead_speed = math.hypot(seen.velocity[lead, 0], seen.velocity[lead, 1])
                 lead_speed *= math.cos(seen.box[lead, 2] - heading)
             accel = idm_acceleration(
@@ -237,6 +240,16 @@ def plan_along(
         if k == 0:
             x, y, heading = ego_box[0], ego_box[1], ego_box[2]
     return True
+
+
+@small_njit
+def nearer_touched(touched: F64, s: float, lead: int, gap: float) -> tuple[int, float]:
+    """The lead and the gap to it, or the object that a trailer touches after a shorter way. touched (K,): where on the
+    path that is, for an ego at ``s``."""
+    for o in range(len(touched)):
+        if touched[o] - s < gap:
+            lead, gap = o, max(touched[o] - s, 0.0)
+    return lead, gap
 
 
 @njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ from roadcraft.core.arrays import F64, I64, Polygons
 from roadcraft.core.driving.geometry.arc_path import build_rail
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.polyline import arc_lengths
+from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
@@ -21,11 +22,13 @@ from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, Ego
 from roadcraft.core.types import Keys
+from roadcraft.core.vehicle import Vehicle
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan
 from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, map_red_lanes, path_capsules
 from roadcraft.planners.idm.route import join_centerlines, lanes_of_blocks, route_blocks, search_lanes
+from roadcraft.planners.idm.units import NO_TRAILERS, Towed, params_of, touched_by_trailers
 from roadcraft.planners.trajectory_scoring.start_lane import lane_under
 
 
@@ -41,8 +44,8 @@ class IdmState:
 
 
 class Idm(Planner):
-    """Plans ``poses`` states along the path that was chosen at the start; an object ahead that meets the path, or a red
-    light, is the lead.
+    """Plans ``poses`` states along the path that was chosen at the start; an object ahead that meets the path, or one
+    that a trailer would touch, or a red light, is the lead.
 
     Where ego starts off the route, the nearest of its first lanes is taken; where no chain of lanes reaches the route's
     end, the longest found. Source: nuplan-devkit e924167, IDMPlanner; Treiber, Hennecke, Helbing (2000).
@@ -61,6 +64,7 @@ class Idm(Planner):
         )
         self._steps = int(config.interval_s * 1e6) * np.arange(config.poses + 1, dtype=np.int64)
         self._last: tuple[list[IdmPath], IdmPaths] | None = None
+        self._own: tuple[Vehicle, IdmParams] | None = None
 
     def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
         """Finds each scenario's path. Raises DataError for one without a usable route."""
@@ -75,20 +79,30 @@ class Idm(Planner):
             return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((0, 1))), []
         ego, boxes, velocity = frozen(obs.ego), frozen(o.box), frozen(o.velocity)
         ego_boxes, edges, still = ego_box(ego, box), corners(boxes), o.kind > LAST_MOVING
-        paths = self._packed(state)
+        paths, params = self._packed(state), self._params_for(obs.vehicle)
         red = np.empty(len(paths.ids), np.bool_)
         lights = frozen(li.offsets, np.int64), frozen(li.lane, np.int64), frozen(li.state, np.uint8)
-        scenes = IdmScenes(frozen(o.offsets, np.int64), boxes, edges, velocity, still, *lights)
-        clear = plan_batch(paths, scenes, self._params, ego, ego_boxes, box, states, red)
+        scenes = IdmScenes(frozen(o.offsets, np.int64), boxes, edges, velocity, still, NO_TRAILERS, *lights)
+        if obs.vehicle.joints:
+            towed = Towed(frozen(obs.joints), chain_of(obs.vehicle))
+            scenes = scenes._replace(touched=touched_by_trailers(paths, scenes, params, ego, ego_boxes, box, towed))
+        clear = plan_batch(paths, scenes, params, ego, ego_boxes, box, states, red)
         after = list(state)
         for b in np.flatnonzero(~clear):
             s, r = state[b], o.rows(b)
             is_red = red[paths.lane_at[b] : paths.lane_at[b + 1]]
-            seen = IdmObservation(boxes[r], edges[r], velocity[r], still[r], is_red)
+            seen = IdmObservation(boxes[r], edges[r], velocity[r], still[r], scenes.touched[r], is_red)
             surfaces = [obs.maps[b].lanes.polygons[int(lane)] for lane in s.lanes[is_red]]
-            exact_plan(s.path, seen, surfaces, self._params, ego[b], ego_boxes[b], box, states[b, 0])
+            exact_plan(s.path, seen, surfaces, params, ego[b], ego_boxes[b], box, states[b, 0])
             after[b] = IdmState(s.path, s.lanes, s.ids, s.exact + 1)
         return Plan(obs.time_us[:, None] + self._steps, states, np.zeros((n, 1))), after
+
+    def _params_for(self, vehicle: Vehicle) -> IdmParams:
+        """The driver model of the vehicle, kept while the same is asked for."""
+        own = self._own
+        if own is None or own[0] is not vehicle:
+            self._own = own = vehicle, params_of(self._params, vehicle, self.config.brake_share)
+        return own[1]
 
     def _packed(self, state: list[Any]) -> IdmPaths:
         """The paths of all scenarios as one, packed anew when others than in the last call are asked for."""
