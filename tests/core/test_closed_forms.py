@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,9 +12,9 @@ from scipy.integrate import solve_ivp
 
 from roadcraft.core.driving.motion import closed_forms as forms
 from roadcraft.core.driving.motion.chain import FREE, advance_rolling, chain_of, pull_joints
-from roadcraft.core.driving.motion.swept_path import swept_path
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
+from roadcraft.core.vehicle_geometry import swept_path
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -170,29 +172,28 @@ def test_sags_and_curves():
 @settings(max_examples=4, deadline=None)
 @given(seeds, st.integers(1, 3))
 def test_a_long_turn_sweeps_the_ring_of_the_steady_circle(seed, n):
-    chain = chain_of(truck(np.random.default_rng(seed), n))
-    radius = 30.0
-    turn = swept_path(chain, radius, np.pi, 0.1)
+    vehicle = truck(np.random.default_rng(seed), n)
+    chain, radius = chain_of(vehicle), 30.0
+    turn = swept_path(vehicle, radius, np.pi)
     steering = np.arcsin(chain.wheel_base[0] / radius)
     circle = forms.steady_circle(chain, steering)
     assert circle is not None
-    assert turn.offtracking == pytest.approx(circle.offtracking, abs=0.05)
-    assert turn.max_joint == pytest.approx(np.abs(circle.joints), abs=0.02)
-    assert turn.width == pytest.approx(circle.swept_width, abs=0.12)
-    assert turn.widths.min() >= chain.width[0] - 1e-9
+    assert turn.offtracking_m == pytest.approx(circle.offtracking, abs=0.05)
+    assert turn.max_joint_rad == pytest.approx(np.abs(circle.joints), abs=0.02)
+    assert turn.swept_width_m == pytest.approx(circle.swept_width, abs=0.12)
+    assert turn.widths_m.min() >= chain.width[0] - 1e-9
 
 
 def test_tail_swing_grows_with_the_rear_overhang_and_a_wide_turn_takes_the_width():
-    chain = chain_of(truck(np.random.default_rng(2), 2))
-    short = swept_path(chain, 12.5, np.pi / 2, 0.2)
-    long = swept_path(chain._replace(rear=chain.rear + 2.0), 12.5, np.pi / 2, 0.2)
-    assert (long.tail_swing > short.tail_swing).all()
-    wide = swept_path(chain, 1e5, 1e-4, 0.5)
-    assert wide.width == pytest.approx(chain.width.max(), abs=1e-2)
+    vehicle = truck(np.random.default_rng(2), 2)
+    longer = replace(vehicle, units=tuple(replace(u, rear_m=u.rear_m + 2.0) for u in vehicle.units))
+    assert (swept_path(longer).tail_swing_m > swept_path(vehicle).tail_swing_m).all()
+    wide = swept_path(vehicle, 1e5, 1e-4)
+    assert wide.swept_width_m == pytest.approx(max(u.width_m for u in vehicle.units), abs=1e-2)
 
 
 def test_an_arc_that_cannot_be_driven_is_refused():
-    chain = chain_of(truck(np.random.default_rng(2), 2))
-    for radius, angle in ((2.0, 1.0), (12.5, 0.0), (12.5, 4.0), (float("nan"), 1.0)):
+    vehicle = truck(np.random.default_rng(2), 2)
+    for radius, angle in ((2.0, 1.0), (12.5, 0.0), (12.5, 7.0), (float("nan"), 1.0)):
         with pytest.raises(ConfigError, match="cannot follow an arc"):
-            swept_path(chain, radius, angle)
+            swept_path(vehicle, radius, angle)

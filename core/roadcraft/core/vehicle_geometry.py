@@ -73,6 +73,10 @@ class SweptPath(NamedTuple):
     """Where that is, from the arc's start along the path."""
     widest: F64
     """(2, 2) the ends of that length, the outer one first."""
+    stations_m: F64
+    """(S,) places along the path, from the arc's start."""
+    widths_m: F64
+    """(S,) that length at each."""
     offtracking_m: float
     """Largest distance of the last axle from the path."""
     tail_swing_m: F64
@@ -174,7 +178,13 @@ def static_loads(vehicle: Vehicle) -> AxleLoads:
 
 def swept_path(vehicle: Vehicle, radius_m: float = 12.5, angle_rad: float = 0.5 * math.pi) -> SweptPath:
     """A left turn at crawl, driven forward: the steered axle pulls the units along an arc. Each unit turns by the chord
-    of what pulls it, exact for a straight pull."""
+    of what pulls it, exact for a straight pull. Raises ConfigError for an arc that the steered axle cannot follow."""
+    base = vehicle.body.wheel_base_m
+    if not radius_m > base or not 0.0 < angle_rad < math.tau:
+        raise ConfigError(
+            f"the steered axle cannot follow an arc of {radius_m} m through {angle_rad} rad: the radius must exceed "
+            f"the wheel base of {base} m, and the angle must lie within 0 .. 2 pi"
+        )
     arc = radius_m * angle_rad
     stations = np.arange(0.0, arc + length_of(vehicle) + 15.0, STEP_M)
     steered, heading = _turn(stations, radius_m, arc)
@@ -183,16 +193,19 @@ def swept_path(vehicle: Vehicle, radius_m: float = 12.5, angle_rad: float = 0.5 
     every = slice(0, int((arc + 10.0) / STEP_M), 2)
     coarse = np.ascontiguousarray(corners[::4].transpose(3, 2, 0, 1))
     extents = np.array([_extent(coarse, *at, radius_m) for at in zip(steered[every], heading[every], strict=True)])
-    widest = int(np.argmax(extents[:, 1] - extents[:, 0]))
+    widths = extents[:, 1] - extents[:, 0]
+    widest = int(np.argmax(widths))
     normal = np.array([-math.sin(heading[every][widest]), math.cos(heading[every][widest])])
     half = 0.5 * np.array([u.width_m for u in vehicle.units])
     return SweptPath(
         radius_m,
         steered,
         poses,
-        float(extents[widest, 1] - extents[widest, 0]),
+        float(widths[widest]),
         float(stations[every][widest]),
         steered[every][widest] + extents[widest, :, None] * normal,
+        stations[every],
+        widths,
         float(_distance(poses[:, -1, :2], radius_m, angle_rad).max()),
         -half - corners[:, :, 2, 1].min(0),
         np.abs(np.diff(poses[:, :, 2], axis=1)).max(0, initial=0.0),

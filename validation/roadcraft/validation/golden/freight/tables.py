@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion import closed_forms
-from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
+from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.linear_single_track import (
     gains,
     lane_change,
@@ -20,9 +20,9 @@ from roadcraft.core.driving.motion.linear_single_track import (
     static_loads,
     steady_turn,
 )
-from roadcraft.core.driving.motion.swept_path import swept_path
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
+from roadcraft.core.vehicle_geometry import swept_path
 from roadcraft.validation.golden.freight.reading import Node, vehicle_of
 from roadcraft.validation.golden.freight.rows import Rows
 
@@ -76,20 +76,20 @@ def _paired(ours: NDArray[Any], theirs: F64) -> F64:
 
 def compare_swept(rows: Rows, case: Node, at: int) -> None:
     """One case of kind ``swept_paths``."""
-    chain = chain_of(vehicle_of(case))
-    n = len(chain.wheel_base)
+    vehicle = vehicle_of(case)
+    n = len(vehicle.units)
     radius, angle = case["radius_m"].number(), math.radians(case["angle_deg"].number())
     try:
-        ours = swept_path(chain, radius, angle)
+        ours = swept_path(vehicle, radius, angle)
     except ConfigError as e:
         case.wrong(str(e))
     width = case["swept_width_m"].number()
-    rows.add("swept width", ours.width, width, WIDTH_TOLERANCE_M, at=at)
-    there = np.interp(case["at_m"].number(), ours.stations, ours.widths)
+    rows.add("swept width", ours.swept_width_m, width, WIDTH_TOLERANCE_M, at=at)
+    there = np.interp(case["at_m"].number(), ours.stations_m, ours.widths_m)
     rows.add("swept width at its place", there, width, WIDTH_TOLERANCE_M, at=at)
-    rows.add("offtracking", ours.offtracking, case["offtracking_m"].number(), SWEPT_TOLERANCE_M, at=at)
-    rows.add("tail swing", ours.tail_swing, case["tail_swing_m"].array(n), SWEPT_TOLERANCE_M, at=at)
-    rows.add("largest joints", ours.max_joint, case["max_joint_rad"].array(n - 1), JOINT_TOLERANCE, at=at)
+    rows.add("offtracking", ours.offtracking_m, case["offtracking_m"].number(), SWEPT_TOLERANCE_M, at=at)
+    rows.add("tail swing", ours.tail_swing_m, case["tail_swing_m"].array(n), SWEPT_TOLERANCE_M, at=at)
+    rows.add("largest joints", ours.max_joint_rad, case["max_joint_rad"].array(n - 1), JOINT_TOLERANCE, at=at)
 
 
 Answers = list[tuple[float | None, float | None]]
