@@ -5,45 +5,63 @@ from __future__ import annotations
 from roadcraft.core.hookspecs import PluginSpec
 
 _TABLE = (
-    # name, config, summary
-    ("no_ego_at_fault_collisions", "CollisionConfig", "Collisions that ego caused (multiplier)"),
-    ("drivable_area_compliance", "DrivableAreaConfig", "Ego stays on the drivable area (multiplier)"),
-    ("driving_direction_compliance", "DrivingDirectionConfig", "Ego does not drive against the traffic (multiplier)"),
-    ("ego_is_making_progress", "MakingProgressConfig", "Ego makes progress (multiplier)"),
-    ("ego_progress_along_expert_route", "ProgressConfig", "Ego's progress relative to the expert's (weight 5)"),
-    ("time_to_collision_within_bound", "TimeToCollisionConfig", "Time to collision stays above a bound (weight 5)"),
-    ("speed_limit_compliance", "SpeedLimitConfig", "Ego keeps the speed limit (weight 4)"),
-    ("ego_is_comfortable", "ComfortConfig", "Accelerations, jerks and yaw stay within bounds (weight 2)"),
-    ("ego_lane_change", "LaneChangeConfig", "Lane changes and how many failed (report)"),
-    ("ego_jerk", "JerkConfig", "Jerk's magnitude (report)"),
-    ("ego_lon_jerk", "LonJerkConfig", "Longitudinal jerk (report)"),
-    ("ego_lat_jerk", "NoSettings", "Lateral jerk (report)"),
-    ("ego_acceleration", "NoSettings", "Acceleration's magnitude (report)"),
-    ("ego_lat_acceleration", "LatAccelerationConfig", "Lateral acceleration (report)"),
-    ("ego_lon_acceleration", "LonAccelerationConfig", "Longitudinal acceleration (report)"),
-    ("ego_yaw_rate", "YawRateConfig", "Yaw rate (report)"),
-    ("ego_yaw_acceleration", "YawAccelerationConfig", "Yaw acceleration (report)"),
-    ("ego_mean_speed", "NoSettings", "Mean speed (report)"),
-    ("ego_expert_L2_error", "NoSettings", "Distance of ego to the expert (report)"),
-    ("ego_expert_l2_error_with_yaw", "ErrorWithYawConfig", "Distance and heading error to the expert (report)"),
-    ("corners_in_drivable_area", "NoSettings", "All four corners on the drivable area (report)"),
+    # name, module where it is not of that name, config, summary
+    ("no_ego_at_fault_collisions", "", "CollisionConfig", "Collisions that ego caused (multiplier)"),
+    ("drivable_area_compliance", "", "DrivableAreaConfig", "Ego stays on the drivable area (multiplier)"),
+    (
+        "driving_direction_compliance",
+        "",
+        "DrivingDirectionConfig",
+        "Ego does not drive against the traffic (multiplier)",
+    ),
+    ("ego_is_making_progress", "", "MakingProgressConfig", "Ego makes progress (multiplier)"),
+    ("ego_progress_along_expert_route", "", "ProgressConfig", "Ego's progress relative to the expert's (weight 5)"),
+    ("time_to_collision_within_bound", "", "TimeToCollisionConfig", "Time to collision stays above a bound (weight 5)"),
+    ("speed_limit_compliance", "", "SpeedLimitConfig", "Ego keeps the speed limit (weight 4)"),
+    ("ego_is_comfortable", "", "ComfortConfig", "Accelerations, jerks and yaw stay within bounds (weight 2)"),
+    ("ego_lane_change", "", "LaneChangeConfig", "Lane changes and how many failed (report)"),
+    ("ego_jerk", "ego_motion", "JerkConfig", "Jerk's magnitude (report)"),
+    ("ego_lon_jerk", "ego_motion", "LonJerkConfig", "Longitudinal jerk (report)"),
+    ("ego_lat_jerk", "ego_motion", "", "Lateral jerk (report)"),
+    ("ego_acceleration", "ego_motion", "", "Acceleration's magnitude (report)"),
+    ("ego_lat_acceleration", "ego_motion", "LatAccelerationConfig", "Lateral acceleration (report)"),
+    ("ego_lon_acceleration", "ego_motion", "LonAccelerationConfig", "Longitudinal acceleration (report)"),
+    ("ego_yaw_rate", "ego_motion", "YawRateConfig", "Yaw rate (report)"),
+    ("ego_yaw_acceleration", "ego_motion", "YawAccelerationConfig", "Yaw acceleration (report)"),
+    ("ego_mean_speed", "", "", "Mean speed (report)"),
+    ("ego_expert_L2_error", "ego_expert_errors", "", "Distance of ego to the expert (report)"),
+    (
+        "ego_expert_l2_error_with_yaw",
+        "ego_expert_errors",
+        "ErrorWithYawConfig",
+        "Distance and heading error to the expert (report)",
+    ),
+    ("corners_in_drivable_area", "", "", "All four corners on the drivable area (report)"),
     (
         "planner_expert_average_l2_error_within_bound",
+        "planner_expert_errors",
         "DisplacementConfig",
         "Open loop: average displacement error (weight 1)",
     ),
     (
         "planner_expert_final_l2_error_within_bound",
+        "planner_expert_errors",
         "DisplacementConfig",
         "Open loop: final displacement error (weight 1)",
     ),
     (
         "planner_expert_average_heading_error_within_bound",
+        "planner_expert_errors",
         "HeadingConfig",
         "Open loop: average heading error (weight 2)",
     ),
-    ("planner_expert_final_heading_error_within_bound", "HeadingConfig", "Open loop: final heading error (weight 2)"),
-    ("planner_miss_rate_within_bound", "MissRateConfig", "Open loop: plans that miss the expert (multiplier)"),
+    (
+        "planner_expert_final_heading_error_within_bound",
+        "planner_expert_errors",
+        "HeadingConfig",
+        "Open loop: final heading error (weight 2)",
+    ),
+    ("planner_miss_rate_within_bound", "", "MissRateConfig", "Open loop: plans that miss the expert (multiplier)"),
 )
 
 FREIGHT_TABLE = (
@@ -133,72 +151,24 @@ FREIGHT_TABLE = (
     ("stop_on_rails", "places", "", "No unit stands on a railway (multiplier)"),
     ("dock", "places", "place_thresholds:DockConfig", "How ego stands at a dock (weight 3)"),
 )
-"""Metrics of heavy and articulated vehicles; without settings where the config is empty, which is one of
-``thresholds`` where it names no module."""
-
-_TOGETHER = {
-    **dict.fromkeys(
-        (
-            "ego_jerk",
-            "ego_lon_jerk",
-            "ego_lat_jerk",
-            "ego_acceleration",
-            "ego_lat_acceleration",
-            "ego_lon_acceleration",
-            "ego_yaw_rate",
-            "ego_yaw_acceleration",
-        ),
-        "ego_motion",
-    ),
-    **dict.fromkeys(("ego_expert_L2_error", "ego_expert_l2_error_with_yaw"), "ego_expert_errors"),
-    **dict.fromkeys(
-        (
-            "planner_expert_average_l2_error_within_bound",
-            "planner_expert_final_l2_error_within_bound",
-            "planner_expert_average_heading_error_within_bound",
-            "planner_expert_final_heading_error_within_bound",
-        ),
-        "planner_expert_errors",
-    ),
-}
-"""Metrics that share a module; any other has one of its own, which bears its name."""
+"""Metrics of heavy and articulated vehicles, whose config is one of ``thresholds`` where it names no module. Of both
+tables: without settings where the config is empty."""
 
 _ROOM = "roadcraft.validation.metrics"
 
 
 def metric_specs() -> list[PluginSpec]:
     """One spec per metric. Its class bears its name in camel case."""
-    return [*_nuplan_specs(), *_freight_specs()]
-
-
-def _nuplan_specs() -> list[PluginSpec]:
-    return [
-        PluginSpec(
-            "metric",
-            name,
-            summary,
-            f"{_ROOM}.common.configs:{config}",
-            f"{_ROOM}.{_TOGETHER.get(name, name)}:{name.title().replace('_', '')}",
-        )
-        for name, config, summary in _TABLE
+    nuplan = [
+        _spec(name, module or name, config and f"common.configs:{config}", s) for name, module, config, s in _TABLE
     ]
-
-
-def _freight_specs() -> list[PluginSpec]:
-    return [
-        PluginSpec(
-            "metric",
-            name,
-            summary,
-            _settings(config),
-            f"{_ROOM}.freight.{module}:{name.title().replace('_', '')}",
-        )
-        for name, module, config, summary in FREIGHT_TABLE
+    freight = [
+        _spec(name, f"freight.{module}", config and f"freight.{config if ':' in config else f'thresholds:{config}'}", s)
+        for name, module, config, s in FREIGHT_TABLE
     ]
+    return nuplan + freight
 
 
-def _settings(config: str) -> str:
-    """Where the config of a freight metric is."""
-    if not config:
-        return f"{_ROOM}.common.configs:NoSettings"
-    return f"{_ROOM}.freight.{config if ':' in config else f'thresholds:{config}'}"
+def _spec(name: str, module: str, config: str, summary: str) -> PluginSpec:
+    settings = f"{_ROOM}.{config or 'common.configs:NoSettings'}"
+    return PluginSpec("metric", name, summary, settings, f"{_ROOM}.{module}:{name.title().replace('_', '')}")
