@@ -37,8 +37,10 @@ ORIGIN = np.array([331_000.0, 4_690_000.0])
 
 @cache
 def road_everywhere() -> RoadField:
-    square = 1e7 * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
-    return field_of_layer(build_layer(Polygons.build([[square]])))
+    """Road far around each place at which these tests put somebody."""
+    square = 5e3 * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
+    places = (0.0, ORIGIN, made_up_map().lanes.centerlines.points[0])
+    return field_of_layer(build_layer(Polygons.build([[square + place] for place in places])))
 
 
 @pytest.fixture
