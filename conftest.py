@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+# Tests run on every core already: threads of BLAS and torch beside them would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SLOW = Path(__file__).parent / "tests" / "slow.txt"
 SLOW_S = 0.3
 spent: dict[str, float] = defaultdict(float)
