@@ -5,8 +5,9 @@ How a page is read:
 - ``python``: runs in the namespace of its page; a block ``text title="prints"`` after it is what it printed.
 - ``console``: lines that begin with ``$ `` are commands (``> `` goes on with one), the others what they print. Each
   must end with exit code 0, and the lines shown must appear in this order. ``...`` stands for what is left out,
-  within a line or between lines. A line runs in a process of its own; a plain ``roadcraft`` line whose verb the
-  quickstart has run that way runs in the process of the tests, but not on a page that installs something.
+  within a line or between lines. A line runs in a process of its own; a plain ``roadcraft`` line whose verb has run
+  that way before, on its page or in the quickstart, runs in the process of the tests, but not on a page that installs
+  something.
 - any block with ``title="PATH"``: a file that is written for the blocks after it.
 - ``yaml`` and ``toml``: are read, whether they have a title or not.
 - ``text``: what cannot run here, and pictures made of letters; ``TEXT`` counts them page by page.
@@ -71,11 +72,12 @@ def blocks_of(page: Path) -> list[Example]:
 
 @dataclass
 class Runner:
-    """Runs the blocks of one page in ``folder``; the verbs ``here`` of the command line in this process."""
+    """Runs the blocks of one page in ``folder``; the verbs ``here`` of the command line, to which others are added when
+    they have run, in this process, or none where it is None."""
 
     folder: Path
     env: dict[str, str]
-    here: frozenset[str] = frozenset()
+    here: set[str] | None = None
     printed: str = ""
 
     def run(self, example: Example) -> None:
@@ -113,12 +115,15 @@ class Runner:
 
     def command(self, line: str) -> Done:
         verb = plain_verb(line)
-        if verb in self.here:
+        if self.here and verb in self.here:
             return roadcraft(*shlex.split(line)[1:], cwd=self.folder, together=True, COLUMNS=COLUMNS)
         pipe, both = subprocess.PIPE, subprocess.STDOUT
         stop = ["-e"] if "=$(" in line else []  # where a value is lost
         words = ["bash", "-o", "pipefail", *stop, "-c", line]
-        return subprocess.run(words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900)
+        done = subprocess.run(words, cwd=self.folder, env=self.env, stdout=pipe, stderr=both, text=True, timeout=900)
+        if self.here is not None and verb:
+            self.here.add(verb)
+        return done
 
 
 def plain_verb(line: str) -> str:
@@ -128,11 +133,12 @@ def plain_verb(line: str) -> str:
     return words[1] if plain else ""
 
 
-def verbs_here(page: str) -> frozenset[str]:
-    """The verbs that run in this process on a page."""
-    if page == FIRST or any(line.startswith("pip ") for line in console_lines(page)):
-        return frozenset()
-    return frozenset(map(plain_verb, console_lines(FIRST))) - {""}
+def verbs_here(page: str) -> set[str] | None:
+    """The verbs that run in this process on a page from its beginning; None where everything has a process of its
+    own."""
+    if any(line.startswith("pip ") for line in console_lines(page)):
+        return None
+    return set() if page == FIRST else set(map(plain_verb, console_lines(FIRST))) - {""}
 
 
 def console_lines(page: str) -> list[str]:
