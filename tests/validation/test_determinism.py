@@ -1,5 +1,5 @@
-"""Scores do not depend on batch size or number of workers, bit for bit: also those of networks and of what wraps
-them."""
+"""Scores do not depend on batch size, process or number of workers, bit for bit: also those of networks and of what
+wraps them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return folder
 
 
-def scores(out: Path, store: Path, planner: dict[str, Any], **settings: Any) -> bytes:
-    result = score(planner=planner, data=str(store), out=str(out), **settings)
+def scores(out: Path, store: Path, planner: dict[str, Any], debug: bool = False, **settings: Any) -> bytes:
+    """debug: in this process, one scenario after the other."""
+    result = score(planner=planner, data=str(store), out=str(out), debug=debug, **settings)
     assert not result.failed
     return (result.run / "scores.parquet").read_bytes()
 
@@ -52,13 +53,13 @@ def test_networks_score_the_same_in_any_batch_and_worker(
     learned = {"name": "learned", "params": {"checkpoint": str(checkpoint), "micro_batch": 4}}
     planner = learned if kind == "learned" else {"name": "guard", "params": {"planner": learned}}
     modes = ["nonreactive"] if kind == "learned" else ["reactive"]
-    alone = scores(tmp_path / "1", small_store, planner, modes=modes, batch=1, workers=1)
+    alone = scores(tmp_path / "1", small_store, planner, modes=modes, debug=True)
     assert scores(tmp_path / "7", small_store, planner, modes=modes, batch=7, workers=2) == alone
     assert scores(tmp_path / "64", small_store, planner, modes=modes, batch=64, workers=1) == alone
 
 
 def test_a_rule_planner_scores_the_same_in_any_batch_and_worker(tmp_path: Path, small_store: Path) -> None:
     planner = {"name": "pdm_closed"}
-    alone = scores(tmp_path / "1", small_store, planner, modes=["reactive"], batch=1, workers=1)
+    alone = scores(tmp_path / "1", small_store, planner, modes=["reactive"], debug=True)
     assert scores(tmp_path / "7", small_store, planner, modes=["reactive"], batch=7, workers=2) == alone
     assert scores(tmp_path / "64", small_store, planner, modes=["reactive"], batch=64, workers=1) == alone
