@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from roadcraft.core.arrays import Polygons, Polylines, Ragged, from_arrays, to_arrays
+from roadcraft.core.arrays import Polygons, Polylines, Ragged, from_arrays, offsets_of, to_arrays
 from roadcraft.core.map import MapData, index_of
-from roadcraft.core.scenario import Drive
+from roadcraft.core.scenario import Drive, LightFrames
 from roadcraft.core.testing import made_up_map, made_up_scenario, observe
 from roadcraft.core.windows import window
 
@@ -20,6 +20,19 @@ def test_ragged_rows_come_back(rows: list[list[int]]) -> None:
     ragged = Ragged.build(rows)
     assert len(ragged) == len(rows)
     assert [ragged[i].tolist() for i in range(len(rows))] == rows
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.data())
+def test_selected_frames_have_their_own_rows(lengths: list[int], data: st.DataObject) -> None:
+    rows = sum(lengths)
+    lights = LightFrames(offsets_of(lengths), np.arange(rows), np.zeros(rows, np.uint8))
+    frames = data.draw(st.lists(st.integers(-4, len(lengths) - 1), max_size=6))
+    some = lights.select(np.array(frames, np.int64))
+    given_rows = [lights.lane[lights.rows(f)].tolist() if f >= 0 else [] for f in frames]
+    assert [some.lane[some.rows(k)].tolist() for k in range(len(some))] == given_rows
+    twice = LightFrames.concat([some, lights])
+    assert twice.lane.tolist() == some.lane.tolist() + lights.lane.tolist()
+    assert np.diff(twice.offsets).tolist() == np.diff(some.offsets).tolist() + lengths
 
 
 def test_empty_polylines_and_polygons_keep_their_shapes() -> None:

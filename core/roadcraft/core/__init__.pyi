@@ -78,6 +78,7 @@ from roadcraft.core.errors import (
     ScenarioError as ScenarioError,
 )
 from roadcraft.core.factory import create as create
+from roadcraft.core.frame_rows import FrameRows as FrameRows
 from roadcraft.core.hookspecs import (
     API_VERSION as API_VERSION,
     KINDS as KINDS,

@@ -8,26 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, offsets_of, read_only
+from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, read_only
+from roadcraft.core.frame_rows import FrameRows
 from roadcraft.core.layers import RasterLayers
 from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Scenario
+from roadcraft.core.scenario import Drive, LightFrames, Scenario
 from roadcraft.core.vehicle import Vehicle
 
 
-def _rows_of(offsets: I64, frames: I64) -> tuple[I64, I64]:
-    """Of some frames of a ragged table, in their order: offsets of the new table, and which rows it takes."""
-    lengths = np.diff(offsets)[frames]
-    new = offsets_of(lengths)
-    return new, np.arange(new[-1]) + np.repeat(offsets[:-1][frames] - new[:-1], lengths)
-
-
 @dataclass(frozen=True)
-class Objects:
+class Objects(FrameRows):
     """Objects of M frames (or scenarios), ragged: rows of frame m are ``offsets[m]:offsets[m + 1]``."""
 
-    offsets: I64
-    """(M + 1,) int64."""
     id: U64
     """(R,) uint64 track token."""
     kind: U8
@@ -41,46 +33,21 @@ class Objects:
     velocity: F64
     """(R, 2) float64: global frame, 0 for static kinds."""
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+    @classmethod
+    def logged(cls, drive: Drive, frames: I64) -> Objects:
+        """The objects of some frames of a drive, in the log's order; a frame below 0 is empty."""
+        o, t = drive.objects.select(frames), drive.tracks
+        k = o.track
+        return cls(o.offsets, t.id[k], t.kind[k], t.vehicle[k], t.unit[k], o.box, o.velocity)
 
-    def rows(self, m: int) -> slice:
-        """Rows of the objects of frame ``m``."""
-        return slice(int(self.offsets[m]), int(self.offsets[m + 1]))
-
-    def select(self, frames: I64) -> Objects:
-        """The given frames, in the given order, as a new ragged batch."""
-        offsets, rows = _rows_of(self.offsets, frames)
-        return Objects(
-            offsets,
-            self.id[rows],
-            self.kind[rows],
-            self.vehicle[rows],
-            self.unit[rows],
-            self.box[rows],
-            self.velocity[rows],
-        )
+    def columns(self, m: int) -> tuple[U64, U8, I64, U8, F64, F64]:
+        """id, kind, vehicle, unit, box and velocity of frame ``m``."""
+        r = self.rows(m)
+        return self.id[r], self.kind[r], self.vehicle[r], self.unit[r], self.box[r], self.velocity[r]
 
 
-@dataclass(frozen=True)
-class Lights:
-    """Traffic lights of B scenarios, ragged: rows of scenario b are ``offsets[b]:offsets[b + 1]``."""
-
-    offsets: I64
-    """(B + 1,) int64."""
-    lane: I64
-    """(R,) int64 id of the governed connector."""
-    state: U8
-    """(R,) uint8 ``LightState``."""
-
-    def rows(self, b: int) -> slice:
-        """Rows of the traffic lights of scenario ``b``."""
-        return slice(int(self.offsets[b]), int(self.offsets[b + 1]))
-
-    def select(self, rows: I64) -> Lights:
-        """The lights of the given scenarios, in the given order, as a new ragged batch."""
-        offsets, index = _rows_of(self.offsets, rows)
-        return Lights(offsets, self.lane[index], self.state[index])
+Lights = LightFrames
+"""Traffic lights of B scenarios, ragged: rows of scenario b are ``offsets[b]:offsets[b + 1]``."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64, Mask, Ragged, read_only
+from roadcraft.core.frame_rows import FrameRows
 from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
 from roadcraft.core.layers import NO_LAYERS, RasterLayers
 from roadcraft.core.map import MapData
@@ -103,11 +104,9 @@ class Tracks:
 
 
 @dataclass(frozen=True)
-class ObjectFrames:
-    """Objects of F frames: rows of frame f are ``offsets[f]:offsets[f + 1]``, in the source's row order."""
+class ObjectFrames(FrameRows):
+    """Objects of F frames, in the source's row order."""
 
-    offsets: I64
-    """(F + 1,) int64."""
     track: I64
     """(R,) int64: row of ``Tracks``."""
     box: F64
@@ -115,31 +114,15 @@ class ObjectFrames:
     velocity: F64
     """(R, 2) float64: global frame, 0 for static kinds."""
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def rows(self, frame: int) -> slice:
-        """Rows of the objects of one frame."""
-        return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
-
 
 @dataclass(frozen=True)
-class LightFrames:
-    """Traffic lights of F frames: rows of frame f are ``offsets[f]:offsets[f + 1]``."""
+class LightFrames(FrameRows):
+    """Traffic lights of F frames."""
 
-    offsets: I64
-    """(F + 1,) int64."""
     lane: I64
     """(R,) int64 **id** of the governed lane connector."""
     state: U8
     """(R,) uint8 ``LightState``."""
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def rows(self, frame: int) -> slice:
-        """Rows of the traffic lights of one frame."""
-        return slice(int(self.offsets[frame]), int(self.offsets[frame + 1]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roadcraft.core.arrays import F64, I64, Mask, Polylines, offsets_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames
+from roadcraft.core.scenario import Drive, ObjectFrames
 from roadcraft.core.types import ScenarioRow
 from roadcraft.core.windows import select_scenes
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE
@@ -216,8 +216,7 @@ def _velocities(o: ObjectFrames, frame: I64, known: Mask) -> F64:
 
 
 def _without_frames(drive: Drive, keep: Mask) -> Drive:
-    o, li, layers = drive.objects, drive.lights, drive.layers
-    rows, lit = np.repeat(keep, np.diff(o.offsets)), np.repeat(keep, np.diff(li.offsets))
+    layers, kept = drive.layers, np.flatnonzero(keep)
     at = np.cumsum(keep) - keep
     first = at[drive.scenes.first]
     left = np.flatnonzero(first < np.append(first[1:], keep.sum()))
@@ -228,8 +227,8 @@ def _without_frames(drive: Drive, keep: Mask) -> Drive:
         token=drive.token[keep],
         ego=drive.ego[keep],
         joints=drive.joints[keep],
-        objects=ObjectFrames(offsets_of(np.diff(o.offsets)[keep]), o.track[rows], o.box[rows], o.velocity[rows]),
-        lights=LightFrames(offsets_of(np.diff(li.offsets)[keep]), li.lane[lit], li.state[lit]),
+        objects=drive.objects.select(kept),
+        lights=drive.lights.select(kept),
         scenes=select_scenes(drive.scenes, left, first[left]),
         tag_frame=at[drive.tag_frame[tagged]],
         tag_type=drive.tag_type[tagged],

@@ -1,7 +1,6 @@
 """Public names of ``roadcraft.validation``, each with the module that it is loaded from on first use."""
 
 from roadcraft.validation.agents.logged import (
-    LoggedObjects as LoggedObjects,
     logged_objects as logged_objects,
     stack_objects as stack_objects,
 )

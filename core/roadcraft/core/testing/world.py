@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged, offsets_of
+from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
 from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
 from roadcraft.core.rollout import Lights, Objects, ObservationBatch, PlanLog, Rollout
 from roadcraft.core.scenario import (
@@ -293,7 +293,7 @@ def observe(
     obvious."""
     needs = needs or PlannerNeeds(object_past=21)
     histories = [_history(s, iteration, HISTORY) for s in scenarios]
-    lights = [s.drive.lights.rows(int(s.frames[iteration])) for s in scenarios]
+    now = slice(iteration, iteration + 1)
     past = [_history(s, iteration, needs.object_past) for s in scenarios] if needs.object_past else None
     goals = [s.goal if s.goal is not None else np.zeros(3) for s in scenarios]
     return ObservationBatch(
@@ -305,18 +305,16 @@ def observe(
         ego_past_us=np.stack([s.drive.time_us[np.maximum(h, 0)] for s, h in zip(scenarios, histories, strict=True)]),
         ego_past_valid=np.stack([h >= 0 for h in histories]),
         joints=np.stack([s.drive.joints[s.frames[iteration]] for s in scenarios]),
-        objects=_objects(scenarios, [s.frames[iteration : iteration + 1] for s in scenarios]),
-        lights=Lights(
-            offsets_of([r.stop - r.start for r in lights]),
-            np.concatenate([s.drive.lights.lane[r] for s, r in zip(scenarios, lights, strict=True)]),
-            np.concatenate([s.drive.lights.state[r] for s, r in zip(scenarios, lights, strict=True)]),
-        ),
+        objects=Objects.concat([Objects.logged(s.drive, s.frames[now]) for s in scenarios]),
+        lights=Lights.concat([s.drive.lights.select(s.frames[now]) for s in scenarios]),
         maps=tuple(s.map for s in scenarios),
         route=Ragged.build([s.route for s in scenarios]),
         goal=np.stack(goals),
         has_goal=np.array([s.goal is not None for s in scenarios]),
         vehicle=vehicle or load_vehicle(scenarios[0].drive.vehicle),
-        objects_past=None if past is None else _objects(scenarios, past),
+        objects_past=None
+        if past is None
+        else Objects.concat([Objects.logged(s.drive, f) for s, f in zip(scenarios, past, strict=True)]),
         scenarios=tuple(scenarios) if needs.log else None,
         instruction=tuple(s.drive.instructions.at(int(s.time_us[iteration])) for s in scenarios)
         if any(len(s.drive.instructions) for s in scenarios)
@@ -331,8 +329,6 @@ def made_up_rollout(scenario: Scenario | None = None, sideways_m: float = 0.0) -
     keep = s.frames[:-1]
     ego = s.drive.ego[keep].copy()
     ego[:, Ego.Y] += sideways_m
-    objects = _objects([s], [keep])
-    light_rows = [s.drive.lights.rows(int(f)) for f in keep]
     drive = replace(
         s.drive,
         name=f"simulation of {s.token}",
@@ -342,17 +338,8 @@ def made_up_rollout(scenario: Scenario | None = None, sideways_m: float = 0.0) -
         token=s.drive.token[keep],
         ego=ego,
         joints=s.drive.joints[keep],
-        objects=ObjectFrames(
-            objects.offsets,
-            np.searchsorted(s.drive.tracks.id, objects.id).astype(np.int64),
-            objects.box,
-            objects.velocity,
-        ),
-        lights=LightFrames(
-            offsets_of([r.stop - r.start for r in light_rows]),
-            np.concatenate([s.drive.lights.lane[r] for r in light_rows]),
-            np.concatenate([s.drive.lights.state[r] for r in light_rows]),
-        ),
+        objects=s.drive.objects.select(keep),
+        lights=s.drive.lights.select(keep),
         tag_frame=np.zeros(1, np.int64),
     )
     plans = PlanLog(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)))
@@ -363,19 +350,3 @@ def _history(s: Scenario, iteration: int, steps: int) -> I64:
     """Drive frames of ``steps`` iterations up to and with this one, -1 before the log's start."""
     frames = s.frames[iteration] - s.stride * np.arange(steps - 1, -1, -1, dtype=np.int64)
     return np.where(frames < 0, -1, frames)
-
-
-def _objects(scenarios: Sequence[Scenario], frames: Sequence[I64]) -> Objects:
-    parts = []
-    for s, wanted in zip(scenarios, frames, strict=True):
-        parts += [(s, s.drive.objects.rows(int(f)) if f >= 0 else slice(0, 0)) for f in wanted]
-    track = [s.drive.objects.track[r] for s, r in parts]
-    return Objects(
-        offsets_of([r.stop - r.start for _, r in parts]),
-        np.concatenate([s.drive.tracks.id[t] for (s, _), t in zip(parts, track, strict=True)]),
-        np.concatenate([s.drive.tracks.kind[t] for (s, _), t in zip(parts, track, strict=True)]),
-        np.concatenate([s.drive.tracks.vehicle[t] for (s, _), t in zip(parts, track, strict=True)]),
-        np.concatenate([s.drive.tracks.unit[t] for (s, _), t in zip(parts, track, strict=True)]),
-        np.concatenate([s.drive.objects.box[r] for s, r in parts]),
-        np.concatenate([s.drive.objects.velocity[r] for s, r in parts]),
-    )

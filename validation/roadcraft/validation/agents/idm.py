@@ -144,7 +144,6 @@ class IdmAgents(AgentPolicy):
         return _states(after), shown.objects()
 
     def _start(self, scenario: Scenario, vehicle: Vehicle) -> _Part:
-        drive = scenario.drive
         roads = road_arrays(scenario.map)
         replayed = logged_objects(scenario, self._kinds)
         cars = logged_objects(scenario, [ObjectKind.VEHICLE])
@@ -160,16 +159,12 @@ class IdmAgents(AgentPolicy):
             float(np.hypot(ego[Ego.VX], ego[Ego.VY])),
             self.config.target_speed_mps,
         )
-        lights, frames = drive.lights, scenario.frames
-        lo, hi = lights.offsets[frames], lights.offsets[frames + 1]
-        offsets = np.concatenate([[0], np.cumsum(hi - lo)]).astype(np.int64)
-        rows = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], hi - lo)
-        time_s = scenario.time_us * 1e-6
+        lights, time_s = scenario.drive.lights.select(scenario.frames), scenario.time_us * 1e-6
         constants = Constants(
             np.array([0, len(placed.row)]),
-            np.array([0, len(offsets)]),
+            np.array([0, len(lights.offsets)]),
             replayed.offsets,
-            offsets,
+            lights.offsets,
             np.append(time_s, time_s[-1]),
             placed.size,
             id[placed.row],
@@ -186,8 +181,8 @@ class IdmAgents(AgentPolicy):
             replayed.unit,
             replayed.box,
             replayed.velocity,
-            scenario.map.lane_rows(lights.lane[rows]),
-            lights.state[rows],
+            scenario.map.lane_rows(lights.lane),
+            lights.state,
         )
         return _Part(World(placed.agents, placed.rails, constants, roads.fields), scenario.map, np.zeros(1, np.int64))
 

@@ -4,7 +4,6 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,43 +15,13 @@ from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import ObjectKind, Scenario
 
 
-@dataclass(frozen=True)
-class LoggedObjects:
-    """Objects of N iterations; rows of iteration i are ``offsets[i]:offsets[i + 1]``. Columns as in ``Objects``."""
-
-    offsets: I64
-    """(N + 1,) int64."""
-    id: U64
-    """(R,) uint64."""
-    kind: U8
-    """(R,) uint8 ``ObjectKind``."""
-    vehicle: I64
-    """(R,) int64."""
-    unit: U8
-    """(R,) uint8."""
-    box: F64
-    """(R, 5) float64, global frame."""
-    velocity: F64
-    """(R, 2) float64 m/s, global frame."""
-
-    def rows(self, iteration: int) -> slice:
-        """Rows of the objects of an iteration."""
-        return slice(int(self.offsets[iteration]), int(self.offsets[iteration + 1]))
-
-    def columns(self, iteration: int) -> tuple[U64, U8, I64, U8, F64, F64]:
-        """id, kind, vehicle, unit, box and velocity of one iteration."""
-        r = self.rows(iteration)
-        return self.id[r], self.kind[r], self.vehicle[r], self.unit[r], self.box[r], self.velocity[r]
-
-
-def logged_objects(scenario: Scenario, kinds: Sequence[ObjectKind]) -> LoggedObjects:
-    """Objects of the given kinds at every iteration, grouped in the order of ``kinds``, within a kind in the log's row
-    order.
+def logged_objects(scenario: Scenario, kinds: Sequence[ObjectKind]) -> Objects:
+    """Objects of the given kinds at every iteration, a frame each, grouped in the order of ``kinds``, within a kind in
+    the log's row order.
 
     Reference: nuplan-devkit e924167, TrackedObjects and get_tracked_objects_of_types.
     """
-    o = logged_batch([scenario], kinds)
-    return LoggedObjects(o.offsets, o.id, o.kind, o.vehicle, o.unit, o.box, o.velocity)
+    return logged_batch([scenario], kinds)
 
 
 def logged_batch(scenarios: Sequence[Scenario], kinds: Sequence[ObjectKind]) -> Objects:

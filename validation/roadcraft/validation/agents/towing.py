@@ -20,8 +20,8 @@ from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, place_units, pull_between
+from roadcraft.core.rollout import Objects
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
-from roadcraft.validation.agents.logged import LoggedObjects
 
 _KINGPIN_M, _AXLE = 1.1, 0.28
 _BOX_M, _MOVE_M, _USUAL_M = 0.1, 0.05, 1.0  # standard deviations: of a box, of its move in a frame, of what is usual
@@ -42,7 +42,7 @@ def vehicles_of(vehicle: I64, unit: U8) -> I64:
     return np.array(found, np.int64)
 
 
-def chain_of_boxes(logged: LoggedObjects, rows: I64) -> ChainArrays:
+def chain_of_boxes(logged: Objects, rows: I64) -> ChainArrays:
     """Lengths of units of the first iteration, ``rows`` of :func:`vehicles_of`, as of one chain after the other; the
     reference of a towing unit is its box's center."""
     id, _, _, unit, box, _ = (c[rows] for c in logged.columns(0))
@@ -57,7 +57,7 @@ def chain_of_boxes(logged: LoggedObjects, rows: I64) -> ChainArrays:
     return out
 
 
-def _moves(logged: LoggedObjects, id: np.uint64) -> tuple[I64, F64]:
+def _moves(logged: Objects, id: np.uint64) -> tuple[I64, F64]:
     """Iterations and boxes of one object."""
     rows = np.flatnonzero(logged.id == id)
     return np.searchsorted(logged.offsets, rows, side="right") - 1, logged.box[rows]

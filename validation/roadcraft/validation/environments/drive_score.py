@@ -129,17 +129,8 @@ def running_reward(rollout: Rollout, reward: Reward) -> RewardTrace:
 
 def _judged(rollout: Rollout, of_facts: bool) -> tuple[F64, F64]:
     """``SCORE_PARTS`` (n, 10) and, if asked for, ``FACTS`` (n, F) after each step."""
-    drive, o = rollout.drive, rollout.drive.objects
-    tracks: I64 = o.track
-    objects = Objects(
-        o.offsets,
-        drive.tracks.id[tracks],
-        drive.tracks.kind[tracks],
-        drive.tracks.vehicle[tracks],
-        drive.tracks.unit[tracks],
-        o.box,
-        o.velocity,
-    )
+    drive = rollout.drive
+    objects = Objects.logged(drive, np.arange(len(drive)))
     score = DriveScore(rollout.scenario, rollout.vehicle, of_facts)
     moment, lights, map_data = moment_of(drive.ego, objects, rollout.vehicle), drive.lights, rollout.scenario.map
     out, facts = np.empty((len(rollout), len(SCORE_PARTS))), np.zeros((len(rollout), len(FACTS)))

@@ -128,7 +128,7 @@ class _Led(Stateless, Planner):
         self.control = make_controller(config)
         drive = golden.rollout(ours.scenario).drive
         self.ego, self.time_us = drive.ego, drive.time_us
-        self.objects = [_objects(drive, i) for i in range(len(drive))]
+        self.objects = [Objects.logged(drive, np.array([i])) for i in range(len(drive))]
         self.plans = {int(step): np.array(rows, np.float64).reshape(-1, 5) for step, rows in golden.data["plans"]}
         n = min(len(ours), len(self.ego))
         off = np.flatnonzero(_apart(ours.drive.ego[:n], self.ego[:n]) > repeat.step_m)
@@ -184,7 +184,7 @@ class _Led(Stateless, Planner):
         i, log = int(obs.iteration[0]), self.ours.plans
         past = obs.ego_past.copy()
         past[0, -1] = self.ours.drive.ego[i]
-        here = replace(obs, ego_past=past, objects=_objects(self.ours.drive, i))
+        here = replace(obs, ego_past=past, objects=Objects.logged(self.ours.drive, np.array([i])))
         plan = contiguous(self.inner.plan(here, state, keys)[0], 1)
         row = int(np.searchsorted(log.step, i))
         then = log.states[log.offsets[row] : log.offsets[row + 1]]
@@ -248,20 +248,3 @@ def _apart(a: F64, b: F64) -> F64:
     off[..., 2] = turned(off[..., 2])
     out: F64 = np.where(np.isfinite(off), off, np.inf).max(axis=-1)
     return out
-
-
-def _objects(drive: Any, i: int) -> Objects:
-    """The objects of one frame as a planner sees them."""
-    rows = drive.objects.rows(i)
-    track = drive.objects.track[rows]
-    t = drive.tracks
-    count = rows.stop - rows.start
-    return Objects(
-        np.array([0, count], np.int64),
-        t.id[track],
-        t.kind[track],
-        t.vehicle[track],
-        t.unit[track],
-        drive.objects.box[rows],
-        drive.objects.velocity[rows],
-    )

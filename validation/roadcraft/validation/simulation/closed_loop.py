@@ -36,7 +36,6 @@ from roadcraft.validation.simulation.controllers import Controller, Driven, Foll
 from roadcraft.validation.simulation.isolation import Parts, all_rows, error_text, isolated
 from roadcraft.validation.simulation.joints import Sensing
 from roadcraft.validation.simulation.plan_check import check, driven
-from roadcraft.validation.simulation.ragged import concat_objects
 from roadcraft.validation.simulation.recorder import Recorder, SameIdError
 
 
@@ -290,7 +289,7 @@ class ClosedLoop:
         self.survive(parts, "agents", i)
         self.agent_state = [s for _, (states, _) in parts.parts for s in states]
         if parts.parts:
-            self.objects = concat_objects([o for _, (_, o) in parts.parts])
+            self.objects = Objects.concat([o for _, (_, o) in parts.parts])
         self.lap("agents")
 
     # ---- faults --------------------------------------------------------------------------------------------------

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
 from roadcraft.core.driving.jit import njit
+from roadcraft.core.frame_rows import ranges
 from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import Objects, PlanLog, Rollout
-from roadcraft.core.scenario import Drive, Ego, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
-from roadcraft.validation.simulation.batch_log import BatchLog
-from roadcraft.validation.simulation.ragged import ranges, select
+from roadcraft.core.scenario import Drive, Ego, ObjectFrames, Scenario, Scenes, Tracks
+from roadcraft.validation.simulation.batch_log import BatchLog, select
 
 _FIELDS = {
     "id": np.uint64, "kind": np.uint8, "vehicle": np.int64, "unit": np.uint8, "box": np.float64, "velocity": np.float64,
@@ -115,23 +116,13 @@ class Recorder:
         for b, s in enumerate(self.log.scenarios):
             frames = s.past(self.ahead)
             if len(frames):
-                o, t = s.drive.objects, s.drive.tracks
-                offsets, index = ranges(o.offsets[frames], o.offsets[frames + 1] - o.offsets[frames])
-                track = o.track[index]
-                logged = Objects(
-                    offsets,
-                    t.id[track],
-                    t.kind[track],
-                    t.vehicle[track],
-                    t.unit[track],
-                    o.box[index],
-                    o.velocity[index],
-                )
+                logged = Objects.logged(s.drive, frames)
                 first = self.ahead - len(frames)
                 base = self.objects.used
-                self.objects.append(np.zeros(0, np.int64), 0, _one_frame(logged))
-                self.objects.low[b, first : self.ahead] = offsets[:-1] + base
-                self.objects.count[b, first : self.ahead] = np.diff(offsets)
+                # all rows of no frame: their places are noted here
+                self.objects.append(np.zeros(0, np.int64), 0, replace(logged, offsets=np.zeros(1, np.int64)))
+                self.objects.low[b, first : self.ahead] = logged.offsets[:-1] + base
+                self.objects.count[b, first : self.ahead] = np.diff(logged.offsets)
 
     def observe(self, rows: I64, iteration: int, objects: Objects) -> tuple[Objects, Objects | None]:
         """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario,
@@ -171,8 +162,7 @@ class Recorder:
     def _drive(self, s: Scenario, b: int, n: int) -> Drive:
         start, frames = self.log.size - 1, s.frames[:n]
         tracks, objects = self._objects(s, b, n)
-        d, li = s.drive, s.drive.lights
-        offsets, index = ranges(li.offsets[frames], li.offsets[frames + 1] - li.offsets[frames])
+        d = s.drive
         since = d.tag_frame - s.first
         tagged = np.flatnonzero((since >= 0) & (d.tag_frame <= frames[-1]) & (since % s.stride == 0))
         goal = s.goal
@@ -189,7 +179,7 @@ class Recorder:
             joints=self.log.joints[b, :n].copy(),
             tracks=tracks,
             objects=objects,
-            lights=LightFrames(offsets, li.lane[index], li.state[index]),
+            lights=d.lights.select(frames),
             scenes=Scenes(
                 np.zeros(1, np.int64),
                 Ragged.build([s.route]),
@@ -242,11 +232,6 @@ class Recorder:
             np.concatenate(times),
             np.concatenate(states),
         )
-
-
-def _one_frame(objects: Objects) -> Objects:
-    """All rows, told to be of no frame: only the columns matter where the caller notes the places itself."""
-    return Objects(np.zeros(1, np.int64), *(getattr(objects, name) for name in _FIELDS))
 
 
 def first_rows(ids: np.ndarray) -> tuple[I64, I64]:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core import AgentPolicy, Keys, Objects, ObservationBatch, Scenario, Vehicle
-from roadcraft.validation import stack_objects
 
 from __PACKAGE__.plugin import __CLASS__Config
 
@@ -18,16 +17,8 @@ class __CLASS__(AgentPolicy):
 
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
         """Whom the log shows at iteration 0. No state is kept: the observation says where everybody is."""
-        seen = []
-        for scenario in scenarios:
-            objects, tracks = scenario.drive.objects, scenario.drive.tracks
-            rows = objects.rows(int(scenario.frames[0]))
-            of = objects.track[rows]
-            velocity = self.config.pace * objects.velocity[rows]
-            seen.append(
-                (tracks.id[of], tracks.kind[of], tracks.vehicle[of], tracks.unit[of], objects.box[rows], velocity)
-            )
-        return [None] * len(scenarios), stack_objects(seen)
+        seen = Objects.concat([Objects.logged(s.drive, s.frames[:1]) for s in scenarios])
+        return [None] * len(scenarios), replace(seen, velocity=self.config.pace * seen.velocity)
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys

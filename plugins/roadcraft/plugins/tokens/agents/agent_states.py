@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.frames import from_frame, to_frame
+from roadcraft.core.rollout import Objects
 from roadcraft.core.scenario import U8, U64, ObjectKind, Scenario
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S
-from roadcraft.validation import LoggedObjects, logged_objects
+from roadcraft.validation import logged_objects
 
 Bool = NDArray[np.bool_]
 Frame = tuple[U64, U8, I64, U8, F64, F64]  # columns of ``Objects``
@@ -34,7 +35,7 @@ class AgentAttributes:
     hitch: F64
     log: F64
     seen: Bool
-    replayed: LoggedObjects
+    replayed: Objects
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def assemble(scenario: Scenario, driven: list[ObjectKind], past: int) -> AgentSt
     state = AgentStates(
         attributes, pose, velocity.copy(), alive, ~alive, np.repeat(pose[:, None], POSES + 1, 1), TOKEN_S, ()
     )
-    earlier = [_logged_frame(scenario, int(scenario.frames[0]) - k * scenario.stride) for k in range(past - 1, 0, -1)]
-    return replace(state, past=(*earlier, columns(state, 0)))
+    earlier = scenario.frames[0] - np.arange(past - 1, 0, -1) * scenario.stride
+    before = Objects.logged(scenario.drive, earlier)
+    return replace(state, past=(*map(before.columns, range(past - 1)), columns(state, 0)))
 
 
 def take(state: AgentStates, rows: I64, motions: F64) -> AgentStates:
@@ -140,14 +142,6 @@ def columns(state: AgentStates, iteration: int) -> Frame:
         np.concatenate(p) for p in zip(own, c.replayed.columns(iteration), strict=True)
     )
     return id, kind, vehicle, unit, boxes, velocity
-
-
-def _logged_frame(scenario: Scenario, frame: int) -> Frame:
-    d = scenario.drive
-    rows = d.objects.rows(frame) if frame >= 0 else slice(0, 0)
-    track = d.objects.track[rows]
-    t = d.tracks
-    return t.id[track], t.kind[track], t.vehicle[track], t.unit[track], d.objects.box[rows], d.objects.velocity[rows]
 
 
 def _ahead(heading: F64) -> F64:
