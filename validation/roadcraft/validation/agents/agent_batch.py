@@ -9,6 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
 from roadcraft.core.driving.geometry.capsules import CHUNK
+from roadcraft.core.joined import joined
 
 MAX_ROUTE = 5  # segments an agent remembers
 DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP, BEGINS = range(5)
@@ -97,7 +98,6 @@ class IdmAgentParams(NamedTuple):
 
 _AGENTS = ("size", "id", "vehicle", "unit", "wheel_base", "hitch", "front", "rear")
 _LIGHTS = ("light_lane", "light_state")
-_OFFSETS = ("agent_low", "frame_low", "object_low", "light_low")
 
 
 def constants_of(c: Constants, b: int) -> Constants:
@@ -119,24 +119,7 @@ def constants_of(c: Constants, b: int) -> Constants:
 
 def join_constants(parts: Sequence[Constants]) -> Constants:
     """Those of several batches as of one."""
-    columns = {n: np.concatenate([getattr(p, n) for p in parts]) for n in Constants._fields if n not in _OFFSETS}
-    for name in ("agent_low", "frame_low"):
-        columns[name] = join_offsets([getattr(p, name) for p in parts])
-    for name in ("object_low", "light_low"):
-        lows = [getattr(p, name) for p in parts]
-        columns[name] = np.concatenate([low + base for low, base in zip(lows, _bases(lows), strict=True)])
-    return Constants(**columns)
-
-
-def join_offsets(parts: Sequence[I64]) -> I64:
-    """Offsets (N + 1,) of the rows of several ragged tables, one after the other."""
-    shifted = [p[:-1] + base for p, base in zip(parts, _bases(parts), strict=True)]
-    return np.concatenate([*shifted, [sum(p[-1] for p in parts)]]).astype(np.int64)
-
-
-def _bases(offsets: Sequence[I64]) -> list[int]:
-    """Where each of several ragged tables begins when they stand one after the other."""
-    return [0, *np.cumsum([o[-1] for o in offsets[:-1]]).tolist()]
+    return joined(parts, ("agent_low", "frame_low"), {"object_low": "object_id", "light_low": "light_lane"})
 
 
 def agents_of(agents: AgentBatch, low: int, high: int) -> AgentBatch:
@@ -148,7 +131,7 @@ def join_agents(parts: Sequence[AgentBatch]) -> AgentBatch:
     """The agents of several batches as of one; their rails must lie in one ``Rails``."""
     room = max(p.foot_points.shape[1] for p in parts)
     wide = [p if p.foot_points.shape[1] == room else widen_feet(p, room) for p in parts]
-    return AgentBatch(*(np.concatenate(columns) for columns in zip(*wide, strict=True)))
+    return joined(wide)
 
 
 def new_feet(count: int, room: int) -> tuple[F64, F64]:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.arrays import F64, I64, Mask, read_only
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.joined import joined
 from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.validation.agents.agent_batch import join_offsets
 
 
 class Roads(NamedTuple):
@@ -52,11 +52,7 @@ def roads_of(maps: Sequence[MapData]) -> Roads:
     areas = np.cumsum([0] + [len(p.area_offsets) - 1 for p in parts])[which]
     if len(parts) == 1:
         return parts[0]._replace(lane_low=frozen(lanes, np.int64), area_low=frozen(areas, np.int64))
-    columns = {"lane_low": lanes, "area_low": areas}
-    for name in Roads._fields[2:]:
-        values = [getattr(p, name) for p in parts]
-        columns[name] = join_offsets(values) if name in _RAGGED else np.concatenate(values)
-    return Roads(**{n: frozen(v, v.dtype) for n, v in columns.items()})
+    return read_only(joined(parts, _RAGGED)._replace(lane_low=lanes, area_low=areas))
 
 
 def road_arrays(map_data: MapData) -> Held:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.arrays import F64, I64, offsets_of, read_only
 from roadcraft.core.driving.readonly import frozen
+from roadcraft.core.joined import joined
 from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
@@ -46,25 +47,8 @@ class LaneField(NamedTuple):
 
 def lane_field(maps: Sequence[MapData]) -> LaneField:
     """The lanes of maps."""
-    parts = [lanes_of(m) for m in maps]
-    lanes = np.cumsum([0, *(len(p.length) for p in parts)])
-    points = np.cumsum([0, *(len(p.points) for p in parts)])
-    after = np.cumsum([0, *(len(p.following) for p in parts)])
-    shifted = [
-        p._replace(
-            point_at=p.point_at[:-1] + points[k],
-            following_at=p.following_at[:-1] + after[k],
-            beside=np.where(p.beside >= 0, p.beside + lanes[k], -1),
-            following=p.following + lanes[k],
-        )
-        for k, p in enumerate(parts)
-    ]
-    ends = {"point_at": points[-1:], "following_at": after[-1:]}
-    joined = {"lane_at": frozen(lanes, np.int64)}
-    for name in LaneField._fields[1:]:
-        arrays = [getattr(p, name) for p in shifted] + ([ends[name]] if name in ends else [])
-        joined[name] = frozen(np.concatenate(arrays), getattr(parts[0], name).dtype)
-    return LaneField(**joined)
+    lanes = {"beside": "length", "following": "length"}
+    return read_only(joined([lanes_of(m) for m in maps], ("lane_at", "point_at", "following_at"), lanes))
 
 
 def lanes_of(map_data: MapData) -> LaneField:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.arrays import F64, I64, Mask, read_only
 from roadcraft.core.driving.geometry.boxes import squared_distance
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
@@ -31,6 +31,7 @@ from roadcraft.core.driving.multi_agent.road_edges import (
 )
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
+from roadcraft.core.joined import joined
 from roadcraft.core.map import LineKind, MapData
 
 CELL_M = 1.0
@@ -146,37 +147,19 @@ def join(fields: Sequence[RoadField]) -> RoadField:
     """The maps of all fields, in order."""
     if len(fields) == 1:
         return fields[0]
-    lists = values = segments = points = edges = entries = cells = 0
+    segments = entries = 0
     parts: list[RoadField] = []
     for f in fields:
         # a list belongs to the map whose cell names it
         owner = np.repeat(f.by_edges, np.diff(np.append(f.head_at, len(f.head))))
-        listed = f.head >= 0
-        lengths = np.diff(f.first)
+        listed, lengths = f.head >= 0, np.diff(f.first)
         by_list = np.zeros(len(lengths), np.bool_)
         by_list[f.head[listed]] = owner[listed]
-        by = np.repeat(by_list, lengths)
-        parts.append(
-            f._replace(
-                head_at=f.head_at + cells,
-                head=np.where(listed, f.head + lists, f.head),
-                first=f.first[:-1] + values,
-                candidates=f.candidates + np.where(by, segments, entries),
-                segment_at=f.segment_at[:-1] + segments,
-                link=np.where(f.link >= 0, f.link + segments, f.link),
-                edge_at=f.edge_at[:-1] + edges,
-                edge=f.edge + points,
-            )
-        )
-        cells, lists, values = cells + len(f.head), lists + len(lengths), values + len(f.candidates)
-        segments, points = segments + len(f.ends), points + len(f.points)
-        edges, entries = edges + len(f.edge), entries + len(f.odd)
-    ends = {"first": values, "segment_at": segments, "edge_at": edges}
-    joined = {}
-    for name in RoadField._fields:
-        arrays = [getattr(p, name) for p in parts] + ([[ends[name]]] if name in ends else [])
-        joined[name] = frozen(np.concatenate(arrays), getattr(fields[0], name).dtype)
-    return RoadField(**joined)
+        candidates = f.candidates + np.where(np.repeat(by_list, lengths), segments, entries)
+        parts.append(f._replace(candidates=candidates.astype(np.int32)))
+        segments, entries = segments + len(f.ends), entries + len(f.odd)
+    rows = {"head_at": "head", "head": "first", "link": "ends", "edge": "points"}
+    return read_only(joined(parts, ("first", "segment_at", "edge_at"), rows))
 
 
 def off_road(field: RoadField, place: int, points: F64) -> Mask:
