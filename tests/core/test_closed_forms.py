@@ -28,11 +28,11 @@ def test_a_steady_circle_stays_one(seed, n, steering):
     assert circle is not None
     ego = np.zeros((1, 10))
     ego[0, 3], ego[0, 7] = 5.0, steering
-    _, bent = advance_rolling(ego, circle.joints[None], np.zeros((1, 2)), np.full(1, 0.1), (chain, FREE))
-    assert bent[0] == pytest.approx(circle.joints, abs=1e-9)
-    assert (np.sign(circle.joints) == -np.sign(steering)).all()
-    assert circle.offtracking == pytest.approx(circle.steered_radius - circle.axle_radius[-1])
-    assert circle.swept_width > vehicle.body.width_m
+    _, bent = advance_rolling(ego, circle.joints_rad[None], np.zeros((1, 2)), np.full(1, 0.1), (chain, FREE))
+    assert bent[0] == pytest.approx(circle.joints_rad, abs=1e-9)
+    assert (np.sign(circle.joints_rad) == -np.sign(steering)).all()
+    assert circle.offtracking_m == pytest.approx(circle.steered_m - circle.radii_m[-1])
+    assert circle.swept_m > vehicle.body.width_m
 
 
 def test_trailers_fold_where_there_is_no_circle():
@@ -178,9 +178,9 @@ def test_a_long_turn_sweeps_the_ring_of_the_steady_circle(seed, n):
     steering = np.arcsin(chain.wheel_base[0] / radius)
     circle = forms.steady_circle(chain, steering)
     assert circle is not None
-    assert turn.offtracking_m == pytest.approx(circle.offtracking, abs=0.05)
-    assert turn.max_joint_rad == pytest.approx(np.abs(circle.joints), abs=0.02)
-    assert turn.swept_width_m == pytest.approx(circle.swept_width, abs=0.12)
+    assert turn.offtracking_m == pytest.approx(circle.offtracking_m, abs=0.05)
+    assert turn.max_joint_rad == pytest.approx(np.abs(circle.joints_rad), abs=0.02)
+    assert turn.swept_width_m == pytest.approx(circle.swept_m, abs=0.12)
     assert turn.widths_m.min() >= chain.width[0] - 1e-9
 
 

@@ -87,10 +87,10 @@ def test_curvature_is_that_of_the_steady_turn() -> None:
     for steering in (0.1, -0.25):
         circle = steady_circle(chain_of(vehicle), steering)
         assert circle is not None
-        found = curvature_of(float(circle.joints[0]), steering, shape)
-        assert found == pytest.approx(np.sign(steering) / circle.axle_radius[-1], rel=1e-9)
+        found = curvature_of(float(circle.joints_rad[0]), steering, shape)
+        assert found == pytest.approx(np.sign(steering) / circle.radii_m[-1], rel=1e-9)
         lead = towing(np.array([[0.0, 0.0, 0.0, found]]), shape.length, shape.hitch)
-        assert -lead[0, 2] == pytest.approx(circle.joints[0], rel=1e-9)
+        assert -lead[0, 2] == pytest.approx(circle.joints_rad[0], rel=1e-9)
     single = shape_of(load_vehicle("us_straight_26"), 0.85, 0.7)
     assert curvature_of(0.0, 0.2, single) == pytest.approx(np.tan(0.2) / 6.10)
 

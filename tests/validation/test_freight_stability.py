@@ -225,10 +225,10 @@ def circle(sign: float = 1.0, n: int = 600) -> np.ndarray:
 def test_offtracking_on_a_circle_is_that_of_the_steady_state(sign: float) -> None:
     steady = steady_circle(chain_of(TRUCK), np.arctan(4.5 / 20.0))
     result = judged("low_speed_offtracking", drive(circle(sign)))
-    assert result.stats["max_of_unit_1_[meters]"] == pytest.approx(steady.offtracking, abs=0.02)
-    assert result.stats["max_of_unit_0_[meters]"] == pytest.approx(steady.steered_radius - 20.0, abs=0.01)
+    assert result.stats["max_of_unit_1_[meters]"] == pytest.approx(steady.offtracking_m, abs=0.02)
+    assert result.stats["max_of_unit_0_[meters]"] == pytest.approx(steady.steered_m - 20.0, abs=0.01)
     width = judged("swept_width", drive(circle(sign))).score
-    assert width == pytest.approx(steady.swept_width, abs=0.03)
+    assert width == pytest.approx(steady.swept_m, abs=0.03)
 
 
 def test_swept_width_is_shapely_s() -> None:

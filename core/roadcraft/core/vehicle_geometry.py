@@ -21,7 +21,7 @@ STEP_M = 0.05
 
 
 class TurningCircle(NamedTuple):
-    """A circle that all units drive without moving against each other, to the left; n units."""
+    """A circle that all units drive without moving against each other; n units."""
 
     radii_m: F64
     """(n,) radius of each unit's axle."""
@@ -128,7 +128,8 @@ def circle_of(wheel_base: F64, hitch: F64, radius_m: float) -> tuple[F64, F64] |
 
 
 def turning_circle(vehicle: Vehicle, radius_m: float) -> TurningCircle | None:
-    """The steady circle on which unit 0's rear axle has that radius; None where a trailer folds instead."""
+    """The steady circle, to the left, on which unit 0's rear axle has that radius; None where a trailer folds
+    instead."""
     base, hitch = (np.array([getattr(u, k) for u in vehicle.units]) for k in ("wheel_base_m", "hitch_m"))
     found = circle_of(base, hitch, radius_m)
     if found is None:

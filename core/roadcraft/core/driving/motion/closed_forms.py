@@ -14,38 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.single_track import AIR_DENSITY_KGPM3
 from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
-from roadcraft.core.vehicle_geometry import circle_of
+from roadcraft.core.vehicle_geometry import TurningCircle, circle_of
 
 
-class SteadyCircle(NamedTuple):
-    """A steady circle without slip; radii in m."""
-
-    axle_radius: F64
-    """(n,) of each unit's axle."""
-    steered_radius: float
-    """Of the steered axle."""
-    joints: F64
-    """(n - 1,) rad."""
-    offtracking: float
-    """How far the last axle runs inside the steered axle's circle, m."""
-    outer_radius: float
-    """Of the front corner of unit 0."""
-    inner_radius: float
-    """Of the innermost side."""
-
-    @property
-    def swept_width(self) -> float:
-        """Width of the ring that all units sweep, m."""
-        return self.outer_radius - self.inner_radius
-
-
-def steady_circle(chain: ChainArrays, steering: float) -> SteadyCircle | None:
-    """The circle at a steering angle in rad, not 0; none where the trailers fold instead."""
+def steady_circle(chain: ChainArrays, steering: float) -> TurningCircle | None:
+    """The circle at a steering angle in rad, not 0, its outer radius that of unit 0's front corner; none where the
+    trailers fold instead."""
     found = circle_of(chain.wheel_base, chain.hitch, chain.wheel_base[0] / abs(tan(steering)))
     if found is None:
         return None
@@ -53,7 +31,7 @@ def steady_circle(chain: ChainArrays, steering: float) -> SteadyCircle | None:
     steered = hypot(radii[0], chain.wheel_base[0])
     outer = hypot(radii[0] + 0.5 * chain.width[0], chain.front[0])
     inner = float((radii - 0.5 * chain.width).min())
-    return SteadyCircle(radii, steered, math.copysign(1.0, steering) * joints, steered - float(radii[-1]), outer, inner)
+    return TurningCircle(radii, math.copysign(1.0, steering) * joints, steered, outer, inner)
 
 
 def tractrix(joint: float, wheel_base: float, pull: float) -> tuple[float, float, float]:

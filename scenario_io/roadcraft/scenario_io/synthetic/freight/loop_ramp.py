@@ -62,4 +62,4 @@ def design_width(radius: float) -> float:
     design = load_vehicle("us_sleeper_53")
     circle = steady_circle(chain_of(design), float(np.arctan(design.body.wheel_base_m / radius)))
     assert circle is not None
-    return circle.swept_width
+    return circle.swept_m

@@ -234,7 +234,7 @@ def _needed(chain: ChainArrays, outer: float) -> tuple[float, float]:
     and the radius of unit 0's axle."""
     radius = float(np.sqrt(outer * outer - chain.front[0] ** 2) - 0.5 * chain.width[0])
     circle = steady_circle(chain, float(np.arctan(chain.wheel_base[0] / radius)))
-    return (np.inf if circle is None else circle.swept_width), radius
+    return (np.inf if circle is None else circle.swept_m), radius
 
 
 def _careless(vehicle: Vehicle, ring: Ring, turned: float) -> Course:

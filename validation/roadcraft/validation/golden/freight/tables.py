@@ -113,11 +113,9 @@ def _steady_circle(case: Node) -> Answers:
     if ours is None:
         return [(None, 0.0)]
     keys = ("steered_axle_radius_m", "offtracking_m", "outer_radius_m", "inner_radius_m", "swept_width_m")
-    pairs = _with(
-        case, [ours.steered_radius, ours.offtracking, ours.outer_radius, ours.inner_radius, ours.swept_width], *keys
-    )
-    pairs += zip(ours.axle_radius, case["axle_radius_m"].array(n), strict=True)
-    pairs += zip(ours.joints, case["joint_rad"].array(n - 1), strict=True)
+    pairs = _with(case, [ours.steered_m, ours.offtracking_m, ours.outer_m, ours.inner_m, ours.swept_m], *keys)
+    pairs += zip(ours.radii_m, case["axle_radius_m"].array(n), strict=True)
+    pairs += zip(ours.joints_rad, case["joint_rad"].array(n - 1), strict=True)
     return pairs
 
 
