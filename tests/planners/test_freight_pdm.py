@@ -22,6 +22,7 @@ from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
 from roadcraft.core.vehicle import Vehicle
+from roadcraft.planners.freight_pdm import route
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, reach_out
 from roadcraft.planners.freight_pdm.pace import pull, traction_asked, truck_of
@@ -197,6 +198,45 @@ def test_it_keeps_behind_who_is_slower() -> None:
     )
     assert not any(overlap(boxes[t, 0], box[t]) for t in range(len(boxes)))
     assert rollout.drive.ego[-1, 3] < 8.0
+
+
+def joining() -> MapData:
+    """The truck's lane comes over to that on its left 220 to 330 m after its start, and ends in it."""
+    x = np.arange(-BEFORE, 221.0)
+    u = np.clip((x - 100.0) / 110.0, 0.0, 1.0)
+    own = np.stack([x, 3.6 * u**3 * (10.0 + u * (6.0 * u - 15.0))], 1)
+    beside, after = np.stack([x, np.full(len(x), 3.6)], 1), np.stack([np.arange(220.0, 620.0), np.full(400, 3.6)], 1)
+    lanes = [
+        LaneSketch(10 + k, 1 + (k == 2), line + ORIGIN, (12,) if k < 2 else (), False, 14.4)
+        for k, line in enumerate((own, beside, after))
+    ]
+    far = tuple((x + 900.0, y + 400.0) for x, y in (ORIGIN, (ORIGIN[0] + 1.0, ORIGIN[1] + 1.0)))
+    return sketch_map(lanes, [(500, AreaKind.GENERIC_DRIVABLE, 0, rectangle(far[0], far[1]))])
+
+
+@pytest.mark.parametrize("behind_m", [(10.0,), (10.0, 35.0)])
+def test_where_its_lane_joins_another_it_lets_pass_who_would_be_beside_it_there(
+    behind_m: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cars that keep the truck's speed, whatever it does, beside its trailer and 25 m behind."""
+    boxes = [[40.0 - BEFORE - b, 3.6, 0.0, 5.0, 2.0] for b in behind_m]
+    s = scenario(joining(), LOADED, 14.0, boxes, [[14.0, 0.0]] * len(boxes), 32.0)
+
+    def touched(rollout: Rollout) -> bool:
+        d = rollout.drive
+        own = unit_boxes(np.ascontiguousarray(d.ego), np.ascontiguousarray(d.joints), chain_of(LOADED))
+        seen = d.objects.box.reshape(len(own), -1, 5)
+        return any(overlap(own[t, u], box) for t in range(len(own)) for u in range(2) for box in seen[t])
+
+    found = drive(s, LOADED)
+    ego, last = found.drive.ego, found.drive.objects.box.reshape(len(found.drive.ego), -1, 5)[-1]
+    assert not touched(found)
+    assert (last[:, 0] - 2.5 > ego[-1, 0] + LOADED.body.front_m).all()
+    assert ego[:, 3].min() > 8.0
+    assert ego[:, 5].min() > -1.5, "gently"
+    assert abs(ego[-1, 1] - ORIGIN[1] - 3.6) < 0.3
+    monkeypatch.setattr(route, "_joins", lambda map_data, *_: np.full(len(map_data.lanes), np.inf))
+    assert touched(drive(s, LOADED)), "who does not look beside meets them"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.planners.freight_pdm.candidates import Candidates, faults_of_candidate
 from roadcraft.planners.freight_pdm.factors import kept_behind, kept_room, kept_upright, oncoming
 from roadcraft.planners.freight_pdm.line import Line, TruckWay, pose_along, station_of, sweep
+from roadcraft.planners.freight_pdm.merging import let_pass
 from roadcraft.planners.freight_pdm.others import Successors, UsersAhead, along_lanes, beside, in_the_way
 from roadcraft.planners.freight_pdm.pace import RoadAhead, Truck, TruckManner, drive_on, speed_to_stop
 from roadcraft.planners.freight_pdm.scene import FreightSetup, Roadside, TruckScene
@@ -51,8 +52,8 @@ class _Proposals(NamedTuple):
 
 class _Surroundings(NamedTuple):
     """What surrounds the ways of one step: the stations looked at, where ego is, its speed and acceleration, others,
-    speeds that befit them (2, W), whether somebody comes along, how many ways are the planner's own, and what the
-    candidates after them are worth (P,)."""
+    speeds that befit them (2, W), whether somebody comes along, how many ways are the planner's own, what the
+    candidates after them are worth (P,), and who is let pass before which station."""
 
     span: tuple[int, int]
     start: tuple[float, float, float]
@@ -62,6 +63,7 @@ class _Surroundings(NamedTuple):
     met: bool
     own: int
     worth: F64
+    passes: tuple[int, float]
 
 
 @njit(cache=True, nogil=True)
@@ -71,7 +73,7 @@ def step(
     side: Roadside,
     offset: F64,
     setup: FreightSetup,
-    trailers: Trailers | None,
+    trailers: Trailers,
     candidates: Candidates,
     out: F64,
 ) -> tuple[int, float, U64, F64, float]:
@@ -98,7 +100,10 @@ def step(
         offsets = with_candidates(offsets, candidates, side, first, at, manner.dt, rows, p.extra[own * n :])
     befits = _befitting(seen.sight_m, others, traffic.moving, side, (first, last), at, (setup.truck, manner))
     met = oncoming(others, at, speed)
-    around = _Surroundings((first, last), (at, speed, ego[5]), traffic, others, befits, met, own, candidates.worth)
+    passes = let_pass(others, traffic, maps[0], side.joins, (at, speed), (setup.truck, manner))
+    around = _Surroundings(
+        (first, last), (at, speed, ego[5]), traffic, others, befits, met, own, candidates.worth, passes
+    )
     for w in range(len(offsets)):
         _rate(w, offsets[w], seen, side, setup, around, p)
     scores = _scores(seen, maps[0], setup, trailers, traffic, own * n, p)
@@ -109,7 +114,7 @@ def step(
         way = sweep(line, side.edges, offsets[w, : last - first], first, seen.joints, setup.chain)
         row = (p.station[best], p.pace[best], p.accel[best])
         if brakes:
-            leaders = (others, np.zeros((0, 1), np.bool_), np.empty(0), befits[0])
+            leaders = (others, np.zeros((0, 1), np.bool_), np.empty(0), befits[0], (np.int64(-1), 0.0))
             driver, every = (setup.truck, manner), (setup.rules.refresh, setup.scored)
             drive_on(around.start, -2.0 * setup.truck.brake, way, side.road, driver, leaders, every, row)
         for t in range(steps):
@@ -134,7 +139,7 @@ def _foreseen(
     maps: tuple[MapArrays, Successors],
     side: Roadside,
     setup: FreightSetup,
-    trailers: Trailers | None,
+    trailers: Trailers,
     first: int,
     steps: int,
 ) -> tuple[Traffic, UsersAhead, U64]:
@@ -142,8 +147,7 @@ def _foreseen(
     t = observe(
         seen.body, setup.radius_m, setup.limits, seen.identity, seen.kind, seen.box, seen.velocity, seen.collided
     )
-    if trailers is not None:
-        ignore_touched(t, trailers)
+    ignore_touched(t, trailers)
     hits, count, slowing = np.empty(len(t.row), np.uint64), 0, np.zeros(len(t.row))
     for j in range(len(t.row)):
         if t.ignored[j]:
@@ -176,14 +180,15 @@ def _rate(
     off_m = abs(offset[last - first - 1] - side.centered[last - 1])
     elsewhere = off_m > _LANE_M
     halts, room = _halts(seen.halts, road, others, blocks, at, truck, manner), 1.0
-    leaders, every = (others, blocks, halts, around.befits[1 if elsewhere else 0]), (setup.rules.refresh, setup.scored)
+    befits, every = around.befits[1 if elsewhere else 0], (setup.rules.refresh, setup.scored)
+    leaders = (others, blocks, halts, befits, (np.int64(-1), 0.0) if elsewhere else around.passes)
     for q in range(n if w < own else 1):
         m = w * n + q if w < own else own * n + w - own
         row, over = (p.station[m], p.pace[m], p.accel[m]), False
         if w < own:
             short = drive_on(around.start, setup.shares[q], way, road, (truck, manner), leaders, every, row)
         else:
-            short, over = faults_of_candidate(way, road, (truck, manner), leaders, every, row)
+            short, over = faults_of_candidate(way, road, (truck, manner), (others, blocks, halts, befits), every, row)
             p.worth[m] = around.worth[w - own] if short == 0.0 and not over else 0.0
         _pose_states(way, row, seen.ego, setup.chain.wheel_base[0], manner.dt, p.states[m])
         p.table[m, PROGRESS_M] = max(row[0][size - 1] - at, 0.0)
@@ -208,7 +213,7 @@ def _scores(
     seen: TruckScene,
     map_arrays: MapArrays,
     setup: FreightSetup,
-    trailers: Trailers | None,
+    trailers: Trailers,
     traffic: Traffic,
     own: int,
     p: _Proposals,
@@ -217,10 +222,9 @@ def _scores(
     flags, patch = np.zeros(p.states.shape[:2], np.int64), patch_around(seen.ego, setup.vehicle_box, setup.radius_m)
     score_traffic(p.states, flags, map_arrays, patch, setup.vehicle_box, traffic, setup.rules, p.table)
     score_comfort(p.states, setup.comfort, p.table)
-    if trailers is not None:
-        behind = pulled(p.states, trailers)
-        nothing = np.zeros(behind.shape[:3], np.int64)
-        score_contacts(behind, nothing, map_arrays, patch, traffic, setup.rules, trailers, p.table)
+    behind = pulled(p.states, trailers)
+    nothing = np.zeros(behind.shape[:3], np.int64)
+    score_contacts(behind, nothing, map_arrays, patch, traffic, setup.rules, trailers, p.table)
     most = np.max(p.table[:own, PROGRESS_M])
     for m in range(own, len(p.table)):
         p.table[m, PROGRESS_M] = min(p.table[m, PROGRESS_M], most)

@@ -71,7 +71,7 @@ def _vertex_before(map_arrays: MapArrays, row: int, x: float, y: float) -> int:
 
 
 @small_njit
-def _lane_of(map_arrays: MapArrays, x: float, y: float, heading: float, rows: I64) -> int:
+def lane_of(map_arrays: MapArrays, x: float, y: float, heading: float, rows: I64) -> int:
     """The lane under a point that leads where a vehicle looks; -1 where none does."""
     best, least = -1, ALIGNED_RAD
     for i in range(rows_in_cell(map_arrays.lanes, x, y, rows, 0)):
@@ -116,7 +116,7 @@ def along_lanes(
         lane = -1
         ahead = traffic.moved[j, 0] * b[2] + traffic.moved[j, 1] * b[3] >= 0.0
         if traffic.moving[j] and speed > 0.5 and ahead:
-            lane = _lane_of(map_arrays, b[0], b[1], heading, rows)
+            lane = lane_of(map_arrays, b[0], b[1], heading, rows)
         if lane < 0:
             for t in range(count):
                 gone = way[t] / speed if speed > 0.0 else 0.0

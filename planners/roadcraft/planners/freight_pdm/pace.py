@@ -20,6 +20,9 @@ from roadcraft.planners.freight_pdm.others import UsersAhead
 
 _STEEP, _LEVEL_M = 0.02, 50  # fall from which brakes are thought of; shorter level stretches belong to it
 OVERRUN_M = 4.0  # by which a place to stand at may be passed and still be stood at
+GAP_S = 0.8
+"""Time gap at a joint of lanes to who is let pass, and to who follows."""
+_SETTLES_S = 4.0  # least time in which a gap to who is let pass opens
 _SETS_OFF_MPS2 = 0.3  # with which a truck sets off uphill
 _SLOWS_MPS2 = 0.5  # from which on a leader is taken to brake
 _SPEEDS = np.arange(5.0, 40.5, 0.5)
@@ -206,6 +209,23 @@ def behind_a_leader(
 
 
 @small_njit
+def gap_at_joint(lead: float, manner: TruckManner) -> float:
+    """Gap, m, with which it comes to a joint of lanes behind who drives with a speed."""
+    return manner.gap + GAP_S * max(lead, 0.0)
+
+
+@small_njit
+def speed_to_let_pass(rear: float, lead: float, front: float, left_m: float, now: tuple[float, TruckManner]) -> float:
+    """Speed, m/s, with which the gap behind who is let pass has opened ``left_m`` m farther on, at the joint. rear,
+    front: stations of its rear and of the vehicle's front; now: the vehicle's speed, and its manner."""
+    speed, manner = now
+    over = rear - front - gap_at_joint(lead, manner)
+    if over >= 0.0:
+        return lead + math.sqrt(2.0 * manner.gentle * over)
+    return lead + over / max(left_m / max(speed, 1.0), _SETTLES_S)
+
+
+@small_njit
 def speed_to_stop(room: float, delay: float, brake: float) -> float:
     """Speed, m/s, from which it stops within ``room`` m, after a delay."""
     return brake * (math.sqrt(delay * delay + 2.0 * max(room, 0.0) / brake) - delay)
@@ -218,18 +238,19 @@ def drive_on(
     way: TruckWay,
     road: RoadAhead,
     driver: tuple[Truck, TruckManner],
-    leaders: tuple[UsersAhead, Mask, F64, F64],
+    leaders: tuple[UsersAhead, Mask, F64, F64, tuple[int, float]],
     steps: tuple[int, int],
     out: tuple[F64, F64, F64],
 ) -> float:
     """Drives along a way. start: station, speed, acceleration; share: of the speed that is right, negative: stops as
-    hard as that many m/s2; leaders: others, who of them is in the way (M, S), stations (H,) at which to stand, and
-    speeds (S,) at which it could stop within what it sees, or that befit the traffic beside it;
+    hard as that many m/s2; leaders: others, who of them is in the way (M, S), stations (H,) at which to stand,
+    speeds (S,) at which it could stop within what it sees, or that befit the traffic beside it, and who of the others
+    is let pass before which station, -1 for nobody;
     steps: between two states of the others, and how many count for the answer: the share of these at which it could not
     stop behind a leader. Fills out: station, speed, acceleration (T,)."""
     station, speed, accel = out
     truck, manner = driver
-    others, blocks, halts, befits = leaders
+    others, blocks, halts, befits, (passer, joint) = leaders
     every, counted = steps
     s, v, a = start
     station[0], speed[0], accel[0] = s, v, a
@@ -258,6 +279,10 @@ def drive_on(
             felt = (brakes[0], full, manner.truck_brake if others.long[j] else manner.car_brake)
             lacking = lacking or stopping_room(gap, v, lead, felt) < 0.0
             want = min(want, behind_a_leader(gap, v, lead, slows, felt, manner))
+        if passer >= 0 and s < joint and share >= 0.0:
+            rear, lead, front = others.span[passer, moment, 0], others.speed[passer, moment], s + truck.front
+            right = speed_to_let_pass(rear, lead, front, joint - front, (v, manner))
+            want = min(want, max(right - v, -manner.gentle))
         for k in range(len(halts)):
             far = halts[k] - s - truck.front
             if far > -OVERRUN_M:

@@ -38,7 +38,7 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables
 from roadcraft.planners.pdm.proposals import REFRESH
 from roadcraft.planners.pdm.route_path import map_arrays_of
 from roadcraft.planners.trajectory_scoring.scorer import Rules
-from roadcraft.planners.trajectory_scoring.units import trailers_of
+from roadcraft.planners.trajectory_scoring.units import units_behind
 
 _NONE = Candidates(np.zeros((0, 1, 4)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -127,10 +127,10 @@ class FreightPdm(Planner):
             proposal[b], scores[b, 0], hits, offset, at = step(
                 seen,
                 (map_arrays_of(m).fields, following),
-                Roadside(r.line, r.edges, r.road, r.centered, r.beside),
+                Roadside(r.line, r.edges, r.road, r.centered, r.beside, r.joins),
                 s.offset,
                 setup,
-                trailers_of(obs, b),
+                units_behind(obs, b),
                 candidates[b],
                 states[b, 0],
             )

@@ -35,6 +35,7 @@ from roadcraft.planners.pdm.route import headings
 from roadcraft.planners.pdm.route_path import lanes_ahead, line_of, map_arrays_of
 
 _BEYOND_M = 300.0  # of lanes after the route's end
+_JOINS_M, _APART_M = 300.0, 2.8  # of lanes that join; between lines on which two do not touch
 _SMOOTH_M, _BEND_M, _SHIFT_M = 1.5, 2.0, 7.0
 _ROUNDS = 14
 _LOCK_SHARE = 0.85  # of the curvature that the steering allows; the rest is the tracker's
@@ -55,6 +56,9 @@ class Route(NamedTuple):
     """(C,) ids of the connectors on the way."""
     light_at: F64
     """(C, 2) stations of their begin and end."""
+    joins: F64
+    """(L,) for each lane of the map, the station from which on who follows it is in the way: infinite but for lanes
+    that join those of the way from beside."""
     shoulders: F64
     """(K, 4): stations of begin and end, width, 1 to the left or -1 to the right of the lane."""
 
@@ -96,7 +100,8 @@ def route_of(map_data: MapData, route_ids: I64, ego: F64, vehicle: Vehicle, truc
     found = places_along(map_data, np.asarray(lanes, np.int64), PlaceKind.SHOULDER)
     value, side = map_data.places.value[found.row], map_data.places.second[found.row]
     shoulders = np.stack([found.begin_m, found.end_m, value, side], 1)[np.abs(side) == 1.0]
-    return Route(line, edges, road, centered, beside, ids, spans, np.ascontiguousarray(shoulders))
+    joins = _joins(map_data, lanes, begins, line)
+    return Route(line, edges, road, centered, beside, ids, spans, joins, np.ascontiguousarray(shoulders))
 
 
 def _beside_junctions(halt: float, front: float, truck: Truck, junctions: F64, before_m: float) -> float:
@@ -121,6 +126,22 @@ def _followed(map_data: MapData, row: int, reach_m: float, forward: bool) -> lis
         row = ways[int(np.argmin(turns))]
         out.append(row)
         length += float(np.hypot(*np.diff(lanes.centerlines[row], axis=0).T).sum())
+    return out
+
+
+def _joins(map_data: MapData, lanes: list[int], begins: F64, line: Line) -> F64:
+    """``Route.joins``, of a way along lanes that begin at given stations."""
+    out, ahead = np.full(len(map_data.lanes), np.inf), map_data.lanes.predecessors
+    for row, begin in zip(lanes, begins.tolist(), strict=True):
+        for other in (int(k) for k in ahead[row] if int(k) not in lanes):
+            behind = [k for k in [other, *_followed(map_data, other, _JOINS_M, False)] if k not in lanes]
+            joint = begin
+            for x, y in np.concatenate([map_data.lanes.centerlines[k] for k in behind[::-1]])[::-1].tolist():
+                at, left = station_of(line, x, y, nearest_station(line, x, y, 0, len(line.xy) - 1))
+                if abs(left) > _APART_M:
+                    break
+                joint = min(joint, at)
+            out[behind] = np.minimum(out[behind], joint)
     return out
 
 
@@ -164,8 +185,6 @@ def centered_offsets(line: Line, edges: LineEdges, chain: ChainArrays) -> F64:
     count, joints = len(line.xy), np.zeros(len(chain.wheel_base) - 1)
     shift = 0.5 * (edges.own[:, 0] + edges.own[:, 1])
     shift = gaussian_filter1d(np.clip(shift, -1.0, 1.0), _SHIFT_M, mode="nearest")
-    if not len(joints):
-        return np.zeros(count)
     least, best = np.inf, shift
     ends = np.ones(count)  # where the units are not yet behind each other, or no longer on the line
     settle = min(int(2.0 * chain.wheel_base.sum()) + 10, count // 3)

@@ -58,3 +58,4 @@ class Roadside(NamedTuple):
     road: RoadAhead
     centered: F64
     beside: F64
+    joins: F64

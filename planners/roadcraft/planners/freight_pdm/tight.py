@@ -15,7 +15,7 @@ _ROOM_M = (0.1, 0.15, 0.4)  # wanted within the lane, lanes of its direction, an
 _WEIGHTS = (3.0, 3.0, 8.0), (0.5, 1.5, 6.0)  # of a m that is missing; the second where the first leave the road
 _LEAVES_M = 0.02  # beyond the road
 _LOCK, _TURNS, _STRAYS = 40.0, 10.0, 0.02  # weights of curvature beyond the lock, its change, and a m beside the way
-_RAMP_M = 20.0  # on which a way beside comes back
+_RAMP_M = 60.0  # on which a way beside comes back, a lane at the speed of a bend without haste
 _RATE_SHARE, _SLOWEST_MPS = 0.6, 1.2
 
 

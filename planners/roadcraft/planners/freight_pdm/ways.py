@@ -18,7 +18,7 @@ NEAR_M = 4.5
 """Beside the own lane, within which somebody who stands there concerns it."""
 _EASE = 5.77  # peak of the second derivative of a change of way over its width and the square of its length
 _LEAST_S, _LEAST_M = 5.0, 20.0  # which takes so long, and so far, at least
-_SAME_M = 0.03
+_SAME_M, _REACHES_M = 0.03, 0.3  # into the lane
 _STANDS_MPS, _AHEAD_M, _SOON_S = 3.0, 260.0, 3.5  # who stands in or beside the way asks for another lane, in time
 
 
@@ -27,14 +27,19 @@ def lanes_beside(
     others: UsersAhead, traffic: Traffic, side: Roadside, span: tuple[int, int], now: tuple[float, float]
 ) -> F64:
     """Distances (0 to 2) to lanes of the same direction beside the own one that run as far as is looked, where somebody
-    stands ahead in the own one or beside it."""
+    stands ahead in the own one or beside all of them."""
     (first, last), (at, speed), asked = span, now, False
     for j in range(len(others.speed)):
         if traffic.ignored[j] or not traffic.moving[j] or traffic.speed[j] > _STANDS_MPS:
             continue
         away = others.span[j, 0, 0] - at
-        left = 0.5 * (others.side[j, 0, 0] + others.side[j, 0, 1])
-        asked = asked or (abs(left) < NEAR_M and away < _AHEAD_M and away > _SOON_S * speed)
+        right, left = others.side[j, 0, 0], others.side[j, 0, 1]
+        k = min(max(int(0.5 * (others.span[j, 0, 0] + others.span[j, 0, 1])), 0), len(side.edges.own) - 1)
+        lane, lanes = side.edges.own[k], side.edges.same[k]
+        inside = right < lane[1] - _REACHES_M and left > lane[0] + _REACHES_M
+        beside = not lanes[0] < 0.5 * (right + left) < lanes[1]  # who waits in another lane does not ask
+        near = abs(0.5 * (right + left)) < NEAR_M and (inside or beside)
+        asked = asked or (near and away < _AHEAD_M and away > _SOON_S * speed)
     out, count = np.empty(2), 0
     own, same = side.edges.own[first:last], side.edges.same[first:last]
     width = own[0, 1] - own[0, 0]

@@ -38,7 +38,7 @@ _MOST = 32
 
 
 class Trailers(NamedTuple):
-    """The J > 0 units behind the ego's first: joints (1, J) now; chain: lengths of all units; boxes (J, 3): axle to box
+    """The J units behind the ego's first: joints (1, J) now; chain: lengths of all units; boxes (J, 3): axle to box
     center, length, width; now (J, 5): where they are; drivable: the map's drivable area; slack_m: points this far over
     its edge are let pass."""
 
@@ -52,11 +52,14 @@ class Trailers(NamedTuple):
 
 def trailers_of(obs: ObservationBatch, b: int, slack_m: float = 0.0) -> Trailers | None:
     """Those of scenario ``b``; None for an ego of one unit."""
+    return units_behind(obs, b, slack_m) if obs.vehicle.joints else None
+
+
+def units_behind(obs: ObservationBatch, b: int, slack_m: float = 0.0) -> Trailers:
+    """Those of scenario ``b``, none or more."""
     vehicle = obs.vehicle
-    if not vehicle.joints:
-        return None
     joints, chain = np.array(obs.joints[b : b + 1]), chain_of(vehicle)
-    boxes = np.array([(u.axle_to_center_m, u.length_m, u.width_m) for u in vehicle.units[1:]])
+    boxes = np.array([(u.axle_to_center_m, u.length_m, u.width_m) for u in vehicle.units[1:]]).reshape(-1, 3)
     now = unit_boxes(np.array(obs.ego[b : b + 1]), joints, chain)[0, 1:].copy()
     return Trailers(joints, chain, boxes, now, obs.maps[b].index.drivable.arrays, slack_m)
 
