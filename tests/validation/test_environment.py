@@ -19,7 +19,9 @@ from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.random import scenario_key, step_keys
 from roadcraft.core.rollout import ObservationBatch, Rollout
+from roadcraft.core.rules import RuleError
 from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.scenario_io import find, open_source
 from roadcraft.validation import evaluate, simulate
@@ -163,8 +165,9 @@ def test_the_next_scenario_is_that_of_seed_slot_and_episode(scenarios) -> None:
     assert (many[:, 0] != many[:, 1]).any()
 
 
-def test_where_an_episode_ends_the_next_begins_in_the_same_step(scenarios) -> None:
-    settings = replace(WAIT, slots=2, end_at_failure=True)
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_where_an_episode_ends_the_next_begins_in_the_same_step(scenarios, repeat: int) -> None:
+    settings = replace(WAIT, slots=2, end_at_failure=True, action=ActionConfig(repeat=repeat))
     held, going = BatchEnv(scenarios, settings), BatchEnv(scenarios, replace(settings, autoreset=True))
     for env in (held, going):
         env.reset(5)
@@ -284,6 +287,56 @@ def test_graded_rewards_go_on_after_the_first_violation(scenarios) -> None:
     assert (parts["score"] == parts["graded"]).all()
     assert parts["score"][comfort] == 0.0
     assert parts["score"][score] < parts["score"][graded] < 1.0
+
+
+@pytest.mark.parametrize("reward", ["score", "gigaflow"])
+def test_an_action_for_several_steps_is_that_action_several_times(scenarios, reward: Any) -> None:
+    once = BatchEnv(scenarios, replace(WAIT, slots=3, end_at_failure=True, reward=reward))
+    more = BatchEnv(scenarios, replace(once.config, action=ActionConfig(repeat=4)))
+    for env in (once, more):
+        env.reset(scenarios=[0, 1, 2])
+    random = np.random.default_rng(0)
+    while more.alive.any():
+        actions, paid, terms = random.uniform(-0.5, 0.7, (3, 2)), np.zeros(3), 0.0 * once.reward_terms
+        over = np.zeros((2, 3), np.bool_)
+        for _ in range(4):
+            once.step(actions)
+            paid, terms = paid + once.reward, terms + once.reward_terms
+            over |= [once.terminated, once.truncated]
+        more.step(actions)
+        assert (more.parts == once.parts).all()
+        assert more.reward == pytest.approx(paid, abs=1e-6)
+        assert more.reward_terms == pytest.approx(terms, abs=1e-12)
+        assert (over == [more.terminated, more.truncated]).all()
+        assert (more.step_count == once.step_count).all()
+        for name in once.obs:
+            assert (more.obs[name] == once.obs[name]).all()
+            assert (more.final_obs[name] == once.final_obs[name]).all()
+    assert not once.alive.any()
+    assert more.terminated.any() or (more.step_count % 4 != 0).any()
+
+
+def test_maneuvers_drive_a_line_at_a_speed() -> None:
+    """On a straight road with two lanes of 3.6 m, the ego at 8 m/s on the right one; the limit is 13 m/s."""
+    env = BatchEnv([made_up_scenario()], replace(WAIT, slots=4, action=ActionConfig("maneuver", repeat=5)))
+    assert (env.action_size, env.action_count) == (1, 12)
+    env.reset(scenarios=0)
+    begun = env.cohorts[0].loop.obs.ego.copy()
+    for _ in range(20):
+        env.step([0, 2, 4 + 1, 8 + 2])  # brake; 0.7 of the limit; to the left at 0.35; no lane to the right: the own
+    ego = env.cohorts[0].loop.obs.ego
+    assert ego[:, Ego.VX] == pytest.approx([0.0, 0.7 * 13.0, 0.35 * 13.0, 0.7 * 13.0], abs=0.1)
+    assert (ego - begun)[:, Ego.Y] == pytest.approx([0.0, 0.0, 3.6, 0.0], abs=0.2)
+    comfort = SCORE_PARTS.index("comfort")
+    assert env.parts[1, comfort] == 1.0
+    for action, said in (
+        ([0, 12, 0, 0], r"slots \[1\]: there are maneuvers 0 to 11, not 12"),
+        ([0, 0, 0.5, 0], r"slots \[2\]: there are"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            env.step(action)
+    with pytest.raises(RuleError, match="speeds"):
+        ActionConfig("maneuver", speeds=())
 
 
 def test_bad_input_is_refused_by_name(scenarios) -> None:

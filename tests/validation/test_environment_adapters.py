@@ -13,7 +13,7 @@ from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.scenario import Scenario
 from roadcraft.scenario_io import find, open_source
 from roadcraft.validation.environments.batch_env import BatchEnv
-from roadcraft.validation.environments.config import EnvironmentConfig
+from roadcraft.validation.environments.config import ActionConfig, EnvironmentConfig
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra rl")
 pytest.importorskip("pettingzoo", reason="needs the extra rl")
@@ -106,6 +106,13 @@ def test_made_by_name_from_a_store(small_store: Path) -> None:
     assert all(-1.0 < r < 1.0 for r in returns)
     with pytest.raises(Exception, match="color"):
         gymnasium.make_vec("roadcraft/Drive-v0", data=str(small_store), color="red")
+
+
+def test_maneuvers_are_counted_actions(scenarios) -> None:
+    settings = replace(SETTINGS, slots=2, action=ActionConfig("maneuver", repeat=5))
+    env = GymnasiumVector(BatchEnv(scenarios, settings))
+    assert env.single_action_space == gymnasium.spaces.Discrete(12)
+    check_vector_env(env, 30)
 
 
 def test_one_seed_for_all_and_no_step_of_what_is_over(scenarios) -> None:

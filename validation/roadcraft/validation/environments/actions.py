@@ -11,11 +11,18 @@ from roadcraft.core.plan import Plan
 from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.validation.environments.config import ActionConfig
+from roadcraft.validation.environments.maneuvers import LINES, maneuver_poses
 
 
 def action_size(config: ActionConfig) -> int:
-    """Numbers in an action: 2 controls, or x, y (m) and heading (rad) of each pose of a trajectory."""
-    return 2 if config.kind == "controls" else 3 * config.points
+    """Numbers in an action: 2 controls; x, y (m) and heading (rad) of each pose of a trajectory; the number of a
+    maneuver."""
+    return {"controls": 2, "trajectory": 3 * config.points, "maneuver": 1}[config.kind]
+
+
+def action_count(config: ActionConfig) -> int:
+    """How many maneuvers there are; 0 where actions are not counted."""
+    return LINES * len(config.speeds) if config.kind == "maneuver" else 0
 
 
 def plan_of_actions(actions: F64, obs: ObservationBatch, config: ActionConfig, dt_s: F64) -> Plan:
@@ -23,10 +30,22 @@ def plan_of_actions(actions: F64, obs: ObservationBatch, config: ActionConfig, d
     ValueError naming the rows whose action is not finite."""
     if config.kind == "controls":
         return _pedals(actions, obs, config, dt_s)
+    if config.kind == "maneuver":
+        interval_s = float(obs.interval_s[0])
+        poses = maneuver_poses(actions[:, 0].astype(np.int64), obs, config, interval_s)
+        return _trajectory(poses, obs, interval_s)
     bad = np.flatnonzero(~np.isfinite(actions).all(axis=1))
     if len(bad):
         raise ValueError(f"actions of rows {bad[:8].tolist()} are not finite")
     return _trajectory(actions.reshape(len(actions), config.points, 3), obs, config.interval_s)
+
+
+def kept_plan(plan: Plan, obs: ObservationBatch) -> Plan:
+    """What is left of plans (B) of trajectories from the present states on."""
+    ahead = int((plan.time_us <= obs.time_us[:, None]).sum(axis=1).max())
+    time_us = np.concatenate([obs.time_us[:, None], plan.time_us[:, ahead:]], axis=1)
+    states = np.concatenate([obs.ego[:, None, None], plan.states[:, :, ahead:]], axis=2)
+    return Plan(time_us, states, plan.scores, np.full(len(obs), time_us.shape[1]))
 
 
 def _pedals(actions: F64, obs: ObservationBatch, config: ActionConfig, dt_s: F64) -> Plan:

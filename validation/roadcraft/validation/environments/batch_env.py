@@ -16,7 +16,7 @@ from roadcraft.core.errors import ConfigError, DataError, ScenarioError
 from roadcraft.core.factory import create
 from roadcraft.core.plan import Plan
 from roadcraft.core.scenario import Scenario
-from roadcraft.validation.environments.actions import action_size, plan_of_actions
+from roadcraft.validation.environments.actions import action_count, action_size, kept_plan, plan_of_actions
 from roadcraft.validation.environments.cohort import Cohort, Outcome
 from roadcraft.validation.environments.config import EnvironmentConfig
 from roadcraft.validation.environments.observation import FeatureObservation, FlatObservation, ObservationWriter
@@ -75,9 +75,11 @@ class BatchEnv:
     final_obs: dict[str, NDArray[Any]]
     """As ``obs``: what was seen last in an episode that ended in this step."""
     reward: F32
-    """(B,) float32: of the last action; it sums up to the episode's score less what it began with."""
+    """(B,) float32: of the last action, over all its steps; it sums up to the episode's score less what it began
+    with."""
     reward_terms: F64
-    """(B, P) float64, columns ``rewards.names``: what the reward is made of."""
+    """(B, P) float64, columns ``rewards.names``: what the reward is made of; factors too are summed over an action's
+    steps."""
     parts: F64
     """(B, 10) float64, columns ``SCORE_PARTS``: the running score and what it is made of."""
     final_parts: F64
@@ -93,9 +95,9 @@ class BatchEnv:
     token: I64
     """(B,) int64: number of the slot's scenario."""
     step_count: I64
-    """(B,) int64: actions of the episode so far."""
+    """(B,) int64: steps of the episode so far."""
     steps_left: I64
-    """(B,) int64: actions until the log ends."""
+    """(B,) int64: steps until the log ends."""
 
     def __init__(
         self,
@@ -168,6 +170,11 @@ class BatchEnv:
         """Numbers in an action."""
         return action_size(self.config.action)
 
+    @property
+    def action_count(self) -> int:
+        """How many actions there are, where they are counted, else 0."""
+        return action_count(self.config.action)
+
     def reset(self, seed: int | None = None, scenarios: ArrayLike | None = None) -> None:
         """Begin with the first episode of every slot.
 
@@ -217,51 +224,74 @@ class BatchEnv:
         self._begin(slots, chosen)
 
     def step(self, action: ArrayLike) -> None:
-        """Drive one step: action (B, A) as ``ActionConfig`` says. Controls outside [-1, 1] are clipped.
+        """Drive one step: action (B, A) as ``ActionConfig`` says, or (B,) where A is 1. Controls outside [-1, 1] are
+        clipped.
 
         Raises:
-            ValueError: an action of another shape, or one of a slot that is alive that is not finite.
+            ValueError: an action of another shape, or one of a slot that is alive that is not finite, or is the number
+                of no maneuver.
             RuntimeError: before the first reset.
         """
         actions = np.asarray(action, np.float64)
+        if self.action_size == 1 and actions.ndim == 1:
+            actions = actions[:, None]
         if actions.shape != (self.slots, self.action_size):
             raise ValueError(f"actions are ({self.slots}, {self.action_size}), got {actions.shape}")
         bad = np.flatnonzero(self.alive & ~np.isfinite(actions).all(axis=1))
         if len(bad):
             raise ValueError(f"the actions of slots {bad[:8].tolist()} are not finite: {actions[bad[0]].tolist()}")
-        config = self.config.action
-        self._drive([plan_of_actions(actions[c.running], c.loop.obs, config, c.dt_s) for c in self.cohorts])
-
-    def _drive(self, plans: Sequence[Plan]) -> None:
-        """Drive the plans of every cohort, and begin anew where an episode ends."""
+        count = self.action_count
+        if count and (bad := np.flatnonzero(self.alive & ~np.isin(actions[:, 0], np.arange(count)))).size:
+            raise ValueError(
+                f"slots {bad[:8].tolist()}: there are maneuvers 0 to {count - 1}, not {actions[bad[0], 0]:g}"
+            )
         if (self.episode < 0).any():
             raise RuntimeError("reset the environment before its first step")
         self._unpaid(slice(None))
         self.terminated[:], self.truncated[:] = False, False
+        plans = [self._plan(c, actions) for c in self.cohorts]  # before anything is driven: all or none
         for cohort, plan in zip(self.cohorts, plans, strict=True):
-            failed = cohort.advance(contiguous(plan, len(cohort)))
-            if len(cohort):
-                self._judge(cohort, cohort.observe())
-            self._fail(failed)
+            self._drive(cohort, plan, actions)
         self.cohorts = [c for c in self.cohorts if len(c)]
         done = self.terminated | self.truncated
         self.alive &= ~done
         if self.config.autoreset and done.any():
             self._begin(np.flatnonzero(done), None)
 
-    def _judge(self, cohort: Cohort, seen: Outcome) -> None:
-        """Rewards, and which episodes are over."""
+    def _plan(self, cohort: Cohort, actions: F64) -> Plan:
+        return plan_of_actions(actions[cohort.running], cohort.loop.obs, self.config.action, cohort.dt_s)
+
+    def _drive(self, cohort: Cohort, plan: Plan, actions: F64) -> None:
+        """Drive the actions (B, A) of a cohort, whose plan is the first step's, for as many steps as they are for."""
+        for k in range(self.config.action.repeat):
+            if k > 0:
+                controls = self.config.action.kind == "controls"
+                plan = self._plan(cohort, actions) if controls else kept_plan(plan, cohort.loop.obs)
+            before = cohort.running
+            failed = cohort.advance(contiguous(plan, len(cohort)))
+            if len(cohort):
+                self._judge(cohort, cohort.observe(), k + 1 == self.config.action.repeat)
+            self._fail(failed)
+            if not len(cohort):
+                return
+            if len(cohort) < len(before):
+                plan = plan.select(np.flatnonzero(np.isin(before, cohort.running)))
+
+    def _judge(self, cohort: Cohort, seen: Outcome, shown: bool) -> None:
+        """Rewards, and which episodes are over; shown: whether the policy sees the step though none is."""
         slots, parts = seen.slots, seen.parts
         earned = self.rewards(self.parts[slots], parts, seen.facts)
-        self.reward[slots], self.reward_terms[slots], self.parts[slots] = earned.reward, earned.terms, parts
+        self.reward[slots] += earned.reward
+        self.reward_terms[slots] += earned.terms
+        self.parts[slots] = parts
         self.step_count[slots] += 1
         self.steps_left[slots] -= 1
-        self._write(seen)
         failed = earned.failed & self.config.end_at_failure
         last = seen.is_last & ~failed
         exact = self.config.log_end == "terminate"
         self.terminated[slots], self.truncated[slots] = failed | (last & exact), last & (not exact)
         over = failed | last
+        self._write(seen, np.flatnonzero(over | shown))
         if over.any():
             self._keep_last(slots[over])
             cohort.leave(slots[over])
@@ -272,8 +302,10 @@ class BatchEnv:
     def _unpaid(self, slots: I64 | slice) -> None:
         self.reward[slots], self.reward_terms[slots] = 0.0, 0.0
 
-    def _write(self, seen: Outcome) -> None:
-        self.observation.write(seen.obs, seen.slots, self.obs)
+    def _write(self, seen: Outcome, rows: I64) -> None:
+        if len(rows):
+            obs = seen.obs if len(rows) == len(seen.slots) else seen.obs.select(rows)
+            self.observation.write(obs, seen.slots[rows], self.obs)
 
     def _keep_last(self, slots: I64) -> None:
         """What is seen in the last step of an episode."""
@@ -350,7 +382,7 @@ class BatchEnv:
         self.step_count[seen.slots] = 0
         self.steps_left[seen.slots] = cohort.loop.log.count[cohort.loop.rows] - 2
         self.alive[seen.slots] = True
-        self._write(seen)
+        self._write(seen, np.arange(len(seen.slots)))
         cohort.leave(np.array(list(seen.faults), np.int64))
         if len(cohort):
             self.cohorts.append(cohort)

@@ -18,9 +18,13 @@ from roadcraft.validation.environments.reward_config import RewardName, RewardWe
 class ActionConfig:
     """What an action is."""
 
-    kind: Literal["controls", "trajectory"] = "controls"
+    kind: Literal["controls", "trajectory", "maneuver"] = "controls"
     """controls: two numbers in [-1, 1], acceleration and steering rate, which drive the vehicle without a tracker;
-    trajectory: poses ahead in the ego frame, which are tracked as a planner's."""
+    trajectory: poses ahead in the ego frame, which are tracked as a planner's; maneuver: the number of one, of a line
+    (own, left, right) and a speed, whose trajectory is."""
+    repeat: Annotated[int, Range(">= 1")] = 1
+    """Steps of the simulation for which an action is driven: 5 at 10 Hz are a decision every half a second. Rewards are
+    summed over them."""
     max_acceleration_mps2: Annotated[float, Range("> 0")] = 2.4
     """Commanded acceleration of the action 1."""
     max_braking_mps2: Annotated[float, Range("> 0")] = 4.0
@@ -31,14 +35,24 @@ class ActionConfig:
     """Poses of a trajectory."""
     interval_s: Annotated[float, Range("> 0")] = 0.5
     """Time between the poses of a trajectory."""
+    speeds: tuple[float, ...] = (0.0, 0.35, 0.7, 1.0)
+    """Speeds of the maneuvers, as shares of the limit."""
+    line_change_s: Annotated[float, Range("> 0")] = 3.0
+    """Time in which a maneuver takes the ego onto its line."""
+    maneuver_s: Annotated[float, Range("> 0")] = 4.0
+    """Length of a maneuver's trajectory."""
+    max_jerk_mps3: Annotated[float, Range("> 0")] = 3.0
+    """Change of acceleration along a maneuver."""
 
     def __post_init__(self) -> None:
-        check(self)
+        known = bool(self.speeds) and all(s >= 0.0 for s in self.speeds)
+        check(self, ("speeds", known, "must be shares of the limit, 0 or more, at least one"))
 
     @property
     def horizon_s(self) -> float:
         """How far ahead an action says where to be, s; infinite for controls, which say how to drive."""
-        return self.points * self.interval_s if self.kind == "trajectory" else inf
+        lengths = {"trajectory": self.points * self.interval_s, "maneuver": self.maneuver_s}
+        return lengths.get(self.kind, inf)
 
 
 @dataclass(frozen=True)

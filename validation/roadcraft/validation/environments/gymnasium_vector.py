@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict, Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -21,13 +21,13 @@ from roadcraft.validation.environments.config import EnvironmentConfig
 
 class GymnasiumVector(VectorEnv[Any, Any, Any]):
     """Slots are the sub-environments: an observation is the block itself where there is one block, else a dict of them;
-    actions are (B, A) float32. ``autoreset`` of the settings says whether an episode is followed by the next in the
-    same step (SAME_STEP) or waits for ``reset(options={"reset_mask": mask})`` (DISABLED).
+    actions are (B, A) float32, of maneuvers (B,) int64. ``autoreset`` of the settings says whether an episode is
+    followed by the next in the same step (SAME_STEP) or waits for ``reset(options={"reset_mask": mask})`` (DISABLED).
 
-    ``infos``: ``parts`` (B, 10), columns ``SCORE_PARTS``, of the drive so far; ``token`` (B,), number of the scenario;
-    where an episode ended in a step that begins the next, ``final_obs`` and ``final_info``, with the masks
-    ``_final_obs`` and ``_final_info``. All are dense arrays: rows that a mask leaves out mean nothing. Arrays are
-    copies unless ``copy`` is false: then the next step overwrites them.
+    ``infos``: ``parts`` (B, 10), columns ``SCORE_PARTS``, of the drive so far; ``reward_terms`` (B, P), what the reward
+    is made of; ``token`` (B,), number of the scenario; where an episode ended in a step that begins the next,
+    ``final_obs`` and ``final_info``, with the masks ``_final_obs`` and ``_final_info``. All are dense arrays: rows that
+    a mask leaves out mean nothing. Arrays are copies unless ``copy`` is false: then the next step overwrites them.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
@@ -39,9 +39,10 @@ class GymnasiumVector(VectorEnv[Any, Any, Any]):
         self.metadata = {**type(self).metadata, "autoreset_mode": mode}
         spaces = {name: _space(block) for name, block in env.obs.items()}
         single: Space[Any] = next(iter(spaces.values())) if len(spaces) == 1 else Dict(spaces)
-        bound = 1.0 if env.config.action.kind == "controls" else np.inf
+        bound, count = 1.0 if env.config.action.kind == "controls" else np.inf, env.action_count
         self.single_observation_space = single
-        self.single_action_space = Box(-bound, bound, (env.action_size,), np.float32)
+        numbers: Space[Any] = Box(-bound, bound, (env.action_size,), np.float32)
+        self.single_action_space = Discrete(count) if count else numbers
         self.observation_space = batch_space(single, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
@@ -91,6 +92,8 @@ class GymnasiumVector(VectorEnv[Any, Any, Any]):
         return {
             "parts": self._own(self.env.parts),
             "_parts": whole,
+            "reward_terms": self._own(self.env.reward_terms),
+            "_reward_terms": whole.copy(),
             "token": self._own(self.env.token),
             "_token": whole.copy(),
         }
