@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -126,7 +126,7 @@ def ingest(
         before = set(read_index(Path(out) / "index").drives)
         wanted = [k for k in keys if k not in before]
         total, size = _Done(), _size(Path(out))
-        bar = _Bar(len(wanted)) if progress and wanted else nullcontext(_ignore)
+        bar = _bar(len(wanted)) if progress and wanted else nullcontext(lambda count, skipped: None)
         with bar as advance:
             for done, count in _run(job, source, wanted, workers or usable_cores()):
                 total.add(done)
@@ -260,29 +260,14 @@ def _size(store: Path) -> int:
     return sum(p.stat().st_size for folder in ("drives", "maps", "index") for p in (store / folder).glob("*.*"))
 
 
-def _ignore(count: int, skipped: int) -> None:
-    return None
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr with the number of skipped logs; both are told to what it yields."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-
-class _Bar:
-    """A progress bar on stderr with the number of skipped logs."""
-
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TextColumn("logs"), TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"), console=Console(stderr=True),
-        )  # fmt: skip
-        self._task = self._progress.add_task("ingest", total=total, note="")
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._progress.start()
-        return self._advance
-
-    def _advance(self, count: int, skipped: int) -> None:
-        self._progress.update(self._task, advance=count, note=f"[red]{skipped} skipped" if skipped else "")
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
+    columns = (TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TextColumn("logs"), TimeRemainingColumn())
+    note = TextColumn("{task.fields[note]}")
+    with Progress(*columns, note, console=Console(stderr=True)) as bar:
+        task = bar.add_task("ingest", total=total, note="")
+        yield lambda count, skipped: bar.update(task, advance=count, note=f"[red]{skipped} skipped" if skipped else "")
