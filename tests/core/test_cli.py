@@ -21,21 +21,28 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
 
 
-def modules_after(*words: str) -> set[str]:
-    code = (
-        "import sys, atexit\nfrom roadcraft.core.cli import main\n"
-        "atexit.register(lambda: print('\\nMODULES', *sys.modules))\nmain(sys.argv[1:])"
-    )
-    done = process(*words, code=code)
+EACH = """
+import json, sys
+from roadcraft.core.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    print("\\nMODULES", json.dumps([words, code, sorted({m.partition(".")[0] for m in sys.modules})]))
+"""
+
+
+def test_help_and_listing_import_nothing_heavy() -> None:
+    """Of every verb, one after the other in one process."""
+    asked = [["--help"], ["plugins"], *[[c.spec.name, "--help"] for c in registry().commands()]]
+    done = process(json.dumps(asked), code=EACH)
     assert done.returncode == 0, done.stderr
-    return {m.split(".")[0] for m in done.stdout.rsplit("MODULES", 1)[1].split()}
-
-
-@pytest.mark.parametrize(
-    "words", [("--help",), ("plugins",), *[(c.spec.name, "--help") for c in registry().commands()]], ids=" ".join
-)
-def test_help_and_listing_import_nothing_heavy(words: tuple[str, ...]) -> None:
-    assert not modules_after(*words) & set(HEAVY)
+    told = [json.loads(line[8:]) for line in done.stdout.splitlines() if line.startswith("MODULES ")]
+    assert [(words, code) for words, code, _ in told] == [(words, 0) for words in asked]
+    heavy = {" ".join(words): sorted({*modules} & {*HEAVY}) for words, _, modules in told}
+    assert not any(heavy.values()), heavy
 
 
 def test_every_promised_verb_is_there() -> None:
