@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from collecting import Collector
 from made_up_task import behind_a_slow_car
 from probe_tasks import SmallPolicy
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.learner import Learner
-from roadcraft.plugins.training.reinforcement.rollouts import Collector, PolicyAnswer
+from roadcraft.plugins.training.reinforcement.rollouts import PolicyAnswer
 from roadcraft.validation import ActionConfig, BatchEnv, EnvironmentConfig, FlatObservation
 
 SEEN = FeatureSpec(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import collecting
 import numpy as np
 import pytest
 import torch
+from collecting import Collector
 from probe_tasks import Bandit, Delayed, NoisyTarget, Probe, Sign, SmallPolicy, learn
 from torch import nn
 
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
-from roadcraft.plugins.training.reinforcement import rollouts
 from roadcraft.plugins.training.reinforcement.learner import Learner, SampleWeight
-from roadcraft.plugins.training.reinforcement.rollouts import Collector
 
 PLAIN = PolicyGradientConfig(minibatch=256, epochs=4, filter=0.0, reference=0.0, max_kl=0.0)
 
@@ -145,7 +145,7 @@ def test_a_reference_holds_a_policy_near_itself() -> None:
 def test_an_observation_of_another_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """As by the test of what roll-outs hold."""
     monkeypatch.setattr(
-        rollouts, "seen_by", lambda env: {k: torch.from_numpy(v).roll(1, 0) for k, v in env.obs.items()}
+        collecting, "seen_by", lambda env: {k: torch.from_numpy(v).roll(1, 0) for k, v in env.obs.items()}
     )
     with pytest.raises(AssertionError):
         test_roll_outs_hold_what_was_seen_before_the_action_that_was_paid()

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from collecting import MASK, Collector
 from torch import Tensor, nn
 
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.distributions import BetaDistribution, ChoiceDistribution
 from roadcraft.plugins.training.reinforcement.learner import Learner, Method
-from roadcraft.plugins.training.reinforcement.rollouts import MASK, Collector, PolicyAnswer
+from roadcraft.plugins.training.reinforcement.rollouts import PolicyAnswer
 
 
 class Probe:
@@ -110,9 +111,6 @@ class SmallPolicy(nn.Module):
         head = self.head(x)
         policy = BetaDistribution(head) if self.continuous else ChoiceDistribution(head, obs.get(MASK))
         return PolicyAnswer(policy, self.worth(x)[:, 0])
-
-    def command(self, answer: PolicyAnswer, action: Tensor) -> Any:
-        return action.numpy()
 
 
 def learn(

@@ -37,10 +37,6 @@ class ChoicePolicy:
         logits, value = self.model.choose(obs)
         return PolicyAnswer(distribution_of(logits), value)
 
-    def command(self, answer: PolicyAnswer, action: Tensor) -> Any:
-        """The index."""
-        return action.numpy()
-
 
 class PriorPolicy(ChoicePolicy):
     """What is chosen before anything is learned: as imitation did."""
