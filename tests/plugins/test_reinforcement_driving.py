@@ -1,14 +1,15 @@
-"""A policy learns to drive in the environment."""
+"""A policy learns to drive in the environment, and a learner from outside does through Gymnasium."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from collecting import Collector
-from made_up_task import behind_a_slow_car
+from made_up_task import behind_a_slow_car, store_of
 from probe_tasks import SmallPolicy
 from torch import Tensor, nn
 
@@ -58,3 +59,12 @@ def test_one_scenario_is_learned_by_maneuvers(seed: int) -> None:
             optimizer.step()
     assert scores[0] < RANDOM, "choices drawn evenly do badly"
     assert scores[-1] >= LEARNED, f"after {decisions} decisions, scores of the roll-outs {scores}"
+
+
+def test_an_unmodified_learner_from_outside_reaches_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="needs pip install 'roadcraft[rl]'")
+    from ppo import learn
+
+    random, driven = learn(store_of(behind_a_slow_car(), tmp_path / "store"), decisions=9_000)
+    assert random < RANDOM
+    assert driven >= LEARNED

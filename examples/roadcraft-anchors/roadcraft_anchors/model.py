@@ -1,6 +1,6 @@
-"""The behavior model ``anchors``: a fixed vocabulary of maneuveres, scored by a small network.
+"""The behavior model ``anchors``: a fixed vocabulary of maneuvers, scored by a small network.
 
-In the manner of the scored vocabularies of VADv2 (Chen et al., 2024) and Hydra-MDP (Li et al., 2024), with maneuveres
+In the manner of the scored vocabularies of VADv2 (Chen et al., 2024) and Hydra-MDP (Li et al., 2024), with maneuvers
 along the reference lines in place of clustered trajectories. What is learned is the choice alone: a cross entropy whose
 target spreads over the anchors by their distance from what the expert did.
 """
