@@ -381,6 +381,17 @@ def test_every_field_that_breaks_a_rule_is_named_with_value_and_rule(plugins: Re
         Ruled(share=float("nan"))
 
 
+def test_a_broken_rule_is_told_beside_other_mistakes(plugins: Registry) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(Ruled, ["other=x", "share=3", "knots=[0]", "nothing=1"], plugins=plugins)
+    assert str(caught.value).splitlines()[1:] == [
+        "  - nothing (command line): unknown key; known: low, share, knots, other",
+        "  - other (command line): expected a whole number, got 'x'",
+        "  - share (command line): must be at least 0 and below 1, got 3.0",
+        "  - knots[0] (command line): must be above 0, got 0.0",
+    ]
+
+
 @dataclass(frozen=True)
 class Foreign:
     slow: float = 1.0

@@ -19,7 +19,7 @@ from roadcraft.core.hints import hints_of
 from roadcraft.core.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.registry import Registry
 from roadcraft.core.renamed import current, given_twice, warn_key
-from roadcraft.core.rules import RuleError, check
+from roadcraft.core.rules import RuleError, check, faults_of
 from roadcraft.core.yaml_text import Plain, resolved
 
 _ABSENT = object()
@@ -172,17 +172,21 @@ class Walk:
             else:
                 values[f.name] = self.convert(hints[f.name], given, key)
         if len(self.errors) > before:
+            self._break_rules(faults_of(schema, values), at)
             return None
         try:
             config = schema(**values)
             check(config)
             return config
         except RuleError as e:
-            for name, value, rule in e.faults:
-                self.wrong(f"{at}{name}", f"{rule}, got {_written(value)}")
+            self._break_rules(e.faults, at)
         except Exception as e:  # whatever a third party's check raises
             self._refused(schema, values, at, str(e) if isinstance(e, ValueError) else f"{type(e).__name__}: {e}")
         return None
+
+    def _break_rules(self, faults: list[tuple[str, Any, str]], at: str) -> None:
+        for name, value, rule in faults:
+            self.wrong(f"{at}{name}", f"{rule}, got {_written(value)}")
 
     def _refused(self, schema: type[Any], values: Mapping[str, Any], at: str, why: str) -> None:
         """What a dataclass's own check says, with the fields that it names and their values."""

@@ -126,25 +126,32 @@ def check(config: Any, *others: Any) -> None:
         RuleError: names every field that breaks a rule.
     """
     schema: Any = type(config)
-    faults = list(_broken(config, rules_of(schema)))
-    named_faults = {name for name, _, _ in faults}
-    found = (fault for f in fields(config) for fault in _not_finite(f.name, getattr(config, f.name)))
-    faults += [fault for fault in found if fault[0] not in named_faults]
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    faults = faults_of(schema, values)
     if others and isinstance(others[0], Mapping):
         warn(f"{schema.__name__}: check(self, {{range: fields}})", "Annotated[type, Range(range)] at each field", 3)
         named = {n: (Range(text),) for text, names in others[0].items() for n in names.split()}
-        faults, others = [*faults, *_broken(config, named)], others[1:]
+        faults, others = [*faults, *_broken(schema, values, named)], others[1:]
     broken = {name.partition("[")[0] for name, _, _ in faults}
-    faults += [(n, getattr(config, n), rule) for n, holds, rule in others if not holds and n not in broken]
+    faults += [(n, values[n], rule) for n, holds, rule in others if not holds and n not in broken]
     if faults:
         raise RuleError(type(config).__name__, faults)
 
 
-def _broken(config: Any, rules: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, Any, str]]:
-    schema: Any = type(config)
+def faults_of(schema: Any, values: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Which of some fields' values break the rules that stand at the fields: (field, value, rule) of each."""
+    faults = list(_broken(schema, values, rules_of(schema)))
+    named = {name for name, _, _ in faults}
+    found = (fault for name, value in values.items() for fault in _not_finite(name, value))
+    return faults + [fault for fault in found if fault[0] not in named]
+
+
+def _broken(
+    schema: Any, values: Mapping[str, Any], rules: Mapping[str, tuple[Any, ...]]
+) -> Iterator[tuple[str, Any, str]]:
     whole = _whole_numbers(schema)
     for name, of_field in rules.items():
-        value = getattr(config, name)
+        value = values.get(name)
         several = isinstance(value, (tuple, list))
         for i, v in enumerate(value if several else [value]):
             for rule in of_field:

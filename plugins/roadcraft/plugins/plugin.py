@@ -48,10 +48,10 @@ def roadcraft_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             "train",
-            "Train an encoder and a behavior model from a store",
+            "Train an encoder and a behavior model from a store.",
             f"{here}.commands:train",
             f"{here}.config:TrainConfig",
             preflight=f"{here}.run.preflight:check",
         ),
-        CommandSpec("card", "Put closed-loop scores into a checkpoint's model card", f"{here}.commands:card"),
+        CommandSpec("card", "Put closed-loop scores into a checkpoint's model card.", f"{here}.commands:card"),
     ]

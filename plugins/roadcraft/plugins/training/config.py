@@ -124,8 +124,8 @@ class TrainConfig:
     is learned but for rounding."""
 
     method: Literal["imitation", "ppo", "vdgrpo"] = "imitation"
-    """imitation learns from logs; ppo and vdgrpo learn by driving in the simulator, by nuPlan's score, which of the
-    trajectories of a trained network (start.checkpoint) to drive, or how much slower."""
+    """imitation learns from logs; ppo and vdgrpo learn by driving in the simulator, for policy.reward, which of
+    the trajectories of a trained network (start.checkpoint) to drive, or how much slower."""
     encoder: PluginRef = plugin_field("encoder", "vector_transformer")
     """Turns features into scene tokens."""
     model: PluginRef = plugin_field("model", "multimodal")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core import FeatureSpec, LightState, ObjectKind, SceneEncoding, TokenKind
+from roadcraft.core import EgoColumn, FeatureSpec, LightState, ObjectKind, SceneEncoding, TokenKind
 
 from __PACKAGE__.plugin import __CLASS__Config
 
@@ -18,6 +18,7 @@ Features = Mapping[str, Tensor]
 
 STATE_DROPOUT = 0.75  # of the ego's states but its speed, in training
 LIGHTS = len(LightState) + 1  # and none
+SEEN = [EgoColumn.VX, EgoColumn.AX, EgoColumn.STOPPED_TIME_S]  # of the ego's states
 
 
 def mlp(inputs: int, dim: int) -> nn.Sequential:
@@ -38,7 +39,7 @@ class __CLASS__(nn.Module):
             reference_lines=0,
             radius_m=80.0,
         )
-        self.ego, self.agent, self.static = mlp(3 + 4, dim), mlp(8, dim), mlp(6, dim)
+        self.ego, self.agent, self.static = mlp(len(SEEN) + 4, dim), mlp(8, dim), mlp(6, dim)
         self.lane_point, self.lane_info, self.crosswalk_point = mlp(6, dim), mlp(4, dim), mlp(2, dim)
         self.object_kind, self.light = nn.Embedding(len(ObjectKind), dim), nn.Embedding(LIGHTS, dim)
         self.kind = nn.Embedding(len(TokenKind), dim)
@@ -78,7 +79,7 @@ class __CLASS__(nn.Module):
 
     def _ego(self, f: Features) -> Tensor:
         """Speed, acceleration, seconds for which it has just stood; and the vehicle's size."""
-        state = f["ego"][:, [0, 2, 6]] / 10
+        state = f["ego"][:, SEEN] / 10
         if self.training:
             state = state * torch.cat(
                 [torch.ones_like(state[:, :1]), (torch.rand_like(state[:, 1:]) >= STATE_DROPOUT) * 1.0], -1

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from roadcraft.core import FeatureSpec, Keys, ObjectKind, Prediction, SceneEncoding
+from roadcraft.core import EgoColumn, FeatureSpec, Keys, ObjectKind, Prediction, SceneEncoding
+from roadcraft.core import ReferenceInfoColumn as Info
 
 from __PACKAGE__.plugin import __CLASS__Config
 
@@ -21,8 +22,7 @@ Features = Mapping[str, Tensor]
 
 STEPS, INTERVAL_S = 80, 0.1  # of a trajectory
 POINT_M = 2.0  # between points of a line
-# columns of the feature reference_info
-LATERAL, SIN, COS, TO_RED, TO_YELLOW, TO_STOP, TO_ROUTE_END, LIMIT = range(8)
+FROM_LINE = (Info.LATERAL, Info.HEADING_SIN, Info.HEADING_COS)  # the ego's place beside a line
 FAR_M = 200.0  # distance that stands for "nothing ahead"
 # times for which the network says a speed, and an offset from the line (seconds of travel at the present speed)
 SPEED_S, OFFSET_S = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 8.0), (0.8, 1.6, 2.4, 3.5, 5.0, 7.0)
@@ -99,12 +99,13 @@ class __CLASS__(nn.Module):
     def _rules(self, f: Features, speed: Tensor) -> Tensor:
         """Lines by where the ego is relative to them, by lights, stop signs and the route's end ahead, by speed
         limit: (B, R, D)."""
-        info, speed, stood = f["reference_info"], speed[:, None], f["ego"][:, None, 6:]
-        ahead, limit = info[..., TO_RED : TO_ROUTE_END + 1], info[..., LIMIT:]
+        info, speed, stood = f["reference_info"], speed[:, None], f["ego"][:, None, EgoColumn.STOPPED_TIME_S :]
+        ahead, limit = info[..., Info.TO_RED : Info.TO_ROUTE_END + 1], info[..., Info.LIMIT_HERE :]
         pace = torch.cat([speed / 10, torch.exp(-stood), torch.exp(-stood / 3)], -1).expand(-1, info.shape[1], -1)
         known = (ahead < FAR_M - 1.0) * 1.0
         there = [ahead / 50, near(ahead), known, gap_ratio(ahead - 4.0, speed, speed)]
-        found: Tensor = self.rules(torch.cat([info[..., :TO_RED], limit / 15, (limit > 0) * 1.0, pace, *there], -1))
+        beside = info[..., : Info.TO_RED]
+        found: Tensor = self.rules(torch.cat([beside, limit / 15, (limit > 0) * 1.0, pace, *there], -1))
         return found
 
     def _objects(self, f: Features, speed: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ class __CLASS__(nn.Module):
         here = torch.lerp(ends[..., 0, :], ends[..., 1, :], (at - low)[..., None])
         ahead = F.normalize(here[..., 2:], dim=-1)
         left = torch.stack([-ahead[..., 1], ahead[..., 0]], -1)
-        lateral, sin, cos = (info[..., k, None, None] for k in (LATERAL, SIN, COS))
+        lateral, sin, cos = (info[..., k, None, None] for k in FROM_LINE)
         per_s, slope = now.clamp_min(5.0), (sin / cos.clamp_min(0.3)).clamp(-1.5, 1.5)
 
         def offset(distance: Tensor) -> Tensor:
