@@ -151,7 +151,7 @@ def _broken(
 ) -> Iterator[tuple[str, Any, str]]:
     whole = _whole_numbers(schema)
     for name, of_field in rules.items():
-        value = values.get(name)
+        value: Any = values.get(name)
         several = isinstance(value, (tuple, list))
         for i, v in enumerate(value if several else [value]):
             for rule in of_field:
