@@ -99,13 +99,16 @@ def red_lanes(map_data: MapData, lane: I64, state: U8) -> I64:
 
 
 class RewardTrace(NamedTuple):
-    """What each of n steps of a rollout earned, the first nothing. reward (n,); terms (n, P): columns ``Reward.names``;
-    failed (n,): whether nothing could be earned any more after it; parts (n, 10): columns ``SCORE_PARTS``."""
+    """What each of n steps of a rollout earned, the first nothing."""
 
     reward: F64
+    """(n,) What each step earned."""
     terms: F64
+    """(n, P) What it is made of, columns ``Reward.names``."""
     failed: Mask
+    """(n,) Whether nothing could be earned any more after it."""
     parts: F64
+    """(n, 10) The running score and its parts, columns ``SCORE_PARTS``."""
 
 
 def running_score(rollout: Rollout) -> F64:

@@ -24,12 +24,14 @@ _Terms = dict[str, F64]
 
 
 class RewardStep(NamedTuple):
-    """What R drives earn in one step. reward (R,); terms (R, P): columns ``Reward.names``; failed (R,): nothing can be
-    earned any more."""
+    """What R drives earn in one step."""
 
     reward: F64
+    """(R,) What each earns."""
     terms: F64
+    """(R, P) What it is made of, columns ``Reward.names``."""
     failed: Mask
+    """(R,) Whether nothing can be earned any more."""
 
 
 class Reward:
