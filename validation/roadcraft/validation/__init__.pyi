@@ -34,6 +34,7 @@ from roadcraft.validation.environments.reward_config import (
     CarlReward as CarlReward,
     GigaflowReward as GigaflowReward,
     PufferDriveReward as PufferDriveReward,
+    RewardName as RewardName,
     RewardWeights as RewardWeights,
 )
 from roadcraft.validation.environments.rewards import Reward as Reward, RewardStep as RewardStep

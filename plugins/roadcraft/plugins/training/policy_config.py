@@ -7,7 +7,7 @@ from typing import Annotated
 
 from roadcraft.core.hookspecs import PluginRef, plugin_field
 from roadcraft.core.rules import Range, check
-from roadcraft.validation.environments.reward_config import RewardName, RewardWeights
+from roadcraft.validation import RewardName, RewardWeights
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from roadcraft.core.rules import Range, check
 
 RewardName = Literal["score", "graded", "carl", "gigaflow", "pufferdrive"]
+"""What a step of an environment, and a decision of a policy that learns, may earn."""
 
 
 @dataclass(frozen=True)
