@@ -28,6 +28,8 @@ def test_selected_frames_have_their_own_rows(lengths: list[int], data: st.DataOb
     lights = LightFrames(offsets_of(lengths), np.arange(rows), np.zeros(rows, np.uint8))
     frames = data.draw(st.lists(st.integers(-4, len(lengths) - 1), max_size=6))
     some = lights.select(np.array(frames, np.int64))
+    some_again = lights.select(list(frames))  # a list picks as an array does
+    assert some_again.lane.tolist() == some.lane.tolist()
     given_rows = [lights.lane[lights.rows(f)].tolist() if f >= 0 else [] for f in frames]
     assert [some.lane[some.rows(k)].tolist() for k in range(len(some))] == given_rows
     twice = LightFrames.concat([some, lights])

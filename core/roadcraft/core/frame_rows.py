@@ -33,11 +33,12 @@ class FrameRows:
         """Rows of frame ``m``."""
         return slice(int(self.offsets[m]), int(self.offsets[m + 1]))
 
-    def select(self, frames: I64) -> Self:
+    def select(self, frames: Sequence[int] | I64) -> Self:
         """The given frames, in the given order, as a table of their own; a frame below 0 is empty."""
-        at = np.maximum(frames, 0)
+        wanted = np.asarray(frames, np.int64)
+        at = np.maximum(wanted, 0)
         low = self.offsets[at]
-        offsets, rows = ranges(low, np.where(frames < 0, 0, self.offsets[at + 1] - low))
+        offsets, rows = ranges(low, np.where(wanted < 0, 0, self.offsets[at + 1] - low))
         return type(self)(offsets, *(column[rows] for column in self._columns()))
 
     @classmethod
