@@ -69,12 +69,12 @@ class StableVecEnv(VecEnv):
         return [getattr(self.vector, attr_name)] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """The rows have no attributes of their own."""
-        raise NotImplementedError
+        """Refused: the rows have no attributes of their own."""
+        raise AttributeError(f"rows of one environment share {attr_name!r}: set it where the environment is made")
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """The rows have no methods of their own."""
-        raise NotImplementedError
+        """Refused: the rows have no methods of their own."""
+        raise AttributeError(f"rows of one environment have no method {method_name!r} of their own")
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """No row is wrapped."""
