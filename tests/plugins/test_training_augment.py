@@ -54,7 +54,7 @@ def test_displaced_samples_lead_back_to_the_log(made_up_source: Any) -> None:
 def test_recovery_joins_position_speed_and_heading() -> None:
     t = 0.1 * np.arange(1, 81)
     logged = np.array([0.0, 0.0, 0.0, 10.0, 0, 0, 0, 0, 0, 0])
-    future = np.stack([10 * t, 0 * t, 0 * t, 10 + 0 * t, 0 * t], 1)
+    future = np.stack([10 * t, 0 * t, 0 * t, 10 + 0 * t, 0 * t, 0 * t], 1)
     ego = logged.copy()
     ego[:4] = 0.5, 0.7, 0.1, 9.0
     out = recover(future, ego, logged, 20, 0.1)
@@ -75,7 +75,7 @@ def test_recovery_against_a_solved_quintic() -> None:
     logged[3], ego[3] = 8.0, 7.0
     ego[:2] = logged[:2] + 0.5
     t = 0.1 * np.arange(1, 41)
-    future = np.stack([logged[0] + 6 * t, logged[1] + 2 * t, 0.3 + 0 * t, 6.3 + 0 * t, 0.4 + 0 * t], 1)
+    future = np.stack([logged[0] + 6 * t, logged[1] + 2 * t, 0.3 + 0 * t, 6.3 + 0 * t, 0.4 + 0 * t, 0.2 + 0 * t], 1)
     ego[2] = 0.4
     out = recover(future, ego, logged, 20, 0.1)
     end, n = 2.0, np.arange(6)
@@ -89,11 +89,31 @@ def test_recovery_against_a_solved_quintic() -> None:
     ]
     for axis, way in enumerate((np.cos, np.sin)):
         known = [
-            ego[axis], ego[3] * way(ego[2]), logged[5] * way(ego[2]),
-            future[19, axis], future[19, 3] * way(future[19, 2]), future[19, 4] * way(future[19, 2]),
+            ego[axis], ego[3] * way(ego[2]) + ego[4] * way(ego[2] + np.pi / 2), logged[5] * way(ego[2]),
+            future[19, axis], future[19, 3] * way(0.3) + 0.2 * way(0.3 + np.pi / 2), future[19, 4] * way(0.3),
         ]  # fmt: skip
         c = np.linalg.solve(np.array(rows, np.float64), np.array(known))
         np.testing.assert_allclose(out[:19, axis], np.polynomial.polynomial.polyval(t[:19], c), rtol=0, atol=1e-9)
+
+
+def test_who_holds_against_wind_recovers_with_its_heading_into_the_wind() -> None:
+    """It drives along x at 20 m/s while it heads 0.05 rad into the wind; put 0.4 m aside with that heading it is not
+    going aside, and what leads it back keeps the angle between heading and course."""
+    t, slip = 0.1 * np.arange(1, 81), 0.05
+    forward, left = 20 * np.cos(slip), 20 * np.sin(slip)
+    logged = np.array([0.0, 0.0, -slip, forward, left, 0, 0, 0, 0, 0])
+    full = np.ones_like(t)
+    future = np.stack([20 * t, 0 * t, -slip * full, forward * full, 0 * t, left * full], 1)
+    same = recover(future, logged, logged, 20, 0.1)
+    np.testing.assert_allclose(same, future, atol=1e-9)
+    ego = logged.copy()
+    ego[1] = 0.4
+    out = recover(future, ego, logged, 20, 0.1)
+    assert out[:, 1].max() <= 0.4 and out[:19, 1].min() >= -1e-9  # straight back
+    course = np.arctan2(np.diff(out[:19, 1]), np.diff(out[:19, 0]))
+    between = 0.5 * (out[1:19, 2] + out[:18, 2])
+    np.testing.assert_allclose(course - between, slip, atol=1e-3)
+    np.testing.assert_array_equal(out[19:], future[19:])
 
 
 def test_a_standing_car_is_not_moved_sideways(made_up_source: Any) -> None:
@@ -126,7 +146,7 @@ def test_a_car_put_ahead_of_a_stopped_log_waits() -> None:
     logged = np.zeros(10)
     t = 0.1 * np.arange(1, 81)
     way = np.maximum(t - 4.0, 0.0) ** 2
-    future = np.stack([way, 0 * t, 0 * t, 2 * np.maximum(t - 4.0, 0.0), 0 * t], 1)
+    future = np.stack([way, 0 * t, 0 * t, 2 * np.maximum(t - 4.0, 0.0), 0 * t, 0 * t], 1)
     ego = logged.copy()
     ego[0] = 0.8
     out = recover(future, ego, logged, 20, 0.1)

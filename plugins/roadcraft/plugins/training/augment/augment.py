@@ -27,8 +27,8 @@ DISPLACED, DX, DY, TURN, FASTER, MIRRORED, DROPPED, CONDITION, LATE = range(9)
 RANDOM_COUNT = 9
 NEAR_M = 30.0  # objects further off than this cannot be touched
 MOVING_MPS = 0.5  # below it a velocity has no heading
-X, Y, HEADING, SPEED, ACCEL = range(5)  # columns of a future
-_X, _Y, _HEADING, _VX, _AX = (int(c) for c in (Ego.X, Ego.Y, Ego.HEADING, Ego.VX, Ego.AX))
+X, Y, HEADING, SPEED, ACCEL, SIDE = range(6)  # columns of a future; SIDE: the rear axle's speed to the left
+_X, _Y, _HEADING, _VX, _VY, _AX = (int(c) for c in (Ego.X, Ego.Y, Ego.HEADING, Ego.VX, Ego.VY, Ego.AX))
 
 
 def random_numbers(seed: int, step: int, count: int) -> F64:
@@ -65,18 +65,13 @@ def write_ego_future(
     the drive. A displacement that touches another object, or whose way back is not logged, is not made.
     """
     (frame, stride, interval_s, count), (box, offsets) = steps, objects
-    future = np.empty((len(out), 5))
+    future = np.empty((len(out), 6))
     for t in range(len(out)):
         f = frame + stride * (t + 1)
         valid[t] = f < len(states)
         now = states[min(f, len(states) - 1)]
-        future[t, X], future[t, Y], future[t, HEADING], future[t, SPEED], future[t, ACCEL] = (
-            now[_X],
-            now[_Y],
-            now[_HEADING],
-            now[_VX],
-            now[_AX],
-        )
+        future[t, X], future[t, Y], future[t, HEADING] = now[_X], now[_Y], now[_HEADING]
+        future[t, SPEED], future[t, ACCEL], future[t, SIDE] = now[_VX], now[_AX], now[_VY]
     ego = states[frame].copy()
     if draw[DISPLACED] < limit[0] and 0 < count <= len(out) and valid[count - 1]:
         moved = displace(ego, limit, draw)
@@ -123,31 +118,42 @@ def touches(ego: F64, body: F64, box: F64) -> bool:
 
 @njit(cache=True, nogil=True)
 def recover(future: F64, ego: F64, logged: F64, count: int, interval_s: float) -> F64:
-    """The logged future (T, 5) x, y, heading, speed, acceleration (global frame) with its first ``count`` poses
-    replaced by a quintic that starts at the displaced ``ego`` (10,) and joins the log at pose ``count``. A car put
-    ahead of where the log stands waits until the log has caught up."""
+    """The logged future (T, 6) x, y, heading, speed, acceleration, speed to the left (global frame) with its first
+    ``count`` poses replaced by a quintic that starts at the displaced ``ego`` (10,) and joins the log at pose
+    ``count``. A vehicle that slips sideways, such as one that holds against wind, goes on slipping: its heading differs
+    from its course by what lies between the slip at both ends. A car put ahead of where the log stands waits until the
+    log has caught up."""
     out = future.copy()
     goal, end_s = future[count - 1], count * interval_s
     start_c, start_s = np.cos(ego[_HEADING]), np.sin(ego[_HEADING])
+    goal_c, goal_s = np.cos(goal[HEADING]), np.sin(goal[HEADING])
     x = _quintic(
-        ego[_X], ego[_VX] * start_c, logged[_AX] * start_c,
-        goal[X], goal[SPEED] * np.cos(goal[HEADING]), goal[ACCEL] * np.cos(goal[HEADING]), end_s,
+        ego[_X], ego[_VX] * start_c - ego[_VY] * start_s, logged[_AX] * start_c,
+        goal[X], goal[SPEED] * goal_c - goal[SIDE] * goal_s, goal[ACCEL] * goal_c, end_s,
     )  # fmt: skip
     y = _quintic(
-        ego[_Y], ego[_VX] * start_s, logged[_AX] * start_s,
-        goal[Y], goal[SPEED] * np.sin(goal[HEADING]), goal[ACCEL] * np.sin(goal[HEADING]), end_s,
+        ego[_Y], ego[_VX] * start_s + ego[_VY] * start_c, logged[_AX] * start_s,
+        goal[Y], goal[SPEED] * goal_s + goal[SIDE] * goal_c, goal[ACCEL] * goal_s, end_s,
     )  # fmt: skip
+    slip, goal_slip = _slip(ego[_VX], ego[_VY]), _slip(goal[SPEED], goal[SIDE])
     for k in range(count - 1):
         t = interval_s * (k + 1)
         vx, vy = _slope(x, t), _slope(y, t)
-        speed = np.hypot(vx, vy)
-        out[k, X], out[k, Y], out[k, SPEED] = _value(x, t), _value(y, t), speed
-        out[k, HEADING] = np.arctan2(vy, vx) if speed > MOVING_MPS else goal[HEADING]
+        speed, part = np.hypot(vx, vy), (k + 1) / count
+        now = slip + part * (goal_slip - slip)
+        out[k, X], out[k, Y], out[k, SPEED] = _value(x, t), _value(y, t), speed * np.cos(now)
+        out[k, HEADING] = np.arctan2(vy, vx) - now if speed > MOVING_MPS else goal[HEADING]
     for k in range(len(out)):
         if (out[k, X] - ego[_X]) * start_c + (out[k, Y] - ego[_Y]) * start_s >= 0.0:
             break  # it never backs up
         out[k, X], out[k, Y], out[k, HEADING], out[k, SPEED] = ego[_X], ego[_Y], ego[_HEADING], 0.0
     return out
+
+
+@njit(cache=True, nogil=True)
+def _slip(forward: float, left: float) -> float:
+    """Angle of the course to the left of the heading; none below MOVING_MPS."""
+    return float(np.arctan2(left, forward)) if forward > MOVING_MPS else 0.0
 
 
 @njit(cache=True, nogil=True)
