@@ -109,7 +109,8 @@ def test_who_holds_against_wind_recovers_with_its_heading_into_the_wind() -> Non
     ego = logged.copy()
     ego[1] = 0.4
     out = recover(future, ego, logged, 20, 0.1)
-    assert out[:, 1].max() <= 0.4 and out[:19, 1].min() >= -1e-9  # straight back
+    assert out[:, 1].max() <= 0.4
+    assert out[:19, 1].min() >= -1e-9  # straight back
     course = np.arctan2(np.diff(out[:19, 1]), np.diff(out[:19, 0]))
     between = 0.5 * (out[1:19, 2] + out[:18, 2])
     np.testing.assert_allclose(course - between, slip, atol=1e-3)
