@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -52,7 +52,7 @@ def double(x):
 
 print(double.stats.cache_path)
 """)
-    time.sleep(2.1)
+    time.sleep(0.1)
     return folder
 
 
@@ -196,6 +196,19 @@ def test_there_is_no_state_where_a_source_is_younger_than_the_process(
     monkeypatch.setattr(kernel_cache, "_BEGAN_NS", time.time_ns() - 10**9)
     change(package.home / "limits.py")
     assert package.state("kernel") == ""
+
+
+@pytest.mark.parametrize(("written_ns", "is_older"), [(30_000_001, True), (10_000_001, False), (10**9, False)])
+def test_a_source_is_older_than_the_process_by_more_than_the_ticks_of_clocks(
+    package: Package, monkeypatch: pytest.MonkeyPatch, written_ns: int, is_older: bool
+) -> None:
+    """Where a file's time has no fraction of a second, it may be from a file system that counts in two seconds."""
+    package.write(kernel="X = 1")
+    began = 10**18 + (10**9 if written_ns == 10**9 else 0)
+    stat = SimpleNamespace(st_mtime_ns=began - written_ns, st_ctime_ns=0, st_size=5)
+    monkeypatch.setattr(kernel_cache, "_BEGAN_NS", began)
+    monkeypatch.setattr(kernel_cache.os, "stat", lambda path: stat)
+    assert bool(package.state("kernel")) == is_older
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="elsewhere a process does not say when it began")

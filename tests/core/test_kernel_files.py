@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import roadcraft
+from roadcraft.core import kernel_files
 from roadcraft.core.kernel_cache import LOCATOR, VARIABLE
-from roadcraft.core.kernel_files import CacheFile, Locator
+from roadcraft.core.kernel_files import CacheFile, Locator, one_process_at_a_time
 
 SOURCES: Path  # written once
 KERNEL = """
@@ -67,6 +68,20 @@ def run_in_terminal(script: str, **env: str) -> str:
 
 
 TWO_TYPES = f"{KERNEL}double(2.0)\n"
+AT_ONCE = """
+import sys
+from roadcraft.core.driving.jit import njit
+
+@njit(cache=True, nogil=True)
+def double(x):
+    return 2 * x
+
+print("ready", flush=True)
+sys.stdin.readline()
+for value in sys.argv[1:]:
+    double(eval(value))
+print(sum(double.stats.cache_misses.values()))
+"""
 IN_A_WORKER = """
 import multiprocessing, runpy, sys
 
@@ -103,7 +118,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cache
 
 
-@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -115,11 +129,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["empty", "cut off", "one byte", "zeros"],
 )
 def test_damaged_files_are_compiled_anew_and_told_of(
-    kept: Path, tmp_path: Path, pattern: str, damage: Callable[[bytes], bytes]
+    kept: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     cache = shutil.copytree(kept, tmp_path / "cache")
-    for path in cache.rglob(pattern):
-        path.write_bytes(damage(path.read_bytes()))
+    (path,) = cache.rglob("*.nbc")
+    path.write_bytes(damage(path.read_bytes()))
     assert run(str(cache)) == (
         ["42", "0"],
         f"note: compiled kernels in {cache} are damaged; they are compiled anew\n",
@@ -212,10 +226,11 @@ open(path, "w").write({ADD.format(1)!r})
 @pytest.fixture(scope="module", autouse=True)
 def sources(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Programs with a kernel; a sixth room, a copy, and two edits of it; two modules of another package. A process as
-    old as its sources keeps nothing, so they get older."""
+    old as its sources keeps nothing, so they get older, by more than the ticks of clocks."""
     global SOURCES
     SOURCES = tmp_path_factory.mktemp("sources")
-    for script, text in {"kernel": KERNEL, "two_types": TWO_TYPES, "in_a_worker": IN_A_WORKER}.items():
+    scripts = {"kernel": KERNEL, "two_types": TWO_TYPES, "in_a_worker": IN_A_WORKER, "at_once": AT_ONCE}
+    for script, text in scripts.items():
         (SOURCES / f"{script}.py").write_text(text)
     limits = {"limits": "X = 3\n"}
     both = limits | {"inner": MODULES["inner"].replace("2 * x", "3 * x")}
@@ -229,7 +244,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> None:
         (SOURCES / edits / "acme").mkdir(parents=True)
         (SOURCES / edits / "acme" / "a.py").write_text(ADD.format(1))
         (SOURCES / edits / "acme" / "b.py").write_text(TEN_TIMES)
-    time.sleep(2.1)
+    time.sleep(0.1)
 
 
 def call(sources: Path, cache: Path) -> list[str]:
@@ -268,16 +283,58 @@ def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(
     assert result("from acme.b import make; print(make()(1))") == [new], old
 
 
-def test_two_signatures_never_share_a_file(tmp_path: Path) -> None:
-    """Two processes that save at the same time do not see each other's entry in the index."""
-    file = CacheFile(str(tmp_path), "kernel", "state")
-    file.save("first", 1)
-    index = next(tmp_path.glob("*.nbi")).read_bytes()
-    next(tmp_path.glob("*.nbi")).unlink()
-    file.save("second", 2)
-    assert file.load("second") == 2
-    next(tmp_path.glob("*.nbi")).write_bytes(index)
-    assert file.load("first") == 1
+def test_of_kernels_compiled_at_the_same_time_each_is_compiled_once_and_kept(tmp_path: Path) -> None:
+    """Three processes want two signatures of one kernel."""
+    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernel_files.Locator"}
+    words, pipe = [sys.executable, str(SOURCES / "at_once.py")], subprocess.PIPE
+
+    def start(*values: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([*words, *values], stdin=pipe, stdout=pipe, text=True, env=env)
+
+    three = [start(x) for x in ("1", "1", "2.0")]
+    for one in three:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in three:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    first, second, other = (int(one.communicate()[0]) for one in three)
+    assert (first + second, other) == (1, 1)
+    assert start("1", "2.0").communicate("\n")[0] == "ready\n0\n"
+
+
+def test_nobody_waits_for_ever_for_a_process_that_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_files, "_home", lambda: str(tmp_path))
+    monkeypatch.setattr(kernel_files, "_PATIENCE_S", 0.1)
+    file = CacheFile(str(tmp_path), "kernel", "")
+    with one_process_at_a_time():
+        assert file.load("key") is None
+        assert kernel_files._claimed
+    assert not kernel_files._claimed
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path / "compiling")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with one_process_at_a_time():
+            assert file.load("key") is None
+            assert not kernel_files._claimed
+        other.kill()
+
+
+def test_each_signature_has_a_file_and_flushing_removes_all_of_them(tmp_path: Path) -> None:
+    kernel, other = (CacheFile(str(tmp_path), name, "") for name in ("kernel", "other"))
+    for file in (kernel, other):
+        for key in ("first", "second"):
+            file.save((file is kernel, key), key)
+    assert [kernel.load((True, key)) for key in ("first", "second", "third")] == ["first", "second", None]
+    shutil.copy2(kernel._path((True, "first")), kernel._path((True, "third")))
+    assert kernel.load((True, "third")) is None, "another signature with the same digest"
+    kernel.flush()
+    assert kernel.load((True, "first")) is kernel.load((True, "second")) is None
+    assert other.load((False, "first")) == "first"
 
 
 def test_no_kernel_lets_its_compiler_reorder_sums() -> None:

@@ -30,7 +30,9 @@ _IMPORT = re.compile(
     rb"\n[ \t]*(?:from +([\w.]+) +import +(\((?:[^)#]|#.*)*\)|(?:[^\n\\]|\\\n)*)|import +(\w[\w., ]*))"
 )
 _WITHOUT_KERNELS = {*sys.stdlib_module_names, "numba", "numpy"}
-_CLOCK_NS = 2_000_000_000  # the coarsest time of a file: FAT counts in two seconds
+_TICK_NS, _COARSE_TICK_NS = 20_000_000, 2_000_000_000
+"""By how much a file's time must be earlier than a process's beginning for the file to be older: two ticks of a slow
+system's clock; for a time in whole seconds, FAT's two."""
 
 
 def _began_ns() -> int:
@@ -126,7 +128,8 @@ def state_of(module: str, file: str) -> str:
         if name not in contents:
             try:
                 stat = os.stat(path)
-                if max(stat.st_mtime_ns, stat.st_ctime_ns) > _BEGAN_NS - _CLOCK_NS:  # installers may set the first
+                written = max(stat.st_mtime_ns, stat.st_ctime_ns)  # installers may set the first
+                if written > _BEGAN_NS - (_TICK_NS if written % 10**9 else _COARSE_TICK_NS):
                     return ""
                 contents[name], imports = _read(name, path, stat.st_mtime_ns, stat.st_size)
             except OSError:

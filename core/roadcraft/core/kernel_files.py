@@ -2,27 +2,36 @@
 costs no run. The first kernel that a person waits for is told of.
 
 Numba imports the class named in NUMBA_CACHE_LOCATOR_CLASSES, which ``kernel_cache`` sets, when the first kernel is
-declared. Every file ends with a digest of what stands before it; pickle stops reading where its own stream ends.
+declared. Every file ends with a digest of what stands before it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import io
 import multiprocessing
 import os
+import pickle
 import sys
+import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numba
 from numba.core import caching, config
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 
 from roadcraft.core.kernel_cache import drop_old, state_of
 
 QUIET = "ROADCRAFT_QUIET"
 _DIGEST = 16
+_PATIENCE_S, _LOOK_S = 120.0, 0.02
 
 
 def _print(text: str) -> None:
@@ -36,6 +45,9 @@ _folders: dict[str, tuple[Any, str]] = {}
 _files: set[str] = set()
 _sources: dict[str, tuple[str, str]] = {}
 """The module and the file whose compiled kernels a folder holds."""
+_claimed: list[tuple[int, int]] = []
+_depth = 0
+"""How many kernels this process is about to compile, each for the one before."""
 
 
 class Locator(caching.UserProvidedCacheLocator):
@@ -89,28 +101,82 @@ def files_in_use() -> set[str]:
     return set(_files)
 
 
-class CacheFile(caching.IndexDataCacheFile):
-    """Numba's index and data files with digests. A file that is not whole is as if it were not there."""
+@contextlib.contextmanager
+def one_process_at_a_time() -> Iterator[None]:
+    """Within, a kernel that is not kept yet is compiled by one process alone: who wants it meanwhile waits, and reads
+    what that one keeps."""
+    global _depth
+    with global_compiler_lock:
+        before, _depth = len(_claimed), _depth + 1
+        try:
+            yield
+        finally:
+            _depth -= 1
+            while len(_claimed) > before:
+                file, place = _claimed.pop()
+                with contextlib.suppress(OSError):
+                    fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+
+
+def _claim(path: str) -> None:
+    """Wait until no other process compiles what ``path`` is to hold, but not for ever: one that is stopped may not stop
+    all others. Where files cannot be locked nobody waits."""
+    until, place = time.monotonic() + _PATIENCE_S, int.from_bytes(_digest(path.encode())[:7])
+    with contextlib.suppress(OSError):
+        file = _lock_file(_home())
+        while (file, place) not in _claimed and time.monotonic() < until:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                _claimed.append((file, place))
+            except (BlockingIOError, PermissionError):
+                time.sleep(_LOOK_S)
+
+
+@cache
+def _lock_file(home: str) -> int:
+    """A file of which processes lock a byte for each kernel that they compile; never closed, which would give up all
+    locks on it."""
+    os.makedirs(home, exist_ok=True)
+    return os.open(os.path.join(home, "compiling"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+class CacheFile:
+    """The files of one kernel, each with its code for one signature; numba makes one of these for every kernel.
+
+    A file is named by a digest of the signature, so that nobody keeps a list which processes that compile at the same
+    time would overwrite. One that is not whole is as if it were not there.
+    """
+
+    def __init__(self, cache_path: str, filename_base: str, source_stamp: str) -> None:
+        self._folder, self._base, self._stamp = cache_path, filename_base, source_stamp
+
+    def flush(self) -> None:
+        """Remove the code for all signatures."""
+        for path in Path(self._folder).glob(f"{glob.escape(self._base)}.*.nbc"):
+            path.unlink(missing_ok=True)
 
     def load(self, key: Any) -> Any:
-        found = super().load(key)
+        """What was saved for a signature, None where nothing was."""
+        found = self._read(key)
         if found is None and _is_watched():
-            kept = f"once (they are kept in {_home()})" if self._cache_path else "which takes about a minute"
+            kept = f"once (they are kept in {_home()})" if self._folder else "which takes about a minute"
             _once(f"note: compiling kernels, {kept}; {QUIET}=1 hides this")
+        if found is None and self._folder and _depth:
+            _claim(self._path(key))
+            found = self._read(key)  # which another process may have compiled meanwhile
         return found
 
     def save(self, key: Any, data: Any) -> None:
-        if not self._cache_path or not self._is_current():
+        """Keep the code for a signature."""
+        if not self._folder or not self._is_current():
             return
         try:
-            if not os.path.isdir(self._cache_path):
-                os.makedirs(self._cache_path, exist_ok=True)
-                drop_old(Path(self._cache_path))
-            # numba counts its files; two processes at once would give one number to two signatures
-            name = self._data_name(int.from_bytes(_digest(repr(key).encode())))
-            self._save_data(name, data)
-            self._save_index(self._load_index() | {key: name})
-            self._note(name)
+            if not os.path.isdir(self._folder):
+                os.makedirs(self._folder, exist_ok=True)
+                drop_old(Path(self._folder))
+            path = self._path(key)
+            _write(path, dumps(key) + dumps(data))
+            self._note(path)
         except OSError as e:
             _once(
                 f"note: compiled kernels cannot be kept in {_home()}: {e.strerror or e}; they are compiled again next "
@@ -119,30 +185,26 @@ class CacheFile(caching.IndexDataCacheFile):
 
     def _is_current(self) -> bool:
         """Whether the sources are still those that the folder is named by: a module may have been imported since."""
-        sources = _sources.get(self._cache_path)
+        sources = _sources.get(self._folder)
         return sources is None or bool(state_of(*sources))
 
-    def _load_index(self) -> dict[Any, str]:
-        overloads: dict[Any, str] = super()._load_index() if self._cache_path and _is_whole(self._index_path) else {}
-        return overloads
+    def _read(self, key: Any) -> Any:
+        path = self._path(key) if self._folder else ""
+        content = _whole(path) if path else None
+        if content is None:
+            return None
+        stream = io.BytesIO(content)
+        if pickle.load(stream) != key:  # another signature that is written the same
+            return None
+        self._note(path)
+        return pickle.load(stream)
 
-    def _load_data(self, name: str) -> Any:
-        if not _is_whole(self._data_path(name)):
-            raise FileNotFoundError(name)  # numba then compiles, and writes this file again
-        data = super()._load_data(name)
-        self._note(name)
-        return data
+    def _path(self, key: Any) -> str:
+        name = _digest(repr((numba.__version__, self._stamp, key)).encode()).hex()
+        return os.path.join(self._folder, f"{self._base}.{name}.nbc")
 
-    def _note(self, name: str) -> None:
-        folder = os.path.basename(self._cache_path)
-        _files.update(os.path.join(folder, n) for n in (os.path.basename(self._index_path), name))
-
-    @contextlib.contextmanager
-    def _open_for_write(self, filepath: str) -> Iterator[Any]:
-        content = io.BytesIO()
-        yield content
-        with super()._open_for_write(filepath) as f:
-            f.write(content.getvalue() + _digest(content.getvalue()))
+    def _note(self, path: str) -> None:
+        _files.add(os.path.join(os.path.basename(self._folder), os.path.basename(path)))
 
 
 def _is_watched() -> bool:
@@ -153,17 +215,30 @@ def _is_watched() -> bool:
     return shown and mine and os.environ.get(QUIET, "") in ("", "0")
 
 
-def _is_whole(path: str) -> bool:
-    """Whether the file is there and ends with the digest of the rest."""
+def _whole(path: str) -> bytes | None:
+    """The content of a file before the digest that it ends with, None where it is not there or not whole."""
     try:
         with open(path, "rb") as f:
             content = f.read()
     except OSError:
-        return False
+        return None
     if _digest(content[:-_DIGEST]) == content[-_DIGEST:]:
-        return True
+        return content[:-_DIGEST]
     _once(f"note: compiled kernels in {_home()} are damaged; they are compiled anew")
-    return False
+    return None
+
+
+def _write(path: str, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    whole = f"{path}.{os.urandom(8).hex()}.tmp"
+    try:
+        with open(whole, "wb") as f:
+            f.write(content + _digest(content))
+        os.replace(whole, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(whole)
+        raise
 
 
 def _home() -> str:

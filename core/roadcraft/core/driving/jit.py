@@ -25,6 +25,7 @@ from numba.core.registry import CPUDispatcher
 
 import roadcraft.core.driving.held  # noqa: F401  the code of every kernel that takes a Held follows its layout
 from roadcraft.core.driving.call_types import remember_call_types
+from roadcraft.core.kernel_files import one_process_at_a_time
 
 remember_call_types()
 
@@ -99,14 +100,20 @@ class _LinkedCache(FunctionCache):
         return *super()._index_key(sig, codegen), "linked"
 
 
-class _Linked(CPUDispatcher):
+class _Dispatcher(CPUDispatcher):
+    def compile(self, sig: Any) -> Any:
+        with one_process_at_a_time():
+            return super().compile(sig)
+
+
+class _Linked(_Dispatcher):
     """A kernel as kernels call it."""
 
     def enable_caching(self) -> None:
         self._cache = _LinkedCache(self.py_func)
 
 
-class Kernel(CPUDispatcher):
+class Kernel(_Dispatcher):
     """A kernel as Python calls it."""
 
     @cached_property
