@@ -23,11 +23,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from roadcraft.core import Vehicle, __version__, create
-from roadcraft.core.hookspecs import KINDS
+from roadcraft.core.config.parameters import Parameter, parameters_of, sections_of, texts_of
+from roadcraft.core.config.renamed import docs_page
 from roadcraft.core.lazy import listed
-from roadcraft.core.parameters import Parameter, parameters_of, sections_of, texts_of
-from roadcraft.core.registry import Provided, load_object, registry
-from roadcraft.core.renamed import docs_page
+from roadcraft.core.plugins.hookspecs import KINDS
+from roadcraft.core.plugins.registry import Provided, load_object, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("core", "scenario_io", "planners", "validation", "plugins")

@@ -17,8 +17,8 @@ from mkdocs.structure.files import File, Files
 
 from roadcraft import core
 from roadcraft.core import Vehicle, load_vehicle, static_loads, swept_path, turning_circle, vehicle_names
-from roadcraft.core.vehicle_drawing import draw_vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.drawing import draw_vehicle
+from roadcraft.core.vehicles.geometry import length_of
 
 FOLDER = Path(str(core.__file__)).parent / "vehicles"
 RADII_M = (25.0, 50.0, 100.0)

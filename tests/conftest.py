@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roadcraft.core.kernel_cache import use_kernel_cache
+from roadcraft.core.kernels.cache import use_kernel_cache
 
 use_kernel_cache()  # before any test module imports numba
 

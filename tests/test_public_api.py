@@ -49,7 +49,7 @@ def notebook(path: Path) -> str:
 WRITTEN = [
     *sorted((ROOT / "examples").rglob("*.py")),
     *sorted((ROOT / "examples").rglob("*.ipynb")),
-    *sorted((ROOT / "core/roadcraft/core/templates").rglob("*.py")),
+    *sorted((ROOT / "core/roadcraft/core/plugins/templates").rglob("*.py")),
 ]
 
 
@@ -100,4 +100,4 @@ def test_types_of_core_are_known() -> None:
     assert len(symbols) > 1000
     kernels = tuple(f"roadcraft.core.driving.{part}." for part in ("geometry", "jit", "motion", "multi_agent"))
     unknown = [s["name"] for s in symbols if s["isExported"] and not (s["isTypeKnown"] or s["isTypeAmbiguous"])]
-    assert not [n for n in unknown if not n.startswith(("roadcraft.core.templates.", *kernels))]
+    assert not [n for n in unknown if not n.startswith(("roadcraft.core.plugins.templates.", *kernels))]

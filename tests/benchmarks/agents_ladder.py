@@ -19,14 +19,14 @@ import numpy as np
 from queries import overlap_matrix
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Objects, ObservationBatch, Rollout
+from roadcraft.core.data.scenario import LAST_MOVING, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.map_index.index import inside_any
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
-from roadcraft.core.scenario import LAST_MOVING, ObjectKind, Scenario
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import SuiteConfig
 from roadcraft.validation.scoring.suites import open_data, select_items
 from roadcraft.validation.simulation import simulate

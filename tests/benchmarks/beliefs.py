@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.cores import usable_cores
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.plugins.hookspecs import PluginRef
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io import ScenarioFilter, Selected, find, open_source
 from roadcraft.validation import FREIGHT_ROLES, SimulationConfig, evaluate, freight_metrics, simulate
 from roadcraft.validation.config import CHALLENGES

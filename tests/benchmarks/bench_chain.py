@@ -9,8 +9,8 @@ import pytest
 
 from roadcraft.core.driving.motion.chain import actuators_of, advance_rolling, chain_of, pull_joints
 from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic_chain_of, road_rows, start_motion
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 
 VEHICLES, SPEED_MPS = 256, 20.0
 NAMES = ("us_straight_26", "us_sleeper_53", "au_b_double", "se_a_double")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.data.scenario import Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation import BatchEnv, EnvironmentConfig
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import LogScenes
-from roadcraft.core.factory import create
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.hetero_gnn import map_part
 from roadcraft.scenario_io.synthetic.synthesize import synthesize

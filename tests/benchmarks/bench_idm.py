@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.factory import create
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.scenario_io.nuplan import NuplanSource
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate

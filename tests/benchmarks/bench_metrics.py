@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from queries import distance_to_any, overlap_matrix
 
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import ObjectFrames, Tracks
 from roadcraft.core.driving.map_index.index import containing
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import ObjectFrames, Tracks
 from roadcraft.core.testing import made_up_map, made_up_rollout
 from roadcraft.core.testing.world import ORIGIN
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.validation.metrics import challenge_metrics, evaluate, freight_metrics
 
 OBJECTS = 40

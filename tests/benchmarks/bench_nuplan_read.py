@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
-from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
-from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenes, Tracks
+from roadcraft.core.data.map import Areas, Lanes, Lines, MapData, RoadBlocks
+from roadcraft.core.data.scenario import Drive, LightFrames, ObjectFrames, Scenes, Tracks
 from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, read_map, write_drive, write_maps
 from roadcraft.scenario_io.nuplan.placeholder import placeholder
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tiny_world
 
-from roadcraft.core.factory import create
-from roadcraft.core.rollout import Objects
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Objects
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
+from roadcraft.core.data.layers import Grid, RasterLayers
 from roadcraft.core.driving.features.build import allocate
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.raster import write_raster
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
-from roadcraft.core.layers import Grid, RasterLayers
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 SIZES = {"128 cells": (128, 0.75), "192 cells": (192, 0.5)}
 AGENTS, PAST = 32, 21

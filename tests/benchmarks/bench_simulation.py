@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.motion import bicycle, lqr as tracker
-from roadcraft.core.factory import create
 from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
@@ -19,7 +19,7 @@ SCENARIOS = 64
 @pytest.fixture(scope="module")
 def scenarios():
     """64 windows of 15 s of made-up traffic, each with a token of its own."""
-    from roadcraft.core.scenario import Scenario
+    from roadcraft.core.data.scenario import Scenario
 
     worlds = synthesize(5, 4, ("dense_traffic", "cut_in"), locations=1)
     return [

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged, offsets_of
-from roadcraft.core.map import Areas, Lanes, Lines, MapData, RoadBlocks
-from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.data.map import Areas, Lanes, Lines, MapData, RoadBlocks
+from roadcraft.core.data.scenario import Drive, LightFrames, ObjectFrames, Scenario, ScenarioRow, Scenes, Tracks
 from roadcraft.scenario_io import ScenarioFilter, Store, StoreWriter, find, ingest, window_of
 
 FRAMES, OBJECTS, LOGS = 9600, 50, 4

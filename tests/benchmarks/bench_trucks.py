@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from freight_worlds import freight_world
 
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR
 from roadcraft.scenario_io.synthetic.world import own_map
 from roadcraft.validation.config import SimulationConfig

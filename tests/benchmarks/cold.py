@@ -35,8 +35,8 @@ def measure(data: str | Path) -> dict[str, Any]:
 def _here(data: str) -> dict[str, Any]:
     from numba.core import event
 
-    from roadcraft.core.config import load_config
-    from roadcraft.core.kernel_warming import collect_rarely
+    from roadcraft.core.config.load import load_config
+    from roadcraft.core.kernels.warming import collect_rarely
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.job import Job
     from roadcraft.validation.scoring.suites import open_data, select_items

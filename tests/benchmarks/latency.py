@@ -28,12 +28,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from roadcraft.core.data.rollout import ObservationBatch
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.registry import registry
-from roadcraft.core.rollout import ObservationBatch
+from roadcraft.core.kernels.cache import use_kernel_cache
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source

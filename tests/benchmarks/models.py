@@ -45,8 +45,8 @@ from comparing.table import bars, markdown
 
 from roadcraft.core.errors import RoadcraftError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.registry import registry
+from roadcraft.core.kernels.cache import use_kernel_cache
+from roadcraft.core.plugins.registry import registry
 from roadcraft.validation.demonstration.steps import Step, run_steps
 
 ORDER = (*BASELINES, *(c.name for c in CELLS))

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Ego, ObjectKind, Scenario
+from roadcraft.core.kernels.cache import use_kernel_cache
 from roadcraft.core.testing import observe
 from roadcraft.scenario_io import ScenarioFilter, find
 from roadcraft.scenario_io.open import open_source

@@ -24,10 +24,10 @@ import numpy as np
 from cold import measure as measure_cold, show as show_cold
 from comparing.machine import machine
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.scenario_io import ScenarioFilter, StoreWriter, find, ingest
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.rollouts import write_rollout

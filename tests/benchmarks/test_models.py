@@ -16,10 +16,10 @@ import pytest
 import torch
 from comparing import curves, recipe, rows, table
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.factory import create
-from roadcraft.core.registry import registry
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.validation.demonstration.steps import Step
 
@@ -40,7 +40,7 @@ def parsed(step: Step) -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", ["full", "quick"])
 def test_every_command_can_be_typed(size: str, tmp_path: Path) -> None:
-    from roadcraft.core.config import load_config
+    from roadcraft.core.config.load import load_config
     from roadcraft.plugins.training.run.resolve import run_config
     from roadcraft.scenario_io.synthetic.config import SynthConfig
     from roadcraft.validation.scoring.score import load_score_config
@@ -269,7 +269,7 @@ def test_errors_of_known_forecasts() -> None:
     vehicle, does not count."""
     from dataclasses import replace
 
-    from roadcraft.core.plan import Forecast
+    from roadcraft.core.data.plan import Forecast
     from roadcraft.core.testing import observe
 
     scenario = made_up_scenario()

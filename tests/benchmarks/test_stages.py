@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stages import Timed
 
-from roadcraft.core.factory import create
-from roadcraft.core.rollout import Rollout
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.testing.world import made_up_scenario
 from roadcraft.validation.simulation import simulate
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from truck_runs import DT, back_up, follow_path, lane_change, straight_run, turn
 
-from roadcraft.core.vehicle import load_vehicle, vehicle_names
+from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
 TURNS = [
     ("eu_4x2_13m6", 10.1, 6.0, 2.5),

@@ -73,8 +73,8 @@ train(getattr(config, "config", config), stop_at=4)
 _SETTINGS = """
 import sys, yaml
 from importlib import import_module
-from roadcraft.core.config import to_tree
-from roadcraft.core.registry import registry
+from roadcraft.core.config.load import to_tree
+from roadcraft.core.plugins.registry import registry
 found = {f"{p.spec.kind} {p.spec.name}": registry().config_class(p.spec.kind, p.spec.name) for p in registry().plugins() if p.ours}
 for command, place in {
     "score": "roadcraft.validation.config:ScoreConfig", "train": "roadcraft.plugins.training.config:TrainConfig",

@@ -14,10 +14,9 @@ import pytest
 import yaml
 from command_line import roadcraft
 
-from roadcraft.core import renamed
-from roadcraft.core.config import ConfigError, build_params, fill, flat, load_config, to_tree
-from roadcraft.core.registry import registry
-from roadcraft.core.renamed import (
+from roadcraft.core.config import renamed
+from roadcraft.core.config.load import ConfigError, build_params, fill, flat, load_config, to_tree
+from roadcraft.core.config.renamed import (
     MODULES,
     SETTINGS,
     VALUES,
@@ -27,6 +26,7 @@ from roadcraft.core.renamed import (
     current_weights,
     docs_page,
 )
+from roadcraft.core.plugins.registry import registry
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.validation.config import ScoreConfig
@@ -167,10 +167,12 @@ def test_weights_are_renamed_by_their_beginning(monkeypatch):
 
 
 def test_old_modules_import_with_a_warning(monkeypatch):
-    monkeypatch.setitem(MODULES, "roadcraft.core.former_rules", "roadcraft.core.rules")
-    with pytest.warns(RenamedWarning, match=r"module roadcraft\.core\.former_rules is called roadcraft\.core\.rules"):
+    monkeypatch.setitem(MODULES, "roadcraft.core.former_rules", "roadcraft.core.config.rules")
+    with pytest.warns(
+        RenamedWarning, match=r"module roadcraft\.core\.former_rules is called roadcraft\.core\.config\.rules"
+    ):
         from roadcraft.core.former_rules import check  # type: ignore[import-not-found]
-    from roadcraft.core import rules
+    from roadcraft.core.config import rules
 
     assert check is rules.check
     monkeypatch.delitem(sys.modules, "roadcraft.core.former_rules")

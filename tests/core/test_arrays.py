@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged, from_arrays, offsets_of, to_arrays
-from roadcraft.core.map import MapData, index_of
-from roadcraft.core.scenario import Drive, LightFrames
+from roadcraft.core.data.map import MapData, index_of
+from roadcraft.core.data.scenario import Drive, LightFrames
+from roadcraft.core.data.windows import window
 from roadcraft.core.testing import made_up_map, made_up_scenario, observe
-from roadcraft.core.windows import window
 
 
 @given(st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=5), max_size=6))

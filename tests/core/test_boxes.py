@@ -13,7 +13,7 @@ from queries import overlap_matrix
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, segment_touches
 from roadcraft.core.driving.geometry.exact import fma, orientation
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 UTM = np.array([664_000.0, 3_997_000.0, 0.0, 0.0, 0.0])
 

@@ -13,9 +13,9 @@ import pytest
 from command_line import environment, install, process, roadcraft
 
 from roadcraft.core import __version__
-from roadcraft.core.hookspecs import KINDS
-from roadcraft.core.registry import registry
-from roadcraft.core.scaffold import _KINDS as TEMPLATES, write_package
+from roadcraft.core.plugins.hookspecs import KINDS
+from roadcraft.core.plugins.registry import registry
+from roadcraft.core.plugins.scaffold import _KINDS as TEMPLATES, write_package
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")

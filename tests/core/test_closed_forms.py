@@ -13,8 +13,8 @@ from scipy.integrate import solve_ivp
 from roadcraft.core.driving.motion import closed_forms as forms
 from roadcraft.core.driving.motion.chain import FREE, advance_rolling, chain_of, pull_joints
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
-from roadcraft.core.vehicle_geometry import swept_path
+from roadcraft.core.vehicles.geometry import swept_path
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Brakes, Powertrain
 
 seeds = st.integers(0, 2**32 - 1)
 

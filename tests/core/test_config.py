@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from roadcraft.core.config import load_config, path_field, paths_of, plugins_of, to_yaml
+from roadcraft.core.config.load import load_config, path_field, paths_of, plugins_of, to_yaml
+from roadcraft.core.config.rules import Range, check
+from roadcraft.core.config.yaml_text import parse_yaml, resolved
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.hookspecs import PluginRef, PluginSpec, plugin_field
-from roadcraft.core.registry import Provided, Registry
-from roadcraft.core.rules import Range, check
-from roadcraft.core.yaml_text import parse_yaml, resolved
+from roadcraft.core.plugins.hookspecs import PluginRef, PluginSpec, plugin_field
+from roadcraft.core.plugins.registry import Provided, Registry
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 import pytest
 
-from roadcraft.core.hookspecs import PluginRef, plugin_field
-from roadcraft.core.parameters import parameters_of, sections_of, texts_of
-from roadcraft.core.registry import registry
-from roadcraft.core.rules import OneOf, Range, Unit
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.config.parameters import parameters_of, sections_of, texts_of
+from roadcraft.core.config.rules import OneOf, Range, Unit
+from roadcraft.core.plugins.hookspecs import PluginRef, plugin_field
+from roadcraft.core.plugins.registry import registry
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -29,8 +29,8 @@ from roadcraft.core.driving.multi_agent.road_grid import (
 )
 from roadcraft.core.driving.multi_agent.rows import unit_rows
 from roadcraft.core.testing import made_up_map
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_geometry import turning_circle
+from roadcraft.core.vehicles.geometry import turning_circle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 
 ORIGIN = np.array([331_000.0, 4_690_000.0])
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from roadcraft.core.data.scenario import LightState, ObjectFrames, ObjectKind, Scenario
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.multi_agent.crowd import Crowd, crowd_maps
 from roadcraft.core.driving.multi_agent.logged import CrowdLog, crowd_log
 from roadcraft.core.driving.multi_agent.observation import observation_columns
 from roadcraft.core.driving.multi_agent.rows import unit_rows
-from roadcraft.core.scenario import LightState, ObjectFrames, ObjectKind, Scenario
 from roadcraft.core.testing import made_up_scenario
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 COLUMN = {name: k for k, (name, _, _) in enumerate(observation_columns())}
 

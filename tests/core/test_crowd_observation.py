@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from ring_roads import RingRoads, ring_crowd, ring_roads
 
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.multi_agent.crowd import Crowd, crowd_maps
 from roadcraft.core.driving.multi_agent.observation import (
     FAR_M,
@@ -19,9 +20,8 @@ from roadcraft.core.driving.multi_agent.observation import (
     observation_columns,
 )
 from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
-from roadcraft.core.scenario import LightState
 from roadcraft.core.testing import made_up_map
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 NAMES = [name for name, _, _ in observation_columns()]
 COLUMN = {name: k for k, name in enumerate(NAMES)}

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from queries import off_road_slow
 
 from roadcraft.core.arrays import Polygons, Polylines
+from roadcraft.core.data.map import LineKind, MapData
 from roadcraft.core.driving.map_index.index import build_layer, inside_any
 from roadcraft.core.driving.multi_agent.road_edges import RoadEdges, road_edges
 from roadcraft.core.driving.multi_agent.road_grid import (
@@ -23,7 +24,6 @@ from roadcraft.core.driving.multi_agent.road_grid import (
     road_field,
 )
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import LineKind, MapData
 from roadcraft.core.testing import made_up_map
 
 SEEDS = st.integers(0, 2**32 - 1)

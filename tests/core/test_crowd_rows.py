@@ -12,7 +12,7 @@ from ring_roads import RingRoads, ring_crowd, ring_roads
 from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.multi_agent.crowd import Crowd
 from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 
 @cache

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.driving.downgrades import advised_speeds, downgrades
 from roadcraft.core.driving.motion.closed_forms import GSRS_LIMIT_F, gsrs_advised_speed, gsrs_temperature
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.testing import made_up_map
 from roadcraft.core.testing.world import LaneSketch, sketch_map
 

@@ -23,8 +23,8 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     start_motion,
 )
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, Powertrain
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Powertrain
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -16,7 +16,7 @@ from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.testing.world import made_up_scenario, observe
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 SPEC = FeatureSpec({"ego_units": {}}, agents=1, static=1, lanes=2, lane_points=4, crosswalks=1, reference_points=4)
 NEGATED = [EgoUnitColumn.Y, EgoUnitColumn.SIN, EgoUnitColumn.JOINT]

@@ -14,7 +14,7 @@ import pytest
 from command_line import environment, install, process
 from numba import njit
 
-from roadcraft.core import registry as registry_module
+from roadcraft.core.commands.features import features
 from roadcraft.core.driving.features.build import allocate, build_features, layout_hash, merge_specs
 from roadcraft.core.driving.features.columns import EgoColumn, FeatureColumn, LaneColumn
 from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor, Mirror, TensorGroup
@@ -23,9 +23,9 @@ from roadcraft.core.driving.features.mirror import check_mirror, mirror
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.driving.features.spec import KEYWORDS, OURS, FeatureSpec, flat_settings
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.feature_commands import features
-from roadcraft.core.hookspecs import PluginSpec
-from roadcraft.core.registry import Provided, Registry, registry
+from roadcraft.core.plugins import registry as registry_module
+from roadcraft.core.plugins.hookspecs import PluginSpec
+from roadcraft.core.plugins.registry import Provided, Registry, registry
 from roadcraft.core.testing import FeatureConformance
 from roadcraft.core.testing.world import made_up_scenario, observe
 

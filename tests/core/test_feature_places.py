@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.features.build import build_features, layout_hash
 from roadcraft.core.driving.features.columns import PlaceColumn
 from roadcraft.core.driving.features.mirror import mirror
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.testing.world import made_up_scenario
 
 SPEC = FeatureSpec({"places": {"count": 8}}, agents=1, static=1, lanes=2, lane_points=4, crosswalks=1, radius_m=300.0)

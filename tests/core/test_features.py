@@ -24,7 +24,7 @@ from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.errors import PluginError
 from roadcraft.core.testing import made_up_scenario, observe as observe_scenarios
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 SPEC = FeatureSpec(agents=6, static=3, lanes=12, lane_points=10, route_lanes=5, crosswalks=2, reference_points=40)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from roadcraft.core.arrays import from_arrays, to_arrays
+from roadcraft.core.data.instructions import NO_INSTRUCTIONS, Instructions
+from roadcraft.core.data.map import content_hash
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.errors import DataError
-from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
-from roadcraft.core.map import content_hash
-from roadcraft.core.scenario import Drive
 from roadcraft.core.testing import made_up_scenario
 
 

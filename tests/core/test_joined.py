@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, offsets_of
-from roadcraft.core.joined import joined
+from roadcraft.core.data.joined import joined
 
 
 class Graph(NamedTuple):

@@ -15,8 +15,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import roadcraft
-from roadcraft.core import kernel_cache
-from roadcraft.core.kernel_cache import LOCATOR, VARIABLE, drop_old, state_of, use_kernel_cache
+from roadcraft.core.kernels import cache as kernel_cache
+from roadcraft.core.kernels.cache import LOCATOR, VARIABLE, drop_old, state_of, use_kernel_cache
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_source_is_older_than_the_process_by_more_than_the_ticks_of_clocks(
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="elsewhere a process does not say when it began")
 def test_a_process_begins_before_it_imports_anything() -> None:
-    code = "import time; time.sleep(0.5); from roadcraft.core.kernel_cache import _BEGAN_NS as b; print(b)"
+    code = "import time; time.sleep(0.5); from roadcraft.core.kernels.cache import _BEGAN_NS as b; print(b)"
     before = time.time_ns()
     began = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert before - 50_000_000 < began < before + 450_000_000

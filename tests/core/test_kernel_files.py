@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import roadcraft
-from roadcraft.core import kernel_files
-from roadcraft.core.kernel_cache import LOCATOR, VARIABLE
-from roadcraft.core.kernel_files import CacheFile, Locator, one_process_at_a_time
+from roadcraft.core.kernels import files as kernel_files
+from roadcraft.core.kernels.cache import LOCATOR, VARIABLE
+from roadcraft.core.kernels.files import CacheFile, Locator, one_process_at_a_time
 
 SOURCES: Path  # written once
 KERNEL = """
@@ -33,7 +33,7 @@ print(double(21), sum(double.stats.cache_hits.values()))
 def run(cache: str) -> tuple[list[str], str]:
     """What a process prints that declares a kernel, and its standard error."""
     script = SOURCES / "kernel.py"
-    env = {**os.environ, VARIABLE: cache, LOCATOR: "roadcraft.core.kernel_files.Locator"}
+    env = {**os.environ, VARIABLE: cache, LOCATOR: "roadcraft.core.kernels.files.Locator"}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.split(), done.stderr
@@ -48,7 +48,7 @@ def test_a_kernel_is_read_again(tmp_path: Path) -> None:
 def run_in_terminal(script: str, **env: str) -> str:
     """What a process writes into a terminal that is its standard error alone."""
     ours, theirs = os.openpty()
-    chosen = {LOCATOR: "roadcraft.core.kernel_files.Locator", **env}
+    chosen = {LOCATOR: "roadcraft.core.kernels.files.Locator", **env}
     try:
         subprocess.run(
             [sys.executable, str(SOURCES / script)],
@@ -251,7 +251,7 @@ def call(sources: Path, cache: Path) -> list[str]:
     """What the three kernels give and how many were read from files, in a process of its own that finds a sixth room in
     ``sources``."""
     path = os.pathsep.join((str(sources), os.environ.get("PYTHONPATH", "")))
-    env = {**os.environ, VARIABLE: str(cache), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
+    env = {**os.environ, VARIABLE: str(cache), LOCATOR: "roadcraft.core.kernels.files.Locator", "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, env=env, check=True)
     return done.stdout.splitlines()
 
@@ -273,7 +273,7 @@ def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(
     tmp_path: Path, edits: str, program: str
 ) -> None:
     path = os.pathsep.join((str(SOURCES / edits), os.environ.get("PYTHONPATH", "")))
-    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernel_files.Locator", "PYTHONPATH": path}
+    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernels.files.Locator", "PYTHONPATH": path}
 
     def result(code: str) -> list[str]:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)

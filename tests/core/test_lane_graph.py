@@ -15,7 +15,7 @@ from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 SPEC = FeatureSpec(
     agents=4, static=2, lanes=24, lane_points=10, route_lanes=4, crosswalks=2, reference_points=20, lane_links=2

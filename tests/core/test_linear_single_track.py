@@ -19,7 +19,7 @@ from roadcraft.core.driving.motion.linear_single_track import (
     steady_turn,
 )
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 
 seeds = st.integers(0, 2**32 - 1)
 

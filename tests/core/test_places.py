@@ -13,9 +13,9 @@ import pytest
 import tiny_world
 
 from roadcraft.core.arrays import from_arrays, to_arrays
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import NO_PLACES, PlaceKind, Places, RoadPlace
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.places import NO_PLACES, PlaceKind, Places, RoadPlace
 
 K = PlaceKind
 SQUARE = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 0.0]])

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
+from roadcraft.core.data.layers import Grid, LayerKind, RasterLayers
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.features import raster_kernels as k
 from roadcraft.core.driving.features.build import allocate, build_features
 from roadcraft.core.driving.features.raster import CHANNELS, LAYER_RANGE, RasterChannel, cell_centers, raster_map
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays, scenes_of
 from roadcraft.core.errors import DataError
-from roadcraft.core.layers import Grid, LayerKind, RasterLayers
-from roadcraft.core.map import MapData
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 CELLS, CELL_M = 64, 0.75
 SPEC = FeatureSpec(agents=6, static=3, lanes=12, lane_points=10, raster_cells=CELLS, raster_cell_m=CELL_M)

@@ -11,11 +11,11 @@ from types import ModuleType
 import pytest
 from command_line import process
 
-from roadcraft.core import registry as registry_module
+from roadcraft.core.config.factory import create_from
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.factory import create_from
-from roadcraft.core.hookspecs import API_VERSION, KINDS, CommandSpec, PluginSpec, hookimpl
-from roadcraft.core.registry import PluginWarning, Provided, Registry, registry
+from roadcraft.core.plugins import registry as registry_module
+from roadcraft.core.plugins.hookspecs import API_VERSION, KINDS, CommandSpec, PluginSpec, hookimpl
+from roadcraft.core.plugins.registry import PluginWarning, Provided, Registry, registry
 
 
 def module(name: str, monkeypatch: pytest.MonkeyPatch, **content: object) -> EntryPoint:
@@ -253,7 +253,7 @@ def test_import_of_the_core_loads_the_standard_library_only() -> None:
 
 
 def test_discovery_loads_nothing_heavy() -> None:
-    assert not loaded_by("import roadcraft.core.registry as r; r.registry().plugins()") & set(HEAVY)
+    assert not loaded_by("import roadcraft.core.plugins.registry as r; r.registry().plugins()") & set(HEAVY)
 
 
 @pytest.mark.parametrize("provided", registry().plugins(), ids=lambda p: f"{p.spec.kind}-{p.spec.name}")

@@ -12,12 +12,12 @@ import shapely
 import tiny_world
 from hypothesis import given, settings, strategies as st
 
+from roadcraft.core.data.layers import NO_LAYERS, Grid, RasterLayers
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.driving.road import BESIDE_M, road_under, says_of_roads
 from roadcraft.core.errors import DataError
-from roadcraft.core.layers import NO_LAYERS, Grid, RasterLayers
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.vehicle_state import DRY_FRICTION, RoadState, level_road
+from roadcraft.core.vehicles.state import DRY_FRICTION, RoadState, level_road
 
 K = PlaceKind
 X, Y = tiny_world.START

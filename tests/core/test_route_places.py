@@ -11,6 +11,8 @@ import tiny_world
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.driving.route_places import (
     bridge_verdict,
     clearance_margins,
@@ -24,9 +26,7 @@ from roadcraft.core.driving.route_places import (
     weights_of,
 )
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.vehicle_geometry import static_loads
+from roadcraft.core.vehicles.geometry import static_loads
 
 K = PlaceKind
 LOADED = load_vehicle("us_sleeper_53", load="loaded")

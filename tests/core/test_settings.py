@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from command_line import environment, process, roadcraft
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.factory import create_from
+from roadcraft.core.config.load import load_config
+from roadcraft.core.config.parameters import Section, parameters_of, sections_of
+from roadcraft.core.config.renamed import RenamedWarning
+from roadcraft.core.config.rules import OneOf, Range, RuleError, check
+from roadcraft.core.config.yaml_text import parse_yaml, resolved
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.factory import create_from
-from roadcraft.core.hookspecs import PluginSpec
-from roadcraft.core.parameters import Section, parameters_of, sections_of
-from roadcraft.core.registry import Provided, Registry, load_object, registry
-from roadcraft.core.renamed import RenamedWarning
-from roadcraft.core.rules import OneOf, Range, RuleError, check
-from roadcraft.core.vehicle import Vehicle, vehicle_names
-from roadcraft.core.yaml_text import parse_yaml, resolved
+from roadcraft.core.plugins.hookspecs import PluginSpec
+from roadcraft.core.plugins.registry import Provided, Registry, load_object, registry
+from roadcraft.core.vehicles.vehicle import Vehicle, vehicle_names
 
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
 

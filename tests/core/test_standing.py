@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS, WINDOW_S, recent_stopped_time, stopped_time
-from roadcraft.core.scenario import Ego
 from roadcraft.core.testing.world import made_up_scenario, observe
 
 

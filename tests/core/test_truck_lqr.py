@@ -10,7 +10,7 @@ from roadcraft.core.driving.motion.chain import unit_poses
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import load_vehicle, vehicle_names
+from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
 HEAVY = [n for n in vehicle_names() if load_vehicle(n).has_masses]
 

@@ -8,7 +8,7 @@ import pytest
 
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.vehicle import load_vehicle, vehicle_names
+from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
 
 @pytest.mark.parametrize("name", vehicle_names())

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from command_line import process, roadcraft
 
+from roadcraft.core.commands.vehicles import vehicles
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import load_vehicle, vehicle_names
-from roadcraft.core.vehicle_commands import vehicles
-from roadcraft.core.vehicle_drawing import draw_vehicle
-from roadcraft.core.vehicle_geometry import length_of, swept_path
+from roadcraft.core.vehicles.drawing import draw_vehicle
+from roadcraft.core.vehicles.geometry import length_of, swept_path
+from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -111,7 +111,7 @@ def test_a_picture_of_no_vehicle_is_refused() -> None:
 
 
 def test_neither_listing_nor_picture_loads_numba(tmp_path: Path) -> None:
-    code = "import sys\nfrom roadcraft.core.vehicle_commands import vehicles\nfrom pathlib import Path\n"
+    code = "import sys\nfrom roadcraft.core.commands.vehicles import vehicles\nfrom pathlib import Path\n"
     code += "vehicles()\nvehicles('au_b_double', Path(sys.argv[1]))\nprint('MODULES', *sys.modules)"
     done = process(tmp_path / "a.svg", code=code)
     assert done.returncode == 0, done.stderr

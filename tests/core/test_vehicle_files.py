@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadcraft.core import vehicle as vehicle_module
 from roadcraft.core.driving.motion import linear_single_track
-from roadcraft.core.vehicle import load_vehicle, vehicle_names
-from roadcraft.core.vehicle_geometry import length_of, static_loads
+from roadcraft.core.vehicles import vehicle as vehicle_module
+from roadcraft.core.vehicles.geometry import length_of, static_loads
+from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
 FOLDER = Path(vehicle_module.__file__).parent / "vehicles"
 TRUCKS = [n for n in vehicle_names() if n != "pacifica"]

@@ -13,8 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.driving.motion import chain
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, RigidUnit, UnitLoad, Vehicle, VehicleLoad, load_vehicle, vehicle_names
-from roadcraft.core.vehicle_geometry import (
+from roadcraft.core.vehicles.geometry import (
     full_lock_m,
     least_circle,
     length_of,
@@ -23,6 +22,15 @@ from roadcraft.core.vehicle_geometry import (
     swept_path,
     turning_circle,
     unit_poses,
+)
+from roadcraft.core.vehicles.vehicle import (
+    GRAVITY_MPS2,
+    RigidUnit,
+    UnitLoad,
+    Vehicle,
+    VehicleLoad,
+    load_vehicle,
+    vehicle_names,
 )
 
 FOLDS = ["us_daycab_53", "us_sleeper_53", "eu_4x2_13m6", "au_b_double", "se_a_double", "us_twins_28", "nordic_25m25"]

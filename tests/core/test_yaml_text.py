@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from roadcraft.core.config.yaml_text import DEEPEST, Plain, parse_yaml, read_yaml, resolved, to_yaml
 from roadcraft.core.errors import DataError
-from roadcraft.core.yaml_text import DEEPEST, Plain, parse_yaml, read_yaml, resolved, to_yaml
 
 WORDS = ("007", "1.10", "2026-11-29", "0x10", "1_000", "12:30", "yes", "off", "null", "~", "1e5", ".5", "+3", "1492e65")
 

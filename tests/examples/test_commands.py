@@ -8,7 +8,7 @@ import drive
 import numpy as np
 import pytest
 
-from roadcraft.core.scenario import EGO_SIZE, Ego
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 
 
 def path(heading: float, speed: float, off: float = 0.0) -> np.ndarray:

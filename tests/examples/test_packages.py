@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import environment, install, process, roadcraft
 
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 
 
 @pytest.fixture(scope="module")

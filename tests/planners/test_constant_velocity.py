@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.basic_configs import ConstantVelocityConfig
 from roadcraft.planners.constant_velocity import ConstantVelocity
 

@@ -8,13 +8,13 @@ import docking_runs
 import numpy as np
 import pytest
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.factory import create
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.random import scenario_key
 from roadcraft.core.testing import PlannerConformance, made_up_scenario
 from roadcraft.core.testing.world import observe
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.docking.config import DockingConfig
 from roadcraft.planners.docking.curves import PIECES, lay_turn
 from roadcraft.planners.docking.follow import ReversePace, place_on, states_along

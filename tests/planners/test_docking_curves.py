@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_poses
 from roadcraft.core.driving.motion.closed_forms import steady_circle
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.docking.curves import PIECES, ROUND, connect, curvature_of, lay_turn, towing, trace
 from roadcraft.planners.docking.search import begin_of
 from roadcraft.planners.docking.space import shape_of

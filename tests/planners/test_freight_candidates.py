@@ -10,14 +10,14 @@ import pytest
 from freight_drivers import scenario_of
 from freight_worlds import SEED, freight_world
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.errors import PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.plugins.hookspecs import PluginRef
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.freight_pdm.candidates import candidates_of
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.planner import FreightPdm

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.instructions import PULL_OVER, Instructions
+from roadcraft.core.data.map import AreaKind, MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import EGO_SIZE, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.boxes import box_corners, overlap
 from roadcraft.core.driving.map_index.index import inside_any, nearest_distance
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.instructions import PULL_OVER, Instructions
-from roadcraft.core.map import AreaKind, MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import EGO_SIZE, ObjectKind, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm import route
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, reach_out

@@ -6,10 +6,10 @@ import numpy as np
 from freight_drivers import scenario_of
 from freight_worlds import SEED, freight_world
 
-from roadcraft.core.factory import create
-from roadcraft.core.instructions import PULL_OVER
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.instructions import PULL_OVER
 from roadcraft.core.testing.world import observe
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.pace import truck_of
 from roadcraft.planners.freight_pdm.pull_over import way_onto_shoulder

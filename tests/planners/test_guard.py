@@ -10,9 +10,9 @@ import pytest
 import tiny_world
 
 from roadcraft.core.arrays import Polygons
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.data.plan import Forecast, Plan
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Forecast, Plan
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.planner import Guard

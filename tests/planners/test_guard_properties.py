@@ -13,13 +13,13 @@ import tiny_world
 from hypothesis import assume, given, settings, strategies as st
 
 from roadcraft.core.arrays import Polygons
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import box_corners, ego_box
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, simulate_proposals
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Ego
 from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.planner import Guard
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polylines, Ragged, offsets_of
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.data.scenario import LightState, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import LightState, ObjectKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.idm import planner as idm
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.scenario_io.nuplan import NuplanSource

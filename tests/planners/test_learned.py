@@ -14,10 +14,10 @@ import torch
 import yaml
 from command_line import process
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.errors import DataError, PluginError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.scenario import Ego
 from roadcraft.core.testing import PlannerConformance
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
@@ -301,7 +301,7 @@ import sys
 for name in ("pyogrio", "pyproj", "shapely", "pytorch_lightning", "google.protobuf", "pyarrow"):
     sys.modules[name] = None
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 from roadcraft.core.testing.world import made_up_scenario, observe
 import numpy as np
 planner = load_planner({str(checkpoint)!r})

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.data.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, Scenario, Scenes, Tracks
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.basic_configs import LogReplayConfig
 from roadcraft.planners.log_replay import LogReplay
 

@@ -11,11 +11,11 @@ import pytest
 import tiny_world
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.factory import create
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import LightState, ObjectKind
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.data.scenario import LightState, ObjectKind
 from roadcraft.core.testing import PlannerConformance
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.pdm.config import PdmClosedConfig
 from roadcraft.planners.pdm.route import corrected_route
 

@@ -10,17 +10,17 @@ import pytest
 import shapely
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import AreaKind, MapData
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch, Rollout
+from roadcraft.core.data.scenario import EGO_SIZE, Ego, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.boxes import box_corners, corners, ego_box, overlap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.map import AreaKind, MapData
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch, Rollout
-from roadcraft.core.scenario import EGO_SIZE, Ego, ObjectKind, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
-from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.planners.idm.batch import IdmScenes, pack_paths
 from roadcraft.planners.idm.units import NO_TRAILERS, Towed, touched_by_trailers
 from roadcraft.planners.pdm.route import headings

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.data.scenario import ScenarioRow
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.plugins.training.config import TrainConfig
 
 ENCODER = {

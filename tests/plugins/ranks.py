@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.kernel_cache import use_kernel_cache
+from roadcraft.core.kernels.cache import use_kernel_cache
 
 use_kernel_cache()
 

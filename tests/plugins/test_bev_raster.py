@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.layers import Grid, RasterLayers
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.raster import RasterChannel, cell_centers
 from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.layers import Grid, RasterLayers
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import EncoderConformance, made_up_scenario, observe
 from roadcraft.core.types import TokenKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins import draw_raster
 from roadcraft.plugins.bev_raster.encoder import sample_maps

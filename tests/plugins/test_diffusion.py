@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.build import merge_specs
 from roadcraft.core.driving.features.conditions import PHRASES, Maneuver, read_instruction
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import ModelConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.planners.learned.checkpoint import load_checkpoint

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from roadcraft.core.arrays import Polygons, Polylines
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import EncoderConformance, ModelConformance
 from roadcraft.core.testing.network import made_up_features
 from roadcraft.core.types import TokenKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.plugins.hetero_gnn.config import HeteroGnnConfig
 from roadcraft.plugins.hetero_gnn.edges import make_edges, nearest, relative
 from roadcraft.plugins.hetero_gnn.map_part import ARRAYS, ROWS
@@ -283,8 +283,8 @@ def test_settings_that_make_no_sense() -> None:
 def test_geometric_is_imported_only_with_the_encoder() -> None:
     code = """
 import sys
-from roadcraft.core.factory import create
-from roadcraft.core.registry import registry
+from roadcraft.core.config.factory import create
+from roadcraft.core.plugins.registry import registry
 registry().names("encoder")
 create("encoder", "vector_transformer", {})
 assert "torch_geometric" not in sys.modules

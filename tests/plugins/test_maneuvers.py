@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roadcraft.core.data.instructions import Instructions
 from roadcraft.core.driving.features.build import FeatureSpec
 from roadcraft.core.driving.features.conditions import (
     PHRASES,
@@ -19,7 +20,6 @@ from roadcraft.core.driving.features.conditions import (
     word_ids,
 )
 from roadcraft.core.driving.features.reference_lines import CONNECTOR, COS, LATERAL, LIMIT_HERE, SIN, X, Y
-from roadcraft.core.instructions import Instructions
 from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.augment.maneuvers import LinesAhead, Others, instruction_for, maneuvers
 from roadcraft.plugins.training.augment.synthetic_commands import targets_for_command

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.instructions import Instructions
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
 from roadcraft.core.driving.features.build import build_features, merge_specs
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.instructions import Instructions
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.testing import EncoderConformance, ModelConformance
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.learned.network import Network, build_network
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents, described
 from roadcraft.plugins.common.frenet import FrenetDecoder

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from roadcraft.core.config.rules import RuleError
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import load_planner
-from roadcraft.core.rules import RuleError
-from roadcraft.core.scenario import Ego
 from roadcraft.core.testing import made_up_rollout
 from roadcraft.core.types import Prediction, SceneEncoding
 from roadcraft.planners import load_checkpoint

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64, TypeCheckError, jaxtyped
 from torch import Tensor
 
 from roadcraft.core import FeatureSpec, Prediction, SceneEncoding
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.testing import ModelConformance
 
 checked = jaxtyped(typechecker=beartype)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig, SelectConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.data.order import split_logs
@@ -269,8 +269,8 @@ def test_a_third_partys_model_trains_by_name(
     recipe: TrainConfig, made_up_source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing in training names an encoder or a model: one that was registered a moment ago will do."""
-    from roadcraft.core.hookspecs import PluginSpec
-    from roadcraft.core.registry import Provided, registry
+    from roadcraft.core.plugins.hookspecs import PluginSpec
+    from roadcraft.core.plugins.registry import Provided, registry
 
     here = "roadcraft.plugins"
     spec = PluginSpec(

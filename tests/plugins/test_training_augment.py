@@ -14,7 +14,7 @@ from roadcraft.core.driving.features.mirror import check_mirror, mirror
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.errors import PluginError
 from roadcraft.core.testing.feature import mirrored_world
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.plugins.training.augment.augment import RANDOM_COUNT, displace, limits, random_numbers, recover, touches
 from roadcraft.plugins.training.augment.late_start import grown, latest_stand
 from roadcraft.plugins.training.config import AugmentConfig

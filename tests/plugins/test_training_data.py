@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.errors import DataError
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import FeatureSpec
 from roadcraft.plugins.training.augment.augment import random_numbers
 from roadcraft.plugins.training.config import AugmentConfig, BalanceConfig

@@ -16,9 +16,9 @@ import torch
 
 from roadcraft.core.driving.features.group import FeatureGroup, FeatureTensor
 from roadcraft.core.errors import ConfigError, DataError, PluginError
-from roadcraft.core.hookspecs import PluginRef, PluginSpec
-from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import Provided, registry
+from roadcraft.core.plugins.hookspecs import PluginRef, PluginSpec
+from roadcraft.core.plugins.provenance import code_digest
+from roadcraft.core.plugins.registry import Provided, registry
 from roadcraft.core.testing import RecipeConformance
 from roadcraft.core.types import TARGETS, Losses, Prediction
 from roadcraft.planners.learned.checkpoint import changed_code, load_checkpoint, read_tensors

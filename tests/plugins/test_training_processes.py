@@ -16,7 +16,7 @@ import pytest
 import torch
 from command_line import environment
 
-from roadcraft.core.config import to_yaml
+from roadcraft.core.config.load import to_yaml
 from roadcraft.core.errors import ConfigError
 from roadcraft.planners.learned.checkpoint import load_checkpoint, read_tensors
 from roadcraft.planners.learned.checkpoint_writing import settle_folder

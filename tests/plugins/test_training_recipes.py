@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import environment, roadcraft
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.plugins.training.run.resolve import described, run_config
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "training"
@@ -43,7 +43,7 @@ def test_config_check_finds_nothing_wrong_but_that_the_data_is_not_there() -> No
 
 def test_commands_parse() -> None:
     """Every command is one of roadcraft's verbs (or starts one), and its settings are accepted."""
-    from roadcraft.core.registry import registry
+    from roadcraft.core.plugins.registry import registry
     from roadcraft.validation import ScoreConfig
 
     verbs = {c.spec.name for c in registry().commands()} | {"config"}

@@ -21,7 +21,7 @@ import pytest
 import torch
 from command_line import environment
 
-from roadcraft.core.config import to_yaml
+from roadcraft.core.config.load import to_yaml
 from roadcraft.core.errors import DataError, DiskError
 from roadcraft.planners.learned.checkpoint import read_tensors
 from roadcraft.plugins.training.config import StartConfig, TrainConfig

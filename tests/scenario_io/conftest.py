@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import random_logs
 
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ScenarioRow
 
 
 @pytest.fixture(scope="session")

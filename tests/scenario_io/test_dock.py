@@ -12,14 +12,14 @@ import pytest
 from freight_drivers import DOCKING, scenario_of
 from freight_worlds import freight_world
 
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.plan import Plan
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes, unit_poses
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.plan import Plan
-from roadcraft.core.vehicle import load_vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io import window_of
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver, legs_of, moved
@@ -155,7 +155,7 @@ def test_who_stays_away_from_the_dock_has_nothing(world) -> None:
 
 
 def test_its_window_lasts_to_the_end_of_the_log(world) -> None:
-    from roadcraft.core.types import ScenarioRow
+    from roadcraft.core.data.scenario import ScenarioRow
 
     row = ScenarioRow("0" * 16, ("freight_dock_reverse",), "a", "b", "c", "d", "e", 1_000_000, 50_000, 2, True)
     first, last = window_of(row, "freight_dock_reverse")

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.data.scenario import ScenarioRow
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import NAMED, missing_names, names_of, why_none
 from roadcraft.scenario_io.filters import select

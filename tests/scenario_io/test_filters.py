@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.arrays import Ragged
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
+from roadcraft.core.data.scenario import ScenarioRow, Scenes
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Scenes
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import (
     displacement_m,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from freight_worlds import freight_world
 
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.freight.density import density_of
 from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic, populate
 from roadcraft.scenario_io.synthetic.freight.stage import lay_highway, put_truck, stage_of

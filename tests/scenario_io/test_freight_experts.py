@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2, loop_ramp
 from roadcraft.scenario_io.synthetic.freight.play import _alone, _among, _clear

@@ -8,10 +8,10 @@ import pytest
 import shapely
 from freight_worlds import freight_world
 
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego, LightState
-from roadcraft.core.vehicle import load_vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego, LightState
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.freight.crossroads import lights_of
 from roadcraft.scenario_io.synthetic.freight.fit import (
     Ground,

@@ -11,13 +11,13 @@ import pytest
 import shapely
 from freight_worlds import SEED, freight_world
 
+from roadcraft.core.data.map import content_hash
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.map import content_hash
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.nuplan.config import NuplanConfig
 from roadcraft.scenario_io.nuplan.source import NuplanSource
 from roadcraft.scenario_io.synthetic.config import FREIGHT_SITUATIONS, LEFT_HAND, SynthConfig

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.rollout import PlanLog, Rollout
+from roadcraft.core.data.windows import window
 from roadcraft.core.errors import DataError
-from roadcraft.core.rollout import PlanLog, Rollout
-from roadcraft.core.vehicle import load_vehicle
-from roadcraft.core.windows import window
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io import Store, StoreWriter, read_rollout, rollout_meta, write_rollout
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import shapely
 
+from roadcraft.core.data.map import AreaKind, LaneKind
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.map_tensors import MOUTH_M, STOP_SIGN, stop_signs
 from roadcraft.core.driving.features.reference_lines import FAR_M, TO_STOP
 from roadcraft.core.driving.features.scene import LogScenes
-from roadcraft.core.map import AreaKind, LaneKind
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.synthesize import synthesize
 
 SPEC = FeatureSpec(reference_lines=1, reference_points=40, reference_interval_m=2.0)

@@ -22,8 +22,8 @@ from safetensors import safe_open
 
 from roadcraft.core import files
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import DataError
-from roadcraft.core.windows import cut
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filters import find, select, window_of
 from roadcraft.scenario_io.store import shard

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.layers import NO_LAYERS, Grid, RasterLayers
+from roadcraft.core.data.scenario import Drive
+from roadcraft.core.data.windows import window
 from roadcraft.core.errors import DataError
-from roadcraft.core.layers import NO_LAYERS, Grid, RasterLayers
-from roadcraft.core.scenario import Drive
-from roadcraft.core.windows import window
 from roadcraft.scenario_io.store.shard import ShardMember, load_drive, save_drive, write_shard
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import NO_PLACES, PlaceKind, Places, RoadPlace
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.places import NO_PLACES, PlaceKind, Places, RoadPlace
-from roadcraft.core.scenario import Drive
 from roadcraft.scenario_io.show import describe_map
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter

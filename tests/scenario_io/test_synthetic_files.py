@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.errors import ConfigError
 from roadcraft.scenario_io import NuplanSource
 from roadcraft.scenario_io.nuplan.config import NuplanConfig

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roadcraft.core.scenario import LightState
+from roadcraft.core.data.scenario import LightState
 from roadcraft.scenario_io.synthetic.recording.tags import conditions
 from roadcraft.scenario_io.synthetic.roads.curves import bends, headings, lengths, offset, resample, smoothstep, turn
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, _slow_before

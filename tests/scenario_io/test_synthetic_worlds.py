@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import shapely
 
+from roadcraft.core.data.map import AreaKind, LaneKind, content_hash
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
-from roadcraft.core.map import AreaKind, LaneKind, content_hash
-from roadcraft.core.scenario import Ego, ObjectKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import type_windows
 from roadcraft.scenario_io.synthetic.config import SITUATIONS, SynthConfig
 from roadcraft.scenario_io.synthetic.recording import check

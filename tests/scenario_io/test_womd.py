@@ -16,11 +16,11 @@ import pytest
 import shapely
 
 from roadcraft.core.cli import main
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import AreaKind, LaneKind, LineKind
+from roadcraft.core.data.scenario import Ego, LightState, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
-from roadcraft.core.map import AreaKind, LaneKind, LineKind
-from roadcraft.core.scenario import Ego, LightState, ObjectKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import find
 from roadcraft.scenario_io.ingestion import ingest
 from roadcraft.scenario_io.open import open_source

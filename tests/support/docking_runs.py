@@ -16,15 +16,15 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import EGO_SIZE, Ego, Scenario
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes, unit_poses
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.places import PlaceKind
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import EGO_SIZE, Ego, Scenario
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.freight.dock_legs import CAREFUL_MPS
 from roadcraft.scenario_io.synthetic.freight.dock_play import CLEARANCE_M, quiet
 from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, dock_state, find_path

@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver
 from roadcraft.scenario_io.synthetic.freight.dock_play import TRACKER, folding_controls, side_of

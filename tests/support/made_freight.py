@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import AreaKind, MapData
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Drive, Ego, ObjectFrames, ObjectKind, Scenario, Tracks
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.map import AreaKind, MapData
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Drive, Ego, ObjectFrames, ObjectKind, Scenario, Tracks
 from roadcraft.core.testing import made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, rectangle, sketch_map
 from roadcraft.core.types import MetricResult
-from roadcraft.core.vehicle import RigidUnit, Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle, load_vehicle
 
 TRACTOR = RigidUnit(5.4, 1.2, 2.44, 3.0, 4.5, hitch_m=0.3, kind="tractor")
 VAN = RigidUnit(13.4, 2.7, 2.59, 4.1, 12.5, kind="semitrailer")

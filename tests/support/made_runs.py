@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import load_config, to_tree
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.config.load import load_config, to_tree
+from roadcraft.core.data.scenario import ScenarioRow
 from roadcraft.validation.config import CHALLENGES, ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.job import part_path

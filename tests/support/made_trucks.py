@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.vehicle import Brakes, Powertrain, RigidUnit, UnitLoad, Vehicle, VehicleLoad
+from roadcraft.core.vehicles.vehicle import Brakes, Powertrain, RigidUnit, UnitLoad, Vehicle, VehicleLoad
 
 
 def truck(rng: np.random.Generator, units: int) -> Vehicle:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.data.scenario import Scenario, ScenarioRow
 from roadcraft.core.testing import made_up_scenario
-from roadcraft.core.types import ScenarioRow
 
 
 def behind_a_slow_car() -> Scenario:

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from roadcraft.core.arrays import Polylines, Ragged, offsets_of
-from roadcraft.core.map import AreaKind, LaneKind, MapData
-from roadcraft.core.scenario import Drive, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
+from roadcraft.core.data.map import AreaKind, LaneKind, MapData
+from roadcraft.core.data.scenario import Drive, LightFrames, ObjectFrames, ObjectKind, ScenarioRow, Scenes, Tracks
 from roadcraft.core.testing.world import LaneSketch, rectangle, sketch_map
-from roadcraft.core.types import ScenarioRow
 
 ORIGIN = np.array([331_000.0, 4_690_000.0])
 WIDTH = 3.5

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, Polylines
+from roadcraft.core.data.map import LineKind, MapData
+from roadcraft.core.data.scenario import EGO_SIZE
 from roadcraft.core.driving.multi_agent.crowd import Crowd, CrowdMaps, crowd_maps
 from roadcraft.core.driving.multi_agent.routes import extended, widened
 from roadcraft.core.driving.multi_agent.rows import unit_rows
-from roadcraft.core.map import LineKind, MapData
-from roadcraft.core.scenario import EGO_SIZE
 from roadcraft.core.testing.world import LaneSketch, sketch_map
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 LANES, SECTORS, LANE_WIDTH_M, ORIGIN = 4, 8, 3.5, (331_000.0, 4_690_000.0)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from roadcraft.core.map import AreaKind, MapData
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Drive, LightState, ObjectKind, Scenario
+from roadcraft.core.data.map import AreaKind, MapData
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Drive, LightState, ObjectKind, Scenario
 from roadcraft.core.testing import world
 from roadcraft.core.testing.world import LaneSketch, rectangle, sketch_drive, sketch_map
 from roadcraft.core.types import PlannerNeeds

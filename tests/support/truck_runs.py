@@ -9,8 +9,8 @@ from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, dynamic
 from roadcraft.core.driving.motion.lqr import track
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 
 DT = 0.1
 

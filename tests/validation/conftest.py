@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Objects
+from roadcraft.core.data.scenario import Drive, Scenario, Scenes
 from roadcraft.core.interfaces import AgentPolicy, SinglePlanner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Objects
-from roadcraft.core.scenario import Drive, Scenario, Scenes
 from roadcraft.core.testing.world import sketch_map
 from roadcraft.validation.golden.files import GoldenDrive, lights_of, read_golden
 
@@ -122,7 +122,7 @@ def made(tmp_path: Path) -> made_runs.Made:
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of eight short scenarios in four made-up logs."""
-    from roadcraft.core.types import ScenarioRow
+    from roadcraft.core.data.scenario import ScenarioRow
     from roadcraft.scenario_io import StoreWriter
     from roadcraft.scenario_io.synthetic.synthesize import synthesize
 

@@ -16,12 +16,12 @@ import pytest
 import shapely
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import LightState, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.arc_path import clamp_progress, rest_of_rail
 from roadcraft.core.driving.geometry.corridor import exact_corridor, unfolded_span
 from roadcraft.core.driving.held import Held
-from roadcraft.core.factory import create
-from roadcraft.core.scenario import LightState, ObjectKind, Scenario
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.nuplan import NuplanSource
 from roadcraft.validation.agents import idm
 from roadcraft.validation.agents.agent_batch import BEGINS, DONE, EGO, FREE, STILL

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.scenario import EGO_SIZE, LightState, ObjectKind, Scenario
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.map import MapData
-from roadcraft.core.plan import Plan
-from roadcraft.core.scenario import EGO_SIZE, LightState, ObjectKind, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, made_up_map, made_up_scenario, sketch_drive, sketch_map
-from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.agents.logged import logged_objects
 from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
 from roadcraft.validation.config import SimulationConfig

@@ -10,12 +10,12 @@ import shapely
 from hypothesis import given, settings, strategies as st
 from made_freight import TRACTOR, TRUCK, along, drive, judged, loaded, mirrored, straight, thing
 
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.testing import made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import ORIGIN
 from roadcraft.validation.metrics.common.frames import frames

@@ -9,17 +9,17 @@ import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import Polylines, Ragged, to_arrays
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_poses
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key
-from roadcraft.core.rollout import Rollout
 from roadcraft.core.testing import made_up_scenario
-from roadcraft.core.vehicle import RigidUnit, Vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicles.state import VehicleState
+from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation import simulate
 from roadcraft.validation.simulation.joints import Sensing, first_joints, normals

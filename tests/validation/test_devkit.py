@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.errors import DataError, PluginError
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.testing.world import sketch_map
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.validation import devkit
 from roadcraft.validation.devkit.observe import Observer
 from roadcraft.validation.golden.files import GoldenDrive, read_golden

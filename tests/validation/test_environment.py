@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged, to_arrays
+from roadcraft.core.config.rules import RuleError
+from roadcraft.core.data.rollout import ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.errors import ConfigError, DataError, ScenarioError
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Planner
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import ObservationBatch, Rollout
-from roadcraft.core.rules import RuleError
-from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.scenario_io import find, open_source
@@ -450,7 +450,7 @@ def test_the_last_failures_are_kept_and_go_with_the_state(scenarios) -> None:
 
 
 def test_agents_that_fail_cost_their_episode_alone(scenarios) -> None:
-    from roadcraft.core.factory import create
+    from roadcraft.core.config.factory import create
 
     class Failing:
         def __init__(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.scenario import Scenario
 from roadcraft.scenario_io import find, open_source
 from roadcraft.validation.environments.batch_env import BatchEnv
 from roadcraft.validation.environments.config import ActionConfig, EnvironmentConfig

@@ -9,10 +9,10 @@ import pytest
 from command_line import process
 from made_freight import drive, loaded, quiet
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.testing import MetricConformance, made_up_rollout
 from roadcraft.validation.metrics.common.evaluation import evaluate
 from roadcraft.validation.metrics.common.specs import FREIGHT_TABLE

@@ -10,13 +10,13 @@ import shapely
 from made_freight import TRUCK, along, drive, judged, loaded, mirrored, quiet, straight, thing, two_way_road
 
 from roadcraft.core.arrays import Polylines
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout import PlanLog
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Ego, LightState, ObjectKind
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.motion.closed_forms import stopping
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout import PlanLog
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Ego, LightState, ObjectKind
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import ORIGIN
 from roadcraft.validation.metrics.freight.cargo import payloads

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from made_freight import drive, judged, loaded, straight, two_way_road
 
-from roadcraft.core.instructions import Instructions
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.data.instructions import Instructions
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.testing import made_up_scenario
 
 SLEEPER, SECONDS, TOLD_S = loaded(), 50, 4.0

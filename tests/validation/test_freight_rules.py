@@ -9,14 +9,14 @@ import pytest
 from made_freight import TRUCK, drive, expert_of, judged, loaded, straight, thing
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.downgrades import advised_speeds
 from roadcraft.core.driving.route_places import bridge_verdict, closed_places, truck_speed_limits, unit_heights
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.factory import create
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.testing import made_up_map, made_up_rollout
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, sketch_map
 from roadcraft.validation.metrics.freight.leaders import leaders

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from made_freight import TRUCK, along, drive, expert_of, judged, loaded, quiet, straight, thing, two_way_road
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.factory import create
+from roadcraft.core.config.load import load_config
+from roadcraft.core.data.instructions import Instructions
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.driving.motion.closed_forms import RoadGrip, traction
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.instructions import Instructions
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, ObjectKind, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import made_up_map, made_up_scenario
 from roadcraft.validation.config import ScoreConfig, SimulationConfig
 from roadcraft.validation.metrics import FREIGHT_ROLES, challenge_metrics, evaluate, freight_metrics

@@ -10,13 +10,13 @@ import shapely
 from made_freight import TRACTOR, TRUCK, VAN, along, drive, judged, mirrored, straight, thing, two_way_road
 
 from roadcraft.core import load_vehicle
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import AreaKind
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.core.testing import made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, rectangle, sketch_map
 from roadcraft.validation.metrics.common.collisions import collisions

@@ -9,14 +9,14 @@ import pytest
 import shapely
 from made_freight import TRACTOR, TRUCK, along, drive, judged, loaded, mirrored, quiet, straight
 
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
 from roadcraft.core.errors import DataError
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.testing.world import ORIGIN
-from roadcraft.core.vehicle import GRAVITY_MPS2
-from roadcraft.core.vehicle_geometry import swept_path
+from roadcraft.core.vehicles.geometry import swept_path
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.freight.lane_changes import lane_changes
 from roadcraft.validation.metrics.freight.units import units
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from roadcraft.core.factory import create
-from roadcraft.core.rollout import Rollout
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.scenario_io import ScenarioFilter, find, open_source
 from roadcraft.validation.golden.files import read_golden
 from roadcraft.validation.metrics.common.evaluation import evaluate

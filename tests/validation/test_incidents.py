@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polylines, Ragged, offsets_of
-from roadcraft.core.rollout import PlanLog, Rollout
-from roadcraft.core.scenario import Drive, LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Scenes, Tracks
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.data.rollout import PlanLog, Rollout
+from roadcraft.core.data.scenario import (
+    Drive,
+    LightFrames,
+    LightState,
+    ObjectFrames,
+    ObjectKind,
+    Scenario,
+    Scenes,
+    Tracks,
+)
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.synthesize import synthesize
 from roadcraft.validation.inspection.incidents import impact_speed, wait_text, waits
 

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from roadcraft.core.config import load_config, to_tree
+from roadcraft.core.config.factory import create
+from roadcraft.core.config.load import load_config, to_tree
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import MetricRef
 from roadcraft.core.interfaces import Metric
+from roadcraft.core.plugins.hookspecs import MetricRef
 from roadcraft.core.testing import made_up_rollout
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.config import ScoreConfig

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Ragged, offsets_of
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import PlanLog, Rollout
+from roadcraft.core.data.scenario import Ego, ObjectFrames, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.registry import registry
-from roadcraft.core.rollout import PlanLog, Rollout
-from roadcraft.core.scenario import Ego, ObjectFrames, ObjectKind
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.testing import MetricConformance, made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import LIMIT_MPS, ORIGIN
 from roadcraft.core.types import MetricResult

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.validation import compare, rescore

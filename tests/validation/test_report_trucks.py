@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pytest
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.driving.motion.chain import chain_of, unit_poses
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.scenario_io.store.store import Store

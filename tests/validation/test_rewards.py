@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, LightState, Scenario
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, LightState, Scenario
 from roadcraft.core.testing import made_up_rollout, made_up_scenario
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io import find, open_source
 from roadcraft.validation import (
     SCORE_PARTS,

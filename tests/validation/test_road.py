@@ -9,18 +9,18 @@ import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.layers import Grid, RasterLayers
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.road import road_under
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.layers import Grid, RasterLayers
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import LaneSketch, sketch_map
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicles.state import VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import DynamicChainConfig, SimulationConfig
 from roadcraft.validation.simulation import simulate
 from roadcraft.validation.simulation.dynamic_chain import DynamicChainModel

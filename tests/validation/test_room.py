@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core import load_vehicle
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
+from roadcraft.core.data.scenario import Scenario, ScenarioRow
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.scenario import Scenario
 from roadcraft.core.testing import made_up_scenario
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io import StoreWriter
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.scenario_io.store.store import Store

@@ -21,7 +21,7 @@ import yaml
 from command_line import MAIN, environment, install, process
 
 from roadcraft.core.errors import ConfigError, DataError, DiskError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.validation import compare, rescore, score
 from roadcraft.validation.inspection.show import describe_run, describe_scenario
 from roadcraft.validation.reporting.write import report
@@ -376,9 +376,9 @@ def test_resuming_needs_no_more_than_the_folder(run, whole, tmp_path):
 EDITOR = '''
 import os, time
 from dataclasses import dataclass
-from roadcraft.core.config import path_field
-from roadcraft.core.hookspecs import PluginSpec, hookimpl
-from roadcraft.core.factory import create
+from roadcraft.core.config.load import path_field
+from roadcraft.core.plugins.hookspecs import PluginSpec, hookimpl
+from roadcraft.core.config.factory import create
 
 @dataclass(frozen=True)
 class Config:

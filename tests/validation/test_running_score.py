@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
 from roadcraft.scenario_io import ScenarioFilter, find, ingest, open_source
 from roadcraft.scenario_io.synthetic.config import SynthConfig
 from roadcraft.scenario_io.synthetic.synthesize import synth

@@ -16,7 +16,7 @@ import pytest
 from command_line import MAIN, environment, install, process
 
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.validation import score, write_junit
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.inspection.show import describe_run, describe_scenario
@@ -27,9 +27,9 @@ PLUGIN = '''
 import os, time
 import numpy as np
 from dataclasses import dataclass
-from roadcraft.core.hookspecs import PluginSpec, hookimpl
+from roadcraft.core.plugins.hookspecs import PluginSpec, hookimpl
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
+from roadcraft.core.data.plan import Plan
 
 @dataclass(frozen=True)
 class Config:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadcraft.core.config import full_tree
+from roadcraft.core.config.load import full_tree
 from roadcraft.core.errors import ConfigError
 from roadcraft.validation.config import VehicleRef
 from roadcraft.validation.scoring.score import load_score_config

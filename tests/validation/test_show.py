@@ -9,7 +9,7 @@ import pytest
 import yaml
 from command_line import roadcraft
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.inspection.show import describe_run, describe_scenario, token_list

@@ -11,15 +11,15 @@ import pytest
 
 from roadcraft.core import load_vehicle
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.layers import Grid, RasterLayers
+from roadcraft.core.data.plan import Forecast, Plan
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.errors import ConfigError, PluginError, RoadcraftError
 from roadcraft.core.interfaces import Planner, SinglePlanner, Tracker, VehicleModel, stack_plans
-from roadcraft.core.layers import Grid, RasterLayers
-from roadcraft.core.plan import Forecast, Plan
-from roadcraft.core.rollout import Rollout
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import observe
 from roadcraft.core.types import PlannerNeeds
-from roadcraft.core.vehicle import RigidUnit, Vehicle
+from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.config import KinematicBicycleConfig, SimulationConfig
 from roadcraft.validation.simulation import Failure, simulate
 from roadcraft.validation.simulation.closed_loop import Watch

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io import Store
 from roadcraft.scenario_io.filter_config import ScenarioFilter

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from roadcraft.core.kernel_cache import VARIABLE
-from roadcraft.core.kernel_warming import FILES
+from roadcraft.core.kernels.cache import VARIABLE
+from roadcraft.core.kernels.warming import FILES
 
 COLD = Path(__file__).resolve().parents[1] / "benchmarks" / "cold.py"
 

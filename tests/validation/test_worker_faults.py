@@ -13,10 +13,10 @@ PLUGIN = """
 import ctypes, json, os, sys, time
 from dataclasses import dataclass
 import numpy as np
-from roadcraft.core.hookspecs import PluginSpec, hookimpl
+from roadcraft.core.plugins.hookspecs import PluginSpec, hookimpl
 from roadcraft.core.interfaces import AgentPolicy, Metric, Planner
 from roadcraft.core.types import MetricResult
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 
 @dataclass(frozen=True)
 class Config:

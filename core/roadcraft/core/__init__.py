@@ -5,8 +5,8 @@ The names listed here are stable within a minor version; modules below are priva
 """
 
 from roadcraft.core._version import __version__
+from roadcraft.core.config.renamed import find_moved_modules
 from roadcraft.core.lazy import lazy
-from roadcraft.core.renamed import find_moved_modules
 
 __getattr__, __dir__, __all__ = lazy(__name__, __file__)
 find_moved_modules()

@@ -11,7 +11,45 @@ from roadcraft.core.arrays import (
     read_only as read_only,
     to_arrays as to_arrays,
 )
-from roadcraft.core.config import load_config as load_config, path_field as path_field, to_yaml as to_yaml
+from roadcraft.core.config.factory import create as create
+from roadcraft.core.config.load import load_config as load_config, path_field as path_field, to_yaml as to_yaml
+from roadcraft.core.config.renamed import RenamedWarning as RenamedWarning
+from roadcraft.core.config.rules import OneOf as OneOf, Range as Range, Unit as Unit, check as check
+from roadcraft.core.data.frame_rows import FrameRows as FrameRows
+from roadcraft.core.data.instructions import Instructions as Instructions
+from roadcraft.core.data.layers import Grid as Grid, LayerKind as LayerKind, RasterLayers as RasterLayers
+from roadcraft.core.data.map import (
+    AreaKind as AreaKind,
+    Areas as Areas,
+    LaneKind as LaneKind,
+    Lanes as Lanes,
+    LineKind as LineKind,
+    Lines as Lines,
+    MapData as MapData,
+    RoadBlocks as RoadBlocks,
+)
+from roadcraft.core.data.places import PlaceKind as PlaceKind, Places as Places, RoadPlace as RoadPlace
+from roadcraft.core.data.plan import Forecast as Forecast, Plan as Plan
+from roadcraft.core.data.rollout import (
+    Lights as Lights,
+    Objects as Objects,
+    ObservationBatch as ObservationBatch,
+    PlanLog as PlanLog,
+    Rollout as Rollout,
+)
+from roadcraft.core.data.scenario import (
+    EGO_SIZE as EGO_SIZE,
+    Drive as Drive,
+    Ego as Ego,
+    LightFrames as LightFrames,
+    LightState as LightState,
+    ObjectFrames as ObjectFrames,
+    ObjectKind as ObjectKind,
+    Scenario as Scenario,
+    ScenarioRow as ScenarioRow,
+    Scenes as Scenes,
+    Tracks as Tracks,
+)
 from roadcraft.core.driving.features.columns import (
     AgentColumn as AgentColumn,
     AgentFutureColumn as AgentFutureColumn,
@@ -77,19 +115,6 @@ from roadcraft.core.errors import (
     RoadcraftError as RoadcraftError,
     ScenarioError as ScenarioError,
 )
-from roadcraft.core.factory import create as create
-from roadcraft.core.frame_rows import FrameRows as FrameRows
-from roadcraft.core.hookspecs import (
-    API_VERSION as API_VERSION,
-    KINDS as KINDS,
-    CommandSpec as CommandSpec,
-    MetricRef as MetricRef,
-    PluginRef as PluginRef,
-    PluginSpec as PluginSpec,
-    hookimpl as hookimpl,
-    plugin_field as plugin_field,
-)
-from roadcraft.core.instructions import Instructions as Instructions
 from roadcraft.core.interfaces import (
     AgentPolicy as AgentPolicy,
     BehaviorModel as BehaviorModel,
@@ -106,43 +131,19 @@ from roadcraft.core.interfaces import (
     load_planner as load_planner,
     stack_plans as stack_plans,
 )
-from roadcraft.core.kernel_cache import use_kernel_cache as use_kernel_cache
-from roadcraft.core.layers import Grid as Grid, LayerKind as LayerKind, RasterLayers as RasterLayers
-from roadcraft.core.map import (
-    AreaKind as AreaKind,
-    Areas as Areas,
-    LaneKind as LaneKind,
-    Lanes as Lanes,
-    LineKind as LineKind,
-    Lines as Lines,
-    MapData as MapData,
-    RoadBlocks as RoadBlocks,
+from roadcraft.core.kernels.cache import use_kernel_cache as use_kernel_cache
+from roadcraft.core.plugins.hookspecs import (
+    API_VERSION as API_VERSION,
+    KINDS as KINDS,
+    CommandSpec as CommandSpec,
+    MetricRef as MetricRef,
+    PluginRef as PluginRef,
+    PluginSpec as PluginSpec,
+    hookimpl as hookimpl,
+    plugin_field as plugin_field,
 )
-from roadcraft.core.places import PlaceKind as PlaceKind, Places as Places, RoadPlace as RoadPlace
-from roadcraft.core.plan import Forecast as Forecast, Plan as Plan
+from roadcraft.core.plugins.registry import PluginWarning as PluginWarning, Registry as Registry
 from roadcraft.core.random import scenario_key as scenario_key, step_keys as step_keys
-from roadcraft.core.registry import PluginWarning as PluginWarning, Registry as Registry
-from roadcraft.core.renamed import RenamedWarning as RenamedWarning
-from roadcraft.core.rollout import (
-    Lights as Lights,
-    Objects as Objects,
-    ObservationBatch as ObservationBatch,
-    PlanLog as PlanLog,
-    Rollout as Rollout,
-)
-from roadcraft.core.rules import OneOf as OneOf, Range as Range, Unit as Unit, check as check
-from roadcraft.core.scenario import (
-    EGO_SIZE as EGO_SIZE,
-    Drive as Drive,
-    Ego as Ego,
-    LightFrames as LightFrames,
-    LightState as LightState,
-    ObjectFrames as ObjectFrames,
-    ObjectKind as ObjectKind,
-    Scenario as Scenario,
-    Scenes as Scenes,
-    Tracks as Tracks,
-)
 from roadcraft.core.types import (
     TARGETS as TARGETS,
     Event as Event,
@@ -152,12 +153,21 @@ from roadcraft.core.types import (
     MetricResult as MetricResult,
     PlannerNeeds as PlannerNeeds,
     Prediction as Prediction,
-    ScenarioRow as ScenarioRow,
     SceneEncoding as SceneEncoding,
     Series as Series,
     TokenKind as TokenKind,
 )
-from roadcraft.core.vehicle import (
+from roadcraft.core.vehicles.geometry import (
+    AxleLoads as AxleLoads,
+    SweptPath as SweptPath,
+    TurningCircle as TurningCircle,
+    static_loads as static_loads,
+    swept_path as swept_path,
+    turning_circle as turning_circle,
+    unit_poses as unit_poses,
+)
+from roadcraft.core.vehicles.state import RoadState as RoadState, VehicleState as VehicleState
+from roadcraft.core.vehicles.vehicle import (
     Brakes as Brakes,
     Powertrain as Powertrain,
     RigidUnit as RigidUnit,
@@ -167,13 +177,3 @@ from roadcraft.core.vehicle import (
     load_vehicle as load_vehicle,
     vehicle_names as vehicle_names,
 )
-from roadcraft.core.vehicle_geometry import (
-    AxleLoads as AxleLoads,
-    SweptPath as SweptPath,
-    TurningCircle as TurningCircle,
-    static_loads as static_loads,
-    swept_path as swept_path,
-    turning_circle as turning_circle,
-    unit_poses as unit_poses,
-)
-from roadcraft.core.vehicle_state import RoadState as RoadState, VehicleState as VehicleState

@@ -18,8 +18,8 @@ import typer.main
 
 from roadcraft.core._version import __version__
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.core.kernel_cache import use_kernel_cache
-from roadcraft.core.registry import NO_PLUGINS, PluginWarning, Provided, load_object, registry
+from roadcraft.core.kernels.cache import use_kernel_cache
+from roadcraft.core.plugins.registry import NO_PLUGINS, PluginWarning, Provided, load_object, registry
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but something failed or got worse; 2 wrong usage or configuration; 3 done, but bad "
@@ -66,8 +66,8 @@ class _WithSettings(typer.core.TyperCommand):
     """A verb whose ``key=value`` words fill a config dataclass: its help ends with every key."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        from roadcraft.core.parameter_table import print_sections
-        from roadcraft.core.parameters import sections_of
+        from roadcraft.core.config.parameter_table import print_sections
+        from roadcraft.core.config.parameters import sections_of
 
         super().format_help(ctx, formatter)
         found = next(c for c in registry().commands() if c.spec.name == self.name)

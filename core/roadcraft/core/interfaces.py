@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.config.renamed import moved_names
+from roadcraft.core.data.plan import Forecast, Plan
+from roadcraft.core.data.rollout import Objects, ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Drive, Scenario, ScenarioRow
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import PluginError
-from roadcraft.core.plan import Forecast, Plan
-from roadcraft.core.renamed import moved_names
-from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
-from roadcraft.core.scenario import Drive, Scenario
 from roadcraft.core.types import (
     FeatureSpec,
     Keys,
@@ -27,12 +28,10 @@ from roadcraft.core.types import (
     MetricResult,
     PlannerNeeds,
     Prediction,
-    ScenarioRow,
     SceneEncoding,
 )
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import RoadState, VehicleState
-from roadcraft.core.windows import cut
+from roadcraft.core.vehicles.state import RoadState, VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -375,7 +374,7 @@ class Recipe(ABC):
 def load_planner(path: str | Path, **params: Any) -> Planner:
     """A planner from a checkpoint folder, ready to ``plan``: ``load_planner("runs/a/best")``. Extra params go to the
     ``learned`` planner."""
-    from roadcraft.core.factory import create
+    from roadcraft.core.config.factory import create
 
     planner: Planner = create("planner", "learned", {"checkpoint": str(path), **params})
     return planner

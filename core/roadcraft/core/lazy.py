@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.renamed import NAMES, moved_names
+from roadcraft.core.config.renamed import NAMES, moved_names
 
 
 def lazy(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
+from roadcraft.core.plugins.hookspecs import CommandSpec, PluginSpec, hookimpl
 
 
 @hookimpl
@@ -28,7 +28,7 @@ def roadcraft_plugins() -> list[PluginSpec]:
 
 @hookimpl
 def roadcraft_commands() -> list[CommandSpec]:
-    home = "roadcraft.core.commands"
+    home = "roadcraft.core.commands.plugins"
     return [
         CommandSpec(
             "plugins",
@@ -38,13 +38,13 @@ def roadcraft_commands() -> list[CommandSpec]:
         CommandSpec(
             "features",
             "List the tensors that networks read: shapes, columns, units and frames.",
-            "roadcraft.core.feature_commands:features",
+            "roadcraft.core.commands.features:features",
         ),
         CommandSpec(
             "vehicles",
             "List the vehicles: units, masses, axle loads, turning circles, swept paths; draw one.",
-            "roadcraft.core.vehicle_commands:vehicles",
+            "roadcraft.core.commands.vehicles:vehicles",
         ),
-        CommandSpec("config", "Show, check or compare configuration files.", "roadcraft.core.config_commands:config"),
+        CommandSpec("config", "Show, check or compare configuration files.", "roadcraft.core.commands.config:config"),
         CommandSpec("new", "Write a complete plugin package of your own to start from.", f"{home}:new"),
     ]

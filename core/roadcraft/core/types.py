@@ -1,5 +1,4 @@
-"""What passes through the interfaces of plugins: scenario rows, results of metrics, features, scene encodings and
-predictions.
+"""What passes through the interfaces of plugins: results of metrics, features, scene encodings and predictions.
 
 Shapes: B scenarios, K candidates or modes, T times, A agents, N tokens, D features, S columns of a state.
 """
@@ -75,38 +74,6 @@ class MetricResult:
     """The metric over time, for the report."""
     events: tuple[Event, ...] = ()
     """What cost the score, each at a step of the rollout."""
-
-
-@dataclass(frozen=True)
-class ScenarioRow:
-    """One row of a scenario index: enough to filter by, without opening the log."""
-
-    token: str
-    """Of the anchor frame."""
-    tags: tuple[str, ...]
-    """Of the anchor frame, sorted."""
-    log: str
-    """Key of the log."""
-    split: str
-    """Folder or split of the log."""
-    map_name: str
-    """Location."""
-    source: str
-    """Format."""
-    licence: str
-    """The data's terms."""
-    anchor_us: int
-    """Time of the anchor frame."""
-    interval_us: int
-    """Nominal time between frames of the log."""
-    stride: int
-    """Frames of the log per iteration."""
-    has_goal: bool
-    """Whether the mission has a goal."""
-    first_us: int | None = None
-    """Begin of the window, where the source fixes it; None: it follows from the type, by nuPlan's rule."""
-    last_us: int | None = None
-    """End of the window, likewise."""
 
 
 class TokenKind(IntEnum):

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE
 from roadcraft.core.types import Keys
 from roadcraft.planners.basic_configs import ConstantVelocityConfig
 

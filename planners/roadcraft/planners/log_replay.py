@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Ego, Scenario
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Ego, Scenario
 from roadcraft.core.types import Keys, PlannerNeeds
 from roadcraft.planners.basic_configs import LogReplayConfig
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import PluginSpec, hookimpl
-from roadcraft.core.package_specs import package_specs
+from roadcraft.core.plugins.hookspecs import PluginSpec, hookimpl
+from roadcraft.core.plugins.package_specs import package_specs
 
 
 @hookimpl

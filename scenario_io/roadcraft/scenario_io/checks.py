@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ScenarioRow
 from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
-from roadcraft.core.types import ScenarioRow
 
 LOOKED_AT = 200  # frames in which the ego is looked for on the map
 BEFORE_US, AFTER_US = 5_200_000, 15_000_000  # of log around a tagged frame

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadcraft.core.completion import Found, complete_words, names_of
+from roadcraft.core.commands.completion import Found, complete_words, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ SHOWN = 3  # of lines that say the same
 
 def _complete(ctx: typer.Context, incomplete: str) -> Found:
     """Settings of the source that is named."""
-    from roadcraft.core.registry import registry
+    from roadcraft.core.plugins.registry import registry
 
     format = ctx.params.get("format") or ""
     known = format in registry().names("source")
@@ -117,7 +117,7 @@ def last_line(report: IngestReport) -> str:
 def parse_params(words: list[str]) -> dict[str, object]:
     """``key=value`` words as a mapping; the source's config dataclass decides on their types. Raises ConfigError for a
     word without '='."""
-    from roadcraft.core.config import value_of
+    from roadcraft.core.config.load import value_of
     from roadcraft.core.errors import ConfigError
 
     out: dict[str, object] = {}

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, Polylines, offsets_of
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ObjectFrames, ScenarioRow
+from roadcraft.core.data.windows import select_scenes
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, ObjectFrames
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.windows import select_scenes
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE
 from roadcraft.scenario_io.filters import window_of
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated
 
-from roadcraft.core.config import path_field
-from roadcraft.core.rules import Range, Suggestions, Unit, check
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range, Suggestions, Unit, check
 
 DEFAULT_TYPE = "unknown"  # type of a frame without (surviving) tags, as nuPlan names it
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from roadcraft.core.data.scenario import ScenarioRow
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import FIELDS, ScenarioFilter
 from roadcraft.scenario_io.filters import listed_tokens, resolve, select, type_windows
 

@@ -21,12 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from roadcraft.core.config.yaml_text import read_yaml, resolved
+from roadcraft.core.data.scenario import Ego, Scenario, ScenarioRow
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Ego, Scenario
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.vehicle import load_vehicle
-from roadcraft.core.yaml_text import read_yaml, resolved
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, FIELDS, ScenarioFilter
 
 _HERE = Path(__file__).parent

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core.cores import usable_cores
+from roadcraft.core.data.scenario import Drive
+from roadcraft.core.data.windows import window
 from roadcraft.core.errors import ConfigError, DataError, DiskError, RoadcraftError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Drive
-from roadcraft.core.windows import window
 from roadcraft.scenario_io.checks import check_drive, check_place, check_room
 from roadcraft.scenario_io.faults import Gap, gaps_of, mended, mended_map, pieces, without_gaps
 from roadcraft.scenario_io.open import open_source

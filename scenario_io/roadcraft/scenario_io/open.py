@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 from roadcraft.scenario_io.store.store import Store, is_store
 
 _PATTERNS = {"nuplan": ("*.db",), "womd": ("*.tfrecord", "*.tfrecord-*")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import CommandSpec, PluginSpec, hookimpl
+from roadcraft.core.plugins.hookspecs import CommandSpec, PluginSpec, hookimpl
 
 
 @hookimpl

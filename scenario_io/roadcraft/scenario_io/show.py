@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.data.map import AreaKind, LaneKind, LineKind, MapData
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego, LightState, ObjectKind, Scenario, ScenarioRow
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego, LightState, ObjectKind, Scenario
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filter_survey import missing_names
 from roadcraft.scenario_io.filters import Selected, find, select

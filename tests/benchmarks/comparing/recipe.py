@@ -9,9 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import build_params, load_config, to_tree
+from roadcraft.core.config.load import build_params, load_config, to_tree
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.validation.demonstration.steps import Step
 

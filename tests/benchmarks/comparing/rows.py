@@ -16,7 +16,7 @@ from typing import Any
 
 from comparing.machine import provenance
 from comparing.recipe import MODES, digest
-from roadcraft.core.config import flat
+from roadcraft.core.config.load import flat
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import write_atomic
 from roadcraft.validation.comparing.compare import compare

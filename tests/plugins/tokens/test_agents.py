@@ -11,13 +11,13 @@ import pytest
 import torch
 from tiny_tokens import ENCODER, SMALL, prepared
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import ObjectFrames, Scenario, Tracks
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import ObjectFrames, Scenario, Tracks
 from roadcraft.core.testing.agents import AgentsConformance
 from roadcraft.core.testing.world import made_up_scenario, observe
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.planners.learned.checkpoint_writing import save_checkpoint
 from roadcraft.planners.learned.network import build_network

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_tokens import SMALL, batch_of, network, prepared
 
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import ModelConformance
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.training.config import TrainConfig

@@ -12,8 +12,8 @@ import pytest
 from random_logs import make_drive, make_map
 
 from roadcraft.core.arrays import to_arrays
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive
 from roadcraft.scenario_io.nuplan import NuplanSource, write_drive, write_maps
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.map import AreaKind, LaneKind
-from roadcraft.core.scenario import LightState, ObjectKind, Scenario
+from roadcraft.core.data.map import AreaKind, LaneKind
+from roadcraft.core.data.scenario import LightState, ObjectKind, Scenario
 
 pytest.importorskip("nuplan.planning.scenario_builder", reason="nuplan-devkit is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")

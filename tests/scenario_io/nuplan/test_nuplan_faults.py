@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import shapely
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, ObjectKind
 from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, read_map, write_drive
 from roadcraft.scenario_io.nuplan.schema import TABLES
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roadcraft.core.map import AreaKind, LaneKind
-from roadcraft.core.scenario import Ego, LightState, ObjectKind, Scenario
-from roadcraft.core.windows import window
+from roadcraft.core.data.map import AreaKind, LaneKind
+from roadcraft.core.data.scenario import Ego, LightState, ObjectKind, Scenario
+from roadcraft.core.data.windows import window
 from roadcraft.scenario_io.filters import window_of
 from roadcraft.scenario_io.nuplan import NuplanSource, write_drive, write_maps
 from roadcraft.scenario_io.nuplan.rotation import yaw_of

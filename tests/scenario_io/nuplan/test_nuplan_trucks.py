@@ -15,12 +15,12 @@ import pytest
 from random_logs import make_map
 
 from roadcraft.core.arrays import to_arrays
+from roadcraft.core.data.instructions import NO_INSTRUCTIONS, Instructions
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import NO_PLACES, PlaceKind, Places, RoadPlace
+from roadcraft.core.data.scenario import Drive
+from roadcraft.core.data.windows import window
 from roadcraft.core.errors import DataError
-from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
-from roadcraft.core.map import MapData
-from roadcraft.core.places import NO_PLACES, PlaceKind, Places, RoadPlace
-from roadcraft.core.scenario import Drive
-from roadcraft.core.windows import window
 from roadcraft.scenario_io.ingestion import ingest
 from roadcraft.scenario_io.nuplan import write_drive, write_maps
 from roadcraft.scenario_io.nuplan.trailers import JOINTS, TOLD, UNITS, leaders

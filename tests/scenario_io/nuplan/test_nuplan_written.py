@@ -16,12 +16,12 @@ import pytest
 from hypothesis import assume, example, given, strategies as st
 
 from roadcraft.core.arrays import Polylines, Ragged
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData, content_hash
+from roadcraft.core.data.scenario import Drive
+from roadcraft.core.data.windows import cut, window
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
-from roadcraft.core.map import MapData, content_hash
-from roadcraft.core.scenario import Drive
 from roadcraft.core.testing import SourceConformance
-from roadcraft.core.windows import cut, window
 from roadcraft.scenario_io import open_source
 from roadcraft.scenario_io.nuplan import NuplanConfig, NuplanSource, calibration, read_map, write_drive, write_maps
 from roadcraft.scenario_io.nuplan.layers import COLUMNS

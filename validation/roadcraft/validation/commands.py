@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from roadcraft.core.completion import Found, complete_settings, complete_words, names_of
+from roadcraft.core.commands.completion import Found, complete_settings, complete_words, names_of
 from roadcraft.core.errors import ConfigError, RoadcraftError, ScenarioError
 from roadcraft.validation.config import MANY
 
@@ -96,8 +96,8 @@ def score(  # noqa: PLR0913 (the command's options)
     """
     from dataclasses import replace
 
-    from roadcraft.core.config import COMMAND_LINE
-    from roadcraft.core.preflight import given_by
+    from roadcraft.core.config.load import COMMAND_LINE
+    from roadcraft.core.config.preflight import given_by
     from roadcraft.validation.scoring.gate import Gate
     from roadcraft.validation.scoring.score import load_score_config, placed, resumed_words, score as run_score
 
@@ -162,7 +162,7 @@ def _print_dry_run(config: Any, as_json: bool) -> None:
 
 def _complete_metric(ctx: typer.Context, incomplete: str) -> Found:
     """Settings of the one metric that is named."""
-    from roadcraft.core.registry import registry
+    from roadcraft.core.plugins.registry import registry
 
     named = ctx.params.get("metric") or []
     known = len(named) == 1 and named[0] in registry().names("metric")

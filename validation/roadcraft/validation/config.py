@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from roadcraft.core.config import path_field
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range, Suggestions, check
+from roadcraft.core.config.yaml_text import read_yaml
 from roadcraft.core.driving.motion.lqr_config import LqrConfig as LqrConfig
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig as TruckLqrConfig
 from roadcraft.core.errors import DataError
-from roadcraft.core.hookspecs import MetricRef, PluginRef, plugin_field
-from roadcraft.core.rules import Range, Suggestions, check
-from roadcraft.core.yaml_text import read_yaml
+from roadcraft.core.plugins.hookspecs import MetricRef, PluginRef, plugin_field
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 if TYPE_CHECKING:
-    from roadcraft.core.scenario import Drive
-    from roadcraft.core.vehicle import Vehicle
+    from roadcraft.core.data.scenario import Drive
+    from roadcraft.core.vehicles.vehicle import Vehicle
 
 Mode = Literal["nonreactive", "reactive", "open_loop"]
 CHALLENGES: dict[str, str] = {
@@ -82,7 +82,7 @@ class SimulationConfig:
 class VehicleRef:
     """The ego vehicle. A text alone is a name or a file: ``vehicle=pacifica``, ``vehicle=conf/truck.yaml``."""
 
-    name: Annotated[str, Suggestions("roadcraft.core.vehicle:vehicle_names")] = ""
+    name: Annotated[str, Suggestions("roadcraft.core.vehicles.vehicle:vehicle_names")] = ""
     """A vehicle that comes with roadcraft (pacifica where neither name nor file is given); log: the one that each log
     was driven with, in its state of load."""
     file: str = path_field()
@@ -105,7 +105,7 @@ class VehicleRef:
     def read(self, drive: Drive | None = None) -> Vehicle:
         """The vehicle; ``drive``: of the scenario, for one of the log. Raises ConfigError and DataError as
         ``load_vehicle``."""
-        from roadcraft.core.vehicle import load_vehicle
+        from roadcraft.core.vehicles.vehicle import load_vehicle
 
         if not self.of_log:
             return load_vehicle(self.name, self.file or None, self.load)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.motion.closed_forms import gsrs_advised_speed
 from roadcraft.core.driving.route_places import KG_PER_POUND, lane_lengths, weights_of
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 LEAST_GRADE = 0.03
 """Mean fall over run from which on a stretch is part of a downgrade; chosen."""

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.layers import LayerKind, RasterLayers
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.geometry.bounds import square_to_bounds
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import LayerArrays, row_distance, rows_at
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.layers import LayerKind, RasterLayers
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.vehicle_state import RoadState, level_road
+from roadcraft.core.vehicles.state import RoadState, level_road
 
 BESIDE_M = 5.0
 """How far beside a lane with slope, friction or wind these still hold, where no lane is, m."""

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.motion.closed_forms import BridgeVerdict, bridge_formula, sag_rise
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.core.vehicle_geometry import static_loads
+from roadcraft.core.vehicles.geometry import static_loads
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 
 KG_PER_POUND = 0.45359237
 """The international pound."""

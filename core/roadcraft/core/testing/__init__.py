@@ -12,7 +12,7 @@ Each suite checks shapes, determinism and batching; nothing is timed.
 
 from __future__ import annotations
 
-from roadcraft.core.kernel_cache import use_kernel_cache
+from roadcraft.core.kernels.cache import use_kernel_cache
 from roadcraft.core.lazy import lazy
 
 use_kernel_cache()  # before numba is imported, so that an author's tests do not compile what is compiled already

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import read_only
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Objects
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import Objects
 from roadcraft.core.testing.world import made_up_scenario, observe
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 
 class AgentsConformance:

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from roadcraft.core.hookspecs import CommandSpec
-from roadcraft.core.registry import load_object, registry
+from roadcraft.core.plugins.hookspecs import CommandSpec
+from roadcraft.core.plugins.registry import load_object, registry
 
 HEAVY = ("numpy", "omegaconf", "numba", "pyarrow", "torch")
 

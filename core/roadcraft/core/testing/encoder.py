@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 from roadcraft.core.testing.network import (
     TERMS_SEED,
     all_on,

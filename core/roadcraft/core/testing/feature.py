@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import Polygons, Polylines
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind, Places, RoadPlace
+from roadcraft.core.data.scenario import EGO_SIZE, Drive, Ego, Scenario
 from roadcraft.core.driving.features.build import build_features, layout_hash
 from roadcraft.core.driving.features.group import FeatureGroup, Features
 from roadcraft.core.driving.features.mirror import check_mirror, mirror
 from roadcraft.core.driving.features.scene import LogScenes, scenes_of
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.map import MapData
-from roadcraft.core.places import PlaceKind, Places, RoadPlace
-from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, Scenario
 from roadcraft.core.testing.world import made_up_scenario, observe
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 PLACES = Places.build(
     [

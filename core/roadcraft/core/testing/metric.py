@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import read_only
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.testing.world import made_up_rollout, made_up_scenario
 from roadcraft.core.types import MetricResult
 

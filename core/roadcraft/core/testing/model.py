@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 from roadcraft.core.interfaces import accepts
 from roadcraft.core.testing.network import (
     TERMS_SEED,

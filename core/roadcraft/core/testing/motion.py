@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.interfaces import Tracker, VehicleModel
-from roadcraft.core.scenario import EGO_SIZE, Ego
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 
 
 def _egos(count: int) -> F64:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from roadcraft.core.arrays import read_only
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.testing.world import made_up_scenario, observe
 
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 from roadcraft.core.interfaces import Recipe
 from roadcraft.core.optimizer_groups import groups_from_text, groups_to_text
-from roadcraft.core.registry import load_object, registry
+from roadcraft.core.plugins.registry import load_object, registry
 from roadcraft.core.testing.model import ModelConformance
 from roadcraft.core.testing.network import check_gradients
 from roadcraft.core.types import Losses

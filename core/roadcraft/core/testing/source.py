@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from roadcraft.core.factory import create
+from roadcraft.core.config.factory import create
 from roadcraft.core.interfaces import ScenarioSource
 
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
-from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch, PlanLog, Rollout
-from roadcraft.core.scenario import (
+from roadcraft.core.data.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch, PlanLog, Rollout
+from roadcraft.core.data.scenario import (
     EGO_SIZE,
     Drive,
     Ego,
@@ -26,7 +26,7 @@ from roadcraft.core.scenario import (
     Tracks,
 )
 from roadcraft.core.types import PlannerNeeds
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 
 ORIGIN = (664_000.0, 3_997_000.0)  # positions as large as real ones, so that a kernel in float32 shows
 WIDTH_M = 3.6

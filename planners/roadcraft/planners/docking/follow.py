@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.planners.docking.maneuver import Leg
 
 TICK_S = 0.1

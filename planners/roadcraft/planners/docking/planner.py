@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_poses
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import SinglePlanner
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Ego
 from roadcraft.planners.docking.config import DockingConfig
 from roadcraft.planners.docking.curves import curvature_of
 from roadcraft.planners.docking.follow import TICK_S, PlaceOnLeg, ReversePace, place_on, standing, states_along

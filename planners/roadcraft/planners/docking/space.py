@@ -12,7 +12,7 @@ from roadcraft.core.driving.geometry.boxes import separation
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 EASY_M = 1.0
 """Room beyond which more is not better."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.plan import Plan
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.errors import PluginError
-from roadcraft.core.plan import Plan
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.line import Line, TruckWay, eased, station_of
 from roadcraft.planners.freight_pdm.others import UsersAhead

@@ -13,8 +13,8 @@ from roadcraft.core.driving.motion.closed_forms import Slope, brake_temperature
 from roadcraft.core.driving.motion.drivetrain import AMBIENT_DEGC, LATERAL_SHARE, START_DEGC, drivetrain_of
 from roadcraft.core.driving.motion.linear_single_track import static_loads
 from roadcraft.core.driving.motion.roll import roll_groups_of
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.planners.freight_pdm.line import TruckWay
 from roadcraft.planners.freight_pdm.others import UsersAhead
 

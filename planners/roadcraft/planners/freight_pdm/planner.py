@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, U64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.instructions import PULL_OVER
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, LightState
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.factory import create
-from roadcraft.core.instructions import PULL_OVER
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, LightState
 from roadcraft.core.types import Keys, PlannerNeeds
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.candidates import Candidates, candidates_of
 from roadcraft.planners.freight_pdm.choose import step
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units
 from roadcraft.core.driving.motion.dynamic_chain import (
@@ -20,9 +21,8 @@ from roadcraft.core.driving.motion.dynamic_chain import (
 )
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
-from roadcraft.core.scenario import EGO_SIZE, Ego
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, reach_out, sweep
 
 SCALES = np.array([1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5])

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import LaneKind, MapData
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.driving.road import road_under
 from roadcraft.core.driving.route_places import closed_places, places_along, truck_speed_limits
-from roadcraft.core.map import LaneKind, MapData
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
 from roadcraft.planners.freight_pdm.edges import edges_beside
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, nearest_station, station_of, sweep

@@ -6,7 +6,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import ChainArrays, pull_joints
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm.line import Line, LineEdges, TruckWay, sweep
 
 _KNOT_M, _ROUNDS, _STEP_M = 4.0, 14, 1e-4

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.angles import nearest_turn
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.savitzky_golay import Taps, filter_from, taps
-from roadcraft.core.scenario import Ego
 from roadcraft.planners.trajectory_scoring.scorer import COMFORT
 
 PAST = 20  # states before now that the filters of what is still open reach back to

@@ -16,20 +16,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.plan import Forecast, Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.lqr import NUPLAN, track
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.plan import Forecast, Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.guard.comfort import comfort_filters, driven_before
 from roadcraft.planners.guard.config import GuardConfig
 from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask, offsets_of
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.scenario import LightState
 from roadcraft.planners.idm.kernel import IdmObservation, IdmParams, IdmPath, plan_along
 
 _RED = int(LightState.RED)

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Polygons
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, LAST_MOVING, Ego
 from roadcraft.core.driving.geometry.arc_path import build_rail
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.geometry.polyline import arc_lengths
@@ -17,12 +21,8 @@ from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.map import MapData
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, Ego
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes, pack_paths, plan_batch
 from roadcraft.planners.idm.config import IdmConfig
 from roadcraft.planners.idm.exact import exact_plan

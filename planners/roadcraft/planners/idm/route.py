@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.geometry.arc_path import vertex_headings
-from roadcraft.core.map import MapData
 
 
 def route_blocks(map_data: MapData, route: I64) -> I64:

@@ -15,7 +15,7 @@ from roadcraft.core.driving.geometry.polyline import project_point
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, place_units, pull_joints
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.idm.batch import IdmPaths, IdmScenes
 from roadcraft.planners.idm.kernel import IdmParams
 

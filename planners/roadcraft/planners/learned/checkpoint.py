@@ -17,15 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.config.renamed import current_tree, current_weights
+from roadcraft.core.config.yaml_text import read_yaml, resolved
 from roadcraft.core.driving.features.build import layout_hash
 from roadcraft.core.driving.features.spec import flat_settings
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.files import digest_of
-from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import registry
-from roadcraft.core.renamed import current_tree, current_weights
+from roadcraft.core.plugins.provenance import code_digest
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.yaml_text import read_yaml, resolved
 from roadcraft.planners.learned.network import Network, build_network
 
 if TYPE_CHECKING:

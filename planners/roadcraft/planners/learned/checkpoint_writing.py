@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.config.yaml_text import to_yaml
 from roadcraft.core.driving.features.build import layout_hash
 from roadcraft.core.errors import DiskError
 from roadcraft.core.files import digest_of, disk_error, replacing
-from roadcraft.core.yaml_text import to_yaml
 from roadcraft.planners.learned.checkpoint import CARD, CONFIG, FORMAT, METRICS, WEIGHTS
 from roadcraft.planners.learned.network import Network
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from roadcraft.core.config import path_field
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range, check
 
 
 @dataclass(frozen=True)

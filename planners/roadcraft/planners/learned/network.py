@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.build import merge_specs
 from roadcraft.core.driving.features.views import FeatureView
 from roadcraft.core.errors import PluginError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import accepts
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.types import TARGETS, FeatureSpec, Losses, Prediction, SceneEncoding
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.plan import Forecast, Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.conditions import Conditions
 from roadcraft.core.driving.features.group import Features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Planner, stack_plans
-from roadcraft.core.plan import Forecast, Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys, PlannerNeeds, Prediction, SceneEncoding
 from roadcraft.planners.learned.network import Network
 

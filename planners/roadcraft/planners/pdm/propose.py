@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64, Mask
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.geometry.boxes import box_corners
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.lqr import simulate_proposals
-from roadcraft.core.scenario import LightState
 from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, PathAhead, Proposals, Reds, unroll

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import LaneKind, MapData
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.map_index.index import cell_of
-from roadcraft.core.map import LaneKind, MapData
 
 _NEAR_M, _HEADING_RAD, _DISPLACEMENT_M = 1.0, 0.25 * math.pi, 3.0
 _DEPTH_BACKWARD, _DEPTH_FORWARD, _WINDOW = 15, 30, 30

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.core.data.map import AreaKind, LaneKind, MapData
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.map_index.cell_edges import cell_edges
 from roadcraft.core.driving.map_index.index import build_layer
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.memo import memo
 from roadcraft.planners.pdm.propose import RoutePlan
 from roadcraft.planners.pdm.route import centerline, corrected_route, headings

@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64, U8
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.driving.geometry.angles import normalize
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LAST_MOVING
 
 
 @njit(cache=True, nogil=True)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.geometry.polygons import inside_ring
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.planners.trajectory_scoring.forecast import drift
 
 VEHICLE, PEDESTRIAN, BICYCLE = int(ObjectKind.VEHICLE), int(ObjectKind.PEDESTRIAN), int(ObjectKind.BICYCLE)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import ObservationBatch
 from roadcraft.core.driving.geometry.boxes import overlap, separation
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, pull_joints, unit_boxes
-from roadcraft.core.rollout import ObservationBatch
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, MapArrays
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate
 from roadcraft.planners.trajectory_scoring.scorer import (

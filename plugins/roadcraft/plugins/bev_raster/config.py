@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.config.rules import OneOf, Range, check
 from roadcraft.plugins.common.scene_features import SceneFeatureConfig
 
 LAYERS = ("grade", "friction", "roughness", "traversability", "occupancy")

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.data.layers import LayerKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.features.raster import SIGNED, RasterChannel, cell_centers
 from roadcraft.core.driving.features.raster_kernels import cells_ahead
-from roadcraft.core.layers import LayerKind
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.bev_raster.config import PATCH, BevRasterConfig
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.columns import EgoColumn
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import accepts
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding
 from roadcraft.plugins.candidate_choice.config import CandidateChoiceConfig

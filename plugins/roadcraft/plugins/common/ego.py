@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.places import PlaceKind
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.plugins.common.layers import Attention, TransformerLayer, mlp
 from roadcraft.plugins.common.scene_features import EGO_CHANNELS, SceneFeatureConfig
 from roadcraft.plugins.common.text import TextEncoder

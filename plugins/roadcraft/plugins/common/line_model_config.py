@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.rules import Range, check
 from roadcraft.plugins.common.attention_config import AttentionConfig
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.features.reference_lines import HEADING_COS, HEADING_SIN, LATERAL
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.plugins.common.kernels import array, compiled
 from roadcraft.plugins.common.layers import mlp
 from roadcraft.plugins.common.line_inputs import INFO_COLUMNS, describe_info, describe_objects

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.config.rules import OneOf, Range, check
 from roadcraft.plugins.common.attention_config import AttentionConfig
 
 if TYPE_CHECKING:

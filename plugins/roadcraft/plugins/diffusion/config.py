@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.rules import Range, check
 from roadcraft.plugins.common.line_model_config import LineModelConfig
 
 

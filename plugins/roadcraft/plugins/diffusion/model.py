@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.types import FeatureSpec, Keys, Prediction, SceneEncoding, TokenKind
 from roadcraft.plugins.common.frenet import INTERVAL_S, OFFSET_SCALE, FrenetDecoder, features_of_lines
 from roadcraft.plugins.common.layers import TransformerLayer, mlp

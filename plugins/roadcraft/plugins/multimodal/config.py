@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Range
+from roadcraft.core.config.rules import Range
 from roadcraft.plugins.common.line_model_config import LineModelConfig
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from roadcraft.core.completion import complete_settings
+from roadcraft.core.commands.completion import complete_settings
 from roadcraft.plugins.training.stopping import Stopped, StopRequest
 
 
@@ -49,7 +49,7 @@ def train(
 def _train(words: list[str], overfit: int, resume: Path | None) -> None:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    from roadcraft.core.preflight import given_by
+    from roadcraft.core.config.preflight import given_by
     from roadcraft.plugins.training.run.card import warning
     from roadcraft.plugins.training.run.fit import train as run
     from roadcraft.plugins.training.run.resolve import run_config

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from roadcraft.core.config import path_field
-from roadcraft.core.hookspecs import PluginRef, plugin_field
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range, check
+from roadcraft.core.plugins.hookspecs import PluginRef, plugin_field
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from roadcraft.core.hookspecs import PluginRef, plugin_field
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.rules import Range, check
+from roadcraft.core.plugins.hookspecs import PluginRef, plugin_field
 from roadcraft.validation import RewardName, RewardWeights
 
 

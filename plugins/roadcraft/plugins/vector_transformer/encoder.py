@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from roadcraft.core.scenario import LightState, ObjectKind
+from roadcraft.core.data.scenario import LightState, ObjectKind
 from roadcraft.core.types import FeatureSpec, SceneEncoding, TokenKind
 from roadcraft.plugins.common.agent_motion import agent_size, describe_agents
 from roadcraft.plugins.common.ego import SPEED_SCALE, EgoStates

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.config import path_field
-from roadcraft.core.rules import Range
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range
 
 MAP_VERSION = "nuplan-maps-v1.0"
 

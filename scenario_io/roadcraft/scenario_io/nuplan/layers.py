@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from roadcraft.core.map import AreaKind
+from roadcraft.core.data.map import AreaKind
 
 SPEED_BUMPS: Final = "speed_bumps"  # read and written where there are any; the reference has no such layer
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged
-from roadcraft.core.errors import DataError
-from roadcraft.core.scenario import (
+from roadcraft.core.data.scenario import (
     EGO_SIZE,
     LAST_MOVING,
     Drive,
@@ -27,6 +26,7 @@ from roadcraft.core.scenario import (
     Scenes,
     Tracks,
 )
+from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.faults import mended, sound_poses
 from roadcraft.scenario_io.nuplan import schema
 from roadcraft.scenario_io.nuplan.database import open_database

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, Ego, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Ego, ObjectKind
 from roadcraft.scenario_io.nuplan import calibration, schema
 from roadcraft.scenario_io.nuplan.database import new_database
 from roadcraft.scenario_io.nuplan.rotation import quaternion_of

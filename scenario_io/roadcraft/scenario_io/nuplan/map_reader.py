@@ -14,8 +14,8 @@ import shapely
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.data.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
 from roadcraft.scenario_io.faults import repeated
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.geopackage import FeatureLayer, GeoPackage

@@ -12,9 +12,9 @@ import shapely
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, Polygons, Polylines
+from roadcraft.core.data.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.map import AreaKind, LaneKind, LineKind, MapData
 from roadcraft.scenario_io.nuplan import geopackage, places_file
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION
 from roadcraft.scenario_io.nuplan.database import new_database

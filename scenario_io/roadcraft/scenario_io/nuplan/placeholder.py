@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from roadcraft.core.arrays import Polygons, Polylines, Ragged
-from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
+from roadcraft.core.data.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
 
 # The reference's locations: map version and projected frame of each.
 LOCATIONS: Final = {

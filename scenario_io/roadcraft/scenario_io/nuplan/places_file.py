@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.data.map import Lanes, index_of
+from roadcraft.core.data.places import NO_PLACES, PlaceKind, Places, RoadPlace
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.map import Lanes, index_of
-from roadcraft.core.places import NO_PLACES, PlaceKind, Places, RoadPlace
 
 NAME = "places.jsonl"
 _FORMAT, _VERSION = "roadcraft-places", 1

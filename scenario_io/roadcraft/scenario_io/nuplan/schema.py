@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from roadcraft.core.scenario import LightState, ObjectKind
+from roadcraft.core.data.scenario import LightState, ObjectKind
 
 LIDAR_CHANNEL: Final = "MergedPointCloud"
 INTERVAL_US: Final = 50_000  # the reference hard-codes 20 Hz between rows of lidar_pc

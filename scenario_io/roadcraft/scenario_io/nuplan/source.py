@@ -8,12 +8,11 @@ from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, Scenario, ScenarioRow
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Scenario
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.windows import cut
 from roadcraft.scenario_io.faults import gaps_of, without_gaps
 from roadcraft.scenario_io.nuplan.config import MAP_VERSION, NuplanConfig
 from roadcraft.scenario_io.nuplan.log_reader import LogReader

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8
-from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
-from roadcraft.core.scenario import Drive, Tracks
+from roadcraft.core.data.instructions import NO_INSTRUCTIONS, Instructions
+from roadcraft.core.data.scenario import Drive, Tracks
 
 JOINTS = "roadcraft_joints"
 UNITS = "roadcraft_units"

@@ -20,9 +20,9 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from roadcraft.core.data.scenario import ScenarioRow
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 
 VERSION = 1

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from roadcraft.core.config import fill
+from roadcraft.core.config.load import fill
+from roadcraft.core.data.rollout import PlanLog, Rollout
+from roadcraft.core.data.scenario import Scenario, ScenarioRow
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.rollout import PlanLog, Rollout
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import StoreWriter
 

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import from_arrays, to_arrays
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.scenario import Drive
 
 T = TypeVar("T")
 SCHEMA = 1  # of the arrays' names and meanings; raised when a reader of the old ones would misread the new

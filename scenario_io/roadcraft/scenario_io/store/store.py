@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, Scenario, ScenarioRow
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import digest_of
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Scenario
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import DEFAULT_TYPE, ScenarioFilter
 from roadcraft.scenario_io.filters import window_of
 from roadcraft.scenario_io.store.config import StoreConfig

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ScenarioRow
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import disk_error, write_atomic
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.store.index import (
     VERSION,
     DriveEntry,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roadcraft.core.completion import complete_settings
+from roadcraft.core.commands.completion import complete_settings
 
 
 def synth(
@@ -31,7 +31,7 @@ def synth(
     """
     from dataclasses import asdict
 
-    from roadcraft.core.config import load_config
+    from roadcraft.core.config.load import load_config
     from roadcraft.scenario_io.synthetic.config import SynthConfig
     from roadcraft.scenario_io.synthetic.synthesize import synth as run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.config.rules import OneOf, Range, check
 
 SITUATIONS = (
     "car_following", "slow_lead", "stop_and_go", "signal_straight", "protected_left", "unprotected_left", "right_turn",

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roadcraft.core.cores import usable_cores
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive
 from roadcraft.scenario_io.synthetic.config import (
     FREIGHT_LOADS,
     FREIGHT_VEHICLES,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key
-from roadcraft.core.scenario import Drive
 from roadcraft.scenario_io.synthetic.config import LOCATIONS, SITUATIONS
 from roadcraft.scenario_io.synthetic.recording.check import faults
 from roadcraft.scenario_io.synthetic.recording.record import Identity, record

@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
-from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
+from roadcraft.core.data.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks, index_of
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig
 from roadcraft.scenario_io.womd.features import Features, RawLane
 from roadcraft.scenario_io.womd.surface import (

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.map import MapData
+from roadcraft.core.data.map import MapData
 from roadcraft.scenario_io.womd.widths import tangents
 
 _REACH = 3.5  # m from a center line within which the ego may be on a lane

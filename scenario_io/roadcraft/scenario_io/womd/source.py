@@ -6,12 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, Scenario, ScenarioRow
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Scenario
-from roadcraft.core.types import ScenarioRow
-from roadcraft.core.windows import cut
 from roadcraft.scenario_io.faults import gaps_of, mended, without_gaps
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig
 from roadcraft.scenario_io.womd.features import features_of

@@ -17,9 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
-from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.errors import DataError
-from roadcraft.core.scenario import (
+from roadcraft.core.data.scenario import (
     EGO_SIZE,
     LAST_MOVING,
     Drive,
@@ -31,7 +29,9 @@ from roadcraft.core.scenario import (
     Scenes,
     Tracks,
 )
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.driving.geometry.angles import wrap_array
+from roadcraft.core.errors import DataError
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig
 
 INTERVAL_US = 100_000

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.data.joined import joined
 from roadcraft.core.driving.geometry.capsules import CHUNK
-from roadcraft.core.joined import joined
 
 MAX_ROUTE = 5  # segments an agent remembers
 DONE, WANTS_ROOM, UNCLEAR, WANTS_SWEEP, BEGINS = range(5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.config.rules import OneOf, Range, check
 
 _REPLAYABLE = ("pedestrian", "bicycle", "traffic_cone", "barrier", "czone_sign", "generic_object")
 

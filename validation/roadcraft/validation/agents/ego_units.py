@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, unit_boxes
-from roadcraft.core.scenario import Ego, Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.simulation.joints import first_joints
 
 _VX, _VY, _YAW_RATE = int(Ego.VX), int(Ego.VY), int(Ego.YAW_RATE)

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import I64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Objects, ObservationBatch
+from roadcraft.core.data.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.capsules import CHUNK
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Objects, ObservationBatch
-from roadcraft.core.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.agents.agent_batch import (
     BEGINS,
     UNCLEAR,

@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.geometry.capsules import MARGIN, capsule_gap, corridor_capsules
 from roadcraft.core.driving.geometry.corridor import unfolded_span
 from roadcraft.core.driving.geometry.corridor_distance import (
@@ -28,7 +29,6 @@ from roadcraft.core.driving.geometry.corridor_distance import (
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
-from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import DONE, EGO, FREE, STILL, UNCLEAR, AgentBatch, Constants
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Ragged, offsets_of
+from roadcraft.core.data.map import LaneKind, MapData
 from roadcraft.core.driving.geometry.arc_path import build_rail, clamp_progress, pose_at, vertex_headings
 from roadcraft.core.driving.geometry.boxes import overlap, place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
@@ -20,7 +21,6 @@ from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.driving.motion.chain import ChainArrays
-from roadcraft.core.map import LaneKind, MapData
 from roadcraft.validation.agents.agent_batch import MAX_ROUTE, AgentBatch, new_feet
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.rails import Rails, add_rail, new_rails, room_of

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask, read_only
+from roadcraft.core.data.joined import joined
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.joined import joined
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.geometry.arc_path import (
     build_rail,
     clamp_progress,
@@ -30,7 +31,6 @@ from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.idm import idm_acceleration, idm_advance
-from roadcraft.core.scenario import LightState
 from roadcraft.validation.agents.agent_batch import (
     BEGINS,
     DONE,

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import I64, read_only
+from roadcraft.core.data.rollout import Objects, ObservationBatch
+from roadcraft.core.data.scenario import ObjectKind, Scenario
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.rollout import Objects, ObservationBatch
-from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.agents.configs import LogAgentsConfig
 from roadcraft.validation.agents.logged import logged_batch, stack_objects
 

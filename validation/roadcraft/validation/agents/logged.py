@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64, offsets_of
+from roadcraft.core.data.rollout import Objects
+from roadcraft.core.data.scenario import ObjectKind, Scenario
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.rollout import Objects
-from roadcraft.core.scenario import ObjectKind, Scenario
 
 
 def logged_objects(scenario: Scenario, kinds: Sequence[ObjectKind]) -> Objects:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.data.rollout import Objects
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.rollout import Objects
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
 from roadcraft.validation.agents.logged import empty_columns
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8
+from roadcraft.core.data.rollout import Objects
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule
 from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, place_units, pull_between
-from roadcraft.core.rollout import Objects
 from roadcraft.validation.agents.agent_batch import AgentBatch, Constants
 
 _KINGPIN_M, _AXLE = 1.1, 0.28

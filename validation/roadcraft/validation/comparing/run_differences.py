@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roadcraft.core.config import flat
+from roadcraft.core.config.load import flat
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.folder import RunFolder
 from roadcraft.validation.scoring.roles import role_text, roles_of

@@ -24,13 +24,13 @@ from nuplan.planning.simulation.observation.observation_type import DetectionsTr
 from nuplan.planning.simulation.planner.abstract_planner import PlannerInitialization, PlannerInput  # type: ignore
 from nuplan.planning.simulation.simulation_time_controller.simulation_iteration import SimulationIteration  # type: ignore
 
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Objects, ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import SinglePlanner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Objects, ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind
 from roadcraft.core.types import PlannerNeeds
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.devkit.observe import ego_row
 from roadcraft.validation.devkit.outward import ego_state
 

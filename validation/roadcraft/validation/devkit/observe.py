@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, Ragged, offsets_of
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind, Scenario
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, LAST_MOVING, LightState, ObjectKind, Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 
 @dataclass

@@ -15,14 +15,14 @@ from nuplan.planning.simulation.planner.abstract_planner import AbstractPlanner 
 from nuplan.planning.simulation.trajectory.interpolated_trajectory import InterpolatedTrajectory  # type: ignore
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.plan import FAULTS
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.errors import DataError, PluginError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.map import MapData
-from roadcraft.core.plan import FAULTS
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import Ego, Scenario
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.validation.devkit.observe import Observer
 from roadcraft.validation.simulation.plan_check import check, contiguous, driven
 

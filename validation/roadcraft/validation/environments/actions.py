@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.frames import from_frame
 from roadcraft.core.driving.motion.pedals import PedalBounds, pedal_controls
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.validation.environments.config import ActionConfig
 from roadcraft.validation.environments.maneuvers import LINES, maneuver_poses
 

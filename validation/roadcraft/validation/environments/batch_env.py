@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from roadcraft.core.arrays import F32, F64, I64, Mask, read_only
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.errors import ConfigError, DataError, ScenarioError
-from roadcraft.core.factory import create
-from roadcraft.core.plan import Plan
-from roadcraft.core.scenario import Scenario
 from roadcraft.validation.environments.actions import action_count, action_size, kept_plan, plan_of_actions
 from roadcraft.validation.environments.cohort import Cohort, Outcome
 from roadcraft.validation.environments.config import EnvironmentConfig

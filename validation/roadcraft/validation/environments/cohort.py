@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.types import PlannerNeeds
 from roadcraft.validation.environments.drive_facts import FACTS
 from roadcraft.validation.environments.drive_score import DriveScore, moment_of, red_lanes

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Annotated, Literal
 
-from roadcraft.core.config import path_field
-from roadcraft.core.hookspecs import PluginRef, plugin_field
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import Range, check
+from roadcraft.core.plugins.hookspecs import PluginRef, plugin_field
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.validation.config import SimulationConfig, VehicleRef
 from roadcraft.validation.environments.reward_config import RewardName, RewardWeights

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.geometry.polyline import point_segment_distance
 from roadcraft.core.driving.held import Held
@@ -15,8 +16,7 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import holds
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.readonly import Index, frozen
-from roadcraft.core.scenario import Ego, Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.environments.score_arrays import STEPS, TOUCHED
 from roadcraft.validation.environments.score_kernel import SceneSample
 

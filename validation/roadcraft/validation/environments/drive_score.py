@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Objects, Rollout
+from roadcraft.core.data.scenario import Ego, LightState, Scenario
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Objects, Rollout
-from roadcraft.core.scenario import Ego, LightState, Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.environments.drive_facts import FACTS, drive_facts, fact_map, fact_memory
 from roadcraft.validation.environments.rewards import Reward
 from roadcraft.validation.environments.score_arrays import (

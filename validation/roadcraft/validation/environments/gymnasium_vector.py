@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.validation.environments.batch_env import BatchEnv
 from roadcraft.validation.environments.config import EnvironmentConfig
 

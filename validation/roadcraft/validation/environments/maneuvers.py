@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.build import allocate
 from roadcraft.core.driving.features.columns import ReferenceColumn, ReferenceInfoColumn
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Ego
 from roadcraft.validation.environments.config import ActionConfig
 from roadcraft.validation.environments.observation import FeatureObservation
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F32, I64
+from roadcraft.core.data.rollout import ObservationBatch
 from roadcraft.core.driving.features.build import allocate, write_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.rollout import ObservationBatch
 from roadcraft.core.types import PlannerNeeds
 
 Blocks = Mapping[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.rules import Range, check
 
 RewardName = Literal["score", "graded", "carl", "gigaflow", "pufferdrive"]
 """What a step of an environment, and a decision of a policy that learns, may earn."""

@@ -7,9 +7,9 @@ from typing import overload
 
 import numpy as np
 
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.errors import DataError
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import Scenario
 from roadcraft.validation.config import SuiteConfig
 from roadcraft.validation.environments.config import EnvironmentConfig
 from roadcraft.validation.environments.drive_score import SHORTEST

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U64, Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.map_index.index import LayerArrays
 from roadcraft.core.driving.motion.savitzky_golay import filters
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.metrics.common.configs import (
     CollisionConfig,
     ComfortConfig,

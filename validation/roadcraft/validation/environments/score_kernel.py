@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, U64
+from roadcraft.core.data.scenario import LAST_MOVING, ObjectKind
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.map_index.index import rows_at
 from roadcraft.core.driving.motion.savitzky_golay import filtered_at, last_needed
-from roadcraft.core.scenario import LAST_MOVING, ObjectKind
 from roadcraft.validation.environments.score_arrays import (
     ALONG_AT,
     CANDIDATES,

@@ -9,13 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Drive, Scenario, ScenarioRow
 from roadcraft.core.errors import DataError, RoadcraftError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric, ScenarioSource
-from roadcraft.core.registry import registry
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Drive, Scenario
-from roadcraft.core.types import ScenarioRow
+from roadcraft.core.plugins.registry import registry
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.golden.difference import TOLERANCE, Comparison
 from roadcraft.validation.golden.files import GoldenDrive, read_golden

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import offsets_of
+from roadcraft.core.data.rollout import PlanLog, Rollout
+from roadcraft.core.data.scenario import LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Tracks
+from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.rollout import PlanLog, Rollout
-from roadcraft.core.scenario import LightFrames, LightState, ObjectFrames, ObjectKind, Scenario, Tracks
-from roadcraft.core.vehicle import load_vehicle
-from roadcraft.core.windows import cut
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io import window_of
 
 FIELDS: Mapping[str, type | tuple[type, ...]] = MappingProxyType(

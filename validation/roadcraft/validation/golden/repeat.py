@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.core.types import Keys
 from roadcraft.validation.golden.files import GoldenDrive
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Objects, ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import VehicleState, level_road
+from roadcraft.core.vehicles.state import VehicleState, level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.files import GoldenDrive

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego, Scenario
 from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.golden.repeat import Repeat

@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.rollout import Rollout
 from roadcraft.validation.golden.difference import Comparison
 from roadcraft.validation.golden.files import GoldenDrive
 from roadcraft.validation.golden.values import compare_values

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.golden.difference import TOLERANCE, Comparison
 from roadcraft.validation.golden.files import GoldenDrive

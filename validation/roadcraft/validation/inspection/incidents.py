@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Drive, Ego, LightState, ObjectKind
 from roadcraft.core.driving.geometry.frames import from_frame
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Drive, Ego, LightState, ObjectKind
 
 STANDING_MPS = 0.1
 LEAST_S = 2.0  # shorter stops are no wait

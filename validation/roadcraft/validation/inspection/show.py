@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.rollout import Rollout
 from roadcraft.validation.comparing.run_differences import challenge_title
 from roadcraft.validation.config import CHALLENGES
 from roadcraft.validation.inspection.incidents import impact_speed, is_impact, waits
@@ -112,7 +112,7 @@ def token_list(run: str | Path, found: Mapping[str, Any]) -> str:
 
     Modes are those in which one of them is listed. The planner is the run's, unless another is given after the file.
     """
-    from roadcraft.core.config import to_yaml
+    from roadcraft.core.config.load import to_yaml
 
     tree = dict(RunFolder(run).tree())
     tokens = sorted({x["token"] for x in found["scenarios"]})

@@ -1,6 +1,6 @@
 """Public names of ``roadcraft.validation.metrics``, each with the module that it is loaded from on first use."""
 
-from roadcraft.core.rollout_context import RolloutContext as RolloutContext
+from roadcraft.core.data.rollout_context import RolloutContext as RolloutContext
 from roadcraft.validation.metrics.common.aggregation import Entry as Entry, Table as Table, aggregate as aggregate
 from roadcraft.validation.metrics.common.challenges import (
     CHALLENGE_METRICS as CHALLENGE_METRICS,

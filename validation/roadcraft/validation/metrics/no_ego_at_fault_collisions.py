@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import LAST_MOVING, ObjectKind
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import LAST_MOVING, ObjectKind
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.collisions import CollisionType, collisions
 from roadcraft.validation.metrics.common.configs import CollisionConfig

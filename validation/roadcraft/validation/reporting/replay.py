@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.errors import DataError
-from roadcraft.core.rollout import Rollout
 from roadcraft.validation.inspection.incidents import impact_speed, is_impact, wait_text, waits
 from roadcraft.validation.metrics.common.events import runs as stretches
 from roadcraft.validation.reporting.runs import RunResults

@@ -103,7 +103,7 @@ def mode_titles(runs: Sequence[RunResults]) -> dict[str, str]:
 
 def run_rows(runs: Sequence[RunResults]) -> list[dict[str, Any]]:
     """How each run was driven, and its whole configuration as text."""
-    from roadcraft.core.config import to_yaml
+    from roadcraft.core.config.load import to_yaml
 
     return [
         {

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.data.map import AreaKind, LaneKind, MapData
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.chain import chain_of, unit_poses
-from roadcraft.core.map import AreaKind, LaneKind, MapData
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Ego
 
 UNIT_M = 0.02
 REACH_M = 110.0  # of what is drawn around the ego's path

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from roadcraft.core._version import __version__
-from roadcraft.core.config import flat
+from roadcraft.core.config.load import flat
+from roadcraft.core.config.yaml_text import parse_yaml, read_yaml, resolved
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.files import disk_error, write_atomic
-from roadcraft.core.yaml_text import parse_yaml, read_yaml, resolved
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.store.writer import clean
 from roadcraft.validation.scoring import former
@@ -92,7 +92,7 @@ class RunFolder:
     ) -> None:
         """Begin a run. digests: of what the configuration names (``provenance.digests_of``); driven_in: the run whose
         rollouts are judged, if not this."""
-        from roadcraft.core.config import to_yaml
+        from roadcraft.core.config.load import to_yaml
 
         self._read.clear()
         shutil.rmtree(

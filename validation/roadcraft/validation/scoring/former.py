@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roadcraft.core.config import full_tree, load_config
+from roadcraft.core.config.factory import create
+from roadcraft.core.config.load import full_tree, load_config
+from roadcraft.core.config.renamed import without_warnings
 from roadcraft.core.errors import ConfigError, PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.renamed import without_warnings
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import SuiteScenario, scenario_list_hash
 

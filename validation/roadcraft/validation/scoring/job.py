@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.errors import DataError, LoadError, PluginError, RoadcraftError, ScenarioError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef, extras_of
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.plugins.hookspecs import PluginRef, extras_of
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.store.rollouts import write_rollout
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES, ScoreConfig

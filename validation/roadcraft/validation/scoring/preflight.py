@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roadcraft.core.config import full_tree
+from roadcraft.core.config.load import full_tree
+from roadcraft.core.config.preflight import Faults
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.preflight import Faults
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import Missing, missing_names
 from roadcraft.scenario_io.filters import resolve

@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import paths_of, plugins_of
+from roadcraft.core.config.load import paths_of, plugins_of
+from roadcraft.core.config.yaml_text import read_yaml
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.registry import Provided, registry
-from roadcraft.core.yaml_text import read_yaml
+from roadcraft.core.plugins.registry import Provided, registry
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import SuiteScenario

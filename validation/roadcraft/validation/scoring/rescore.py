@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from roadcraft.core.config import load_config
+from roadcraft.core.config.load import load_config
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.scenario_io.store.rollouts import read_rollout
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.validation.config import ScoreConfig

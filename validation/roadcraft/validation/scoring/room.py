@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.driving.geometry.boxes import corners, overlap
 from roadcraft.core.driving.map_index.index import nearest_distance
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import ScoreConfig
 from roadcraft.validation.scoring.suites import LeftOut, SuiteScenario
 from roadcraft.validation.simulation.closed_loop import make_controller

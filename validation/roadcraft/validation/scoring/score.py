@@ -13,7 +13,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from roadcraft.core.config import Loaded, full_tree, load_config
+from roadcraft.core.config.load import Loaded, full_tree, load_config
 from roadcraft.core.cores import usable_cores
 from roadcraft.core.errors import ConfigError, DataError, DiskError, LoadError
 from roadcraft.core.files import write_atomic

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any
 
+from roadcraft.core.data.scenario import ScenarioRow
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.filter_config import ScenarioFilter
 from roadcraft.scenario_io.filter_survey import names_of, why_none
 from roadcraft.scenario_io.filters import Selected, find

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from roadcraft.core._version import __version__
 from roadcraft.core.errors import PluginError
-from roadcraft.core.hookspecs import PluginRef
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.hookspecs import PluginRef
+from roadcraft.core.plugins.registry import registry
 from roadcraft.validation.intervals import LEVEL, MIN_LOGS, SCORE, count_logs, mean_interval
 from roadcraft.validation.scoring.tables import Record, ordered, share_names
 

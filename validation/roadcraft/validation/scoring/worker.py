@@ -51,8 +51,8 @@ def _fault(e: BaseException) -> dict[str, Any]:
 def serve(run: str, index: int, say: Any) -> None:
     import gc
 
-    from roadcraft.core.config import load_config
-    from roadcraft.core.kernel_warming import collect_rarely
+    from roadcraft.core.config.load import load_config
+    from roadcraft.core.kernels.warming import collect_rarely
     from roadcraft.validation.config import ScoreConfig
     from roadcraft.validation.scoring.folder import RecordFile, RunFolder
     from roadcraft.validation.scoring.job import Job, part_path
@@ -95,7 +95,7 @@ def _announce_compiling(say: Any) -> None:
     life. So are kernels that cannot be kept or read."""
     from numba.core import event as events
 
-    from roadcraft.core import kernel_files
+    from roadcraft.core.kernels import files as kernel_files
 
     kernel_files.report = lambda text: say({"note": text})
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import Objects
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.errors import PluginError
-from roadcraft.core.rollout import Objects
 
 # Columns of Objects: kinds of dtypes that are taken, and the shape of one row.
 _COLUMNS: tuple[tuple[str, str, tuple[int, ...]], ...] = (

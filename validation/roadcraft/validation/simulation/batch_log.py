@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask, Ragged, offsets_of, read_only
+from roadcraft.core.data.frame_rows import ranges
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import Lights, Objects, ObservationBatch
+from roadcraft.core.data.scenario import EGO_SIZE, Scenario
 from roadcraft.core.driving.road import road_under, says_of_roads
-from roadcraft.core.frame_rows import ranges
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import Lights, Objects, ObservationBatch
-from roadcraft.core.scenario import EGO_SIZE, Scenario
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import RoadState, VehicleState, level_road
+from roadcraft.core.vehicles.state import RoadState, VehicleState, level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.simulation.joints import Sensing, first_joints
 
 HISTORY_S = 2.0

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, read_only
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.plan import FAULTS, Plan
+from roadcraft.core.data.rollout import Objects, ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import ConfigError, PluginError, ScenarioError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.plan import FAULTS, Plan
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.rollout import Objects, ObservationBatch, Rollout
-from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys, PlannerNeeds
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicles.state import VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.agent_check import checked
 from roadcraft.validation.simulation.batch_log import BatchLog

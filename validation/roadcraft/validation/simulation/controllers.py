@@ -12,8 +12,8 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
 from roadcraft.core.interfaces import Tracker, VehicleModel
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import RoadState, VehicleState
+from roadcraft.core.vehicles.state import RoadState, VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.simulation.joints import pulled
 
 PERFECT_SPEED_LIMIT_MPS = 50.0  # reference: nuplan-devkit e924167, PerfectTrackingController refuses faster states

@@ -16,8 +16,8 @@ from roadcraft.core.driving.motion.dynamic_chain import (
     start_motion,
 )
 from roadcraft.core.interfaces import VehicleModel
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import RoadState, VehicleState, level_road
+from roadcraft.core.vehicles.state import RoadState, VehicleState, level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import DynamicChainConfig
 from roadcraft.validation.simulation.joints import bounded
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, U64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, rolling_rates
-from roadcraft.core.map import MapData
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import Ego, Scenario
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicles.state import VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 LENGTHS_BACK = 3.0  # vehicle lengths of path after which a chain has forgotten how it began
 _NEAR_M, _STEP_M = 5.0, 0.5  # farthest lane, in m; distance between poses along it

@@ -7,7 +7,7 @@ from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import VehicleModel
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import KinematicBicycleConfig
 
 

@@ -9,7 +9,7 @@ from roadcraft.core.driving.motion.bicycle import motion_of, step
 from roadcraft.core.driving.motion.chain import actuators_of, advance_rolling, chain_of
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import VehicleModel
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import KinematicChainConfig
 from roadcraft.validation.simulation.joints import bounded, pulled_joints
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import I64, read_only
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.interfaces import AgentPolicy, Planner, stack_plans
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import ObservationBatch, Rollout
-from roadcraft.core.scenario import Scenario
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import SimulationConfig
 from roadcraft.validation.simulation.closed_loop import ClosedLoop, Failure, LoopSetup, Watch
 from roadcraft.validation.simulation.controllers import Controller

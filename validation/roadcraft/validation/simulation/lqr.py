@@ -9,7 +9,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.motion.lqr import Gains, track
 from roadcraft.core.interfaces import Tracker
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import LqrConfig
 
 

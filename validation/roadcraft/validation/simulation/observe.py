@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from roadcraft.core.arrays import read_only
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.errors import ScenarioError
-from roadcraft.core.factory import create
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import PlannerNeeds
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.validation.simulation.batch_log import BatchLog
 from roadcraft.validation.simulation.joints import pulled
 from roadcraft.validation.simulation.recorder import Recorder

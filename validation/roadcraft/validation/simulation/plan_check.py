@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.plan import Plan, plan_arrays, plan_faults
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import PluginError
-from roadcraft.core.plan import Plan, plan_arrays, plan_faults
 
 _INT64 = np.dtype(np.int64)
 _plan_faults = njit(cache=True, nogil=True)(plan_faults)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of, read_only
+from roadcraft.core.data.frame_rows import ranges
+from roadcraft.core.data.plan import Plan
+from roadcraft.core.data.rollout import Objects, PlanLog, Rollout
+from roadcraft.core.data.scenario import Drive, Ego, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.frame_rows import ranges
-from roadcraft.core.plan import Plan
-from roadcraft.core.rollout import Objects, PlanLog, Rollout
-from roadcraft.core.scenario import Drive, Ego, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.validation.simulation.batch_log import BatchLog, select
 
 _FIELDS = {

@@ -7,8 +7,8 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.interfaces import Tracker
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import VehicleState
+from roadcraft.core.vehicles.state import VehicleState
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.config import TruckLqrConfig
 from roadcraft.validation.simulation.joints import rolling_joint_rates
 

@@ -9,7 +9,7 @@ def warm() -> None:
     It takes about a minute, once: where they are compiled already nothing is done. `make install` does it too. Exit
     code 4 where compiled kernels cannot be kept.
     """
-    from roadcraft.core.kernel_warming import warm as run
+    from roadcraft.core.kernels.warming import warm as run
     from roadcraft.validation.warming.parts import PARTS
 
     run(PARTS)

@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from roadcraft.core.cli import main
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.scenario import Drive, Ego, Scenario, ScenarioRow
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Planner
-from roadcraft.core.kernel_warming import Part
+from roadcraft.core.kernels.warming import Part
 from roadcraft.core.random import scenario_key
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.scenario import Drive, Ego, Scenario
 from roadcraft.core.testing.world import made_up_scenario
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.store.writer import StoreWriter
 from roadcraft.validation.config import CHALLENGES
 from roadcraft.validation.metrics import evaluate

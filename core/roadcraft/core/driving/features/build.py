@@ -18,7 +18,7 @@ from roadcraft.core.driving.features.kernels import agent_targets_into
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.driving.features.spec import FeatureSpec
 from roadcraft.core.errors import PluginError
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 
 LAYOUT = 3  # of all groups together; a single group has a version of its own
 F32 = NDArray[np.float32]

@@ -8,7 +8,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.features.columns import EgoLoadColumn, EgoUnitColumn
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, unit_boxes
 from roadcraft.core.memo import memo
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 
 def unit_rows(vehicle: Vehicle, joints: F64 | None) -> F64:

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.driving.features.columns import FeatureColumn
 from roadcraft.core.errors import PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 
 if TYPE_CHECKING:
     from roadcraft.core.driving.features.scene import SceneArrays

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.columns import (
     AgentColumn,
     AgentFutureColumn,
@@ -53,7 +54,6 @@ from roadcraft.core.driving.features.reference_lines import write_references
 from roadcraft.core.driving.features.road_places import near_places
 from roadcraft.core.driving.features.scene import SceneArrays
 from roadcraft.core.driving.features.spec import FeatureSpec
-from roadcraft.core.scenario import Ego
 
 _SAME = Mirror()
 _VECTORS = Mirror(negate=(1, 3, 5))  # x, y, cos, sin, vx, vy

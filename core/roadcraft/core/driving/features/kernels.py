@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LAST_MOVING, LightState
 from roadcraft.core.driving.features.map_tensors import (
     CELL_M,
     CONNECTOR,
@@ -24,7 +25,6 @@ from roadcraft.core.driving.features.map_tensors import (
 from roadcraft.core.driving.features.reference_lines import light_of, write_frenet
 from roadcraft.core.driving.geometry.frames import pose_in_frame, to_frame
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LAST_MOVING, LightState
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Ragged, offsets_of
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.features.map_tensors import FeatureMap, feature_map
 from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
 F32 = NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Any
 
 from roadcraft.core.driving.features.group import FeatureGroup
 from roadcraft.core.driving.features.spec import OURS, FeatureSpec
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.registry import registry
 
 
 def feature_rows(spec: FeatureSpec | None = None) -> list[dict[str, Any]]:

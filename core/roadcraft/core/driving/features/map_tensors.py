@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines
+from roadcraft.core.data.map import AreaKind, LaneKind, MapData
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import AreaKind, LaneKind, MapData
 from roadcraft.core.memo import memo
 
 PIECE_M = 40.0  # a longer lane becomes several tokens, else its points lie too far apart to show a bend

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Polygons
+from roadcraft.core.data.layers import LayerKind
+from roadcraft.core.data.map import AreaKind, MapData
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features import raster_kernels as k
 from roadcraft.core.driving.features.kernels import candidates
 from roadcraft.core.driving.features.map_tensors import STOP_SIGN, CellIndex, FeatureMap, cell_index
-from roadcraft.core.layers import LayerKind
-from roadcraft.core.map import AreaKind, MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.scenario import Ego
 
 if TYPE_CHECKING:
     from roadcraft.core.driving.features.scene import SceneArrays

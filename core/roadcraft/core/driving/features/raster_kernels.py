@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LAST_MOVING, LightState
 from roadcraft.core.driving.features.map_tensors import CONNECTOR, LaneLights, PieceArrays
 from roadcraft.core.driving.features.reference_lines import light_of
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LAST_MOVING, LightState
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.features.columns import ReferenceColumn, ReferenceInfoColumn
 from roadcraft.core.driving.features.map_tensors import (
     CONNECTOR as LANE_CONNECTOR,
@@ -23,7 +24,6 @@ from roadcraft.core.driving.features.map_tensors import (
 )
 from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import LightState
 
 F32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.columns import PlaceColumn
 from roadcraft.core.driving.route_places import closed_places
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 _MASSES = (PlaceKind.GROSS_LIMIT, PlaceKind.AXLE_LIMIT, PlaceKind.NO_TRUCKS)
 _SIDED = (PlaceKind.CURB, PlaceKind.SHOULDER)

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.layers import NO_LAYERS, RasterLayers
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Drive, Ego
 from roadcraft.core.driving.features.conditions import Conditions
 from roadcraft.core.driving.features.map_tensors import LaneLights, rows_of
 from roadcraft.core.driving.features.spec import FeatureSpec
@@ -21,11 +25,7 @@ from roadcraft.core.driving.features.stopped_time import (
     stopped_time,
 )
 from roadcraft.core.errors import DataError
-from roadcraft.core.layers import NO_LAYERS, RasterLayers
-from roadcraft.core.map import MapData
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Drive, Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 U8 = NDArray[np.uint8]
 _NEVER = 2**40  # frames ago

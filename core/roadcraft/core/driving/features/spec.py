@@ -201,7 +201,7 @@ class FeatureSpec:
     @cached_property
     def _third_party(self) -> frozenset[str]:
         """Those that are not our own."""
-        from roadcraft.core.registry import registry
+        from roadcraft.core.plugins.registry import registry
 
         return frozenset(name for name in self._writers if not registry().find("feature", name).ours)
 
@@ -227,8 +227,8 @@ def _settings(name: str, value: Any, over: Mapping[str, Any]) -> Any:
         return replace(value, **over) if over else value
     if name in OURS:
         return OURS[name](**{**dict(value or {}), **over})
-    from roadcraft.core.config_plugins import build_params
-    from roadcraft.core.registry import registry
+    from roadcraft.core.config.plugins import build_params
+    from roadcraft.core.plugins.registry import registry
 
     return build_params(registry(), "feature", name, value or {})
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.rollout import ObservationBatch
-from roadcraft.core.scenario import Ego
+from roadcraft.core.data.rollout import ObservationBatch
+from roadcraft.core.data.scenario import Ego
 
 STANDING_MPS = 0.2
 CREEPING_MPS = 0.5  # slower than this a car that waits may be by accident

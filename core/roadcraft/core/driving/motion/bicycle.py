@@ -10,7 +10,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 
 def motion_of(vehicle: Vehicle) -> F64:

@@ -17,8 +17,8 @@ import numpy as np
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.motion.single_track import AIR_DENSITY_KGPM3
-from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
-from roadcraft.core.vehicle_geometry import TurningCircle, circle_of
+from roadcraft.core.vehicles.geometry import TurningCircle, circle_of
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Brakes, Powertrain
 
 
 def steady_circle(chain: ChainArrays, steering: float) -> TurningCircle | None:

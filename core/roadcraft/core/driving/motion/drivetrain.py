@@ -13,7 +13,7 @@ from typing import NamedTuple
 from roadcraft.core.driving.jit import small_njit
 from roadcraft.core.driving.motion.single_track import AIR_DENSITY_KGPM3
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 
 AMBIENT_DEGC = 32.2
 """Temperature of the air (90 F, as in the grade severity rating system; recalled, not verified at its source)."""

@@ -36,8 +36,8 @@ from roadcraft.core.driving.motion.single_track import (
     sliding_rates,
     work_of,
 )
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.core.vehicle_state import RoadState
+from roadcraft.core.vehicles.state import RoadState
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 
 STEP_S = 0.02
 """Longest step of integration."""

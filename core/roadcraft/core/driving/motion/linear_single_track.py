@@ -13,7 +13,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 
 
 class LinearSingleTrack(NamedTuple):

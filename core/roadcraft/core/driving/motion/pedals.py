@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.data.scenario import Ego
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 
 class PedalBounds(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.jit import small_njit
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 
 ROLL_RAD_PER_G = 0.12
 """Roll angle at a lateral acceleration of 1 g; chosen within 0.10 .. 0.14."""

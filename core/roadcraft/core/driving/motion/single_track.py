@@ -16,7 +16,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.linear_single_track import cornering_stiffness, static_loads
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 AIR_DENSITY_KGPM3 = 1.2
 """Density of air."""

@@ -29,7 +29,7 @@ from roadcraft.core.driving.motion.lqr import (
     speed_factors,
 )
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 SLOW_MPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
 """Speeds whose gains are those of the bicycle without slip."""

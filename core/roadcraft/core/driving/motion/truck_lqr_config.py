@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Range, Unit, check
+from roadcraft.core.config.rules import Range, Unit, check
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F32, F64, I64, Mask
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.multi_agent.collisions import CrowdChecks
 from roadcraft.core.driving.multi_agent.following import RowPlaces
@@ -19,8 +21,6 @@ from roadcraft.core.driving.multi_agent.road_grid import RoadField, road_field
 from roadcraft.core.driving.multi_agent.rows import CrowdRows, UnitRows
 from roadcraft.core.driving.multi_agent.step import clip_actions, step_rows
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import LightState
 
 
 class CrowdMaps(NamedTuple):

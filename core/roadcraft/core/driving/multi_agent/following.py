@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, U8, Mask
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.jit import njit, small_njit
-from roadcraft.core.scenario import LightState
 
 AHEAD = 12
 """Lanes that are known ahead on each of the three lines: that of the row and those to its left and right."""

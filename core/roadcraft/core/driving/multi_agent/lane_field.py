@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, offsets_of, read_only
+from roadcraft.core.data.joined import joined
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.joined import joined
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
 SPACING_M = 2.0

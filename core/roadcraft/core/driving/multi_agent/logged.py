@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.data.scenario import EGO_SIZE, Ego, LightState, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.bicycle import motion_of
 from roadcraft.core.driving.motion.chain import chain_of, unit_poses
@@ -14,8 +15,7 @@ from roadcraft.core.driving.multi_agent.crowd import Crowd
 from roadcraft.core.driving.multi_agent.routes import route_of
 from roadcraft.core.driving.multi_agent.rows import UnitRows, unit_rows
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import EGO_SIZE, Ego, LightState, ObjectKind, Scenario
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 
 _STEERED_MPS = 1.0  # below, the steering angle is not told from poses
 

@@ -12,11 +12,11 @@ import math
 
 import numpy as np
 
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.features.columns import FeatureColumn
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.multi_agent.following import STOPS
-from roadcraft.core.scenario import LightState
 
 NEIGHBORS = 16
 """Nearest others that a row sees."""

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, Mask, read_only
+from roadcraft.core.data.joined import joined
+from roadcraft.core.data.map import LineKind, MapData
 from roadcraft.core.driving.geometry.boxes import squared_distance
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
@@ -31,8 +33,6 @@ from roadcraft.core.driving.multi_agent.road_edges import (
 )
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
-from roadcraft.core.joined import joined
-from roadcraft.core.map import LineKind, MapData
 
 CELL_M = 1.0
 _AROUND_M = 64.0

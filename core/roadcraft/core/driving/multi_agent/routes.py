@@ -8,13 +8,13 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.driving.multi_agent.following import walk
 from roadcraft.core.driving.multi_agent.lane_field import lanes_of
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 from roadcraft.core.random import INCREMENT, mix64
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.motion.bicycle import motion_of
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 LOWEST_ACCELERATION, LARGEST_ACCELERATION, LARGEST_STEERING_RATE = -8.0, 4.0, 2.0
 """What a row is asked for at most where its vehicle says nothing of it: m/s2, m/s2, rad/s."""

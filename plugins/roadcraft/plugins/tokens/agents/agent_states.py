@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import Objects
+from roadcraft.core.data.scenario import U8, U64, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.frames import from_frame, to_frame
-from roadcraft.core.rollout import Objects
-from roadcraft.core.scenario import U8, U64, ObjectKind, Scenario
 from roadcraft.plugins.tokens.vocabulary import POSE_S, POSES, TOKEN_S
 from roadcraft.validation import logged_objects
 

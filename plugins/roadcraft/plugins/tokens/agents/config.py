@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.config import path_field
-from roadcraft.core.rules import OneOf, Range, check
+from roadcraft.core.config.load import path_field
+from roadcraft.core.config.rules import OneOf, Range, check
 
 MOVING = ("vehicle", "pedestrian", "bicycle")
 

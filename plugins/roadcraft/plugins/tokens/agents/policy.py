@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import Objects, ObservationBatch
+from roadcraft.core.data.scenario import ObjectKind, Scenario
 from roadcraft.core.driving.features.build import build_features
 from roadcraft.core.driving.features.scene import scenes_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import AgentPolicy
-from roadcraft.core.rollout import Objects, ObservationBatch
-from roadcraft.core.scenario import ObjectKind, Scenario
 from roadcraft.core.types import Keys
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.learned.checkpoint import load_checkpoint
 from roadcraft.plugins.tokens.agents.agent_states import AgentStates, advance, assemble, columns, take
 from roadcraft.plugins.tokens.agents.config import TokenAgentsConfig

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import LAST_MOVING, Ego
 from roadcraft.core.driving.features.scene import LogScenes, SceneArrays
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.random import INCREMENT, mix64
-from roadcraft.core.scenario import LAST_MOVING, Ego
 from roadcraft.plugins.training.config import AugmentConfig
 
 U8 = NDArray[np.uint8]

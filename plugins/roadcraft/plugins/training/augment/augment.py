@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import overlap
 from roadcraft.core.driving.geometry.frames import pose_in_frame
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import AugmentConfig
 
 F32 = NDArray[np.float32]

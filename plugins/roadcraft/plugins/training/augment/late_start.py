@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import STANDING_MPS
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.plugins.training.augment.augment import touches
 
 CLEAR_LONG_M, CLEAR_WIDE_M = 1.0, 0.3  # kept from others on each end and side, all the way

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Ego
 from roadcraft.plugins.training.config import BalanceConfig
 from roadcraft.plugins.training.data.samples import SampleSet
 

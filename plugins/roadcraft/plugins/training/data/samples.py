@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.driving.features.build import allocate, write_agent_future, write_features
 from roadcraft.core.driving.features.map_tensors import feature_map
 from roadcraft.core.driving.features.mirror import mirror
@@ -19,9 +20,8 @@ from roadcraft.core.driving.features.scene import LogScenes
 from roadcraft.core.driving.features.stopped_time import WINDOW_S
 from roadcraft.core.errors import DataError, PluginError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.scenario import Drive
 from roadcraft.core.types import FeatureSpec
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.plugins.training.augment.agent_dropout import drop_agents
 from roadcraft.plugins.training.augment.augment import (
     CONDITION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from roadcraft.core.rules import check
+from roadcraft.core.config.rules import check
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.rollout import ObservationBatch, Rollout
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.random import mix64
-from roadcraft.core.rollout import ObservationBatch, Rollout
-from roadcraft.core.scenario import Scenario
 from roadcraft.core.types import Keys, Prediction, SceneEncoding
 from roadcraft.planners.learned.network import Network
 from roadcraft.planners.learned.network_planner import NetworkPlanner

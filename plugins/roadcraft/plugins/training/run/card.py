@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.config.renamed import current_tree
 from roadcraft.core.errors import DataError
 from roadcraft.core.files import write_atomic
-from roadcraft.core.renamed import current_tree
 from roadcraft.planners.learned.checkpoint import CARD, METRICS, read_config, read_metrics
 from roadcraft.planners.learned.checkpoint_writing import json_text
 from roadcraft.plugins.training.config import TrainConfig

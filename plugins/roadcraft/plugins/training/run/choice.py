@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from roadcraft.core.hookspecs import PluginRef
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.planners.learned.checkpoint import read_config
 from roadcraft.planners.learned.network import Network
 from roadcraft.plugins.training.config import TrainConfig

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.errors import DataError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import ScenarioSource, load_planner
-from roadcraft.core.scenario import Scenario
+from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.plugins.training.data.order import spread
 from roadcraft.scenario_io import ScenarioFilter, select
 from roadcraft.validation import Failure, SimulationConfig, evaluate, simulate

@@ -14,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from roadcraft.core.config import to_tree
+from roadcraft.core.config.load import to_tree
 from roadcraft.core.errors import DataError, DiskError
 from roadcraft.core.interfaces import Prepared, ScenarioSource
 from roadcraft.planners.learned.checkpoint import read_metrics

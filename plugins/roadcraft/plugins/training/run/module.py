@@ -13,11 +13,11 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.errors import PluginError
-from roadcraft.core.factory import create
-from roadcraft.core.hookspecs import PluginRef
 from roadcraft.core.interfaces import Recipe
-from roadcraft.core.registry import registry
+from roadcraft.core.plugins.hookspecs import PluginRef
+from roadcraft.core.plugins.registry import registry
 from roadcraft.core.types import Losses
 from roadcraft.planners.learned.network import Network
 from roadcraft.plugins.training.config import TrainConfig

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from roadcraft.core.config.preflight import Faults
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.preflight import Faults
 from roadcraft.plugins.training.config import TrainConfig
 from roadcraft.scenario_io.open import open_source
 
@@ -62,7 +62,7 @@ def _check_start(start: str) -> None:
 
 def check(config: TrainConfig) -> None:
     """``preflight``, and the network, its recipe and the samples are built, the weights to start from included."""
-    from roadcraft.core.config import to_tree
+    from roadcraft.core.config.load import to_tree
     from roadcraft.planners.learned.network import build_network
     from roadcraft.plugins.training.data.data import DataModule
     from roadcraft.plugins.training.run.choice import started_part, with_choice

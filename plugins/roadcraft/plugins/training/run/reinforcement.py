@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from roadcraft.core.config.factory import create
 from roadcraft.core.errors import RoadcraftError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.types import Losses
 from roadcraft.planners.learned.network import Network

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from roadcraft.core import __version__
-from roadcraft.core.config import Loaded, build_params, load_config, to_tree
+from roadcraft.core.config.load import Loaded, build_params, load_config, to_tree
 from roadcraft.core.driving.features.group import FeatureGroup
 from roadcraft.core.driving.features.spec import FeatureSpec, flat_settings
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.provenance import code_digest
-from roadcraft.core.registry import Provided, registry
+from roadcraft.core.plugins.provenance import code_digest
+from roadcraft.core.plugins.registry import Provided, registry
 from roadcraft.planners.learned.checkpoint import (
     changed_code,
     changed_versions,

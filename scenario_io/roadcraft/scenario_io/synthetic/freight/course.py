@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge
 from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.scenario import LightState
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile
 from roadcraft.scenario_io.synthetic.roads.junction import Arm, Control, lay_junction

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.scenario import EGO_SIZE, Ego
 from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, Goal
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S
 

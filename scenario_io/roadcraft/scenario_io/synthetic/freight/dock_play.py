@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.motion.chain import chain_of, unit_poses
 from roadcraft.core.driving.motion.dynamic_chain import advance_dynamic, road_rows, start_motion
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
-from roadcraft.core.scenario import EGO_SIZE, Ego
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course
 from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver, DockLeg, legs_of, moved
 from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, find_path

@@ -19,7 +19,7 @@ from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.geometry.boxes import separation
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, roll_on
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 STEER_PER_M = 0.38
 """Change of the steering angle over a meter, rad: at 0.7 m/s what trucks steer within a second, less some for the

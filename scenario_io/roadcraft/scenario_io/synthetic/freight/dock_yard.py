@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import ObjectKind
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import ObjectKind
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.dock_search import Goal, Yard
 
 if TYPE_CHECKING:

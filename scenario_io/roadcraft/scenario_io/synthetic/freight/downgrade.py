@@ -7,7 +7,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.closed_forms import Slope, brake_temperature
 from roadcraft.core.driving.motion.drivetrain import AMBIENT_DEGC, START_DEGC
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2

@@ -6,8 +6,8 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.crossroads import (
     add_link,

@@ -8,12 +8,12 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.motion.dynamic_chain import motion_columns
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import outline
 from roadcraft.scenario_io.synthetic.freight.pace import LEADER_BRAKE_MPS2, Ahead
 from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive

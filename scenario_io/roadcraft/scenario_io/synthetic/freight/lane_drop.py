@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from roadcraft.core.map import AreaKind
+from roadcraft.core.data.map import AreaKind
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes, open_gap, patient_changes
 from roadcraft.scenario_io.synthetic.freight.course import course_along
 from roadcraft.scenario_io.synthetic.freight.lanes import MPH

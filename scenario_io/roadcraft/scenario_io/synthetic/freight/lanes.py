@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER

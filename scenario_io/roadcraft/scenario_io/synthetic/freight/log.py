@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, Ragged
+from roadcraft.core.data.instructions import NO_INSTRUCTIONS, Instructions
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import Drive, Ego, Scenes
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.instructions import NO_INSTRUCTIONS, Instructions
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import Drive, Ego, Scenes
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.course import edge_at, poses_on
 from roadcraft.scenario_io.synthetic.freight.pace import Manner, nobody, pace

@@ -6,7 +6,7 @@ import numpy as np
 
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner

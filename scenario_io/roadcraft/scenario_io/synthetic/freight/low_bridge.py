@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.route_places import height_under
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import Ego
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner

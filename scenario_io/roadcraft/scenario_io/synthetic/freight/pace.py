@@ -14,7 +14,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import POINT_M, Course
 
 TICK_S = 0.1

@@ -9,7 +9,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import recentered
 from roadcraft.scenario_io.synthetic.freight.judge import (
     DriveVerdict,

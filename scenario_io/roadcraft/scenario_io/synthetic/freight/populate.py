@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.freight.density import TRUCK_M, free_length, lanes_of, lengths_on
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
 from roadcraft.scenario_io.synthetic.situations.scene import RIGS, SyntheticScene

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner

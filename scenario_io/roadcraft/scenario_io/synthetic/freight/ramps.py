@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from roadcraft.core.map import AreaKind
+from roadcraft.core.data.map import AreaKind
 from roadcraft.scenario_io.synthetic.freight.course import Surface, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.pace import Manner

@@ -6,10 +6,10 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.instructions import PULL_OVER
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
-from roadcraft.core.instructions import PULL_OVER
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.scenario_io.synthetic.freight.changes import open_gap, patient_changes
 from roadcraft.scenario_io.synthetic.freight.course import centered, course_along, outline
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER

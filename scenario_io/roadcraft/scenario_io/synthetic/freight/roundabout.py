@@ -10,12 +10,12 @@ import shapely
 from scipy.ndimage import gaussian_filter1d
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.places import PlaceKind, RoadPlace
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
-from roadcraft.core.map import AreaKind
-from roadcraft.core.places import PlaceKind, RoadPlace
-from roadcraft.core.scenario import ObjectKind
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course
 from roadcraft.scenario_io.synthetic.freight.fit import (
     Ground,

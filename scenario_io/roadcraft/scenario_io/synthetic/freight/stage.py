@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import AreaKind
 from roadcraft.core.driving.motion.roll import roll_groups_of
-from roadcraft.core.map import AreaKind
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
 from roadcraft.scenario_io.synthetic.freight.dock_yard import DockTask
 from roadcraft.scenario_io.synthetic.freight.pace import Manner

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.freight.crossroads import (
     add_link,
     lay_crossroads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
 from roadcraft.scenario_io.synthetic.freight.course import Surface
 from roadcraft.scenario_io.synthetic.freight.highway import along_lane

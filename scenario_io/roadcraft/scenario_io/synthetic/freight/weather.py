@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
 from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
 from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.motion.dynamic_chain import (
     DynamicChain,
     advance_dynamic,
@@ -18,9 +19,8 @@ from roadcraft.core.driving.motion.dynamic_chain import (
 )
 from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
-from roadcraft.core.scenario import EGO_SIZE, Ego
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
 from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Pace
 

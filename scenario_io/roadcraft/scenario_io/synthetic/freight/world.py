@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Drive
 from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.random import scenario_key
-from roadcraft.core.scenario import Drive
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
 from roadcraft.scenario_io.synthetic.freight.crosswind import crosswind_gusts
 from roadcraft.scenario_io.synthetic.freight.dock_play import mistaken_dock, play_dock

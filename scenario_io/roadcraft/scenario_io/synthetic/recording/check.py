@@ -8,11 +8,11 @@ import numpy as np
 import shapely
 from scipy.signal import savgol_filter
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import LAST_MOVING, Drive, Ego, LightState
 from roadcraft.core.driving.geometry.boxes import corners, ego_box, overlap, separation
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import LAST_MOVING, Drive, Ego, LightState
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.recording.tags import FRAMES
 
 CLEARANCE, TTC_S, TTC_STEP = 0.25, 1.2, 0.1

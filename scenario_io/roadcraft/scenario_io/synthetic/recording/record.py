@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask, Ragged, offsets_of
+from roadcraft.core.data.scenario import EGO_SIZE, Drive, Ego, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.random import scenario_key, step_keys
-from roadcraft.core.scenario import EGO_SIZE, Drive, Ego, LightFrames, ObjectFrames, ObjectKind, Scenes, Tracks
-from roadcraft.core.vehicle import Vehicle, load_vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.recording.tags import FRAMES, SCENE_STARTS
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.data.map import LaneKind
+from roadcraft.core.data.scenario import LightState, ObjectKind
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.geometry.frames import to_frame
-from roadcraft.core.map import LaneKind
-from roadcraft.core.scenario import LightState, ObjectKind
 from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.roads.paths import STEP
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene

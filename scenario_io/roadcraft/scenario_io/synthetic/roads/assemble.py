@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Polygons, Polylines, Ragged
+from roadcraft.core.data.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
+from roadcraft.core.data.places import PlaceKind, Places
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.map import AreaKind, Areas, LaneKind, Lanes, LineKind, Lines, MapData, RoadBlocks
-from roadcraft.core.places import PlaceKind, Places
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
 LICENCE = "CC0-1.0 (synthetic)"

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind
+from roadcraft.core.data.map import AreaKind
 from roadcraft.scenario_io.synthetic.roads.curves import smoothstep
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch, ring_of
 

@@ -9,8 +9,8 @@ from enum import IntEnum
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import AreaKind
 from roadcraft.core.driving.geometry.angles import wrap_array
-from roadcraft.core.map import AreaKind
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
 from roadcraft.scenario_io.synthetic.roads.curves import offset, turn
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch

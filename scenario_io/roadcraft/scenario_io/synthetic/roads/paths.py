@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.map import LaneKind
+from roadcraft.core.data.map import LaneKind
 from roadcraft.scenario_io.synthetic.roads.curves import headings, lengths
 from roadcraft.scenario_io.synthetic.roads.junction import Control, Crosswalk
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch

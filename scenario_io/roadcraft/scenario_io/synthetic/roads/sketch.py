@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind, LaneKind
-from roadcraft.core.places import PlaceKind, RoadPlace
+from roadcraft.core.data.map import AreaKind, LaneKind
+from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road
 from roadcraft.scenario_io.synthetic.roads.curves import bends
 from roadcraft.scenario_io.synthetic.roads.junction import Arm, Control, Crosswalk, lay_junction, movement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.map import AreaKind
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.chain import Edge, blend, lay_lanes, lay_links
 from roadcraft.scenario_io.synthetic.situations.grounds import HIGHWAY, ego_on, road_length, start_arc, winding
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene

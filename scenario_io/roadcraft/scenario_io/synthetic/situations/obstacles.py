@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.core.map import AreaKind
-from roadcraft.core.scenario import ObjectKind
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import make_path
 from roadcraft.scenario_io.synthetic.situations.grounds import CITY, ego_on, lay_out_road, road_length, start_arc

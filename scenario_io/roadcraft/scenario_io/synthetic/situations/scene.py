@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64
-from roadcraft.core.map import AreaKind
-from roadcraft.core.scenario import LightState, ObjectKind
-from roadcraft.core.vehicle import Vehicle, load_vehicle
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.data.map import AreaKind
+from roadcraft.core.data.scenario import LightState, ObjectKind
+from roadcraft.core.vehicles.geometry import length_of
+from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath, SegmentRoute, make_path, make_table, routes_of
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch

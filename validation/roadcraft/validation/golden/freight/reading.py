@@ -13,7 +13,7 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.errors import ConfigError, DataError
-from roadcraft.core.vehicle import GRAVITY_MPS2, RigidUnit, UnitLoad, Vehicle, VehicleLoad
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, RigidUnit, UnitLoad, Vehicle, VehicleLoad
 
 FORMAT = "freight-golden-1"
 _STEERING_RAD = 1.4  # no golden drive reaches a limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.chain import FREE, advance_rolling, chain_of, pull_joints, unit_poses
 from roadcraft.core.driving.motion.dynamic_chain import (
     advance_dynamic,
@@ -15,9 +16,8 @@ from roadcraft.core.driving.motion.dynamic_chain import (
 )
 from roadcraft.core.driving.motion.linear_single_track import static_loads
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle import Vehicle
-from roadcraft.core.vehicle_state import level_road
+from roadcraft.core.vehicles.state import level_road
+from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.validation.golden.freight.reading import Node, vehicle_of
 from roadcraft.validation.golden.freight.rows import Rows
 

@@ -21,8 +21,8 @@ from roadcraft.core.driving.motion.linear_single_track import (
     steady_turn,
 )
 from roadcraft.core.errors import ConfigError
-from roadcraft.core.vehicle import GRAVITY_MPS2, Brakes, Powertrain
-from roadcraft.core.vehicle_geometry import swept_path
+from roadcraft.core.vehicles.geometry import swept_path
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Brakes, Powertrain
 from roadcraft.validation.golden.freight.reading import Node, vehicle_of
 from roadcraft.validation.golden.freight.rows import Rows
 

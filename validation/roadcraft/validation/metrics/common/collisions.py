@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, U8, Mask
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.driving.geometry.boxes import box_corners, segment_touches
 from roadcraft.core.driving.geometry.facing import BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.validation.metrics.common.frames import Frames, frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners

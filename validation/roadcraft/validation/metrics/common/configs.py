@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from roadcraft.core.rules import Range, Unit
+from roadcraft.core.config.rules import Range, Unit
 
 
 @dataclass(frozen=True)

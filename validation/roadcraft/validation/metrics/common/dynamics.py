@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.savitzky_golay import savgol
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 

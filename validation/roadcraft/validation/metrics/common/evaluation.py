@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from roadcraft.core.arrays import read_only
+from roadcraft.core.config.factory import create
+from roadcraft.core.data.rollout import Rollout
+from roadcraft.core.data.rollout_context import RolloutContext
 from roadcraft.core.errors import DataError, RoadcraftError
-from roadcraft.core.factory import create
 from roadcraft.core.interfaces import Metric
-from roadcraft.core.rollout import Rollout
-from roadcraft.core.rollout_context import RolloutContext
 from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.challenges import CHALLENGE_METRICS
 from roadcraft.validation.metrics.common.result_check import check_role, checked

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import I64, Mask
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import Event
 from roadcraft.validation.metrics.common.frames import frames
 

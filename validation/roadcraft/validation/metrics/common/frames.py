@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import corners, ego_box
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.rollout import Rollout
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.geometry.boxes import ego_box
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import Index, frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.rollout import Rollout
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout

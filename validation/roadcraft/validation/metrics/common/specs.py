@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadcraft.core.hookspecs import PluginSpec
+from roadcraft.core.plugins.hookspecs import PluginSpec
 
 _TABLE = (
     # name, module where it is not of that name, config, summary

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.driving.geometry.boxes import separation
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
@@ -17,7 +18,6 @@ from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.stopped import PROJECTED_MPS
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.chain import pull_joints
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames

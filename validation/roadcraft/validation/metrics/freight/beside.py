@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.map_index.index import containing, inside_any
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import ObjectKind
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames

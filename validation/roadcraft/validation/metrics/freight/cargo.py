@@ -9,7 +9,7 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
-from roadcraft.core.vehicle import GRAVITY_MPS2, Vehicle
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.validation.metrics.common.dynamics import smoothed
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.channels import channels

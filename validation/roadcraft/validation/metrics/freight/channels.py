@@ -12,7 +12,7 @@ from roadcraft.core.driving.motion.roll import RollGroups, roll_groups_of
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.memo import memo
-from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 
 
 def channel(context: MetricContext, name: str) -> F64 | None:

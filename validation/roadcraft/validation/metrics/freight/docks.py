@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.places import PlaceKind
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.scenario import Ego
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.validation.metrics.freight.units import units
 
 _NEAR_M = 5.0  # of the expert's rear from the dock that it was to reach

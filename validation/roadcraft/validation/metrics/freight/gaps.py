@@ -10,7 +10,7 @@ from roadcraft.core.arrays import F64, Mask
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.memo import memo
 from roadcraft.core.types import Event, MetricResult, Series
-from roadcraft.core.vehicle_geometry import length_of
+from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.leaders import (

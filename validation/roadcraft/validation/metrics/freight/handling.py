@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.channels import channel, channels, roll_groups, threshold_g

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import I64, Mask
+from roadcraft.core.data.map import LaneKind
+from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.map import LaneKind
-from roadcraft.core.scenario import LightState
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.routes import ego_route
 from roadcraft.validation.metrics.freight.thresholds import JunctionBlockedConfig

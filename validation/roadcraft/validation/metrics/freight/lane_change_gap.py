@@ -7,8 +7,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.map import Lanes
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.map_index.index import containing
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.map import Lanes
-from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, ego_route

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.scenario import LAST_MOVING, Ego
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import LAST_MOVING, Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames

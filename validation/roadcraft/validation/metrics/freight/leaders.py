@@ -8,16 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import FADE_DEGC, FADE_FLOOR, FADE_PER_K, LATERAL_SHARE
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.scenario import LAST_MOVING
-from roadcraft.core.vehicle import GRAVITY_MPS2
-from roadcraft.core.vehicle_state import DRY_FRICTION
+from roadcraft.core.vehicles.state import DRY_FRICTION
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route

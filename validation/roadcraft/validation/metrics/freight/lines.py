@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, Mask
+from roadcraft.core.data.map import MapData
 from roadcraft.core.driving.geometry.bounds import square_to_bounds
 from roadcraft.core.driving.jit import njit, small_njit
 from roadcraft.core.driving.readonly import frozen
-from roadcraft.core.map import MapData
 from roadcraft.core.memo import memo
 
 _SPAN = 16  # segments whose bounds are known

@@ -9,10 +9,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.map import Lanes
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.map import Lanes
 from roadcraft.core.memo import memo
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import MetricResult, Series
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.map import Lanes, MapData
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.geometry.polygons import crossings
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
@@ -25,10 +27,8 @@ from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.driving.route_places import lane_lengths
 from roadcraft.core.interfaces import MetricContext
-from roadcraft.core.map import Lanes, MapData
 from roadcraft.core.memo import memo
-from roadcraft.core.places import PlaceKind
-from roadcraft.core.vehicle import RigidUnit
+from roadcraft.core.vehicles.vehicle import RigidUnit
 from roadcraft.validation.metrics.common.drivable import beyond
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route

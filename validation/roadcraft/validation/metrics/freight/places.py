@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from roadcraft.core.arrays import I64, Mask
+from roadcraft.core.data.places import PlaceKind
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.driving.route_places import (
@@ -18,7 +19,6 @@ from roadcraft.core.driving.route_places import (
     weights_of,
 )
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.places import PlaceKind
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames

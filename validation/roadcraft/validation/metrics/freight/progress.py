@@ -8,14 +8,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
 from roadcraft.core.driving.road import roads_at
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.memo import memo
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult
-from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.progress import progress
 from roadcraft.validation.metrics.common.routes import expert_route

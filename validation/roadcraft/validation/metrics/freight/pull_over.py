@@ -6,11 +6,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from roadcraft.core.data.instructions import PULL_OVER
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.map_index.index import inside_any
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
-from roadcraft.core.instructions import PULL_OVER
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.thresholds import ShoulderStopConfig

@@ -8,7 +8,7 @@ import numpy as np
 
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
-from roadcraft.core.vehicle import GRAVITY_MPS2
+from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.channels import channels, road_channel, roll_groups, threshold_g

@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
-from roadcraft.core.scenario import Ego
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.freight.thresholds import FrontalSwingConfig, TailSwingConfig

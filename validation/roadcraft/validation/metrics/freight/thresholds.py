@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from roadcraft.core.rules import Range, Unit, check
+from roadcraft.core.config.rules import Range, Unit, check
 from roadcraft.validation.metrics.common.configs import SpeedLimitConfig, TimeToCollisionConfig
 
 

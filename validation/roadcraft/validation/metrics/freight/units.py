@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, unit_poses
@@ -14,7 +15,6 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.memo import memo
-from roadcraft.core.scenario import Ego
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 

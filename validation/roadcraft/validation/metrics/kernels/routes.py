@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, U8
+from roadcraft.core.data.map import LaneKind
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any, row_distance
 from roadcraft.core.driving.readonly import Index
-from roadcraft.core.map import LaneKind
 
 _NEAR_M = 5.0
 

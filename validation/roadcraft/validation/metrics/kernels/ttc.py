@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
+from roadcraft.core.data.scenario import LAST_MOVING
 from roadcraft.core.driving.geometry.facing import AHEAD_RAD, BEHIND_RAD, relative_angle
 from roadcraft.core.driving.geometry.reference_trig import cosine, sine
 from roadcraft.core.driving.geometry.tolerances import CLEAR_M
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.stopped import PROJECTED_MPS
-from roadcraft.core.scenario import LAST_MOVING
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 

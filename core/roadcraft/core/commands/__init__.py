@@ -1,0 +1,1 @@
+"""The verbs of the core: plugins, new, features, vehicles, config; and shell completion."""

@@ -1,0 +1,1 @@
+"""Compiled kernels: where they are kept, how their files are read, and compiling them ahead."""

@@ -1,0 +1,1 @@
+"""The plugin system: hooks, registry, and packages to start from."""

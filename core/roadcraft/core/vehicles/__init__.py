@@ -1,0 +1,1 @@
+"""Vehicles as data: the files, their dataclasses, geometry, state and pictures."""
