@@ -285,7 +285,7 @@ def test_what_was_imported_from_other_text_than_the_files_hold_is_not_kept(
 
 def test_of_kernels_compiled_at_the_same_time_each_is_compiled_once_and_kept(tmp_path: Path) -> None:
     """Three processes want two signatures of one kernel."""
-    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernel_files.Locator"}
+    env = {**os.environ, VARIABLE: str(tmp_path), LOCATOR: "roadcraft.core.kernels.files.Locator"}
     words, pipe = [sys.executable, str(SOURCES / "at_once.py")], subprocess.PIPE
 
     def start(*values: str) -> subprocess.Popen[str]:

@@ -25,7 +25,7 @@ from numba.core.registry import CPUDispatcher
 
 import roadcraft.core.driving.held  # noqa: F401  the code of every kernel that takes a Held follows its layout
 from roadcraft.core.driving.call_types import remember_call_types
-from roadcraft.core.kernel_files import one_process_at_a_time
+from roadcraft.core.kernels.files import one_process_at_a_time
 
 remember_call_types()
 
