@@ -22,10 +22,10 @@ from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io import window_of
 from roadcraft.scenario_io.synthetic.config import SynthConfig
-from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver, legs_of, moved
 from roadcraft.scenario_io.synthetic.freight.dock_play import docked
-from roadcraft.scenario_io.synthetic.freight.dock_search import Goal, Yard, dock_state, find_path
-from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import DockDriver, legs_of, moved
+from roadcraft.scenario_io.synthetic.freight.driving.dock_search import Goal, Yard, dock_state, find_path
+from roadcraft.scenario_io.synthetic.freight.situations.dock_yard import GAP_M
 from roadcraft.scenario_io.synthetic.synthesize import world_of
 from roadcraft.validation.metrics import FREIGHT_ROLES, evaluate, freight_metrics
 from roadcraft.validation.simulation import simulate

@@ -11,10 +11,10 @@ import shapely
 
 from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.config import SynthConfig
-from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2, loop_ramp
+from roadcraft.scenario_io.synthetic.freight.driving.script import told_by_plan
 from roadcraft.scenario_io.synthetic.freight.play import _alone, _among, _clear
-from roadcraft.scenario_io.synthetic.freight.ramps import on_ramp_merge
-from roadcraft.scenario_io.synthetic.freight.script import told_by_plan
+from roadcraft.scenario_io.synthetic.freight.situations.loop_ramp import CAR_LATERAL_MPS2, loop_ramp
+from roadcraft.scenario_io.synthetic.freight.situations.ramps import on_ramp_merge
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
 from roadcraft.scenario_io.synthetic.synthesize import world_of
 

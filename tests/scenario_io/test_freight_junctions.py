@@ -13,7 +13,7 @@ from roadcraft.core.data.scenario import Ego, LightState
 from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.synthetic.freight.crossroads import lights_of
-from roadcraft.scenario_io.synthetic.freight.fit import (
+from roadcraft.scenario_io.synthetic.freight.driving.fit import (
     Ground,
     even_course,
     fitted,
@@ -23,12 +23,12 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
     steering_cap,
     swept_boxes,
 )
-from roadcraft.scenario_io.synthetic.freight.pace import nobody
+from roadcraft.scenario_io.synthetic.freight.driving.pace import nobody
 from roadcraft.scenario_io.synthetic.freight.play import halting, mistake
-from roadcraft.scenario_io.synthetic.freight.rail_crossing import TRACK_M
-from roadcraft.scenario_io.synthetic.freight.roundabout import RING_MPS, Ring
+from roadcraft.scenario_io.synthetic.freight.situations.rail_crossing import TRACK_M
+from roadcraft.scenario_io.synthetic.freight.situations.roundabout import RING_MPS, Ring
+from roadcraft.scenario_io.synthetic.freight.situations.tight_right import Corner
 from roadcraft.scenario_io.synthetic.freight.stage import Intent
-from roadcraft.scenario_io.synthetic.freight.tight_right import Corner
 from roadcraft.scenario_io.synthetic.freight.world import FreightWorld
 from roadcraft.scenario_io.synthetic.roads.curves import headings, integrate, lengths, turn
 

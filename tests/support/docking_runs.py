@@ -25,15 +25,15 @@ from roadcraft.core.driving.motion.chain import chain_of, unit_boxes, unit_poses
 from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.random import scenario_key
 from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
-from roadcraft.scenario_io.synthetic.freight.dock_legs import CAREFUL_MPS
 from roadcraft.scenario_io.synthetic.freight.dock_play import CLEARANCE_M, quiet
-from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, dock_state, find_path
-from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M, KINDS, VEHICLES, dock_reverse
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import CAREFUL_MPS
+from roadcraft.scenario_io.synthetic.freight.driving.dock_search import DockPath, dock_state, find_path
+from roadcraft.scenario_io.synthetic.freight.driving.judge import DriveVerdict
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR, record_truck
 from roadcraft.scenario_io.synthetic.freight.play import MISTAKE_STEP, Played
+from roadcraft.scenario_io.synthetic.freight.situations.dock_yard import GAP_M, KINDS, VEHICLES, dock_reverse
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch, Place
 from roadcraft.scenario_io.synthetic.world import own_map

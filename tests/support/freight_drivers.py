@@ -12,10 +12,10 @@ from roadcraft.core.data.scenario import Ego, Scenario
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
-from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver
 from roadcraft.scenario_io.synthetic.freight.dock_play import TRACKER, folding_controls, side_of
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import DockDriver
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive, along, nearest, plan_ahead
 from roadcraft.scenario_io.synthetic.freight.log import ANCHOR
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, along, nearest, plan_ahead
 from roadcraft.scenario_io.synthetic.freight.world import FreightWorld, mistaken
 from roadcraft.scenario_io.synthetic.recording.tags import WARM_UP
 from roadcraft.scenario_io.synthetic.world import own_map

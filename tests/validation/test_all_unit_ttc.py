@@ -22,7 +22,7 @@ from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import corners, route_of_corners
 from roadcraft.validation.metrics.freight.all_unit_collisions import unit_contacts
 from roadcraft.validation.metrics.freight.all_unit_ttc import unit_times
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.units import units
 
 ALONE = replace(TRUCK, name="alone", units=(TRACTOR,))
 CAR, PERSON = ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN

@@ -20,9 +20,9 @@ from roadcraft.core.errors import ConfigError
 from roadcraft.core.testing import made_up_scenario
 from roadcraft.core.testing.world import ORIGIN
 from roadcraft.validation.metrics.freight.cargo import payloads
-from roadcraft.validation.metrics.freight.lane_changes import lane_changes
-from roadcraft.validation.metrics.freight.leaders import leaders, stopping_distances
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.lane_changes import lane_changes
+from roadcraft.validation.metrics.freight.common.leaders import leaders, stopping_distances
+from roadcraft.validation.metrics.freight.common.units import units
 
 CAR, PERSON, CYCLIST = ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN, ObjectKind.BICYCLE
 SLEEPER, N, G = loaded(), 150, 9.81

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from roadcraft.core.testing.world import ORIGIN
-from roadcraft.validation.metrics.freight.lines import arcs_on, center_line, steps_at
+from roadcraft.validation.metrics.freight.common.lines import arcs_on, center_line, steps_at
 
 
 def test_repeated_points_of_a_centerline_do_not_hide_its_places() -> None:

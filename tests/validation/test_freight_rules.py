@@ -19,7 +19,7 @@ from roadcraft.core.driving.route_places import bridge_verdict, closed_places, t
 from roadcraft.core.errors import ConfigError
 from roadcraft.core.testing import made_up_map, made_up_rollout
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, sketch_map
-from roadcraft.validation.metrics.freight.leaders import leaders
+from roadcraft.validation.metrics.freight.common.leaders import leaders
 from roadcraft.validation.metrics.freight.merge import merging_lanes
 
 CAR, PERSON = ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN

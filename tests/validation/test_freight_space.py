@@ -21,8 +21,8 @@ from roadcraft.core.testing import made_up_rollout, made_up_scenario
 from roadcraft.core.testing.world import ORIGIN, LaneSketch, rectangle, sketch_map
 from roadcraft.validation.metrics.common.collisions import collisions
 from roadcraft.validation.metrics.freight.all_unit_collisions import unit_contacts
-from roadcraft.validation.metrics.freight.outlines import outline_departures
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.outlines import outline_departures
+from roadcraft.validation.metrics.freight.common.units import units
 
 ALONE = replace(TRUCK, name="alone", units=(TRACTOR,))
 CAR, PERSON, CYCLIST = ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN, ObjectKind.BICYCLE

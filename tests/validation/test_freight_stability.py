@@ -17,8 +17,8 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.testing.world import ORIGIN
 from roadcraft.core.vehicles.geometry import swept_path
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
-from roadcraft.validation.metrics.freight.lane_changes import lane_changes
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.lane_changes import lane_changes
+from roadcraft.validation.metrics.freight.common.units import units
 
 SLEEPER = loaded()
 N = 150

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.scenario_io.synthetic.freight.course import course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.stage import Highway, Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import blend
 

@@ -16,15 +16,15 @@ from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.vehicles.state import level_road
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course
-from roadcraft.scenario_io.synthetic.freight.dock_legs import DockDriver, DockLeg, legs_of, moved
-from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, find_path
-from roadcraft.scenario_io.synthetic.freight.dock_yard import GAP_M, DockTask
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched, judge
-from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Pace, nobody
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import DockDriver, DockLeg, DockTask, legs_of, moved
+from roadcraft.scenario_io.synthetic.freight.driving.dock_search import DockPath, find_path
+from roadcraft.scenario_io.synthetic.freight.driving.judge import DriveVerdict, botched, judge
+from roadcraft.scenario_io.synthetic.freight.driving.pace import TICK_S, Pace, nobody
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import FRAME_S, TruckDrive, chain_model
 from roadcraft.scenario_io.synthetic.freight.play import MISTAKE_STEP, Played, others
+from roadcraft.scenario_io.synthetic.freight.situations.dock_yard import GAP_M
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
-from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive, chain_model
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 CLEARANCE_M, EASY_M = 0.2, 0.35

@@ -10,12 +10,12 @@ from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.core.data.scenario import Drive, Ego, Scenes
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
-from roadcraft.scenario_io.synthetic.freight.course import edge_at, poses_on
-from roadcraft.scenario_io.synthetic.freight.pace import Manner, nobody, pace
+from roadcraft.scenario_io.synthetic.freight.driving.course import edge_at, poses_on
+from roadcraft.scenario_io.synthetic.freight.driving.pace import Manner, nobody, pace
+from roadcraft.scenario_io.synthetic.freight.driving.script import ahead_on
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.freight.play import Played, others
-from roadcraft.scenario_io.synthetic.freight.script import ahead_on
 from roadcraft.scenario_io.synthetic.freight.stage import Stage
-from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import (
     INTERVAL_US,
     Identity,

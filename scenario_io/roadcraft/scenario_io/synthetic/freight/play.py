@@ -10,8 +10,8 @@ import numpy as np
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.vehicles.geometry import length_of
-from roadcraft.scenario_io.synthetic.freight.course import recentered
-from roadcraft.scenario_io.synthetic.freight.judge import (
+from roadcraft.scenario_io.synthetic.freight.driving.course import recentered
+from roadcraft.scenario_io.synthetic.freight.driving.judge import (
     DriveVerdict,
     botched,
     contacts,
@@ -19,10 +19,10 @@ from roadcraft.scenario_io.synthetic.freight.judge import (
     from_behind,
     judge,
 )
-from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Ahead, Pace, nobody, pace
-from roadcraft.scenario_io.synthetic.freight.script import ahead_on, bodies, told_by_drive, told_by_plan
+from roadcraft.scenario_io.synthetic.freight.driving.pace import TICK_S, Ahead, Pace, nobody, pace
+from roadcraft.scenario_io.synthetic.freight.driving.script import ahead_on, bodies, told_by_drive, told_by_plan
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive, drive_along, nearest
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive, drive_along, nearest
 from roadcraft.scenario_io.synthetic.traffic.drivers import SPAWN
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 

@@ -16,10 +16,10 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.data.map import AreaKind
 from roadcraft.core.driving.motion.roll import roll_groups_of
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course, Surface
-from roadcraft.scenario_io.synthetic.freight.dock_yard import DockTask
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course, Surface
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import DockTask
+from roadcraft.scenario_io.synthetic.freight.driving.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion

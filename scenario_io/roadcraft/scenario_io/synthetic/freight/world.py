@@ -15,28 +15,28 @@ from roadcraft.core.errors import ConfigError, DataError
 from roadcraft.core.random import scenario_key
 from roadcraft.core.vehicles.vehicle import Vehicle, load_vehicle
 from roadcraft.scenario_io.synthetic.config import LEFT_HAND
-from roadcraft.scenario_io.synthetic.freight.crosswind import crosswind_gusts
 from roadcraft.scenario_io.synthetic.freight.dock_play import mistaken_dock, play_dock
-from roadcraft.scenario_io.synthetic.freight.dock_yard import VEHICLES as DOCK_VEHICLES, dock_reverse
-from roadcraft.scenario_io.synthetic.freight.downgrade import downgrade
-from roadcraft.scenario_io.synthetic.freight.dual_left import dual_left_turn
-from roadcraft.scenario_io.synthetic.freight.highway import cut_in_hard_brake, end_of_queue
-from roadcraft.scenario_io.synthetic.freight.judge import DriveVerdict, botched
-from roadcraft.scenario_io.synthetic.freight.lane_drop import lane_drop
-from roadcraft.scenario_io.synthetic.freight.lanes import lane_change_dense, work_zone_shift
+from roadcraft.scenario_io.synthetic.freight.driving.judge import DriveVerdict, botched
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.freight.log import mark_surface, placed, record_truck
-from roadcraft.scenario_io.synthetic.freight.loop_ramp import loop_ramp
-from roadcraft.scenario_io.synthetic.freight.low_bridge import low_bridge
 from roadcraft.scenario_io.synthetic.freight.play import Played, mistake, play
-from roadcraft.scenario_io.synthetic.freight.rail_crossing import rail_crossing
-from roadcraft.scenario_io.synthetic.freight.ramps import on_ramp_merge
-from roadcraft.scenario_io.synthetic.freight.roadside import move_over, shoulder_stop
-from roadcraft.scenario_io.synthetic.freight.roundabout import roundabout
+from roadcraft.scenario_io.synthetic.freight.situations.crosswind import crosswind_gusts
+from roadcraft.scenario_io.synthetic.freight.situations.dock_yard import VEHICLES as DOCK_VEHICLES, dock_reverse
+from roadcraft.scenario_io.synthetic.freight.situations.downgrade import downgrade
+from roadcraft.scenario_io.synthetic.freight.situations.dual_left import dual_left_turn
+from roadcraft.scenario_io.synthetic.freight.situations.highway import cut_in_hard_brake, end_of_queue
+from roadcraft.scenario_io.synthetic.freight.situations.lane_drop import lane_drop
+from roadcraft.scenario_io.synthetic.freight.situations.lanes import lane_change_dense, work_zone_shift
+from roadcraft.scenario_io.synthetic.freight.situations.loop_ramp import loop_ramp
+from roadcraft.scenario_io.synthetic.freight.situations.low_bridge import low_bridge
+from roadcraft.scenario_io.synthetic.freight.situations.rail_crossing import rail_crossing
+from roadcraft.scenario_io.synthetic.freight.situations.ramps import on_ramp_merge
+from roadcraft.scenario_io.synthetic.freight.situations.roadside import move_over, shoulder_stop
+from roadcraft.scenario_io.synthetic.freight.situations.roundabout import roundabout
+from roadcraft.scenario_io.synthetic.freight.situations.tight_right import tight_right_turn
+from roadcraft.scenario_io.synthetic.freight.situations.upgrade import upgrade_climb
+from roadcraft.scenario_io.synthetic.freight.situations.weather import low_mu_curve_brake
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, stage_of
-from roadcraft.scenario_io.synthetic.freight.tight_right import tight_right_turn
-from roadcraft.scenario_io.synthetic.freight.upgrade import upgrade_climb
-from roadcraft.scenario_io.synthetic.freight.weather import low_mu_curve_brake
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.recording.record import Identity
 from roadcraft.scenario_io.synthetic.roads.assemble import Patch
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch

@@ -163,7 +163,12 @@ def metric_specs() -> list[PluginSpec]:
         _spec(name, module or name, config and f"common.configs:{config}", s) for name, module, config, s in _TABLE
     ]
     freight = [
-        _spec(name, f"freight.{module}", config and f"freight.{config if ':' in config else f'thresholds:{config}'}", s)
+        _spec(
+            name,
+            f"freight.{module}",
+            config and f"freight.common.{config if ':' in config else f'thresholds:{config}'}",
+            s,
+        )
         for name, module, config, s in FREIGHT_TABLE
     ]
     return nuplan + freight

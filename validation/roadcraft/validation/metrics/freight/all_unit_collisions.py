@@ -16,7 +16,7 @@ from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, route_of_corners
-from roadcraft.validation.metrics.freight.units import Units, unit_name, units
+from roadcraft.validation.metrics.freight.common.units import Units, unit_name, units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
 
 

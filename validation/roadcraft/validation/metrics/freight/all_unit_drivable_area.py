@@ -10,9 +10,9 @@ from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.outlines import outline_departures
-from roadcraft.validation.metrics.freight.thresholds import AllUnitDrivableAreaConfig
-from roadcraft.validation.metrics.freight.units import unit_name
+from roadcraft.validation.metrics.freight.common.outlines import outline_departures
+from roadcraft.validation.metrics.freight.common.thresholds import AllUnitDrivableAreaConfig
+from roadcraft.validation.metrics.freight.common.units import unit_name
 
 
 class AllUnitDrivableArea(Metric):

@@ -23,8 +23,8 @@ from roadcraft.validation.metrics.common.events import object_event, runs, span_
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import corners, route_of_corners
 from roadcraft.validation.metrics.freight.all_unit_collisions import unit_contacts
-from roadcraft.validation.metrics.freight.thresholds import AllUnitTtcConfig
-from roadcraft.validation.metrics.freight.units import unit_name, units
+from roadcraft.validation.metrics.freight.common.thresholds import AllUnitTtcConfig
+from roadcraft.validation.metrics.freight.common.units import unit_name, units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows, in_collision
 
 

@@ -15,9 +15,9 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
-from roadcraft.validation.metrics.freight.channels import channels
-from roadcraft.validation.metrics.freight.thresholds import ArticulationConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.channels import channels
+from roadcraft.validation.metrics.freight.common.thresholds import ArticulationConfig
+from roadcraft.validation.metrics.freight.common.units import units
 
 
 class Articulation(Metric):

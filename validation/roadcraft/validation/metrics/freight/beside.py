@@ -15,8 +15,8 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.speed_limits import speed_limits
-from roadcraft.validation.metrics.freight.thresholds import MoveOverConfig, VruSideConfig
-from roadcraft.validation.metrics.freight.units import outline, placed, unit_name, units
+from roadcraft.validation.metrics.freight.common.thresholds import MoveOverConfig, VruSideConfig
+from roadcraft.validation.metrics.freight.common.units import outline, placed, unit_name, units
 
 
 class Sides(NamedTuple):

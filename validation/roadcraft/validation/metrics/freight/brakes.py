@@ -11,9 +11,9 @@ from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import runs
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.channels import channel
-from roadcraft.validation.metrics.freight.thresholds import BrakeHeatConfig, EnergyConfig, RollbackConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.channels import channel
+from roadcraft.validation.metrics.freight.common.thresholds import BrakeHeatConfig, EnergyConfig, RollbackConfig
+from roadcraft.validation.metrics.freight.common.units import units
 
 
 class BrakeHeat(Metric):

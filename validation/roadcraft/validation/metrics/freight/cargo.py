@@ -12,9 +12,9 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.validation.metrics.common.dynamics import smoothed
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.channels import channels
-from roadcraft.validation.metrics.freight.thresholds import CargoConfig
-from roadcraft.validation.metrics.freight.units import unit_name, units
+from roadcraft.validation.metrics.freight.common.channels import channels
+from roadcraft.validation.metrics.freight.common.thresholds import CargoConfig
+from roadcraft.validation.metrics.freight.common.units import unit_name, units
 
 
 class Cargo(Metric):

@@ -13,15 +13,19 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.leaders import (
+from roadcraft.validation.metrics.freight.common.leaders import (
     Leaders,
     brakes_available,
     leader_brakes,
     leaders,
     stopping_distances,
 )
-from roadcraft.validation.metrics.freight.thresholds import BrakeDemandConfig, HeadwayConfig, StoppingMarginConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.thresholds import (
+    BrakeDemandConfig,
+    HeadwayConfig,
+    StoppingMarginConfig,
+)
+from roadcraft.validation.metrics.freight.common.units import units
 
 _FOOT_M, _FORTY_MPH, _FIFTY_KMH = 0.3048, 17.8816, 50.0 / 3.6
 

@@ -14,8 +14,8 @@ from roadcraft.core.types import MetricResult
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
-from roadcraft.validation.metrics.freight.place_thresholds import GradeSpeedConfig
+from roadcraft.validation.metrics.freight.common.lines import arcs_on, lane_line
+from roadcraft.validation.metrics.freight.common.place_thresholds import GradeSpeedConfig
 from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
 
 

@@ -11,14 +11,14 @@ from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.channels import channel, channels, roll_groups, threshold_g
-from roadcraft.validation.metrics.freight.lane_changes import lane_changes
-from roadcraft.validation.metrics.freight.thresholds import (
+from roadcraft.validation.metrics.freight.common.channels import channel, channels, roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.common.lane_changes import lane_changes
+from roadcraft.validation.metrics.freight.common.thresholds import (
     FrictionUseConfig,
     RearwardAmplificationConfig,
     YawDampingConfig,
 )
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.units import units
 
 
 class RearwardAmplification(Metric):

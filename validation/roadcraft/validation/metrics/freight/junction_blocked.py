@@ -14,8 +14,8 @@ from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.thresholds import JunctionBlockedConfig
-from roadcraft.validation.metrics.freight.units import outline, placed, units
+from roadcraft.validation.metrics.freight.common.thresholds import JunctionBlockedConfig
+from roadcraft.validation.metrics.freight.common.units import outline, placed, units
 
 
 class JunctionBlocked(Metric):

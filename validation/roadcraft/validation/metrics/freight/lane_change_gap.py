@@ -12,10 +12,10 @@ from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import object_event
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, lane_changes
-from roadcraft.validation.metrics.freight.lines import arcs_on, center_line
-from roadcraft.validation.metrics.freight.thresholds import LaneChangeGapConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.lane_changes import WholeLaneChange, lane_changes
+from roadcraft.validation.metrics.freight.common.lines import arcs_on, center_line
+from roadcraft.validation.metrics.freight.common.thresholds import LaneChangeGapConfig
+from roadcraft.validation.metrics.freight.common.units import units
 
 _LANE_M = 1.8  # farthest that the center of who drives in a lane is from its centerline
 

@@ -12,11 +12,11 @@ from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.events import object_event, runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.lines import steps_at
-from roadcraft.validation.metrics.freight.outlines import OutlineDepartures, outline_departures
+from roadcraft.validation.metrics.freight.common.lines import steps_at
+from roadcraft.validation.metrics.freight.common.outlines import OutlineDepartures, outline_departures
+from roadcraft.validation.metrics.freight.common.thresholds import LaneKeepingConfig
+from roadcraft.validation.metrics.freight.common.units import unit_name
 from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
-from roadcraft.validation.metrics.freight.thresholds import LaneKeepingConfig
-from roadcraft.validation.metrics.freight.units import unit_name
 
 _SIDES = ("opposing", "same_direction", "shoulder")
 _LANE_M = 2.0  # farthest that an oncoming road user's center is from the point in its lane, across

@@ -12,9 +12,9 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.place_thresholds import LaneRestrictionConfig
+from roadcraft.validation.metrics.freight.common.place_thresholds import LaneRestrictionConfig
+from roadcraft.validation.metrics.freight.common.units import unit_name, units
 from roadcraft.validation.metrics.freight.places import over_rows
-from roadcraft.validation.metrics.freight.units import unit_name, units
 
 
 class LaneRestriction(Metric):

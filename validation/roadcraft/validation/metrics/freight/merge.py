@@ -18,12 +18,12 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
+from roadcraft.validation.metrics.freight.common.lane_changes import WholeLaneChange, held_by, lane_changes, strand_line
+from roadcraft.validation.metrics.freight.common.leaders import leaders
+from roadcraft.validation.metrics.freight.common.lines import arcs_on, lane_line
+from roadcraft.validation.metrics.freight.common.thresholds import MergeConfig
+from roadcraft.validation.metrics.freight.common.units import units
 from roadcraft.validation.metrics.freight.lane_change_gap import gaps_at, judged_gaps
-from roadcraft.validation.metrics.freight.lane_changes import WholeLaneChange, held_by, lane_changes, strand_line
-from roadcraft.validation.metrics.freight.leaders import leaders
-from roadcraft.validation.metrics.freight.lines import arcs_on, lane_line
-from roadcraft.validation.metrics.freight.thresholds import MergeConfig
-from roadcraft.validation.metrics.freight.units import units
 
 _ASIDE_M = 1.0  # by how much more than the other lane one has to come over to be the one that merges
 _BESIDE_RAD = math.radians(30.0)  # largest angle between lanes where they begin to join

@@ -9,10 +9,10 @@ from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import MetricResult, Series
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.lane_changes import lane_changes
-from roadcraft.validation.metrics.freight.paths import beside_path
-from roadcraft.validation.metrics.freight.thresholds import HighSpeedOfftrackingConfig, LowSpeedOfftrackingConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.lane_changes import lane_changes
+from roadcraft.validation.metrics.freight.common.paths import beside_path
+from roadcraft.validation.metrics.freight.common.thresholds import HighSpeedOfftrackingConfig, LowSpeedOfftrackingConfig
+from roadcraft.validation.metrics.freight.common.units import units
 
 
 class LowSpeedOfftracking(Metric):

@@ -23,10 +23,14 @@ from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.configs import NoSettings
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.docks import dock_asked_for, rear_at
-from roadcraft.validation.metrics.freight.lines import lane_line, over_span
-from roadcraft.validation.metrics.freight.place_thresholds import BridgeClearanceConfig, DockConfig, WeightLimitsConfig
-from roadcraft.validation.metrics.freight.units import unit_name, units
+from roadcraft.validation.metrics.freight.common.docks import dock_asked_for, rear_at
+from roadcraft.validation.metrics.freight.common.lines import lane_line, over_span
+from roadcraft.validation.metrics.freight.common.place_thresholds import (
+    BridgeClearanceConfig,
+    DockConfig,
+    WeightLimitsConfig,
+)
+from roadcraft.validation.metrics.freight.common.units import unit_name, units
 
 _ALONG = 0.5  # cosine of the largest angle between a unit and the lane whose places it passes
 _BESIDE_M = 2.5  # farthest that a unit's center is from the centerline of a place's lane

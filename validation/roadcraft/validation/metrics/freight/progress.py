@@ -20,10 +20,10 @@ from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.progress import progress
 from roadcraft.validation.metrics.common.routes import expert_route
 from roadcraft.validation.metrics.common.speed_limits import limits_of
-from roadcraft.validation.metrics.freight.channels import roll_groups, threshold_g
-from roadcraft.validation.metrics.freight.docks import dock_asked_for, rear_at
+from roadcraft.validation.metrics.freight.common.channels import roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.common.docks import dock_asked_for, rear_at
+from roadcraft.validation.metrics.freight.common.thresholds import FeasibleProgressConfig, MakesFeasibleProgressConfig
 from roadcraft.validation.metrics.freight.pull_over import told_to_pull_over
-from roadcraft.validation.metrics.freight.thresholds import FeasibleProgressConfig, MakesFeasibleProgressConfig
 
 _BEND_M = 5.0  # distance before and behind over which the road's curvature is taken
 _SETTINGS = "settings of the feasible progress"

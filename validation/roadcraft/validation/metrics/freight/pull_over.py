@@ -13,8 +13,8 @@ from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.thresholds import ShoulderStopConfig
-from roadcraft.validation.metrics.freight.units import outline, placed, unit_name, units
+from roadcraft.validation.metrics.freight.common.thresholds import ShoulderStopConfig
+from roadcraft.validation.metrics.freight.common.units import outline, placed, unit_name, units
 
 
 class PulledOver(NamedTuple):

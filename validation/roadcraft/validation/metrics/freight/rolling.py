@@ -11,9 +11,9 @@ from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.events import runs, span_text
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.channels import channels, road_channel, roll_groups, threshold_g
-from roadcraft.validation.metrics.freight.thresholds import LoadTransferConfig, RolloverConfig
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.channels import channels, road_channel, roll_groups, threshold_g
+from roadcraft.validation.metrics.freight.common.thresholds import LoadTransferConfig, RolloverConfig
+from roadcraft.validation.metrics.freight.common.units import units
 
 
 class Rollover(Metric):

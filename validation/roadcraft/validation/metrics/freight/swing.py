@@ -14,8 +14,8 @@ from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import Metric, MetricContext
 from roadcraft.core.types import Event, MetricResult, Series
 from roadcraft.validation.metrics.common.frames import frames
-from roadcraft.validation.metrics.freight.thresholds import FrontalSwingConfig, TailSwingConfig
-from roadcraft.validation.metrics.freight.units import Units, unit_name, units
+from roadcraft.validation.metrics.freight.common.thresholds import FrontalSwingConfig, TailSwingConfig
+from roadcraft.validation.metrics.freight.common.units import Units, unit_name, units
 
 
 class TailSwing(Metric):

@@ -11,8 +11,8 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.route_places import truck_limits
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.speed_limits import speed_limits
+from roadcraft.validation.metrics.freight.common.thresholds import TruckSpeedConfig
 from roadcraft.validation.metrics.freight.places import over_rows
-from roadcraft.validation.metrics.freight.thresholds import TruckSpeedConfig
 from roadcraft.validation.metrics.speed_limit_compliance import SpeedLimitCompliance
 
 

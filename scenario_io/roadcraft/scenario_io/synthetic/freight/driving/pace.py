@@ -15,7 +15,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import POINT_M, Course
+from roadcraft.scenario_io.synthetic.freight.driving.course import POINT_M, Course
 
 TICK_S = 0.1
 """Time between two steps of a pace."""
@@ -49,6 +49,14 @@ class Manner(NamedTuple):
     """Whether it knows what those ahead will do; else it takes them to go on as they do."""
     engine: float = ENGINE_SHARE
     """Share of the engine's power that it counts on; infinite for a driver who forgets it."""
+
+
+CAR_BRAKE_MPS2 = 2.0
+"""Deceleration that a driver of cars finds comfortable."""
+CAR_DRIVER = Manner(
+    decel=CAR_BRAKE_MPS2, jerk=2.0, hard=CAR_BRAKE_MPS2, react=inf, headway=1.0, foresight=False, engine=inf
+)
+"""Whoever drives a truck as if it were a car, and takes others to go on as they do."""
 
 
 class Ahead(NamedTuple):

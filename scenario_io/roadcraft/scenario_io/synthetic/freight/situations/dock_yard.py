@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import cos, pi, radians, sin
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,10 @@ from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.dock_search import Goal, Yard
+from roadcraft.scenario_io.synthetic.freight.driving.dock_legs import DockTask
+from roadcraft.scenario_io.synthetic.freight.driving.dock_search import Goal, Yard
 
 if TYPE_CHECKING:
-    from roadcraft.scenario_io.synthetic.freight.dock_legs import DockLeg
     from roadcraft.scenario_io.synthetic.freight.stage import Stage
 
 KINDS = {"alley": 0.5 * pi, "angled": 0.75 * pi, "straight": 0.5 * pi}
@@ -29,22 +28,6 @@ VEHICLES = ("us_straight_26", "eu_4x2_13m6", "us_daycab_53", "us_sleeper_53")
 _LEAST_APRON_M, _MOST_APRON_M, _LENGTHS = 25.0, 45.0, 1.5
 _SIDES, _FACE_M, _FLOOR_M, _LIMIT_MPS = 3, 3.0, 1.2, 4.2
 _ENDS_M = -60.0, 75.0
-
-
-@dataclass
-class DockTask:
-    """What is to be done in a yard."""
-
-    kind: str
-    """Kind of the dock."""
-    yard: Yard
-    """The yard."""
-    goal: Goal
-    """The line on which the truck comes, from where it is when the scenario begins."""
-    speed: float
-    """Its speed there, m/s."""
-    legs: list[DockLeg] = field(default_factory=list)
-    """The expert's way, once it is found."""
 
 
 def dock_reverse(stage: Stage) -> None:

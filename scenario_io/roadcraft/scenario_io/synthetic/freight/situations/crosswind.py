@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from roadcraft.scenario_io.synthetic.freight.course import Gust, Surface, centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Gust, Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import Highway, Intent, Stage, lay_way, put_truck
 from roadcraft.scenario_io.synthetic.situations.grounds import winding

@@ -7,9 +7,8 @@ from itertools import pairwise, product
 import numpy as np
 
 from roadcraft.core.data.map import AreaKind
-from roadcraft.scenario_io.synthetic.freight.course import Surface, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.play import make_room
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Piece, Stage, beyond, curve_cap

@@ -8,9 +8,9 @@ import numpy as np
 
 from roadcraft.core.data.map import AreaKind
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes, open_gap, patient_changes
-from roadcraft.scenario_io.synthetic.freight.course import course_along
-from roadcraft.scenario_io.synthetic.freight.lanes import MPH
+from roadcraft.scenario_io.synthetic.freight.driving.course import course_along
 from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.situations.lanes import MPH
 from roadcraft.scenario_io.synthetic.freight.stage import Highway, Intent, Piece, Stage, beyond, put_truck
 from roadcraft.scenario_io.synthetic.roads.chain import blend, lay_lanes, lay_links, middle
 from roadcraft.scenario_io.synthetic.situations.grounds import winding

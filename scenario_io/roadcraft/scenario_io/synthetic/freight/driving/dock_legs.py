@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.angles import wrap
 from roadcraft.core.driving.jit import njit
-from roadcraft.scenario_io.synthetic.freight.dock_search import DockPath, Goal
-from roadcraft.scenario_io.synthetic.freight.pace import TICK_S
+from roadcraft.scenario_io.synthetic.freight.driving.dock_search import DockPath, Goal, Yard
+from roadcraft.scenario_io.synthetic.freight.driving.pace import TICK_S
 
 CAREFUL_MPS = 0.7
 """Speed at which the ways of the search are driven: their steering changes by ``STEER_PER_M``."""
@@ -32,6 +32,22 @@ class DockLeg(NamedTuple):
     """(n,) m driven."""
     most: F64
     """(n,) largest speed, m/s."""
+
+
+@dataclass
+class DockTask:
+    """What is to be done in a yard."""
+
+    kind: str
+    """Kind of the dock."""
+    yard: Yard
+    """The yard."""
+    goal: Goal
+    """The line on which the truck comes, from where it is when the scenario begins."""
+    speed: float
+    """Its speed there, m/s."""
+    legs: list[DockLeg] = field(default_factory=list)
+    """The expert's way, once it is found."""
 
 
 def legs_of(path: DockPath, goal: Goal, back: float, speed: float) -> list[DockLeg]:

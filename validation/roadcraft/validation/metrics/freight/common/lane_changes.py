@@ -15,8 +15,8 @@ from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import corners, ego_route
-from roadcraft.validation.metrics.freight.lines import steps_at
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.lines import steps_at
+from roadcraft.validation.metrics.freight.common.units import units
 
 SIDEWAYS_MPS = 0.1
 """Speed across the lane below which unit 0 no longer moves sideways; engine choice."""

@@ -15,7 +15,7 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.vehicles.geometry import length_of
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course, Surface, course_on, outline, poses_on
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course, Surface, course_on, outline, poses_on
 from roadcraft.scenario_io.synthetic.roads.curves import lengths
 
 STEP_M = 2.0

@@ -7,9 +7,8 @@ import numpy as np
 from roadcraft.core.driving.motion.chain import chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
 from roadcraft.core.vehicles.vehicle import load_vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_way
 from roadcraft.scenario_io.synthetic.roads.chain import Chain

@@ -18,8 +18,7 @@ from roadcraft.scenario_io.synthetic.freight.crossroads import (
     paths_between,
     widen,
 )
-from roadcraft.scenario_io.synthetic.freight.dual_left import LEAST_TO_LEGS
-from roadcraft.scenario_io.synthetic.freight.fit import (
+from roadcraft.scenario_io.synthetic.freight.driving.fit import (
     Ground,
     even_course,
     fitted,
@@ -28,9 +27,9 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
     reach_beyond,
     swept_boxes,
 )
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
+from roadcraft.scenario_io.synthetic.freight.situations.dual_left import LEAST_TO_LEGS
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Profile
 from roadcraft.scenario_io.synthetic.roads.curves import resample, smoothstep, turn

@@ -6,13 +6,12 @@ import numpy as np
 
 from roadcraft.core.arrays import F64
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
-from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.loop_ramp import CAR_LATERAL_MPS2
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.situations.loop_ramp import CAR_LATERAL_MPS2
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, put_truck
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Chain
 from roadcraft.scenario_io.synthetic.roads.curves import bends, smoothstep
 

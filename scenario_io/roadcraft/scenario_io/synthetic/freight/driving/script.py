@@ -8,9 +8,9 @@ from scipy.spatial import KDTree
 from roadcraft.core.arrays import F64
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
-from roadcraft.scenario_io.synthetic.freight.pace import Ahead, Pace
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course, joints_on, poses_on
+from roadcraft.scenario_io.synthetic.freight.driving.pace import Ahead, Pace
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.traffic.traffic import Motion, Told
 
 BESIDE_M = 0.35

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64
-from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_BRAKE_MPS2, CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Highway,
@@ -21,12 +21,6 @@ from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS
 from roadcraft.scenario_io.synthetic.traffic.traffic import DT
 
-CAR_BRAKE_MPS2 = 2.0
-"""Deceleration that a driver of cars finds comfortable."""
-CAR_DRIVER = Manner(
-    decel=CAR_BRAKE_MPS2, jerk=2.0, hard=CAR_BRAKE_MPS2, react=np.inf, headway=1.0, foresight=False, engine=np.inf
-)
-"""Whoever drives a truck as if it were a car, and takes others to go on as they do."""
 STOPS_M = 90.0
 """Way before a queue on which nobody begins, m."""
 

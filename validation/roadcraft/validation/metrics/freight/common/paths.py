@@ -12,8 +12,8 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.once import once_per_rollout
-from roadcraft.validation.metrics.freight.outlines import outline_departures
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.outlines import outline_departures
+from roadcraft.validation.metrics.freight.common.units import units
 
 STEP_M = 0.05
 """Least distance between points of the path."""

@@ -11,9 +11,9 @@ from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.scenario_io.synthetic.freight.changes import open_gap, patient_changes
-from roadcraft.scenario_io.synthetic.freight.course import centered, course_along, outline
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import centered, course_along, outline
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.freight.play import make_room
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
@@ -23,7 +23,6 @@ from roadcraft.scenario_io.synthetic.freight.stage import (
     lay_highway,
     put_truck,
 )
-from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import blend
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS

@@ -7,10 +7,10 @@ import numpy as np
 from roadcraft.core.driving.motion.drivetrain import drivetrain_of
 from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2, Vehicle
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
-from roadcraft.scenario_io.synthetic.freight.course import Surface
-from roadcraft.scenario_io.synthetic.freight.highway import along_lane
-from roadcraft.scenario_io.synthetic.freight.pace import ENGINE_SHARE, Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface
+from roadcraft.scenario_io.synthetic.freight.driving.pace import ENGINE_SHARE, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import populate
+from roadcraft.scenario_io.synthetic.freight.situations.highway import along_lane
 from roadcraft.scenario_io.synthetic.freight.stage import Stage, lay_highway, put_truck
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 

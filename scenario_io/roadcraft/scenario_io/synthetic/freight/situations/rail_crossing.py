@@ -8,12 +8,11 @@ from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.vehicles.geometry import length_of
-from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
-from roadcraft.scenario_io.synthetic.freight.wheel import FRAME_S, TruckDrive
 from roadcraft.scenario_io.synthetic.roads.chain import Profile, lay_road
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS

@@ -8,12 +8,11 @@ from roadcraft.core.arrays import F64
 from roadcraft.core.data.places import PlaceKind, RoadPlace
 from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.route_places import height_under
-from roadcraft.scenario_io.synthetic.freight.course import Surface, centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import Surface, centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap, lay_highway, put_truck
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 
 ROOM_M = 0.1

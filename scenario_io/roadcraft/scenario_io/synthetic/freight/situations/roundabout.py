@@ -16,8 +16,8 @@ from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of
 from roadcraft.core.driving.motion.closed_forms import steady_circle
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course
-from roadcraft.scenario_io.synthetic.freight.fit import (
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course
+from roadcraft.scenario_io.synthetic.freight.driving.fit import (
     Ground,
     even_course,
     fitted,
@@ -26,8 +26,7 @@ from roadcraft.scenario_io.synthetic.freight.fit import (
     steering_cap,
     swept_boxes,
 )
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile, lay_road

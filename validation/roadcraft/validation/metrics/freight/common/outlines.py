@@ -32,7 +32,7 @@ from roadcraft.core.vehicles.vehicle import RigidUnit
 from roadcraft.validation.metrics.common.drivable import beyond
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.units import outline, placed, units
+from roadcraft.validation.metrics.freight.common.units import outline, placed, units
 from roadcraft.validation.metrics.kernels.routes import among
 
 CHANGE_S = 5.0

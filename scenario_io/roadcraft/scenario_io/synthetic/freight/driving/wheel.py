@@ -21,8 +21,8 @@ from roadcraft.core.driving.motion.truck_lqr import track_trucks, truck_gains
 from roadcraft.core.driving.motion.truck_lqr_config import TruckLqrConfig
 from roadcraft.core.vehicles.state import level_road
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import Course, joints_on, poses_on
-from roadcraft.scenario_io.synthetic.freight.pace import TICK_S, Pace
+from roadcraft.scenario_io.synthetic.freight.driving.course import Course, joints_on, poses_on
+from roadcraft.scenario_io.synthetic.freight.driving.pace import TICK_S, Pace
 
 WRECKED = 2.0
 """Load transfer ratio at which a drive ends."""

@@ -10,7 +10,7 @@ from roadcraft.core.data.scenario import Ego
 from roadcraft.core.driving.motion.stopped import STOPPED_MPS
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.core.vehicles.geometry import length_of
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.units import units
 
 _NEAR_M = 5.0  # of the expert's rear from the dock that it was to reach
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.freight.changes import hasty_changes
-from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import populate
 from roadcraft.scenario_io.synthetic.freight.stage import (
     Intent,

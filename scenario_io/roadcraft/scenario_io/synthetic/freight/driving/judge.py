@@ -14,9 +14,9 @@ from roadcraft.core.driving.geometry.boxes import corners
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.driving.motion.dynamic_chain import motion_columns
 from roadcraft.core.vehicles.vehicle import Vehicle
-from roadcraft.scenario_io.synthetic.freight.course import outline
-from roadcraft.scenario_io.synthetic.freight.pace import LEADER_BRAKE_MPS2, Ahead
-from roadcraft.scenario_io.synthetic.freight.wheel import TruckDrive
+from roadcraft.scenario_io.synthetic.freight.driving.course import outline
+from roadcraft.scenario_io.synthetic.freight.driving.pace import LEADER_BRAKE_MPS2, Ahead
+from roadcraft.scenario_io.synthetic.freight.driving.wheel import TruckDrive
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 
 

@@ -8,7 +8,6 @@ import shapely
 from roadcraft.core.arrays import F64
 from roadcraft.core.data.map import AreaKind
 from roadcraft.core.vehicles.geometry import length_of
-from roadcraft.scenario_io.synthetic.freight.course import centered, course_along
 from roadcraft.scenario_io.synthetic.freight.crossroads import (
     add_link,
     lay_crossroads,
@@ -18,9 +17,9 @@ from roadcraft.scenario_io.synthetic.freight.crossroads import (
     queue_up,
     widen,
 )
-from roadcraft.scenario_io.synthetic.freight.fit import one_ground, reach_beyond, swept_boxes
-from roadcraft.scenario_io.synthetic.freight.highway import CAR_DRIVER
-from roadcraft.scenario_io.synthetic.freight.pace import Manner
+from roadcraft.scenario_io.synthetic.freight.driving.course import centered, course_along
+from roadcraft.scenario_io.synthetic.freight.driving.fit import one_ground, reach_beyond, swept_boxes
+from roadcraft.scenario_io.synthetic.freight.driving.pace import CAR_DRIVER, Manner
 from roadcraft.scenario_io.synthetic.freight.populate import lay_traffic
 from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_cap
 from roadcraft.scenario_io.synthetic.roads.chain import Chain, Edge, Profile, blend, middle

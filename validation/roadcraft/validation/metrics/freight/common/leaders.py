@@ -21,8 +21,8 @@ from roadcraft.core.vehicles.vehicle import GRAVITY_MPS2
 from roadcraft.validation.metrics.common.frames import frames
 from roadcraft.validation.metrics.common.once import once_per_rollout
 from roadcraft.validation.metrics.common.routes import ego_route
-from roadcraft.validation.metrics.freight.channels import channel, road_channel
-from roadcraft.validation.metrics.freight.units import units
+from roadcraft.validation.metrics.freight.common.channels import channel, road_channel
+from roadcraft.validation.metrics.freight.common.units import units
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
 
 REACH_M = 300.0

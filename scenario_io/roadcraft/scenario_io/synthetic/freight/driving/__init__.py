@@ -1,0 +1,1 @@
+"""How a truck is driven: courses, speeds, steering, docking; and how a drive is judged."""

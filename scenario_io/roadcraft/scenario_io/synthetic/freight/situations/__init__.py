@@ -1,0 +1,1 @@
+"""The situations of freight traffic, as they are set up."""
