@@ -365,7 +365,7 @@ def rollout_of(reward: Tensor) -> PolicyRollout:
 
 
 def test_a_roll_out_whose_groups_agree_trains_nothing_and_its_entropy_is_that_of_the_policy() -> None:
-    learner = Learner("vdgrpo", PolicyGradientConfig(group=2, micro_batch=4))
+    learner = Learner("vdgrpo", PolicyGradientConfig(group_size=2, micro_batch=4))
     learner.filter.largest, rollout = 1.0, rollout_of(torch.ones(3, 4))
     whole, figures = learner.samples(rollout, torch.Generator().manual_seed(0))
     assert list(learner.minibatches(whole)) == []  # vdgrpo has no value loss to spare samples for
@@ -376,7 +376,7 @@ def test_a_roll_out_whose_groups_agree_trains_nothing_and_its_entropy_is_that_of
 
 @pytest.mark.parametrize("method", ["ppo", "vdgrpo"])
 def test_a_reward_that_is_not_finite_is_refused(method: Any) -> None:
-    learner, reward = Learner(method, PolicyGradientConfig(group=2)), torch.ones(3, 4)
+    learner, reward = Learner(method, PolicyGradientConfig(group_size=2)), torch.ones(3, 4)
     reward[1, 2] = torch.nan
     with pytest.raises(ValueError, match="not finite"):
         learner.samples(rollout_of(reward))

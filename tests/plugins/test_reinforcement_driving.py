@@ -25,7 +25,15 @@ SEEN = FeatureSpec(
 )  # fmt: skip
 SETTINGS = EnvironmentConfig(slots=48, action=ActionConfig("maneuver", repeat=5), autoreset=False, log_end="terminate")
 LEARN = PolicyGradientConfig(
-    minibatch=128, epochs=16, clip=0.4, entropy=0.0, reference=0.0, max_kl=0.0, filter=0.0, discount=0.95, trace=0.9
+    minibatch=128,
+    epochs=16,
+    clip_range=0.4,
+    entropy_coef=0.0,
+    kl_coef=0.0,
+    max_kl=0.0,
+    advantage_filter=0.0,
+    discount=0.95,
+    gae_lambda=0.9,
 )
 RANDOM, LEARNED = 0.5, 0.9
 

@@ -15,7 +15,7 @@ from torch import nn
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
 from roadcraft.plugins.training.reinforcement.learner import Learner, SampleWeight
 
-PLAIN = PolicyGradientConfig(minibatch=256, epochs=4, filter=0.0, reference=0.0, max_kl=0.0)
+PLAIN = PolicyGradientConfig(minibatch=256, epochs=4, advantage_filter=0.0, kl_coef=0.0, max_kl=0.0)
 
 
 def made(size: int, actions: int, seed: int = 0, **more: Any) -> SmallPolicy:
@@ -27,7 +27,7 @@ def made(size: int, actions: int, seed: int = 0, **more: Any) -> SmallPolicy:
 def test_a_bandit(filtered: float) -> None:
     """The best of three arms, in 5,120 samples."""
     policy = made(1, 3)
-    learn(Bandit(32, 1, 1), policy, PolicyGradientConfig(epochs=4, filter=filtered, entropy=0.0), 20)
+    learn(Bandit(32, 1, 1), policy, PolicyGradientConfig(epochs=4, advantage_filter=filtered, entropy_coef=0.0), 20)
     p = policy({"x": torch.ones(1, 1)}).distribution.log_p.exp()
     assert p[0, 1] > 0.95
 
@@ -67,7 +67,7 @@ def test_an_episode_that_is_cut_off_goes_on_in_the_value_and_one_that_ends_does_
     env.time[:] = np.arange(16) % 10
     env.seen()
     policy = made(10, 2, hidden=0)
-    config = PolicyGradientConfig(epochs=8, minibatch=160, discount=0.9, filter=0.0)
+    config = PolicyGradientConfig(epochs=8, minibatch=160, discount=0.9, advantage_filter=0.0)
     learn(env, policy, config, 60, unroll=10, bootstrap=bootstrap, rate=5e-2)
     value = policy({"x": torch.eye(10)}).value.detach().numpy()
     expected = np.full(10, 10.0) if cut and bootstrap else (1 - 0.9 ** np.arange(10, 0, -1)) / 0.1
@@ -117,7 +117,7 @@ def test_roll_outs_hold_what_was_seen_before_the_action_that_was_paid() -> None:
 def test_groups_learn_without_a_value() -> None:
     """vdgrpo on a bandit whose arms differ by less than its noise: groups of roll-outs of one scene."""
     policy = made(1, 3)
-    config = PolicyGradientConfig(group=8, epochs=2, entropy=0.0, scale=0.5, reference=0.0)
+    config = PolicyGradientConfig(group_size=8, epochs=2, entropy_coef=0.0, advantage_scale=0.5, kl_coef=0.0)
     learn(Bandit(256, 1, 1), policy, config, 20, method="vdgrpo", unroll=1)
     assert policy({"x": torch.ones(1, 1)}).distribution.log_p[0, 1].exp() > 0.95
 
@@ -127,7 +127,7 @@ def test_a_reference_holds_a_policy_near_itself() -> None:
     left = []
     for coefficient in (0.0, 3.0, 30.0):
         policy, frozen = made(1, 3), made(1, 3)
-        config = PolicyGradientConfig(epochs=4, entropy=0.0, reference=coefficient)
+        config = PolicyGradientConfig(epochs=4, entropy_coef=0.0, kl_coef=coefficient)
         generator = torch.Generator().manual_seed(0)
         learner, collector = Learner("ppo", config, frozen), Collector(Bandit(32, 1, 1), 8)
         optimizer = torch.optim.Adam(policy.parameters(), 3e-3)

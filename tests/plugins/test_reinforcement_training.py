@@ -46,7 +46,7 @@ def driven(recipe: TrainConfig, trained: Path, made_up_store: Path) -> TrainConf
         batch=4,
         validate_every=3,
         select=SelectConfig("closed_loop", 1),
-        policy=PolicyGradientConfig(group=2, minibatch=16),
+        policy=PolicyGradientConfig(group_size=2, minibatch=16),
     )
 
 
@@ -192,7 +192,7 @@ def test_a_policy_that_tries_nothing_any_more_ends_the_run() -> None:
     ("settings", "said"),
     [
         ({}, "start must name what method=ppo begins with: start=RUN/best"),
-        ({"start": StartConfig("a"), "batch": 6}, "batch must be a multiple of policy.group"),
+        ({"start": StartConfig("a"), "batch": 6}, "batch must be a multiple of policy.group_size"),
         ({"start": StartConfig("a"), "devices": 2}, "devices must be 1 with method=ppo"),
         ({"start": StartConfig("a"), "overfit": 8}, "overfit has no meaning with method=ppo"),
         ({"start": StartConfig("a"), "ema_decay": 0.9}, "ema_decay must be 0 with method=ppo"),

@@ -149,7 +149,8 @@ class TrainConfig:
     """Time after which training stops instead, the learning rate following the clock (0: no limit); such a run cannot
     be repeated exactly."""
     batch: Annotated[int, Range(">= 1")] = 64
-    """Samples per step, over all devices; with method ppo or vdgrpo drives per roll-out, policy.group of each scene."""
+    """Samples per step, over all devices; with method ppo or vdgrpo drives per roll-out, policy.group_size of
+    each scene."""
     accumulate: Annotated[int, Range(">= 1")] = 1
     """Parts into which a device's share of a batch is cut; more need less memory and more time."""
     learning_rate: Annotated[float | None, Range("> 0")] = None
@@ -218,7 +219,11 @@ class TrainConfig:
                 not learns or bool(self.start.checkpoint),
                 f"must name what {driven} begins with: start=RUN/best, trained by imitation",
             ),
-            ("batch", not learns or self.batch % self.policy.group == 0, "must be a multiple of policy.group"),
+            (
+                "batch",
+                not learns or self.batch % self.policy.group_size == 0,
+                "must be a multiple of policy.group_size",
+            ),
             *((k, not learns or getattr(self, k) == 1, f"must be 1 with {driven}") for k in alone),
             ("overfit", not (learns and self.overfit), f"has no meaning with {driven}"),
             ("ema_decay", not (learns and self.ema_decay), f"must be 0 with {driven}"),

@@ -14,7 +14,7 @@ from roadcraft.validation import RewardName, RewardWeights
 class PolicyGradientConfig:
     """How a policy learns from what it drove (method ppo and vdgrpo)."""
 
-    group: Annotated[int, Range(">= 2")] = 4
+    group_size: Annotated[int, Range(">= 2")] = 4
     """Drives through each scene of a roll-out, which vdgrpo compares with each other."""
     agents: PluginRef = plugin_field("agents", "idm")
     """Drives the other road users: log, idm, or any other registered policy."""
@@ -32,25 +32,25 @@ class PolicyGradientConfig:
     """Samples that go through the network at once; the result is the same, smaller ones stay in the cache of a CPU."""
     discount: Annotated[float, Range("(0, 1]")] = 1.0
     """Factor by which a reward counts less per decision that it lies ahead, of ppo."""
-    trace: Annotated[float, Range("[0, 1]")] = 0.95
+    gae_lambda: Annotated[float, Range("[0, 1]")] = 0.95
     """Factor lambda of the advantage estimate of ppo: 0 looks one decision ahead and trusts the value, 1 sums all
     rewards."""
-    clip: Annotated[float, Range("> 0")] = 0.2
+    clip_range: Annotated[float, Range("> 0")] = 0.2
     """Relative change of an action's probability beyond which a sample no longer pushes it."""
-    entropy: Annotated[float, Range(">= 0")] = 0.01
+    entropy_coef: Annotated[float, Range(">= 0")] = 0.01
     """Coefficient of the bonus for undecided policies; larger values explore more."""
-    value: Annotated[float, Range(">= 0")] = 0.5
+    value_coef: Annotated[float, Range(">= 0")] = 0.5
     """Coefficient of the value loss of ppo."""
-    scale: Annotated[float, Range("> 0")] = 0.1
+    advantage_scale: Annotated[float, Range("> 0")] = 0.1
     """Difference of score that counts as an advantage of 1 in vdgrpo."""
-    reference: Annotated[float, Range(">= 0")] = 0.1
+    kl_coef: Annotated[float, Range(">= 0")] = 0.1
     """Coefficient of the divergence from the policy begun with (0: none)."""
-    normalize: bool = True
+    normalize_advantage: bool = True
     """Whether ppo brings the advantages of a minibatch to mean 0 and deviation 1."""
     max_kl: Annotated[float, Range(">= 0")] = 0.03
     """Approximate divergence from the policy that drove, in nats, after which the other minibatches of a roll-out are
     left out (0: never)."""
-    filter: Annotated[float, Range("[0, 1)")] = 0.01
+    advantage_filter: Annotated[float, Range("[0, 1)")] = 0.01
     """Share of the largest advantage of late below which a sample is left out (0: none is)."""
     min_entropy: Annotated[float, Range("[0, 1)")] = 0.3
     """Share of the entropy of the first roll-out below which the run stops, since a policy that has collapsed no longer

@@ -64,7 +64,7 @@ class Learner:
     filter: AdvantageFilter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.filter = AdvantageFilter(self.config.filter)
+        self.filter = AdvantageFilter(self.config.advantage_filter)
 
     def samples(
         self, rollout: PolicyRollout, generator: torch.Generator | None = None
@@ -77,11 +77,17 @@ class Learner:
             cut = r.truncated if self.bootstrap else torch.zeros_like(r.truncated)
             ended = r.terminated if self.bootstrap else r.terminated | r.truncated
             advantage = generalized_advantages(
-                r.reward, r.value, r.last_value, r.final_value, EpisodeEnds(ended, cut, r.alive), c.discount, c.trace
+                r.reward,
+                r.value,
+                r.last_value,
+                r.final_value,
+                EpisodeEnds(ended, cut, r.alive),
+                c.discount,
+                c.gae_lambda,
             )
         else:
-            grouped = [x.unflatten(1, (-1, c.group)) for x in (r.reward, r.alive)]
-            advantage = group_advantages(*grouped, c.scale).flatten(1)
+            grouped = [x.unflatten(1, (-1, c.group_size)) for x in (r.reward, r.alive)]
+            advantage = group_advantages(*grouped, c.advantage_scale).flatten(1)
         target, alive = (advantage + r.value).flatten(), r.alive.flatten()
         if not bool(torch.isfinite(target[alive]).all()):
             raise ValueError("a reward or a value of the roll-out is not finite")
@@ -110,7 +116,7 @@ class Learner:
                 yield self._normalized(whole.rows(part))
 
     def _normalized(self, batch: Minibatch) -> Minibatch:
-        if self.method != "ppo" or not self.config.normalize:
+        if self.method != "ppo" or not self.config.normalize_advantage:
             return batch
         s = batch.samples
         return batch._replace(samples=s._replace(advantage=normalized(s.advantage, s.policy_weight)))
@@ -126,14 +132,14 @@ class Learner:
         c = self.config
         answer = policy(part.obs)
         reference = None
-        if self.reference is not None and c.reference:
+        if self.reference is not None and c.kl_coef:
             with torch.no_grad():
                 reference = self.reference(part.obs).distribution
         return policy_losses(
             answer.distribution,
             part.samples,
             total,
-            LossCoefficients(c.clip, c.entropy, c.value, c.reference),
+            LossCoefficients(c.clip_range, c.entropy_coef, c.value_coef, c.kl_coef),
             answer.value if self.method == "ppo" else None,
             reference,
         )

@@ -58,7 +58,7 @@ class ReinforcementModule(TrainModule):
         self.source, self.rows = source, [row for log in logs for row in scene_rows(source, log)]
         self.scenes = ScenePriorities(len(self.rows), c.scene_floor)
         self.policy = ChoicePolicy(network.model)
-        self.learner = Learner(config.method, c, PriorPolicy() if c.reference else None)
+        self.learner = Learner(config.method, c, PriorPolicy() if c.kl_coef else None)
         self.reward = Reward(c.reward, c.weights)
         self.agents = create("agents", c.agents.name, c.agents.params)
         self.first_entropy = 0.0
@@ -98,18 +98,18 @@ class ReinforcementModule(TrainModule):
         share of choices by kind, share of drives by kind of failure."""
         c = self.config.policy
         random = np.random.default_rng([self.config.seed, number])
-        count = min(self.config.batch // c.group, len(self.rows))
+        count = min(self.config.batch // c.group_size, len(self.rows))
         chosen = random.choice(len(self.rows), count, replace=False, p=self.scenes.probabilities())
         rows = [self.rows[i] for i in chosen]
         scenarios = [self.source.scenario(r.row, r.type, r.window_us) for r in rows]
         training = self.parts.training
         self.parts.eval()
-        salts = [int(x) for x in random.integers(2**63, size=c.group)]
+        salts = [int(x) for x in random.integers(2**63, size=c.group_size)]
         seed, drive = self.config.seed, (self.network, scenarios, self.agents)
         passes = [drive_scenes(*drive, seed, salt, self.reward) for salt in salts]
         self.frozen.train(training)
         drives = [p[s] for s in range(count) for p in passes]
-        real = [(s // c.group, d) for s, d in enumerate(drives) if isinstance(d, ScoredDrive)]
+        real = [(s // c.group_size, d) for s, d in enumerate(drives) if isinstance(d, ScoredDrive)]
         self.scenes.record(chosen[[s for s, _ in real]], np.array([d.score for _, d in real]))
         return drives, _figures([d for _, d in real], len(drives), 1 + len(self.network.model.config.speeds))
 
@@ -121,7 +121,7 @@ class ReinforcementModule(TrainModule):
             raise Collapsed(
                 f"training stopped at step {self.done + 1}: the entropy of the choice is {entropy:.3f}, below "
                 f"policy.min_entropy = {self.config.policy.min_entropy:g} of {self.first_entropy:.3f} at the start "
-                "(a larger policy.entropy or policy.reference, or a lower learning_rate keeps it open)"
+                "(a larger policy.entropy_coef or policy.kl_coef, or a lower learning_rate keeps it open)"
             )
 
     def extra_state(self) -> dict[str, Any]:
