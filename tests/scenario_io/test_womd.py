@@ -28,7 +28,7 @@ from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.womd import protos, tfrecord
 from roadcraft.scenario_io.womd.config import WomdConfig
 from roadcraft.scenario_io.womd.source import WomdSource
-from roadcraft.scenario_io.womd.widths import dense
+from roadcraft.scenario_io.lane_graph.shapes import dense
 from roadcraft.validation import simulate
 
 pytest.importorskip("waymo_open_dataset.protos.scenario_pb2", reason=protos.INSTALL)

@@ -12,11 +12,11 @@ from roadcraft.core.data.windows import cut
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.scenario_io.faults import gaps_of, mended, without_gaps
+from roadcraft.scenario_io.lane_graph.route import route_of
 from roadcraft.scenario_io.womd.config import LICENCE, WomdConfig
 from roadcraft.scenario_io.womd.features import features_of
 from roadcraft.scenario_io.womd.lane_map import map_of
 from roadcraft.scenario_io.womd.protos import parse, scenario_class
-from roadcraft.scenario_io.womd.route import route_of
 from roadcraft.scenario_io.womd.tfrecord import Record, checksum, crc_error, read, scan
 from roadcraft.scenario_io.womd.tracks import HEADING, INTERVAL_US, X, Y, drive_of, sdc_row, states_of
 

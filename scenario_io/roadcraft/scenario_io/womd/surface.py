@@ -11,10 +11,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.scenario_io.lane_graph.assemble import at_forks, links
+from roadcraft.scenario_io.lane_graph.shapes import TOLERANCE_M, dense, tangents
 from roadcraft.scenario_io.womd.features import RawLane, RawLine
-from roadcraft.scenario_io.womd.widths import dense, tangents
 
-_TOLERANCE = 0.01  # m: straight stretches need no vertex every half meter
 _GAP = 1.5  # m: ends of road edges that lie this near are joined, those this near the map's border are led to it
 
 
@@ -25,32 +25,12 @@ def edges_of(line: F64, widths: F64) -> tuple[F64, F64]:
     return line + widths[:, :1] * normal, line - widths[:, 1:] * normal
 
 
-def lane_polygon(left: F64, right: F64) -> Any:
-    """The surface between two edges, to a centimeter; where a tight bend makes them cross, what is enclosed."""
-    polygon = shapely.Polygon(np.concatenate([left, right[::-1]]))
-    return (polygon if polygon.is_valid else _areal(shapely.make_valid(polygon))).simplify(_TOLERANCE)
-
-
-def _areal(shape: BaseGeometry) -> Any:
-    parts = [p for p in shapely.get_parts(shape) if p.geom_type in ("Polygon", "MultiPolygon") and p.area > 1e-6]
-    return shapely.unary_union(parts) if parts else shape.buffer(0.01)
-
-
-def rings_of(shape: BaseGeometry) -> list[F64]:
-    """All rings of a polygon or multi-polygon, closed, as ``Polygons.build`` wants them."""
-    polygons = [p for p in shapely.get_parts(shape) if p.geom_type == "Polygon" and not p.is_empty]
-    return [shapely.get_coordinates(r) for p in polygons for r in (p.exterior, *p.interiors)]
-
-
 def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: set[int]) -> set[int]:
     """Rows that count as connectors: signalled lanes, lanes after a fork or before a merge, and lanes that lie across
     others."""
     row = {lane.id: i for i, lane in enumerate(lanes)}
-    exits, entries = successors_of(lanes)
-    out = {row[i] for i in signalled if i in row}
-    for i in range(len(lanes)):
-        if any(len(exits[p]) > 1 for p in entries[i]) or any(len(entries[s]) > 1 for s in exits[i]):
-            out.add(i)
+    exits, entries = links(lanes)
+    out = {row[i] for i in signalled if i in row} | at_forks(exits, entries)
     left = [i for i in range(len(lanes)) if i not in out]
     if not left:
         return out
@@ -65,21 +45,6 @@ def junction_rows(lanes: Sequence[RawLane], polygons: Sequence[Any], signalled: 
     return out
 
 
-def successors_of(lanes: Sequence[RawLane]) -> tuple[list[list[int]], list[list[int]]]:
-    """Successor and predecessor rows of every lane: what either of the two lanes says counts, but for a lane that names
-    itself."""
-    row = {lane.id: i for i, lane in enumerate(lanes)}
-    after: list[set[int]] = [set() for _ in lanes]
-    before: list[set[int]] = [set() for _ in lanes]
-    for i, lane in enumerate(lanes):
-        links = [(i, row[k]) for k in lane.exits if k in row] + [(row[k], i) for k in lane.entries if k in row]
-        for a, b in links:
-            if a != b:
-                after[a].add(b)
-                before[b].add(a)
-    return [sorted(s) for s in after], [sorted(s) for s in before]
-
-
 def drivable_faces(
     edges: Sequence[RawLine], lanes: Sequence[RawLane], lane_area: BaseGeometry, curb_m: float
 ) -> list[Any]:
@@ -91,7 +56,7 @@ def drivable_faces(
     """
     if not edges:
         return []
-    lines = [shapely.LineString(e.line).simplify(_TOLERANCE) for e in edges]
+    lines = [shapely.LineString(e.line).simplify(TOLERANCE_M) for e in edges]
     everything = np.concatenate([*(e.line for e in edges), *(lane.line for lane in lanes)])
     border = shapely.box(*everything.min(0), *everything.max(0)).exterior
     net = shapely.unary_union([*lines, *_bridges(edges, border), border])

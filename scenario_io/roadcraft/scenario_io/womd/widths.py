@@ -9,25 +9,12 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64, I64, offsets_of
+from roadcraft.scenario_io.lane_graph.shapes import dense, tangents
 from roadcraft.scenario_io.womd.config import WomdConfig
 from roadcraft.scenario_io.womd.features import Features, RawLane
 
 _AHEAD = 0.6  # m along the lane within which a point beside it counts
 _NEAREST = 0.8  # m to the side: what is nearer is the same lane drawn twice (a fork), or noise
-
-
-def tangents(line: F64) -> F64:
-    """Unit directions (P, 2) of a polyline at its vertices."""
-    d = np.gradient(line, axis=0)
-    return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-9)
-
-
-def dense(line: F64, step: float = 0.5) -> F64:
-    """The polyline with vertices at most ``step`` apart."""
-    parts = np.maximum(np.ceil(np.linalg.norm(np.diff(line, axis=0), axis=1) / step).astype(int), 1)
-    at = np.concatenate([[0], np.cumsum(parts)])
-    t = np.arange(at[-1] + 1)
-    return np.stack([np.interp(t, at, line[:, 0]), np.interp(t, at, line[:, 1])], 1)
 
 
 def half_widths(features: Features, config: WomdConfig) -> list[F64]:

@@ -1,4 +1,4 @@
-"""The route, which Waymo does not give: the lanes the ego drove, and straight on from there."""
+"""The route, where a log does not give it: the lanes that the ego drove, and straight on from there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.data.map import MapData
-from roadcraft.scenario_io.womd.widths import tangents
+from roadcraft.scenario_io.lane_graph.shapes import tangents
 
 _REACH = 3.5  # m from a center line within which the ego may be on a lane
 _STRIDE = 2  # steps between matched poses
