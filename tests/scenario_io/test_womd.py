@@ -23,12 +23,12 @@ from roadcraft.core.errors import DataError
 from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.filters import find
 from roadcraft.scenario_io.ingestion import ingest
+from roadcraft.scenario_io.lane_graph.shapes import dense
 from roadcraft.scenario_io.open import open_source
 from roadcraft.scenario_io.store.store import Store
 from roadcraft.scenario_io.womd import protos, tfrecord
 from roadcraft.scenario_io.womd.config import WomdConfig
 from roadcraft.scenario_io.womd.source import WomdSource
-from roadcraft.scenario_io.lane_graph.shapes import dense
 from roadcraft.validation import simulate
 
 pytest.importorskip("waymo_open_dataset.protos.scenario_pb2", reason=protos.INSTALL)

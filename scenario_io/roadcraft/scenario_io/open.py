@@ -12,19 +12,25 @@ from roadcraft.core.interfaces import ScenarioSource
 from roadcraft.core.plugins.registry import registry
 from roadcraft.scenario_io.store.store import Store, is_store
 
-_PATTERNS = {"nuplan": ("*.db",), "womd": ("*.tfrecord", "*.tfrecord-*")}
+_PATTERNS = {
+    "argoverse2": ("city_SE3_egovehicle.feather", "scenario_*.parquet"),
+    "nuplan": ("*.db",),
+    "womd": ("*.tfrecord", "*.tfrecord-*"),
+}
 _DEPTH = 4  # folders below the given one in which logs are looked for
 ACCEPTED = (
     "a store (a folder with store.json, made by: roadcraft ingest FORMAT PATH --out STORE), "
-    "nuPlan logs (*.db), or Waymo Motion scenarios (*.tfrecord*)"
+    "nuPlan logs (*.db), Waymo Motion scenarios (*.tfrecord*), or Argoverse 2 logs (city_SE3_egovehicle.feather, "
+    "scenario_*.parquet)"
 )
 
 
 def open_source(path: str | Path, format: str | None = None, **params: Any) -> ScenarioSource:
     """The scenarios in ``path``: a store, or raw logs of a format that is told by the files' names.
 
-    format: name of a source plugin ('store', 'nuplan', 'womd', or a third party's), looked for where None; params: of
-    that source's config dataclass, whose first field is the path. Raises DataError that says what is accepted.
+    format: name of a source plugin ('store', 'nuplan', 'womd', 'argoverse2', or a third party's), looked for where
+    None; params: of that source's config dataclass, whose first field is the path. Raises DataError that says what is
+    accepted.
     """
     root = Path(path).expanduser()
     if not root.exists():

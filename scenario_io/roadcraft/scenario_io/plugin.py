@@ -11,6 +11,13 @@ def roadcraft_plugins() -> list[PluginSpec]:
     return [
         PluginSpec(
             "source",
+            "argoverse2",
+            "Argoverse 2 logs: sensor and motion forecasting data sets",
+            f"{room}.argoverse2.config:Argoverse2Config",
+            f"{room}.argoverse2.source:Argoverse2Source",
+        ),
+        PluginSpec(
+            "source",
             "nuplan",
             "nuPlan log databases and GeoPackage maps",
             f"{room}.nuplan.config:NuplanConfig",

@@ -16,7 +16,8 @@ TOLERANCE_M = 0.01  # straight stretches need no vertex every half meter
 def tangents(line: F64) -> F64:
     """Unit directions (P, 2) of a polyline at its vertices."""
     d = np.gradient(line, axis=0)
-    return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-9)
+    out: F64 = d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-9)
+    return out
 
 
 def dense(line: F64, step: float = 0.5) -> F64:

@@ -1,0 +1,1 @@
+"""Argoverse 2: logs of the sensor and of the motion forecasting data set."""
