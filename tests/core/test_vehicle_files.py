@@ -13,8 +13,8 @@ from roadcraft.core.vehicles import vehicle as vehicle_module
 from roadcraft.core.vehicles.geometry import length_of, static_loads
 from roadcraft.core.vehicles.vehicle import load_vehicle, vehicle_names
 
-FOLDER = Path(vehicle_module.__file__).parent / "vehicles"
-TRUCKS = [n for n in vehicle_names() if n != "pacifica"]
+FOLDER = Path(vehicle_module.__file__).parent
+TRUCKS = [n for n in vehicle_names() if n not in ("pacifica", "ford_fusion")]
 WEIGHED = [n for n in TRUCKS if load_vehicle(n).loads]
 SOURCES = (
     "23 CFR 658", "40 CFR 1037.520", "92/6/EEC", "96/53/EC annex I", "AASHTO 2004, ", "CommonRoad parameters_vehicle4 ",

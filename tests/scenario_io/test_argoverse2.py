@@ -23,9 +23,9 @@ from made_argoverse import (
 )
 from pyarrow import feather, parquet
 
+from roadcraft.core.data.map import AreaKind, LaneKind
+from roadcraft.core.data.scenario import Ego, ObjectKind
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import AreaKind, LaneKind
-from roadcraft.core.scenario import Ego, ObjectKind
 from roadcraft.scenario_io import ScenarioFilter, ingest, open_source, select
 from roadcraft.scenario_io.open import detect
 

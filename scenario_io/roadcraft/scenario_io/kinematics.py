@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.scenario import EGO_SIZE, Ego
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.driving.motion.savitzky_golay import savgol
-from roadcraft.core.scenario import EGO_SIZE, Ego
-from roadcraft.core.vehicle import Vehicle
+from roadcraft.core.vehicles.vehicle import Vehicle
 
 ORDER = 2
 STEERS_MPS = 1.0  # below it a yaw rate says nothing of the steering angle

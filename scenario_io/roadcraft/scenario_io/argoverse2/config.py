@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from roadcraft.core.rules import Range, check
+from roadcraft.core.config.rules import Range, check
 
 LICENCE = "CC BY-NC-SA 4.0 and the Argoverse terms of use"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadcraft.core.arrays import F64, I64, U8, Ragged, offsets_of
-from roadcraft.core.scenario import (
+from roadcraft.core.data.scenario import (
     LAST_MOVING,
     Drive,
     Ego,

@@ -18,8 +18,8 @@ import numpy as np
 import shapely
 
 from roadcraft.core.arrays import F64, Polylines
+from roadcraft.core.data.map import LineKind, Lines, MapData
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import LineKind, Lines, MapData
 from roadcraft.scenario_io.argoverse2.config import LICENCE
 from roadcraft.scenario_io.argoverse2.tables import read_json
 from roadcraft.scenario_io.lane_graph.assemble import LaneRecord, MapRecord, assemble, at_forks, links

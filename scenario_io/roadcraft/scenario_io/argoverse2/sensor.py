@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, Ego, ObjectKind
 from roadcraft.core.driving.geometry.angles import wrap_array
 from roadcraft.core.errors import DataError
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive, Ego, ObjectKind
-from roadcraft.core.vehicle import load_vehicle
+from roadcraft.core.vehicles.vehicle import load_vehicle
 from roadcraft.scenario_io.argoverse2.config import Argoverse2Config
 from roadcraft.scenario_io.argoverse2.drives import Boxes, LogRecord, drive_of
 from roadcraft.scenario_io.argoverse2.tables import read_columns, rotations

@@ -6,11 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+from roadcraft.core.data.map import MapData
+from roadcraft.core.data.scenario import Drive, ScenarioRow
 from roadcraft.core.errors import DataError
 from roadcraft.core.interfaces import ScenarioSource
-from roadcraft.core.map import MapData
-from roadcraft.core.scenario import Drive
-from roadcraft.core.types import ScenarioRow
 from roadcraft.scenario_io.argoverse2 import motion, sensor
 from roadcraft.scenario_io.argoverse2.config import LICENCE, Argoverse2Config
 from roadcraft.scenario_io.argoverse2.drives import INTERVAL_US
