@@ -19,7 +19,7 @@ WEIGHED = [n for n in TRUCKS if load_vehicle(n).loads]
 SOURCES = (
     "23 CFR 658", "40 CFR 1037.520", "92/6/EEC", "96/53/EC annex I", "AASHTO 2004, ", "CommonRoad parameters_vehicle4 ",
     "FHWA grade severity rating", "IITS 0f5cd71", "NCHRP 505", "NCHRP 671", "NHVR: ", "OpenPBS ", "OpenPBS: ",
-    "UMTRI, ", "105 km/h, typical of US fleets", "nuplan-devkit, ", "engineering choice",
+    "UMTRI, ", "105 km/h, typical of US fleets", "nuplan-devkit, ", "py123d 0.6.0", "engineering choice",
 )  # fmt: skip
 UNVERIFIED = ("23 CFR 658", "40 CFR 1037.520", "92/6/EEC", "FHWA grade severity rating", "UMTRI", "US fleets")
 
