@@ -20,7 +20,16 @@ from roadcraft.core.driving.map_index.index import inside_any, nearest_distance
 from roadcraft.core.driving.motion.chain import chain_of, unit_boxes
 from roadcraft.core.plugins.hookspecs import PluginRef
 from roadcraft.core.testing import PlannerConformance
-from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
+from roadcraft.core.testing.world import (
+    ORIGIN,
+    LaneSketch,
+    Mission,
+    ObjectSketch,
+    observe,
+    rectangle,
+    sketch_drive,
+    sketch_map,
+)
 from roadcraft.core.vehicles.vehicle import Vehicle
 from roadcraft.planners.freight_pdm import route
 from roadcraft.planners.freight_pdm.config import FreightPdmConfig
@@ -65,7 +74,9 @@ def scenario(
     at = np.tile(np.reshape(boxes, (1, -1, 5)), (frames, 1, 1)) + np.array([*ORIGIN, 0.0, 0.0, 0.0])
     moving = np.tile(np.reshape(velocity, (1, -1, 2)), (frames, 1, 1)) if len(boxes) else np.zeros((frames, 0, 2))
     at[..., :2] += t[:, None, None] * moving
-    drive = sketch_drive("bend", "bend", ego, [ObjectKind.VEHICLE] * at.shape[1], at, moving, {10: 0}, [1, 2, 3])
+    drive = sketch_drive(
+        "bend", "bend", ego, ObjectSketch([ObjectKind.VEHICLE] * at.shape[1], at, moving), {10: 0}, Mission([1, 2, 3])
+    )
     lights = replace(
         drive.lights, offsets=0 * drive.lights.offsets, lane=drive.lights.lane[:0], state=drive.lights.state[:0]
     )

@@ -19,7 +19,16 @@ from roadcraft.core.driving.geometry.boxes import box_corners, corners, ego_box,
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.interfaces import Planner
 from roadcraft.core.plugins.hookspecs import PluginRef
-from roadcraft.core.testing.world import ORIGIN, LaneSketch, observe, rectangle, sketch_drive, sketch_map
+from roadcraft.core.testing.world import (
+    ORIGIN,
+    LaneSketch,
+    Mission,
+    ObjectSketch,
+    observe,
+    rectangle,
+    sketch_drive,
+    sketch_map,
+)
 from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.planners.idm.batch import IdmScenes, pack_paths
 from roadcraft.planners.idm.units import NO_TRAILERS, Towed, touched_by_trailers
@@ -79,7 +88,9 @@ def scenario(box: Any, kind: ObjectKind = ObjectKind.VEHICLE, curb: bool = False
     ego = np.zeros((frames, EGO_SIZE))
     ego[:, 0], ego[:, 1], ego[:, 3] = ORIGIN[0] - 15.0 + 6.0 * 0.05 * (np.arange(frames) - 60), ORIGIN[1], 6.0
     boxes = np.tile(np.add(box, [*ORIGIN, 0.0, 0.0, 0.0]), (frames, 1, 1))
-    drive = sketch_drive("turn", "turn", ego, [kind], boxes, np.zeros((frames, 1, 2)), {10: 0}, [1, 2, 3])
+    drive = sketch_drive(
+        "turn", "turn", ego, ObjectSketch([kind], boxes, np.zeros((frames, 1, 2))), {10: 0}, Mission([1, 2, 3])
+    )
     lights = replace(
         drive.lights, offsets=0 * drive.lights.offsets, lane=drive.lights.lane[:0], state=drive.lights.state[:0]
     )

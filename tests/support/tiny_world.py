@@ -11,7 +11,7 @@ from roadcraft.core.data.map import AreaKind, MapData
 from roadcraft.core.data.rollout import ObservationBatch
 from roadcraft.core.data.scenario import Drive, LightState, ObjectKind, Scenario
 from roadcraft.core.testing import world
-from roadcraft.core.testing.world import LaneSketch, rectangle, sketch_drive, sketch_map
+from roadcraft.core.testing.world import LaneSketch, Mission, ObjectSketch, rectangle, sketch_drive, sketch_map
 from roadcraft.core.types import PlannerNeeds
 
 WIDTH = 3.5
@@ -102,11 +102,9 @@ def make_drive(map_data: MapData, seed: int = 0, seconds: float = 14.0) -> Drive
         f"tiny-{seed}",
         "tiny",
         ego,
-        kinds,
-        boxes,
-        velocity,
+        ObjectSketch(kinds, boxes, velocity),
         {106: light, 107: light},
-        route,
+        Mission(route),
         first_token=1000 * seed + 1,
     )
     return replace(drive, tracks=replace(drive.tracks, id=np.arange(5, dtype=np.uint64) + np.uint64(2**63 + seed)))

@@ -14,7 +14,16 @@ from roadcraft.core.data.plan import Plan
 from roadcraft.core.data.scenario import EGO_SIZE, LightState, ObjectKind, Scenario
 from roadcraft.core.driving.motion.chain import chain_of, pull_joints, unit_boxes
 from roadcraft.core.plugins.hookspecs import PluginRef
-from roadcraft.core.testing.world import ORIGIN, LaneSketch, made_up_map, made_up_scenario, sketch_drive, sketch_map
+from roadcraft.core.testing.world import (
+    ORIGIN,
+    LaneSketch,
+    Mission,
+    ObjectSketch,
+    made_up_map,
+    made_up_scenario,
+    sketch_drive,
+    sketch_map,
+)
 from roadcraft.core.vehicles.vehicle import RigidUnit, Vehicle
 from roadcraft.validation.agents.logged import logged_objects
 from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
@@ -59,7 +68,7 @@ def world(
     state[:, :3] = ego
     state[:, :2] += ORIGIN
     kinds = [ObjectKind.VEHICLE] * boxes.shape[1]
-    drive = sketch_drive("log", "made-up", state, kinds, boxes, velocity, GREEN, [1, 2, 3])
+    drive = sketch_drive("log", "made-up", state, ObjectSketch(kinds, boxes, velocity), GREEN, Mission([1, 2, 3]))
     tracks = drive.tracks
     if vehicle is not None:
         tracks = replace(tracks, vehicle=np.array(vehicle, np.int64), unit=np.array(unit, np.uint8))

@@ -189,26 +189,42 @@ def made_up_map() -> MapData:
     return sketch_map(lanes, areas, list(enumerate(edges, 900)), intersections={2: 2}, epsg=32611)
 
 
-def sketch_drive(  # noqa: PLR0913 (the parts of a drive)
+class ObjectSketch(NamedTuple):
+    """What ``sketch_drive`` needs of n objects that are seen in all T frames."""
+
+    kinds: Sequence[ObjectKind]
+    box: F64
+    """(T, n, 5)."""
+    velocity: F64
+    """(T, n, 2), m/s."""
+
+
+class Mission(NamedTuple):
+    """Where the ego of a sketched drive goes."""
+
+    route: Sequence[int]
+    """Ids of blocks."""
+    goal: Sequence[float] | None = None
+    """x, y, heading; None: none."""
+
+
+def sketch_drive(
     name: str,
     map_name: str,
     ego: F64,
-    kinds: Sequence[ObjectKind],
-    box: F64,
-    velocity: F64,
+    objects: ObjectSketch,
     lights: Mapping[int, Any],
-    route: Sequence[int],
+    mission: Mission,
     *,
     first_token: int = 1,
-    goal: Sequence[float] | None = None,
     tags: Mapping[int, str] = MappingProxyType({}),
 ) -> Drive:
-    """A drive of T frames at 20 Hz in which the same n objects are seen all the time.
+    """A drive of T frames at 20 Hz in which the same objects are seen all the time.
 
-    ``ego`` is (T, 10), ``box`` (T, n, 5) and ``velocity`` (T, n, 2). ``lights`` maps ids of lanes to a state, or to one
-    for each frame, ``tags`` frames to types of scenario. ``route`` is ids of blocks; tokens count on from
-    ``first_token``.
+    ``ego`` is (T, 10). ``lights`` maps ids of lanes to a state, or to one for each frame, ``tags`` frames to types of
+    scenario; tokens count on from ``first_token``.
     """
+    (kinds, box, velocity), (route, goal) = objects, mission
     frames, n, m = len(ego), len(kinds), len(lights)
     states = np.stack([np.broadcast_to(state, frames) for state in lights.values()], 1)
     names = tuple(dict.fromkeys(tags.values()))
@@ -280,9 +296,15 @@ def made_up_scenario(
     velocity = np.zeros((frames, n, 2))
     velocity[:, 0, 0], velocity[:, 2, 0] = speed_mps, 5.0
     drive = sketch_drive(
-        "made-up-log", "made-up", ego, kinds, box, velocity, {20: light, 21: light}, [1, 2, 3],
-        first_token=int(token, 16), goal=[ORIGIN[0] + 390, ORIGIN[1] + y, 0.0], tags={past: kind},
-    )  # fmt: skip
+        "made-up-log",
+        "made-up",
+        ego,
+        ObjectSketch(kinds, box, velocity),
+        {20: light, 21: light},
+        Mission([1, 2, 3], [ORIGIN[0] + 390, ORIGIN[1] + y, 0.0]),
+        first_token=int(token, 16),
+        tags={past: kind},
+    )
     return Scenario(token, kind, drive.tag_names, "made-up", drive, made_up_map(), past, past + ahead, 2)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,19 @@ class Block(nn.Module):
         return x + gate_out * self.dropout(self.out(self.norm_out(x) * (1.0 + scale_out) + shift_out))
 
 
+class PreparedScene(NamedTuple):
+    """What the denoiser reads of a scene, made once and used at every step of the solver."""
+
+    vehicles: Tensor
+    """(B, 1 + A, D) ego and agents as they are now."""
+    mask: Tensor
+    """(B, 1 + A) bool: who is there."""
+    memory: list[Tensor]
+    """Of each block: keys and values of the scene's N tokens, see ``SceneAttention.prepare``."""
+    memory_mask: Tensor
+    """(B, N) bool."""
+
+
 class Denoiser(nn.Module):
     """From noised values of ego and neighbors to clean ones."""
 
@@ -95,20 +109,20 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def prepare(self, memory: Tensor) -> list[Tensor]:
-        """What the blocks keep of the scene's tokens (B, N, D)."""
-        return [block.attend_scene.prepare(memory) for block in self.blocks]  # type: ignore[operator, union-attr]
+    def prepare(self, vehicles: Tensor, mask: Tensor, tokens: Tensor, tokens_mask: Tensor) -> PreparedScene:
+        """vehicles (B, 1 + A, D) with mask; the scene's tokens (B, N, D) with theirs."""
+        memory = [block.attend_scene.prepare(tokens) for block in self.blocks]  # type: ignore[operator, union-attr]
+        return PreparedScene(vehicles, mask, memory, tokens_mask)
 
     def forward(
-        self, ego: Tensor, agents: Tensor, t: Tensor, condition: Tensor, vehicles: Tensor, mask: Tensor,
-        scene: list[Tensor], scene_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """ego (B, K, E), agents (B, K, A, Q) noised to t (B, K); condition (B, K, D); vehicles (B, 1 + A, D): ego and
-        agents as they are now; mask (B, 1 + A) -> clean ego (B, K, E), agents (B, K, A, Q)."""
-        x = torch.cat([self.ego_in(ego)[:, :, None], self.agent_in(agents)], 2) + vehicles[:, None]
+        self, ego: Tensor, agents: Tensor, t: Tensor, condition: Tensor, scene: PreparedScene
+    ) -> tuple[Tensor, Tensor]:
+        """ego (B, K, E), agents (B, K, A, Q) noised to t (B, K); condition (B, K, D) -> clean ego (B, K, E), agents
+        (B, K, A, Q)."""
+        x = torch.cat([self.ego_in(ego)[:, :, None], self.agent_in(agents)], 2) + scene.vehicles[:, None]
         c = condition + self.time(t)
-        for block, kept in zip(self.blocks, scene, strict=True):
-            x = block(x, c, mask, kept, scene_mask)
+        for block, memory in zip(self.blocks, scene.memory, strict=True):
+            x = block(x, c, scene.mask, memory, scene.memory_mask)
         shift, scale = self.modulate(c)[:, :, None].chunk(2, -1)
         x = self.norm(x) * (1.0 + scale) + shift
         return self.ego_out(x[:, :, 0]), self.agent_out(x[:, :, 1:])

@@ -33,7 +33,7 @@ from roadcraft.plugins.common.layers import TransformerLayer, mlp
 from roadcraft.plugins.common.lines import LineEncoder, lateral_state, near_weights, nearest_line, pose_error
 from roadcraft.plugins.diffusion.condition_encoder import ConditionEncoder
 from roadcraft.plugins.diffusion.config import DiffusionConfig
-from roadcraft.plugins.diffusion.dit import Denoiser
+from roadcraft.plugins.diffusion.dit import Denoiser, PreparedScene
 from roadcraft.plugins.diffusion.guidance import apply_guidance
 from roadcraft.plugins.diffusion.neighbors import Neighbors
 from roadcraft.plugins.diffusion.schedule import T_MIN, signal_and_noise, solve, times
@@ -57,15 +57,11 @@ class Denoised(Prediction):
 
 @dataclass
 class DiffusionScene:
-    """A scene made ready for the denoiser: line contexts (B, R, D) and logits (B, R); vehicles (B, 1 + A, D) with mask;
-    what the blocks keep."""
+    """A scene made ready for sampling: line contexts (B, R, D) and logits (B, R), and what the denoiser reads."""
 
     context: Tensor
     logits: Tensor
-    vehicles: Tensor
-    mask: Tensor
-    kept: list[Tensor]
-    tokens_mask: Tensor
+    prepared: PreparedScene
 
 
 class Diffusion(nn.Module):
@@ -114,8 +110,8 @@ class Diffusion(nn.Module):
         vehicles = torch.cat([ego[:, None], self._agents(encoding, f)], 1)
         there = torch.ones_like(f["agent_valid"][:, :1, -1])
         mask = torch.cat([there, f["agent_valid"][:, : self.spec.future_agents, -1]], 1)
-        kept = self.denoiser.prepare(encoding.tokens)
-        return DiffusionScene(context + condition, logits, vehicles, mask, kept, encoding.mask)
+        prepared = self.denoiser.prepare(vehicles, mask, encoding.tokens, encoding.mask)
+        return DiffusionScene(context + condition, logits, prepared)
 
     def _agents(self, encoding: SceneEncoding, f: Mapping[str, Tensor]) -> Tensor:
         """Neighbors as they are now (B, A, D), with the encoder's tokens of them where it has such."""
@@ -163,7 +159,7 @@ class Diffusion(nn.Module):
         z_others = alpha[..., None] * others[:, None] + sigma[..., None] * e_others
         lines = line[:, None].expand(-1, m)
         context = scene.context.gather(1, lines[..., None].expand(-1, -1, self.dim))
-        x, x_others = self.denoiser(z, z_others, t, context, scene.vehicles, scene.mask, scene.kept, scene.tokens_mask)
+        x, x_others = self.denoiser(z, z_others, t, context, scene.prepared)
         drive = self._decode(lines, x, f)
         futures = self._futures(x_others, f).transpose(1, 2)
         return Denoised(
@@ -247,16 +243,8 @@ class Diffusion(nn.Module):
         ego, others = z[..., :size], self._split(z)
         branches = len(scenes)
         at = torch.full((len(z), branches * k), t, device=z.device)
-        s = scenes[0]
         x, x_others = self.denoiser(
-            ego.repeat(1, branches, 1),
-            others.repeat(1, branches, 1, 1),
-            at,
-            context,
-            s.vehicles,
-            s.mask,
-            s.kept,
-            s.tokens_mask,
+            ego.repeat(1, branches, 1), others.repeat(1, branches, 1, 1), at, context, scenes[0].prepared
         )
         x = torch.stack([w * v for w, v in zip(weights, x.split(k, 1), strict=True)]).sum(0)
         x_others = torch.stack([w * v for w, v in zip(weights, x_others.split(k, 1), strict=True)]).sum(0)

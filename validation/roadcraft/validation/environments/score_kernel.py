@@ -43,7 +43,7 @@ from roadcraft.validation.metrics.driving_direction_compliance import direction_
 from roadcraft.validation.metrics.ego_is_comfortable import EgoIsComfortable
 from roadcraft.validation.metrics.ego_progress_along_expert_route import EgoProgressAlongExpertRoute
 from roadcraft.validation.metrics.kernels.contacts import ObjectRows
-from roadcraft.validation.metrics.kernels.corners import COMMON, common_or_connected, corners_at
+from roadcraft.validation.metrics.kernels.corners import COMMON, CornerRows, common_or_connected, corners_at
 from roadcraft.validation.metrics.kernels.routes import Graph, route_at, thinned
 from roadcraft.validation.metrics.kernels.ttc import StepFlags, time_to_collision
 from roadcraft.validation.metrics.no_ego_at_fault_collisions import share_left
@@ -107,16 +107,16 @@ def _find_lanes(world: Any, memory: Any, graph: Graph, i: int) -> bool:
     under, ends = np.empty(4 * width, np.int64), np.zeros(5, np.int64)
     end = rows_at(world.lanes, box[0], box[1], under, 0)
     held = memory.raw_count[i - 1] if i > 0 else 0
-    before, out = memory.raw[max(i - 1, 0)], memory.raw[i]
-    found = route_at(i, box[:2], under[:end], before, held, world.lanes, world.intersections, graph, out)
+    before, out = memory.raw[max(i - 1, 0), :held], memory.raw[i]
+    found = route_at(i, box[:2], under[:end], before, world.lanes, world.intersections, graph, out)
     if found < 0:
         return False
     memory.raw_count[i] = found
     for c in range(4):
         ends[c + 1] = rows_at(world.lanes, corner[c, 0], corner[c, 1], under, ends[c])
     here, there = memory.candidates[i % 2], memory.candidates[(i + 1) % 2]
-    rows, count, candidates = memory.corner_rows[0], memory.corner_count[i], memory.counts[CANDIDATES]
-    candidates = corners_at(i, under, ends, graph, here, candidates, there, rows, count)
+    corners, candidates = CornerRows(memory.corner_rows[0], memory.corner_count[i]), memory.counts[CANDIDATES]
+    candidates = corners_at(i, under, ends, graph, here, candidates, there, corners)
     memory.counts[CANDIDATES] = candidates
     return candidates >= 0
 

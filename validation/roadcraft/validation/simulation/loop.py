@@ -21,7 +21,7 @@ from roadcraft.validation.simulation.isolation import isolated
 from roadcraft.validation.simulation.plan_check import contiguous
 
 
-def simulate(  # noqa: PLR0913 (settings, by keyword)
+def simulate(  # noqa: PLR0913 (a public entry: who gives a setting names it, most give none)
     scenarios: Sequence[Scenario],
     planner: Planner,
     config: SimulationConfig | None = None,

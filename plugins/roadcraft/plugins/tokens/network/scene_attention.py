@@ -8,7 +8,7 @@ a relation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,12 +53,9 @@ class SceneContext:
         poses = as_real(self.pose), as_real(self.static.pose)
         seen: Tensor = _ContextAttention.apply(
             torch.is_grad_enabled(),
+            _Places(self.alive, poses[0], self.static.mask, poses[1]),
             own,
-            self.alive,
-            poses[0],
             scene,
-            self.static.mask,
-            poses[1],
             embed.weight,
             embed.bias,
             weigh,
@@ -82,24 +79,26 @@ class SceneContext:
         return torch.cat([what, where], -1) * self.alive[..., None]
 
 
+class _Places(NamedTuple):
+    """Who and what is where, which takes no gradients: a roll-out learns what to choose, not where it would have come.
+    alive (G, A), pose (G, A, 4) of actors; real (B, N), still (B, N, 4) of the scene's tokens, as real numbers."""
+
+    alive: Tensor
+    pose: Tensor
+    real: Tensor
+    still: Tensor
+
+
 class _ContextAttention(torch.autograd.Function):
     """``attention_into`` and ``attention_back``. learning: whether gradients are recorded, which cannot be told from
-    within. Poses take no gradients: a roll-out learns what to choose, not where it would have come."""
+    within."""
 
     @staticmethod
-    def forward(  # noqa: PLR0913 (torch hands over each tensor by itself)
-        ctx: Any,
-        learning: bool,
-        own: Tensor,
-        alive: Tensor,
-        pose: Tensor,
-        scene: Tensor,
-        real: Tensor,
-        still: Tensor,
-        embed: Tensor,
-        offset: Tensor,
+    def forward(
+        ctx: Any, learning: bool, places: _Places, own: Tensor, scene: Tensor, embed: Tensor, offset: Tensor,
         weigh: Tensor,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
+        alive, pose, real, still = places
         given = [array(x) for x in (own, alive, pose, scene, real, still, embed, offset, weigh)]
         (moments, actors, size), (heads, rels) = given[0].shape, given[8].shape
         learned = learning and any(ctx.needs_input_grad)
@@ -117,7 +116,7 @@ class _ContextAttention(torch.autograd.Function):
         given, to = [array(x) for x in saved], [x.numpy() for x in made]
         seen, relation, learned = Seen(*given[:6]), RelationArrays(*given[6:9]), RelationArrays(*to[2:])
         attention_back(seen, relation, given[9], array(slopes[0]), to[0], to[1], learned)
-        return None, made[0], None, None, made[1], None, None, made[2], made[3], made[4]
+        return None, None, *made
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

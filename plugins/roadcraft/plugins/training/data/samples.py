@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,19 @@ def samples_of(
     return find_samples(names, [log_facts(source, log) for log in names], every_s, min_future_s)
 
 
+class _Changes(NamedTuple):
+    """What is done to the samples of a batch: the settings, the largest displacements (``limits``), and the steps
+    within which a displaced ego is back on its path."""
+
+    augment: AugmentConfig | None
+    limit: F64
+    back: int
+
+    @classmethod
+    def of(cls, augment: AugmentConfig | None, interval_s: float) -> _Changes:
+        return cls(augment, limits(augment), round(augment.recovery_s / interval_s) if augment is not None else 0)
+
+
 class SampleBuilder:
     """Builds batches of features and targets from a source, keeping the ``keep`` drives used last in memory. Several
     threads may build at once.
@@ -160,11 +173,10 @@ class SampleBuilder:
         s, count = self.spec, len(rows)
         out = allocate(s, count, targets=True)
         random_numbers = np.ones((count, RANDOM_COUNT)) if random_numbers is None else random_numbers
-        limit = limits(augment)
-        back = round(augment.recovery_s / s.future_interval_s) if augment is not None else 0
+        changes = _Changes.of(augment, s.future_interval_s)
         for b, row in enumerate(rows):
             log = self.scenes(samples.logs[samples.log[row]])
-            self._write(out, b, log, int(samples.frame[row]), augment, limit, back, random_numbers[b])
+            self._write(out, b, log, int(samples.frame[row]), changes, random_numbers[b])
         if augment is not None:
             mirrored = np.flatnonzero(random_numbers[:, MIRRORED] < augment.mirror)
             if len(mirrored):
@@ -172,10 +184,9 @@ class SampleBuilder:
         return out
 
     def _write(
-        self, out: Batch, b: int, log: tuple[LogScenes, Vehicle], frame: int, augment: AugmentConfig | None, limit: F64,
-        back: int, draw: F64,
-    ) -> None:  # fmt: skip
-        scenes, vehicle = log
+        self, out: Batch, b: int, log: tuple[LogScenes, Vehicle], frame: int, changes: _Changes, draw: F64
+    ) -> None:
+        (scenes, vehicle), (augment, limit, back) = log, changes
         s, drive, objects = self.spec, scenes.drive, scenes.drive.objects
         start, stopped_time_s = frame, None
         if augment is not None and draw[LATE] < augment.late_start:

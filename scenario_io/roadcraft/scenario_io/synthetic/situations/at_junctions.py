@@ -8,6 +8,7 @@ from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.situations.grounds import (
     CITY,
     Cross,
+    JunctionDesign,
     cross_path,
     cross_paths,
     ego_on,
@@ -90,7 +91,7 @@ def _lanes(scene: SyntheticScene) -> tuple[int, int]:
 def signal_straight(scene: SyntheticScene) -> None:
     rng = scene.rng
     cross = lay_out_cross(
-        scene, Control.LIGHT, "straight", lanes=_lanes(scene), limit=float(rng.choice((11.18, 13.41)))
+        scene, JunctionDesign(Control.LIGHT, "straight", lanes=_lanes(scene), limit=float(rng.choice((11.18, 13.41))))
     )
     _two_phases(scene)
     _set_up(scene, cross, 45, ahead=0.5, v=9.0)
@@ -101,7 +102,7 @@ def signal_straight(scene: SyntheticScene) -> None:
 def red_light(scene: SyntheticScene) -> None:
     rng = scene.rng
     cross = lay_out_cross(
-        scene, Control.LIGHT, "straight", lanes=_lanes(scene), limit=float(rng.choice((11.18, 13.41)))
+        scene, JunctionDesign(Control.LIGHT, "straight", lanes=_lanes(scene), limit=float(rng.choice((11.18, 13.41))))
     )
     _two_phases(scene)
     with_lead = rng.random() < 0.5
@@ -113,7 +114,8 @@ def red_light(scene: SyntheticScene) -> None:
 
 def protected_left(scene: SyntheticScene) -> None:
     cross = lay_out_cross(
-        scene, Control.LIGHT, "left", lanes=(2, int(scene.rng.integers(1, 3))), protected=True, limit=11.18
+        scene,
+        JunctionDesign(Control.LIGHT, "left", lanes=(2, int(scene.rng.integers(1, 3))), protected=True, limit=11.18),
     )
     _four_phases(scene)
     _set_up(scene, cross, 55, ahead=0.35)
@@ -121,7 +123,9 @@ def protected_left(scene: SyntheticScene) -> None:
 
 
 def unprotected_left(scene: SyntheticScene) -> None:
-    cross = lay_out_cross(scene, Control.LIGHT, "left", lanes=(int(scene.rng.integers(1, 3)), 1), limit=11.18)
+    cross = lay_out_cross(
+        scene, JunctionDesign(Control.LIGHT, "left", lanes=(int(scene.rng.integers(1, 3)), 1), limit=11.18)
+    )
     _two_phases(scene)
     _set_up(scene, cross, 75, ahead=0.25)
     _crossing_people(scene, cross, 2, skip=(cross.out_arm,))
@@ -133,9 +137,9 @@ def right_turn(scene: SyntheticScene) -> None:
     three = bool(rng.random() < 0.3)
     light = not three and rng.random() < 0.6
     cross = lay_out_cross(
-        scene, Control.LIGHT if light else Control.STOP, "right", lanes=_lanes(scene),
+        scene, JunctionDesign(Control.LIGHT if light else Control.STOP, "right", lanes=_lanes(scene),
         limit=float(rng.choice(CITY[:3])),
-        minor=(0,) if three else (0, 2), three=three,
+        minor=(0,) if three else (0, 2), three=three),
     )  # fmt: skip
     if light:
         _two_phases(scene)
@@ -147,7 +151,7 @@ def right_turn(scene: SyntheticScene) -> None:
 def all_way_stop(scene: SyntheticScene) -> None:
     rng = scene.rng
     turn = str(rng.choice(("straight", "straight", "left", "right")))
-    cross = lay_out_cross(scene, Control.ALL_WAY, turn, limit=float(rng.choice(CITY[:3])))
+    cross = lay_out_cross(scene, JunctionDesign(Control.ALL_WAY, turn, limit=float(rng.choice(CITY[:3]))))
     _set_up(scene, cross, 85, v=8.0)
     _crossing_people(scene, cross, 2)
     scene.tag = "on_all_way_stop_intersection"
@@ -157,11 +161,13 @@ def _stop_sign(scene: SyntheticScene, spacing: float) -> None:
     rng = scene.rng
     cross = lay_out_cross(
         scene,
-        Control.STOP,
-        "straight",
-        lanes=(1, int(rng.integers(1, 3))),
-        minor=(0, 2),
-        limit=float(rng.choice(CITY[:3])),
+        JunctionDesign(
+            Control.STOP,
+            "straight",
+            lanes=(1, int(rng.integers(1, 3))),
+            minor=(0, 2),
+            limit=float(rng.choice(CITY[:3])),
+        ),
     )
     _set_up(scene, cross, spacing, v=8.0)
     _crossing_people(scene, cross, 2)

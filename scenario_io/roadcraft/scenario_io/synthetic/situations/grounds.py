@@ -4,6 +4,7 @@ generator."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,26 +60,51 @@ def winding(rng: np.random.Generator, length: float, bend: float, calm: float = 
     return Chain(points[:n], heading[:n])
 
 
-def lay_out_road(  # noqa: PLR0913 (settings, by keyword)
-    scene: SyntheticScene, *, length: float, limit: float, forward: int = 2, backward: int = 2, bend: float = 1 / 400,
-    cuts: tuple[float, ...] = (), shoulder: float = 0.6, median: float = 0.0, walkway: bool = True, width: float = 0.0,
-    chain: Chain | None = None, posted: float = 0.88,
-) -> Road:  # fmt: skip
-    """A road with connectors of 12 m around each of ``cuts``. The limit is posted with probability ``posted``."""
-    rng = scene.rng
-    chain = chain or winding(rng, length, bend)
-    parking = walkway and shoulder == 0.6 and chain.length > 0 and rng.random() < 0.55
-    shoulder = 2.5 if parking else shoulder
-    profile = Profile(width or float(rng.uniform(3.4, 3.75)), forward, backward, median, shoulder, 0.6, walkway)
-    sign = limit if rng.random() < posted else float("nan")
-    spans = [(c - 6.0, c + 6.0) for c in (cuts or (0.45 * chain.length,))]
+class RoadDesign(NamedTuple):
+    """What is asked of a road. Lengths and offsets in m."""
+
+    length: float
+    """Length of its reference line, where ``chain`` gives none."""
+    limit: float
+    """Speed limit, m/s."""
+    forward: int = 2
+    """Lanes in the ego's direction."""
+    backward: int = 2
+    """Lanes against it."""
+    bend: float = 1 / 400
+    """Largest curvature, 1/m."""
+    cuts: tuple[float, ...] = ()
+    """Places around which a connector of 12 m lies; () for one at 0.45 of the length."""
+    shoulder: float = 0.6
+    """Width beside the lanes."""
+    median: float = 0.0
+    """Half the width between the directions."""
+    walkway: bool = True
+    """Whether people may walk beside it."""
+    width: float = 0.0
+    """Width of a lane, 0 for a random one."""
+    chain: Chain | None = None
+    """Its reference line, None for a random one."""
+    posted: float = 0.88
+    """Probability with which the limit is on the map."""
+
+
+def lay_out_road(scene: SyntheticScene, design: RoadDesign) -> Road:
+    """A road from end to end, with what stands beside it."""
+    rng, d = scene.rng, design
+    chain = d.chain or winding(rng, d.length, d.bend)
+    parking = d.walkway and d.shoulder == 0.6 and chain.length > 0 and rng.random() < 0.55
+    shoulder, width = 2.5 if parking else d.shoulder, d.width or float(rng.uniform(3.4, 3.75))
+    profile = Profile(width, d.forward, d.backward, d.median, shoulder, 0.6, d.walkway)
+    sign = d.limit if rng.random() < d.posted else float("nan")
+    spans = [(c - 6.0, c + 6.0) for c in (d.cuts or (0.45 * chain.length,))]
     f, b = lay_road(scene.sketch, chain, profile, spans, (0.0, chain.length), sign)
     _beside(scene, chain, profile)
     if parking:
         _kerbside(scene, chain, profile)
     scene.find_routes()
     back = [scene.path_from(x) for x in b[0]] if b else []
-    return Road(chain, profile, limit, [scene.path_from(x) for x in f[0]], back)
+    return Road(chain, profile, d.limit, [scene.path_from(x) for x in f[0]], back)
 
 
 def _kerbside(scene: SyntheticScene, chain: Chain, profile: Profile) -> None:
@@ -139,17 +165,33 @@ class Cross:
     out_arm: int
 
 
-def lay_out_cross(  # noqa: PLR0913 (settings, by keyword)
-    scene: SyntheticScene, control: Control, turn: str, *, lanes: tuple[int, int] = (1, 1), limit: float = 11.18,
-    minor: tuple[int, ...] = (),
-    protected: bool = False, three: bool = False, crosswalks: bool = True,
-) -> Cross:  # fmt: skip
-    """A junction of four arms (or three: the arm that the ego does not need is left out). lanes: per direction on the
-    ego's axis and across."""
-    rng = scene.rng
-    out = {"right": 1, "straight": 2, "left": 3}[turn]
+class JunctionDesign(NamedTuple):
+    """What is asked of a junction."""
+
+    control: Control
+    """Who may go when."""
+    turn: str
+    """The ego's movement: ``right``, ``straight`` or ``left``."""
+    lanes: tuple[int, int] = (1, 1)
+    """Lanes per direction on the ego's axis and across."""
+    limit: float = 11.18
+    """Speed limit, m/s."""
+    minor: tuple[int, ...] = ()
+    """Arms that stop where control is STOP."""
+    protected: bool = False
+    """Whether left turns have a phase of their own."""
+    three: bool = False
+    """Whether the arm that the ego does not need is left out of the four."""
+    crosswalks: bool = True
+    """Whether people may cross."""
+
+
+def lay_out_cross(scene: SyntheticScene, design: JunctionDesign) -> Cross:
+    """A junction of four arms or three."""
+    rng, lanes, limit = scene.rng, design.lanes, design.limit
+    out = {"right": 1, "straight": 2, "left": 3}[design.turn]
     numbers = [0, 1, 2, 3]
-    if three:
+    if design.three:
         numbers.remove({1: 2, 2: 1, 3: 2}[out])
     corner = float(rng.uniform(7.5, 11.0))
     width = float(rng.uniform(3.4, 3.7))
@@ -167,7 +209,8 @@ def lay_out_cross(  # noqa: PLR0913 (settings, by keyword)
         cuts = ((250.0, 262.0),) if k == out else ()
         arms.append(Arm(Chain(points, chain.heading + heading), profiles[k], posted, cuts))
     scene.walks = lay_junction(
-        scene.sketch, arms, control, minor=minor, protected=protected, crosswalks=crosswalks,
+        scene.sketch, arms, design.control, minor=design.minor, protected=design.protected,
+        crosswalks=design.crosswalks,
         turn_limit=limit if rng.random() < 0.5 else float("nan"),
     )  # fmt: skip
     scene.find_routes()

@@ -9,7 +9,14 @@ from roadcraft.core.data.map import AreaKind
 from roadcraft.core.data.scenario import ObjectKind
 from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import make_path
-from roadcraft.scenario_io.synthetic.situations.grounds import CITY, ego_on, lay_out_road, road_length, start_arc
+from roadcraft.scenario_io.synthetic.situations.grounds import (
+    CITY,
+    RoadDesign,
+    ego_on,
+    lay_out_road,
+    road_length,
+    start_arc,
+)
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
 
 
@@ -20,12 +27,14 @@ def bicycle_ahead(scene: SyntheticScene) -> None:
     width = float(rng.uniform(3.75, 3.95)) if passes else 0.0
     road = lay_out_road(
         scene,
-        length=road_length(limit if passes else 0.6 * limit),
-        limit=limit,
-        forward=1,
-        backward=1,
-        bend=1 / 350,
-        width=width,
+        RoadDesign(
+            length=road_length(limit if passes else 0.6 * limit),
+            limit=limit,
+            forward=1,
+            backward=1,
+            bend=1 / 350,
+            width=width,
+        ),
     )
     s, pace, v = start_arc(scene), float(rng.uniform(3.6, 5.2)), 0.94 * limit
     ahead, shift = float(rng.uniform(40, 70)), None
@@ -50,7 +59,10 @@ def parked_vehicle(scene: SyntheticScene) -> None:
     limit = float(rng.choice(CITY))
     width = float(rng.uniform(3.5, 3.9))
     road = lay_out_road(
-        scene, length=road_length(limit), limit=limit, forward=1, backward=1, bend=1 / 500, shoulder=2.3, width=width
+        scene,
+        RoadDesign(
+            length=road_length(limit), limit=limit, forward=1, backward=1, bend=1 / 500, shoulder=2.3, width=width
+        ),
     )
     path, s0 = scene.paths[road.forward[0]], start_arc(scene)
     shift = [[0.0, 0.0]]
@@ -88,12 +100,14 @@ def pedestrian_crossing(scene: SyntheticScene) -> None:
     at = s0 + limit * float(rng.uniform(10, 14))
     road = lay_out_road(
         scene,
-        length=road_length(0.8 * limit),
-        limit=limit,
-        forward=int(rng.integers(1, 3)),
-        backward=1,
-        bend=1 / 500,
-        cuts=(at,),
+        RoadDesign(
+            length=road_length(0.8 * limit),
+            limit=limit,
+            forward=int(rng.integers(1, 3)),
+            backward=1,
+            bend=1 / 500,
+            cuts=(at,),
+        ),
     )
     p, c = road.profile, road.chain
     scene.sketch.area(AreaKind.CROSSWALK, c.strip(at - 1.8, at + 1.8, p.right, p.left))

@@ -13,6 +13,7 @@ from roadcraft.scenario_io.synthetic.situations.grounds import (
     CITY,
     HIGHWAY,
     Road,
+    RoadDesign,
     ego_on,
     lay_out_road,
     road_length,
@@ -26,7 +27,10 @@ def car_following(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(CITY + ARTERIAL))
     road = lay_out_road(
-        scene, length=road_length(limit), limit=limit, forward=int(rng.integers(1, 4)), backward=int(rng.integers(1, 3))
+        scene,
+        RoadDesign(
+            length=road_length(limit), limit=limit, forward=int(rng.integers(1, 4)), backward=int(rng.integers(1, 3))
+        ),
     )
     lane, s, v = int(rng.integers(len(road.forward))), start_arc(scene), 0.8 * limit
     ego_on(scene, road.forward[lane], s, v)
@@ -41,7 +45,7 @@ def car_following(scene: SyntheticScene) -> None:
 def slow_lead(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(CITY + ARTERIAL))
-    road = lay_out_road(scene, length=road_length(limit), limit=limit, forward=1, backward=1)
+    road = lay_out_road(scene, RoadDesign(length=road_length(limit), limit=limit, forward=1, backward=1))
     s, pace = start_arc(scene), float(rng.uniform(0.25, 0.45)) * limit
     ego_on(scene, road.forward[0], s, 0.75 * limit)
     scene.driver(road.forward[0], s + float(rng.uniform(70, 110)), pace, top_speed=pace, changes=0)
@@ -78,7 +82,9 @@ def _waves(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
 def stop_and_go(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(ARTERIAL))
-    road = lay_out_road(scene, length=640, limit=limit, forward=int(rng.integers(2, 4)), backward=1, bend=1 / 500)
+    road = lay_out_road(
+        scene, RoadDesign(length=640, limit=limit, forward=int(rng.integers(2, 4)), backward=1, bend=1 / 500)
+    )
     lane, s = int(rng.integers(len(road.forward))), start_arc(scene)
     ego_on(scene, road.forward[lane], s, 3.0)
     for k in range(len(road.forward)):
@@ -99,7 +105,9 @@ def stop_and_go(scene: SyntheticScene) -> None:
 
 def crawling(scene: SyntheticScene) -> None:
     rng = scene.rng
-    road = lay_out_road(scene, length=560, limit=float(rng.choice(CITY)), forward=2, backward=2, bend=1 / 500)
+    road = lay_out_road(
+        scene, RoadDesign(length=560, limit=float(rng.choice(CITY)), forward=2, backward=2, bend=1 / 500)
+    )
     lane, s = int(rng.integers(2)), start_arc(scene)
     ego_on(scene, road.forward[lane], s, 1.5)
     for k in range(2):
@@ -113,7 +121,7 @@ def stop_behind_lead(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(CITY + ARTERIAL[:1]))
     road = lay_out_road(
-        scene, length=road_length(0.75 * limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1
+        scene, RoadDesign(length=road_length(0.75 * limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1)
     )
     s, v, lane = start_arc(scene), 0.75 * limit, len(road.forward) - 1
     ego_on(scene, road.forward[lane], s, v)
@@ -132,7 +140,7 @@ def dense_traffic(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice((11.18, 13.41)))
     road = lay_out_road(
-        scene, length=road_length(0.8 * limit), limit=limit, forward=3, backward=int(rng.integers(1, 3))
+        scene, RoadDesign(length=road_length(0.8 * limit), limit=limit, forward=3, backward=int(rng.integers(1, 3)))
     )
     lane, s = 1, start_arc(scene)
     ego_on(scene, road.forward[lane], s, 7.5)
@@ -155,10 +163,11 @@ def _highway(scene: SyntheticScene, bend: float = 1 / 900) -> Road:
     rng = scene.rng
     limit = float(rng.choice(HIGHWAY))
     return lay_out_road(
-        scene, length=58.0 * limit + 200, limit=limit, forward=int(rng.integers(2, 4)), backward=0, bend=bend,
-        shoulder=2.5,
-        walkway=False, posted=0.95,
-    )  # fmt: skip
+        scene,
+        RoadDesign(
+            58.0 * limit + 200, limit, int(rng.integers(2, 4)), 0, bend, shoulder=2.5, walkway=False, posted=0.95
+        ),
+    )
 
 
 def fast_road(scene: SyntheticScene) -> None:
@@ -175,7 +184,8 @@ def free_road(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(CITY + ARTERIAL))
     road = lay_out_road(
-        scene, length=road_length(limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1, bend=1 / 130
+        scene,
+        RoadDesign(length=road_length(limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1, bend=1 / 130),
     )
     ego_on(scene, road.forward[-1], start_arc(scene), 0.85 * limit)
     scene.fill(road.backward + road.forward[:-1], 90)
@@ -188,12 +198,14 @@ def _lane_change(scene: SyntheticScene, side: int) -> None:
     limit = float(rng.choice((11.18, *ARTERIAL)))
     road = lay_out_road(
         scene,
-        length=road_length(limit),
-        limit=limit,
-        forward=int(rng.integers(2, 4)),
-        backward=1,
-        bend=1 / 600,
-        shoulder=0.8,
+        RoadDesign(
+            length=road_length(limit),
+            limit=limit,
+            forward=int(rng.integers(2, 4)),
+            backward=1,
+            bend=1 / 600,
+            shoulder=0.8,
+        ),
     )
     n = len(road.forward)
     start = int(rng.integers(1, n)) if side > 0 else int(rng.integers(0, n - 1))
@@ -229,7 +241,8 @@ def cut_in(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice((11.18, *ARTERIAL)))
     road = lay_out_road(
-        scene, length=road_length(limit), limit=limit, forward=int(rng.integers(2, 4)), backward=1, bend=1 / 600
+        scene,
+        RoadDesign(length=road_length(limit), limit=limit, forward=int(rng.integers(2, 4)), backward=1, bend=1 / 600),
     )
     n = len(road.forward)
     lane = int(rng.integers(n))
@@ -259,7 +272,7 @@ def long_vehicle(scene: SyntheticScene) -> None:
     rng = scene.rng
     limit = float(rng.choice(CITY + ARTERIAL))
     road = lay_out_road(
-        scene, length=road_length(0.8 * limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1
+        scene, RoadDesign(length=road_length(0.8 * limit), limit=limit, forward=int(rng.integers(1, 3)), backward=1)
     )
     lane, s, v = len(road.forward) - 1, start_arc(scene), 0.6 * limit
     ego_on(scene, road.forward[lane], s, v)
@@ -284,13 +297,9 @@ def fast_curve(scene: SyntheticScene) -> None:
     n = min(len(points), int(road_length(limit) / 0.5))
     road = lay_out_road(
         scene,
-        length=0,
-        limit=limit,
-        forward=1,
-        backward=1,
-        median=1.4,
-        shoulder=0.9,
-        chain=Chain(points[:n], heading[:n]),
+        RoadDesign(
+            length=0, limit=limit, forward=1, backward=1, median=1.4, shoulder=0.9, chain=Chain(points[:n], heading[:n])
+        ),
     )
     ego_on(scene, road.forward[0], start_arc(scene), 0.9 * limit, lat_accel=3.0, speed_factor=0.97)
     if rng.random() < 0.5:

@@ -3,6 +3,8 @@ nuplan-devkit e924167, metrics/utils/route_extractor.py)."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,13 @@ from roadcraft.core.driving.jit import njit
 from roadcraft.validation.metrics.kernels.routes import Graph, among, keep_or_follow, search
 
 APART, OUTSIDE, COMMON = 0, 1, 2  # None, the empty set, and a set of objects in the reference
+
+
+class CornerRows(NamedTuple):
+    """The Lanes rows under the corners of one step: rows (4, K), of which the first count (4,) of each corner hold."""
+
+    rows: I64
+    count: I64
 
 
 @njit(cache=True, nogil=True)
@@ -26,7 +35,8 @@ def corner_route(values: I64, offsets: I64, graph: Graph) -> tuple[I64, I64, int
     candidates = np.int64(0)  # a literal 0 would have numba compile what it is passed to once more
     for i in range(n):
         ends = offsets[4 * i : 4 * i + 5]
-        candidates = corners_at(i, values, ends, graph, here, candidates, there, rows[i], count[i])
+        found = CornerRows(rows[i], count[i])
+        candidates = corners_at(i, values, ends, graph, here, candidates, there, found)
         if candidates < 0:
             return rows, count, i
         here, there = there, here
@@ -34,7 +44,7 @@ def corner_route(values: I64, offsets: I64, graph: Graph) -> tuple[I64, I64, int
 
 
 @njit(cache=True, nogil=True)
-def corners_at(  # noqa: PLR0913 (a kernel: arrays one by one)
+def corners_at(
     step: int,
     values: I64,
     ends: I64,
@@ -42,13 +52,12 @@ def corners_at(  # noqa: PLR0913 (a kernel: arrays one by one)
     here: I64,
     candidates: int,
     there: I64,
-    rows: I64,
-    count: I64,
+    found: CornerRows,
 ) -> int:
     """One step of ``extract_corners_route``; corner c is on the Lanes rows ``values[ends[c]:ends[c + 1]]``. here: what
-    the step before found, ``candidates`` rows, to which the second step adds. Writes ``rows`` (4, K), ``count`` (4,),
-    and into ``there`` all that was found; returns its number, or -1 where two lanes overlap."""
-    none = np.int64(0)
+    the step before found, ``candidates`` rows, to which the second step adds. Writes ``found``, and into ``there``
+    all that was found; returns its number, or -1 where two lanes overlap."""
+    none, (rows, count) = np.int64(0), found
     following = none
     for c in range(4):
         first, last = ends[c], ends[c + 1]

@@ -97,9 +97,8 @@ def point_route(
         most = max(most, offsets[i + 1] - offsets[i])
     rows, count = np.full((n, most), -1, np.int64), np.zeros(n, np.int64)
     for i in range(n):
-        held = count[i - 1] if i > 0 else 0
-        under = values[offsets[i] : offsets[i + 1]]
-        found = route_at(i, points[i], under, rows[i - 1], held, lanes, intersections, graph, rows[i])
+        under, before = values[offsets[i] : offsets[i + 1]], rows[i - 1, : count[i - 1] if i > 0 else 0]
+        found = route_at(i, points[i], under, before, lanes, intersections, graph, rows[i])
         if found < 0:
             return rows, count, i
         count[i] = found
@@ -111,21 +110,19 @@ def point_route(
 
 
 @njit(cache=True, nogil=True)
-def route_at(  # noqa: PLR0913 (a kernel: arrays one by one)
+def route_at(
     step: int,
     point: F64,
     under: I64,
     before: I64,
-    held: int,
     lanes: LayerArrays,
     intersections: LayerArrays,
     graph: Graph,
     out: I64,
 ) -> int:
     """One step of ``get_route``: the rows of a point (2,) that lies on Lanes rows ``under`` (ascending), where the step
-    before has the first ``held`` of ``before``. They are written to ``out``, their number returned; -1 where two lanes
-    overlap."""
-    kind, none = graph.kind, np.int64(0)
+    before has ``before``. They are written to ``out``, their number returned; -1 where two lanes overlap."""
+    kind, none, held = graph.kind, np.int64(0), len(before)
     if held > 0:
         count = keep_or_follow(before, held, under, none, len(under), graph.next_values, graph.next_offsets, out)
         if count > 0:
