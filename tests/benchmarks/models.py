@@ -128,7 +128,7 @@ def choose_scenarios(at: Places) -> None:
 
 
 class Comparison:
-    """One sitting in a folder. ``faults`` gathers what could not be done, by name."""
+    """One call of the command, in a folder. ``faults`` gathers what could not be done, by name."""
 
     def __init__(self, out: Path, size: Size, only: Sequence[str]) -> None:
         self.at, self.faults = Places(out, size), dict[str, str]()

@@ -3,7 +3,7 @@
 
 One plan per scenario, at its anchor frame. ADE and FDE are of the candidate that would be driven, minADE and minFDE of
 the nearest of all candidates; positions of the rear axle every 0.1 s up to 8 s, or to the end of the log or of the
-plan. Where the planner foresees others, the errors of its forecasts of moving vehicles stand beside those of constant
+plan. Where the planner predicts others, the errors of its forecasts of moving vehicles stand beside those of constant
 velocity.
 """
 
@@ -56,7 +56,7 @@ def displacement(plan: Plan, b: int, scenario: Scenario, frame: int) -> F64:
 def foretold(
     plan: Plan, obs: ObservationBatch, b: int, scenario: Scenario, frame: int
 ) -> list[tuple[float, float, float]]:
-    """Of each vehicle of scenario b that moves and is foreseen, at each of ``AHEAD_S`` at which the log shows it: that
+    """Of each vehicle of scenario b that moves and is predicted, at each of ``AHEAD_S`` at which the log shows it: that
     time, and how far from the log the forecast and constant velocity are, m."""
     forecast, drive, rows = plan.forecast, scenario.drive, obs.objects.rows(b)
     if forecast is None:

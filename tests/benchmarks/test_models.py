@@ -254,7 +254,7 @@ def test_products_are_counted_and_replayed() -> None:
 
 
 @pytest.mark.parametrize("planner", ["constant_velocity", "log_replay"])
-def test_open_loop_errors_are_none_where_the_log_is_foreseen(planner: str) -> None:
+def test_open_loop_errors_are_none_where_the_log_is_predicted(planner: str) -> None:
     """The made-up ego drives at constant speed."""
     scenarios = [made_up_scenario(f"{i:016x}", speed_mps=7.0 + i, lane=i % 2) for i in range(2)]
     params = {"max_speed_mps": 100.0} if planner == "constant_velocity" else {}

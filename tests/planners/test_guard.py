@@ -180,8 +180,8 @@ def test_bad_settings_are_refused():
         GuardConfig(horizon_s=0.5)
 
 
-class Foreseeing(Candidates):
-    """Candidates that foresee one vehicle: standing where it is, or where it will be from the next step on."""
+class Forecasting(Candidates):
+    """Candidates that predict one vehicle: standing where it is, or where it will be from the next step on."""
 
     def __init__(self, ways, spot, **kw):
         super().__init__(ways, **kw)
@@ -209,22 +209,22 @@ def crossing(y, speed):
     return obs
 
 
-def test_others_go_where_the_planner_foresees_them():
+def test_others_go_where_the_planner_predicts_them():
     obs = crossing(-12.0, 4.5)  # straight on, it will be in the way
     spot = obs.objects.box[obs.objects.offsets[0], :2]
-    yields = Foreseeing([(8.0, 0.0)], spot)
+    yields = Forecasting([(8.0, 0.0)], spot)
     assert drive(guarded(Candidates([(8.0, 0.0)])), obs).debug["guard_changed"].tolist() == [1.0]
     assert drive(guarded(yields), obs).debug["guard_changed"].tolist() == [0.0]
     assert drive(guarded(yields, use_forecast=False), obs).debug["guard_changed"].tolist() == [1.0]
     still = crossing(-12.0, 0.0)
-    comes = Foreseeing([(8.0, 0.0)], spot + np.array([0.0, 12.0]))
+    comes = Forecasting([(8.0, 0.0)], spot + np.array([0.0, 12.0]))
     assert drive(guarded(Candidates([(8.0, 0.0)])), still).debug["guard_changed"].tolist() == [0.0]
     assert drive(guarded(comes), still).debug["guard_changed"].tolist() == [1.0]
 
 
 def test_a_forecast_that_is_no_number_counts_for_nothing_and_one_of_the_past_is_refused(monkeypatch):
     obs = crossing(-12.0, 4.5)
-    inner = Foreseeing([(8.0, 0.0)], np.array([np.nan, 0.0]))
+    inner = Forecasting([(8.0, 0.0)], np.array([np.nan, 0.0]))
     assert drive(guarded(inner), obs).debug["guard_changed"].tolist() == [1.0]
     late = guarded(inner)
     plan, state = inner.plan(obs, [None], KEYS)

@@ -1,4 +1,4 @@
-"""What the guard judges by: comfort of a drive as a whole, gentle copies, objects where a planner foresees them."""
+"""What the guard judges by: comfort of a drive as a whole, gentle copies, objects where a planner predicts them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS
 from roadcraft.planners.trajectory_scoring import scorer
 from roadcraft.planners.trajectory_scoring.forecast import drift
 from roadcraft.planners.trajectory_scoring.paths import make_path, no_path
-from roadcraft.planners.trajectory_scoring.traffic import Foreseen, forecast_paths, observe
+from roadcraft.planners.trajectory_scoring.traffic import ForecastRows, forecast_paths, observe
 
 DT, REACH = 0.1, 1.461
 LIMITS = np.array([50, 25, 10, 50])
@@ -138,7 +138,7 @@ def world_of(rng, count=12):
     return traffic, identity, kind, box, velocity
 
 
-def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
+def test_predicted_paths_are_the_forecast_s_and_drift_elsewhere():
     rng = np.random.default_rng(3)
     traffic, identity, kind, box, velocity = world_of(rng)
     time_s = np.arange(1, 81) * DT
@@ -148,7 +148,7 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
     for a, i in enumerate(who):
         start = box[identity.tolist().index(i), :2]
         pose[a, :, :2] = start + np.cumsum(rng.normal(0.4, 0.3, (80, 2)), 0)
-    path = forecast_paths(traffic, identity, kind, Foreseen(who, known, time_s, pose), 0.2, 42)
+    path = forecast_paths(traffic, identity, kind, ForecastRows(who, known, time_s, pose), 0.2, 42)
     moved = drift(box, velocity, kind)
     assert path.shape[1] == 42
     for j, row in enumerate(traffic.row):
@@ -165,7 +165,7 @@ def test_foreseen_paths_are_the_forecast_s_and_drift_elsewhere():
             np.testing.assert_allclose(path[j, :, 2], np.cos(box[row, 2]), atol=1e-12)
 
 
-def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
+def test_a_predicted_turn_turns_the_box_and_a_step_back_does_not():
     box = np.array([[10.0, 0.0, 0.0, 4.0, 2.0]])
     who = np.array([5], np.uint64)
     traffic = observe(
@@ -176,8 +176,8 @@ def test_a_foreseen_turn_turns_the_box_and_a_step_back_does_not():
     for driven_m, want in (((0.0, 1.0), (0.0, 1.0)), ((-1.0, 0.0), (1.0, 0.0)), ((0.0, 0.01), (1.0, 0.0))):
         pose = np.zeros((1, 40, 3))
         pose[0, :, :2] = box[0, :2] + time_s[:, None] * 3.0 * np.array(driven_m)
-        foreseen = Foreseen(who, np.ones(1, bool), time_s, pose)
-        path = forecast_paths(traffic, who, np.zeros(1, np.uint8), foreseen, 0.2, 22)
+        predicted = ForecastRows(who, np.ones(1, bool), time_s, pose)
+        path = forecast_paths(traffic, who, np.zeros(1, np.uint8), predicted, 0.2, 22)
         np.testing.assert_allclose(path[0, -1, 2:], want, atol=1e-9)
 
 
@@ -190,7 +190,7 @@ def test_beyond_its_end_a_forecast_goes_straight_on():
         time_s = np.arange(1, steps + 1) * DT
         pose = np.zeros((1, steps, 3))
         pose[0, :, 0] = 10.0 + 3.0 * time_s
-        path = forecast_paths(traffic, who, kind, Foreseen(who, np.ones(1, bool), time_s, pose), 0.2, 22)
+        path = forecast_paths(traffic, who, kind, ForecastRows(who, np.ones(1, bool), time_s, pose), 0.2, 22)
         np.testing.assert_allclose(path[0, :, 0], 10.0 + 3.0 * 0.2 * np.arange(22), atol=1e-9)
 
 

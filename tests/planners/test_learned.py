@@ -183,7 +183,7 @@ def test_plans_join_the_present_and_agree_with_themselves(checkpoint: Path, tiny
     assert (states[..., 3] >= 0).all()
 
 
-def test_others_are_foreseen_from_where_they_are(checkpoint: Path, tiny_world: Any) -> None:
+def test_others_are_predicted_from_where_they_are(checkpoint: Path, tiny_world: Any) -> None:
     obs = observation(tiny_world, 6)
     planner = load_planner(checkpoint, micro_batch=4)
     seen = planner.plan(obs, [None] * 6, np.zeros(6, np.uint64))[0].forecast

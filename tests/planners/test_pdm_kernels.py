@@ -126,7 +126,7 @@ def test_centroids_are_those_of_geos_to_the_last_bit():
 
 
 @pytest.mark.parametrize(("heading", "low", "high"), [(1.8368477891243318, 0.6, 1.0), (0.5, 0.0, 0.1)])
-def test_a_car_on_the_axis_is_foreseen_where_the_reference_foresees_it(tiny_world, heading, low, high):
+def test_a_car_on_the_axis_is_predicted_where_the_reference_predicts_it(tiny_world, heading, low, high):
     """In the reference's arithmetic the first heading's vector is longer than one, so that what is straight ahead is
     neither ahead nor behind."""
     map_arrays, count = map_arrays_of(tiny_world.make_map()), 400

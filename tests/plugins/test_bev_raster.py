@@ -95,7 +95,7 @@ def test_agents_see_the_picture_where_they_stand() -> None:
     assert not seen[0, 1].any()
 
 
-def test_agents_are_foreseen(drives: Any) -> None:
+def test_agents_are_predicted(drives: Any) -> None:
     net = network()
     f = batch(drives, net.features, [30, 60, 90])
     with torch.inference_mode():

@@ -47,7 +47,7 @@ class TestFlow(ModelConformance):
 
 
 def _error(process: Process, order: int, steps: int) -> float:
-    """How far the solver is off the closed form where the data are N(1.5, 0.5^2), so that the best foresight and the
+    """How far the solver is off the closed form where the data are N(1.5, 0.5^2), so that the best prediction and the
     whole way of a sample are known."""
     mean, spread, first, last = 1.5, 0.5, 0.95, 0.02
 
@@ -55,7 +55,7 @@ def _error(process: Process, order: int, steps: int) -> float:
         alpha, sigma = signal_and_noise(process, torch.tensor(t, dtype=torch.float64))
         return float(alpha), float(sigma)
 
-    def foresee(z: Tensor, t: float) -> Tensor:
+    def predict(z: Tensor, t: float) -> Tensor:
         alpha, sigma = levels(t)
         return mean + alpha * spread**2 / (alpha**2 * spread**2 + sigma**2) * (z - alpha * mean)
 
@@ -73,8 +73,8 @@ def _error(process: Process, order: int, steps: int) -> float:
         alpha, sigma = (v.numpy() for v in signal_and_noise("vp", torch.tensor(fine)))
         ratio = np.log(alpha / sigma)
         at = np.interp(np.linspace(ratio[0], ratio[-1], steps + 1), ratio, fine)
-    exact = foresee(exact_last, last)  # the last foresight is what a solver answers
-    return float((solve(process, order, foresee, z, at.tolist()) - exact).abs().max())
+    exact = predict(exact_last, last)  # the last prediction is what a solver answers
+    return float((solve(process, order, predict, z, at.tolist()) - exact).abs().max())
 
 
 @pytest.mark.parametrize(("process", "order"), [("vp", 1), ("vp", 2), ("flow", 1), ("flow", 2)])
@@ -179,7 +179,7 @@ def test_samples_depend_on_the_key_alone(params: dict[str, Any]) -> None:
     assert whole.ego.shape[1] == model.config.samples
 
 
-def test_neighbours_are_foreseen_from_where_they_are() -> None:
+def test_neighbours_are_predicted_from_where_they_are() -> None:
     encoder, model, features = _network()
     agents = _sample(encoder, model, features, [5, 6, 7]).agents
     count = model.spec.future_agents

@@ -37,7 +37,7 @@ def markdown(rows: Sequence[Row]) -> str:
     if real := [r for r in rows if "scenes" in _part(r, "open_loop").get("womd", {})]:
         blocks += ["Real Waymo scenes, open loop, one plan each:", _table(REAL, [_real_cells(r) for r in real])]
     if seen := [r for r in rows if _part(r, "open_loop").get("held_out", {}).get("forecasts")]:
-        blocks += ["Where moving vehicles went, as foreseen:", _table(AHEAD, [_ahead_cells(r) for r in seen])]
+        blocks += ["Where moving vehicles went, as predicted:", _table(AHEAD, [_ahead_cells(r) for r in seen])]
     if made := _made(p["made_by"] for r in rows for p in r["parts"].values()):
         blocks.append(f"Measured on: {made}.")
     return "\n\n".join(blocks) + "\n"

@@ -99,7 +99,7 @@ _KINDS = {
         "roadcraft score planner=idm agents=__NAME__ modes=[reactive] data=PATH/TO/STORE",
         "Everybody keeps direction and speed",
         '''
-    pace: Annotated[float, Range(">= 0")] = 1.0
+    speed_factor: Annotated[float, Range(">= 0")] = 1.0
     """Share of the speed in the log that everybody keeps."""
 ''',
         "AgentsConformance",

@@ -44,9 +44,9 @@ def check_prediction(prediction: Any, spec: FeatureSpec, count: int) -> None:
     wanted = spec.future_interval_s * torch.arange(1, t + 1)
     assert float((prediction.time_s - wanted).abs().max()) < 1e-3, "time_s rises by future_interval_s from now"
     if prediction.agents is not None:
-        foreseen = tuple(prediction.agents.shape[:4])
+        predicted = tuple(prediction.agents.shape[:4])
         allowed = {(b, spec.future_agents, ways, t) for ways in (1, k)}
-        assert foreseen in allowed, "agents (B, future_agents, K', T, S), K' = K or 1"
+        assert predicted in allowed, "agents (B, future_agents, K', T, S), K' = K or 1"
         assert torch.isfinite(prediction.agents).all(), "futures of agents are finite"
     for name, extra in prediction.extras.items():
         assert extra.shape[:2] in ((b, k), (b, 1)), f"extras[{name!r}] (B, K or 1, ...)"

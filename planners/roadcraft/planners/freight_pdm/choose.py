@@ -86,7 +86,7 @@ def step(
     first = min(max(int(at), 0), len(line.xy) - 3)
     reach = int((speed + 4.0) * steps * manner.dt + setup.truck.front + 30.0)
     last = min(first + max(reach, 60), len(line.xy))
-    traffic, others, hits = _foreseen(seen, maps, side, setup, trailers, first, steps)
+    traffic, others, hits = _predicted(seen, maps, side, setup, trailers, first, steps)
     lanes = lanes_beside(others, traffic, side, (first, last), (at, speed))
     offsets = ways_tried(offset, side, (first, last), lanes, speed, setup)
     own, n = len(offsets), len(setup.shares)
@@ -134,7 +134,7 @@ def step(
 
 
 @njit(cache=True, nogil=True)
-def _foreseen(
+def _predicted(
     seen: TruckScene,
     maps: tuple[MapArrays, Successors],
     side: Roadside,
@@ -156,10 +156,10 @@ def _foreseen(
         if seen.slowing[t.row[j]] > _SLOWS_MPS2:
             slowing[j] = seen.slowing[t.row[j]]
     every = setup.rules.refresh
-    foreseen = along_lanes(t, slowing, maps[0], maps[1], every * setup.manner.dt, (steps - 1) // every + 2)
-    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, foreseen[0])
+    predicted = along_lanes(t, slowing, maps[0], maps[1], every * setup.manner.dt, (steps - 1) // every + 2)
+    traffic = Traffic(t.row, t.box, t.radius, t.moved, t.heading, t.speed, t.moving, t.ignored, predicted[0])
     window = (max(first - 200, 0), min(first + int(setup.radius_m) + 60, len(side.line.xy) - 1))
-    return traffic, beside(side.line, traffic, foreseen, slowing, window, setup.long_m), hits[:count].copy()
+    return traffic, beside(side.line, traffic, predicted, slowing, window, setup.long_m), hits[:count].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -154,11 +154,11 @@ def along_lanes(
 
 @njit(cache=True, nogil=True)
 def beside(
-    line: Line, traffic: Traffic, foreseen: tuple[F64, F64], slowing: F64, window: tuple[int, int], long_m: float
+    line: Line, traffic: Traffic, predicted: tuple[F64, F64], slowing: F64, window: tuple[int, int], long_m: float
 ) -> UsersAhead:
-    """The objects beside the stations of a window (first, last). foreseen, slowing: of :func:`along_lanes`; long_m:
+    """The objects beside the stations of a window (first, last). predicted, slowing: of :func:`along_lanes`; long_m:
     length from which on they brake as trucks."""
-    path, pace = foreseen
+    path, pace = predicted
     m, count = path.shape[0], path.shape[1]
     span, side, speed = np.empty((m, count, 2)), np.empty((m, count, 2)), np.empty((m, count))
     facing = np.empty((m, count, 2))

@@ -1,6 +1,6 @@
 """A planner under supervision: only the wrapped planner's own proposals, copies of them, and braking along them.
 
-Every proposal is simulated (tracker and bicycle) among others that go where the planner foresees them, else straight
+Every proposal is simulated (tracker and bicycle) among others that go where the planner predicts them, else straight
 on, and scored as nuPlan scores a drive: comfort over what was driven and what will be. The best by rules plus the
 planner's own opinion is driven. Where it has a flaw, gentler and slower copies compete, and where one leaves the road,
 copies of it that keep to the route's center line; where nothing is safe, ego brakes along a proposal's path,
@@ -50,7 +50,7 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     Rules,
     total,
 )
-from roadcraft.planners.trajectory_scoring.traffic import Foreseen, Traffic, forecast_paths, observe
+from roadcraft.planners.trajectory_scoring.traffic import ForecastRows, Traffic, forecast_paths, observe
 from roadcraft.planners.trajectory_scoring.units import ignore_touched, trailers_of
 
 _DT_S = 0.1
@@ -176,9 +176,9 @@ class Guard(Planner):
         if time_s[0] <= 0.0 or (np.diff(time_s) <= 0.0).any():
             raise ValueError("the planner's forecast must begin after now, and its times must increase")
         pose = np.ascontiguousarray(forecast.pose[b, :, :n])
-        foreseen = Foreseen(forecast.id[b], forecast.known[b], time_s, pose)
+        predicted = ForecastRows(forecast.id[b], forecast.known[b], time_s, pose)
         count = (self._count - 1) // REFRESH + 2
-        return forecast_paths(traffic, identity, kind, foreseen, REFRESH * _DT_S, count)
+        return forecast_paths(traffic, identity, kind, predicted, REFRESH * _DT_S, count)
 
     def _fall_back(
         self, obs: ObservationBatch, out: Plan, state: list[Any], decisions: list[_Decision], keys: Keys

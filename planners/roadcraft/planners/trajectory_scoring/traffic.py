@@ -25,7 +25,7 @@ class Traffic(NamedTuple):
     row (M,) int64 in the observation; box (M, 6): x, y, cos, sin, length, width; radius (M,) m from the center to a
     corner; moved (M, 2) m/s along the heading; heading (M,); speed (M,); moving (M,) bool: of a kind that has a
     velocity; ignored (M,) bool: overlapped ego at some step up to now; path (M, S, 4) x, y, cos, sin at the steps of a
-    forecast, the first now; S = 0 where nothing is foreseen but drifting.
+    forecast, the first now; S = 0 where nothing is predicted but drifting.
     """
 
     row: I64
@@ -39,7 +39,7 @@ class Traffic(NamedTuple):
     path: F64
 
 
-class Foreseen(NamedTuple):
+class ForecastRows(NamedTuple):
     """A planner's forecast of A objects: who, known (A,), time_s (T,) from now, pose (A, T, 3)."""
 
     who: U64
@@ -109,7 +109,9 @@ def observe(
 
 
 @njit(cache=True, nogil=True)
-def forecast_paths(traffic: Traffic, identity: U64, kind: U8, foreseen: Foreseen, step_s: float, count: int) -> F64:
+def forecast_paths(
+    traffic: Traffic, identity: U64, kind: U8, predicted: ForecastRows, step_s: float, count: int
+) -> F64:
     """Paths (M, S, 4) of the world's objects at ``count`` = S moments, every ``step_s`` s from now on; beyond its end a
     forecast goes straight on.
 
@@ -117,7 +119,7 @@ def forecast_paths(traffic: Traffic, identity: U64, kind: U8, foreseen: Foreseen
     vehicle nor bicycle, drift: a pedestrian at the kerb stands until she does not, and is then best taken at her word.
     A box looks along its way where it moves by more than 0.5 m/s, so that one that turns is not taken to slide.
     """
-    who, known, time_s, pose = foreseen
+    who, known, time_s, pose = predicted
     out = np.empty((len(traffic.row), count, 4))
     for j in range(len(traffic.row)):
         found = -1

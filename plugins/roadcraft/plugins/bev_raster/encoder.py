@@ -3,7 +3,7 @@ become tokens.
 
 In the manner of ChauffeurNet (Bansal et al. 2019) and CaRL (Jaeger et al. 2025). Normalisation is by groups within one
 scene, never over the batch. Agents have a token each, made of their state and of what the picture shows where they
-stand, so that a model can foresee them.
+stand, so that a model can predict them.
 """
 
 from __future__ import annotations

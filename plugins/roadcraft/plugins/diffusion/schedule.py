@@ -1,4 +1,4 @@
-"""Noise schedules and few-step solvers: from noise at t = 1 to data at t = 0, with a network that foresees the data.
+"""Noise schedules and few-step solvers: from noise at t = 1 to data at t = 0, with a network that predicts the data.
 
 A noised sample is z = alpha x + sigma e. ``vp``: the variance-preserving diffusion of Ho et al. 2020 in continuous time
 (Song et al. 2021), beta from 0.1 to 20; solved by DPM-Solver++ 2M (Lu et al. 2022). ``flow``: straight lines, alpha = 1

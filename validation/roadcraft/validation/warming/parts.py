@@ -85,7 +85,7 @@ def _rows(drive: Drive, s: Scenario) -> list[ScenarioRow]:
 
 
 def _training() -> None:
-    """Training, and the plans of the network that it gives, guarded by what it foresees of others."""
+    """Training, and the plans of the network that it gives, guarded by what it predicts of others."""
     made = made_up_scenario()
     with tempfile.TemporaryDirectory() as folder:
         store, model = str(Path(folder) / "store"), str(Path(folder) / "model")

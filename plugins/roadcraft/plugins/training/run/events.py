@@ -20,8 +20,8 @@ Event, Summary = event_pb2.Event, summary_pb2.Summary  # type: ignore[attr-defin
 
 
 class EventLog:
-    """A file of its own for each sitting of a run, made with the first entry. Raises DiskError naming the file; what
-    was logged before is intact."""
+    """A file of its own each time that a run is begun or resumed, made with the first entry. Raises DiskError naming
+    the file; what was logged before is intact."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"

@@ -18,7 +18,7 @@ class __CLASS__(AgentPolicy):
     def start(self, scenarios: Sequence[Scenario], vehicle: Vehicle, keys: Keys) -> tuple[list[Any], Objects]:
         """Whom the log shows at iteration 0. No state is kept: the observation says where everybody is."""
         seen = Objects.concat([Objects.logged(s.drive, s.frames[:1]) for s in scenarios])
-        return [None] * len(scenarios), replace(seen, velocity=self.config.pace * seen.velocity)
+        return [None] * len(scenarios), replace(seen, velocity=self.config.speed_factor * seen.velocity)
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys

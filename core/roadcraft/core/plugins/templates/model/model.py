@@ -73,9 +73,9 @@ class __CLASS__(nn.Module):
         self.norm, self.mode = nn.LayerNorm(dim), nn.Parameter(0.5 * torch.randn(config.modes, dim))
         layer = nn.TransformerDecoderLayer(dim, 4, 2 * dim, 0.0, "gelu", batch_first=True, norm_first=True)
         self.mix = nn.TransformerDecoder(layer, 1, nn.LayerNorm(dim))
-        self.answer, self.logit = mlp(dim, dim, len(SPEED_S) + len(OFFSET_S)), mlp(dim, dim, 1)
-        nn.init.normal_(self.answer[-1].weight, std=0.01)  # type: ignore[arg-type]
-        nn.init.zeros_(self.answer[-1].bias)  # type: ignore[arg-type]
+        self.trajectory, self.logit = mlp(dim, dim, len(SPEED_S) + len(OFFSET_S)), mlp(dim, dim, 1)
+        nn.init.normal_(self.trajectory[-1].weight, std=0.01)  # type: ignore[arg-type]
+        nn.init.zeros_(self.trajectory[-1].bias)  # type: ignore[arg-type]
 
     def features(self) -> FeatureSpec:
         return self.spec
@@ -91,7 +91,7 @@ class __CLASS__(nn.Module):
         x = (x[:, :, None] + self.mode).flatten(1, 2)  # (B, K, D)
         real = f["reference_valid"].repeat_interleave(self.modes, 1)
         x = self.mix(x, encoding.tokens, tgt_key_padding_mask=~real, memory_key_padding_mask=~encoding.mask)
-        ego = self._drive(self.answer(x).unflatten(1, (-1, self.modes)).float(), line, f["reference_info"], speed)
+        ego = self._drive(self.trajectory(x).unflatten(1, (-1, self.modes)).float(), line, f["reference_info"], speed)
         logits = self.logit(x)[..., 0].float()
         time_s = INTERVAL_S * torch.arange(1, STEPS + 1, device=line.device)
         return Prediction(ego, logits.masked_fill(~real, torch.finfo(logits.dtype).min), None, time_s)
@@ -101,11 +101,11 @@ class __CLASS__(nn.Module):
         limit: (B, R, D)."""
         info, speed, stood = f["reference_info"], speed[:, None], f["ego"][:, None, EgoColumn.STOPPED_TIME_S :]
         ahead, limit = info[..., Info.TO_RED : Info.TO_ROUTE_END + 1], info[..., Info.LIMIT_HERE :]
-        pace = torch.cat([speed / 10, torch.exp(-stood), torch.exp(-stood / 3)], -1).expand(-1, info.shape[1], -1)
+        motion = torch.cat([speed / 10, torch.exp(-stood), torch.exp(-stood / 3)], -1).expand(-1, info.shape[1], -1)
         known = (ahead < FAR_M - 1.0) * 1.0
         there = [ahead / 50, near(ahead), known, gap_ratio(ahead - 4.0, speed, speed)]
         beside = info[..., : Info.TO_RED]
-        found: Tensor = self.rules(torch.cat([beside, limit / 15, (limit > 0) * 1.0, pace, *there], -1))
+        found: Tensor = self.rules(torch.cat([beside, limit / 15, (limit > 0) * 1.0, motion, *there], -1))
         return found
 
     def _objects(self, f: Features, speed: Tensor) -> Tensor:
@@ -134,8 +134,8 @@ class __CLASS__(nn.Module):
         changes, shifts = raw[..., : len(SPEED_S)], raw[..., len(SPEED_S) :]
         now = speed[:, :, None, None]
         change = (4.0 * changes[..., None, :] * weights(time_s, SPEED_S)).sum(-1)
-        pace = F.softplus(now + change, beta=4.0)
-        distance = ((pace[..., 1:] + pace[..., :-1]) * 0.5 * INTERVAL_S).cumsum(-1)  # (B, R, M, T)
+        speeds = F.softplus(now + change, beta=4.0)
+        distance = ((speeds[..., 1:] + speeds[..., :-1]) * 0.5 * INTERVAL_S).cumsum(-1)  # (B, R, M, T)
         at = (distance / POINT_M).clamp_max(line.shape[2] - 1.001)
         low = at.long()
         rows = torch.stack([low, low + 1], -1).flatten(2)[..., None].expand(-1, -1, -1, 4)  # (B, R, M T 2, 4)
@@ -157,7 +157,7 @@ class __CLASS__(nn.Module):
         turn = (offset(distance + 0.5) - aside) / 0.5
         place = here[..., :2] + (distance - at * POINT_M)[..., None] * ahead + aside[..., None] * left
         heading = F.normalize(ahead + turn[..., None] * left, dim=-1)
-        return torch.cat([place, heading, pace[..., 1:, None]], -1).flatten(1, 2)
+        return torch.cat([place, heading, speeds[..., 1:, None]], -1).flatten(1, 2)
 
     def loss(self, prediction: Prediction, targets: Features) -> dict[str, Tensor]:
         """Of the trajectories along the line on which the expert ends, the one nearest to what it drove is brought
