@@ -29,7 +29,7 @@ from roadcraft.validation.agents.configs import IdmAgentsConfig
 from roadcraft.validation.agents.ego_units import place_ego, room_for_ego
 from roadcraft.validation.agents.idm_exact import ExactInput, exact_leads
 from roadcraft.validation.agents.idm_lead import Scene, World, find_lead, unfolded_way
-from roadcraft.validation.agents.idm_step import StepInput, memory_of
+from roadcraft.validation.agents.idm_step import memory_of
 from roadcraft.validation.agents.rails import room_of
 from roadcraft.validation.agents.way import Way
 
@@ -157,10 +157,11 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
     agreed, left_open, exact, leads = 0, 0, 0, Counter[int]()
     step_agents = idm.step_agents
 
-    def both(agents: Held, before: Held, fixed: Held, moment: StepInput, params: Any) -> int:
+    def both(agents: Held, before: Held, fixed: Held, ahead: int) -> int:
         nonlocal agreed, left_open, exact
         turns, world = fixed.turns, World(agents.fields, fixed.rails, fixed.constants, fixed.roads)
-        if moment.ahead and turns.status[0] == BEGINS:
+        if ahead and turns.status[0] == BEGINS:
+            moment = fixed.moment
             units = room_for_ego(1, len(fixed.chain.hitch))
             place_ego(moment.ego, moment.joints, fixed.chain, units)
             frame = int(moment.iteration[0]) + 1
@@ -186,7 +187,7 @@ def test_the_kernels_and_their_exact_decisions_find_the_lead_that_geos_finds(
                     if status != DONE or lead != FREE:
                         assert (asked.lead[0], asked.gap[0]) == (lead, gap)
                         exact += 1
-        return step_agents(agents, before, fixed, moment, params)
+        return step_agents(agents, before, fixed, ahead)
 
     monkeypatch.setattr(idm, "step_agents", both)
     policy = create("agents", "idm")

@@ -27,7 +27,7 @@ class AgentBatch(NamedTuple):
     the rail; route (A, 5) int64 lane rows of the scenario's map, the first route_length (A,) valid; rail_low,
     rail_count (A,): the rail's vertices in ``Rails``; what others see of an agent, its box and the corridor it is about
     to sweep: box_corners (A, 4, 2), box_capsule (A, 5), foot_count (A,), foot_points (A, F, 2), foot_capsules (A, F /
-    CHUNK + 2, 5); extent (A, 4): bounding box of both, hull (A, 5): capsule around both.
+    CHUNK + 2, 5); extent (A, 4): a bounding box that holds both, hull (A, 5): capsule around both.
     """
 
     alive: Any

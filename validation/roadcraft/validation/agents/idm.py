@@ -4,6 +4,7 @@ agents)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import gt
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -16,7 +17,6 @@ from roadcraft.core.data.scenario import Ego, ObjectKind, Scenario
 from roadcraft.core.driving.geometry.capsules import CHUNK
 from roadcraft.core.driving.held import Held
 from roadcraft.core.driving.motion.chain import chain_of
-from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import AgentPolicy
 from roadcraft.core.types import Keys
 from roadcraft.core.vehicles.vehicle import Vehicle
@@ -40,7 +40,7 @@ from roadcraft.validation.agents.idm_exact import ExactInput, exact_leads
 from roadcraft.validation.agents.idm_lead import MAX_STOPS, World
 from roadcraft.validation.agents.idm_place import Cars, lanes_under, place
 from roadcraft.validation.agents.idm_roads import road_arrays, roads_of
-from roadcraft.validation.agents.idm_step import Fixed, StepInput, memory_of, new_turns, step_agents
+from roadcraft.validation.agents.idm_step import Fixed, memory_of, new_moment, new_turns, step_agents
 from roadcraft.validation.agents.logged import logged_objects, stack_objects
 from roadcraft.validation.agents.objects import outlines, room_for_shown
 from roadcraft.validation.agents.rails import Rails, move_rails, new_rails
@@ -50,8 +50,8 @@ from roadcraft.validation.agents.towing import chain_of_boxes, vehicles_of
 class IdmBatch(NamedTuple):
     """State of the agents of B scenarios: the agents, an ``AgentBatch`` in one block of memory, and ``Fixed``; how many
     decisions were left to exact geometry so far, (B,); who moves agents, adding to the store of rails and writing to
-    ``fixed``, which all states since ``start`` share, holds ``moving``; their maps; the ego's vehicle; last (B,): the
-    last iterations that have a next one; room: objects shown at once, at most."""
+    ``fixed``, which all states since ``start`` share, holds ``moving``; their maps; the ego's vehicle; params: of the
+    driver model; last (B,): the last iterations that have a next one."""
 
     agents: Held
     fixed: Held
@@ -59,8 +59,8 @@ class IdmBatch(NamedTuple):
     moving: Lock
     maps: tuple[MapData, ...]
     vehicle: Vehicle
+    params: IdmAgentParams
     last: tuple[int, ...]
-    room: int
 
     @property
     def world(self) -> World:
@@ -118,12 +118,9 @@ class IdmAgents(AgentPolicy):
         """Places the agents; the objects at iteration 0 are already the snapped ones."""
         if not scenarios:
             return [], stack_objects([])
-        batch = _joined([self._start(s, vehicle) for s in scenarios], vehicle)
-        shown = room_for_shown(len(scenarios), batch.room)
-        nowhere, joints = np.zeros((len(scenarios), len(Ego))), np.zeros((len(scenarios), vehicle.joints))
-        moment = StepInput(frozen(np.zeros(len(scenarios)), np.int64), 0, frozen(nowhere), frozen(joints), shown)
-        step_agents(batch.agents, batch.agents, batch.fixed, moment, self._params)
-        return _states(batch), shown.objects()
+        batch = _joined([self._start(s, vehicle) for s in scenarios], vehicle, self._params)
+        step_agents(batch.agents, batch.agents, batch.fixed, 0)
+        return _states(batch), batch.fixed.fields.moment.shown.objects()
 
     def step(
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
@@ -132,16 +129,18 @@ class IdmAgents(AgentPolicy):
         iteration."""
         if not state:
             return [], stack_objects([])
-        batch, iteration = _batch_of(state, obs.vehicle), frozen(obs.iteration, np.int64)
-        asked = iteration.tolist()
-        if not all(0 <= i <= last for i, last in zip(asked, batch.last, strict=True)):
+        batch = _batch_of(state, obs.vehicle, self._params)
+        asked = obs.iteration.tolist()
+        if min(asked) < 0 or any(map(gt, asked, batch.last)):
             raise IndexError(f"iterations {asked} have no next one; the last that have are {list(batch.last)}")
-        joints = obs.joints if obs.vehicle.joints else np.empty((len(state), 0))
-        shown = room_for_shown(len(state), batch.room)
-        moment = StepInput(iteration, 1, frozen(obs.ego), frozen(joints), shown)
+        fixed = batch.fixed.fields
         with batch.moving:
-            after = self._step(batch, moment)
-        return _states(after), shown.objects()
+            moment = fixed.moment
+            moment.iteration[:], moment.ego[:] = obs.iteration, obs.ego
+            if obs.vehicle.joints:
+                moment.joints[:] = obs.joints
+            after = _stepped(batch, fixed)
+            return _states(after), moment.shown.objects()
 
     def _start(self, scenario: Scenario, vehicle: Vehicle) -> _Part:
         roads = road_arrays(scenario.map)
@@ -186,27 +185,28 @@ class IdmAgents(AgentPolicy):
         )
         return _Part(World(placed.agents, placed.rails, constants, roads.fields), scenario.map, np.zeros(1, np.int64))
 
-    def _step(self, batch: IdmBatch, moment: StepInput) -> IdmBatch:
-        agents, fixed, exact = batch.agents.copy(), batch.fixed, batch.exact
-        turns = fixed.turns
-        turns.status.fill(BEGINS)
-        while step_agents(agents, batch.agents, fixed, moment, self._params):
-            world = _world(agents, fixed)
-            room, sweep = (turns.status == WANTS_ROOM).any(), (turns.status == WANTS_SWEEP).any()
-            if room:
-                world = _with_room(world, len(world.rails.progress))
-            if sweep:
-                world = world._replace(agents=widen_feet(world.agents, 2 * world.agents.foot_points.shape[1]))
-            if room or sweep:
-                turns = turns._replace(memory=memory_of(world, turns.candidates.shape[1]))
-                agents = Held.copied(world.agents)
-                fixed = Held(fixed.fields._replace(rails=world.rails, turns=turns))
-            stopped = np.flatnonzero(turns.status == UNCLEAR)
-            if len(stopped):
-                exact_leads(_world(agents, fixed), ExactInput(moment.iteration, fixed.ego), turns, stopped)
-                exact = exact.copy()
-                exact[stopped] += 1
-        return batch._replace(agents=agents, fixed=fixed, exact=exact)
+
+def _stepped(batch: IdmBatch, parts: Fixed) -> IdmBatch:
+    """The batch one step on. parts: what its ``fixed`` holds."""
+    agents, fixed, exact, turns = batch.agents.copy(), batch.fixed, batch.exact, parts.turns
+    turns.status.fill(BEGINS)
+    while step_agents(agents, batch.agents, fixed, 1):
+        world = _world(agents, fixed)
+        room, sweep = (turns.status == WANTS_ROOM).any(), (turns.status == WANTS_SWEEP).any()
+        if room:
+            world = _with_room(world, len(world.rails.progress))
+        if sweep:
+            world = world._replace(agents=widen_feet(world.agents, 2 * world.agents.foot_points.shape[1]))
+        if room or sweep:
+            turns = turns._replace(memory=memory_of(world, turns.candidates.shape[1]))
+            agents = Held.copied(world.agents)
+            fixed = Held(fixed.fields._replace(rails=world.rails, turns=turns))
+        stopped = np.flatnonzero(turns.status == UNCLEAR)
+        if len(stopped):
+            exact_leads(_world(agents, fixed), ExactInput(parts.moment.iteration, parts.ego), turns, stopped)
+            exact = exact.copy()
+            exact[stopped] += 1
+    return IdmBatch(agents, fixed, exact, *batch[3:])
 
 
 def _world(agents: Held, fixed: Held) -> World:
@@ -217,14 +217,18 @@ def _states(batch: IdmBatch) -> list[Any]:
     return [IdmAgentsState(batch, b) for b in range(len(batch.maps))]
 
 
-def _batch_of(states: Sequence[IdmAgentsState], vehicle: Vehicle) -> IdmBatch:
+def _batch_of(states: Sequence[IdmAgentsState], vehicle: Vehicle, params: IdmAgentParams) -> IdmBatch:
     """The batch of these states in their order, for an ego's vehicle: the one they are of, or a new one where they are
     not all of it."""
     first = states[0].batch
-    whole = first.vehicle == vehicle and len(states) == len(first.maps)
-    if whole and all(s.batch is first and s.b == b for b, s in enumerate(states)):
-        return first
-    return _joined([_alone(s.batch, s.b) for s in states], vehicle)
+    whole = (first.vehicle is vehicle or first.vehicle == vehicle) and len(states) == len(first.maps)
+    if whole and first.params == params:
+        for b, (batch, row) in enumerate(states):
+            if batch is not first or row != b:
+                break
+        else:
+            return first
+    return _joined([_alone(s.batch, s.b) for s in states], vehicle, params)
 
 
 def _alone(batch: IdmBatch, b: int) -> _Part:
@@ -235,7 +239,7 @@ def _alone(batch: IdmBatch, b: int) -> _Part:
     return _Part(world, batch.maps[b], batch.exact[b : b + 1])
 
 
-def _joined(parts: Sequence[_Part], vehicle: Vehicle) -> IdmBatch:
+def _joined(parts: Sequence[_Part], vehicle: Vehicle, params: IdmAgentParams) -> IdmBatch:
     """Several scenarios as one batch, for an ego's vehicle."""
     maps = tuple(p.map for p in parts)
     rails = new_rails(2 * sum(_taken(p.world.agents) for p in parts))
@@ -246,8 +250,10 @@ def _joined(parts: Sequence[_Part], vehicle: Vehicle) -> IdmBatch:
     most = int(np.diff(constants.agent_low).max()) + objects + len(vehicle.units) + MAX_STOPS
     exact, turns = np.concatenate([p.exact for p in parts]), new_turns(world, len(maps), most)
     last, room = tuple((np.diff(constants.frame_low) - 3).tolist()), len(agents.alive) + len(parts) * objects
-    fixed = Fixed(*world[1:], turns, chain_of(vehicle), room_for_ego(len(maps), len(vehicle.units)))
-    return IdmBatch(Held.copied(agents), Held(fixed), exact, Lock(), maps, vehicle, last, room)
+    ego = room_for_ego(len(maps), len(vehicle.units))
+    moment = new_moment(len(maps), vehicle.joints, room_for_shown(len(maps), room))
+    fixed = Held(Fixed(*world[1:], turns, chain_of(vehicle), ego, moment, params))
+    return IdmBatch(Held.copied(agents), fixed, exact, Lock(), maps, vehicle, params, last)
 
 
 def _with_room(world: World, more: int) -> World:

@@ -14,13 +14,14 @@ from typing import NamedTuple
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.data.scenario import LightState
 from roadcraft.core.driving.geometry.capsules import MARGIN, capsule_gap, corridor_capsules
-from roadcraft.core.driving.geometry.corridor import unfolded_span
+from roadcraft.core.driving.geometry.corridor import one_chord, piece, unfolded_span
 from roadcraft.core.driving.geometry.corridor_distance import (
     BOX,
     EDGE,
     LEAF,
     TIE,
     Corridor,
+    bounds_of,
     choose_nearest,
     distance_to_polygon,
     footprint_distance,
@@ -118,9 +119,12 @@ def find_lead(
             gap = polygon_on_way(way, near, other_box, BOX, other_bound, pieces)
             if gap >= -MARGIN and feet > 1:
                 gap = min(gap, corridor_on_way(way, near, other, pieces))
-            d, middle = limit, 0.5 * (extent[1] + extent[3])
+            d, middle = limit, 0.0
             if gap < -MARGIN:
                 d = footprint_distance(swept, box, bound, other, other_box, other_bound, limit, pieces)
+                if d == 0.0:  # only then it counts
+                    extent_of(other.points, feet, other.half_width, other_box, scratch, scratch.edge_bound)
+                    middle = 0.5 * (scratch.edge_bound[1] + scratch.edge_bound[3])
         else:
             area = scene.area_low + w - areas
             gap, d, middle = _stop_ahead(world.roads, area, way, swept, box, bound, limit, scratch)
@@ -330,3 +334,44 @@ def _edge(points: F64, i: int, edge: F64, bound: F64) -> None:
     """Edge i of an area as a polygon of two vertices (2, 2) and its capsule (5,)."""
     edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     bound[0], bound[1], bound[2], bound[3], bound[4] = edge[0, 0], edge[0, 1], edge[1, 0], edge[1, 1], 0.0
+
+
+@small_njit
+def extent_around(foot: F64, count: int, half_width: float, box: F64, out: F64) -> None:
+    """A bounding box (4,) that holds a footprint: its swept corridor of ``count`` points, and its box (4, 2)."""
+    x0, y0, x1, y1 = foot[0, 0], foot[0, 1], foot[0, 0], foot[0, 1]
+    for i in range(1, count):
+        x0, x1 = min(x0, foot[i, 0]), max(x1, foot[i, 0])
+        y0, y1 = min(y0, foot[i, 1]), max(y1, foot[i, 1])
+    bounds_of(box, BOX, 0.0, out)
+    out[0], out[1] = min(out[0], x0 - half_width), min(out[1], y0 - half_width)
+    out[2], out[3] = max(out[2], x1 + half_width), max(out[3], y1 + half_width)
+
+
+@small_njit
+def extent_of(foot: F64, count: int, half_width: float, box: F64, scratch: WayScratch, out: F64) -> None:
+    """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
+    bounds_of(box, BOX, 0.0, out)
+    for i in range(count - 1):
+        ax, ay, bx, by = foot[i, 0], foot[i, 1], foot[i + 1, 0], foot[i + 1, 1]
+        ux, uy = bx - ax, by - ay
+        length = math.sqrt(ux * ux + uy * uy)
+        if length == 0.0:
+            continue
+        nx, ny = -uy / length * half_width, ux / length * half_width
+        out[0], out[2] = (
+            min(out[0], ax - nx, ax + nx, bx - nx, bx + nx),
+            max(out[2], ax - nx, ax + nx, bx - nx, bx + nx),
+        )
+        out[1], out[3] = (
+            min(out[1], ay - ny, ay + ny, by - ny, by + ny),
+            max(out[3], ay - ny, ay + ny, by - ny, by + ny),
+        )
+        if i + 2 < count:
+            vx, vy = foot[i + 2, 0] - bx, foot[i + 2, 1] - by
+            # otherwise the join has the corners of the rectangles beside it
+            if not one_chord(ux * vy - uy * vx, ux * vx + uy * vy):
+                n = piece(foot, count, half_width, 2 * i + 1, scratch.pieces.own)
+                bounds_of(scratch.pieces.own, n, 0.0, scratch.area)
+                out[0], out[1] = min(out[0], scratch.area[0]), min(out[1], scratch.area[1])
+                out[2], out[3] = max(out[2], scratch.area[2]), max(out[3], scratch.area[3])

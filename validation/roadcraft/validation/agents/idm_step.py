@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64
-from roadcraft.core.data.scenario import LightState
+from roadcraft.core.data.scenario import Ego, LightState
 from roadcraft.core.driving.geometry.arc_path import (
     build_rail,
     clamp_progress,
@@ -25,8 +25,7 @@ from roadcraft.core.driving.geometry.arc_path import (
 )
 from roadcraft.core.driving.geometry.boxes import place_corners
 from roadcraft.core.driving.geometry.capsules import box_capsule, corridor_capsules, footprint_capsule
-from roadcraft.core.driving.geometry.corridor import one_chord, piece
-from roadcraft.core.driving.geometry.corridor_distance import BOX, bounds_of, new_pieces
+from roadcraft.core.driving.geometry.corridor_distance import new_pieces
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, small_njit
 from roadcraft.core.driving.motion.chain import ChainArrays
@@ -45,7 +44,7 @@ from roadcraft.validation.agents.agent_batch import (
     IdmAgentParams,
 )
 from roadcraft.validation.agents.ego_units import EgoUnits, place_ego
-from roadcraft.validation.agents.idm_lead import LeadCandidates, Scene, World, find_lead
+from roadcraft.validation.agents.idm_lead import LeadCandidates, Scene, World, extent_around, find_lead
 from roadcraft.validation.agents.idm_roads import Roads
 from roadcraft.validation.agents.objects import ShownObjects, show
 from roadcraft.validation.agents.rails import Rails, add_rail, room_of
@@ -54,11 +53,10 @@ from roadcraft.validation.agents.way import WayScratch
 
 
 class StepInput(NamedTuple):
-    """When B scenarios move: iteration (B,) int64, and ahead, by how many steps: 1, or 0 where all is to be shown as it
-    is; ego (B, 10), joints (B, n - 1): the ego's state; shown: where what is seen then goes."""
+    """Memory for when B scenarios move: iteration (B,) int64; ego (B, 10), joints (B, n - 1): the ego's state; shown:
+    what is seen then."""
 
     iteration: I64
-    ahead: int
     ego: F64
     joints: F64
     shown: ShownObjects
@@ -92,7 +90,7 @@ class Turns(NamedTuple):
 
 class Fixed(NamedTuple):
     """What the agents of a batch are moved by from step to step. chain: lengths of the ego's units; ego: memory for
-    where they are."""
+    where they are; moment: memory for what a step is given and gives."""
 
     rails: Rails
     constants: Constants
@@ -100,6 +98,14 @@ class Fixed(NamedTuple):
     turns: Turns
     chain: ChainArrays
     ego: EgoUnits
+    moment: StepInput
+    params: IdmAgentParams
+
+
+def new_moment(scenarios: int, joints: int, shown: ShownObjects) -> StepInput:
+    """All at the first iteration, the ego nowhere yet."""
+    ego = np.zeros((scenarios, len(Ego)))
+    return StepInput(np.zeros(scenarios, np.int64), ego, np.zeros((scenarios, joints)), shown)
 
 
 def new_turns(world: World, scenarios: int, most: int) -> Turns:
@@ -131,13 +137,16 @@ def memory_of(world: World, most: int) -> StepMemory:
 
 
 @small_njit
-def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, moment: StepInput, params: IdmAgentParams) -> int:
+def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, ahead: int) -> int:
     """Move the agents of all scenarios, in place, from where ``fixed.turns`` says that they are; those farther from ego
-    than ``params.radius`` leave for good. before: the agents before they move. Returns how many scenarios are not done;
-    once all are, trailers have followed and ``moment.shown`` is written."""
+    than ``params.radius`` leave for good. before: the agents before they move; ahead: by how many steps: 1, or 0 where
+    all is to be shown as it is. Returns how many scenarios are not done; once all are, trailers have followed and
+    ``fixed.moment.shown`` is written."""
     turns, constants, found, scratch = fixed.turns, fixed.constants, fixed.turns.memory.found, fixed.turns.memory.way
-    if moment.ahead == 0:
-        show(agents, constants, moment.iteration, moment.ahead, moment.shown)
+    moment, p = fixed.moment, fixed.params
+    params = IdmAgentParams(p.min_gap, p.headway, p.max_accel, p.max_decel, p.min_path, p.radius)
+    if ahead == 0:
+        show(agents, constants, moment.iteration, ahead, moment.shown)
         return 0
     world, ego, c, left = World(agents, fixed.rails, constants, fixed.roads), fixed.ego, fixed.chain, 0
     place_ego(moment.ego, moment.joints, ChainArrays(c.wheel_base, c.hitch, c.front, c.rear, c.width), ego)
@@ -162,7 +171,7 @@ def step_agents(agents: AgentBatch, before: AgentBatch, fixed: Fixed, moment: St
         left += turns.status[b] != DONE
     if left == 0:
         pull_trailers(agents, constants, before.pose, turns.memory.towing)
-        show(agents, constants, moment.iteration, moment.ahead, moment.shown)
+        show(agents, constants, moment.iteration, ahead, moment.shown)
     return left
 
 
@@ -187,7 +196,7 @@ def _step_scenario(
             elif math.sqrt(dx * dx + dy * dy) > params.radius:
                 agents.alive[a] = False
     if status == WANTS_SWEEP:
-        if not sweep(world, params.headway, first, scratch):
+        if not sweep(world, params.headway, first):
             return  # still too narrow
         first += 1
     for a in range(first, scene.high):
@@ -210,7 +219,7 @@ def _step_scenario(
         _follow(world, scene, params, a, lead, gap)
         if stood and agents.speed[a] == 0.0:
             continue  # nothing about it has changed
-        if not sweep(world, params.headway, a, scratch):
+        if not sweep(world, params.headway, a):
             turns.status[b], turns.agent[b] = WANTS_SWEEP, a
             return
     turns.status[b] = DONE
@@ -350,7 +359,7 @@ def _follow(world: World, scene: Scene, params: IdmAgentParams, a: int, lead: in
 
 
 @inlined_njit
-def sweep(world: World, headway: float, a: int, scratch: WayScratch) -> bool:
+def sweep(world: World, headway: float, a: int) -> bool:
     """Renew what others see of agent ``a``: its box, and the corridor from its rear to its front plus a headway's way;
     False: too little room."""
     agents, rails, low, count = world.agents, world.rails, world.agents.rail_low[a], world.agents.rail_count[a]
@@ -371,35 +380,6 @@ def sweep(world: World, headway: float, a: int, scratch: WayScratch) -> bool:
     x, y, h = agents.pose[a, 0], agents.pose[a, 1], agents.pose[a, 2]
     place_corners((x, y, h, length, width), agents.box_corners[a])
     box_capsule(x, y, h, length, width, agents.box_capsule[a])
-    extent_of(agents.foot_points[a], n, 0.5 * width, agents.box_corners[a], scratch, agents.extent[a])
+    extent_around(agents.foot_points[a], n, 0.5 * width, agents.box_corners[a], agents.extent[a])
     footprint_capsule(agents.foot_points[a], n, 0.5 * width, agents.box_corners[a], agents.hull[a])
     return True
-
-
-@small_njit
-def extent_of(foot: F64, count: int, half_width: float, box: F64, scratch: WayScratch, out: F64) -> None:
-    """Bounding box (4,) of a footprint: the pieces of its swept corridor, and its box (4, 2)."""
-    bounds_of(box, BOX, 0.0, out)
-    for i in range(count - 1):
-        ax, ay, bx, by = foot[i, 0], foot[i, 1], foot[i + 1, 0], foot[i + 1, 1]
-        ux, uy = bx - ax, by - ay
-        length = math.sqrt(ux * ux + uy * uy)
-        if length == 0.0:
-            continue
-        nx, ny = -uy / length * half_width, ux / length * half_width
-        out[0], out[2] = (
-            min(out[0], ax - nx, ax + nx, bx - nx, bx + nx),
-            max(out[2], ax - nx, ax + nx, bx - nx, bx + nx),
-        )
-        out[1], out[3] = (
-            min(out[1], ay - ny, ay + ny, by - ny, by + ny),
-            max(out[3], ay - ny, ay + ny, by - ny, by + ny),
-        )
-        if i + 2 < count:
-            vx, vy = foot[i + 2, 0] - bx, foot[i + 2, 1] - by
-            # otherwise the join has the corners of the rectangles beside it
-            if not one_chord(ux * vy - uy * vx, ux * vx + uy * vy):
-                n = piece(foot, count, half_width, 2 * i + 1, scratch.pieces.own)
-                bounds_of(scratch.pieces.own, n, 0.0, scratch.area)
-                out[0], out[1] = min(out[0], scratch.area[0]), min(out[1], scratch.area[1])
-                out[2], out[3] = max(out[2], scratch.area[2]), max(out[3], scratch.area[3])

@@ -42,9 +42,18 @@ class ShownObjects(NamedTuple):
     velocity: F64
 
     def objects(self) -> Objects:
-        """The rows that were written."""
-        n = int(self.offsets[-1])
-        return Objects(self.offsets, *(c[:n] for c in self[1:]))
+        """A copy of the rows that were written."""
+        offsets, id, kind, vehicle, unit, box, velocity = self
+        n = int(offsets[-1])
+        return Objects(
+            offsets.copy(),
+            id[:n].copy(),
+            kind[:n].copy(),
+            vehicle[:n].copy(),
+            unit[:n].copy(),
+            box[:n].copy(),
+            velocity[:n].copy(),
+        )
 
 
 def room_for_shown(scenarios: int, rows: int) -> ShownObjects:

@@ -21,9 +21,19 @@ CHUNK = 8
 def capsule_of(points: F64, first: int, last: int, half_width: float, out: F64) -> None:
     """Capsule (axis x0, y0, x1, y1 and radius) around a corridor's vertices first .. last: out (5,)."""
     ax, ay, bx, by = points[first, 0], points[first, 1], points[last, 0], points[last, 1]
-    off = 0.0
-    for i in range(first + 1, last):
-        off = max(off, squared_distance(points[i, 0], points[i, 1], ax, ay, bx, by))
+    dx, dy, beyond, aside = bx - ax, by - ay, 0.0, 0.0
+    square = dx * dx + dy * dy
+    for i in range(first + 1, last):  # as ``squared_distance`` has it, with one division for all
+        x, y = points[i, 0] - ax, points[i, 1] - ay
+        along = x * dx + y * dy
+        if along <= 0.0:
+            beyond = max(beyond, x * x + y * y)
+        elif along >= square:
+            x, y = points[i, 0] - bx, points[i, 1] - by
+            beyond = max(beyond, x * x + y * y)
+        else:
+            aside = max(aside, abs(x * dy - y * dx))
+    off = max(beyond, aside * aside / square) if aside > 0.0 else beyond
     out[0], out[1], out[2], out[3], out[4] = ax, ay, bx, by, math.sqrt(off) + half_width
 
 

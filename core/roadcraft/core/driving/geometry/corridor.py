@@ -18,7 +18,8 @@ from roadcraft.core.driving.jit import small_njit
 MAX_VERTICES = 40
 """Vertices that a piece may have: a turn of half a circle has 32 chords."""
 _ARC = math.pi / 32.0
-_SLIGHT = 0.14  # tangent of a bend a little below 1.5 _ARC
+SLIGHT = 0.14
+"""Tangent of a bend that surely has a join of one chord: a little below 1.5 of the angle of a chord."""
 _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles beside it
 
 
@@ -26,7 +27,7 @@ _STRAIGHT = 1e-7  # rad; a join this thin lies within rounding of the rectangles
 def one_chord(cross: float, dot: float) -> bool:
     """Whether a bend, by the products of the segments before and after it, is so slight that its join surely has one
     chord."""
-    return abs(cross) < _SLIGHT * dot
+    return abs(cross) < SLIGHT * dot
 
 
 @small_njit

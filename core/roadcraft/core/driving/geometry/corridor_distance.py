@@ -16,7 +16,7 @@ import numpy as np
 from roadcraft.core.arrays import F64, I64
 from roadcraft.core.driving.geometry.boxes import point_segment_distance
 from roadcraft.core.driving.geometry.capsules import CHUNK, MARGIN, capsule_gap
-from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, one_chord, piece
+from roadcraft.core.driving.geometry.corridor import MAX_VERTICES, SLIGHT, one_chord, piece
 from roadcraft.core.driving.geometry.polygons import inside
 from roadcraft.core.driving.geometry.tolerances import FAR
 from roadcraft.core.driving.jit import inlined_njit, njit, small_njit
@@ -102,25 +102,23 @@ def new_pieces() -> Pieces:
 
 
 @inlined_njit
-def _gap_along(points: F64, count: int, half_width: float, i: int, polygon: F64, vertices: int) -> float:
-    """How far a polygon (>= vertices, 2) lies before or behind segment i and the join after it, along the segment: a
-    lower bound of their distance."""
+def _clear_along(points: F64, count: int, half_width: float, i: int, polygon: F64, vertices: int, far: float) -> bool:
+    """Whether a polygon (>= vertices, 2) surely lies more than ``far`` + MARGIN before or behind segment i and the join
+    after it, along the segment."""
     ax, ay, bx, by = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
     ux, uy = bx - ax, by - ay
-    length = math.sqrt(ux * ux + uy * uy)
-    if length == 0.0:
-        return 0.0
+    square = ux * ux + uy * uy
     low, high = FAR, -FAR
     for q in range(vertices):
         t = (polygon[q, 0] - ax) * ux + (polygon[q, 1] - ay) * uy
         low, high = min(low, t), max(high, t)
-    low, high = low / length, high / length
     bulge = 0.0
     if i + 2 < count:
         vx, vy = points[i + 2, 0] - bx, points[i + 2, 1] - by
-        cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
-        bulge = half_width * abs(cross) / dot if one_chord(cross, dot) else half_width
-    return max(low - length - bulge, -high)
+        bulge = SLIGHT * half_width if one_chord(ux * vy - uy * vx, ux * vx + uy * vy) else half_width
+    length = math.sqrt(square)
+    far = (far + MARGIN) * length
+    return low - square - bulge * length > far or -high > far
 
 
 @inlined_njit
@@ -136,10 +134,10 @@ def _meet(
         if capsule_gap(capsules[c], bound) > min(best, FAR) + slack:
             continue
         for i in range(min(c * CHUNK + CHUNK, segments) - 1, c * CHUNK - 1, -1):
+            if true_distance and _clear_along(points, count, half_width, i, polygon, vertices, best):
+                continue
             around[0], around[1], around[2], around[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
             if capsule_gap(around, bound) > best + slack:
-                continue
-            if true_distance and _gap_along(points, count, half_width, i, polygon, vertices) > best + MARGIN:
                 continue
             for k in (2 * i, 2 * i + 1):
                 n = piece(points, count, half_width, k, own)
@@ -163,16 +161,27 @@ def _nearest_piece(
     return _meet(corridor, polygon, vertices, bound, True, best, own, around)
 
 
+@inlined_njit
+def _squared(dx, dy):  # type: ignore[no-untyped-def]
+    return dx * dx + dy * dy
+
+
 @small_njit
 def _vertex_distance(a: F64, n: int, b: F64, m: int) -> float:
     """Distance of the nearest vertices: both shapes hold theirs, so it bounds the shapes' distance from above and
     spares most pieces a look."""
-    best = FAR
+    # four at a time: one after the other, each would wait for the least before
+    first, second, third, fourth = FAR, FAR, FAR, FAR
     for i in range(n):
-        for j in range(m):
-            dx, dy = a[i, 0] - b[j, 0], a[i, 1] - b[j, 1]
-            best = min(best, dx * dx + dy * dy)
-    return math.sqrt(best)
+        x, y = a[i, 0], a[i, 1]
+        for j in range(0, m - 3, 4):
+            first = min(first, _squared(x - b[j, 0], y - b[j, 1]))
+            second = min(second, _squared(x - b[j + 1, 0], y - b[j + 1, 1]))
+            third = min(third, _squared(x - b[j + 2, 0], y - b[j + 2, 1]))
+            fourth = min(fourth, _squared(x - b[j + 3, 0], y - b[j + 3, 1]))
+        for j in range(m // 4 * 4, m):
+            first = min(first, _squared(x - b[j, 0], y - b[j, 1]))
+    return math.sqrt(min(min(first, second), min(third, fourth)))
 
 
 @njit(cache=True, nogil=True)
@@ -201,13 +210,15 @@ def distance_of_corridors(a: Corridor, b: Corridor, best: float, pieces: Pieces)
     points, count, other, bound = b.points, b.n, pieces.other, pieces.other_bound
     bound[4] = b.half_width
     for i in range(count - 1):
+        if _clear_along(points, count, b.half_width, i, a.points, a.n, best + a.half_width):
+            continue
         bound[0], bound[1], bound[2], bound[3] = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
         near = False
         for c in range((a.n - 2) // CHUNK + 1):
             if capsule_gap(a.capsules[c], bound) <= best:
                 near = True
                 break
-        if not near or _gap_along(points, count, b.half_width, i, a.points, a.n) > best + a.half_width + MARGIN:
+        if not near:
             continue
         for k in (2 * i, 2 * i + 1):
             n = piece(points, count, b.half_width, k, other)
