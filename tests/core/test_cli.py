@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -137,6 +138,18 @@ def test_lines_of_templates_fit_for_long_names_too(tmp_path: Path) -> None:
     assert len(files) >= 5 * len(TEMPLATES)
     lines = [(p, i, len(line)) for p in files for i, line in enumerate(p.read_text().split("\n"), 1)]
     assert [row for row in lines if row[2] > 120] == []
+
+
+def test_the_readme_of_a_package_names_every_plugin_and_its_files(tmp_path: Path) -> None:
+    for kind in TEMPLATES:
+        write_package(kind, f"my_{kind}", tmp_path / "mine")
+    text = (tmp_path / "mine" / "README.md").read_text()
+    assert text.startswith("# roadcraft-my-")
+    for kind in TEMPLATES:
+        assert f"`my_{kind}`" in text or f"`roadcraft my_{kind}`" in text
+    files = re.findall(r"^- `(.+?)`", text, re.MULTILINE)
+    assert len(set(files)) == len(files) == 2 * len(TEMPLATES)
+    assert all((tmp_path / "mine" / file).is_file() for file in files)
 
 
 def test_new_adds_only_to_a_package(tmp_path: Path) -> None:

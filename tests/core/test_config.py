@@ -198,6 +198,12 @@ class Named:
     anything: Any = None
     mode: Literal["on", "off", "fast"] = "off"
     parts: tuple[Suite, ...] = ()
+    modes: tuple[Literal["on", "off", "fast"], ...] = ()
+    shares: list[float] = field(default_factory=list)
+    pair: tuple[int, int] = (1, 2)
+    plugins: tuple[PluginRef, ...] = field(default=(), metadata={"kind": "planner"})
+    lists: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    either: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,28 @@ def test_so_does_one_in_a_file_at_any_depth(named: Registry, tmp_path: Path, wor
     assert config.out == str(tmp_path / word)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("several", "a", ("a",)),
+        ("several", "'007'", ("007",)),
+        ("either", "a", ("a",)),
+        ("modes", "fast", ("fast",)),
+        ("shares", "0.5", [0.5]),
+        ("plugins", "idm_like", (PluginRef("idm_like"),)),
+        ("parts", "/x", (Suite("/x"),)),
+        ("lists.a", "3", {"a": (3,)}),
+    ],
+)
+def test_one_value_is_a_list_of_one(named: Registry, tmp_path: Path, key: str, value: str, found: Any) -> None:
+    """On the command line, in a file, and as a number of Python's."""
+    field, _, inner = key.partition(".")
+    (tmp_path / "a.yaml").write_text(f"{field}: {{{inner}: {value}}}" if inner else f"{field}: {value}")
+    assert getattr(fill(named, f"{key}={value}"), field) == found
+    assert getattr(fill(named, str(tmp_path / "a.yaml")), field) == found
+    assert fill(named, {"shares": 2}).shares == [2.0]
+
+
 def test_quotes_on_the_command_line_are_taken_off_and_null_stands_only_where_it_may(named: Registry) -> None:
     assert fill(named, "label='007'", 'maybe="null"') == Named(label="007", maybe="null")
     assert fill(named, "maybe=x", "maybe=null").maybe is None
@@ -274,7 +302,11 @@ def test_numbers_and_truth_values_are_what_the_field_makes_of_the_text(
         ("count=2026-11-29", "count (command line): expected a whole number, got '2026-11-29'"),
         ("flag=1", "flag (command line): expected true or false, got '1'"),
         ("mode=fats", "mode (command line): 'fats' is not one of on, off, fast; did you mean 'fast'?"),
-        ("several=a", "several (command line): expected a list, got 'a'; write [a]"),
+        ("several=a,b", "several (command line): expected a list, got 'a,b'; write [a,b]"),
+        ("parts=3,4", "parts (command line): expected a list, got '3,4'; write [3,4]"),
+        ("modes=fats", "modes[0] (command line): 'fats' is not one of on, off, fast; did you mean 'fast'?"),
+        ("pair=3", "pair (command line): expected a list of 2 values, got '3'"),
+        ("plugins=idm_lke", "plugins[0] (command line): no planner named 'idm_lke'; did you mean 'idm_like'?"),
         ("several=", "several (command line): expected a list, got ''"),
         ("several=null", "several (command line): expected a list, got 'null'"),
         ("several=[a",

@@ -81,6 +81,7 @@ class Walk:
             or (optional and kind and not value)
         ):
             return None
+        value = _as_list(hint, value)
         if kind and _is_sequence(hint):
             if not isinstance(value, (list, tuple)):
                 return value
@@ -256,6 +257,7 @@ class Walk:
         elif origin is Literal:
             return self._convert_literal(args, value, key)
         elif origin in (tuple, list) or hint in (tuple, list):
+            value = _as_list(hint, value)
             if isinstance(value, (list, tuple)):
                 return self._convert_items(origin or hint, args, value, key)
         elif origin is dict or hint is dict:
@@ -348,6 +350,16 @@ def _is_sequence(hint: Any) -> bool:
     return get_origin(hint) in (tuple, list)
 
 
+def _as_list(hint: Any, value: Any) -> Any:
+    """One text or number as a list of one, where a list of any length is due; a text with a comma may be meant as
+    several."""
+    any_length = hint in (tuple, list) or get_origin(hint) is list or get_args(hint)[-1:] == (...,)
+    if any_length and isinstance(value, (str, int, float, Path)) and value != "" and "," not in str(value):
+        nothing = isinstance(value, Plain) and (value.is_null or value.fault)
+        return value if nothing else [value]
+    return value
+
+
 def _is_schema(hint: Any) -> bool:
     return isinstance(hint, type) and is_dataclass(hint)
 
@@ -386,12 +398,11 @@ def _near(name: str, known: Mapping[str, Any], hints: Mapping[str, Any], at: str
 
 
 def _expected(what: str, value: Any) -> str:
-    """``value`` is not ``what``; where a list is due and one value is given, how to write it."""
+    """``value`` is not ``what``; where a list is due and a text with commas is given, how to write it."""
     text = f"expected {'a finite number' if what == 'a number' and _is_number(value) else what}, got {value!r}"
     if fault := getattr(value, "fault", ""):
         return f"{text}: {fault}"
-    alone = isinstance(value, (str, int, float)) and value != "" and not (isinstance(value, Plain) and value.is_null)
-    return f"{text}; write [{value}]" if what.startswith("a list") and alone else text
+    return f"{text}; write [{value}]" if what.startswith("a list") and isinstance(value, str) and "," in value else text
 
 
 def _written(value: Any) -> str:

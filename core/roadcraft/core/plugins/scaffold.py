@@ -60,7 +60,7 @@ _KINDS = {
         "PlannerConformance",
     ),
     "metric": _Kind(
-        "roadcraft score planner=idm metrics=[__NAME__] data=PATH/TO/STORE",
+        "roadcraft score planner=idm metrics=__NAME__ data=PATH/TO/STORE",
         "Share of time below a speed",
         '''
     bound_mps: Annotated[float, Range("> 0")] = 20.0
@@ -96,7 +96,7 @@ _KINDS = {
         "RecipeConformance",
     ),
     "agents": _Kind(
-        "roadcraft score planner=idm agents=__NAME__ modes=[reactive] data=PATH/TO/STORE",
+        "roadcraft score planner=idm agents=__NAME__ modes=reactive data=PATH/TO/STORE",
         "Everybody keeps direction and speed",
         '''
     speed_factor: Annotated[float, Range(">= 0")] = 1.0
@@ -159,7 +159,7 @@ def write_package(kind: str, name: str, folder: Path) -> Path:
 
 
 def _add(kind: str, plugin: str, folder: Path) -> Path:
-    """Add a plugin to a package: modules of its own, and a line in pyproject.toml."""
+    """Add a plugin to a package: modules of its own, a line in pyproject.toml, and a paragraph in README.md."""
     project = folder / "pyproject.toml"
     text = project.read_text(encoding="utf-8") if project.is_file() else ""
     entry = re.search(rf'^{re.escape(_ENTRY_POINTS)}\s*\n\w+ = "(\w+)\.\w+"', text, re.MULTILINE)
@@ -186,6 +186,11 @@ def _add(kind: str, plugin: str, folder: Path) -> Path:
             raise ConfigError(f"{folder / target} is there already; choose another name")
         new[target] = new[target].replace(f"{home}.plugin", f"{home}.{plugin}_plugin")
         new[target] = new[target].replace(f"{home}.{kind}:", f"{home}.{plugin}:")
+    if (readme := folder / "README.md").is_file():
+        about = _rendered("README.md", kind, plugin, home).partition("\n")[2]  # without the package's name
+        for module, own in (("plugin", f"{plugin}_plugin"), (kind, plugin)):
+            about = about.replace(f"`{home}/{module}.py`", f"`{place}/{own}.py`")
+        new["README.md"] = readme.read_text(encoding="utf-8").rstrip("\n") + f"\n{about}"
     line = f'{home}_{plugin} = "{home}.{plugin}_plugin"\n'
     new["pyproject.toml"] = text.replace(f"{_ENTRY_POINTS}\n", f"{_ENTRY_POINTS}\n{line}", 1)
     _write(folder, new)
