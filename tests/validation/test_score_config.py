@@ -69,12 +69,13 @@ def test_the_guards_fallback_is_a_planner_like_any_other() -> None:
         ("seed=-1", "seed (command line): must be at least 0, got -1"),
         ("call_timeout_s=0", "call_timeout_s (command line): must be above 0, got 0.0"),
         ("modes=[]", "suite.modes (command line): must name each mode once, and at least one, got []"),
-        ("modes=reactive", "suite.modes (command line): expected a list, got 'reactive'; write [reactive]"),
-        ("modes=[reactiv]",
+        ("modes=reactive,open_loop",
+        "suite.modes (command line): expected a list, got 'reactive,open_loop'; write [reactive,open_loop]"),
+        ("modes=reactiv",
         "suite.modes[0] (command line): 'reactiv' is not one of nonreactive, reactive, open_loop; did you mean "
         "'reactive'?"),
         ("suite.filter=null", "suite.filter (command line): expected a map with keys among preset, scenario_types,"),
-        ("metrics=headway", "metrics (command line): expected a list of metric names, got 'headway'; write [headway]"),
+        ("metrics=headwya", "metrics[0] (command line): no metric named 'headwya'; did you mean 'headway'?"),
         ("metrics=[3]", "metrics[0] (command line): no metric named '3'; known: "),
         ("tracker=lqr", "tracker (command line): unknown key; did you mean 'simulation.tracker'?"),
         ("missing=refuse", "missing (command line): unknown key; did you mean 'suite.missing'?"),
@@ -97,10 +98,14 @@ def test_every_default_is_spelt_out() -> None:
 
 def test_short_keys_reach_within() -> None:
     words = [
-        "filter.scenario_types=[left_turn]",
+        "filter.scenario_types=left_turn",
+        "modes=reactive",
+        "metrics=headway",
         "agents=idm",
         "agents.headway_s=2",
     ]
     config = load_score_config(words).config
     assert config.suite.filter.scenario_types == ("left_turn",)
+    assert config.suite.modes == ("reactive",)
+    assert [m.name for m in config.metrics] == ["headway"]
     assert config.suite.agents.params == {"headway_s": 2.0}
