@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -123,15 +123,9 @@ class Corner(NamedTuple):
 
     def used(self, boxes: F64) -> Ground:
         """The lanes that unit 0's center comes over, with the ways across from and to them."""
-        (n, m), (a, _), s, up = self.lanes, self.width, self.mouths[0], -self.median
-        rings = [self.lane(True, n - 1), self.lane(False, m - 1)]
-        left = self.median + (n - 1) * a
-        rings += [_ring(self.link(m - 1)), _box(left, -s, left + a, up)]
-        if n > 1 and _inside(boxes, self.lane(True, n - 2)):
-            rings += [self.lane(True, n - 2), _box(left - a, -s, left, up)]
-        if m > 1 and _inside(boxes, self.lane(False, m - 2)):
-            rings += [self.lane(False, m - 2), _ring(self.link(m - 2))]
-        return one_ground(rings)
+        x, y = boxes[:, 0, 0], boxes[:, 0, 1]
+        before, after = (bool(shapely.contains_xy(_beside(self, side), x, y).any()) for side in (True, False))
+        return _used(self, before, after)
 
 
 def _ring(strip: tuple[F64, F64, F64]) -> F64:
@@ -142,9 +136,25 @@ def _box(x: float, y: float, right: float, top: float) -> F64:
     return np.array([[x, y], [right, y], [right, top], [x, top]])
 
 
-def _inside(boxes: F64, ring: F64) -> bool:
-    lane = shapely.Polygon(ring).buffer(-_WELL_IN_M)
-    return bool(shapely.contains_xy(lane, boxes[:, 0, 0], boxes[:, 0, 1]).any())
+@lru_cache(maxsize=8)
+def _used(corner: Corner, before: bool, after: bool) -> Ground:
+    """The rightmost lanes before and after the turn, the lanes beside them where that is said, and the ways across."""
+    (n, m), (a, _), s, up = corner.lanes, corner.width, corner.mouths[0], -corner.median
+    rings = [corner.lane(True, n - 1), corner.lane(False, m - 1)]
+    left = corner.median + (n - 1) * a
+    rings += [_ring(corner.link(m - 1)), _box(left, -s, left + a, up)]
+    if before:
+        rings += [corner.lane(True, n - 2), _box(left - a, -s, left, up)]
+    if after:
+        rings += [corner.lane(False, m - 2), _ring(corner.link(m - 2))]
+    return one_ground(rings)
+
+
+@lru_cache(maxsize=8)
+def _beside(corner: Corner, before: bool) -> shapely.Geometry:
+    """Well within the lane beside the rightmost one, before or after the turn; empty where there is none."""
+    number = corner.lanes[0 if before else 1] - 2
+    return shapely.Polygon() if number < 0 else shapely.Polygon(corner.lane(before, number)).buffer(-_WELL_IN_M)
 
 
 def tight_right_turn(stage: Stage) -> None:
