@@ -43,11 +43,10 @@ def first_touch(w: FreightWorld, boxes: np.ndarray) -> int:
     """Frame of the first contact of any unit with any object, -1 for none, by shapely."""
     o = w.drive.objects
     for f in range(0, len(w.drive), 2):
-        mine = [shapely.Polygon(c) for c in corners(boxes[f])]
         rows = o.box[o.rows(f)]
         near = rows[np.hypot(*(rows[:, :2] - boxes[f, 0, :2]).T) < 60.0]
-        theirs = [shapely.Polygon(c) for c in corners(np.ascontiguousarray(near))]
-        if any(a.intersects(b) for a in mine for b in theirs):
+        mine, theirs = (shapely.polygons(corners(np.ascontiguousarray(b))) for b in (boxes[f], near))
+        if shapely.intersects(mine[:, None], theirs).any():
             return f
     return -1
 
@@ -62,11 +61,9 @@ def test_the_expert_keeps_what_it_must(w: FreightWorld) -> None:
     assert faults_of(w.played.verdict) == []
     boxes = boxes_of(w, w.drive.ego, w.drive.joints)
     assert first_touch(w, boxes) == -1
-    ground = shapely.union_all(
-        [shapely.Polygon(r[0]).buffer(0.02) for r in map(own_map(w.patch, w.location, SEED).areas.polygons.__getitem__,
-        own_map(w.patch, w.location, SEED).drivable)]
-    )  # fmt: skip
     m = own_map(w.patch, w.location, SEED)
+    road = map(m.areas.polygons.__getitem__, m.drivable)
+    ground = shapely.union_all([shapely.Polygon(r[0]).buffer(0.02) for r in road])
     aprons = [shapely.Polygon(p[0], p[1:]) for p in map(m.places.polygons.__getitem__, m.places.of(PlaceKind.APRON))]
     behind = shapely.union_all([ground, *aprons])
     for area, units in ((ground, boxes[::4, :1]), (behind, boxes[::4, 1:])):

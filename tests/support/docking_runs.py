@@ -170,17 +170,17 @@ def _touches(rollout: Rollout, boxes: F64) -> str:
     """What units touch, or that they leave the drivable area; empty where they do not."""
     s, d = rollout.scenario, rollout.drive
     o = d.objects
-    still = [shapely.Polygon(c) for c in corners(np.ascontiguousarray(o.box[o.rows(0)]))]
+    still = shapely.STRtree(shapely.polygons(corners(np.ascontiguousarray(o.box[o.rows(0)]))))
     ground = shapely.union_all([shapely.Polygon(s.map.areas.polygons[int(r)][0]).buffer(0.02) for r in s.map.drivable])
     shapely.prepare(ground)
-    for f in range(0, len(boxes), 2):
-        for i, c in enumerate(corners(np.ascontiguousarray(boxes[f]))):
-            unit = shapely.Polygon(c)
-            if any(unit.intersects(p) for p in still):
-                return f"unit {i} touches at {0.1 * f:.0f} s"
-            if not ground.contains(unit):
-                return f"unit {i} leaves at {0.1 * f:.0f} s"
-    return ""
+    units = shapely.polygons(corners(np.ascontiguousarray(boxes[::2]).reshape(-1, 5)))
+    touching, away = np.zeros(len(units), bool), ~shapely.contains(ground, units)
+    touching[still.query(units, "intersects")[0]] = True
+    if not (touching | away).any():
+        return ""
+    first = int(np.argmax(touching | away))
+    frame, unit = divmod(first, boxes.shape[1])
+    return f"unit {unit} {'touches' if touching[first] else 'leaves'} at {0.2 * frame:.0f} s"
 
 
 def drive(

@@ -55,7 +55,6 @@ def test_networks_score_the_same_in_any_batch_and_worker(
     modes = ["nonreactive"] if kind == "learned" else ["reactive"]
     alone = scores(tmp_path / "1", small_store, planner, modes=modes, debug=True)
     assert scores(tmp_path / "7", small_store, planner, modes=modes, batch=7, workers=2) == alone
-    assert scores(tmp_path / "64", small_store, planner, modes=modes, batch=64, workers=1) == alone
 
 
 def test_a_rule_planner_scores_the_same_in_any_batch_and_worker(tmp_path: Path, small_store: Path) -> None:
