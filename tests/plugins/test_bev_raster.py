@@ -220,14 +220,14 @@ def test_from_store_to_sample_and_observation(tmp_path: Path) -> None:
     net = network()
     builder = SampleBuilder(store, net.features)
     samples = find_samples([drive.name], [log_facts(store, drive.name)], 0.1, 3.0)
-    batch_log = BatchLog([replace(scenario, drive=back)], load_vehicle())
+    batch_log = BatchLog.holding([replace(scenario, drive=back)], load_vehicle())
     assert batch_log.has_layers
     batch_log.ego[0, batch_log.size - 1 :] = batch_log.expert[0]
     pictures = []
     for i in (0, 3, 30):
         frame = int(scenario.frames[i])
         obs = observe([scenario], i)
-        seen = batch_log.observe(np.zeros(1, np.int64), i, obs.objects, obs.objects_past, False)
+        seen = batch_log.observe(np.zeros(1, np.int64), np.array([i]), obs.objects, obs.objects_past, False)
         drawn = build_features(net.features, scenes_of(seen, net.features))["raster"][0]
         row = int(np.flatnonzero(samples.frame == frame)[0])
         trained = builder.batch(samples, np.array([row]))["raster"][0]

@@ -76,13 +76,13 @@ class Acting(Planner):
 
 def episode(env: BatchEnv) -> tuple[list[Rollout], np.ndarray]:
     """Drive all slots to the end: their rollouts, and the sum of rewards."""
-    loops = [(c.loop, c.slots) for c in env.cohorts]
+    (cohort,) = env.cohorts
     total = np.zeros(env.slots)
     while env.alive.any():
         env.step(actions_of(env))
         total += env.reward
-    rollouts: dict[int, Any] = {int(s): loop.result(b) for loop, slots in loops for b, s in enumerate(slots)}
-    return [rollouts[s] for s in range(env.slots)], total
+    rollouts: list[Any] = [cohort.loop.result(slot) for slot in range(env.slots)]
+    return rollouts, total
 
 
 @pytest.mark.parametrize("agents", ["log", "idm"])
@@ -122,6 +122,55 @@ def test_an_episode_depends_neither_on_slot_nor_company(scenarios) -> None:
     assert len(alone) == int(len(scenarios[3]) - 2)
     assert drive(5, 2, [0, 1, 4, 3]) == alone
     assert drive(3, 0, [7, 6]) == alone
+
+
+@pytest.mark.parametrize("agents", ["log", "idm"])
+def test_slots_at_different_iterations_are_driven_together_as_each_alone(scenarios, agents: str) -> None:
+    """A slot begins anew while others are under way, in a loop that has room for it; what it drove before is
+    forgotten, and its record is that of ``simulate``."""
+    spec = FeatureSpec(agents=8, lanes=6, past_steps=5, past_interval_s=0.2)
+    settings = replace(WAIT, slots=4, agents=PluginRef(agents))
+
+    def seen(env: BatchEnv, slot: int) -> bytes:
+        return b"".join(a[slot].tobytes() for a in (*env.obs.values(), env.reward, env.parts, env.steps_left))
+
+    def alone(number: int) -> list[bytes]:
+        env = BatchEnv(scenarios, replace(settings, slots=1), spec)
+        env.reset(scenarios=[number])
+        out = [seen(env, 0)]
+        while env.alive[0]:
+            env.step(actions_of(env))
+            out.append(seen(env, 0))
+        return out
+
+    env = BatchEnv(scenarios, settings, spec)
+    env.reset(scenarios=[0, 1, 2, 3])
+    begins = {7: {1: 4}, 19: {0: 5, 3: 0}, 26: {1: 3}, 40: {2: 7}}  # step: slot and number
+    drives: dict[int, list[tuple[int, list[bytes]]]] = {s: [(s, [seen(env, s)])] for s in range(4)}
+    (cohort,) = env.cohorts
+    for step in range(110):
+        if step in begins:
+            mask, numbers = np.zeros(4, np.bool_), np.zeros(4, np.int64)
+            for slot, number in begins[step].items():
+                mask[slot], numbers[slot] = True, number
+            env.reset_rows(mask, numbers)
+            for slot, number in begins[step].items():
+                drives[slot].append((number, [seen(env, slot)]))
+        alive = env.alive.copy()
+        env.step(actions_of(env))
+        for slot in np.flatnonzero(alive).tolist():
+            drives[slot][-1][1].append(seen(env, slot))
+        if env.alive.any():
+            assert env.cohorts == [cohort], "one loop, wherever its rows are"
+    assert not env.alive.any()
+    for some in drives.values():
+        for number, own in some:
+            assert own == alone(number)[: len(own)]
+        assert len(some[-1][1]) == len(alone(some[-1][0])), "the last of each slot ran to its end"
+    for slot, some in drives.items():
+        (want,) = simulate([scenarios[some[-1][0]]], Acting(ActionConfig()), agents=agents)
+        left, right = (to_arrays(r.drive)[0] for r in (cohort.loop.result(slot), want))  # type: ignore[union-attr]
+        assert all(left[k].tobytes() == right[k].tobytes() for k in right)
 
 
 def test_features_are_those_of_the_planner_learned(scenarios) -> None:

@@ -187,19 +187,18 @@ def test_the_environment_pays_what_the_rollout_earned(scenarios, name: Any) -> N
     config = EnvironmentConfig(slots=4, autoreset=False, end_at_failure=False, reward=name, weights=weights)
     env = BatchEnv(scenarios, config)
     env.reset(scenarios=np.arange(4))
-    loops, paid, terms = [(c.loop, c.slots) for c in env.cohorts], [], []
+    (cohort,), paid, terms = env.cohorts, [], []
     alive = []
     while env.alive.any():
         alive.append(env.alive.copy())
         env.step(np.tile([0.3, 0.05], (4, 1)))
         paid.append(env.reward.copy())
         terms.append(env.reward_terms.copy())
-    for loop, slots in loops:
-        for b, slot in enumerate(slots.tolist()):
-            trace = running_reward(loop.result(b), Reward(name, weights))
-            drove = np.array(alive)[:, slot]
-            assert np.array(paid)[drove, slot] == pytest.approx(trace.reward[1:], abs=1e-5)
-            assert np.array(terms)[drove, slot] == pytest.approx(trace.terms[1:], abs=1e-12)
+    for slot in range(4):
+        trace = running_reward(cohort.loop.result(slot), Reward(name, weights))
+        drove = np.array(alive)[:, slot]
+        assert np.array(paid)[drove, slot] == pytest.approx(trace.reward[1:], abs=1e-5)
+        assert np.array(terms)[drove, slot] == pytest.approx(trace.terms[1:], abs=1e-12)
     names, summed = env.rewards.names, env.rewards.summed
     assert len(names) == len(set(names))
     if name != "pufferdrive":  # which is clamped

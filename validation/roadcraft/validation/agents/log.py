@@ -18,7 +18,8 @@ from roadcraft.validation.agents.logged import logged_batch, stack_objects
 
 
 class LogAgentsState(NamedTuple):
-    """Scenario ``b`` of a batch of ``count``, and the batch's objects as ``logged_batch`` lists them, never changed."""
+    """Scenario ``b`` of the ``count`` that began together, and their objects as ``logged_batch`` lists them, never
+    changed."""
 
     logged: Objects
     b: int
@@ -45,9 +46,6 @@ class LogAgents(AgentPolicy):
         self, scenarios: Sequence[Scenario], obs: ObservationBatch, state: list[Any], keys: Keys
     ) -> tuple[list[Any], Objects]:
         """The objects at iteration ``obs.iteration + 1``."""
-        logged, count = state[0].logged, len(state)
-        if state[0].count != count or any(s.logged is not logged or s.b != b for b, s in enumerate(state)):
-            state = _states(scenarios)  # some have left the batch
         return state, _shown(state, obs.iteration + 1)
 
 
@@ -57,10 +55,13 @@ def _states(scenarios: Sequence[Scenario]) -> list[Any]:
 
 
 def _shown(states: list[Any], iteration: I64) -> Objects:
-    """The objects of the whole batch, each scenario at its ``iteration`` (B,): views where the iteration is one."""
-    logged, count, first = states[0].logged, len(states), int(iteration[0])
-    if np.count_nonzero(iteration != first):
-        return logged.select(iteration * count + np.arange(count))
+    """The objects of scenarios, each at its ``iteration`` (B,): views where they are all that began together, and at
+    one iteration."""
+    logged, count, first = states[0].logged, states[0].count, int(iteration[0])
+    together = len(states) == count and all(s.logged is logged and s.b == b for b, s in enumerate(states))
+    if not together or np.count_nonzero(iteration != first):
+        places = zip(states, iteration.tolist(), strict=True)
+        return stack_objects([s.logged.columns(i * s.count + s.b) for s, i in places])
     offsets = logged.offsets[first * count : (first + 1) * count + 1]
     rows = slice(int(offsets[0]), int(offsets[-1]))
     columns = (c[rows] for c in (logged.id, logged.kind, logged.vehicle, logged.unit, logged.box, logged.velocity))

@@ -69,7 +69,7 @@ class BatchEnv:
     """What could not be driven or scored, other than by the driver's fault: the last 100. Such an episode is truncated
     with reward 0."""
     cohorts: list[Cohort]
-    """The closed loops of slots that began together."""
+    """The closed loops that run, one for each interval of scenarios."""
     obs: dict[str, NDArray[Any]]
     """Blocks by name, each (B, ...): what the policy sees now."""
     final_obs: dict[str, NDArray[Any]]
@@ -366,25 +366,29 @@ class BatchEnv:
 
     def _start(self, scenarios: list[Scenario], slots: I64) -> dict[int, Failure]:
         """One more cohort; the slots in which something failed, and what."""
+        interval_s = scenarios[0].interval_s
+        running = [c for c in self.cohorts if c.interval_s == interval_s]
+        of_facts = self.rewards.of_facts
+        cohort = (
+            running[0] if running else Cohort(self.slots, interval_s, self.setup, self.observation.needs(), of_facts)
+        )
         try:
-            needs, of_facts = self.observation.needs(), self.rewards.of_facts
-            cohort = Cohort.start(read_only(scenarios), slots, self.setup, needs, of_facts)
+            failed = cohort.begin(slots, read_only(scenarios))
         except DataError as e:
             if len(slots) > 1:  # which one it is shows alone
                 parts = [self._start([s], slots[k : k + 1]) for k, s in enumerate(scenarios)]
                 return {slot: fault for part in parts for slot, fault in part.items()}
             return {int(slots[0]): Failure(scenarios[0], scenarios[0].token, None, "metrics", str(e))}
-        failed = {int(slots[b]): fault for b, fault in cohort.loop.failures.items()}
-        if not len(cohort):
+        if len(failed) == len(slots):
             return failed
-        seen = cohort.observe()
+        seen = cohort.observe(slots)
         self.parts[seen.slots] = seen.parts
         self.step_count[seen.slots] = 0
-        self.steps_left[seen.slots] = cohort.loop.log.count[cohort.loop.rows] - 2
+        self.steps_left[seen.slots] = cohort.loop.log.count[seen.slots] - 2
         self.alive[seen.slots] = True
         self._write(seen, np.arange(len(seen.slots)))
         cohort.leave(np.array(list(seen.faults), np.int64))
-        if len(cohort):
+        if len(cohort) and not running:
             self.cohorts.append(cohort)
         return failed | seen.faults
 

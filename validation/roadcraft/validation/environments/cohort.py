@@ -1,9 +1,9 @@
-"""Slots that began together: one closed loop, and the running scores of its scenarios."""
+"""The slots of one interval: a closed loop, and the running scores of its scenarios."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -32,48 +32,54 @@ class Outcome(NamedTuple):
     faults: dict[int, Failure]
 
 
-@dataclass(eq=False)
 class Cohort:
-    """``slots`` (B,) are those of the loop's scenarios."""
+    """The closed loop of B slots' scenarios of one interval, and their running scores, each at an iteration of its
+    own: slot b is row b of the loop."""
 
-    loop: ClosedLoop
-    slots: I64
-    scores: list[DriveScore]
-
-    @classmethod
-    def start(
-        cls, scenarios: Sequence[Scenario], slots: I64, setup: LoopSetup, needs: PlannerNeeds, of_facts: bool = False
-    ) -> Cohort:
-        """Scenarios of one interval; of_facts: whether facts are found beside the score. Raises DataError where one
-        cannot be scored."""
-        scores = [DriveScore(s, setup.vehicle, of_facts) for s in scenarios]
-        return cls(ClosedLoop(scenarios, setup, needs), np.array(slots, np.int64), scores)
+    def __init__(self, slots: int, interval_s: float, setup: LoopSetup, needs: PlannerNeeds, of_facts: bool) -> None:
+        """slots: B; of_facts: whether facts are found beside the score."""
+        self.interval_s, self.of_facts = interval_s, of_facts
+        self.loop = ClosedLoop(slots, interval_s, setup, needs)
+        self.scores: list[DriveScore | None] = [None] * slots
 
     def __len__(self) -> int:
         return len(self.loop.rows)
 
     @property
     def running(self) -> I64:
-        """The slots whose scenarios still run (R,)."""
-        return self.slots[self.loop.rows]
+        """The slots whose scenarios still run (R,), ascending."""
+        return self.loop.rows
 
     @property
     def dt_s(self) -> F64:
         """Time to the next step (R,), s, by the time stamps of the logs: not quite their interval."""
-        i, time_us = self.loop.iteration, self.loop.log.of(self.loop.rows).time_us
-        return (time_us[i + 1] - time_us[i]).astype(np.float64) * 1e-6
+        log, rows, at = self.loop.log, self.loop.rows, self.loop.at
+        return (log.time_us[rows, at + 1] - log.time_us[rows, at]).astype(np.float64) * 1e-6
 
-    def observe(self) -> Outcome:
-        """What is seen now, and the scores with it."""
+    def begin(self, slots: I64, scenarios: Sequence[Scenario]) -> dict[int, Failure]:
+        """Begin scenarios in slots (ascending) where none runs; those in which something failed, and what. Raises
+        DataError where one cannot be scored; nothing has changed then."""
+        scores = [DriveScore(s, self.loop.setup.vehicle, self.of_facts) for s in scenarios]
+        self.loop.begin(slots, scenarios)
+        for b, score in zip(slots.tolist(), scores, strict=True):
+            self.scores[b] = score
+        return {b: self.loop.failures[b] for b in slots.tolist() if b in self.loop.failures}
+
+    def observe(self, slots: I64 | None = None) -> Outcome:
+        """What is seen after a step, and the scores with it; slots: of some of those that run, which have just begun,
+        alone."""
         loop = self.loop
-        obs = loop.observe()
+        places = np.flatnonzero(np.isin(self.running, self.running if slots is None else slots))
+        obs, rows = loop.observe(), loop.rows[places]
+        obs = obs if len(places) == len(obs) else obs.select(places)
         moment = moment_of(obs.ego, obs.objects, loop.setup.vehicle)
-        rows, parts = loop.rows, np.empty((len(loop.rows), len(SCORE_PARTS)))
-        of_facts = self.scores[0].route is not None
-        facts = np.empty((len(rows), len(FACTS))) if of_facts else None
+        parts = np.empty((len(rows), len(SCORE_PARTS)))
+        facts = np.empty((len(rows), len(FACTS))) if self.of_facts else None
         faults: dict[int, Failure] = {}
         for r, b in enumerate(rows.tolist()):
             score, s = self.scores[b], loop.scenarios[b]
+            assert score is not None
+            assert s is not None
             if facts is None:
                 score.add(moment, r)
             else:
@@ -82,20 +88,24 @@ class Cohort:
                 facts[r] = score.facts
             parts[r] = score.parts
             if score.fault:
-                faults[int(self.slots[b])] = Failure(s, s.token, loop.iteration, "metrics", score.fault)
-        is_last = loop.log.count[rows] - 2 <= loop.iteration
-        return Outcome(self.slots[rows], obs, parts, facts, is_last, faults)
+                faults[b] = Failure(s, s.token, int(loop.at[places[r]]), "metrics", score.fault)
+        is_last = loop.log.count[rows] - 2 <= loop.at[places]
+        return Outcome(rows, obs, parts, facts, is_last, faults)
 
     def advance(self, plan: Plan) -> dict[int, Failure]:
         """Drive the plans of the running scenarios; the slots in which something failed, and what."""
-        before = set(self.loop.failures)
+        before = self.loop.rows.tolist()
         self.loop.advance(plan)
-        return {int(self.slots[b]): f for b, f in self.loop.failures.items() if b not in before}
+        return {b: self.loop.failures[b] for b in before if b in self.loop.failures}
 
     def leave(self, slots: I64) -> None:
         """Go on without some slots."""
-        self.loop.keep(np.flatnonzero(~np.isin(self.running, slots)))
+        stay = ~np.isin(self.running, slots)
+        if np.count_nonzero(stay) < len(stay):
+            self.loop.keep(np.flatnonzero(stay))
 
     def copy(self) -> Cohort:
         """The cohort as it stands; neither it nor the copy notices what becomes of the other."""
-        return Cohort(self.loop.copy(), self.slots, [s.copy() for s in self.scores])
+        out = copy(self)
+        out.loop, out.scores = self.loop.copy(), [s and s.copy() for s in self.scores]
+        return out

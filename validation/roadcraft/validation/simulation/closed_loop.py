@@ -1,9 +1,9 @@
-"""The closed loop without a planner: scenarios advance in lockstep under whatever plans they are given (reference:
-nuplan-devkit e924167, Simulation).
+"""The closed loop without a planner: scenarios advance together, each at an iteration of its own, under whatever plans
+they are given (reference: nuplan-devkit e924167, Simulation).
 
-Step i: what is seen at i is recorded and shown; a plan is given; then, unless i is the last recorded one (N - 2), the
-controller moves ego to i + 1 and the agents move, seeing ego as it was at i. So a scenario of N iterations yields N - 1
-samples, and its last plan is never driven.
+Iteration i of a scenario: what is seen at i is recorded and shown; a plan is given; then, unless i is the last recorded
+one (N - 2), the controller moves ego to i + 1 and the agents move, seeing ego as it was at i. So a scenario of N
+iterations yields N - 1 samples, and its last plan is never driven.
 """
 
 from __future__ import annotations
@@ -122,48 +122,88 @@ def make_controller(config: SimulationConfig) -> Controller:
 
 
 class ClosedLoop:
-    """One lockstep batch of scenarios of one interval: ``observe``, then ``advance``, until no rows are left.
+    """Room for B scenarios of one interval, which begin together (``of``) or whenever there is room (``begin``):
+    ``observe``, then ``advance``, until no rows are left.
 
-    rows (R,): the scenarios that still run, ascending; agent_state and objects are aligned with them; iteration: the
-    one that ``observe`` shows; obs: what it showed last, of the rows that still run; failures: by scenario; keys and
-    agent_keys (N_max, B): of every step, of the planner and of the agents. The arrays of ``scenarios`` and of their
-    maps are marked read-only. debug: raise the first fault as ScenarioError instead of keeping it in ``failures``.
+    rows (R,): the scenarios that run, ascending; at (R,): the iterations at which they stand; agent_state is aligned
+    with them; obs: what ``observe`` or ``begin`` showed last, of the rows that still run; failures: by scenario. The
+    arrays of scenarios and of their maps are marked read-only. debug: raise the first fault as ScenarioError instead of
+    keeping it in ``failures``.
     """
 
     obs: ObservationBatch
 
     def __init__(
         self,
-        scenarios: Sequence[Scenario],
+        room: int,
+        interval_s: float,
         setup: LoopSetup,
         needs: PlannerNeeds,
         watch: Watch | None = None,
         debug: bool = False,
     ) -> None:
-        self.scenarios, self.setup, self.needs = read_only(tuple(scenarios)), setup, needs
+        """room: B."""
+        self.setup, self.needs = setup, needs
         self.watch, self.debug, config = watch or Watch(), debug, setup.config
         self._clock = perf_counter()
         sensing = Sensing(setup.believed, config.joint_noise_rad, config.joint_measured, setup.seed)
-        self.log = BatchLog(self.scenarios, setup.vehicle, setup.controller.columns(setup.vehicle), sensing)
-        self.log.motion[:, 0] = setup.controller.begin(self.log.expert[:, 0], self.log.joints[:, 0], setup.vehicle)
+        self.log = BatchLog(room, interval_s, setup.vehicle, setup.controller.columns(setup.vehicle), sensing)
         every = 1 if config.controller == "log" else config.record_plan_every
         self.record = Recorder(self.log, needs.object_past, every)
-        steps = np.arange(self.log.time_us.shape[1])[:, None]
-        self.keys = read_only(step_keys([scenario_key(setup.seed, s.token) for s in self.scenarios], steps))
-        agent_keys = [scenario_key(setup.seed, f"{s.token}:agents") for s in self.scenarios]
-        self.agent_keys = read_only(step_keys(agent_keys, steps))
+        self._seeds = np.zeros((2, room), np.uint64)  # of the planner, and of the agents
+        self._keys = np.zeros((2, room, 0), np.uint64)  # the same of every iteration
         self.failures: dict[int, Failure] = {}
-        self.iteration = 0
-        self.rows = np.arange(len(self.scenarios), dtype=np.int64)
-        self.agent_state: list[Any] = [None] * len(self.scenarios)
-        self._stays = self.rows
-        self._start_agents()
+        self.rows, self.at = all_rows(0), all_rows(0)
+        self.agent_state: list[Any] = []
+        self._stays, self._unseen = self.rows, np.zeros(0, np.bool_)
+
+    @classmethod
+    def of(
+        cls,
+        scenarios: Sequence[Scenario],
+        setup: LoopSetup,
+        needs: PlannerNeeds,
+        watch: Watch | None = None,
+        debug: bool = False,
+    ) -> ClosedLoop:
+        """Scenarios of one interval, which begin together."""
+        out = cls(len(scenarios), scenarios[0].interval_s, setup, needs, watch, debug)
+        out.begin(all_rows(len(scenarios)), scenarios)
+        return out
+
+    @property
+    def scenarios(self) -> Sequence[Scenario | None]:
+        """(B) what runs, or ran last."""
+        return self.log.scenarios
+
+    def begin(self, rows: I64, scenarios: Sequence[Scenario]) -> None:
+        """Put scenarios at their first iteration into ``rows`` (ascending), where none runs; those that ran there
+        before are forgotten. Where others run, ``observe`` has shown them as they stand."""
+        some, setup = read_only(tuple(scenarios)), self.setup
+        self.log.put(rows, some)
+        self.log.motion[rows, 0] = setup.controller.begin(
+            self.log.expert[rows, 0], self.log.joints[rows, 0], setup.vehicle
+        )
+        self.record.put(rows, some)
+        for b, s in zip(rows.tolist(), some, strict=True):
+            self.failures.pop(b, None)
+            self._seeds[:, b] = scenario_key(setup.seed, s.token), scenario_key(setup.seed, f"{s.token}:agents")
+        self._keys = step_keys(self._seeds[..., None], np.arange(self.log.time_us.shape[1]))
+        self._start_agents(rows, some)
 
     def observe(self) -> ObservationBatch:
-        """What is seen of the running scenarios at this iteration, which is recorded."""
-        now, past = self.record.observe(self.rows, self.iteration, self.objects)
-        self.obs = self.log.observe(self.rows, self.iteration, now, past, self.needs.log)
-        self.log.feel(self.rows, self.iteration, self.obs.ego)
+        """What is seen of the running scenarios as they stand, which is recorded."""
+        rows, at, fresh = self.rows, self.at, self._unseen
+        if np.count_nonzero(fresh) == len(fresh):
+            self.objects = self.record.observe(rows, at, self.objects)
+        elif fresh.any():  # some have just begun among others that have been seen
+            some = np.flatnonzero(fresh)
+            self.record.observe(rows[some], at[some], self.objects.select(some))
+            self.objects = read_only(self.objects)
+        self._unseen = np.zeros(len(rows), np.bool_)
+        past = self.record.history(rows, at)
+        self.obs = self.log.observe(rows, at, self.objects, past, self.needs.log)
+        self.log.feel(rows, at, self.obs.ego)
         self.lap("observe")
         return self.obs
 
@@ -171,11 +211,11 @@ class ClosedLoop:
         """Drive the plans of the running scenarios (``plan_check.contiguous``) to the next iteration. Returns which of
         the rows go on, by their places among the rows before: those whose plan can be driven, that have a next
         iteration, and that nothing failed in."""
-        i, self._stays = self.iteration, all_rows(len(self.rows))
+        self._stays = all_rows(len(self.rows))
         plan, best = self._checked(plan)
-        self.record.plan(self.rows, i, plan, best)
+        self.record.plan(self.rows, self.at, plan, best)
         self.lap("record")
-        going = self.log.count[self.rows] - 1 > i + 1
+        going = self.log.count[self.rows] - 1 > self.at + 1
         if np.count_nonzero(going) < len(going):
             keep = np.flatnonzero(going)
             self.keep(keep)
@@ -184,12 +224,12 @@ class ClosedLoop:
             self._control(plan, best)
         if len(self.rows):
             self._move_agents()
-        self.iteration += 1
+        self.at, self._unseen = read_only(self.at + 1), np.ones(len(self.rows), np.bool_)
         return self._stays
 
-    def of_running(self, keys: Keys) -> Keys:
-        """The keys (B,) of the running scenarios."""
-        return keys if len(self.rows) == len(keys) else read_only(keys[self.rows])
+    def planner_keys(self) -> Keys:
+        """Keys (R,) of the planner at the iterations at which the running scenarios stand."""
+        return read_only(self._keys[0, self.rows, self.at])
 
     def result(self, b: int) -> Rollout | Failure:
         """The record of scenario b, once it does not run any more, or why there is none."""
@@ -205,35 +245,42 @@ class ClosedLoop:
         out = copy(self)
         out.log, out.failures, out.agent_state = self.log.copy(), dict(self.failures), list(self.agent_state)
         out.record = self.record.copy(out.log)
+        out._seeds = self._seeds.copy()
         return out
 
     # ---- one step ------------------------------------------------------------------------------------------------
 
+    @property
+    def _step(self) -> int:
+        """The iteration that is told of a call for all."""
+        return int(self.at[0])
+
     def _checked(self, plan: Plan) -> tuple[Plan, F64]:
         """Drop the scenarios whose plan breaks the contract."""
-        i, obs, (best, score) = self.iteration, self.obs, driven(plan)
-        until = self.log.of(self.rows).until_us[i]
+        obs, (best, score) = self.obs, driven(plan)
+        until = read_only(self.log.until_us[self.rows, self.at])
         codes = check(plan, best, score, obs.time_us, until, int(self.setup.controller.min_plan_s * 1e6))
         if not np.count_nonzero(codes):
             return plan, best
         for r in np.flatnonzero(codes):
-            self._fail(int(self.rows[r]), i, "plan", f"the plan cannot be driven: {FAULTS[int(codes[r])]}")
+            said = f"the plan cannot be driven: {FAULTS[int(codes[r])]}"
+            self._fail(int(self.rows[r]), int(self.at[r]), "plan", said)
         keep = np.flatnonzero(codes == 0)
         self.keep(keep)
         return plan.select(keep), best[keep]
 
     def _control(self, plan: Plan, best: F64) -> None:
         assert plan.length is not None
-        i, obs, rows, log = self.iteration, self.obs, self.rows, self.log.of(self.rows)
-        self.watch.call("controller", i)
-        state = self.log.state(rows, i, frozen(obs.ego))
+        obs, rows, at, log = self.obs, self.rows, self.at, self.log
+        self.watch.call("controller", self._step)
+        state = log.state(rows, at, frozen(obs.ego))
         job = Driven(
             obs.time_us,
-            log.time_us[i + 1],
+            read_only(log.time_us[rows, at + 1]),
             state,
-            self.log.sensing.state(self.setup.vehicle, self.log.columns, state, obs.joints),
-            self.log.road(rows, i),
-            log.expert[i + 1],
+            log.sensing.state(self.setup.vehicle, log.columns, state, obs.joints),
+            log.road(rows, at),
+            read_only(log.expert[rows, at + 1]),
             plan.time_us,
             best,
             plan.length,
@@ -244,7 +291,7 @@ class ClosedLoop:
         if parts.parts:
             moved = [answer for _, answer in parts.parts]
             state = moved[0] if len(moved) == 1 else VehicleState(*map(np.concatenate, zip(*moved, strict=True)))
-            self.log.advance(self.rows, i, state)
+            log.advance(self.rows, self.at, state)
         self.lap("control")
 
     def _moved(self, job: Driven) -> VehicleState:
@@ -256,25 +303,45 @@ class ClosedLoop:
 
     # ---- agents --------------------------------------------------------------------------------------------------
 
-    def _start_agents(self) -> None:
+    def _start_agents(self, rows: I64, scenarios: tuple[Scenario, ...]) -> None:
+        """Those of scenarios that begin in ``rows``, which run from now on."""
         self.watch.call("agents.start", None)
-        agents, vehicle, keys = self.setup.agents, self.setup.vehicle, self.agent_keys[0]
+        agents, vehicle = self.setup.agents, self.setup.vehicle
+        keys = read_only(self._keys[1, rows, 0])
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
-            some = self.scenarios if r is None else tuple(self.scenarios[b] for b in r)
+            some = scenarios if r is None else tuple(scenarios[b] for b in r)
             return checked(agents.start(some, vehicle, keys if r is None else keys[r]), len(some))
 
         self.lap("pack")
-        self._take_agents(isolated(call, len(self.scenarios)), None)
+        parts = isolated(call, len(rows))
+        for r, error in parts.faults.items():
+            self._fail(int(rows[r]), None, "agents", error_text(error), error)
+        if parts.parts:
+            states = [s for _, (states, _) in parts.parts for s in states]
+            self._join(rows[parts.rows], states, Objects.concat([o for _, (_, o) in parts.parts]))
+        self.lap("agents")
+
+    def _join(self, rows: I64, states: list[Any], objects: Objects) -> None:
+        """Let scenarios ``rows`` run beside the others."""
+        both, running = np.concatenate([self.rows, rows]), len(self.rows)
+        order = np.argsort(both)
+        self.objects = Objects.concat([self.obs.objects, objects]).select(order) if running else objects
+        states = [*self.agent_state, *states]
+        self.agent_state = [states[k] for k in order.tolist()]
+        self._unseen = (order >= running) | np.concatenate([self._unseen, np.ones(len(rows), np.bool_)])[order]
+        self.at = read_only(np.concatenate([self.at, np.zeros(len(rows), np.int64)])[order])
+        self.rows = read_only(both[order])
+        self._stays = all_rows(len(self.rows))
 
     def _move_agents(self) -> None:
-        i, obs, agents = self.iteration, self.obs, self.setup.agents
-        self.watch.call("agents.step", i)
-        keys = self.of_running(self.agent_keys[i + 1])
+        obs, agents = self.obs, self.setup.agents
+        self.watch.call("agents.step", self._step)
+        keys = read_only(self._keys[1, self.rows, self.at + 1])
         scenarios = self.log.of(self.rows).scenarios
         if self.setup.believed is not self.setup.vehicle or self.log.seen_joints is not self.log.joints:
             # the others meet what is hitched
-            joints = self.log.state(self.rows, i, obs.ego).joints
+            joints = self.log.state(self.rows, self.at, obs.ego).joints
             obs = replace(obs, vehicle=self.setup.vehicle, joints=joints)
 
         def call(r: I64 | None) -> tuple[list[Any], Objects]:
@@ -283,10 +350,8 @@ class ClosedLoop:
             some, states = tuple(scenarios[b] for b in r), [self.agent_state[b] for b in r]
             return checked(agents.step(some, obs.select(r), states, keys[r]), len(some))
 
-        self._take_agents(isolated(call, len(self.rows)), i)
-
-    def _take_agents(self, parts: Parts[tuple[list[Any], Objects]], i: int | None) -> None:
-        self.survive(parts, "agents", i)
+        parts = isolated(call, len(self.rows))
+        self.survive(parts, "agents")
         self.agent_state = [s for _, (states, _) in parts.parts for s in states]
         if parts.parts:
             self.objects = Objects.concat([o for _, (_, o) in parts.parts])
@@ -294,25 +359,25 @@ class ClosedLoop:
 
     # ---- faults --------------------------------------------------------------------------------------------------
 
-    def survive(self, parts: Parts[Any], stage: str, step: int | None = -1) -> None:
-        """Go on with the scenarios whose call went well; step: by default this iteration."""
+    def survive(self, parts: Parts[Any], stage: str) -> None:
+        """Go on with the scenarios whose call went well."""
         if not parts.faults:
             return
-        at = self.iteration if step == -1 else step
         for r, error in parts.faults.items():
-            self._fail(int(self.rows[r]), at, stage, error_text(error), error)
+            self._fail(int(self.rows[r]), int(self.at[r]), stage, error_text(error), error)
         self.keep(parts.rows)
 
     def keep(self, keep: I64) -> None:
         """Go on with some of the running scenarios, by their places among them (ascending)."""
         self.agent_state = [self.agent_state[b] for b in keep]
-        self.rows = self.rows[keep]
+        self.rows, self.at, self._unseen = read_only(self.rows[keep]), read_only(self.at[keep]), self._unseen[keep]
         self._stays = self._stays[keep]
         if hasattr(self, "obs"):
             self.obs = self.obs.select(keep)
 
     def _fail(self, b: int, step: int | None, stage: str, error: str, cause: BaseException | None = None) -> None:
-        s = self.scenarios[b]
+        s = self.log.scenarios[b]
+        assert s is not None
         if self.debug:
             at = "" if step is None else f", at {step * s.interval_s:.1f} s"
             raise ScenarioError(f"scenario {s.token}{at}, {stage}: {error}") from cause

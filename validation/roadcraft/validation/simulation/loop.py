@@ -50,7 +50,7 @@ def simulate(  # noqa: PLR0913 (a public entry: who gives a setting names it, mo
     results: list[Rollout | Failure | None] = [None] * len(scenarios)
     for group in batches(scenarios, config.batch):
         some = tuple(scenarios[i] for i in group)
-        driven = _PlannedLoop(ClosedLoop(some, setup, planner.needs(), watch, debug), planner).drive()
+        driven = _PlannedLoop(ClosedLoop.of(some, setup, planner.needs(), watch, debug), planner).drive()
         for i, result in zip(group, driven, strict=True):
             results[i] = result
     return [r for r in results if r is not None]
@@ -88,14 +88,15 @@ class _PlannedLoop:
             if len(stays) < len(self.state):
                 self.state = [self.state[b] for b in stays]
         results = [loop.result(b) for b in range(len(loop.scenarios))]
-        loop.watch.latency_s |= {s.token: row for s, row in zip(loop.scenarios, self._latency, strict=True)}
+        tokens = (s.token for s in loop.scenarios if s is not None)
+        loop.watch.latency_s |= dict(zip(tokens, self._latency, strict=True))
         loop.lap("record")
         return results
 
     def _start(self) -> None:
         loop = self.loop
         loop.watch.call("planner.start", None)
-        keys = loop.of_running(loop.keys[0])
+        keys = loop.planner_keys()
         parts = isolated(
             lambda r: self._states(self.planner.start(*_some(loop.obs, r), keys if r is None else keys[r]), r),
             len(loop.rows),
@@ -109,7 +110,7 @@ class _PlannedLoop:
         loop, before = self.loop, self.state
         loop.watch.call("planner.plan", i)
         loop.watch.scenario_steps += len(loop.rows)
-        keys = loop.of_running(loop.keys[i])
+        keys = loop.planner_keys()
 
         def call(r: I64 | None) -> tuple[Plan, list[Any]]:
             states = list(before) if r is None else [before[b] for b in r]

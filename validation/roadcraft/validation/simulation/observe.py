@@ -38,12 +38,15 @@ def observe(
             raise ScenarioError(f"scenario {s.token} is planned at iterations 0 to {len(s) - 2}, not at {iteration}")
     needs, ego = needs or PlannerNeeds(), load_vehicle(vehicle) if isinstance(vehicle, str) else vehicle
     read_only((*scenarios, ego))
-    log, agents, rows = BatchLog(scenarios, ego), create("agents", "log"), np.arange(len(scenarios))
+    log, agents, rows = BatchLog.holding(scenarios, ego), create("agents", "log"), np.arange(len(scenarios))
     record, keys = Recorder(log, needs.object_past, 1), np.zeros(len(scenarios), np.uint64)
+    record.put(rows, scenarios)
     state, objects = agents.start(scenarios, ego, keys)
     for i in range(iteration + 1):
-        obs = log.observe(rows, i, *record.observe(rows, i, objects), needs.log)
+        at = np.full(len(rows), i)
+        now = record.observe(rows, at, objects)
+        obs = log.observe(rows, at, now, record.history(rows, at), needs.log)
         if i < iteration:
-            log.advance(rows, i, pulled(log.state(rows, i, obs.ego), log.expert[:, i + 1], ego))
+            log.advance(rows, at, pulled(log.state(rows, at, obs.ego), log.expert[:, i + 1], ego))
             state, objects = agents.step(scenarios, obs, state, keys)
     return obs

@@ -1,9 +1,9 @@
-"""Keeps what happened in a lockstep batch and turns it into rollouts."""
+"""Keeps what happened in a batch and turns it into rollouts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from roadcraft.core.data.plan import Plan
 from roadcraft.core.data.rollout import Objects, PlanLog, Rollout
 from roadcraft.core.data.scenario import Drive, Ego, ObjectFrames, Scenario, Scenes, Tracks
 from roadcraft.core.driving.jit import njit
-from roadcraft.validation.simulation.batch_log import BatchLog, select
+from roadcraft.validation.simulation.batch_log import BatchLog
 
-_FIELDS = {
-    "id": np.uint64, "kind": np.uint8, "vehicle": np.int64, "unit": np.uint8, "box": np.float64, "velocity": np.float64,
+_FIELDS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "id": (np.uint64, ()), "kind": (np.uint8, ()), "vehicle": (np.int64, ()), "unit": (np.uint8, ()),
+    "box": (np.float64, (5,)), "velocity": (np.float64, (2,)),
 }  # fmt: skip
 _ROAD = ("grade", "bank", "friction", "wind_x", "wind_y")
 _PLAN_COLUMNS = slice(Ego.X, Ego.VX + 1)  # x, y, heading, speed
@@ -31,24 +32,32 @@ class SameIdError(ValueError):
 
 
 class ObjectStore:
-    """Append-only columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f -
-    ``past``. expected: rows that it will probably hold: growing costs, since what was shown of the old columns keeps
-    them."""
+    """Columns of object rows, with the place of every (scenario, frame); frame f >= 0 is iteration f - ``past``. Rows
+    are appended and never changed; those of scenarios that were forgotten go when the columns grow."""
 
-    def __init__(self, scenarios: int, frames: int, expected: int = 0) -> None:
-        self.expected = expected
-        self.low = np.zeros((scenarios, frames), np.int64)
-        self.count = np.zeros((scenarios, frames), np.int64)
+    def __init__(self, scenarios: int) -> None:
+        self.low = np.zeros((scenarios, 0), np.int64)
+        self.count = np.zeros((scenarios, 0), np.int64)
         self.used = 0
         self.columns: dict[str, np.ndarray] = {}
         self.shown: dict[str, np.ndarray] = {}  # the same, read-only
 
-    def append(self, rows: I64, frame: int, objects: Objects) -> Objects:
-        """Keep the objects of scenarios ``rows`` at one frame; they are returned as they were kept, read-only, so that
-        who made them can change them no more."""
+    def expect(self, rows: I64, frames: int, objects: int) -> None:
+        """Forget the objects of scenarios ``rows``; have room for so many frames, and for so many objects more, since
+        growing costs: what was shown of the old columns keeps them."""
+        more = frames - self.low.shape[1]
+        if more > 0:
+            self.low, self.count = (np.pad(a, ((0, 0), (0, more))) for a in (self.low, self.count))
+        self.count[rows] = 0
+        if self.used + objects > self._capacity:
+            self._grow(objects)
+
+    def append(self, rows: I64, frames: I64, objects: Objects) -> Objects:
+        """Keep the objects of scenarios ``rows`` at a frame of each; they are returned as they were kept, read-only, so
+        that who made them can change them no more."""
+        if self.used + len(objects.id) > self._capacity:
+            self._grow(len(objects.id))
         need = self.used + len(objects.id)
-        if not self.columns or need > len(self.columns["id"]):
-            self._grow(need, objects)
         offsets = objects.offsets.astype(np.int64)
         offsets.setflags(write=False)
         kept = []
@@ -56,20 +65,27 @@ class ObjectStore:
         for name, values in self.columns.items():
             values[span] = getattr(objects, name)
             kept.append(self.shown[name][span])
-        at, low = select(rows, len(self.low)), offsets[:-1]
-        self.low[at, frame] = low + self.used
-        self.count[at, frame] = offsets[1:] - low
+        low = offsets[:-1]
+        self.low[rows, frames] = low + self.used
+        self.count[rows, frames] = offsets[1:] - low
         self.used = need
         return Objects(offsets, *kept)
 
-    def _grow(self, need: int, objects: Objects) -> None:
-        capacity = max(2 * need if self.columns else need, self.expected, 1024)
-        for name in _FIELDS:
-            value = getattr(objects, name)
-            column = np.empty((capacity, *value.shape[1:]), _FIELDS[name])
-            if name in self.columns:
-                column[: self.used] = self.columns[name][: self.used]
+    @property
+    def _capacity(self) -> int:
+        return len(self.columns["id"]) if self.columns else -1
+
+    def _grow(self, more: int) -> None:
+        """Move what is not forgotten into columns with room for as much again, and for ``more``."""
+        offsets, index = ranges(self.low.ravel(), self.count.ravel())
+        live = int(offsets[-1])
+        capacity = max(2 * live + more, 1024)
+        for name, (dtype, width) in _FIELDS.items():
+            column = np.empty((capacity, *width), dtype)
+            if live:
+                column[:live] = self.columns[name][index]
             self._hold(name, column)
+        self.low, self.used = offsets[:-1].reshape(self.low.shape).copy(), live
 
     def _hold(self, name: str, column: np.ndarray) -> None:
         self.columns[name] = column
@@ -95,15 +111,10 @@ class Recorder:
 
     def __init__(self, log: BatchLog, past: int, plan_every: int) -> None:
         self.log, self.past, self.plan_every = log, past, plan_every
-        scenarios, steps = log.time_us.shape
         self.ahead = max(past - 1, 0)
-        frames = [(s, np.concatenate([s.past(self.ahead), s.frames])) for s in log.scenarios]
-        rows = sum(int((o.offsets[f + 1] - o.offsets[f]).sum()) for s, f in frames for o in [s.drive.objects])
-        self.objects = ObjectStore(scenarios, self.ahead + steps, rows)
-        self.plans: list[tuple[int, I64, I64, F64, I64]] = []
+        self.objects = ObjectStore(len(log.count))
+        self.plans: list[tuple[I64, I64, I64, F64, I64]] = []
         self.channels: dict[str, F64] = {}
-        if self.ahead:
-            self._prefill()
 
     def copy(self, log: BatchLog) -> Recorder:
         """The record so far; ``log``: the copy of its own."""
@@ -112,46 +123,55 @@ class Recorder:
         out.channels = {name: values.copy() for name, values in self.channels.items()}
         return out
 
-    def _prefill(self) -> None:
-        for b, s in enumerate(self.log.scenarios):
-            frames = s.past(self.ahead)
-            if len(frames):
-                logged = Objects.logged(s.drive, frames)
-                first = self.ahead - len(frames)
-                base = self.objects.used
-                # all rows of no frame: their places are noted here
-                self.objects.append(np.zeros(0, np.int64), 0, replace(logged, offsets=np.zeros(1, np.int64)))
-                self.objects.low[b, first : self.ahead] = logged.offsets[:-1] + base
-                self.objects.count[b, first : self.ahead] = np.diff(logged.offsets)
+    def put(self, rows: I64, scenarios: Sequence[Scenario]) -> None:
+        """Forget what was recorded in ``rows``, and begin with the object history of the scenarios that the log has put
+        there."""
+        frames = [np.concatenate([s.past(self.ahead), s.frames]) for s in scenarios]
+        counts = [np.diff(s.drive.objects.offsets)[f].sum() for s, f in zip(scenarios, frames, strict=True)]
+        self.objects.expect(rows, self.ahead + self.log.time_us.shape[1], int(sum(counts)))
+        kept = [(plan, np.flatnonzero(~np.isin(plan[1], rows))) for plan in self.plans]
+        self.plans = [tuple(column[k] for column in plan) for plan, k in kept if len(k)]  # type: ignore[misc]
+        for name, values in self.channels.items():
+            values[rows] = np.nan
+            more = self.log.time_us.shape[1] - values.shape[1]
+            if more:
+                self.channels[name] = np.pad(values, ((0, 0), (0, more)), constant_values=np.nan)
+        for b, s in zip(rows.tolist(), scenarios, strict=True):
+            past = s.past(self.ahead)
+            at = np.arange(self.ahead - len(past), self.ahead)
+            if len(past):
+                self.objects.append(np.full(len(past), b), at, Objects.logged(s.drive, past))
 
-    def observe(self, rows: I64, iteration: int, objects: Objects) -> tuple[Objects, Objects | None]:
-        """Record the objects of this iteration; return them, and the planner's object history, scenario by scenario,
-        oldest frame first. Both are read-only."""
-        now = self.objects.append(rows, self.ahead + iteration, objects)
+    def observe(self, rows: I64, at: I64, objects: Objects) -> Objects:
+        """Record the objects of scenarios ``rows`` at iterations ``at``; they are returned read-only."""
+        return self.objects.append(rows, self.ahead + at, objects)
+
+    def history(self, rows: I64, at: I64) -> Objects | None:
+        """The planner's object history at iterations ``at``, scenario by scenario, oldest frame first, read-only."""
         if not self.past:
-            return now, None
-        window = slice(self.ahead + iteration - self.past + 1, self.ahead + iteration + 1)
-        return now, read_only(self.objects.gather(self.objects.low[rows, window], self.objects.count[rows, window]))
+            return None
+        window = rows[:, None], at[:, None] + np.arange(self.ahead - self.past + 1, self.ahead + 1)
+        return read_only(self.objects.gather(self.objects.low[window], self.objects.count[window]))
 
-    def plan(self, rows: I64, iteration: int, plan: Plan, driven: F64) -> None:
+    def plan(self, rows: I64, at: I64, plan: Plan, driven: F64) -> None:
         """Record the driven trajectories and the planner's per-step scalars."""
         assert plan.length is not None
-        if iteration % self.plan_every == 0:
-            # copies: the planner may write into its own arrays again
-            self.plans.append(
-                (iteration, rows, plan.time_us.copy(), driven[:, :, _PLAN_COLUMNS].copy(), plan.length.copy())
-            )
+        due = np.flatnonzero(at % self.plan_every == 0)
+        if len(due):  # copies: the planner may write into its own arrays again
+            states = driven[:, :, _PLAN_COLUMNS][due]
+            self.plans.append((at[due], rows[due], plan.time_us[due], states, plan.length[due]))
         for name, value in plan.debug.items():
             column = np.asarray(value)
             if column.shape == (len(rows),) and column.dtype.kind in "biuf":
                 if name not in self.channels:
                     self.channels[name] = np.full(self.log.time_us.shape, np.nan)
-                self.channels[name][rows, iteration] = column
+                self.channels[name][rows, at] = column
 
     def rollout(self, b: int) -> Rollout:
         """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises
         SameIdError."""
         s, n = self.log.scenarios[b], int(self.log.count[b]) - 1
+        assert s is not None
         motion = {f"vehicle.{name}": self.log.motion[..., c] for c, name in enumerate(self.log.columns)}
         road = {f"road.{name}": self.log.felt[..., c] for c, name in enumerate(_ROAD)} if self.log.uneven[b] else {}
         found = self.channels | motion | road
@@ -221,7 +241,7 @@ class Recorder:
         for step, rows, plan_us, plan, length in self.plans:
             at = int(rows.searchsorted(b))
             if at < len(rows) and rows[at] == b:
-                steps.append(step)
+                steps.append(step[at])
                 times.append(plan_us[at, : length[at]])
                 states.append(plan[at, : length[at]])
         if not steps:
