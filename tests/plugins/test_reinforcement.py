@@ -203,6 +203,25 @@ def test_group_advantages_know_neither_the_level_of_rewards_nor_the_order_of_a_g
     assert torch.allclose(group_advantages(rewards, alive, 0.2) * 2, found, atol=1e-12)  # no deviation in it
 
 
+def test_a_discount_blames_what_was_done_shortly_before() -> None:
+    """Against a plain double loop; nothing is changed in what is given."""
+    rewards, alive = draws(6, 2, 3), torch.ones(6, 2, 3, dtype=torch.bool)
+    alive[4:, 0, 1] = False
+    kept = rewards.clone()
+    found = group_advantages(rewards, alive, 0.5, 0.8)
+    assert torch.equal(rewards, kept)
+    ahead = torch.zeros_like(rewards)
+    for t in range(6):
+        for later in range(t, 6):
+            ahead[t] += 0.8 ** (later - t) * rewards[later] * alive[later]
+    for t in range(6):
+        for s in range(2):
+            mean = ahead[t, s][alive[t, s]].mean()
+            for g in range(3):
+                want = float((ahead[t, s, g] - mean) / 0.5) if alive[t, s, g] else 0.0
+                assert float(found[t, s, g]) == pytest.approx(want, abs=1e-9)
+
+
 def test_a_rare_failure_in_a_group_weighs_as_much_as_it_costs() -> None:
     """Dividing by the deviation would give the one that fails the same advantage, whatever its cost."""
     alive = torch.ones(1, 1, 4, dtype=torch.bool)

@@ -11,21 +11,26 @@ import numpy as np
 import pytest
 import torch
 
+from roadcraft.core.config.factory import create
+from roadcraft.core.config.load import to_tree
 from roadcraft.core.config.rules import RuleError
 from roadcraft.core.data.scenario import Ego
 from roadcraft.core.interfaces import load_planner
 from roadcraft.core.testing import made_up_rollout
 from roadcraft.core.types import Prediction, SceneEncoding
 from roadcraft.planners import load_checkpoint
+from roadcraft.planners.learned.network import build_network
 from roadcraft.plugins.candidate_choice.config import CandidateChoiceConfig
 from roadcraft.plugins.candidate_choice.copies import slower_copies
 from roadcraft.plugins.candidate_choice.model import CandidateChoice
 from roadcraft.plugins.training.config import SelectConfig, StartConfig, TrainConfig
 from roadcraft.plugins.training.policy_config import PolicyGradientConfig
-from roadcraft.plugins.training.reinforcement.exploration import Decision, ScoredDrive, scored, stacked
+from roadcraft.plugins.training.reinforcement.exploration import Decision, ScoredDrive, drive_scenes, scored, stacked
+from roadcraft.plugins.training.run.choice import started_part, with_choice
 from roadcraft.plugins.training.run.closed_loop import scene_rows
 from roadcraft.plugins.training.run.fit import train
 from roadcraft.plugins.training.run.reinforcement import Collapsed, ReinforcementModule
+from roadcraft.plugins.training.run.resolve import load_start
 from roadcraft.scenario_io.open import open_source
 from roadcraft.validation import Failure, Reward, SimulationConfig, running_score, simulate
 
@@ -72,6 +77,33 @@ def test_a_run_changes_the_choice_alone_goes_on_exactly_and_its_choice_is_kept(
     changes = np.flatnonzero(np.diff(value)) + 1
     assert len(changes) >= 3
     assert (changes % 5 == 0).all()  # every half a second, of steps of 0.1 s
+
+
+def test_drives_of_a_group_are_those_that_each_would_be_alone(
+    driven: TrainConfig, trained: Path, made_up_store: Path
+) -> None:
+    """Two scenes, three times each, in one simulation: other scenes and other draws beside a drive change nothing."""
+    config = with_choice(driven)
+    network = build_network(to_tree(config.encoder), to_tree(config.model))
+    load_start(*started_part(network, replace(config, start=StartConfig(str(trained)))))
+    network.encoder.eval()
+    network.model.eval()
+    source = open_source(str(made_up_store), None)
+    items = [scene_rows(source, log)[0] for log in source.logs()[:2]]
+    scenes = [source.scenario(i.row, i.type, i.window_us) for i in items]
+    agents, reward, salts = create("agents", "idm"), Reward(), [5, 6, 7]
+    together = drive_scenes(network, scenes, agents, 0, salts, reward)
+    alone = [d for s in scenes for salt in salts for d in drive_scenes(network, [s], agents, 0, [salt], reward)]
+    assert len(together) == 6
+    for one, other in zip(together, alone, strict=True):
+        assert isinstance(one, ScoredDrive)
+        assert isinstance(other, ScoredDrive)
+        assert [d.action for d in one.decisions] == [d.action for d in other.decisions]
+        assert [d.log_prob for d in one.decisions] == [d.log_prob for d in other.decisions]
+        assert (one.rewards == other.rewards).all()
+        assert one.score == other.score
+    drawn = {tuple(d.action for d in one.decisions) for one in together[:3] if isinstance(one, ScoredDrive)}
+    assert len(drawn) == 3
 
 
 # ---- slower copies -------------------------------------------------------------------------------------------------

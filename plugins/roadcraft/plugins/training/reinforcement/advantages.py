@@ -66,7 +66,7 @@ def generalized_advantages(
     return out
 
 
-def group_advantages(rewards: Tensor, alive: Tensor, scale: float) -> Tensor:
+def group_advantages(rewards: Tensor, alive: Tensor, scale: float, discount: float = 1.0) -> Tensor:
     """Advantages within groups of G roll-outs of one scene, (T, S, G): what a roll-out still earns from a step on, less
     the mean of those of its group that drive at that step, divided by ``scale``.
 
@@ -77,9 +77,11 @@ def group_advantages(rewards: Tensor, alive: Tensor, scale: float) -> Tensor:
         rewards: (T, S, G), of S scenes.
         alive: bool (T, S, G), False after a roll-out's end.
         scale: what counts as one unit of reward.
+        discount: factor by which a reward counts less per step that it lies ahead.
     """
-    rewards = single(rewards) * alive
-    ahead = rewards.flip(0).cumsum(0).flip(0)
+    ahead = single(rewards) * alive
+    for t in range(len(ahead) - 2, -1, -1):
+        ahead[t] += discount * ahead[t + 1]
     mean = (ahead * alive).sum(-1, keepdim=True) / alive.sum(-1, keepdim=True).clamp_min(1)
     return (ahead - mean) * alive / scale
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from roadcraft.core.arrays import F64
+from roadcraft.core.data.plan import Plan
 from roadcraft.core.data.rollout import ObservationBatch, Rollout
 from roadcraft.core.data.scenario import Scenario
 from roadcraft.core.interfaces import AgentPolicy
@@ -62,19 +63,48 @@ class Decision(NamedTuple):
     value: float
 
 
-class ExploringPlanner(NetworkPlanner):
-    """Drives by choices that are drawn instead of the likeliest. The draw of a scene depends on its keys and on
-    ``salt``, not on its neighbors. ``decisions``: by token and iteration."""
+class DrawnState(NamedTuple):
+    """The state of one drive."""
 
-    def __init__(self, network: Network, salt: int, micro_batch: int = 32) -> None:
-        super().__init__(network, "the network in training", micro_batch)
-        self.salt = np.uint64(salt)
-        self.decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
+    number: int
+    """How many drives through the same scene came before it."""
+    kept: Any
+    """That of the ``NetworkPlanner``."""
+
+
+class ExploringPlanner(NetworkPlanner):
+    """Drives by choices that are drawn instead of the likeliest. The draws of the n-th drive through a scene depend on
+    its keys and on ``salts[n]``, not on its neighbors. ``decisions``: by token, n and iteration."""
+
+    def __init__(self, network: Network, salts: Sequence[int], micro_batch: int = 32) -> None:
+        super().__init__(network, "the network in training", micro_batch, candidates=1)  # the one that was drawn
+        self.salts = np.array(salts, np.uint64)
+        self.decisions: dict[tuple[str, int], dict[int, Decision]] = defaultdict(dict)
+        self._begun: Counter[str] = Counter()
+        self._known: dict[int, tuple[int, int]] = {}  # by a drive's own key: its number, and the key that it came from
         self._groups: list[tuple[dict[str, Tensor], Tensor, Tensor, Tensor]] = []
+
+    def start(self, obs: ObservationBatch, keys: Keys) -> list[Any]:
+        """Numbers the drives through each scene."""
+        states = super().start(obs, keys)
+        for b, (token, kept) in enumerate(zip(obs.token, states, strict=True)):
+            states[b] = DrawnState(self._begun[token], kept)
+            self._begun[token] += 1
+        return states
+
+    def plan(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> tuple[Plan, list[Any]]:
+        """As a ``NetworkPlanner``, with keys of each drive's own."""
+        numbers = np.array([s.number for s in state])
+        with np.errstate(over="ignore"):
+            own = mix64(np.asarray(keys, np.uint64) ^ mix64(self.salts[numbers]))
+        self._known = {int(k): (n, int(p)) for k, n, p in zip(own, numbers.tolist(), keys, strict=True)}
+        plan, after = super().plan(obs, [s.kept for s in state], own)
+        return plan, [DrawnState(s.number, kept) for s, kept in zip(state, after, strict=True)]
 
     def sample(self, encoding: SceneEncoding, features: Mapping[str, Tensor], keys: Keys) -> Prediction:
         model: Any = self.network.model
-        inner = model.inner.sample(encoding, self.network.for_model(features), keys)
+        common = np.array([self._known[int(k)][1] for k in keys], np.uint64)  # the other model draws the same in all
+        inner = model.inner.sample(encoding, self.network.for_model(features), common)
         candidates = model.candidates(inner, features)
         inputs = model.choice_inputs(candidates, encoding)
         logits, value = model.choose(inputs)
@@ -86,9 +116,7 @@ class ExploringPlanner(NetworkPlanner):
 
     def _noise(self, keys: Keys, count: int) -> Tensor:
         """Exponentials (B, count), so that the largest of log p - log noise is a draw from p."""
-        with np.errstate(over="ignore"):
-            seeds = mix64(np.asarray(keys, np.uint64) ^ mix64(self.salt))
-        rows = [np.random.Generator(np.random.Philox(key=int(s))).exponential(size=count) for s in seeds]
+        rows = [np.random.Generator(np.random.Philox(key=int(k))).exponential(size=count) for k in keys]
         return torch.from_numpy(np.stack(rows)).float().clamp_min(1e-30)
 
     def _decide(self, obs: ObservationBatch, state: list[Any], keys: Keys) -> Any:
@@ -100,7 +128,7 @@ class ExploringPlanner(NetworkPlanner):
         for b in range(len(obs)):
             seen = {k: v[b] for k, v in inputs.items()}
             made = Decision(seen, int(action[b]), float(log_prob[b]), float(value[b]))
-            self.decisions[str(obs.token[b])][int(obs.iteration[b])] = made
+            self.decisions[obs.token[b], self._known[int(keys[b])][0]][int(obs.iteration[b])] = made
         return answer
 
 
@@ -116,19 +144,26 @@ class ScoredDrive(NamedTuple):
 
 
 def drive_scenes(
-    network: Network, scenarios: Sequence[Scenario], agents: AgentPolicy, seed: int, salt: int, reward: Reward
+    network: Network,
+    scenarios: Sequence[Scenario],
+    agents: AgentPolicy,
+    seed: int,
+    salts: Sequence[int],
+    reward: Reward,
 ) -> list[ScoredDrive | Failure]:
-    """Drive scenes once, in the order given. seed: of the agents' draws, as under ``score``; salt: of the choices;
-    reward: what a step earns."""
-    planner = ExploringPlanner(network, salt)
+    """Drive each scene once for each of ``salts``, all together, so that the network's calls are full; drives of a
+    scene stand side by side. seed: of the agents' draws, as under ``score``; salts: of the choices; reward: what a step
+    earns."""
+    planner, places = ExploringPlanner(network, salts), [(s, n) for s in scenarios for n in range(len(salts))]
+    config = SimulationConfig(batch=max(len(places), 1))
     out: list[ScoredDrive | Failure] = []
-    for scenario, driven in zip(
-        scenarios, simulate(scenarios, planner, SimulationConfig(), agents=agents, seed=seed), strict=True
+    for (scenario, n), driven in zip(
+        places, simulate([s for s, _ in places], planner, config, agents=agents, seed=seed), strict=True
     ):
         if isinstance(driven, Failure):
             out.append(driven)
             continue
-        out.append(scored(driven, planner.decisions[scenario.token], reward))
+        out.append(scored(driven, planner.decisions[scenario.token, n], reward))
     return out
 
 

@@ -87,7 +87,7 @@ class Learner:
             )
         else:
             grouped = [x.unflatten(1, (-1, c.group_size)) for x in (r.reward, r.alive)]
-            advantage = group_advantages(*grouped, c.advantage_scale).flatten(1)
+            advantage = group_advantages(*grouped, c.advantage_scale, c.discount).flatten(1)
         target, alive = (advantage + r.value).flatten(), r.alive.flatten()
         if not bool(torch.isfinite(target[alive]).all()):
             raise ValueError("a reward or a value of the roll-out is not finite")

@@ -105,10 +105,8 @@ class ReinforcementModule(TrainModule):
         training = self.parts.training
         self.parts.eval()
         salts = [int(x) for x in random.integers(2**63, size=c.group_size)]
-        seed, drive = self.config.seed, (self.network, scenarios, self.agents)
-        passes = [drive_scenes(*drive, seed, salt, self.reward) for salt in salts]
+        drives = drive_scenes(self.network, scenarios, self.agents, self.config.seed, salts, self.reward)
         self.frozen.train(training)
-        drives = [p[s] for s in range(count) for p in passes]
         real = [(s // c.group_size, d) for s, d in enumerate(drives) if isinstance(d, ScoredDrive)]
         self.scenes.record(chosen[[s for s, _ in real]], np.array([d.score for _, d in real]))
         return drives, _figures([d for _, d in real], len(drives), 1 + len(self.network.model.config.speeds))
