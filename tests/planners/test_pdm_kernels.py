@@ -16,7 +16,7 @@ from roadcraft.core.driving.map_index.index import build_layer, containing
 from roadcraft.planners.guard.retime import resample
 from roadcraft.planners.pdm.comfort import NUPLAN_BOUNDS, comfort_tables, score_comfort
 from roadcraft.planners.pdm.route_path import map_arrays_of
-from roadcraft.planners.trajectory_scoring import scorer
+from roadcraft.planners.trajectory_scoring import contacts, scorer
 from roadcraft.planners.trajectory_scoring.area_checks import patch_around
 from roadcraft.planners.trajectory_scoring.corridor import (
     MAX_VERTICES,
@@ -119,10 +119,10 @@ def test_centroids_are_those_of_geos_to_the_last_bit():
     for _ in range(500):
         box, moved = random_box(rng, ORIGIN, 400.0), rng.normal(0, 30, 2)
         want = shapely.Polygon(box_corners(*box) + moved).centroid
-        assert scorer.centroid(tuple(box), *moved, scratch) == (want.x, want.y)
+        assert contacts.centroid(tuple(box), *moved, scratch) == (want.x, want.y)
         off += (want.x, want.y) != tuple(box[:2] + moved)
     assert off > 100
-    assert scorer.centroid((1.0, 2.0, 0.3, 0.0, 0.0), 0.5, 0.5, scratch) == (1.5, 2.5)
+    assert contacts.centroid((1.0, 2.0, 0.3, 0.0, 0.0), 0.5, 0.5, scratch) == (1.5, 2.5)
 
 
 @pytest.mark.parametrize(("heading", "low", "high"), [(1.8368477891243318, 0.6, 1.0), (0.5, 0.0, 0.1)])
@@ -142,7 +142,7 @@ def test_a_car_on_the_axis_is_predicted_where_the_reference_predicts_it(tiny_wor
     rules = scorer.Rules(0.1, 2, (5.0, 5.0, 2.0, 0.0))
     score_table = np.ones((count, scorer.SCORE_COLUMNS))
     flags = np.zeros((count, 1), np.int64)
-    scorer.score_traffic(
+    contacts.score_traffic(
         states, flags, map_arrays, patch_around(states[0, 0], body, 50.0), body, traffic, rules, score_table
     )
     assert low <= score_table[:, scorer.TTC].mean() <= high

@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 from roadcraft.core.config.hints import hints_of
 from roadcraft.core.config.rules import OneOf, Suggestions, Unit, marks_of, rules_of
 from roadcraft.core.config.tree import to_tree
-from roadcraft.core.config.walk import name_of_type, optional_part
+from roadcraft.core.config.values import name_of_type, optional_part
 from roadcraft.core.plugins.hookspecs import PluginRef
 
 _UNITS = {

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -17,15 +16,22 @@ from roadcraft.core.config.hints import hints_of
 from roadcraft.core.config.renamed import current, given_twice, warn_key
 from roadcraft.core.config.rules import RuleError, check, faults_of
 from roadcraft.core.config.tree import given_only
+from roadcraft.core.config.values import (
+    ABSENT,
+    as_list,
+    expected,
+    is_schema,
+    is_sequence,
+    name_of_type,
+    optional_part,
+    scalar_of,
+    written,
+)
 from roadcraft.core.config.yaml_text import Plain, resolved
 from roadcraft.core.errors import PluginError
 from roadcraft.core.plugins.hookspecs import REFS, PluginRef, extras_of
 from roadcraft.core.plugins.registry import Registry
 
-_ABSENT = object()
-_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
-_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*")
-_HEX = re.compile(r"[-+]?0x[0-9a-fA-F]+")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -37,7 +43,7 @@ class ConfigLayer:
     tree: dict[str, Any]
     origin: str
     base: Path | None
-    word: tuple[Any, str] = (_ABSENT, "")
+    word: tuple[Any, str] = (ABSENT, "")
 
 
 class Walk:
@@ -81,23 +87,23 @@ class Walk:
             or (optional and kind and not value)
         ):
             return None
-        value = _as_list(hint, value)
-        if kind and _is_sequence(hint):
+        value = as_list(hint, value)
+        if kind and is_sequence(hint):
             if not isinstance(value, (list, tuple)):
                 return value
             return [self._merge_ref(kind, None, None, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
         if kind:
             return self._merge_ref(kind, _default(f), inherited, value, layer, key)
-        if _is_schema(hint):
+        if is_schema(hint):
             return self._merge_part(hint, inherited or {}, value, layer, key)
         item = (get_args(hint) or (None,))[-1]
-        if get_origin(hint) is dict and _is_schema(item) and isinstance(value, Mapping):
+        if get_origin(hint) is dict and is_schema(item) and isinstance(value, Mapping):
             out = dict(inherited or {})
             for k, v in value.items():
                 out[str(k)] = self._merge_part(item, out.get(str(k)) or {}, v, layer, f"{key}.{k}")
             return out
         item = (get_args(hint) or (None,))[0]
-        if _is_sequence(hint) and _is_schema(item) and isinstance(value, (list, tuple)):
+        if is_sequence(hint) and is_schema(item) and isinstance(value, (list, tuple)):
             return [self._merge_part(item, {}, v, layer, f"{key}[{i}]") for i, v in enumerate(value)]
         if f.metadata.get("path") and isinstance(value, (str, Path)) and str(value):
             if layer.base is not None and isinstance(value, Plain) and value.is_null:
@@ -112,7 +118,7 @@ class Walk:
         """A dataclass within another. A scalar is short for its first field (``vehicle=pacifica``), or for what its
         ``from_text`` says."""
         if getattr(value, "fault", ""):
-            self.wrong(key, _expected("a map", value))
+            self.wrong(key, expected("a map", value))
             return base
         if isinstance(value, str) and not (isinstance(value, Plain) and value.is_null):
             short = getattr(schema, "from_text", None)
@@ -131,7 +137,7 @@ class Walk:
         if not isinstance(value, (str, Mapping)):
             return value
         if getattr(value, "fault", ""):
-            self.wrong(key, _expected(f"the name of a {kind} or {{name, params}}", value))
+            self.wrong(key, expected(f"the name of a {kind} or {{name, params}}", value))
             return None
         given: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
         if base is None and isinstance(default, PluginRef):
@@ -162,8 +168,8 @@ class Walk:
         values: dict[str, Any] = {}
         for f in fields(schema):
             key = f"{at}{f.name}"
-            given = tree.get(f.name, _ABSENT)
-            if given is _ABSENT:
+            given = tree.get(f.name, ABSENT)
+            if given is ABSENT:
                 if f.default is MISSING and f.default_factory is MISSING:
                     self.wrong(key, "is missing")
                 elif isinstance(default := _default(f), PluginRef):
@@ -187,7 +193,7 @@ class Walk:
 
     def _break_rules(self, faults: list[tuple[str, Any, str]], at: str) -> None:
         for name, value, rule in faults:
-            self.wrong(f"{at}{name}", f"{rule}, got {_written(value)}")
+            self.wrong(f"{at}{name}", f"{rule}, got {written(value)}")
 
     def _refused(self, schema: type[Any], values: Mapping[str, Any], at: str, why: str) -> None:
         """What a dataclass's own check says, with the fields that it names and their values."""
@@ -195,9 +201,9 @@ class Walk:
         named = {f.name: values.get(f.name, _default(f)) for f in fields(schema) if f.name in words}
         if len(named) == 1:
             ((name, value),) = named.items()
-            self.wrong(f"{at}{name}", f"{why}, got {_written(value)}")
+            self.wrong(f"{at}{name}", f"{why}, got {written(value)}")
         else:
-            given = "; ".join(f"{name} = {_written(value)}" for name, value in named.items())
+            given = "; ".join(f"{name} = {written(value)}" for name, value in named.items())
             self.wrong(at.rstrip(".") or ", ".join(named) or "configuration", f"{why} ({given})" if given else why)
 
     def _canonical(self, kind: str, ref: PluginRef, key: str) -> Any:
@@ -207,10 +213,10 @@ class Walk:
     def _refs(self, kind: str, hint: Any, given: Any, key: str) -> Any:
         if given is None and type(None) in get_args(hint):
             return None
-        if not _is_sequence(optional_part(hint)):
+        if not is_sequence(optional_part(hint)):
             return self._ref(kind, given, key)
         if not isinstance(given, (list, tuple)):
-            self.wrong(key, _expected(f"a list of {kind} names", given))
+            self.wrong(key, expected(f"a list of {kind} names", given))
             return None
         refs = [self._ref(kind, g, f"{key}[{i}]") for i, g in enumerate(given)]
         return tuple(r for r in refs if r is not None)  # mistakes are told already
@@ -251,27 +257,27 @@ class Walk:
             if type(None) in args and (value is None or (isinstance(value, Plain) and value.is_null)):
                 return None
             return self._convert_union([a for a in args if a is not type(None)], value, key)
-        if _is_schema(hint):
+        if is_schema(hint):
             if isinstance(value, Mapping):
                 return self.build(hint, value, f"{key}.")
         elif origin is Literal:
             return self._convert_literal(args, value, key)
         elif origin in (tuple, list) or hint in (tuple, list):
-            value = _as_list(hint, value)
+            value = as_list(hint, value)
             if isinstance(value, (list, tuple)):
                 return self._convert_items(origin or hint, args, value, key)
         elif origin is dict or hint is dict:
             if isinstance(value, Mapping):
                 item = args[1] if args else Any
                 return {str(k): self.convert(item, v, f"{key}.{k}") for k, v in value.items()}
-        elif (plain := _scalar(hint, value)) is not _ABSENT:
+        elif (plain := scalar_of(hint, value)) is not ABSENT:
             return plain
-        self.wrong(key, _expected(name_of_type(hint), value))
+        self.wrong(key, expected(name_of_type(hint), value))
         return None
 
     def _convert_literal(self, args: tuple[Any, ...], value: Any, key: str) -> Any:
         for option in args:
-            if _scalar(type(option), value) == option:
+            if scalar_of(type(option), value) == option:
                 return option
         near = get_close_matches(str(value), [str(a) for a in args], 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -290,7 +296,7 @@ class Walk:
         if len(options) == 1:
             self.errors.extend(mistakes[0])
         else:
-            self.wrong(key, _expected(" or ".join(map(name_of_type, options)), value))
+            self.wrong(key, expected(" or ".join(map(name_of_type, options)), value))
         return None
 
     def _convert_items(self, origin: Any, args: tuple[Any, ...], value: Sequence[Any], key: str) -> Any:
@@ -303,65 +309,6 @@ class Walk:
             item = args[0] if args else Any
             items = [self.convert(item, v, f"{key}[{i}]") for i, v in enumerate(value)]
         return tuple(items) if origin is tuple else items
-
-
-def _scalar(hint: Any, value: Any) -> Any:
-    if hint is str and isinstance(value, (str, int, float, Path)) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str):
-        return _from_text(hint, value)
-    if hint is bool and isinstance(value, bool):
-        return value
-    if isinstance(value, bool):
-        return _ABSENT
-    if hint is int and isinstance(value, int):
-        return value
-    if hint is float and isinstance(value, (int, float)) and math.isfinite(value):
-        return float(value)
-    return _ABSENT
-
-
-def _from_text(hint: Any, text: str) -> Any:
-    """The number or truth value that a text says. Digits are decimal, whatever stands before them."""
-    if hint is bool and text.lower() in (*_TRUE, *_FALSE):
-        return text.lower() in _TRUE
-    if hint is int and len(text) < 100 and _WHOLE.fullmatch(text):
-        return int(text)
-    if hint is int and len(text) < 100 and _HEX.fullmatch(text):
-        return int(text, 16)
-    if hint is float:
-        try:
-            number = float(text)
-        except ValueError:
-            return _ABSENT
-        return number if math.isfinite(number) else _ABSENT
-    return _ABSENT
-
-
-def optional_part(hint: Any) -> Any:
-    """X of ``X | None``."""
-    if get_origin(hint) in (Union, types.UnionType):
-        rest = [a for a in get_args(hint) if a is not type(None)]
-        return rest[0] if len(rest) == 1 else hint
-    return hint
-
-
-def _is_sequence(hint: Any) -> bool:
-    return get_origin(hint) in (tuple, list)
-
-
-def _as_list(hint: Any, value: Any) -> Any:
-    """One text or number as a list of one, where a list of any length is due; a text with a comma may be meant as
-    several."""
-    any_length = hint in (tuple, list) or get_origin(hint) is list or get_args(hint)[-1:] == (...,)
-    if any_length and isinstance(value, (str, int, float, Path)) and value != "" and "," not in str(value):
-        nothing = isinstance(value, Plain) and (value.is_null or value.fault)
-        return value if nothing else [value]
-    return value
-
-
-def _is_schema(hint: Any) -> bool:
-    return isinstance(hint, type) and is_dataclass(hint)
 
 
 def _default(f: Field[Any]) -> Any:
@@ -392,53 +339,6 @@ def origin_of(key: str, origins: Mapping[str, str]) -> str:
 def _near(name: str, known: Mapping[str, Any], hints: Mapping[str, Any], at: str) -> str:
     """The nearest valid key: one of the same name in a part of the schema, else one spelt alike beside it."""
     parts = [(k, optional_part(hints[k])) for k in known]
-    deeper = [f"{at}{k}.{name}" for k, part in parts if _is_schema(part) and name in hints_of(part)]
+    deeper = [f"{at}{k}.{name}" for k, part in parts if is_schema(part) and name in hints_of(part)]
     near = deeper if len(deeper) == 1 else get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-
-
-def _expected(what: str, value: Any) -> str:
-    """``value`` is not ``what``; where a list is due and a text with commas is given, how to write it."""
-    text = f"expected {'a finite number' if what == 'a number' and _is_number(value) else what}, got {value!r}"
-    if fault := getattr(value, "fault", ""):
-        return f"{text}: {fault}"
-    return f"{text}; write [{value}]" if what.startswith("a list") and isinstance(value, str) and "," in value else text
-
-
-def _written(value: Any) -> str:
-    """A value as a file or a word would give it: a list in brackets."""
-    return repr(list(value) if isinstance(value, tuple) else value)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value, or a text, is one that ``float`` takes."""
-    try:
-        float(value.lower().removeprefix(".") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, bool)
-
-
-def name_of_type(hint: Any) -> str:
-    """A type in words."""
-    names = {
-        float: "a number",
-        int: "a whole number",
-        bool: "true or false",
-        str: "text",
-        dict: "a map",
-        list: "a list",
-    }
-    if hint in names:
-        return names[hint]
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return f"one of {', '.join(map(str, args))}"
-    if origin is dict:
-        return "a map"
-    if origin is tuple and args and args[-1] is not Ellipsis:
-        return f"a list of {len(args)} values"
-    if origin in (tuple, list) or hint is tuple:
-        item = args[0] if args else Any
-        return f"a list of {name_of_type(item).removeprefix('a ')}s" if item in (float, int) else "a list"
-    return "a map" if _is_schema(hint) else "anything" if hint is Any else str(getattr(hint, "__name__", hint))

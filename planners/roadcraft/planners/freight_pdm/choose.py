@@ -19,13 +19,8 @@ from roadcraft.planners.freight_pdm.scene import FreightSetup, Roadside, TruckSc
 from roadcraft.planners.freight_pdm.ways import NEAR_M, lanes_beside, ways_tried, with_candidates
 from roadcraft.planners.pdm.comfort import score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, patch_around
-from roadcraft.planners.trajectory_scoring.scorer import (
-    COLLISION_STEP,
-    PROGRESS_M,
-    SCORE_COLUMNS,
-    score_traffic,
-    total,
-)
+from roadcraft.planners.trajectory_scoring.contacts import score_traffic
+from roadcraft.planners.trajectory_scoring.scorer import COLLISION_STEP, PROGRESS_M, SCORE_COLUMNS, total
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
 from roadcraft.planners.trajectory_scoring.units import Trailers, ignore_touched, pulled, score_contacts
 

@@ -15,6 +15,7 @@ from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.lqr import simulate_proposals
 from roadcraft.planners.guard.comfort import ComfortFilters, score_comfort
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, MapArrays, patch_around
+from roadcraft.planners.trajectory_scoring.contacts import score_traffic
 from roadcraft.planners.trajectory_scoring.paths import ArcPath
 from roadcraft.planners.trajectory_scoring.scorer import (
     PROGRESS_M,
@@ -23,7 +24,6 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     Rules,
     score_areas,
     score_progress,
-    score_traffic,
 )
 from roadcraft.planners.trajectory_scoring.start_lane import lane_direction
 from roadcraft.planners.trajectory_scoring.traffic import Traffic

@@ -16,6 +16,7 @@ from roadcraft.planners.pdm.brake import emergency_plan
 from roadcraft.planners.pdm.comfort import Comfort, score_comfort
 from roadcraft.planners.pdm.proposals import Driver, PathAhead, Proposals, Reds, unroll
 from roadcraft.planners.trajectory_scoring.area_checks import MapArrays, classify, patch_around
+from roadcraft.planners.trajectory_scoring.contacts import score_traffic
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate, project
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
@@ -23,7 +24,6 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     Rules,
     score_areas,
     score_progress,
-    score_traffic,
     total,
 )
 from roadcraft.planners.trajectory_scoring.start_lane import aligned_lane

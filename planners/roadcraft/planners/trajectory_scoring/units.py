@@ -19,6 +19,7 @@ from roadcraft.core.driving.map_index.cell_edges import rows_in_cell
 from roadcraft.core.driving.map_index.index import LayerArrays, in_any
 from roadcraft.core.driving.motion.chain import ChainArrays, chain_of, place_units, pull_joints, unit_boxes
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, MapArrays
+from roadcraft.planners.trajectory_scoring.contacts import score_traffic
 from roadcraft.planners.trajectory_scoring.paths import ArcPath, interpolate
 from roadcraft.planners.trajectory_scoring.scorer import (
     COLLISION_STEP,
@@ -28,7 +29,6 @@ from roadcraft.planners.trajectory_scoring.scorer import (
     TTC,
     TTC_STEP,
     Rules,
-    score_traffic,
 )
 from roadcraft.planners.trajectory_scoring.traffic import Traffic
 

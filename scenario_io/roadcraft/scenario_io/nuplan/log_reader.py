@@ -3,7 +3,6 @@ database/nuplan_db)."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +28,7 @@ from roadcraft.core.data.scenario import (
 from roadcraft.core.errors import DataError
 from roadcraft.scenario_io.faults import mended, sound_poses
 from roadcraft.scenario_io.nuplan import schema
-from roadcraft.scenario_io.nuplan.database import open_database
+from roadcraft.scenario_io.nuplan.log_tables import LogTables, hex_of
 from roadcraft.scenario_io.nuplan.rotation import yaw_of
 from roadcraft.scenario_io.nuplan.trailers import read_instructions, read_joints, read_units
 
@@ -92,15 +91,10 @@ class LogReader:
     def __init__(self, path: Path, licence: str) -> None:
         self.path, self.name, self._licence = path, path.name.removesuffix(".db"), licence
         self.repairs: list[DataError] = []  # what was left out when the whole log was read
-        self._db = open_database(path, "no such log")
+        self._tables = LogTables(path)
 
     def close(self) -> None:
-        self._db.close()
-
-    def __del__(self) -> None:
-        # A reader that the source has let go of may still be in use elsewhere, so the last user closes it.
-        if hasattr(self, "_db"):
-            self._db.close()
+        self._tables.close()
 
     # ---- what holds for the whole log ------------------------------------------------
 
@@ -108,20 +102,22 @@ class LogReader:
     def extra(self) -> dict[str, str]:
         """What a log that we wrote says of itself: source, licence, vehicle, load."""
         known = {"source": "nuplan", "licence": self._licence, "vehicle": "pacifica", "load": ""}
-        if self._all("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", (schema.EXTRA,)):
-            known.update((str(k), str(v)) for k, v in self._all(schema.EXTRA, f"SELECT key, value FROM {schema.EXTRA}"))
+        if self._tables.rows("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", (schema.EXTRA,)):
+            known.update(
+                (str(k), str(v)) for k, v in self._tables.rows(schema.EXTRA, f"SELECT key, value FROM {schema.EXTRA}")
+            )
         return known
 
     @cached_property
     def _head(self) -> tuple[str, bytes]:
-        rows = self._all("log", _LOG, (schema.LIDAR_CHANNEL,))
+        rows = self._tables.rows("log", _LOG, (schema.LIDAR_CHANNEL,))
         if len(rows) != 1:
-            raise self._fault(
+            raise self._tables.fault(
                 "lidar", f"{len(rows)} lidars of channel {schema.LIDAR_CHANNEL} with a log", "exactly one is expected"
             )
         name, token = rows[0]
         if not isinstance(name, str) or not name:
-            raise self._fault("log", f"map_version is {name!r}", "a location such as us-ma-boston is expected")
+            raise self._tables.fault("log", f"map_version is {name!r}", "a location such as us-ma-boston is expected")
         return name.removesuffix(".gpkg"), token
 
     @property
@@ -132,19 +128,19 @@ class LogReader:
     def scenes(self) -> dict[bytes, SceneRow]:
         """Rows of table scene by token, in row order."""
         out: dict[bytes, SceneRow] = {}
-        for token, name, blocks, x, y, *q in self._all("scene", _SCENES):
-            where = f"scene, token {_hex(token)}"
+        for token, name, blocks, x, y, *q in self._tables.rows("scene", _SCENES):
+            where = f"scene, token {hex_of(token)}"
             try:
                 route = tuple(int(i) for i in str(blocks or "").split(" ") if i)
                 goal = None if x is None else (float(x), float(y), yaw_of(*(float(v) for v in q)))
             except (TypeError, ValueError) as e:
-                raise self._fault(where, f"roadblock_ids or goal: {e}") from e
+                raise self._tables.fault(where, f"roadblock_ids or goal: {e}") from e
             if goal is not None and not np.isfinite(goal).all():
-                raise self._fault(where, "the goal is not finite")
+                raise self._tables.fault(where, "the goal is not finite")
             if any(abs(i) >= 2**62 for i in route):
-                raise self._fault(where, f"roadblock_ids {str(blocks)[:60]!r} are no ids")
+                raise self._tables.fault(where, f"roadblock_ids {str(blocks)[:60]!r} are no ids")
             if token in out:
-                raise self._fault(where, "the token is not unique")
+                raise self._tables.fault(where, "the token is not unique")
             out[token] = SceneRow(str(name), route, goal)
         return out
 
@@ -153,7 +149,7 @@ class LogReader:
         """Scenes that give scenarios: by name in text order, without the first two and the last two."""
         by_name = sorted(self.scenes, key=lambda token: self.scenes[token].name.encode())
         if len(by_name) < schema.MIN_SCENES:
-            raise self._fault(
+            raise self._tables.fault(
                 "scene",
                 f"the log is too short: {len(by_name)} scenes",
                 "at least 5; the first two and last two give no scenarios",
@@ -163,32 +159,32 @@ class LogReader:
     @cached_property
     def _tracks(self) -> tuple[Tracks, list[str], NDArray[np.intp]]:
         """All rows of table track in row order, their category names, and the order that sorts them by token."""
-        rows = self._all("track", _TRACKS)
-        ids = self._tokens("track", [r[0] for r in rows])
+        rows = self._tables.rows("track", _TRACKS)
+        ids = self._tables.tokens("track", [r[0] for r in rows])
         order = np.argsort(ids)
         if (np.diff(ids[order].view(np.int64)) == 0).any():
-            raise self._fault("track", "tokens are not unique")
+            raise self._tables.fault("track", "tokens are not unique")
         names = [str(r[1]) for r in rows]
         # An unknown category is an error only where one of its boxes is met.
         kind = np.array([schema.CATEGORIES.get(n, ObjectKind.GENERIC_OBJECT) for n in names], np.uint8)
-        height = self._floats("track", "height", [r[2] for r in rows])
+        height = self._tables.floats("track", "height", [r[2] for r in rows])
         n = len(rows)
         tracks = Tracks(ids, kind, np.arange(n), np.zeros(n, np.uint8), np.where(np.isfinite(height), height, 0.0))
-        return read_units(self._all, self._fault, tracks, order), names, order
+        return read_units(self._tables.rows, self._tables.fault, tracks, order), names, order
 
     @cached_property
     def tag_names(self) -> tuple[str, ...]:
-        rows = self._all("scenario_tag", "SELECT DISTINCT type FROM scenario_tag WHERE type IS NOT NULL")
+        rows = self._tables.rows("scenario_tag", "SELECT DISTINCT type FROM scenario_tag WHERE type IS NOT NULL")
         return tuple(sorted(str(r[0]) for r in rows))
 
     @cached_property
     def interval_us(self) -> int:
         """Nominal time between frames: the reference's 20 Hz, or what the log has where a whole number of frames fits
         into 0.1 s."""
-        rows = self._all(
+        rows = self._tables.rows(
             "lidar_pc", "SELECT timestamp FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp", self._head[1:]
         )
-        steps = np.diff([self._int("lidar_pc", r[0]) for r in rows if r[0] is not None])
+        steps = np.diff([self._tables.time("lidar_pc", r[0]) for r in rows if r[0] is not None])
         if not len(steps):
             return schema.INTERVAL_US
         step = float(np.median(steps))
@@ -200,7 +196,7 @@ class LogReader:
             or abs(step * per_iteration - schema.ITERATION_US) > _JITTER * schema.ITERATION_US
         ):
             what = f"the frames are {step * 1e-6:g} s apart"
-            raise self._fault(
+            raise self._tables.fault(
                 "lidar_pc",
                 what,
                 f"0.05 s, or 1 to {_MOST_FRAMES} frames in 0.1 s, is expected; time stamps are microseconds",
@@ -217,12 +213,14 @@ class LogReader:
         """Why valid scenes give no scenarios: those without a route."""
         lost = [self.scenes[t].name for t in self.scenes if t in self.valid_scenes and not self.scenes[t].route]
         remedy = "ids of road blocks, separated by blanks"
-        return tuple(self._fault(f"scene, {name}", "no route: roadblock_ids is empty", remedy) for name in sorted(lost))
+        return tuple(
+            self._tables.fault(f"scene, {name}", "no route: roadblock_ids is empty", remedy) for name in sorted(lost)
+        )
 
     @cached_property
     def poses(self) -> tuple[I64, F64]:
         """Times (F,) of the log's frames with a possible ego pose, and where the ego is (F, 2)."""
-        columns = list(zip(*self._all("lidar_pc", _FRAMES, (*FOREVER, self._head[1])), strict=True))
+        columns = list(zip(*self._tables.rows("lidar_pc", _FRAMES, (*FOREVER, self._head[1])), strict=True))
         if not columns:
             return np.zeros(0, np.int64), np.zeros((0, 2))
         ego = self._ego(columns)
@@ -237,13 +235,13 @@ class LogReader:
             raise self.without_route[0]
         there = set(self.poses[0].tolist())
         tags: dict[int, set[str]] = {}
-        for time, type in self._all("scenario_tag", _TAGS, (*FOREVER, lidar)):
+        for time, type in self._tables.rows("scenario_tag", _TAGS, (*FOREVER, lidar)):
             tags.setdefault(time, set()).add(str(type))
         query = "SELECT timestamp, token, scene_token FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp"
         return [
-            FrameRow(time, _hex(token), self.scenes[scene], tuple(sorted(tags.get(time, ()))))
-            for time, token, scene in self._all("lidar_pc", query, (lidar,))
-            if scene in valid and self._int("lidar_pc", time) in there
+            FrameRow(time, hex_of(token), self.scenes[scene], tuple(sorted(tags.get(time, ()))))
+            for time, token, scene in self._tables.rows("lidar_pc", query, (lidar,))
+            if scene in valid and self._tables.time("lidar_pc", time) in there
         ]
 
     # ---- frames ----------------------------------------------------------------------
@@ -252,12 +250,14 @@ class LogReader:
         """The frames whose time lies in the inclusive window, without impossible ones and impossible boxes. Tracks are
         those of the whole log, so that rows agree between windows."""
         span = (*window_us, self._head[1])
-        rows = self._all("lidar_pc", _FRAMES, span)
+        rows = self._tables.rows("lidar_pc", _FRAMES, span)
         if not rows:
-            raise self._fault("lidar_pc", f"no frame of {schema.LIDAR_CHANNEL} in the window", "is the log empty?")
+            raise self._tables.fault(
+                "lidar_pc", f"no frame of {schema.LIDAR_CHANNEL} in the window", "is the log empty?"
+            )
         columns = list(zip(*rows, strict=True))
         time_us = self._times(columns[0], columns[1])
-        token = self._tokens("lidar_pc", columns[1])
+        token = self._tables.tokens("lidar_pc", columns[1])
         tag_frame, tag_type = self._tags(span, time_us)
         drive = Drive(
             name=self.name,
@@ -267,7 +267,7 @@ class LogReader:
             time_us=time_us,
             token=token,
             ego=self._ego(columns),
-            joints=read_joints(self._all, self._fault, span, time_us),
+            joints=read_joints(self._tables.rows, self._tables.fault, span, time_us),
             tracks=self._tracks[0],
             objects=self._objects(span, time_us),
             lights=self._lights(span, time_us),
@@ -275,7 +275,7 @@ class LogReader:
             tag_frame=tag_frame,
             tag_type=tag_type,
             tag_names=self.tag_names,
-            instructions=read_instructions(self._all, self._fault),
+            instructions=read_instructions(self._tables.rows, self._tables.fault),
         )
         drive, repairs = mended(drive, str(self.path))
         if window_us == FOREVER:
@@ -287,18 +287,20 @@ class LogReader:
         return {key: self.extra[key] for key in ("source", "licence", "vehicle", "load")}
 
     def _times(self, values: Sequence[Any], tokens: Sequence[Any]) -> I64:
-        time_us = np.array([self._int("lidar_pc", v) for v in values], np.int64)
+        time_us = np.array([self._tables.time("lidar_pc", v) for v in values], np.int64)
         late = np.flatnonzero(np.diff(time_us) <= 0)
         if len(late):
-            where = f"lidar_pc, token {_hex(tokens[late[0] + 1])}"
-            raise self._fault(where, f"time stamp {time_us[late[0]]} twice", "time stamps of one lidar are unique")
+            where = f"lidar_pc, token {hex_of(tokens[late[0] + 1])}"
+            raise self._tables.fault(
+                where, f"time stamp {time_us[late[0]]} twice", "time stamps of one lidar are unique"
+            )
         return time_us
 
     def _ego(self, columns: Sequence[Sequence[Any]]) -> F64:
         """Rear-axle states as the reference holds logged ones: steering, yaw rate and its derivative are 0. Not finite
         where the pose is missing, or its quaternion is no rotation."""
         x, y, qw, qx, qy, qz, vx, vy, ax, ay = (
-            self._floats("ego_pose", name, column)
+            self._tables.floats("ego_pose", name, column)
             for name, column in zip(
                 ("x", "y", "qw", "qx", "qy", "qz", "vx", "vy", "acceleration_x", "acceleration_y"),
                 columns[3:],
@@ -318,22 +320,22 @@ class LogReader:
         """Boxes of the frames, each frame stably sorted by kind (reference: TrackedObjects sorts so), rows of one kind
         as in the database."""
         tracks, names, order = self._tracks
-        rows = self._all("lidar_box", _BOXES, span)
+        rows = self._tables.rows("lidar_box", _BOXES, span)
         if not rows:
             return ObjectFrames(
                 np.zeros(len(time_us) + 1, np.int64), np.zeros(0, np.int64), np.zeros((0, 5)), np.zeros((0, 2))
             )
         columns = list(zip(*rows, strict=True))
         frame = np.searchsorted(time_us, np.array(columns[0], np.int64))
-        ids = self._tokens("lidar_box.track_token", columns[1])
+        ids = self._tables.tokens("lidar_box.track_token", columns[1])
         found = np.minimum(np.searchsorted(tracks.id, ids, sorter=order), len(order) - 1) if len(order) else None
         if found is None or (tracks.id[order[found]] != ids).any():
             lost = ids[0] if found is None else ids[tracks.id[order[found]] != ids][0]
-            raise self._fault(f"lidar_box, track token {int(lost):016x}", "no such row in table track")
+            raise self._tables.fault(f"lidar_box, track token {int(lost):016x}", "no such row in table track")
         track = order[found].astype(np.int64)
         # By row number explicitly: without an index SQLite may join in another order.
         by_kind = np.lexsort((np.array(columns[2], np.int64), tracks.kind[track], frame))
-        values = np.stack([self._floats("lidar_box", "box", c) for c in columns[3:]], axis=1)[by_kind]
+        values = np.stack([self._tables.floats("lidar_box", "box", c) for c in columns[3:]], axis=1)[by_kind]
         track, frame = track[by_kind], frame[by_kind]
         box, velocity = np.ascontiguousarray(values[:, :5]), np.ascontiguousarray(values[:, 5:])
         velocity[tracks.kind[track] > LAST_MOVING] = 0.0
@@ -346,10 +348,12 @@ class LogReader:
         if unknown.any() and unknown[track].any():
             row = int(track[unknown[track]][0])
             where = f"track, token {int(self._tracks[0].id[row]):016x}"
-            raise self._fault(where, f"unknown category {names[row]!r}", f"known: {', '.join(schema.CATEGORIES)}")
+            raise self._tables.fault(
+                where, f"unknown category {names[row]!r}", f"known: {', '.join(schema.CATEGORIES)}"
+            )
 
     def _lights(self, span: tuple[int, int, bytes], time_us: I64) -> LightFrames:
-        rows = self._all("traffic_light_status", _LIGHTS, span)
+        rows = self._tables.rows("traffic_light_status", _LIGHTS, span)
         if not rows:
             return LightFrames(np.zeros(len(time_us) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
         times, lanes, status, number = zip(*rows, strict=True)
@@ -358,7 +362,7 @@ class LogReader:
         try:
             lane = np.array(lanes, np.int64)[order]
         except (TypeError, ValueError, OverflowError) as e:
-            raise self._fault("traffic_light_status", f"lane_connector_id: {e}") from e
+            raise self._tables.fault("traffic_light_status", f"lane_connector_id: {e}") from e
         state = np.array([schema.LIGHTS.get(s, LightState.UNKNOWN) for s in status], np.uint8)[order]
         return LightFrames(np.searchsorted(frame[order], np.arange(len(time_us) + 1)).astype(np.int64), lane, state)
 
@@ -378,42 +382,6 @@ class LogReader:
     def _tags(self, span: tuple[int, int, bytes], time_us: I64) -> tuple[I64, I64]:
         """Frame and tag of each tagged frame, ascending; a tag that several objects of one frame share counts once."""
         number = {name: i for i, name in enumerate(self.tag_names)}
-        pairs = sorted({(t, number[str(s)]) for t, s in self._all("scenario_tag", _TAGS, span)})
+        pairs = sorted({(t, number[str(s)]) for t, s in self._tables.rows("scenario_tag", _TAGS, span)})
         frame = np.searchsorted(time_us, np.array([t for t, _ in pairs], np.int64)).astype(np.int64)
         return frame, np.array([s for _, s in pairs], np.int64)
-
-    # ---- values ----------------------------------------------------------------------
-
-    def _all(self, table: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(query, values).fetchall()
-        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as e:
-            remedy = "a nuPlan log has it" if "no such" in str(e) else "get the file anew; it is damaged"
-            raise self._fault(table, f"cannot be read: {e}", remedy) from e
-
-    def _tokens(self, table: str, values: Sequence[Any]) -> NDArray[np.uint64]:
-        """Tokens (N,) uint64 from 8-byte values, big-endian."""
-        flat = b"".join(values) if all(isinstance(v, bytes) for v in values) else b""
-        if len(flat) != 8 * len(values) or not all(len(v) == 8 for v in values):
-            bad = next(v for v in values if not isinstance(v, bytes) or len(v) != 8)
-            raise self._fault(table, f"{bad!r} is no token", "tokens are 8 bytes")
-        return np.frombuffer(flat, ">u8").astype(np.uint64)
-
-    def _floats(self, table: str, column: str, values: Sequence[Any]) -> F64:
-        """A column of numbers; NaN where it is null."""
-        try:
-            return np.array(values, np.float64)
-        except (TypeError, ValueError, OverflowError) as e:
-            raise self._fault(table, f"column {column}: {e}", "numbers are expected") from e
-
-    def _int(self, table: str, value: Any) -> int:
-        if not isinstance(value, int) or not 0 <= value < 2**62:
-            raise self._fault(table, f"{value!r} is no time stamp", "microseconds as an integer")
-        return value
-
-    def _fault(self, table: str, what: str, remedy: str = "") -> DataError:
-        return DataError(what, where=f"{self.path}: table {table}", remedy=remedy)
-
-
-def _hex(token: Any) -> str:
-    return token.hex() if isinstance(token, bytes) else repr(token)

@@ -15,7 +15,7 @@ from roadcraft.scenario_io.synthetic.roads.chain import Chain, Profile
 from roadcraft.scenario_io.synthetic.roads.junction import Arm, Control, lay_junction
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch, ring_of
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
 
 
 def lay_crossroads(

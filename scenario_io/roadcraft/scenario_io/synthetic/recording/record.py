@@ -19,7 +19,8 @@ from roadcraft.scenario_io.synthetic.recording.tags import FRAMES, SCENE_STARTS
 from roadcraft.scenario_io.synthetic.roads.assemble import LICENCE, Patch
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 SIGHT = 100.0  # meters within which the ego's log holds an object
 INTERVAL_US = 50_000

@@ -16,7 +16,8 @@ from roadcraft.core.driving.geometry.frames import to_frame
 from roadcraft.scenario_io.synthetic.roads.junction import Control
 from roadcraft.scenario_io.synthetic.roads.paths import STEP
 from roadcraft.scenario_io.synthetic.situations.scene import SyntheticScene
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion
 
 FRAMES = 690  # 34.5 s at 20 Hz
 WARM_UP = 70  # steps before a log may begin

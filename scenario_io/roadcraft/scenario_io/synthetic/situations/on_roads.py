@@ -20,7 +20,7 @@ from roadcraft.scenario_io.synthetic.situations.grounds import (
     start_arc,
 )
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS, SyntheticScene
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
 
 
 def car_following(scene: SyntheticScene) -> None:

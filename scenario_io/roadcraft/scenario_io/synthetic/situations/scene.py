@@ -17,7 +17,8 @@ from roadcraft.scenario_io.synthetic.roads.junction import Crosswalk
 from roadcraft.scenario_io.synthetic.roads.paths import STEP, DriverPath, SegmentRoute, make_path, make_table, routes_of
 from roadcraft.scenario_io.synthetic.roads.sketch import Sketch
 from roadcraft.scenario_io.synthetic.traffic import drivers as dr
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT, Motion, Program, Told, Walkers, drive
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
+from roadcraft.scenario_io.synthetic.traffic.traffic import Motion, Program, Told, Walkers, drive
 
 STEPS = 1440  # 72 s: more than is kept, so that the window can be laid around what happens
 RIGS = ("us_daycab_53", "us_sleeper_53", "eu_4x2_13m6")  # articulated vehicles among the traffic

@@ -19,7 +19,7 @@ from roadcraft.scenario_io.synthetic.freight.stage import (
 from roadcraft.scenario_io.synthetic.roads.curves import smoothstep
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
 
 STOPS_M = 90.0
 """Way before a queue on which nobody begins, m."""

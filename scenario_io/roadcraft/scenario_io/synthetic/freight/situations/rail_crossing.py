@@ -16,7 +16,7 @@ from roadcraft.scenario_io.synthetic.freight.stage import Intent, Stage, curve_c
 from roadcraft.scenario_io.synthetic.roads.chain import Profile, lay_road
 from roadcraft.scenario_io.synthetic.situations.grounds import winding
 from roadcraft.scenario_io.synthetic.situations.scene import STEPS
-from roadcraft.scenario_io.synthetic.traffic.traffic import DT
+from roadcraft.scenario_io.synthetic.traffic.drivers import DT
 
 TRACK_M, TRACKS_APART_M = 5.1, 4.3
 """Width that a passing train needs: the gauge and 6 ft beside each rail; distance between two tracks."""
