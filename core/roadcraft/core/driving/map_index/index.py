@@ -259,8 +259,13 @@ def in_any(layer: LayerArrays, x: float, y: float) -> bool:
 @small_njit
 def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
     """Distance of (x, y) to polygon ``row``, 0 inside."""
+    return 0.0 if holds(layer, row, x, y) else edge_distance(layer, row, x, y, math.inf)
+
+
+@small_njit
+def edge_distance(layer: LayerArrays, row: int, x: float, y: float, best: float) -> float:
+    """min(best, distance of (x, y) to the edges of polygon ``row``)."""
     points, rings, spans = layer.points, layer.rings, layer.spans
-    best = math.inf
     for r in range(layer.offsets[row], layer.offsets[row + 1]):
         i, last = rings[r], rings[r + 1] - 1
         while i < last:
@@ -274,7 +279,7 @@ def row_distance(layer: LayerArrays, row: int, x: float, y: float) -> float:
                     d = point_segment_distance(x, y, points[k, 0], points[k, 1], points[k + 1, 0], points[k + 1, 1])
                     best = min(best, d)
             i = end
-    return 0.0 if holds(layer, row, x, y) else best
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -282,14 +287,20 @@ def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
     """Distance of (x, y) to the nearest polygon: rings of cells outward until no cell can hold a nearer one."""
     if len(layer.offsets) < 2:
         return math.inf
-    if in_any(layer, x, y):
-        return 0.0
+    return 0.0 if in_any(layer, x, y) else nearest_edge(layer, x, y, math.inf)
+
+
+@njit(cache=True, nogil=True)
+def nearest_edge(layer: LayerArrays, x: float, y: float, best: float) -> float:
+    """min(best, distance of (x, y), which no polygon holds, to the nearest one)."""
+    if len(layer.offsets) < 2:
+        return best
     # beyond the grid the search starts at the nearest cell; projecting onto the grid can only shorten distances, so the
     # bound below still holds
     cx = min(max(math.floor((x - layer.x) / layer.cell), 0), layer.nx - 1)
     cy = min(max(math.floor((y - layer.y) / layer.cell), 0), layer.ny - 1)
     seen = np.full(16, -1, np.int64)
-    best, count = math.inf, 0
+    count = 0
     for ring in range(max(layer.nx, layer.ny)):
         if best <= (ring - 1) * layer.cell:
             break
@@ -309,7 +320,7 @@ def nearest_distance(layer: LayerArrays, x: float, y: float) -> float:
                     if fresh:
                         seen[count % len(seen)] = polygon
                         count += 1
-                        best = min(best, row_distance(layer, polygon, x, y))
+                        best = edge_distance(layer, polygon, x, y, best)
     return best
 
 

@@ -3,13 +3,14 @@ drivable_area_compliance.py)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from roadcraft.core.arrays import F64, I64, Mask
 from roadcraft.core.driving.jit import njit
-from roadcraft.core.driving.map_index.index import LayerArrays, in_any, nearest_distance, row_distance
+from roadcraft.core.driving.map_index.index import LayerArrays, edge_distance, holds, in_any, nearest_edge
 from roadcraft.core.driving.readonly import frozen
 from roadcraft.core.interfaces import MetricContext
 from roadcraft.validation.metrics.common.frames import frames
@@ -57,14 +58,17 @@ def corner_distances(
             x, y = corner[i, c, 0], corner[i, c, 1]
             if corner_count[i, c] > 0 or in_any(drivable, x, y):
                 continue
-            outside[i, c], out[i, c] = True, beyond(x, y, rows[i, : count[i]], lanes, drivable)
+            outside[i, c], out[i, c] = True, beyond(x, y, rows[i, : count[i]], lanes, drivable, math.inf)
     return outside, out
 
 
 @njit(cache=True, nogil=True)
-def beyond(x: float, y: float, rows: I64, lanes: LayerArrays, drivable: LayerArrays) -> float:
-    """Distance of a point to the nearest drivable area or to one of the lanes ``rows``, whichever is nearer."""
-    d = nearest_distance(drivable, x, y)
+def beyond(x: float, y: float, rows: I64, lanes: LayerArrays, drivable: LayerArrays, most: float) -> float:
+    """Distance of a point that is on no drivable area to the nearest one or to one of the lanes ``rows``, whichever is
+    nearer; ``most`` where that is farther."""
+    d = most
     for row in rows:
-        d = min(d, row_distance(lanes, row, x, y))
-    return d
+        if holds(lanes, row, x, y):
+            return 0.0
+        d = edge_distance(lanes, row, x, y, d)
+    return nearest_edge(drivable, x, y, d)

@@ -20,8 +20,8 @@ from roadcraft.core.driving.map_index.index import (
     build_layer,
     cell_of,
     distance,
+    edge_distance,
     in_any,
-    row_distance,
 )
 from roadcraft.core.driving.motion.chain import ChainArrays
 from roadcraft.core.driving.readonly import frozen
@@ -318,9 +318,13 @@ def _leave(
                 e = lanes.entries[n]
                 if e & 1 or _holds(lanes, around, e >> 1, x, y):
                     held, other[i, k] = True, e >> 1
+            # no farther than the point before, and the way from there
             d = math.nan if first == last else math.inf
+            if first < last and k > 0:
+                step = math.hypot(x - points[i, k - 1, 0], y - points[i, k - 1, 1])
+                d = excess[i, k - 1] + step + CLEAR_M
             for r in range(first, last):
-                d = min(d, row_distance(lanes, rows[r], x, y))
+                d = edge_distance(lanes, rows[r], x, y, d)
             excess[i, k] = d
             if k < edges:
                 most[i, 2] = d if first == last else max(most[i, 2], d)
@@ -336,10 +340,14 @@ def _measure(
     """How far the points that are on no lane are off the road, and the largest."""
     (points, edges), (off_road, most) = unit, out
     for i in range(points.shape[0]):
+        before = -1  # the last point that was measured
         for k in range(points.shape[1]):
             if off_road[i, k] < 0.0:
-                x, y = points[i, k, 0], points[i, k, 1]
-                on = in_any(drivable, x, y)
-                off_road[i, k] = 0.0 if on else beyond(x, y, route[0][i, : route[1][i]], lanes, drivable)
+                x, y, farthest = points[i, k, 0], points[i, k, 1], math.inf
+                if before >= 0:  # no farther than that, and the way from there
+                    step = math.hypot(x - points[i, before, 0], y - points[i, before, 1])
+                    farthest = off_road[i, before] + step + CLEAR_M
+                on, before = in_any(drivable, x, y), k
+                off_road[i, k] = 0.0 if on else beyond(x, y, route[0][i, : route[1][i]], lanes, drivable, farthest)
                 column = 0 if k < edges else 1
                 most[i, column] = max(most[i, column], off_road[i, k])
