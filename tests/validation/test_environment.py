@@ -173,6 +173,23 @@ def test_slots_at_different_iterations_are_driven_together_as_each_alone(scenari
         assert all(left[k].tobytes() == right[k].tobytes() for k in right)
 
 
+def test_what_is_kept_of_a_maneuver_does_not_depend_on_the_clocks_of_others(scenarios) -> None:
+    """Time stamps that jitter pass a pose of the trajectory a step sooner in one log than in another."""
+    some = [jittered(s, 2_000) for s in scenarios]
+    settings = replace(WAIT, slots=8, action=ActionConfig("maneuver", repeat=5))
+    together, alone = BatchEnv(some, settings), BatchEnv(some, replace(settings, slots=1))
+    together.reset(scenarios=np.arange(8))
+    seen = []
+    for step in range(6):
+        together.step(np.full(8, 3 if step % 2 else 1))
+        seen.append(together.obs["observation"].copy())
+    for slot in range(8):
+        alone.reset(scenarios=[slot])
+        for step in range(6):
+            alone.step([3 if step % 2 else 1])
+            assert alone.obs["observation"][0].tobytes() == seen[step][slot].tobytes()
+
+
 def test_features_are_those_of_the_planner_learned(scenarios) -> None:
     spec = FeatureSpec(agents=8, lanes=6, reference_lines=3, past_steps=5, past_interval_s=0.2)
     env = BatchEnv(scenarios, replace(WAIT, slots=3), spec)

@@ -42,10 +42,13 @@ def plan_of_actions(actions: F64, obs: ObservationBatch, config: ActionConfig, d
 
 def kept_plan(plan: Plan, obs: ObservationBatch) -> Plan:
     """What is left of plans (B) of trajectories from the present states on."""
-    ahead = int((plan.time_us <= obs.time_us[:, None]).sum(axis=1).max())
-    time_us = np.concatenate([obs.time_us[:, None], plan.time_us[:, ahead:]], axis=1)
-    states = np.concatenate([obs.ego[:, None, None], plan.states[:, :, ahead:]], axis=2)
-    return Plan(time_us, states, plan.scores, np.full(len(obs), time_us.shape[1]))
+    assert plan.length is not None
+    passed = (plan.time_us <= obs.time_us[:, None]).sum(axis=1)  # one more or less, as each log's clock jitters
+    left = plan.length - passed
+    at = np.minimum(passed[:, None] + np.arange(left.max()), plan.length[:, None] - 1)
+    time_us = np.concatenate([obs.time_us[:, None], np.take_along_axis(plan.time_us, at, 1)], axis=1)
+    states = np.take_along_axis(plan.states, at[:, None, :, None], 2)
+    return Plan(time_us, np.concatenate([obs.ego[:, None, None], states], axis=2), plan.scores, left + 1)
 
 
 def _pedals(actions: F64, obs: ObservationBatch, config: ActionConfig, dt_s: F64) -> Plan:
