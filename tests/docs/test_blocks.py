@@ -50,7 +50,7 @@ TEXT = {
     "docs/freight_score.md": 1, "docs/guides/trucks.md": 1, "docs/index.md": 1, "docs/install.md": 6,
     "docs/models/diffusion.md": 1,
     "docs/models/tokens.md": 1, "docs/planners/docking.md": 1, "docs/planners/freight_pdm.md": 1,
-    "docs/results/exactness.md": 1,
+    "docs/results/exactness.md": 1, "docs/results/reinforcement.md": 1,
 }  # fmt: skip
 PRINTS = "prints"
 COLUMNS = "100"
