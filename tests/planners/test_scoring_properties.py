@@ -22,8 +22,9 @@ from roadcraft.planners.guard.planner import Guard
 from roadcraft.planners.guard.retime import moved_to_centerline, resample, retimed
 from roadcraft.planners.guard.simulate_and_score import check_areas
 from roadcraft.planners.pdm.route_path import map_arrays_of
-from roadcraft.planners.trajectory_scoring import scorer
+from roadcraft.planners.trajectory_scoring import contacts, scorer
 from roadcraft.planners.trajectory_scoring.area_checks import OFF_ROAD, ONCOMING, classify, patch_around
+from roadcraft.planners.trajectory_scoring.contacts import score_traffic
 from roadcraft.planners.trajectory_scoring.paths import make_path
 from roadcraft.planners.trajectory_scoring.scorer import SCORE_COLUMNS, Rules, score_progress, total
 from roadcraft.planners.trajectory_scoring.traffic import Traffic, observe
@@ -213,7 +214,7 @@ def contacts_slowly(states: np.ndarray, traffic: Traffic, rules: Rules) -> tuple
         x, y, heading, length, width = ego_box(state, own)
         along, speed = np.array([math.cos(heading), math.sin(heading)]), math.hypot(state[3], state[4])
         for k, j in [(k, j) for k in ahead for j in np.flatnonzero(~traffic.ignored)]:
-            looking = ttc > 0.0 and speed >= scorer.PROJECTED_MPS
+            looking = ttc > 0.0 and speed >= contacts.PROJECTED_MPS
             if not ((looking and j not in near) or (k == 0 and j not in hit)) or (k > 0 and not looking):
                 continue
             cx, cy = np.array([x, y]) + along * speed * k * DT
@@ -230,9 +231,9 @@ def contacts_slowly(states: np.ndarray, traffic: Traffic, rules: Rules) -> tuple
             if k == 0 and j not in hit:
                 hit.add(j)
                 front = shapely.LineString(box_corners(x, y, heading, length, width)[[0, 3]])
-                stands = not traffic.moving[j] or traffic.speed[j] <= scorer.STOPPED_MPS
+                stands = not traffic.moving[j] or traffic.speed[j] <= contacts.STOPPED_MPS
                 fault = stands or (angle <= math.radians(150.0) and front.intersects(other))
-                if speed > scorer.STOPPED_MPS and fault:
+                if speed > contacts.STOPPED_MPS and fault:
                     collision, collided_at = min(collision, 0.0 if traffic.moving[j] else 0.5), min(collided_at, t)
             if looking and j not in near:
                 near.add(j)
@@ -264,7 +265,7 @@ def test_what_is_met_is_what_a_search_over_all_objects_finds(seed: int) -> None:
     traffic = observe(ego, 90.0, np.full(4, 50), identity, kind, box, velocity, none)
     rules, scores = Rules(DT, 2, (5.0, 5.0, 2.0, 0.0)), np.ones((3, SCORE_COLUMNS))
     patch, flags = patch_around(states[0, 0], VEHICLE.box, 50.0), np.zeros((3, count), np.int64)
-    scorer.score_traffic(states, flags, MAP_ARRAYS, patch, VEHICLE.box, traffic, rules, scores)
+    score_traffic(states, flags, MAP_ARRAYS, patch, VEHICLE.box, traffic, rules, scores)
     columns = [scorer.NO_COLLISION, scorer.COLLISION_STEP, scorer.TTC, scorer.TTC_STEP]
     for n in range(3):
         assert tuple(scores[n, columns]) == contacts_slowly(states[n], traffic, rules)

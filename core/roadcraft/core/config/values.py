@@ -66,9 +66,10 @@ def is_sequence(hint: Any) -> bool:
 
 def as_list(hint: Any, value: Any) -> Any:
     """One text or number as a list of one, where a list of any length is due; a text with a comma may be meant as
-    several."""
+    several, and no number is short for an item with settings of its own."""
     any_length = hint in (tuple, list) or get_origin(hint) is list or get_args(hint)[-1:] == (...,)
-    if any_length and isinstance(value, (str, int, float, Path)) and value != "" and "," not in str(value):
+    fits = isinstance(value, (str, int, float, Path)) and value != "" and "," not in str(value)
+    if any_length and fits and not (is_schema(next(iter(get_args(hint)), None)) and _is_number(value)):
         nothing = isinstance(value, Plain) and (value.is_null or value.fault)
         return value if nothing else [value]
     return value
