@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,6 +88,8 @@ class BatchLog:
         self.has_layers, self.told = False, False
         self._lights = [_NO_LIGHTS] * room
         self._held: Held
+        self._at: I64 | None = None  # the iterations that ``_place`` is of, the very array
+        self._place = 0
         self._running: I64 | None = None  # the rows that ``_lasting`` is of, the very array
         self._lasting: _Lasting
 
@@ -100,7 +102,7 @@ class BatchLog:
 
     def put(self, rows: I64, scenarios: Sequence[Scenario]) -> None:
         """Put scenarios in the place of those that were in ``rows``."""
-        self._running = None
+        self._running, self._at = None, None
         self._widen(max(len(s) for s in scenarios))
         for b, s in zip(rows.tolist(), scenarios, strict=True):
             self._fill(b, s)
@@ -202,7 +204,7 @@ class BatchLog:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 setattr(out, name, value.copy())
-        out.scenarios, out._lights, out._running = list(self.scenarios), list(self._lights), None
+        out.scenarios, out._lights, out._running, out._at = list(self.scenarios), list(self._lights), None, None
         if self.seen_joints is self.joints:
             out.seen_joints = out.joints
         out._hold()
@@ -228,13 +230,27 @@ class BatchLog:
             )
         )
 
+    def cells(self, rows: I64, at: I64, ahead: int = 0) -> tuple[Any, Any]:
+        """What picks iteration ``at`` + ``ahead`` of each of ``rows`` in an array (B, N, ...): where all B stand at one
+        iteration a slice and a number, which numpy takes several times faster."""
+        if at is not self._at:
+            first = int(at[0]) if len(at) else -1
+            together = len(rows) == len(self.count) and not np.count_nonzero(at != first)
+            self._at, self._place = at, first if together else -1
+        return (slice(None), self._place + ahead) if self._place >= 0 else (rows, at + ahead)
+
+    def now(self, values: np.ndarray, rows: I64, at: I64, ahead: int = 0) -> np.ndarray:
+        """Values (R, ...) of an array (B, N, ...) at iteration ``at`` + ``ahead`` of each row: a contiguous copy,
+        read-only."""
+        return _kept(values[self.cells(rows, at, ahead)].copy())
+
     def next_us(self, rows: I64, at: I64) -> I64:
         """Times (R,) of the next iterations, read-only."""
-        return _kept(self.time_us[rows, at + 1])
+        return self.now(self.time_us, rows, at, 1)
 
     def state(self, rows: I64, at: I64, ego: F64) -> VehicleState:
         """The state of the running scenarios' egos (R, 10), read-only."""
-        return VehicleState(ego, _kept(self.joints[rows, at]), _kept(self.motion[rows, at]))
+        return VehicleState(ego, self.now(self.joints, rows, at), self.now(self.motion, rows, at))
 
     def feel(self, rows: I64, at: I64, ego: F64) -> None:
         """Note the road under the running scenarios' egos (R, 10)."""
@@ -256,8 +272,9 @@ class BatchLog:
         if self.seen_joints is not self.joints:
             before, seen = self.ego[rows, self.size - 1 + at], self.seen_joints[rows, at]
             self.seen_joints[rows, at + 1] = self.sensing.next(self.joint_keys[rows], at + 1, before, seen, state)
-        self.ego[rows, self.size + at] = state.ego
-        self.joints[rows, at + 1], self.motion[rows, at + 1] = state.joints, state.motion
+        self.ego[self.cells(rows, at, self.size)] = state.ego
+        following = self.cells(rows, at, 1)
+        self.joints[following], self.motion[following] = state.joints, state.motion
 
 
 class _LogArrays(NamedTuple):

@@ -229,7 +229,7 @@ class ClosedLoop:
 
     def planner_keys(self) -> Keys:
         """Keys (R,) of the planner at the iterations at which the running scenarios stand."""
-        return read_only(self._keys[0, self.rows, self.at])
+        return self.log.now(self._keys[0], self.rows, self.at)
 
     def result(self, b: int) -> Rollout | Failure:
         """The record of scenario b, once it does not run any more, or why there is none."""
@@ -258,7 +258,7 @@ class ClosedLoop:
     def _checked(self, plan: Plan) -> tuple[Plan, F64]:
         """Drop the scenarios whose plan breaks the contract."""
         obs, (best, score) = self.obs, driven(plan)
-        until = read_only(self.log.until_us[self.rows, self.at])
+        until = self.log.now(self.log.until_us, self.rows, self.at)
         codes = check(plan, best, score, obs.time_us, until, int(self.setup.controller.min_plan_s * 1e6))
         if not np.count_nonzero(codes):
             return plan, best
@@ -276,11 +276,11 @@ class ClosedLoop:
         state = log.state(rows, at, frozen(obs.ego))
         job = Driven(
             obs.time_us,
-            read_only(log.time_us[rows, at + 1]),
+            log.next_us(rows, at),
             state,
             log.sensing.state(self.setup.vehicle, log.columns, state, obs.joints),
             log.road(rows, at),
-            read_only(log.expert[rows, at + 1]),
+            log.now(log.expert, rows, at, 1),
             plan.time_us,
             best,
             plan.length,
@@ -337,7 +337,7 @@ class ClosedLoop:
     def _move_agents(self) -> None:
         obs, agents = self.obs, self.setup.agents
         self.watch.call("agents.step", self._step)
-        keys = read_only(self._keys[1, self.rows, self.at + 1])
+        keys = self.log.now(self._keys[1], self.rows, self.at, 1)
         scenarios = self.log.of(self.rows).scenarios
         if self.setup.believed is not self.setup.vehicle or self.log.seen_joints is not self.log.joints:
             # the others meet what is hitched

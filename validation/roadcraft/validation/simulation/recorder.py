@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _FIELDS: dict[str, tuple[type, tuple[int, ...]]] = {
     "box": (np.float64, (5,)), "velocity": (np.float64, (2,)),
 }  # fmt: skip
 _ROAD = ("grade", "bank", "friction", "wind_x", "wind_y")
+_NONE = read_only(np.zeros(0, np.int64))
 _PLAN_COLUMNS = slice(Ego.X, Ego.VX + 1)  # x, y, heading, speed
 
 
@@ -52,9 +54,9 @@ class ObjectStore:
         if self.used + objects > self._capacity:
             self._grow(objects)
 
-    def append(self, rows: I64, frames: I64, objects: Objects) -> Objects:
-        """Keep the objects of scenarios ``rows`` at a frame of each; they are returned as they were kept, read-only, so
-        that who made them can change them no more."""
+    def append(self, rows: Any, frames: Any, objects: Objects) -> Objects:
+        """Keep the objects of scenarios ``rows`` at a frame of each, given by what picks both; they are returned as
+        they were kept, read-only, so that who made them can change them no more."""
         if self.used + len(objects.id) > self._capacity:
             self._grow(len(objects.id))
         need = self.used + len(objects.id)
@@ -144,7 +146,7 @@ class Recorder:
 
     def observe(self, rows: I64, at: I64, objects: Objects) -> Objects:
         """Record the objects of scenarios ``rows`` at iterations ``at``; they are returned read-only."""
-        return self.objects.append(rows, self.ahead + at, objects)
+        return self.objects.append(*self.log.cells(rows, at, self.ahead), objects)
 
     def history(self, rows: I64, at: I64) -> Objects | None:
         """The planner's object history at iterations ``at``, scenario by scenario, oldest frame first, read-only."""
@@ -156,7 +158,7 @@ class Recorder:
     def plan(self, rows: I64, at: I64, plan: Plan, driven: F64) -> None:
         """Record the driven trajectories and the planner's per-step scalars."""
         assert plan.length is not None
-        due = np.flatnonzero(at % self.plan_every == 0)
+        due = self._due(rows, at)
         if len(due):  # copies: the planner may write into its own arrays again
             states = driven[:, :, _PLAN_COLUMNS][due]
             self.plans.append((at[due], rows[due], plan.time_us[due], states, plan.length[due]))
@@ -165,7 +167,14 @@ class Recorder:
             if column.shape == (len(rows),) and column.dtype.kind in "biuf":
                 if name not in self.channels:
                     self.channels[name] = np.full(self.log.time_us.shape, np.nan)
-                self.channels[name][rows, at] = column
+                self.channels[name][self.log.cells(rows, at)] = column
+
+    def _due(self, rows: I64, at: I64) -> I64:
+        """Places of the scenarios whose plans are kept at this iteration of each."""
+        _, one = self.log.cells(rows, at)
+        if isinstance(one, int):
+            return _NONE if one % self.plan_every else np.arange(len(rows))
+        return np.flatnonzero(at % self.plan_every == 0)
 
     def rollout(self, b: int) -> Rollout:
         """The record of scenario b, which ran to its end: N - 1 samples (the last iteration is never simulated). Raises
