@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +24,15 @@ _RECENT = 4  # logs kept: drive, map and rows of one are asked for one after the
 _LEAST = 3  # frames of a scenario
 
 
+def _logs_below(root: Path) -> Iterator[Path]:
+    """The files that logs are found by; what lies below a log, such as its images, is not looked through."""
+    for folder, inner, files in os.walk(root):
+        found = [SENSOR] if SENSOR in files else fnmatch.filter(files, MOTION)
+        yield from (Path(folder, name) for name in found)
+        if found:
+            inner.clear()
+
+
 class Argoverse2Source(ScenarioSource):
     """Logs of the sensor data set (folders with city_SE3_egovehicle.feather) and scenarios of the motion forecasting
     data set (scenario_*.parquet). A log's key is its folder below the path that was given.
@@ -36,7 +48,7 @@ class Argoverse2Source(ScenarioSource):
         root = Path(config.path)
         if not root.exists():
             raise DataError("there is no such file or folder", where=config.path)
-        found = [root] if root.is_file() else [*root.rglob(SENSOR), *root.rglob(MOTION)]
+        found = [root] if root.is_file() else list(_logs_below(root))
         if not found:
             raise DataError(f"no {SENSOR} and no {MOTION} are found here", where=config.path)
         base = root.parent if root.is_file() else root
